@@ -1,0 +1,3 @@
+//! The `rife` command line: arguments to jobs.
+
+fn main() {}

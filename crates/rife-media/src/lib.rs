@@ -1,0 +1,1 @@
+//! Frames in and out: sources, sinks, timeline, colour and the ffmpeg child process.

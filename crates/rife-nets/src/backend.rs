@@ -1,0 +1,112 @@
+//! The operations a RIFE network needs, and nothing else: every network in this crate is written once against
+//! [`Backend`], and every engine (the CPU engine here, Burn in the trainer) implements it once.
+
+use std::ops::Range;
+
+/// What follows a convolution's sum and bias.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Activation {
+    /// Nothing.
+    None,
+    /// `x` where positive, `slope * x` elsewhere, one slope for all channels.
+    LeakyRelu(f32),
+    /// As [`Activation::LeakyRelu`] with one slope an output channel.
+    Prelu(Vec<f32>),
+}
+
+/// How the kernel moves over its input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConvKind {
+    /// 3x3, stride 1, zero padding 1: the size stays.
+    Same,
+    /// 3x3, stride 2, zero padding 1: the size halves, rounded up.
+    Down,
+    /// Transposed 4x4, stride 2, padding 1: the size doubles.
+    Up,
+}
+
+/// One convolution with everything that an engine fuses into it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConvSpec {
+    /// Stride and direction.
+    pub kind: ConvKind,
+    /// Channels in (all groups together).
+    pub input: usize,
+    /// Channels out.
+    pub output: usize,
+    /// Groups (1 except in 4.14.lite's residual convolutions).
+    pub groups: usize,
+    /// PyTorch's order: `[output, input / groups, 3, 3]`, for [`ConvKind::Up`] `[input, output, 4, 4]`.
+    pub weight: Vec<f32>,
+    /// `[output]`.
+    pub bias: Vec<f32>,
+    /// ResConv's factor a channel: the result is `activation(conv(x) * beta + x)`. Needs `input == output`.
+    pub residual: Option<Vec<f32>>,
+    /// Applied last.
+    pub activation: Activation,
+}
+
+/// A resize's factor: bilinear, `align_corners = false`, source coordinate `(dst + 0.5) / factor - 0.5` clamped
+/// at the edge, no antialiasing (PyTorch `interpolate`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Factor {
+    /// Enlarge by a whole factor.
+    Up(usize),
+    /// Shrink by a whole factor, which divides the size.
+    Down(usize),
+}
+
+/// An engine that can run a RIFE network. Tensors are `[channels, height, width]`, one sample for inference; a
+/// training back end may keep a batch beside these three, invisible to the networks.
+///
+/// Tensors are values: an operation never changes its inputs, and cloning is cheap. Engines may be lazy: a
+/// `resize` of a `warp` that only a convolution reads need never exist at full resolution.
+pub trait Backend {
+    /// A tensor of this engine.
+    type Tensor: Clone;
+    /// A convolution prepared for this engine (packed weights).
+    type Conv;
+
+    /// Prepares a convolution; called once a layer, when a network is built.
+    fn conv_layer(&self, spec: ConvSpec) -> Self::Conv;
+
+    /// `[channels, height, width]`.
+    fn shape(&self, x: &Self::Tensor) -> [usize; 3];
+    /// A tensor of the size of `like`'s plane with one channel of the same value everywhere.
+    fn plane(&self, like: &Self::Tensor, value: f32) -> Self::Tensor;
+    /// Joins along the channels.
+    fn cat(&self, parts: &[&Self::Tensor]) -> Self::Tensor;
+    /// Some of the channels.
+    fn channels(&self, x: &Self::Tensor, range: Range<usize>) -> Self::Tensor;
+    /// Elementwise sum of equal shapes.
+    fn add(&self, a: &Self::Tensor, b: &Self::Tensor) -> Self::Tensor;
+    /// Elementwise `x * factor + offset`.
+    fn affine(&self, x: &Self::Tensor, factor: f32, offset: f32) -> Self::Tensor;
+    /// Elementwise clamp to `[0, 1]`.
+    fn clamp01(&self, x: &Self::Tensor) -> Self::Tensor;
+    /// Elementwise logistic function.
+    fn sigmoid(&self, x: &Self::Tensor) -> Self::Tensor;
+    /// Bilinear resize, see [`Factor`].
+    fn resize(&self, x: &Self::Tensor, factor: Factor) -> Self::Tensor;
+    /// `x` sampled at `(column + flow[0], row + flow[1])`: bilinear, border clamped, `align_corners = true`.
+    /// `flow` has two channels, in pixels of its own size, which is `x`'s size.
+    fn warp(&self, x: &Self::Tensor, flow: &Self::Tensor) -> Self::Tensor;
+    /// `a * sigmoid(mask) + b * (1 - sigmoid(mask))`, one mask channel for all of `a`'s.
+    fn blend(&self, a: &Self::Tensor, b: &Self::Tensor, mask: &Self::Tensor) -> Self::Tensor;
+    /// Applies a prepared convolution.
+    fn conv(&self, x: &Self::Tensor, layer: &Self::Conv) -> Self::Tensor;
+    /// Applies convolutions one after another: an engine may keep its own layout in between.
+    fn chain(&self, x: &Self::Tensor, layers: &[Self::Conv]) -> Self::Tensor {
+        layers.iter().fold(x.clone(), |x, layer| self.conv(&x, layer))
+    }
+    /// PyTorch's `PixelShuffle(2)`: a quarter of the channels, twice the size.
+    fn pixel_shuffle(&self, x: &Self::Tensor) -> Self::Tensor;
+    /// Half a turn of the image (flip of both axes), for test-time augmentation.
+    fn rotate180(&self, x: &Self::Tensor) -> Self::Tensor;
+    /// Largest absolute value (the 4.0 and 4.1 networks branch on it).
+    fn max_abs(&self, x: &Self::Tensor) -> f32;
+    /// Makes a lazy engine compute `x` now, for values that are kept from pair to pair.
+    fn materialize(&self, x: &Self::Tensor) -> Self::Tensor {
+        x.clone()
+    }
+}

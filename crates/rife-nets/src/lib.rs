@@ -1,0 +1,5 @@
+//! Every RIFE network as one description generic over a [`Backend`], and the readers of their checkpoints.
+
+mod backend;
+
+pub use backend::{Activation, Backend, ConvKind, ConvSpec, Factor};

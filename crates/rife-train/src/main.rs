@@ -1,0 +1,3 @@
+//! The `rife-train` binary.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Frame interpolation with the RIFE networks: interpolator, jobs and metrics.
