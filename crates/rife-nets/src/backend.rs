@@ -70,6 +70,10 @@ pub trait Backend {
     /// Prepares a convolution; called once a layer, when a network is built.
     fn conv_layer(&self, spec: ConvSpec) -> Self::Conv;
 
+    /// A tensor from planar f32 values in row-major order, `shape`'s product of them.
+    fn upload(&self, shape: [usize; 3], data: &[f32]) -> Self::Tensor;
+    /// The values of a tensor in row-major order (of the first sample where there is a batch).
+    fn download(&self, x: &Self::Tensor) -> Vec<f32>;
     /// `[channels, height, width]`.
     fn shape(&self, x: &Self::Tensor) -> [usize; 3];
     /// A tensor of the size of `like`'s plane with one channel of the same value everywhere.
