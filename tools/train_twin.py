@@ -1,4 +1,4 @@
-"""PyTorch twin of `rife-train` for RIFE 4.25.lite: the same network, keys and recipe, for machines where PyTorch
+"""PyTorch twin of `rife-train` for the 4.25 kind of networks: the same network, keys and recipe, for machines where PyTorch
 trains faster. Weights are interchangeable (`.safetensors`, PyTorch key names).
 
 The network is the published one, evaluated with less work: a bilinear reduction by an even factor s
@@ -21,8 +21,6 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-CHANNELS = (192, 128, 96, 64, 24)
-SCALES = (32, 16, 8, 4, 1)
 FEAT = 8
 
 
@@ -105,29 +103,33 @@ def warp_down(x, flow, s):
 
 
 class IFNet(nn.Module):
-    """RIFE 4.25.lite. Returns flow and mask at full resolution, merged frame, and each stage's coarse blend."""
+    """RIFE of the 4.25 kind. Returns flow and mask at full resolution, merged frame, each stage's coarse images.
 
-    def __init__(self):
+    `channels` and `scales` are the blocks', coarse to fine; 4.25.lite is (192, 128, 96, 64, 24), (32, 16, 8, 4, 1).
+    """
+
+    def __init__(self, channels, scales):
         super().__init__()
+        self.scales = scales
         self.encode = Head()
-        for i, c in enumerate(CHANNELS):
+        for i, c in enumerate(channels):
             setattr(self, f"block{i}", IFBlock(15 if i == 0 else 16 + FEAT + 4, c))
 
     def forward(self, img0, img1, t):
-        """Images [n, 3, h, w] in [0, 1]; t [n, 1, 1, 1] in (0, 1). h and w are multiples of 128."""
+        """Images [n, 3, h, w] in [0, 1]; t [n, 1, 1, 1] in (0, 1). h and w are multiples of 4 * the largest scale."""
         n = img0.shape[0]
         frames = torch.cat([img0, img1])
         frames = torch.cat([frames, self.encode(frames)], 1)
         flow = mask = coarse = None
         stages = []
-        for i, s in enumerate(SCALES):
+        for i, s in enumerate(self.scales):
             if flow is None:
                 both = down(frames, s)
                 x = self.planes(both, n, t)
             else:
                 pair = torch.cat([flow[:, :2], flow[:, 2:]])
                 both = warp_down(frames, pair, s)
-                ratio = SCALES[i - 1] // s
+                ratio = self.scales[i - 1] // s
                 low = up(coarse, ratio)
                 stages.append((s, both[:n, :3], both[n:, :3], low[:, 4:5]))
                 x = torch.cat([self.planes(both, n, t), low[:, 4:], down(flow, s) / s], 1)
@@ -276,7 +278,7 @@ class Samples:
         return x[0], x[1], x[2], torch.tensor(times).float().view(n, 1, 1, 1), teacher
 
 
-def pad(image, multiple=128):
+def pad(image, multiple):
     """Replicated on the right and below to a multiple."""
     h, w = image.shape[2:]
     return F.pad(image, (0, -w % multiple, 0, -h % multiple), mode="replicate")
@@ -284,7 +286,7 @@ def pad(image, multiple=128):
 
 def psnr(net, img0, truth, img1, t=0.5):
     """PSNR of the rounded middle frame. Inputs uint8 [h, w, 3]."""
-    tensors = [pad(torch.from_numpy(np.ascontiguousarray(i)).permute(2, 0, 1)[None].float() / 255)
+    tensors = [pad(torch.from_numpy(np.array(i)).permute(2, 0, 1)[None].float() / 255, 4 * net.scales[0])
                for i in (img0, img1)]
     with torch.no_grad():
         merged = net(*tensors, torch.full((1, 1, 1, 1), t))[2]
@@ -316,9 +318,10 @@ def ordered(triplet):
 
 def rate(step, o):
     """Learning rate: linear warm-up, then cosine."""
+    total = sum(s[0] for s in o["stages"])
     if step < o["warmup"]:
         return o["learning_rate"] * (step + 1) / o["warmup"]
-    done = min((step - o["warmup"]) / max(o["steps"] - o["warmup"], 1), 1)
+    done = min((step - o["warmup"]) / max(total - o["warmup"], 1), 1)
     low = o["final_learning_rate"]
     return low + (o["learning_rate"] - low) * 0.5 * (1 + math.cos(math.pi * done))
 
@@ -330,11 +333,21 @@ def save(path, net, average, optimizer, step, log):
     path.with_suffix(".tmp").replace(path)
 
 
-def with_weights(net, weights):
-    """A copy of the network with other weights."""
-    other = IFNet().to(memory_format=torch.channels_last)
-    other.load_state_dict(weights)
-    return other
+def build(recipe, weights=None):
+    """The recipe's network, fresh or with given weights."""
+    net = IFNet(recipe["network"]["channels"], recipe["network"]["scales"]).to(memory_format=torch.channels_last)
+    if weights is not None:
+        net.load_state_dict(weights)
+    return net
+
+
+def stage_at(step, stages):
+    """Crop and batch at a step."""
+    for steps, crop, batch in stages:
+        if step < steps:
+            return crop, batch
+        step -= steps
+    return stages[-1][1:]
 
 
 def train(args, recipe):
@@ -342,7 +355,7 @@ def train(args, recipe):
     o = recipe["optimizer"]
     windows = np.load(args.corpus / "windows.npy", mmap_mode="r")
     held_out = np.load(args.corpus / "held_out.npy", mmap_mode="r")
-    net = IFNet().to(memory_format=torch.channels_last)
+    net = build(recipe)
     optimizer = torch.optim.AdamW(net.parameters(), lr=1e-4, weight_decay=o["weight_decay"])
     average, step, log = {k: v.clone() for k, v in net.state_dict().items()}, 0, []
     if args.checkpoint.exists():
@@ -354,12 +367,14 @@ def train(args, recipe):
         net.load_state_dict(load_file(args.start))
     samples = Samples(windows, recipe, recipe["data"]["seed"] + step)
     began, sums = time.time(), np.zeros(3)
-    while step < o["steps"]:
+    total = sum(s[0] for s in o["stages"])
+    while step < total:
         flow_weight = recipe["loss"]["flow_weight"] * max(0.0, 1 - step / max(recipe["loss"]["flow_steps"], 1))
         for group in optimizer.param_groups:
             group["lr"] = rate(step, o)
+        crop, batch = stage_at(step, o["stages"])
         waited = time.time()
-        img0, truth, img1, t, teacher = samples.batch(o["batch"], o["crop"], flow_weight > 0)
+        img0, truth, img1, t, teacher = samples.batch(batch, crop, flow_weight > 0)
         waited = time.time() - waited
         loss, final = loss_of(net(img0, img1, t), truth, teacher, recipe["loss"], flow_weight)
         optimizer.zero_grad(set_to_none=True)
@@ -377,8 +392,8 @@ def train(args, recipe):
             print(f"step {step} loss {mean[0]:.5f} laplacian {mean[1]:.5f} data {mean[2] * 1e3:.0f} ms "
                   f"{args.report / (time.time() - began):.2f} steps/s lr {rate(step, o):.2e}", flush=True)
             began, sums = time.time(), np.zeros(3)
-        if step % args.validate == 0 or step == o["steps"]:
-            scores = evaluate(with_weights(net, average), held_out, args.eval)
+        if step % args.validate == 0 or step == total:
+            scores = evaluate(build(recipe, average), held_out, args.eval)
             log.append({"step": step, **scores})
             print(log[-1], flush=True)
             save(args.checkpoint, net, average, optimizer, step, log)
