@@ -1,0 +1,42 @@
+# The project's own commands. `make demo` shows what rife does; `make test` is everything CI runs.
+
+CARGO ?= cargo
+SAMPLE := target/demo
+
+.PHONY: demo test setup fmt lint unit features train-test deny picture clean
+
+demo: setup
+	$(CARGO) build --release -p rife-cli
+	mkdir -p $(SAMPLE)
+	target/release/rife sample $(SAMPLE)/sample.mp4 --truth $(SAMPLE)/truth.mp4 --overwrite
+	target/release/rife video $(SAMPLE)/sample.mp4 -o $(SAMPLE)/smooth.mp4 --factor 2 --overwrite
+	target/release/rife sample --compare $(SAMPLE)/smooth.mp4 --truth $(SAMPLE)/truth.mp4
+
+test: setup fmt lint unit features train-test
+	@echo "all checks passed"
+
+# ffmpeg and the Python-free rest of what the tests need, from the distribution.
+setup:
+	sh tools/setup.sh
+
+fmt:
+	$(CARGO) fmt --all --check
+
+lint:
+	$(CARGO) clippy --workspace --exclude rife-train --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --exclude rife-train --no-deps
+
+unit:
+	$(CARGO) test --workspace --exclude rife-train
+
+# Each feature alone and none: a feature that only compiles beside another is a broken feature.
+features:
+	sh tools/check-features.sh
+
+# Burn takes minutes to build, so the trainer has a step of its own.
+train-test:
+	$(CARGO) clippy -p rife-train --all-targets -- -D warnings
+	$(CARGO) test -p rife-train
+
+clean:
+	$(CARGO) clean
