@@ -1,1 +1,34 @@
 //! Frames in and out: sources, sinks, timeline, colour and the ffmpeg child process.
+//!
+//! Frames come from a [`Source`] with exact rational times, are turned into RGB by [`Frame::to_rgb`], and go
+//! back through [`Frame::from_rgb`] into a [`Sink`]. [`timeline`] says which output frame lies where between
+//! which two source frames; [`scene`] tells cuts and held frames from motion. Nothing here knows a network.
+
+pub mod cancel;
+pub mod color;
+pub mod error;
+pub mod ffmpeg;
+pub mod format;
+pub mod frame;
+pub mod limits;
+pub mod plan;
+pub mod probe;
+pub mod scene;
+pub mod sink;
+pub mod source;
+pub mod time;
+pub mod timeline;
+
+pub use cancel::CancelToken;
+pub use color::{ChromaLocation, ColorTags, Matrix, Primaries, Range, Transfer};
+pub use error::{MediaError, Result};
+pub use ffmpeg::Ffmpeg;
+pub use format::{Layout, PixelFormat};
+pub use frame::{Frame, Plane, RgbImage, Samples};
+pub use limits::Limits;
+pub use plan::{Action, PlannedStream, StreamPlan, plan_streams};
+pub use probe::{MediaInfo, probe};
+pub use sink::{Codec, Container, Output, Sink, SinkSpec, VideoParams, Written, open_sink};
+pub use source::{Input, Orientation, Source, SourceSpec, StreamInfo, open_source};
+pub use time::Time;
+pub use timeline::{OutputFrame, Timeline, TimelineMode, TimelineOptions};

@@ -1,0 +1,500 @@
+//! Colour tags and our own YUV to RGB and back.
+//!
+//! The networks work on coded values: the stream's matrix and range are undone, its transfer curve and
+//! primaries are not touched, only carried along as tags. A stream without a matrix tag is read as players
+//! read it: BT.709 from 1280 pixels of width or above 576 rows, else BT.601; without a range tag YUV is limited.
+//!
+//! Chroma is replicated up and averaged down. With unclamped floats in between that makes YUV -> RGB -> YUV of
+//! an untouched frame bit-exact, so source frames and generated ones share one path and brightness and hue
+//! never alternate between them.
+
+use crate::frame::{Plane, Samples};
+use crate::{Frame, Layout, PixelFormat, RgbImage};
+
+macro_rules! named {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal $(| $alias:literal)*),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+        pub enum $name {
+            /// Not said by the stream.
+            #[default]
+            Unspecified,
+            $($(#[$vdoc])* $variant,)+
+        }
+        impl $name {
+            /// ffmpeg's name; nothing where unspecified.
+            pub fn name(self) -> Option<&'static str> {
+                match self { Self::Unspecified => None, $(Self::$variant => Some($text),)+ }
+            }
+            /// From ffmpeg's or ffprobe's name; unknown names are unspecified.
+            pub fn parse(text: &str) -> Self {
+                match text { $($text $(| $alias)* => Self::$variant,)+ _ => Self::Unspecified }
+            }
+        }
+    };
+}
+
+named! {
+    /// The matrix between RGB and YUV.
+    Matrix {
+        /// No matrix: the planes are RGB.
+        Rgb = "gbr" | "rgb",
+        /// ITU-R BT.709, high definition.
+        Bt709 = "bt709",
+        /// FCC 73.682.
+        Fcc = "fcc",
+        /// ITU-R BT.601, 625 lines.
+        Bt470bg = "bt470bg",
+        /// ITU-R BT.601, 525 lines.
+        Smpte170m = "smpte170m",
+        /// SMPTE 240M.
+        Smpte240m = "smpte240m",
+        /// YCgCo.
+        Ycgco = "ycgco" | "ycocg",
+        /// ITU-R BT.2020, non-constant luminance.
+        Bt2020nc = "bt2020nc" | "bt2020_ncl",
+        /// ITU-R BT.2020, constant luminance (computed as non-constant, reversibly).
+        Bt2020c = "bt2020c" | "bt2020_cl",
+        /// ICtCp (computed as BT.2020, reversibly).
+        Ictcp = "ictcp",
+    }
+}
+
+named! {
+    /// How much of the code range is used.
+    Range {
+        /// 16 to 235 (luma) and 16 to 240 (chroma) of 255.
+        Limited = "tv" | "mpeg" | "limited",
+        /// All codes.
+        Full = "pc" | "jpeg" | "full",
+    }
+}
+
+named! {
+    /// The primaries, carried as a tag.
+    Primaries {
+        /// BT.709 and sRGB.
+        Bt709 = "bt709",
+        /// BT.470 M.
+        Bt470m = "bt470m",
+        /// BT.601, 625 lines.
+        Bt470bg = "bt470bg",
+        /// BT.601, 525 lines.
+        Smpte170m = "smpte170m",
+        /// SMPTE 240M.
+        Smpte240m = "smpte240m",
+        /// Generic film.
+        Film = "film",
+        /// BT.2020 and BT.2100.
+        Bt2020 = "bt2020",
+        /// CIE XYZ.
+        Smpte428 = "smpte428",
+        /// DCI P3.
+        Smpte431 = "smpte431",
+        /// Display P3.
+        Smpte432 = "smpte432",
+        /// EBU 3213.
+        Ebu3213 = "ebu3213" | "jedec-p22",
+    }
+}
+
+named! {
+    /// The transfer curve, carried as a tag.
+    Transfer {
+        /// BT.709.
+        Bt709 = "bt709",
+        /// Gamma 2.2.
+        Gamma22 = "gamma22" | "bt470m",
+        /// Gamma 2.8.
+        Gamma28 = "gamma28" | "bt470bg",
+        /// BT.601.
+        Smpte170m = "smpte170m",
+        /// SMPTE 240M.
+        Smpte240m = "smpte240m",
+        /// Linear light.
+        Linear = "linear",
+        /// Logarithmic, 100:1.
+        Log = "log100" | "log",
+        /// Logarithmic, 316:1.
+        LogSqrt = "log316" | "log_sqrt",
+        /// IEC 61966-2-4 (xvYCC).
+        Iec61966_2_4 = "iec61966-2-4" | "iec61966_2_4",
+        /// BT.1361.
+        Bt1361 = "bt1361e" | "bt1361",
+        /// sRGB.
+        Iec61966_2_1 = "iec61966-2-1" | "iec61966_2_1",
+        /// BT.2020, 10 bit.
+        Bt2020_10 = "bt2020-10" | "bt2020_10bit",
+        /// BT.2020, 12 bit.
+        Bt2020_12 = "bt2020-12" | "bt2020_12bit",
+        /// Perceptual quantizer (HDR10, BT.2100).
+        Smpte2084 = "smpte2084",
+        /// SMPTE 428.
+        Smpte428 = "smpte428",
+        /// Hybrid log-gamma (BT.2100).
+        AribStdB67 = "arib-std-b67",
+    }
+}
+
+named! {
+    /// Where chroma samples lie, carried as a tag.
+    ChromaLocation {
+        /// Left (MPEG-2, H.264).
+        Left = "left",
+        /// Centre (JPEG, MPEG-1).
+        Center = "center",
+        /// Top left (HDR, PAL DV).
+        TopLeft = "topleft",
+        /// Top.
+        Top = "top",
+        /// Bottom left.
+        BottomLeft = "bottomleft",
+        /// Bottom.
+        Bottom = "bottom",
+    }
+}
+
+/// The colour description of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct ColorTags {
+    /// The YUV matrix.
+    pub matrix: Matrix,
+    /// The code range.
+    pub range: Range,
+    /// The primaries.
+    pub primaries: Primaries,
+    /// The transfer curve.
+    pub transfer: Transfer,
+    /// The chroma sample location.
+    pub chroma_location: ChromaLocation,
+}
+
+impl ColorTags {
+    /// Pictures from still-image files: RGB codes of the full range, sRGB.
+    pub const SRGB: Self = Self {
+        matrix: Matrix::Rgb,
+        range: Range::Full,
+        primaries: Primaries::Bt709,
+        transfer: Transfer::Iec61966_2_1,
+        chroma_location: ChromaLocation::Unspecified,
+    };
+
+    /// Tags for YUV made from RGB frames of these tags: BT.709 limited, the curve and primaries carried.
+    /// Tags that already describe YUV come back unchanged.
+    pub fn for_yuv(self) -> Self {
+        if self.matrix == Matrix::Rgb {
+            Self {
+                matrix: Matrix::Bt709,
+                range: Range::Limited,
+                ..self
+            }
+        } else {
+            self
+        }
+    }
+
+    /// Tags for RGB planes made from frames of these tags: full range, no matrix.
+    pub fn for_rgb(self) -> Self {
+        Self {
+            matrix: Matrix::Rgb,
+            range: Range::Full,
+            chroma_location: ChromaLocation::Unspecified,
+            ..self
+        }
+    }
+
+    /// Whether the stream is HDR: PQ or HLG.
+    pub fn is_hdr(self) -> bool {
+        matches!(self.transfer, Transfer::Smpte2084 | Transfer::AribStdB67)
+    }
+
+    /// The matrix to compute with: where unspecified, by the frame's size.
+    pub fn effective_matrix(self, width: u32, height: u32) -> Matrix {
+        match self.matrix {
+            Matrix::Unspecified | Matrix::Rgb if width >= 1280 || height > 576 => Matrix::Bt709,
+            Matrix::Unspecified | Matrix::Rgb => Matrix::Smpte170m,
+            matrix => matrix,
+        }
+    }
+}
+
+/// RGB from normalised YUV and back, as rows of coefficients.
+struct Coefficients {
+    to_rgb: [[f32; 3]; 3],
+    from_rgb: [[f32; 3]; 3],
+}
+
+impl Coefficients {
+    fn new(matrix: Matrix) -> Self {
+        let (kr, kb) = match matrix {
+            Matrix::Ycgco => return Self::ycgco(),
+            Matrix::Fcc => (0.30, 0.11),
+            Matrix::Smpte240m => (0.212, 0.087),
+            Matrix::Bt2020nc | Matrix::Bt2020c | Matrix::Ictcp => (0.2627, 0.0593),
+            Matrix::Bt470bg | Matrix::Smpte170m => (0.299, 0.114),
+            Matrix::Bt709 | Matrix::Unspecified | Matrix::Rgb => (0.2126, 0.0722),
+        };
+        Self::luma(kr, kb)
+    }
+
+    /// The matrix whose luma is `kr R + (1 - kr - kb) G + kb B`, computed in f64.
+    fn luma(kr: f64, kb: f64) -> Self {
+        let kg = 1.0 - kr - kb;
+        let (cr, cb) = (2.0 * (1.0 - kr), 2.0 * (1.0 - kb));
+        let to_rgb = [
+            [1.0, 0.0, cr],
+            [1.0, -kb * cb / kg, -kr * cr / kg],
+            [1.0, cb, 0.0],
+        ];
+        let from_rgb = [
+            [kr, kg, kb],
+            [-kr / cb, -kg / cb, (1.0 - kb) / cb],
+            [(1.0 - kr) / cr, -kg / cr, -kb / cr],
+        ];
+        let narrow = |m: [[f64; 3]; 3]| m.map(|row| row.map(|v| v as f32));
+        Self {
+            to_rgb: narrow(to_rgb),
+            from_rgb: narrow(from_rgb),
+        }
+    }
+
+    /// YCgCo; planes 1 and 2 are Cg and Co.
+    fn ycgco() -> Self {
+        Self {
+            to_rgb: [[1.0, -1.0, 1.0], [1.0, 1.0, 0.0], [1.0, -1.0, -1.0]],
+            from_rgb: [[0.25, 0.5, 0.25], [-0.25, 0.5, -0.25], [0.5, 0.0, -0.5]],
+        }
+    }
+}
+
+/// Code value = `offset + scale * value` for a plane.
+#[derive(Clone, Copy)]
+struct Scale {
+    offset: f32,
+    scale: f32,
+    max: f32,
+}
+
+impl Scale {
+    /// For luma and RGB planes.
+    fn luma(format: PixelFormat, full: bool) -> Self {
+        let unit = (1_u32 << (format.depth.min(16) - 8)) as f32;
+        let max = format.max_code() as f32;
+        match (format.is_float(), full) {
+            (true, _) => Self {
+                offset: 0.0,
+                scale: 1.0,
+                max: f32::INFINITY,
+            },
+            (_, true) => Self {
+                offset: 0.0,
+                scale: max,
+                max,
+            },
+            (_, false) => Self {
+                offset: 16.0 * unit,
+                scale: 219.0 * unit,
+                max,
+            },
+        }
+    }
+
+    /// For Cb and Cr, whose values are -0.5 to 0.5.
+    fn chroma(format: PixelFormat, full: bool) -> Self {
+        let unit = (1_u32 << (format.depth.min(16) - 8)) as f32;
+        let max = format.max_code() as f32;
+        Self {
+            offset: 128.0 * unit,
+            scale: if full { max } else { 224.0 * unit },
+            max,
+        }
+    }
+
+    fn code(self, value: f32) -> f32 {
+        (value * self.scale + self.offset).round().clamp(0.0, self.max)
+    }
+}
+
+fn is_full(tags: &ColorTags, layout: Layout) -> bool {
+    match tags.range {
+        Range::Full => true,
+        Range::Limited => false,
+        Range::Unspecified => layout == Layout::Rgb,
+    }
+}
+
+/// Appends the plane's values, undone by `scale`.
+fn normalise(plane: &Plane, scale: Scale, out: &mut Vec<f32>) {
+    let (offset, factor) = (scale.offset, 1.0 / scale.scale);
+    match &plane.samples {
+        Samples::U8(v) => out.extend(v.iter().map(|&c| (f32::from(c) - offset) * factor)),
+        Samples::U16(v) => out.extend(v.iter().map(|&c| (f32::from(c) - offset) * factor)),
+        Samples::F32(v) => out.extend_from_slice(v),
+    }
+}
+
+fn quantise(values: &[f32], scale: Scale, format: PixelFormat) -> Samples {
+    match format.bytes_per_sample() {
+        1 => Samples::U8(values.iter().map(|&v| scale.code(v) as u8).collect()),
+        2 => Samples::U16(values.iter().map(|&v| scale.code(v) as u16).collect()),
+        _ => Samples::F32(values.to_vec()),
+    }
+}
+
+pub(crate) fn frame_to_rgb(frame: &Frame, tags: &ColorTags) -> RgbImage {
+    let layout = frame.format.layout;
+    let scale = Scale::luma(frame.format, is_full(tags, layout));
+    let data = match layout {
+        Layout::Gray => gray_to_rgb(frame, scale),
+        Layout::Rgb => {
+            let mut data = Vec::with_capacity(3 * frame.width as usize * frame.height as usize);
+            frame.planes[..3]
+                .iter()
+                .for_each(|plane| normalise(plane, scale, &mut data));
+            data
+        }
+        _ => yuv_to_rgb(frame, tags, scale),
+    };
+    let alpha = frame.format.alpha.then(|| {
+        let mut alpha = Vec::new();
+        normalise(
+            &frame.planes[frame.format.planes() - 1],
+            Scale::luma(frame.format, true),
+            &mut alpha,
+        );
+        alpha
+    });
+    RgbImage {
+        alpha,
+        ..RgbImage::new(frame.width, frame.height, data)
+    }
+}
+
+fn gray_to_rgb(frame: &Frame, scale: Scale) -> Vec<f32> {
+    let mut luma = Vec::new();
+    normalise(&frame.planes[0], scale, &mut luma);
+    luma.repeat(3)
+}
+
+fn yuv_to_rgb(frame: &Frame, tags: &ColorTags, luma_scale: Scale) -> Vec<f32> {
+    let (width, height) = (frame.width as usize, frame.height as usize);
+    let chroma_scale = Scale::chroma(frame.format, is_full(tags, frame.format.layout));
+    let m = Coefficients::new(tags.effective_matrix(frame.width, frame.height)).to_rgb;
+    let [luma, cb, cr] = [0, 1, 2].map(|index| {
+        let mut values = Vec::new();
+        normalise(
+            &frame.planes[index],
+            if index == 0 { luma_scale } else { chroma_scale },
+            &mut values,
+        );
+        values
+    });
+    let (sx, sy) = frame.format.layout.chroma_shift();
+    let chroma_width = frame.planes[1].width as usize;
+    let mut data = vec![0.0; 3 * width * height];
+    let (red, rest) = data.split_at_mut(width * height);
+    let (green, blue) = rest.split_at_mut(width * height);
+    let (mut wide_cb, mut wide_cr) = (vec![0.0; width], vec![0.0; width]);
+    for y in 0..height {
+        let row = (y >> sy) * chroma_width;
+        widen(&cb[row..row + chroma_width], sx, &mut wide_cb);
+        widen(&cr[row..row + chroma_width], sx, &mut wide_cr);
+        let at = y * width..(y + 1) * width;
+        let yuv = luma[at.clone()].iter().zip(&wide_cb).zip(&wide_cr);
+        let rgb = red[at.clone()]
+            .iter_mut()
+            .zip(&mut green[at.clone()])
+            .zip(&mut blue[at]);
+        for (((&y, &u), &v), ((r, g), b)) in yuv.zip(rgb) {
+            *r = m[0][0] * y + m[0][1] * u + m[0][2] * v;
+            *g = m[1][0] * y + m[1][1] * u + m[1][2] * v;
+            *b = m[2][0] * y + m[2][1] * u + m[2][2] * v;
+        }
+    }
+    data
+}
+
+/// Replicates each chroma sample over the pixels it covers.
+fn widen(row: &[f32], shift: u32, out: &mut [f32]) {
+    for (pixels, &sample) in out.chunks_mut(1 << shift).zip(row) {
+        pixels.fill(sample);
+    }
+}
+
+pub(crate) fn rgb_to_frame(image: &RgbImage, format: PixelFormat, tags: &ColorTags) -> Frame {
+    let full = is_full(tags, format.layout);
+    let mut frame = Frame::zeroed(
+        image.width,
+        image.height,
+        PixelFormat {
+            alpha: false,
+            ..format
+        },
+    );
+    frame.format = format;
+    let scale = Scale::luma(format, full);
+    match format.layout {
+        Layout::Rgb => {
+            for (plane, values) in frame.planes.iter_mut().zip(image.channels()) {
+                plane.samples = quantise(values, scale, format);
+            }
+        }
+        layout => fill_yuv(&mut frame, image, tags, scale, layout),
+    }
+    if format.alpha {
+        let opaque = || vec![1.0; image.width as usize * image.height as usize];
+        let alpha = image.alpha.clone().unwrap_or_else(opaque);
+        let samples = quantise(&alpha, Scale::luma(format, true), format);
+        frame.planes.push(Plane {
+            width: image.width,
+            height: image.height,
+            samples,
+        });
+    }
+    frame
+}
+
+fn fill_yuv(frame: &mut Frame, image: &RgbImage, tags: &ColorTags, scale: Scale, layout: Layout) {
+    let m = Coefficients::new(tags.effective_matrix(image.width, image.height)).from_rgb;
+    let row = |k: usize| -> Vec<f32> {
+        let [red, green, blue] = image.channels();
+        let rgb = red.iter().zip(green).zip(blue);
+        rgb.map(|((r, g), b)| m[k][0] * r + m[k][1] * g + m[k][2] * b)
+            .collect()
+    };
+    frame.planes[0].samples = quantise(&row(0), scale, frame.format);
+    if layout == Layout::Gray {
+        return;
+    }
+    let chroma = Scale::chroma(frame.format, is_full(tags, layout));
+    for index in 1..3 {
+        let small = shrink(&row(index), image.width, image.height, layout.chroma_shift());
+        frame.planes[index].samples = quantise(&small, chroma, frame.format);
+    }
+}
+
+/// Averages each block of `2^sx` x `2^sy` pixels; blocks at the right and bottom edge may be smaller.
+fn shrink(values: &[f32], width: u32, height: u32, (sx, sy): (u32, u32)) -> Vec<f32> {
+    if (sx, sy) == (0, 0) {
+        return values.to_vec();
+    }
+    let (width, height) = (width as usize, height as usize);
+    let small_width = width.div_ceil(1 << sx);
+    let mut out = Vec::with_capacity(small_width * height.div_ceil(1 << sy));
+    for rows in values.chunks(width << sy) {
+        let mut sums = vec![0.0_f32; small_width];
+        for row in rows.chunks(width) {
+            for (sum, block) in sums.iter_mut().zip(row.chunks(1 << sx)) {
+                *sum += block.iter().sum::<f32>();
+            }
+        }
+        let count = rows.len() / width;
+        let columns = |x: usize| (width - (x << sx)).min(1 << sx);
+        out.extend(
+            sums.iter()
+                .enumerate()
+                .map(|(x, sum)| sum / (count * columns(x)) as f32),
+        );
+    }
+    out
+}

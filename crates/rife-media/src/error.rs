@@ -1,0 +1,188 @@
+//! What can go wrong with media, in words for the person at the keyboard.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Shorthand for results of this crate.
+pub type Result<T> = std::result::Result<T, MediaError>;
+
+/// An error of the media layer: what was wrong, with which value, and what would be accepted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MediaError {
+    /// A file could not be opened, read, written or renamed.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// The verb: "open", "read", "write", "rename"...
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+    /// ffmpeg or ffprobe is not on this machine, or cannot be run.
+    #[error(
+        "{tool} was not found ({reason}); install ffmpeg 5.1 or later (Debian and Ubuntu: `apt install ffmpeg`, macOS: `brew install ffmpeg`, Windows: `winget install ffmpeg`) or set {variable} to its path. Y4M and image sequences work without it"
+    )]
+    FfmpegMissing {
+        /// `ffmpeg` or `ffprobe`.
+        tool: &'static str,
+        /// Why it could not be run.
+        reason: String,
+        /// The environment variable that names another path.
+        variable: &'static str,
+    },
+    /// ffmpeg runs but is older than 5.1, or prints no version we can read.
+    #[error("{} is version {found}; 5.1 or later is needed", path.display())]
+    FfmpegTooOld {
+        /// The binary asked.
+        path: PathBuf,
+        /// What it answered.
+        found: String,
+    },
+    /// A child process ended with an error.
+    #[error("{tool} failed ({status}) {context}: {tail}")]
+    Child {
+        /// `ffmpeg` or `ffprobe`.
+        tool: &'static str,
+        /// Its exit status or signal.
+        status: String,
+        /// What it was doing, with the frame it had reached.
+        context: String,
+        /// The last lines of its stderr.
+        tail: String,
+    },
+    /// A child process neither took nor gave data for too long, and was killed.
+    #[error("{tool} stalled: no data for {} s {context}; {tail}", after.as_secs())]
+    Stalled {
+        /// `ffmpeg` or `ffprobe`.
+        tool: &'static str,
+        /// What it was doing.
+        context: String,
+        /// How long we waited.
+        after: Duration,
+        /// The last lines of its stderr.
+        tail: String,
+    },
+    /// The user asked to stop.
+    #[error("cancelled")]
+    Cancelled,
+    /// The file is no media file that can be read, or it is damaged.
+    #[error("{}: {reason}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The file has no video stream (an audio file, or cover art only).
+    #[error("{} has no video stream{detail}", path.display())]
+    NoVideo {
+        /// The file.
+        path: PathBuf,
+        /// What it has instead.
+        detail: String,
+    },
+    /// Interlaced material, which interpolation would turn to combs.
+    #[error("{} is interlaced ({order}); ask for de-interlacing, or do it first: ffmpeg -i IN -vf bwdif -c:v libx264 -crf 12 -c:a copy OUT.mkv", path.display())]
+    Interlaced {
+        /// The file.
+        path: PathBuf,
+        /// The field order found.
+        order: String,
+    },
+    /// A size, count or amount is beyond a limit.
+    #[error("{what} is {value}, outside the accepted {accepted}")]
+    Limit {
+        /// What is limited.
+        what: String,
+        /// The value met.
+        value: String,
+        /// The range that is accepted.
+        accepted: String,
+    },
+    /// The frame size or format changed in the middle of the stream.
+    #[error("frame {frame}: {reason}")]
+    Frame {
+        /// Index of the frame, from 0.
+        frame: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The output exists and overwriting was not asked for.
+    #[error("{} exists already; choose another name or allow overwriting", .0.display())]
+    Exists(PathBuf),
+    /// The output is the input, directly or through a link.
+    #[error("the output {} is the input itself (or a link to it)", .0.display())]
+    OutputIsInput(PathBuf),
+    /// Another run is writing this output.
+    #[error("another run is writing {} (its unfinished file {} is locked)", path.display(), part.display())]
+    Busy {
+        /// The output.
+        path: PathBuf,
+        /// The unfinished file.
+        part: PathBuf,
+    },
+    /// The output was written but does not hold what was sent to it.
+    #[error("{} was not written completely: {reason}", path.display())]
+    Incomplete {
+        /// The output's final name.
+        path: PathBuf,
+        /// What is missing.
+        reason: String,
+    },
+    /// An option that cannot be met.
+    #[error("{0}")]
+    Unsupported(String),
+}
+
+impl MediaError {
+    /// An [`MediaError::Io`] for `path`.
+    pub fn io(action: &'static str, path: impl AsRef<Path>, source: io::Error) -> Self {
+        Self::Io {
+            action,
+            path: path.as_ref().to_owned(),
+            source,
+        }
+    }
+
+    /// An [`MediaError::Unreadable`] for `path`.
+    pub fn unreadable(path: impl AsRef<Path>, reason: impl Into<String>) -> Self {
+        Self::Unreadable {
+            path: path.as_ref().to_owned(),
+            reason: reason.into(),
+        }
+    }
+
+    /// An [`MediaError::Limit`].
+    pub fn limit(what: impl Into<String>, value: impl ToString, accepted: impl Into<String>) -> Self {
+        Self::Limit {
+            what: what.into(),
+            value: value.to_string(),
+            accepted: accepted.into(),
+        }
+    }
+
+    /// A short stable word for programs, such as `ffmpeg_missing`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Io { .. } => "io",
+            Self::FfmpegMissing { .. } => "ffmpeg_missing",
+            Self::FfmpegTooOld { .. } => "ffmpeg_too_old",
+            Self::Child { .. } => "child_failed",
+            Self::Stalled { .. } => "stalled",
+            Self::Cancelled => "cancelled",
+            Self::Unreadable { .. } => "unreadable",
+            Self::NoVideo { .. } => "no_video",
+            Self::Interlaced { .. } => "interlaced",
+            Self::Limit { .. } => "limit_exceeded",
+            Self::Frame { .. } => "bad_frame",
+            Self::Exists(_) => "output_exists",
+            Self::OutputIsInput(_) => "output_is_input",
+            Self::Busy { .. } => "output_busy",
+            Self::Incomplete { .. } => "incomplete",
+            Self::Unsupported(_) => "unsupported",
+        }
+    }
+}

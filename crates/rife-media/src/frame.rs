@@ -1,0 +1,267 @@
+//! A decoded frame, its planes, and the RGB picture the networks see.
+
+use crate::{ColorTags, MediaError, PixelFormat, Result, Time};
+
+/// The samples of one plane, row by row without padding.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Samples {
+    /// 8-bit codes.
+    U8(Vec<u8>),
+    /// 9- to 16-bit codes, right-aligned.
+    U16(Vec<u16>),
+    /// Floats, 1.0 being white.
+    F32(Vec<f32>),
+}
+
+impl Samples {
+    /// Number of samples.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::U8(v) => v.len(),
+            Self::U16(v) => v.len(),
+            Self::F32(v) => v.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// `len` samples of zero in the type that `format` uses.
+    pub fn zeroed(format: PixelFormat, len: usize) -> Self {
+        match format.bytes_per_sample() {
+            1 => Self::U8(vec![0; len]),
+            2 => Self::U16(vec![0; len]),
+            _ => Self::F32(vec![0.0; len]),
+        }
+    }
+}
+
+/// One plane of a frame.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plane {
+    /// Samples a row.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+    /// `width * height` samples.
+    pub samples: Samples,
+}
+
+/// One frame of video with its exact place in time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Frame {
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// The format of the planes.
+    pub format: PixelFormat,
+    /// `format.planes()` planes: luma, Cb, Cr or red, green, blue, then alpha.
+    pub planes: Vec<Plane>,
+    /// When it is shown, in seconds since the container's start.
+    pub pts: Time,
+    /// For how long it is shown, in seconds.
+    pub duration: Time,
+}
+
+impl Frame {
+    /// A frame of zeros (black in RGB and gray; green in YUV).
+    pub fn zeroed(width: u32, height: u32, format: PixelFormat) -> Self {
+        let plane = |index| {
+            let (width, height) = format.plane_size(index, width, height);
+            let len = width as usize * height as usize;
+            Plane {
+                width,
+                height,
+                samples: Samples::zeroed(format, len),
+            }
+        };
+        let planes = (0..format.planes()).map(plane).collect();
+        Self {
+            width,
+            height,
+            format,
+            planes,
+            pts: Time::from(0),
+            duration: Time::from(0),
+        }
+    }
+
+    /// The same frame at another time.
+    pub fn at(mut self, pts: Time, duration: Time) -> Self {
+        self.pts = pts;
+        self.duration = duration;
+        self
+    }
+
+    /// Reads a raw frame (ffmpeg's order of planes, little endian) of exactly `format.frame_bytes()` bytes.
+    pub fn from_raw(width: u32, height: u32, format: PixelFormat, bytes: &[u8]) -> Result<Self> {
+        let expected = format.frame_bytes(width, height);
+        if bytes.len() != expected {
+            let value = format!("{} bytes", bytes.len());
+            let accepted = format!("{expected} bytes of a {width}x{height} {format} frame");
+            return Err(MediaError::limit("the raw frame", value, accepted));
+        }
+        let mut frame = Self {
+            planes: Vec::with_capacity(format.planes()),
+            ..Self::shell(width, height, format)
+        };
+        let mut offset = 0;
+        for index in 0..format.planes() {
+            let (w, h) = format.plane_size(raw_plane(format, index), width, height);
+            let len = w as usize * h as usize * format.bytes_per_sample();
+            let samples = decode_samples(format, &bytes[offset..offset + len]);
+            frame.planes.push(Plane {
+                width: w,
+                height: h,
+                samples,
+            });
+            offset += len;
+        }
+        frame.restore_order();
+        Ok(frame)
+    }
+
+    /// Appends the frame to `out` as ffmpeg's raw video: its order of planes, little endian.
+    pub fn to_raw(&self, out: &mut Vec<u8>) {
+        out.reserve(self.format.frame_bytes(self.width, self.height));
+        for index in 0..self.planes.len() {
+            match &self.planes[raw_plane(self.format, index)].samples {
+                Samples::U8(v) => out.extend_from_slice(v),
+                Samples::U16(v) => out.extend(v.iter().flat_map(|s| s.to_le_bytes())),
+                Samples::F32(v) => out.extend(v.iter().flat_map(|s| s.to_le_bytes())),
+            }
+        }
+    }
+
+    /// The picture as planar RGB floats by the stream's own matrix and range, see [`crate::color`].
+    pub fn to_rgb(&self, tags: &ColorTags) -> RgbImage {
+        crate::color::frame_to_rgb(self, tags)
+    }
+
+    /// The frame that shows `image`, rounded to codes; the exact inverse of [`Frame::to_rgb`] for a picture
+    /// that came from the same format and tags. Its time is zero: see [`Frame::at`].
+    pub fn from_rgb(image: &RgbImage, format: PixelFormat, tags: &ColorTags) -> Self {
+        crate::color::rgb_to_frame(image, format, tags)
+    }
+
+    fn shell(width: u32, height: u32, format: PixelFormat) -> Self {
+        Self {
+            width,
+            height,
+            format,
+            planes: Vec::new(),
+            pts: Time::from(0),
+            duration: Time::from(0),
+        }
+    }
+
+    /// Puts planes read in ffmpeg's order (green, blue, red) into ours (red, green, blue).
+    fn restore_order(&mut self) {
+        if self.format.layout == crate::Layout::Rgb {
+            self.planes[..3].rotate_right(1);
+        }
+    }
+}
+
+/// Which of our planes is the `index`th of ffmpeg's raw frame: RGB is stored green, blue, red there.
+fn raw_plane(format: PixelFormat, index: usize) -> usize {
+    match (format.layout, index) {
+        (crate::Layout::Rgb, 0..=2) => (index + 1) % 3,
+        _ => index,
+    }
+}
+
+fn decode_samples(format: PixelFormat, bytes: &[u8]) -> Samples {
+    match format.bytes_per_sample() {
+        1 => Samples::U8(bytes.to_vec()),
+        2 => Samples::U16(
+            bytes
+                .chunks_exact(2)
+                .map(|b| u16::from_le_bytes([b[0], b[1]]))
+                .collect(),
+        ),
+        _ => Samples::F32(
+            bytes
+                .chunks_exact(4)
+                .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+                .collect(),
+        ),
+    }
+}
+
+/// A picture as the networks see it: planar RGB floats, nominally 0 to 1 and never clamped here.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RgbImage {
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// `3 * width * height` values: the red plane, the green plane, the blue plane, rows without padding.
+    pub data: Vec<f32>,
+    /// `width * height` values of alpha, 0 to 1, where the source has alpha.
+    pub alpha: Option<Vec<f32>>,
+}
+
+impl RgbImage {
+    /// A picture of `data` without alpha.
+    ///
+    /// # Panics
+    /// Where `data` has not `3 * width * height` values.
+    pub fn new(width: u32, height: u32, data: Vec<f32>) -> Self {
+        assert_eq!(
+            data.len(),
+            3 * width as usize * height as usize,
+            "planar RGB of {width}x{height}"
+        );
+        Self {
+            width,
+            height,
+            data,
+            alpha: None,
+        }
+    }
+
+    /// The red, green and blue planes.
+    pub fn channels(&self) -> [&[f32]; 3] {
+        let (red, rest) = self.data.split_at(self.data.len() / 3);
+        let (green, blue) = rest.split_at(rest.len() / 2);
+        [red, green, blue]
+    }
+
+    /// The linear mixture `(1 - t) * self + t * other` of two pictures of one size, alpha included.
+    pub fn blend(&self, other: &Self, t: f32) -> Self {
+        let mix = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a + (b - a) * t).collect();
+        let alpha = self
+            .alpha
+            .as_ref()
+            .zip(other.alpha.as_ref())
+            .map(|(a, b)| mix(a, b));
+        Self {
+            alpha,
+            ..Self::new(self.width, self.height, mix(&self.data, &other.data))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn raw_frames_round_trip_in_ffmpeg_order() {
+        let bytes: Vec<u8> = (0..6 * 2).collect();
+        let frame = Frame::from_raw(2, 2, PixelFormat::RGB8, &bytes).unwrap();
+        assert_eq!(
+            frame.planes[0].samples,
+            Samples::U8(vec![8, 9, 10, 11]),
+            "red is last in a raw gbrp frame"
+        );
+        let mut out = Vec::new();
+        frame.to_raw(&mut out);
+        assert_eq!(out, bytes);
+        assert!(Frame::from_raw(2, 2, PixelFormat::RGB8, &bytes[1..]).is_err());
+    }
+}

@@ -1,0 +1,213 @@
+//! Where frames go: any file through ffmpeg, Y4M files and standard output, still images, GIF.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use num_rational::Ratio;
+
+use crate::probe::{DisplayMatrix, HdrMetadata, MediaInfo};
+use crate::{CancelToken, ColorTags, Frame, MediaError, PixelFormat, Result, StreamInfo, StreamPlan, Time};
+
+/// Takes frames in order. Dropped before [`Sink::finish`], it leaves nothing under the final name.
+pub trait Sink: Send {
+    /// Size, format, tags and time base that [`Sink::write`] expects.
+    fn params(&self) -> &VideoParams;
+
+    /// Writes one frame; its `pts` must be above the one before.
+    fn write(&mut self, frame: &Frame) -> Result<()>;
+
+    /// Completes, checks and renames the output.
+    fn finish(self: Box<Self>) -> Result<Written>;
+}
+
+/// The video that is sent to a sink.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VideoParams {
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// Format of the frames.
+    pub format: PixelFormat,
+    /// How their codes are to be read.
+    pub tags: ColorTags,
+    /// Sample aspect ratio.
+    pub sample_aspect: Ratio<i64>,
+    /// Rotation for display.
+    pub matrix: DisplayMatrix,
+    /// The unit in which times are written.
+    pub time_base: Time,
+    /// Nominal rate of the output, where it is constant.
+    pub frame_rate: Option<Ratio<i64>>,
+    /// HDR metadata to be written again.
+    pub hdr: HdrMetadata,
+}
+
+impl VideoParams {
+    /// Params for frames like those of `source`, with another time base (see
+    /// [`TimelineOptions::time_base`](crate::TimelineOptions::time_base)). [`open_sink`] turns the format into one
+    /// that the codec can hold; read it back from [`Sink::params`].
+    pub fn like(source: &StreamInfo, time_base: Time) -> Self {
+        Self {
+            width: source.width,
+            height: source.height,
+            format: source.format,
+            tags: source.tags,
+            sample_aspect: source.sample_aspect,
+            matrix: source.matrix,
+            time_base,
+            frame_rate: None,
+            hdr: source.hdr,
+        }
+    }
+}
+
+/// Where to write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// A video file; its extension names the container. `.y4m` is written by ourselves.
+    File(PathBuf),
+    /// Y4M on standard output.
+    Stdout,
+    /// A folder of still images `0000000.png`, `0000001.png`... (created where missing).
+    Images(PathBuf, ImageFormat),
+}
+
+impl Output {
+    /// `-` is standard output; a name that ends in a separator, or is a folder, is images; all else is a file.
+    pub fn parse(text: impl AsRef<OsStr>) -> Self {
+        Self::File(PathBuf::from(text.as_ref()))
+    }
+}
+
+/// Formats of still images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ImageFormat {
+    /// PNG of 8 or 16 bits.
+    #[default]
+    Png,
+    /// JPEG of quality 95.
+    Jpeg,
+    /// Lossless WebP of 8 bits.
+    WebP,
+    /// TIFF of 8 or 16 bits.
+    Tiff,
+    /// OpenEXR of 32-bit floats.
+    Exr,
+}
+
+/// Containers that the stream plan knows rules for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Container {
+    /// MP4 (and M4V).
+    Mp4,
+    /// QuickTime.
+    Mov,
+    /// Matroska.
+    Matroska,
+    /// WebM.
+    WebM,
+    /// AVI.
+    Avi,
+    /// MPEG transport stream.
+    MpegTs,
+    /// GIF.
+    Gif,
+    /// NUT.
+    Nut,
+    /// Holds nothing but video: Y4M and images.
+    VideoOnly,
+}
+
+/// Video codecs with defaults of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Codec {
+    /// H.264 by libx264: CRF 18, preset medium.
+    H264,
+    /// H.265 by libx265: CRF 20, preset medium.
+    H265,
+    /// AV1 by SVT-AV1: CRF 28, preset 8 (libaom where SVT is missing).
+    Av1,
+    /// VP9 by libvpx: CRF 24.
+    Vp9,
+    /// ProRes 422 HQ (4444 for alpha or 4:4:4).
+    ProRes,
+    /// FFV1, lossless.
+    Ffv1,
+    /// GIF with a palette a frame.
+    Gif,
+}
+
+/// How to write.
+#[derive(Debug, Clone)]
+pub struct SinkSpec {
+    /// Where to write.
+    pub output: Output,
+    /// The codec; the container's usual one where none is given.
+    pub codec: Option<Codec>,
+    /// An ffmpeg encoder by name (letters, digits, `_` and `-`), such as `h264_nvenc`; overrides `codec`.
+    pub encoder: Option<String>,
+    /// Quality, 0 to 63; lower is better.
+    pub crf: Option<u32>,
+    /// The encoder's preset (letters, digits, `_` and `-`).
+    pub preset: Option<String>,
+    /// Another pixel format than the codec's usual one.
+    pub pixel_format: Option<PixelFormat>,
+    /// Replace an existing output.
+    pub overwrite: bool,
+    /// The file whose sound, subtitles, chapters and tags go along, and what happens to each.
+    pub companions: Option<(MediaInfo, StreamPlan)>,
+    /// Files the output must not be (the inputs); a file in `companions` is always one of them.
+    pub inputs: Vec<PathBuf>,
+    /// Stops everything.
+    pub cancel: CancelToken,
+    /// An encoder that takes no data for so long is killed (default 120 s).
+    pub stall_timeout: Duration,
+}
+
+impl SinkSpec {
+    /// Writes `output` with the defaults.
+    pub fn new(output: Output) -> Self {
+        Self {
+            output,
+            codec: None,
+            encoder: None,
+            crf: None,
+            preset: None,
+            pixel_format: None,
+            overwrite: false,
+            companions: None,
+            inputs: Vec::new(),
+            cancel: CancelToken::new(),
+            stall_timeout: Duration::from_secs(120),
+        }
+    }
+
+    /// The container that the output's name stands for.
+    pub fn container(&self) -> Result<Container> {
+        Err(MediaError::Unsupported("follows".to_owned()))
+    }
+}
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Written {
+    /// The output; nothing for standard output.
+    pub path: Option<PathBuf>,
+    /// Frames sent and found again.
+    pub frames: u64,
+    /// End of the last frame less start of the first.
+    pub duration: Time,
+    /// Size in bytes, where it is a file.
+    pub bytes: Option<u64>,
+    /// Things worth telling the user.
+    pub warnings: Vec<String>,
+}
+
+/// Opens a sink for `params`. Refuses an existing output (unless `overwrite`), the input itself, and codecs that
+/// cannot hold the frames, before anything is written.
+pub fn open_sink(spec: &SinkSpec, params: &VideoParams) -> Result<Box<dyn Sink>> {
+    let _ = (spec, params);
+    Err(MediaError::Unsupported("follows".to_owned()))
+}

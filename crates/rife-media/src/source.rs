@@ -1,0 +1,126 @@
+//! Where frames come from: any file through ffmpeg, Y4M files and standard input, and still images.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use num_rational::Ratio;
+
+use crate::probe::{DisplayMatrix, HdrMetadata, MediaInfo};
+use crate::{CancelToken, ColorTags, Frame, Limits, MediaError, PixelFormat, Result, Time};
+
+/// A stream of frames in order of display.
+pub trait Source: Send {
+    /// What is known of the stream before its first frame.
+    fn info(&self) -> &StreamInfo;
+
+    /// The next frame; nothing after the last. After an error there are no more frames.
+    fn next_frame(&mut self) -> Result<Option<Frame>>;
+
+    /// Things worth telling the user that have been met so far: a truncated file, ignored images...
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// What is known of a source's frames.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StreamInfo {
+    /// Width in pixels of every frame.
+    pub width: u32,
+    /// Height in pixels of every frame.
+    pub height: u32,
+    /// Format of every frame.
+    pub format: PixelFormat,
+    /// How its codes are to be read.
+    pub tags: ColorTags,
+    /// Sample aspect ratio (1 where unknown).
+    pub sample_aspect: Ratio<i64>,
+    /// Rotation that a player is to apply; identity where it has been applied.
+    pub matrix: DisplayMatrix,
+    /// The unit of the frames' times.
+    pub time_base: Time,
+    /// Nominal rate in frames a second.
+    pub frame_rate: Option<Ratio<i64>>,
+    /// Whether intervals really vary.
+    pub variable_rate: bool,
+    /// Frames announced (not counted).
+    pub frames: Option<u64>,
+    /// Duration announced.
+    pub duration: Option<Time>,
+    /// HDR metadata.
+    pub hdr: HdrMetadata,
+    /// The probe of the whole file, where the source is a file read through ffmpeg.
+    pub media: Option<MediaInfo>,
+}
+
+/// What to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// A video file; `.y4m` by our own reader, the others through ffmpeg.
+    File(PathBuf),
+    /// Y4M on standard input.
+    Stdin,
+    /// Still images: a folder, or a pattern with `*` and `?` in the file name; natural order.
+    Images(PathBuf),
+}
+
+impl Input {
+    /// `-` is standard input; a folder, a single still image or a pattern is images; all else is a file.
+    pub fn parse(text: impl AsRef<OsStr>) -> Self {
+        Self::File(PathBuf::from(text.as_ref()))
+    }
+}
+
+/// What to do with a rotation tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Orientation {
+    /// Frames come as coded; the tag is passed on.
+    #[default]
+    Keep,
+    /// Frames come turned upright (losslessly); for outputs that cannot hold the tag.
+    Apply,
+}
+
+/// How to read it.
+#[derive(Debug, Clone)]
+pub struct SourceSpec {
+    /// What to read.
+    pub input: Input,
+    /// What is accepted.
+    pub limits: Limits,
+    /// Stops everything.
+    pub cancel: CancelToken,
+    /// Read interlaced material as if it were progressive.
+    pub allow_interlaced: bool,
+    /// De-interlace (bwdif, one frame a frame) where the stream is interlaced.
+    pub deinterlace: bool,
+    /// What to do with rotation.
+    pub orientation: Orientation,
+    /// Rate of still images (default 25), and of Y4M without one.
+    pub frame_rate: Option<Ratio<i64>>,
+    /// A child that gives no data for so long is killed (default 120 s).
+    pub stall_timeout: Duration,
+}
+
+impl SourceSpec {
+    /// Reads `input` with the defaults.
+    pub fn new(input: Input) -> Self {
+        Self {
+            input,
+            limits: Limits::default(),
+            cancel: CancelToken::new(),
+            allow_interlaced: false,
+            deinterlace: false,
+            orientation: Orientation::Keep,
+            frame_rate: None,
+            stall_timeout: Duration::from_secs(120),
+        }
+    }
+}
+
+/// Opens a source. The first frame has not been decoded yet, so that a damaged stream may still fail later.
+pub fn open_source(spec: &SourceSpec) -> Result<Box<dyn Source>> {
+    let _ = spec;
+    Err(MediaError::Unsupported("follows".to_owned()))
+}

@@ -1,0 +1,70 @@
+//! Exact times: rational seconds, time bases, and the rounding between them. No floats.
+
+use num_rational::Ratio;
+
+/// A time or duration in seconds, exact.
+pub type Time = Ratio<i64>;
+
+/// The largest absolute time that is accepted, in seconds (about three years).
+pub const MAX_SECONDS: i64 = 100_000_000;
+
+/// `ticks` of `time_base` in seconds, or nothing where that is beyond [`MAX_SECONDS`].
+pub fn from_ticks(ticks: i64, time_base: Time) -> Option<Time> {
+    let numer = i128::from(ticks) * i128::from(*time_base.numer());
+    narrow(Ratio::new(numer, i128::from(*time_base.denom())))
+}
+
+/// The tick of `time_base` nearest to `time`, halves away from zero.
+pub fn to_ticks(time: Time, time_base: Time) -> i64 {
+    let ticks = widen(time) / widen(time_base);
+    i64::try_from(ticks.round().to_integer()).unwrap_or(i64::MAX)
+}
+
+/// The same value in 128 bits, where sums and products of times cannot overflow.
+pub(crate) fn widen(time: Time) -> Ratio<i128> {
+    Ratio::new_raw(i128::from(*time.numer()), i128::from(*time.denom()))
+}
+
+/// Back to 64 bits; nothing where the value is out of range or too finely divided.
+pub(crate) fn narrow(time: Ratio<i128>) -> Option<Time> {
+    let numer = i64::try_from(*time.numer()).ok()?;
+    let denom = i64::try_from(*time.denom()).ok()?;
+    let time = Ratio::new_raw(numer, denom);
+    (time.to_integer().checked_abs()? <= MAX_SECONDS).then_some(time)
+}
+
+/// A positive fraction written `30000/1001`, `30000:1001` or `25`; nothing for 0/0, zero and negatives.
+pub fn parse_fraction(text: &str) -> Option<Time> {
+    let (numer, denom) = text.split_once(['/', ':']).unwrap_or((text, "1"));
+    let (numer, denom) = (
+        numer.trim().parse::<i64>().ok()?,
+        denom.trim().parse::<i64>().ok()?,
+    );
+    (numer > 0 && denom > 0).then(|| Ratio::new(numer, denom))
+}
+
+/// A decimal number of seconds such as `12.345678` or `-0.02`, exactly.
+pub fn parse_decimal(text: &str) -> Option<Time> {
+    let text = text.trim();
+    let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    if fraction.len() > 9 || !digits.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
+        return None;
+    }
+    let scale = 10_i64.pow(fraction.len() as u32);
+    let part = if fraction.is_empty() {
+        0
+    } else {
+        fraction.parse::<i64>().ok()?
+    };
+    let value = whole.parse::<i64>().ok()?.checked_mul(scale)?.checked_add(part)?;
+    narrow(Ratio::new(
+        i128::from(if negative { -value } else { value }),
+        i128::from(scale),
+    ))
+}
+
+/// `time` in seconds for a message, such as `12.345 s`.
+pub fn seconds(time: Time) -> f64 {
+    *time.numer() as f64 / *time.denom() as f64
+}

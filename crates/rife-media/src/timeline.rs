@@ -1,0 +1,295 @@
+//! Which output frame is shown when, and between which source frames it lies. Pure and exact.
+//!
+//! Rules:
+//! - **Factor F.** Each interval between two source frames is divided into F equal parts. The last source frame
+//!   is shown for its own duration, divided likewise into F repeats of it. N frames give `F*(N-1)+1` frames plus
+//!   `F-1` of hold: F*N in all, ending exactly when the source ends. Variable rates stay variable.
+//! - **Target rate X.** Output frames stand at `start + k/X`, from the first source frame's time until the end of
+//!   the last one. A grid point on a source frame is that frame, bit-true. The clip ends within one output frame
+//!   of the source's end.
+//! - **Stretch S** (slow motion) multiplies every output time and duration after that.
+//! - **Duplicates.** A frame whose time does not advance is never shown by a player, and is left out
+//!   ([`Push::Dropped`]).
+//! - **Gaps.** An interval longer than `max_gap` is held: its left frame is shown once, for all of it, and nothing
+//!   is made in between.
+//! - **Start.** The first frame's time is kept, whether zero, positive or negative, so that sound stays in sync.
+
+use num_rational::Ratio;
+
+use crate::time::{Time, narrow, widen};
+use crate::{MediaError, Result};
+
+/// How output times are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimelineMode {
+    /// Every interval divided into this many parts, 1 to 256.
+    Factor(u32),
+    /// A constant rate in frames a second.
+    TargetRate(Ratio<i64>),
+}
+
+/// What a [`Timeline`] is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimelineOptions {
+    /// How output times are chosen.
+    pub mode: TimelineMode,
+    /// Times are multiplied by this: 1 keeps the speed, F with `Factor(F)` is slow motion at the source's rate.
+    pub stretch: Ratio<i64>,
+    /// Intervals longer than this are held, see the module's rules.
+    pub max_gap: Time,
+}
+
+impl TimelineOptions {
+    /// Options that keep the speed, with the default gap of [`default_max_gap`] for `frame_rate`.
+    pub fn new(mode: TimelineMode, frame_rate: Option<Ratio<i64>>) -> Self {
+        Self {
+            mode,
+            stretch: Ratio::from(1),
+            max_gap: default_max_gap(frame_rate),
+        }
+    }
+
+    /// Slow motion: the rate is kept and time is stretched by `factor`.
+    pub fn slow_motion(factor: u32, frame_rate: Option<Ratio<i64>>) -> Self {
+        let mode = TimelineMode::Factor(factor);
+        Self {
+            stretch: Ratio::from(i64::from(factor)),
+            ..Self::new(mode, frame_rate)
+        }
+    }
+
+    /// The time base that holds every output time exactly: of a constant source rate its interval divided, of a
+    /// variable one the source's time base divided; of a target rate that rate's interval.
+    pub fn time_base(&self, source: &crate::StreamInfo) -> Time {
+        let exact = match (self.mode, source.frame_rate) {
+            (TimelineMode::TargetRate(rate), _) => widen(rate).recip(),
+            (TimelineMode::Factor(f), Some(rate)) if !source.variable_rate => {
+                (widen(rate) * i128::from(f.max(1))).recip()
+            }
+            (TimelineMode::Factor(f), _) => widen(source.time_base) / i128::from(f.max(1)),
+        };
+        let stretched = exact * widen(self.stretch);
+        let fits = |t: &Ratio<i128>| *t.numer() > 0 && *t.numer() < 1 << 31 && *t.denom() < 1 << 31;
+        Some(stretched)
+            .filter(fits)
+            .and_then(narrow)
+            .unwrap_or_else(|| Ratio::new(1, 1_000_000))
+    }
+
+    /// How many frames come out of `frames` source frames lasting `duration`, as far as that can be known before.
+    pub fn estimate(&self, frames: u64, duration: Option<Time>) -> u64 {
+        match (self.mode, duration) {
+            (TimelineMode::Factor(f), _) => frames.saturating_mul(u64::from(f)),
+            (TimelineMode::TargetRate(rate), Some(duration)) => {
+                u64::try_from((widen(duration) * widen(rate)).ceil().to_integer()).unwrap_or(0)
+            }
+            (TimelineMode::TargetRate(_), None) => frames,
+        }
+    }
+}
+
+/// The gap default: ten frames of the nominal rate, but at least one second.
+pub fn default_max_gap(frame_rate: Option<Ratio<i64>>) -> Time {
+    let ten_frames = frame_rate
+        .filter(|rate| *rate > Ratio::from(0))
+        .and_then(|r| narrow(widen(r).recip() * 10));
+    ten_frames.unwrap_or(Ratio::from(1)).max(Ratio::from(1))
+}
+
+/// One frame to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutputFrame {
+    /// The source frame at or before this one: its index among the frames given to [`Timeline::push`], counting
+    /// dropped ones too.
+    pub left: u64,
+    /// Where between `left` and the next kept frame: 0 is `left` itself, always below 1.
+    pub timestep: Ratio<i64>,
+    /// When it is shown.
+    pub pts: Time,
+    /// For how long.
+    pub duration: Time,
+}
+
+/// What became of a source frame given to [`Timeline::push`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Push {
+    /// It is kept. These frames lie at or after the previous kept frame and before it (none for the first frame).
+    Frames(Vec<OutputFrame>),
+    /// Its time does not advance: it is left out. Keep the previous frame as the left one.
+    Dropped,
+}
+
+/// Turns source times, as they come, into output frames.
+#[derive(Debug)]
+pub struct Timeline {
+    options: TimelineOptions,
+    /// Index of the next frame pushed.
+    next_index: u64,
+    /// Index, time and duration of the last kept frame.
+    last: Option<(u64, Ratio<i128>, Ratio<i128>)>,
+    /// Grid of a target rate: its origin and the next point.
+    origin: Ratio<i128>,
+    next_point: i128,
+    max_interval_frames: i128,
+}
+
+/// The most frames one interval may yield; a target rate far above the source's is refused beyond it.
+const MAX_INTERVAL_FRAMES: i128 = 4096;
+
+impl Timeline {
+    /// A timeline with no frame yet. Fails where the factor, rate or stretch is out of range.
+    pub fn new(options: TimelineOptions) -> Result<Self> {
+        match options.mode {
+            TimelineMode::Factor(f) if !(1..=256).contains(&f) => {
+                return Err(MediaError::limit("the factor", f, "1 to 256"));
+            }
+            TimelineMode::TargetRate(rate) if rate <= Ratio::from(0) || rate > Ratio::from(1000) => {
+                return Err(MediaError::limit(
+                    "the target rate",
+                    rate,
+                    "above 0, up to 1000 frames a second",
+                ));
+            }
+            _ => {}
+        }
+        if options.stretch <= Ratio::from(0) || options.stretch > Ratio::from(1024) {
+            return Err(MediaError::limit(
+                "the stretch",
+                options.stretch,
+                "above 0, up to 1024",
+            ));
+        }
+        let zero = Ratio::from(0);
+        let max_interval_frames = MAX_INTERVAL_FRAMES;
+        Ok(Self {
+            options,
+            next_index: 0,
+            last: None,
+            origin: zero,
+            next_point: 0,
+            max_interval_frames,
+        })
+    }
+
+    /// Takes the next source frame's time and its own duration (used only where it is the last frame).
+    pub fn push(&mut self, pts: Time, duration: Time) -> Result<Push> {
+        let index = self.next_index;
+        self.next_index += 1;
+        let (pts, duration) = (widen(pts), widen(duration));
+        let Some((left, start, _)) = self.last else {
+            self.origin = pts;
+            self.last = Some((index, pts, duration));
+            return Ok(Push::Frames(Vec::new()));
+        };
+        if pts <= start {
+            return Ok(Push::Dropped);
+        }
+        self.last = Some((index, pts, duration));
+        let held = pts - start > widen(self.options.max_gap);
+        self.divide(left, start, pts, if held { Fill::Gap } else { Fill::Motion })
+            .map(Push::Frames)
+    }
+
+    /// The frames of the last source frame's own duration: itself and its hold.
+    pub fn finish(mut self) -> Result<Vec<OutputFrame>> {
+        let Some((left, start, duration)) = self.last else {
+            return Ok(Vec::new());
+        };
+        let interval = if duration > Ratio::from(0) {
+            duration
+        } else {
+            self.fallback_duration()
+        };
+        let gap = interval > widen(self.options.max_gap);
+        self.divide(
+            left,
+            start,
+            start + interval,
+            if gap { Fill::Gap } else { Fill::Hold },
+        )
+    }
+
+    /// A frame of unknown duration is shown for one grid step, or 1/25 s where there is no grid.
+    fn fallback_duration(&self) -> Ratio<i128> {
+        match self.options.mode {
+            TimelineMode::TargetRate(rate) => widen(rate).recip(),
+            TimelineMode::Factor(_) => Ratio::new(1, 25),
+        }
+    }
+
+    fn divide(
+        &mut self,
+        left: u64,
+        start: Ratio<i128>,
+        end: Ratio<i128>,
+        fill: Fill,
+    ) -> Result<Vec<OutputFrame>> {
+        let points = match self.options.mode {
+            TimelineMode::Factor(_) if fill == Fill::Gap => vec![(start, end - start)],
+            TimelineMode::Factor(f) => {
+                let step = (end - start) / i128::from(f);
+                (0..i128::from(f)).map(|k| (start + step * k, step)).collect()
+            }
+            TimelineMode::TargetRate(rate) => self.grid(widen(rate).recip(), end, fill)?,
+        };
+        let frame = |(at, length): (Ratio<i128>, Ratio<i128>)| {
+            let timestep = match fill {
+                Fill::Motion => (at - start) / (end - start),
+                Fill::Hold | Fill::Gap => Ratio::from(0),
+            };
+            self.output(left, timestep, at, length)
+        };
+        points.into_iter().map(frame).collect()
+    }
+
+    /// The grid points before `end` that are still to come; of a gap only the first.
+    fn grid(
+        &mut self,
+        step: Ratio<i128>,
+        end: Ratio<i128>,
+        fill: Fill,
+    ) -> Result<Vec<(Ratio<i128>, Ratio<i128>)>> {
+        let after = ((end - self.origin) / step).ceil().to_integer();
+        let first = self.next_point;
+        let count = after - first;
+        self.next_point = after.max(first);
+        if count <= 0 {
+            return Ok(Vec::new());
+        }
+        let point = |k: i128| self.origin + step * k;
+        if fill == Fill::Gap {
+            return Ok(vec![(point(first), step * count)]);
+        }
+        if count > self.max_interval_frames {
+            let accepted = format!("{} frames between two source frames", self.max_interval_frames);
+            return Err(MediaError::limit("the target rate's yield", count, accepted));
+        }
+        Ok((first..after).map(|k| (point(k), step)).collect())
+    }
+
+    fn output(
+        &self,
+        left: u64,
+        timestep: Ratio<i128>,
+        at: Ratio<i128>,
+        length: Ratio<i128>,
+    ) -> Result<OutputFrame> {
+        let stretch = widen(self.options.stretch);
+        let narrow_or = |value: Ratio<i128>| {
+            narrow(value).ok_or_else(|| MediaError::limit("an output time", value, "times up to 3 years"))
+        };
+        Ok(OutputFrame {
+            left,
+            timestep: narrow_or(timestep)?,
+            pts: narrow_or(at * stretch)?,
+            duration: narrow_or(length * stretch)?,
+        })
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fill {
+    Motion,
+    Hold,
+    Gap,
+}
