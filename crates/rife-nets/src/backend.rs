@@ -1,6 +1,9 @@
 //! The operations a RIFE network needs, and nothing else: every network in this crate is written once against
 //! [`Backend`], and every engine (the CPU engine here, Burn in the trainer) implements it once.
 
+pub(crate) mod count;
+pub mod reference;
+
 use std::ops::Range;
 
 /// What follows a convolution's sum and bias.

@@ -1,7 +1,23 @@
 //! Every RIFE network as one description generic over a [`Backend`], and the readers of their checkpoints.
 
 mod backend;
+pub mod deterministic;
+mod error;
+mod image;
+mod layer;
+mod model;
+mod network;
+mod scale;
+mod version;
 mod weights;
 
+pub use backend::reference;
 pub use backend::{Activation, Backend, ConvKind, ConvSpec, Factor};
+pub use error::{Mismatch, NetworkError};
+pub use image::{Image, MAX_SIDE, MIN_SIDE};
+pub use layer::{ActivationDesc, LayerDesc, TensorDesc, TensorRole};
+pub use model::{Model, PreparedFrame};
+pub use network::{Encoded, Network, Options, Output, Stage};
+pub use scale::Scale;
+pub use version::Version;
 pub use weights::{WeightTensor, Weights};

@@ -1,0 +1,328 @@
+//! The plainest engine: loops over a `Vec<f32>`, written to be read beside the definitions in [`Backend`], not
+//! to be fast. Tests and checks of faster engines compare with it; nothing else should use it.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::{Activation, Backend, ConvKind, ConvSpec, Factor};
+
+/// Runs every operation by its definition, one thread, f32.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ReferenceBackend;
+
+/// `[channels, height, width]` values in row-major order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReferenceTensor {
+    shape: [usize; 3],
+    data: Arc<Vec<f32>>,
+}
+
+impl ReferenceTensor {
+    fn new(shape: [usize; 3], data: Vec<f32>) -> Self {
+        assert_eq!(
+            shape.iter().product::<usize>(),
+            data.len(),
+            "values do not fill the shape {shape:?}"
+        );
+        Self {
+            shape,
+            data: Arc::new(data),
+        }
+    }
+
+    fn map(&self, f: impl Fn(f32) -> f32) -> Self {
+        Self::new(self.shape, self.data.iter().map(|&v| f(v)).collect())
+    }
+
+    fn channel(&self, c: usize) -> &[f32] {
+        let plane = self.shape[1] * self.shape[2];
+        &self.data[c * plane..(c + 1) * plane]
+    }
+
+    fn at(&self, c: usize, y: usize, x: usize) -> f32 {
+        self.data[(c * self.shape[1] + y) * self.shape[2] + x]
+    }
+}
+
+impl Backend for ReferenceBackend {
+    type Tensor = ReferenceTensor;
+    type Conv = ConvSpec;
+
+    fn conv_layer(&self, spec: ConvSpec) -> ConvSpec {
+        spec
+    }
+
+    fn upload(&self, shape: [usize; 3], data: &[f32]) -> ReferenceTensor {
+        ReferenceTensor::new(shape, data.to_vec())
+    }
+
+    fn download(&self, x: &ReferenceTensor) -> Vec<f32> {
+        x.data.to_vec()
+    }
+
+    fn shape(&self, x: &ReferenceTensor) -> [usize; 3] {
+        x.shape
+    }
+
+    fn plane(&self, like: &ReferenceTensor, value: f32) -> ReferenceTensor {
+        let [_, height, width] = like.shape;
+        ReferenceTensor::new([1, height, width], vec![value; height * width])
+    }
+
+    fn cat(&self, parts: &[&ReferenceTensor]) -> ReferenceTensor {
+        let [_, height, width] = parts[0].shape;
+        assert!(
+            parts.iter().all(|p| p.shape[1..] == [height, width]),
+            "joined tensors differ in size"
+        );
+        let channels = parts.iter().map(|p| p.shape[0]).sum();
+        let data = parts.iter().flat_map(|p| p.data.iter().copied()).collect();
+        ReferenceTensor::new([channels, height, width], data)
+    }
+
+    fn channels(&self, x: &ReferenceTensor, range: Range<usize>) -> ReferenceTensor {
+        let [_, height, width] = x.shape;
+        let data = x.data[range.start * height * width..range.end * height * width].to_vec();
+        ReferenceTensor::new([range.len(), height, width], data)
+    }
+
+    fn add(&self, a: &ReferenceTensor, b: &ReferenceTensor) -> ReferenceTensor {
+        assert_eq!(a.shape, b.shape, "added tensors differ in shape");
+        ReferenceTensor::new(
+            a.shape,
+            a.data.iter().zip(b.data.iter()).map(|(a, b)| a + b).collect(),
+        )
+    }
+
+    fn affine(&self, x: &ReferenceTensor, factor: f32, offset: f32) -> ReferenceTensor {
+        x.map(|v| v * factor + offset)
+    }
+
+    fn clamp01(&self, x: &ReferenceTensor) -> ReferenceTensor {
+        x.map(|v| v.clamp(0.0, 1.0))
+    }
+
+    fn sigmoid(&self, x: &ReferenceTensor) -> ReferenceTensor {
+        x.map(logistic)
+    }
+
+    fn resize(&self, x: &ReferenceTensor, factor: Factor) -> ReferenceTensor {
+        let [channels, height, width] = x.shape;
+        let (rows, columns) = (Taps::new(height, factor), Taps::new(width, factor));
+        let mut data = Vec::with_capacity(channels * rows.len() * columns.len());
+        for c in 0..channels {
+            for row in &rows.0 {
+                for column in &columns.0 {
+                    let top = mix(x.at(c, row.0, column.0), x.at(c, row.0, column.1), column.2);
+                    let bottom = mix(x.at(c, row.1, column.0), x.at(c, row.1, column.1), column.2);
+                    data.push(mix(top, bottom, row.2));
+                }
+            }
+        }
+        ReferenceTensor::new([channels, rows.len(), columns.len()], data)
+    }
+
+    fn warp(&self, x: &ReferenceTensor, flow: &ReferenceTensor) -> ReferenceTensor {
+        let [channels, height, width] = x.shape;
+        assert_eq!(flow.shape, [2, height, width], "a flow of another size");
+        let mut data = vec![0.0; x.data.len()];
+        for y in 0..height {
+            for x0 in 0..width {
+                let column = tap(x0 as f32 + flow.at(0, y, x0), width);
+                let row = tap(y as f32 + flow.at(1, y, x0), height);
+                for c in 0..channels {
+                    let top = mix(x.at(c, row.0, column.0), x.at(c, row.0, column.1), column.2);
+                    let bottom = mix(x.at(c, row.1, column.0), x.at(c, row.1, column.1), column.2);
+                    data[(c * height + y) * width + x0] = mix(top, bottom, row.2);
+                }
+            }
+        }
+        ReferenceTensor::new(x.shape, data)
+    }
+
+    fn blend(&self, a: &ReferenceTensor, b: &ReferenceTensor, mask: &ReferenceTensor) -> ReferenceTensor {
+        assert_eq!(a.shape, b.shape, "blended tensors differ in shape");
+        let plane = mask.channel(0);
+        let values = a.data.iter().zip(b.data.iter()).enumerate();
+        let data = values
+            .map(|(i, (a, b))| mix(*b, *a, logistic(plane[i % plane.len()])))
+            .collect();
+        ReferenceTensor::new(a.shape, data)
+    }
+
+    fn conv(&self, x: &ReferenceTensor, layer: &ConvSpec) -> ReferenceTensor {
+        assert_eq!(x.shape[0], layer.input, "a convolution of other channels");
+        let mut out = match layer.kind {
+            ConvKind::Same => convolve(x, layer, 1),
+            ConvKind::Down => convolve(x, layer, 2),
+            ConvKind::Up => convolve_transposed(x, layer),
+        };
+        finish(&mut out, x, layer);
+        out
+    }
+
+    fn pixel_shuffle(&self, x: &ReferenceTensor) -> ReferenceTensor {
+        let [channels, height, width] = x.shape;
+        let mut data = Vec::with_capacity(x.data.len());
+        for c in 0..channels / 4 {
+            for y in 0..height * 2 {
+                data.extend((0..width * 2).map(|i| x.at(c * 4 + y % 2 * 2 + i % 2, y / 2, i / 2)));
+            }
+        }
+        ReferenceTensor::new([channels / 4, height * 2, width * 2], data)
+    }
+
+    fn rotate180(&self, x: &ReferenceTensor) -> ReferenceTensor {
+        let data = (0..x.shape[0])
+            .flat_map(|c| x.channel(c).iter().rev().copied())
+            .collect();
+        ReferenceTensor::new(x.shape, data)
+    }
+
+    fn max_abs(&self, x: &ReferenceTensor) -> f32 {
+        x.data.iter().fold(0.0, |most, v| v.abs().max(most))
+    }
+}
+
+/// Two neighbours and the weight of the second.
+type Tap = (usize, usize, f32);
+
+/// The tap of every position of a resized axis.
+struct Taps(Vec<Tap>);
+
+impl Taps {
+    fn new(size: usize, factor: Factor) -> Self {
+        let (size_out, ratio) = match factor {
+            Factor::Up(n) => (size * n, 1.0 / n as f32),
+            Factor::Down(n) => (size / n, n as f32),
+        };
+        Self(
+            (0..size_out)
+                .map(|i| tap((i as f32 + 0.5) * ratio - 0.5, size))
+                .collect(),
+        )
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// The neighbours of a position, clamped to the axis. A position that is no number reads the first value.
+fn tap(position: f32, size: usize) -> Tap {
+    let position = position.max(0.0).min((size - 1) as f32);
+    let first = position as usize;
+    (first, (first + 1).min(size - 1), position - first as f32)
+}
+
+fn mix(a: f32, b: f32, weight: f32) -> f32 {
+    a * (1.0 - weight) + b * weight
+}
+
+fn logistic(v: f32) -> f32 {
+    1.0 / (1.0 + (-v).exp())
+}
+
+/// 3x3 with zero padding 1; sums without the bias.
+fn convolve(x: &ReferenceTensor, layer: &ConvSpec, stride: usize) -> ReferenceTensor {
+    let [_, height, width] = x.shape;
+    let (out_height, out_width) = (height.div_ceil(stride), width.div_ceil(stride));
+    let (group_in, group_out) = (layer.input / layer.groups, layer.output / layer.groups);
+    let mut data = vec![0.0; layer.output * out_height * out_width];
+    for (o, plane) in data.chunks_exact_mut(out_height * out_width).enumerate() {
+        for i in 0..group_in {
+            let source = x.channel(o / group_out * group_in + i);
+            for tap in 0..9 {
+                let weight = layer.weight[(o * group_in + i) * 9 + tap];
+                let rows = plane.chunks_exact_mut(out_width).enumerate();
+                for (y, row) in rows {
+                    let Some(from) = (y * stride + tap / 3).checked_sub(1).filter(|&r| r < height) else {
+                        continue;
+                    };
+                    accumulate(
+                        row,
+                        &source[from * width..(from + 1) * width],
+                        weight,
+                        stride,
+                        tap % 3,
+                    );
+                }
+            }
+        }
+    }
+    ReferenceTensor::new([layer.output, out_height, out_width], data)
+}
+
+/// Adds `weight * source[x * stride + tap - 1]` to every `row[x]` whose source exists.
+fn accumulate(row: &mut [f32], source: &[f32], weight: f32, stride: usize, tap: usize) {
+    let skipped = usize::from(tap == 0);
+    let sources = source[(skipped * stride + tap - 1).min(source.len())..]
+        .iter()
+        .step_by(stride);
+    for (sum, value) in row[skipped..].iter_mut().zip(sources) {
+        *sum += weight * value;
+    }
+}
+
+/// 4x4, stride 2, padding 1; sums without the bias. Input `y` reaches output rows `2y - 1 ..= 2y + 2`.
+fn convolve_transposed(x: &ReferenceTensor, layer: &ConvSpec) -> ReferenceTensor {
+    let [_, height, width] = x.shape;
+    let (out_height, out_width) = (height * 2, width * 2);
+    let (group_in, group_out) = (layer.input / layer.groups, layer.output / layer.groups);
+    let mut data = vec![0.0; layer.output * out_height * out_width];
+    for i in 0..layer.input {
+        let source = x.channel(i);
+        for o in 0..group_out {
+            let kernel = &layer.weight[(i * group_out + o) * 16..][..16];
+            let channel = i / group_in * group_out + o;
+            let plane = &mut data[channel * out_height * out_width..][..out_height * out_width];
+            for (index, value) in source.iter().enumerate() {
+                spread(
+                    plane,
+                    [out_height, out_width],
+                    [index / width, index % width],
+                    *value,
+                    kernel,
+                );
+            }
+        }
+    }
+    ReferenceTensor::new([layer.output, out_height, out_width], data)
+}
+
+/// Adds one input value times the kernel around its place in the output.
+fn spread(plane: &mut [f32], [height, width]: [usize; 2], [y, x]: [usize; 2], value: f32, kernel: &[f32]) {
+    for (tap, weight) in kernel.iter().enumerate() {
+        let (row, column) = (
+            (2 * y + tap / 4).wrapping_sub(1),
+            (2 * x + tap % 4).wrapping_sub(1),
+        );
+        if row < height && column < width {
+            plane[row * width + column] += weight * value;
+        }
+    }
+}
+
+/// Bias, ResConv's factor and input, and the activation.
+fn finish(out: &mut ReferenceTensor, input: &ReferenceTensor, layer: &ConvSpec) {
+    let plane = out.shape[1] * out.shape[2];
+    let data = Arc::make_mut(&mut out.data);
+    for (c, values) in data.chunks_exact_mut(plane).enumerate() {
+        for (i, value) in values.iter_mut().enumerate() {
+            *value += layer.bias[c];
+            if let Some(beta) = &layer.residual {
+                *value = *value * beta[c] + input.channel(c)[i];
+            }
+            *value = activate(*value, c, &layer.activation);
+        }
+    }
+}
+
+fn activate(value: f32, channel: usize, activation: &Activation) -> f32 {
+    let slope = match activation {
+        Activation::None => return value,
+        Activation::LeakyRelu(slope) => *slope,
+        Activation::Prelu(slopes) => slopes[channel],
+    };
+    if value > 0.0 { value } else { value * slope }
+}

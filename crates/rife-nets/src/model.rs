@@ -1,0 +1,168 @@
+//! A network with its engine: pictures of any size in, the picture between them out.
+
+use crate::backend::Backend;
+use crate::error::NetworkError;
+use crate::image::{Image, crop, pad};
+use crate::network::{Encoded, Network, Options, Output};
+use crate::scale::Scale;
+use crate::version::Version;
+use crate::weights::Weights;
+
+/// A network ready to run on an engine.
+#[derive(Debug)]
+pub struct Model<B: Backend> {
+    backend: B,
+    network: Network<B::Conv>,
+}
+
+/// One picture padded and encoded, for every pair and timestep that it takes part in. Made for one set of
+/// [`Options`]; used with another scale it is refused where the padding does not fit.
+#[derive(Debug, Clone)]
+pub struct PreparedFrame<T> {
+    encoded: Encoded<T>,
+    size: [usize; 2],
+}
+
+impl<T> PreparedFrame<T> {
+    /// The picture's width before padding.
+    pub fn width(&self) -> usize {
+        self.size[0]
+    }
+
+    /// The picture's height before padding.
+    pub fn height(&self) -> usize {
+        self.size[1]
+    }
+
+    /// What the network keeps of the picture, padded.
+    pub fn encoded(&self) -> &Encoded<T> {
+        &self.encoded
+    }
+}
+
+impl<B: Backend> Model<B> {
+    /// A model from a checkpoint's tensors. Without a version it is recognised ([`Version::recognise`]).
+    ///
+    /// Errors: [`NetworkError::Unrecognised`], [`NetworkError::WrongWeights`], [`NetworkError::NotFinite`]; nothing
+    /// is loaded then.
+    pub fn from_weights(
+        backend: B,
+        weights: &Weights,
+        version: Option<Version>,
+    ) -> Result<Self, NetworkError> {
+        let version = match version {
+            Some(version) => version,
+            None => Version::recognise(weights)?,
+        };
+        let network = Network::load(&backend, version, weights)?;
+        Ok(Self { backend, network })
+    }
+
+    /// Which network it is.
+    pub fn version(&self) -> Version {
+        self.network.version()
+    }
+
+    /// The engine it runs on.
+    pub fn backend(&self) -> &B {
+        &self.backend
+    }
+
+    /// The network, for use with tensors of the engine.
+    pub fn network(&self) -> &Network<B::Conv> {
+        &self.network
+    }
+
+    /// How many values its weights hold.
+    pub fn parameter_count(&self) -> usize {
+        self.version().parameter_count()
+    }
+
+    /// Multiply-adds a pixel and pair, see [`Version::macs_per_pixel`].
+    pub fn macs_per_pixel(&self) -> f64 {
+        self.version().macs_per_pixel()
+    }
+
+    /// One line about the model: version, parameters, arithmetic, what it can do.
+    pub fn describe(&self) -> String {
+        let version = self.version();
+        let time = if version.supports_timestep() {
+            "any timestep"
+        } else {
+            "timestep 0.5 only"
+        };
+        let ensemble = if version.supports_ensemble() {
+            ", ensemble"
+        } else {
+            ""
+        };
+        format!(
+            "RIFE {version}: {:.2} million parameters, {:.1} thousand multiply-adds a pixel, {time}{ensemble}, \
+             sizes padded to multiples of {}",
+            self.parameter_count() as f64 / 1e6,
+            self.macs_per_pixel() / 1e3,
+            version.size_multiple(Scale::One),
+        )
+    }
+
+    /// Pads a picture to the network's size rule (replicating its right column and bottom row) and computes what
+    /// depends on it alone.
+    ///
+    /// Errors: none that a valid [`Image`] can cause today; the network's own check stands behind it.
+    pub fn prepare_frame(
+        &self,
+        image: &Image,
+        options: &Options,
+    ) -> Result<PreparedFrame<B::Tensor>, NetworkError> {
+        let size = [image.width(), image.height()];
+        let multiple = self.version().size_multiple(options.scale);
+        let padded = size.map(|side| side.next_multiple_of(multiple));
+        let shape = [3, padded[1], padded[0]];
+        let tensor = if padded == size {
+            self.backend.upload(shape, image.data())
+        } else {
+            self.backend.upload(shape, &pad(image.data(), size, padded))
+        };
+        let encoded = self.network.encode(&self.backend, &tensor, options)?;
+        Ok(PreparedFrame { encoded, size })
+    }
+
+    /// The picture at `timestep` (0 is the first frame, 1 the second, both excluded), in the frames' size, its
+    /// values clamped to 0..1.
+    ///
+    /// Errors: [`NetworkError::Timestep`], [`NetworkError::OnlyMiddle`], [`NetworkError::NoEnsemble`],
+    /// [`NetworkError::FramesDiffer`], [`NetworkError::NotMultiple`] for frames prepared for another scale.
+    pub fn interpolate(
+        &self,
+        first: &PreparedFrame<B::Tensor>,
+        second: &PreparedFrame<B::Tensor>,
+        timestep: f32,
+        options: &Options,
+    ) -> Result<Image, NetworkError> {
+        let output = self.interpolate_tensors(first, second, timestep, options)?;
+        let merged = self.backend.clamp01(&output.merged);
+        let [_, height, width] = self.backend.shape(&merged);
+        let data = crop(self.backend.download(&merged), [width, height], first.size);
+        Image::new(first.size[0], first.size[1], data)
+    }
+
+    /// As [`Model::interpolate`], giving the engine's tensors in the padded size: flow and mask beside the frame.
+    ///
+    /// Errors: as there.
+    pub fn interpolate_tensors(
+        &self,
+        first: &PreparedFrame<B::Tensor>,
+        second: &PreparedFrame<B::Tensor>,
+        timestep: f32,
+        options: &Options,
+    ) -> Result<Output<B::Tensor>, NetworkError> {
+        if first.size != second.size {
+            return Err(NetworkError::FramesDiffer {
+                first: first.size,
+                second: second.size,
+            });
+        }
+        let frames = [&first.encoded, &second.encoded];
+        self.network.interpolate(&self.backend, frames, timestep, options)
+    }
+}

@@ -1,0 +1,359 @@
+//! RIFE 4.x: a stack of blocks from coarse to fine, each correcting the flow and giving a mask, with features of
+//! each frame from an encoder in the later versions. One description; what differs is [`V4Spec`].
+
+use super::block::{Estimate, IfBlock, warp_both};
+use super::{Encoded, Make, Options, Output, Stage, Stages};
+use crate::backend::{Backend, ConvKind};
+use crate::layer::LayerDesc;
+
+/// The eight layers in the middle of every block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trunk {
+    /// Convolutions with PReLU, the trunk's input added to its output.
+    Prelu,
+    /// Convolutions with LeakyReLU.
+    Leaky,
+    /// ResConvs in this many groups.
+    Res(usize),
+}
+
+/// What turns a frame into features once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Encoder {
+    /// Nothing does.
+    None,
+    /// One convolution down to 16 channels and one up to 4, no activation.
+    Short,
+    /// Four layers with keys by number, 32 channels inside.
+    Sequence {
+        /// Features a frame.
+        out: usize,
+    },
+    /// Four layers with keys `cnn0` to `cnn3`.
+    Named {
+        /// Channels inside.
+        inner: usize,
+        /// Features a frame.
+        out: usize,
+    },
+}
+
+impl Encoder {
+    /// Channels of a frame's features.
+    pub(crate) fn channels(self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::Short => 4,
+            Self::Sequence { out } | Self::Named { out, .. } => out,
+        }
+    }
+
+    fn layers(self) -> Vec<LayerDesc> {
+        let four = |keys: [&str; 4], inner, out| {
+            vec![
+                LayerDesc::leaky(ConvKind::Down, keys[0], 3, inner),
+                LayerDesc::leaky(ConvKind::Same, keys[1], inner, inner),
+                LayerDesc::leaky(ConvKind::Same, keys[2], inner, inner),
+                LayerDesc::plain(ConvKind::Up, keys[3], inner, out),
+            ]
+        };
+        match self {
+            Self::None => Vec::new(),
+            Self::Short => vec![
+                LayerDesc::plain(ConvKind::Down, "encode.0", 3, 16),
+                LayerDesc::plain(ConvKind::Up, "encode.1", 16, 4),
+            ],
+            Self::Sequence { out } => four(["encode.0", "encode.2", "encode.4", "encode.6"], 32, out),
+            Self::Named { inner, out } => four(
+                ["encode.cnn0", "encode.cnn1", "encode.cnn2", "encode.cnn3"],
+                inner,
+                out,
+            ),
+        }
+    }
+}
+
+/// What distinguishes one 4.x network from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct V4Spec {
+    /// The middle of every block, and with it the activation.
+    pub(crate) trunk: Trunk,
+    /// Channels that the head's transposed convolution gives; 5 without pixel shuffle, else a multiple of 4.
+    pub(crate) head: usize,
+    /// The features of a frame.
+    pub(crate) encoder: Encoder,
+    /// Channels of each block's trunk.
+    pub(crate) channels: &'static [usize],
+    /// Each block's scale: its inputs are shrunk by this.
+    pub(crate) scales: &'static [usize],
+    /// Channels handed from block to block beside flow and mask.
+    pub(crate) feat: usize,
+    /// Whether the network may be run with both directions averaged.
+    pub(crate) ensemble: bool,
+    /// Whether each block's mask is added to the one before, or replaces it.
+    pub(crate) adds_mask: bool,
+    /// Whether all scales double when the second block finds motion above 32 pixels both ways.
+    pub(crate) doubles: bool,
+}
+
+/// Motion in pixels above which [`V4Spec::doubles`] starts again.
+const FAR: f32 = 32.0;
+
+impl V4Spec {
+    /// The largest factor by which a tensor is shrunk at scale 1, and so what sizes must be multiples of.
+    pub(crate) fn size_multiple(&self) -> usize {
+        let largest = self.scales[0] << usize::from(self.doubles);
+        4 * largest
+    }
+
+    /// Channels that enter a block.
+    fn input(&self, index: usize) -> usize {
+        let frames = 2 * (3 + self.encoder.channels()) + 1;
+        if index == 0 {
+            frames
+        } else {
+            frames + 1 + self.feat + 4
+        }
+    }
+}
+
+/// One of the 4.x networks.
+#[derive(Debug, Clone)]
+pub(crate) struct V4Net<L> {
+    spec: V4Spec,
+    blocks: Vec<IfBlock<L>>,
+    encoder: Vec<L>,
+}
+
+/// What the blocks so far have found.
+struct State<T> {
+    stage: Stage<T>,
+    features: Option<[T; 2]>,
+    feat: Option<T>,
+}
+
+impl<L> V4Net<L> {
+    pub(crate) fn new(spec: V4Spec, make: Make<'_, L>) -> Self {
+        let blocks = (0..spec.channels.len()).map(|i| block(&spec, i, make)).collect();
+        let encoder = spec.encoder.layers().iter().map(make).collect();
+        Self {
+            spec,
+            blocks,
+            encoder,
+        }
+    }
+
+    pub(crate) fn encode<B: Backend<Conv = L>>(&self, b: &B, image: &B::Tensor) -> Vec<B::Tensor> {
+        if self.encoder.is_empty() {
+            return Vec::new();
+        }
+        vec![b.materialize(&b.chain(image, &self.encoder))]
+    }
+
+    pub(crate) fn interpolate<B: Backend<Conv = L>>(
+        &self,
+        b: &B,
+        frames: [&Encoded<B::Tensor>; 2],
+        timestep: &B::Tensor,
+        options: &Options,
+    ) -> Output<B::Tensor> {
+        let pair = Pair { b, frames, timestep };
+        let mut log2 = -options.scale.log2();
+        let mut state: Option<State<B::Tensor>> = None;
+        let mut stages = Stages::new(options.keep_stages);
+        for (i, block) in self.blocks.iter().enumerate() {
+            let mut estimate = pair.estimate(block, state.as_ref(), log2 + self.log2(i));
+            if i == 1 && self.spec.doubles && is_far(b, &estimate.flow) {
+                log2 += 1;
+                let first = pair.estimate(&self.blocks[0], None, log2 + self.log2(0));
+                state = Some(self.advance(&pair, None, first));
+                estimate = pair.estimate(block, state.as_ref(), log2 + self.log2(i));
+            }
+            if options.ensemble {
+                let back = pair.estimate_back(block, state.as_ref(), log2 + self.log2(i));
+                estimate = mean(b, estimate, back);
+            }
+            let next = self.advance(&pair, state, estimate);
+            stages.push(next.stage.clone());
+            state = Some(next);
+        }
+        let (stage, stages) = stages.finish();
+        Output {
+            merged: stage.merged(b),
+            flow: stage.flow,
+            mask: stage.mask,
+            stages,
+        }
+    }
+
+    fn log2(&self, index: usize) -> i32 {
+        self.spec.scales[index].ilog2() as i32
+    }
+
+    /// Adds a block's estimate to what was found before.
+    fn advance<B: Backend<Conv = L>>(
+        &self,
+        pair: &Pair<'_, B>,
+        state: Option<State<B::Tensor>>,
+        estimate: Estimate<B::Tensor>,
+    ) -> State<B::Tensor> {
+        let b = pair.b;
+        let (flow, mask) = match state {
+            None => (estimate.flow, estimate.mask),
+            Some(State { stage, .. }) => {
+                let added = || b.add(&stage.mask, &estimate.mask);
+                let mask = if self.spec.adds_mask {
+                    added()
+                } else {
+                    estimate.mask.clone()
+                };
+                (b.add(&stage.flow, &estimate.flow), mask)
+            }
+        };
+        let warped = warp_both(b, pair.frames.map(|frame| &frame.image), &flow);
+        let features = match pair.frames.map(|frame| frame.features.first()) {
+            [Some(first), Some(second)] => Some(warp_both(b, [first, second], &flow)),
+            _ => None,
+        };
+        State {
+            stage: Stage { flow, mask, warped },
+            features,
+            feat: estimate.feat,
+        }
+    }
+}
+
+/// Two frames and a time between them.
+struct Pair<'a, B: Backend> {
+    b: &'a B,
+    frames: [&'a Encoded<B::Tensor>; 2],
+    timestep: &'a B::Tensor,
+}
+
+impl<B: Backend> Pair<'_, B> {
+    /// Runs a block on the frames, or on what they were warped to.
+    fn estimate(
+        &self,
+        block: &IfBlock<B::Conv>,
+        state: Option<&State<B::Tensor>>,
+        log2: i32,
+    ) -> Estimate<B::Tensor> {
+        let mut parts = self.looks(state);
+        parts.push(self.timestep);
+        if let Some(state) = state {
+            parts.push(&state.stage.mask);
+            parts.extend(&state.feat);
+        }
+        block.estimate(self.b, &parts, state.map(|state| &state.stage.flow), log2)
+    }
+
+    /// Runs a block with the frames' roles exchanged, its estimate still in those roles.
+    fn estimate_back(
+        &self,
+        block: &IfBlock<B::Conv>,
+        state: Option<&State<B::Tensor>>,
+        log2: i32,
+    ) -> Estimate<B::Tensor> {
+        let timestep = self.b.affine(self.timestep, -1.0, 1.0);
+        let mask = state.map(|state| self.b.affine(&state.stage.mask, -1.0, 0.0));
+        let flow = state.map(|state| exchanged(self.b, &state.stage.flow));
+        let mut parts: Vec<_> = self
+            .looks(state)
+            .chunks(2)
+            .flat_map(|two| [two[1], two[0]])
+            .collect();
+        parts.push(&timestep);
+        parts.extend(&mask);
+        parts.extend(state.and_then(|state| state.feat.as_ref()));
+        block.estimate(self.b, &parts, flow.as_ref(), log2)
+    }
+
+    /// Both images and, where there is an encoder, both frames' features: warped from the second block on.
+    fn looks<'s>(&'s self, state: Option<&'s State<B::Tensor>>) -> Vec<&'s B::Tensor> {
+        let mut looks = Vec::with_capacity(4);
+        match state {
+            None => {
+                looks.extend(self.frames.map(|frame| &frame.image));
+                looks.extend(self.frames.iter().flat_map(|frame| frame.features.first()));
+            }
+            Some(state) => {
+                looks.extend(&state.stage.warped);
+                looks.extend(state.features.iter().flatten());
+            }
+        }
+        looks
+    }
+}
+
+/// The flow with its two directions exchanged.
+fn exchanged<B: Backend>(b: &B, flow: &B::Tensor) -> B::Tensor {
+    b.cat(&[&b.channels(flow, 2..4), &b.channels(flow, 0..2)])
+}
+
+/// The mean of an estimate and one made with the frames exchanged, whose mask has the other sign.
+fn mean<B: Backend>(b: &B, there: Estimate<B::Tensor>, back: Estimate<B::Tensor>) -> Estimate<B::Tensor> {
+    let flow = b.affine(&b.add(&there.flow, &exchanged(b, &back.flow)), 0.5, 0.0);
+    let negated = b.affine(&back.mask, -1.0, 0.0);
+    let mask = b.affine(&b.add(&there.mask, &negated), 0.5, 0.0);
+    Estimate {
+        flow,
+        mask,
+        feat: there.feat,
+    }
+}
+
+fn is_far<B: Backend>(b: &B, flow: &B::Tensor) -> bool {
+    [0..2, 2..4]
+        .into_iter()
+        .all(|direction| b.max_abs(&b.channels(flow, direction)) > FAR)
+}
+
+fn block<L>(spec: &V4Spec, index: usize, make: Make<'_, L>) -> IfBlock<L> {
+    let key = format!("block{index}");
+    let (input, trunk) = (spec.input(index), spec.channels[index]);
+    let activated = |kind, key: &str, input, output| match spec.trunk {
+        Trunk::Prelu => LayerDesc::prelu(kind, key, input, output),
+        Trunk::Leaky | Trunk::Res(_) => LayerDesc::leaky(kind, format!("{key}.0"), input, output),
+    };
+    let mut layers = vec![
+        make(&activated(
+            ConvKind::Down,
+            &format!("{key}.conv0.0"),
+            input,
+            trunk / 2,
+        )),
+        make(&activated(
+            ConvKind::Down,
+            &format!("{key}.conv0.1"),
+            trunk / 2,
+            trunk,
+        )),
+    ];
+    for i in 0..8 {
+        let key = format!("{key}.convblock.{i}");
+        layers.push(make(&match spec.trunk {
+            Trunk::Res(groups) => LayerDesc::res_conv(&key, trunk, groups),
+            Trunk::Prelu | Trunk::Leaky => activated(ConvKind::Same, &key, trunk, trunk),
+        }));
+    }
+    let shuffle = spec.head.is_multiple_of(4);
+    let last = if shuffle { "lastconv.0" } else { "lastconv" };
+    layers.push(make(&LayerDesc::plain(
+        ConvKind::Up,
+        format!("{key}.{last}"),
+        trunk,
+        spec.head,
+    )));
+    let feat = if index + 1 < spec.channels.len() {
+        spec.feat
+    } else {
+        0
+    };
+    IfBlock {
+        layers,
+        residual: spec.trunk == Trunk::Prelu,
+        shuffle,
+        shrink: i32::from(!shuffle),
+        feat,
+    }
+}

@@ -1,0 +1,98 @@
+//! The shared reference data, where it is at hand: descriptions of tensors and outputs of the published
+//! definitions.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use rife_nets::Image;
+
+/// The folder of reference outputs, or `None` (with a word on stdout) where it is absent.
+pub(crate) fn reference_dir() -> Option<PathBuf> {
+    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let shared = std::env::var_os("RIFE_SHARED").map_or_else(beside, PathBuf::from);
+    let dir = shared.join("reference");
+    if dir.is_dir() {
+        return Some(dir);
+    }
+    println!("skipped: no reference outputs at {}", dir.display());
+    None
+}
+
+/// The versions with stored outputs.
+pub(crate) fn versions(dir: &std::path::Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let files = entries.filter(|path| path.extension().is_some_and(|e| e == "safetensors"));
+    let mut names: Vec<_> = files
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+/// The arrays of one `.safetensors` file.
+pub(crate) struct Stored {
+    bytes: Vec<u8>,
+    entries: BTreeMap<String, Entry>,
+}
+
+struct Entry {
+    bytes: bool,
+    shape: Vec<usize>,
+    range: std::ops::Range<usize>,
+}
+
+impl Stored {
+    pub(crate) fn open(path: &std::path::Path) -> Self {
+        let bytes = std::fs::read(path).unwrap();
+        let header_len = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        let header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + header_len]).unwrap();
+        let header = header
+            .as_object()
+            .unwrap()
+            .iter()
+            .filter(|(key, _)| *key != "__metadata__");
+        let entries = header.map(|(key, value)| {
+            let list = |v: &serde_json::Value| -> Vec<usize> {
+                v.as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|n| n.as_u64().unwrap() as usize)
+                    .collect()
+            };
+            let offsets = list(&value["data_offsets"]);
+            let range = 8 + header_len + offsets[0]..8 + header_len + offsets[1];
+            (
+                key.clone(),
+                Entry {
+                    bytes: value["dtype"] == "U8",
+                    shape: list(&value["shape"]),
+                    range,
+                },
+            )
+        });
+        let entries = entries.collect();
+        Self { bytes, entries }
+    }
+
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.entries.keys().map(String::as_str)
+    }
+
+    /// The values, bytes brought to 0..1.
+    pub(crate) fn values(&self, key: &str) -> Vec<f32> {
+        let entry = &self.entries[key];
+        let bytes = &self.bytes[entry.range.clone()];
+        if entry.bytes {
+            return bytes.iter().map(|&v| f32::from(v) / 255.0).collect();
+        }
+        bytes
+            .chunks_exact(4)
+            .map(|v| f32::from_le_bytes(v.try_into().unwrap()))
+            .collect()
+    }
+
+    pub(crate) fn image(&self, key: &str) -> Image {
+        let shape = &self.entries[key].shape;
+        Image::new(shape[2], shape[1], self.values(key)).unwrap()
+    }
+}
