@@ -356,17 +356,18 @@ def train(args, recipe):
     windows = np.load(args.corpus / "windows.npy", mmap_mode="r")
     held_out = np.load(args.corpus / "held_out.npy", mmap_mode="r")
     net = build(recipe)
-    optimizer = torch.optim.AdamW(net.parameters(), lr=1e-4, weight_decay=o["weight_decay"])
+    optimizer = torch.optim.AdamW(net.parameters(), lr=1e-4, betas=(0.9, 0.99), weight_decay=o["weight_decay"])
     average, step, log = {k: v.clone() for k, v in net.state_dict().items()}, 0, []
     if args.checkpoint.exists():
         state = torch.load(args.checkpoint, weights_only=True)
         net.load_state_dict(state["net"])
-        optimizer.load_state_dict(state["optimizer"])
+        groups = optimizer.state_dict()["param_groups"]
+        optimizer.load_state_dict({**state["optimizer"], "param_groups": groups})
         average, step, log = state["ema"], state["step"], state["log"]
     elif args.start:
         net.load_state_dict(load_file(args.start))
     samples = Samples(windows, recipe, recipe["data"]["seed"] + step)
-    began, sums = time.time(), np.zeros(3)
+    began, sums, usual, skipped = time.time(), np.zeros(3), None, 0
     total = sum(s[0] for s in o["stages"])
     while step < total:
         flow_weight = recipe["loss"]["flow_weight"] * max(0.0, 1 - step / max(recipe["loss"]["flow_steps"], 1))
@@ -379,8 +380,14 @@ def train(args, recipe):
         loss, final = loss_of(net(img0, img1, t), truth, teacher, recipe["loss"], flow_weight)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(net.parameters(), o["clip_norm"])
-        optimizer.step()
+        norm = float(nn.utils.clip_grad_norm_(net.parameters(), o["clip_norm"]))
+        # A batch far out of the ordinary (blocks without normalisation can run away on one) is left out.
+        usual = norm if usual is None else usual
+        if norm < 8 * usual:
+            optimizer.step()
+        else:
+            skipped += 1
+        usual = 0.99 * usual + 0.01 * min(norm, 8 * usual)
         step += 1
         decay = min(o["ema"], step / (step + 10))
         with torch.no_grad():
@@ -390,7 +397,8 @@ def train(args, recipe):
         if step % args.report == 0:
             mean = sums / args.report
             print(f"step {step} loss {mean[0]:.5f} laplacian {mean[1]:.5f} data {mean[2] * 1e3:.0f} ms "
-                  f"{args.report / (time.time() - began):.2f} steps/s lr {rate(step, o):.2e}", flush=True)
+                  f"{args.report / (time.time() - began):.2f} steps/s lr {rate(step, o):.2e} "
+                  f"norm {usual:.2f} skipped {skipped}", flush=True)
             began, sums = time.time(), np.zeros(3)
         if step % args.validate == 0 or step == total:
             scores = evaluate(build(recipe, average), held_out, args.eval)
