@@ -1,0 +1,119 @@
+//! The one place that says which engine runs the networks, and where their weights come from.
+
+use std::path::Path;
+use std::str::FromStr;
+
+use rife_nets::{Model, Version, Weights, deterministic};
+
+use crate::models::{installed, models_folder};
+use crate::{Error, Result};
+
+/// The engine that the networks run on.
+pub(crate) type Engine = rife_nets::reference::ReferenceBackend;
+
+/// A tensor of the engine.
+pub(crate) type Tensor = <Engine as rife_nets::Backend>::Tensor;
+
+/// Which device computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Device {
+    /// The processor.
+    #[default]
+    Cpu,
+}
+
+impl FromStr for Device {
+    type Err = Error;
+
+    /// Takes `cpu`.
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "cpu" => Ok(Self::Cpu),
+            other => Err(Error::Usage(format!("no device {other:?}; there is: cpu"))),
+        }
+    }
+}
+
+/// Which weights to use.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum ModelChoice {
+    /// The network that comes with the program.
+    #[default]
+    Default,
+    /// A weights file or ncnn folder, or the name of a pulled model (see [`crate::models`]).
+    Named(String),
+    /// Weights made by a rule, for measuring time: what such a network shows is noise.
+    Random(Version),
+}
+
+/// How the engine runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineInfo {
+    /// The processor's tier in use, such as `avx2`.
+    pub tier: String,
+    /// The numbers it computes with, such as `f32`.
+    pub precision: String,
+    /// Threads.
+    pub threads: usize,
+}
+
+/// Starts the engine.
+pub(crate) fn start(device: Device, threads: Option<usize>) -> Result<(Engine, EngineInfo)> {
+    let Device::Cpu = device;
+    let info = EngineInfo {
+        tier: "reference".into(),
+        precision: "f32".into(),
+        threads: threads.unwrap_or(1),
+    };
+    Ok((rife_nets::reference::ReferenceBackend, info))
+}
+
+/// Loads a model onto an engine and says where its weights came from.
+pub(crate) fn load(
+    engine: Engine,
+    choice: &ModelChoice,
+    version: Option<Version>,
+) -> Result<(Model<Engine>, String)> {
+    let (weights, origin, version) = match choice {
+        ModelChoice::Random(random) => (
+            deterministic::weights(*random),
+            "random weights".to_owned(),
+            Some(version.unwrap_or(*random)),
+        ),
+        ModelChoice::Default => (default_weights()?, "built in".to_owned(), version),
+        ModelChoice::Named(name) => {
+            let path = find(name)?;
+            (read_weights(&path)?, path.display().to_string(), version)
+        }
+    };
+    Ok((Model::from_weights(engine, &weights, version)?, origin))
+}
+
+fn default_weights() -> Result<Weights> {
+    Err(Error::NoModel(
+        "this build has no default network; choose one with --model, or --random-weights for timing".into(),
+    ))
+}
+
+/// A path where there is one, else a pulled model.
+fn find(name: &str) -> Result<std::path::PathBuf> {
+    let path = Path::new(name);
+    if path.exists() {
+        return Ok(path.to_owned());
+    }
+    if path.components().count() > 1 {
+        return Err(Error::NoModel(format!("no model at {name}")));
+    }
+    installed(&models_folder()?, name)
+}
+
+/// Reads a weights file or ncnn folder of any known kind.
+///
+/// # Errors
+/// [`Error::Weights`].
+pub fn read_weights(path: &Path) -> Result<Weights> {
+    Err(Error::Weights {
+        path: path.into(),
+        reason: "reading follows".into(),
+    })
+}

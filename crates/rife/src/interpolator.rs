@@ -1,0 +1,225 @@
+//! Pairs of pictures in, the picture at a time between them out: a model with its engine and options, and the
+//! recursion that networks need which know only the middle. No files and no frame rates here.
+
+mod bisect;
+mod matte;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use num_rational::Ratio;
+use rife_media::RgbImage;
+use rife_nets::{Image, Model, NetworkError, Options, PreparedFrame, Scale, Version};
+
+pub use bisect::{Between, Bisection};
+
+use crate::engine::{self, Engine, Tensor};
+use crate::{Device, EngineInfo, ModelChoice, Result};
+
+/// How frames at times other than the middle are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum TimestepMethod {
+    /// Directly where the network takes a timestep, else recursively.
+    #[default]
+    Auto,
+    /// Directly; refused by networks that know only the middle.
+    Direct,
+    /// By middles of middles, as the original scripts do.
+    Recursive,
+}
+
+/// What to interpolate with.
+#[derive(Debug, Clone, Default)]
+pub struct InterpolatorSpec {
+    /// Which weights.
+    pub model: ModelChoice,
+    /// The network they are for, where their tensors fit several; recognised when absent.
+    pub version: Option<Version>,
+    /// At which size the flow is estimated.
+    pub scale: Scale,
+    /// Test-time augmentation: twice the work.
+    pub tta: bool,
+    /// Both directions in every block, in the versions that know it: about twice the work.
+    pub ensemble: bool,
+    /// Threads; all processors when absent.
+    pub threads: Option<usize>,
+    /// What computes.
+    pub device: Device,
+    /// How other times than the middle are made.
+    pub method: TimestepMethod,
+    /// How far recursion goes.
+    pub bisection: Bisection,
+}
+
+/// A model ready to make frames.
+#[derive(Debug)]
+pub struct Interpolator {
+    model: Model<Engine>,
+    engine: EngineInfo,
+    origin: String,
+    options: Options,
+    recursive: bool,
+    bisection: Bisection,
+}
+
+/// A picture prepared for the network once, for every pair and time that it takes part in. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    image: Arc<RgbImage>,
+    frame: Arc<PreparedFrame<Tensor>>,
+}
+
+impl Prepared {
+    /// The picture.
+    pub fn image(&self) -> &Arc<RgbImage> {
+        &self.image
+    }
+}
+
+impl Interpolator {
+    /// Loads the model and starts the engine.
+    ///
+    /// # Errors
+    /// Those of finding, reading and recognising weights; [`NetworkError::NoEnsemble`]; [`NetworkError::OnlyMiddle`]
+    /// where [`TimestepMethod::Direct`] is asked of a network without a timestep.
+    pub fn new(spec: &InterpolatorSpec) -> Result<Self> {
+        let (backend, engine) = engine::start(spec.device, spec.threads)?;
+        let (model, origin) = engine::load(backend, &spec.model, spec.version)?;
+        let version = model.version();
+        if spec.ensemble && !version.supports_ensemble() {
+            return Err(NetworkError::NoEnsemble {
+                version: version.name(),
+            }
+            .into());
+        }
+        if spec.method == TimestepMethod::Direct {
+            version.check_timestep(0.25)?;
+        }
+        let recursive = spec.method == TimestepMethod::Recursive || !version.supports_timestep();
+        let options = Options {
+            scale: spec.scale,
+            tta: spec.tta,
+            ensemble: spec.ensemble,
+            keep_stages: false,
+        };
+        Ok(Self {
+            model,
+            engine,
+            origin,
+            options,
+            recursive,
+            bisection: spec.bisection,
+        })
+    }
+
+    /// Which network it is.
+    pub fn version(&self) -> Version {
+        self.model.version()
+    }
+
+    /// The engine's tier, precision and threads.
+    pub fn engine(&self) -> &EngineInfo {
+        &self.engine
+    }
+
+    /// Where the weights came from: `built in`, `random weights` or a path.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Whether other times than the middle are made by middles of middles.
+    pub fn recursive(&self) -> bool {
+        self.recursive
+    }
+
+    /// One line about the model and its options, for people.
+    pub fn describe(&self) -> String {
+        let mut text = format!(
+            "{} ({}), scale {}",
+            self.model.describe(),
+            self.origin,
+            self.options.scale
+        );
+        for (name, on) in [("tta", self.options.tta), ("ensemble", self.options.ensemble)] {
+            if on {
+                text += ", ";
+                text += name;
+            }
+        }
+        text
+    }
+
+    /// One line about how frames at other times than the middle are made.
+    pub fn describe_method(&self) -> String {
+        if !self.recursive {
+            return "each frame directly at its own time".into();
+        }
+        let why = if self.version().supports_timestep() {
+            "as asked"
+        } else {
+            "the network knows only the middle"
+        };
+        format!(
+            "middles of middles ({why}): exact for halves, quarters, eighths and so on to 1/{}, within {} otherwise",
+            1_u64 << self.bisection.max_cycles.min(62),
+            self.bisection.threshold / 2.0
+        )
+    }
+
+    /// Does the work on a picture that all its pairs and times share.
+    ///
+    /// # Errors
+    /// [`NetworkError::ImageSize`] outside 16x16 to 16384x16384.
+    pub fn prepare(&self, image: Arc<RgbImage>) -> Result<Prepared> {
+        let clamped = image.data.iter().map(|value| value.clamp(0.0, 1.0)).collect();
+        let picture = Image::new(image.width as usize, image.height as usize, clamped)?;
+        let frame = Arc::new(self.model.prepare_frame(&picture, &self.options)?);
+        Ok(Prepared { image, frame })
+    }
+
+    /// Starts on the frames between two pictures of one size.
+    pub fn between<'a>(&'a self, first: &'a Prepared, second: &'a Prepared) -> Between<'a> {
+        Between::new(self, first, second)
+    }
+
+    /// The picture at `timestep`, by one run of the network.
+    fn run(&self, first: &Prepared, second: &Prepared, timestep: f32) -> Result<RgbImage> {
+        let (a, b) = (first.frame.as_ref(), second.frame.as_ref());
+        let alphas = first.image.alpha.as_ref().zip(second.image.alpha.as_ref());
+        let Some((alpha_a, alpha_b)) = alphas else {
+            let image = self.model.interpolate(a, b, timestep, &self.options)?;
+            return Ok(RgbImage::new(
+                image.width() as u32,
+                image.height() as u32,
+                image.into_data(),
+            ));
+        };
+        matte::interpolate(&self.model, [a, b], [alpha_a, alpha_b], timestep, &self.options)
+    }
+
+    /// Measures how long one frame of this size takes, on a small part of it, and scales up.
+    ///
+    /// # Errors
+    /// Those of running the network.
+    pub fn estimate_frame_time(&self, width: u32, height: u32) -> Result<Duration> {
+        let side = (self.version().size_multiple(self.options.scale) as u32).max(256);
+        let sample = Arc::new(RgbImage::new(side, side, vec![0.5; 3 * (side * side) as usize]));
+        let mut fastest = Duration::MAX;
+        for _ in 0..2 {
+            let start = Instant::now();
+            let frame = self.prepare(sample.clone())?;
+            self.run(&frame, &frame, 0.5)?;
+            fastest = fastest.min(start.elapsed());
+        }
+        let pixels = |side: u32| {
+            u64::from(side.next_multiple_of(self.version().size_multiple(self.options.scale) as u32))
+        };
+        let factor = (pixels(width) * pixels(height)) as f64 / f64::from(side * side);
+        Ok(fastest.mul_f64(factor))
+    }
+}
+
+/// A timestep as the networks take it.
+pub(crate) fn to_f32(timestep: Ratio<i64>) -> f32 {
+    (*timestep.numer() as f64 / *timestep.denom() as f64) as f32
+}

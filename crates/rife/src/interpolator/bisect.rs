@@ -1,0 +1,151 @@
+//! Frames at several times between one pair: directly, or by middles of middles that are kept for the next time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use num_rational::Ratio;
+use rife_media::RgbImage;
+
+use super::{Interpolator, Prepared, to_f32};
+use crate::{Error, Result};
+
+/// How far middles of middles go, as in the original `inference_img.py`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bisection {
+    /// A time is met when it is nearer than half of this (`--rthreshold`, 0.02).
+    pub threshold: f64,
+    /// Most halvings (`--rmaxcycles`, 8).
+    pub max_cycles: u32,
+}
+
+impl Default for Bisection {
+    fn default() -> Self {
+        Self {
+            threshold: 0.02,
+            max_cycles: 8,
+        }
+    }
+}
+
+impl Bisection {
+    /// The time that is made for `wanted`: itself where halving reaches it exactly, else the first middle near
+    /// enough, or an end that is.
+    pub fn settle(&self, wanted: Ratio<i64>) -> Ratio<i64> {
+        let halvings = wanted.denom().trailing_zeros();
+        if wanted.denom().count_ones() == 1 && halvings <= self.max_cycles {
+            return wanted;
+        }
+        let near = |at: Ratio<i64>| {
+            let distance = wanted - at;
+            (*distance.numer() as f64 / *distance.denom() as f64).abs() <= self.threshold / 2.0
+        };
+        let (mut low, mut high) = (Ratio::from(0), Ratio::from(1));
+        if let Some(end) = [low, high].into_iter().find(|end| near(*end)) {
+            return end;
+        }
+        let mut middle = Ratio::new(1, 2);
+        for _ in 0..self.max_cycles.min(30) {
+            middle = (low + high) / 2;
+            match middle {
+                at if near(at) => break,
+                at if wanted > at => low = at,
+                at => high = at,
+            }
+        }
+        middle
+    }
+}
+
+/// The frames between one pair. Middles made on the way to one time are kept for the next.
+#[derive(Debug)]
+pub struct Between<'a> {
+    interpolator: &'a Interpolator,
+    ends: [&'a Prepared; 2],
+    middles: BTreeMap<Ratio<i64>, Prepared>,
+}
+
+impl<'a> Between<'a> {
+    pub(super) fn new(interpolator: &'a Interpolator, first: &'a Prepared, second: &'a Prepared) -> Self {
+        Self {
+            interpolator,
+            ends: [first, second],
+            middles: BTreeMap::new(),
+        }
+    }
+
+    /// The picture at `timestep`: 0 is the first picture, 1 the second; in between a new one is made.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] outside 0 to 1, and those of running the network.
+    pub fn at(&mut self, timestep: Ratio<i64>) -> Result<Arc<RgbImage>> {
+        if timestep < Ratio::from(0) || timestep > Ratio::from(1) {
+            return Err(Error::Usage(format!(
+                "timestep {timestep} is not between 0 and 1"
+            )));
+        }
+        let timestep = if self.interpolator.recursive {
+            self.interpolator.bisection.settle(timestep)
+        } else {
+            timestep
+        };
+        if let Some(end) = [0, 1].into_iter().find(|end| Ratio::from(*end) == timestep) {
+            return Ok(self.ends[end as usize].image.clone());
+        }
+        if self.interpolator.recursive {
+            return Ok(self.dyadic(timestep)?.image);
+        }
+        self.interpolator
+            .run(self.ends[0], self.ends[1], to_f32(timestep))
+            .map(Arc::new)
+    }
+
+    /// The picture at a time whose denominator is a power of two, by the middles above it.
+    fn dyadic(&mut self, at: Ratio<i64>) -> Result<Prepared> {
+        if let Some(end) = [0, 1].into_iter().find(|end| Ratio::from(*end) == at) {
+            return Ok(self.ends[end as usize].clone());
+        }
+        if let Some(made) = self.middles.get(&at) {
+            return Ok(made.clone());
+        }
+        let half_step = Ratio::new(1, *at.denom());
+        let (low, high) = (self.dyadic(at - half_step)?, self.dyadic(at + half_step)?);
+        let image = self.interpolator.run(&low, &high, 0.5)?;
+        let made = self.interpolator.prepare(Arc::new(image))?;
+        self.middles.insert(at, made.clone());
+        Ok(made)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_are_met_exactly_and_others_nearly() {
+        let rule = Bisection::default();
+        for (n, d) in [(1, 2), (3, 4), (5, 16), (1, 256)] {
+            assert_eq!(rule.settle(Ratio::new(n, d)), Ratio::new(n, d));
+        }
+        assert_eq!(
+            rule.settle(Ratio::new(1, 200)),
+            Ratio::from(0),
+            "within half the threshold of an end"
+        );
+        assert_eq!(rule.settle(Ratio::new(199, 200)), Ratio::from(1));
+        let third = rule.settle(Ratio::new(1, 3));
+        assert_eq!(
+            third,
+            Ratio::new(21, 64),
+            "1/4, 3/8, 5/16, 11/32, 21/64 is the first within 0.01"
+        );
+    }
+
+    #[test]
+    fn cycles_bound_the_search() {
+        let rule = Bisection {
+            threshold: 0.0001,
+            max_cycles: 3,
+        };
+        assert_eq!(rule.settle(Ratio::new(1, 3)), Ratio::new(3, 8), "1/2, 1/4, 3/8");
+    }
+}

@@ -1,0 +1,132 @@
+//! The table of public checkpoints that `rife models pull` knows by name. Facts only; nothing is fetched here.
+
+/// A public checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The name to pull it by, which is its RIFE version.
+    pub name: &'static str,
+    /// SHA-256 that public packagings of the file have recorded (none of them by this project); where there is
+    /// none, the first download pins its own.
+    pub sha256: Option<&'static str>,
+}
+
+/// Where the files are: the release assets of HolyWu/vs-rife (MIT). That the addresses answer was not checked by
+/// this project's own tests, which have no network: they are the ones that vs-rife itself downloads from.
+const RELEASE: &str = "https://github.com/HolyWu/vs-rife/releases/download/model";
+
+impl Checkpoint {
+    /// The file's name there and in the models folder.
+    pub fn file(&self) -> String {
+        format!("flownet_v{}.pkl", self.name)
+    }
+
+    /// The address it is fetched from.
+    pub fn url(&self) -> String {
+        format!("{RELEASE}/{}", self.file())
+    }
+}
+
+/// The checkpoint of this name.
+pub fn checkpoint(name: &str) -> Option<&'static Checkpoint> {
+    CATALOG.iter().find(|entry| entry.name == name)
+}
+
+const fn unpinned(name: &'static str) -> Checkpoint {
+    Checkpoint { name, sha256: None }
+}
+
+const fn pinned(name: &'static str, sha256: &'static str) -> Checkpoint {
+    Checkpoint {
+        name,
+        sha256: Some(sha256),
+    }
+}
+
+/// Every checkpoint that can be pulled by name.
+pub const CATALOG: &[Checkpoint] = &[
+    unpinned("4.0"),
+    unpinned("4.1"),
+    unpinned("4.2"),
+    unpinned("4.3"),
+    unpinned("4.4"),
+    unpinned("4.5"),
+    pinned(
+        "4.6",
+        "008646e761f0e67cb77f0c6c44cfe3c3e5a05d9d9465311b9681ca650ce030db",
+    ),
+    unpinned("4.7"),
+    unpinned("4.8"),
+    unpinned("4.9"),
+    unpinned("4.10"),
+    unpinned("4.11"),
+    unpinned("4.12"),
+    unpinned("4.12.lite"),
+    unpinned("4.13"),
+    unpinned("4.13.lite"),
+    unpinned("4.14"),
+    unpinned("4.14.lite"),
+    pinned(
+        "4.15",
+        "bf969affb3f6e9a09eea8c1da6c51bb22d6da45e92cafb9273689d05e2360dd2",
+    ),
+    pinned(
+        "4.15.lite",
+        "54fe3fb51efb880f64ffe2048a88220ad2b0b3d03f7cb800742e90821dcfb24f",
+    ),
+    pinned(
+        "4.16.lite",
+        "290cf343fb5a933f4503920ca07826c4d30561bd9b573b11b054b33ea0dee642",
+    ),
+    pinned(
+        "4.17",
+        "b1ee3186270312a38316e4d53c77b31a60062cfa5636e13d6f0a1dd89bb7b128",
+    ),
+    pinned(
+        "4.17.lite",
+        "9303f59001bc40e801273828cc0da84b8f7696a9485cd7c45e7796f20ed2f086",
+    ),
+    pinned(
+        "4.18",
+        "955fc8b552417ae4808999f5d671d024438e904c0bebf766ae6fb61806ce021c",
+    ),
+    unpinned("4.19"),
+    unpinned("4.20"),
+    unpinned("4.21"),
+    unpinned("4.22"),
+    unpinned("4.22.lite"),
+    unpinned("4.23"),
+    unpinned("4.24"),
+    pinned(
+        "4.25",
+        "6615790efd627772917205db291f51cd392528a157ecbb2ecaeec3bff8eb6de2",
+    ),
+    pinned(
+        "4.25.lite",
+        "81cdba223fe72a120130cc8552e5d2ecac824259d406f0c15323b3decf96b8b1",
+    ),
+    unpinned("4.25.heavy"),
+    pinned(
+        "4.26",
+        "45c7f74156704769dc9f85cfcaf8552e1e926f9399dcfa3a553dee88fac6f53f",
+    ),
+    unpinned("4.26.heavy"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_a_network_and_every_hash_is_hex() {
+        for entry in CATALOG {
+            assert!(
+                entry
+                    .sha256
+                    .is_none_or(|h| h.len() == 64 && h.bytes().all(|b| b.is_ascii_hexdigit()))
+            );
+            assert_eq!(entry.url().rsplit('/').next(), Some(entry.file().as_str()));
+        }
+        let names: std::collections::BTreeSet<_> = CATALOG.iter().map(|entry| entry.name).collect();
+        assert_eq!(names.len(), 36, "each of the 36 versions once");
+    }
+}

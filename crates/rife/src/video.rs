@@ -1,0 +1,315 @@
+//! The video job: a source's frames at their own times, the network's between them, into a sink. What is decided
+//! before the start is in `plan`, which pictures stand for which frames in `pairs`, the threads in `pipeline`.
+
+mod pairs;
+mod pipeline;
+mod plan;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use num_rational::Ratio;
+use rife_media::plan::{Companions, plan_streams};
+use rife_media::scene::SceneOptions;
+use rife_media::{
+    CancelToken, Container, Input, Orientation, Output, SinkSpec, Source, SourceSpec, StreamInfo,
+    TimelineMode, TimelineOptions, VideoParams, Written, open_sink, open_source,
+};
+
+pub use plan::VideoPlan;
+
+use crate::{Error, Interpolator, InterpolatorSpec, Result};
+
+/// How many frames come out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rate {
+    /// Every interval is divided into this many, 1 to 256.
+    Factor(u32),
+    /// A constant rate in frames a second.
+    Fps(Ratio<i64>),
+}
+
+/// Whether time keeps its pace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Motion {
+    /// The clip lasts as long as before.
+    #[default]
+    Normal,
+    /// With [`Rate::Factor`] F the clip lasts F times as long, at the source's rate or at the one given here.
+    Slow {
+        /// The output's rate; the source's when absent.
+        fps: Option<Ratio<i64>>,
+        /// Keep sound and stretch it (its pitch is kept); dropped otherwise.
+        stretch_audio: bool,
+    },
+}
+
+/// What is shown between two frames that a cut parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CutFill {
+    /// The frame before the cut again.
+    #[default]
+    Repeat,
+    /// A mixture of both, as a fade.
+    Blend,
+}
+
+/// What to do with a frame that repeats the one before while motion goes on after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StillRule {
+    /// It is replaced by the network's middle of its neighbours, so that motion does not stop for a frame.
+    #[default]
+    Smooth,
+    /// It stays as it is.
+    Keep,
+}
+
+/// A video to interpolate.
+#[derive(Debug, Clone)]
+pub struct VideoJob {
+    /// What to read.
+    pub source: SourceSpec,
+    /// What to write; `companions`, `inputs` and `cancel` are filled in by the job.
+    pub sink: SinkSpec,
+    /// What to interpolate with.
+    pub interpolator: InterpolatorSpec,
+    /// How many frames.
+    pub rate: Rate,
+    /// At which pace.
+    pub motion: Motion,
+    /// From which similarity on frames are parted by a cut, or the same.
+    pub scene: SceneOptions,
+    /// What a cut is filled with.
+    pub cut_fill: CutFill,
+    /// What becomes of repeated frames.
+    pub still: StillRule,
+    /// Leave out sound, subtitles, chapters and tags.
+    pub video_only: bool,
+    /// Show the source's middle half on the left and the result's on the right.
+    pub montage: bool,
+}
+
+impl VideoJob {
+    /// Twice the frames of `input` into `output`, everything else by default.
+    pub fn new(input: Input, output: Output) -> Self {
+        Self {
+            source: SourceSpec::new(input),
+            sink: SinkSpec::new(output),
+            interpolator: InterpolatorSpec::default(),
+            rate: Rate::Factor(2),
+            motion: Motion::Normal,
+            scene: SceneOptions::default(),
+            cut_fill: CutFill::default(),
+            still: StillRule::default(),
+            video_only: false,
+            montage: false,
+        }
+    }
+
+    /// Opens the source, loads the model and plans; nothing is written yet. `cancel` stops it at any time.
+    ///
+    /// # Errors
+    /// Those of opening the source and loading the model, and [`Error::Usage`] for options that make no sense
+    /// together.
+    pub fn open(mut self, cancel: &CancelToken) -> Result<VideoRun> {
+        self.source.cancel = cancel.clone();
+        self.sink.cancel = cancel.clone();
+        let container = self.sink.container()?;
+        if !matches!(container, Container::Mp4 | Container::Mov | Container::Matroska) {
+            self.source.orientation = Orientation::Apply;
+        }
+        let source = open_source(&self.source)?;
+        let info = source.info().clone();
+        let timeline = self.timeline(&info)?;
+        let interpolator = Interpolator::new(&self.interpolator)?;
+        if let Some(media) = &info.media {
+            let streams = plan_streams(media, container, self.companions(&timeline));
+            self.sink.companions = Some((media.clone(), streams));
+        }
+        self.sink
+            .inputs
+            .extend(input_path(&self.source.input).map(Path::to_owned));
+        let plan = plan::plan(&self, &info, &timeline, &interpolator)?;
+        Ok(VideoRun {
+            job: self,
+            source,
+            info,
+            timeline,
+            interpolator,
+            plan,
+            cancel: cancel.clone(),
+        })
+    }
+
+    /// The timeline's options for this source.
+    fn timeline(&self, info: &StreamInfo) -> Result<TimelineOptions> {
+        let factor = match (self.rate, self.motion) {
+            (Rate::Factor(factor), _) => factor,
+            (Rate::Fps(rate), Motion::Normal) => {
+                return Ok(TimelineOptions::new(
+                    TimelineMode::TargetRate(rate),
+                    info.frame_rate,
+                ));
+            }
+            (Rate::Fps(_), Motion::Slow { .. }) => {
+                return Err(Error::Usage(
+                    "slow motion takes a factor, and the rate as its own option".into(),
+                ));
+            }
+        };
+        let options = TimelineOptions::new(TimelineMode::Factor(factor), info.frame_rate);
+        let Motion::Slow { fps, .. } = self.motion else {
+            return Ok(options);
+        };
+        let Some(fps) = fps else {
+            return Ok(TimelineOptions::slow_motion(factor, info.frame_rate));
+        };
+        let rate = info.frame_rate.ok_or_else(|| {
+            Error::Usage("slow motion at a given rate needs a source whose rate is known".into())
+        })?;
+        Ok(TimelineOptions {
+            stretch: rate * i64::from(factor) / fps,
+            ..options
+        })
+    }
+
+    fn companions(&self, timeline: &TimelineOptions) -> Companions {
+        match self.motion {
+            _ if self.video_only => Companions::Drop("only the video was asked for"),
+            Motion::Normal => Companions::Keep,
+            Motion::Slow {
+                stretch_audio: true, ..
+            } => Companions::Stretch(timeline.stretch),
+            Motion::Slow {
+                stretch_audio: false, ..
+            } => Companions::Drop("slow motion drops it unless sound is to be stretched"),
+        }
+    }
+}
+
+/// The path of an input that has one.
+pub fn input_path(input: &Input) -> Option<&Path> {
+    match input {
+        Input::File(path) | Input::Images(path) => Some(path),
+        Input::Stdin => None,
+    }
+}
+
+/// The output's name when none is given, beside the input: `{stem}_{factor}X_{fps}fps.{extension}`, with a target
+/// rate `{stem}_{fps}fps.{extension}`; `fps` is the output's rate, rounded.
+pub fn default_output(input: &Path, rate: Rate, output_rate: Option<Ratio<i64>>, extension: &str) -> PathBuf {
+    let stem = input
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let factor = match rate {
+        Rate::Factor(factor) => format!("_{factor}X"),
+        Rate::Fps(_) => String::new(),
+    };
+    let fps = output_rate.map_or(String::new(), |rate| format!("_{}fps", rate.round()));
+    input.with_file_name(format!("{stem}{factor}{fps}.{extension}"))
+}
+
+/// How far a job is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// Source frames taken.
+    pub frames_in: u64,
+    /// Frames handed to the sink.
+    pub frames_out: u64,
+    /// Frames that will be, as far as it is known.
+    pub total_out: Option<u64>,
+    /// Frames that the network made.
+    pub made: u64,
+    /// Cuts met.
+    pub cuts: u64,
+    /// Repeated frames that were replaced.
+    pub replaced: u64,
+    /// Frames left out since their time does not advance.
+    pub dropped: u64,
+}
+
+/// What came of a job.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VideoSummary {
+    /// The counts at the end.
+    pub counts: Progress,
+    /// What the sink wrote.
+    pub written: Written,
+    /// How long it took, planning aside.
+    pub elapsed: Duration,
+    /// Things worth telling the user.
+    pub warnings: Vec<String>,
+}
+
+impl VideoSummary {
+    /// Frames written a second.
+    pub fn frames_per_second(&self) -> f64 {
+        self.counts.frames_out as f64 / self.elapsed.as_secs_f64().max(1e-9)
+    }
+}
+
+/// A planned job, ready to run.
+pub struct VideoRun {
+    job: VideoJob,
+    source: Box<dyn Source>,
+    info: StreamInfo,
+    timeline: TimelineOptions,
+    interpolator: Interpolator,
+    plan: VideoPlan,
+    cancel: CancelToken,
+}
+
+impl std::fmt::Debug for VideoRun {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("VideoRun")
+            .field("job", &self.job)
+            .field("plan", &self.plan)
+            .finish_non_exhaustive()
+    }
+}
+
+impl VideoRun {
+    /// What will be done.
+    pub fn plan(&self) -> &VideoPlan {
+        &self.plan
+    }
+
+    /// Does it. `progress` is called on this thread after every source frame and every frame made.
+    ///
+    /// # Errors
+    /// Those of reading, interpolating and writing; [`Error::Cancelled`]. Nothing is left under the output's name
+    /// then.
+    pub fn run(self, progress: &mut dyn FnMut(&Progress)) -> Result<VideoSummary> {
+        let start = std::time::Instant::now();
+        let sink = open_sink(&self.job.sink, &self.params())?;
+        let setup = pipeline::Setup {
+            interpolator: &self.interpolator,
+            timeline: self.timeline,
+            job: &self.job,
+            total_out: self.plan.output_frames,
+            tags: self.info.tags,
+            cancel: &self.cancel,
+        };
+        let done = pipeline::run(&setup, self.source, sink, progress)?;
+        let mut warnings = done.warnings;
+        warnings.extend(done.written.warnings.iter().cloned());
+        Ok(VideoSummary {
+            counts: done.counts,
+            written: done.written,
+            elapsed: start.elapsed(),
+            warnings,
+        })
+    }
+
+    /// What the sink is told of the frames.
+    fn params(&self) -> VideoParams {
+        let mut params = VideoParams::like(&self.info, self.timeline.time_base(&self.info));
+        params.frame_rate = plan::output_rate(&self.timeline, &self.info);
+        if self.job.montage {
+            params.width = params.width / 2 * 2;
+        }
+        params
+    }
+}

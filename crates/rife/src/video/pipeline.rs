@@ -1,0 +1,416 @@
+//! The three threads of a video job and the bounded queues between them: decoding, interpolation (the caller's
+//! thread), encoding. An error in one ends the others, and is the one that is returned.
+
+use std::sync::Arc;
+use std::thread;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use num_rational::Ratio;
+use rife_media::scene::PairKind;
+use rife_media::timeline::Push;
+use rife_media::{
+    CancelToken, ColorTags, Frame, OutputFrame, RgbImage, Sink, Source, Timeline, TimelineOptions, Written,
+};
+
+use super::pairs::{self, Decoded};
+use super::{CutFill, Progress, StillRule, VideoJob};
+use crate::{Error, Interpolator, Prepared, Result};
+
+/// Bytes that the frames of one queue may take together.
+const QUEUE_BYTES: u64 = 256 << 20;
+
+/// What the threads share.
+pub(super) struct Setup<'a> {
+    pub(super) interpolator: &'a Interpolator,
+    pub(super) timeline: TimelineOptions,
+    pub(super) job: &'a VideoJob,
+    pub(super) total_out: Option<u64>,
+    pub(super) tags: ColorTags,
+    pub(super) cancel: &'a CancelToken,
+}
+
+/// What came of it.
+pub(super) struct Done {
+    pub(super) counts: Progress,
+    pub(super) written: Written,
+    pub(super) warnings: Vec<String>,
+}
+
+/// Bytes of a frame in a queue: its RGB floats and its codes.
+pub(super) fn frame_bytes(width: u32, height: u32) -> u64 {
+    u64::from(width) * u64::from(height) * (3 * 4 + 3)
+}
+
+/// How many frames of `bytes` a queue holds.
+pub(super) fn queue_length(bytes: u64) -> usize {
+    (QUEUE_BYTES / bytes.max(1)).clamp(1, 8) as usize
+}
+
+/// A frame on its way to the sink.
+struct Outgoing {
+    picture: Picture,
+    at: OutputFrame,
+}
+
+enum Picture {
+    /// A source frame as it came.
+    Source(Arc<Frame>),
+    /// A picture that was made, or changed.
+    Made(Arc<RgbImage>),
+}
+
+/// Runs the job to its end.
+pub(super) fn run(
+    setup: &Setup<'_>,
+    source: Box<dyn Source>,
+    sink: Box<dyn Sink>,
+    progress: &mut dyn FnMut(&Progress),
+) -> Result<Done> {
+    let info = source.info();
+    let capacity = queue_length(frame_bytes(info.width, info.height));
+    let (decoded_in, decoded) = bounded(capacity);
+    let (outgoing, to_write) = bounded(capacity);
+    thread::scope(|scope| {
+        let decoder = scope.spawn(|| decode(source, &setup.tags, &decoded_in));
+        let encoder = scope.spawn(|| encode(sink, &setup.tags, &to_write));
+        let feed = Feed {
+            frames: decoded,
+            ahead: None,
+        };
+        let mut pairing = Pairing::new(setup, outgoing, progress);
+        let made = pairing.run(feed);
+        let counts = pairing.counts;
+        drop(pairing);
+        let warnings = decoder.join().map_err(|_| Error::Stage("decoding"));
+        let written = encoder.join().unwrap_or(Err(Error::Stage("encoding")));
+        settle(setup, made, warnings, written, counts)
+    })
+}
+
+/// Which of the threads' results counts: a stop by the user before all, then the encoder's error, since a broken
+/// queue is only its echo, then the rest in order.
+fn settle(
+    setup: &Setup<'_>,
+    made: Result<()>,
+    warnings: Result<Vec<String>>,
+    written: Result<Option<Written>>,
+    counts: Progress,
+) -> Result<Done> {
+    if setup.cancel.is_cancelled() {
+        return Err(Error::Cancelled);
+    }
+    match (made, written) {
+        (Err(Error::Stage("encoding")), Err(cause)) => Err(cause),
+        (Err(error), _) | (_, Err(error)) => Err(error),
+        (Ok(()), Ok(None)) => Err(Error::Stage("interpolation")),
+        (Ok(()), Ok(Some(written))) => Ok(Done {
+            counts,
+            written,
+            warnings: warnings?,
+        }),
+    }
+}
+
+/// Decodes until the end, an error, or until nobody wants more frames. A `None` marks the end, so that a decoder
+/// that died is not taken for one that is done.
+fn decode(
+    mut source: Box<dyn Source>,
+    tags: &ColorTags,
+    frames: &Sender<Result<Option<Decoded>>>,
+) -> Vec<String> {
+    loop {
+        let next = source.next_frame().map_err(Error::from);
+        let last = !matches!(next, Ok(Some(_)));
+        let next = next.map(|frame| frame.map(|frame| Decoded::new(frame, tags)));
+        if frames.send(next).is_err() || last {
+            return source.warnings();
+        }
+    }
+}
+
+/// Encodes what comes; completes the output only when told that everything came.
+fn encode(
+    mut sink: Box<dyn Sink>,
+    tags: &ColorTags,
+    frames: &Receiver<Option<Outgoing>>,
+) -> Result<Option<Written>> {
+    let (format, size) = (sink.params().format, [sink.params().width, sink.params().height]);
+    for message in frames {
+        let Some(Outgoing { picture, at }) = message else {
+            return Ok(Some(sink.finish()?));
+        };
+        let frame = match picture {
+            Picture::Source(frame) if frame.format == format && [frame.width, frame.height] == size => {
+                Arc::unwrap_or_clone(frame)
+            }
+            Picture::Source(frame) => Frame::from_rgb(&frame.to_rgb(tags), format, tags),
+            Picture::Made(image) => Frame::from_rgb(&image, format, tags),
+        };
+        sink.write(&frame.at(at.pts, at.duration))?;
+    }
+    Ok(None)
+}
+
+/// The decoded frames in order, with a look at the next one.
+struct Feed {
+    frames: Receiver<Result<Option<Decoded>>>,
+    ahead: Option<Option<Decoded>>,
+}
+
+impl Feed {
+    fn next(&mut self) -> Result<Option<Decoded>> {
+        match self.ahead.take() {
+            Some(None) => {
+                self.ahead = Some(None);
+                Ok(None)
+            }
+            Some(frame) => Ok(frame),
+            None => self.frames.recv().unwrap_or(Err(Error::Stage("decoding"))),
+        }
+    }
+
+    fn peek(&mut self) -> Result<Option<&Decoded>> {
+        if self.ahead.is_none() {
+            self.ahead = Some(self.next()?);
+        }
+        Ok(self.ahead.as_ref().and_then(Option::as_ref))
+    }
+}
+
+/// A source frame, or what stands for it, as one end of a pair.
+struct End {
+    decoded: Decoded,
+    /// Whether another picture stands for the frame.
+    replaced: bool,
+    prepared: Option<Prepared>,
+}
+
+impl End {
+    fn new(decoded: Decoded) -> Self {
+        Self {
+            decoded,
+            replaced: false,
+            prepared: None,
+        }
+    }
+
+    fn prepare(&mut self, interpolator: &Interpolator) -> Result<Prepared> {
+        if self.prepared.is_none() {
+            self.prepared = Some(interpolator.prepare(self.decoded.image.clone())?);
+        }
+        self.prepared.clone().ok_or(Error::Stage("interpolation"))
+    }
+
+    fn picture(&self) -> Picture {
+        match self.replaced {
+            true => Picture::Made(self.decoded.image.clone()),
+            false => Picture::Source(self.decoded.frame.clone()),
+        }
+    }
+}
+
+/// The interpolation stage.
+struct Pairing<'a> {
+    setup: &'a Setup<'a>,
+    outgoing: Sender<Option<Outgoing>>,
+    progress: &'a mut dyn FnMut(&Progress),
+    counts: Progress,
+}
+
+impl<'a> Pairing<'a> {
+    fn new(
+        setup: &'a Setup<'a>,
+        outgoing: Sender<Option<Outgoing>>,
+        progress: &'a mut dyn FnMut(&Progress),
+    ) -> Self {
+        let counts = Progress {
+            total_out: setup.total_out,
+            ..Progress::default()
+        };
+        Self {
+            setup,
+            outgoing,
+            progress,
+            counts,
+        }
+    }
+
+    fn run(&mut self, mut feed: Feed) -> Result<()> {
+        let mut timeline = Timeline::new(self.setup.timeline)?;
+        let mut left: Option<End> = None;
+        while let Some(decoded) = feed.next()? {
+            self.counts.frames_in += 1;
+            let frames = match timeline.push(decoded.frame.pts, decoded.frame.duration)? {
+                Push::Dropped => {
+                    self.counts.dropped += 1;
+                    continue;
+                }
+                Push::Frames(frames) => frames,
+            };
+            let mut right = End::new(decoded);
+            if let Some(left) = &mut left {
+                self.smooth(left, &mut right, &mut feed)?;
+                self.pair(left, &mut right, &frames)?;
+            }
+            left = Some(right);
+            self.tell()?;
+        }
+        for frame in timeline.finish()? {
+            if let Some(end) = &left {
+                self.send(end, end.picture(), frame)?;
+            }
+        }
+        self.deliver(None)
+    }
+
+    /// Puts the middle of its neighbours in the place of a frame that only repeats the one before.
+    fn smooth(&mut self, left: &mut End, right: &mut End, feed: &mut Feed) -> Result<()> {
+        let (job, held) = (self.setup.job, &right.decoded);
+        let still = pairs::kind(&left.decoded.miniature, &held.miniature, &job.scene) == PairKind::Still;
+        if job.still == StillRule::Keep || !still {
+            return Ok(());
+        }
+        let Some(next) = feed.peek()?.filter(|next| next.frame.pts > held.frame.pts) else {
+            return Ok(());
+        };
+        if !pairs::is_pause(
+            &left.decoded.miniature,
+            &held.miniature,
+            &next.miniature,
+            &job.scene,
+        ) {
+            return Ok(());
+        }
+        let interpolator = self.setup.interpolator;
+        let (first, second) = (
+            left.prepare(interpolator)?,
+            interpolator.prepare(next.image.clone())?,
+        );
+        let middle = interpolator.between(&first, &second).at(Ratio::new(1, 2))?;
+        right.decoded.miniature = rife_media::scene::Miniature::new(&middle);
+        right.decoded.image = middle;
+        right.replaced = true;
+        self.counts.replaced += 1;
+        self.counts.made += 1;
+        Ok(())
+    }
+
+    /// Sends the frames at or after `left` and before `right`.
+    fn pair(&mut self, left: &mut End, right: &mut End, frames: &[OutputFrame]) -> Result<()> {
+        let whole = |frame: &&OutputFrame| *frame.timestep.numer() == 0;
+        for frame in frames.iter().take_while(whole) {
+            self.send(left, left.picture(), *frame)?;
+        }
+        let between: Vec<_> = frames.iter().skip_while(whole).copied().collect();
+        let kind = pairs::kind(
+            &left.decoded.miniature,
+            &right.decoded.miniature,
+            &self.setup.job.scene,
+        );
+        self.counts.cuts += u64::from(kind == PairKind::Cut);
+        let same = left.decoded.image == right.decoded.image;
+        match kind {
+            _ if between.is_empty() => Ok(()),
+            PairKind::Cut => self.fill_cut(left, right, &between),
+            _ if same => between
+                .into_iter()
+                .try_for_each(|frame| self.send(left, left.picture(), frame)),
+            _ => self.morph(left, right, &between),
+        }
+    }
+
+    fn fill_cut(&mut self, left: &End, right: &End, frames: &[OutputFrame]) -> Result<()> {
+        for frame in frames {
+            let picture = match self.setup.job.cut_fill {
+                CutFill::Repeat => left.picture(),
+                CutFill::Blend => {
+                    let (a, b) = (&left.decoded.image, &right.decoded.image);
+                    Picture::Made(Arc::new(a.blend(b, crate::interpolator::to_f32(frame.timestep))))
+                }
+            };
+            self.send(left, picture, *frame)?;
+        }
+        Ok(())
+    }
+
+    fn morph(&mut self, left: &mut End, right: &mut End, frames: &[OutputFrame]) -> Result<()> {
+        let interpolator = self.setup.interpolator;
+        let (first, second) = (left.prepare(interpolator)?, right.prepare(interpolator)?);
+        let mut between = interpolator.between(&first, &second);
+        for frame in frames {
+            let image = between.at(frame.timestep)?;
+            self.counts.made += 1;
+            self.send(left, Picture::Made(image), *frame)?;
+            self.tell()?;
+        }
+        Ok(())
+    }
+
+    /// Hands a frame on, beside the source's own picture where a montage is asked for.
+    fn send(&mut self, shown: &End, picture: Picture, at: OutputFrame) -> Result<()> {
+        let picture = if self.setup.job.montage {
+            self.montage(shown, picture)
+        } else {
+            picture
+        };
+        self.deliver(Some(Outgoing { picture, at }))?;
+        self.counts.frames_out += 1;
+        Ok(())
+    }
+
+    fn montage(&self, shown: &End, picture: Picture) -> Picture {
+        let source = shown.decoded.frame.to_rgb(&self.setup.tags);
+        let result = match &picture {
+            Picture::Source(_) => &source,
+            Picture::Made(image) => image.as_ref(),
+        };
+        Picture::Made(Arc::new(side_by_side(&source, result)))
+    }
+
+    fn deliver(&mut self, message: Option<Outgoing>) -> Result<()> {
+        self.outgoing.send(message).map_err(|_| Error::Stage("encoding"))
+    }
+
+    fn tell(&mut self) -> Result<()> {
+        (self.progress)(&self.counts);
+        if self.setup.cancel.is_cancelled() {
+            Err(Error::Cancelled)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// The middle half of `left` and, to the right of it, the middle half of `right`.
+fn side_by_side(left: &RgbImage, right: &RgbImage) -> RgbImage {
+    let (width, half, from) = (
+        left.width as usize,
+        left.width as usize / 2,
+        left.width as usize / 4,
+    );
+    let rows = left.data.chunks_exact(width).zip(right.data.chunks_exact(width));
+    let data = rows
+        .flat_map(|(a, b)| a[from..from + half].iter().chain(&b[from..from + half]))
+        .copied()
+        .collect();
+    RgbImage::new(2 * half as u32, left.height, data)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_montage_shows_the_middle_halves() {
+        let image = |offset: f32| RgbImage::new(8, 1, (0..24).map(|i| offset + i as f32).collect());
+        let joined = side_by_side(&image(0.0), &image(100.0));
+        assert_eq!(joined.data[..8], [2.0, 3.0, 4.0, 5.0, 102.0, 103.0, 104.0, 105.0]);
+        assert_eq!((joined.width, joined.height), (8, 1));
+    }
+
+    #[test]
+    fn queues_shrink_for_large_frames() {
+        assert_eq!(queue_length(frame_bytes(640, 360)), 8);
+        assert_eq!(queue_length(frame_bytes(8192, 4320)), 1);
+    }
+}

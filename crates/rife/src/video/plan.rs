@@ -1,0 +1,203 @@
+//! What a video job is going to do, put together before it starts, and its text.
+
+use std::fmt;
+use std::time::Duration;
+
+use num_rational::Ratio;
+use rife_media::{Input, Output, StreamInfo, StreamPlan, TimelineMode, TimelineOptions, time};
+
+use super::{Motion, VideoJob, pipeline};
+use crate::{Interpolator, Result};
+
+/// Bytes a pixel of a padded frame that the networks need while they run, measured on 4.25.lite and rounded up.
+const NETWORK_BYTES_A_PIXEL: u64 = 700;
+
+/// What will be done. Its text has a line for each thing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VideoPlan {
+    /// The input's name.
+    pub input: String,
+    /// The output's name.
+    pub output: String,
+    /// Width and height in pixels.
+    pub size: [u32; 2],
+    /// Source frames announced.
+    pub input_frames: Option<u64>,
+    /// The source's nominal rate.
+    pub input_rate: Option<Ratio<i64>>,
+    /// Whether the source's intervals vary.
+    pub variable_rate: bool,
+    /// The source's duration in seconds.
+    pub duration: Option<f64>,
+    /// The output's rate where it is constant.
+    pub output_rate: Option<Ratio<i64>>,
+    /// Frames that will be written.
+    pub output_frames: Option<u64>,
+    /// The rule of count and end.
+    pub rule: String,
+    /// What happens to each stream.
+    pub streams: Option<StreamPlan>,
+    /// The model and its options.
+    pub model: String,
+    /// How frames at other times than the middle are made.
+    pub method: String,
+    /// What computes.
+    pub engine: String,
+    /// How long it will take, from a short measurement.
+    pub time: Option<Duration>,
+    /// Memory that frames and network need together, in bytes, roughly.
+    pub memory: u64,
+}
+
+/// Puts the plan together; measures the network for a moment.
+pub(super) fn plan(
+    job: &VideoJob,
+    info: &StreamInfo,
+    timeline: &TimelineOptions,
+    interpolator: &Interpolator,
+) -> Result<VideoPlan> {
+    let frames = info.frames.or_else(|| counted(info));
+    let output_frames = frames.map(|frames| timeline.estimate(frames, info.duration));
+    let made = frames
+        .zip(output_frames)
+        .map(|(frames, out)| match timeline.mode {
+            TimelineMode::Factor(factor) => frames.saturating_sub(1) * u64::from(factor - 1),
+            TimelineMode::TargetRate(_) => out,
+        });
+    let a_frame = interpolator.estimate_frame_time(info.width, info.height)?;
+    let engine = interpolator.engine();
+    Ok(VideoPlan {
+        input: input_name(&job.source.input),
+        output: output_name(&job.sink.output),
+        size: [info.width, info.height],
+        input_frames: frames,
+        input_rate: info.frame_rate,
+        variable_rate: info.variable_rate,
+        duration: info.duration.map(time::seconds),
+        output_rate: output_rate(timeline, info),
+        output_frames,
+        rule: rule(timeline, job.motion),
+        streams: job.sink.companions.as_ref().map(|(_, streams)| streams.clone()),
+        model: interpolator.describe(),
+        method: interpolator.describe_method(),
+        engine: format!(
+            "cpu ({}, {}, {} threads)",
+            engine.tier, engine.precision, engine.threads
+        ),
+        time: made.and_then(|made| Some(a_frame * u32::try_from(made).ok()?)),
+        memory: memory(info),
+    })
+}
+
+/// Frames by duration and rate where the container does not say.
+fn counted(info: &StreamInfo) -> Option<u64> {
+    let frames = time::seconds(info.duration?) * time::seconds(info.frame_rate?);
+    (0.0..1e12).contains(&frames).then_some(frames.round() as u64)
+}
+
+/// The output's constant rate, where it has one.
+pub(super) fn output_rate(timeline: &TimelineOptions, info: &StreamInfo) -> Option<Ratio<i64>> {
+    match timeline.mode {
+        TimelineMode::TargetRate(rate) => Some(rate / timeline.stretch),
+        TimelineMode::Factor(_) if info.variable_rate => None,
+        TimelineMode::Factor(factor) => Some(info.frame_rate? * i64::from(factor) / timeline.stretch),
+    }
+}
+
+fn rule(timeline: &TimelineOptions, motion: Motion) -> String {
+    let pace = match motion {
+        Motion::Normal => String::new(),
+        Motion::Slow { .. } => format!(", time stretched {:.3} times", time::seconds(timeline.stretch)),
+    };
+    match timeline.mode {
+        TimelineMode::Factor(1) => format!("N frames give N{pace}"),
+        TimelineMode::Factor(f) => format!(
+            "N frames give {f}*(N-1)+1, and {} more of the last one, so that the clip ends when the source does{pace}",
+            f - 1
+        ),
+        TimelineMode::TargetRate(rate) => format!(
+            "a frame every 1/{rate} s from the first frame's time until the source ends; those that fall on a source frame are that frame{pace}"
+        ),
+    }
+}
+
+fn memory(info: &StreamInfo) -> u64 {
+    let pixels = u64::from(info.width.next_multiple_of(128)) * u64::from(info.height.next_multiple_of(128));
+    let frame = pipeline::frame_bytes(info.width, info.height);
+    pixels * NETWORK_BYTES_A_PIXEL + frame * (2 * pipeline::queue_length(frame) as u64 + 6)
+}
+
+fn input_name(input: &Input) -> String {
+    super::input_path(input).map_or("standard input".into(), |path| path.display().to_string())
+}
+
+fn output_name(output: &Output) -> String {
+    match output {
+        Output::File(path) | Output::Images(path, _) => path.display().to_string(),
+        Output::Stdout => "standard output".into(),
+    }
+}
+
+/// A rate for people: `23.976` or `25`.
+pub(crate) fn rate_text(rate: Option<Ratio<i64>>) -> String {
+    match rate {
+        Some(rate) if rate.is_integer() => format!("{rate} fps"),
+        Some(rate) => format!("{:.3} fps", time::seconds(rate)),
+        None => "variable rate".into(),
+    }
+}
+
+fn count_text(frames: Option<u64>) -> String {
+    frames.map_or("an unknown number of".into(), |frames| frames.to_string())
+}
+
+impl fmt::Display for VideoPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [width, height] = self.size;
+        let source_rate = if self.variable_rate { None } else { self.input_rate };
+        let lasts = self
+            .duration
+            .map_or(String::new(), |seconds| format!(", {seconds:.2} s"));
+        writeln!(
+            f,
+            "in:      {}: {width}x{height}, {} frames, {}{lasts}",
+            self.input,
+            count_text(self.input_frames),
+            rate_text(source_rate)
+        )?;
+        let out = count_text(self.output_frames);
+        writeln!(
+            f,
+            "out:     {}: {out} frames, {}",
+            self.output,
+            rate_text(self.output_rate)
+        )?;
+        writeln!(f, "rule:    {}", self.rule)?;
+        writeln!(f, "model:   {}", self.model)?;
+        writeln!(f, "times:   {}", self.method)?;
+        writeln!(f, "engine:  {}", self.engine)?;
+        for line in self
+            .streams
+            .iter()
+            .flat_map(|plan| plan.to_string().lines().map(str::to_owned).collect::<Vec<_>>())
+        {
+            writeln!(f, "{line}")?;
+        }
+        let time = self.time.map_or("unknown".into(), duration_text);
+        write!(
+            f,
+            "needs:   about {time} and {} MB of memory",
+            self.memory.div_ceil(1_000_000)
+        )
+    }
+}
+
+/// A duration for people: `1 h 02 min`, `3 min 20 s`, `4.2 s`.
+pub fn duration_text(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..60 => format!("{:.1} s", duration.as_secs_f64()),
+        60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
