@@ -1,6 +1,7 @@
 //! Every RIFE network as one description generic over a [`Backend`], and the readers of their checkpoints.
 
 mod backend;
+mod default_weights;
 pub mod deterministic;
 mod error;
 mod image;
@@ -13,6 +14,7 @@ mod weights;
 
 pub use backend::reference;
 pub use backend::{Activation, Backend, ConvKind, ConvSpec, Factor};
+pub use default_weights::default_weights;
 pub use error::{Mismatch, NetworkError};
 pub use image::{Image, MAX_SIDE, MIN_SIDE};
 pub use layer::{ActivationDesc, LayerDesc, TensorDesc, TensorRole};

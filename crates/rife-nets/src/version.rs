@@ -133,11 +133,15 @@ const V4_25_HEAVY: V4Spec = V4Spec {
     channels: &[384, 256, 192, 128, 64],
     ..V4_25
 };
+const R1_LITE: V4Spec = V4Spec {
+    channels: &[160, 96, 64, 24],
+    scales: &[16, 8, 4, 1],
+    ..V4_25
+};
 const V4_26_HEAVY: V4Spec = V4Spec {
     encoder: Encoder::Named { inner: 16, out: 16 },
     ..V4_25
 };
-
 /// Every version. Of versions whose tensors are alike the last is preferred: the newest 4.x, and `rife`, which is
 /// far commoner than `rife_2r`.
 static TABLE: &[Spec] = &[
@@ -202,9 +206,11 @@ static TABLE: &[Spec] = &[
     v4("4.25.heavy", V4_25_HEAVY),
     v4("4.26", V4_25),
     v4("4.26.heavy", V4_26_HEAVY),
+    // Trained here: 4.25.lite without its coarsest block, the others narrower.
+    v4("r1.lite", R1_LITE),
 ];
 
-/// Where the rows that constants point to are.
+/// Where the row of [`Version::IFNET_M`] is.
 const IFNET_M_ROW: usize = 3;
 
 /// Keys that checkpoints carry for training and inference has no use for.
@@ -215,6 +221,8 @@ const TRAINING_KEYS: [&str; 3] = ["block_tea.", "teacher.", "caltime."];
 pub struct Version(&'static Spec);
 
 impl Version {
+    /// The version of the embedded default weights.
+    pub const DEFAULT: Self = Self(&TABLE[TABLE.len() - 1]);
     /// The paper's network with a timestep.
     pub const IFNET_M: Self = Self(&TABLE[IFNET_M_ROW]);
 
@@ -236,7 +244,7 @@ impl Version {
             .collect()
     }
 
-    /// Its name: `rife`, `rife_m`, `rife_2r`, `rife_hdv2`, or a 4.x number such as `4.25.lite`.
+    /// Its name: `rife`, `rife_m`, `rife_2r`, `rife_hdv2`, a 4.x number such as `4.25.lite`, or `r1.lite`.
     pub fn name(self) -> &'static str {
         self.0.name
     }
@@ -318,7 +326,7 @@ impl Version {
     /// Multiply-adds of all convolutions a pixel of the frame, for one pair at scale 1, both frames' features
     /// included.
     pub fn macs_per_pixel(self) -> f64 {
-        let counter = CountBackend::default();
+        let counter = CountBackend::new(false);
         let network = Network::build(self, false, Clone::clone);
         let side = 8 * self.size_multiple(Scale::One);
         let options = Options::default();
@@ -483,3 +491,40 @@ impl PartialEq for Version {
 }
 
 impl Eq for Version {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_constants_point_to_their_rows() {
+        assert_eq!(Version::IFNET_M.name(), "rife_m");
+        assert_eq!(Version::DEFAULT.name(), "r1.lite");
+    }
+
+    /// The counting back end refuses sizes that do not halve or join, as any engine would.
+    #[test]
+    fn every_version_runs_at_its_smallest_size_at_every_scale() {
+        for (version, scale) in Version::all().flat_map(|v| Scale::ALL.map(|scale| (v, scale))) {
+            for far in [false, true] {
+                let counter = CountBackend::new(far);
+                let network = Network::build(version, false, Clone::clone);
+                let side = version.size_multiple(scale);
+                let ensemble = version.supports_ensemble();
+                let options = Options {
+                    scale,
+                    ensemble,
+                    keep_stages: true,
+                    tta: true,
+                };
+                let frame = network.encode(&counter, &[3, side, 2 * side], &options).unwrap();
+                let output = network
+                    .interpolate(&counter, [&frame, &frame], 0.5, &options)
+                    .unwrap();
+                assert_eq!(output.merged, [3, side, 2 * side], "{version} at scale {scale}");
+                assert_eq!(output.flow, [4, side, 2 * side], "{version} at scale {scale}");
+                assert!(output.stages.len() >= 3, "{version} keeps its stages");
+            }
+        }
+    }
+}

@@ -1,4 +1,5 @@
-//! A back end whose tensors are only their shapes: it counts the multiply-adds of a network without running it.
+//! A back end whose tensors are only their shapes: it counts the multiply-adds of a network without running it,
+//! and refuses sizes that do not fit together.
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -7,12 +8,21 @@ use super::{Backend, ConvKind, ConvSpec, Factor};
 use crate::layer::LayerDesc;
 
 /// Counts multiply-adds of convolutions.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct CountBackend {
     macs: Cell<u64>,
+    far: bool,
 }
 
 impl CountBackend {
+    /// Nothing counted yet; `far` is whether every flow counts as large.
+    pub(crate) fn new(far: bool) -> Self {
+        Self {
+            macs: Cell::new(0),
+            far,
+        }
+    }
+
     /// Multiply-adds so far.
     pub(crate) fn macs(&self) -> u64 {
         self.macs.get()
@@ -47,14 +57,21 @@ impl Backend for CountBackend {
     }
 
     fn cat(&self, parts: &[&[usize; 3]]) -> [usize; 3] {
-        [parts.iter().map(|part| part[0]).sum(), parts[0][1], parts[0][2]]
+        let size = &parts[0][1..];
+        assert!(
+            parts.iter().all(|part| &part[1..] == size),
+            "joined sizes differ: {parts:?}"
+        );
+        [parts.iter().map(|part| part[0]).sum(), size[0], size[1]]
     }
 
     fn channels(&self, x: &[usize; 3], range: Range<usize>) -> [usize; 3] {
+        assert!(range.end <= x[0], "channels {range:?} of {}", x[0]);
         [range.len(), x[1], x[2]]
     }
 
-    fn add(&self, a: &[usize; 3], _: &[usize; 3]) -> [usize; 3] {
+    fn add(&self, a: &[usize; 3], b: &[usize; 3]) -> [usize; 3] {
+        assert_eq!(a, b, "added shapes differ");
         *a
     }
 
@@ -73,20 +90,30 @@ impl Backend for CountBackend {
     fn resize(&self, x: &[usize; 3], factor: Factor) -> [usize; 3] {
         match factor {
             Factor::Up(n) => [x[0], x[1] * n, x[2] * n],
-            Factor::Down(n) => [x[0], x[1] / n, x[2] / n],
+            Factor::Down(n) => {
+                assert!(
+                    x[1].is_multiple_of(n) && x[2].is_multiple_of(n),
+                    "{x:?} does not shrink by {n}"
+                );
+                [x[0], x[1] / n, x[2] / n]
+            }
         }
     }
 
-    fn warp(&self, x: &[usize; 3], _: &[usize; 3]) -> [usize; 3] {
+    fn warp(&self, x: &[usize; 3], flow: &[usize; 3]) -> [usize; 3] {
+        assert_eq!(*flow, [2, x[1], x[2]], "a flow of another size");
         *x
     }
 
-    fn blend(&self, a: &[usize; 3], _: &[usize; 3], _: &[usize; 3]) -> [usize; 3] {
+    fn blend(&self, a: &[usize; 3], b: &[usize; 3], mask: &[usize; 3]) -> [usize; 3] {
+        assert_eq!(a, b, "blended shapes differ");
+        assert_eq!(*mask, [1, a[1], a[2]], "a mask of another size");
         *a
     }
 
     fn conv(&self, x: &[usize; 3], layer: &LayerDesc) -> [usize; 3] {
-        let [_, height, width] = *x;
+        let [channels, height, width] = *x;
+        assert_eq!(channels, layer.input, "a convolution of other channels");
         let out = match layer.kind {
             ConvKind::Same => [layer.output, height, width],
             ConvKind::Down => [layer.output, height.div_ceil(2), width.div_ceil(2)],
@@ -106,6 +133,6 @@ impl Backend for CountBackend {
     }
 
     fn max_abs(&self, _: &[usize; 3]) -> f32 {
-        0.0
+        if self.far { f32::MAX } else { 0.0 }
     }
 }

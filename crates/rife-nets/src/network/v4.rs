@@ -357,3 +357,58 @@ fn block<L>(spec: &V4Spec, index: usize, make: Make<'_, L>) -> IfBlock<L> {
         feat,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::Network;
+    use crate::reference::ReferenceBackend;
+    use crate::scale::Scale;
+    use crate::version::{Family, Version};
+    use crate::{Weights, deterministic};
+
+    fn interpolated(spec: V4Spec, weights: &Weights, scale: Scale) -> Vec<f32> {
+        let b = ReferenceBackend;
+        let net = V4Net::new(spec, &mut |layer| b.conv_layer(layer.spec(weights).unwrap()));
+        let values: Vec<f32> = (0..3 * 128 * 128).map(|i| (i % 251) as f32 / 251.0).collect();
+        let frame = |image| Encoded {
+            image,
+            features: Vec::new(),
+            rotated: None,
+        };
+        let first = frame(b.upload([3, 128, 128], &values));
+        let second = frame(b.rotate180(&first.image));
+        let options = Options {
+            scale,
+            ..Options::default()
+        };
+        let timestep = b.plane(&first.image, 0.5);
+        b.download(&net.interpolate(&b, [&first, &second], &timestep, &options).merged)
+    }
+
+    /// Starting again with doubled scales is the same as having begun at half the scale.
+    #[test]
+    fn large_motion_doubles_the_scales_of_4_0() {
+        let version: Version = "4.0".parse().unwrap();
+        let Family::V4(spec) = version.family() else {
+            unreachable!("4.0 is a 4.x")
+        };
+        let mut weights = deterministic::weights(version);
+        let mut bias = weights.get("block1.lastconv.bias").unwrap().clone();
+        bias.data[..4].fill(20.0);
+        weights.insert("block1.lastconv.bias", bias);
+        let never = V4Spec {
+            doubles: false,
+            ..*spec
+        };
+        let doubled = interpolated(*spec, &weights, Scale::One);
+        assert_eq!(doubled, interpolated(never, &weights, Scale::Half));
+        assert_ne!(doubled, interpolated(never, &weights, Scale::One));
+    }
+
+    #[test]
+    fn a_network_keeps_its_version() {
+        let version: Version = "4.6".parse().unwrap();
+        assert_eq!(Network::build(version, false, |_| ()).version(), version);
+    }
+}
