@@ -396,3 +396,26 @@ fn a_model_describes_itself() {
          sizes padded to multiples of 128"
     );
 }
+
+#[test]
+fn every_version_is_in_the_documentation_with_its_size_rule() {
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/networks.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    for version in Version::all() {
+        let named = page.lines().any(|line| {
+            let first = line.trim_start_matches("| ").split(" | ").next().unwrap();
+            first
+                .split([',', ' ', '`', '('])
+                .any(|word| word == version.name())
+        });
+        assert!(named, "{version} has no row");
+    }
+    let rule = |name, scale| version(name).size_multiple(scale);
+    assert_eq!(
+        [rule("4.25.lite", Scale::One), rule("4.25.lite", Scale::Half)],
+        [128, 256]
+    );
+    assert_eq!([rule("4.25", Scale::One), rule("4.25", Scale::Two)], [64, 32]);
+    assert_eq!([rule("4.6", Scale::One), rule("4.6", Scale::Quarter)], [32, 128]);
+    assert_eq!([rule("rife", Scale::Half), rule("rife", Scale::Four)], [64, 32]);
+}

@@ -83,9 +83,10 @@ fn compare<B: Backend>(backend: B, engine: &str, name: &str, wanted: impl Fn(&st
 }
 
 /// A few outputs for the slow engine: between them they hold every operation.
-const PLAIN: [(&str, &str); 5] = [
+const PLAIN: [(&str, &str); 6] = [
     ("4.0", "s0.5_t0.5/merged"),
     ("4.14.lite", "s0.5_t0.5/merged"),
+    ("4.15.lite", "s1.0_t0.25_ensemble/merged"),
     ("4.25", "s1.0_t0.25/merged"),
     ("rife_m", "s0.5_t0.5/tta"),
     ("rife_hdv2", "s0.5_t0.5/merged"),
