@@ -527,4 +527,30 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn only_the_paper_networks_have_a_teacher() {
+        let counter = CountBackend::new(false);
+        let options = Options {
+            keep_stages: true,
+            ..Options::default()
+        };
+        for version in Version::all() {
+            let network = Network::build(version, true, Clone::clone);
+            let side = version.size_multiple(Scale::One);
+            let frame = network.encode(&counter, &[3, side, side], &options).unwrap();
+            let time = [1, side, side];
+            let output = network
+                .interpolate_at(&counter, [&frame, &frame], &time, &options)
+                .unwrap();
+            let last = output.stages.last().unwrap();
+            let taught = network.teach(&counter, [&frame, &frame], &time, &[3, side, side], last);
+            let paper = matches!(version.family(), Family::Paper(_));
+            assert_eq!(
+                taught.map(|stage| stage.flow),
+                paper.then_some([4, side, side]),
+                "{version}"
+            );
+        }
+    }
 }
