@@ -1,3 +1,39 @@
-//! The `rife` command line: arguments to jobs.
+//! The `rife` command line: arguments to jobs, jobs to text, errors to exit codes. No interpolation logic here.
 
-fn main() {}
+mod args;
+mod commands;
+mod exit;
+mod output;
+mod parse;
+mod progress;
+mod signal;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return exit::parsing(&error),
+    };
+    let json = cli.command.json();
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => exit::failed(&error, json),
+    }
+}
+
+fn run(command: Command) -> rife::Result<()> {
+    let cancel = signal::install();
+    match command {
+        Command::Video(args) => commands::video::run(*args, &cancel),
+        Command::Image(args) => commands::image::run(args, &cancel),
+        Command::Info(args) => commands::info::run(*args, &cancel),
+        Command::Models(args) => commands::models::run(args.command, &cancel),
+        Command::Benchmark(args) => commands::benchmark::run(args, &cancel),
+        Command::Sample(args) => commands::sample::run(args, &cancel),
+    }
+}

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use rife_nets::{Model, Version, Weights, deterministic};
 
 use crate::models::{installed, models_folder};
+use crate::weights::read_weights;
 use crate::{Error, Result};
 
 /// The engine that the networks run on.
@@ -105,15 +106,4 @@ fn find(name: &str) -> Result<std::path::PathBuf> {
         return Err(Error::NoModel(format!("no model at {name}")));
     }
     installed(&models_folder()?, name)
-}
-
-/// Reads a weights file or ncnn folder of any known kind.
-///
-/// # Errors
-/// [`Error::Weights`].
-pub fn read_weights(path: &Path) -> Result<Weights> {
-    Err(Error::Weights {
-        path: path.into(),
-        reason: "reading follows".into(),
-    })
 }

@@ -1,13 +1,18 @@
 //! Frame interpolation with the RIFE networks: interpolator, jobs and metrics.
 
+pub mod benchmark;
 mod engine;
 mod error;
+pub mod image;
 mod interpolator;
 pub mod metrics;
 pub mod models;
+pub mod sample;
+mod stills;
 pub mod video;
+pub mod weights;
 
-pub use engine::{Device, EngineInfo, ModelChoice, read_weights};
+pub use engine::{Device, EngineInfo, ModelChoice};
 pub use error::{Error, ErrorKind, Result};
 pub use interpolator::{Between, Bisection, Interpolator, InterpolatorSpec, Prepared, TimestepMethod};
 pub use rife_media as media;

@@ -12,11 +12,11 @@ use num_rational::Ratio;
 use rife_media::plan::{Companions, plan_streams};
 use rife_media::scene::SceneOptions;
 use rife_media::{
-    CancelToken, Container, Input, Orientation, Output, SinkSpec, Source, SourceSpec, StreamInfo,
+    CancelToken, Container, Input, MediaInfo, Orientation, Output, SinkSpec, Source, SourceSpec, StreamInfo,
     TimelineMode, TimelineOptions, VideoParams, Written, open_sink, open_source,
 };
 
-pub use plan::VideoPlan;
+pub use plan::{VideoPlan, duration_text};
 
 use crate::{Error, Interpolator, InterpolatorSpec, Result};
 
@@ -71,6 +71,8 @@ pub struct VideoJob {
     pub source: SourceSpec,
     /// What to write; `companions`, `inputs` and `cancel` are filled in by the job.
     pub sink: SinkSpec,
+    /// Write beside the input, with this extension and the name of [`default_output`], instead of the sink's output.
+    pub beside: Option<String>,
     /// What to interpolate with.
     pub interpolator: InterpolatorSpec,
     /// How many frames.
@@ -95,6 +97,7 @@ impl VideoJob {
         Self {
             source: SourceSpec::new(input),
             sink: SinkSpec::new(output),
+            beside: None,
             interpolator: InterpolatorSpec::default(),
             rate: Rate::Factor(2),
             motion: Motion::Normal,
@@ -114,6 +117,7 @@ impl VideoJob {
     pub fn open(mut self, cancel: &CancelToken) -> Result<VideoRun> {
         self.source.cancel = cancel.clone();
         self.sink.cancel = cancel.clone();
+        self.name_output(None)?;
         let container = self.sink.container()?;
         if !matches!(container, Container::Mp4 | Container::Mov | Container::Matroska) {
             self.source.orientation = Orientation::Apply;
@@ -121,6 +125,7 @@ impl VideoJob {
         let source = open_source(&self.source)?;
         let info = source.info().clone();
         let timeline = self.timeline(&info)?;
+        self.name_output(plan::output_rate(&timeline, &info).or(info.frame_rate))?;
         let interpolator = Interpolator::new(&self.interpolator)?;
         if let Some(media) = &info.media {
             let streams = plan_streams(media, container, self.companions(&timeline));
@@ -139,6 +144,24 @@ impl VideoJob {
             plan,
             cancel: cancel.clone(),
         })
+    }
+
+    /// Fills in the output's name where it is to stand beside the input.
+    fn name_output(&mut self, rate: Option<Ratio<i64>>) -> Result<()> {
+        let Some(extension) = &self.beside else {
+            return Ok(());
+        };
+        let input = match &self.source.input {
+            Input::File(path) => path,
+            Input::Images(path) if path.is_dir() => path,
+            Input::Images(_) | Input::Stdin => {
+                return Err(Error::Usage(
+                    "this input has no name that the output could follow: name the output".into(),
+                ));
+            }
+        };
+        self.sink.output = Output::File(default_output(input, self.rate, rate, extension));
+        Ok(())
     }
 
     /// The timeline's options for this source.
@@ -274,6 +297,11 @@ impl VideoRun {
     /// What will be done.
     pub fn plan(&self) -> &VideoPlan {
         &self.plan
+    }
+
+    /// What is in the source, where it is a file that ffmpeg reads.
+    pub fn media(&self) -> Option<&MediaInfo> {
+        self.info.media.as_ref()
     }
 
     /// Does it. `progress` is called on this thread after every source frame and every frame made.

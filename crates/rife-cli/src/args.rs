@@ -1,0 +1,71 @@
+//! Every command, option and help text, as data. What they lead to is in `commands`.
+
+mod benchmark;
+mod image;
+mod model;
+mod models;
+mod sample;
+mod video;
+
+use clap::{Parser, Subcommand};
+
+pub(crate) use benchmark::BenchmarkArgs;
+pub(crate) use image::ImageArgs;
+pub(crate) use model::ModelArgs;
+pub(crate) use models::{ModelsArgs, ModelsCommand};
+pub(crate) use sample::SampleArgs;
+pub(crate) use video::{CodecArg, CutFillArg, InfoArgs, StaticArg, TaskArgs, VideoArgs};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    it failed (ffmpeg is missing or died, the machine is out of something...)
+  2    the command line makes no sense
+  3    the input cannot be read, or is of a kind that is refused
+  4    the output cannot be written, exists, or is the input
+  5    the model cannot be found, fetched, or used
+  130  stopped by Ctrl-C (or SIGTERM); nothing is left under the output's name
+
+Examples:
+  rife video clip.mp4
+  rife image a.png b.png --timestep 0.5 -o between.png
+  rife info clip.mp4
+  rife models list";
+
+/// Makes video smoother: new frames between the frames, by the RIFE networks.
+#[derive(Debug, Parser)]
+#[command(name = "rife", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Raise a video's frame rate, or turn it to slow motion
+    Video(Box<VideoArgs>),
+    /// Make the pictures between two pictures
+    Image(ImageArgs),
+    /// Show what is in a file, what `rife video` would do with it, and how long that would take
+    Info(Box<InfoArgs>),
+    /// List, inspect, convert and fetch networks
+    Models(ModelsArgs),
+    /// Measure a network's quality over a folder of triplets, or its speed
+    Benchmark(BenchmarkArgs),
+    /// Render the project's own sample clip with its truth, and compare a result with it
+    Sample(SampleArgs),
+}
+
+impl Command {
+    /// Whether the output is for programs.
+    pub(crate) fn json(&self) -> bool {
+        match self {
+            Self::Video(args) => args.json,
+            Self::Info(args) => args.json,
+            Self::Image(args) => args.json,
+            Self::Models(args) => args.json(),
+            Self::Benchmark(args) => args.json,
+            Self::Sample(args) => args.json,
+        }
+    }
+}

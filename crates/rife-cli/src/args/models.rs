@@ -1,0 +1,80 @@
+//! The options of `rife models`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use rife::nets::Version;
+
+const EXAMPLES: &str = "\
+Examples:
+  rife models list
+  rife models info flownet.pkl
+  rife models convert flownet.pkl flownet.safetensors
+  rife models pull 4.25 && rife video clip.mp4 --model 4.25";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ModelsArgs {
+    #[command(subcommand)]
+    pub(crate) command: ModelsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelsCommand {
+    /// Every network that rife knows, and which of them are pulled
+    List {
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// What is in a weights file or folder
+    Info {
+        /// The file or folder
+        file: PathBuf,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write a weights file or folder as .safetensors
+    Convert {
+        /// The file or folder to read
+        input: PathBuf,
+        /// The .safetensors file to write
+        output: PathBuf,
+        /// Its version, where the tensors fit several
+        #[arg(long, value_name = "VERSION")]
+        model_version: Option<Version>,
+        /// Replace an existing file
+        #[arg(short = 'y', long)]
+        overwrite: bool,
+    },
+    /// Fetch a public checkpoint into the models folder (RIFE_MODELS_DIR) and pin its SHA-256 in models.lock
+    Pull {
+        /// A version of `rife models list`, or an https:// address
+        #[arg(value_name = "NAME|URL")]
+        name: String,
+        /// The SHA-256 that the file must have
+        #[arg(long, value_name = "HEX", value_parser = crate::parse::sha256)]
+        sha256: Option<String>,
+        /// The name by which --model finds it [default: the version, or the address' last part]
+        #[arg(long = "as", value_name = "NAME")]
+        rename: Option<String>,
+        /// Refuse files of more bytes
+        #[arg(long, value_name = "BYTES", default_value_t = rife::models::DEFAULT_MAX_BYTES)]
+        max_bytes: u64,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+impl ModelsArgs {
+    pub(crate) fn json(&self) -> bool {
+        match &self.command {
+            ModelsCommand::List { json }
+            | ModelsCommand::Info { json, .. }
+            | ModelsCommand::Pull { json, .. } => *json,
+            ModelsCommand::Convert { .. } => false,
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! The options of `rife sample`.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args};
+
+use super::ModelArgs;
+use crate::parse;
+
+const EXAMPLES: &str = "\
+Examples:
+  rife sample sample.mp4 --truth truth.mp4
+  rife video sample.mp4 -o smooth.mp4
+  rife sample --compare smooth.mp4 --truth truth.mp4
+  rife sample --picture between.png";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES, group(ArgGroup::new("task").required(true).args(["output", "compare", "picture"])))]
+pub(crate) struct SampleArgs {
+    /// Render the sample clip into this file
+    #[arg(value_name = "OUT")]
+    pub(crate) output: Option<PathBuf>,
+    /// The same motion at twice the rate: written beside OUT, or compared with
+    #[arg(long, value_name = "TRUTH")]
+    pub(crate) truth: Option<PathBuf>,
+    /// Compare a result with the truth, beside frame blending
+    #[arg(long, value_name = "RESULT", requires = "truth")]
+    pub(crate) compare: Option<PathBuf>,
+    /// Draw a frame, the network's frame after it, and the next one, side by side
+    #[arg(long, value_name = "PNG")]
+    pub(crate) picture: Option<PathBuf>,
+    /// The clip's size
+    #[arg(long, value_name = "WxH", default_value = "640x360", value_parser = parse::size)]
+    pub(crate) size: [u32; 2],
+    /// The clip's length in seconds
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=60))]
+    pub(crate) seconds: u32,
+    /// Replace existing files
+    #[arg(short = 'y', long)]
+    pub(crate) overwrite: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+}

@@ -1,0 +1,189 @@
+//! The options of `rife video` and `rife info`.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, ValueEnum};
+use num_rational::Ratio;
+
+use super::ModelArgs;
+use crate::parse;
+
+/// Video codecs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CodecArg {
+    /// H.264 by libx264: CRF 18, preset medium
+    H264,
+    /// H.265 by libx265: CRF 20, preset medium
+    H265,
+    /// AV1 by SVT-AV1: CRF 28, preset 8
+    Av1,
+    /// VP9 by libvpx: CRF 24
+    Vp9,
+    /// ProRes 422 HQ
+    Prores,
+    /// FFV1, lossless
+    Ffv1,
+    /// GIF
+    Gif,
+}
+
+/// What is shown between two frames that a cut parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CutFillArg {
+    /// The frame before the cut again
+    Repeat,
+    /// A mixture of both, as a fade
+    Blend,
+}
+
+/// What becomes of a frame that repeats the one before while motion goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StaticArg {
+    /// Replaced by the middle of its neighbours
+    Smooth,
+    /// Kept
+    Keep,
+}
+
+const VIDEO_EXAMPLES: &str = "\
+Examples:
+  rife video clip.mp4                                  twice the frames: clip_2X_50fps.mp4
+  rife video clip.mp4 --fps 60 -o smooth.mkv           any target rate
+  rife video clip.mp4 --factor 4 --slow-motion         four times slower, without sound
+  rife video frames/ --input-fps 24 -o clip.mp4        a folder of pictures
+  rife video clip.mp4 -o - | ffplay -                  Y4M on standard output";
+
+#[derive(Debug, Args)]
+#[command(after_help = VIDEO_EXAMPLES, group(ArgGroup::new("source").required(true)))]
+pub(crate) struct VideoArgs {
+    #[command(flatten)]
+    pub(crate) task: TaskArgs,
+    /// The result: a file, a folder (ends in /) for pictures, or - for Y4M on standard output
+    /// [default: IN_2X_50fps.mp4 beside the input]
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: Option<PathBuf>,
+    /// Replace an existing output
+    #[arg(short = 'y', long)]
+    pub(crate) overwrite: bool,
+    /// Write a line of JSON on standard output for the plan, for progress, and at the end
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Say nothing but errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// Accepted for the original's sake: does nothing there either
+    #[arg(long, hide = true)]
+    pub(crate) skip: bool,
+}
+
+const INFO_EXAMPLES: &str = "\
+Examples:
+  rife info clip.mp4
+  rife info clip.mp4 --fps 60 --json";
+
+#[derive(Debug, Args)]
+#[command(after_help = INFO_EXAMPLES, group(ArgGroup::new("source").required(true)))]
+pub(crate) struct InfoArgs {
+    #[command(flatten)]
+    pub(crate) task: TaskArgs,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Everything that decides what a video job does.
+#[derive(Debug, Args)]
+pub(crate) struct TaskArgs {
+    /// A video file, a folder or "pattern*.png" of pictures, or - for Y4M on standard input
+    #[arg(value_name = "IN", group = "source")]
+    pub(crate) input: Option<PathBuf>,
+    /// The input, as the original names it
+    #[arg(long, value_name = "PATH", group = "source", hide = true, alias = "input")]
+    pub(crate) video: Option<PathBuf>,
+    /// A folder of pictures, as the original names it; implies --png
+    #[arg(long, value_name = "DIR", group = "source", hide = true)]
+    pub(crate) img: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) rate: RateArgs,
+    #[command(flatten)]
+    pub(crate) scene: SceneArgs,
+    #[command(flatten)]
+    pub(crate) encode: EncodeArgs,
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Time")]
+pub(crate) struct RateArgs {
+    /// Frames for each one of the source, 1 to 256 [default: 2]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256), conflicts_with = "exp")]
+    pub(crate) factor: Option<u32>,
+    /// The factor as a power of two: 1 to 4 for 2x to 16x
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=4))]
+    pub(crate) exp: Option<u32>,
+    /// A target rate, such as 60, 59.94 or 60000/1001; with --slow-motion the rate at which it is played
+    #[arg(long, value_name = "X", value_parser = parse::rate)]
+    pub(crate) fps: Option<Ratio<i64>>,
+    /// Keep the rate and stretch time by the factor; sound is dropped
+    #[arg(long)]
+    pub(crate) slow_motion: bool,
+    /// With --slow-motion: keep sound, stretched with its pitch kept
+    #[arg(long, requires = "slow_motion")]
+    pub(crate) stretch_audio: bool,
+    /// The rate of a folder of pictures [default: 25]
+    #[arg(long, value_name = "X", value_parser = parse::rate)]
+    pub(crate) input_fps: Option<Ratio<i64>>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Cuts and repeated frames")]
+pub(crate) struct SceneArgs {
+    /// Frames less alike than this (SSIM of 32x32 miniatures) are parted by a cut; 0 finds none
+    #[arg(long, value_name = "S", default_value_t = 0.2)]
+    pub(crate) cut_threshold: f32,
+    /// What is shown between the two frames of a cut; they are never morphed
+    #[arg(long, value_enum, value_name = "HOW", default_value = "repeat")]
+    pub(crate) cut_fill: CutFillArg,
+    /// Frames more alike than this are the same; 1 finds none
+    #[arg(long, value_name = "S", default_value_t = 0.996)]
+    pub(crate) static_threshold: f32,
+    /// What becomes of a frame that repeats the one before while motion goes on
+    #[arg(long = "static", value_enum, value_name = "HOW", default_value = "smooth")]
+    pub(crate) still: StaticArg,
+    /// De-interlace an interlaced video first
+    #[arg(long)]
+    pub(crate) deinterlace: bool,
+    /// Take an interlaced video as if it were progressive
+    #[arg(long, conflicts_with = "deinterlace")]
+    pub(crate) allow_interlaced: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Encoding")]
+pub(crate) struct EncodeArgs {
+    /// The video codec [default: the container's usual one, H.264 for MP4]
+    #[arg(long, value_enum, value_name = "CODEC")]
+    pub(crate) codec: Option<CodecArg>,
+    /// Quality, lower is better [default: the codec's, 18 for H.264]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=63))]
+    pub(crate) crf: Option<u32>,
+    /// The encoder's preset, such as slow or veryfast [default: medium]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) preset: Option<String>,
+    /// An ffmpeg encoder by name, such as h264_nvenc
+    #[arg(long, value_name = "NAME")]
+    pub(crate) encoder: Option<String>,
+    /// The container of the default output name
+    #[arg(long, value_name = "EXT", default_value = "mp4", value_parser = parse::extension)]
+    pub(crate) ext: String,
+    /// Write pictures instead of a video, into OUT or vid_out/
+    #[arg(long)]
+    pub(crate) png: bool,
+    /// Leave out sound, subtitles, chapters and tags
+    #[arg(long, alias = "no-audio")]
+    pub(crate) video_only: bool,
+    /// Show the source's middle half on the left and the result's on the right
+    #[arg(long)]
+    pub(crate) montage: bool,
+}

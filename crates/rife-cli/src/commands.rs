@@ -1,0 +1,29 @@
+//! One module a command: its arguments to a job of the library, the job's results to text.
+
+pub(crate) mod benchmark;
+pub(crate) mod image;
+pub(crate) mod info;
+mod job;
+pub(crate) mod models;
+pub(crate) mod sample;
+pub(crate) mod video;
+
+use std::path::Path;
+
+use rife::Interpolator;
+
+use crate::args::ModelArgs;
+use crate::output;
+
+/// Loads the model that the arguments ask for.
+fn interpolator(args: &ModelArgs) -> rife::Result<Interpolator> {
+    if args.fp16 {
+        output::note("--fp16 is ignored: the CPU computes in f32");
+    }
+    Interpolator::new(&args.spec())
+}
+
+/// A path for people.
+fn shown(path: &Path) -> String {
+    output::plain(&path.display().to_string())
+}

@@ -1,0 +1,101 @@
+//! `rife info`: what is in a file, and what a video job would do with it.
+
+use rife::Result;
+use rife::media::probe::{MediaStream, StreamKind};
+use rife::media::{CancelToken, MediaInfo, time};
+use serde_json::{Value, json};
+
+use super::{job, video};
+use crate::args::InfoArgs;
+use crate::output;
+
+pub(crate) fn run(args: InfoArgs, cancel: &CancelToken) -> Result<()> {
+    let run = job::build(args.task, None)?.open(cancel)?;
+    if args.json {
+        let mut object = json!({ "plan": video::plan_json(run.plan()) });
+        if let Some(media) = run.media() {
+            object["media"] = media_json(media);
+        }
+        return output::line(&object.to_string());
+    }
+    if let Some(media) = run.media() {
+        output::line(&output::plain(&media_text(media)))?;
+    }
+    output::line(&output::plain(&run.plan().to_string()))
+}
+
+fn media_json(media: &MediaInfo) -> Value {
+    let stream = |stream: &MediaStream| {
+        json!({
+            "index": stream.index,
+            "kind": kind(stream.kind),
+            "codec": stream.codec,
+            "language": stream.language,
+            "title": stream.title,
+            "description": details(stream),
+        })
+    };
+    json!({
+        "path": media.path.display().to_string(),
+        "container": media.container,
+        "duration_s": media.duration.map(time::seconds),
+        "streams": media.streams.iter().map(stream).collect::<Vec<_>>(),
+        "chapters": media.chapters.len(),
+        "metadata": media.metadata.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+    })
+}
+
+fn media_text(media: &MediaInfo) -> String {
+    let duration = media
+        .duration
+        .map_or("unknown length".into(), |d| format!("{:.3} s", time::seconds(d)));
+    let mut text = format!("{}: {}, {duration}", media.path.display(), media.container);
+    for stream in &media.streams {
+        let language = stream
+            .language
+            .as_ref()
+            .map_or(String::new(), |language| format!(" [{language}]"));
+        text += &format!(
+            "\n  {} {}{language}: {}{}",
+            stream.index,
+            kind(stream.kind),
+            stream.codec,
+            details(stream)
+        );
+    }
+    if !media.chapters.is_empty() {
+        text += &format!("\n  {} chapters", media.chapters.len());
+    }
+    text
+}
+
+fn kind(kind: StreamKind) -> &'static str {
+    match kind {
+        StreamKind::Video => "video",
+        StreamKind::CoverArt => "cover art",
+        StreamKind::Audio => "audio",
+        StreamKind::Subtitle => "subtitle",
+        StreamKind::Attachment => "attachment",
+        StreamKind::Data => "data",
+    }
+}
+
+fn details(stream: &MediaStream) -> String {
+    if let Some(video) = &stream.video {
+        let rate = video
+            .frame_rate
+            .map_or(String::new(), |rate| format!(", {:.3} fps", time::seconds(rate)));
+        let variable = if video.variable_rate { " (variable)" } else { "" };
+        let turned = if video.rotation == 0 {
+            String::new()
+        } else {
+            format!(", turned {} degrees", video.rotation)
+        };
+        return format!(
+            ", {}x{} {}{rate}{variable}{turned}",
+            video.width, video.height, video.pixel_format
+        );
+    }
+    let sound = |(channels, rate): (u32, u32)| format!(", {channels} channels, {rate} Hz");
+    stream.audio.map_or(String::new(), sound)
+}

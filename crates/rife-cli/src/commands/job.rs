@@ -1,0 +1,86 @@
+//! The arguments of `rife video` and `rife info` as a video job.
+
+use std::path::{Path, PathBuf};
+
+use rife::media::scene::SceneOptions;
+use rife::media::sink::ImageFormat;
+use rife::media::{Codec, Input, Output};
+use rife::video::{CutFill, Motion, Rate, StillRule, VideoJob};
+use rife::{Error, Result};
+
+use crate::args::TaskArgs;
+use crate::args::{CodecArg, CutFillArg, StaticArg};
+
+/// Where the original puts its pictures.
+const PICTURES: &str = "vid_out";
+
+/// The job that the arguments describe, into `output` or beside the input.
+pub(super) fn build(args: TaskArgs, output: Option<&Path>) -> Result<VideoJob> {
+    let pictures = args.encode.png || args.img.is_some();
+    let input = args.img.clone().map(Input::Images).or_else(|| {
+        let path = args.input.as_ref().or(args.video.as_ref())?;
+        Some(Input::parse(path))
+    });
+    let input = input.ok_or_else(|| Error::Usage("an input is needed".into()))?;
+    let (output, beside) = match output {
+        Some(path) if pictures => (Output::Images(path.into(), ImageFormat::Png), None),
+        Some(path) => (Output::parse(path), None),
+        None if pictures => (Output::Images(PathBuf::from(PICTURES), ImageFormat::Png), None),
+        None => (Output::File(PathBuf::new()), Some(args.encode.ext.clone())),
+    };
+    let mut job = VideoJob::new(input, output);
+    job.beside = beside;
+    (job.rate, job.motion) = timing(&args)?;
+    job.source.frame_rate = args.rate.input_fps;
+    (job.source.deinterlace, job.source.allow_interlaced) =
+        (args.scene.deinterlace, args.scene.allow_interlaced);
+    job.scene = SceneOptions {
+        cut: args.scene.cut_threshold,
+        still: args.scene.static_threshold,
+    };
+    job.cut_fill = match args.scene.cut_fill {
+        CutFillArg::Repeat => CutFill::Repeat,
+        CutFillArg::Blend => CutFill::Blend,
+    };
+    job.still = match args.scene.still {
+        StaticArg::Smooth => StillRule::Smooth,
+        StaticArg::Keep => StillRule::Keep,
+    };
+    job.sink.codec = args.encode.codec.map(codec);
+    (job.sink.crf, job.sink.preset) = (args.encode.crf, args.encode.preset.clone());
+    job.sink.encoder = args.encode.encoder.clone();
+    (job.video_only, job.montage) = (args.encode.video_only, args.encode.montage);
+    job.interpolator = args.model.spec();
+    Ok(job)
+}
+
+fn timing(args: &TaskArgs) -> Result<(Rate, Motion)> {
+    let rate = &args.rate;
+    let factor = rate.factor.or(rate.exp.map(|exp| 1 << exp));
+    if rate.slow_motion {
+        let motion = Motion::Slow {
+            fps: rate.fps,
+            stretch_audio: rate.stretch_audio,
+        };
+        return Ok((Rate::Factor(factor.unwrap_or(2)), motion));
+    }
+    match (rate.fps, factor) {
+        (Some(_), Some(_)) => Err(Error::Usage(
+            "--fps is a target rate and needs no factor; to play a factor's frames at that rate, add --slow-motion".into(),
+        )),
+        (Some(fps), None) => Ok((Rate::Fps(fps), Motion::Normal)),
+        (None, factor) => Ok((Rate::Factor(factor.unwrap_or(2)), Motion::Normal)),
+    }
+}
+
+fn codec(codec: CodecArg) -> Codec {
+    match codec {
+        CodecArg::H264 => Codec::H264,
+        CodecArg::H265 => Codec::H265,
+        CodecArg::Av1 => Codec::Av1,
+        CodecArg::Vp9 => Codec::Vp9,
+        CodecArg::Prores => Codec::ProRes,
+        CodecArg::Ffv1 => Codec::Ffv1,
+        CodecArg::Gif => Codec::Gif,
+    }
+}

@@ -1,0 +1,185 @@
+//! `rife models`: the networks that are known, what is in a file, conversion, and fetching.
+
+use std::path::Path;
+
+use rife::Result;
+use rife::media::CancelToken;
+use rife::models::{CATALOG, Download, LOCK_FILE, Lock, checkpoint, download, models_folder};
+use rife::nets::{Scale, Version};
+use rife::weights::{Inspected, convert, inspect};
+use serde_json::{Value, json};
+
+use super::shown;
+use crate::args::ModelsCommand;
+use crate::output;
+use crate::progress::Progress;
+
+pub(crate) fn run(command: ModelsCommand, cancel: &CancelToken) -> Result<()> {
+    match command {
+        ModelsCommand::List { json } => list(json),
+        ModelsCommand::Info { file, json } => info(&file, json),
+        ModelsCommand::Convert {
+            input,
+            output,
+            model_version,
+            overwrite,
+        } => {
+            for note in convert(&input, &output, model_version, overwrite)? {
+                output::note(&output::plain(&note));
+            }
+            output::line(&shown(&output))
+        }
+        ModelsCommand::Pull {
+            name,
+            sha256,
+            rename,
+            max_bytes,
+            json,
+        } => {
+            let mut wanted = Download {
+                max_bytes,
+                ..Download::parse(&name)?
+            };
+            wanted.sha256 = sha256.or(wanted.sha256);
+            wanted.name = rename.unwrap_or(wanted.name);
+            pull(&wanted, json, cancel)
+        }
+    }
+}
+
+fn list(json: bool) -> Result<()> {
+    let folder = models_folder()?;
+    let lock = Lock::read(&folder)?;
+    if json {
+        let rows: Vec<_> = Version::all().map(|version| row_json(version, &lock)).collect();
+        return output::line(&json!({"folder": folder.display().to_string(), "models": rows}).to_string());
+    }
+    output::line("version     multiple of  timestep  ensemble   parameters   MAC/pixel  weights")?;
+    for version in Version::all() {
+        output::line(&format!(
+            "{:<11} {:>11}  {:<8}  {:<8}  {:>10.2} M  {:>8.1} k  {}",
+            version.name(),
+            version.size_multiple(Scale::One),
+            if version.supports_timestep() { "any" } else { "0.5" },
+            if version.supports_ensemble() { "yes" } else { "no" },
+            version.parameter_count() as f64 / 1e6,
+            version.macs_per_pixel() / 1e3,
+            availability(version, &lock)
+        ))?;
+    }
+    let known: Vec<_> = Version::names();
+    for (name, entry) in lock
+        .models
+        .iter()
+        .filter(|(name, _)| !known.contains(&name.as_str()))
+    {
+        output::line(&format!("{name:<11} pulled from {}", entry.url))?;
+    }
+    output::line(&format!(
+        "\nThe models folder is {}. Versions marked `pull` can be fetched by name;",
+        shown(&folder)
+    ))?;
+    output::line("their addresses are those of vs-rife's releases, which this project cannot vouch for.")
+}
+
+/// Where a version's weights can come from.
+fn availability(version: Version, lock: &Lock) -> &'static str {
+    if version == Version::DEFAULT && rife::nets::default_weights().is_some() {
+        "built in"
+    } else if lock.models.contains_key(version.name()) {
+        "pulled"
+    } else if checkpoint(version.name()).is_some() {
+        "pull"
+    } else {
+        "by path"
+    }
+}
+
+fn row_json(version: Version, lock: &Lock) -> Value {
+    json!({
+        "version": version.name(),
+        "size_multiple": version.size_multiple(Scale::One),
+        "timestep": version.supports_timestep(),
+        "ensemble": version.supports_ensemble(),
+        "parameters": version.parameter_count(),
+        "macs_per_pixel": version.macs_per_pixel(),
+        "weights": availability(version, lock),
+        "url": checkpoint(version.name()).map(|checkpoint| checkpoint.url()),
+    })
+}
+
+fn info(file: &Path, json: bool) -> Result<()> {
+    let Inspected {
+        format,
+        version,
+        candidates,
+        tensors,
+        parameters,
+        metadata,
+        notes,
+    } = inspect(file)?;
+    if json {
+        let object = json!({
+            "format": format, "version": version.name(), "fits": candidates, "tensors": tensors,
+            "parameters": parameters, "metadata": metadata, "notes": notes,
+        });
+        return output::line(&object.to_string());
+    }
+    output::line(&format!("{}: {format}", shown(file)))?;
+    output::line(&format!(
+        "version:    {version} (its tensors fit {})",
+        candidates.join(", ")
+    ))?;
+    output::line(&format!("tensors:    {tensors}"))?;
+    output::line(&format!("parameters: {parameters}"))?;
+    for (key, value) in metadata {
+        output::line(&output::plain(&format!("{key}: {value}")))?;
+    }
+    notes
+        .iter()
+        .try_for_each(|note| output::line(&output::plain(&format!("note: {note}"))))
+}
+
+fn pull(wanted: &Download, json: bool, cancel: &CancelToken) -> Result<()> {
+    let folder = models_folder()?;
+    if !json {
+        output::note(&format!("from {}", output::plain(&wanted.url)));
+    }
+    let mut progress = Progress::bytes(json);
+    let accept = |path: &Path| inspect(path).map(drop);
+    let result = download(
+        &folder,
+        wanted,
+        &accept,
+        &mut |have, total| progress.set(have, total, || json!({})),
+        cancel,
+    );
+    progress.finish();
+    let pulled = result?;
+    let path = pulled.path.display().to_string();
+    if json {
+        let object = json!({
+            "name": wanted.name, "path": path, "sha256": pulled.sha256, "bytes": pulled.bytes,
+            "unchanged": pulled.unchanged,
+        });
+        return output::line(&object.to_string());
+    }
+    let what = if pulled.unchanged {
+        "already there"
+    } else {
+        "pulled"
+    };
+    output::line(&format!(
+        "{what}: {} ({} bytes)",
+        output::plain(&path),
+        pulled.bytes
+    ))?;
+    output::line(&format!("sha256: {} (pinned in {LOCK_FILE})", pulled.sha256))?;
+    match CATALOG
+        .iter()
+        .any(|known| known.name == wanted.name && known.sha256.is_none())
+    {
+        true => output::line("no hash of this file was known before: the one above is trusted from now on"),
+        false => output::line(&format!("use it with: --model {}", wanted.name)),
+    }
+}

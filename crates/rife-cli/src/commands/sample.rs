@@ -1,0 +1,57 @@
+//! `rife sample`: the project's own clip, its comparison with the truth, and the README's picture.
+
+use rife::media::CancelToken;
+use rife::sample::{self, SampleSpec};
+use rife::{Error, Result, benchmark};
+use serde_json::json;
+
+use super::benchmark::print_against;
+use super::{interpolator, shown};
+use crate::args::SampleArgs;
+use crate::output;
+
+/// How much faster the truth runs than the clip.
+const FACTOR: u32 = 2;
+
+pub(crate) fn run(args: SampleArgs, cancel: &CancelToken) -> Result<()> {
+    if let Some(picture) = &args.picture {
+        sample::picture(picture, &interpolator(&args.model)?, args.overwrite)?;
+        return written(&[picture.clone()], args.json);
+    }
+    if let (Some(result), Some(truth)) = (&args.compare, &args.truth) {
+        let found = benchmark::against(truth, result, FACTOR, cancel)?;
+        print_against(&found, args.json)?;
+        if !args.json {
+            output::line(&format!("the result is in {}", shown(result)))?;
+        }
+        return Ok(());
+    }
+    let output = args
+        .output
+        .ok_or_else(|| Error::Usage("a name for the sample is needed".into()))?;
+    let [width, height] = args.size;
+    if width % 2 + height % 2 > 0 {
+        return Err(Error::Usage(format!(
+            "the sample's sides are even, not {width}x{height}"
+        )));
+    }
+    let spec = SampleSpec {
+        width,
+        height,
+        seconds: args.seconds,
+        ..SampleSpec::default()
+    };
+    let truth = args.truth.as_deref().map(|truth| (truth, FACTOR));
+    written(
+        &sample::write(&spec, &output, truth, args.overwrite, cancel)?,
+        args.json,
+    )
+}
+
+fn written(files: &[std::path::PathBuf], json: bool) -> Result<()> {
+    if json {
+        let files: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
+        return output::line(&json!({ "files": files }).to_string());
+    }
+    files.iter().try_for_each(|file| output::line(&shown(file)))
+}

@@ -1,0 +1,134 @@
+//! `rife video`: the plan, the progress and the summary of a video job.
+
+use rife::Result;
+use rife::media::{CancelToken, Output};
+use rife::video::{Progress as Counts, VideoPlan, VideoSummary, duration_text};
+use serde_json::{Value, json};
+
+use super::job;
+use crate::args::VideoArgs;
+use crate::output;
+use crate::progress::Progress;
+
+pub(crate) fn run(args: VideoArgs, cancel: &CancelToken) -> Result<()> {
+    for (given, text) in [
+        (args.task.model.fp16, "--fp16 is ignored: the CPU computes in f32"),
+        (args.skip, "--skip does nothing, as in the original"),
+    ] {
+        if given && !args.quiet {
+            output::note(text);
+        }
+    }
+    let mut job = job::build(args.task, args.output.as_deref())?;
+    job.sink.overwrite = args.overwrite;
+    let to_stdout = job.sink.output == Output::Stdout;
+    let json = args.json && !to_stdout;
+    let run = job.open(cancel)?;
+    if json {
+        output::line(&plan_json(run.plan()).to_string())?;
+    } else if !args.quiet {
+        output::note(&output::plain(&run.plan().to_string()));
+    }
+    let mut progress = Progress::frames(run.plan().output_frames, json, args.quiet);
+    let result = run.run(&mut |counts: &Counts| {
+        progress.set(
+            counts.frames_out,
+            counts.total_out,
+            || json!({"frames_in": counts.frames_in}),
+        );
+    });
+    progress.finish();
+    let summary = result?;
+    if json {
+        output::line(&summary_json(&summary).to_string())?;
+    }
+    if !json && !args.quiet {
+        output::note(&output::plain(&summary_text(&summary)));
+    }
+    Ok(())
+}
+
+/// The plan as one object.
+pub(super) fn plan_json(plan: &VideoPlan) -> Value {
+    let rate = |rate: Option<num_rational::Ratio<i64>>| rate.map(|rate| rate.to_string());
+    let streams: Option<Vec<String>> = plan
+        .streams
+        .as_ref()
+        .map(|streams| streams.to_string().lines().map(str::to_owned).collect());
+    json!({
+        "event": "plan",
+        "input": plan.input,
+        "output": plan.output,
+        "width": plan.size[0],
+        "height": plan.size[1],
+        "input_frames": plan.input_frames,
+        "input_rate": rate(plan.input_rate),
+        "variable_rate": plan.variable_rate,
+        "duration_s": plan.duration,
+        "output_rate": rate(plan.output_rate),
+        "output_frames": plan.output_frames,
+        "rule": plan.rule,
+        "streams": streams,
+        "model": plan.model,
+        "method": plan.method,
+        "engine": plan.engine,
+        "estimated_s": plan.time.map(|time| time.as_secs_f64()),
+        "memory_bytes": plan.memory,
+    })
+}
+
+fn summary_json(summary: &VideoSummary) -> Value {
+    let counts = &summary.counts;
+    json!({
+        "event": "done",
+        "output": summary.written.path.as_ref().map(|path| path.display().to_string()),
+        "frames_in": counts.frames_in,
+        "frames_out": counts.frames_out,
+        "made": counts.made,
+        "cuts": counts.cuts,
+        "replaced": counts.replaced,
+        "dropped": counts.dropped,
+        "duration_s": rife::media::time::seconds(summary.written.duration),
+        "bytes": summary.written.bytes,
+        "elapsed_s": summary.elapsed.as_secs_f64(),
+        "fps": summary.frames_per_second(),
+        "warnings": summary.warnings,
+    })
+}
+
+fn summary_text(summary: &VideoSummary) -> String {
+    let counts = &summary.counts;
+    let path = summary
+        .written
+        .path
+        .as_ref()
+        .map_or("standard output".into(), |path| path.display().to_string());
+    let mut text = format!(
+        "{path}: {} frames from {} ({} made), {:.3} s, in {} ({:.2} frames a second)",
+        counts.frames_out,
+        counts.frames_in,
+        counts.made,
+        rife::media::time::seconds(summary.written.duration),
+        duration_text(summary.elapsed),
+        summary.frames_per_second(),
+    );
+    for (count, what) in [
+        (counts.cuts, "cuts, not morphed across"),
+        (
+            counts.replaced,
+            "repeated frames replaced by the middle of their neighbours (--static keep leaves them)",
+        ),
+        (
+            counts.dropped,
+            "frames left out since their time does not advance",
+        ),
+    ] {
+        if count > 0 {
+            text += &format!("\n  {count} {what}");
+        }
+    }
+    for warning in &summary.warnings {
+        text += &format!("\n  note: {warning}");
+    }
+    text
+}

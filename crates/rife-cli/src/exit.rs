@@ -1,0 +1,40 @@
+//! Errors to exit codes and to text, for people or for programs.
+
+use std::process::ExitCode;
+
+use rife::{Error, ErrorKind};
+use serde_json::json;
+
+use crate::output;
+
+/// The exit code of each kind of failure.
+fn code(kind: ErrorKind) -> u8 {
+    match kind {
+        ErrorKind::Failure => 1,
+        ErrorKind::Usage => 2,
+        ErrorKind::Input => 3,
+        ErrorKind::Output => 4,
+        ErrorKind::Model => 5,
+        ErrorKind::Cancelled => 130,
+    }
+}
+
+/// What clap has to say: help and version are no failure.
+pub(crate) fn parsing(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    ExitCode::from(if error.use_stderr() { 2 } else { 0 })
+}
+
+/// Says what went wrong and returns its code. A reader of our output that went away is no failure.
+pub(crate) fn failed(error: &Error, json: bool) -> ExitCode {
+    if output::is_broken_pipe(error) {
+        return ExitCode::SUCCESS;
+    }
+    if json {
+        let _ = output::line(
+            &json!({"event": "error", "code": error.code(), "message": error.to_string()}).to_string(),
+        );
+    }
+    output::note(&format!("rife: {}", output::plain(&error.to_string())));
+    ExitCode::from(code(error.kind()))
+}

@@ -1,0 +1,96 @@
+//! Values of options from text: rates, times, sizes, names.
+
+use num_rational::Ratio;
+use rife::media::time;
+
+/// A rate in frames a second: `60`, `23.976`, `30000/1001`.
+///
+/// The decimal forms of the NTSC rates mean the exact ones: 23.976 is 24000/1001.
+pub(crate) fn rate(text: &str) -> Result<Ratio<i64>, String> {
+    let rate = time::parse_fraction(text).or_else(|| time::parse_decimal(text).map(ntsc));
+    rate.filter(|rate| *rate > Ratio::from(0) && *rate <= Ratio::from(1000))
+        .ok_or_else(|| {
+            "a rate is above 0 and up to 1000 frames a second, such as 60, 59.94 or 60000/1001".into()
+        })
+}
+
+/// The exact NTSC rate within a thousandth of `rate`, or `rate` itself.
+fn ntsc(rate: Ratio<i64>) -> Ratio<i64> {
+    let exact = Ratio::new((rate * 1001 / 1000).round().to_integer() * 1000, 1001);
+    let near = |a: Ratio<i64>, b: Ratio<i64>| time::seconds(a - b).abs() < 0.006;
+    if !rate.is_integer() && near(rate, exact) {
+        exact
+    } else {
+        rate
+    }
+}
+
+/// A time between two pictures: `0.3` or `1/3`.
+pub(crate) fn fraction(text: &str) -> Result<Ratio<i64>, String> {
+    let value = time::parse_decimal(text).or_else(|| time::parse_fraction(text));
+    value
+        .filter(|value| *value >= Ratio::from(0) && *value <= Ratio::from(1))
+        .ok_or_else(|| {
+            "a time is between 0 (the first picture) and 1 (the second), such as 0.5 or 1/3".into()
+        })
+}
+
+/// A size: `1280x768`.
+pub(crate) fn size(text: &str) -> Result<[u32; 2], String> {
+    let sides = text
+        .split_once(['x', 'X'])
+        .and_then(|(w, h)| Some([w.parse().ok()?, h.parse().ok()?]));
+    sides
+        .filter(|sides: &[u32; 2]| sides.iter().all(|side| (16..=16384).contains(side)))
+        .ok_or_else(|| "a size is WIDTHxHEIGHT, 16 to 16384 each, such as 1280x768".into())
+}
+
+/// A file name's extension.
+pub(crate) fn extension(text: &str) -> Result<String, String> {
+    let text = text.trim_start_matches('.');
+    let plain = !text.is_empty() && text.len() <= 8 && text.chars().all(|c| c.is_ascii_alphanumeric());
+    if plain {
+        Ok(text.to_owned())
+    } else {
+        Err("an extension is a few letters, such as mp4 or mkv".into())
+    }
+}
+
+/// A SHA-256 in hexadecimal.
+pub(crate) fn sha256(text: &str) -> Result<String, String> {
+    let hex = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if hex {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err("a SHA-256 is 64 hexadecimal digits".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_exact() {
+        assert_eq!(rate("60"), Ok(Ratio::from(60)));
+        assert_eq!(rate("59.94"), Ok(Ratio::new(60000, 1001)));
+        assert_eq!(rate("23.976"), Ok(Ratio::new(24000, 1001)));
+        assert_eq!(rate("29.97"), Ok(Ratio::new(30000, 1001)));
+        assert_eq!(rate("12.5"), Ok(Ratio::new(25, 2)));
+        assert_eq!(rate("60000/1001"), Ok(Ratio::new(60000, 1001)));
+        for bad in ["0", "-5", "1/0", "fast", "2000", ""] {
+            assert!(rate(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn times_sizes_and_names() {
+        assert_eq!(fraction("0.25"), Ok(Ratio::new(1, 4)));
+        assert_eq!(fraction("1/3"), Ok(Ratio::new(1, 3)));
+        assert!(fraction("1.5").is_err() && fraction("-0.5").is_err());
+        assert_eq!(size("1280x768"), Ok([1280, 768]));
+        assert!(size("1280").is_err() && size("8x8").is_err() && size("99999x16").is_err());
+        assert_eq!(extension(".mkv"), Ok("mkv".into()));
+        assert!(extension("../mp4").is_err() && sha256("00").is_err());
+    }
+}

@@ -1,0 +1,30 @@
+//! Ctrl-C and SIGTERM: the first asks the job to stop and clean up, the second ends the program.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rife::media::CancelToken;
+
+use crate::output;
+
+/// The exit code of a program that was interrupted.
+const INTERRUPTED: i32 = 130;
+
+/// A token that is cancelled by the first signal.
+pub(crate) fn install() -> CancelToken {
+    static SIGNALS: AtomicUsize = AtomicUsize::new(0);
+    let token = CancelToken::new();
+    let cancelled = token.clone();
+    let handler = move || {
+        cancelled.cancel();
+        if SIGNALS.fetch_add(1, Ordering::SeqCst) > 0 {
+            std::process::exit(INTERRUPTED);
+        }
+        output::note("stopping; once more to stop at once");
+    };
+    if let Err(error) = ctrlc::set_handler(handler) {
+        output::note(&format!(
+            "rife: signals cannot be caught ({error}); Ctrl-C will stop at once"
+        ));
+    }
+    token
+}
