@@ -91,9 +91,15 @@ pub(crate) fn load(
 }
 
 fn default_weights() -> Result<Weights> {
-    Err(Error::NoModel(
-        "this build has no default network; choose one with --model, or --random-weights for timing".into(),
-    ))
+    let bytes = rife_nets::default_weights().ok_or_else(|| {
+        Error::NoModel(
+            "this build has no default network; choose one with --model, or --random-weights to time".into(),
+        )
+    })?;
+    let loaded = rife_nets::checkpoint::load_bytes(bytes);
+    Ok(loaded
+        .map_err(|error| Error::NoModel(format!("the network built in cannot be read: {error}")))?
+        .weights)
 }
 
 /// A path where there is one, else a pulled model.

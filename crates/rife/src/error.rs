@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rife_media::MediaError;
 use rife_nets::NetworkError;
+use rife_nets::checkpoint::CheckpointError;
 
 /// Shorthand for results of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -36,14 +37,9 @@ pub enum Error {
     /// Building or running a network.
     #[error(transparent)]
     Network(#[from] NetworkError),
-    /// A weights file that cannot be read.
-    #[error("{}: {reason}", path.display())]
-    Weights {
-        /// The file or folder.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
+    /// A weights file that cannot be read or written.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     /// No model of this name or path.
     #[error("{0}")]
     NoModel(String),
@@ -114,7 +110,7 @@ impl Error {
             }
             Self::Network(NetworkError::ImageSize { .. } | NetworkError::FramesDiffer { .. })
             | Self::Data(_) => ErrorKind::Input,
-            Self::Network(_) | Self::Weights { .. } | Self::NoModel(_) => ErrorKind::Model,
+            Self::Network(_) | Self::Checkpoint(_) | Self::NoModel(_) => ErrorKind::Model,
             Self::Download { .. } | Self::HashChanged { .. } => ErrorKind::Model,
             Self::Cancelled => ErrorKind::Cancelled,
             Self::Io {
@@ -131,7 +127,7 @@ impl Error {
         match self {
             Self::Media(error) => error.code(),
             Self::Network(_) => "network",
-            Self::Weights { .. } => "bad_weights",
+            Self::Checkpoint(_) => "bad_weights",
             Self::NoModel(_) => "no_model",
             Self::Io { .. } => "io",
             Self::Download { .. } => "download",

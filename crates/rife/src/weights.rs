@@ -6,7 +6,7 @@ use std::path::Path;
 use rife_nets::checkpoint::{self, Dtype, LoadedCheckpoint};
 use rife_nets::{Version, Weights};
 
-use crate::{Error, Result};
+use crate::Result;
 
 /// What is in a weights file or folder.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,7 +30,7 @@ pub struct Inspected {
 /// Reads a weights file or folder of any known kind.
 ///
 /// # Errors
-/// [`Error::Weights`].
+/// [`Error::Checkpoint`](crate::Error::Checkpoint).
 pub fn read_weights(path: &Path) -> Result<Weights> {
     load(path).map(|loaded| loaded.weights)
 }
@@ -38,7 +38,7 @@ pub fn read_weights(path: &Path) -> Result<Weights> {
 /// Looks into a weights file or folder.
 ///
 /// # Errors
-/// [`Error::Weights`], [`Error::Network`] where the tensors are those of no network known, or not whole.
+/// [`Error::Checkpoint`](crate::Error::Checkpoint), [`Error::Network`](crate::Error::Network) where the tensors are those of no network known, or not whole.
 pub fn inspect(path: &Path) -> Result<Inspected> {
     let LoadedCheckpoint {
         weights,
@@ -66,7 +66,7 @@ pub fn inspect(path: &Path) -> Result<Inspected> {
 /// The version goes into the file's metadata.
 ///
 /// # Errors
-/// As [`inspect`]; [`Error::Media`] where `output` exists and may not be replaced; [`Error::Weights`] for writing.
+/// As [`inspect`]; [`Error::Media`](crate::Error::Media) where `output` exists and may not be replaced; [`Error::Checkpoint`](crate::Error::Checkpoint) for writing.
 pub fn convert(
     input: &Path,
     output: &Path,
@@ -81,17 +81,10 @@ pub fn convert(
     version.check(&loaded.weights, false)?;
     let mut metadata = loaded.metadata;
     metadata.insert("rife_version".into(), version.name().into());
-    let written = checkpoint::save_safetensors(output, &loaded.weights, Dtype::F32, &metadata);
-    written.map_err(|error| Error::Weights {
-        path: output.into(),
-        reason: error.to_string(),
-    })?;
+    checkpoint::save_safetensors(output, &loaded.weights, Dtype::F32, &metadata)?;
     Ok(loaded.notes)
 }
 
 fn load(path: &Path) -> Result<LoadedCheckpoint> {
-    checkpoint::load(path).map_err(|error| Error::Weights {
-        path: path.into(),
-        reason: error.to_string(),
-    })
+    Ok(checkpoint::load(path)?)
 }

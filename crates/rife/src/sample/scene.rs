@@ -68,8 +68,8 @@ impl Stage {
     fn at(time: f64) -> Self {
         let card = |phase: f64, half: [f64; 2], color: Color| Card {
             center: [
-                330.0 + 190.0 * (1.1 * time + phase).sin(),
-                180.0 + 100.0 * (1.7 * time + 2.0 * phase).cos(),
+                330.0 + 170.0 * (0.7 * time + phase).sin(),
+                180.0 + 90.0 * (0.9 * time + 2.0 * phase).cos(),
             ],
             half,
             turn: (0.5 * (0.9 * time + phase).sin()).sin_cos(),
@@ -78,7 +78,7 @@ impl Stage {
         let line =
             |i: usize| (0.35 * (1.4 * time + 0.25 * i as f64).sin() + 0.06 * (i as f64 - 2.0)).sin_cos();
         let ball = |i: usize| {
-            let bounce = (time * 0.9 + 0.21 * i as f64).fract() * 2.0 - 1.0;
+            let bounce = (time * 0.4 + 0.21 * i as f64).fract() * 2.0 - 1.0;
             let x = (40.0 + 83.0 * i as f64 + 70.0 * time).rem_euclid(680.0) - 20.0;
             [x, 335.0 - 130.0 * (1.0 - bounce * bounce)]
         };
