@@ -1,6 +1,7 @@
 //! Every RIFE network as one description generic over a [`Backend`], and the readers of their checkpoints.
 
 mod backend;
+pub mod checkpoint;
 mod default_weights;
 pub mod deterministic;
 mod error;

@@ -424,7 +424,7 @@ impl Version {
         for (key, tensor) in weights.iter() {
             let found = tensor.shape.clone();
             match needed.remove(key) {
-                Some(shape) if shape == found && tensor.data.len() == shape.iter().product() => {}
+                Some(shape) if shape == found && tensor.data.len() == shape.iter().product::<usize>() => {}
                 Some(shape) => mismatch.misshapen.push((key.to_owned(), shape, found)),
                 None if TRAINING_KEYS.iter().any(|prefix| key.starts_with(prefix)) => {}
                 None => mismatch.unexpected.push((key.to_owned(), found)),

@@ -1,0 +1,498 @@
+//! Python's pickle format as data: the opcodes that `torch.save` writes for a state_dict build nodes of an arena.
+//! There are no objects and no calls; the few names of an allow-list stand for the shapes of PyTorch's tensors, and
+//! any other name ends the reading.
+
+use std::collections::HashMap;
+
+use super::bytes::Cursor;
+use super::element::Element;
+use super::error::shown;
+
+/// Longest pickle read; a RIFE's is 30 KB.
+pub(super) const MAX_PICKLE_BYTES: usize = 4 << 20;
+/// Most values in one pickle.
+const MAX_NODES: usize = 500_000;
+/// Longest name of a storage: a number. A pickle can repeat one text any number of times.
+const MAX_STORAGE_KEY_BYTES: usize = 64;
+
+/// Why a pickle is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PickleProblem {
+    /// A name outside the allow-list: a class, or a function that loading it would call.
+    #[error(
+        "it refers to {0}, which is not run; accepted is a state_dict of plain tensors \
+         (in PyTorch: torch.save(model.state_dict(), path))"
+    )]
+    Forbidden(String),
+    /// An instruction that no state_dict needs.
+    #[error("instruction {code:#04x} at byte {at} is not accepted")]
+    Opcode {
+        /// The instruction.
+        code: u8,
+        /// Where it is.
+        at: usize,
+    },
+    /// The bytes end before the pickle does.
+    #[error("the pickle is cut off after {0} bytes")]
+    CutOff(usize),
+    /// An instruction whose operands are missing or of the wrong kind.
+    #[error("the pickle is damaged at byte {at}: {what}")]
+    Damaged {
+        /// Where.
+        at: usize,
+        /// What was expected.
+        what: &'static str,
+    },
+    /// More than any RIFE needs.
+    #[error("{what} beyond the {limit} that are read")]
+    TooMuch {
+        /// Of what.
+        what: &'static str,
+        /// How much is accepted.
+        limit: usize,
+    },
+}
+
+use PickleProblem as Fault;
+
+/// A value's place in the arena.
+pub(super) type Ref = usize;
+
+/// A value.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Node {
+    None,
+    Bool(bool),
+    Int(i64),
+    /// A number or text that nothing here reads.
+    Opaque,
+    Text(String),
+    Tuple(Vec<Ref>),
+    List(Vec<Ref>),
+    Dict(Vec<(Ref, Ref)>),
+    Global(Global),
+    Storage(Storage),
+    Tensor(View),
+}
+
+/// The names that a state_dict needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Global {
+    OrderedDict,
+    RebuildTensor,
+    RebuildParameter,
+    StorageType(Element),
+}
+
+impl Global {
+    fn find(module: &str, name: &str) -> Option<Self> {
+        Some(match (module, name) {
+            ("collections", "OrderedDict") => Self::OrderedDict,
+            ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => Self::RebuildTensor,
+            ("torch._utils", "_rebuild_parameter") => Self::RebuildParameter,
+            ("torch", storage) => Self::StorageType(match storage.strip_suffix("Storage")? {
+                "Half" => Element::F16,
+                "BFloat16" => Element::Bf16,
+                "Float" => Element::F32,
+                "Double" => Element::F64,
+                "Bool" | "Byte" | "Char" => Element::Whole(1),
+                "Short" => Element::Whole(2),
+                "Int" => Element::Whole(4),
+                "Long" => Element::Whole(8),
+                _ => return None,
+            }),
+            _ => return None,
+        })
+    }
+}
+
+/// A storage that the pickle names; its bytes are elsewhere in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Storage {
+    pub(super) element: Element,
+    pub(super) key: String,
+    /// How many values it claims to have.
+    pub(super) count: u64,
+}
+
+/// A tensor: values of a storage picked by shape and strides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct View {
+    pub(super) storage: Ref,
+    pub(super) offset: u64,
+    pub(super) shape: Vec<u64>,
+    pub(super) strides: Vec<u64>,
+}
+
+/// A pickle that was read.
+#[derive(Debug)]
+pub(super) struct Pickle {
+    nodes: Vec<Node>,
+    /// The value that it is of.
+    pub(super) root: Ref,
+    /// How many bytes it took.
+    pub(super) length: usize,
+}
+
+impl Pickle {
+    pub(super) fn node(&self, node: Ref) -> &Node {
+        &self.nodes[node]
+    }
+
+    pub(super) fn text(&self, node: Ref) -> Option<&str> {
+        match self.node(node) {
+            Node::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Every storage that was named.
+    pub(super) fn storages(&self) -> impl Iterator<Item = &Storage> {
+        self.nodes.iter().filter_map(|node| match node {
+            Node::Storage(storage) => Some(storage),
+            _ => None,
+        })
+    }
+}
+
+/// Reads the pickle that `bytes` begin with.
+pub(super) fn read(bytes: &[u8]) -> Result<Pickle, Fault> {
+    let bytes = &bytes[..bytes.len().min(MAX_PICKLE_BYTES)];
+    let mut machine = Machine {
+        cursor: Cursor::new(bytes),
+        at: 0,
+        nodes: Vec::new(),
+        stack: Vec::new(),
+        marks: Vec::new(),
+        memo: HashMap::new(),
+    };
+    let root = loop {
+        if let Some(root) = machine.step()? {
+            break root;
+        }
+    };
+    Ok(Pickle {
+        nodes: machine.nodes,
+        root,
+        length: machine.cursor.position(),
+    })
+}
+
+struct Machine<'a> {
+    cursor: Cursor<'a>,
+    /// Where the instruction being read begins.
+    at: usize,
+    nodes: Vec<Node>,
+    stack: Vec<Ref>,
+    /// Heights of the stack at which MARK was read.
+    marks: Vec<usize>,
+    memo: HashMap<u32, Ref>,
+}
+
+impl<'a> Machine<'a> {
+    /// Reads one instruction; the value once it was the last.
+    fn step(&mut self) -> Result<Option<Ref>, Fault> {
+        self.at = self.cursor.position();
+        let code = self.operand(Cursor::u8)?;
+        match code {
+            b'.' => return self.pop().map(Some),
+            b'\x80' => self.operand(Cursor::u8).map(drop)?,
+            b'\x95' => self.operand(Cursor::u64).map(drop)?,
+            b'(' => self.marks.push(self.stack.len()),
+            b'c' | b'\x93' => self.global(code)?,
+            b'Q' => self.persistent_id()?,
+            b'R' => self.reduce()?,
+            b'b' => self.build()?,
+            b'q' | b'r' | b'\x94' => self.put(code)?,
+            b'h' | b'j' => self.get(code)?,
+            b't' | b'\x85' | b'\x86' | b'\x87' => self.tuple(code)?,
+            b'a' | b'e' => self.append(code)?,
+            b's' | b'u' => self.set_items(code)?,
+            _ => {
+                let node = self.constant(code)?;
+                self.push(node)?;
+            }
+        }
+        Ok(None)
+    }
+
+    /// The value that an instruction holds in itself.
+    fn constant(&mut self, code: u8) -> Result<Node, Fault> {
+        Ok(match code {
+            b'N' => Node::None,
+            b'\x88' => Node::Bool(true),
+            b'\x89' => Node::Bool(false),
+            b'K' => Node::Int(self.operand(Cursor::u8)?.into()),
+            b'M' => Node::Int(self.operand(Cursor::u16)?.into()),
+            b'J' => Node::Int(self.operand(Cursor::i32)?.into()),
+            b'\x8a' => self.long()?,
+            b'G' => self.operand(Cursor::f64_be).map(|_| Node::Opaque)?,
+            b'X' => self.text(Cursor::u32)?,
+            b'\x8c' => self.text(short)?,
+            b'U' | b'C' => self.bytes(short).map(|_| Node::Opaque)?,
+            b'T' | b'B' => self.bytes(Cursor::u32).map(|_| Node::Opaque)?,
+            b'}' => Node::Dict(Vec::new()),
+            b']' => Node::List(Vec::new()),
+            b')' => Node::Tuple(Vec::new()),
+            _ => return Err(Fault::Opcode { code, at: self.at }),
+        })
+    }
+
+    /// A whole number of up to eight bytes, two's complement.
+    fn long(&mut self) -> Result<Node, Fault> {
+        let bytes = self.bytes(short)?;
+        let last = *bytes.last().unwrap_or(&0);
+        let mut padded = [if last & 0x80 == 0 { 0 } else { 0xff }; 8];
+        let room = padded.get_mut(..bytes.len());
+        room.ok_or(self.damaged("a whole number of at most 64 bits"))?
+            .copy_from_slice(bytes);
+        Ok(Node::Int(i64::from_le_bytes(padded)))
+    }
+
+    fn text(&mut self, length: fn(&mut Cursor<'a>) -> Option<u32>) -> Result<Node, Fault> {
+        let bytes = self.bytes(length)?;
+        let text = std::str::from_utf8(bytes).map_err(|_| self.damaged("UTF-8 text"))?;
+        Ok(Node::Text(text.to_owned()))
+    }
+
+    fn bytes(&mut self, length: fn(&mut Cursor<'a>) -> Option<u32>) -> Result<&'a [u8], Fault> {
+        let length = self.operand(length)?;
+        self.operand(|cursor| cursor.take(length as usize))
+    }
+
+    fn global(&mut self, code: u8) -> Result<(), Fault> {
+        let (module, name) = if code == b'c' {
+            let module = self.operand(Cursor::line)?;
+            (lossy(module), lossy(self.operand(Cursor::line)?))
+        } else {
+            let name = self.pop_text()?;
+            (self.pop_text()?, name)
+        };
+        let found = Global::find(&module, &name);
+        let global = found.ok_or_else(|| Fault::Forbidden(shown(&format!("{module}.{name}"))))?;
+        self.push(Node::Global(global))
+    }
+
+    /// `('storage', type, key, location, count)`; older files add what part of another storage it is.
+    fn persistent_id(&mut self) -> Result<(), Fault> {
+        let id = self.pop()?;
+        let storage = self
+            .storage(id)
+            .ok_or(self.damaged("the description of a storage"))?;
+        self.push(Node::Storage(storage))
+    }
+
+    fn storage(&self, id: Ref) -> Option<Storage> {
+        let (parts, part) = match self.tuple_of(id)? {
+            parts @ &[_, _, _, _, _] => (parts, None),
+            parts @ &[_, _, _, _, _, part] => (&parts[..5], Some(part)),
+            _ => return None,
+        };
+        let is_storage = matches!(&self.nodes[parts[0]], Node::Text(kind) if kind == "storage");
+        let is_whole = part.is_none_or(|part| self.nodes[part] == Node::None);
+        let (Node::Global(Global::StorageType(element)), Node::Text(key)) =
+            (&self.nodes[parts[1]], &self.nodes[parts[2]])
+        else {
+            return None;
+        };
+        (is_storage && is_whole && key.len() <= MAX_STORAGE_KEY_BYTES).then_some(Storage {
+            element: *element,
+            key: key.clone(),
+            count: self.natural(parts[4])?,
+        })
+    }
+
+    fn reduce(&mut self) -> Result<(), Fault> {
+        let arguments = self.pop()?;
+        let callable = self.pop()?;
+        let arguments = self.tuple_of(arguments).ok_or(self.damaged("arguments"))?;
+        let built = match (&self.nodes[callable], arguments) {
+            (Node::Global(Global::OrderedDict), &[]) => Some(Node::Dict(Vec::new())),
+            (Node::Global(Global::RebuildTensor), &[storage, offset, shape, strides, ..]) => {
+                self.view(storage, offset, shape, strides).map(Node::Tensor)
+            }
+            (Node::Global(Global::RebuildParameter), &[data, ..]) => match &self.nodes[data] {
+                Node::Tensor(view) => Some(Node::Tensor(view.clone())),
+                _ => None,
+            },
+            _ => None,
+        };
+        let built = built.ok_or(self.damaged("the parts of a tensor or an OrderedDict"))?;
+        self.push(built)
+    }
+
+    fn view(&self, storage: Ref, offset: Ref, shape: Ref, strides: Ref) -> Option<View> {
+        let naturals = |node| -> Option<Vec<u64>> {
+            let sizes = self
+                .tuple_of(node)
+                .filter(|sizes| sizes.len() <= super::MAX_RANK)?;
+            sizes.iter().map(|&n| self.natural(n)).collect()
+        };
+        matches!(self.nodes[storage], Node::Storage(_)).then_some(())?;
+        let (shape, strides) = (naturals(shape)?, naturals(strides)?);
+        (shape.len() == strides.len()).then_some(View {
+            storage,
+            offset: self.natural(offset)?,
+            shape,
+            strides,
+        })
+    }
+
+    /// Attributes of an object: a state_dict has `_metadata`, which says nothing of the tensors.
+    fn build(&mut self) -> Result<(), Fault> {
+        self.pop()?;
+        match self.stack.last().map(|&top| &self.nodes[top]) {
+            Some(Node::Dict(_)) => Ok(()),
+            _ => Err(self.damaged("attributes of a dictionary")),
+        }
+    }
+
+    fn put(&mut self, code: u8) -> Result<(), Fault> {
+        let key = match code {
+            b'q' => self.operand(short)?,
+            b'r' => self.operand(Cursor::u32)?,
+            _ => self.memo.len() as u32,
+        };
+        let top = *self.stack.last().ok_or(self.damaged("a value"))?;
+        self.memo.insert(key, top);
+        Ok(())
+    }
+
+    fn get(&mut self, code: u8) -> Result<(), Fault> {
+        let key = match code {
+            b'h' => self.operand(short)?,
+            _ => self.operand(Cursor::u32)?,
+        };
+        let found = self.memo.get(&key).copied();
+        self.stack
+            .push(found.ok_or(self.damaged("a value stored before"))?);
+        Ok(())
+    }
+
+    fn tuple(&mut self, code: u8) -> Result<(), Fault> {
+        let parts = match code {
+            b't' => self.pop_to_mark()?,
+            _ => {
+                let height = self.stack.len().checked_sub((code - b'\x84').into());
+                self.pop_above(height)?
+            }
+        };
+        self.push(Node::Tuple(parts))
+    }
+
+    fn append(&mut self, code: u8) -> Result<(), Fault> {
+        let items = match code {
+            b'a' => vec![self.pop()?],
+            _ => self.pop_to_mark()?,
+        };
+        let expected = self.damaged("a list");
+        match self.top()? {
+            Node::List(list) => list.extend(items),
+            _ => return Err(expected),
+        }
+        Ok(())
+    }
+
+    fn set_items(&mut self, code: u8) -> Result<(), Fault> {
+        let items = match code {
+            b's' => self.pop_above(self.stack.len().checked_sub(2))?,
+            _ => self.pop_to_mark()?,
+        };
+        let expected = self.damaged("a dictionary and pairs");
+        let (pairs, []) = items.as_chunks::<2>() else {
+            return Err(expected);
+        };
+        match self.top()? {
+            Node::Dict(dict) => dict.extend(pairs.iter().map(|&[key, value]| (key, value))),
+            _ => return Err(expected),
+        }
+        Ok(())
+    }
+
+    /// Reads what follows an instruction.
+    fn operand<T>(&mut self, read: impl FnOnce(&mut Cursor<'a>) -> Option<T>) -> Result<T, Fault> {
+        let length = self.cursor.position() + self.cursor.left();
+        read(&mut self.cursor).ok_or(if length == MAX_PICKLE_BYTES {
+            Fault::TooMuch {
+                what: "a pickle's bytes",
+                limit: MAX_PICKLE_BYTES,
+            }
+        } else {
+            Fault::CutOff(length)
+        })
+    }
+
+    fn push(&mut self, node: Node) -> Result<(), Fault> {
+        if self.nodes.len() == MAX_NODES {
+            return Err(Fault::TooMuch {
+                what: "values",
+                limit: MAX_NODES,
+            });
+        }
+        self.stack.push(self.nodes.len());
+        self.nodes.push(node);
+        Ok(())
+    }
+
+    /// The topmost value above the last mark.
+    fn pop(&mut self) -> Result<Ref, Fault> {
+        let height = self.stack.len().checked_sub(1);
+        Ok(self.pop_above(height)?[0])
+    }
+
+    fn pop_text(&mut self) -> Result<String, Fault> {
+        let top = self.pop()?;
+        match &self.nodes[top] {
+            Node::Text(text) => Ok(text.clone()),
+            _ => Err(self.damaged("a name")),
+        }
+    }
+
+    fn pop_to_mark(&mut self) -> Result<Vec<Ref>, Fault> {
+        let mark = self.marks.pop();
+        self.pop_above(mark)
+    }
+
+    fn pop_above(&mut self, height: Option<usize>) -> Result<Vec<Ref>, Fault> {
+        let bottom = self.marks.last().copied().unwrap_or(0);
+        match height {
+            Some(height) if height >= bottom && height <= self.stack.len() => {
+                Ok(self.stack.split_off(height))
+            }
+            _ => Err(self.damaged("a value")),
+        }
+    }
+
+    fn top(&mut self) -> Result<&mut Node, Fault> {
+        let expected = self.damaged("a value");
+        let top = *self.stack.last().ok_or(expected)?;
+        Ok(&mut self.nodes[top])
+    }
+
+    fn tuple_of(&self, node: Ref) -> Option<&[Ref]> {
+        match &self.nodes[node] {
+            Node::Tuple(parts) => Some(parts),
+            _ => None,
+        }
+    }
+
+    fn natural(&self, node: Ref) -> Option<u64> {
+        match self.nodes[node] {
+            Node::Int(value) => value.try_into().ok(),
+            _ => None,
+        }
+    }
+
+    fn damaged(&self, what: &'static str) -> Fault {
+        Fault::Damaged { at: self.at, what }
+    }
+}
+
+fn short(cursor: &mut Cursor<'_>) -> Option<u32> {
+    cursor.u8().map(u32::from)
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

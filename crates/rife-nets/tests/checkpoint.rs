@@ -1,0 +1,12 @@
+//! Checkpoint readers and writers: what torch, safetensors and ncnn files give, and what they refuse.
+
+#[path = "checkpoint/fuzz.rs"]
+mod fuzz;
+#[path = "checkpoint/ncnn.rs"]
+mod ncnn;
+#[path = "checkpoint/safetensors.rs"]
+mod safetensors;
+#[path = "checkpoint/support.rs"]
+mod support;
+#[path = "checkpoint/torch.rs"]
+mod torch;
