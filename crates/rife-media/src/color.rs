@@ -2,7 +2,7 @@
 //!
 //! The networks work on coded values: the stream's matrix and range are undone, its transfer curve and
 //! primaries are not touched, only carried along as tags. A stream without a matrix tag is read as players
-//! read it: BT.709 from 1280 pixels of width or above 576 rows, else BT.601; without a range tag YUV is limited.
+//! read it: BT.709 from 1280 pixels of width or above 576 rows, else BT.601; without a range tag YUV is limited, gray and RGB full.
 //!
 //! Chroma is replicated up and averaged down. With unclamped floats in between that makes YUV -> RGB -> YUV of
 //! an untouched frame bit-exact, so source frames and generated ones share one path and brightness and hue
@@ -319,7 +319,7 @@ fn is_full(tags: &ColorTags, layout: Layout) -> bool {
     match tags.range {
         Range::Full => true,
         Range::Limited => false,
-        Range::Unspecified => layout == Layout::Rgb,
+        Range::Unspecified => matches!(layout, Layout::Rgb | Layout::Gray),
     }
 }
 

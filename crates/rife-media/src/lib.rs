@@ -11,6 +11,7 @@ pub mod ffmpeg;
 pub mod format;
 pub mod frame;
 pub mod limits;
+mod nut;
 pub mod plan;
 pub mod probe;
 pub mod scene;
@@ -26,9 +27,11 @@ pub use ffmpeg::Ffmpeg;
 pub use format::{Layout, PixelFormat};
 pub use frame::{Frame, Plane, RgbImage, Samples};
 pub use limits::Limits;
-pub use plan::{Action, PlannedStream, StreamPlan, plan_streams};
+pub use plan::{Action, Companions, PlannedStream, StreamPlan, plan_streams};
 pub use probe::{MediaInfo, probe};
-pub use sink::{Codec, Container, Output, Sink, SinkSpec, VideoParams, Written, open_sink};
-pub use source::{Input, Orientation, Source, SourceSpec, StreamInfo, open_source};
+pub use sink::{
+    Codec, Container, ImageFormat, Output, Sink, SinkSpec, VideoParams, Written, open_sink, write_image,
+};
+pub use source::{Input, Orientation, Source, SourceSpec, StreamInfo, open_source, read_image};
 pub use time::Time;
 pub use timeline::{OutputFrame, Timeline, TimelineMode, TimelineOptions};

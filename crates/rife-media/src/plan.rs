@@ -1,11 +1,17 @@
 //! What happens to each stream of the input: interpolated, copied, transcoded, or dropped with a reason.
 
 use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use num_rational::Ratio;
 
-use crate::probe::StreamKind;
-use crate::{Container, MediaInfo};
+use crate::ffmpeg::args::{Args, file_url};
+use crate::ffmpeg::child::{self, Request};
+use crate::probe::{MediaStream, StreamKind};
+use crate::{CancelToken, Container, Ffmpeg, Limits, MediaError, MediaInfo, Result};
 
 /// What happens to a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,21 +76,278 @@ pub enum Companions {
     Stretch(Ratio<i64>),
 }
 
-/// Plans by the rules of `container` alone; nothing is opened.
+/// Plans by the rules of `container` alone; nothing is opened. [`StreamPlan::check`] then tries it.
 pub fn plan_streams(info: &MediaInfo, container: Container, companions: Companions) -> StreamPlan {
-    let _ = (info, container, companions);
-    StreamPlan::default()
+    let main = info.main_video().map(|(stream, _)| stream.index);
+    let streams = info.streams.iter().map(|stream| {
+        let action = if Some(stream.index) == main {
+            Action::Interpolate
+        } else {
+            act(stream, container, companions)
+        };
+        let words = [stream.language.clone(), stream.title.clone()]
+            .into_iter()
+            .flatten();
+        PlannedStream {
+            index: stream.index,
+            kind: stream.kind,
+            codec: stream.codec.clone(),
+            label: words.collect::<Vec<_>>().join(", "),
+            action,
+        }
+    });
+    let kept = companions == Companions::Keep && !matches!(container, Container::Gif | Container::VideoOnly);
+    StreamPlan {
+        streams: streams.collect(),
+        chapters: kept && !info.chapters.is_empty(),
+        metadata: !matches!(container, Container::Gif | Container::VideoOnly),
+        stretch_audio: if let Companions::Stretch(by) = companions {
+            Some(by)
+        } else {
+            None
+        },
+        notes: notes(info, kept),
+    }
+}
+
+fn notes(info: &MediaInfo, kept: bool) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some((_, video)) = info.main_video() {
+        if video.hdr.dolby_vision {
+            notes.push("Dolby Vision metadata cannot be carried over to new frames: dropped".to_owned());
+        }
+        if video.hdr.hdr10_plus {
+            notes.push("HDR10+ dynamic metadata cannot be carried over to new frames: dropped".to_owned());
+        }
+    }
+    if !kept && !info.chapters.is_empty() {
+        notes.push("chapters are dropped".to_owned());
+    }
+    notes
+}
+
+fn act(stream: &MediaStream, container: Container, companions: Companions) -> Action {
+    let drop = |reason: &str| Action::Drop {
+        reason: reason.to_owned(),
+    };
+    if matches!(container, Container::Gif | Container::VideoOnly) {
+        return drop("the output holds nothing but pictures");
+    }
+    match (companions, stream.kind) {
+        (Companions::Drop(reason), _) => drop(reason),
+        (_, StreamKind::Video) => drop("only the main video stream is interpolated"),
+        (_, StreamKind::Data) => drop("timed data is not carried over"),
+        _ if stream.codec == "unknown" => drop("ffmpeg does not know its codec"),
+        (Companions::Stretch(_), StreamKind::Audio) => Action::Transcode {
+            encoder: audio_encoder(container),
+            reason: "it is stretched".to_owned(),
+        },
+        (Companions::Stretch(_), _) => drop("its times do not fit the stretched video"),
+        (_, StreamKind::Audio) => audio(stream, container),
+        (_, StreamKind::Subtitle) => subtitle(stream, container),
+        (_, StreamKind::Attachment) if container == Container::Matroska => Action::Copy,
+        (_, StreamKind::CoverArt) if matches!(container, Container::Mp4 | Container::Mov) => Action::Copy,
+        (_, StreamKind::CoverArt) if container == Container::Matroska => {
+            drop("cover art in Matroska would have to become an attachment")
+        }
+        (_, StreamKind::Attachment | StreamKind::CoverArt) => drop("the container has no place for it"),
+    }
+}
+
+fn audio_encoder(container: Container) -> &'static str {
+    match container {
+        Container::WebM => "libopus",
+        Container::Avi => "libmp3lame",
+        _ => "aac",
+    }
+}
+
+fn audio(stream: &MediaStream, container: Container) -> Action {
+    let codec = stream.codec.as_str();
+    let pcm = codec.starts_with("pcm_");
+    let held = match container {
+        Container::Mp4 => matches!(
+            codec,
+            "aac" | "mp3" | "ac3" | "eac3" | "alac" | "opus" | "mp2" | "flac" | "dts"
+        ),
+        Container::Mov => pcm || matches!(codec, "aac" | "mp3" | "ac3" | "eac3" | "alac" | "mp2"),
+        Container::WebM => matches!(codec, "opus" | "vorbis"),
+        Container::Avi => matches!(
+            codec,
+            "mp3" | "ac3" | "mp2" | "pcm_s16le" | "pcm_u8" | "pcm_s24le"
+        ),
+        Container::MpegTs => matches!(codec, "aac" | "mp2" | "mp3" | "ac3" | "eac3" | "opus" | "dts"),
+        Container::Matroska | Container::Nut | Container::Other => true,
+        Container::Gif | Container::VideoOnly => false,
+    };
+    if held {
+        return Action::Copy;
+    }
+    let reason = format!("{} holds no {codec}", container.name());
+    Action::Transcode {
+        encoder: audio_encoder(container),
+        reason,
+    }
+}
+
+fn subtitle(stream: &MediaStream, container: Container) -> Action {
+    let codec = stream.codec.as_str();
+    let text = matches!(
+        codec,
+        "subrip" | "srt" | "ass" | "ssa" | "webvtt" | "text" | "mov_text" | "ttml"
+    );
+    let bitmap = matches!(codec, "hdmv_pgs_subtitle" | "dvd_subtitle" | "dvb_subtitle");
+    let transcode = |encoder| Action::Transcode {
+        encoder,
+        reason: format!("{} holds no {codec}", container.name()),
+    };
+    match container {
+        Container::Mp4 | Container::Mov if codec == "mov_text" => Action::Copy,
+        Container::Mp4 if codec == "dvd_subtitle" => Action::Copy,
+        Container::Mp4 | Container::Mov if text => transcode("mov_text"),
+        Container::Matroska if codec == "mov_text" || codec == "ttml" => transcode("srt"),
+        Container::Matroska if text || bitmap => Action::Copy,
+        Container::WebM if codec == "webvtt" => Action::Copy,
+        Container::WebM if text => transcode("webvtt"),
+        Container::MpegTs if matches!(codec, "dvb_subtitle" | "dvb_teletext") => Action::Copy,
+        _ => Action::Drop {
+            reason: format!("{} holds no {codec} subtitles", container.name()),
+        },
+    }
+}
+
+impl StreamPlan {
+    /// Tries each stream on its own, for its first seconds: a copy that fails becomes a transcode, a transcode
+    /// that fails is dropped with ffmpeg's reason.
+    pub fn check(&mut self, info: &MediaInfo, container: Container, cancel: &CancelToken) -> Result<()> {
+        let ffmpeg = Ffmpeg::find()?;
+        let folder = scratch_folder()?;
+        let result = self.try_streams(&ffmpeg, info, container, cancel, &folder);
+        let _ = fs::remove_dir_all(&folder);
+        result
+    }
+
+    fn try_streams(
+        &mut self,
+        ffmpeg: &Ffmpeg,
+        info: &MediaInfo,
+        container: Container,
+        cancel: &CancelToken,
+        folder: &Path,
+    ) -> Result<()> {
+        let tried = |kind| matches!(kind, StreamKind::Audio | StreamKind::Subtitle);
+        for stream in self.streams.iter_mut().filter(|stream| tried(stream.kind)) {
+            let attempt = |stream: &PlannedStream| attempt(ffmpeg, info, stream, container, cancel, folder);
+            if stream.action == Action::Copy
+                && let Err(reason) = attempt(stream)?
+            {
+                stream.action = second_choice(stream, container, reason);
+            }
+            if matches!(stream.action, Action::Transcode { .. })
+                && let Err(reason) = attempt(stream)?
+            {
+                stream.action = Action::Drop { reason: format!("it can be neither copied nor transcoded: {reason}") };
+            }
+        }
+        Ok(())
+    }
+
+    /// The streams that go along, in order, without the main video.
+    pub(crate) fn companions(&self) -> impl Iterator<Item = &PlannedStream> {
+        self.streams
+            .iter()
+            .filter(|s| matches!(s.action, Action::Copy | Action::Transcode { .. }))
+    }
+}
+
+fn second_choice(stream: &PlannedStream, container: Container, reason: String) -> Action {
+    let encoder = match (stream.kind, container) {
+        (StreamKind::Audio, _) => audio_encoder(container),
+        (_, Container::Mp4 | Container::Mov) => "mov_text",
+        (_, Container::WebM) => "webvtt",
+        (_, Container::Matroska) => "srt",
+        _ => {
+            return Action::Drop {
+                reason: format!("it cannot be copied: {reason}"),
+            };
+        }
+    };
+    Action::Transcode {
+        encoder,
+        reason: format!("it cannot be copied: {reason}"),
+    }
+}
+
+/// A new folder of our own for trial files.
+fn scratch_folder() -> Result<PathBuf> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let folder = std::env::temp_dir().join(format!("rife-plan-{}-{count}", std::process::id()));
+    fs::create_dir(&folder).map_err(|e| MediaError::io("create", &folder, e))?;
+    Ok(folder)
+}
+
+/// Muxes three seconds of one stream into `container`; the inner error is ffmpeg's reason why not.
+fn attempt(
+    ffmpeg: &Ffmpeg,
+    info: &MediaInfo,
+    stream: &PlannedStream,
+    container: Container,
+    cancel: &CancelToken,
+    folder: &Path,
+) -> Result<std::result::Result<(), String>> {
+    let Some(muxer) = container.muxer() else {
+        return Ok(Ok(()));
+    };
+    let mut args = Args::ffmpeg();
+    args.all(["-y"]).input(&info.path, &Limits::default())?;
+    args.all(["-map", &format!("0:{}", stream.index), "-t", "3", "-c"]);
+    args.one(if let Action::Transcode { encoder, .. } = stream.action {
+        encoder
+    } else {
+        "copy"
+    });
+    args.all(["-f", muxer]).one(file_url(&folder.join("trial"))?);
+    let request = Request::new("ffmpeg", &ffmpeg.ffmpeg, args.0);
+    let mut child = child::start(Request {
+        cancel: cancel.clone(),
+        stall: Duration::from_secs(60),
+        ..request
+    })?;
+    match child.finish("while trying a stream") {
+        Ok(_) => Ok(Ok(())),
+        Err(MediaError::Child { tail, .. }) => Ok(Err(tail)),
+        Err(other) => Err(other),
+    }
 }
 
 impl fmt::Display for StreamPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for stream in &self.streams {
-            writeln!(
-                f,
-                "stream {} ({}{}): {:?}",
-                stream.index, stream.codec, stream.label, stream.action
-            )?;
+            let kind = match stream.kind {
+                StreamKind::Video => "video",
+                StreamKind::CoverArt => "cover art",
+                StreamKind::Audio => "audio",
+                StreamKind::Subtitle => "subtitle",
+                StreamKind::Attachment => "attachment",
+                StreamKind::Data => "data",
+            };
+            write!(f, "stream {} {kind} {}", stream.index, stream.codec)?;
+            if !stream.label.is_empty() {
+                write!(f, " ({})", stream.label.replace(char::is_control, " "))?;
+            }
+            match &stream.action {
+                Action::Interpolate => writeln!(f, ": interpolated")?,
+                Action::Copy => writeln!(f, ": copied")?,
+                Action::Transcode { encoder, reason } => {
+                    writeln!(f, ": transcoded with {encoder} ({reason})")?
+                }
+                Action::Drop { reason } => writeln!(f, ": dropped ({reason})")?,
+            }
         }
-        Ok(())
+        if self.chapters {
+            writeln!(f, "chapters: kept")?;
+        }
+        self.notes.iter().try_for_each(|note| writeln!(f, "note: {note}"))
     }
 }

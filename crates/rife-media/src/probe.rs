@@ -1,10 +1,15 @@
 //! What is in a media file, read through ffprobe with limits.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use num_rational::Ratio;
 
-use crate::{ColorTags, Limits, MediaError, PixelFormat, Result, Time};
+use crate::ffmpeg::args::Args;
+use crate::{CancelToken, ColorTags, Ffmpeg, Limits, MediaError, PixelFormat, Result, Time};
+
+mod packets;
+mod report;
 
 /// What a stream carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +47,7 @@ pub struct MediaStream {
     pub start: Option<Time>,
     /// How long it lasts, where the file says so.
     pub duration: Option<Time>,
-    /// Frames announced by the container (not counted).
+    /// Frames: counted where the stream is short enough for that, else announced by the container.
     pub frames: Option<u64>,
     /// Channels and samples a second of sound.
     pub audio: Option<(u32, u32)>,
@@ -123,6 +128,8 @@ pub struct VideoStream {
     pub field_order: FieldOrder,
     /// HDR metadata.
     pub hdr: HdrMetadata,
+    /// When the last frame's display ends, where all packets could be read.
+    pub end: Option<Time>,
     /// Whether alpha is carried in a second layer (VP8 and VP9 in WebM).
     pub alpha_layer: bool,
 }
@@ -166,8 +173,88 @@ impl MediaInfo {
     }
 }
 
-/// Probes `path` with ffprobe: format and codec allow-lists, bounded output, a time limit.
+/// The largest answer of ffprobe that is read.
+const MAX_REPORT: usize = 32 << 20;
+/// How long ffprobe may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Probes `path` with the machine's ffprobe: format and codec allow-lists, bounded output, a time limit.
 pub fn probe(path: &Path, limits: &Limits) -> Result<MediaInfo> {
-    let _ = (path, limits);
-    Err(MediaError::Unsupported("probing follows".to_owned()))
+    probe_with(&Ffmpeg::find()?, path, limits, &CancelToken::new())
+}
+
+/// Probes `path` with `ffmpeg`'s prober.
+pub fn probe_with(ffmpeg: &Ffmpeg, path: &Path, limits: &Limits, cancel: &CancelToken) -> Result<MediaInfo> {
+    check_file(path)?;
+    let mut args = Args::default();
+    args.all(["-hide_banner", "-loglevel", "error", "-of", "json"]);
+    args.all(["-show_format", "-show_streams", "-show_chapters"])
+        .input(path, limits)?;
+    let answer = ffmpeg.run_ffprobe(args.0, MAX_REPORT, PATIENCE, cancel, "while probing");
+    let answer = answer.map_err(|e| explain(path, e))?;
+    let mut info = report::parse(path, &answer)?;
+    for stream in info
+        .streams
+        .iter_mut()
+        .filter(|s| s.kind == StreamKind::Video)
+        .take(4)
+    {
+        packets::examine(ffmpeg, path, limits, cancel, info.start, stream)?;
+    }
+    Ok(info)
+}
+
+/// What is in an output of ours.
+pub(crate) struct Contents {
+    /// Frames of the first video stream, counted.
+    pub(crate) video: u64,
+    /// Number of other streams.
+    pub(crate) others: usize,
+}
+
+/// Counts the frames of a file that we have written.
+pub(crate) fn count_packets(ffmpeg: &Ffmpeg, path: &Path, cancel: &CancelToken) -> Result<Contents> {
+    let mut args = Args::default();
+    args.all([
+        "-hide_banner",
+        "-loglevel",
+        "error",
+        "-of",
+        "json",
+        "-show_format",
+        "-show_streams",
+    ]);
+    args.one("-count_packets").input(path, &Limits::default())?;
+    let patience = Duration::from_secs(3600);
+    let answer = ffmpeg.run_ffprobe(args.0, MAX_REPORT, patience, cancel, "while checking the output")?;
+    report::contents(path, &answer)
+}
+
+/// Regular files only: a device, socket or folder is never handed to ffprobe.
+fn check_file(path: &Path) -> Result<()> {
+    let metadata = std::fs::metadata(path).map_err(|e| MediaError::io("open", path, e))?;
+    if !metadata.is_file() {
+        return Err(MediaError::unreadable(path, "is not a regular file"));
+    }
+    if metadata.len() == 0 {
+        return Err(MediaError::unreadable(path, "the file is empty"));
+    }
+    Ok(())
+}
+
+/// ffprobe's refusal of a file is about the file.
+fn explain(path: &Path, error: MediaError) -> MediaError {
+    match error {
+        MediaError::Child { tail, .. } if tail.contains("not on whitelist") => MediaError::unreadable(
+            path,
+            format!(
+                "its container or codec is not one that is accepted (playlists and scripts never are): {tail}"
+            ),
+        ),
+        MediaError::Child { tail, .. } => MediaError::unreadable(
+            path,
+            format!("ffprobe finds no media in it, or it is damaged: {tail}"),
+        ),
+        other => other,
+    }
 }

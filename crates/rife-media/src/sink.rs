@@ -1,13 +1,24 @@
 //! Where frames go: any file through ffmpeg, Y4M files and standard output, still images, GIF.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use num_rational::Ratio;
 
 use crate::probe::{DisplayMatrix, HdrMetadata, MediaInfo};
-use crate::{CancelToken, ColorTags, Frame, MediaError, PixelFormat, Result, StreamInfo, StreamPlan, Time};
+use crate::{
+    CancelToken, ColorTags, Ffmpeg, Frame, MediaError, PixelFormat, Result, StreamInfo, StreamPlan, Time,
+};
+
+pub use images::write_image;
+
+mod codecs;
+mod encoder;
+mod images;
+mod mp4;
+mod part;
+mod y4m;
 
 /// Takes frames in order. Dropped before [`Sink::finish`], it leaves nothing under the final name.
 pub trait Sink: Send {
@@ -77,7 +88,17 @@ pub enum Output {
 impl Output {
     /// `-` is standard output; a name that ends in a separator, or is a folder, is images; all else is a file.
     pub fn parse(text: impl AsRef<OsStr>) -> Self {
-        Self::File(PathBuf::from(text.as_ref()))
+        let text = text.as_ref();
+        let path = Path::new(text);
+        if path == Path::new("-") {
+            return Self::Stdout;
+        }
+        let folder = text.to_string_lossy().ends_with(['/', std::path::MAIN_SEPARATOR]) || path.is_dir();
+        if folder {
+            Self::Images(path.to_owned(), ImageFormat::Png)
+        } else {
+            Self::File(path.to_owned())
+        }
     }
 }
 
@@ -116,8 +137,98 @@ pub enum Container {
     Gif,
     /// NUT.
     Nut,
+    /// Another container that ffmpeg writes: FLV, Ogg, MPEG program stream, ASF, MXF, 3GP.
+    Other,
     /// Holds nothing but video: Y4M and images.
     VideoOnly,
+}
+
+/// File extensions, their containers, and ffmpeg's names of them. Formats that write several files, or that open
+/// others, are left out on purpose.
+const EXTENSIONS: [(&str, Container); 23] = [
+    ("mp4", Container::Mp4),
+    ("m4v", Container::Mp4),
+    ("mov", Container::Mov),
+    ("qt", Container::Mov),
+    ("mkv", Container::Matroska),
+    ("webm", Container::WebM),
+    ("avi", Container::Avi),
+    ("ts", Container::MpegTs),
+    ("m2ts", Container::MpegTs),
+    ("mts", Container::MpegTs),
+    ("gif", Container::Gif),
+    ("nut", Container::Nut),
+    ("y4m", Container::VideoOnly),
+    ("flv", Container::Other),
+    ("ogv", Container::Other),
+    ("ogg", Container::Other),
+    ("mpg", Container::Other),
+    ("mpeg", Container::Other),
+    ("wmv", Container::Other),
+    ("asf", Container::Other),
+    ("mxf", Container::Other),
+    ("3gp", Container::Other),
+    ("3g2", Container::Other),
+];
+
+impl Container {
+    /// The container that a file's extension stands for.
+    pub fn of(path: &Path) -> Result<Self> {
+        let extension = path
+            .extension()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .to_ascii_lowercase();
+        let found = EXTENSIONS
+            .iter()
+            .find(|(name, _)| *name == extension)
+            .map(|(_, container)| *container);
+        found.ok_or_else(|| {
+            let known: Vec<&str> = EXTENSIONS.iter().map(|(name, _)| *name).collect();
+            let name = path.display();
+            MediaError::Unsupported(format!(
+                "{name} has no extension of a video file; accepted are {}, a folder (ending in /) for images, and - for Y4M on standard output",
+                known.join(", ")
+            ))
+        })
+    }
+
+    /// Its name for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mp4 => "MP4",
+            Self::Mov => "QuickTime",
+            Self::Matroska => "Matroska",
+            Self::WebM => "WebM",
+            Self::Avi => "AVI",
+            Self::MpegTs => "MPEG-TS",
+            Self::Gif => "GIF",
+            Self::Nut => "NUT",
+            Self::Other => "this container",
+            Self::VideoOnly => "an output of pictures alone",
+        }
+    }
+
+    /// ffmpeg's muxer; nothing where it is left to the extension.
+    pub(crate) fn muxer(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Mp4 => "mp4",
+            Self::Mov => "mov",
+            Self::Matroska => "matroska",
+            Self::WebM => "webm",
+            Self::Avi => "avi",
+            Self::MpegTs => "mpegts",
+            Self::Gif => "gif",
+            Self::Nut => "nut",
+            Self::Other | Self::VideoOnly => return None,
+        })
+    }
+
+    /// Whether it can hold a rotation tag (written by ourselves, so that any ffmpeg will do). For the others open
+    /// the source with [`Orientation::Apply`](crate::Orientation::Apply).
+    pub fn holds_rotation(self) -> bool {
+        matches!(self, Self::Mp4 | Self::Mov)
+    }
 }
 
 /// Video codecs with defaults of ours.
@@ -137,6 +248,22 @@ pub enum Codec {
     Ffv1,
     /// GIF with a palette a frame.
     Gif,
+}
+
+impl Codec {
+    /// From a user's word: `h264`, `h265` (`hevc`), `av1`, `vp9`, `prores`, `ffv1`, `gif`.
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "h264" => Self::H264,
+            "h265" | "hevc" => Self::H265,
+            "av1" => Self::Av1,
+            "vp9" => Self::Vp9,
+            "prores" => Self::ProRes,
+            "ffv1" => Self::Ffv1,
+            "gif" => Self::Gif,
+            _ => return None,
+        })
+    }
 }
 
 /// How to write.
@@ -164,6 +291,8 @@ pub struct SinkSpec {
     pub cancel: CancelToken,
     /// An encoder that takes no data for so long is killed (default 120 s).
     pub stall_timeout: Duration,
+    /// Another ffmpeg than the machine's usual one.
+    pub ffmpeg: Option<Ffmpeg>,
 }
 
 impl SinkSpec {
@@ -181,12 +310,22 @@ impl SinkSpec {
             inputs: Vec::new(),
             cancel: CancelToken::new(),
             stall_timeout: Duration::from_secs(120),
+            ffmpeg: None,
         }
     }
 
     /// The container that the output's name stands for.
     pub fn container(&self) -> Result<Container> {
-        Err(MediaError::Unsupported("follows".to_owned()))
+        match &self.output {
+            Output::File(path) => Container::of(path),
+            Output::Stdout | Output::Images(..) => Ok(Container::VideoOnly),
+        }
+    }
+
+    /// The files that the output must not be.
+    fn all_inputs(&self) -> impl Iterator<Item = &Path> {
+        let companion = self.companions.iter().map(|(media, _)| media.path.as_path());
+        self.inputs.iter().map(PathBuf::as_path).chain(companion)
     }
 }
 
@@ -208,6 +347,26 @@ pub struct Written {
 /// Opens a sink for `params`. Refuses an existing output (unless `overwrite`), the input itself, and codecs that
 /// cannot hold the frames, before anything is written.
 pub fn open_sink(spec: &SinkSpec, params: &VideoParams) -> Result<Box<dyn Sink>> {
-    let _ = (spec, params);
-    Err(MediaError::Unsupported("follows".to_owned()))
+    match &spec.output {
+        Output::Stdout => Ok(Box::new(y4m::Writer::stdout(spec, params)?)),
+        Output::Images(folder, format) => {
+            Ok(Box::new(images::Images::create(folder, *format, spec, params)?))
+        }
+        Output::File(path) if crate::source::has_extension(path, "y4m") => {
+            Ok(Box::new(y4m::Writer::create(path, spec, params)?))
+        }
+        Output::File(path) => Ok(Box::new(encoder::Encoder::start(path, spec, params)?)),
+    }
+}
+
+/// Checks that `frame` is what the sink was opened for.
+fn check_frame(params: &VideoParams, frame: &Frame, index: u64) -> Result<()> {
+    if (frame.width, frame.height, frame.format) == (params.width, params.height, params.format) {
+        return Ok(());
+    }
+    let reason = format!(
+        "it is {}x{} {} where the output takes {}x{} {}",
+        frame.width, frame.height, frame.format, params.width, params.height, params.format
+    );
+    Err(MediaError::Frame { frame: index, reason })
 }

@@ -1,13 +1,19 @@
 //! Where frames come from: any file through ffmpeg, Y4M files and standard input, and still images.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use num_rational::Ratio;
 
 use crate::probe::{DisplayMatrix, HdrMetadata, MediaInfo};
-use crate::{CancelToken, ColorTags, Frame, Limits, MediaError, PixelFormat, Result, Time};
+use crate::{CancelToken, ColorTags, Ffmpeg, Frame, Limits, PixelFormat, Result, Time};
+
+pub use images::read_image;
+
+mod decoder;
+mod images;
+mod y4m;
 
 /// A stream of frames in order of display.
 pub trait Source: Send {
@@ -68,7 +74,15 @@ pub enum Input {
 impl Input {
     /// `-` is standard input; a folder, a single still image or a pattern is images; all else is a file.
     pub fn parse(text: impl AsRef<OsStr>) -> Self {
-        Self::File(PathBuf::from(text.as_ref()))
+        let path = Path::new(text.as_ref());
+        if path == Path::new("-") {
+            return Self::Stdin;
+        }
+        let pattern = path.file_name().is_some_and(images::is_pattern) && !path.exists();
+        if path.is_dir() || pattern || images::has_image_extension(path) {
+            return Self::Images(path.to_owned());
+        }
+        Self::File(path.to_owned())
     }
 }
 
@@ -101,6 +115,8 @@ pub struct SourceSpec {
     pub frame_rate: Option<Ratio<i64>>,
     /// A child that gives no data for so long is killed (default 120 s).
     pub stall_timeout: Duration,
+    /// Another ffmpeg than the machine's usual one.
+    pub ffmpeg: Option<Ffmpeg>,
 }
 
 impl SourceSpec {
@@ -115,12 +131,28 @@ impl SourceSpec {
             orientation: Orientation::Keep,
             frame_rate: None,
             stall_timeout: Duration::from_secs(120),
+            ffmpeg: None,
         }
+    }
+
+    /// The ffmpeg to use.
+    pub(crate) fn tools(&self) -> Result<Ffmpeg> {
+        self.ffmpeg.clone().map_or_else(Ffmpeg::find, Ok)
     }
 }
 
 /// Opens a source. The first frame has not been decoded yet, so that a damaged stream may still fail later.
 pub fn open_source(spec: &SourceSpec) -> Result<Box<dyn Source>> {
-    let _ = spec;
-    Err(MediaError::Unsupported("follows".to_owned()))
+    match &spec.input {
+        Input::Stdin => Ok(Box::new(y4m::Reader::stdin(spec)?)),
+        Input::Images(path) => Ok(Box::new(images::Images::open(path, spec)?)),
+        Input::File(path) if has_extension(path, "y4m") => Ok(Box::new(y4m::Reader::open(path, spec)?)),
+        Input::File(path) => Ok(Box::new(decoder::Decoder::open(path, spec)?)),
+    }
+}
+
+/// Whether the file's name ends in `.extension`, in any case.
+pub(crate) fn has_extension(path: &Path, extension: &str) -> bool {
+    path.extension()
+        .is_some_and(|found| found.eq_ignore_ascii_case(extension))
 }

@@ -1,0 +1,480 @@
+//! One child process: its own group, a short environment, stderr drained to a bounded tail, a watchdog that ends
+//! it when it stalls or the user cancels, and no survivor after drop or our own death.
+
+use std::collections::VecDeque;
+use std::env;
+use std::ffi::OsString;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{self, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use crate::{CancelToken, MediaError, Result};
+
+/// How much of a child's stderr is kept.
+const TAIL_BYTES: usize = 64 << 10;
+/// How much of the tail an error shows.
+const SHOWN_LINES: usize = 6;
+/// How often the watchdog looks.
+const WATCH_INTERVAL: Duration = Duration::from_millis(50);
+
+/// What to run.
+pub(crate) struct Request {
+    /// `ffmpeg` or `ffprobe`, for messages.
+    pub(crate) tool: &'static str,
+    /// The binary.
+    pub(crate) program: PathBuf,
+    /// Its arguments.
+    pub(crate) args: Vec<OsString>,
+    /// Whether we write to its stdin; else it is empty.
+    pub(crate) stdin: bool,
+    /// Whether we read its stdout; else it is thrown away.
+    pub(crate) stdout: bool,
+    /// Ends the child.
+    pub(crate) cancel: CancelToken,
+    /// The longest a single read, write or wait may take.
+    pub(crate) stall: Duration,
+}
+
+impl Request {
+    pub(crate) fn new(tool: &'static str, program: &Path, args: Vec<OsString>) -> Self {
+        let cancel = CancelToken::new();
+        let program = program.to_owned();
+        Self {
+            tool,
+            program,
+            args,
+            stdin: false,
+            stdout: false,
+            cancel,
+            stall: Duration::from_secs(120),
+        }
+    }
+}
+
+/// A running child. Dropped, it is killed with its whole group.
+#[derive(Debug)]
+pub(crate) struct Child {
+    tool: &'static str,
+    stall: Duration,
+    shared: Arc<Shared>,
+    stdin: Option<ChildStdin>,
+    stdout: Option<ChildStdout>,
+    tail: Arc<Mutex<VecDeque<u8>>>,
+    stderr_done: Receiver<()>,
+    watchdog: Thread,
+}
+
+/// What the watchdog and the owner both see.
+#[derive(Debug)]
+struct Shared {
+    process: Mutex<Process>,
+    /// Milliseconds since `epoch` when the current wait began, plus one; 0 while nobody waits.
+    waiting: AtomicU64,
+    epoch: Instant,
+    verdict: AtomicU8,
+}
+
+#[derive(Debug)]
+struct Process {
+    child: process::Child,
+    /// Set once the child has been reaped: from then on its id may belong to another process.
+    status: Option<ExitStatus>,
+}
+
+const VERDICT_STALLED: u8 = 1;
+const VERDICT_CANCELLED: u8 = 2;
+
+impl Child {
+    /// Starts the child; fails where the program cannot be run.
+    pub(crate) fn start(request: Request) -> io::Result<Self> {
+        let mut command = Command::new(&request.program);
+        let pipe = |wanted: bool| if wanted { Stdio::piped() } else { Stdio::null() };
+        command
+            .args(&request.args)
+            .stdin(pipe(request.stdin))
+            .stdout(pipe(request.stdout))
+            .stderr(Stdio::piped());
+        restrict(&mut command);
+        let mut child = spawn(command)?;
+        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+        let tail = Arc::new(Mutex::new(VecDeque::new()));
+        let stderr_done = drain(child.stderr.take(), Arc::clone(&tail));
+        let shared = Arc::new(Shared {
+            process: Mutex::new(Process { child, status: None }),
+            waiting: AtomicU64::new(0),
+            epoch: Instant::now(),
+            verdict: AtomicU8::new(0),
+        });
+        let watchdog = watch(Arc::clone(&shared), request.cancel, request.stall);
+        widen_pipes(stdin.as_ref(), stdout.as_ref());
+        Ok(Self {
+            tool: request.tool,
+            stall: request.stall,
+            shared,
+            stdin,
+            stdout,
+            tail,
+            stderr_done,
+            watchdog,
+        })
+    }
+
+    /// Writes all of `bytes` to its stdin.
+    pub(crate) fn write(&mut self, bytes: &[u8], context: impl Fn() -> String) -> Result<()> {
+        let written = match &mut self.stdin {
+            Some(stdin) => self.shared.timed(|| stdin.write_all(bytes)),
+            None => Err(io::ErrorKind::BrokenPipe.into()),
+        };
+        written.map_err(|_| self.failure(&context()))
+    }
+
+    /// Everything it writes to stdout, at most `limit` bytes; then waits for its end.
+    pub(crate) fn capture(mut self, limit: usize, context: &str) -> Result<Vec<u8>> {
+        let mut out = Vec::new();
+        let shared = Arc::clone(&self.shared);
+        let read = shared.timed(|| (&mut self).take(limit as u64 + 1).read_to_end(&mut out));
+        if out.len() > limit {
+            let accepted = format!("{limit} bytes");
+            return Err(MediaError::limit(
+                format!("the answer of {}", self.tool),
+                "longer",
+                accepted,
+            ));
+        }
+        read.map_err(|_| self.failure(context))?;
+        self.finish(context)?;
+        Ok(out)
+    }
+
+    /// Closes its stdin, waits for its end, and checks its exit status.
+    pub(crate) fn finish(&mut self, context: &str) -> Result<ExitStatus> {
+        self.stdin = None;
+        let status = self.shared.timed(|| self.shared.wait(None));
+        match status {
+            Some(status) if status.success() && self.shared.verdict() == 0 => Ok(status),
+            _ => Err(self.failure(context)),
+        }
+    }
+
+    /// As [`Child::finish`], but patient for as long as `progress` changes.
+    pub(crate) fn finish_while_growing<P: PartialEq>(
+        &mut self,
+        context: &str,
+        progress: impl Fn() -> P,
+    ) -> Result<()> {
+        self.stdin = None;
+        let (mut seen, mut changed) = (progress(), Instant::now());
+        while self.shared.wait(Some(Duration::from_millis(200))).is_none() {
+            let now = progress();
+            if now != seen {
+                (seen, changed) = (now, Instant::now());
+            } else if changed.elapsed() > self.stall {
+                self.shared.verdict.store(VERDICT_STALLED, Ordering::SeqCst);
+                self.shared.kill();
+            }
+        }
+        self.finish(context).map(|_| ())
+    }
+
+    /// Why the child cannot go on: the watchdog's verdict, or its exit status with the end of its stderr.
+    pub(crate) fn failure(&mut self, context: &str) -> MediaError {
+        self.stdin = None;
+        self.stdout = None;
+        let status = self.shared.wait(Some(Duration::from_secs(2))).map_or_else(
+            || {
+                self.shared.kill();
+                "still running after closing its pipes; killed".to_owned()
+            },
+            describe,
+        );
+        let (tool, context, tail) = (self.tool, context.to_owned(), self.tail());
+        match self.shared.verdict() {
+            VERDICT_CANCELLED => MediaError::Cancelled,
+            VERDICT_STALLED => MediaError::Stalled {
+                tool,
+                context,
+                after: self.stall,
+                tail,
+            },
+            _ => MediaError::Child {
+                tool,
+                status,
+                context,
+                tail,
+            },
+        }
+    }
+
+    /// The last lines of its stderr, control characters escaped.
+    pub(crate) fn tail(&self) -> String {
+        // A grandchild may hold the pipe open; then what has come so far must do.
+        let _ = self.stderr_done.recv_timeout(Duration::from_millis(500));
+        let tail: Vec<u8> = lock(&self.tail).iter().copied().collect();
+        let text = String::from_utf8_lossy(&tail);
+        let lines: Vec<&str> = text
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .collect();
+        let shown = &lines[lines.len().saturating_sub(SHOWN_LINES)..];
+        let clean = |line: &&str| line.replace(char::is_control, " ");
+        if shown.is_empty() {
+            return "it said nothing".to_owned();
+        }
+        shown.iter().map(clean).collect::<Vec<_>>().join("; ")
+    }
+
+    /// Whether the user cancelled or the watchdog struck.
+    pub(crate) fn was_stopped(&self) -> bool {
+        self.shared.verdict() != 0
+    }
+}
+
+impl Read for Child {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &mut self.stdout {
+            Some(stdout) => self.shared.timed(|| stdout.read(buffer)),
+            None => Ok(0),
+        }
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.shared.kill();
+        self.shared.wait(Some(Duration::from_secs(5)));
+        self.watchdog.unpark();
+    }
+}
+
+impl Shared {
+    /// Runs `work`, which waits for the child, under the watchdog's clock. Nested, the outer clock counts.
+    fn timed<T>(&self, work: impl FnOnce() -> T) -> T {
+        let now = self.epoch.elapsed().as_millis() as u64 + 1;
+        let outer = self
+            .waiting
+            .compare_exchange(0, now, Ordering::SeqCst, Ordering::SeqCst)
+            .is_err();
+        let result = work();
+        if !outer {
+            self.waiting.store(0, Ordering::SeqCst);
+        }
+        result
+    }
+
+    fn verdict(&self) -> u8 {
+        self.verdict.load(Ordering::SeqCst)
+    }
+
+    /// Waits for the end of the child, at most for `patience`, and reaps it.
+    fn wait(&self, patience: Option<Duration>) -> Option<ExitStatus> {
+        let start = Instant::now();
+        let mut pause = Duration::from_millis(1);
+        loop {
+            let mut process = lock(&self.process);
+            if process.status.is_none() {
+                process.status = process.child.try_wait().ok().flatten();
+            }
+            if process.status.is_some() || patience.is_some_and(|limit| start.elapsed() > limit) {
+                return process.status;
+            }
+            drop(process);
+            thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(20));
+        }
+    }
+
+    /// Kills the child and its group, unless it has been reaped.
+    fn kill(&self) {
+        let mut process = lock(&self.process);
+        if process.status.is_none() {
+            kill_group(&mut process.child);
+        }
+    }
+}
+
+/// Starts a child and captures its stdout.
+pub(crate) fn capture(request: Request, limit: usize, context: &str) -> Result<Vec<u8>> {
+    start(request)?.capture(limit, context)
+}
+
+/// Starts a child of a tool that has been found before.
+pub(crate) fn start(request: Request) -> Result<Child> {
+    let (tool, program) = (request.tool, request.program.clone());
+    let variable = if tool == "ffprobe" {
+        "RIFE_FFPROBE"
+    } else {
+        "RIFE_FFMPEG"
+    };
+    let missing = |e: io::Error| MediaError::FfmpegMissing {
+        tool,
+        reason: format!("{}: {e}", program.display()),
+        variable,
+    };
+    Child::start(request).map_err(missing)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn describe(status: ExitStatus) -> String {
+    #[cfg(unix)]
+    if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
+        return format!("killed by signal {signal}");
+    }
+    status.code().map_or_else(
+        || "no exit status".to_owned(),
+        |code| format!("exit status {code}"),
+    )
+}
+
+/// Reads stderr to its end on a thread of its own, so that the child never blocks on it.
+fn drain(stderr: Option<ChildStderr>, tail: Arc<Mutex<VecDeque<u8>>>) -> Receiver<()> {
+    let (done, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        let mut stderr = stderr;
+        while let Some(Ok(count @ 1..)) = stderr.as_mut().map(|pipe| pipe.read(&mut buffer)) {
+            let mut tail = lock(&tail);
+            tail.extend(&buffer[..count]);
+            let excess = tail.len().saturating_sub(TAIL_BYTES);
+            tail.drain(..excess);
+        }
+        drop(done);
+    });
+    receiver
+}
+
+/// Looks after the child until it has been reaped.
+fn watch(shared: Arc<Shared>, cancel: CancelToken, stall: Duration) -> Thread {
+    let handle = thread::spawn(move || {
+        loop {
+            thread::park_timeout(WATCH_INTERVAL);
+            if lock(&shared.process).status.is_some() {
+                return;
+            }
+            let since = shared.waiting.load(Ordering::SeqCst);
+            let waited = shared
+                .epoch
+                .elapsed()
+                .saturating_sub(Duration::from_millis(since.saturating_sub(1)));
+            let verdict = match (cancel.is_cancelled(), since > 0 && waited > stall) {
+                (true, _) => VERDICT_CANCELLED,
+                (_, true) => VERDICT_STALLED,
+                _ => continue,
+            };
+            shared.verdict.store(verdict, Ordering::SeqCst);
+            shared.kill();
+        }
+    });
+    handle.thread().clone()
+}
+
+/// Variables a child keeps: finding programs, libraries, temporary folders and graphics devices. Everything else,
+/// `FFREPORT` and `AV_LOG_FORCE_COLOR` among it, is gone.
+const KEPT_VARIABLES: [&str; 16] = [
+    "PATH",
+    "HOME",
+    "TMPDIR",
+    "TEMP",
+    "TMP",
+    "LD_LIBRARY_PATH",
+    "DYLD_LIBRARY_PATH",
+    "SystemRoot",
+    "USERPROFILE",
+    "CUDA_VISIBLE_DEVICES",
+    "NVIDIA_VISIBLE_DEVICES",
+    "LIBVA_DRIVER_NAME",
+    "LIBVA_DRIVERS_PATH",
+    "VDPAU_DRIVER",
+    "XDG_RUNTIME_DIR",
+    "DISPLAY",
+];
+
+fn restrict(command: &mut Command) {
+    command.env_clear().env("LC_ALL", "C");
+    for name in KEPT_VARIABLES {
+        if let Some(value) = env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::CommandExt;
+        command.process_group(0);
+        // SAFETY: `in_child` makes two system calls and touches no memory that another thread may have locked.
+        unsafe { command.pre_exec(in_child) };
+    }
+}
+
+/// Between fork and exec: no core dumps, and death together with the parent.
+#[cfg(unix)]
+fn in_child() -> io::Result<()> {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    setrlimit(
+        Resource::Core,
+        Rlimit {
+            current: Some(0),
+            maximum: Some(0),
+        },
+    )?;
+    #[cfg(target_os = "linux")]
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+    Ok(())
+}
+
+#[cfg(unix)]
+fn kill_group(child: &mut process::Child) {
+    let group = i32::try_from(child.id())
+        .ok()
+        .and_then(rustix::process::Pid::from_raw);
+    if let Some(group) = group {
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    }
+    let _ = child.kill();
+}
+
+#[cfg(not(unix))]
+fn kill_group(child: &mut process::Child) {
+    let _ = child.kill();
+}
+
+/// Spawns on a thread that lives as long as the process: the death signal of Linux is tied to the thread that
+/// forked, and the caller's may end long before the child does.
+fn spawn(command: Command) -> io::Result<process::Child> {
+    type Job = (Command, mpsc::Sender<io::Result<process::Child>>);
+    static SPAWNER: Mutex<Option<mpsc::Sender<Job>>> = Mutex::new(None);
+    let (reply, answer) = mpsc::channel();
+    let mut spawner = lock(&SPAWNER);
+    let queue = spawner.get_or_insert_with(|| {
+        let (queue, jobs) = mpsc::channel::<Job>();
+        thread::spawn(move || {
+            for (mut command, reply) in jobs {
+                let _ = reply.send(command.spawn());
+            }
+        });
+        queue
+    });
+    let sent = queue.send((command, reply));
+    drop(spawner);
+    let gone = || io::Error::other("the spawning thread has ended");
+    sent.map_err(|_| gone())?;
+    answer.recv().map_err(|_| gone())?
+}
+
+/// Asks for pipes of 1 MiB, for fewer switches between the processes; what comes is good enough.
+fn widen_pipes(stdin: Option<&ChildStdin>, stdout: Option<&ChildStdout>) {
+    #[cfg(target_os = "linux")]
+    {
+        let _ = stdin.map(|pipe| rustix::pipe::fcntl_setpipe_size(pipe, 1 << 20));
+        let _ = stdout.map(|pipe| rustix::pipe::fcntl_setpipe_size(pipe, 1 << 20));
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (stdin, stdout);
+}

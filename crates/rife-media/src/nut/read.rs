@@ -1,0 +1,334 @@
+//! The reading half: finds the frames and their times in what ffmpeg's muxer writes.
+
+use std::io::{self, BufReader, Read};
+
+use num_rational::Ratio;
+
+use super::{FILE_ID, MAIN, STREAM, SYNCPOINT, flag};
+use crate::Time;
+
+/// The largest header packet that is accepted; ffmpeg's are a few hundred bytes.
+const MAX_PACKET: u64 = 1 << 20;
+
+/// One row of the frame code table.
+#[derive(Debug, Clone, Copy, Default)]
+struct FrameCode {
+    flags: u64,
+    pts_delta: i64,
+    size_mul: u64,
+    size_lsb: u64,
+    reserved: u64,
+    header: u64,
+}
+
+/// Reads one raw video stream.
+#[derive(Debug)]
+pub(crate) struct Reader<R: Read> {
+    input: BufReader<R>,
+    codes: Vec<FrameCode>,
+    elided: Vec<Vec<u8>>,
+    time_base: Time,
+    time_shift: u32,
+    last_pts: i64,
+    started: bool,
+    version: u64,
+}
+
+impl<R: Read> Reader<R> {
+    pub(crate) fn new(input: R) -> Self {
+        Self {
+            input: BufReader::with_capacity(1 << 18, input),
+            codes: Vec::new(),
+            elided: Vec::new(),
+            time_base: Ratio::from(1),
+            time_shift: 0,
+            last_pts: 0,
+            started: false,
+            version: 3,
+        }
+    }
+
+    /// The unit of the times; known once a frame has been read.
+    pub(crate) fn time_base(&self) -> Time {
+        self.time_base
+    }
+
+    /// The reader below.
+    pub(crate) fn get_mut(&mut self) -> &mut R {
+        self.input.get_mut()
+    }
+
+    /// Reads the next frame, which must have `size` bytes, into `out` and returns its time in ticks; nothing at
+    /// the end of the stream.
+    pub(crate) fn next_frame(&mut self, size: usize, out: &mut Vec<u8>) -> io::Result<Option<i64>> {
+        if !self.started {
+            let mut id = [0; FILE_ID.len()];
+            if !self.fill(&mut id)? {
+                return Ok(None);
+            }
+            check(id == *FILE_ID, "the stream does not start as NUT does")?;
+            self.started = true;
+        }
+        loop {
+            let mut first = [0];
+            if !self.fill(&mut first)? {
+                return Ok(None);
+            }
+            if first[0] == b'N' {
+                self.packet()?;
+            } else {
+                return self.frame(first[0], size, out).map(Some);
+            }
+        }
+    }
+
+    /// Fills `buffer`; false where the stream ends before its first byte.
+    fn fill(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match self.input.read(&mut buffer[filled..]) {
+                Ok(0) if filled == 0 => return Ok(false),
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(count) => filled += count,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(true)
+    }
+
+    fn packet(&mut self) -> io::Result<()> {
+        let mut rest = [0; 8];
+        rest[0] = b'N';
+        self.input.read_exact(&mut rest[1..])?;
+        let size = number(&mut self.input)?;
+        if size > 4096 {
+            skip(&mut self.input, 4)?;
+        }
+        let code = u64::from_be_bytes(rest);
+        if !matches!(code, MAIN | STREAM | SYNCPOINT) {
+            return skip(&mut self.input, size);
+        }
+        check(size <= MAX_PACKET, "a NUT header is too large")?;
+        let mut data = Vec::new();
+        (&mut self.input).take(size).read_to_end(&mut data)?;
+        check(data.len() as u64 == size, "a NUT header is cut short")?;
+        let mut data = data.as_slice();
+        match code {
+            MAIN => self.main_header(&mut data),
+            STREAM => self.stream_header(&mut data),
+            _ => {
+                // One stream has one time base, so the syncpoint's time is in its ticks.
+                self.last_pts = number(&mut data)? as i64;
+                Ok(())
+            }
+        }
+    }
+
+    fn main_header(&mut self, data: &mut &[u8]) -> io::Result<()> {
+        self.version = number(data)?;
+        if self.version > 3 {
+            number(data)?;
+        }
+        check(number(data)? == 1, "not one stream")?;
+        number(data)?;
+        check(number(data)? == 1, "not one time base")?;
+        let (numer, denom) = (number(data)?, number(data)?);
+        let sane = |v: u64| (1..1 << 31).contains(&v);
+        check(sane(numer) && sane(denom), "the time base is out of range")?;
+        self.time_base = Ratio::new(numer as i64, denom as i64);
+        self.codes = frame_codes(data)?;
+        let headers = number(data)?;
+        check(headers < 128, "too many elision headers")?;
+        self.elided = vec![Vec::new()];
+        for _ in 0..headers {
+            let length = number(data)?;
+            check(
+                length <= 256 && length as usize <= data.len(),
+                "an elision header is too long",
+            )?;
+            let (header, rest) = data.split_at(length as usize);
+            self.elided.push(header.to_vec());
+            *data = rest;
+        }
+        Ok(())
+    }
+
+    fn stream_header(&mut self, data: &mut &[u8]) -> io::Result<()> {
+        check(number(data)? == 0 && number(data)? == 0, "the stream is no video")?;
+        let fourcc = number(data)?;
+        check(fourcc as usize <= data.len(), "the stream header is cut short")?;
+        *data = &data[fourcc as usize..];
+        number(data)?;
+        let shift = number(data)?;
+        check(shift < 16, "the time shift is out of range")?;
+        self.time_shift = shift as u32;
+        Ok(())
+    }
+
+    fn frame(&mut self, code: u8, expected: usize, out: &mut Vec<u8>) -> io::Result<i64> {
+        let code = *self
+            .codes
+            .get(code as usize)
+            .ok_or_else(|| bad("a frame before the headers"))?;
+        let mut flags = code.flags;
+        check(flags & flag::INVALID == 0, "an invalid frame code")?;
+        let input = &mut self.input;
+        if flags & flag::CODED != 0 {
+            flags ^= number(input)?;
+        }
+        if flags & flag::STREAM_ID != 0 {
+            check(number(input)? == 0, "a frame of another stream")?;
+        }
+        let pts = if flags & flag::CODED_PTS != 0 {
+            full_pts(number(input)?, self.time_shift, self.last_pts)
+        } else {
+            self.last_pts.checked_add(code.pts_delta)
+        };
+        let pts = pts.ok_or_else(|| bad("a time is out of range"))?;
+        let msb = if flags & flag::SIZE_MSB != 0 {
+            number(input)?
+        } else {
+            0
+        };
+        let size = msb
+            .checked_mul(code.size_mul)
+            .and_then(|size| size.checked_add(code.size_lsb));
+        if flags & flag::MATCH_TIME != 0 {
+            number(input)?;
+        }
+        let header = if flags & flag::HEADER_INDEX != 0 {
+            number(input)?
+        } else {
+            code.header
+        };
+        let reserved = if flags & flag::RESERVED != 0 {
+            number(input)?
+        } else {
+            code.reserved
+        };
+        for _ in 0..reserved.min(256) {
+            number(input)?;
+        }
+        if flags & flag::CHECKSUM != 0 {
+            skip(input, 4)?;
+        }
+        check(
+            flags & flag::SIDE_DATA == 0 || self.version < 4,
+            "frames with side data are not expected",
+        )?;
+        let elided = self
+            .elided
+            .get(header as usize)
+            .ok_or_else(|| bad("an unknown elision header"))?;
+        let size = size.and_then(|size| size.checked_add(elided.len() as u64));
+        if size != Some(expected as u64) {
+            let found = size.map_or_else(|| "an absurd number of".to_owned(), |size| size.to_string());
+            let message = format!(
+                "the frame has {found} bytes where {expected} were expected: its size or format changed"
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        }
+        self.last_pts = pts;
+        out.clear();
+        out.extend_from_slice(elided);
+        (&mut self.input)
+            .take((expected - out.len()) as u64)
+            .read_to_end(out)?;
+        if out.len() < expected {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(pts)
+    }
+}
+
+fn frame_codes(data: &mut &[u8]) -> io::Result<Vec<FrameCode>> {
+    let mut codes = Vec::with_capacity(256);
+    let mut row = FrameCode {
+        size_mul: 1,
+        ..FrameCode::default()
+    };
+    while codes.len() < 256 {
+        row.flags = number(data)?;
+        let fields = number(data)?;
+        check(fields <= 64, "too many fields in the frame code table")?;
+        let mut values = [None; 8];
+        for field in 0..fields {
+            let value = number(data)?;
+            if let Some(slot) = values.get_mut(field as usize) {
+                *slot = Some(value);
+            }
+        }
+        // Time delta, size multiplier and header index stay as in the row before where they are not given.
+        row.pts_delta = values[0].map_or(row.pts_delta, signed);
+        row.size_mul = values[1].unwrap_or(row.size_mul);
+        row.header = values[7].unwrap_or(row.header);
+        let size = values[3].unwrap_or(0);
+        row.reserved = values[4].unwrap_or(0);
+        let count = values[5].unwrap_or_else(|| row.size_mul.saturating_sub(size));
+        check(count >= 1, "an empty row in the frame code table")?;
+        let mut given = 0;
+        while given < count && codes.len() < 256 {
+            if codes.len() == usize::from(b'N') {
+                codes.push(FrameCode {
+                    flags: flag::INVALID,
+                    ..FrameCode::default()
+                });
+            } else {
+                codes.push(FrameCode {
+                    size_lsb: size + given,
+                    ..row
+                });
+                given += 1;
+            }
+        }
+    }
+    Ok(codes)
+}
+
+/// A coded time: its low bits near the last time, or the whole of it.
+fn full_pts(coded: u64, shift: u32, last: i64) -> Option<i64> {
+    if coded >= 1 << shift {
+        return i64::try_from(coded - (1 << shift)).ok();
+    }
+    let mask = (1_i64 << shift) - 1;
+    let delta = last.checked_sub(mask / 2)?;
+    ((coded as i64).wrapping_sub(delta) & mask).checked_add(delta)
+}
+
+fn signed(value: u64) -> i64 {
+    // The format stores |s| doubled, odd for positive: 0, 1, -1, 2, -2...
+    let value = (value & (i64::MAX as u64 >> 1)) as i64 + 1;
+    if value & 1 == 1 { -(value >> 1) } else { value >> 1 }
+}
+
+/// A number in groups of seven bits, most significant first; at most 63 bits.
+fn number(input: &mut impl Read) -> io::Result<u64> {
+    let mut value = 0_u64;
+    for _ in 0..9 {
+        let mut byte = [0];
+        input.read_exact(&mut byte)?;
+        value = (value << 7) | u64::from(byte[0] & 0x7F);
+        if byte[0] & 0x80 == 0 {
+            return Ok(value);
+        }
+    }
+    Err(bad("a number is too long"))
+}
+
+fn skip(input: &mut impl Read, count: u64) -> io::Result<()> {
+    let skipped = io::copy(&mut input.take(count), &mut io::sink())?;
+    if skipped < count {
+        Err(io::ErrorKind::UnexpectedEof.into())
+    } else {
+        Ok(())
+    }
+}
+
+fn bad(message: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, message)
+}
+
+fn check(good: bool, message: &str) -> io::Result<()> {
+    if good { Ok(()) } else { Err(bad(message)) }
+}

@@ -1,0 +1,215 @@
+//! What only the packets and the first frames tell: the true rate, the number of frames, in-band HDR metadata.
+
+use std::path::Path;
+
+use num_rational::Ratio;
+use serde::Deserialize;
+
+use super::report::SideData;
+use super::{MAX_REPORT, MediaStream, PATIENCE, VideoStream};
+use crate::ffmpeg::args::Args;
+use crate::time::{from_ticks, narrow, widen};
+use crate::{CancelToken, Ffmpeg, Limits, Result, Time};
+
+/// How many packets are looked at: eleven minutes at 30 frames a second.
+const MAX_PACKETS: usize = 20_000;
+
+/// Fills in what the packets of `stream` tell. A stream whose packets cannot be read keeps what its header says.
+pub(super) fn examine(
+    ffmpeg: &Ffmpeg,
+    path: &Path,
+    limits: &Limits,
+    cancel: &CancelToken,
+    start: Time,
+    stream: &mut MediaStream,
+) -> Result<()> {
+    let select = stream.index.to_string();
+    let run = |entries: &[&str], count: usize| {
+        let mut args = Args::default();
+        args.all([
+            "-hide_banner",
+            "-loglevel",
+            "quiet",
+            "-of",
+            "json",
+            "-select_streams",
+            &select,
+        ]);
+        entries.iter().for_each(|entry| {
+            args.one(entry);
+        });
+        args.all(["-read_intervals", &format!("%+#{count}")])
+            .input(path, limits)?;
+        ffmpeg.run_ffprobe(args.0, MAX_REPORT, PATIENCE, cancel, "while reading packets")
+    };
+    let answer = match run(&["-show_entries", "packet=pts,duration,flags"], MAX_PACKETS) {
+        Err(crate::MediaError::Child { .. }) => return Ok(()),
+        answer => answer?,
+    };
+    let packets = serde_json::from_slice::<PacketReport>(&answer)
+        .unwrap_or_default()
+        .packets;
+    let Some(video) = stream.video.as_mut() else {
+        return Ok(());
+    };
+    let shown: Vec<&Packet> = packets.iter().filter(|p| !p.flags.contains('D')).collect();
+    if packets.len() < MAX_PACKETS && !shown.is_empty() {
+        stream.frames = Some(shown.len() as u64);
+        video.end = end_of(&shown, video.time_base).map(|end| end - start);
+    }
+    let mut times: Vec<i64> = shown.iter().filter_map(|p| p.pts).collect();
+    times.sort_unstable();
+    judge_rate(&times, video);
+    if video.color.is_hdr() || video.color.primaries == crate::Primaries::Bt2020 {
+        let answer = run(
+            &[
+                "-show_frames",
+                "-show_entries",
+                "frame=side_data_list:frame_side_data",
+            ],
+            3,
+        );
+        let frames = answer
+            .ok()
+            .and_then(|json| serde_json::from_slice::<FrameReport>(&json).ok());
+        let sides = frames
+            .into_iter()
+            .flat_map(|r| r.frames)
+            .flat_map(|f| f.side_data_list);
+        sides.for_each(|side| side.add_to(&mut video.hdr));
+    }
+    Ok(())
+}
+
+#[derive(Deserialize, Default)]
+struct PacketReport {
+    #[serde(default)]
+    packets: Vec<Packet>,
+}
+
+#[derive(Deserialize)]
+struct Packet {
+    pts: Option<i64>,
+    duration: Option<i64>,
+    #[serde(default)]
+    flags: String,
+}
+
+#[derive(Deserialize)]
+struct FrameReport {
+    #[serde(default)]
+    frames: Vec<FrameEntry>,
+}
+
+#[derive(Deserialize)]
+struct FrameEntry {
+    #[serde(default)]
+    side_data_list: Vec<SideData>,
+}
+
+/// Where the display of the last packet ends.
+fn end_of(packets: &[&Packet], time_base: Time) -> Option<Time> {
+    let last = packets.iter().filter(|p| p.pts.is_some()).max_by_key(|p| p.pts)?;
+    let duration = last.duration.filter(|d| *d > 0)?;
+    from_ticks(last.pts?.checked_add(duration)?, time_base)
+}
+
+/// Says whether the times are those of a constant rate, rounded to the time base, and of which.
+fn judge_rate(times: &[i64], video: &mut VideoStream) {
+    let (Some(&first), Some(&last)) = (times.first(), times.last()) else {
+        return;
+    };
+    if times.len() < 3 || last <= first {
+        return;
+    }
+    let tick = widen(video.time_base);
+    let mean = Ratio::new(times.len() as i128 - 1, 1) / (tick * (i128::from(last) - i128::from(first)));
+    let found = video
+        .frame_rate
+        .into_iter()
+        .chain(near_standard(mean))
+        .find(|rate| fits(times, first, *rate, tick));
+    match found {
+        Some(rate) => video.frame_rate = Some(rate),
+        None => {
+            video.variable_rate = true;
+            // A header's rate that is far from the mean says nothing; then the mean itself is the nominal rate.
+            let close = |rate: &Time| (widen(*rate) - mean) * 20 < mean && (mean - widen(*rate)) * 20 < mean;
+            video.frame_rate = video.frame_rate.filter(close).or_else(|| approximate(mean));
+        }
+    }
+}
+
+/// Whether every time lies within a tick of its place on the grid of `rate`.
+fn fits(times: &[i64], first: i64, rate: Time, tick: Ratio<i128>) -> bool {
+    let step = (widen(rate) * tick).recip();
+    let near = |(n, &time): (usize, &i64)| {
+        let error = step * (n as i128) - Ratio::from(i128::from(time) - i128::from(first));
+        error <= Ratio::from(1) && error >= Ratio::from(-1)
+    };
+    times.iter().enumerate().all(near)
+}
+
+/// Common rates within a hundredth of `mean`, nearest first, and then the mean itself.
+fn near_standard(mean: Ratio<i128>) -> Vec<Time> {
+    let whole = [
+        8, 10, 12, 12, 15, 20, 24, 25, 30, 48, 50, 60, 72, 90, 100, 120, 144, 240,
+    ];
+    let mut rates: Vec<Time> = whole
+        .iter()
+        .flat_map(|&n| [Ratio::from(n), Ratio::new(n * 1000, 1001)])
+        .chain(approximate(mean))
+        .collect();
+    let distance = |rate: &Time| {
+        let difference = widen(*rate) - mean;
+        if difference < Ratio::from(0) {
+            -difference
+        } else {
+            difference
+        }
+    };
+    rates.retain(|rate| distance(rate) * 100 < mean);
+    rates.sort_by_key(distance);
+    rates
+}
+
+/// A rate in thousandths of a frame a second.
+fn approximate(mean: Ratio<i128>) -> Option<Time> {
+    narrow((mean * 1000).round() / 1000).filter(|rate| *rate > Ratio::from(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ticks(rate: (i64, i64), base: i64, count: i64) -> Vec<i64> {
+        (0..count)
+            .map(|n| (n * rate.1 * base + rate.0 / 2) / rate.0)
+            .collect()
+    }
+
+    #[test]
+    fn rounded_grids_are_constant_rates() {
+        let tick = Ratio::new(1, 1000);
+        assert!(fits(
+            &ticks((30000, 1001), 1000, 5000),
+            0,
+            Ratio::new(30000, 1001),
+            tick
+        ));
+        assert!(!fits(&ticks((30000, 1001), 1000, 5000), 0, Ratio::from(30), tick));
+        let mut gapped = ticks((25, 1), 1000, 100);
+        gapped.iter_mut().skip(50).for_each(|t| *t += 40);
+        assert!(!fits(&gapped, 0, Ratio::from(25), tick));
+    }
+
+    #[test]
+    fn standard_rates_are_found_from_the_mean() {
+        let mean = Ratio::new(23_976_i128, 1000);
+        assert_eq!(
+            near_standard(mean)[0],
+            Ratio::new(24000, 1001).min(near_standard(mean)[0])
+        );
+        assert!(near_standard(mean).contains(&Ratio::new(24000, 1001)));
+    }
+}

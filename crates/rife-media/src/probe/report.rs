@@ -1,0 +1,289 @@
+//! The JSON that ffprobe prints, and what we make of it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use num_rational::Ratio;
+use serde::Deserialize;
+
+use super::{
+    Chapter, DisplayMatrix, FieldOrder, HdrMetadata, MasteringDisplay, MediaInfo, MediaStream, StreamKind,
+    VideoStream,
+};
+use crate::time::{parse_decimal, parse_fraction};
+use crate::{
+    ChromaLocation, ColorTags, Matrix, MediaError, PixelFormat, Primaries, Range, Result, Time, Transfer,
+};
+
+#[derive(Deserialize)]
+struct Report {
+    #[serde(default)]
+    streams: Vec<Stream>,
+    #[serde(default)]
+    chapters: Vec<ChapterReport>,
+    format: Option<Format>,
+}
+
+type Tags = BTreeMap<String, String>;
+
+#[derive(Deserialize)]
+struct Format {
+    #[serde(default)]
+    format_name: String,
+    start_time: Option<String>,
+    duration: Option<String>,
+    #[serde(default)]
+    tags: Tags,
+}
+
+#[derive(Deserialize)]
+struct ChapterReport {
+    start_time: Option<String>,
+    end_time: Option<String>,
+    #[serde(default)]
+    tags: Tags,
+}
+
+#[derive(Deserialize)]
+struct Stream {
+    index: u32,
+    codec_name: Option<String>,
+    codec_type: Option<String>,
+    width: Option<i64>,
+    height: Option<i64>,
+    pix_fmt: Option<String>,
+    color_range: Option<String>,
+    color_space: Option<String>,
+    color_transfer: Option<String>,
+    color_primaries: Option<String>,
+    chroma_location: Option<String>,
+    field_order: Option<String>,
+    sample_aspect_ratio: Option<String>,
+    r_frame_rate: Option<String>,
+    avg_frame_rate: Option<String>,
+    time_base: Option<String>,
+    start_time: Option<String>,
+    duration: Option<String>,
+    nb_frames: Option<String>,
+    nb_read_packets: Option<String>,
+    channels: Option<u32>,
+    sample_rate: Option<String>,
+    #[serde(default)]
+    disposition: BTreeMap<String, i64>,
+    #[serde(default)]
+    tags: Tags,
+    #[serde(default)]
+    side_data_list: Vec<SideData>,
+}
+
+/// Stream or frame side data of every kind; which fields are present says which kind it is.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct SideData {
+    side_data_type: String,
+    displaymatrix: Option<String>,
+    rotation: Option<f64>,
+    red_x: Option<String>,
+    red_y: Option<String>,
+    green_x: Option<String>,
+    green_y: Option<String>,
+    blue_x: Option<String>,
+    blue_y: Option<String>,
+    white_point_x: Option<String>,
+    white_point_y: Option<String>,
+    min_luminance: Option<String>,
+    max_luminance: Option<String>,
+    max_content: Option<u32>,
+    max_average: Option<u32>,
+}
+
+pub(super) fn parse(path: &Path, json: &[u8]) -> Result<MediaInfo> {
+    let unreadable = |reason: String| MediaError::unreadable(path, reason);
+    let report: Report =
+        serde_json::from_slice(json).map_err(|e| unreadable(format!("ffprobe's report: {e}")))?;
+    let format = report
+        .format
+        .ok_or_else(|| unreadable("ffprobe reports no container".to_owned()))?;
+    let start = decimal(format.start_time.as_deref()).unwrap_or_default();
+    let chapter = |c: ChapterReport| {
+        let time = |text: Option<String>| Some(decimal(text.as_deref())? - start);
+        Some(Chapter {
+            start: time(c.start_time)?,
+            end: time(c.end_time)?,
+            title: c.tags.get("title").cloned(),
+        })
+    };
+    Ok(MediaInfo {
+        path: path.to_owned(),
+        container: format.format_name,
+        duration: decimal(format.duration.as_deref()).filter(|d| *d > Time::from(0)),
+        start,
+        streams: report
+            .streams
+            .into_iter()
+            .map(|stream| convert(stream, start))
+            .collect(),
+        chapters: report.chapters.into_iter().filter_map(chapter).collect(),
+        metadata: format.tags.into_iter().collect(),
+    })
+}
+
+/// Counts from a report that was made with `-count_packets`.
+pub(super) fn contents(path: &Path, json: &[u8]) -> Result<super::Contents> {
+    let report: Report =
+        serde_json::from_slice(json).map_err(|e| MediaError::unreadable(path, e.to_string()))?;
+    let is_video = |stream: &&Stream| stream.codec_type.as_deref() == Some("video");
+    let video = report
+        .streams
+        .iter()
+        .find(is_video)
+        .and_then(|stream| stream.nb_read_packets.as_deref());
+    let video = video.and_then(|count| count.parse().ok()).unwrap_or(0);
+    Ok(super::Contents {
+        video,
+        others: report.streams.len().saturating_sub(1),
+    })
+}
+
+/// A time as ffprobe prints it: decimal seconds, or `N/A`.
+fn decimal(text: Option<&str>) -> Option<Time> {
+    text.and_then(parse_decimal)
+}
+
+fn convert(stream: Stream, start: Time) -> MediaStream {
+    let flag = |name: &str| stream.disposition.get(name).is_some_and(|v| *v != 0);
+    let kind = match stream.codec_type.as_deref() {
+        Some("video") if flag("attached_pic") || flag("timed_thumbnails") => StreamKind::CoverArt,
+        Some("video") => StreamKind::Video,
+        Some("audio") => StreamKind::Audio,
+        Some("subtitle") => StreamKind::Subtitle,
+        Some("attachment") => StreamKind::Attachment,
+        _ => StreamKind::Data,
+    };
+    let tag = |name: &str| stream.tags.get(name).filter(|value| !value.is_empty()).cloned();
+    let rate = stream.sample_rate.as_deref().and_then(|rate| rate.parse().ok());
+    MediaStream {
+        index: stream.index,
+        kind,
+        codec: stream.codec_name.clone().unwrap_or_else(|| "unknown".to_owned()),
+        language: tag("language").filter(|language| language != "und"),
+        title: tag("title"),
+        default: flag("default"),
+        start: decimal(stream.start_time.as_deref()).map(|time| time - start),
+        duration: decimal(stream.duration.as_deref()).filter(|d| *d > Time::from(0)),
+        frames: stream
+            .nb_frames
+            .as_deref()
+            .and_then(|count| count.parse().ok())
+            .filter(|count| *count > 0),
+        audio: (kind == StreamKind::Audio).then(|| (stream.channels.unwrap_or(0), rate.unwrap_or(0))),
+        video: matches!(kind, StreamKind::Video | StreamKind::CoverArt).then(|| video(&stream)),
+    }
+}
+
+fn video(stream: &Stream) -> VideoStream {
+    let name = stream.pix_fmt.clone().unwrap_or_default();
+    let known = PixelFormat::from_ffmpeg(&name);
+    let fraction = |text: &Option<String>| text.as_deref().and_then(parse_fraction);
+    // A rate above 1000 is a time base in disguise.
+    let sane = |rate: &Ratio<i64>| *rate <= Ratio::from(1000);
+    let rate = fraction(&stream.r_frame_rate)
+        .filter(sane)
+        .or_else(|| fraction(&stream.avg_frame_rate).filter(sane));
+    let (matrix, rotation) = orientation(&stream.side_data_list);
+    let mut hdr = HdrMetadata::default();
+    stream
+        .side_data_list
+        .iter()
+        .for_each(|side| side.add_to(&mut hdr));
+    VideoStream {
+        width: stream.width.and_then(|w| u32::try_from(w).ok()).unwrap_or(0),
+        height: stream.height.and_then(|h| u32::try_from(h).ok()).unwrap_or(0),
+        color: color(stream, known.is_some_and(|(_, full)| full)),
+        format: known.map(|(format, _)| format),
+        pixel_format: name,
+        sample_aspect: fraction(&stream.sample_aspect_ratio),
+        matrix,
+        rotation,
+        frame_rate: rate,
+        variable_rate: false,
+        time_base: fraction(&stream.time_base).unwrap_or_else(|| Ratio::new(1, 1000)),
+        field_order: match stream.field_order.as_deref() {
+            Some("tt" | "tb") => FieldOrder::TopFirst,
+            Some("bb" | "bt") => FieldOrder::BottomFirst,
+            _ => FieldOrder::Progressive,
+        },
+        hdr,
+        end: None,
+        alpha_layer: stream
+            .tags
+            .get("alpha_mode")
+            .or_else(|| stream.tags.get("ALPHA_MODE"))
+            .is_some_and(|v| v == "1"),
+    }
+}
+
+fn color(stream: &Stream, full: bool) -> ColorTags {
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    let range = Range::parse(&text(&stream.color_range));
+    ColorTags {
+        matrix: Matrix::parse(&text(&stream.color_space)),
+        range: if full { Range::Full } else { range },
+        primaries: Primaries::parse(&text(&stream.color_primaries)),
+        transfer: Transfer::parse(&text(&stream.color_transfer)),
+        chroma_location: ChromaLocation::parse(&text(&stream.chroma_location)),
+    }
+}
+
+fn orientation(list: &[SideData]) -> (DisplayMatrix, i32) {
+    let Some(side) = list.iter().find(|side| side.displaymatrix.is_some()) else {
+        return (DisplayMatrix::IDENTITY, 0);
+    };
+    let text = side.displaymatrix.as_deref().unwrap_or_default();
+    // Three lines of an offset, a colon and three numbers.
+    let rows = text.lines().filter_map(|line| line.split_once(':'));
+    let numbers: Vec<i32> = rows
+        .flat_map(|(_, row)| row.split_whitespace().filter_map(|n| n.parse().ok()))
+        .collect();
+    let matrix = <[i32; 9]>::try_from(numbers).map_or(DisplayMatrix::IDENTITY, DisplayMatrix);
+    let counter_clockwise = side.rotation.filter(|r| r.is_finite()).unwrap_or(0.0).round() as i32;
+    (matrix, (-counter_clockwise).rem_euclid(360))
+}
+
+impl SideData {
+    /// Adds what this entry says to `hdr`.
+    pub(super) fn add_to(&self, hdr: &mut HdrMetadata) {
+        let kind = self.side_data_type.as_str();
+        hdr.dolby_vision |= kind.contains("DOVI") || kind.contains("Dolby Vision");
+        hdr.hdr10_plus |= kind.contains("HDR10+") || kind.contains("2094-40");
+        if let (Some(max), Some(average)) = (self.max_content, self.max_average) {
+            hdr.content_light = Some((max, average));
+        }
+        hdr.mastering = self.mastering().or(hdr.mastering);
+    }
+
+    fn mastering(&self) -> Option<MasteringDisplay> {
+        let units = |text: &Option<String>, scale: i64| -> Option<u32> {
+            let (numer, denom) = text.as_deref()?.split_once('/')?;
+            let (numer, denom) = (numer.parse::<i64>().ok()?, denom.parse::<i64>().ok()?);
+            let value = numer
+                .checked_mul(scale)?
+                .checked_add(denom / 2)?
+                .checked_div(denom)?;
+            u32::try_from(value).ok()
+        };
+        let point = |x: &Option<String>, y: &Option<String>| Some([units(x, 50_000)?, units(y, 50_000)?]);
+        Some(MasteringDisplay {
+            primaries: [
+                point(&self.red_x, &self.red_y)?,
+                point(&self.green_x, &self.green_y)?,
+                point(&self.blue_x, &self.blue_y)?,
+            ],
+            white_point: point(&self.white_point_x, &self.white_point_y)?,
+            luminance: [
+                units(&self.min_luminance, 10_000)?,
+                units(&self.max_luminance, 10_000)?,
+            ],
+        })
+    }
+}

@@ -1,0 +1,363 @@
+//! Any file that ffmpeg encodes: raw frames with exact times through a pipe; sound, subtitles, chapters and tags
+//! from the original beside them; the result checked before it gets its name.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use num_rational::Ratio;
+
+use super::part::Part;
+use super::{Container, Sink, SinkSpec, VideoParams, Written, check_frame, codecs, mp4};
+use crate::ffmpeg::args::{Args, file_url};
+use crate::ffmpeg::child::{self, Child, Request};
+use crate::nut::write::Writer;
+use crate::plan::{Action, StreamPlan};
+use crate::probe::{DisplayMatrix, MediaInfo, StreamKind, count_packets};
+use crate::time::{narrow, to_ticks, widen};
+use crate::{ColorTags, Ffmpeg, Frame, Limits, Matrix, MediaError, Result, Time, nut};
+
+/// A running encoder.
+pub(super) struct Encoder {
+    target: PathBuf,
+    params: VideoParams,
+    container: Container,
+    spec: SinkSpec,
+    ffmpeg: Ffmpeg,
+    // The child is dropped, and so ended, before its unfinished file is removed.
+    child: Child,
+    part: Part,
+    buffer: Vec<u8>,
+    frames: u64,
+    first: Option<Time>,
+    end: Time,
+    last_tick: i64,
+    nudged: u64,
+    warnings: Vec<String>,
+}
+
+impl Encoder {
+    pub(super) fn start(path: &Path, spec: &SinkSpec, params: &VideoParams) -> Result<Self> {
+        let container = Container::of(path)?;
+        let ffmpeg = spec.ffmpeg.clone().map_or_else(Ffmpeg::find, Ok)?;
+        let choice = codecs::choose(spec, container, params, &ffmpeg)?;
+        let time_base = if container == Container::Gif {
+            Ratio::new(1, 100)
+        } else {
+            params.time_base
+        };
+        let params = VideoParams {
+            format: choice.format,
+            tags: choice.tags,
+            time_base,
+            ..params.clone()
+        };
+        let part = Part::create(path, spec.overwrite, spec.all_inputs())?;
+        let mut warnings = choice.notes;
+        if params.matrix != DisplayMatrix::IDENTITY && !container.holds_rotation() {
+            warnings.push(format!(
+                "rotation is dropped: {} has no place for it",
+                container.name()
+            ));
+        }
+        let args = arguments(spec, container, &params, &choice.args, part.path())?;
+        let request = Request {
+            stdin: true,
+            cancel: spec.cancel.clone(),
+            stall: spec.stall_timeout,
+            ..Request::new("ffmpeg", &ffmpeg.ffmpeg, args.0)
+        };
+        let mut child = child::start(request)?;
+        let fourcc = nut::fourcc(params.format).ok_or_else(|| {
+            MediaError::Unsupported(format!("pixel format {} cannot be sent to ffmpeg", params.format))
+        })?;
+        let header = Writer::header(
+            params.width,
+            params.height,
+            fourcc,
+            time_base,
+            params.sample_aspect,
+        );
+        child.write(&header, || format!("at the start of {}", path.display()))?;
+        Ok(Self {
+            target: path.to_owned(),
+            params,
+            container,
+            spec: spec.clone(),
+            ffmpeg,
+            child,
+            part,
+            buffer: Vec::new(),
+            frames: 0,
+            first: None,
+            end: Time::from(0),
+            last_tick: -1,
+            nudged: 0,
+            warnings,
+        })
+    }
+
+    /// The frame's tick; times that fall together in the time base are moved on by one.
+    fn place(&mut self, frame: &Frame) -> Result<i64> {
+        let tick = to_ticks(frame.pts, self.params.time_base);
+        if frame.pts < Time::from(0) || tick == i64::MAX {
+            let reason = format!("its time {} s is negative or out of range", frame.pts);
+            return Err(MediaError::Frame {
+                frame: self.frames,
+                reason,
+            });
+        }
+        let tick = if tick <= self.last_tick {
+            self.nudged += 1;
+            self.last_tick + 1
+        } else {
+            tick
+        };
+        self.last_tick = tick;
+        Ok(tick)
+    }
+
+    /// Counts what is in the file and compares it with what was sent.
+    fn verify(&mut self) -> Result<()> {
+        let incomplete = |reason: String| MediaError::Incomplete {
+            path: self.target.clone(),
+            reason,
+        };
+        let found = count_packets(&self.ffmpeg, self.part.path(), &self.spec.cancel)
+            .map_err(|e| incomplete(format!("it cannot be read back: {e}")))?;
+        if found.video != self.frames {
+            return Err(incomplete(format!(
+                "{} frames were sent, {} are in it",
+                self.frames, found.video
+            )));
+        }
+        let expected = self
+            .spec
+            .companions
+            .iter()
+            .flat_map(|(_, plan)| plan.companions())
+            .count();
+        if found.others < expected {
+            let missing = expected - found.others;
+            self.warnings.push(format!(
+                "{missing} of {expected} planned streams of sound or text are missing in the output"
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Sink for Encoder {
+    fn params(&self) -> &VideoParams {
+        &self.params
+    }
+
+    fn write(&mut self, frame: &Frame) -> Result<()> {
+        check_frame(&self.params, frame, self.frames)?;
+        let tick = self.place(frame)?;
+        let size = self
+            .params
+            .format
+            .frame_bytes(self.params.width, self.params.height);
+        self.buffer.clear();
+        self.buffer.extend(Writer::frame_header(tick, size));
+        frame.to_raw(&mut self.buffer);
+        let (frames, target) = (self.frames, &self.target);
+        self.child.write(&self.buffer, || {
+            format!("at frame {frames} of {}", target.display())
+        })?;
+        self.first.get_or_insert(frame.pts);
+        self.end = narrow(widen(frame.pts) + widen(frame.duration)).unwrap_or(frame.pts);
+        self.frames += 1;
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<Written> {
+        if self.frames == 0 {
+            let reason = "no frame was written".to_owned();
+            return Err(MediaError::Incomplete {
+                path: self.target.clone(),
+                reason,
+            });
+        }
+        let context = format!(
+            "while completing {} after {} frames",
+            self.target.display(),
+            self.frames
+        );
+        let part = self.part.path().to_owned();
+        self.child.finish_while_growing(&context, || {
+            let metadata = fs::metadata(&part).ok()?;
+            Some((metadata.len(), metadata.modified().ok()?))
+        })?;
+        if self.params.matrix != DisplayMatrix::IDENTITY && self.container.holds_rotation() {
+            let written = mp4::set_display_matrix(self.part.file(), self.params.matrix);
+            written.map_err(|e| MediaError::io("write the rotation of", &self.target, e))?;
+        }
+        self.verify()?;
+        if self.nudged > 0 {
+            self.warnings.push(format!(
+                "{} frames were moved by a tick: their times fell together",
+                self.nudged
+            ));
+        }
+        let Self {
+            target,
+            frames,
+            first,
+            end,
+            warnings,
+            part,
+            ..
+        } = *self;
+        let bytes = part.promote()?;
+        let duration = end - first.unwrap_or(end);
+        Ok(Written {
+            path: Some(target),
+            frames,
+            duration,
+            bytes: Some(bytes),
+            warnings,
+        })
+    }
+}
+
+fn arguments(
+    spec: &SinkSpec,
+    container: Container,
+    params: &VideoParams,
+    encoder: &[String],
+    part: &Path,
+) -> Result<Args> {
+    let mut args = Args::ffmpeg();
+    args.all([
+        "-y",
+        "-protocol_whitelist",
+        "pipe",
+        "-format_whitelist",
+        "nut",
+        "-codec_whitelist",
+        "rawvideo",
+    ]);
+    color_options(&mut args, params.tags);
+    args.all(["-f", "nut", "-probesize", "32", "-i", "pipe:0"]);
+    if let Some((media, _)) = &spec.companions {
+        args.input(&media.path, &Limits::default())?;
+    }
+    args.all(["-map", "0:v:0", "-fps_mode", "passthrough"]);
+    let time_base = format!("{}:{}", params.time_base.numer(), params.time_base.denom());
+    args.all(["-enc_time_base", &time_base]);
+    if container == Container::Gif {
+        let palettes = "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1";
+        args.all(["-filter:v", palettes]);
+    }
+    encoder.iter().for_each(|arg| {
+        args.one(arg);
+    });
+    if container != Container::Gif {
+        color_options(&mut args, params.tags);
+    }
+    match &spec.companions {
+        Some((media, plan)) => companions(&mut args, media, plan),
+        None => {
+            args.all(["-map_metadata", "-1"]);
+        }
+    }
+    muxer_options(&mut args, container, params.time_base);
+    args.one(file_url(part)?);
+    Ok(args)
+}
+
+/// Colour tags as options; given to the raw input and to the encoder, so that nothing is converted between them.
+fn color_options(args: &mut Args, tags: ColorTags) {
+    let matrix = if tags.matrix == Matrix::Rgb {
+        Some("rgb")
+    } else {
+        tags.matrix.name()
+    };
+    let options = [
+        ("-color_range", tags.range.name()),
+        ("-colorspace", matrix),
+        ("-color_primaries", tags.primaries.name()),
+        ("-color_trc", tags.transfer.name()),
+        ("-chroma_sample_location", tags.chroma_location.name()),
+    ];
+    for (option, value) in options {
+        value.into_iter().for_each(|value| {
+            args.all([option, value]);
+        });
+    }
+}
+
+/// The streams of the plan, from the second input.
+fn companions(args: &mut Args, media: &MediaInfo, plan: &StreamPlan) {
+    let mut of_kind = [0_u32; 4];
+    for stream in plan.companions() {
+        args.all(["-map", &format!("1:{}", stream.index)]);
+        let (letter, slot) = match stream.kind {
+            StreamKind::Audio => ("a", 0),
+            StreamKind::Subtitle => ("s", 1),
+            StreamKind::Attachment => ("t", 2),
+            _ => ("v", 3),
+        };
+        // The main video is the first video stream.
+        let number = of_kind[slot] + u32::from(letter == "v");
+        of_kind[slot] += 1;
+        let Action::Transcode { encoder, .. } = &stream.action else {
+            args.all([&format!("-c:{letter}:{number}"), "copy"]);
+            if letter == "v" {
+                args.all([&format!("-disposition:v:{number}"), "attached_pic"]);
+            }
+            continue;
+        };
+        args.all([&format!("-c:{letter}:{number}"), encoder]);
+        if letter == "a" {
+            args.all([&format!("-b:a:{number}"), "160k"]);
+            if let Some(by) = plan.stretch_audio {
+                args.all([&format!("-filter:a:{number}"), &tempo(by)]);
+            }
+        }
+    }
+    args.all(["-map_metadata", if plan.metadata { "1" } else { "-1" }]);
+    args.all(["-map_chapters", if plan.chapters { "1" } else { "-1" }]);
+    args.all(["-max_muxing_queue_size", "16384"]);
+    if let Some((main, _)) = media.main_video() {
+        for (name, value) in [("language", &main.language), ("title", &main.title)] {
+            value.iter().for_each(|value| {
+                args.one("-metadata:s:v:0").one(format!("{name}={value}"));
+            });
+        }
+    }
+}
+
+/// The filter that slows sound by `by`, in steps that it takes at once.
+fn tempo(by: Time) -> String {
+    let mut speed = 1.0 / crate::time::seconds(by);
+    let mut steps = Vec::new();
+    while speed < 0.5 {
+        steps.push("atempo=0.5".to_owned());
+        speed *= 2.0;
+    }
+    while speed > 2.0 {
+        steps.push("atempo=2.0".to_owned());
+        speed /= 2.0;
+    }
+    steps.push(format!("atempo={speed:.9}"));
+    steps.join(",")
+}
+
+fn muxer_options(args: &mut Args, container: Container, time_base: Time) {
+    if matches!(container, Container::Mp4 | Container::Mov) {
+        // A finer scale holds the same times exactly; below 10000 other tracks' edits would be rounded coarsely.
+        let denom = *time_base.denom();
+        let scale = denom * (10_000 + denom - 1).div_euclid(denom).max(1);
+        args.all([
+            "-movflags",
+            "+faststart",
+            "-video_track_timescale",
+            &scale.to_string(),
+        ]);
+    }
+    if let Some(muxer) = container.muxer() {
+        args.all(["-f", muxer]);
+    }
+}

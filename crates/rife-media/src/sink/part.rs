@@ -1,0 +1,287 @@
+//! A file that is written beside its final name and takes that name only when it is complete.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::{MediaError, Result};
+
+/// An unfinished output `.NAME.part.EXT`. Dropped, it is removed; what had the final name is untouched.
+#[derive(Debug)]
+pub(super) struct Part {
+    path: PathBuf,
+    target: PathBuf,
+    overwrite: bool,
+    /// Open and locked for as long as we write; a lock dies with its process, so stale parts are taken over.
+    file: File,
+    finished: bool,
+}
+
+impl Part {
+    /// Creates the unfinished file, after refusing targets that exist, are no file, or are one of `inputs`.
+    pub(super) fn create<'a>(
+        target: &Path,
+        overwrite: bool,
+        inputs: impl Iterator<Item = &'a Path>,
+    ) -> Result<Self> {
+        check_target(target, overwrite, inputs)?;
+        let path = part_name(target)?;
+        let file = open_locked(&path, target)?;
+        Ok(Self {
+            path,
+            target: target.to_owned(),
+            overwrite,
+            file,
+            finished: false,
+        })
+    }
+
+    /// The unfinished file's name.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The unfinished file, open for writing at its start.
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Flushes the file to the disk and gives it its final name; returns its size.
+    pub(super) fn promote(self) -> Result<u64> {
+        self.file
+            .sync_all()
+            .map_err(|e| MediaError::io("flush", &self.path, e))?;
+        self.promote_unsynced()
+    }
+
+    /// Gives the file its final name without waiting for the disk.
+    pub(super) fn promote_unsynced(mut self) -> Result<u64> {
+        let io_error = |action, path: &Path| {
+            let path = path.to_owned();
+            move |e| MediaError::io(action, path, e)
+        };
+        let bytes = fs::metadata(&self.path)
+            .map_err(io_error("read", &self.path))?
+            .len();
+        if self.overwrite {
+            fs::rename(&self.path, &self.target).map_err(io_error("rename to", &self.target))?;
+        } else {
+            self.rename_new()?;
+        }
+        self.finished = true;
+        Ok(bytes)
+    }
+
+    /// Renames without ever replacing a file that has appeared in the meantime.
+    fn rename_new(&self) -> Result<()> {
+        match fs::hard_link(&self.path, &self.target) {
+            Ok(()) => fs::remove_file(&self.path).map_err(|e| MediaError::io("remove", &self.path, e)),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                Err(MediaError::Exists(self.target.clone()))
+            }
+            // Not every file system has links.
+            Err(_) if self.target.symlink_metadata().is_ok() => Err(MediaError::Exists(self.target.clone())),
+            Err(_) => {
+                fs::rename(&self.path, &self.target).map_err(|e| MediaError::io("rename to", &self.target, e))
+            }
+        }
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        if !self.finished {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn check_target<'a>(target: &Path, overwrite: bool, inputs: impl Iterator<Item = &'a Path>) -> Result<()> {
+    for input in inputs {
+        if same_file(input, target) {
+            return Err(MediaError::OutputIsInput(target.to_owned()));
+        }
+    }
+    let Ok(metadata) = target.symlink_metadata() else {
+        return Ok(());
+    };
+    if metadata.is_dir() || !(metadata.is_file() || metadata.is_symlink()) {
+        return Err(MediaError::Unsupported(format!(
+            "{} exists and is no regular file",
+            target.display()
+        )));
+    }
+    if overwrite {
+        Ok(())
+    } else {
+        Err(MediaError::Exists(target.to_owned()))
+    }
+}
+
+/// Whether two names lead to one file, through links too.
+pub(super) fn same_file(a: &Path, b: &Path) -> bool {
+    let (Ok(a), Ok(b)) = (fs::metadata(a), fs::metadata(b)) else {
+        return false;
+    };
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        (a.dev(), a.ino()) == (b.dev(), b.ino())
+    }
+    #[cfg(not(unix))]
+    {
+        a.len() == b.len() && a.modified().ok() == b.modified().ok() && a.created().ok() == b.created().ok()
+    }
+}
+
+/// `.NAME.part.EXT` in the same folder; long names are cut to what file systems take.
+fn part_name(target: &Path) -> Result<PathBuf> {
+    let bad = || MediaError::Unsupported(format!("{} is no name of a file", target.display()));
+    let stem = target.file_stem().ok_or_else(bad)?;
+    let mut name = std::ffi::OsString::from(".");
+    let text = stem.to_string_lossy();
+    if stem.len() > 200 {
+        let end = (0..=200).rev().find(|&i| text.is_char_boundary(i)).unwrap_or(0);
+        name.push(&text[..end]);
+    } else {
+        name.push(stem);
+    }
+    name.push(".part");
+    if let Some(extension) = target.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    Ok(target.with_file_name(name))
+}
+
+fn open_locked(path: &Path, target: &Path) -> Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32);
+    }
+    // A part that its owner removes between our opening and locking it is opened again.
+    for _ in 0..8 {
+        let file = options
+            .open(path)
+            .map_err(|e| MediaError::io("create", path, e))?;
+        if !lock(&file) {
+            return Err(MediaError::Busy {
+                path: target.to_owned(),
+                part: path.to_owned(),
+            });
+        }
+        if is_at(&file, path) {
+            file.set_len(0).map_err(|e| MediaError::io("create", path, e))?;
+            return Ok(file);
+        }
+    }
+    Err(MediaError::Busy {
+        path: target.to_owned(),
+        part: path.to_owned(),
+    })
+}
+
+#[cfg(unix)]
+fn lock(file: &File) -> bool {
+    rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok()
+}
+
+#[cfg(not(unix))]
+fn lock(_file: &File) -> bool {
+    true
+}
+
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let (Ok(ours), Ok(there)) = (file.metadata(), fs::symlink_metadata(path)) else {
+        return false;
+    };
+    (ours.dev(), ours.ino()) == (there.dev(), there.ino())
+}
+
+#[cfg(not(unix))]
+fn is_at(_file: &File, _path: &Path) -> bool {
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn none() -> std::iter::Empty<&'static Path> {
+        std::iter::empty()
+    }
+
+    #[test]
+    fn only_a_promoted_part_has_the_final_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("out.mp4");
+        let part = Part::create(&target, false, none()).unwrap();
+        assert_eq!(part.path(), folder.path().join(".out.part.mp4"));
+        assert!(matches!(
+            Part::create(&target, false, none()),
+            Err(MediaError::Busy { .. })
+        ));
+        drop(part);
+        assert_eq!(
+            fs::read_dir(folder.path()).unwrap().count(),
+            0,
+            "an abandoned part is removed"
+        );
+        let part = Part::create(&target, false, none()).unwrap();
+        part.file().write_all(b"whole").unwrap();
+        assert_eq!(part.promote().unwrap(), 5);
+        assert_eq!(fs::read(&target).unwrap(), b"whole");
+        assert!(matches!(
+            Part::create(&target, false, none()),
+            Err(MediaError::Exists(_))
+        ));
+        assert!(Part::create(&target, true, none()).is_ok());
+        assert_eq!(
+            fs::read(&target).unwrap(),
+            b"whole",
+            "an abandoned overwrite leaves the old output"
+        );
+    }
+
+    #[test]
+    fn a_file_that_appears_meanwhile_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("out.mp4");
+        let part = Part::create(&target, false, none()).unwrap();
+        fs::write(&target, b"other").unwrap();
+        assert!(matches!(part.promote(), Err(MediaError::Exists(_))));
+        assert_eq!(fs::read(&target).unwrap(), b"other");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_input_is_refused_through_links() {
+        let folder = tempfile::tempdir().unwrap();
+        let input = folder.path().join("in.mp4");
+        fs::write(&input, b"input").unwrap();
+        let (hard, soft) = (folder.path().join("hard.mp4"), folder.path().join("soft.mp4"));
+        fs::hard_link(&input, &hard).unwrap();
+        std::os::unix::fs::symlink(&input, &soft).unwrap();
+        for target in [&input, &hard, &soft] {
+            let result = Part::create(target, true, std::iter::once(input.as_path()));
+            assert!(
+                matches!(result, Err(MediaError::OutputIsInput(_))),
+                "{}",
+                target.display()
+            );
+        }
+        let elsewhere = folder.path().join("elsewhere.mp4");
+        std::os::unix::fs::symlink(&input, folder.path().join(".elsewhere.part.mp4")).unwrap();
+        assert!(
+            Part::create(&elsewhere, true, none()).is_err(),
+            "a planted link is not followed"
+        );
+        assert_eq!(fs::read(&input).unwrap(), b"input");
+    }
+}

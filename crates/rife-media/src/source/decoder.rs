@@ -1,0 +1,362 @@
+//! Any file that ffmpeg decodes: a child process sends raw frames with their exact times through a pipe.
+
+use std::path::{Path, PathBuf};
+
+use num_rational::Ratio;
+
+use super::{Orientation, Source, SourceSpec, StreamInfo};
+use crate::ffmpeg::args::Args;
+use crate::ffmpeg::child::{self, Child, Request};
+use crate::nut;
+use crate::probe::{DisplayMatrix, FieldOrder, MediaInfo, MediaStream, StreamKind, VideoStream, probe_with};
+use crate::time::{from_ticks, narrow, widen};
+use crate::{Ffmpeg, Frame, Layout, MediaError, PixelFormat, Result, Time};
+
+/// A running decoder.
+pub(super) struct Decoder {
+    path: PathBuf,
+    info: StreamInfo,
+    spec: SourceSpec,
+    reader: nut::read::Reader<Child>,
+    grid: Option<Grid>,
+    /// The frame that was read ahead, so that the one before it knows its duration.
+    ahead: Option<Frame>,
+    /// The end of the last frame, where the probe knows it.
+    end: Option<Time>,
+    last_duration: Time,
+    frames: u64,
+    done: bool,
+    buffer: Vec<u8>,
+    warnings: Vec<String>,
+}
+
+impl Decoder {
+    pub(super) fn open(path: &Path, spec: &SourceSpec) -> Result<Self> {
+        let ffmpeg = spec.tools()?;
+        let media = probe_with(&ffmpeg, path, &spec.limits, &spec.cancel)?;
+        let (stream, video) = media.main_video().ok_or_else(|| no_video(&media))?;
+        check_video(path, spec, video)?;
+        let interlaced = video.field_order != FieldOrder::Progressive;
+        let format = wire_format(path, video)?;
+        let alpha_decoder = if video.alpha_layer {
+            alpha_decoder(&ffmpeg, &stream.codec)?
+        } else {
+            None
+        };
+        let format = format.with_alpha(format.alpha || alpha_decoder.is_some());
+        let args = arguments(
+            path,
+            spec,
+            stream.index,
+            video,
+            format,
+            alpha_decoder,
+            interlaced && spec.deinterlace,
+        )?;
+        let request = Request {
+            stdout: true,
+            cancel: spec.cancel.clone(),
+            stall: spec.stall_timeout,
+            ..Request::new("ffmpeg", &ffmpeg.ffmpeg, args.0)
+        };
+        let reader = nut::read::Reader::new(child::start(request)?);
+        let info = stream_info(&media, stream, video, format, spec.orientation);
+        let grid = info.frame_rate.filter(|_| !info.variable_rate).map(|rate| Grid {
+            rate,
+            start: None,
+            count: 0,
+        });
+        let last_duration = info.frame_rate.map_or(Ratio::new(1, 25), |rate| rate.recip());
+        let end = video.end;
+        Ok(Self {
+            path: path.to_owned(),
+            info,
+            spec: spec.clone(),
+            reader,
+            grid,
+            ahead: None,
+            end,
+            last_duration,
+            frames: 0,
+            done: false,
+            buffer: Vec::new(),
+            warnings: Vec::new(),
+        })
+    }
+
+    /// Decodes one frame with its time; its duration is not known yet.
+    fn decode(&mut self) -> Result<Option<Frame>> {
+        let size = self.info.format.frame_bytes(self.info.width, self.info.height);
+        let ticks = match self.reader.next_frame(size, &mut self.buffer) {
+            Ok(Some(ticks)) => ticks,
+            Ok(None) => return self.end_of_stream().map(|()| None),
+            Err(error) => return Err(self.broken(&error)),
+        };
+        self.frames += 1;
+        self.spec.limits.check_frames(self.frames)?;
+        let time_base = self.reader.time_base();
+        let pts = from_ticks(ticks, time_base).ok_or_else(|| MediaError::Frame {
+            frame: self.frames - 1,
+            reason: format!("its time {ticks} is out of range"),
+        })?;
+        let pts = self.grid.as_mut().map_or(pts, |grid| grid.place(pts, time_base));
+        let frame = Frame::from_raw(self.info.width, self.info.height, self.info.format, &self.buffer)?;
+        Ok(Some(frame.at(pts, Time::from(0))))
+    }
+
+    fn end_of_stream(&mut self) -> Result<()> {
+        self.done = true;
+        let context = format!("after frame {} of {}", self.frames, self.path.display());
+        self.reader.get_mut().finish(&context)?;
+        let tail = self.reader.get_mut().tail();
+        if self.frames == 0 {
+            return Err(MediaError::unreadable(
+                &self.path,
+                format!("not one frame could be decoded: {tail}"),
+            ));
+        }
+        if let Some(announced) = self.info.frames.filter(|&announced| announced != self.frames) {
+            self.warnings.push(format!(
+                "{}: {} frames were decoded where {announced} were announced (the last at {:.3} s): {tail}",
+                self.path.display(),
+                self.frames,
+                self.ahead
+                    .as_ref()
+                    .map_or(0.0, |frame| crate::time::seconds(frame.pts)),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Tells a changed frame size from a dead child.
+    fn broken(&mut self, error: &std::io::Error) -> MediaError {
+        self.done = true;
+        let child = self.reader.get_mut();
+        if error.kind() == std::io::ErrorKind::InvalidData && !child.was_stopped() {
+            return MediaError::Frame {
+                frame: self.frames,
+                reason: error.to_string(),
+            };
+        }
+        child.failure(&format!("at frame {} of {}", self.frames, self.path.display()))
+    }
+
+    /// How long the last frame is shown: to the end the probe found, else as long as the one before.
+    fn final_duration(&self, pts: Time) -> Time {
+        let left = self.end.map(|end| end - pts).filter(|left| *left > Time::from(0));
+        left.filter(|left| *left <= self.last_duration * 20 + 1)
+            .unwrap_or(self.last_duration)
+    }
+}
+
+impl Source for Decoder {
+    fn info(&self) -> &StreamInfo {
+        &self.info
+    }
+
+    fn next_frame(&mut self) -> Result<Option<Frame>> {
+        if self.ahead.is_none() && !self.done {
+            self.ahead = self.decode()?;
+        }
+        let next = if self.done { None } else { self.decode()? };
+        let Some(mut frame) = std::mem::replace(&mut self.ahead, next) else {
+            return Ok(None);
+        };
+        frame.duration = match &self.ahead {
+            Some(next) => (next.pts - frame.pts).max(Time::from(0)),
+            None => self.final_duration(frame.pts),
+        };
+        self.last_duration = frame.duration;
+        Ok(Some(frame))
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.warnings.clone()
+    }
+}
+
+/// The grid of a constant rate, onto which times that the container rounded are put back.
+struct Grid {
+    rate: Time,
+    start: Option<Time>,
+    count: i64,
+}
+
+impl Grid {
+    fn place(&mut self, pts: Time, time_base: Time) -> Time {
+        let start = *self.start.get_or_insert(pts);
+        let exact = widen(start) + widen(self.rate).recip() * i128::from(self.count);
+        self.count += 1;
+        let error = exact - widen(pts);
+        let tick = widen(time_base);
+        if error <= tick && error >= -tick {
+            narrow(exact).unwrap_or(pts)
+        } else {
+            pts
+        }
+    }
+}
+
+fn no_video(media: &MediaInfo) -> MediaError {
+    let kinds = |kind| media.streams.iter().filter(|s| s.kind == kind).count();
+    let detail = match (
+        kinds(StreamKind::CoverArt),
+        kinds(StreamKind::Audio),
+        media.streams.len(),
+    ) {
+        (1.., ..) => ", only cover art".to_owned(),
+        (_, audio @ 1.., _) => format!(", only {audio} of sound"),
+        (.., 0) => ", and no other".to_owned(),
+        _ => String::new(),
+    };
+    MediaError::NoVideo {
+        path: media.path.clone(),
+        detail,
+    }
+}
+
+fn check_video(path: &Path, spec: &SourceSpec, video: &VideoStream) -> Result<()> {
+    spec.limits
+        .check_size(u64::from(video.width), u64::from(video.height))?;
+    let order = match video.field_order {
+        FieldOrder::Progressive => return Ok(()),
+        FieldOrder::TopFirst => "top field first",
+        FieldOrder::BottomFirst => "bottom field first",
+    };
+    if spec.allow_interlaced || spec.deinterlace {
+        return Ok(());
+    }
+    Err(MediaError::Interlaced {
+        path: path.to_owned(),
+        order: order.to_owned(),
+    })
+}
+
+/// The planar format that comes through the pipe: the stream's own, or the nearest that NUT has a name for.
+fn wire_format(path: &Path, video: &VideoStream) -> Result<PixelFormat> {
+    let known = video.format.ok_or_else(|| {
+        let name = if video.pixel_format.is_empty() {
+            "unknown (no frame could be decoded)"
+        } else {
+            &video.pixel_format
+        };
+        MediaError::unreadable(
+            path,
+            format!("its pixel format is {name}; YUV, gray and RGB of 8 to 16 bits are accepted"),
+        )
+    })?;
+    let format = if known.is_float() {
+        PixelFormat { depth: 16, ..known }
+    } else {
+        known
+    };
+    match nut::fourcc(format) {
+        Some(_) => Ok(format),
+        None => Ok(PixelFormat {
+            layout: Layout::Yuv444,
+            ..format
+        }),
+    }
+}
+
+/// ffmpeg's own VP8 and VP9 decoders leave alpha out; libvpx does not.
+fn alpha_decoder(ffmpeg: &Ffmpeg, codec: &str) -> Result<Option<&'static str>> {
+    let name = match codec {
+        "vp9" => "libvpx-vp9",
+        "vp8" => "libvpx",
+        _ => return Ok(None),
+    };
+    Ok(ffmpeg.has_decoder(name)?.then_some(name))
+}
+
+fn arguments(
+    path: &Path,
+    spec: &SourceSpec,
+    stream: u32,
+    video: &VideoStream,
+    format: PixelFormat,
+    decoder: Option<&str>,
+    deinterlace: bool,
+) -> Result<Args> {
+    let mut args = Args::ffmpeg();
+    if let Some(decoder) = decoder {
+        args.all(["-c:v", decoder]);
+    }
+    if spec.orientation == Orientation::Keep {
+        args.one("-noautorotate");
+    }
+    args.input(path, &spec.limits)?;
+    args.all([
+        "-map",
+        &format!("0:{stream}"),
+        "-map_metadata",
+        "-1",
+        "-map_chapters",
+        "-1",
+    ]);
+    if deinterlace {
+        args.all(["-vf", "bwdif=mode=send_frame:parity=auto:deint=all"]);
+    }
+    // Asking for a `yuvj` stream as plain `yuv` would squeeze its range.
+    let own_name = video.pixel_format.starts_with("yuvj") && Some(format) == video.format;
+    let name = if own_name {
+        Some(video.pixel_format.clone())
+    } else {
+        format.ffmpeg_name()
+    };
+    let time_base = format!("{}:{}", video.time_base.numer(), video.time_base.denom());
+    args.all([
+        "-pix_fmt",
+        &name.unwrap_or_default(),
+        "-fps_mode",
+        "passthrough",
+        "-autoscale",
+        "0",
+    ]);
+    args.all([
+        "-enc_time_base",
+        &time_base,
+        "-c:v",
+        "rawvideo",
+        "-f",
+        "nut",
+        "-write_index",
+        "0",
+        "pipe:1",
+    ]);
+    Ok(args)
+}
+
+fn stream_info(
+    media: &MediaInfo,
+    stream: &MediaStream,
+    video: &VideoStream,
+    format: PixelFormat,
+    orientation: Orientation,
+) -> StreamInfo {
+    let turned = orientation == Orientation::Apply && video.rotation % 180 == 90;
+    let aspect = video.sample_aspect.unwrap_or(Ratio::from(1));
+    let mut tags = video.color;
+    if format.layout == Layout::Rgb {
+        tags = tags.for_rgb();
+    }
+    StreamInfo {
+        width: if turned { video.height } else { video.width },
+        height: if turned { video.width } else { video.height },
+        format,
+        tags,
+        sample_aspect: if turned { aspect.recip() } else { aspect },
+        matrix: if orientation == Orientation::Apply {
+            DisplayMatrix::IDENTITY
+        } else {
+            video.matrix
+        },
+        time_base: video.time_base,
+        frame_rate: video.frame_rate,
+        variable_rate: video.variable_rate,
+        frames: stream.frames,
+        duration: stream.duration.or(media.duration),
+        hdr: video.hdr,
+        media: Some(media.clone()),
+    }
+}

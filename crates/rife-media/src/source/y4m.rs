@@ -1,0 +1,273 @@
+//! Y4M, the plain stream of planar frames that many tools pipe to each other: our own reader.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use num_rational::Ratio;
+
+use super::{Source, SourceSpec, StreamInfo};
+use crate::probe::{DisplayMatrix, HdrMetadata};
+use crate::time::{narrow, parse_fraction, widen};
+use crate::{ChromaLocation, ColorTags, Frame, Layout, Limits, MediaError, PixelFormat, Range, Result, Time};
+
+/// Longest accepted header line; real ones are under 200 bytes.
+const MAX_LINE: u64 = 4096;
+
+/// A Y4M stream.
+pub(super) struct Reader {
+    name: PathBuf,
+    input: BufReader<Box<dyn Read + Send>>,
+    info: StreamInfo,
+    rate: Time,
+    limits: Limits,
+    cancel: crate::CancelToken,
+    frames: u64,
+    buffer: Vec<u8>,
+    ended: bool,
+    warnings: Vec<String>,
+}
+
+impl Reader {
+    pub(super) fn open(path: &Path, spec: &SourceSpec) -> Result<Self> {
+        let file = File::open(path).map_err(|e| MediaError::io("open", path, e))?;
+        Self::new(path.to_owned(), Box::new(file), spec)
+    }
+
+    pub(super) fn stdin(spec: &SourceSpec) -> Result<Self> {
+        Self::new(PathBuf::from("standard input"), Box::new(io::stdin()), spec)
+    }
+
+    fn new(name: PathBuf, input: Box<dyn Read + Send>, spec: &SourceSpec) -> Result<Self> {
+        let mut input = BufReader::with_capacity(1 << 18, input);
+        let line = header_line(&mut input).map_err(|e| MediaError::io("read", &name, e))?;
+        let line = line.ok_or_else(|| MediaError::unreadable(&name, "the Y4M stream is empty"))?;
+        let header = Header::parse(&line).map_err(|reason| MediaError::unreadable(&name, reason))?;
+        spec.limits.check_size(header.width, header.height)?;
+        if header.interlaced && !spec.allow_interlaced {
+            return Err(MediaError::Interlaced {
+                path: name,
+                order: "by its Y4M header".to_owned(),
+            });
+        }
+        let mut warnings = Vec::new();
+        let rate = header.rate.or(spec.frame_rate).unwrap_or_else(|| {
+            warnings.push("the Y4M header gives no frame rate; 25 is assumed".to_owned());
+            Ratio::from(25)
+        });
+        let info = header.info(rate);
+        let (limits, cancel) = (spec.limits.clone(), spec.cancel.clone());
+        Ok(Self {
+            name,
+            input,
+            info,
+            rate,
+            limits,
+            cancel,
+            frames: 0,
+            buffer: Vec::new(),
+            ended: false,
+            warnings,
+        })
+    }
+
+    fn read_frame(&mut self) -> io::Result<bool> {
+        let Some(line) = header_line(&mut self.input)? else {
+            return Ok(false);
+        };
+        if line != "FRAME" && !line.starts_with("FRAME ") {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "a frame does not start with FRAME",
+            ));
+        }
+        let size = self.info.format.frame_bytes(self.info.width, self.info.height);
+        self.buffer.clear();
+        (&mut self.input)
+            .take(size as u64)
+            .read_to_end(&mut self.buffer)?;
+        if self.buffer.len() < size {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(true)
+    }
+}
+
+impl Source for Reader {
+    fn info(&self) -> &StreamInfo {
+        &self.info
+    }
+
+    fn next_frame(&mut self) -> Result<Option<Frame>> {
+        if self.cancel.is_cancelled() {
+            return Err(MediaError::Cancelled);
+        }
+        if self.ended {
+            return Ok(None);
+        }
+        match self.read_frame() {
+            Ok(true) => {}
+            Ok(false) => {
+                self.ended = true;
+                return Ok(None);
+            }
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof && self.frames > 0 => {
+                // What is there is whole; only the last frame is cut.
+                self.ended = true;
+                self.warnings.push(format!(
+                    "{}: frame {} is cut short and left out",
+                    self.name.display(),
+                    self.frames
+                ));
+                return Ok(None);
+            }
+            Err(e) => {
+                self.ended = true;
+                return Err(MediaError::unreadable(
+                    &self.name,
+                    format!("frame {}: {e}", self.frames),
+                ));
+            }
+        }
+        let time = |n: u64| narrow(widen(self.rate).recip() * i128::from(n)).unwrap_or_default();
+        let (pts, next) = (time(self.frames), time(self.frames + 1));
+        self.frames += 1;
+        self.limits.check_frames(self.frames)?;
+        let frame = Frame::from_raw(self.info.width, self.info.height, self.info.format, &self.buffer)?;
+        Ok(Some(frame.at(pts, next - pts)))
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.warnings.clone()
+    }
+}
+
+/// The next line without its end; nothing at the end of the stream.
+fn header_line(input: &mut impl BufRead) -> io::Result<Option<String>> {
+    let mut line = Vec::new();
+    input.take(MAX_LINE).read_until(b'\n', &mut line)?;
+    if line.is_empty() {
+        return Ok(None);
+    }
+    if line.pop() != Some(b'\n') {
+        let kind = if line.len() as u64 + 1 < MAX_LINE {
+            io::ErrorKind::UnexpectedEof
+        } else {
+            io::ErrorKind::InvalidData
+        };
+        return Err(io::Error::new(kind, "a header line without an end"));
+    }
+    String::from_utf8(line)
+        .map(Some)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "a header that is not text"))
+}
+
+struct Header {
+    width: u64,
+    height: u64,
+    rate: Option<Time>,
+    aspect: Ratio<i64>,
+    interlaced: bool,
+    format: PixelFormat,
+    location: ChromaLocation,
+    range: Range,
+}
+
+impl Header {
+    fn parse(line: &str) -> std::result::Result<Self, String> {
+        let rest = line
+            .strip_prefix("YUV4MPEG2")
+            .ok_or("it does not start with YUV4MPEG2, so it is no Y4M stream")?;
+        let mut header = Self {
+            width: 0,
+            height: 0,
+            rate: None,
+            aspect: Ratio::from(1),
+            interlaced: false,
+            format: PixelFormat::YUV420P,
+            location: ChromaLocation::Unspecified,
+            range: Range::Unspecified,
+        };
+        for field in rest.split_ascii_whitespace() {
+            header.field(field)?;
+        }
+        Ok(header)
+    }
+
+    fn field(&mut self, field: &str) -> std::result::Result<(), String> {
+        let mut chars = field.chars();
+        let (key, value) = (chars.next(), chars.as_str());
+        let side = || {
+            value
+                .parse::<u64>()
+                .map_err(|_| format!("the size `{field}` of the Y4M header is no number"))
+        };
+        match key {
+            Some('W') => self.width = side()?,
+            Some('H') => self.height = side()?,
+            Some('F') => self.rate = parse_fraction(value).filter(|rate| *rate <= Ratio::from(1000)),
+            Some('A') => self.aspect = parse_fraction(value).unwrap_or(Ratio::from(1)),
+            Some('I') => self.interlaced = matches!(value, "t" | "b" | "m"),
+            Some('C') => (self.format, self.location) = color_space(value)?,
+            Some('X') if value == "COLORRANGE=FULL" => self.range = Range::Full,
+            Some('X') if value == "COLORRANGE=LIMITED" => self.range = Range::Limited,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn info(&self, rate: Time) -> StreamInfo {
+        StreamInfo {
+            width: self.width as u32,
+            height: self.height as u32,
+            format: self.format,
+            tags: ColorTags {
+                range: self.range,
+                chroma_location: self.location,
+                ..ColorTags::default()
+            },
+            sample_aspect: self.aspect,
+            matrix: DisplayMatrix::IDENTITY,
+            time_base: rate.recip(),
+            frame_rate: Some(rate),
+            variable_rate: false,
+            frames: None,
+            duration: None,
+            hdr: HdrMetadata::default(),
+            media: None,
+        }
+    }
+}
+
+fn color_space(value: &str) -> std::result::Result<(PixelFormat, ChromaLocation), String> {
+    use ChromaLocation::{Center, Left, TopLeft, Unspecified};
+    let simple = |layout, location| Ok((PixelFormat::new(layout, 8), location));
+    match value {
+        "420jpeg" => return simple(Layout::Yuv420, Center),
+        "420mpeg2" => return simple(Layout::Yuv420, Left),
+        "420paldv" => return simple(Layout::Yuv420, TopLeft),
+        "420" => return simple(Layout::Yuv420, Unspecified),
+        "422" => return simple(Layout::Yuv422, Unspecified),
+        "444" => return simple(Layout::Yuv444, Unspecified),
+        "411" => return simple(Layout::Yuv411, Unspecified),
+        "mono" => return simple(Layout::Gray, Unspecified),
+        "444alpha" => return Ok((PixelFormat::YUV444P.with_alpha(true), Unspecified)),
+        _ => {}
+    }
+    let deep = [
+        ("420p", Layout::Yuv420),
+        ("422p", Layout::Yuv422),
+        ("444p", Layout::Yuv444),
+        ("mono", Layout::Gray),
+    ];
+    let found = deep
+        .iter()
+        .find_map(|&(base, layout)| Some((layout, value.strip_prefix(base)?.parse::<u8>().ok()?)));
+    match found {
+        Some((layout, depth @ 9..=16)) => Ok((PixelFormat::new(layout, depth), Unspecified)),
+        _ => Err(format!(
+            "the Y4M colour space `{}` is not one of 420, 422, 444, 411, mono and their deeper kinds",
+            value.escape_debug()
+        )),
+    }
+}
