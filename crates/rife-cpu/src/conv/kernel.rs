@@ -1,0 +1,125 @@
+//! The one convolution kernel, generic over sixteen values side by side: a register tile of a few output blocks by
+//! a few columns, each input value broadcast and multiplied with sixteen weights. Tiers differ in how they hold the
+//! sixteen values and in the tile's size; see `conv/tiers.rs`.
+
+/// Sixteen `f32` in registers of some tier.
+pub(super) trait Lanes: Copy {
+    /// # Safety
+    /// The tier is available and 16 values can be read.
+    unsafe fn load(from: *const f32) -> Self;
+    /// # Safety
+    /// The tier is available and 16 values can be written.
+    unsafe fn store(self, to: *mut f32);
+    /// # Safety
+    /// The tier is available.
+    unsafe fn splat(value: f32) -> Self;
+    /// `self + a * b`.
+    ///
+    /// # Safety
+    /// The tier is available.
+    unsafe fn multiply_add(self, a: Self, b: Self) -> Self;
+    /// # Safety
+    /// The tier is available.
+    unsafe fn add(self, other: Self) -> Self;
+    /// The positive part plus `slope` times the negative part.
+    ///
+    /// # Safety
+    /// The tier is available.
+    unsafe fn leaky(self, slope: Self) -> Self;
+}
+
+/// Up to sixteen channels of the input.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct InBlock {
+    /// The corner of the border.
+    pub(crate) data: *const f32,
+    /// Channels that count.
+    pub(crate) lanes: usize,
+    /// From channel to channel.
+    pub(crate) lane_stride: usize,
+}
+
+/// One row of one group of output blocks. All offsets and strides are in values.
+#[derive(Debug)]
+pub(crate) struct Row<'a> {
+    pub(crate) inputs: &'a [InBlock],
+    /// Offsets of the first output pixel's input pixels from [`InBlock::data`].
+    pub(crate) taps: &'a [usize],
+    /// From the input of one output pixel to the next one's.
+    pub(crate) pixel: usize,
+    /// `[input block][tap][lane][output channel]`.
+    pub(crate) weights: *const f32,
+    pub(crate) bias: *const f32,
+    pub(crate) slope: *const f32,
+    /// The first output pixel's counterpart in the input, laid out like the output; null where none is added.
+    pub(crate) residual: *const f32,
+    pub(crate) out: *mut f32,
+    /// From output pixel to output pixel.
+    pub(crate) out_pixel: usize,
+    /// From output block to output block.
+    pub(crate) block_stride: usize,
+    pub(crate) columns: usize,
+}
+
+/// Computes a row in tiles of `WIDE`, then 4, then single columns, `BLOCKS` output blocks at once.
+///
+/// # Safety
+/// The pointers of `row` reach what it describes, and `V`'s tier is available.
+#[inline(always)]
+pub(super) unsafe fn row<V: Lanes, const BLOCKS: usize, const WIDE: usize>(row: &Row<'_>) {
+    let mut column = 0;
+    // SAFETY: tiles are within the row's columns; the rest is this function's own contract.
+    unsafe {
+        while column + WIDE <= row.columns {
+            tile::<V, BLOCKS, WIDE>(row, column);
+            column += WIDE;
+        }
+        while column + 4 <= row.columns {
+            tile::<V, BLOCKS, 4>(row, column);
+            column += 4;
+        }
+        while column < row.columns {
+            tile::<V, BLOCKS, 1>(row, column);
+            column += 1;
+        }
+    }
+}
+
+/// # Safety
+/// As [`row`], with `column + WIDTH` at most the row's columns.
+#[inline(always)]
+unsafe fn tile<V: Lanes, const BLOCKS: usize, const WIDTH: usize>(row: &Row<'_>, column: usize) {
+    // SAFETY: the whole body is pointer arithmetic within what the caller vouches for.
+    unsafe {
+        let mut sums: [[V; WIDTH]; BLOCKS] = std::array::from_fn(|b| [V::load(row.bias.add(b * 16)); WIDTH]);
+        let mut weights = row.weights;
+        for block in row.inputs {
+            for &tap in row.taps {
+                let mut input = block.data.add(tap + column * row.pixel);
+                for _ in 0..block.lanes {
+                    let w: [V; BLOCKS] = std::array::from_fn(|b| V::load(weights.add(b * 16)));
+                    for t in 0..WIDTH {
+                        let value = V::splat(*input.add(t * row.pixel));
+                        for b in 0..BLOCKS {
+                            sums[b][t] = sums[b][t].multiply_add(value, w[b]);
+                        }
+                    }
+                    weights = weights.add(16 * BLOCKS);
+                    input = input.add(block.lane_stride);
+                }
+            }
+        }
+        for (b, sums) in sums.iter().enumerate() {
+            let slope = V::load(row.slope.add(b * 16));
+            for (t, &sum) in sums.iter().enumerate() {
+                let offset = b * row.block_stride + (column + t) * row.out_pixel;
+                let sum = if row.residual.is_null() {
+                    sum
+                } else {
+                    sum.add(V::load(row.residual.add(offset)))
+                };
+                sum.leaky(slope).store(row.out.add(offset));
+            }
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! A convolution's weights in the order in which the kernels read them.
+
+use std::ops::Range;
+
+use super::{Activation, ConvKind, ConvSpec, inputs_of};
+
+/// A convolution prepared for an engine.
+#[derive(Debug, Clone)]
+pub struct ConvLayer {
+    pub(super) kind: ConvKind,
+    pub(super) input: usize,
+    pub(super) output: usize,
+    pub(super) residual: bool,
+    pub(super) phases: Vec<Phase>,
+    /// Of whole blocks of output channels, as is the slope (1 where there is no activation).
+    pub(super) bias: Vec<f32>,
+    pub(super) slope: Vec<f32>,
+}
+
+/// The output pixels that read their input at the same offsets: all of them, or one in four of an enlargement.
+#[derive(Debug, Clone)]
+pub(super) struct Phase {
+    /// Row and column of the first such pixel.
+    pub(super) place: [usize; 2],
+    /// Row and column offsets of the input pixels that are read.
+    pub(super) taps: Vec<[isize; 2]>,
+    pub(super) groups: Vec<Group>,
+}
+
+/// Blocks of output channels computed together.
+#[derive(Debug, Clone)]
+pub(super) struct Group {
+    pub(super) blocks: Range<usize>,
+    /// The blocks of input channels that they read.
+    pub(super) inputs: Range<usize>,
+    /// `[input block][tap][lane][output channel]`.
+    pub(super) weights: Vec<f32>,
+}
+
+impl ConvLayer {
+    /// Packs a convolution for kernels that compute `together` blocks of sixteen output channels at once.
+    ///
+    /// # Panics
+    /// Where the weights don't have the sizes that [`ConvSpec`] states.
+    pub(crate) fn new(spec: &ConvSpec, together: usize) -> Self {
+        check(spec);
+        let blocks = spec.output.div_ceil(16);
+        let padded = |values: &dyn Fn(usize) -> f32| {
+            (0..blocks * 16)
+                .map(|o| if o < spec.output { values(o) } else { 0.0 })
+                .collect()
+        };
+        let phases = places(spec.kind).into_iter().map(|(place, taps)| Phase {
+            groups: (0..blocks)
+                .step_by(together)
+                .map(|first| group(spec, first..(first + together).min(blocks), place, &taps))
+                .collect(),
+            place,
+            taps,
+        });
+        Self {
+            kind: spec.kind,
+            input: spec.input,
+            output: spec.output,
+            residual: spec.residual.is_some(),
+            phases: phases.collect(),
+            bias: padded(&|o| spec.bias[o] * factor(spec, o)),
+            slope: padded(&|o| slope(&spec.activation, o)),
+        }
+    }
+
+    /// Channels out.
+    pub fn output(&self) -> usize {
+        self.output
+    }
+
+    /// Channels in.
+    pub fn input(&self) -> usize {
+        self.input
+    }
+
+    /// Whether the input is added to the result.
+    pub(crate) fn adds_input(&self) -> bool {
+        self.residual
+    }
+}
+
+fn check(spec: &ConvSpec) {
+    let taps = if spec.kind == ConvKind::Up { 16 } else { 9 };
+    assert_eq!(
+        spec.weight.len() * spec.groups,
+        spec.input * spec.output * taps,
+        "weights of a wrong size"
+    );
+    assert_eq!(spec.bias.len(), spec.output, "a bias of a wrong size");
+    assert!(
+        spec.kind != ConvKind::Up || spec.groups == 1,
+        "enlarging convolutions have one group"
+    );
+    if let Some(residual) = &spec.residual {
+        assert!(spec.kind == ConvKind::Same && spec.input == spec.output && residual.len() == spec.output);
+    }
+    if let Activation::Prelu(slopes) = &spec.activation {
+        assert_eq!(slopes.len(), spec.output, "slopes of a wrong size");
+    }
+}
+
+/// The residual's factor scales weights and bias once, here, instead of every sum.
+fn factor(spec: &ConvSpec, output: usize) -> f32 {
+    spec.residual.as_ref().map_or(1.0, |factors| factors[output])
+}
+
+fn slope(activation: &Activation, output: usize) -> f32 {
+    match activation {
+        Activation::None => 1.0,
+        Activation::LeakyRelu(slope) => *slope,
+        Activation::Prelu(slopes) => slopes[output],
+    }
+}
+
+/// Each phase's place and taps.
+fn places(kind: ConvKind) -> Vec<([usize; 2], Vec<[isize; 2]>)> {
+    let square = |rows: &[isize], columns: &[isize]| {
+        rows.iter()
+            .flat_map(|&dy| columns.iter().map(move |&dx| [dy, dx]))
+            .collect::<Vec<_>>()
+    };
+    if kind != ConvKind::Up {
+        return vec![([0, 0], square(&[-1, 0, 1], &[-1, 0, 1]))];
+    }
+    let near = [[-1, 0], [0, 1]];
+    let four = [[0, 0], [0, 1], [1, 0], [1, 1]];
+    four.into_iter()
+        .map(|[y, x]| ([y, x], square(&near[y], &near[x])))
+        .collect()
+}
+
+fn group(spec: &ConvSpec, blocks: Range<usize>, place: [usize; 2], taps: &[[isize; 2]]) -> Group {
+    let inputs = inputs_of(blocks.start * 16..blocks.end * 16, spec);
+    let mut weights = Vec::with_capacity(inputs.len() * taps.len() * 16 * blocks.len() * 16);
+    for input in inputs.clone() {
+        for tap in taps {
+            for lane in 0..16.min(spec.input - input * 16) {
+                let outputs = blocks.start * 16..blocks.end * 16;
+                weights.extend(outputs.map(|o| weight(spec, o, input * 16 + lane, place, tap)));
+            }
+        }
+    }
+    Group {
+        blocks,
+        inputs,
+        weights,
+    }
+}
+
+/// The weight between an output and an input channel at a tap; zero where there is none.
+fn weight(spec: &ConvSpec, output: usize, input: usize, place: [usize; 2], tap: &[isize; 2]) -> f32 {
+    if output >= spec.output {
+        return 0.0;
+    }
+    if spec.kind == ConvKind::Up {
+        // Output row 2y + place reads input row y + tap through kernel row place + 1 - 2 tap.
+        let at = |i: usize| (place[i] as isize + 1 - 2 * tap[i]) as usize;
+        return spec.weight[((input * spec.output + output) * 4 + at(0)) * 4 + at(1)];
+    }
+    let (of, from) = (spec.output / spec.groups, spec.input / spec.groups);
+    if output / of != input / from {
+        return 0.0;
+    }
+    let at = |i: usize| (tap[i] + 1) as usize;
+    spec.weight[((output * from + input % from) * 3 + at(0)) * 3 + at(1)] * factor(spec, output)
+}

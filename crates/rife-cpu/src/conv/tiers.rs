@@ -1,0 +1,312 @@
+//! Sixteen values in the registers of each tier, and the row kernels made of them.
+
+use super::kernel::{Lanes, Row, row};
+use crate::tier::Tier;
+
+/// The kernels of a tier.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Kernels {
+    /// A row of one, or of two, output blocks. Safe to call with what [`row`] asks for.
+    pub(super) row: [unsafe fn(&Row<'_>); 2],
+    /// How many output blocks are best computed together.
+    pub(crate) together: usize,
+}
+
+impl Kernels {
+    /// The kernels of a tier that the machine has.
+    pub(crate) fn new(tier: Tier) -> Self {
+        assert!(tier.is_available(), "the machine lacks {}", tier.name());
+        match tier {
+            #[cfg(target_arch = "x86_64")]
+            Tier::Avx2 => Self {
+                row: [avx2::one, avx2::two],
+                together: 1,
+            },
+            #[cfg(target_arch = "x86_64")]
+            Tier::Avx512 => Self {
+                row: [avx512::one, avx512::two],
+                together: 2,
+            },
+            #[cfg(target_arch = "aarch64")]
+            Tier::Neon => Self {
+                row: [neon::one, neon::two],
+                together: 1,
+            },
+            _ => Self {
+                row: [scalar::one, scalar::two],
+                together: 1,
+            },
+        }
+    }
+}
+
+mod scalar {
+    use super::{Lanes, Row, row};
+
+    #[derive(Clone, Copy)]
+    struct Sixteen([f32; 16]);
+
+    impl Lanes for Sixteen {
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> Self {
+            // SAFETY: the caller vouches for 16 readable values.
+            Self(unsafe { from.cast::<[f32; 16]>().read_unaligned() })
+        }
+
+        #[inline(always)]
+        unsafe fn store(self, to: *mut f32) {
+            // SAFETY: the caller vouches for 16 writable values.
+            unsafe { to.cast::<[f32; 16]>().write_unaligned(self.0) }
+        }
+
+        #[inline(always)]
+        unsafe fn splat(value: f32) -> Self {
+            Self([value; 16])
+        }
+
+        #[inline(always)]
+        unsafe fn multiply_add(self, a: Self, b: Self) -> Self {
+            Self(std::array::from_fn(|i| self.0[i] + a.0[i] * b.0[i]))
+        }
+
+        #[inline(always)]
+        unsafe fn add(self, other: Self) -> Self {
+            Self(std::array::from_fn(|i| self.0[i] + other.0[i]))
+        }
+
+        #[inline(always)]
+        unsafe fn leaky(self, slope: Self) -> Self {
+            Self(std::array::from_fn(|i| {
+                self.0[i].max(0.0) + self.0[i].min(0.0) * slope.0[i]
+            }))
+        }
+    }
+
+    pub(super) unsafe fn one(job: &Row<'_>) {
+        // SAFETY: the caller's contract; plain Rust runs anywhere.
+        unsafe { row::<Sixteen, 1, 2>(job) }
+    }
+
+    pub(super) unsafe fn two(job: &Row<'_>) {
+        // SAFETY: as above.
+        unsafe { row::<Sixteen, 2, 1>(job) }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod avx2 {
+    use std::arch::x86_64::*;
+
+    use super::{Lanes, Row, row};
+
+    #[derive(Clone, Copy)]
+    struct Sixteen([__m256; 2]);
+
+    impl Lanes for Sixteen {
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> Self {
+            // SAFETY: the caller vouches for the tier and 16 readable values.
+            Self(unsafe { [_mm256_loadu_ps(from), _mm256_loadu_ps(from.add(8))] })
+        }
+
+        #[inline(always)]
+        unsafe fn store(self, to: *mut f32) {
+            // SAFETY: the caller vouches for the tier and 16 writable values.
+            unsafe {
+                _mm256_storeu_ps(to, self.0[0]);
+                _mm256_storeu_ps(to.add(8), self.0[1]);
+            }
+        }
+
+        #[inline(always)]
+        unsafe fn splat(value: f32) -> Self {
+            // SAFETY: the caller vouches for the tier.
+            Self([unsafe { _mm256_set1_ps(value) }; 2])
+        }
+
+        #[inline(always)]
+        unsafe fn multiply_add(self, a: Self, b: Self) -> Self {
+            // SAFETY: the caller vouches for the tier.
+            Self(unsafe {
+                [
+                    _mm256_fmadd_ps(a.0[0], b.0[0], self.0[0]),
+                    _mm256_fmadd_ps(a.0[1], b.0[1], self.0[1]),
+                ]
+            })
+        }
+
+        #[inline(always)]
+        unsafe fn add(self, other: Self) -> Self {
+            // SAFETY: the caller vouches for the tier.
+            Self(unsafe {
+                [
+                    _mm256_add_ps(self.0[0], other.0[0]),
+                    _mm256_add_ps(self.0[1], other.0[1]),
+                ]
+            })
+        }
+
+        #[inline(always)]
+        unsafe fn leaky(self, slope: Self) -> Self {
+            // SAFETY: the caller vouches for the tier.
+            unsafe {
+                let zero = _mm256_setzero_ps();
+                let half = |v, s| _mm256_fmadd_ps(_mm256_min_ps(v, zero), s, _mm256_max_ps(v, zero));
+                Self([half(self.0[0], slope.0[0]), half(self.0[1], slope.0[1])])
+            }
+        }
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) unsafe fn one(job: &Row<'_>) {
+        // SAFETY: the caller's contract; this function runs where the tier is available.
+        unsafe { row::<Sixteen, 1, 6>(job) }
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) unsafe fn two(job: &Row<'_>) {
+        // SAFETY: as above.
+        unsafe { row::<Sixteen, 2, 3>(job) }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod avx512 {
+    use std::arch::x86_64::*;
+
+    use super::{Lanes, Row, row};
+
+    #[derive(Clone, Copy)]
+    struct Sixteen(__m512);
+
+    impl Lanes for Sixteen {
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> Self {
+            // SAFETY: the caller vouches for the tier and 16 readable values.
+            Self(unsafe { _mm512_loadu_ps(from) })
+        }
+
+        #[inline(always)]
+        unsafe fn store(self, to: *mut f32) {
+            // SAFETY: the caller vouches for the tier and 16 writable values.
+            unsafe { _mm512_storeu_ps(to, self.0) }
+        }
+
+        #[inline(always)]
+        unsafe fn splat(value: f32) -> Self {
+            // SAFETY: the caller vouches for the tier.
+            Self(unsafe { _mm512_set1_ps(value) })
+        }
+
+        #[inline(always)]
+        unsafe fn multiply_add(self, a: Self, b: Self) -> Self {
+            // SAFETY: the caller vouches for the tier.
+            Self(unsafe { _mm512_fmadd_ps(a.0, b.0, self.0) })
+        }
+
+        #[inline(always)]
+        unsafe fn add(self, other: Self) -> Self {
+            // SAFETY: the caller vouches for the tier.
+            Self(unsafe { _mm512_add_ps(self.0, other.0) })
+        }
+
+        #[inline(always)]
+        unsafe fn leaky(self, slope: Self) -> Self {
+            // SAFETY: the caller vouches for the tier.
+            unsafe {
+                let zero = _mm512_setzero_ps();
+                Self(_mm512_fmadd_ps(
+                    _mm512_min_ps(self.0, zero),
+                    slope.0,
+                    _mm512_max_ps(self.0, zero),
+                ))
+            }
+        }
+    }
+
+    #[target_feature(enable = "avx512f")]
+    pub(super) unsafe fn one(job: &Row<'_>) {
+        // SAFETY: the caller's contract; this function runs where the tier is available.
+        unsafe { row::<Sixteen, 1, 16>(job) }
+    }
+
+    #[target_feature(enable = "avx512f")]
+    pub(super) unsafe fn two(job: &Row<'_>) {
+        // SAFETY: as above.
+        unsafe { row::<Sixteen, 2, 12>(job) }
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+mod neon {
+    use std::arch::aarch64::*;
+
+    use super::{Lanes, Row, row};
+
+    #[derive(Clone, Copy)]
+    struct Sixteen([float32x4_t; 4]);
+
+    impl Lanes for Sixteen {
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> Self {
+            // SAFETY: the caller vouches for 16 readable values; every aarch64 has NEON.
+            Self(unsafe {
+                [
+                    vld1q_f32(from),
+                    vld1q_f32(from.add(4)),
+                    vld1q_f32(from.add(8)),
+                    vld1q_f32(from.add(12)),
+                ]
+            })
+        }
+
+        #[inline(always)]
+        unsafe fn store(self, to: *mut f32) {
+            for (i, quarter) in self.0.into_iter().enumerate() {
+                // SAFETY: the caller vouches for 16 writable values.
+                unsafe { vst1q_f32(to.add(4 * i), quarter) }
+            }
+        }
+
+        #[inline(always)]
+        unsafe fn splat(value: f32) -> Self {
+            // SAFETY: every aarch64 has NEON.
+            Self([unsafe { vdupq_n_f32(value) }; 4])
+        }
+
+        #[inline(always)]
+        unsafe fn multiply_add(self, a: Self, b: Self) -> Self {
+            // SAFETY: every aarch64 has NEON.
+            Self(std::array::from_fn(|i| unsafe {
+                vfmaq_f32(self.0[i], a.0[i], b.0[i])
+            }))
+        }
+
+        #[inline(always)]
+        unsafe fn add(self, other: Self) -> Self {
+            // SAFETY: every aarch64 has NEON.
+            Self(std::array::from_fn(|i| unsafe {
+                vaddq_f32(self.0[i], other.0[i])
+            }))
+        }
+
+        #[inline(always)]
+        unsafe fn leaky(self, slope: Self) -> Self {
+            // SAFETY: every aarch64 has NEON.
+            Self(std::array::from_fn(|i| unsafe {
+                let zero = vdupq_n_f32(0.0);
+                vfmaq_f32(vmaxq_f32(self.0[i], zero), vminq_f32(self.0[i], zero), slope.0[i])
+            }))
+        }
+    }
+
+    pub(super) unsafe fn one(job: &Row<'_>) {
+        // SAFETY: the caller's contract; every aarch64 has NEON.
+        unsafe { row::<Sixteen, 1, 6>(job) }
+    }
+
+    pub(super) unsafe fn two(job: &Row<'_>) {
+        // SAFETY: as above.
+        unsafe { row::<Sixteen, 2, 3>(job) }
+    }
+}

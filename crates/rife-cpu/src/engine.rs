@@ -1,0 +1,335 @@
+//! The engine: threads, kernels, memory, and the operations on tensors.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::buffer::Recycler;
+use crate::conv::{self, ConvLayer, ConvSpec, Input, Kernels};
+use crate::eval::{Grid, Strips, eval, fill_quads};
+use crate::tensor::{Blocks, Factor, Op, Planes, Tensor};
+use crate::threads::Threads;
+use crate::tier::{Tier, TierError};
+
+/// What an engine is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct EngineOptions {
+    /// Threads; `None`: one for each core.
+    pub threads: Option<usize>,
+    /// The kernels' tier; `None`: `RIFE_CPU`, else the fastest that the machine has.
+    pub tier: Option<Tier>,
+}
+
+/// A CPU engine. Results have the same bits for any number of threads.
+#[derive(Debug)]
+pub struct Engine {
+    threads: Threads,
+    kernels: Kernels,
+    recycler: Arc<Recycler>,
+    tier: Tier,
+}
+
+/// Rows of a strip that is computed at once: enough to pay for its beginning, few enough to stay in cache.
+const STRIP: usize = 8;
+
+impl Engine {
+    /// # Errors
+    /// [`TierError`] where the tier, given or named by `RIFE_CPU`, is unknown or missing.
+    pub fn new(options: EngineOptions) -> Result<Self, TierError> {
+        let tier = match options.tier {
+            Some(tier) => Tier::from_name(tier.name())?,
+            None => Tier::detect()?,
+        };
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = options.threads.unwrap_or_else(cores).max(1);
+        Ok(Self {
+            threads: Threads::new(threads),
+            kernels: Kernels::new(tier),
+            recycler: Arc::default(),
+            tier,
+        })
+    }
+
+    /// The kernels' tier.
+    pub fn tier(&self) -> Tier {
+        self.tier
+    }
+
+    /// How many threads work.
+    pub fn thread_count(&self) -> usize {
+        self.threads.count()
+    }
+
+    pub(crate) fn threads(&self) -> &Threads {
+        &self.threads
+    }
+
+    pub(crate) fn kernels(&self) -> &Kernels {
+        &self.kernels
+    }
+
+    pub(crate) fn recycler(&self) -> &Arc<Recycler> {
+        &self.recycler
+    }
+
+    /// A tensor of the given values, row by row, channel by channel.
+    ///
+    /// # Panics
+    /// Where there are more or fewer values than `shape` says.
+    pub fn upload(&self, shape: [usize; 3], data: &[f32]) -> Tensor {
+        let [channels, height, width] = shape;
+        assert_eq!(
+            data.len(),
+            channels * height * width,
+            "values for a tensor of shape {shape:?}"
+        );
+        let mut planes = Planes::unset(&self.recycler, shape);
+        let mut strip = Strips::new(&mut planes);
+        // SAFETY: one view, on this thread.
+        let mut view = unsafe { strip_all(&mut strip, height) };
+        for (i, row) in data.chunks_exact(width).enumerate() {
+            view.row(i / height, i % height).copy_from_slice(row);
+        }
+        Tensor::from_planes(planes)
+    }
+
+    /// The values of a tensor, row by row, channel by channel.
+    pub fn download(&self, x: &Tensor) -> Vec<f32> {
+        let [channels, height, _] = x.shape();
+        let planes = self.planes(x);
+        let rows = (0..channels * height).flat_map(|i| planes.row(i / height, i % height));
+        rows.copied().collect()
+    }
+
+    /// One channel of a value, of the size of `like`.
+    pub fn plane(&self, like: &Tensor, value: f32) -> Tensor {
+        let [_, height, width] = like.shape();
+        Tensor::new([1, height, width], Op::Constant(value))
+    }
+
+    /// Joins along the channels.
+    pub fn cat(&self, parts: &[&Tensor]) -> Tensor {
+        let [_, height, width] = parts.first().expect("something to join").shape();
+        let same = parts.iter().all(|part| part.shape()[1..] == [height, width]);
+        assert!(same, "tensors of different sizes can't be joined");
+        let channels = parts.iter().map(|part| part.shape()[0]).sum();
+        Tensor::new(
+            [channels, height, width],
+            Op::Cat(parts.iter().copied().cloned().collect()),
+        )
+    }
+
+    /// Some of the channels.
+    pub fn channels(&self, x: &Tensor, range: Range<usize>) -> Tensor {
+        let [channels, height, width] = x.shape();
+        assert!(range.end <= channels, "channels {range:?} of {channels}");
+        Tensor::new([range.len(), height, width], Op::Channels(x.clone(), range.start))
+    }
+
+    /// Elementwise sum.
+    pub fn add(&self, a: &Tensor, b: &Tensor) -> Tensor {
+        assert_eq!(a.shape(), b.shape(), "tensors to be added");
+        match (&a.0.op, &b.0.op) {
+            (Op::Blocks(a), Op::Blocks(b)) => Tensor::from_blocks(self.add_blocks(a, b)),
+            _ => Tensor::new(a.shape(), Op::Add(a.clone(), b.clone())),
+        }
+    }
+
+    fn add_blocks(&self, a: &Blocks, b: &Blocks) -> Blocks {
+        let mut out = Blocks::unset(&self.recycler, a.shape);
+        for (to, (a, b)) in out.data.iter_mut().zip(a.data.iter().zip(b.data.iter())) {
+            *to = a + b;
+        }
+        out
+    }
+
+    /// Elementwise `x * factor + offset`.
+    pub fn affine(&self, x: &Tensor, factor: f32, offset: f32) -> Tensor {
+        Tensor::new(x.shape(), Op::Affine(x.clone(), factor, offset))
+    }
+
+    /// Elementwise clamp to 0..1.
+    pub fn clamp01(&self, x: &Tensor) -> Tensor {
+        Tensor::new(x.shape(), Op::Clamp01(x.clone()))
+    }
+
+    /// Elementwise logistic function.
+    pub fn sigmoid(&self, x: &Tensor) -> Tensor {
+        Tensor::new(x.shape(), Op::Sigmoid(x.clone()))
+    }
+
+    /// Bilinear resize.
+    ///
+    /// # Panics
+    /// Where the size can't be divided by [`Factor::Down`].
+    pub fn resize(&self, x: &Tensor, factor: Factor) -> Tensor {
+        let [channels, height, width] = x.shape();
+        let size = |n: usize| match factor {
+            Factor::Up(by) => n * by,
+            Factor::Down(by) => {
+                assert_eq!(n % by, 0, "a side of {n} can't be divided by {by}");
+                n / by
+            }
+        };
+        match factor {
+            Factor::Up(1) | Factor::Down(1) => x.clone(),
+            _ => Tensor::new(
+                [channels, size(height), size(width)],
+                Op::Resize(x.clone(), factor),
+            ),
+        }
+    }
+
+    /// `x` sampled at (column + flow 0, row + flow 1): bilinear, border clamped, `align_corners = true`.
+    pub fn warp(&self, x: &Tensor, flow: &Tensor) -> Tensor {
+        assert_eq!(
+            (flow.shape()[0], &flow.shape()[1..]),
+            (2, &x.shape()[1..]),
+            "a flow's shape"
+        );
+        Tensor::new(x.shape(), Op::Warp(x.clone(), flow.clone()))
+    }
+
+    /// `a * sigmoid(mask) + b * (1 - sigmoid(mask))`, one mask for all channels.
+    pub fn blend(&self, a: &Tensor, b: &Tensor, mask: &Tensor) -> Tensor {
+        assert_eq!(a.shape(), b.shape(), "tensors to be blended");
+        assert_eq!(
+            (mask.shape()[0], &mask.shape()[1..]),
+            (1, &a.shape()[1..]),
+            "a mask's shape"
+        );
+        Tensor::new(a.shape(), Op::Blend(a.clone(), b.clone(), mask.clone()))
+    }
+
+    /// PixelShuffle(2).
+    pub fn pixel_shuffle(&self, x: &Tensor) -> Tensor {
+        let [channels, height, width] = x.shape();
+        assert_eq!(channels % 4, 0, "a pixel shuffle of {channels} channels");
+        Tensor::new([channels / 4, height * 2, width * 2], Op::PixelShuffle(x.clone()))
+    }
+
+    /// Half a turn.
+    pub fn rotate180(&self, x: &Tensor) -> Tensor {
+        Tensor::new(x.shape(), Op::Rotate180(x.clone()))
+    }
+
+    /// The largest absolute value.
+    pub fn max_abs(&self, x: &Tensor) -> f32 {
+        self.download(x).iter().fold(0.0, |max, v| max.max(v.abs()))
+    }
+
+    /// Computes `x` now, and keeps its values.
+    pub fn materialize(&self, x: &Tensor) -> Tensor {
+        if !matches!(x.0.op, Op::Blocks(_)) {
+            self.planes(x);
+        }
+        x.clone()
+    }
+
+    /// Packs a convolution for this engine.
+    pub fn conv_layer(&self, spec: &ConvSpec) -> ConvLayer {
+        ConvLayer::new(spec, self.kernels.together)
+    }
+
+    /// Applies a convolution.
+    pub fn conv(&self, x: &Tensor, layer: &ConvLayer) -> Tensor {
+        let blocks = match &x.0.op {
+            Op::Blocks(blocks) => conv::conv(self, Input::Blocks(blocks), layer),
+            _ if layer.adds_input() => conv::conv(self, Input::Blocks(&self.blocks(x)), layer),
+            _ => conv::conv(self, Input::Planes(self.planes(x)), layer),
+        };
+        Tensor::from_blocks(blocks)
+    }
+
+    fn blocks(&self, x: &Tensor) -> Blocks {
+        let [channels, height, _] = x.shape();
+        let planes = self.planes(x);
+        let mut blocks = Blocks::unset(&self.recycler, x.shape());
+        for channel in 0..channels.next_multiple_of(16) {
+            for row in 0..height {
+                let start = blocks.at(channel / 16, row, 0) + channel % 16;
+                let to = blocks.data[start..].iter_mut().step_by(16);
+                match channel < channels {
+                    true => to.zip(planes.row(channel, row)).for_each(|(to, v)| *to = *v),
+                    false => to.take(x.shape()[2]).for_each(|to| *to = 0.0),
+                }
+            }
+        }
+        blocks
+    }
+
+    /// The values of a tensor, computed by all threads where they weren't there.
+    pub(crate) fn planes<'a>(&self, x: &'a Tensor) -> &'a Planes {
+        if let Some(planes) = x.0.planes.get() {
+            return planes;
+        }
+        self.prepare(x, true);
+        let [channels, height, width] = x.shape();
+        let mut planes = Planes::unset(&self.recycler, x.shape());
+        let strips = Strips::new(&mut planes);
+        self.threads.run(height.div_ceil(STRIP), &|i| {
+            let rows = i * STRIP..(i * STRIP + STRIP).min(height);
+            // SAFETY: the loop's items have different rows.
+            let mut out = unsafe { strips.strip(rows.clone()) };
+            eval(x, 0..channels, &Grid::rows(rows, width), &mut out);
+        });
+        drop(strips);
+        x.0.planes.get_or_init(|| planes)
+    }
+
+    /// Computes beforehand what an expression reads as a whole or again and again: images that are sampled, and,
+    /// where `full` says that (nearly) every pixel is asked for, the flows they are sampled by.
+    fn prepare(&self, x: &Tensor, full: bool) {
+        if x.0.planes.get().is_some() {
+            return;
+        }
+        match &x.0.op {
+            Op::Planes | Op::Blocks(_) | Op::Constant(_) => {}
+            Op::Cat(parts) => parts.iter().for_each(|part| self.prepare(part, full)),
+            Op::Channels(x, _) | Op::Affine(x, ..) | Op::Clamp01(x) | Op::Sigmoid(x) => self.prepare(x, full),
+            Op::PixelShuffle(x) | Op::Rotate180(x) => self.prepare(x, full),
+            Op::Add(a, b) => [a, b].into_iter().for_each(|x| self.prepare(x, full)),
+            Op::Blend(a, b, mask) => [a, b, mask].into_iter().for_each(|x| self.prepare(x, full)),
+            Op::Resize(x, factor) => self.prepare(x, full && !matches!(factor, Factor::Down(by) if *by > 2)),
+            Op::Warp(image, flow) => {
+                self.sampled(image);
+                self.prepare(flow, full);
+                if full {
+                    self.planes(whole(flow));
+                }
+            }
+        }
+    }
+
+    /// Lays out an image as `warp` samples it.
+    fn sampled(&self, x: &Tensor) {
+        let [channels, height, width] = x.shape();
+        if matches!(x.0.op, Op::Blocks(_)) {
+            return;
+        }
+        let planes = self.planes(x);
+        if channels <= 4 {
+            x.0.quads.get_or_init(|| {
+                let mut quads = self.recycler.take(height * width * 4);
+                fill_quads(planes, &mut quads);
+                quads
+            });
+        }
+    }
+}
+
+/// What a choice of channels is a part of: computing that serves every part of it.
+fn whole(x: &Tensor) -> &Tensor {
+    match &x.0.op {
+        Op::Channels(x, _) => whole(x),
+        _ => x,
+    }
+}
+
+/// A view of all rows.
+///
+/// # Safety
+/// As [`Strips::strip`].
+unsafe fn strip_all<'a>(strips: &'a mut Strips<'_>, height: usize) -> crate::eval::PatchMut<'a> {
+    // SAFETY: the caller's contract.
+    unsafe { strips.strip(0..height) }
+}

@@ -1,0 +1,201 @@
+//! Expressions to values, on a grid of rows and columns and nowhere else.
+//!
+//! The grid is what makes coarse work cheap. A bilinear reduction by an even factor reads the four middle pixels of
+//! each cell, so what it reduces is asked for on those rows and columns only, and so on down the expression: of a
+//! warped image reduced by 16, one pixel in 64 is warped.
+
+mod patch;
+mod resize;
+mod warp;
+
+use std::ops::Range;
+
+use crate::tensor::{Blocks, Op, Planes, Tensor};
+pub(crate) use patch::{Patch, PatchMut, Strips};
+pub(crate) use warp::fill_quads;
+
+/// The rows and columns, in any order, at which values are wanted.
+#[derive(Debug, Clone)]
+pub(crate) struct Grid {
+    pub(crate) rows: Vec<usize>,
+    pub(crate) columns: Vec<usize>,
+}
+
+impl Grid {
+    /// Some rows in full.
+    pub(crate) fn rows(rows: Range<usize>, width: usize) -> Self {
+        Self {
+            rows: rows.collect(),
+            columns: (0..width).collect(),
+        }
+    }
+
+    fn patch(&self, channels: usize) -> Patch {
+        Patch::new(channels, self.rows.len(), self.columns.len())
+    }
+
+    /// The columns as one run of a row, where they are.
+    fn run(&self) -> Option<Range<usize>> {
+        let (first, last) = (*self.columns.first()?, *self.columns.last()?);
+        let run = first <= last && last - first + 1 == self.columns.len();
+        // Columns come from resizes: sorted, or reversed by a rotation.
+        run.then_some(first..last + 1)
+    }
+}
+
+/// Computes `channels` of `x` on the grid into `out`, which has the grid's size.
+pub(crate) fn eval(x: &Tensor, channels: Range<usize>, grid: &Grid, out: &mut PatchMut<'_>) {
+    if let Some(planes) = x.0.planes.get() {
+        return copy(planes, channels, grid, out);
+    }
+    match &x.0.op {
+        Op::Planes => unreachable!("planes have values"),
+        Op::Blocks(blocks) => unblock(blocks, channels, grid, out),
+        Op::Constant(value) => out.map(|row| row.fill(*value)),
+        Op::Cat(parts) => cat(parts, channels, grid, out),
+        Op::Channels(x, first) => eval(x, channels.start + first..channels.end + first, grid, out),
+        Op::Add(a, b) => {
+            eval(a, channels.clone(), grid, out);
+            let b = computed(b, channels, grid);
+            out.zip(&b, |a, b| a.iter_mut().zip(b).for_each(|(a, b)| *a += b));
+        }
+        Op::Affine(x, factor, offset) => {
+            eval(x, channels, grid, out);
+            out.map(|row| row.iter_mut().for_each(|v| *v = *v * factor + offset));
+        }
+        Op::Clamp01(x) => {
+            eval(x, channels, grid, out);
+            out.map(|row| row.iter_mut().for_each(|v| *v = v.clamp(0.0, 1.0)));
+        }
+        Op::Sigmoid(x) => {
+            eval(x, channels, grid, out);
+            out.map(|row| row.iter_mut().for_each(|v| *v = sigmoid(*v)));
+        }
+        Op::Resize(x, factor) => resize::resize(x, *factor, channels, grid, out),
+        Op::Warp(x, flow) => warp::warp(x, flow, channels, grid, out),
+        Op::Blend(a, b, mask) => blend([a, b, mask], channels, grid, out),
+        Op::PixelShuffle(x) => shuffle(x, channels, grid, out),
+        Op::Rotate180(x) => {
+            let [_, height, width] = x.shape();
+            let turned = Grid {
+                rows: grid.rows.iter().map(|r| height - 1 - r).collect(),
+                columns: grid.columns.iter().map(|c| width - 1 - c).collect(),
+            };
+            eval(x, channels, &turned, out);
+        }
+    }
+}
+
+/// As [`eval`], into a patch of its own.
+fn computed(x: &Tensor, channels: Range<usize>, grid: &Grid) -> Patch {
+    let mut patch = grid.patch(channels.len());
+    eval(x, channels, grid, &mut patch.whole());
+    patch
+}
+
+fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+fn copy(planes: &Planes, channels: Range<usize>, grid: &Grid, out: &mut PatchMut<'_>) {
+    let run = grid.run();
+    for (c, channel) in channels.enumerate() {
+        for (r, &row) in grid.rows.iter().enumerate() {
+            let from = planes.row(channel, row);
+            let to = out.row(c, r);
+            match &run {
+                Some(run) => to.copy_from_slice(&from[run.clone()]),
+                None => to
+                    .iter_mut()
+                    .zip(&grid.columns)
+                    .for_each(|(v, &column)| *v = from[column]),
+            }
+        }
+    }
+}
+
+fn unblock(blocks: &Blocks, channels: Range<usize>, grid: &Grid, out: &mut PatchMut<'_>) {
+    for (c, channel) in channels.enumerate() {
+        for (r, &row) in grid.rows.iter().enumerate() {
+            let start = blocks.at(channel / 16, row, 0) + channel % 16;
+            let from = &blocks.data[start..];
+            for (v, &column) in out.row(c, r).iter_mut().zip(&grid.columns) {
+                *v = from[column * 16];
+            }
+        }
+    }
+}
+
+fn cat(parts: &[Tensor], channels: Range<usize>, grid: &Grid, out: &mut PatchMut<'_>) {
+    let (mut first, mut done) = (0, 0);
+    for part in parts {
+        let own = part.shape()[0];
+        let from = channels.start.max(first) - first;
+        let to = channels.end.min(first + own).saturating_sub(first);
+        if from < to {
+            eval(part, from..to, grid, &mut out.channels(done..done + to - from));
+            done += to - from;
+        }
+        first += own;
+    }
+}
+
+fn blend([a, b, mask]: [&Tensor; 3], channels: Range<usize>, grid: &Grid, out: &mut PatchMut<'_>) {
+    eval(a, channels.clone(), grid, out);
+    let b = computed(b, channels.clone(), grid);
+    let mut share = computed(mask, 0..1, grid);
+    share
+        .whole()
+        .map(|row| row.iter_mut().for_each(|v| *v = sigmoid(*v)));
+    for c in 0..channels.len() {
+        for r in 0..grid.rows.len() {
+            let row = out.row(c, r).iter_mut().zip(b.row(c, r)).zip(share.row(0, r));
+            row.for_each(|((a, b), share)| *a = *a * share + b * (1.0 - share));
+        }
+    }
+}
+
+/// PixelShuffle(2): output channel c at (2y + i, 2x + j) is input channel 4c + 2i + j at (y, x).
+fn shuffle(x: &Tensor, channels: Range<usize>, grid: &Grid, out: &mut PatchMut<'_>) {
+    if let Op::Blocks(blocks) = &x.0.op {
+        return shuffle_blocks(blocks, channels, grid, out);
+    }
+    let half = |v: &[usize]| {
+        let mut halves: Vec<usize> = v.iter().map(|i| i / 2).collect();
+        halves.sort_unstable();
+        halves.dedup();
+        halves
+    };
+    let source = Grid {
+        rows: half(&grid.rows),
+        columns: half(&grid.columns),
+    };
+    let from = computed(x, channels.start * 4..channels.end * 4, &source);
+    let place = |sorted: &[usize], i: usize| sorted.binary_search(&(i / 2)).expect("every half is there");
+    let columns: Vec<_> = grid
+        .columns
+        .iter()
+        .map(|&c| (place(&source.columns, c), c % 2))
+        .collect();
+    for c in 0..channels.len() {
+        for (r, &row) in grid.rows.iter().enumerate() {
+            let source_row = place(&source.rows, row);
+            let rows = [0, 1].map(|j| from.row(4 * c + 2 * (row % 2) + j, source_row));
+            for (v, &(column, j)) in out.row(c, r).iter_mut().zip(&columns) {
+                *v = rows[j][column];
+            }
+        }
+    }
+}
+
+fn shuffle_blocks(blocks: &Blocks, channels: Range<usize>, grid: &Grid, out: &mut PatchMut<'_>) {
+    for (c, channel) in channels.enumerate() {
+        for (r, &row) in grid.rows.iter().enumerate() {
+            let lane = 4 * (channel % 4) + 2 * (row % 2);
+            let from = &blocks.data[blocks.at(channel / 4, row / 2, 0)..];
+            for (v, &column) in out.row(c, r).iter_mut().zip(&grid.columns) {
+                *v = from[column / 2 * 16 + lane + column % 2];
+            }
+        }
+    }
+}

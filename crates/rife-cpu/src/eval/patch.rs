@@ -1,0 +1,142 @@
+//! Where values are computed to: a patch of its own, or a part of a tensor.
+
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use crate::tensor::Planes;
+
+/// Values of a few channels on a grid.
+#[derive(Debug)]
+pub(crate) struct Patch {
+    data: Vec<f32>,
+    rows: usize,
+    columns: usize,
+}
+
+impl Patch {
+    pub(crate) fn new(channels: usize, rows: usize, columns: usize) -> Self {
+        Self {
+            data: vec![0.0; channels * rows * columns],
+            rows,
+            columns,
+        }
+    }
+
+    pub(crate) fn row(&self, channel: usize, row: usize) -> &[f32] {
+        let start = (channel * self.rows + row) * self.columns;
+        &self.data[start..start + self.columns]
+    }
+
+    pub(crate) fn whole(&mut self) -> PatchMut<'_> {
+        let (rows, columns) = (self.rows, self.columns);
+        let channels = self.data.len() / (rows * columns).max(1);
+        let strides = [rows * columns, columns];
+        PatchMut {
+            data: self.data.as_mut_ptr(),
+            channels,
+            rows,
+            columns,
+            strides,
+            borrow: PhantomData,
+        }
+    }
+}
+
+/// A view of rows to be written: of a [`Patch`], or of a strip of [`Planes`].
+#[derive(Debug)]
+pub(crate) struct PatchMut<'a> {
+    data: *mut f32,
+    channels: usize,
+    rows: usize,
+    columns: usize,
+    /// From channel to channel, from row to row.
+    strides: [usize; 2],
+    borrow: PhantomData<&'a mut f32>,
+}
+
+impl PatchMut<'_> {
+    pub(crate) fn row(&mut self, channel: usize, row: usize) -> &mut [f32] {
+        assert!(
+            channel < self.channels && row < self.rows,
+            "row {row} of channel {channel} is outside"
+        );
+        let offset = channel * self.strides[0] + row * self.strides[1];
+        // SAFETY: the view's maker vouches for `channels` x `rows` rows of `columns` values at these strides,
+        // which no one else touches while the view lives; the indices were just checked.
+        unsafe { std::slice::from_raw_parts_mut(self.data.add(offset), self.columns) }
+    }
+
+    /// Some of the channels, as a view of their own.
+    pub(crate) fn channels(&mut self, range: Range<usize>) -> PatchMut<'_> {
+        assert!(range.start <= range.end && range.end <= self.channels);
+        // SAFETY: an offset within the view.
+        let data = unsafe { self.data.add(range.start * self.strides[0]) };
+        PatchMut {
+            data,
+            channels: range.len(),
+            borrow: PhantomData,
+            ..*self
+        }
+    }
+
+    /// Calls `f` with every row.
+    pub(crate) fn map(&mut self, f: impl Fn(&mut [f32])) {
+        for channel in 0..self.channels {
+            for row in 0..self.rows {
+                f(self.row(channel, row));
+            }
+        }
+    }
+
+    /// Calls `f` with every row and its counterpart.
+    pub(crate) fn zip(&mut self, other: &Patch, f: impl Fn(&mut [f32], &[f32])) {
+        for channel in 0..self.channels {
+            for row in 0..self.rows {
+                f(self.row(channel, row), other.row(channel, row));
+            }
+        }
+    }
+}
+
+/// Planes whose strips of rows are written by several threads.
+#[derive(Debug)]
+pub(crate) struct Strips<'a> {
+    data: *mut f32,
+    shape: [usize; 3],
+    strides: [usize; 2],
+    borrow: PhantomData<&'a mut Planes>,
+}
+
+// SAFETY: views of disjoint rows don't alias, and that they are disjoint is what `strip` asks of its caller.
+unsafe impl Sync for Strips<'_> {}
+
+impl<'a> Strips<'a> {
+    pub(crate) fn new(planes: &'a mut Planes) -> Self {
+        let strides = [planes.channel_stride(), planes.row_stride()];
+        Self {
+            shape: planes.shape,
+            strides,
+            data: planes.data.as_mut_ptr(),
+            borrow: PhantomData,
+        }
+    }
+
+    /// A view of some rows.
+    ///
+    /// # Safety
+    /// No two views that live at once may share a row.
+    pub(crate) unsafe fn strip(&self, rows: Range<usize>) -> PatchMut<'_> {
+        assert!(rows.start <= rows.end && rows.end <= self.shape[1]);
+        // SAFETY: within the planes: past the border's row and column, before the strip's first row.
+        let data = unsafe { self.data.add((rows.start + 1) * self.strides[1] + 1) };
+        let [channels, _, columns] = self.shape;
+        PatchMut {
+            data,
+            channels,
+            rows: rows.len(),
+            columns,
+            strides: self.strides,
+            borrow: PhantomData,
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Tensors: values laid out in memory, and expressions over them that are computed where they are needed.
+
+use std::sync::{Arc, OnceLock};
+
+use crate::buffer::{Buffer, Recycler};
+
+/// A bilinear resize's factor (`align_corners = false`, no antialiasing).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Factor {
+    /// Enlarge by a whole factor.
+    Up(usize),
+    /// Shrink by a whole factor, which divides the size.
+    Down(usize),
+}
+
+/// `[channels, height, width]` values, or what they are to be computed from. Cloning copies a reference.
+#[derive(Debug, Clone)]
+pub struct Tensor(pub(crate) Arc<Node>);
+
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) shape: [usize; 3],
+    pub(crate) op: Op,
+    /// The values, once something has asked for all of them.
+    pub(crate) planes: OnceLock<Planes>,
+    /// Up to four channels side by side, once something has sampled them.
+    pub(crate) quads: OnceLock<Buffer>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Op {
+    /// The values are in [`Node::planes`].
+    Planes,
+    Blocks(Blocks),
+    Constant(f32),
+    Cat(Vec<Tensor>),
+    Channels(Tensor, usize),
+    Add(Tensor, Tensor),
+    Affine(Tensor, f32, f32),
+    Clamp01(Tensor),
+    Sigmoid(Tensor),
+    Resize(Tensor, Factor),
+    Warp(Tensor, Tensor),
+    Blend(Tensor, Tensor, Tensor),
+    PixelShuffle(Tensor),
+    Rotate180(Tensor),
+}
+
+impl Tensor {
+    pub(crate) fn new(shape: [usize; 3], op: Op) -> Self {
+        assert!(
+            shape.iter().all(|&n| n > 0),
+            "a tensor of shape {shape:?} has no values"
+        );
+        Self(Arc::new(Node {
+            shape,
+            op,
+            planes: OnceLock::new(),
+            quads: OnceLock::new(),
+        }))
+    }
+
+    pub(crate) fn from_planes(planes: Planes) -> Self {
+        let tensor = Self::new(planes.shape, Op::Planes);
+        // The cell is new, so it is empty.
+        let _ = tensor.0.planes.set(planes);
+        tensor
+    }
+
+    pub(crate) fn from_blocks(blocks: Blocks) -> Self {
+        Self::new(blocks.shape, Op::Blocks(blocks))
+    }
+
+    /// `[channels, height, width]`.
+    pub fn shape(&self) -> [usize; 3] {
+        self.0.shape
+    }
+}
+
+/// Channel after channel, row after row, each plane inside a border of one zero.
+#[derive(Debug)]
+pub(crate) struct Planes {
+    pub(crate) shape: [usize; 3],
+    pub(crate) data: Buffer,
+}
+
+impl Planes {
+    /// Planes of the given shape: zero in the border, unset within.
+    pub(crate) fn unset(home: &Arc<Recycler>, shape: [usize; 3]) -> Self {
+        let [channels, height, width] = shape;
+        let stride = plane_stride(height, width);
+        let mut data = home.take(channels * stride);
+        for plane in data.chunks_exact_mut(stride) {
+            zero_border(plane, height, width, 1);
+        }
+        Self { shape, data }
+    }
+
+    pub(crate) fn channel_stride(&self) -> usize {
+        plane_stride(self.shape[1], self.shape[2])
+    }
+
+    pub(crate) fn row_stride(&self) -> usize {
+        self.shape[2] + 2
+    }
+
+    pub(crate) fn row(&self, channel: usize, row: usize) -> &[f32] {
+        let start = channel * self.channel_stride() + (row + 1) * self.row_stride() + 1;
+        &self.data[start..start + self.shape[2]]
+    }
+}
+
+/// Values of a plane with its border, up to whole cache lines.
+fn plane_stride(height: usize, width: usize) -> usize {
+    ((height + 2) * (width + 2)).next_multiple_of(16)
+}
+
+/// Sixteen channels side by side at each pixel, block of channels after block, each block inside a border of one
+/// zero pixel: the layout convolutions write. Channels past the last are zero.
+#[derive(Debug)]
+pub(crate) struct Blocks {
+    pub(crate) shape: [usize; 3],
+    pub(crate) data: Buffer,
+}
+
+impl Blocks {
+    /// Blocks of the given shape: zero in the border, unset within.
+    pub(crate) fn unset(home: &Arc<Recycler>, shape: [usize; 3]) -> Self {
+        let [channels, height, width] = shape;
+        let stride = (height + 2) * (width + 2) * 16;
+        let mut data = home.take(channels.div_ceil(16) * stride);
+        for block in data.chunks_exact_mut(stride) {
+            zero_border(block, height, width, 16);
+        }
+        Self { shape, data }
+    }
+
+    pub(crate) fn block_stride(&self) -> usize {
+        (self.shape[1] + 2) * (self.shape[2] + 2) * 16
+    }
+
+    /// Where a block's pixel begins.
+    pub(crate) fn at(&self, block: usize, row: usize, column: usize) -> usize {
+        block * self.block_stride() + ((row + 1) * (self.shape[2] + 2) + column + 1) * 16
+    }
+}
+
+fn zero_border(plane: &mut [f32], height: usize, width: usize, pixel: usize) {
+    let stride = (width + 2) * pixel;
+    plane[..stride].fill(0.0);
+    plane[(height + 1) * stride..].fill(0.0);
+    for row in plane[stride..(height + 1) * stride].chunks_exact_mut(stride) {
+        row[..pixel].fill(0.0);
+        row[stride - pixel..].fill(0.0);
+    }
+}

@@ -1,0 +1,211 @@
+//! The thread pool: one parallel loop at a time over numbered items. Idle threads sleep: a thread that spins beside
+//! another busy process slows both many times over.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+/// A loop's body, called once with each item's number.
+type Body<'a> = &'a (dyn Fn(usize) + Sync);
+
+/// What the workers are told.
+struct Orders {
+    /// Counts the loops, so that a worker joins each at most once.
+    round: u64,
+    job: Option<Job>,
+    /// Workers inside the current job.
+    inside: usize,
+    stop: bool,
+}
+
+#[derive(Clone)]
+struct Job {
+    body: Body<'static>,
+    next: Arc<AtomicUsize>,
+    panic: Arc<Mutex<Option<Box<dyn std::any::Any + Send>>>>,
+    items: usize,
+}
+
+impl Job {
+    /// Takes items until none is left; a panic ends the loop and is kept for the caller.
+    fn work(&self) {
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            loop {
+                let item = self.next.fetch_add(1, Ordering::Relaxed);
+                if item >= self.items {
+                    break;
+                }
+                (self.body)(item);
+            }
+        }));
+        if let Err(panic) = result {
+            self.next.store(self.items, Ordering::Relaxed);
+            *lock(&self.panic) = Some(panic);
+        }
+    }
+}
+
+struct Shared {
+    orders: Mutex<Orders>,
+    begun: Condvar,
+    left: Condvar,
+}
+
+/// Threads that share the items of a loop with the one that asks.
+pub(crate) struct Threads {
+    shared: Arc<Shared>,
+    workers: Vec<JoinHandle<()>>,
+    /// Held through a loop: loops asked for by several threads take turns.
+    turn: Mutex<()>,
+}
+
+impl std::fmt::Debug for Threads {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Threads({})", self.count())
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Threads {
+    /// `count` threads, the calling one among them.
+    pub(crate) fn new(count: usize) -> Self {
+        let orders = Orders {
+            round: 0,
+            job: None,
+            inside: 0,
+            stop: false,
+        };
+        let shared = Arc::new(Shared {
+            orders: Mutex::new(orders),
+            begun: Condvar::new(),
+            left: Condvar::new(),
+        });
+        let workers = (1..count)
+            .map(|i| {
+                let shared = Arc::clone(&shared);
+                std::thread::Builder::new()
+                    .name(format!("engine-{i}"))
+                    .spawn(move || worker(&shared))
+                    .expect("a thread can be started")
+            })
+            .collect();
+        Self {
+            shared,
+            workers,
+            turn: Mutex::new(()),
+        }
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.workers.len() + 1
+    }
+
+    /// Calls `body` with each of `0..items`, on any thread and in any order, and returns when all are done.
+    pub(crate) fn run(&self, items: usize, body: Body<'_>) {
+        if self.workers.is_empty() || items < 2 {
+            (0..items).for_each(body);
+            return;
+        }
+        let _turn = lock(&self.turn);
+        // SAFETY: the reference is used by workers that have entered this job only; this function returns after
+        // the job is withdrawn and the last of them has left.
+        let body = unsafe { std::mem::transmute::<Body<'_>, Body<'static>>(body) };
+        let job = Job {
+            body,
+            next: Arc::default(),
+            panic: Arc::default(),
+            items,
+        };
+        {
+            let mut orders = lock(&self.shared.orders);
+            orders.round += 1;
+            orders.job = Some(job.clone());
+        }
+        self.shared.begun.notify_all();
+        job.work();
+        let mut orders = lock(&self.shared.orders);
+        orders.job = None;
+        while orders.inside > 0 {
+            orders = self
+                .shared
+                .left
+                .wait(orders)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(orders);
+        let panic = lock(&job.panic).take();
+        if let Some(panic) = panic {
+            resume_unwind(panic);
+        }
+    }
+}
+
+fn worker(shared: &Shared) {
+    let mut seen = 0;
+    let mut orders = lock(&shared.orders);
+    loop {
+        if orders.stop {
+            return;
+        }
+        match orders.job.clone() {
+            Some(job) if orders.round != seen => {
+                seen = orders.round;
+                orders.inside += 1;
+                drop(orders);
+                job.work();
+                orders = lock(&shared.orders);
+                orders.inside -= 1;
+                shared.left.notify_one();
+            }
+            _ => orders = shared.begun.wait(orders).unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        lock(&self.shared.orders).stop = true;
+        self.shared.begun.notify_all();
+        for worker in self.workers.drain(..) {
+            // A worker catches its panics.
+            let _ = worker.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_item_is_done_once() {
+        for count in [1, 2, 5] {
+            let threads = Threads::new(count);
+            for items in [0, 1, 2, 1000] {
+                let done: Vec<AtomicUsize> = (0..items).map(|_| AtomicUsize::new(0)).collect();
+                threads.run(items, &|i| {
+                    done[i].fetch_add(1, Ordering::Relaxed);
+                });
+                assert!(done.iter().all(|d| d.load(Ordering::Relaxed) == 1));
+            }
+        }
+    }
+
+    #[test]
+    fn a_panic_reaches_the_caller_and_the_pool_lives_on() {
+        let threads = Threads::new(3);
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            threads.run(100, &|i| assert!(i != 50, "item 50"))
+        }));
+        assert!(result.is_err());
+        let sum = AtomicUsize::new(0);
+        threads.run(10, &|i| {
+            sum.fetch_add(i, Ordering::Relaxed);
+        });
+        assert_eq!(sum.into_inner(), 45);
+    }
+}

@@ -1,0 +1,135 @@
+//! CPU tiers: which instruction set the kernels use, found at run time or chosen by `RIFE_CPU`.
+
+use std::fmt;
+
+/// An instruction set that there are kernels for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tier {
+    /// Plain Rust; runs anywhere.
+    Scalar,
+    /// x86-64 with AVX2 and FMA.
+    Avx2,
+    /// x86-64 with AVX-512F.
+    Avx512,
+    /// 64-bit ARM.
+    Neon,
+}
+
+/// Why a tier can't be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TierError {
+    /// The name is no tier's.
+    Unknown(String),
+    /// The machine (or this build) lacks it.
+    Missing(Tier),
+}
+
+impl std::error::Error for TierError {}
+
+impl fmt::Display for TierError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = |tiers: &[Tier]| tiers.iter().map(|t| t.name()).collect::<Vec<_>>().join(", ");
+        match self {
+            Self::Unknown(name) => {
+                write!(
+                    f,
+                    "RIFE_CPU={name:?} is no CPU tier; known are {}, here: {}",
+                    names(&Tier::ALL),
+                    names(&Tier::available())
+                )
+            }
+            Self::Missing(tier) => {
+                write!(
+                    f,
+                    "this machine lacks the CPU tier {}; it has {}",
+                    tier.name(),
+                    names(&Tier::available())
+                )
+            }
+        }
+    }
+}
+
+impl Tier {
+    /// Every tier, slowest first.
+    pub const ALL: [Self; 4] = [Self::Scalar, Self::Avx2, Self::Avx512, Self::Neon];
+
+    /// Its name, as `RIFE_CPU` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Scalar => "scalar",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+            Self::Neon => "neon",
+        }
+    }
+
+    /// The tier of this name that this machine has.
+    ///
+    /// # Errors
+    /// [`TierError`] when no tier has the name, or the machine lacks it.
+    pub fn from_name(name: &str) -> Result<Self, TierError> {
+        let tier = Self::ALL.into_iter().find(|tier| tier.name() == name);
+        let tier = tier.ok_or_else(|| TierError::Unknown(name.to_owned()))?;
+        if tier.is_available() {
+            Ok(tier)
+        } else {
+            Err(TierError::Missing(tier))
+        }
+    }
+
+    /// `RIFE_CPU` where it is set, else the fastest this machine has.
+    ///
+    /// # Errors
+    /// As [`Tier::from_name`].
+    pub fn detect() -> Result<Self, TierError> {
+        match std::env::var_os("RIFE_CPU") {
+            Some(name) => Self::from_name(&name.to_string_lossy()),
+            None => Ok(Self::available().pop().unwrap_or(Self::Scalar)),
+        }
+    }
+
+    /// The tiers of this machine, slowest first.
+    pub fn available() -> Vec<Self> {
+        Self::ALL.into_iter().filter(|tier| tier.is_available()).collect()
+    }
+
+    /// Whether this machine has it.
+    pub fn is_available(self) -> bool {
+        match self {
+            Self::Scalar => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("fma"),
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => true,
+            #[allow(unreachable_patterns)]
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lead_back_to_their_tiers() {
+        for tier in Tier::available() {
+            assert_eq!(Tier::from_name(tier.name()), Ok(tier));
+        }
+    }
+
+    #[test]
+    fn unknown_and_missing_tiers_are_refused_with_what_there_is() {
+        let unknown = Tier::from_name("sse9").unwrap_err();
+        assert!(unknown.to_string().contains("scalar"), "{unknown}");
+        let missing = if cfg!(target_arch = "aarch64") {
+            "avx2"
+        } else {
+            "neon"
+        };
+        assert!(matches!(Tier::from_name(missing), Err(TierError::Missing(_))));
+    }
+}
