@@ -9,8 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use num_rational::Ratio;
-use rife_media::source::read_image;
-use rife_media::{CancelToken, Limits, RgbImage};
+use rife_media::{CancelToken, Limits, RgbImage, read_image};
 use serde::Serialize;
 
 pub use against::{Against, against};

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use num_rational::Ratio;
-use rife_media::source::read_image;
+use rife_media::read_image;
+use rife_media::sink::write_image;
 use rife_media::{CancelToken, ColorTags, Frame, Limits, PixelFormat, RgbImage};
 
-use crate::stills::write_image;
 use crate::{Error, Interpolator, InterpolatorSpec, Result};
 
 /// Which pictures are made between the two.
@@ -179,7 +179,12 @@ impl ImageJob {
         }
         for (file, picture) in files.iter().zip(pictures) {
             let format = format.with_alpha(picture.alpha.is_some());
-            write_image(file, &Frame::from_rgb(picture, format, tags))?;
+            write_image(
+                file,
+                &Frame::from_rgb(picture, format, tags),
+                tags,
+                self.overwrite,
+            )?;
         }
         Ok(())
     }

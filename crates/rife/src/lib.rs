@@ -8,7 +8,6 @@ mod interpolator;
 pub mod metrics;
 pub mod models;
 pub mod sample;
-mod stills;
 pub mod video;
 pub mod weights;
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use num_rational::Ratio;
 use rife_media::plan::{Companions, plan_streams};
 use rife_media::probe::{DisplayMatrix, HdrMetadata};
+use rife_media::sink::write_image;
 use rife_media::{
     CancelToken, ColorTags, Frame, Limits, Matrix, Output, PixelFormat, Primaries, Range, RgbImage, SinkSpec,
     Transfer, VideoParams, open_sink, probe,
@@ -17,7 +18,6 @@ use rife_media::{
 
 pub use scene::render;
 
-use crate::stills::write_image;
 use crate::{Error, Interpolator, Result};
 
 /// What the sample clip is like.
@@ -133,9 +133,6 @@ fn params(spec: &SampleSpec, step: Ratio<i64>) -> VideoParams {
 /// # Errors
 /// Those of interpolating and writing.
 pub fn picture(output: &Path, interpolator: &Interpolator, overwrite: bool) -> Result<()> {
-    if !overwrite && output.exists() {
-        return Err(rife_media::MediaError::Exists(output.to_owned()).into());
-    }
     let spec = SampleSpec::default();
     let [before, after] = [1.0, 1.0 + 1.0 / f64::from(spec.fps)].map(|at| {
         let image = render(at, spec.width, spec.height);
@@ -144,10 +141,8 @@ pub fn picture(output: &Path, interpolator: &Interpolator, overwrite: bool) -> R
     let (before, after) = (before?, after?);
     let between = interpolator.between(&before, &after).at(Ratio::new(1, 2))?;
     let joined = row(&[before.image(), &between, after.image()]);
-    write_image(
-        output,
-        &Frame::from_rgb(&joined, PixelFormat::RGB8, &ColorTags::SRGB),
-    )
+    let frame = Frame::from_rgb(&joined, PixelFormat::RGB8, &ColorTags::SRGB);
+    Ok(write_image(output, &frame, &ColorTags::SRGB, overwrite)?)
 }
 
 /// White columns between pictures.

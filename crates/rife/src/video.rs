@@ -12,7 +12,7 @@ use num_rational::Ratio;
 use rife_media::plan::{Companions, plan_streams};
 use rife_media::scene::SceneOptions;
 use rife_media::{
-    CancelToken, Container, Input, MediaInfo, Orientation, Output, SinkSpec, Source, SourceSpec, StreamInfo,
+    CancelToken, Input, MediaInfo, Orientation, Output, SinkSpec, Source, SourceSpec, StreamInfo,
     TimelineMode, TimelineOptions, VideoParams, Written, open_sink, open_source,
 };
 
@@ -119,7 +119,7 @@ impl VideoJob {
         self.sink.cancel = cancel.clone();
         self.name_output(None)?;
         let container = self.sink.container()?;
-        if !matches!(container, Container::Mp4 | Container::Mov | Container::Matroska) {
+        if !container.holds_rotation() {
             self.source.orientation = Orientation::Apply;
         }
         let source = open_source(&self.source)?;
@@ -128,7 +128,8 @@ impl VideoJob {
         self.name_output(plan::output_rate(&timeline, &info).or(info.frame_rate))?;
         let interpolator = Interpolator::new(&self.interpolator)?;
         if let Some(media) = &info.media {
-            let streams = plan_streams(media, container, self.companions(&timeline));
+            let mut streams = plan_streams(media, container, self.companions(&timeline));
+            streams.check(media, container, cancel)?;
             self.sink.companions = Some((media.clone(), streams));
         }
         self.sink

@@ -134,17 +134,20 @@ fn encode(
     tags: &ColorTags,
     frames: &Receiver<Option<Outgoing>>,
 ) -> Result<Option<Written>> {
-    let (format, size) = (sink.params().format, [sink.params().width, sink.params().height]);
+    let params = sink.params().clone();
+    let (format, size, same_tags) = (params.format, [params.width, params.height], params.tags == *tags);
     for message in frames {
         let Some(Outgoing { picture, at }) = message else {
             return Ok(Some(sink.finish()?));
         };
         let frame = match picture {
-            Picture::Source(frame) if frame.format == format && [frame.width, frame.height] == size => {
+            Picture::Source(frame)
+                if same_tags && frame.format == format && [frame.width, frame.height] == size =>
+            {
                 Arc::unwrap_or_clone(frame)
             }
-            Picture::Source(frame) => Frame::from_rgb(&frame.to_rgb(tags), format, tags),
-            Picture::Made(image) => Frame::from_rgb(&image, format, tags),
+            Picture::Source(frame) => Frame::from_rgb(&frame.to_rgb(tags), format, &params.tags),
+            Picture::Made(image) => Frame::from_rgb(&image, format, &params.tags),
         };
         sink.write(&frame.at(at.pts, at.duration))?;
     }

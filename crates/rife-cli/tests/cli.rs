@@ -1,0 +1,13 @@
+//! The real binary on real files, with the real ffmpeg where one is installed.
+
+mod cli {
+    pub(crate) mod support;
+
+    mod benchmark;
+    mod help;
+    mod image;
+    mod models;
+    mod refusals;
+    mod signals;
+    mod video;
+}

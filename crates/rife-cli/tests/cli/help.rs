@@ -1,0 +1,88 @@
+//! Help that is true: every example in it runs.
+
+use super::support::{Place, RANDOM, ffmpeg, has_default_network};
+
+const COMMANDS: [&str; 6] = ["video", "image", "info", "models", "benchmark", "sample"];
+
+#[test]
+fn help_is_no_failure_and_no_arguments_are() {
+    let place = Place::new();
+    let help = place.rife(&["--help"]).ok();
+    assert!(help.contains("Exit codes:") && help.contains("130"));
+    assert!(place.rife(&["--version"]).ok().starts_with("rife "));
+    place.rife(&[]).failed(2);
+    for command in COMMANDS {
+        assert!(help.contains(command));
+        assert!(place.rife(&[command, "--help"]).ok().contains("Examples:"));
+    }
+}
+
+/// The examples in the help of `command`, without their comments and without those that need a network or a player.
+fn examples(place: &Place, command: &[&str]) -> Vec<String> {
+    let help = place.rife(&[command, &["--help"]].concat()).ok();
+    let lines = help
+        .lines()
+        .filter(|line| line.starts_with("  rife "))
+        .map(str::trim);
+    let lines = lines.map(|line| line.split("   ").next().unwrap_or_default().to_owned());
+    lines
+        .filter(|line| !line.contains("pull") && !line.contains('|'))
+        .collect()
+}
+
+fn prepare(place: &Place) {
+    place.clip("clip.mp4", 3);
+    for index in 0..3 {
+        place.picture(&format!("frames/{index}.png"), 2.0 * index as f32);
+    }
+    for (index, name) in ["frame_00", "frame_01_gt", "frame_02"].iter().enumerate() {
+        place.picture(&format!("ucf101/1/{name}.png"), index as f32);
+    }
+    place.picture("a.png", 0.0);
+    place.picture("b.png", 2.0);
+    place.clip("truth_30fps.mp4", 6);
+    place.clip("result_2X_30fps.mp4", 6);
+    let version = rife::nets::Version::DEFAULT;
+    let weights = rife::nets::deterministic::weights(version);
+    let training = |key: &str| key.starts_with("block_tea");
+    assert!(weights.keys().all(|key| !training(key)));
+    rife::nets::checkpoint::save_pkl(&place.path("flownet.pkl"), &weights).unwrap();
+}
+
+#[test]
+fn every_example_runs() {
+    if !ffmpeg() {
+        return;
+    }
+    let place = Place::new();
+    prepare(&place);
+    let mut count = 0;
+    for command in [
+        &[][..],
+        &["video"],
+        &["image"],
+        &["info"],
+        &["models"],
+        &["benchmark"],
+        &["sample"],
+    ] {
+        for example in examples(&place, command) {
+            let mut args: Vec<_> = example.split_whitespace().skip(1).collect();
+            let runs_a_network = ["video", "image", "info", "benchmark", "sample"].contains(&args[0]);
+            if runs_a_network && !has_default_network() && !example.contains("--random") {
+                args.extend(RANDOM);
+            }
+            match args[0] {
+                "video" | "image" | "sample" => args.push("-y"),
+                "benchmark" if example.contains("--time") => args.extend(["--size", "64x64", "--runs", "1"]),
+                _ => {}
+            }
+            if args.contains(&"sample.mp4") && args[0] == "sample" {
+                args.extend(["--size", "128x64", "--seconds", "1"]);
+            }
+            place.rife(&args).ok();
+            count += 1;
+        }
+    }
+    assert!(count >= 20, "only {count} examples were found");
+}

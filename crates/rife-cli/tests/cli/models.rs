@@ -1,0 +1,161 @@
+//! `rife models`: the table, files, conversion, and pulling from a server of our own.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+
+use rife::nets::checkpoint::save_pkl;
+use rife::nets::{Version, deterministic};
+
+use super::support::Place;
+
+fn weights(place: &Place, name: &str, version: &str) {
+    let version: Version = version.parse().unwrap();
+    save_pkl(&place.path(name), &deterministic::weights(version)).unwrap();
+}
+
+#[test]
+fn every_version_is_listed() {
+    let place = Place::new();
+    let table = place.rife(&["models", "list"]).ok();
+    for version in Version::all() {
+        assert!(
+            table.lines().any(|line| line.starts_with(version.name())),
+            "{version}"
+        );
+    }
+    let object = place.rife(&["models", "list", "--json"]).json().remove(0);
+    let row = |name: &str| {
+        object["models"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|row| row["version"] == name)
+            .unwrap()
+            .clone()
+    };
+    assert_eq!(
+        (&row("4.25.lite")["size_multiple"], &row("rife")["timestep"]),
+        (&128.into(), &false.into())
+    );
+    assert_eq!(row("4.6")["ensemble"], true);
+}
+
+#[test]
+fn a_file_is_inspected_converted_and_used() {
+    let place = Place::new();
+    weights(&place, "flownet.pkl", "4.6");
+    let object = place
+        .rife(&["models", "info", "flownet.pkl", "--json"])
+        .json()
+        .remove(0);
+    assert_eq!(object["version"], "4.6");
+    assert!(object["parameters"].as_u64().unwrap() > 1_000_000);
+    place
+        .rife(&["models", "convert", "flownet.pkl", "net.safetensors"])
+        .ok();
+    assert!(
+        place
+            .rife(&["models", "convert", "flownet.pkl", "net.safetensors"])
+            .failed(4)
+            .contains("exists")
+    );
+    let converted = place
+        .rife(&["models", "info", "net.safetensors", "--json"])
+        .json()
+        .remove(0);
+    assert_eq!(
+        (&converted["version"], &converted["parameters"]),
+        (&object["version"], &object["parameters"])
+    );
+    place.picture("a.png", 0.0);
+    place.picture("b.png", 2.0);
+    let make = |model: &str, output: &str| {
+        place
+            .rife(&[
+                "image",
+                "a.png",
+                "b.png",
+                "--timestep",
+                "0.5",
+                "-o",
+                output,
+                "--model",
+                model,
+            ])
+            .ok();
+        std::fs::read(place.path(output)).unwrap()
+    };
+    assert_eq!(make("flownet.pkl", "x.png"), make("net.safetensors", "y.png"));
+    assert_eq!(
+        make("flownet.pkl", "z.png"),
+        make(".", "folder.png"),
+        "a folder of flownet.pkl is that file"
+    );
+}
+
+/// Serves the same bytes to every request.
+fn serve(content: Vec<u8>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/files/flownet_v4.6.pkl", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let lines = BufReader::new(&stream).lines().map_while(Result::ok);
+            lines.take_while(|line| !line.is_empty()).for_each(drop);
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                content.len()
+            );
+            let _ = stream
+                .write_all(head.as_bytes())
+                .and_then(|()| stream.write_all(&content));
+        }
+    });
+    url
+}
+
+#[test]
+fn a_pulled_model_is_used_by_its_name() {
+    let place = Place::new();
+    weights(&place, "upstream.pkl", "4.6");
+    let url = serve(std::fs::read(place.path("upstream.pkl")).unwrap());
+    let pulled = place
+        .rife(&["models", "pull", &url, "--as", "mine", "--json"])
+        .json()
+        .remove(0);
+    assert_eq!(pulled["sha256"].as_str().map(str::len), Some(64));
+    assert!(place.path("models/models.lock").exists());
+    place.picture("a.png", 0.0);
+    place.picture("b.png", 2.0);
+    place
+        .rife(&[
+            "image",
+            "a.png",
+            "b.png",
+            "--timestep",
+            "0.5",
+            "-o",
+            "c.png",
+            "--model",
+            "mine",
+        ])
+        .ok();
+    let wrong = "0".repeat(64);
+    let refused = place.rife(&["models", "pull", &url, "--as", "other", "--sha256", &wrong]);
+    assert!(refused.failed(5).contains("has changed"));
+    assert!(place.rife(&["models", "list"]).ok().contains("mine"));
+}
+
+#[test]
+fn a_page_instead_of_weights_is_not_kept() {
+    let place = Place::new();
+    let url = serve(b"<html>not found</html>".to_vec());
+    let error = place.rife(&["models", "pull", &url]).failed(5);
+    assert!(error.contains("no checkpoint"), "{error}");
+    assert!(super::support::names(&place.path("models")).is_empty());
+    assert!(
+        place
+            .rife(&["models", "pull", "4.999"])
+            .failed(5)
+            .contains("4.25.lite")
+    );
+}

@@ -1,0 +1,133 @@
+//! What is refused, with which exit code and which words.
+
+use super::support::{Place, RANDOM, ffmpeg};
+
+#[test]
+fn senseless_command_lines_are_usage_errors() {
+    let place = Place::new();
+    place.y4m("in.y4m", 2);
+    for (args, words) in [
+        (&["video"][..], "required"),
+        (&["video", "in.y4m", "--fps", "fast"], "59.94"),
+        (&["video", "in.y4m", "--factor", "0"], "1..=256"),
+        (&["video", "in.y4m", "--exp", "9"], "0..=4"),
+        (
+            &["video", "in.y4m", "--exp", "1", "--factor", "2"],
+            "cannot be used",
+        ),
+        (
+            &["video", "in.y4m", "--factor", "2", "--fps", "60"],
+            "--slow-motion",
+        ),
+        (&["video", "in.y4m", "--stretch-audio"], "--slow-motion"),
+        (&["video", "in.y4m", "--scale", "3"], "0.25, 0.5, 1, 2 and 4"),
+        (&["video", "in.y4m", "--device", "cuda"], "cpu"),
+        (&["video", "in.y4m", "--model-version", "9.9"], "4.25.lite"),
+        (&["image", "a.png"], "2 values"),
+        (&["image", "a.png", "b.png", "--timestep", "2"], "between 0"),
+        (&["benchmark"], "required"),
+        (&["benchmark", "--time", "--size", "big"], "1280x768"),
+        (&["models", "pull", "4.6", "--sha256", "12"], "64 hexadecimal"),
+    ] {
+        let error = place.rife(args).failed(2);
+        assert!(error.contains(words), "{args:?}: {error}");
+    }
+}
+
+#[test]
+fn unreadable_inputs_are_named() {
+    let place = Place::new();
+    std::fs::write(place.path("text.y4m"), "hello\n").unwrap();
+    std::fs::create_dir(place.path("empty")).unwrap();
+    for (input, words) in [
+        ("missing.y4m", "missing.y4m"),
+        ("text.y4m", "text.y4m"),
+        ("empty", "no image"),
+    ] {
+        let args = [&["video", input, "-o", "out.y4m"][..], &RANDOM].concat();
+        let error = place.rife(&args).failed(3);
+        assert!(error.contains(words), "{input}: {error}");
+        assert!(!place.path("out.y4m").exists());
+    }
+}
+
+#[test]
+fn files_that_are_no_video_are_named_by_ffprobe() {
+    if !ffmpeg() {
+        return;
+    }
+    let place = Place::new();
+    std::fs::write(place.path("text.mp4"), "hello\n").unwrap();
+    std::fs::write(place.path("list.mp4"), "#EXTM3U\n/etc/passwd\n").unwrap();
+    for input in ["text.mp4", "list.mp4", "missing.mp4"] {
+        let args = [&["video", input, "-o", "out.mp4"][..], &RANDOM].concat();
+        let error = place.rife(&args).failed(3);
+        assert!(error.contains(input), "{input}: {error}");
+    }
+    assert_eq!(place.names(), ["list.mp4", "text.mp4"]);
+}
+
+#[test]
+fn outputs_are_never_lost() {
+    let place = Place::new();
+    let input = place.y4m("in.y4m", 3);
+    let before = std::fs::read(&input).unwrap();
+    std::fs::write(place.path("out.y4m"), "precious").unwrap();
+    let run = |output: &str, extra: &[&str]| {
+        place.rife(&[&["video", "in.y4m", "-o", output][..], &RANDOM, extra].concat())
+    };
+    assert!(run("out.y4m", &[]).failed(4).contains("exists"));
+    assert_eq!(std::fs::read(place.path("out.y4m")).unwrap(), b"precious");
+    assert!(run("in.y4m", &["-y"]).failed(4).contains("input"));
+    assert!(
+        run("no/such/folder/out.y4m", &[])
+            .failed(4)
+            .contains("no/such/folder")
+    );
+    assert_eq!(std::fs::read(&input).unwrap(), before);
+    run("out.y4m", &["-y"]).ok();
+    assert_eq!(place.names(), ["in.y4m", "out.y4m"]);
+}
+
+#[test]
+fn models_that_cannot_be_used_are_model_errors() {
+    let place = Place::new();
+    place.y4m("in.y4m", 2);
+    std::fs::write(place.path("weights.pkl"), "not weights").unwrap();
+    for (args, words) in [
+        (&["--model", "4.25"][..], "rife models pull 4.25"),
+        (&["--model", "nothing"], "nothing"),
+        (&["--model", "weights.pkl"], "weights.pkl"),
+        (
+            &["--random-weights", "--model-version", "4.25", "--ensemble"],
+            "ensemble",
+        ),
+    ] {
+        let error = place
+            .rife(&[&["video", "in.y4m", "-o", "out.y4m"][..], args].concat())
+            .failed(5);
+        assert!(error.contains(words), "{args:?}: {error}");
+    }
+    assert!(!place.path("out.y4m").exists());
+}
+
+#[test]
+fn an_error_is_json_for_programs() {
+    let place = Place::new();
+    let ran = place.rife(&["models", "info", "nothing.pkl", "--json"]);
+    assert_eq!(ran.code, 5);
+    let line: serde_json::Value = serde_json::from_str(ran.out.trim()).unwrap();
+    assert_eq!(
+        (line["event"].as_str(), line["code"].as_str()),
+        (Some("error"), Some("bad_weights"))
+    );
+}
+
+#[test]
+fn a_name_with_escape_sequences_does_not_reach_the_terminal() {
+    let place = Place::new();
+    let error = place
+        .rife(&["video", "a\u{1b}[2J.y4m", "-o", "out.y4m"])
+        .failed(3);
+    assert!(!error.contains('\u{1b}'), "{error:?}");
+}

@@ -1,0 +1,113 @@
+//! Stopping: Ctrl-C, closed pipes; what is left behind.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::support::{Place, RANDOM, ffmpeg};
+
+#[cfg(unix)]
+fn interrupt(child: &Child) {
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &child.id().to_string()])
+            .status()
+            .unwrap()
+            .success()
+    );
+}
+
+/// Waits for the end, but not for ever.
+fn wait(child: &mut Child) -> Option<i32> {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(20) {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code();
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let _ = child.kill();
+    panic!("it did not stop");
+}
+
+/// Processes whose command line names this folder.
+#[cfg(target_os = "linux")]
+fn processes_of(place: &Place) -> usize {
+    let folder = place.path("").display().to_string();
+    let folder = folder.trim_end_matches('/').as_bytes().to_vec();
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let lines = entries.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+    lines
+        .filter(|line| line.windows(folder.len()).any(|window| window == folder))
+        .count()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn one_interrupt_stops_cleanly() {
+    if !ffmpeg() {
+        return;
+    }
+    let place = Place::new();
+    place.clip("clip.mp4", 200);
+    let args = [
+        &["video", "clip.mp4", "-o", "out.mp4", "--factor", "16", "--json"][..],
+        &RANDOM,
+    ]
+    .concat();
+    let mut child = place
+        .command(&args)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    lines
+        .find(|line| line.as_ref().is_ok_and(|line| line.contains("progress")))
+        .unwrap()
+        .unwrap();
+    assert!(processes_of(&place) >= 1, "ffmpeg is at work");
+    interrupt(&child);
+    assert_eq!(wait(&mut child), Some(130));
+    let mut text = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+    assert!(text.contains("cancelled") && !text.contains("panicked"), "{text}");
+    assert_eq!(place.names(), ["clip.mp4"], "nothing half is left");
+    assert_eq!(processes_of(&place), 0, "no child is left");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_panic() {
+    let place = Place::new();
+    let mut child = place
+        .command(&["models", "list"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    assert_eq!(wait(&mut child), Some(0));
+    let mut text = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+    assert_eq!(text, "");
+}
+
+#[test]
+fn a_reader_of_y4m_that_goes_away_is_no_panic() {
+    let place = Place::new();
+    place.y4m("in.y4m", 30);
+    let args = [&["video", "in.y4m", "-o", "-", "--quiet"][..], &RANDOM].concat();
+    let mut child = place
+        .command(&args)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut start = [0; 10];
+    child.stdout.take().unwrap().read_exact(&mut start).unwrap();
+    assert_eq!(&start, b"YUV4MPEG2 ");
+    assert_eq!(wait(&mut child), Some(0));
+    let mut text = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+    assert!(!text.contains("panicked"), "{text}");
+}

@@ -1,0 +1,286 @@
+//! `rife video`: counts, durations, streams, rates, cuts, formats.
+
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use super::support::{Place, RANDOM, ffmpeg, names, probe};
+
+fn video<'a>(args: &[&'a str]) -> Vec<&'a str> {
+    [&["video"][..], args, &RANDOM].concat()
+}
+
+/// Frames in a Y4M file.
+fn y4m_frames(bytes: &[u8]) -> usize {
+    bytes.windows(6).filter(|window| window == b"FRAME\n").count()
+}
+
+#[test]
+fn a_clip_gets_twice_the_frames_and_keeps_duration_and_sound() {
+    if !ffmpeg() {
+        return;
+    }
+    let place = Place::new();
+    let clip = place.clip("clip.mp4", 6);
+    let events = place.rife(&video(&["clip.mp4", "--json"])).json();
+    let output = place.path("clip_2X_50fps.mp4");
+    let ((_, before, _), (frames, after, sound)) = (probe(&clip), probe(&output));
+    assert_eq!((frames, sound), (12, 1));
+    assert!(
+        (before - after).abs() <= 1.0 / 50.0,
+        "{before} s became {after} s"
+    );
+    let event = |name: &str| events.iter().find(|event| event["event"] == name).unwrap();
+    assert_eq!(event("plan")["output_frames"], 12);
+    assert!(
+        event("plan")["streams"]
+            .as_array()
+            .is_some_and(|streams| streams.len() == 2)
+    );
+    assert_eq!(
+        (&event("done")["frames_in"], &event("done")["made"]),
+        (&Value::from(6), &Value::from(5))
+    );
+    assert_eq!(event("progress")["total"], 12);
+    assert_eq!(place.names(), ["clip.mp4", "clip_2X_50fps.mp4"]);
+}
+
+#[test]
+fn the_plan_and_the_summary_are_told_to_people() {
+    if !ffmpeg() {
+        return;
+    }
+    let place = Place::new();
+    place.clip("clip.mp4", 3);
+    let ran = place.rife(&video(&["clip.mp4", "-o", "out.mkv", "--exp", "2", "--fp16"]));
+    for words in [
+        "rule:",
+        "4*(N-1)+1",
+        "model:",
+        "about",
+        "frames from 3 (8 made)",
+        "--fp16 is ignored",
+    ] {
+        assert!(ran.err.contains(words), "{words}: {}", ran.err);
+    }
+    assert_eq!(ran.ok(), "", "standard output is for programs");
+    let quiet = place.rife(&video(&["clip.mp4", "-o", "quiet.mkv", "--quiet"]));
+    assert_eq!((quiet.err.as_str(), quiet.code), ("", 0));
+}
+
+#[test]
+fn target_rates_and_slow_motion() {
+    if !ffmpeg() {
+        return;
+    }
+    let place = Place::new();
+    place.clip("clip.mp4", 5);
+    place
+        .rife(&video(&["clip.mp4", "-o", "sixty.mp4", "--fps", "60"]))
+        .ok();
+    let (frames, seconds, _) = probe(&place.path("sixty.mp4"));
+    assert!(
+        frames == 12 && (seconds - 0.2).abs() <= 1.0 / 60.0,
+        "{frames} frames, {seconds} s"
+    );
+    place
+        .rife(&video(&[
+            "clip.mp4",
+            "-o",
+            "slow.mp4",
+            "--factor",
+            "4",
+            "--slow-motion",
+        ]))
+        .ok();
+    let (frames, seconds, sound) = probe(&place.path("slow.mp4"));
+    assert!(
+        frames == 20 && sound == 0 && (seconds - 0.8).abs() <= 1.0 / 25.0,
+        "{frames} frames, {seconds} s"
+    );
+    place
+        .rife(&video(&[
+            "clip.mp4",
+            "-o",
+            "loud.mp4",
+            "--slow-motion",
+            "--stretch-audio",
+        ]))
+        .ok();
+    let (frames, seconds, sound) = probe(&place.path("loud.mp4"));
+    assert!(
+        frames == 10 && sound == 1 && (seconds - 0.4).abs() <= 0.06,
+        "{frames} frames, {seconds} s"
+    );
+}
+
+#[test]
+fn y4m_needs_no_ffmpeg_and_pipes_through() {
+    let place = Place::new();
+    place.y4m("in.y4m", 4);
+    let without = |args: &[&str], input: Option<&str>| {
+        let mut command = place.command(args);
+        command
+            .env("RIFE_FFMPEG", "/nonexistent")
+            .env("RIFE_FFPROBE", "/nonexistent")
+            .env("PATH", "");
+        if let Some(input) = input {
+            command.stdin(Stdio::from(std::fs::File::open(place.path(input)).unwrap()));
+        }
+        command.output().unwrap()
+    };
+    let to_file = without(&video(&["in.y4m", "-o", "out.y4m"]), None);
+    assert!(
+        to_file.status.success(),
+        "{}",
+        String::from_utf8_lossy(&to_file.stderr)
+    );
+    let written = std::fs::read(place.path("out.y4m")).unwrap();
+    assert_eq!(y4m_frames(&written), 8);
+    let piped = without(&video(&["-", "-o", "-"]), Some("in.y4m"));
+    assert!(
+        piped.status.success(),
+        "{}",
+        String::from_utf8_lossy(&piped.stderr)
+    );
+    assert!(piped.stdout == written, "a pipe gives what a file gives");
+    let again = without(&video(&["in.y4m", "-o", "again.y4m"]), None);
+    assert!(
+        again.status.success() && std::fs::read(place.path("again.y4m")).unwrap() == written,
+        "it is repeatable"
+    );
+}
+
+#[test]
+fn source_frames_pass_unchanged() {
+    let place = Place::new();
+    let input = std::fs::read(place.y4m("in.y4m", 3)).unwrap();
+    place.rife(&video(&["in.y4m", "-o", "out.y4m"])).ok();
+    let output = std::fs::read(place.path("out.y4m")).unwrap();
+    let frames = |bytes: &[u8]| -> Vec<Vec<u8>> {
+        let starts: Vec<_> = (0..bytes.len() - 6)
+            .filter(|&i| &bytes[i..i + 6] == b"FRAME\n")
+            .collect();
+        starts
+            .iter()
+            .map(|&start| bytes[start + 6..start + 6 + 3 * 64 * 48].to_vec())
+            .collect()
+    };
+    let (before, after) = (frames(&input), frames(&output));
+    assert_eq!(after.len(), 6);
+    for (index, frame) in before.iter().enumerate() {
+        assert!(*frame == after[2 * index], "frame {index} changed");
+        assert!(
+            *frame != after[(2 * index + 1).min(4)],
+            "frame {index} was only repeated"
+        );
+    }
+    assert!(after[5] == before[2], "the last frame is held");
+}
+
+#[test]
+fn cuts_are_never_morphed() {
+    let place = Place::new();
+    let mut bytes = b"YUV4MPEG2 W64 H48 F25:1 Ip A1:1 C444\n".to_vec();
+    for level in [40_u8, 40, 200, 200] {
+        bytes.extend(b"FRAME\n");
+        let noise = |i: usize| level.wrapping_add((i * usize::from(level) * 31 % 41) as u8);
+        bytes.extend((0..3 * 64 * 48).map(noise));
+    }
+    std::fs::write(place.path("cut.y4m"), bytes).unwrap();
+    let done = |args: &[&str]| {
+        let events = place
+            .rife(&video(&[&["cut.y4m", "--json"], args].concat()))
+            .json();
+        events.into_iter().find(|event| event["event"] == "done").unwrap()
+    };
+    let repeated = done(&["-o", "a.y4m"]);
+    assert_eq!(
+        (&repeated["cuts"], &repeated["made"]),
+        (&Value::from(1), &Value::from(0)),
+        "equal frames are repeated"
+    );
+    let morphed = done(&["-o", "b.y4m", "--cut-threshold", "0"]);
+    assert_eq!(
+        (&morphed["cuts"], &morphed["made"]),
+        (&Value::from(0), &Value::from(1))
+    );
+    done(&["-o", "c.y4m", "--cut-fill", "blend"]);
+    let [a, c] = ["a.y4m", "c.y4m"].map(|name| std::fs::read(place.path(name)).unwrap());
+    assert!(a != c && a.len() == c.len());
+}
+
+#[test]
+fn a_paused_frame_is_smoothed_unless_kept() {
+    let place = Place::new();
+    let mut bytes = b"YUV4MPEG2 W64 H48 F25:1 Ip A1:1 C444\n".to_vec();
+    for step in [0, 1, 1, 2] {
+        bytes.extend(b"FRAME\n");
+        let wave = |i: usize| ((i % 64 + 4 * step) as f32 * 0.3).sin();
+        bytes.extend((0..3 * 64 * 48).map(|i| (128.0 + 90.0 * wave(i % (64 * 48))) as u8));
+    }
+    std::fs::write(place.path("in.y4m"), bytes).unwrap();
+    for (rule, replaced) in [("smooth", 1), ("keep", 0)] {
+        let args = video(&["in.y4m", "-o", "out.y4m", "-y", "--json", "--static", rule]);
+        let events = place.rife(&args).json();
+        let done = events.iter().find(|event| event["event"] == "done").unwrap();
+        assert_eq!(done["replaced"], replaced, "{rule}");
+    }
+}
+
+#[test]
+fn pictures_in_and_out_as_the_original_takes_them() {
+    let place = Place::new();
+    for index in 0..3 {
+        place.picture(&format!("shots/{index}.png"), 2.0 * index as f32);
+    }
+    place.rife(&video(&["--img", "shots", "--exp", "1"])).ok();
+    let expected: Vec<_> = (0..6).map(|index| format!("{index:07}.png")).collect();
+    assert_eq!(names(&place.path("vid_out")), expected);
+    place
+        .rife(&video(&["shots/*.png", "-o", "out.y4m", "--montage"]))
+        .ok();
+    let montage = std::fs::read(place.path("out.y4m")).unwrap();
+    assert!(montage.starts_with(b"YUV4MPEG2 W64 H48") && y4m_frames(&montage) == 6);
+}
+
+#[test]
+fn networks_of_the_middle_recurse_and_say_so() {
+    let place = Place::new();
+    place.y4m("in.y4m", 2);
+    let args = [
+        "video",
+        "in.y4m",
+        "-o",
+        "out.y4m",
+        "--factor",
+        "4",
+        "--random-weights",
+        "--model-version",
+        "rife",
+    ];
+    let ran = place.rife(&args);
+    assert!(ran.err.contains("knows only the middle"), "{}", ran.err);
+    ran.ok();
+    let direct = place.rife(&[&args[..], &["-y", "--timestep-method", "direct"]].concat());
+    assert!(direct.failed(5).contains("0.5"));
+}
+
+#[test]
+fn info_says_what_would_be_done_and_does_nothing() {
+    if !ffmpeg() {
+        return;
+    }
+    let place = Place::new();
+    place.clip("clip.mp4", 5);
+    let text = place.rife(&[&["info", "clip.mp4"][..], &RANDOM].concat()).ok();
+    for words in ["h264", "aac", "96x64", "rule:", "about", "MB"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let objects = place
+        .rife(&[&["info", "clip.mp4", "--fps", "60", "--json"][..], &RANDOM].concat())
+        .json();
+    assert_eq!(objects[0]["plan"]["output_frames"], 12);
+    assert_eq!(objects[0]["media"]["streams"].as_array().map(Vec::len), Some(2));
+    assert_eq!(place.names(), ["clip.mp4"]);
+}
