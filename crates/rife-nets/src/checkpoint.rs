@@ -93,8 +93,8 @@ struct Raw {
 /// decided by content; names and extensions of files mean nothing.
 ///
 /// # Errors
-/// [`CheckpointError`] names the file and what is wrong with it. Memory stays below about five times the file's
-/// length, which is at most [`MAX_FILE_BYTES`].
+/// [`CheckpointError`] names the file and what is wrong with it. Memory stays below five times the file's
+/// length, which is at most [`MAX_FILE_BYTES`], and 100 MB.
 pub fn load(path: &Path) -> Result<LoadedCheckpoint, CheckpointError> {
     let metadata = std::fs::metadata(path).map_err(|error| CheckpointError::io(path, error))?;
     if metadata.is_dir() {

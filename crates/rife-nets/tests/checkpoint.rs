@@ -2,6 +2,8 @@
 
 #[path = "checkpoint/fuzz.rs"]
 mod fuzz;
+#[path = "checkpoint/memory.rs"]
+mod memory;
 #[path = "checkpoint/ncnn.rs"]
 mod ncnn;
 #[path = "checkpoint/safetensors.rs"]

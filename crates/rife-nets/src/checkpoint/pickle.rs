@@ -11,7 +11,7 @@ use super::error::shown;
 /// Longest pickle read; a RIFE's is 30 KB.
 pub(super) const MAX_PICKLE_BYTES: usize = 4 << 20;
 /// Most values in one pickle.
-const MAX_NODES: usize = 500_000;
+const MAX_NODES: usize = 300_000;
 /// Longest name of a storage: a number. A pickle can repeat one text any number of times.
 const MAX_STORAGE_KEY_BYTES: usize = 64;
 
@@ -72,8 +72,8 @@ pub(super) enum Node {
     List(Vec<Ref>),
     Dict(Vec<(Ref, Ref)>),
     Global(Global),
-    Storage(Storage),
-    Tensor(View),
+    Storage(Box<Storage>),
+    Tensor(Box<View>),
 }
 
 /// The names that a state_dict needs.
@@ -150,7 +150,7 @@ impl Pickle {
     /// Every storage that was named.
     pub(super) fn storages(&self) -> impl Iterator<Item = &Storage> {
         self.nodes.iter().filter_map(|node| match node {
-            Node::Storage(storage) => Some(storage),
+            Node::Storage(storage) => Some(storage.as_ref()),
             _ => None,
         })
     }
@@ -280,7 +280,7 @@ impl<'a> Machine<'a> {
         let storage = self
             .storage(id)
             .ok_or(self.damaged("the description of a storage"))?;
-        self.push(Node::Storage(storage))
+        self.push(Node::Storage(Box::new(storage)))
     }
 
     fn storage(&self, id: Ref) -> Option<Storage> {
@@ -310,7 +310,8 @@ impl<'a> Machine<'a> {
         let built = match (&self.nodes[callable], arguments) {
             (Node::Global(Global::OrderedDict), &[]) => Some(Node::Dict(Vec::new())),
             (Node::Global(Global::RebuildTensor), &[storage, offset, shape, strides, ..]) => {
-                self.view(storage, offset, shape, strides).map(Node::Tensor)
+                let view = self.view(storage, offset, shape, strides);
+                view.map(Box::new).map(Node::Tensor)
             }
             (Node::Global(Global::RebuildParameter), &[data, ..]) => match &self.nodes[data] {
                 Node::Tensor(view) => Some(Node::Tensor(view.clone())),

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use rife_nets::checkpoint::{self, Dtype, Format, Problem, SafetensorsProblem, save_safetensors};
 use rife_nets::{WeightTensor, Weights};
@@ -362,6 +364,51 @@ fn a_reader_never_sees_half_a_file() {
     });
 }
 
+/// Says to a process of this test program where to save without end.
+const SAVE_TO: &str = "RIFE_TEST_SAVE_TO";
+
+fn numbered(value: f32) -> Weights {
+    let tensor = WeightTensor {
+        shape: vec![200_000],
+        data: vec![value; 200_000],
+    };
+    [("a".to_owned(), tensor)].into_iter().collect()
+}
+
+/// Does nothing but in a process started by the test below.
+#[test]
+fn saves_until_killed() {
+    let Some(path) = std::env::var_os(SAVE_TO) else {
+        return;
+    };
+    for i in 1.. {
+        save_safetensors(path.as_ref(), &numbered(i as f32), Dtype::F32, &BTreeMap::new()).unwrap();
+    }
+}
+
+#[test]
+fn a_save_that_is_killed_leaves_the_file_before_or_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("net.safetensors");
+    save_safetensors(&path, &numbered(0.0), Dtype::F32, &BTreeMap::new()).unwrap();
+    for round in 0..40 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "safetensors::saves_until_killed"])
+            .env(SAVE_TO, &path)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_micros(5_000 + 777 * round));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let loaded = checkpoint::load(&path).unwrap().weights;
+        let data = &loaded.get("a").unwrap().data;
+        assert!(data.len() == 200_000 && data.iter().all(|value| value == &data[0]));
+    }
+    let last = checkpoint::load(&path).unwrap().weights;
+    assert!(last.get("a").unwrap().data[0] > 0.0, "no child ever saved");
+}
+
 #[test]
 fn a_file_cut_while_it_is_read_is_an_error_or_whole() {
     let folder = tempfile::tempdir().unwrap();
@@ -375,7 +422,7 @@ fn a_file_cut_while_it_is_read_is_an_error_or_whole() {
         save_safetensors(&path, &weights, Dtype::F32, &BTreeMap::new()).unwrap();
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                std::thread::sleep(std::time::Duration::from_micros(100 * round));
+                std::thread::sleep(Duration::from_micros(100 * round));
                 OpenOptions::new()
                     .write(true)
                     .open(&path)
