@@ -272,7 +272,6 @@ impl Engine {
             let mut out = unsafe { strips.strip(rows.clone()) };
             eval(x, 0..channels, &Grid::rows(rows, width), &mut out);
         });
-        drop(strips);
         x.0.planes.get_or_init(|| planes)
     }
 

@@ -91,17 +91,26 @@ pub(super) unsafe fn row<V: Lanes, const BLOCKS: usize, const WIDE: usize>(row: 
 unsafe fn tile<V: Lanes, const BLOCKS: usize, const WIDTH: usize>(row: &Row<'_>, column: usize) {
     // SAFETY: the whole body is pointer arithmetic within what the caller vouches for.
     unsafe {
-        let mut sums: [[V; WIDTH]; BLOCKS] = std::array::from_fn(|b| [V::load(row.bias.add(b * 16)); WIDTH]);
+        // Loops, not closures (as of `array::from_fn`): a closure does not inherit the features that its function
+        // is compiled for, so that every operation in it would be a call.
+        let mut first = [V::splat(0.0); BLOCKS];
+        for (b, first) in first.iter_mut().enumerate() {
+            *first = V::load(row.bias.add(b * 16));
+        }
+        let mut sums = [first; WIDTH];
         let mut weights = row.weights;
         for block in row.inputs {
             for &tap in row.taps {
                 let mut input = block.data.add(tap + column * row.pixel);
                 for _ in 0..block.lanes {
-                    let w: [V; BLOCKS] = std::array::from_fn(|b| V::load(weights.add(b * 16)));
-                    for t in 0..WIDTH {
+                    let mut w = [V::splat(0.0); BLOCKS];
+                    for (b, w) in w.iter_mut().enumerate() {
+                        *w = V::load(weights.add(b * 16));
+                    }
+                    for (t, sums) in sums.iter_mut().enumerate() {
                         let value = V::splat(*input.add(t * row.pixel));
-                        for b in 0..BLOCKS {
-                            sums[b][t] = sums[b][t].multiply_add(value, w[b]);
+                        for (sum, w) in sums.iter_mut().zip(w) {
+                            *sum = sum.multiply_add(value, w);
                         }
                     }
                     weights = weights.add(16 * BLOCKS);
@@ -109,14 +118,14 @@ unsafe fn tile<V: Lanes, const BLOCKS: usize, const WIDTH: usize>(row: &Row<'_>,
                 }
             }
         }
-        for (b, sums) in sums.iter().enumerate() {
+        for b in 0..BLOCKS {
             let slope = V::load(row.slope.add(b * 16));
-            for (t, &sum) in sums.iter().enumerate() {
+            for (t, sums) in sums.iter().enumerate() {
                 let offset = b * row.block_stride + (column + t) * row.out_pixel;
                 let sum = if row.residual.is_null() {
-                    sum
+                    sums[b]
                 } else {
-                    sum.add(V::load(row.residual.add(offset)))
+                    sums[b].add(V::load(row.residual.add(offset)))
                 };
                 sum.leaky(slope).store(row.out.add(offset));
             }

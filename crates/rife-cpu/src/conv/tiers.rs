@@ -151,8 +151,11 @@ mod avx2 {
             // SAFETY: the caller vouches for the tier.
             unsafe {
                 let zero = _mm256_setzero_ps();
-                let half = |v, s| _mm256_fmadd_ps(_mm256_min_ps(v, zero), s, _mm256_max_ps(v, zero));
-                Self([half(self.0[0], slope.0[0]), half(self.0[1], slope.0[1])])
+                let mut halves = self.0;
+                for (v, slope) in halves.iter_mut().zip(slope.0) {
+                    *v = _mm256_fmadd_ps(_mm256_min_ps(*v, zero), slope, _mm256_max_ps(*v, zero));
+                }
+                Self(halves)
             }
         }
     }

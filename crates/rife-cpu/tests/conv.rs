@@ -1,0 +1,179 @@
+//! Every convolution kernel against its definition, at and around the edges of its tiles, on every tier of this
+//! machine, and with one thread against many.
+
+use rife_cpu::{Activation, ConvKind, ConvSpec, Engine, EngineOptions, Tier, reference};
+
+fn value(i: usize) -> f32 {
+    (i.wrapping_mul(2_654_435_761) >> 7 & 0xffff) as f32 / 32_768.0 - 1.0
+}
+
+fn values(count: usize, seed: usize) -> Vec<f32> {
+    (0..count).map(|i| value(i + seed * 7919)).collect()
+}
+
+fn spec(kind: ConvKind, input: usize, output: usize, groups: usize) -> ConvSpec {
+    let taps = if kind == ConvKind::Up { 16 } else { 9 };
+    let scale = (3.0 / (input / groups * taps) as f32).sqrt();
+    ConvSpec {
+        kind,
+        input,
+        output,
+        groups,
+        weight: values(input / groups * output * taps, 1)
+            .iter()
+            .map(|v| v * scale)
+            .collect(),
+        bias: values(output, 2),
+        residual: None,
+        activation: Activation::Prelu(values(output, 3)),
+    }
+}
+
+fn engine(tier: Tier, threads: usize) -> Engine {
+    Engine::new(EngineOptions {
+        threads: Some(threads),
+        tier: Some(tier),
+    })
+    .unwrap()
+}
+
+/// Applies the layer to planar values and, the second time, to what a convolution wrote.
+fn run(engine: &Engine, spec: &ConvSpec, data: &[f32], shape: [usize; 3]) -> [Vec<f32>; 2] {
+    let layer = engine.conv_layer(spec);
+    let planar = engine.upload(shape, data);
+    let same = engine.conv_layer(&identity(shape[0]));
+    let blocked = engine.conv(&planar, &same);
+    [planar, blocked].map(|x| engine.download(&engine.conv(&x, &layer)))
+}
+
+fn identity(channels: usize) -> ConvSpec {
+    let mut weight = vec![0.0; channels * channels * 9];
+    for c in 0..channels {
+        weight[(c * channels + c) * 9 + 4] = 1.0;
+    }
+    ConvSpec {
+        weight,
+        bias: vec![0.0; channels],
+        activation: Activation::None,
+        ..spec(ConvKind::Same, channels, channels, 1)
+    }
+}
+
+fn check(spec: &ConvSpec, [height, width]: [usize; 2]) {
+    let shape = [spec.input, height, width];
+    let data = values(shape.iter().product(), 4);
+    let expected = reference::conv(spec, &data, shape);
+    for tier in Tier::available() {
+        let one = run(&engine(tier, 1), spec, &data, shape);
+        for found in &one {
+            assert_eq!(found.len(), expected.len());
+            let largest = found
+                .iter()
+                .zip(&expected)
+                .fold(0.0, |m: f32, (a, b)| m.max((a - b).abs()));
+            assert!(
+                largest < 1e-5,
+                "{} {:?} {}->{} in {} groups, {height}x{width}: off by {largest:e}",
+                tier.name(),
+                spec.kind,
+                spec.input,
+                spec.output,
+                spec.groups
+            );
+        }
+        assert_eq!(
+            one,
+            run(&engine(tier, 3), spec, &data, shape),
+            "bits of three threads"
+        );
+    }
+}
+
+const KINDS: [ConvKind; 3] = [ConvKind::Same, ConvKind::Down, ConvKind::Up];
+
+#[test]
+fn widths_around_the_tiles() {
+    println!("tiers: {:?}", Tier::available());
+    for kind in KINDS {
+        for width in [1, 2, 3, 4, 5, 6, 7, 11, 12, 13, 15, 16, 17, 24, 25, 29, 48, 49] {
+            check(&spec(kind, 5, 33, 1), [3, width]);
+        }
+    }
+}
+
+#[test]
+fn heights_around_the_strips() {
+    for kind in KINDS {
+        for height in [1, 2, 3, 7, 8, 9, 17] {
+            check(&spec(kind, 3, 16, 1), [height, 14]);
+        }
+    }
+}
+
+#[test]
+fn channels_around_the_blocks() {
+    for kind in KINDS {
+        for channels in [1, 2, 15, 16, 17, 24, 31, 32, 33, 48, 90] {
+            check(&spec(kind, channels, 17, 1), [5, 13]);
+            check(&spec(kind, 17, channels, 1), [5, 13]);
+        }
+    }
+}
+
+#[test]
+fn groups_that_do_and_do_not_fill_blocks() {
+    for (channels, groups) in [(32, 2), (64, 2), (48, 2), (48, 3), (40, 2), (24, 4)] {
+        check(&spec(ConvKind::Same, channels, channels, groups), [6, 14]);
+        check(&spec(ConvKind::Down, channels, channels, groups), [6, 14]);
+    }
+}
+
+#[test]
+fn residuals_and_activations() {
+    for channels in [5, 16, 24, 40] {
+        for activation in [
+            Activation::None,
+            Activation::LeakyRelu(0.2),
+            Activation::Prelu(values(channels, 5)),
+        ] {
+            for residual in [None, Some(values(channels, 6))] {
+                let spec = ConvSpec {
+                    residual,
+                    activation: activation.clone(),
+                    ..spec(ConvKind::Same, channels, channels, 1)
+                };
+                check(&spec, [9, 26]);
+            }
+        }
+    }
+}
+
+/// A later layer must not read what an earlier tensor of the recycled memory left in border or unused lanes.
+#[test]
+fn recycled_memory_leaves_no_trace() {
+    for tier in Tier::available() {
+        let engine = engine(tier, 2);
+        let shape = [20, 9, 21];
+        let layer = engine.conv_layer(&spec(ConvKind::Same, 20, 20, 1));
+        let data = values(shape.iter().product(), 8);
+        let twice = || {
+            let x = engine.conv(&engine.upload(shape, &data), &layer);
+            engine.download(&engine.conv(&x, &layer))
+        };
+        let first = twice();
+        for size in [18, 20, 22, 24] {
+            let waste = engine.upload([24, 9, size], &vec![f32::NAN; 24 * 9 * size]);
+            let layer = engine.conv_layer(&spec(ConvKind::Same, 24, 24, 1));
+            engine.download(&engine.conv(&waste, &layer));
+        }
+        assert_eq!(twice(), first, "{}", tier.name());
+    }
+}
+
+#[test]
+#[should_panic(expected = "a convolution of 4 channels was given 3")]
+fn a_wrong_number_of_channels_is_refused() {
+    let engine = engine(Tier::Scalar, 1);
+    let layer = engine.conv_layer(&spec(ConvKind::Same, 4, 4, 1));
+    engine.conv(&engine.upload([3, 2, 2], &[0.0; 12]), &layer);
+}
