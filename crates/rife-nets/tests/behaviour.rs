@@ -1,18 +1,24 @@
 //! What a user of the networks relies on beside the right numbers: sizes, reuse, options and refusals.
 
 use proptest::prelude::*;
+use rife_cpu::EngineOptions;
 use rife_nets::reference::ReferenceBackend;
 use rife_nets::{
-    Image, MAX_SIDE, Model, NetworkError, Options, Scale, Version, WeightTensor, Weights, deterministic,
+    Backend, CpuBackend, Image, MAX_SIDE, Model, NetworkError, Options, Scale, Version, WeightTensor,
+    Weights, deterministic,
 };
 
 fn version(name: &str) -> Version {
     name.parse().unwrap()
 }
 
-fn model(name: &str) -> Model<ReferenceBackend> {
+fn engine() -> CpuBackend {
+    CpuBackend::new(EngineOptions::default()).unwrap()
+}
+
+fn model(name: &str) -> Model<CpuBackend> {
     let weights = deterministic::weights(version(name));
-    Model::from_weights(ReferenceBackend, &weights, Some(version(name))).unwrap()
+    Model::from_weights(engine(), &weights, Some(version(name))).unwrap()
 }
 
 /// A picture of smooth waves, another for every phase.
@@ -28,25 +34,59 @@ fn picture(width: usize, height: usize, phase: f32) -> Image {
     Image::new(width, height, data).unwrap()
 }
 
-fn between(model: &Model<ReferenceBackend>, images: [&Image; 2], timestep: f32, options: Options) -> Image {
+fn between<B: Backend>(model: &Model<B>, images: [&Image; 2], timestep: f32, options: Options) -> Image {
     let [first, second] = images.map(|image| model.prepare_frame(image, &options).unwrap());
     model.interpolate(&first, &second, timestep, &options).unwrap()
 }
 
+fn largest_difference(a: &Image, b: &Image) -> f32 {
+    a.data()
+        .iter()
+        .zip(b.data())
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_size_comes_back(width in 16usize..90, height in 16usize..90, scale in 1usize..5) {
+    fn any_size_comes_back(width in 16usize..200, height in 16usize..200, scale in 0usize..5) {
         let options = Options { scale: Scale::ALL[scale], ..Options::default() };
-        let result = between(
-            &model("4.15.lite"),
-            [&picture(width, height, 0.0), &picture(width, height, 0.4)],
-            0.3,
-            options,
-        );
+        let images = [&picture(width, height, 0.0), &picture(width, height, 0.4)];
+        let result = between(&model("4.15.lite"), images, 0.3, options);
         prop_assert_eq!((result.width(), result.height()), (width, height));
         prop_assert!(result.data().iter().all(|v| (0.0..=1.0).contains(v)));
+    }
+}
+
+/// The stored outputs know only scales 0.5 and 1; at the others the engines vouch for each other.
+#[test]
+fn both_engines_agree_at_the_other_scales() {
+    let lite = [Scale::Quarter, Scale::Two, Scale::Four].map(|scale| ("4.15.lite", scale));
+    let others = [
+        ("4.0", Scale::Two),
+        ("4.25", Scale::Quarter),
+        ("rife_m", Scale::Two),
+        ("rife_hdv2", Scale::Two),
+    ];
+    for (name, scale) in lite.into_iter().chain(others) {
+        let images = [&picture(17, 31, 0.0), &picture(17, 31, 0.4)];
+        let weights = deterministic::weights(version(name));
+        let plain = Model::from_weights(ReferenceBackend, &weights, Some(version(name))).unwrap();
+        let options = Options {
+            scale,
+            ..Options::default()
+        };
+        let [fast, plain] = [
+            between(&model(name), images, 0.5, options),
+            between(&plain, images, 0.5, options),
+        ];
+        let difference = largest_difference(&fast, &plain);
+        assert!(
+            difference <= 5e-5,
+            "{name} at scale {scale} differs by {difference}"
+        );
     }
 }
 
@@ -152,12 +192,7 @@ fn tta_treats_both_orientations_alike() {
     let (first, second) = (picture(32, 64, 0.0), picture(32, 64, 0.5));
     let upright = between(&model, [&first, &second], 0.5, options);
     let rotated = between(&model, [&turned(&first), &turned(&second)], 0.5, options);
-    let largest = turned(&rotated)
-        .data()
-        .iter()
-        .zip(upright.data())
-        .map(|(a, b)| (a - b).abs())
-        .fold(0.0, f32::max);
+    let largest = largest_difference(&turned(&rotated), &upright);
     assert!(largest < 1e-6, "differs by {largest}");
     assert_ne!(
         upright,
@@ -254,7 +289,7 @@ fn every_version_is_recognised_from_its_tensors() {
 #[test]
 fn an_explicit_version_decides_where_two_share_their_tensors() {
     let weights = deterministic::weights(version("rife"));
-    let load = |chosen| Model::from_weights(ReferenceBackend, &weights, chosen).unwrap();
+    let load = |chosen| Model::from_weights(engine(), &weights, chosen).unwrap();
     assert_eq!(load(None).version(), version("rife"));
     let (plain, twice) = (load(Some(version("rife"))), load(Some(version("rife_2r"))));
     let images = [&picture(32, 32, 0.0), &picture(32, 32, 0.4)];
@@ -286,7 +321,7 @@ fn versions_are_named_in_many_ways() {
 }
 
 fn refused(weights: &Weights, chosen: Option<&str>) -> String {
-    Model::from_weights(ReferenceBackend, weights, chosen.map(version))
+    Model::from_weights(engine(), weights, chosen.map(version))
         .unwrap_err()
         .to_string()
 }
@@ -345,7 +380,7 @@ fn training_only_keys_are_ignored() {
     let mut weights = deterministic::weights(version("4.26"));
     weights.insert("teacher.block0.conv0.0.0.weight", tensor(&[4]));
     weights.insert("caltime.0.bias", tensor(&[4]));
-    let model = Model::from_weights(ReferenceBackend, &weights, None).unwrap();
+    let model = Model::from_weights(engine(), &weights, None).unwrap();
     assert_eq!(model.version(), version("4.26"));
     assert!(
         deterministic::weights(version("rife_m"))

@@ -2,57 +2,63 @@
 
 mod stored;
 
-use rife_nets::{Backend, LayerDesc, Model, Options, Scale, TensorRole, Version, deterministic};
+use std::collections::{BTreeMap, BTreeSet};
+
+use rife_cpu::{EngineOptions, Tier};
+use rife_nets::{Backend, CpuBackend, LayerDesc, Model, Options, Scale, TensorRole, Version, deterministic};
 use stored::Stored;
 
 /// Largest and mean difference that counts as the same network.
 const LARGEST: f32 = 5e-5;
 const MEAN: f32 = 1e-5;
 
-/// A stored output's name, as in `s0.5_t0.5/merged` or `s1.0_t0.25_ensemble/merged`.
-struct Case<'a> {
+/// One run of a network, named as in `s0.5_t0.5` or `s1.0_t0.25_ensemble`.
+struct Run {
     options: Options,
     timestep: f32,
-    what: &'a str,
 }
 
-impl<'a> Case<'a> {
-    fn parse(key: &'a str) -> Option<Self> {
-        let (run, what) = key.split_once('/')?;
-        let mut words = run.split('_');
-        let scale: Scale = words.next()?.strip_prefix('s')?.parse().ok()?;
-        let timestep = words.next()?.strip_prefix('t')?.parse().ok()?;
+impl Run {
+    fn parse(name: &str) -> Self {
+        let mut words = name.split('_');
+        let mut word = |prefix| words.next().unwrap().strip_prefix(prefix).unwrap();
+        let scale: Scale = word("s").parse().unwrap();
+        let timestep = word("t").parse().unwrap();
         let ensemble = words.next() == Some("ensemble");
-        let options = Options {
-            scale,
-            ensemble,
-            tta: what == "tta",
-            ..Options::default()
-        };
-        Some(Self {
-            options,
+        Self {
+            options: Options {
+                scale,
+                ensemble,
+                ..Options::default()
+            },
             timestep,
-            what,
-        })
+        }
     }
 
-    fn run<B: Backend>(&self, model: &Model<B>, stored: &Stored) -> Vec<f32> {
+    /// The outputs `merged`, `flow` and `mask`, or `tta` alone, by name.
+    fn outputs<B: Backend>(
+        &self,
+        model: &Model<B>,
+        stored: &Stored,
+        tta: bool,
+    ) -> Vec<(&'static str, Vec<f32>)> {
         let b = model.backend();
-        let frames =
-            ["img0", "img1"].map(|key| model.prepare_frame(&stored.image(key), &self.options).unwrap());
+        let options = Options { tta, ..self.options };
+        let frames = ["img0", "img1"].map(|key| model.prepare_frame(&stored.image(key), &options).unwrap());
         let [first, second] = &frames;
         let output = model
-            .interpolate_tensors(first, second, self.timestep, &self.options)
+            .interpolate_tensors(first, second, self.timestep, &options)
             .unwrap();
-        b.download(&match self.what {
-            "flow" => output.flow,
-            "mask" => b.sigmoid(&output.mask),
-            _ => output.merged,
-        })
+        if tta {
+            return vec![("tta", b.download(&output.merged))];
+        }
+        let mask = b.sigmoid(&output.mask);
+        let all = [("merged", output.merged), ("flow", output.flow), ("mask", mask)];
+        all.map(|(what, tensor)| (what, b.download(&tensor))).to_vec()
     }
 }
 
-/// Compares every stored output of a version whose name `wanted` accepts.
+/// Compares every stored output of a version whose key `wanted` accepts, and says how far off they are.
 fn compare<B: Backend>(backend: B, engine: &str, name: &str, wanted: impl Fn(&str) -> bool) {
     let Some(dir) = stored::reference_dir() else {
         return;
@@ -60,26 +66,41 @@ fn compare<B: Backend>(backend: B, engine: &str, name: &str, wanted: impl Fn(&st
     let stored = Stored::open(&dir.join(format!("{name}.safetensors")));
     let version: Version = name.parse().unwrap();
     let model = Model::from_weights(backend, &deterministic::weights(version), Some(version)).unwrap();
-    for key in stored.keys().filter(|key| wanted(key)) {
-        let Some(case) = Case::parse(key) else { continue };
-        let found = case.run(&model, &stored);
-        let expected = stored.values(key);
-        assert_eq!(found.len(), expected.len(), "{engine} {name} {key}");
-        let differences = || found.iter().zip(&expected).map(|(a, b)| (a - b).abs());
-        let largest = differences().fold(0.0, f32::max);
-        let mean = differences().sum::<f32>() / expected.len() as f32;
-        // Flow is in pixels and an input of the frame; the tolerance is one of frames.
-        let unit = if case.what == "flow" {
-            expected.iter().fold(1.0, |m: f32, v| m.max(v.abs()))
-        } else {
-            1.0
-        };
-        println!("{engine} {name} {key}: largest {largest:.1e}, mean {mean:.1e}");
-        assert!(
-            largest <= LARGEST * unit && mean <= MEAN * unit,
-            "{engine} {name} {key}: {largest} {mean}"
-        );
+    let wanted: BTreeSet<&str> = stored
+        .keys()
+        .filter(|key| key.contains('/') && wanted(key))
+        .collect();
+    let runs: BTreeSet<(&str, bool)> = wanted
+        .iter()
+        .map(|key| (key.split_once('/').unwrap().0, key.ends_with("/tta")))
+        .collect();
+    let mut compared = 0;
+    for (run, tta) in runs {
+        for (what, found) in Run::parse(run).outputs(&model, &stored, tta) {
+            let key = format!("{run}/{what}");
+            if wanted.contains(key.as_str()) {
+                assert_close(&format!("{engine} {name} {key}"), &found, &stored.values(&key));
+                compared += 1;
+            }
+        }
     }
+    assert_eq!(
+        compared,
+        wanted.len(),
+        "{engine} {name}: not every stored output was compared"
+    );
+}
+
+fn assert_close(case: &str, found: &[f32], expected: &[f32]) {
+    assert_eq!(found.len(), expected.len(), "{case}");
+    let differences = || found.iter().zip(expected).map(|(a, b)| (a - b).abs());
+    let largest = differences().fold(0.0, f32::max);
+    let mean = differences().sum::<f32>() / expected.len() as f32;
+    println!("{case}: largest {largest:.1e}, mean {mean:.1e}");
+    assert!(
+        largest <= LARGEST && mean <= MEAN,
+        "{case}: largest {largest}, mean {mean}"
+    );
 }
 
 /// A few outputs for the slow engine: between them they hold every operation.
@@ -98,6 +119,30 @@ fn the_plain_engine_agrees_with_the_published_definitions() {
         compare(rife_nets::reference::ReferenceBackend, "plain", name, |found| {
             found == key
         });
+    }
+}
+
+/// Every version on every tier that this machine has: on the fastest all outputs, on the others (which differ in
+/// their kernels only, and take minutes for everything) the half-scale ones, or all with `RIFE_REFERENCE_ALL` set.
+#[test]
+fn the_cpu_engine_agrees_with_the_published_definitions_on_every_tier() {
+    let Some(dir) = stored::reference_dir() else {
+        return;
+    };
+    let tiers = Tier::available();
+    let fastest = *tiers.last().unwrap();
+    for tier in tiers {
+        let all = tier == fastest || std::env::var_os("RIFE_REFERENCE_ALL").is_some();
+        let begun = std::time::Instant::now();
+        for name in stored::versions(&dir) {
+            let options = EngineOptions {
+                tier: Some(tier),
+                ..EngineOptions::default()
+            };
+            let wanted = |key: &str| all || (key.starts_with("s0.5") && !key.ends_with("/tta"));
+            compare(CpuBackend::new(options).unwrap(), tier.name(), &name, wanted);
+        }
+        println!("tier {} agrees, {:.1?}", tier.name(), begun.elapsed());
     }
 }
 
@@ -135,7 +180,7 @@ fn arithmetic_is_that_of_the_published_definitions() {
         return;
     };
     let text = std::fs::read_to_string(dir.join("macs.json")).unwrap();
-    let published: std::collections::BTreeMap<String, f64> = serde_json::from_str(&text).unwrap();
+    let published: BTreeMap<String, f64> = serde_json::from_str(&text).unwrap();
     for (name, macs) in published {
         let ours = name.parse::<Version>().unwrap().macs_per_pixel();
         assert!(
