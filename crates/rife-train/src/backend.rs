@@ -1,0 +1,147 @@
+//! The [`Backend`] of the networks on Burn tensors `[batch, channels, height, width]`: the batch stays inside, the
+//! networks see the other three sizes. Nothing of losses or of data belongs here.
+//!
+//! Tensors are evaluated late where that saves work without changing the result: a warp that is only read
+//! after a reduction is evaluated at the pixels that the reduction reads, and an enlargement followed by a smaller
+//! reduction is a smaller enlargement.
+
+pub(crate) mod conv;
+mod lazy;
+pub mod resample;
+pub mod warp;
+
+use std::ops::Range;
+
+use burn_tensor::{Device, Tensor, TensorData, activation};
+use rife_nets::{Backend, ConvSpec, Factor};
+
+pub use conv::Conv;
+pub use lazy::Batch;
+
+/// Runs networks on one Burn device, with or without autodiff as the device says.
+#[derive(Debug, Clone)]
+pub struct BurnBackend {
+    device: Device,
+}
+
+impl BurnBackend {
+    /// A back end on `device`.
+    pub fn new(device: Device) -> Self {
+        Self { device }
+    }
+
+    /// The device of its tensors.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// A tensor from `[batch, channels, height, width]` values in row-major order.
+    ///
+    /// # Panics
+    /// Where `data` has not `shape`'s product of values.
+    pub fn batch(&self, shape: [usize; 4], data: Vec<f32>) -> Batch {
+        Batch::dense(Tensor::from_data(TensorData::new(data, shape), &self.device))
+    }
+
+    /// One plane a sample, `[batch, 1, height, width]`, of that sample's value.
+    pub fn planes(&self, values: &[f32], [height, width]: [usize; 2]) -> Batch {
+        let shape = [values.len(), 1, 1, 1];
+        let column: Tensor<4> = Tensor::from_data(TensorData::new(values.to_vec(), shape), &self.device);
+        Batch::dense(column.expand([values.len(), 1, height, width]))
+    }
+}
+
+impl Backend for BurnBackend {
+    type Tensor = Batch;
+    type Conv = Conv;
+
+    fn conv_layer(&self, spec: ConvSpec) -> Conv {
+        Conv::constant(spec, &self.device)
+    }
+
+    fn upload(&self, [channels, height, width]: [usize; 3], data: &[f32]) -> Batch {
+        self.batch([1, channels, height, width], data.to_vec())
+    }
+
+    fn download(&self, x: &Batch) -> Vec<f32> {
+        values(x.tensor().narrow(0, 0, 1))
+    }
+
+    fn shape(&self, x: &Batch) -> [usize; 3] {
+        let [_, channels, height, width] = x.dims();
+        [channels, height, width]
+    }
+
+    fn plane(&self, like: &Batch, value: f32) -> Batch {
+        let [batch, _, height, width] = like.dims();
+        self.planes(&vec![value; batch], [height, width])
+    }
+
+    fn cat(&self, parts: &[&Batch]) -> Batch {
+        Batch::dense(Tensor::cat(parts.iter().map(|part| part.tensor()).collect(), 1))
+    }
+
+    fn channels(&self, x: &Batch, range: Range<usize>) -> Batch {
+        x.map_planes(|x| x.narrow(1, range.start, range.len()))
+    }
+
+    fn add(&self, a: &Batch, b: &Batch) -> Batch {
+        Batch::dense(a.tensor() + b.tensor())
+    }
+
+    fn affine(&self, x: &Batch, factor: f32, offset: f32) -> Batch {
+        x.map_planes(|x| {
+            let scaled = if factor == 1.0 { x } else { x * factor };
+            if offset == 0.0 { scaled } else { scaled + offset }
+        })
+    }
+
+    fn clamp01(&self, x: &Batch) -> Batch {
+        Batch::dense(x.tensor().clamp(0.0, 1.0))
+    }
+
+    fn sigmoid(&self, x: &Batch) -> Batch {
+        Batch::dense(activation::sigmoid(x.tensor()))
+    }
+
+    fn resize(&self, x: &Batch, factor: Factor) -> Batch {
+        match factor {
+            Factor::Up(factor) => x.enlarged(factor),
+            Factor::Down(factor) => x.reduced(factor),
+        }
+    }
+
+    fn warp(&self, x: &Batch, flow: &Batch) -> Batch {
+        Batch::warped(x.tensor(), flow.tensor())
+    }
+
+    fn blend(&self, a: &Batch, b: &Batch, mask: &Batch) -> Batch {
+        let gate = activation::sigmoid(mask.tensor());
+        let b = b.tensor();
+        Batch::dense((a.tensor() - b.clone()) * gate + b)
+    }
+
+    fn conv(&self, x: &Batch, layer: &Conv) -> Batch {
+        Batch::dense(layer.apply(&x.tensor()))
+    }
+
+    fn pixel_shuffle(&self, x: &Batch) -> Batch {
+        Batch::dense(resample::pixel_shuffle(x.tensor()))
+    }
+
+    fn rotate180(&self, x: &Batch) -> Batch {
+        Batch::dense(x.tensor().flip([2, 3]))
+    }
+
+    fn max_abs(&self, x: &Batch) -> f32 {
+        x.tensor().inner().abs().max().into_scalar::<f32>()
+    }
+}
+
+/// The values of a tensor in row-major order.
+pub fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
+    x.inner()
+        .into_data()
+        .try_into_vec::<f32>()
+        .expect("training tensors are f32")
+}

@@ -1,0 +1,96 @@
+//! One convolution with what follows it, in Burn's operations.
+
+use burn_tensor::module::{conv_transpose2d, conv2d};
+use burn_tensor::ops::{ConvOptions, ConvTransposeOptions};
+use burn_tensor::{Device, Tensor, TensorData, activation};
+use rife_nets::{Activation, ConvKind, ConvSpec, LayerDesc};
+
+/// What follows the sum.
+#[derive(Debug, Clone)]
+pub(crate) enum After {
+    /// Nothing.
+    None,
+    /// LeakyReLU of this slope.
+    Leaky(f32),
+    /// PReLU with a slope a channel.
+    Prelu(Tensor<1>),
+}
+
+/// A convolution's tensors, trainable where they are tracked.
+#[derive(Debug, Clone)]
+pub struct Conv {
+    pub(crate) kind: ConvKind,
+    pub(crate) groups: usize,
+    pub(crate) weight: Tensor<4>,
+    pub(crate) bias: Tensor<1>,
+    /// ResConv's factor, `[1, channels, 1, 1]`.
+    pub(crate) beta: Option<Tensor<4>>,
+    pub(crate) after: After,
+}
+
+impl Conv {
+    /// Fixed values, for inference.
+    pub(crate) fn constant(spec: ConvSpec, device: &Device) -> Self {
+        let taps = if spec.kind == ConvKind::Up { 4 } else { 3 };
+        let shape = match spec.kind {
+            ConvKind::Up => [spec.input, spec.output / spec.groups, taps, taps],
+            ConvKind::Same | ConvKind::Down => [spec.output, spec.input / spec.groups, taps, taps],
+        };
+        let vector = |data: Vec<f32>| Tensor::<1>::from_data(TensorData::from(data.as_slice()), device);
+        let beta = |data: Vec<f32>| vector(data).reshape([1, spec.output, 1, 1]);
+        Self {
+            kind: spec.kind,
+            groups: spec.groups,
+            weight: vector(spec.weight).reshape(shape),
+            bias: vector(spec.bias),
+            beta: spec.residual.map(beta),
+            after: match spec.activation {
+                Activation::None => After::None,
+                Activation::LeakyRelu(slope) => After::Leaky(slope),
+                Activation::Prelu(slopes) => After::Prelu(vector(slopes)),
+            },
+        }
+    }
+
+    /// A layer without its activation, from its kernel, bias `[1, channels, 1, 1]` and, for a ResConv, factor.
+    ///
+    /// # Panics
+    /// Where tensors are missing.
+    pub fn linear(layer: &LayerDesc, tensors: &[Tensor<4>]) -> Self {
+        Self {
+            kind: layer.kind,
+            groups: layer.groups,
+            weight: tensors[0].clone(),
+            bias: tensors[1].clone().reshape([layer.output]),
+            beta: layer.beta.as_ref().map(|_| tensors[2].clone()),
+            after: After::None,
+        }
+    }
+
+    /// Convolves `[batch, channels, height, width]`.
+    pub fn apply(&self, x: &Tensor<4>) -> Tensor<4> {
+        let sum = self.sum(x.clone());
+        let sum = match &self.beta {
+            None => sum,
+            Some(beta) => sum * beta.clone() + x.clone(),
+        };
+        match &self.after {
+            After::None => sum,
+            After::Leaky(slope) => activation::leaky_relu(sum, f64::from(*slope)),
+            After::Prelu(slopes) => activation::prelu(sum, slopes.clone()),
+        }
+    }
+
+    fn sum(&self, x: Tensor<4>) -> Tensor<4> {
+        let (weight, bias) = (self.weight.clone(), Some(self.bias.clone()));
+        let forward = |stride| ConvOptions::new([stride; 2], [1; 2], [1; 2], self.groups);
+        match self.kind {
+            ConvKind::Same => conv2d(x, weight, bias, forward(1)),
+            ConvKind::Down => conv2d(x, weight, bias, forward(2)),
+            ConvKind::Up => {
+                let options = ConvTransposeOptions::new([2; 2], [1; 2], [0; 2], [1; 2], self.groups);
+                conv_transpose2d(x, weight, bias, options)
+            }
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! Sampling of images where a flow points, with its gradient: written here for the CPU, where Burn composes it of
+//! gathers; Burn's own operation on other devices.
+
+use burn_autodiff::Autodiff;
+use burn_autodiff::checkpoint::base::Checkpointer;
+use burn_autodiff::checkpoint::strategy::NoCheckpointing;
+use burn_autodiff::grads::Gradients;
+use burn_autodiff::ops::{Backward, Ops, OpsKind};
+use burn_backend::{BackendTypes, TensorData};
+use burn_flex::{Flex, FlexTensor};
+use burn_tensor::Tensor;
+use burn_tensor::ops::{GridSampleOptions, GridSamplePaddingMode, InterpolateMode};
+use rayon::prelude::*;
+
+type Tracked = Autodiff<Flex>;
+type TrackedTensor = <Tracked as BackendTypes>::FloatTensorPrimitive;
+
+/// `image` `[batch, channels, height, width]` sampled at `(column + flow[0], row + flow[1])`: bilinear, border
+/// clamped, `align_corners = true`.
+///
+/// With `cell` 1, `flow` has the image's size. With an even `cell` it has `2 / cell` times that size, and its
+/// pixels are the two centre rows and columns of every cell of the image, in pixels of the image.
+pub fn warp(image: Tensor<4>, flow: Tensor<4>, cell: usize) -> Tensor<4> {
+    let tracked = |x: &Tensor<4>| x.clone().try_into_primitive::<Tracked>();
+    if let (Ok(image), Ok(flow)) = (tracked(&image), tracked(&flow)) {
+        return Tensor::from_primitive::<Tracked>(warp_tracked(image, flow, cell));
+    }
+    let plain = |x: &Tensor<4>| x.clone().try_into_primitive::<Flex>();
+    if let (Ok(image), Ok(flow)) = (plain(&image), plain(&flow)) {
+        return Tensor::from_primitive::<Flex>(Sampler::new(&image, &flow, cell).forward());
+    }
+    composed(image, flow, cell)
+}
+
+fn warp_tracked(image: TrackedTensor, flow: TrackedTensor, cell: usize) -> TrackedTensor {
+    let sampler = Sampler::new(image.primitive(), flow.primitive(), cell);
+    let output = sampler.forward();
+    let nodes = [image.node(), flow.node()];
+    match Warp.prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
+        OpsKind::Tracked(prep) => prep.finish(sampler, output),
+        OpsKind::UnTracked(prep) => prep.finish(output),
+    }
+}
+
+/// The same by Burn's operation for any device.
+fn composed(image: Tensor<4>, flow: Tensor<4>, cell: usize) -> Tensor<4> {
+    let [_, _, height, width] = image.dims();
+    let [batch, _, rows, columns] = flow.dims();
+    let device = image.device();
+    let axis = |direction: usize, count: usize, size: usize| {
+        let at: Vec<f32> = (0..count).map(|i| position(i, cell) as f32).collect();
+        let shape = if direction == 0 {
+            [1, 1, 1, count]
+        } else {
+            [1, 1, count, 1]
+        };
+        let at = Tensor::<4>::from_data(TensorData::new(at, shape), &device);
+        let flow = flow.clone().narrow(1, direction, 1);
+        let scaled = (flow + at) * (2.0 / (size.max(2) - 1) as f32) - 1.0;
+        scaled.reshape([batch, rows, columns, 1])
+    };
+    let grid = Tensor::cat(vec![axis(0, columns, width), axis(1, rows, height)], 3);
+    let options = GridSampleOptions::new(InterpolateMode::Bilinear)
+        .with_padding_mode(GridSamplePaddingMode::Border)
+        .with_align_corners(true);
+    image.grid_sample_2d(grid, options)
+}
+
+/// The image's row or column that the flow's `i`th one stands at.
+fn position(i: usize, cell: usize) -> usize {
+    if cell == 1 {
+        i
+    } else {
+        i / 2 * cell + cell / 2 - 1 + i % 2
+    }
+}
+
+#[derive(Debug)]
+struct Warp;
+
+impl Backward<Flex, 2> for Warp {
+    type State = Sampler;
+
+    fn backward(self, ops: Ops<Sampler, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = contiguous(&grads.consume::<Flex>(&ops.node));
+        let [image, flow] = ops.parents;
+        if let Some(node) = image {
+            grads.register::<Flex>(node.id, ops.state.image_gradient(&gradient));
+        }
+        if let Some(node) = flow {
+            grads.register::<Flex>(node.id, ops.state.flow_gradient(&gradient));
+        }
+    }
+}
+
+fn contiguous(x: &FlexTensor) -> FlexTensor {
+    // A view may begin anywhere in its storage.
+    FlexTensor::from_data(x.to_contiguous().into_data())
+}
+
+/// Where one pixel of the output reads: the upper left of four samples, the part towards the others, and whether
+/// the position follows the flow there (at the border it is clamped).
+struct Tap {
+    index: [usize; 2],
+    next: [usize; 2],
+    part: [f32; 2],
+    free: [bool; 2],
+}
+
+/// One warp: its inputs and sizes.
+#[derive(Debug, Clone)]
+struct Sampler {
+    image: FlexTensor,
+    flow: FlexTensor,
+    cell: usize,
+    batch: usize,
+    channels: usize,
+    /// Height and width of the image.
+    size: [usize; 2],
+    /// Height and width of the flow and of the output.
+    out: [usize; 2],
+}
+
+impl Sampler {
+    fn new(image: &FlexTensor, flow: &FlexTensor, cell: usize) -> Self {
+        let (image, flow) = (contiguous(image), contiguous(flow));
+        let sizes = |x: &FlexTensor| {
+            let shape = x.layout().shape();
+            [shape[0], shape[1], shape[2], shape[3]]
+        };
+        let ([batch, channels, height, width], [_, two, rows, columns]) = (sizes(&image), sizes(&flow));
+        assert_eq!(two, 2, "a flow has two channels");
+        Self {
+            image,
+            flow,
+            cell,
+            batch,
+            channels,
+            size: [height, width],
+            out: [rows, columns],
+        }
+    }
+
+    fn plane(&self) -> usize {
+        self.size[0] * self.size[1]
+    }
+
+    fn out_plane(&self) -> usize {
+        self.out[0] * self.out[1]
+    }
+
+    /// The position along one axis (0: rows, 1: columns).
+    fn along(&self, axis: usize, at: f32) -> (usize, usize, f32, bool) {
+        let last = self.size[axis] - 1;
+        let clamped = at.clamp(0.0, last as f32);
+        let low = (clamped as usize).min(last);
+        (
+            low,
+            (low + 1).min(last),
+            clamped - low as f32,
+            at > 0.0 && at < last as f32,
+        )
+    }
+
+    fn tap(&self, flow: [&[f32]; 2], y: usize, x: usize) -> Tap {
+        let i = y * self.out[1] + x;
+        let (x0, x1, fx, x_free) = self.along(1, position(x, self.cell) as f32 + flow[0][i]);
+        let (y0, y1, fy, y_free) = self.along(0, position(y, self.cell) as f32 + flow[1][i]);
+        Tap {
+            index: [y0, x0],
+            next: [y1, x1],
+            part: [fy, fx],
+            free: [y_free, x_free],
+        }
+    }
+
+    /// The taps of one row of one sample.
+    fn taps(&self, sample: usize, y: usize) -> impl Iterator<Item = Tap> {
+        let flow = &self.flow.storage::<f32>()[2 * sample * self.out_plane()..][..2 * self.out_plane()];
+        let (horizontal, vertical) = flow.split_at(self.out_plane());
+        (0..self.out[1]).map(move |x| self.tap([horizontal, vertical], y, x))
+    }
+
+    /// One plane of the image.
+    fn source(&self, sample: usize, channel: usize) -> &[f32] {
+        let start = (sample * self.channels + channel) * self.plane();
+        &self.image.storage::<f32>()[start..start + self.plane()]
+    }
+
+    /// The four samples of a tap: two of the upper row, two of the lower.
+    fn corners(&self, source: &[f32], tap: &Tap) -> [f32; 4] {
+        let width = self.size[1];
+        let ([y0, x0], [y1, x1]) = (tap.index, tap.next);
+        [
+            source[y0 * width + x0],
+            source[y0 * width + x1],
+            source[y1 * width + x0],
+            source[y1 * width + x1],
+        ]
+    }
+
+    fn forward(&self) -> FlexTensor {
+        let mut values = vec![0.0; self.batch * self.channels * self.out_plane()];
+        let samples = values
+            .par_chunks_exact_mut(self.channels * self.out_plane())
+            .enumerate();
+        samples.for_each(|(sample, planes)| {
+            for y in 0..self.out[0] {
+                for (x, tap) in self.taps(sample, y).enumerate() {
+                    for channel in 0..self.channels {
+                        let [a, b, c, d] = self.corners(self.source(sample, channel), &tap);
+                        let [fy, fx] = tap.part;
+                        let (upper, lower) = (a + (b - a) * fx, c + (d - c) * fx);
+                        planes[channel * self.out_plane() + y * self.out[1] + x] =
+                            upper + (lower - upper) * fy;
+                    }
+                }
+            }
+        });
+        self.tensor(values, self.channels, self.out)
+    }
+
+    /// Adds each output's gradient to the samples that it was read from. Whole samples go to a thread, so that the
+    /// order of the sums never depends on the threads.
+    fn image_gradient(&self, gradient: &FlexTensor) -> FlexTensor {
+        let gradient = gradient.storage::<f32>();
+        let mut values = vec![0.0; self.batch * self.channels * self.plane()];
+        let samples = values
+            .par_chunks_exact_mut(self.channels * self.plane())
+            .enumerate();
+        samples.for_each(|(sample, planes)| {
+            for y in 0..self.out[0] {
+                for (x, tap) in self.taps(sample, y).enumerate() {
+                    for channel in 0..self.channels {
+                        let at = (sample * self.channels + channel) * self.out_plane();
+                        let value = gradient[at + y * self.out[1] + x];
+                        self.scatter(&mut planes[channel * self.plane()..], &tap, value);
+                    }
+                }
+            }
+        });
+        self.tensor(values, self.channels, self.size)
+    }
+
+    fn scatter(&self, plane: &mut [f32], tap: &Tap, value: f32) {
+        let width = self.size[1];
+        let ([y0, x0], [y1, x1], [fy, fx]) = (tap.index, tap.next, tap.part);
+        plane[y0 * width + x0] += value * (1.0 - fy) * (1.0 - fx);
+        plane[y0 * width + x1] += value * (1.0 - fy) * fx;
+        plane[y1 * width + x0] += value * fy * (1.0 - fx);
+        plane[y1 * width + x1] += value * fy * fx;
+    }
+
+    fn flow_gradient(&self, gradient: &FlexTensor) -> FlexTensor {
+        let gradient = gradient.storage::<f32>();
+        let mut values = vec![0.0; self.batch * 2 * self.out_plane()];
+        let samples = values.par_chunks_exact_mut(2 * self.out_plane()).enumerate();
+        samples.for_each(|(sample, planes)| {
+            let (horizontal, vertical) = planes.split_at_mut(self.out_plane());
+            for y in 0..self.out[0] {
+                for (x, tap) in self.taps(sample, y).enumerate() {
+                    let i = y * self.out[1] + x;
+                    let value = |channel| gradient[(sample * self.channels + channel) * self.out_plane() + i];
+                    let [along_y, along_x] = self.slopes(sample, &tap, value);
+                    horizontal[i] = if tap.free[1] { along_x } else { 0.0 };
+                    vertical[i] = if tap.free[0] { along_y } else { 0.0 };
+                }
+            }
+        });
+        self.tensor(values, 2, self.out)
+    }
+
+    /// How the output, weighted by its gradient and summed over the channels, changes with the tap's row and column.
+    fn slopes(&self, sample: usize, tap: &Tap, gradient: impl Fn(usize) -> f32) -> [f32; 2] {
+        let [fy, fx] = tap.part;
+        (0..self.channels).fold([0.0; 2], |[along_y, along_x], channel| {
+            let [a, b, c, d] = self.corners(self.source(sample, channel), tap);
+            let value = gradient(channel);
+            let (across, down) = (
+                (b - a) + ((d - c) - (b - a)) * fy,
+                (c - a) + ((d - b) - (c - a)) * fx,
+            );
+            [along_y + value * down, along_x + value * across]
+        })
+    }
+
+    fn tensor(&self, values: Vec<f32>, channels: usize, [height, width]: [usize; 2]) -> FlexTensor {
+        FlexTensor::from_data(TensorData::new(values, [self.batch, channels, height, width]))
+    }
+}

@@ -1,0 +1,155 @@
+//! Everything that training needs to go on as if it had never stopped, in one `.safetensors` file: the trained
+//! weights, their average and the optimiser's moments under the prefixes `net.`, `ema.`, `first.` and `second.`.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use rife_nets::{WeightTensor, Weights};
+use safetensors::SafeTensors;
+
+use crate::optimizer::{Guard, Moments};
+use crate::parameters::Parameters;
+use crate::recipe::Recipe;
+use crate::validation::Scores;
+use crate::weights_file::{self, Precision};
+
+const FORMAT: &str = "rife-train checkpoint 1";
+
+/// The state of training between two steps.
+#[derive(Debug, Clone, PartialEq)]
+pub struct State {
+    /// Steps done.
+    pub step: u64,
+    /// The trained weights.
+    pub parameters: Parameters,
+    /// Their moving average, which is what is shipped.
+    pub average: Parameters,
+    /// AdamW's.
+    pub moments: Moments,
+    /// What gradients are usual.
+    pub guard: Guard,
+    /// Validation so far.
+    pub scores: Vec<Scores>,
+}
+
+impl State {
+    /// The start of training.
+    pub fn new(parameters: Parameters) -> Self {
+        let (average, moments) = (parameters.clone(), Moments::new(&parameters));
+        Self {
+            step: 0,
+            parameters,
+            average,
+            moments,
+            guard: Guard::default(),
+            scores: Vec::new(),
+        }
+    }
+
+    /// Writes a checkpoint; an earlier one under this name stays until this one is whole.
+    ///
+    /// Errors: where it cannot be written.
+    pub fn write(&self, path: &Path, recipe: &Recipe) -> Result<()> {
+        let tensors = &self.parameters.tensors;
+        let moments = |values: &[Vec<f32>]| {
+            let pairs = tensors.iter().zip(values);
+            pairs
+                .map(|(p, v)| (p.key.clone(), p.shape.clone(), v.clone()))
+                .collect::<Vec<_>>()
+        };
+        let values = |p: &Parameters| {
+            p.tensors
+                .iter()
+                .map(|p| (p.key.clone(), p.shape.clone(), p.values.clone()))
+                .collect::<Vec<_>>()
+        };
+        let parts = [
+            ("net", values(&self.parameters)),
+            ("ema", values(&self.average)),
+            ("first", moments(&self.moments.first)),
+            ("second", moments(&self.moments.second)),
+        ];
+        let prefixed = |(prefix, tensors): (&str, Vec<(String, Vec<usize>, Vec<f32>)>)| {
+            let prefix = prefix.to_owned();
+            tensors
+                .into_iter()
+                .map(move |(key, shape, data)| (format!("{prefix}.{key}"), WeightTensor { shape, data }))
+        };
+        let all: Weights = parts.into_iter().flat_map(prefixed).collect();
+        weights_file::write(path, &all, self.metadata(recipe)?, Precision::F32)
+    }
+
+    fn metadata(&self, recipe: &Recipe) -> Result<HashMap<String, String>> {
+        let usual = self
+            .guard
+            .usual
+            .map_or(String::new(), |usual| format!("{:016x}", usual.to_bits()));
+        let pairs = [
+            ("format", FORMAT.to_owned()),
+            ("step", self.step.to_string()),
+            ("updates", self.moments.updates.to_string()),
+            ("usual_norm_bits", usual),
+            ("skipped", self.guard.skipped.to_string()),
+            ("scores", serde_json::to_string(&self.scores)?),
+            ("recipe", serde_json::to_string(recipe)?),
+        ];
+        Ok(pairs
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value))
+            .collect())
+    }
+
+    /// Reads a checkpoint of this recipe's network, and the recipe that it was made with.
+    ///
+    /// Errors: a file that cannot be read, is no checkpoint, or is of another network.
+    pub fn read(path: &Path, recipe: &Recipe) -> Result<(Self, Recipe)> {
+        read(path, recipe).with_context(|| format!("cannot resume from {}", path.display()))
+    }
+}
+
+fn read(path: &Path, recipe: &Recipe) -> Result<(State, Recipe)> {
+    let bytes = std::fs::read(path)?;
+    let (_, header) = SafeTensors::read_metadata(&bytes)?;
+    let metadata = header.metadata().clone().unwrap_or_default();
+    let entry = |key: &str| {
+        metadata
+            .get(key)
+            .map(String::as_str)
+            .with_context(|| format!("it has no `{key}`"))
+    };
+    ensure!(
+        entry("format")? == FORMAT,
+        "its format is `{}`, expected `{FORMAT}`",
+        entry("format")?
+    );
+    let all = weights_file::read(path)?;
+    let part = |prefix: &str| -> Result<Parameters> {
+        let own = all
+            .iter()
+            .filter_map(|(key, tensor)| Some((key.strip_prefix(prefix)?.to_owned(), tensor.clone())));
+        Parameters::from_weights(recipe.version()?, &own.collect())
+    };
+    let values = |p: Parameters| p.tensors.into_iter().map(|p| p.values).collect();
+    let (first, second) = (values(part("first.")?), values(part("second.")?));
+    let usual = match entry("usual_norm_bits")? {
+        "" => None,
+        bits => Some(f64::from_bits(u64::from_str_radix(bits, 16)?)),
+    };
+    let state = State {
+        step: entry("step")?.parse()?,
+        parameters: part("net.")?,
+        average: part("ema.")?,
+        moments: Moments {
+            first,
+            second,
+            updates: entry("updates")?.parse()?,
+        },
+        guard: Guard {
+            usual,
+            skipped: entry("skipped")?.parse()?,
+        },
+        scores: serde_json::from_str(entry("scores")?)?,
+    };
+    Ok((state, serde_json::from_str(entry("recipe")?)?))
+}

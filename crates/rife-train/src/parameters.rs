@@ -1,0 +1,178 @@
+//! The values that are trained: on the host between steps, as tracked tensors of one network during a step.
+
+use anyhow::Result;
+use burn_tensor::{Device, Tensor, TensorData};
+use rife_nets::{ActivationDesc, LayerDesc, Network, TensorDesc, TensorRole, Version, WeightTensor, Weights};
+
+use crate::backend::Conv;
+use crate::backend::conv::After;
+use crate::rng::Rng;
+
+/// Slope of PReLU at the start.
+const FIRST_SLOPE: f32 = 0.25;
+/// Slope of LeakyReLU in the 4.x networks.
+const LEAKY_SLOPE: f32 = 0.2;
+
+/// One trained tensor.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parameter {
+    /// PyTorch's key.
+    pub key: String,
+    /// PyTorch's shape.
+    pub shape: Vec<usize>,
+    /// Row-major values.
+    pub values: Vec<f32>,
+}
+
+/// Every trained tensor of a version, in the order of its layers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parameters {
+    version: Version,
+    /// The tensors.
+    pub tensors: Vec<Parameter>,
+}
+
+impl Parameters {
+    /// PyTorch's initial values: uniform within the root of a weight's inputs for kernels and biases, 1 for
+    /// ResConv's factors, 0.25 for PReLU's slopes.
+    pub fn random(version: Version, seed: u64) -> Self {
+        let mut rng = Rng::new(seed, 0);
+        let mut tensors = Vec::new();
+        for layer in version.training_layers() {
+            let descs = layer.tensors();
+            let bound = (1.0 / descs[0].shape[1..].iter().product::<usize>() as f64).sqrt();
+            tensors.extend(descs.into_iter().map(|desc| first_values(desc, bound, &mut rng)));
+        }
+        Self { version, tensors }
+    }
+
+    /// The values of a checkpoint.
+    ///
+    /// Errors: where it does not fit the version.
+    pub fn from_weights(version: Version, weights: &Weights) -> Result<Self> {
+        version.check(weights, true)?;
+        let descs = version
+            .training_layers()
+            .iter()
+            .flat_map(LayerDesc::tensors)
+            .collect::<Vec<_>>();
+        let take = |desc: TensorDesc| {
+            let values = weights
+                .get(&desc.key)
+                .expect("every key was checked")
+                .data
+                .clone();
+            Parameter {
+                key: desc.key,
+                shape: desc.shape,
+                values,
+            }
+        };
+        Ok(Self {
+            version,
+            tensors: descs.into_iter().map(take).collect(),
+        })
+    }
+
+    /// The values by key, without those that only training uses.
+    pub fn to_weights(&self) -> Weights {
+        let wanted: Vec<_> = self.version.tensors().into_iter().map(|desc| desc.key).collect();
+        let kept = self.tensors.iter().filter(|tensor| wanted.contains(&tensor.key));
+        let copy = |p: &Parameter| WeightTensor {
+            shape: p.shape.clone(),
+            data: p.values.clone(),
+        };
+        kept.map(|tensor| (tensor.key.clone(), copy(tensor))).collect()
+    }
+
+    /// What network these are the values of.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// How many values there are.
+    pub fn count(&self) -> usize {
+        self.tensors.iter().map(|tensor| tensor.values.len()).sum()
+    }
+
+    /// The same tensors with zeros.
+    pub fn zeros(&self) -> Vec<Vec<f32>> {
+        self.tensors
+            .iter()
+            .map(|tensor| vec![0.0; tensor.values.len()])
+            .collect()
+    }
+
+    /// The network of these values, each tensor tracked, on an autodiff device.
+    pub fn track(&self, device: &Device) -> TrackedNetwork {
+        let leaf = |p: &Parameter| {
+            let data = TensorData::new(p.values.clone(), [p.values.len()]);
+            Tensor::<1>::from_data(data, device).require_grad()
+        };
+        let leaves: Vec<_> = self.tensors.iter().map(leaf).collect();
+        let mut next = leaves.iter().cloned();
+        let network = Network::build(self.version, true, |layer| conv(layer, &mut next));
+        TrackedNetwork { network, leaves }
+    }
+}
+
+/// A network whose tensors' gradients are recorded.
+#[derive(Debug)]
+pub struct TrackedNetwork {
+    /// The network.
+    pub network: Network<Conv>,
+    leaves: Vec<Tensor<1>>,
+}
+
+impl TrackedNetwork {
+    /// The gradients of `loss`, in the order of the parameters; zeros for tensors that it does not depend on.
+    pub fn gradients(&self, loss: &Tensor<1>) -> Vec<Vec<f32>> {
+        let mut gradients = loss.backward();
+        let gradient = |leaf: &Tensor<1>| match leaf.grad_remove(&mut gradients) {
+            Some(gradient) => crate::backend::values(gradient),
+            None => vec![0.0; leaf.dims()[0]],
+        };
+        self.leaves.iter().map(gradient).collect()
+    }
+}
+
+fn first_values(desc: TensorDesc, bound: f64, rng: &mut Rng) -> Parameter {
+    let count = desc.shape.iter().product();
+    let values = match desc.role {
+        TensorRole::Weight | TensorRole::Bias => {
+            (0..count).map(|_| rng.uniform(-bound, bound) as f32).collect()
+        }
+        TensorRole::Slope => vec![FIRST_SLOPE; count],
+        TensorRole::Beta => vec![1.0; count],
+    };
+    Parameter {
+        key: desc.key,
+        shape: desc.shape,
+        values,
+    }
+}
+
+/// The layer of the next tensors, which come in the order of [`LayerDesc::tensors`].
+fn conv(layer: &LayerDesc, leaves: &mut impl Iterator<Item = Tensor<1>>) -> Conv {
+    let mut next = || leaves.next().expect("a tensor for each that the layers list");
+    let shape = layer.weight_shape();
+    let weight = next().reshape([shape[0], shape[1], shape[2], shape[3]]);
+    let bias = next();
+    let after = match layer.activation {
+        ActivationDesc::None => After::None,
+        ActivationDesc::Leaky => After::Leaky(LEAKY_SLOPE),
+        ActivationDesc::Prelu(_) => After::Prelu(next()),
+    };
+    let beta = layer
+        .beta
+        .as_ref()
+        .map(|_| next().reshape([1, layer.output, 1, 1]));
+    Conv {
+        kind: layer.kind,
+        groups: layer.groups,
+        weight,
+        bias,
+        beta,
+        after,
+    }
+}

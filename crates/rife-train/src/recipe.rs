@@ -1,0 +1,339 @@
+//! The recipe file: what is trained, on which samples, with which losses and optimiser. `tools/train_twin.py` reads
+//! the same file.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use rife_nets::{Scale, Version};
+use serde::{Deserialize, Serialize};
+
+/// A whole recipe.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// What is trained.
+    pub network: NetworkRecipe,
+    /// How clips are cut into samples.
+    pub data: DataRecipe,
+    /// Shares of the kinds of samples.
+    pub sampling: Sampling,
+    /// Weights of the losses.
+    pub loss: LossRecipe,
+    /// Optimiser and schedule.
+    pub optimizer: OptimizerRecipe,
+}
+
+/// The `[network]` table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkRecipe {
+    /// A name of `rife-nets`' table.
+    pub version: String,
+    /// Channels of each block's trunk, coarse to fine; checked against the version where given.
+    #[serde(default)]
+    pub channels: Vec<usize>,
+    /// Each block's scale, coarse to fine. The stages' losses are taken at these.
+    pub scales: Vec<usize>,
+}
+
+/// The `[data]` table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataRecipe {
+    /// Consecutive frames that a sample is drawn from.
+    pub window: usize,
+    /// Side of the stored crops in pixels.
+    pub size: usize,
+    /// At most so many windows a clip.
+    pub windows_per_clip: usize,
+    /// File stems of the clips that only validation sees.
+    #[serde(default)]
+    pub held_out: Vec<String>,
+    /// Of every random choice.
+    pub seed: u64,
+}
+
+/// The `[sampling]` table: shares of the kinds of samples, in any unit.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sampling {
+    /// Frames i, i + 1, i + 2.
+    #[serde(default)]
+    pub adjacent: f64,
+    /// Frames 0, 2, 4.
+    #[serde(default)]
+    pub wide: f64,
+    /// Frames 0, 1 or 3, 4: t = 0.25 or 0.75.
+    #[serde(default)]
+    pub quarter: f64,
+    /// Two layers in motion, cut from the same frames.
+    #[serde(default)]
+    pub synthetic: f64,
+}
+
+impl Sampling {
+    /// The shares in the order of [`crate::data::Kind::ALL`].
+    pub fn shares(&self) -> [f64; 4] {
+        [self.adjacent, self.wide, self.quarter, self.synthetic]
+    }
+}
+
+/// The `[loss]` table.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LossRecipe {
+    /// L1 of every stage's blend, at the resolution that the next stage sees.
+    pub stage_weight: f32,
+    /// L1 to the known flow, annealed to nothing.
+    pub flow_weight: f32,
+    /// After so many steps the flow's loss has gone.
+    pub flow_steps: u64,
+}
+
+impl LossRecipe {
+    /// The weight of the flow's loss at a step.
+    pub fn flow_weight_at(&self, step: u64) -> f32 {
+        let done = step as f32 / self.flow_steps.max(1) as f32;
+        self.flow_weight * (1.0 - done).max(0.0)
+    }
+}
+
+/// A part of training: steps, side of the crops in pixels, samples a step. An array in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "[u64; 3]", into = "[u64; 3]")]
+pub struct Phase {
+    /// How many steps it lasts.
+    pub steps: u64,
+    /// Side of the crops in pixels.
+    pub crop: usize,
+    /// Samples a step.
+    pub batch: usize,
+}
+
+impl From<[u64; 3]> for Phase {
+    fn from([steps, crop, batch]: [u64; 3]) -> Self {
+        Self {
+            steps,
+            crop: crop as usize,
+            batch: batch as usize,
+        }
+    }
+}
+
+impl From<Phase> for [u64; 3] {
+    fn from(phase: Phase) -> Self {
+        [phase.steps, phase.crop as u64, phase.batch as u64]
+    }
+}
+
+/// The `[optimizer]` table: AdamW, linear warm-up, cosine to the last step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OptimizerRecipe {
+    /// AdamW's decay.
+    pub weight_decay: f64,
+    /// AdamW's two averages.
+    #[serde(default = "default_betas")]
+    pub betas: [f64; 2],
+    /// The highest rate.
+    pub learning_rate: f64,
+    /// The rate at the last step.
+    pub final_learning_rate: f64,
+    /// Steps of linear warm-up.
+    pub warmup: u64,
+    /// Parts of training, one after the other.
+    pub stages: Vec<Phase>,
+    /// Gradients are scaled down to this norm.
+    pub clip_norm: f64,
+    /// Decay of the averaged weights, which are the ones kept.
+    pub ema: f64,
+}
+
+fn default_betas() -> [f64; 2] {
+    [0.9, 0.99]
+}
+
+impl OptimizerRecipe {
+    /// Steps of all phases together.
+    pub fn steps(&self) -> u64 {
+        self.stages.iter().map(|phase| phase.steps).sum()
+    }
+
+    /// The phase that a step lies in; the last one for steps beyond.
+    ///
+    /// # Panics
+    /// Without phases, which [`Recipe::parse`] refuses.
+    pub fn phase(&self, mut step: u64) -> Phase {
+        for phase in &self.stages {
+            if step < phase.steps {
+                return *phase;
+            }
+            step -= phase.steps;
+        }
+        *self.stages.last().expect("a checked recipe has phases")
+    }
+
+    /// The learning rate of a step, counted from 0.
+    pub fn rate(&self, step: u64) -> f64 {
+        if step < self.warmup {
+            return self.learning_rate * (step + 1) as f64 / self.warmup as f64;
+        }
+        let left = self.steps().saturating_sub(self.warmup).max(1);
+        let done = ((step - self.warmup) as f64 / left as f64).min(1.0);
+        let low = self.final_learning_rate;
+        low + (self.learning_rate - low) * 0.5 * (1.0 + (std::f64::consts::PI * done).cos())
+    }
+}
+
+impl Recipe {
+    /// Reads a recipe file.
+    ///
+    /// Errors: a file that cannot be read, a key that is missing, unknown or out of range; each is named.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path);
+        let text = text.with_context(|| format!("cannot read the recipe {}", path.display()))?;
+        Self::parse(&text).with_context(|| format!("in the recipe {}", path.display()))
+    }
+
+    /// Reads and checks a recipe.
+    ///
+    /// Errors: as [`Recipe::read`].
+    pub fn parse(text: &str) -> Result<Self> {
+        let recipe: Self = toml::from_str(text)?;
+        recipe.check()?;
+        Ok(recipe)
+    }
+
+    /// The network's row in the table of versions.
+    ///
+    /// Errors: an unknown name.
+    pub fn version(&self) -> Result<Version> {
+        Ok(self.network.version.parse()?)
+    }
+
+    fn check(&self) -> Result<()> {
+        self.check_network()?;
+        let (data, shares) = (&self.data, self.sampling.shares());
+        ensure!(
+            data.window >= 5,
+            "data.window is {}, 5 frames are needed",
+            data.window
+        );
+        ensure!(
+            data.window <= 64,
+            "data.window is {}, at most 64 frames are stored",
+            data.window
+        );
+        ensure!(
+            (32..=4096).contains(&data.size),
+            "data.size is {}, expected 32 to 4096",
+            data.size
+        );
+        let usable = shares.iter().all(|share| share.is_finite() && *share >= 0.0);
+        ensure!(
+            usable && shares.iter().sum::<f64>() > 0.0,
+            "sampling: shares must be 0 or more, one of them more"
+        );
+        self.check_optimizer()
+    }
+
+    fn check_network(&self) -> Result<()> {
+        let version = self.version()?;
+        let (scales, channels) = (&self.network.scales, &self.network.channels);
+        let powers = scales.iter().all(|scale| scale.is_power_of_two() && *scale <= 64);
+        ensure!(
+            !scales.is_empty() && powers,
+            "network.scales are {scales:?}, expected powers of two up to 64"
+        );
+        let blocks = trunk_channels(version);
+        ensure!(
+            scales.len() == blocks.len() && (channels.is_empty() || *channels == blocks),
+            "network.channels {channels:?} and scales {scales:?} do not fit {version}, whose blocks have {blocks:?}"
+        );
+        Ok(())
+    }
+
+    fn check_optimizer(&self) -> Result<()> {
+        let o = &self.optimizer;
+        ensure!(self.optimizer.steps() > 0, "optimizer.stages has no steps");
+        let multiple = self.version()?.size_multiple(Scale::One);
+        for phase in &o.stages {
+            let Phase { crop, batch, .. } = *phase;
+            ensure!(
+                (1..=4096).contains(&batch),
+                "optimizer.stages: batch {batch}, expected 1 to 4096"
+            );
+            ensure!(
+                crop > 0 && crop % multiple == 0 && crop <= self.data.size,
+                "optimizer.stages: crop {crop}, expected a multiple of {multiple} up to data.size ({})",
+                self.data.size
+            );
+        }
+        let rates = [
+            o.learning_rate,
+            o.final_learning_rate,
+            o.weight_decay,
+            o.clip_norm,
+        ];
+        ensure!(
+            rates.iter().all(|x| x.is_finite() && *x >= 0.0),
+            "optimizer: negative or infinite values"
+        );
+        let averages = [o.betas[0], o.betas[1], o.ema];
+        ensure!(
+            averages.iter().all(|x| (0.0..1.0).contains(x)),
+            "optimizer.betas and ema must lie in 0..1"
+        );
+        Ok(())
+    }
+}
+
+/// Channels of each block's trunk, from the version's keys.
+fn trunk_channels(version: Version) -> Vec<usize> {
+    let width = |block: usize| {
+        let prefix = format!("block{block}.convblock.0.");
+        version
+            .layers()
+            .iter()
+            .find(|layer| layer.key.starts_with(&prefix))
+            .map(|layer| layer.output)
+    };
+    (0..).map_while(width).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEFAULT: &str = include_str!("../../../recipes/default.toml");
+
+    #[test]
+    fn the_default_recipe_is_read() {
+        let recipe = Recipe::parse(DEFAULT).unwrap();
+        assert_eq!(recipe.version().unwrap(), Version::DEFAULT);
+    }
+
+    #[test]
+    fn the_rate_warms_up_and_falls_to_its_end() {
+        let o = Recipe::parse(DEFAULT).unwrap().optimizer;
+        assert!((o.rate(0) - o.learning_rate / o.warmup as f64).abs() < 1e-12);
+        assert!((o.rate(o.warmup) - o.learning_rate).abs() < 1e-12);
+        assert!((o.rate(o.steps()) - o.final_learning_rate).abs() < 1e-12);
+    }
+
+    #[test]
+    fn wrong_recipes_are_refused_with_the_key() {
+        let cases = [
+            ("version = \"r1.lite\"", "version = \"5.0\"", "5.0"),
+            ("scales = [16,", "scales = [15,", "network.scales"),
+            ("warmup =", "warmups =", "warmups"),
+            ("128, 8]", "100, 8]", "100"),
+            ("window = 5", "window = 2", "data.window"),
+        ];
+        for (from, to, named) in cases {
+            assert!(DEFAULT.contains(from), "the default recipe has {from}");
+            let error = format!("{:?}", Recipe::parse(&DEFAULT.replace(from, to)).unwrap_err());
+            assert!(error.contains(named), "{error}");
+        }
+    }
+}

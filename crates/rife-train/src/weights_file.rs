@@ -1,0 +1,108 @@
+//! Weights as `.safetensors` files with PyTorch's keys.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use half::f16;
+use rife_nets::{WeightTensor, Weights};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+
+/// How values are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    /// 32-bit floats.
+    F32,
+    /// 16-bit floats.
+    F16,
+}
+
+/// Writes weights with metadata beside them; the file takes its name when it is whole.
+///
+/// Errors: where it cannot be written.
+pub fn write(
+    path: &Path,
+    weights: &Weights,
+    metadata: HashMap<String, String>,
+    precision: Precision,
+) -> Result<()> {
+    let bytes = |tensor: &WeightTensor| match precision {
+        Precision::F32 => tensor
+            .data
+            .iter()
+            .flat_map(|x| x.to_le_bytes())
+            .collect::<Vec<u8>>(),
+        Precision::F16 => tensor
+            .data
+            .iter()
+            .flat_map(|x| f16::from_f32(*x).to_le_bytes())
+            .collect(),
+    };
+    let dtype = match precision {
+        Precision::F32 => Dtype::F32,
+        Precision::F16 => Dtype::F16,
+    };
+    let tensors: Vec<_> = weights
+        .iter()
+        .map(|(key, tensor)| (key, tensor.shape.clone(), bytes(tensor)))
+        .collect();
+    let view = |(key, shape, bytes)| Ok((key, TensorView::new(dtype, shape, bytes)?));
+    let views = tensors
+        .iter()
+        .map(|(key, shape, bytes)| view((*key, shape.clone(), bytes)));
+    let views = views.collect::<Result<Vec<(&str, TensorView<'_>)>>>()?;
+    write_whole(path, &safetensors::serialize(views, Some(metadata))?)
+}
+
+/// Reads weights of 16-bit or 32-bit floats.
+///
+/// Errors: a file that cannot be read, or tensors of another kind.
+pub fn read(path: &Path) -> Result<Weights> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let file = SafeTensors::deserialize(&bytes).with_context(|| format!("in {}", path.display()))?;
+    let tensor = |(key, view): (String, TensorView<'_>)| {
+        let data = match view.dtype() {
+            Dtype::F32 => view
+                .data()
+                .as_chunks()
+                .0
+                .iter()
+                .map(|x| f32::from_le_bytes(*x))
+                .collect(),
+            Dtype::F16 => view
+                .data()
+                .as_chunks()
+                .0
+                .iter()
+                .map(|x| f16::from_le_bytes(*x).to_f32())
+                .collect(),
+            other => bail!("{}: {key} holds {other:?}, expected F32 or F16", path.display()),
+        };
+        Ok((
+            key,
+            WeightTensor {
+                shape: view.shape().to_vec(),
+                data,
+            },
+        ))
+    };
+    file.tensors().into_iter().map(tensor).collect()
+}
+
+/// Writes beside `path` and renames, so that what bears the name is always whole.
+///
+/// Errors: where it cannot be written.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    use std::io::Write;
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".part");
+    let partial = path.with_file_name(name);
+    let written = || -> std::io::Result<()> {
+        let mut file = std::fs::File::create(&partial)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&partial, path)
+    };
+    written().with_context(|| format!("cannot write {}", path.display()))
+}

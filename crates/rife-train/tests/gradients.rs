@@ -1,0 +1,239 @@
+//! Gradients of the back end's operations and of the Laplacian loss against central differences, along random
+//! directions of every input.
+
+use burn_tensor::{Device, Tensor, TensorData};
+use rife_nets::{ActivationDesc, Backend, ConvKind, ConvSpec, Factor};
+use rife_train::backend::{Batch, BurnBackend, resample, values, warp};
+use rife_train::loss::laplacian;
+use rife_train::rng::Rng;
+use rife_train::threads;
+
+type Shape = [usize; 4];
+
+fn random([n, c, h, w]: Shape, low: f64, high: f64, rng: &mut Rng) -> Vec<f32> {
+    (0..n * c * h * w)
+        .map(|_| rng.uniform(low, high) as f32)
+        .collect()
+}
+
+fn tensor(values: &[f32], shape: Shape, device: &Device) -> Tensor<4> {
+    Tensor::from_data(TensorData::new(values.to_vec(), shape), device)
+}
+
+/// A scalar that weighs every output differently.
+fn weighed(x: Tensor<4>) -> Tensor<1> {
+    let shape = x.dims();
+    let weights: Vec<f32> = (0..shape.iter().product::<usize>())
+        .map(|i| (i as f32 * 0.7).cos())
+        .collect();
+    let weights = tensor(&weights, shape, &x.device());
+    (x * weights).sum()
+}
+
+/// Compares the gradients of a scalar function of some inputs with differences of `reach` along random directions.
+fn check(
+    name: &str,
+    inputs: &[(Vec<f32>, Shape)],
+    reach: f32,
+    tolerance: f64,
+    f: impl Fn(&[Tensor<4>]) -> Tensor<1>,
+) {
+    threads::start(0).unwrap();
+    let device = Device::flex().autodiff();
+    let leaves: Vec<_> = inputs
+        .iter()
+        .map(|(v, shape)| tensor(v, *shape, &device).require_grad())
+        .collect();
+    let gradients = f(&leaves).backward();
+    let mut rng = Rng::new(9, 9);
+    for (i, (input, shape)) in inputs.iter().enumerate() {
+        let gradient = values(leaves[i].grad(&gradients).expect("every input has a gradient"));
+        let size = gradient.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
+        assert!(size > 0.0, "{name}: no gradient of input {i}");
+        for _ in 0..4 {
+            let direction: Vec<f32> = input
+                .iter()
+                .map(|_| if rng.chance(0.5) { 1.0 } else { -1.0 })
+                .collect();
+            let moved = |sign: f32| {
+                let at: Vec<_> = input
+                    .iter()
+                    .zip(&direction)
+                    .map(|(x, d)| x + sign * reach * d)
+                    .collect();
+                let mut inputs: Vec<_> = inputs
+                    .iter()
+                    .map(|(v, s)| tensor(v, *s, &Device::flex()))
+                    .collect();
+                inputs[i] = tensor(&at, *shape, &Device::flex());
+                f64::from(values(f(&inputs))[0])
+            };
+            let difference = (moved(1.0) - moved(-1.0)) / (2.0 * f64::from(reach));
+            let slope: f64 = gradient
+                .iter()
+                .zip(&direction)
+                .map(|(g, d)| f64::from(g * d))
+                .sum();
+            let off = (difference - slope).abs() / size;
+            assert!(
+                off < tolerance,
+                "{name}, input {i}: differences give {difference}, the gradient {slope}"
+            );
+        }
+    }
+}
+
+/// A flow whose targets stay inside one cell of four pixels while it is varied, some of them beyond the border.
+fn flow(shape: Shape, rng: &mut Rng) -> Vec<f32> {
+    let whole = random(shape, -4.0, 4.0, rng);
+    whole
+        .iter()
+        .map(|x| x.floor() + rng.uniform(0.2, 0.8) as f32)
+        .collect()
+}
+
+#[test]
+fn warp_at_every_pixel() {
+    let mut rng = Rng::new(1, 1);
+    let (image, field) = ([2, 3, 8, 9], [2, 2, 8, 9]);
+    let inputs = [
+        (random(image, 0.0, 1.0, &mut rng), image),
+        (flow(field, &mut rng), field),
+    ];
+    check("warp", &inputs, 0.05, 2e-3, |x| {
+        weighed(warp::warp(x[0].clone(), x[1].clone(), 1))
+    });
+}
+
+#[test]
+fn warp_at_the_centres_of_cells() {
+    let mut rng = Rng::new(1, 2);
+    let (image, field) = ([2, 3, 16, 8], [2, 2, 8, 4]);
+    let inputs = [
+        (random(image, 0.0, 1.0, &mut rng), image),
+        (flow(field, &mut rng), field),
+    ];
+    check("warp", &inputs, 0.05, 2e-3, |x| {
+        weighed(warp::warp(x[0].clone(), x[1].clone(), 4))
+    });
+}
+
+#[test]
+fn resizes_and_pixel_shuffle() {
+    let mut rng = Rng::new(1, 3);
+    let shape = [2, 4, 8, 12];
+    let inputs = [(random(shape, -1.0, 1.0, &mut rng), shape)];
+    check("up 4", &inputs, 0.1, 2e-4, |x| {
+        weighed(resample::enlarge(x[0].clone(), 4))
+    });
+    check("down 2", &inputs, 0.1, 2e-4, |x| {
+        weighed(resample::reduce(x[0].clone(), 2))
+    });
+    check("down 4", &inputs, 0.1, 2e-4, |x| {
+        weighed(resample::reduce(x[0].clone(), 4))
+    });
+    check("pixel shuffle", &inputs, 0.1, 2e-4, |x| {
+        weighed(resample::pixel_shuffle(x[0].clone()))
+    });
+}
+
+#[test]
+fn the_laplacian_loss() {
+    let mut rng = Rng::new(1, 4);
+    let shape = [2, 3, 48, 40];
+    let inputs = [(random(shape, -1.0, 1.0, &mut rng), shape)];
+    check("laplacian", &inputs, 2e-3, 2e-2, |x| {
+        laplacian(x[0].clone()) * 100.0
+    });
+}
+
+/// Kernel, bias, factor and input of each kind of layer, through the layer itself.
+#[test]
+fn convolutions() {
+    use rife_nets::LayerDesc;
+    let mut rng = Rng::new(1, 5);
+    let layers = [
+        LayerDesc::plain(ConvKind::Same, "same", 4, 3),
+        LayerDesc::plain(ConvKind::Down, "down", 4, 6),
+        LayerDesc::plain(ConvKind::Up, "deconv", 4, 5),
+        LayerDesc {
+            activation: ActivationDesc::None,
+            ..LayerDesc::res_conv("residual", 4, 1)
+        },
+    ];
+    for layer in layers {
+        let kernel = <[usize; 4]>::try_from(layer.weight_shape()).unwrap();
+        let (image, bias, beta) = ([2, 4, 6, 8], [1, layer.output, 1, 1], layer.beta.is_some());
+        let mut inputs: Vec<_> = [image, kernel, bias]
+            .map(|shape| (random(shape, -1.0, 1.0, &mut rng), shape))
+            .to_vec();
+        inputs.extend(beta.then(|| (random(bias, 0.5, 1.0, &mut rng), bias)));
+        check(&layer.key, &inputs, 0.02, 2e-3, |x| {
+            weighed(rife_train::backend::Conv::linear(&layer, &x[1..]).apply(&x[0]))
+        });
+    }
+}
+
+/// What is evaluated late is the same as what is evaluated at once.
+#[test]
+fn late_evaluation_changes_nothing() {
+    threads::start(0).unwrap();
+    let b = BurnBackend::new(Device::flex());
+    let mut rng = Rng::new(1, 6);
+    let mut batch = |shape: Shape| b.batch(shape, random(shape, -2.0, 2.0, &mut rng));
+    let (image, flow, small) = (batch([2, 3, 32, 64]), batch([2, 2, 32, 64]), batch([2, 5, 4, 8]));
+    let at_once = |x: &Batch| Batch::dense(x.tensor());
+    let close = |name: &str, late: Batch, early: Batch| {
+        assert_eq!(late.dims(), early.dims(), "{name}");
+        let off = values((late.tensor() - early.tensor()).abs().max());
+        assert!(off[0] < 1e-5, "{name}: {off:?}");
+    };
+    let (enlarged, warped) = (b.resize(&small, Factor::Up(8)), b.warp(&image, &flow));
+    for factor in [2, 4, 8, 16] {
+        let down = |x: &Batch| b.resize(x, Factor::Down(factor));
+        close("enlarged", down(&enlarged), down(&at_once(&enlarged)));
+        close("warped", down(&warped), down(&at_once(&warped)));
+    }
+    let picked = |x: &Batch| b.affine(&b.channels(x, 1..4), -2.0, 1.0);
+    close("channels", picked(&enlarged), picked(&at_once(&enlarged)));
+}
+
+/// The back end computes what the plain one of `rife-nets` does, activations included.
+#[test]
+fn layers_are_those_of_the_reference() {
+    threads::start(0).unwrap();
+    let plain = rife_nets::reference::ReferenceBackend;
+    let b = BurnBackend::new(Device::flex());
+    let mut rng = Rng::new(1, 7);
+    for (kind, taps, activation) in [
+        (ConvKind::Same, 9, rife_nets::Activation::LeakyRelu(0.2)),
+        (
+            ConvKind::Down,
+            9,
+            rife_nets::Activation::Prelu(vec![0.1, 0.2, 0.3, 0.4]),
+        ),
+        (ConvKind::Up, 16, rife_nets::Activation::None),
+    ] {
+        let mut vector = |n: usize| random([n, 1, 1, 1], -1.0, 1.0, &mut rng);
+        let residual = (kind == ConvKind::Same).then(|| vector(4));
+        let (weight, bias, data) = (vector(4 * 4 * taps), vector(4), vector(4 * 8 * 6));
+        let spec = ConvSpec {
+            kind,
+            input: 4,
+            output: 4,
+            groups: 1,
+            weight,
+            bias,
+            residual,
+            activation,
+        };
+        let expected = plain.conv(&plain.upload([4, 8, 6], &data), &plain.conv_layer(spec.clone()));
+        let found = b.conv(&b.upload([4, 8, 6], &data), &b.conv_layer(spec));
+        let off = b
+            .download(&found)
+            .iter()
+            .zip(plain.download(&expected))
+            .map(|(a, b)| (a - b).abs());
+        assert!(off.fold(0.0, f32::max) < 1e-4, "{kind:?}");
+    }
+}
