@@ -7,7 +7,7 @@ use super::weights::Conv;
 use super::{NcnnProblem as Fault, Part};
 use crate::backend::ConvKind;
 use crate::layer::{ActivationDesc, LayerDesc};
-use crate::version::Version;
+use crate::version::{Family, Version};
 use crate::weights::WeightTensor;
 
 /// The version whose refinement the 4.0 export outside its fast mode also holds.
@@ -57,20 +57,10 @@ fn is_version_3(models: &[(Part, Vec<Conv>)]) -> bool {
 }
 
 fn collect(version: Version, pairs: &Pairs<'_>, models: &[(Part, Vec<Conv>)]) -> Raw {
-    let mut raw = Raw::default();
-    raw.notes
-        .push(format!("read as RIFE {version} by the shapes of its layers"));
-    if pairs
-        .iter()
-        .any(|(layer, conv)| layer.beta.is_some() && conv.beta.is_none())
-    {
-        let note = "factors merged into the convolutions: read as 1";
-        raw.notes.push(note.into());
-    }
-    if !refinement(version, models).is_empty() {
-        let note = "its refinement (contextnet, unet) is left out: RIFE 4.0 works without it";
-        raw.notes.push(note.into());
-    }
+    let mut raw = Raw {
+        notes: notes(version, pairs, models),
+        ..Raw::default()
+    };
     for (layer, conv) in pairs {
         let values = [
             Some(&conv.weight),
@@ -89,6 +79,32 @@ fn collect(version: Version, pairs: &Pairs<'_>, models: &[(Part, Vec<Conv>)]) ->
     raw
 }
 
+/// What was assumed or left out.
+fn notes(version: Version, pairs: &Pairs<'_>, models: &[(Part, Vec<Conv>)]) -> Vec<String> {
+    let mut notes = vec![format!("read as RIFE {version} by the shapes of its layers")];
+    let is_merged = |(layer, conv): &(LayerDesc, &Conv)| layer.beta.is_some() && conv.beta.is_none();
+    if pairs.iter().any(is_merged) {
+        notes.push("factors merged into the convolutions: read as 1".to_owned());
+    }
+    if !refinement(version, models).is_empty() {
+        let note = "its refinement (contextnet, unet) is left out: RIFE 4.0 works without it";
+        notes.push(note.to_owned());
+    }
+    if let Family::V4(spec) = version.family() {
+        let heads = pairs.iter().filter(|(layer, _)| layer.key.contains(".lastconv"));
+        let found: Vec<_> = heads.filter_map(|(_, conv)| conv.enlarged).collect();
+        // Before 4.5 the heads are enlarged by twice the block's scale.
+        let twice = if spec.head == 5 { 2.0 } else { 1.0 };
+        let own: Vec<_> = spec.scales.iter().map(|&scale| scale as f32 * twice).collect();
+        if found.len() == own.len() && found != own {
+            notes.push(format!(
+                "the file's graph has the scales {found:?}; {version} is run at its own, {own:?}"
+            ));
+        }
+    }
+    notes
+}
+
 /// Every layer of a version with its convolution, or how far they agree.
 fn fit<'a>(version: Version, models: &'a [(Part, Vec<Conv>)]) -> Result<Pairs<'a>, Misfit> {
     let layers = in_graph_order(version);
@@ -101,7 +117,7 @@ fn fit<'a>(version: Version, models: &'a [(Part, Vec<Conv>)]) -> Result<Pairs<'a
         let matched = pairs.len();
         let fitted = fit_part(version, &wanted, convs);
         pairs.extend(fitted.map_err(|misfit| Misfit {
-            matched: matched + misfit.matched,
+            matched: matched.saturating_add(misfit.matched),
             ..misfit
         })?);
     }

@@ -33,6 +33,12 @@ impl Layer<'_> {
             .map_err(|_| self.fault(format!("setting {key} is {}, not a natural number", shown(text))))
     }
 
+    /// A number among the settings, `default` where it is not set or none.
+    pub(super) fn float(&self, key: i64, default: f32) -> f32 {
+        let text = self.settings.get(&key);
+        text.and_then(|text| text.parse().ok()).unwrap_or(default)
+    }
+
     /// The first of a setting's several numbers.
     pub(super) fn first_of_array(&self, key: i64) -> Option<f32> {
         let text = self.settings.get(&(ARRAY_BASE - key))?;

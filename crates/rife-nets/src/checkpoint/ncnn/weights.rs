@@ -25,10 +25,12 @@ pub(in super::super) struct Conv {
     pub(super) slope: Option<Vec<f32>>,
     /// The factors that its result is multiplied by.
     pub(super) beta: Option<Vec<f32>>,
+    /// The factor of the first resize after it.
+    pub(super) enlarged: Option<f32>,
 }
 
 /// Kinds of layers without weights.
-const PLAIN_LAYERS: [&str; 16] = [
+const PLAIN_LAYERS: [&str; 15] = [
     "Input",
     "Split",
     "Crop",
@@ -36,7 +38,6 @@ const PLAIN_LAYERS: [&str; 16] = [
     "UnaryOp",
     "Concat",
     "Slice",
-    "Interp",
     "rife.Warp",
     "Eltwise",
     "ReLU",
@@ -106,6 +107,12 @@ impl<'a> Reader<'a> {
                 self.split(layer);
                 Ok(())
             }
+            "Interp" => {
+                if let Some(conv) = self.convs.last_mut() {
+                    conv.enlarged.get_or_insert(layer.float(1, 1.0));
+                }
+                Ok(())
+            }
             "InnerProduct" => Err(Fault::OtherNetwork(
                 "RIFE 1.x (rife, rife-HD, rife-UHD, rife-anime) with its channel attention",
             )),
@@ -133,6 +140,7 @@ impl<'a> Reader<'a> {
             bias,
             slope: None,
             beta: None,
+            enlarged: None,
         });
         Ok(())
     }
