@@ -2,62 +2,13 @@
 //! [`Backend`], and every engine (the CPU engine here, Burn in the trainer) implements it once.
 
 pub(crate) mod count;
+mod cpu;
 pub mod reference;
 
 use std::ops::Range;
 
-/// What follows a convolution's sum and bias.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Activation {
-    /// Nothing.
-    None,
-    /// `x` where positive, `slope * x` elsewhere, one slope for all channels.
-    LeakyRelu(f32),
-    /// As [`Activation::LeakyRelu`] with one slope an output channel.
-    Prelu(Vec<f32>),
-}
-
-/// How the kernel moves over its input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ConvKind {
-    /// 3x3, stride 1, zero padding 1: the size stays.
-    Same,
-    /// 3x3, stride 2, zero padding 1: the size halves, rounded up.
-    Down,
-    /// Transposed 4x4, stride 2, padding 1: the size doubles.
-    Up,
-}
-
-/// One convolution with everything that an engine fuses into it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ConvSpec {
-    /// Stride and direction.
-    pub kind: ConvKind,
-    /// Channels in (all groups together).
-    pub input: usize,
-    /// Channels out.
-    pub output: usize,
-    /// Groups (1 except in 4.14.lite's residual convolutions).
-    pub groups: usize,
-    /// PyTorch's order: `[output, input / groups, 3, 3]`, for [`ConvKind::Up`] `[input, output, 4, 4]`.
-    pub weight: Vec<f32>,
-    /// `[output]`.
-    pub bias: Vec<f32>,
-    /// ResConv's factor a channel: the result is `activation(conv(x) * beta + x)`. Needs `input == output`.
-    pub residual: Option<Vec<f32>>,
-    /// Applied last.
-    pub activation: Activation,
-}
-
-/// A resize's factor: bilinear, `align_corners = false`, source coordinate `(dst + 0.5) / factor - 0.5` clamped
-/// at the edge, no antialiasing (PyTorch `interpolate`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Factor {
-    /// Enlarge by a whole factor.
-    Up(usize),
-    /// Shrink by a whole factor, which divides the size.
-    Down(usize),
-}
+pub use cpu::CpuBackend;
+pub use rife_cpu::{Activation, ConvKind, ConvSpec, Factor};
 
 /// An engine that can run a RIFE network. Tensors are `[channels, height, width]`, one sample for inference; a
 /// training back end may keep a batch beside these three, invisible to the networks.

@@ -14,7 +14,7 @@ mod version;
 mod weights;
 
 pub use backend::reference;
-pub use backend::{Activation, Backend, ConvKind, ConvSpec, Factor};
+pub use backend::{Activation, Backend, ConvKind, ConvSpec, CpuBackend, Factor};
 pub use default_weights::default_weights;
 pub use error::{Mismatch, NetworkError};
 pub use image::{Image, MAX_SIDE, MIN_SIDE};
