@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::str::FromStr;
 
+use rife_cpu::EngineOptions;
 use rife_nets::{Model, Version, Weights, deterministic};
 
 use crate::models::{installed, models_folder};
@@ -10,7 +11,7 @@ use crate::weights::read_weights;
 use crate::{Error, Result};
 
 /// The engine that the networks run on.
-pub(crate) type Engine = rife_nets::reference::ReferenceBackend;
+pub(crate) type Engine = rife_nets::CpuBackend;
 
 /// A tensor of the engine.
 pub(crate) type Tensor = <Engine as rife_nets::Backend>::Tensor;
@@ -61,12 +62,17 @@ pub struct EngineInfo {
 /// Starts the engine.
 pub(crate) fn start(device: Device, threads: Option<usize>) -> Result<(Engine, EngineInfo)> {
     let Device::Cpu = device;
-    let info = EngineInfo {
-        tier: "reference".into(),
-        precision: "f32".into(),
-        threads: threads.unwrap_or(1),
-    };
-    Ok((rife_nets::reference::ReferenceBackend, info))
+    let backend = Engine::new(EngineOptions { threads, tier: None })?;
+    let engine = backend.engine();
+    let (tier, threads) = (engine.tier().name().to_owned(), engine.thread_count());
+    Ok((
+        backend,
+        EngineInfo {
+            tier,
+            precision: "f32".into(),
+            threads,
+        },
+    ))
 }
 
 /// Loads a model onto an engine and says where its weights came from.

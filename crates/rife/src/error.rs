@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rife_cpu::TierError;
 use rife_media::MediaError;
 use rife_nets::NetworkError;
 use rife_nets::checkpoint::CheckpointError;
@@ -40,6 +41,9 @@ pub enum Error {
     /// A weights file that cannot be read or written.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// The engine cannot run as it was asked to.
+    #[error(transparent)]
+    Engine(#[from] TierError),
     /// No model of this name or path.
     #[error("{0}")]
     NoModel(String),
@@ -105,9 +109,9 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Media(error) => media_kind(error),
-            Self::Network(NetworkError::Scale(_) | NetworkError::Timestep(_)) | Self::Usage(_) => {
-                ErrorKind::Usage
-            }
+            Self::Network(NetworkError::Scale(_) | NetworkError::Timestep(_))
+            | Self::Usage(_)
+            | Self::Engine(_) => ErrorKind::Usage,
             Self::Network(NetworkError::ImageSize { .. } | NetworkError::FramesDiffer { .. })
             | Self::Data(_) => ErrorKind::Input,
             Self::Network(_) | Self::Checkpoint(_) | Self::NoModel(_) => ErrorKind::Model,
@@ -132,7 +136,7 @@ impl Error {
             Self::Io { .. } => "io",
             Self::Download { .. } => "download",
             Self::HashChanged { .. } => "hash_changed",
-            Self::Usage(_) => "usage",
+            Self::Usage(_) | Self::Engine(_) => "usage",
             Self::Data(_) => "bad_data",
             Self::Stage(_) => "stage",
             Self::Cancelled => "cancelled",

@@ -58,7 +58,7 @@ fn the_plan_and_the_summary_are_told_to_people() {
         "4*(N-1)+1",
         "model:",
         "about",
-        "frames from 3 (8 made)",
+        "frames from 3 (6 made)",
         "--fp16 is ignored",
     ] {
         assert!(ran.err.contains(words), "{words}: {}", ran.err);
@@ -170,11 +170,11 @@ fn source_frames_pass_unchanged() {
     assert_eq!(after.len(), 6);
     for (index, frame) in before.iter().enumerate() {
         assert!(*frame == after[2 * index], "frame {index} changed");
-        assert!(
-            *frame != after[(2 * index + 1).min(4)],
-            "frame {index} was only repeated"
-        );
     }
+    assert!(
+        after[1] != before[0] && after[3] != before[1],
+        "frames are made, not repeated"
+    );
     assert!(after[5] == before[2], "the last frame is held");
 }
 
