@@ -142,7 +142,7 @@ impl<'a> BinWriter<'a> {
     fn layer(&mut self, kind: &str, name: &str) {
         match kind {
             "MemoryData" => self.floats(name),
-            "Convolution" | "Deconvolution" => {
+            "Convolution" | "ConvolutionDepthWise" | "Deconvolution" => {
                 self.last = self.convs.next().expect("the .param has more convolutions");
                 self.kernel(kind == "Deconvolution");
                 self.floats(&format!("{}.bias", self.last));
@@ -286,6 +286,33 @@ fn every_4_x_export_reads_back() {
         let other_scales = loaded.notes.iter().any(|note| note.contains("scales"));
         assert_eq!(other_scales, export_of.1 == "4.25.lite", "{:?}", loaded.notes);
     }
+}
+
+#[test]
+fn convolutions_in_groups_read_back() {
+    let Some(shared) = shared() else { return };
+    // 4.14.lite is 4.15 with the blocks' inner convolutions, which alone have no activation merged, in two groups.
+    let grouped = |line: &str| match line.split_once(" 1=3 4=1 5=1 6=") {
+        Some((start, weights)) if !weights.contains(' ') => {
+            let weights: usize = weights.parse().unwrap();
+            let start = start.replacen("Convolution ", "ConvolutionDepthWise ", 1);
+            format!("{start} 1=3 4=1 5=1 6={} 7=2", weights / 2)
+        }
+        _ => line.to_owned(),
+    };
+    let param = param(&shared, "rife-v4.15_ensembleFalse_flownet");
+    let param = param.lines().map(grouped).collect::<Vec<_>>().join("\n");
+    let parts = EXPORTS[3].2.iter();
+    let convs: Vec<String> = parts
+        .flat_map(|part| conv_keys(&shared, "4.14.lite", part))
+        .collect();
+    let bin = BinWriter::write(&param, &deterministic("4.14.lite"), &convs, Stored::F16);
+    let folder = folder(&[("flownet", &param, &bin)]);
+    assert_is(
+        &checkpoint::load(folder.path()).unwrap(),
+        "4.14.lite",
+        Stored::F16,
+    );
 }
 
 #[test]
@@ -474,6 +501,17 @@ fn damaged_params_are_refused() {
     assert!(matches!(
         small(&param, &int8),
         NcnnProblem::Tag { tag: 0x000d_4b38, .. }
+    ));
+}
+
+#[test]
+fn an_odd_number_of_f16_is_padded() {
+    let param = "7767517\n1 1\nConvolution c 1 1 a b 0=1 1=3 4=1 5=1 6=9\n";
+    let bin = [&F16_TAG.to_le_bytes()[..], &[0; 9 * 2 + 2 + 4]].concat();
+    assert!(matches!(small(param, &bin), NcnnProblem::Unrecognised { .. }));
+    assert!(matches!(
+        small(param, &bin[..bin.len() - 2]),
+        NcnnProblem::CutOff { .. }
     ));
 }
 

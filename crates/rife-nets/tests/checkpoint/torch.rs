@@ -99,6 +99,22 @@ fn other_archives_are_refused_by_what_they_are() {
 }
 
 #[test]
+fn the_older_form_of_a_big_endian_machine_is_refused() {
+    let mut bytes = read_bytes("legacy.pkl");
+    let flag = b"little_endianq\x02\x88";
+    let at = bytes
+        .windows(flag.len())
+        .position(|window| window == flag)
+        .unwrap();
+    bytes[at + flag.len() - 1] = 0x89;
+    let problem = checkpoint::load_bytes(&bytes).unwrap_err();
+    assert!(
+        matches!(problem, Problem::Torch(TorchProblem::BigEndian)),
+        "{problem}"
+    );
+}
+
+#[test]
 fn a_file_cut_off_anywhere_is_an_error() {
     for name in ["zip.pkl", "legacy.pkl", "views_legacy.pkl"] {
         let bytes = read_bytes(name);
