@@ -246,7 +246,9 @@ impl StreamPlan {
             if matches!(stream.action, Action::Transcode { .. })
                 && let Err(reason) = attempt(stream)?
             {
-                stream.action = Action::Drop { reason: format!("it can be neither copied nor transcoded: {reason}") };
+                stream.action = Action::Drop {
+                    reason: format!("it can be neither copied nor transcoded: {reason}"),
+                };
             }
         }
         Ok(())

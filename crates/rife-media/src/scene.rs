@@ -43,7 +43,7 @@ pub enum PairKind {
 impl SceneOptions {
     /// Names a pair by its similarity.
     pub fn classify(&self, similarity: f32) -> PairKind {
-        if similarity < self.cut {
+        if self.cut > 0.0 && similarity < self.cut {
             PairKind::Cut
         } else if similarity > self.still {
             PairKind::Still

@@ -9,6 +9,7 @@ use num_rational::Ratio;
 use crate::probe::{DisplayMatrix, HdrMetadata, MediaInfo};
 use crate::{
     CancelToken, ColorTags, Ffmpeg, Frame, MediaError, PixelFormat, Result, StreamInfo, StreamPlan, Time,
+    TimelineOptions,
 };
 
 pub use images::write_image;
@@ -49,13 +50,22 @@ pub struct VideoParams {
     pub matrix: DisplayMatrix,
     /// The unit in which times are written.
     pub time_base: Time,
-    /// Nominal rate of the output, where it is constant.
+    /// Nominal rate of the output; of a variable one the mean. It sets how long the last frame is shown.
     pub frame_rate: Option<Ratio<i64>>,
     /// HDR metadata to be written again.
     pub hdr: HdrMetadata,
 }
 
 impl VideoParams {
+    /// Params for the frames that `options` makes of `source`: its time base and rate are the timeline's.
+    pub fn for_timeline(source: &StreamInfo, options: &TimelineOptions) -> Self {
+        let frame_rate = options.frame_rate(source);
+        Self {
+            frame_rate,
+            ..Self::like(source, options.time_base(source))
+        }
+    }
+
     /// Params for frames like those of `source`, with another time base (see
     /// [`TimelineOptions::time_base`](crate::TimelineOptions::time_base)). [`open_sink`] turns the format into one
     /// that the codec can hold; read it back from [`Sink::params`].

@@ -2,8 +2,10 @@
 //!
 //! Rules:
 //! - **Factor F.** Each interval between two source frames is divided into F equal parts. The last source frame
-//!   is shown for its own duration, divided likewise into F repeats of it. N frames give `F*(N-1)+1` frames plus
-//!   `F-1` of hold: F*N in all, ending exactly when the source ends. Variable rates stay variable.
+//!   is then shown for its own duration in F parts, each the same picture. N frames give `F*(N-1)+1` frames plus
+//!   `F-1` of hold, F*N in all, ending exactly when the source ends. Where the last frame is shorter than the one
+//!   before (an edit list may cut into it), only as many repeats are made as start before its end. Variable rates
+//!   stay variable.
 //! - **Target rate X.** Output frames stand at `start + k/X`, from the first source frame's time until the end of
 //!   the last one. A grid point on a source frame is that frame, bit-true. The clip ends within one output frame
 //!   of the source's end.
@@ -76,6 +78,15 @@ impl TimelineOptions {
             .unwrap_or_else(|| Ratio::new(1, 1_000_000))
     }
 
+    /// The nominal rate of the output; of a variable one the mean.
+    pub fn frame_rate(&self, source: &crate::StreamInfo) -> Option<Ratio<i64>> {
+        let exact = match self.mode {
+            TimelineMode::TargetRate(rate) => widen(rate),
+            TimelineMode::Factor(f) => widen(source.frame_rate?) * i128::from(f),
+        };
+        narrow(exact / widen(self.stretch))
+    }
+
     /// How many frames come out of `frames` source frames lasting `duration`, as far as that can be known before.
     pub fn estimate(&self, frames: u64, duration: Option<Time>) -> u64 {
         match (self.mode, duration) {
@@ -127,6 +138,8 @@ pub struct Timeline {
     next_index: u64,
     /// Index, time and duration of the last kept frame.
     last: Option<(u64, Ratio<i128>, Ratio<i128>)>,
+    /// The interval before it.
+    last_interval: Option<Ratio<i128>>,
     /// Grid of a target rate: its origin and the next point.
     origin: Ratio<i128>,
     next_point: i128,
@@ -165,6 +178,7 @@ impl Timeline {
             options,
             next_index: 0,
             last: None,
+            last_interval: None,
             origin: zero,
             next_point: 0,
             max_interval_frames,
@@ -185,6 +199,7 @@ impl Timeline {
             return Ok(Push::Dropped);
         }
         self.last = Some((index, pts, duration));
+        self.last_interval = Some(pts - start);
         let held = pts - start > widen(self.options.max_gap);
         self.divide(left, start, pts, if held { Fill::Gap } else { Fill::Motion })
             .map(Push::Frames)
@@ -200,6 +215,11 @@ impl Timeline {
         } else {
             self.fallback_duration()
         };
+        if let (TimelineMode::Factor(f), Some(before)) = (self.options.mode, self.last_interval)
+            && interval < before
+        {
+            return self.cut_hold(left, start, interval, before / i128::from(f));
+        }
         let gap = interval > widen(self.options.max_gap);
         self.divide(
             left,
@@ -207,6 +227,21 @@ impl Timeline {
             start + interval,
             if gap { Fill::Gap } else { Fill::Hold },
         )
+    }
+
+    /// Repeats of a last frame that is shorter than the one before, at the spacing of the frames before.
+    fn cut_hold(
+        &self,
+        left: u64,
+        start: Ratio<i128>,
+        interval: Ratio<i128>,
+        step: Ratio<i128>,
+    ) -> Result<Vec<OutputFrame>> {
+        let count = (interval / step).ceil().to_integer();
+        let length = |k: i128| (interval - step * k).min(step);
+        (0..count)
+            .map(|k| self.output(left, Ratio::from(0), start + step * k, length(k)))
+            .collect()
     }
 
     /// A frame of unknown duration is shown for one grid step, or 1/25 s where there is no grid.

@@ -55,7 +55,19 @@ pub(super) fn examine(
     let shown: Vec<&Packet> = packets.iter().filter(|p| !p.flags.contains('D')).collect();
     if packets.len() < MAX_PACKETS && !shown.is_empty() {
         stream.frames = Some(shown.len() as u64);
-        video.end = end_of(&shown, video.time_base).map(|end| end - start);
+        // An edit list may cut into the last frame; then the stream's duration ends before its packets.
+        let announced = stream
+            .start
+            .zip(stream.duration)
+            .map(|(begin, length)| begin + length);
+        let last = shown
+            .iter()
+            .filter_map(|p| p.pts)
+            .max()
+            .and_then(|pts| from_ticks(pts, video.time_base));
+        let cut = announced.filter(|end| last.is_some_and(|last| *end > last - start));
+        let end = end_of(&shown, video.time_base).map(|end| end - start);
+        video.end = end.map(|end| cut.map_or(end, |cut| end.min(cut)));
     }
     let mut times: Vec<i64> = shown.iter().filter_map(|p| p.pts).collect();
     times.sort_unstable();
@@ -153,12 +165,11 @@ fn fits(times: &[i64], first: i64, rate: Time, tick: Ratio<i128>) -> bool {
 /// Common rates within a hundredth of `mean`, nearest first, and then the mean itself.
 fn near_standard(mean: Ratio<i128>) -> Vec<Time> {
     let whole = [
-        8, 10, 12, 12, 15, 20, 24, 25, 30, 48, 50, 60, 72, 90, 100, 120, 144, 240,
+        8, 10, 12, 15, 20, 24, 25, 30, 48, 50, 60, 72, 90, 100, 120, 144, 240,
     ];
     let mut rates: Vec<Time> = whole
         .iter()
         .flat_map(|&n| [Ratio::from(n), Ratio::new(n * 1000, 1001)])
-        .chain(approximate(mean))
         .collect();
     let distance = |rate: &Time| {
         let difference = widen(*rate) - mean;
@@ -170,6 +181,7 @@ fn near_standard(mean: Ratio<i128>) -> Vec<Time> {
     };
     rates.retain(|rate| distance(rate) * 100 < mean);
     rates.sort_by_key(distance);
+    rates.extend(approximate(mean));
     rates
 }
 
@@ -206,10 +218,8 @@ mod tests {
     #[test]
     fn standard_rates_are_found_from_the_mean() {
         let mean = Ratio::new(23_976_i128, 1000);
-        assert_eq!(
-            near_standard(mean)[0],
-            Ratio::new(24000, 1001).min(near_standard(mean)[0])
-        );
-        assert!(near_standard(mean).contains(&Ratio::new(24000, 1001)));
+        assert_eq!(near_standard(mean)[0], Ratio::new(24000, 1001));
+        let odd = near_standard(Ratio::new(17_400_i128, 1000));
+        assert_eq!(odd, [Ratio::new(87, 5)], "no common rate is near");
     }
 }

@@ -239,13 +239,41 @@ fn arguments(
         "rawvideo",
     ]);
     color_options(&mut args, params.tags);
-    args.all(["-f", "nut", "-probesize", "32", "-i", "pipe:0"]);
+    // Some frames are read ahead to estimate the rate, by which encoders set their level and rate control.
+    let frames = 8 * params.format.frame_bytes(params.width, params.height);
+    args.all([
+        "-f",
+        "nut",
+        "-probesize",
+        &frames.max(5_000_000).to_string(),
+        "-i",
+        "pipe:0",
+    ]);
     if let Some((media, _)) = &spec.companions {
         args.input(&media.path, &Limits::default())?;
     }
     args.all(["-map", "0:v:0", "-fps_mode", "passthrough"]);
-    let time_base = format!("{}:{}", params.time_base.numer(), params.time_base.denom());
-    args.all(["-enc_time_base", &time_base]);
+    let scale = timescale(container, params.time_base);
+    // A variable rate has no interval that ffmpeg could give the last frame as its length, so we do; its filter
+    // for that counts in the unit of the file, which therefore must be the encoder's too.
+    let constant = params
+        .frame_rate
+        .is_some_and(|rate| rate.recip() == params.time_base);
+    match (scale, params.frame_rate) {
+        (Some(scale), Some(rate)) if !constant => {
+            let length = to_ticks(rate.recip(), Ratio::new(1, scale)).max(1);
+            args.all([
+                "-enc_time_base",
+                &format!("1:{scale}"),
+                "-bsf:v:0",
+                &format!("setts=duration={length}"),
+            ]);
+        }
+        _ => {
+            let time_base = format!("{}:{}", params.time_base.numer(), params.time_base.denom());
+            args.all(["-enc_time_base", &time_base]);
+        }
+    }
     if container == Container::Gif {
         let palettes = "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1";
         args.all(["-filter:v", palettes]);
@@ -262,7 +290,17 @@ fn arguments(
             args.all(["-map_metadata", "-1"]);
         }
     }
-    muxer_options(&mut args, container, params.time_base);
+    if let Some(scale) = scale {
+        args.all([
+            "-movflags",
+            "+faststart",
+            "-video_track_timescale",
+            &scale.to_string(),
+        ]);
+    }
+    if let Some(muxer) = container.muxer() {
+        args.all(["-f", muxer]);
+    }
     args.one(file_url(part)?);
     Ok(args)
 }
@@ -345,19 +383,9 @@ fn tempo(by: Time) -> String {
     steps.join(",")
 }
 
-fn muxer_options(args: &mut Args, container: Container, time_base: Time) {
-    if matches!(container, Container::Mp4 | Container::Mov) {
-        // A finer scale holds the same times exactly; below 10000 other tracks' edits would be rounded coarsely.
-        let denom = *time_base.denom();
-        let scale = denom * (10_000 + denom - 1).div_euclid(denom).max(1);
-        args.all([
-            "-movflags",
-            "+faststart",
-            "-video_track_timescale",
-            &scale.to_string(),
-        ]);
-    }
-    if let Some(muxer) = container.muxer() {
-        args.all(["-f", muxer]);
-    }
+/// The units a second of an MP4 or QuickTime track that hold the times exactly. Multiples do so too, and finer ones
+/// than a ten-thousandth keep the edits of other tracks from being rounded coarsely.
+fn timescale(container: Container, time_base: Time) -> Option<i64> {
+    let denom = *time_base.denom();
+    matches!(container, Container::Mp4 | Container::Mov).then(|| denom * (10_000 / denom + 1))
 }

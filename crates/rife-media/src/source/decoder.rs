@@ -141,11 +141,12 @@ impl Decoder {
         child.failure(&format!("at frame {} of {}", self.frames, self.path.display()))
     }
 
-    /// How long the last frame is shown: to the end the probe found, else as long as the one before.
+    /// How long the last frame is shown: to the end the probe found where that makes sense (some files give their
+    /// packets a length of one tick), else as long as the one before.
     fn final_duration(&self, pts: Time) -> Time {
-        let left = self.end.map(|end| end - pts).filter(|left| *left > Time::from(0));
-        left.filter(|left| *left <= self.last_duration * 20 + 1)
-            .unwrap_or(self.last_duration)
+        let left = self.end.map(|end| end - pts);
+        let sane = |left: &Time| *left * 8 >= self.last_duration && *left <= self.last_duration * 20 + 1;
+        left.filter(sane).unwrap_or(self.last_duration)
     }
 }
 
@@ -355,8 +356,15 @@ fn stream_info(
         frame_rate: video.frame_rate,
         variable_rate: video.variable_rate,
         frames: stream.frames,
-        duration: stream.duration.or(media.duration),
+        duration: measured_duration(stream, video)
+            .or(stream.duration)
+            .or(media.duration),
         hdr: video.hdr,
         media: Some(media.clone()),
     }
+}
+
+/// From the first frame to the end of the last, where all packets have been seen.
+fn measured_duration(stream: &MediaStream, video: &VideoStream) -> Option<Time> {
+    Some(video.end? - stream.start.unwrap_or_default()).filter(|duration| *duration > Time::from(0))
 }
