@@ -145,6 +145,7 @@ mod tests {
 
     #[test]
     fn the_norm_is_of_all_tensors() {
+        crate::threads::start(0).unwrap();
         assert_eq!(norm(&[vec![3.0], vec![0.0, 4.0]]), 5.0);
     }
 }

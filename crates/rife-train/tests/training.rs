@@ -59,7 +59,7 @@ fn run_in(out: &Path, last_step: u64) -> Run {
     }
 }
 
-/// The loss of one batch, trained on again and again.
+/// The loss of one batch, trained on again and again, falls to a quarter.
 #[test]
 fn training_lowers_the_loss() {
     threads::start(0).unwrap();
@@ -72,7 +72,7 @@ fn training_lowers_the_loss() {
     let losses: Vec<f32> = (0..40).map(|_| trainer.step(&samples).unwrap().loss).collect();
     println!("{losses:?}");
     let last = losses[35..].iter().sum::<f32>() / 5.0;
-    assert!(last < 0.7 * losses[0], "{} came down to {last} only", losses[0]);
+    assert!(last < 0.25 * losses[0], "{} came down to {last} only", losses[0]);
 }
 
 #[test]

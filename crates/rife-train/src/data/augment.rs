@@ -124,12 +124,12 @@ mod tests {
         };
         let (mut flow, mut known) = (vec![0.0; 4 * side * side], vec![0.0; side * side]);
         for (channel, value) in [-2.0, -1.0, 2.0, 1.0].into_iter().enumerate() {
-            flow[channel * side * side + 5 * side + 7] = value;
+            flow[channel * side * side + 5 * side + 8] = value;
         }
-        known[5 * side + 7] = 1.0;
+        known[5 * side + 8] = 1.0;
         let flow = Some(Field { side, flow, known });
         Sample {
-            frames: [at(4, 5), at(5, 7), at(6, 9)],
+            frames: [at(4, 6), at(5, 8), at(6, 10)],
             time: 0.25,
             flow,
         }
