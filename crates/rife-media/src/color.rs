@@ -498,3 +498,144 @@ fn shrink(values: &[f32], width: u32, height: u32, (sx, sy): (u32, u32)) -> Vec<
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Time;
+
+    /// Frames of noise that use every code, in and out of the nominal range.
+    fn noise(width: u32, height: u32, format: PixelFormat) -> Frame {
+        let mut state = 0x2545_F491_u32;
+        let mut next = || {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            state & format.max_code()
+        };
+        let mut frame = Frame::zeroed(width, height, format);
+        for plane in &mut frame.planes {
+            match &mut plane.samples {
+                Samples::U8(v) => v.iter_mut().for_each(|s| *s = next() as u8),
+                Samples::U16(v) => v.iter_mut().for_each(|s| *s = next() as u16),
+                Samples::F32(v) => v.iter_mut().for_each(|s| *s = next() as f32 / 1000.0 - 5.0),
+            }
+        }
+        frame
+    }
+
+    const MATRICES: [Matrix; 8] = [
+        Matrix::Unspecified,
+        Matrix::Bt709,
+        Matrix::Fcc,
+        Matrix::Bt470bg,
+        Matrix::Smpte240m,
+        Matrix::Ycgco,
+        Matrix::Bt2020nc,
+        Matrix::Ictcp,
+    ];
+
+    #[test]
+    fn every_format_matrix_and_range_comes_back_bit_exact() {
+        use Layout::{Gray, Rgb, Yuv410, Yuv411, Yuv420, Yuv422, Yuv440, Yuv444};
+        let mut tried = 0;
+        for layout in [Gray, Yuv420, Yuv422, Yuv444, Yuv440, Yuv411, Yuv410, Rgb] {
+            for depth in [8, 9, 10, 12, 14, 16, 32]
+                .into_iter()
+                .filter(|&d| d <= 16 || layout == Rgb)
+            {
+                for (matrix, range) in MATRICES
+                    .iter()
+                    .flat_map(|m| [(*m, Range::Limited), (*m, Range::Full)])
+                {
+                    let format = PixelFormat::new(layout, depth).with_alpha(layout != Gray);
+                    let frame = noise(37, 19, format);
+                    let tags = ColorTags {
+                        matrix,
+                        range,
+                        ..ColorTags::default()
+                    };
+                    let back = Frame::from_rgb(&frame.to_rgb(&tags), format, &tags);
+                    assert_eq!(back, frame, "{format} {tags:?}");
+                    tried += 1;
+                }
+            }
+        }
+        assert_eq!(tried, (8 * 6 + 1) * 16);
+    }
+
+    #[test]
+    fn known_colors() {
+        let tags = |matrix, range| ColorTags {
+            matrix,
+            range,
+            ..ColorTags::default()
+        };
+        let codes = |rgb: [f32; 3], format, tags: ColorTags| {
+            let image = RgbImage::new(1, 1, rgb.to_vec());
+            let frame = Frame::from_rgb(&image, format, &tags);
+            frame
+                .planes
+                .iter()
+                .map(|p| match &p.samples {
+                    Samples::U8(v) => u32::from(v[0]),
+                    Samples::U16(v) => u32::from(v[0]),
+                    Samples::F32(_) => 0,
+                })
+                .collect::<Vec<_>>()
+        };
+        let white = [1.0; 3];
+        let (limited, full) = (Range::Limited, Range::Full);
+        assert_eq!(
+            codes(white, PixelFormat::YUV444P, tags(Matrix::Bt709, limited)),
+            [235, 128, 128]
+        );
+        assert_eq!(
+            codes(white, PixelFormat::YUV444P, tags(Matrix::Bt709, full)),
+            [255, 128, 128]
+        );
+        let ten = PixelFormat::new(Layout::Yuv444, 10);
+        assert_eq!(
+            codes(white, ten, tags(Matrix::Bt2020nc, limited)),
+            [940, 512, 512]
+        );
+        // Colour bars of 100% red, from the standards' own tables.
+        let red = [1.0, 0.0, 0.0];
+        assert_eq!(
+            codes(red, PixelFormat::YUV444P, tags(Matrix::Smpte170m, limited)),
+            [81, 90, 240]
+        );
+        assert_eq!(
+            codes(red, PixelFormat::YUV444P, tags(Matrix::Bt709, limited)),
+            [63, 102, 240]
+        );
+    }
+
+    #[test]
+    fn unspecified_is_guessed_as_players_do() {
+        let tags = ColorTags::default();
+        assert_eq!(tags.effective_matrix(1280, 720), Matrix::Bt709);
+        assert_eq!(tags.effective_matrix(720, 576), Matrix::Smpte170m);
+        assert_eq!(tags.effective_matrix(640, 578), Matrix::Bt709);
+    }
+
+    #[test]
+    fn a_generated_frame_of_a_static_clip_is_as_bright_as_its_neighbours() {
+        let format = PixelFormat::YUV420P;
+        let frame = noise(64, 48, format).at(Time::from(0), Time::from(1));
+        let tags = ColorTags {
+            matrix: Matrix::Bt709,
+            range: Range::Limited,
+            ..ColorTags::default()
+        };
+        let rgb = frame.to_rgb(&tags);
+        let between = Frame::from_rgb(&rgb.blend(&rgb, 0.5), format, &tags);
+        for (a, b) in frame.planes.iter().zip(&between.planes) {
+            let (Samples::U8(a), Samples::U8(b)) = (&a.samples, &b.samples) else {
+                panic!("8 bits")
+            };
+            let mean = |v: &[u8]| v.iter().map(|&s| f64::from(s)).sum::<f64>() / v.len() as f64;
+            assert!((mean(a) - mean(b)).abs() < 0.1);
+        }
+    }
+}

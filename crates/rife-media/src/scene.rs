@@ -137,3 +137,95 @@ fn gaussian() -> [f32; 2 * RADIUS + 1] {
     let sum: f64 = weights.iter().sum();
     weights.map(|w| (w / sum) as f32)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn picture(width: u32, height: u32, value: impl Fn(u32, u32, u32) -> f32) -> RgbImage {
+        let mut data = Vec::new();
+        for c in 0..3 {
+            data.extend(
+                (0..height)
+                    .flat_map(|y| (0..width).map(move |x| (x, y)))
+                    .map(|(x, y)| value(c, x, y)),
+            );
+        }
+        RgbImage::new(width, height, data)
+    }
+
+    /// SSIM by the definition: a full 11x11x11 Gaussian over a padded volume.
+    fn reference(a: &[f32], b: &[f32]) -> f64 {
+        let w: Vec<f64> = gaussian().iter().map(|&w| f64::from(w)).collect();
+        let mean = |f: &dyn Fn(usize) -> f64, c: usize, y: usize, x: usize| {
+            let mut sum = 0.0;
+            for (k, wk) in w.iter().enumerate() {
+                for (j, wj) in w.iter().enumerate() {
+                    for (i, wi) in w.iter().enumerate() {
+                        let at = |base: usize, tap: usize, size: usize| {
+                            (base + tap).saturating_sub(5).min(size - 1)
+                        };
+                        sum += wk * wj * wi * f((at(c, k, 3) * 32 + at(y, j, 32)) * 32 + at(x, i, 32));
+                    }
+                }
+            }
+            sum
+        };
+        let (a, b) = (|i: usize| f64::from(a[i]), |i: usize| f64::from(b[i]));
+        let mut total = 0.0;
+        for i in (0..3 * 32 * 32).step_by(7) {
+            let (c, y, x) = (i / 1024, i / 32 % 32, i % 32);
+            let (ma, mb) = (mean(&a, c, y, x), mean(&b, c, y, x));
+            let va = mean(&|i| a(i) * a(i), c, y, x) - ma * ma;
+            let vb = mean(&|i| b(i) * b(i), c, y, x) - mb * mb;
+            let cov = mean(&|i| a(i) * b(i), c, y, x) - ma * mb;
+            total += ((2.0 * ma * mb + 1e-4) * (2.0 * cov + 9e-4))
+                / ((ma * ma + mb * mb + 1e-4) * (va + vb + 9e-4));
+        }
+        total / (3 * 32 * 32_usize).div_ceil(7) as f64
+    }
+
+    #[test]
+    fn agrees_with_the_definition() {
+        let a = picture(32, 32, |c, x, y| ((x * 3 + y * 5 + c * 7) % 17) as f32 / 17.0);
+        let b = picture(32, 32, |c, x, y| ((x * 3 + y * 4 + c * 7 + 2) % 17) as f32 / 17.0);
+        let whole = f64::from(similarity(&a, &b));
+        let sampled = reference(&a.data, &b.data);
+        assert!(
+            (whole - sampled).abs() < 0.02,
+            "{whole} against every seventh point's {sampled}"
+        );
+    }
+
+    #[test]
+    fn cuts_motion_and_stills_are_told_apart() {
+        let wave = |shift: f32| {
+            picture(320, 180, move |c, x, y| {
+                0.5 + 0.4 * ((x as f32 + shift) * 0.05 + y as f32 * 0.03 + c as f32).sin()
+            })
+        };
+        let other = picture(
+            320,
+            180,
+            |c, x, y| if (x / 40 + y / 30 + c) % 2 == 0 { 0.9 } else { 0.1 },
+        );
+        let options = SceneOptions::default();
+        let kind = |a: &RgbImage, b: &RgbImage| options.classify(similarity(a, b));
+        assert_eq!(kind(&wave(0.0), &wave(0.0)), PairKind::Still);
+        assert_eq!(kind(&wave(0.0), &wave(6.0)), PairKind::Motion);
+        assert_eq!(kind(&wave(0.0), &other), PairKind::Cut);
+        let off = SceneOptions { cut: 0.0, still: 1.0 };
+        assert_eq!(off.classify(-0.5), PairKind::Motion, "turned off");
+        assert_eq!(off.classify(0.1), PairKind::Motion);
+    }
+
+    #[test]
+    fn any_size_has_a_miniature() {
+        for (w, h) in [(1, 1), (16, 16), (33, 1000)] {
+            assert_eq!(
+                similarity(&picture(w, h, |_, _, _| 0.3), &picture(w, h, |_, _, _| 0.3)),
+                1.0
+            );
+        }
+    }
+}

@@ -138,7 +138,7 @@ pub struct Timeline {
     next_index: u64,
     /// Index, time and duration of the last kept frame.
     last: Option<(u64, Ratio<i128>, Ratio<i128>)>,
-    /// The interval before it.
+    /// The interval before it that was no gap.
     last_interval: Option<Ratio<i128>>,
     /// Grid of a target rate: its origin and the next point.
     origin: Ratio<i128>,
@@ -199,8 +199,10 @@ impl Timeline {
             return Ok(Push::Dropped);
         }
         self.last = Some((index, pts, duration));
-        self.last_interval = Some(pts - start);
         let held = pts - start > widen(self.options.max_gap);
+        if !held {
+            self.last_interval = Some(pts - start);
+        }
         self.divide(left, start, pts, if held { Fill::Gap } else { Fill::Motion })
             .map(Push::Frames)
     }
@@ -327,4 +329,195 @@ enum Fill {
     Motion,
     Hold,
     Gap,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn time(numer: i64, denom: i64) -> Time {
+        Ratio::new(numer, denom)
+    }
+
+    /// All output frames of a clip whose frames last until the next, the last one `tail`.
+    fn run(options: TimelineOptions, times: &[Time], tail: Time) -> Vec<OutputFrame> {
+        let mut timeline = Timeline::new(options).unwrap();
+        let mut out = Vec::new();
+        for &pts in times {
+            if let Push::Frames(frames) = timeline.push(pts, tail).unwrap() {
+                out.extend(frames);
+            }
+        }
+        out.extend(timeline.finish().unwrap());
+        out
+    }
+
+    #[test]
+    fn factor_two_of_three_frames() {
+        let options = TimelineOptions::new(TimelineMode::Factor(2), Some(time(25, 1)));
+        let out = run(options, &[time(0, 1), time(1, 25), time(2, 25)], time(1, 25));
+        let at: Vec<_> = out.iter().map(|f| (f.left, f.timestep, f.pts)).collect();
+        let half = time(1, 2);
+        let expected = [
+            (0, time(0, 1), time(0, 50)),
+            (0, half, time(1, 50)),
+            (1, time(0, 1), time(2, 50)),
+            (1, half, time(3, 50)),
+            (2, time(0, 1), time(4, 50)),
+            (2, time(0, 1), time(5, 50)),
+        ];
+        assert_eq!(at, expected);
+    }
+
+    #[test]
+    fn a_rate_on_the_grid_keeps_source_frames() {
+        let options = TimelineOptions::new(TimelineMode::TargetRate(time(60, 1)), Some(time(24, 1)));
+        let times: Vec<Time> = (0..24).map(|n| time(n, 24)).collect();
+        let out = run(options, &times, time(1, 24));
+        assert_eq!(out.len(), 60);
+        let kept = out
+            .iter()
+            .filter(|f| f.timestep == time(0, 1))
+            .map(|f| f.left)
+            .collect::<Vec<_>>();
+        // Every second source frame lies on a sixtieth; the last frame also fills the end.
+        assert!((0..24).step_by(2).all(|n| kept.contains(&n)), "{kept:?}");
+        assert_eq!(out[1].timestep, time(2, 5), "1/60 s is two fifths of 1/24 s");
+    }
+
+    #[test]
+    fn duplicates_gaps_and_early_frames() {
+        let options = TimelineOptions::new(TimelineMode::Factor(2), Some(time(25, 1)));
+        let mut timeline = Timeline::new(options).unwrap();
+        let step = time(1, 25);
+        assert_eq!(timeline.push(time(0, 1), step).unwrap(), Push::Frames(vec![]));
+        assert_eq!(timeline.push(time(0, 1), step).unwrap(), Push::Dropped);
+        assert_eq!(timeline.push(time(-1, 25), step).unwrap(), Push::Dropped);
+        let Push::Frames(held) = timeline.push(time(100_000, 1), step).unwrap() else {
+            panic!("it advances")
+        };
+        assert_eq!(held.len(), 1, "a gap is held by one frame");
+        assert_eq!((held[0].left, held[0].duration), (0, time(100_000, 1)));
+        assert_eq!(timeline.finish().unwrap().len(), 2);
+        let sixty = TimelineOptions::new(TimelineMode::TargetRate(time(60, 1)), Some(time(25, 1)));
+        let out = run(sixty, &[time(0, 1), time(50_000, 1)], step);
+        assert_eq!(
+            out.iter().filter(|f| f.left == 0).count(),
+            1,
+            "{} frames",
+            out.len()
+        );
+    }
+
+    #[test]
+    fn one_frame_and_none() {
+        let options = TimelineOptions::new(TimelineMode::Factor(4), Some(time(25, 1)));
+        assert_eq!(run(options, &[], time(1, 25)).len(), 0);
+        let one = run(options, &[time(3, 1)], time(1, 25));
+        assert_eq!(one.len(), 4);
+        assert!(one.iter().all(|f| f.left == 0 && f.timestep == time(0, 1)));
+        assert_eq!(
+            run(options, &[time(3, 1)], time(0, 1)).len(),
+            4,
+            "an unknown duration is 1/25 s"
+        );
+    }
+
+    #[test]
+    fn slow_motion_keeps_the_rate() {
+        let options = TimelineOptions::slow_motion(4, Some(time(25, 1)));
+        let out = run(options, &[time(1, 1), time(26, 25)], time(1, 25));
+        assert_eq!(out.len(), 8);
+        assert_eq!(out[0].pts, time(4, 1));
+        assert!(out.windows(2).all(|w| w[1].pts - w[0].pts == time(1, 25)));
+    }
+
+    #[test]
+    fn options_out_of_range_are_errors() {
+        let bad = |mode| Timeline::new(TimelineOptions::new(mode, None)).is_err();
+        assert!(bad(TimelineMode::Factor(0)) && bad(TimelineMode::Factor(257)));
+        assert!(bad(TimelineMode::TargetRate(time(0, 1))) && bad(TimelineMode::TargetRate(time(1001, 1))));
+        let frozen = TimelineOptions {
+            stretch: time(0, 1),
+            ..TimelineOptions::new(TimelineMode::Factor(2), None)
+        };
+        assert!(Timeline::new(frozen).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn factors_divide_every_interval_and_keep_the_duration(
+            deltas in prop::collection::vec(1_i64..5000, 0..40),
+            start in -100_000_i64..100_000,
+            base in prop::sample::select(vec![1000_i64, 90_000, 24_000, 1_200_000, 15_360]),
+            factor in 1_u32..=16,
+            tail in 1_i64..5000,
+        ) {
+            let mut ticks = vec![start];
+            deltas.iter().for_each(|d| ticks.push(ticks[ticks.len() - 1] + d));
+            let times: Vec<Time> = ticks.iter().map(|&t| time(t, base)).collect();
+            let options = TimelineOptions { max_gap: time(1000, 1), ..TimelineOptions::new(TimelineMode::Factor(factor), None) };
+            let out = run(options, &times, time(tail, base));
+            let n = times.len();
+            let hold = out.iter().filter(|f| f.left as usize == n - 1).count();
+            prop_assert_eq!(out.len() - hold, factor as usize * (n - 1));
+            prop_assert!(hold >= 1 && hold <= factor as usize);
+            prop_assert!(out.windows(2).all(|w| w[0].pts + w[0].duration == w[1].pts && w[0].duration > time(0, 1)));
+            let last = out[out.len() - 1];
+            prop_assert_eq!(last.pts + last.duration, times[n - 1] + time(tail, base));
+            for frame in &out {
+                let left = frame.left as usize;
+                let length = times.get(left + 1).map_or(time(0, 1), |next| next - times[left]);
+                if left + 1 < n {
+                    prop_assert_eq!(frame.pts, times[left] + length * frame.timestep);
+                }
+                prop_assert!(frame.timestep >= time(0, 1) && frame.timestep < time(1, 1));
+            }
+        }
+
+        #[test]
+        fn target_rates_stand_on_their_grid_and_end_within_a_frame(
+            deltas in prop::collection::vec(1_i64..400, 0..60),
+            start in -10_000_i64..10_000,
+            rate in prop::sample::select(vec![(60, 1), (60_000, 1001), (24_000, 1001), (25, 1), (7, 2)]),
+            tail in 1_i64..400,
+        ) {
+            let rate = time(rate.0, rate.1);
+            let mut ticks = vec![start];
+            deltas.iter().for_each(|d| ticks.push(ticks[ticks.len() - 1] + d));
+            let times: Vec<Time> = ticks.iter().map(|&t| time(t, 1000)).collect();
+            let out = run(TimelineOptions::new(TimelineMode::TargetRate(rate), None), &times, time(tail, 1000));
+            let end = times[times.len() - 1] + time(tail, 1000);
+            prop_assert!(!out.is_empty());
+            for (k, frame) in out.iter().enumerate() {
+                prop_assert_eq!(frame.pts, times[0] + rate.recip() * k as i64);
+                let left = frame.left as usize;
+                prop_assert!(times[left] <= frame.pts);
+                if let Some(next) = times.get(left + 1) {
+                    prop_assert!(frame.pts < *next);
+                    prop_assert_eq!(frame.pts, times[left] + (next - times[left]) * frame.timestep);
+                }
+            }
+            let last = out[out.len() - 1];
+            prop_assert!(last.pts < end && last.pts + rate.recip() >= end);
+        }
+
+        #[test]
+        fn no_list_of_times_panics(
+            ticks in prop::collection::vec(any::<i64>(), 0..20),
+            base in prop::sample::select(vec![(1_i64, 1_i64), (1, 1_000_000_000), (1001, 30_000), (1 << 30, 1)]),
+            factor in 1_u32..=256,
+        ) {
+            for mode in [TimelineMode::Factor(factor), TimelineMode::TargetRate(time(60_000, 1001))] {
+                let mut timeline = Timeline::new(TimelineOptions::new(mode, None)).unwrap();
+                for &tick in &ticks {
+                    if let Some(pts) = crate::time::from_ticks(tick, time(base.0, base.1)) {
+                        let _ = timeline.push(pts, time(1, 25));
+                    }
+                }
+                let _ = timeline.finish();
+            }
+        }
+    }
 }
