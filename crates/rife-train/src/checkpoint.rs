@@ -51,32 +51,20 @@ impl State {
     ///
     /// Errors: where it cannot be written.
     pub fn write(&self, path: &Path, recipe: &Recipe) -> Result<()> {
-        let tensors = &self.parameters.tensors;
-        let moments = |values: &[Vec<f32>]| {
-            let pairs = tensors.iter().zip(values);
-            pairs
-                .map(|(p, v)| (p.key.clone(), p.shape.clone(), v.clone()))
-                .collect::<Vec<_>>()
-        };
-        let values = |p: &Parameters| {
-            p.tensors
-                .iter()
-                .map(|p| (p.key.clone(), p.shape.clone(), p.values.clone()))
-                .collect::<Vec<_>>()
-        };
+        let values = |p: &Parameters| p.tensors.iter().map(|p| p.values.clone()).collect::<Vec<_>>();
         let parts = [
             ("net", values(&self.parameters)),
             ("ema", values(&self.average)),
-            ("first", moments(&self.moments.first)),
-            ("second", moments(&self.moments.second)),
+            ("first", self.moments.first.clone()),
+            ("second", self.moments.second.clone()),
         ];
-        let prefixed = |(prefix, tensors): (&str, Vec<(String, Vec<usize>, Vec<f32>)>)| {
-            let prefix = prefix.to_owned();
-            tensors
-                .into_iter()
-                .map(move |(key, shape, data)| (format!("{prefix}.{key}"), WeightTensor { shape, data }))
-        };
-        let all: Weights = parts.into_iter().flat_map(prefixed).collect();
+        let mut all = Weights::new();
+        for (prefix, values) in parts {
+            for (tensor, data) in self.parameters.tensors.iter().zip(values) {
+                let shape = tensor.shape.clone();
+                all.insert(format!("{prefix}.{}", tensor.key), WeightTensor { shape, data });
+            }
+        }
         weights_file::write(path, &all, self.metadata(recipe)?, Precision::F32)
     }
 

@@ -77,7 +77,7 @@ impl Sources {
     pub fn new(corpus: Option<Corpus>, triplets: Option<Triplets>) -> Result<Self> {
         let sources = Self { corpus, triplets };
         ensure!(
-            sources.len() > 0,
+            !sources.is_empty(),
             "there is nothing to train on: no usable window and no triplet"
         );
         Ok(sources)

@@ -161,7 +161,7 @@ fn conv(layer: &LayerDesc, leaves: &mut impl Iterator<Item = Tensor<1>>) -> Conv
     let after = match layer.activation {
         ActivationDesc::None => After::None,
         ActivationDesc::Leaky => After::Leaky(LEAKY_SLOPE),
-        ActivationDesc::Prelu(_) => After::Prelu(next()),
+        ActivationDesc::Prelu(_) => After::Prelu(Box::new(next())),
     };
     let beta = layer
         .beta

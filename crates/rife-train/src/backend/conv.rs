@@ -13,7 +13,7 @@ pub(crate) enum After {
     /// LeakyReLU of this slope.
     Leaky(f32),
     /// PReLU with a slope a channel.
-    Prelu(Tensor<1>),
+    Prelu(Box<Tensor<1>>),
 }
 
 /// A convolution's tensors, trainable where they are tracked.
@@ -47,7 +47,7 @@ impl Conv {
             after: match spec.activation {
                 Activation::None => After::None,
                 Activation::LeakyRelu(slope) => After::Leaky(slope),
-                Activation::Prelu(slopes) => After::Prelu(vector(slopes)),
+                Activation::Prelu(slopes) => After::Prelu(Box::new(vector(slopes))),
             },
         }
     }
@@ -77,7 +77,7 @@ impl Conv {
         match &self.after {
             After::None => sum,
             After::Leaky(slope) => activation::leaky_relu(sum, f64::from(*slope)),
-            After::Prelu(slopes) => activation::prelu(sum, slopes.clone()),
+            After::Prelu(slopes) => activation::prelu(sum, slopes.as_ref().clone()),
         }
     }
 

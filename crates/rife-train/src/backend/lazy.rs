@@ -23,9 +23,9 @@ struct Node {
 enum Form {
     Dense,
     /// Bilinear enlargement by a power of two.
-    Enlarged(Tensor<4>, usize),
+    Enlarged(Box<Tensor<4>>, usize),
     /// An image sampled where a flow of its size points.
-    Warped(Tensor<4>, Tensor<4>),
+    Warped(Box<[Tensor<4>; 2]>),
 }
 
 impl Batch {
@@ -42,15 +42,18 @@ impl Batch {
     }
 
     pub(super) fn warped(image: Tensor<4>, flow: Tensor<4>) -> Self {
-        Self::new(Form::Warped(image, flow))
+        Self::new(Form::Warped(Box::new([image, flow])))
     }
 
     /// The values, evaluated once.
     pub fn tensor(&self) -> Tensor<4> {
         let evaluate = || match &self.0.form {
             Form::Dense => unreachable!("dense values are there from the start"),
-            Form::Enlarged(small, factor) => resample::enlarge(small.clone(), *factor),
-            Form::Warped(image, flow) => warp::warp(image.clone(), flow.clone(), 1),
+            Form::Enlarged(small, factor) => resample::enlarge(small.as_ref().clone(), *factor),
+            Form::Warped(inputs) => {
+                let [image, flow] = inputs.as_ref().clone();
+                warp::warp(image, flow, 1)
+            }
         };
         self.0.dense.get_or_init(evaluate).clone()
     }
@@ -63,14 +66,16 @@ impl Batch {
                 let [batch, channels, height, width] = small.dims();
                 [batch, channels, height * factor, width * factor]
             }
-            Form::Warped(image, _) => image.dims(),
+            Form::Warped(inputs) => inputs[0].dims(),
         }
     }
 
     /// A function of each pixel's channels that is affine, so that it may come before an enlargement.
     pub(super) fn map_planes(&self, f: impl FnOnce(Tensor<4>) -> Tensor<4>) -> Self {
         match &self.0.form {
-            Form::Enlarged(small, factor) => Self::new(Form::Enlarged(f(small.clone()), *factor)),
+            Form::Enlarged(small, factor) => {
+                Self::new(Form::Enlarged(Box::new(f(small.as_ref().clone())), *factor))
+            }
             Form::Dense | Form::Warped(..) => Self::dense(f(self.tensor())),
         }
     }
@@ -79,7 +84,7 @@ impl Batch {
         if factor == 1 {
             return self.clone();
         }
-        Self::new(Form::Enlarged(self.tensor(), factor))
+        Self::new(Form::Enlarged(Box::new(self.tensor()), factor))
     }
 
     /// Reduced by `factor`, evaluated once for each.
@@ -102,9 +107,9 @@ impl Batch {
             Form::Enlarged(small, by) if by.is_multiple_of(2 * factor) => {
                 Self::new(Form::Enlarged(small.clone(), by / factor))
             }
-            Form::Warped(image, flow) if factor.is_multiple_of(2) => {
-                let flow = resample::centres(flow.clone(), factor);
-                let warped = warp::warp(image.clone(), flow, factor);
+            Form::Warped(inputs) if factor.is_multiple_of(2) => {
+                let [image, flow] = inputs.as_ref().clone();
+                let warped = warp::warp(image, resample::centres(flow, factor), factor);
                 Self::dense(resample::mean2x2(warped))
             }
             _ => Self::dense(resample::reduce(self.tensor(), factor)),
