@@ -125,7 +125,7 @@ pub(crate) fn conv(engine: &Engine, input: Input<'_>, layer: &ConvLayer) -> Bloc
         "a convolution of {} channels was given {channels}",
         layer.input
     );
-    let size = [layer.output, layer.kind.size(height), layer.kind.size(width)];
+    let size = [layer.computed(), layer.kind.size(height), layer.kind.size(width)];
     let mut out = Blocks::unset(engine.recycler(), size);
     let job = Job::new(input, layer, &mut out);
     let rows = job.rows();

@@ -31,6 +31,9 @@ pub struct Engine {
 /// Rows of a strip that is computed at once: enough to pay for its beginning, few enough to stay in cache.
 const STRIP: usize = 8;
 
+/// Values that a thread adds at once.
+const CHUNK: usize = 64 * 1024;
+
 impl Engine {
     /// # Errors
     /// [`TierError`] where the tier, given or named by `RIFE_CPU`, is unknown or missing.
@@ -83,21 +86,34 @@ impl Engine {
             "values for a tensor of shape {shape:?}"
         );
         let mut planes = Planes::unset(&self.recycler, shape);
-        let mut strip = Strips::new(&mut planes);
-        // SAFETY: one view, on this thread.
-        let mut view = unsafe { strip_all(&mut strip, height) };
-        for (i, row) in data.chunks_exact(width).enumerate() {
-            view.row(i / height, i % height).copy_from_slice(row);
-        }
+        let strips = Strips::new(&mut planes);
+        self.threads.run(height.div_ceil(STRIP), &|i| {
+            let first = i * STRIP;
+            let rows = first..(first + STRIP).min(height);
+            // SAFETY: the loop's items have different rows.
+            let mut out = unsafe { strips.strip(rows.clone()) };
+            for (channel, plane) in data.chunks_exact(height * width).enumerate() {
+                for row in rows.clone() {
+                    out.row(channel, row - first)
+                        .copy_from_slice(&plane[row * width..][..width]);
+                }
+            }
+        });
         Tensor::from_planes(planes)
     }
 
     /// The values of a tensor, row by row, channel by channel.
     pub fn download(&self, x: &Tensor) -> Vec<f32> {
-        let [channels, height, _] = x.shape();
+        let [channels, height, width] = x.shape();
         let planes = self.planes(x);
-        let rows = (0..channels * height).flat_map(|i| planes.row(i / height, i % height));
-        rows.copied().collect()
+        let mut values = vec![0.0; channels * height * width];
+        self.threads.chunks(&mut values, STRIP * width, &|i, values| {
+            for (j, to) in values.chunks_exact_mut(width).enumerate() {
+                let row = i * STRIP + j;
+                to.copy_from_slice(planes.row(row / height, row % height));
+            }
+        });
+        values
     }
 
     /// One channel of a value, of the size of `like`.
@@ -136,9 +152,12 @@ impl Engine {
 
     fn add_blocks(&self, a: &Blocks, b: &Blocks) -> Blocks {
         let mut out = Blocks::unset(&self.recycler, a.shape);
-        for (to, (a, b)) in out.data.iter_mut().zip(a.data.iter().zip(b.data.iter())) {
-            *to = a + b;
-        }
+        self.threads.chunks(&mut out.data, CHUNK, &|i, to| {
+            let (a, b) = (&a.data[i * CHUNK..][..to.len()], &b.data[i * CHUNK..][..to.len()]);
+            for (to, (a, b)) in to.iter_mut().zip(a.iter().zip(b)) {
+                *to = a + b;
+            }
+        });
         out
     }
 
@@ -219,7 +238,7 @@ impl Engine {
 
     /// Computes `x` now, and keeps its values.
     pub fn materialize(&self, x: &Tensor) -> Tensor {
-        if !matches!(x.0.op, Op::Blocks(_)) {
+        if !matches!(x.0.op, Op::Blocks(_) | Op::Quads) {
             self.planes(x);
         }
         x.clone()
@@ -237,7 +256,23 @@ impl Engine {
             _ if layer.adds_input() => conv::conv(self, Input::Blocks(&self.blocks(x)), layer),
             _ => conv::conv(self, Input::Planes(self.planes(x)), layer),
         };
+        if layer.makes_quads() {
+            return self.spread(&blocks, layer.output());
+        }
         Tensor::from_blocks(blocks)
+    }
+
+    /// Four pixels of four channels in each pixel of sixteen, to their places.
+    fn spread(&self, blocks: &Blocks, channels: usize) -> Tensor {
+        let [_, height, width] = blocks.shape;
+        let mut quads = self.recycler.take(height * width * 16);
+        self.threads.chunks(&mut quads, width * 8, &|row, to| {
+            let from = &blocks.data[blocks.at(0, row / 2, 0) + row % 2 * 8..];
+            for (to, from) in to.chunks_exact_mut(8).zip(from.chunks(16)) {
+                to.copy_from_slice(&from[..8]);
+            }
+        });
+        Tensor::from_quads([channels, height * 2, width * 2], quads)
     }
 
     fn blocks(&self, x: &Tensor) -> Blocks {
@@ -270,7 +305,7 @@ impl Engine {
             let rows = i * STRIP..(i * STRIP + STRIP).min(height);
             // SAFETY: the loop's items have different rows.
             let mut out = unsafe { strips.strip(rows.clone()) };
-            eval(x, 0..channels, &Grid::rows(rows, width), &mut out);
+            eval(self.tier, x, 0..channels, &Grid::rows(rows, width), &mut out);
         });
         x.0.planes.get_or_init(|| planes)
     }
@@ -282,7 +317,7 @@ impl Engine {
             return;
         }
         match &x.0.op {
-            Op::Planes | Op::Blocks(_) | Op::Constant(_) => {}
+            Op::Planes | Op::Blocks(_) | Op::Quads | Op::Constant(_) => {}
             Op::Cat(parts) => parts.iter().for_each(|part| self.prepare(part, full)),
             Op::Channels(x, _) | Op::Affine(x, ..) | Op::Clamp01(x) | Op::Sigmoid(x) => self.prepare(x, full),
             Op::PixelShuffle(x) | Op::Rotate180(x) => self.prepare(x, full),
@@ -302,14 +337,15 @@ impl Engine {
     /// Lays out an image as `warp` samples it.
     fn sampled(&self, x: &Tensor) {
         let [channels, height, width] = x.shape();
-        if matches!(x.0.op, Op::Blocks(_)) {
+        if matches!(x.0.op, Op::Blocks(_) | Op::Quads) {
             return;
         }
         let planes = self.planes(x);
         if channels <= 4 {
             x.0.quads.get_or_init(|| {
                 let mut quads = self.recycler.take(height * width * 4);
-                fill_quads(planes, &mut quads);
+                self.threads
+                    .chunks(&mut quads, width * 4, &|row, to| fill_quads(planes, row, to));
                 quads
             });
         }
@@ -322,13 +358,4 @@ fn whole(x: &Tensor) -> &Tensor {
         Op::Channels(x, _) => whole(x),
         _ => x,
     }
-}
-
-/// A view of all rows.
-///
-/// # Safety
-/// As [`Strips::strip`].
-unsafe fn strip_all<'a>(strips: &'a mut Strips<'_>, height: usize) -> crate::eval::PatchMut<'a> {
-    // SAFETY: the caller's contract.
-    unsafe { strips.strip(0..height) }
 }

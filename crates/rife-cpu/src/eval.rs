@@ -11,6 +11,7 @@ mod warp;
 use std::ops::Range;
 
 use crate::tensor::{Blocks, Op, Planes, Tensor};
+use crate::tier::Tier;
 pub(crate) use patch::{Patch, PatchMut, Strips};
 pub(crate) use warp::fill_quads;
 
@@ -43,53 +44,55 @@ impl Grid {
     }
 }
 
-/// Computes `channels` of `x` on the grid into `out`, which has the grid's size.
-pub(crate) fn eval(x: &Tensor, channels: Range<usize>, grid: &Grid, out: &mut PatchMut<'_>) {
+/// Computes `channels` of `x` on the grid into `out`, which has the grid's size, with kernels of a tier that the
+/// machine has.
+pub(crate) fn eval(tier: Tier, x: &Tensor, channels: Range<usize>, grid: &Grid, out: &mut PatchMut<'_>) {
     if let Some(planes) = x.0.planes.get() {
         return copy(planes, channels, grid, out);
     }
     match &x.0.op {
         Op::Planes => unreachable!("planes have values"),
         Op::Blocks(blocks) => unblock(blocks, channels, grid, out),
+        Op::Quads => unquad(x, channels, grid, out),
         Op::Constant(value) => out.map(|row| row.fill(*value)),
-        Op::Cat(parts) => cat(parts, channels, grid, out),
-        Op::Channels(x, first) => eval(x, channels.start + first..channels.end + first, grid, out),
+        Op::Cat(parts) => cat(tier, parts, channels, grid, out),
+        Op::Channels(x, first) => eval(tier, x, channels.start + first..channels.end + first, grid, out),
         Op::Add(a, b) => {
-            eval(a, channels.clone(), grid, out);
-            let b = computed(b, channels, grid);
+            eval(tier, a, channels.clone(), grid, out);
+            let b = computed(tier, b, channels, grid);
             out.zip(&b, |a, b| a.iter_mut().zip(b).for_each(|(a, b)| *a += b));
         }
         Op::Affine(x, factor, offset) => {
-            eval(x, channels, grid, out);
+            eval(tier, x, channels, grid, out);
             out.map(|row| row.iter_mut().for_each(|v| *v = *v * factor + offset));
         }
         Op::Clamp01(x) => {
-            eval(x, channels, grid, out);
+            eval(tier, x, channels, grid, out);
             out.map(|row| row.iter_mut().for_each(|v| *v = v.clamp(0.0, 1.0)));
         }
         Op::Sigmoid(x) => {
-            eval(x, channels, grid, out);
+            eval(tier, x, channels, grid, out);
             out.map(|row| row.iter_mut().for_each(|v| *v = sigmoid(*v)));
         }
-        Op::Resize(x, factor) => resize::resize(x, *factor, channels, grid, out),
-        Op::Warp(x, flow) => warp::warp(x, flow, channels, grid, out),
-        Op::Blend(a, b, mask) => blend([a, b, mask], channels, grid, out),
-        Op::PixelShuffle(x) => shuffle(x, channels, grid, out),
+        Op::Resize(x, factor) => resize::resize(tier, x, *factor, channels, grid, out),
+        Op::Warp(x, flow) => warp::warp(tier, [x, flow], channels, grid, out),
+        Op::Blend(a, b, mask) => blend(tier, [a, b, mask], channels, grid, out),
+        Op::PixelShuffle(x) => shuffle(tier, x, channels, grid, out),
         Op::Rotate180(x) => {
             let [_, height, width] = x.shape();
             let turned = Grid {
                 rows: grid.rows.iter().map(|r| height - 1 - r).collect(),
                 columns: grid.columns.iter().map(|c| width - 1 - c).collect(),
             };
-            eval(x, channels, &turned, out);
+            eval(tier, x, channels, &turned, out);
         }
     }
 }
 
 /// As [`eval`], into a patch of its own.
-fn computed(x: &Tensor, channels: Range<usize>, grid: &Grid) -> Patch {
+fn computed(tier: Tier, x: &Tensor, channels: Range<usize>, grid: &Grid) -> Patch {
     let mut patch = grid.patch(channels.len());
-    eval(x, channels, grid, &mut patch.whole());
+    eval(tier, x, channels, grid, &mut patch.whole());
     patch
 }
 
@@ -126,24 +129,49 @@ fn unblock(blocks: &Blocks, channels: Range<usize>, grid: &Grid, out: &mut Patch
     }
 }
 
-fn cat(parts: &[Tensor], channels: Range<usize>, grid: &Grid, out: &mut PatchMut<'_>) {
+fn unquad(x: &Tensor, channels: Range<usize>, grid: &Grid, out: &mut PatchMut<'_>) {
+    let quads = x.0.quads.get().expect("quads have values");
+    let width = x.shape()[2];
+    for (c, channel) in channels.enumerate() {
+        for (r, &row) in grid.rows.iter().enumerate() {
+            let from = &quads[row * width * 4..][..width * 4];
+            for (v, &column) in out.row(c, r).iter_mut().zip(&grid.columns) {
+                *v = from[column * 4 + channel];
+            }
+        }
+    }
+}
+
+fn cat(tier: Tier, parts: &[Tensor], channels: Range<usize>, grid: &Grid, out: &mut PatchMut<'_>) {
     let (mut first, mut done) = (0, 0);
     for part in parts {
         let own = part.shape()[0];
         let from = channels.start.max(first) - first;
         let to = channels.end.min(first + own).saturating_sub(first);
         if from < to {
-            eval(part, from..to, grid, &mut out.channels(done..done + to - from));
+            eval(
+                tier,
+                part,
+                from..to,
+                grid,
+                &mut out.channels(done..done + to - from),
+            );
             done += to - from;
         }
         first += own;
     }
 }
 
-fn blend([a, b, mask]: [&Tensor; 3], channels: Range<usize>, grid: &Grid, out: &mut PatchMut<'_>) {
-    eval(a, channels.clone(), grid, out);
-    let b = computed(b, channels.clone(), grid);
-    let mut share = computed(mask, 0..1, grid);
+fn blend(
+    tier: Tier,
+    [a, b, mask]: [&Tensor; 3],
+    channels: Range<usize>,
+    grid: &Grid,
+    out: &mut PatchMut<'_>,
+) {
+    eval(tier, a, channels.clone(), grid, out);
+    let b = computed(tier, b, channels.clone(), grid);
+    let mut share = computed(tier, mask, 0..1, grid);
     share
         .whole()
         .map(|row| row.iter_mut().for_each(|v| *v = sigmoid(*v)));
@@ -156,7 +184,7 @@ fn blend([a, b, mask]: [&Tensor; 3], channels: Range<usize>, grid: &Grid, out: &
 }
 
 /// PixelShuffle(2): output channel c at (2y + i, 2x + j) is input channel 4c + 2i + j at (y, x).
-fn shuffle(x: &Tensor, channels: Range<usize>, grid: &Grid, out: &mut PatchMut<'_>) {
+fn shuffle(tier: Tier, x: &Tensor, channels: Range<usize>, grid: &Grid, out: &mut PatchMut<'_>) {
     if let Op::Blocks(blocks) = &x.0.op {
         return shuffle_blocks(blocks, channels, grid, out);
     }
@@ -170,7 +198,7 @@ fn shuffle(x: &Tensor, channels: Range<usize>, grid: &Grid, out: &mut PatchMut<'
         rows: half(&grid.rows),
         columns: half(&grid.columns),
     };
-    let from = computed(x, channels.start * 4..channels.end * 4, &source);
+    let from = computed(tier, x, channels.start * 4..channels.end * 4, &source);
     let place = |sorted: &[usize], i: usize| sorted.binary_search(&(i / 2)).expect("every half is there");
     let columns: Vec<_> = grid
         .columns

@@ -32,6 +32,8 @@ pub(crate) enum Op {
     /// The values are in [`Node::planes`].
     Planes,
     Blocks(Blocks),
+    /// The values are in [`Node::quads`].
+    Quads,
     Constant(f32),
     Cat(Vec<Tensor>),
     Channels(Tensor, usize),
@@ -69,6 +71,14 @@ impl Tensor {
 
     pub(crate) fn from_blocks(blocks: Blocks) -> Self {
         Self::new(blocks.shape, Op::Blocks(blocks))
+    }
+
+    /// Up to four channels side by side.
+    pub(crate) fn from_quads(shape: [usize; 3], quads: Buffer) -> Self {
+        let tensor = Self::new(shape, Op::Quads);
+        // The cell is new, so it is empty.
+        let _ = tensor.0.quads.set(quads);
+        tensor
     }
 
     /// `[channels, height, width]`.

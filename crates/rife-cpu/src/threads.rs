@@ -144,6 +144,32 @@ impl Threads {
     }
 }
 
+/// A pointer that threads may share, each using a part of its own.
+struct Parts<T>(*mut T);
+
+// SAFETY: `chunks` gives every part to one item only.
+unsafe impl<T: Send> Sync for Parts<T> {}
+
+impl Threads {
+    /// Calls `body` with each chunk of `size` values (the last may be shorter) and its number.
+    pub(crate) fn chunks<T: Send>(
+        &self,
+        data: &mut [T],
+        size: usize,
+        body: &(dyn Fn(usize, &mut [T]) + Sync),
+    ) {
+        let len = data.len();
+        let parts = Parts(data.as_mut_ptr());
+        let parts = &parts;
+        self.run(len.div_ceil(size), &|i| {
+            let start = i * size;
+            // SAFETY: within the slice, which is borrowed until all items are done; chunks don't overlap.
+            let chunk = unsafe { std::slice::from_raw_parts_mut(parts.0.add(start), size.min(len - start)) };
+            body(i, chunk);
+        });
+    }
+}
+
 fn worker(shared: &Shared) {
     let mut seen = 0;
     let mut orders = lock(&shared.orders);
@@ -193,6 +219,15 @@ mod tests {
                 assert!(done.iter().all(|d| d.load(Ordering::Relaxed) == 1));
             }
         }
+    }
+
+    #[test]
+    fn every_value_is_in_one_chunk() {
+        let mut data = vec![0; 1003];
+        Threads::new(3).chunks(&mut data, 10, &|i, chunk| {
+            chunk.iter_mut().for_each(|v| *v += i + 1)
+        });
+        assert!(data.iter().enumerate().all(|(i, v)| *v == i / 10 + 1));
     }
 
     #[test]

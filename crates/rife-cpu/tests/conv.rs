@@ -113,7 +113,7 @@ fn heights_around_the_strips() {
 #[test]
 fn channels_around_the_blocks() {
     for kind in KINDS {
-        for channels in [1, 2, 15, 16, 17, 24, 31, 32, 33, 48, 90] {
+        for channels in [1, 2, 3, 4, 5, 15, 16, 17, 24, 31, 32, 33, 48, 90] {
             check(&spec(kind, channels, 17, 1), [5, 13]);
             check(&spec(kind, 17, channels, 1), [5, 13]);
         }

@@ -11,6 +11,8 @@ pub struct ConvLayer {
     pub(super) input: usize,
     pub(super) output: usize,
     pub(super) residual: bool,
+    /// Whether the sixteen computed channels are four channels of each of four enlarged pixels.
+    pub(super) quads: bool,
     pub(super) phases: Vec<Phase>,
     /// Of whole blocks of output channels, as is the slope (1 where there is no activation).
     pub(super) bias: Vec<f32>,
@@ -44,6 +46,18 @@ impl ConvLayer {
     /// Where the weights don't have the sizes that [`ConvSpec`] states.
     pub(crate) fn new(spec: &ConvSpec, together: usize) -> Self {
         check(spec);
+        if spec.kind == ConvKind::Up && spec.output <= 4 {
+            let layer = Self::packed(&four_pixels(spec), together);
+            return Self {
+                output: spec.output,
+                quads: true,
+                ..layer
+            };
+        }
+        Self::packed(spec, together)
+    }
+
+    fn packed(spec: &ConvSpec, together: usize) -> Self {
         let blocks = spec.output.div_ceil(16);
         let padded = |values: &dyn Fn(usize) -> f32| {
             (0..blocks * 16)
@@ -63,6 +77,7 @@ impl ConvLayer {
             input: spec.input,
             output: spec.output,
             residual: spec.residual.is_some(),
+            quads: false,
             phases: phases.collect(),
             bias: padded(&|o| spec.bias[o] * factor(spec, o)),
             slope: padded(&|o| slope(&spec.activation, o)),
@@ -77,6 +92,16 @@ impl ConvLayer {
     /// Channels in.
     pub fn input(&self) -> usize {
         self.input
+    }
+
+    /// Whether the result has up to four channels that are wanted side by side.
+    pub(crate) fn makes_quads(&self) -> bool {
+        self.quads
+    }
+
+    /// Channels of the tensor that the kernels write.
+    pub(super) fn computed(&self) -> usize {
+        if self.quads { 16 } else { self.output }
     }
 
     /// Whether the input is added to the result.
@@ -115,6 +140,41 @@ fn slope(activation: &Activation, output: usize) -> f32 {
         Activation::None => 1.0,
         Activation::LeakyRelu(slope) => *slope,
         Activation::Prelu(slopes) => slopes[output],
+    }
+}
+
+/// An enlargement to up to four channels as a convolution to sixteen: channel `c` of the pixel in row `i` and
+/// column `j` of four is channel `4 (2i + j) + c`. Nearly half of its weights are zero; but each phase by itself
+/// would compute sixteen channels for the sake of four.
+fn four_pixels(spec: &ConvSpec) -> ConvSpec {
+    let part = |o: usize| (o / 4, o % 4);
+    let each = |value: &dyn Fn(usize) -> f32| {
+        let value = |o| {
+            if part(o).1 < spec.output {
+                value(part(o).1)
+            } else {
+                0.0
+            }
+        };
+        (0..16).map(value).collect()
+    };
+    let mut weight = vec![0.0; 16 * spec.input * 9];
+    for (phase, (place, taps)) in places(spec.kind).into_iter().enumerate() {
+        for (c, input) in (0..spec.output).flat_map(|c| (0..spec.input).map(move |i| (c, i))) {
+            for tap in &taps {
+                let at = (tap[0] + 1) * 3 + tap[1] + 1;
+                weight[((phase * 4 + c) * spec.input + input) * 9 + at as usize] =
+                    self::weight(spec, c, input, place, tap);
+            }
+        }
+    }
+    ConvSpec {
+        kind: ConvKind::Same,
+        output: 16,
+        weight,
+        bias: each(&|c| spec.bias[c]),
+        activation: Activation::Prelu(each(&|c| slope(&spec.activation, c))),
+        ..spec.clone()
     }
 }
 

@@ -1,22 +1,53 @@
 //! Where values are computed to: a patch of its own, or a part of a tensor.
 
+use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::ops::Range;
 
 use crate::tensor::Planes;
 
+thread_local! {
+    /// Memory of this thread's finished patches: a strip makes and drops the same few again and again.
+    static SPARE: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// How many spare pieces of memory a thread keeps.
+const KEPT: usize = 16;
+
 /// Values of a few channels on a grid.
 #[derive(Debug)]
 pub(crate) struct Patch {
+    /// At least as many values as the patch has.
     data: Vec<f32>,
+    channels: usize,
     rows: usize,
     columns: usize,
 }
 
+impl Drop for Patch {
+    fn drop(&mut self) {
+        // A thread that is ending keeps nothing.
+        let _ = SPARE.try_with(|spare| {
+            let mut spare = spare.borrow_mut();
+            if spare.len() < KEPT {
+                spare.push(std::mem::take(&mut self.data));
+            }
+        });
+    }
+}
+
 impl Patch {
+    /// A patch of whatever values its memory had before.
     pub(crate) fn new(channels: usize, rows: usize, columns: usize) -> Self {
+        let spare = SPARE.try_with(|spare| spare.borrow_mut().pop());
+        let mut data = spare.ok().flatten().unwrap_or_default();
+        let len = channels * rows * columns;
+        if data.len() < len {
+            data.resize(len, 0.0);
+        }
         Self {
-            data: vec![0.0; channels * rows * columns],
+            data,
+            channels,
             rows,
             columns,
         }
@@ -27,13 +58,17 @@ impl Patch {
         &self.data[start..start + self.columns]
     }
 
+    pub(crate) fn plane(&self, channel: usize) -> &[f32] {
+        let size = self.rows * self.columns;
+        &self.data[channel * size..][..size]
+    }
+
     pub(crate) fn whole(&mut self) -> PatchMut<'_> {
         let (rows, columns) = (self.rows, self.columns);
-        let channels = self.data.len() / (rows * columns).max(1);
         let strides = [rows * columns, columns];
         PatchMut {
             data: self.data.as_mut_ptr(),
-            channels,
+            channels: self.channels,
             rows,
             columns,
             strides,
@@ -64,6 +99,16 @@ impl PatchMut<'_> {
         // SAFETY: the view's maker vouches for `channels` x `rows` rows of `columns` values at these strides,
         // which no one else touches while the view lives; the indices were just checked.
         unsafe { std::slice::from_raw_parts_mut(self.data.add(offset), self.columns) }
+    }
+
+    /// The same row of every channel.
+    pub(crate) fn rows(&mut self, row: usize) -> Vec<&mut [f32]> {
+        assert!(row < self.rows, "row {row} is outside");
+        let start = row * self.strides[1];
+        let offsets = (0..self.channels).map(|channel| start + channel * self.strides[0]);
+        // SAFETY: as in `row`; rows of different channels don't overlap.
+        let row = |offset| unsafe { std::slice::from_raw_parts_mut(self.data.add(offset), self.columns) };
+        offsets.map(row).collect()
     }
 
     /// Some of the channels, as a view of their own.

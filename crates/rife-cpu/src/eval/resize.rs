@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
-use super::{Grid, PatchMut, computed};
+use super::{Grid, Patch, PatchMut, computed};
 use crate::tensor::{Factor, Tensor};
+use crate::tier::Tier;
 
 /// One wanted row or column: the two it lies between (places in the list of needed ones) and the second's share.
 #[derive(Debug, Clone, Copy)]
@@ -19,32 +20,39 @@ fn taps(wanted: &[usize], factor: Factor, size: usize) -> (Vec<usize>, Vec<Tap>)
         Factor::Up(n) => 1.0 / n as f32,
         Factor::Down(n) => n as f32,
     };
-    let exact: Vec<_> = wanted
-        .iter()
-        .map(|&i| {
-            let at = ((i as f32 + 0.5) * step - 0.5).max(0.0);
-            let low = (at as usize).min(size - 1);
-            (low, (low + 1).min(size - 1), at - low as f32)
-        })
-        .collect();
-    // A source row of no weight is not asked for: an odd reduction reads the middle one only.
-    let high = |&(low, high, share): &(usize, usize, f32)| if share == 0.0 { low } else { high };
-    let mut needed: Vec<usize> = exact.iter().flat_map(|tap| [tap.0, high(tap)]).collect();
-    needed.sort_unstable();
-    needed.dedup();
-    let place = |i: usize| needed.binary_search(&i).expect("every tap is needed");
-    let taps = exact
-        .iter()
-        .map(|tap| Tap {
-            low: place(tap.0),
-            high: place(high(tap)),
-            share: tap.2,
-        })
-        .collect();
+    let tap = |&i: &usize| {
+        let at = ((i as f32 + 0.5) * step - 0.5).max(0.0);
+        let low = (at as usize).min(size - 1);
+        let share = at - low as f32;
+        // A source row of no weight is not asked for: an odd reduction reads the middle one only.
+        let high = if share == 0.0 {
+            low
+        } else {
+            (low + 1).min(size - 1)
+        };
+        Tap { low, high, share }
+    };
+    let mut taps: Vec<Tap> = wanted.iter().map(tap).collect();
+    // One more than a needed row's place in the list; 0 for the others.
+    let mut places = vec![0; size];
+    for tap in &taps {
+        places[tap.low] = 1;
+        places[tap.high] = 1;
+    }
+    let mut needed = Vec::with_capacity((2 * wanted.len()).min(size));
+    for (i, place) in places.iter_mut().enumerate().filter(|(_, place)| **place > 0) {
+        needed.push(i);
+        *place = needed.len();
+    }
+    for tap in &mut taps {
+        tap.low = places[tap.low] - 1;
+        tap.high = places[tap.high] - 1;
+    }
     (needed, taps)
 }
 
 pub(super) fn resize(
+    tier: Tier,
     x: &Tensor,
     factor: Factor,
     channels: Range<usize>,
@@ -55,18 +63,18 @@ pub(super) fn resize(
     let (rows, row_taps) = taps(&grid.rows, factor, height);
     let (columns, column_taps) = taps(&grid.columns, factor, width);
     let source_rows = rows.len();
-    let from = computed(x, channels.clone(), &Grid { rows, columns });
-    let mut wide = vec![0.0; source_rows * column_taps.len()];
+    let from = computed(tier, x, channels.clone(), &Grid { rows, columns });
+    let mut wide = Patch::new(1, source_rows, column_taps.len());
     for c in 0..channels.len() {
-        for (r, to) in wide.chunks_exact_mut(column_taps.len()).enumerate() {
-            let from = from.row(c, r);
+        for r in 0..source_rows {
+            let (mut wide, from) = (wide.whole(), from.row(c, r));
+            let to = wide.row(0, r);
             for (v, tap) in to.iter_mut().zip(&column_taps) {
                 *v = from[tap.low] * (1.0 - tap.share) + from[tap.high] * tap.share;
             }
         }
         for (r, tap) in row_taps.iter().enumerate() {
-            let row = |i: usize| &wide[i * column_taps.len()..][..column_taps.len()];
-            let between = row(tap.low).iter().zip(row(tap.high));
+            let between = wide.row(0, tap.low).iter().zip(wide.row(0, tap.high));
             for (v, (low, high)) in out.row(c, r).iter_mut().zip(between) {
                 *v = low * (1.0 - tap.share) + high * tap.share;
             }

@@ -1,0 +1,276 @@
+//! What lies between convolutions against its definition: each operation as a whole, and read through a reduction,
+//! which asks for a few of its pixels only. On every tier of this machine, with one thread against many.
+
+use rife_cpu::{Engine, EngineOptions, Factor, Tensor, Tier};
+
+fn values(count: usize, seed: usize) -> Vec<f32> {
+    let value = |i: usize| (i.wrapping_mul(2_654_435_761) >> 7 & 0xffff) as f32 / 32_768.0 - 1.0;
+    (0..count).map(|i| value(i + seed * 7919)).collect()
+}
+
+/// Planar values and their shape.
+#[derive(Clone)]
+struct Plain([usize; 3], Vec<f32>);
+
+impl Plain {
+    fn new(shape: [usize; 3], seed: usize) -> Self {
+        Self(shape, values(shape.iter().product(), seed))
+    }
+
+    fn at(&self, c: usize, y: usize, x: usize) -> f32 {
+        let [_, height, width] = self.0;
+        self.1[(c * height + y) * width + x]
+    }
+
+    fn build(shape: [usize; 3], value: impl Fn(usize, usize, usize) -> f32) -> Self {
+        let [channels, height, width] = shape;
+        let pixels = (0..channels).flat_map(|c| (0..height).map(move |y| (c, y)));
+        let value = &value;
+        let rows = pixels.flat_map(|(c, y)| (0..width).map(move |x| value(c, y, x)));
+        Self(shape, rows.collect())
+    }
+
+    fn map(&self, f: impl Fn(f32) -> f32) -> Self {
+        Self(self.0, self.1.iter().map(|v| f(*v)).collect())
+    }
+
+    /// The bilinear mean of the four pixels about a place inside.
+    fn sample(&self, c: usize, y: f32, x: f32) -> f32 {
+        let [_, height, width] = self.0;
+        let (y, x) = (
+            y.clamp(0.0, (height - 1) as f32),
+            x.clamp(0.0, (width - 1) as f32),
+        );
+        let (top, left) = (y as usize, x as usize);
+        let (bottom, right) = ((top + 1).min(height - 1), (left + 1).min(width - 1));
+        let (v, u) = (y - top as f32, x - left as f32);
+        let upper = self.at(c, top, left) * (1.0 - u) + self.at(c, top, right) * u;
+        let lower = self.at(c, bottom, left) * (1.0 - u) + self.at(c, bottom, right) * u;
+        upper * (1.0 - v) + lower * v
+    }
+
+    fn resize(&self, factor: Factor) -> Self {
+        let [channels, height, width] = self.0;
+        let (step, size): (f32, &dyn Fn(usize) -> usize) = match factor {
+            Factor::Up(n) => (1.0 / n as f32, &move |side| side * n),
+            Factor::Down(n) => (n as f32, &move |side| side / n),
+        };
+        let place = |i: usize| (i as f32 + 0.5) * step - 0.5;
+        Self::build([channels, size(height), size(width)], |c, y, x| {
+            self.sample(c, place(y), place(x))
+        })
+    }
+
+    fn warp(&self, flow: &Self) -> Self {
+        Self::build(self.0, |c, y, x| {
+            self.sample(c, y as f32 + flow.at(1, y, x), x as f32 + flow.at(0, y, x))
+        })
+    }
+
+    fn shuffle(&self) -> Self {
+        let [channels, height, width] = self.0;
+        Self::build([channels / 4, height * 2, width * 2], |c, y, x| {
+            self.at(4 * c + 2 * (y % 2) + x % 2, y / 2, x / 2)
+        })
+    }
+}
+
+type Run<'a> = &'a dyn Fn(&Engine) -> Tensor;
+
+/// An operation on an engine, and what it should give.
+struct Case<'a> {
+    name: &'a str,
+    run: Run<'a>,
+    expected: Plain,
+}
+
+fn check(case: &Case<'_>) {
+    for tier in Tier::available() {
+        for factor in [
+            None,
+            Some(Factor::Down(2)),
+            Some(Factor::Down(4)),
+            Some(Factor::Up(2)),
+        ] {
+            let expected = factor.map_or(case.expected.clone(), |factor| case.expected.resize(factor));
+            let found = [1, 3].map(|threads| {
+                let options = EngineOptions {
+                    threads: Some(threads),
+                    tier: Some(tier),
+                };
+                let engine = Engine::new(options).unwrap();
+                let x = (case.run)(&engine);
+                engine.download(&factor.map_or(x.clone(), |factor| engine.resize(&x, factor)))
+            });
+            assert_eq!(
+                found[0],
+                found[1],
+                "{} {}: bits of three threads",
+                tier.name(),
+                case.name
+            );
+            let differences = found[0].iter().zip(&expected.1).map(|(a, b)| (a - b).abs());
+            let largest = differences.fold(0.0, f32::max);
+            assert_eq!(found[0].len(), expected.1.len());
+            let (name, tier) = (case.name, tier.name());
+            assert!(
+                largest < 3e-6,
+                "{tier} {name}, then {factor:?}: off by {largest:e}"
+            );
+        }
+    }
+}
+
+fn upload(engine: &Engine, x: &Plain) -> Tensor {
+    engine.upload(x.0, &x.1)
+}
+
+#[test]
+fn sampling_at_and_around_the_tiles() {
+    println!("tiers: {:?}", Tier::available());
+    for channels in [1, 3, 4, 5] {
+        for width in [4, 8, 12, 20, 36] {
+            let x = Plain::new([channels, 12, width], 1);
+            // Within the image, past its edges, and far outside.
+            for reach in [0.0, 3.0, 1e6] {
+                let flow = Plain::new([2, 12, width], 2).map(|v| v * reach);
+                check(&Case {
+                    name: "warp",
+                    run: &|e| e.warp(&upload(e, &x), &upload(e, &flow)),
+                    expected: x.warp(&flow),
+                });
+            }
+        }
+    }
+}
+
+#[test]
+fn sampling_the_smallest_images() {
+    for [height, width] in [[1, 1], [1, 7], [7, 1], [2, 2], [3, 5]] {
+        let x = Plain::new([4, height, width], 1);
+        let flow = Plain::new([2, height, width], 2).map(|v| v * 2.0);
+        for tier in Tier::available() {
+            let engine = Engine::new(EngineOptions {
+                threads: Some(1),
+                tier: Some(tier),
+            })
+            .unwrap();
+            let found = engine.download(&engine.warp(&upload(&engine, &x), &upload(&engine, &flow)));
+            let expected = x.warp(&flow);
+            let differences = found.iter().zip(&expected.1).map(|(a, b)| (a - b).abs());
+            assert!(differences.fold(0.0, f32::max) < 3e-6, "{height}x{width}");
+        }
+    }
+}
+
+#[test]
+fn a_flow_that_is_no_number_stays_in_the_image() {
+    let engine = Engine::new(EngineOptions::default()).unwrap();
+    let x = engine.upload([3, 8, 8], &values(192, 1));
+    let flow = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX].repeat(32);
+    let found = engine.download(&engine.warp(&x, &engine.upload([2, 8, 8], &flow)));
+    assert!(found.iter().all(|v| (-1.0..=1.0).contains(v)));
+}
+
+#[test]
+fn resizing() {
+    let x = Plain::new([3, 32, 48], 3);
+    for factor in [2, 4, 8] {
+        for factor in [Factor::Up(factor), Factor::Down(factor / 2)] {
+            check(&Case {
+                name: "resize",
+                run: &|e| e.resize(&upload(e, &x), factor),
+                expected: x.resize(factor),
+            });
+        }
+    }
+}
+
+#[test]
+fn arithmetic_and_joining() {
+    let (a, b) = (Plain::new([3, 12, 20], 4), Plain::new([3, 12, 20], 5));
+    let mask = Plain::new([1, 12, 20], 6).map(|v| v * 4.0);
+    let sigmoid = |v: f32| 1.0 / (1.0 + (-v).exp());
+    let zip =
+        |f: &dyn Fn(f32, f32) -> f32| Plain(a.0, a.1.iter().zip(&b.1).map(|(a, b)| f(*a, *b)).collect());
+    let checks: [(&str, Run<'_>, Plain); 7] = [
+        (
+            "add",
+            &|e| e.add(&upload(e, &a), &upload(e, &b)),
+            zip(&|a, b| a + b),
+        ),
+        (
+            "affine",
+            &|e| e.affine(&upload(e, &a), -2.0, 0.25),
+            a.map(|v| v * -2.0 + 0.25),
+        ),
+        (
+            "clamp",
+            &|e| e.clamp01(&upload(e, &a)),
+            a.map(|v| v.clamp(0.0, 1.0)),
+        ),
+        ("sigmoid", &|e| e.sigmoid(&upload(e, &a)), a.map(sigmoid)),
+        (
+            "blend",
+            &|e| e.blend(&upload(e, &a), &upload(e, &b), &upload(e, &mask)),
+            Plain::build(a.0, |c, y, x| {
+                let share = sigmoid(mask.at(0, y, x));
+                a.at(c, y, x) * share + b.at(c, y, x) * (1.0 - share)
+            }),
+        ),
+        (
+            "cat and channels",
+            &|e| {
+                let parts = e.cat(&[&upload(e, &a), &e.plane(&upload(e, &a), 0.5), &upload(e, &b)]);
+                e.channels(&parts, 2..6)
+            },
+            Plain::build([4, 12, 20], |c, y, x| match c {
+                0 => a.at(2, y, x),
+                1 => 0.5,
+                _ => b.at(c - 2, y, x),
+            }),
+        ),
+        (
+            "rotate",
+            &|e| e.rotate180(&upload(e, &a)),
+            Plain::build(a.0, |c, y, x| a.at(c, 11 - y, 19 - x)),
+        ),
+    ];
+    for (name, run, expected) in checks {
+        check(&Case { name, run, expected });
+    }
+}
+
+#[test]
+fn shuffling() {
+    let x = Plain::new([20, 8, 12], 7);
+    check(&Case {
+        name: "pixel shuffle",
+        run: &|e| e.pixel_shuffle(&upload(e, &x)),
+        expected: x.shuffle(),
+    });
+}
+
+/// What the coarse blocks of a flow network do: a reduction of an image warped by a sum of enlarged flows.
+#[test]
+fn expressions_of_several_operations() {
+    let (image, coarse, fine) = (
+        Plain::new([3, 32, 48], 8),
+        Plain::new([4, 4, 6], 9),
+        Plain::new([4, 8, 12], 10),
+    );
+    let sum = {
+        let (a, b) = (coarse.resize(Factor::Up(8)), fine.resize(Factor::Up(4)));
+        Plain::build([4, 32, 48], |c, y, x| 8.0 * a.at(c, y, x) + b.at(c, y, x))
+    };
+    let towards = Plain::build([2, 32, 48], |c, y, x| sum.at(c + 2, y, x));
+    check(&Case {
+        name: "warp by a sum",
+        run: &|e| {
+            let coarse = e.affine(&e.resize(&upload(e, &coarse), Factor::Up(8)), 8.0, 0.0);
+            let flow = e.add(&coarse, &e.resize(&upload(e, &fine), Factor::Up(4)));
+            e.warp(&upload(e, &image), &e.channels(&flow, 2..4))
+        },
+        expected: image.warp(&towards),
+    });
+}
