@@ -71,8 +71,9 @@ pub(super) fn run(
     let (decoded_in, decoded) = bounded(capacity);
     let (outgoing, to_write) = bounded(capacity);
     thread::scope(|scope| {
-        let decoder = scope.spawn(|| decode(source, &setup.tags, &decoded_in));
-        let encoder = scope.spawn(|| encode(sink, &setup.tags, &to_write));
+        // Each thread owns its ends of the queues, so that one that stops wakes the others.
+        let decoder = scope.spawn(|| decode(source, &setup.tags, decoded_in));
+        let encoder = scope.spawn(|| encode(sink, &setup.tags, to_write));
         let feed = Feed {
             frames: decoded,
             ahead: None,
@@ -116,7 +117,7 @@ fn settle(
 fn decode(
     mut source: Box<dyn Source>,
     tags: &ColorTags,
-    frames: &Sender<Result<Option<Decoded>>>,
+    frames: Sender<Result<Option<Decoded>>>,
 ) -> Vec<String> {
     loop {
         let next = source.next_frame().map_err(Error::from);
@@ -132,7 +133,7 @@ fn decode(
 fn encode(
     mut sink: Box<dyn Sink>,
     tags: &ColorTags,
-    frames: &Receiver<Option<Outgoing>>,
+    frames: Receiver<Option<Outgoing>>,
 ) -> Result<Option<Written>> {
     let params = sink.params().clone();
     let (format, size, same_tags) = (params.format, [params.width, params.height], params.tags == *tags);
