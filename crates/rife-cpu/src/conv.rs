@@ -9,7 +9,7 @@ mod tiers;
 use std::ops::Range;
 
 use crate::engine::Engine;
-use crate::tensor::{Blocks, Planes};
+use crate::tensor::{Blocks, Op, Planes, Tensor};
 use kernel::{InBlock, Row};
 pub use pack::ConvLayer;
 use pack::{Group, Phase};
@@ -46,6 +46,13 @@ impl ConvKind {
             Self::Up => input * 2,
         }
     }
+
+    /// The input rows, of `height`, that some output rows (of one phase) are computed from.
+    fn reads(self, rows: &Range<usize>, height: usize) -> Range<usize> {
+        let step = if self == Self::Down { 2 } else { 1 };
+        let last = (rows.end - 1) * step + 2;
+        (rows.start * step).saturating_sub(1)..last.min(height)
+    }
 }
 
 /// One convolution with everything that is fused into it.
@@ -70,9 +77,9 @@ pub struct ConvSpec {
     pub activation: Activation,
 }
 
-/// What a convolution reads: either layout.
+/// What a kernel reads: either layout, of all rows of the image or of some.
 #[derive(Clone, Copy)]
-pub(crate) enum Input<'a> {
+enum Input<'a> {
     Planes(&'a Planes),
     Blocks(&'a Blocks),
 }
@@ -117,9 +124,14 @@ impl Input<'_> {
 /// The most input (in values) that a strip of rows should take: half of a core's second-level cache.
 const STRIP: usize = 128 * 1024;
 
-/// Applies a layer. `residual` is the input once more, in blocks, for layers that add it.
-pub(crate) fn conv(engine: &Engine, input: Input<'_>, layer: &ConvLayer) -> Blocks {
-    let [channels, height, width] = input.shape();
+/// The fewest rows of a strip whose input is computed for it: neighbouring strips compute the rows between them
+/// twice.
+const COMPUTED_ROWS: usize = 6;
+
+/// Applies a layer to a tensor: to its values where it has them, else to strips of values that are computed where
+/// they are read and never exist as a whole.
+pub(crate) fn conv(engine: &Engine, x: &Tensor, layer: &ConvLayer) -> Blocks {
+    let [channels, height, width] = x.shape();
     assert_eq!(
         channels, layer.input,
         "a convolution of {} channels was given {channels}",
@@ -127,27 +139,57 @@ pub(crate) fn conv(engine: &Engine, input: Input<'_>, layer: &ConvLayer) -> Bloc
     );
     let size = [layer.computed(), layer.kind.size(height), layer.kind.size(width)];
     let mut out = Blocks::unset(engine.recycler(), size);
-    let job = Job::new(input, layer, &mut out);
-    let rows = job.rows();
-    let strip = (STRIP / (channels * width)).clamp(1, rows.div_ceil(engine.threads().count() * 2).max(1));
-    let strips = rows.div_ceil(strip);
-    let work = job.parts();
-    engine.threads().run(strips * work.len(), &|item| {
-        let (phase, group) = work[item % work.len()];
-        let first = item / work.len() * strip;
-        for row in first..(first + strip).min(rows) {
-            // SAFETY: items differ in phase, group or rows, so no two write the same pixels.
-            unsafe { job.row(engine.kernels(), phase, group, row) };
-        }
-    });
-    drop(job);
+    let target = Target::new(layer, &mut out);
+    let strip = STRIP / (channels * width);
+    let fair = target.rows().div_ceil(engine.threads().count() * 2).max(1);
+    match (&x.0.op, x.0.planes.get()) {
+        (Op::Blocks(blocks), _) => ready(engine, Input::Blocks(blocks), &target, strip.clamp(1, fair)),
+        (_, Some(planes)) => ready(engine, Input::Planes(planes), &target, strip.clamp(1, fair)),
+        _ => computed(engine, x, &target, strip.max(COMPUTED_ROWS).min(fair)),
+    }
     out
 }
 
-/// A layer over an input into an output.
-struct Job<'a> {
-    input: Input<'a>,
-    blocks: Vec<InBlock>,
+/// Over an input that is there: strips of rows and parts of the output are each other's equals.
+fn ready(engine: &Engine, input: Input<'_>, target: &Target<'_>, strip: usize) {
+    let rows = target.rows();
+    let parts = target.parts();
+    let job = Job::new(target, input, 0);
+    engine.threads().run(rows.div_ceil(strip) * parts.len(), &|item| {
+        let first = item / parts.len() * strip;
+        // SAFETY: items differ in rows or part, so no two write the same pixels.
+        unsafe {
+            job.run(
+                engine.kernels(),
+                parts[item % parts.len()],
+                first..(first + strip).min(rows),
+            )
+        };
+    });
+}
+
+/// Over an input that is still to be computed: each thread computes what its strip reads.
+fn computed(engine: &Engine, x: &Tensor, target: &Target<'_>, strip: usize) {
+    engine.prepare(x, true);
+    let rows = target.rows();
+    let parts = target.parts();
+    engine.threads().run(rows.div_ceil(strip), &|item| {
+        let strip = item * strip..((item + 1) * strip).min(rows);
+        let read = target.layer.kind.reads(&strip, x.shape()[1]);
+        let input = engine.strip(x, read.clone());
+        let job = Job::new(target, Input::Planes(&input), read.start);
+        for &part in &parts {
+            // SAFETY: items differ in rows, so no two write the same pixels.
+            unsafe { job.run(engine.kernels(), part, strip.clone()) };
+        }
+    });
+}
+
+/// A phase of a layer and some of its output blocks.
+type Part<'a> = (&'a Phase, &'a Group);
+
+/// A layer and where its output goes.
+struct Target<'a> {
     layer: &'a ConvLayer,
     out: *mut f32,
     shape: [usize; 3],
@@ -155,16 +197,12 @@ struct Job<'a> {
     borrow: std::marker::PhantomData<&'a mut Blocks>,
 }
 
-// SAFETY: the pointers are read through (input) or written at places that `row`'s callers keep apart (output).
-unsafe impl Sync for Job<'_> {}
+// SAFETY: the pointer is written through at places that the callers of `Job::run` keep apart.
+unsafe impl Sync for Target<'_> {}
 
-impl<'a> Job<'a> {
-    fn new(input: Input<'a>, layer: &'a ConvLayer, out: &'a mut Blocks) -> Self {
-        let residual_in_blocks = !layer.residual || matches!(input, Input::Blocks(_));
-        assert!(residual_in_blocks, "a residual convolution reads blocks");
+impl<'a> Target<'a> {
+    fn new(layer: &'a ConvLayer, out: &'a mut Blocks) -> Self {
         Self {
-            blocks: input.blocks(),
-            input,
             layer,
             shape: out.shape,
             block_stride: out.block_stride(),
@@ -183,35 +221,73 @@ impl<'a> Job<'a> {
     }
 
     /// Every phase with each of its groups of output blocks.
-    fn parts(&self) -> Vec<(&'a Phase, &'a Group)> {
+    fn parts(&self) -> Vec<Part<'a>> {
         let phases = self.layer.phases.iter();
         phases
             .flat_map(|phase| phase.groups.iter().map(move |group| (phase, group)))
             .collect()
     }
+}
 
-    /// Computes one row.
+/// A layer over an input whose first row is the image's row `first`.
+struct Job<'a> {
+    target: &'a Target<'a>,
+    input: Input<'a>,
+    blocks: Vec<InBlock>,
+    first: usize,
+}
+
+// SAFETY: the input's pointers are only read through; for the output's see `Target`.
+unsafe impl Sync for Job<'_> {}
+
+impl<'a> Job<'a> {
+    fn new(target: &'a Target<'a>, input: Input<'a>, first: usize) -> Self {
+        let residual_in_blocks = !target.layer.residual || matches!(input, Input::Blocks(_));
+        assert!(residual_in_blocks, "a residual convolution reads blocks");
+        Self {
+            target,
+            blocks: input.blocks(),
+            input,
+            first,
+        }
+    }
+
+    /// Computes some rows of a part.
     ///
     /// # Safety
-    /// No two threads may compute the same row of the same phase and group at once.
+    /// The input has every row that they read, and no other thread may compute the same rows of the same part.
+    unsafe fn run(&self, kernels: &Kernels, (phase, group): Part<'_>, rows: Range<usize>) {
+        for row in rows {
+            // SAFETY: the caller's contract.
+            unsafe { self.row(kernels, phase, group, row) };
+        }
+    }
+
+    /// # Safety
+    /// As [`Job::run`].
     unsafe fn row(&self, kernels: &Kernels, phase: &Phase, group: &Group, row: usize) {
+        let Target { layer, shape, .. } = self.target;
         let [pixel, line] = self.input.strides();
-        let step = if self.layer.kind == ConvKind::Down { 2 } else { 1 };
+        let step = if layer.kind == ConvKind::Down { 2 } else { 1 };
         let mut taps = [0; 9];
         for (tap, [dy, dx]) in taps.iter_mut().zip(&phase.taps) {
             // Past the border of one pixel, which a tap may step back into.
-            *tap = (row * step + 1).wrapping_add_signed(*dy) * line + 1usize.wrapping_add_signed(*dx) * pixel;
+            let read = (row * step + 1).wrapping_add_signed(*dy) - self.first;
+            *tap = read * line + 1usize.wrapping_add_signed(*dx) * pixel;
         }
-        let (up, out_row) = if self.layer.kind == ConvKind::Up {
+        let (up, out_row) = if layer.kind == ConvKind::Up {
             (2, row * 2 + phase.place[0])
         } else {
             (1, row)
         };
-        let at = ((out_row + 1) * (self.shape[2] + 2) + 1 + phase.place[1]) * 16;
-        let first = group.blocks.start;
-        let out = self.out.wrapping_add(first * self.block_stride + at);
-        let residual = if self.layer.residual {
-            self.blocks[first].data.wrapping_add((row + 1) * line + pixel)
+        let at = ((out_row + 1) * (shape[2] + 2) + 1 + phase.place[1]) * 16;
+        let block = group.blocks.start;
+        let out = self
+            .target
+            .out
+            .wrapping_add(block * self.target.block_stride + at);
+        let residual = if layer.residual {
+            self.blocks[block].data.wrapping_add((row + 1) * line + pixel)
         } else {
             std::ptr::null()
         };
@@ -220,16 +296,17 @@ impl<'a> Job<'a> {
             taps: &taps[..phase.taps.len()],
             pixel: pixel * step,
             weights: group.weights.as_ptr(),
-            bias: self.layer.bias[first * 16..].as_ptr(),
-            slope: self.layer.slope[first * 16..].as_ptr(),
+            bias: layer.bias[block * 16..].as_ptr(),
+            slope: layer.slope[block * 16..].as_ptr(),
             residual,
             out,
             out_pixel: 16 * up,
-            block_stride: self.block_stride,
-            columns: self.shape[2] / up,
+            block_stride: self.target.block_stride,
+            columns: shape[2] / up,
         };
         // SAFETY: every pointer is into buffers of the sizes that `conv` gave them: taps reach one pixel past the
-        // image, which is the border; the caller keeps writers apart; the kernels are of a tier the machine has.
+        // image, which is the border, or past a strip's own rows into those that it has beside; the caller keeps
+        // writers apart; the kernels are of a tier the machine has.
         unsafe { (kernels.row[group.blocks.len() - 1])(&job) }
     }
 }

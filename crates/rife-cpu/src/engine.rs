@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::buffer::Recycler;
-use crate::conv::{self, ConvLayer, ConvSpec, Input, Kernels};
+use crate::conv::{self, ConvLayer, ConvSpec, Kernels};
 use crate::eval::{Grid, Strips, eval, fill_quads};
 use crate::tensor::{Blocks, Factor, Op, Planes, Tensor};
 use crate::threads::Threads;
@@ -252,9 +252,9 @@ impl Engine {
     /// Applies a convolution.
     pub fn conv(&self, x: &Tensor, layer: &ConvLayer) -> Tensor {
         let blocks = match &x.0.op {
-            Op::Blocks(blocks) => conv::conv(self, Input::Blocks(blocks), layer),
-            _ if layer.adds_input() => conv::conv(self, Input::Blocks(&self.blocks(x)), layer),
-            _ => conv::conv(self, Input::Planes(self.planes(x)), layer),
+            Op::Blocks(_) => conv::conv(self, x, layer),
+            _ if layer.adds_input() => conv::conv(self, &Tensor::from_blocks(self.blocks(x)), layer),
+            _ => conv::conv(self, x, layer),
         };
         if layer.makes_quads() {
             return self.spread(&blocks, layer.output());
@@ -310,9 +310,20 @@ impl Engine {
         x.0.planes.get_or_init(|| planes)
     }
 
+    /// Some rows of a tensor that [`Engine::prepare`] was called for, computed by this thread.
+    pub(crate) fn strip(&self, x: &Tensor, rows: Range<usize>) -> Planes {
+        let [channels, _, width] = x.shape();
+        let mut planes = Planes::unset(&self.recycler, [channels, rows.len(), width]);
+        let strips = Strips::new(&mut planes);
+        // SAFETY: the only view.
+        let mut out = unsafe { strips.strip(0..rows.len()) };
+        eval(self.tier, x, 0..channels, &Grid::rows(rows, width), &mut out);
+        planes
+    }
+
     /// Computes beforehand what an expression reads as a whole or again and again: images that are sampled, and,
     /// where `full` says that (nearly) every pixel is asked for, the flows they are sampled by.
-    fn prepare(&self, x: &Tensor, full: bool) {
+    pub(crate) fn prepare(&self, x: &Tensor, full: bool) {
         if x.0.planes.get().is_some() {
             return;
         }
