@@ -181,10 +181,10 @@ impl Sampler {
         (0..self.out[1]).map(move |x| self.tap([horizontal, vertical], y, x))
     }
 
-    /// One plane of the image.
-    fn source(&self, sample: usize, channel: usize) -> &[f32] {
-        let start = (sample * self.channels + channel) * self.plane();
-        &self.image.storage::<f32>()[start..start + self.plane()]
+    /// The image's planes of one sample.
+    fn sources(&self, sample: usize) -> &[f32] {
+        let length = self.channels * self.plane();
+        &self.image.storage::<f32>()[sample * length..][..length]
     }
 
     /// The four samples of a tap: two of the upper row, two of the lower.
@@ -205,10 +205,11 @@ impl Sampler {
             .par_chunks_exact_mut(self.channels * self.out_plane())
             .enumerate();
         samples.for_each(|(sample, planes)| {
+            let sources = self.sources(sample);
             for y in 0..self.out[0] {
                 for (x, tap) in self.taps(sample, y).enumerate() {
-                    for channel in 0..self.channels {
-                        let [a, b, c, d] = self.corners(self.source(sample, channel), &tap);
+                    for (channel, source) in sources.chunks_exact(self.plane()).enumerate() {
+                        let [a, b, c, d] = self.corners(source, &tap);
                         let [fy, fx] = tap.part;
                         let (upper, lower) = (a + (b - a) * fx, c + (d - c) * fx);
                         planes[channel * self.out_plane() + y * self.out[1] + x] =
@@ -256,12 +257,13 @@ impl Sampler {
         let mut values = vec![0.0; self.batch * 2 * self.out_plane()];
         let samples = values.par_chunks_exact_mut(2 * self.out_plane()).enumerate();
         samples.for_each(|(sample, planes)| {
+            let sources = self.sources(sample);
             let (horizontal, vertical) = planes.split_at_mut(self.out_plane());
             for y in 0..self.out[0] {
                 for (x, tap) in self.taps(sample, y).enumerate() {
                     let i = y * self.out[1] + x;
                     let value = |channel| gradient[(sample * self.channels + channel) * self.out_plane() + i];
-                    let [along_y, along_x] = self.slopes(sample, &tap, value);
+                    let [along_y, along_x] = self.slopes(sources, &tap, value);
                     horizontal[i] = if tap.free[1] { along_x } else { 0.0 };
                     vertical[i] = if tap.free[0] { along_y } else { 0.0 };
                 }
@@ -271,15 +273,14 @@ impl Sampler {
     }
 
     /// How the output, weighted by its gradient and summed over the channels, changes with the tap's row and column.
-    fn slopes(&self, sample: usize, tap: &Tap, gradient: impl Fn(usize) -> f32) -> [f32; 2] {
+    fn slopes(&self, sources: &[f32], tap: &Tap, gradient: impl Fn(usize) -> f32) -> [f32; 2] {
         let [fy, fx] = tap.part;
-        (0..self.channels).fold([0.0; 2], |[along_y, along_x], channel| {
-            let [a, b, c, d] = self.corners(self.source(sample, channel), tap);
+        let planes = sources.chunks_exact(self.plane()).enumerate();
+        planes.fold([0.0; 2], |[along_y, along_x], (channel, source)| {
+            let [a, b, c, d] = self.corners(source, tap);
             let value = gradient(channel);
-            let (across, down) = (
-                (b - a) + ((d - c) - (b - a)) * fy,
-                (c - a) + ((d - b) - (c - a)) * fx,
-            );
+            let across = (b - a) + ((d - c) - (b - a)) * fy;
+            let down = (c - a) + ((d - b) - (c - a)) * fx;
             [along_y + value * down, along_x + value * across]
         })
     }
