@@ -4,10 +4,11 @@
 //! taken for an option or a protocol. Inputs are held to allow-lists of protocols, containers and codecs
 //! ([`args`]); children live in their own process group and die with us ([`child`]).
 
+use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crate::{CancelToken, MediaError, Result};
@@ -28,6 +29,8 @@ pub struct Ffmpeg {
     pub version: (u32, u32),
 }
 
+/// How long it may take to say its version or what it can do.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// The oldest version that has every option we use.
 const OLDEST: (u32, u32) = (5, 1);
 
@@ -57,28 +60,39 @@ impl Ffmpeg {
 
     /// Whether this ffmpeg has the encoder `name`.
     pub fn has_encoder(&self, name: &str) -> Result<bool> {
-        let listing = self.capture_ffmpeg(&["-hide_banner", "-encoders"])?;
-        Ok(listing
-            .lines()
-            .any(|line| line.split_whitespace().nth(1) == Some(name)))
+        self.lists("-encoders", name)
     }
 
     /// Whether this ffmpeg has the decoder `name`.
     pub(crate) fn has_decoder(&self, name: &str) -> Result<bool> {
-        let listing = self.capture_ffmpeg(&["-hide_banner", "-decoders"])?;
-        Ok(listing
-            .lines()
-            .any(|line| line.split_whitespace().nth(1) == Some(name)))
+        self.lists("-decoders", name)
     }
 
-    fn capture_ffmpeg(&self, args: &[&str]) -> Result<String> {
+    /// Whether a listing has `name` in its second column. A binary's listing is asked for once a process.
+    fn lists(&self, listing: &'static str, name: &str) -> Result<bool> {
+        static KNOWN: Mutex<BTreeMap<(PathBuf, &'static str), String>> = Mutex::new(BTreeMap::new());
+        let has = |text: &str| {
+            text.lines()
+                .any(|line| line.split_whitespace().nth(1) == Some(name))
+        };
+        let key = (self.ffmpeg.clone(), listing);
+        if let Some(text) = KNOWN.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Ok(has(text));
+        }
+        let args = vec!["-hide_banner".into(), listing.into()];
         let request = Request {
             stdout: true,
-            stall: Duration::from_secs(20),
-            ..Request::new("ffmpeg", &self.ffmpeg, args.iter().map(OsString::from).collect())
+            stall: PATIENCE,
+            ..Request::new("ffmpeg", &self.ffmpeg, args)
         };
         let bytes = child::capture(request, 1 << 20, "while listing what it can do")?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let found = has(&text);
+        KNOWN
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(key, text);
+        Ok(found)
     }
 
     /// Runs ffprobe and returns its output, at most `limit` bytes of it, within `stall`.
@@ -112,7 +126,7 @@ fn version_of(tool: &'static str, variable: &'static str, path: &Path) -> Result
     };
     let request = Request {
         stdout: true,
-        stall: Duration::from_secs(20),
+        stall: PATIENCE,
         ..Request::new(tool, path, vec!["-version".into()])
     };
     let started = Child::start(request).map_err(|e| missing(format!("{}: {e}", path.display())))?;

@@ -137,7 +137,9 @@ fn act(stream: &MediaStream, container: Container, companions: Companions) -> Ac
         (Companions::Drop(reason), _) => drop(reason),
         (_, StreamKind::Video) => drop("only the main video stream is interpolated"),
         (_, StreamKind::Data) => drop("timed data is not carried over"),
-        _ if stream.codec == "unknown" => drop("ffmpeg does not know its codec"),
+        (_, kind) if stream.codec == "unknown" && kind != StreamKind::Attachment => {
+            drop("ffmpeg does not know its codec")
+        }
         (Companions::Stretch(_), StreamKind::Audio) => Action::Transcode {
             encoder: audio_encoder(container),
             reason: "it is stretched".to_owned(),

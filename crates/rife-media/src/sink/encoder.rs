@@ -266,7 +266,7 @@ fn arguments(
                 "-enc_time_base",
                 &format!("1:{scale}"),
                 "-bsf:v:0",
-                &format!("setts=duration={length}"),
+                &format!("setts=pts=PTS:dts=DTS:duration={length}"),
             ]);
         }
         _ => {
