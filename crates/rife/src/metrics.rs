@@ -108,16 +108,18 @@ fn smooth(volume: Vec<f64>, [height, width]: [usize; 2], taps: &[f64; WINDOW]) -
 fn filter_axis(data: &[f64], length: usize, stride: usize, taps: &[f64; WINDOW]) -> Vec<f64> {
     let mut out = vec![0.0; data.len()];
     let block = length * stride;
+    let mut padded = Vec::with_capacity(block + 2 * PAD * stride);
     for (source, target) in data.chunks_exact(block).zip(out.chunks_exact_mut(block)) {
-        for position in 0..length {
-            let row = &mut target[position * stride..][..stride];
-            for (tap, weight) in taps.iter().enumerate() {
-                let from = (position + tap).saturating_sub(PAD).min(length - 1);
-                let line = &source[from * stride..][..stride];
-                row.iter_mut()
-                    .zip(line)
-                    .for_each(|(sum, value)| *sum += weight * value);
-            }
+        padded.clear();
+        (0..PAD).for_each(|_| padded.extend_from_slice(&source[..stride]));
+        padded.extend_from_slice(source);
+        (0..PAD).for_each(|_| padded.extend_from_slice(&source[block - stride..]));
+        for (tap, weight) in taps.iter().enumerate() {
+            let shifted = &padded[tap * stride..][..block];
+            target
+                .iter_mut()
+                .zip(shifted)
+                .for_each(|(sum, value)| *sum += weight * value);
         }
     }
     out

@@ -194,7 +194,7 @@ fn noise(at: [f64; 2], layer: usize) -> f64 {
     let (x, y) = (at[0] + 131.0 * layer as f64, at[1] + 71.0 * layer as f64);
     let (x0, y0) = (x.floor(), y.floor());
     let value = |dx: i64, dy: i64| {
-        let wrap = |v: f64, d: i64| (v as i64 + d).rem_euclid(SIDE as i64) as usize;
+        let wrap = |v: f64, d: i64| (v as i64 + d) as usize & (SIDE - 1);
         f64::from(texture[wrap(y0, dy) * SIDE + wrap(x0, dx)])
     };
     let (fx, fy) = (x - x0, y - y0);
