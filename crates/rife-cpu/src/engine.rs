@@ -13,7 +13,7 @@ use crate::tier::{Tier, TierError};
 /// What an engine is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct EngineOptions {
-    /// Threads; `None`: one for each core.
+    /// Threads; `None`: one for each core. [`Engine::thread_count`] says how many there are: at least 1, at most 256.
     pub threads: Option<usize>,
     /// The kernels' tier; `None`: `RIFE_CPU`, else the fastest that the machine has.
     pub tier: Option<Tier>,

@@ -52,6 +52,9 @@ struct Shared {
     left: Condvar,
 }
 
+/// More threads than this are not started: no loop here has use for them.
+const MOST: usize = 256;
+
 /// Threads that share the items of a loop with the one that asks.
 pub(crate) struct Threads {
     shared: Arc<Shared>,
@@ -71,7 +74,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Threads {
-    /// `count` threads, the calling one among them.
+    /// `count` threads, the calling one among them: at most [`MOST`], fewer where the system starts no more.
     pub(crate) fn new(count: usize) -> Self {
         let orders = Orders {
             round: 0,
@@ -84,13 +87,13 @@ impl Threads {
             begun: Condvar::new(),
             left: Condvar::new(),
         });
-        let workers = (1..count)
-            .map(|i| {
+        let workers = (1..count.min(MOST))
+            .map_while(|i| {
                 let shared = Arc::clone(&shared);
                 std::thread::Builder::new()
                     .name(format!("engine-{i}"))
                     .spawn(move || worker(&shared))
-                    .expect("a thread can be started")
+                    .ok()
             })
             .collect();
         Self {
@@ -219,6 +222,17 @@ mod tests {
                 assert!(done.iter().all(|d| d.load(Ordering::Relaxed) == 1));
             }
         }
+    }
+
+    #[test]
+    fn absurd_numbers_of_threads_are_not_started() {
+        let threads = Threads::new(usize::MAX);
+        assert!((1..=MOST).contains(&threads.count()));
+        let sum = AtomicUsize::new(0);
+        threads.run(10, &|i| {
+            sum.fetch_add(i, Ordering::Relaxed);
+        });
+        assert_eq!(sum.into_inner(), 45);
     }
 
     #[test]

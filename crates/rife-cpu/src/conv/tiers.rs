@@ -66,19 +66,29 @@ mod scalar {
 
         #[inline(always)]
         unsafe fn multiply_add(self, a: Self, b: Self) -> Self {
-            Self(std::array::from_fn(|i| self.0[i] + a.0[i] * b.0[i]))
+            let mut sums = self.0;
+            for ((sum, a), b) in sums.iter_mut().zip(a.0).zip(b.0) {
+                *sum += a * b;
+            }
+            Self(sums)
         }
 
         #[inline(always)]
         unsafe fn add(self, other: Self) -> Self {
-            Self(std::array::from_fn(|i| self.0[i] + other.0[i]))
+            let mut sums = self.0;
+            for (sum, other) in sums.iter_mut().zip(other.0) {
+                *sum += other;
+            }
+            Self(sums)
         }
 
         #[inline(always)]
         unsafe fn leaky(self, slope: Self) -> Self {
-            Self(std::array::from_fn(|i| {
-                self.0[i].max(0.0) + self.0[i].min(0.0) * slope.0[i]
-            }))
+            let mut values = self.0;
+            for (v, slope) in values.iter_mut().zip(slope.0) {
+                *v = v.max(0.0) + v.min(0.0) * slope;
+            }
+            Self(values)
         }
     }
 
@@ -279,27 +289,35 @@ mod neon {
 
         #[inline(always)]
         unsafe fn multiply_add(self, a: Self, b: Self) -> Self {
-            // SAFETY: every aarch64 has NEON.
-            Self(std::array::from_fn(|i| unsafe {
-                vfmaq_f32(self.0[i], a.0[i], b.0[i])
-            }))
+            let mut sums = self.0;
+            for ((sum, a), b) in sums.iter_mut().zip(a.0).zip(b.0) {
+                // SAFETY: every aarch64 has NEON.
+                *sum = unsafe { vfmaq_f32(*sum, a, b) };
+            }
+            Self(sums)
         }
 
         #[inline(always)]
         unsafe fn add(self, other: Self) -> Self {
-            // SAFETY: every aarch64 has NEON.
-            Self(std::array::from_fn(|i| unsafe {
-                vaddq_f32(self.0[i], other.0[i])
-            }))
+            let mut sums = self.0;
+            for (sum, other) in sums.iter_mut().zip(other.0) {
+                // SAFETY: every aarch64 has NEON.
+                *sum = unsafe { vaddq_f32(*sum, other) };
+            }
+            Self(sums)
         }
 
         #[inline(always)]
         unsafe fn leaky(self, slope: Self) -> Self {
-            // SAFETY: every aarch64 has NEON.
-            Self(std::array::from_fn(|i| unsafe {
-                let zero = vdupq_n_f32(0.0);
-                vfmaq_f32(vmaxq_f32(self.0[i], zero), vminq_f32(self.0[i], zero), slope.0[i])
-            }))
+            let mut values = self.0;
+            for (v, slope) in values.iter_mut().zip(slope.0) {
+                // SAFETY: every aarch64 has NEON.
+                *v = unsafe {
+                    let zero = vdupq_n_f32(0.0);
+                    vfmaq_f32(vmaxq_f32(*v, zero), vminq_f32(*v, zero), slope)
+                };
+            }
+            Self(values)
         }
     }
 
