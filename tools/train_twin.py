@@ -350,6 +350,14 @@ def stage_at(step, stages):
     return stages[-1][1:]
 
 
+def export(checkpoint, path, recipe):
+    """The averaged weights as f16, as they are shipped."""
+    state = torch.load(checkpoint, weights_only=True)
+    weights = {k: v.half().contiguous() for k, v in state["ema"].items()}
+    save_file(weights, path, {"version": recipe["network"]["version"], "steps": str(state["step"]),
+                              "trained-by": "rife tools/train_twin.py"})
+
+
 def train(args, recipe):
     """Runs or resumes training until the recipe's last step."""
     o = recipe["optimizer"]
@@ -414,15 +422,18 @@ def main():
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", default="recipes/default.toml", type=Path)
-    parser.add_argument("--corpus", required=True, type=Path, help="folder written by prepare_corpus.py")
+    parser.add_argument("--corpus", type=Path, help="folder written by prepare_corpus.py")
     parser.add_argument("--checkpoint", required=True, type=Path, help="resumed from where it exists")
     parser.add_argument("--start", type=Path, help=".safetensors to start from")
+    parser.add_argument("--export", type=Path, help="write the checkpoint's weights as f16 .safetensors and stop")
     parser.add_argument("--eval", nargs="*", default=[], help="folders of triplets, for the log only")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--report", type=int, default=100)
     parser.add_argument("--validate", type=int, default=1000)
     args = parser.parse_args()
     recipe = tomllib.loads(args.recipe.read_text())
+    if args.export:
+        return export(args.checkpoint, args.export, recipe)
     torch.set_num_threads(args.threads)
     # Denormals make early steps many times slower on a CPU.
     torch.set_flush_denormal(True)
