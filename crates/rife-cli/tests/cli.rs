@@ -7,6 +7,7 @@ mod cli {
     mod help;
     mod image;
     mod models;
+    mod reference;
     mod refusals;
     mod signals;
     mod video;
