@@ -54,6 +54,8 @@ pub struct StreamInfo {
     pub frames: Option<u64>,
     /// Duration announced.
     pub duration: Option<Time>,
+    /// Announced time of the first frame, in seconds since the container's start.
+    pub start: Time,
     /// HDR metadata.
     pub hdr: HdrMetadata,
     /// The probe of the whole file, where the source is a file read through ffmpeg.

@@ -70,6 +70,11 @@ impl TimelineOptions {
             }
             (TimelineMode::Factor(f), _) => widen(source.time_base) / i128::from(f.max(1)),
         };
+        // A first frame off the grid keeps its place, so the unit must divide its time too.
+        let exact = match source.start {
+            start if start == Time::from(0) => exact,
+            start => common_unit(exact, widen(start)),
+        };
         let stretched = exact * widen(self.stretch);
         let fits = |t: &Ratio<i128>| *t.numer() > 0 && *t.numer() < 1 << 31 && *t.denom() < 1 << 31;
         Some(stretched)
@@ -97,6 +102,15 @@ impl TimelineOptions {
             (TimelineMode::TargetRate(_), None) => frames,
         }
     }
+}
+
+/// The largest unit of which both times are multiples.
+fn common_unit(a: Ratio<i128>, b: Ratio<i128>) -> Ratio<i128> {
+    let (mut x, mut y) = ((a.numer() * b.denom()).abs(), (b.numer() * a.denom()).abs());
+    while y != 0 {
+        (x, y) = (y, x % y);
+    }
+    Ratio::new(x, a.denom() * b.denom())
 }
 
 /// The gap default: ten frames of the nominal rate, but at least one second.

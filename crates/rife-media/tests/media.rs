@@ -387,7 +387,8 @@ fn streams_chapters_and_tags_go_along() {
     use StreamKind::{Attachment, Audio, Subtitle, Video};
     let folder = folder();
     let input = rich_clip(&folder);
-    let expected: [(&str, Codec, Vec<(StreamKind, &str)>); 3] = [
+    type Streams = Vec<(StreamKind, &'static str)>;
+    let expected: [(&str, Codec, Streams); 3] = [
         (
             "a.mkv",
             Codec::H264,
@@ -446,6 +447,57 @@ fn streams_chapters_and_tags_go_along() {
         );
         let main = info.main_video().unwrap().0;
         assert_eq!(main.frames, Some(50));
+    }
+}
+
+#[test]
+fn sound_keeps_its_place_beside_the_video() {
+    let folder = folder();
+    let clips = [
+        (
+            "late.mkv",
+            "-f lavfi -i sine=d=2 -itsoffset 0.48 -f lavfi -i testsrc2=s=64x48:r=25:d=1 -c:v libx264 -c:a ac3",
+        ),
+        (
+            "late.ts",
+            "-f lavfi -i sine=d=2 -itsoffset 0.48 -f lavfi -i testsrc2=s=64x48:r=25:d=1 -c:v libx264 -c:a mp2",
+        ),
+        (
+            "early.mkv",
+            "-itsoffset 0.48 -f lavfi -i sine=d=2 -f lavfi -i testsrc2=s=64x48:r=25:d=1 -c:v libx264 -c:a ac3",
+        ),
+    ];
+    let distance = |path: &Path| {
+        let info = info_of(path);
+        let start = |kind| {
+            info.streams
+                .iter()
+                .find(|s| s.kind == kind)
+                .and_then(|s| s.start)
+                .unwrap()
+        };
+        rife_media::time::seconds(start(StreamKind::Video) - start(StreamKind::Audio))
+    };
+    for (name, words) in clips {
+        let input = make(&folder, name, words);
+        for output in ["out.mp4", "out.mkv"] {
+            let output = folder.path().join(output);
+            pass(
+                &input,
+                &mut SinkSpec {
+                    overwrite: true,
+                    ..sink(&output, Codec::H264)
+                },
+                2,
+            )
+            .unwrap();
+            let (before, after) = (distance(&input), distance(&output));
+            assert!(
+                (before - after).abs() < 0.0015,
+                "{name}: {before} s before, {after} s after"
+            );
+            assert!(before.abs() > 0.4);
+        }
     }
 }
 

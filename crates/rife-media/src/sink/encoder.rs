@@ -250,8 +250,12 @@ fn arguments(
         "pipe:0",
     ]);
     if let Some((media, _)) = &spec.companions {
-        args.input(&media.path, &Limits::default())?;
+        // Without `-copyts` ffmpeg would move the video to zero and lose its place beside the sound. Our times count
+        // from the start of the original, so its streams are moved there.
+        args.all(["-itsoffset", &decimal_seconds(-media.start)])
+            .input(&media.path, &Limits::default())?;
     }
+    args.one("-copyts");
     args.all(["-map", "0:v:0", "-fps_mode", "passthrough"]);
     let scale = timescale(container, params.time_base);
     // A variable rate has no interval that ffmpeg could give the last frame as its length, so we do; its filter
@@ -365,6 +369,14 @@ fn companions(args: &mut Args, media: &MediaInfo, plan: &StreamPlan) {
             });
         }
     }
+}
+
+/// A time in seconds and microseconds, as ffmpeg takes it.
+fn decimal_seconds(time: Time) -> String {
+    let micros = to_ticks(time, Ratio::new(1, 1_000_000));
+    let sign = if micros < 0 { "-" } else { "" };
+    let micros = micros.unsigned_abs();
+    format!("{sign}{}.{:06}", micros / 1_000_000, micros % 1_000_000)
 }
 
 /// The filter that slows sound by `by`, in steps that it takes at once.

@@ -9,7 +9,7 @@ use crate::ffmpeg::args::Args;
 use crate::ffmpeg::child::{self, Child, Request};
 use crate::nut;
 use crate::probe::{DisplayMatrix, FieldOrder, MediaInfo, MediaStream, StreamKind, VideoStream, probe_with};
-use crate::time::{from_ticks, narrow, widen};
+use crate::time::{from_ticks, narrow, to_ticks, widen};
 use crate::{Ffmpeg, Frame, Layout, MediaError, PixelFormat, Result, Time};
 
 /// A running decoder.
@@ -19,6 +19,8 @@ pub(super) struct Decoder {
     spec: SourceSpec,
     reader: nut::read::Reader<Child>,
     grid: Option<Grid>,
+    /// What is added to every time.
+    moved: Option<Time>,
     /// The frame that was read ahead, so that the one before it knows its duration.
     ahead: Option<Frame>,
     /// The end of the last frame, where the probe knows it.
@@ -74,6 +76,7 @@ impl Decoder {
             spec: spec.clone(),
             reader,
             grid,
+            moved: None,
             ahead: None,
             end,
             last_duration,
@@ -99,9 +102,22 @@ impl Decoder {
             frame: self.frames - 1,
             reason: format!("its time {ticks} is out of range"),
         })?;
+        let pts = pts + self.displacement(pts);
         let pts = self.grid.as_mut().map_or(pts, |grid| grid.place(pts, time_base));
         let frame = Frame::from_raw(self.info.width, self.info.height, self.info.format, &self.buffer)?;
         Ok(Some(frame.at(pts, Time::from(0))))
+    }
+
+    /// MPEG streams may be discontinuous, so ffmpeg counts their times from the first of the streams it was asked
+    /// for, not from the file's start. Their first frame tells whether it did.
+    fn displacement(&mut self, pts: Time) -> Time {
+        let media = self.info.media.as_ref();
+        let mpeg = media.is_some_and(|media| matches!(media.container.as_str(), "mpegts" | "mpeg"));
+        let start = self.info.start;
+        let moved = mpeg && start - pts > Ratio::new(1, 1000);
+        *self
+            .moved
+            .get_or_insert(if moved { start } else { Time::from(0) })
     }
 
     fn end_of_stream(&mut self) -> Result<()> {
@@ -359,6 +375,7 @@ fn stream_info(
         duration: measured_duration(stream, video)
             .or(stream.duration)
             .or(media.duration),
+        start: start_of(stream, video),
         hdr: video.hdr,
         media: Some(media.clone()),
     }
@@ -367,4 +384,12 @@ fn stream_info(
 /// From the first frame to the end of the last, where all packets have been seen.
 fn measured_duration(stream: &MediaStream, video: &VideoStream) -> Option<Time> {
     Some(video.end? - stream.start.unwrap_or_default()).filter(|duration| *duration > Time::from(0))
+}
+
+/// The announced time of the first frame, which ffprobe rounds to microseconds, in whole ticks.
+fn start_of(stream: &MediaStream, video: &VideoStream) -> Time {
+    let ticks = stream.start.map(|start| to_ticks(start, video.time_base));
+    ticks
+        .and_then(|ticks| from_ticks(ticks, video.time_base))
+        .unwrap_or_default()
 }

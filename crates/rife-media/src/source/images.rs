@@ -296,6 +296,7 @@ fn info(picture: &DynamicImage, rate: Time, count: u64, duration: Option<Time>) 
         variable_rate: false,
         frames: Some(count),
         duration,
+        start: Time::from(0),
         hdr: HdrMetadata::default(),
         media: None,
     }

@@ -233,6 +233,7 @@ impl Header {
             variable_rate: false,
             frames: None,
             duration: None,
+            start: Time::from(0),
             hdr: HdrMetadata::default(),
             media: None,
         }
