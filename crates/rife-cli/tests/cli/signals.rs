@@ -76,6 +76,69 @@ fn one_interrupt_stops_cleanly() {
     assert_eq!(processes_of(&place), 0, "no child is left");
 }
 
+/// ffmpeg processes whose command line holds `word`.
+#[cfg(target_os = "linux")]
+fn children_with(parent: &Child, word: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let read = |name: &str| std::fs::read_to_string(entry.path().join(name)).unwrap_or_default();
+        let parent_id = read("stat")
+            .rsplit(')')
+            .next()
+            .and_then(|rest| rest.split_whitespace().nth(1)?.parse().ok());
+        if parent_id == Some(parent.id()) && read("cmdline").contains(word) {
+            found.push(entry.file_name().into_string().unwrap());
+        }
+    }
+    found
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_child_that_dies_ends_the_job() {
+    if !ffmpeg() {
+        return;
+    }
+    // The encoder by its unfinished file, the decoder by an option of its own.
+    for word in ["out.part.mp4", "-noautorotate"] {
+        let place = Place::new();
+        place.clip("clip.mp4", 400);
+        let args = [
+            &["video", "clip.mp4", "-o", "out.mp4", "--factor", "2", "--json"][..],
+            &RANDOM,
+        ]
+        .concat();
+        let mut child = place
+            .command(&args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        lines
+            .find(|line| line.as_ref().is_ok_and(|line| line.contains("progress")))
+            .unwrap()
+            .unwrap();
+        let doomed = children_with(&child, word);
+        assert!(!doomed.is_empty(), "ffmpeg with {word} is at work");
+        for id in doomed {
+            let _ = Command::new("kill").args(["-KILL", &id]).status();
+        }
+        let errors = std::thread::spawn(move || lines.map_while(Result::ok).last());
+        assert_ne!(wait(&mut child), Some(0), "killed: {word}");
+        assert!(
+            errors
+                .join()
+                .unwrap()
+                .is_some_and(|line| line.contains("\"error\""))
+        );
+        assert_eq!(
+            (place.names(), processes_of(&place)),
+            (vec!["clip.mp4".to_owned()], 0)
+        );
+    }
+}
+
 #[test]
 fn a_reader_that_goes_away_is_no_panic() {
     let place = Place::new();
