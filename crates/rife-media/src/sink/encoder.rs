@@ -295,11 +295,15 @@ fn arguments(
         }
     }
     if let Some(scale) = scale {
+        let scale = scale.to_string();
+        // Edits, such as the place of a first frame after zero, are counted in the movie's scale: milliseconds by default.
         args.all([
             "-movflags",
             "+faststart",
             "-video_track_timescale",
-            &scale.to_string(),
+            &scale,
+            "-movie_timescale",
+            &scale,
         ]);
     }
     if let Some(muxer) = container.muxer() {
