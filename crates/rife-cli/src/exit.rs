@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use rife::media::MediaError;
 use rife::{Error, ErrorKind};
 use serde_json::json;
 
@@ -36,5 +37,8 @@ pub(crate) fn failed(error: &Error, json: bool) -> ExitCode {
         );
     }
     output::note(&format!("rife: {}", output::plain(&error.to_string())));
+    if matches!(error, Error::Media(MediaError::Interlaced { .. })) {
+        output::note("rife: --deinterlace does it here; --allow-interlaced takes the video as it is");
+    }
     ExitCode::from(code(error.kind()))
 }
