@@ -2,7 +2,7 @@
 //!
 //! Arguments are lists, never a shell. Files are always `file:` and an absolute path, so that no name can be
 //! taken for an option or a protocol. Inputs are held to allow-lists of protocols, containers and codecs
-//! ([`args`]); children live in their own process group and die with us ([`child`]).
+//! (`args`); children live in their own process group and die with us (`child`).
 
 use std::collections::BTreeMap;
 use std::env;
