@@ -15,7 +15,7 @@ demo: setup
 test: setup fmt lint unit features train-test
 	@echo "all checks passed"
 
-# ffmpeg and the Python-free rest of what the tests need, from the distribution.
+# ffmpeg, from the distribution.
 setup:
 	sh tools/setup.sh
 
@@ -26,8 +26,9 @@ lint:
 	$(CARGO) clippy --workspace --exclude rife-train --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --exclude rife-train --no-deps
 
+# Shown output says which CPU tiers ran and what was skipped.
 unit:
-	$(CARGO) test --workspace --exclude rife-train
+	$(CARGO) test --workspace --exclude rife-train -- --show-output
 
 # Each feature alone and none: a feature that only compiles beside another is a broken feature.
 features:
@@ -36,7 +37,7 @@ features:
 # Burn takes minutes to build, so the trainer has a step of its own.
 train-test:
 	$(CARGO) clippy -p rife-train --all-targets -- -D warnings
-	$(CARGO) test -p rife-train
+	$(CARGO) test -p rife-train -- --show-output
 
 clean:
 	$(CARGO) clean
