@@ -1,6 +1,7 @@
 //! Every command, option and help text, as data. What they lead to is in `commands`.
 
 mod benchmark;
+mod convert;
 mod image;
 mod model;
 mod models;
@@ -10,6 +11,7 @@ mod video;
 use clap::{Parser, Subcommand};
 
 pub(crate) use benchmark::BenchmarkArgs;
+pub(crate) use convert::{ConvertArgs, OnnxArgs};
 pub(crate) use image::ImageArgs;
 pub(crate) use model::ModelArgs;
 pub(crate) use models::{ModelsArgs, ModelsCommand};
@@ -50,6 +52,9 @@ pub(crate) enum Command {
     Info(Box<InfoArgs>),
     /// List, inspect, convert and fetch networks
     Models(ModelsArgs),
+    /// Write a network for other programs: .safetensors, PyTorch, ONNX
+    #[command(visible_alias = "export")]
+    Convert(ConvertArgs),
     /// Measure a network's quality over a folder of triplets, or its speed
     Benchmark(BenchmarkArgs),
     /// Render the project's own sample clip with its truth, and compare a result with it
@@ -64,6 +69,7 @@ impl Command {
             Self::Info(args) => args.json,
             Self::Image(args) => args.json,
             Self::Models(args) => args.json(),
+            Self::Convert(args) => args.json,
             Self::Benchmark(args) => args.json,
             Self::Sample(args) => args.json,
         }

@@ -1,6 +1,7 @@
 //! One module a command: its arguments to a job of the library, the job's results to text.
 
 pub(crate) mod benchmark;
+pub(crate) mod convert;
 pub(crate) mod image;
 pub(crate) mod info;
 mod job;

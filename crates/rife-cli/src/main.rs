@@ -33,6 +33,7 @@ fn run(command: Command) -> rife::Result<()> {
         Command::Image(args) => commands::image::run(args, &cancel),
         Command::Info(args) => commands::info::run(*args, &cancel),
         Command::Models(args) => commands::models::run(args.command, &cancel),
+        Command::Convert(args) => commands::convert::run(&args),
         Command::Benchmark(args) => commands::benchmark::run(args, &cancel),
         Command::Sample(args) => commands::sample::run(args, &cancel),
     }

@@ -4,6 +4,7 @@ mod cli {
     pub(crate) mod support;
 
     mod benchmark;
+    mod convert;
     mod help;
     mod image;
     mod models;

@@ -18,9 +18,12 @@ use std::fmt;
 use std::io::Read;
 use std::path::Path;
 
+pub(crate) use atomic::write as write_atomically;
 pub use error::{CheckpointError, Problem};
+pub use folder::pkl_files;
 pub use ncnn::NcnnProblem;
 pub use pickle::PickleProblem;
+pub(crate) use safetensors::check_range;
 pub use safetensors::{Dtype, SafetensorsProblem, save_safetensors};
 pub use torch::{TorchProblem, save_pkl};
 pub use zip::ZipProblem;
@@ -36,8 +39,8 @@ const MAX_TENSORS: usize = 10_000;
 /// Most dimensions of a tensor; a convolution's weight has 4.
 const MAX_RANK: usize = 8;
 
-/// DDP's prefix of every key.
-const DDP_PREFIX: &str = "module.";
+/// The prefix that PyTorch's DistributedDataParallel gives to every key. The published files have it.
+pub const DDP_PREFIX: &str = "module.";
 
 /// What kind of file the weights came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

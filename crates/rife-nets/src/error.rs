@@ -63,6 +63,16 @@ pub enum NetworkError {
         /// The network.
         version: &'static str,
     },
+    /// Test-time augmentation in an ONNX graph of a network that looks again where motion is large: which way to
+    /// go would have to be decided for each half.
+    #[error(
+        "RIFE {version} as ONNX has no test-time augmentation, because it looks again where motion is large; \
+         leave it out, or use version 4.2 or later"
+    )]
+    NoTtaGraph {
+        /// The network.
+        version: &'static str,
+    },
     /// A picture smaller or larger than any network here takes.
     #[error("a picture of {width}x{height} is outside {min}x{min} to {max}x{max}", min = crate::MIN_SIDE, max = crate::MAX_SIDE)]
     ImageSize {

@@ -9,6 +9,7 @@ mod image;
 mod layer;
 mod model;
 mod network;
+pub mod onnx;
 mod scale;
 mod version;
 mod weights;

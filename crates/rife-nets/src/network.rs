@@ -15,7 +15,7 @@ use crate::version::{Family, Version};
 use crate::weights::Weights;
 
 pub(crate) use paper::PaperSpec;
-pub(crate) use v4::{Encoder, Trunk, V4Spec};
+pub(crate) use v4::{Encoder, FAR, Trunk, V4Spec};
 
 /// Makes one layer of a network; called in the order of [`Version::layers`].
 pub(crate) type Make<'a, L> = &'a mut (dyn FnMut(&LayerDesc) -> L + 'a);

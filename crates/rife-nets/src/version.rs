@@ -267,6 +267,11 @@ impl Version {
         matches!(self.family(), Family::V4(spec) if spec.ensemble)
     }
 
+    /// Whether it starts again, at doubled scales, where it finds large motion.
+    pub(crate) fn looks_again(self) -> bool {
+        matches!(self.family(), Family::V4(spec) if spec.doubles)
+    }
+
     /// Whether it computes features of each frame alone, which later pairs and timesteps reuse.
     pub fn encodes_frames(self) -> bool {
         !matches!(self.family(), Family::V4(spec) if spec.encoder == Encoder::None)

@@ -1,13 +1,14 @@
 //! The one place that says which engine runs the networks, and where their weights come from.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::str::FromStr;
 
 use rife_cpu::EngineOptions;
-use rife_nets::{Model, Version, Weights, deterministic};
+use rife_nets::checkpoint::{self, Format, LoadedCheckpoint};
+use rife_nets::{Model, Version, deterministic};
 
 use crate::models::{installed, models_folder};
-use crate::weights::read_weights;
 use crate::{Error, Result};
 
 /// The engine that the networks run on.
@@ -48,6 +49,16 @@ pub enum ModelChoice {
     Random(Version),
 }
 
+impl ModelChoice {
+    /// The version that the choice itself says.
+    pub(crate) fn version(&self) -> Option<Version> {
+        match self {
+            Self::Random(version) => Some(*version),
+            Self::Default | Self::Named(_) => None,
+        }
+    }
+}
+
 /// How the engine runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineInfo {
@@ -81,31 +92,39 @@ pub(crate) fn load(
     choice: &ModelChoice,
     version: Option<Version>,
 ) -> Result<(Model<Engine>, String)> {
-    let (weights, origin, version) = match choice {
-        ModelChoice::Random(random) => (
-            deterministic::weights(*random),
-            "random weights".to_owned(),
-            Some(version.unwrap_or(*random)),
-        ),
-        ModelChoice::Default => (default_weights()?, "built in".to_owned(), version),
-        ModelChoice::Named(name) => {
-            let path = find(name)?;
-            (read_weights(&path)?, path.display().to_string(), version)
-        }
-    };
-    Ok((Model::from_weights(engine, &weights, version)?, origin))
+    let (loaded, origin) = find_weights(choice)?;
+    let version = version.or(choice.version());
+    Ok((Model::from_weights(engine, &loaded.weights, version)?, origin))
 }
 
-fn default_weights() -> Result<Weights> {
+/// The weights that are chosen, and where they came from.
+pub(crate) fn find_weights(choice: &ModelChoice) -> Result<(LoadedCheckpoint, String)> {
+    match choice {
+        ModelChoice::Random(version) => {
+            let loaded = LoadedCheckpoint {
+                weights: deterministic::weights(*version),
+                format: Format::Safetensors,
+                metadata: BTreeMap::default(),
+                notes: Vec::new(),
+            };
+            Ok((loaded, "random weights".to_owned()))
+        }
+        ModelChoice::Default => Ok((default_weights()?, "built in".to_owned())),
+        ModelChoice::Named(name) => {
+            let path = find(name)?;
+            Ok((checkpoint::load(&path)?, path.display().to_string()))
+        }
+    }
+}
+
+fn default_weights() -> Result<LoadedCheckpoint> {
     let bytes = rife_nets::default_weights().ok_or_else(|| {
         Error::NoModel(
             "this build has no default network; choose one with --model, or --random-weights to time".into(),
         )
     })?;
-    let loaded = rife_nets::checkpoint::load_bytes(bytes);
-    Ok(loaded
-        .map_err(|error| Error::NoModel(format!("the network built in cannot be read: {error}")))?
-        .weights)
+    checkpoint::load_bytes(bytes)
+        .map_err(|error| Error::NoModel(format!("the network built in cannot be read: {error}")))
 }
 
 /// A path where there is one, else a pulled model.

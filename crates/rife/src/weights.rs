@@ -1,12 +1,16 @@
-//! What is in a weights file, and writing it anew as `.safetensors`.
+//! What is in a weights file, and writing it anew for other programs.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use rife_nets::checkpoint::{self, Dtype, LoadedCheckpoint};
+use rife_media::MediaError;
+use rife_nets::checkpoint::{self, CheckpointError, Dtype, LoadedCheckpoint, Problem};
+use rife_nets::onnx::{OnnxOptions, save_onnx};
 use rife_nets::{Version, Weights};
+use sha2::{Digest, Sha256};
 
-use crate::Result;
+use crate::models::hexadecimal;
+use crate::{Error, ModelChoice, Result, engine};
 
 /// What is in a weights file or folder.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +25,8 @@ pub struct Inspected {
     pub tensors: usize,
     /// How many values they hold.
     pub parameters: usize,
+    /// The [`weights_sha256`] of its tensors.
+    pub sha256: String,
     /// What the file says about itself.
     pub metadata: BTreeMap<String, String>,
     /// What was left out or assumed on reading.
@@ -32,7 +38,7 @@ pub struct Inspected {
 /// # Errors
 /// [`Error::Checkpoint`](crate::Error::Checkpoint).
 pub fn read_weights(path: &Path) -> Result<Weights> {
-    load(path).map(|loaded| loaded.weights)
+    Ok(checkpoint::load(path)?.weights)
 }
 
 /// Looks into a weights file or folder.
@@ -45,7 +51,7 @@ pub fn inspect(path: &Path) -> Result<Inspected> {
         format,
         metadata,
         notes,
-    } = load(path)?;
+    } = checkpoint::load(path)?;
     let version = Version::recognise(&weights)?;
     version.check(&weights, false)?;
     Ok(Inspected {
@@ -57,34 +63,172 @@ pub fn inspect(path: &Path) -> Result<Inspected> {
             .collect(),
         tensors: weights.len(),
         parameters: weights.iter().map(|(_, tensor)| tensor.data.len()).sum(),
+        sha256: weights_sha256(&weights),
         metadata,
         notes,
     })
 }
 
-/// Writes a weights file or folder as a `.safetensors` file of f32 values and returns what was left out or assumed.
-/// The version goes into the file's metadata.
-///
-/// # Errors
-/// As [`inspect`]; [`Error::Media`](crate::Error::Media) where `output` exists and may not be replaced; [`Error::Checkpoint`](crate::Error::Checkpoint) for writing.
-pub fn convert(
-    input: &Path,
-    output: &Path,
-    version: Option<Version>,
-    overwrite: bool,
-) -> Result<Vec<String>> {
-    if output.exists() && !overwrite {
-        return Err(rife_media::MediaError::Exists(output.to_owned()).into());
+/// The SHA-256 of weights whatever file they are in: of each tensor's key and then its values as f32,
+/// little-endian, in the keys' order.
+pub fn weights_sha256(weights: &Weights) -> String {
+    let mut hasher = Sha256::new();
+    for (key, tensor) in weights.iter() {
+        hasher.update(key);
+        tensor
+            .data
+            .iter()
+            .for_each(|value| hasher.update(value.to_le_bytes()));
     }
-    let loaded = load(input)?;
-    let version = version.map_or_else(|| Version::recognise(&loaded.weights), Ok)?;
-    version.check(&loaded.weights, false)?;
-    let mut metadata = loaded.metadata;
-    metadata.insert("rife_version".into(), version.name().into());
-    checkpoint::save_safetensors(output, &loaded.weights, Dtype::F32, &metadata)?;
-    Ok(loaded.notes)
+    hexadecimal(&hasher.finalize())
 }
 
-fn load(path: &Path) -> Result<LoadedCheckpoint> {
-    Ok(checkpoint::load(path)?)
+/// What weights are written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// A `.safetensors` file.
+    Safetensors(Dtype),
+    /// One file for PyTorch.
+    Pkl {
+        /// Whether keys begin with `module.`, as in the published files.
+        module: bool,
+    },
+    /// A folder for RIFE's own code: `flownet.pkl`, and `contextnet.pkl` and `unet.pkl` for the networks in three
+    /// parts.
+    PklFolder {
+        /// As in [`Target::Pkl`].
+        module: bool,
+    },
+    /// An ONNX model.
+    Onnx(OnnxOptions),
+}
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Converted {
+    /// Which network it is.
+    pub version: Version,
+    /// The files.
+    pub files: Vec<PathBuf>,
+    /// The [`weights_sha256`] of the weights as they were read.
+    pub sha256: String,
+    /// What was left out or assumed on reading.
+    pub notes: Vec<String>,
+}
+
+/// Writes a network's weights anew. The version goes into the file's metadata where it has any, for ONNX also the
+/// weights' hash.
+///
+/// # Errors
+/// Those of finding, reading and recognising weights; [`MediaError::Exists`] where a file exists and may not be
+/// replaced; [`Error::Usage`] for one `.pkl` file of a network in three parts; [`Error::Io`] for writing; else
+/// those of [`checkpoint::save_safetensors`], [`checkpoint::save_pkl`] and [`save_onnx`].
+pub fn convert(
+    choice: &ModelChoice,
+    version: Option<Version>,
+    output: &Path,
+    target: &Target,
+    overwrite: bool,
+) -> Result<Converted> {
+    let (loaded, _) = engine::find_weights(choice)?;
+    let weights = loaded.weights;
+    let version = version.or(choice.version());
+    let version = version.map_or_else(|| Version::recognise(&weights), Ok)?;
+    version.check(&weights, false)?;
+    let sha256 = weights_sha256(&weights);
+    let mut metadata = loaded.metadata;
+    metadata.insert("rife_version".into(), version.name().into());
+    let files = match target {
+        Target::Safetensors(dtype) => write(output, overwrite, |path| {
+            checkpoint::save_safetensors(path, &weights, *dtype, &metadata)
+        })?,
+        Target::Pkl { module } => write_pkl(output, version, &weights, *module, overwrite)?,
+        Target::PklFolder { module } => write_folder(output, &weights, *module, overwrite)?,
+        Target::Onnx(options) => {
+            metadata.insert("rife_weights_sha256".into(), sha256.clone());
+            write(output, overwrite, |path| {
+                save_onnx(path, version, &weights, options, &metadata)
+            })?
+        }
+    };
+    Ok(Converted {
+        version,
+        files,
+        sha256,
+        notes: loaded.notes,
+    })
+}
+
+fn write_pkl(
+    output: &Path,
+    version: Version,
+    weights: &Weights,
+    module: bool,
+    overwrite: bool,
+) -> Result<Vec<PathBuf>> {
+    let parts = checkpoint::pkl_files(weights);
+    if parts.len() > 1 {
+        let names: Vec<_> = parts.iter().map(|(name, _)| name.as_str()).collect();
+        return Err(Error::Usage(format!(
+            "RIFE {version} is {} files in PyTorch ({}): give a folder, a name that ends in /, or a .safetensors file",
+            parts.len(),
+            names.join(", ")
+        )));
+    }
+    write(output, overwrite, |path| {
+        checkpoint::save_pkl(path, &prefixed(weights, module))
+    })
+}
+
+fn write_folder(folder: &Path, weights: &Weights, module: bool, overwrite: bool) -> Result<Vec<PathBuf>> {
+    let parts = checkpoint::pkl_files(weights);
+    let parts: Vec<_> = parts
+        .into_iter()
+        .map(|(name, part)| (folder.join(name), part))
+        .collect();
+    // All are looked for before the first is written.
+    for (path, _) in &parts {
+        check_absent(path, overwrite)?;
+    }
+    std::fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error))?;
+    let mut files = Vec::new();
+    for (path, part) in parts {
+        files.extend(write(&path, overwrite, |path| {
+            checkpoint::save_pkl(path, &prefixed(&part, module))
+        })?);
+    }
+    Ok(files)
+}
+
+fn prefixed(weights: &Weights, module: bool) -> Weights {
+    let prefix = if module { checkpoint::DDP_PREFIX } else { "" };
+    let named = weights
+        .iter()
+        .map(|(key, tensor)| (format!("{prefix}{key}"), tensor.clone()));
+    named.collect()
+}
+
+fn check_absent(path: &Path, overwrite: bool) -> Result<()> {
+    if !overwrite && path.symlink_metadata().is_ok() {
+        return Err(MediaError::Exists(path.to_owned()).into());
+    }
+    Ok(())
+}
+
+/// Writes one file; what the system refuses is the output's fault.
+fn write(
+    path: &Path,
+    overwrite: bool,
+    save: impl FnOnce(&Path) -> std::result::Result<(), CheckpointError>,
+) -> Result<Vec<PathBuf>> {
+    check_absent(path, overwrite)?;
+    save(path).map_err(|error| match error.problem {
+        Problem::Io(source) => Error::io("write", path, source),
+        Problem::Network(error) => Error::Network(*error),
+        problem => Error::Checkpoint(CheckpointError {
+            problem,
+            path: error.path,
+        }),
+    })?;
+    Ok(vec![path.to_owned()])
 }

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use rife::nets::Version;
+
+use super::ConvertArgs;
 
 const EXAMPLES: &str = "\
 Examples:
   rife models list
   rife models info flownet.pkl
-  rife models convert flownet.pkl flownet.safetensors
+  rife models convert flownet.pkl net.safetensors
   rife models pull 4.25 && rife video clip.mp4 --model 4.25";
 
 #[derive(Debug, Args)]
@@ -35,19 +36,8 @@ pub(crate) enum ModelsCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Write a weights file or folder as .safetensors
-    Convert {
-        /// The file or folder to read
-        input: PathBuf,
-        /// The .safetensors file to write
-        output: PathBuf,
-        /// Its version, where the tensors fit several
-        #[arg(long, value_name = "VERSION")]
-        model_version: Option<Version>,
-        /// Replace an existing file
-        #[arg(short = 'y', long)]
-        overwrite: bool,
-    },
+    /// The same as `rife convert`
+    Convert(ConvertArgs),
     /// Fetch a public checkpoint into the models folder (RIFE_MODELS_DIR) and pin its SHA-256 in models.lock
     Pull {
         /// A version of `rife models list`, or an https:// address
@@ -74,7 +64,7 @@ impl ModelsArgs {
             ModelsCommand::List { json }
             | ModelsCommand::Info { json, .. }
             | ModelsCommand::Pull { json, .. } => *json,
-            ModelsCommand::Convert { .. } => false,
+            ModelsCommand::Convert(args) => args.json,
         }
     }
 }

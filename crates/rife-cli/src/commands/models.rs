@@ -6,7 +6,7 @@ use rife::Result;
 use rife::media::CancelToken;
 use rife::models::{CATALOG, Download, LOCK_FILE, Lock, checkpoint, download, models_folder};
 use rife::nets::{Scale, Version};
-use rife::weights::{Inspected, convert, inspect};
+use rife::weights::{Inspected, inspect};
 use serde_json::{Value, json};
 
 use super::shown;
@@ -18,17 +18,7 @@ pub(crate) fn run(command: ModelsCommand, cancel: &CancelToken) -> Result<()> {
     match command {
         ModelsCommand::List { json } => list(json),
         ModelsCommand::Info { file, json } => info(&file, json),
-        ModelsCommand::Convert {
-            input,
-            output,
-            model_version,
-            overwrite,
-        } => {
-            for note in convert(&input, &output, model_version, overwrite)? {
-                output::note(&output::plain(&note));
-            }
-            output::line(&shown(&output))
-        }
+        ModelsCommand::Convert(args) => super::convert::run(&args),
         ModelsCommand::Pull {
             name,
             sha256,
@@ -115,13 +105,14 @@ fn info(file: &Path, json: bool) -> Result<()> {
         candidates,
         tensors,
         parameters,
+        sha256,
         metadata,
         notes,
     } = inspect(file)?;
     if json {
         let object = json!({
             "format": format, "version": version.name(), "fits": candidates, "tensors": tensors,
-            "parameters": parameters, "metadata": metadata, "notes": notes,
+            "parameters": parameters, "weights_sha256": sha256, "metadata": metadata, "notes": notes,
         });
         return output::line(&object.to_string());
     }
@@ -132,6 +123,9 @@ fn info(file: &Path, json: bool) -> Result<()> {
     ))?;
     output::line(&format!("tensors:    {tensors}"))?;
     output::line(&format!("parameters: {parameters}"))?;
+    output::line(&format!(
+        "sha256:     {sha256} (of the values, whatever the file)"
+    ))?;
     for (key, value) in metadata {
         output::line(&output::plain(&format!("{key}: {value}")))?;
     }

@@ -2,7 +2,15 @@
 
 use super::support::{Place, RANDOM, ffmpeg, has_default_network};
 
-const COMMANDS: [&str; 6] = ["video", "image", "info", "models", "benchmark", "sample"];
+const COMMANDS: [&str; 7] = [
+    "video",
+    "image",
+    "info",
+    "models",
+    "convert",
+    "benchmark",
+    "sample",
+];
 
 #[test]
 fn help_is_no_failure_and_no_arguments_are() {
@@ -63,6 +71,7 @@ fn every_example_runs() {
         &["image"],
         &["info"],
         &["models"],
+        &["convert"],
         &["benchmark"],
         &["sample"],
     ] {

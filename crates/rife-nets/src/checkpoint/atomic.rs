@@ -16,7 +16,7 @@ impl Drop for Unfinished {
 }
 
 /// Writes `path` by way of a file beside it: after any failure or kill `path` is what it was before.
-pub(super) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let (unfinished, mut file) = create_beside(path)?;
     file.write_all(content)?;
     file.sync_all()?;

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{NcnnProblem, PickleProblem, SafetensorsProblem, TorchProblem, ZipProblem};
+use crate::error::NetworkError;
 
 /// A checkpoint that cannot be read or written, and why.
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +18,7 @@ pub struct CheckpointError {
 }
 
 impl CheckpointError {
-    pub(super) fn new(path: &Path, problem: impl Into<Problem>) -> Self {
+    pub(crate) fn new(path: &Path, problem: impl Into<Problem>) -> Self {
         Self {
             path: path.to_owned(),
             problem: problem.into(),
@@ -82,6 +83,9 @@ pub enum Problem {
         /// The value.
         value: f32,
     },
+    /// A network that cannot be written as it was asked for.
+    #[error("{0}")]
+    Network(Box<NetworkError>),
     /// A damaged or hostile `.safetensors` file.
     #[error("not a valid .safetensors file: {0}")]
     Safetensors(#[from] SafetensorsProblem),
@@ -99,8 +103,14 @@ pub enum Problem {
     Ncnn(#[from] NcnnProblem),
 }
 
+impl From<NetworkError> for Problem {
+    fn from(error: NetworkError) -> Self {
+        Self::Network(Box::new(error))
+    }
+}
+
 /// Beginnings of files that people offer by mistake.
-const MISTAKES: [(&[u8], &str); 9] = [
+const MISTAKES: [(&[u8], &str); 8] = [
     (b"\x80", "a bare Python pickle, not written by torch.save"),
     (b"<", "a web page or XML (did the download ask for a login?)"),
     (
@@ -111,13 +121,16 @@ const MISTAKES: [(&[u8], &str); 9] = [
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
     (b"\x93NUMPY", "a NumPy array"),
     (b"GGUF", "a GGUF model"),
-    (b"\x08\x03", "an ONNX model"),
     (b"\x89HDF", "an HDF5 file"),
 ];
 
 impl Problem {
     pub(super) fn unknown(bytes: &[u8]) -> Self {
         let trimmed = bytes.trim_ascii_start();
+        if matches!(bytes, [0x08, 3..=32, 0x12, ..]) {
+            let found = "it looks like an ONNX model".to_owned();
+            return Self::Unknown { found };
+        }
         let mistake = MISTAKES.iter().find(|(start, _)| trimmed.starts_with(start));
         let found = match (mistake, bytes.len()) {
             (Some((_, name)), _) => format!("it looks like {name}"),

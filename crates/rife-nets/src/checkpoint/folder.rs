@@ -1,5 +1,6 @@
 //! Folders with a network in more than one file: which files there are, and the old keys of each.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::error::{CheckpointError, Problem};
@@ -49,6 +50,28 @@ fn load_parts(path: &Path) -> Result<LoadedCheckpoint, CheckpointError> {
         metadata: Default::default(),
         notes,
     })
+}
+
+/// The files in which RIFE's own code keeps these weights, by name: `flownet.pkl`, or one a part where the keys
+/// are those of a network in three.
+pub fn pkl_files(weights: &Weights) -> Vec<(String, Weights)> {
+    let part_of = |key: &str| {
+        let (part, rest) = key.split_once('.')?;
+        PKL_PARTS
+            .contains(&part)
+            .then(|| (part.to_owned(), rest.to_owned()))
+    };
+    let mut parts: BTreeMap<String, Weights> = BTreeMap::new();
+    for (key, tensor) in weights.iter() {
+        let Some((part, rest)) = part_of(key) else {
+            return vec![(format!("{}.pkl", PKL_PARTS[0]), weights.clone())];
+        };
+        parts.entry(part).or_default().insert(rest, tensor.clone());
+    }
+    let named = parts
+        .into_iter()
+        .map(|(part, weights)| (format!("{part}.pkl"), weights));
+    named.collect()
 }
 
 fn load_ncnn(path: &Path) -> Result<LoadedCheckpoint, CheckpointError> {

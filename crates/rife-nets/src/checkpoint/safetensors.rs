@@ -334,7 +334,7 @@ impl Dtype {
         }
     }
 
-    fn append(self, value: f32, bytes: &mut Vec<u8>) {
+    pub(crate) fn append(self, value: f32, bytes: &mut Vec<u8>) {
         match self {
             Self::F16 => bytes.extend(f16::from_f32(value).to_le_bytes()),
             Self::F32 => bytes.extend(value.to_le_bytes()),
@@ -359,13 +359,13 @@ pub fn save_safetensors(
 }
 
 fn encode(weights: &Weights, dtype: Dtype, metadata: &BTreeMap<String, String>) -> Result<Vec<u8>, Problem> {
+    check_range(weights, dtype)?;
     let mut header = Map::new();
     if !metadata.is_empty() {
         header.insert(METADATA.into(), json!(metadata));
     }
     let mut data = Vec::new();
     for (key, tensor) in weights.iter() {
-        check_range(key, tensor, dtype)?;
         let begin = data.len();
         data.reserve(tensor.data.len() * dtype.size());
         tensor
@@ -388,7 +388,14 @@ fn encode(weights: &Weights, dtype: Dtype, metadata: &BTreeMap<String, String>) 
     Ok(bytes)
 }
 
-fn check_range(key: &str, tensor: &WeightTensor, dtype: Dtype) -> Result<(), Problem> {
+/// Whether every finite value stays finite as `dtype`.
+pub(crate) fn check_range(weights: &Weights, dtype: Dtype) -> Result<(), Problem> {
+    weights
+        .iter()
+        .try_for_each(|(key, tensor)| check_tensor_range(key, tensor, dtype))
+}
+
+fn check_tensor_range(key: &str, tensor: &WeightTensor, dtype: Dtype) -> Result<(), Problem> {
     let beyond = |&value: &f32| value.is_finite() && f16::from_f32(value).is_infinite();
     match tensor.data.iter().position(beyond) {
         Some(index) if dtype == Dtype::F16 => Err(Problem::BeyondF16 {

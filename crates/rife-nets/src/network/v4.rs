@@ -97,7 +97,7 @@ pub(crate) struct V4Spec {
 }
 
 /// Motion in pixels above which [`V4Spec::doubles`] starts again.
-const FAR: f32 = 32.0;
+pub(crate) const FAR: f32 = 32.0;
 
 impl V4Spec {
     /// The largest factor by which a tensor is shrunk at scale 1, and so what sizes must be multiples of.

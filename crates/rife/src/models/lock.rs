@@ -109,11 +109,12 @@ pub fn sha256_file(path: &Path) -> Result<String> {
     let read = |error| Error::io("read", path, error);
     let mut hasher = Sha256::new();
     io::copy(&mut File::open(path).map_err(read)?, &mut hasher).map_err(read)?;
-    Ok(hasher
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(hexadecimal(&hasher.finalize()))
+}
+
+/// Two lower-case digits a byte.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

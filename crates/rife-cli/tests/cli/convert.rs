@@ -1,0 +1,219 @@
+//! `rife convert`: what it writes, read again by rife and by the real libraries, and what it refuses.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use rife::nets::checkpoint::{load, save_pkl};
+use rife::nets::{Version, Weights, deterministic};
+
+use super::support::{Place, has_default_network};
+
+fn weights(version: &str) -> Weights {
+    deterministic::weights(version.parse().unwrap())
+}
+
+fn keys(path: &Path) -> Vec<String> {
+    let loaded = load(path).unwrap();
+    loaded.weights.keys().map(str::to_owned).collect()
+}
+
+/// Runs Python code in the folder where there is a Python with these libraries: `RIFE_PYTHON`, else `python3`.
+fn python(place: &Place, libraries: &str, code: &str) -> Option<String> {
+    let program = std::env::var_os("RIFE_PYTHON").unwrap_or_else(|| "python3".into());
+    let run = |code: &str| {
+        Command::new(&program)
+            .args(["-c", code])
+            .current_dir(place.path(""))
+            .stdin(Stdio::null())
+            .output()
+    };
+    if !run(&format!("import {libraries}")).is_ok_and(|ran| ran.status.success()) {
+        println!("skipped: {} has no {libraries}", program.display());
+        return None;
+    }
+    let ran = run(code).unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    Some(String::from_utf8(ran.stdout).unwrap())
+}
+
+#[test]
+fn every_format_holds_the_same_weights() {
+    let place = Place::new();
+    let weights = weights("4.15.lite");
+    save_pkl(&place.path("in.pkl"), &weights).unwrap();
+    for output in ["a.safetensors", "b.pkl", "c.pth", "D.PKL", "train_log/"] {
+        let printed = place
+            .rife(&["convert", "in.pkl", output, "--model-version", "4.15.lite"])
+            .ok();
+        assert!(printed.starts_with(output), "{printed}");
+        assert_eq!(load(&place.path(output)).unwrap().weights, weights, "{output}");
+    }
+    let object = place
+        .rife(&["export", "in.pkl", "half.safetensors", "--f16", "--json"])
+        .json()
+        .remove(0);
+    assert_eq!(object["files"][0], "half.safetensors");
+    let info = place
+        .rife(&["models", "info", "in.pkl", "--json"])
+        .json()
+        .remove(0);
+    assert_eq!(object["weights_sha256"], info["weights_sha256"]);
+    let bytes = |name: &str| std::fs::metadata(place.path(name)).unwrap().len();
+    assert!(bytes("half.safetensors") < bytes("a.safetensors") * 52 / 100);
+    assert!(
+        place.names().iter().all(|name| !name.contains(".part")),
+        "{:?}",
+        place.names()
+    );
+}
+
+#[test]
+fn pytorch_loads_what_is_written_for_it() {
+    let place = Place::new();
+    let network = if has_default_network() {
+        "default"
+    } else {
+        "in.pkl"
+    };
+    save_pkl(&place.path("in.pkl"), &weights("4.25.lite")).unwrap();
+    place.rife(&["convert", network, "net.safetensors"]).ok();
+    place.rife(&["convert", network, "net.pkl"]).ok();
+    place
+        .rife(&["convert", network, "plain.pth", "--plain-keys"])
+        .ok();
+    // As RIFE's own code does: with several GPUs the keys as they are, with one those under `module.` without it.
+    let code = "
+import torch
+from safetensors.torch import load_file
+expected = load_file('net.safetensors')
+published = torch.load('net.pkl', map_location='cpu', weights_only=True)
+single = {key.replace('module.', ''): value for key, value in published.items() if 'module.' in key}
+plain = torch.load('plain.pth', map_location='cpu', weights_only=True)
+for found in (single, plain):
+    assert list(found) == sorted(expected), list(found)[:3]
+    for key, value in found.items():
+        assert value.dtype == torch.float32 and value.is_contiguous() and torch.equal(value, expected[key]), key
+
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        for key, value in expected.items():
+            owner = self
+            *path, name = key.split('.')
+            for part in path:
+                if part not in dict(owner.named_children()):
+                    owner.add_module(part, torch.nn.Module())
+                owner = owner.get_submodule(part)
+            owner.register_parameter(name, torch.nn.Parameter(torch.zeros_like(value)))
+
+net = Net()
+net.load_state_dict(plain)
+torch.nn.DataParallel(net).load_state_dict(published)
+assert all(torch.equal(net.state_dict()[key], expected[key]) for key in expected)
+print(len(expected))";
+    if let Some(printed) = python(&place, "torch, safetensors", code) {
+        let count = keys(&place.path("net.pkl")).len();
+        assert_eq!(printed.trim(), count.to_string());
+    }
+}
+
+#[test]
+fn an_onnx_model_runs() {
+    let place = Place::new();
+    save_pkl(&place.path("in.pkl"), &weights("4.15.lite")).unwrap();
+    let command = [
+        "export",
+        "in.pkl",
+        "net.onnx",
+        "--size",
+        "72x40",
+        "--model-version",
+        "4.15.lite",
+    ];
+    place.rife(&command).ok();
+    let model = std::fs::read(place.path("net.onnx")).unwrap();
+    place.rife(&[&command[..], &["--overwrite"]].concat()).ok();
+    assert_eq!(
+        std::fs::read(place.path("net.onnx")).unwrap(),
+        model,
+        "equal files"
+    );
+    let info = place
+        .rife(&["models", "info", "in.pkl", "--json"])
+        .json()
+        .remove(0);
+    let code = "
+import numpy as np, onnxruntime
+session = onnxruntime.InferenceSession('net.onnx', providers=['CPUExecutionProvider'])
+frame = np.full((1, 3, 40, 72), 0.25, np.float32)
+time = np.full((1, 1, 1, 1), 0.5, np.float32)
+[merged] = session.run(None, {'img0': frame, 'img1': frame, 'timestep': time})
+metadata = session.get_modelmeta().custom_metadata_map
+print(merged.shape, np.abs(merged - 0.25).max() < 1e-6, metadata['rife_version'], metadata['rife_weights_sha256'])";
+    if let Some(printed) = python(&place, "numpy, onnxruntime", code) {
+        let sha256 = info["weights_sha256"].as_str().unwrap();
+        assert_eq!(printed.trim(), format!("(1, 3, 40, 72) True 4.15.lite {sha256}"));
+    }
+    let refused = place.rife(&["models", "info", "net.onnx"]).failed(5);
+    assert!(refused.contains("it looks like an ONNX model"), "{refused}");
+}
+
+#[test]
+fn a_network_in_three_parts_is_a_folder_of_three_files() {
+    let place = Place::new();
+    save_pkl(&place.path("in.pkl"), &weights("rife_hdv2")).unwrap();
+    let refused = place.rife(&["convert", "in.pkl", "out.pkl"]).failed(2);
+    assert!(
+        refused.contains("contextnet.pkl, flownet.pkl, unet.pkl"),
+        "{refused}"
+    );
+    std::fs::create_dir(place.path("log")).unwrap();
+    std::fs::write(place.path("log/unet.pkl"), "precious").unwrap();
+    let refused = place.rife(&["convert", "in.pkl", "log"]).failed(4);
+    assert!(refused.contains("unet.pkl"), "{refused}");
+    let files = || super::support::names(&place.path("log"));
+    assert_eq!(
+        files(),
+        ["unet.pkl"],
+        "all are looked for before the first is written"
+    );
+    place.rife(&["convert", "in.pkl", "log", "-y"]).ok();
+    assert_eq!(files(), ["contextnet.pkl", "flownet.pkl", "unet.pkl"]);
+    assert_eq!(load(&place.path("log")).unwrap().weights, weights("rife_hdv2"));
+    assert!(keys(&place.path("log/unet.pkl")).contains(&"down0.conv1.0.weight".to_owned()));
+}
+
+#[test]
+fn what_cannot_be_written_is_refused_with_what_can() {
+    let place = Place::new();
+    save_pkl(&place.path("in.pkl"), &weights("4.15.lite")).unwrap();
+    std::fs::write(place.path("there.onnx"), "precious").unwrap();
+    for (args, code, words) in [
+        (&["out"][..], 2, ".safetensors, .pkl, .pth or .onnx"),
+        (&["out.pt"], 2, ".safetensors, .pkl, .pth or .onnx"),
+        (&["out.onnx"], 2, "--size 1280x720"),
+        (&["out.onnx", "--size", "8x8"], 2, "16 to 16384"),
+        (&["out.pkl", "--size", "64x64"], 2, "--size is for .onnx"),
+        (&["out.safetensors", "--with-flow"], 2, "--with-flow is for .onnx"),
+        (&["out.pkl", "--f16"], 2, ".safetensors and .onnx"),
+        (&["out.safetensors", "--plain-keys"], 2, ".pkl, .pth and folders"),
+        (&["there.onnx", "--size", "64x64"], 4, "exists"),
+        (&["missing/out.pkl"], 4, "missing/out.pkl"),
+        (&["out.pkl", "--model-version", "4.6"], 5, "4.15.lite"),
+    ] {
+        let error = place.rife(&[&["convert", "in.pkl"], args].concat()).failed(code);
+        assert!(error.contains(words), "{args:?}: {error}");
+    }
+    let version = Version::DEFAULT.name();
+    save_pkl(&place.path("own.pkl"), &weights(version)).unwrap();
+    let tta = ["convert", "own.pkl", "out.onnx", "--size", "64x64", "--ensemble"];
+    assert!(place.rife(&tta).failed(5).contains("4.6"));
+    assert!(
+        place
+            .rife(&["convert", "nothing.pkl", "out.pkl"])
+            .failed(5)
+            .contains("nothing.pkl")
+    );
+    assert_eq!(std::fs::read(place.path("there.onnx")).unwrap(), b"precious");
+    assert_eq!(place.names(), ["in.pkl", "own.pkl", "there.onnx"]);
+}

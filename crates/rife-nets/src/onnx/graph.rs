@@ -1,0 +1,250 @@
+//! A graph of ONNX operators being built, and its encoding. What the operators are for is not known here.
+
+use std::collections::HashMap;
+
+use super::proto::Message;
+use crate::checkpoint::Dtype;
+
+/// A value of the graph by its place in the order of making.
+pub(super) type Id = usize;
+
+/// `TensorProto.DataType` and `AttributeProto.AttributeType`.
+const FLOAT: i64 = 1;
+const INT64: i64 = 7;
+const FLOAT16: i64 = 10;
+const ATTRIBUTE_FLOAT: i64 = 1;
+const ATTRIBUTE_INT: i64 = 2;
+const ATTRIBUTE_TEXT: i64 = 3;
+const ATTRIBUTE_GRAPH: i64 = 5;
+const ATTRIBUTE_INTS: i64 = 7;
+
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Source {
+    /// An optional input that is left out.
+    Absent,
+    /// An input of the graph, with its shape.
+    Input(Vec<usize>),
+    /// A `TensorProto` without its name.
+    Constant(Message),
+    /// An operator's only output.
+    Node {
+        op: &'static str,
+        inputs: Vec<Id>,
+        attributes: Vec<Message>,
+    },
+}
+
+#[derive(Debug)]
+struct Entry {
+    source: Source,
+    name: String,
+}
+
+/// A named result of the graph.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Output {
+    pub(super) name: &'static str,
+    pub(super) value: Id,
+    pub(super) shape: Vec<usize>,
+}
+
+/// Operators and constants in the order in which they were asked for; the same one asked for twice is one.
+#[derive(Debug, Default)]
+pub(super) struct Graph {
+    entries: Vec<Entry>,
+    known: HashMap<Source, Id>,
+}
+
+impl Graph {
+    pub(super) fn input(&mut self, name: &str, shape: &[usize]) -> Id {
+        if let Some(known) = self.entries.iter().position(|entry| entry.name == name) {
+            return known;
+        }
+        self.push(Source::Input(shape.to_vec()), name.to_owned())
+    }
+
+    pub(super) fn absent(&mut self) -> Id {
+        self.shared(Source::Absent)
+    }
+
+    pub(super) fn floats(&mut self, shape: &[usize], values: &[f32]) -> Id {
+        self.shared(Source::Constant(floats(shape, values, Dtype::F32)))
+    }
+
+    pub(super) fn ints(&mut self, values: &[i64]) -> Id {
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.shared(Source::Constant(tensor(INT64, &[values.len()], &bytes)))
+    }
+
+    /// A constant with a name of its own, which is asked for once: a large one is not worth comparing.
+    pub(super) fn weight(&mut self, name: &str, shape: &[usize], values: &[f32], dtype: Dtype) -> Id {
+        let stored = self.push(Source::Constant(floats(shape, values, dtype)), name.to_owned());
+        match dtype {
+            Dtype::F32 => stored,
+            Dtype::F16 => self.node("Cast", &[stored], vec![attribute_int("to", FLOAT)]),
+        }
+    }
+
+    pub(super) fn node(&mut self, op: &'static str, inputs: &[Id], attributes: Vec<Message>) -> Id {
+        self.shared(Source::Node {
+            op,
+            inputs: inputs.to_vec(),
+            attributes,
+        })
+    }
+
+    fn shared(&mut self, source: Source) -> Id {
+        if let Some(&known) = self.known.get(&source) {
+            return known;
+        }
+        self.known.insert(source.clone(), self.entries.len());
+        let name = match source {
+            Source::Absent => String::new(),
+            _ => format!("v{}", self.entries.len()),
+        };
+        self.push(source, name)
+    }
+
+    fn push(&mut self, source: Source, name: String) -> Id {
+        self.entries.push(Entry { source, name });
+        self.entries.len() - 1
+    }
+
+    /// The `GraphProto` that gives these outputs.
+    pub(super) fn encode(mut self, outputs: &[Output]) -> Message {
+        for output in outputs {
+            self.entries[output.value].name = output.name.to_owned();
+        }
+        let needed = self.needed(outputs.iter().map(|output| output.value));
+        let graph = self.body(&needed);
+        graph.each(outputs, |graph, output| {
+            graph.message(12, &described(output.name, &output.shape))
+        })
+    }
+
+    /// The `GraphProto` that gives `then` where `condition` holds, else `otherwise`: the same outputs of two
+    /// computations. What both need is computed before.
+    pub(super) fn encode_choice(self, condition: Id, then: &[Output], otherwise: &[Output]) -> Message {
+        let [in_then, in_otherwise] =
+            [then, otherwise].map(|outputs| self.needed(outputs.iter().map(|output| output.value)));
+        let mut before = self.needed([condition]);
+        let both = in_then.iter().zip(&in_otherwise).enumerate();
+        for (id, (a, b)) in both {
+            let computed = matches!(self.entries[id].source, Source::Node { .. });
+            before[id] |= if computed { *a && *b } else { *a || *b };
+        }
+        let branch = |needed: &[bool], outputs: &[Output]| {
+            let own: Vec<bool> = needed.iter().zip(&before).map(|(a, b)| *a && !b).collect();
+            self.body(&own).each(outputs, |graph, output| {
+                graph.message(12, &described(&self.entries[output.value].name, &output.shape))
+            })
+        };
+        let choice = Message::default()
+            .text(1, &self.entries[condition].name)
+            .each(then, |node, output| node.text(2, output.name))
+            .text(3, "choice")
+            .text(4, "If")
+            .message(5, &attribute_graph("then_branch", &branch(&in_then, then)))
+            .message(
+                5,
+                &attribute_graph("else_branch", &branch(&in_otherwise, otherwise)),
+            );
+        self.body(&before)
+            .message(1, &choice)
+            .each(then, |graph, output| {
+                graph.message(12, &described(output.name, &output.shape))
+            })
+    }
+
+    /// Which values these are computed from, themselves included.
+    fn needed(&self, of: impl IntoIterator<Item = Id>) -> Vec<bool> {
+        let mut needed = vec![false; self.entries.len()];
+        of.into_iter().for_each(|id| needed[id] = true);
+        // What a value is computed from was made before it.
+        for (id, entry) in self.entries.iter().enumerate().rev() {
+            match &entry.source {
+                Source::Node { inputs, .. } if needed[id] => {
+                    inputs.iter().for_each(|&input| needed[input] = true);
+                }
+                _ => {}
+            }
+        }
+        needed
+    }
+
+    /// A `GraphProto` of the chosen entries, without outputs.
+    fn body(&self, chosen: &[bool]) -> Message {
+        let chosen = self.entries.iter().zip(chosen).filter(|(_, chosen)| **chosen);
+        let graph = Message::default().text(2, "rife");
+        graph.each(chosen, |graph, (entry, _)| match &entry.source {
+            Source::Absent => graph,
+            Source::Input(shape) => graph.message(11, &described(&entry.name, shape)),
+            Source::Constant(tensor) => graph.message(5, &tensor.clone().text(8, &entry.name)),
+            Source::Node {
+                op,
+                inputs,
+                attributes,
+            } => {
+                let node = Message::default()
+                    .each(inputs, |node, &input| node.text(1, &self.entries[input].name))
+                    .text(2, &entry.name)
+                    .text(3, &format!("{op}_{}", entry.name))
+                    .text(4, op)
+                    .each(attributes, |node, attribute| node.message(5, attribute));
+                graph.message(1, &node)
+            }
+        })
+    }
+}
+
+/// A `ValueInfoProto` of f32 values.
+fn described(name: &str, shape: &[usize]) -> Message {
+    let dimension = |size: &usize| Message::default().int(1, *size as i64);
+    let shape = Message::default().each(shape, |shape, size| shape.message(1, &dimension(size)));
+    let tensor = Message::default().int(1, FLOAT).message(2, &shape);
+    let kind = Message::default().message(1, &tensor);
+    Message::default().text(1, name).message(2, &kind)
+}
+
+/// A `TensorProto` without its name.
+fn tensor(kind: i64, shape: &[usize], bytes: &[u8]) -> Message {
+    Message::default()
+        .each(shape, |tensor, &size| tensor.int(1, size as i64))
+        .int(2, kind)
+        .bytes(9, bytes)
+}
+
+fn floats(shape: &[usize], values: &[f32], dtype: Dtype) -> Message {
+    let mut bytes = Vec::new();
+    values.iter().for_each(|&value| dtype.append(value, &mut bytes));
+    let kind = match dtype {
+        Dtype::F32 => FLOAT,
+        Dtype::F16 => FLOAT16,
+    };
+    tensor(kind, shape, &bytes)
+}
+
+fn attribute(name: &str, kind: i64) -> Message {
+    Message::default().text(1, name).int(20, kind)
+}
+
+pub(super) fn attribute_int(name: &str, value: i64) -> Message {
+    attribute(name, ATTRIBUTE_INT).int(3, value)
+}
+
+pub(super) fn attribute_float(name: &str, value: f32) -> Message {
+    attribute(name, ATTRIBUTE_FLOAT).float(2, value)
+}
+
+pub(super) fn attribute_text(name: &str, value: &str) -> Message {
+    attribute(name, ATTRIBUTE_TEXT).text(4, value)
+}
+
+pub(super) fn attribute_ints(name: &str, values: &[i64]) -> Message {
+    attribute(name, ATTRIBUTE_INTS).each(values, |attribute, &value| attribute.int(8, value))
+}
+
+fn attribute_graph(name: &str, graph: &Message) -> Message {
+    attribute(name, ATTRIBUTE_GRAPH).message(6, graph)
+}

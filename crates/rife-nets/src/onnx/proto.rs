@@ -1,0 +1,83 @@
+//! The part of protocol buffers that writing needs: a message is its fields one after another, each a number with
+//! its kind and then the value. Which numbers mean what in ONNX is not known here.
+
+const VARINT: u64 = 0;
+const BYTES: u64 = 2;
+const FIXED32: u64 = 5;
+
+/// A message being written, field by field.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(super) struct Message(Vec<u8>);
+
+impl Message {
+    pub(super) fn int(mut self, field: u64, value: i64) -> Self {
+        self.key(field, VARINT);
+        // Negative numbers are the ten bytes of their two's complement.
+        self.varint(value as u64);
+        self
+    }
+
+    pub(super) fn float(mut self, field: u64, value: f32) -> Self {
+        self.key(field, FIXED32);
+        self.0.extend(value.to_le_bytes());
+        self
+    }
+
+    pub(super) fn bytes(mut self, field: u64, value: &[u8]) -> Self {
+        self.key(field, BYTES);
+        self.varint(value.len() as u64);
+        self.0.extend(value);
+        self
+    }
+
+    pub(super) fn text(self, field: u64, value: &str) -> Self {
+        self.bytes(field, value.as_bytes())
+    }
+
+    pub(super) fn message(self, field: u64, value: &Self) -> Self {
+        self.bytes(field, &value.0)
+    }
+
+    /// A field that occurs once for every item.
+    pub(super) fn each<T>(self, items: impl IntoIterator<Item = T>, add: impl Fn(Self, T) -> Self) -> Self {
+        items.into_iter().fold(self, add)
+    }
+
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+
+    fn key(&mut self, field: u64, kind: u64) {
+        self.varint(field << 3 | kind);
+    }
+
+    fn varint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.0.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.0.push(value as u8);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The examples of the encoding's own documentation.
+    #[test]
+    fn fields_are_encoded_as_documented() {
+        assert_eq!(Message::default().int(1, 150).into_bytes(), [0x08, 0x96, 0x01]);
+        let inner = Message::default().int(1, 150);
+        let outer = Message::default().message(3, &inner).into_bytes();
+        assert_eq!(outer, [0x1a, 0x03, 0x08, 0x96, 0x01]);
+        let text = Message::default().text(2, "testing").into_bytes();
+        assert_eq!(text, *b"\x12\x07testing");
+        let negative = Message::default().int(1, -2).into_bytes();
+        assert_eq!(negative, *b"\x08\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01");
+        assert_eq!(
+            Message::default().float(2, 1.0).into_bytes(),
+            [0x15, 0, 0, 0x80, 0x3f]
+        );
+    }
+}

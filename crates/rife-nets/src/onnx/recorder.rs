@@ -1,0 +1,365 @@
+//! A back end that computes nothing: every operation that a network asks of it becomes operators of an ONNX graph.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use super::graph::{Graph, Id, attribute_float, attribute_int, attribute_ints, attribute_text};
+use super::proto::Message;
+use crate::backend::{Activation, Backend, ConvKind, ConvSpec, Factor};
+use crate::checkpoint::Dtype;
+use crate::layer::LayerDesc;
+
+/// Records a network.
+#[derive(Debug)]
+pub(super) struct Recorder {
+    graph: RefCell<Graph>,
+    /// Descriptions of the layers yet to be made, for their tensors' names.
+    layers: RefCell<VecDeque<LayerDesc>>,
+    dtype: Dtype,
+    /// Whether motion counts as large where the network asks.
+    far: Cell<bool>,
+    /// What the network asked so far, see [`Recorder::is_far`].
+    asked: RefCell<Vec<Id>>,
+}
+
+/// A value of the graph: `[1, channels, height, width]` there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Value {
+    pub(super) id: Id,
+    pub(super) shape: [usize; 3],
+}
+
+/// A convolution whose weights are in the graph.
+#[derive(Debug)]
+pub(super) struct Layer {
+    kind: ConvKind,
+    groups: usize,
+    output: usize,
+    weight: Id,
+    bias: Id,
+    beta: Option<Id>,
+    after: After,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum After {
+    Nothing,
+    Leaky(f32),
+    Prelu(Id),
+}
+
+impl Recorder {
+    /// An empty graph for a network of these layers, which it must ask for in their order.
+    pub(super) fn new(layers: Vec<LayerDesc>, dtype: Dtype) -> Self {
+        Self {
+            graph: RefCell::default(),
+            layers: RefCell::new(layers.into()),
+            dtype,
+            far: Cell::new(false),
+            asked: RefCell::default(),
+        }
+    }
+
+    pub(super) fn into_graph(self) -> Graph {
+        self.graph.into_inner()
+    }
+
+    /// An input of the graph; the one of before where the name is known.
+    pub(super) fn input(&self, name: &str, shape: [usize; 3]) -> Value {
+        let [channels, height, width] = shape;
+        let id = self.graph.borrow_mut().input(name, &[1, channels, height, width]);
+        Value { id, shape }
+    }
+
+    /// Extends `x` to the right and down to `height` and `width` by its last column and row.
+    pub(super) fn pad(&self, x: &Value, [height, width]: [usize; 2]) -> Value {
+        if x.shape[1..] == [height, width] {
+            return *x;
+        }
+        let added = [height - x.shape[1], width - x.shape[2]].map(|side| side as i64);
+        let pads = self.ints(&[0, 0, 0, 0, 0, 0, added[0], added[1]]);
+        let mode = attribute_text("mode", "edge");
+        self.node("Pad", &[x.id, pads], vec![mode], [x.shape[0], height, width])
+    }
+
+    /// Cuts `x` on the right and below to `height` and `width`.
+    pub(super) fn crop(&self, x: &Value, [height, width]: [usize; 2]) -> Value {
+        if x.shape[1..] == [height, width] {
+            return *x;
+        }
+        let shape = [x.shape[0], height, width];
+        self.slice(
+            x,
+            [&[0, 0], &[height as i64, width as i64], &[2, 3], &[1, 1]],
+            shape,
+        )
+    }
+
+    /// One value, `[1, 1, 1, 1]`, as a plane of `like`'s size.
+    pub(super) fn spread(&self, value: Id, [_, height, width]: [usize; 3]) -> Value {
+        let shape = self.ints(&[1, 1, height as i64, width as i64]);
+        self.node("Expand", &[value, shape], vec![], [1, height, width])
+    }
+
+    /// Sets what the network is told of how large motion is, and forgets what it asked.
+    pub(super) fn assume_far(&self, far: bool) {
+        self.far.set(far);
+        self.asked.borrow_mut().clear();
+    }
+
+    /// Whether everything that the network asked the size of was above `limit`; `None` where it did not ask.
+    pub(super) fn is_far(&self, limit: f32) -> Option<Id> {
+        let asked = self.asked.take();
+        let mut graph = self.graph.borrow_mut();
+        let limit = graph.floats(&[], &[limit]);
+        let above: Vec<_> = asked
+            .into_iter()
+            .map(|most| graph.node("Greater", &[most, limit], vec![]))
+            .collect();
+        above
+            .into_iter()
+            .reduce(|a, b| graph.node("And", &[a, b], vec![]))
+    }
+
+    fn ints(&self, values: &[i64]) -> Id {
+        self.graph.borrow_mut().ints(values)
+    }
+
+    fn node(&self, op: &'static str, inputs: &[Id], attributes: Vec<Message>, shape: [usize; 3]) -> Value {
+        let id = self.graph.borrow_mut().node(op, inputs, attributes);
+        Value { id, shape }
+    }
+
+    fn number(&self, value: f32) -> Id {
+        self.graph.borrow_mut().floats(&[], &[value])
+    }
+
+    /// Starts, ends, axes, steps.
+    fn slice(&self, x: &Value, ranges: [&[i64]; 4], shape: [usize; 3]) -> Value {
+        let [starts, ends, axes, steps] = ranges.map(|values| self.ints(values));
+        self.node("Slice", &[x.id, starts, ends, axes, steps], vec![], shape)
+    }
+
+    /// Every pixel's place as GridSample counts (-1 and 1 are the centres of the outermost pixels), x then y.
+    fn places(&self, [_, height, width]: [usize; 3]) -> Id {
+        let line = |count: usize| -> Vec<f32> {
+            let places = (0..count).map(|i| (2.0 * i as f64 / last(count) as f64 - 1.0) as f32);
+            places.collect()
+        };
+        let mut graph = self.graph.borrow_mut();
+        let lines = [
+            graph.floats(&[1, 1, 1, width], &line(width)),
+            graph.floats(&[1, 1, height, 1], &line(height)),
+        ];
+        let size = graph.ints(&[1, 1, height as i64, width as i64]);
+        let planes = lines.map(|line| graph.node("Expand", &[line, size], vec![]));
+        graph.node("Concat", &planes, vec![attribute_int("axis", 1)])
+    }
+
+    fn convolved(&self, x: &Value, layer: &Layer) -> Value {
+        let [_, height, width] = x.shape;
+        let (op, side, stride, size) = match layer.kind {
+            ConvKind::Same => ("Conv", 3, 1, [height, width]),
+            ConvKind::Down => ("Conv", 3, 2, [height.div_ceil(2), width.div_ceil(2)]),
+            ConvKind::Up => ("ConvTranspose", 4, 2, [height * 2, width * 2]),
+        };
+        let attributes = vec![
+            attribute_ints("kernel_shape", &[side; 2]),
+            attribute_ints("strides", &[stride; 2]),
+            attribute_ints("pads", &[1; 4]),
+            attribute_int("group", layer.groups as i64),
+        ];
+        let shape = [layer.output, size[0], size[1]];
+        self.node(op, &[x.id, layer.weight, layer.bias], attributes, shape)
+    }
+}
+
+/// The index of the last of `count` pixels, or 1 of a single one: dividing by it is harmless then.
+fn last(count: usize) -> usize {
+    (count - 1).max(1)
+}
+
+impl Backend for Recorder {
+    type Tensor = Value;
+    type Conv = Layer;
+
+    fn conv_layer(&self, spec: ConvSpec) -> Layer {
+        let desc = self.layers.borrow_mut().pop_front().expect("a layer described");
+        let tensors = desc.tensors();
+        let mut graph = self.graph.borrow_mut();
+        let mut add = |index: usize, shape: &[usize], values: &[f32]| {
+            graph.weight(&tensors[index].key, shape, values, self.dtype)
+        };
+        let channels = [spec.output, 1, 1];
+        let weight = add(0, &tensors[0].shape, &spec.weight);
+        let bias = add(1, &[spec.output], &spec.bias);
+        // What else there is follows in the order of `LayerDesc::tensors`.
+        let after = match &spec.activation {
+            Activation::None => After::Nothing,
+            Activation::LeakyRelu(slope) => After::Leaky(*slope),
+            Activation::Prelu(slopes) => After::Prelu(add(2, &channels, slopes)),
+        };
+        let beta = spec.residual.as_ref();
+        let beta = beta.map(|beta| add(tensors.len() - 1, &channels, beta));
+        Layer {
+            kind: spec.kind,
+            groups: spec.groups,
+            output: spec.output,
+            weight,
+            bias,
+            beta,
+            after,
+        }
+    }
+
+    fn upload(&self, shape: [usize; 3], data: &[f32]) -> Value {
+        let [channels, height, width] = shape;
+        let id = self
+            .graph
+            .borrow_mut()
+            .floats(&[1, channels, height, width], data);
+        Value { id, shape }
+    }
+
+    /// There are no values in a graph: NaN.
+    fn download(&self, x: &Value) -> Vec<f32> {
+        vec![f32::NAN; x.shape.iter().product()]
+    }
+
+    fn shape(&self, x: &Value) -> [usize; 3] {
+        x.shape
+    }
+
+    fn plane(&self, like: &Value, value: f32) -> Value {
+        let value = self.upload([1; 3], &[value]);
+        self.spread(value.id, like.shape)
+    }
+
+    fn cat(&self, parts: &[&Value]) -> Value {
+        let [_, height, width] = parts[0].shape;
+        if let [part] = parts {
+            return **part;
+        }
+        let ids: Vec<_> = parts.iter().map(|part| part.id).collect();
+        let channels = parts.iter().map(|part| part.shape[0]).sum();
+        let axis = attribute_int("axis", 1);
+        self.node("Concat", &ids, vec![axis], [channels, height, width])
+    }
+
+    fn channels(&self, x: &Value, range: Range<usize>) -> Value {
+        if range == (0..x.shape[0]) {
+            return *x;
+        }
+        let [start, end] = [range.start as i64, range.end as i64];
+        let shape = [range.len(), x.shape[1], x.shape[2]];
+        self.slice(x, [&[start], &[end], &[1], &[1]], shape)
+    }
+
+    fn add(&self, a: &Value, b: &Value) -> Value {
+        self.node("Add", &[a.id, b.id], vec![], a.shape)
+    }
+
+    fn affine(&self, x: &Value, factor: f32, offset: f32) -> Value {
+        let mut y = *x;
+        if factor != 1.0 {
+            y = self.node("Mul", &[y.id, self.number(factor)], vec![], x.shape);
+        }
+        if offset != 0.0 {
+            y = self.node("Add", &[y.id, self.number(offset)], vec![], x.shape);
+        }
+        y
+    }
+
+    fn clamp01(&self, x: &Value) -> Value {
+        self.node(
+            "Clip",
+            &[x.id, self.number(0.0), self.number(1.0)],
+            vec![],
+            x.shape,
+        )
+    }
+
+    fn sigmoid(&self, x: &Value) -> Value {
+        self.node("Sigmoid", &[x.id], vec![], x.shape)
+    }
+
+    fn resize(&self, x: &Value, factor: Factor) -> Value {
+        let [channels, height, width] = x.shape;
+        let (size, scale) = match factor {
+            Factor::Up(n) => ([height * n, width * n], n as f32),
+            Factor::Down(n) => ([height / n, width / n], 1.0 / n as f32),
+        };
+        let region = self.graph.borrow_mut().absent();
+        let scales = self.graph.borrow_mut().floats(&[4], &[1.0, 1.0, scale, scale]);
+        let attributes = vec![
+            attribute_text("mode", "linear"),
+            attribute_text("coordinate_transformation_mode", "half_pixel"),
+        ];
+        let shape = [channels, size[0], size[1]];
+        self.node("Resize", &[x.id, region, scales], attributes, shape)
+    }
+
+    fn warp(&self, x: &Value, flow: &Value) -> Value {
+        let [_, height, width] = x.shape;
+        // A pixel's width and height as GridSample counts.
+        let pixel = [width, height].map(|count| 2.0 / last(count) as f32);
+        let pixel = self.graph.borrow_mut().floats(&[1, 2, 1, 1], &pixel);
+        let moved = self.node("Mul", &[flow.id, pixel], vec![], flow.shape);
+        let places = self.places(x.shape);
+        let grid = self.node("Add", &[places, moved.id], vec![], flow.shape);
+        let last = attribute_ints("perm", &[0, 2, 3, 1]);
+        let grid = self.node("Transpose", &[grid.id], vec![last], flow.shape);
+        let attributes = vec![
+            attribute_text("mode", "bilinear"),
+            attribute_text("padding_mode", "border"),
+            attribute_int("align_corners", 1),
+        ];
+        self.node("GridSample", &[x.id, grid.id], attributes, x.shape)
+    }
+
+    fn blend(&self, a: &Value, b: &Value, mask: &Value) -> Value {
+        let share = self.sigmoid(mask);
+        let rest = self.affine(&share, -1.0, 1.0);
+        let part = |x: &Value, share: Value| self.node("Mul", &[x.id, share.id], vec![], x.shape);
+        self.add(&part(a, share), &part(b, rest))
+    }
+
+    fn conv(&self, x: &Value, layer: &Layer) -> Value {
+        let mut y = self.convolved(x, layer);
+        if let Some(beta) = layer.beta {
+            y = self.node("Mul", &[y.id, beta], vec![], y.shape);
+            y = self.add(&y, x);
+        }
+        match layer.after {
+            After::Nothing => y,
+            After::Leaky(slope) => self.node(
+                "LeakyRelu",
+                &[y.id],
+                vec![attribute_float("alpha", slope)],
+                y.shape,
+            ),
+            After::Prelu(slopes) => self.node("PRelu", &[y.id, slopes], vec![], y.shape),
+        }
+    }
+
+    fn pixel_shuffle(&self, x: &Value) -> Value {
+        let [channels, height, width] = x.shape;
+        let attributes = vec![attribute_int("blocksize", 2), attribute_text("mode", "CRD")];
+        let shape = [channels / 4, height * 2, width * 2];
+        self.node("DepthToSpace", &[x.id], attributes, shape)
+    }
+
+    fn rotate180(&self, x: &Value) -> Value {
+        let before_first = -i64::from(u32::MAX);
+        self.slice(x, [&[-1, -1], &[before_first; 2], &[2, 3], &[-1, -1]], x.shape)
+    }
+
+    fn max_abs(&self, x: &Value) -> f32 {
+        let size = self.node("Abs", &[x.id], vec![], x.shape);
+        let whole = attribute_int("keepdims", 0);
+        let most = self.node("ReduceMax", &[size.id], vec![whole], [1; 3]);
+        self.asked.borrow_mut().push(most.id);
+        if self.far.get() { f32::MAX } else { 0.0 }
+    }
+}
