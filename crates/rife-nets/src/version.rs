@@ -61,6 +61,7 @@ const V4_0: V4Spec = V4Spec {
     scales: FOUR,
     feat: 0,
     ensemble: true,
+    residual: false,
     adds_mask: true,
     doubles: true,
 };
@@ -138,6 +139,10 @@ const R1_LITE: V4Spec = V4Spec {
     scales: &[16, 8, 4, 1],
     ..V4_25
 };
+const R2_LITE: V4Spec = V4Spec {
+    residual: true,
+    ..R1_LITE
+};
 const V4_26_HEAVY: V4Spec = V4Spec {
     encoder: Encoder::Named { inner: 16, out: 16 },
     ..V4_25
@@ -206,6 +211,8 @@ static TABLE: &[Spec] = &[
     v4("4.25.heavy", V4_25_HEAVY),
     v4("4.26", V4_25),
     v4("4.26.heavy", V4_26_HEAVY),
+    // r1.lite with a correction of the blended frame in place of the last block's unused features.
+    v4("r2.lite", R2_LITE),
     // Trained here: 4.25.lite without its coarsest block, the others narrower.
     v4("r1.lite", R1_LITE),
 ];

@@ -90,6 +90,8 @@ pub(crate) struct V4Spec {
     pub(crate) feat: usize,
     /// Whether the network may be run with both directions averaged.
     pub(crate) ensemble: bool,
+    /// Whether the last block gives, beside flow and mask, three channels that are added to the blended frame.
+    pub(crate) residual: bool,
     /// Whether each block's mask is added to the one before, or replaces it.
     pub(crate) adds_mask: bool,
     /// Whether all scales double when the second block finds motion above 32 pixels both ways.
@@ -104,6 +106,15 @@ impl V4Spec {
     pub(crate) fn size_multiple(&self) -> usize {
         let largest = self.scales[0] << usize::from(self.doubles);
         4 * largest
+    }
+
+    /// Channels that a block's head gives, and how many of them beside flow and mask are used.
+    fn head_and_feat(&self, index: usize) -> (usize, usize) {
+        match (index + 1 < self.channels.len(), self.residual) {
+            (true, _) => (self.head, self.feat),
+            (false, false) => (self.head, 0),
+            (false, true) => (4 * (5 + 3), 3),
+        }
     }
 
     /// Channels that enter a block.
@@ -178,8 +189,10 @@ impl<L> V4Net<L> {
             state = Some(next);
         }
         let (stage, stages) = stages.finish();
+        let blended = stage.merged(b);
+        let residual = state.filter(|_| self.spec.residual).and_then(|state| state.feat);
         Output {
-            merged: stage.merged(b),
+            merged: residual.map_or(blended.clone(), |residual| b.add(&blended, &residual)),
             flow: stage.flow,
             mask: stage.mask,
             stages,
@@ -337,18 +350,14 @@ fn block<L>(spec: &V4Spec, index: usize, make: Make<'_, L>) -> IfBlock<L> {
         }));
     }
     let shuffle = spec.head.is_multiple_of(4);
+    let (head, feat) = spec.head_and_feat(index);
     let last = if shuffle { "lastconv.0" } else { "lastconv" };
     layers.push(make(&LayerDesc::plain(
         ConvKind::Up,
         format!("{key}.{last}"),
         trunk,
-        spec.head,
+        head,
     )));
-    let feat = if index + 1 < spec.channels.len() {
-        spec.feat
-    } else {
-        0
-    };
     IfBlock {
         layers,
         residual: spec.trunk == Trunk::Prelu,

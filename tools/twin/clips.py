@@ -1,0 +1,155 @@
+"""Frames of whole clips held on the device, at several sizes, and crops of them worth training on."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+# Side of the cells in pixels on which motion is measured and crops are placed.
+CELL = 32
+# Clips decoded side by side.
+DECODERS = 8
+# Kinds of real samples: intervals between the two frames, which frames between may be the true one.
+KINDS = {"adjacent": (2, (1,)), "wide": (4, (2,)), "quarter": (4, (1, 3)), "eighth": (8, (1, 2, 3, 4, 5, 6, 7))}
+
+
+def decode(path, most):
+    """Up to `most` frames as uint8 [n, h, w, 3], RGB."""
+    clip, frames = cv2.VideoCapture(str(path)), []
+    clip.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
+    while len(frames) < most:
+        more, frame = clip.read()
+        if not more:
+            break
+        frames.append(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
+    return np.stack(frames) if frames else np.zeros((0, 1, 1, 3), np.uint8)
+
+
+def resized(frames, short):
+    """Frames on the device with the short side scaled to `short`."""
+    h, w = frames.shape[1:3]
+    if min(h, w) == short:
+        return frames
+    size = [round(side * short / min(h, w)) for side in (h, w)]
+    parts = [F.interpolate(part.permute(0, 3, 1, 2).float(), size, mode="bilinear", antialias=True)
+             .round().clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous() for part in frames.split(32)]
+    return torch.cat(parts)
+
+
+def motion(frames):
+    """Mean |difference| of neighbouring frames on cells: [n - 1, h / CELL, w / CELL]."""
+    parts = []
+    for i in range(0, len(frames) - 1, 32):
+        grey = frames[i:i + 33].float().mean(-1)
+        parts.append(F.avg_pool2d((grey[1:] - grey[:-1]).abs()[None], CELL)[0])
+    return torch.cat(parts)
+
+
+def crops(cells, intervals, side):
+    """Places of crops of `side` cells that move, hold no frame and cross no cut, [k, 3] (frame, row, column in
+    cells), and their weights: those that move more are preferred."""
+    over = F.avg_pool2d(cells[None], side, 1)[0].unfold(0, intervals, 1)
+    typical = over.median(-1).values
+    usable = (typical > 0.8) & (typical < 35) & (over.amin(-1) > 0.3 * typical) & (over.amax(-1) < 3 * typical + 1)
+    return usable.nonzero(), typical[usable].clamp(max=12)
+
+
+def decoded(files, most):
+    """All files' frames, decoded side by side."""
+    with ThreadPoolExecutor(DECODERS) as pool:
+        return list(pool.map(lambda f: decode(f, most), files))
+
+
+class Store:
+    """Pixels of all frames one after the other, on the device or in a file."""
+
+    def __init__(self, path):
+        self.path, self.file, self.parts = path, open(path, "wb") if path else None, []
+
+    def add(self, frames):
+        """Appends frames [n, h, w, 3]."""
+        if self.file:
+            self.file.write(frames.cpu().numpy().tobytes())
+        else:
+            self.parts.append(frames.reshape(-1, 3))
+
+    def pixels(self):
+        """[pixels, 3], uint8."""
+        if not self.file:
+            return torch.cat(self.parts)
+        self.file.close()
+        size = Path(self.path).stat().st_size
+        return torch.from_file(str(self.path), shared=True, size=size, dtype=torch.uint8).view(-1, 3)
+
+
+class Clips:
+    """All frames of the clips in `folders` at the sizes of `data["short_sides"]`, on the device or, where memory is
+    short, in the file `store`.
+
+    `held_out` chooses the clips whose names `data["held_out"]` lists, or the others.
+    """
+
+    def __init__(self, folders, data, crop_sides, device, held_out=False, store=None, most_samples=4_000_000):
+        files = sorted(f for folder in folders for f in Path(folder).iterdir()
+                       if (f.stem in data["held_out"]) == held_out)
+        kept, shapes, cells = Store(store), [], []
+        self.report = []
+        for group in (files[i:i + DECODERS] for i in range(0, len(files), DECODERS)):
+            for path, frames in zip(group, decoded(group, data["most_frames"])):
+                self.report.append((path.name, len(frames)))
+                if len(frames) < 3:
+                    continue
+                frames = torch.from_numpy(frames).to(device)
+                native = min(frames.shape[1:3])
+                for short in sorted({max(min(native, side), data["size"]) for side in data["short_sides"]}):
+                    small = resized(frames, short)
+                    shapes.append(small.shape[:3])
+                    cells.append(motion(small))
+                    kept.add(small)
+        self.pixels = kept.pixels()
+        self.device = device
+        sizes = torch.tensor(shapes, device=device)
+        self.widths, self.heights = sizes[:, 2], sizes[:, 1]
+        self.starts = F.pad(sizes.prod(1).cumsum(0), (1, 0))[:-1]
+        self.tables = {(side, n): self.table(cells, side // CELL, n, most_samples)
+                       for side in crop_sides for n in {n for n, _ in KINDS.values()}}
+
+    def table(self, cells, side, intervals, most):
+        """Crops of all clips [k, 4] (clip, frame, row, column) and the running sum of their weights."""
+        places, weights = [], []
+        for clip, grid in enumerate(cells):
+            if len(grid) < intervals or min(grid.shape[1:]) < side:
+                continue
+            at, weight = crops(grid, intervals, side)
+            if len(at):
+                places.append(F.pad(at, (1, 0), value=clip))
+                # A clip counts by the root of what it offers, so that long ones do not crowd out the rest.
+                weights.append(weight / weight.sum().sqrt())
+        places, weights = torch.cat(places).int(), torch.cat(weights)
+        if len(places) > most:
+            keep = torch.randperm(len(places), device=self.device)[:most]
+            places, weights = places[keep], weights[keep]
+        return places, weights.double().cumsum(0)
+
+    def rows(self, side, intervals, count, generator):
+        """Random rows of a table."""
+        places, sums = self.tables[side, intervals]
+        draw = torch.rand(count, device=self.device, generator=generator, dtype=torch.float64) * sums[-1]
+        return places[torch.searchsorted(sums, draw).clamp(max=len(places) - 1)].long()
+
+    def cut(self, rows, picks, side, turns):
+        """Pixels [n, k, 3, side, side] in 0..255, f32: frame row + picks [n, k], each sample turned by its `turns` (0-7)."""
+        n = len(rows)
+        i, j = torch.meshgrid(*(torch.arange(side, device=self.device),) * 2, indexing="ij")
+        bit = [(turns >> k & 1).bool().view(n, 1, 1) for k in range(3)]
+        y, x = torch.where(bit[0], j, i), torch.where(bit[0], i, j)
+        y, x = torch.where(bit[1], side - 1 - y, y), torch.where(bit[2], side - 1 - x, x)
+        clip = rows[:, 0]
+        width, height = (size[clip].view(n, 1, 1) for size in (self.widths, self.heights))
+        y, x = y + CELL * rows[:, 2].view(n, 1, 1), x + CELL * rows[:, 3].view(n, 1, 1)
+        frame = (rows[:, 1, None] + picks).view(n, -1, 1, 1)
+        at = self.starts[clip].view(n, 1, 1, 1) + (frame * height[:, None] + y[:, None]) * width[:, None] + x[:, None]
+        return self.pixels[at].permute(0, 1, 4, 2, 3).float()

@@ -1,0 +1,55 @@
+"""What is minimised, the same as `rife-train`'s `loss` module."""
+
+import torch
+import torch.nn.functional as F
+
+from .network import down
+
+BINOMIAL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
+# Flow errors count up to this many pixels.
+FAR = 40
+
+
+def blur(x):
+    """5x5 binomial filter, reflected edges."""
+    h, w = x.shape[2:]
+    x = F.pad(x, (2, 2, 2, 2), mode="reflect")
+    x = sum(k * x[:, :, i:i + h] for i, k in enumerate(BINOMIAL))
+    return sum(k * x[..., i:i + w] for i, k in enumerate(BINOMIAL))
+
+
+def spread(x):
+    """Twice the size, zeros between the samples."""
+    x = torch.stack([x, torch.zeros_like(x)], -1).flatten(-2)
+    return torch.stack([x, torch.zeros_like(x)], -2).flatten(-3, -2)
+
+
+def laplacian(a, b, levels=5):
+    """Laplacian pyramid loss: mean L1 of each level of the difference's pyramid, summed (it is linear). Sides are
+    multiples of 2^(levels - 1)."""
+    x, loss = a - b, 0.0
+    for _ in range(levels - 1):
+        small = blur(x)[:, :, ::2, ::2]
+        loss = loss + (x - 4 * blur(spread(small))).abs().mean()
+        x = small
+    return loss + x.abs().mean()
+
+
+def flow_loss(flow, truth, known):
+    """Mean L1 where the flow is known, in pixels, an error counted up to FAR."""
+    off = (flow - truth).abs().clamp(max=FAR) * known
+    return off.sum() / (4 * known.sum()).clamp(min=1)
+
+
+def loss_of(output, truth, flow_truth, weights, flow_weight):
+    """Total loss and its final Laplacian term. `flow_truth` is the flow [n, 4, h, w] and where it is known, or None."""
+    flow, _, merged, stages = output
+    final = laplacian(merged, truth)
+    total = final
+    for s, warped0, warped1, mask in stages:
+        gate = torch.sigmoid(mask)
+        blend = warped0 * gate + warped1 * (1 - gate)
+        total = total + weights["stage_weight"] * (blend - down(truth, s)).abs().mean()
+    if flow_truth is not None:
+        total = total + flow_weight * flow_loss(flow, *flow_truth)
+    return total, final

@@ -1,0 +1,159 @@
+"""The 4.25 kind of network, with the keys and the arithmetic of `rife-nets`.
+
+The network is the published one, evaluated with less work: a bilinear reduction by an even factor s
+(align_corners = false) averages the four centre pixels of each s x s cell, so a coarse block needs the warped
+image at those pixels only; and enlarging by s, then reducing by s/2, is enlarging by 2.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+FEAT = 8
+
+
+def act():
+    """The 4.x activation."""
+    return nn.LeakyReLU(0.2, True)
+
+
+class Head(nn.Module):
+    """Encoder of one frame: 3 channels in, 4 out, at full resolution, `inner` channels at half of it."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.cnn0 = nn.Conv2d(3, inner, 3, 2, 1)
+        self.cnn1 = nn.Conv2d(inner, inner, 3, 1, 1)
+        self.cnn2 = nn.Conv2d(inner, inner, 3, 1, 1)
+        self.cnn3 = nn.ConvTranspose2d(inner, 4, 4, 2, 1)
+
+    def forward(self, x):
+        x = F.leaky_relu(self.cnn0(x), 0.2)
+        x = F.leaky_relu(self.cnn1(x), 0.2)
+        return self.cnn3(F.leaky_relu(self.cnn2(x), 0.2))
+
+
+class ResConv(nn.Module):
+    """act(conv(x) * beta + x)."""
+
+    def __init__(self, c):
+        super().__init__()
+        self.conv = nn.Conv2d(c, c, 3, 1, 1)
+        self.beta = nn.Parameter(torch.ones(1, c, 1, 1))
+
+    def forward(self, x):
+        return F.leaky_relu(self.conv(x) * self.beta + x, 0.2)
+
+
+class IFBlock(nn.Module):
+    """One stage at 1/s: input planes to flow (4), mask (1) and `extra` channels, all still at 1/s, f32."""
+
+    def __init__(self, planes, c, extra):
+        super().__init__()
+        self.conv0 = nn.Sequential(nn.Sequential(nn.Conv2d(planes, c // 2, 3, 2, 1), act()),
+                                   nn.Sequential(nn.Conv2d(c // 2, c, 3, 2, 1), act()))
+        self.convblock = nn.Sequential(*[ResConv(c) for _ in range(8)])
+        self.lastconv = nn.Sequential(nn.ConvTranspose2d(c, 4 * (5 + extra), 4, 2, 1), nn.PixelShuffle(2))
+
+    def forward(self, x):
+        x = self.convblock(self.conv0(x))
+        # Flow in half precision would be off by tenths of a pixel.
+        with torch.autocast(x.device.type, enabled=False):
+            return self.lastconv(x.float())
+
+
+def up(x, factor):
+    """Bilinear enlargement."""
+    return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False) if factor > 1 else x
+
+
+def centres(x, s):
+    """The two middle pixels of every cell of s pixels, along both axes."""
+    n, c, h, w = x.shape
+    first = s // 2 - 1
+    x = x.view(n, c, h // s, s, w // s, s)[:, :, :, first:first + 2, :, first:first + 2]
+    return x.reshape(n, c, h // s * 2, w // s * 2)
+
+
+def middles(size, s, device):
+    """Coordinates of those pixels along one axis."""
+    first = torch.arange(size // s, device=device) * s + s // 2 - 1
+    return torch.stack([first, first + 1], 1).flatten()
+
+
+def down(x, s):
+    """Bilinear reduction by s, which is even or 1."""
+    return x if s == 1 else F.avg_pool2d(centres(x.contiguous(), s), 2)
+
+
+def warp_down(x, flow, s):
+    """down(warp(x, flow), s) with the warp evaluated at the needed pixels only."""
+    h, w = x.shape[2:]
+    rows = middles(h, s, x.device) if s > 1 else torch.arange(h, device=x.device)
+    columns = middles(w, s, x.device) if s > 1 else torch.arange(w, device=x.device)
+    flow = centres(flow.contiguous(), s) if s > 1 else flow
+    gx = (flow[:, 0] + columns) * (2 / (w - 1)) - 1
+    gy = (flow[:, 1] + rows[:, None]) * (2 / (h - 1)) - 1
+    x = F.grid_sample(x, torch.stack([gx, gy], -1), mode="bilinear", padding_mode="border", align_corners=True)
+    return F.avg_pool2d(x, 2) if s > 1 else x
+
+
+class IFNet(nn.Module):
+    """RIFE of the 4.25 kind. Returns flow and mask at full resolution, merged frame, each stage's coarse images.
+
+    `channels` and `scales` are the blocks', coarse to fine; `encoder` is the width inside the encoder. With
+    `residual` the last block gives, beside flow and mask, what is added to the blended frame.
+    """
+
+    def __init__(self, channels, scales, encoder=16, residual=False):
+        super().__init__()
+        self.scales, self.residual = scales, residual
+        self.encode = Head(encoder)
+        last = len(channels) - 1
+        for i, c in enumerate(channels):
+            extra = 3 if residual and i == last else FEAT
+            setattr(self, f"block{i}", IFBlock(15 if i == 0 else 16 + FEAT + 4, c, extra))
+
+    def forward(self, img0, img1, t):
+        """Images [n, 3, h, w] in [0, 1]; t [n, 1, 1, 1] in (0, 1). h and w are multiples of 4 * the largest scale."""
+        n = img0.shape[0]
+        images = torch.cat([img0, img1])
+        frames = torch.cat([images, self.encode(images).float()], 1)
+        flow = mask = coarse = None
+        stages = []
+        for i, s in enumerate(self.scales):
+            if flow is None:
+                x = self.planes(down(frames, s), n, t)
+            else:
+                both = warp_down(frames, torch.cat([flow[:, :2], flow[:, 2:]]), s)
+                low = up(coarse, self.scales[i - 1] // s)
+                stages.append((s, both[:n, :3], both[n:, :3], low[:, 4:5]))
+                x = torch.cat([self.planes(both, n, t), low[:, 4:], down(flow, s) / s], 1)
+            out = getattr(self, f"block{i}")(x)
+            # Flow in pixels of full resolution; mask and features as they are.
+            coarse = torch.cat([out[:, :4] * s, out[:, 4:]], 1)
+            delta = up(coarse[:, :4], s)
+            flow = delta if flow is None else flow + delta
+        mask = up(coarse[:, 4:5], self.scales[-1])
+        warped = warp_down(images, torch.cat([flow[:, :2], flow[:, 2:]]), 1)
+        gate = torch.sigmoid(mask)
+        merged = warped[:n] * gate + warped[n:] * (1 - gate)
+        if self.residual:
+            merged = merged + coarse[:, 5:]
+        return flow, mask, merged, stages
+
+    @staticmethod
+    def planes(both, n, t):
+        """[img0, img1, f0, f1, t] from the two frames' planes stacked along the batch."""
+        a, b = both[:n], both[n:]
+        plane = t.expand(-1, 1, *a.shape[2:])
+        return torch.cat([a[:, :3], b[:, :3], a[:, 3:], b[:, 3:], plane], 1)
+
+
+def build(recipe, weights=None):
+    """The recipe's network, fresh or with given weights."""
+    r = recipe["network"]
+    net = IFNet(r["channels"], r["scales"], r.get("encoder", 16), r.get("residual", False))
+    if weights is not None:
+        net.load_state_dict(weights)
+    return net.to(memory_format=torch.channels_last)
