@@ -10,7 +10,7 @@ mod video;
 
 use clap::{Parser, Subcommand};
 
-pub(crate) use benchmark::BenchmarkArgs;
+pub(crate) use benchmark::{BenchmarkArgs, OthersArgs};
 pub(crate) use convert::{ConvertArgs, OnnxArgs};
 pub(crate) use image::ImageArgs;
 pub(crate) use model::ModelArgs;

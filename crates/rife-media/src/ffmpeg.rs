@@ -15,8 +15,10 @@ use crate::{CancelToken, MediaError, Result};
 
 pub(crate) mod args;
 pub(crate) mod child;
+mod minterpolate;
 
 use child::{Child, Request};
+pub use minterpolate::minterpolate;
 
 /// The ffmpeg and ffprobe of this machine, version checked.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -23,7 +23,7 @@ pub mod timeline;
 pub use cancel::CancelToken;
 pub use color::{ChromaLocation, ColorTags, Matrix, Primaries, Range, Transfer};
 pub use error::{MediaError, Result};
-pub use ffmpeg::Ffmpeg;
+pub use ffmpeg::{Ffmpeg, minterpolate};
 pub use format::{Layout, PixelFormat};
 pub use frame::{Frame, Plane, RgbImage, Samples};
 pub use limits::Limits;

@@ -1,8 +1,12 @@
 //! How far an interpolated frame is from the true one: PSNR, SSIM and interpolation error as the RIFE paper's
-//! benchmark scripts compute them. Only arithmetic on planes lives here; data sets are in `benchmark`.
+//! benchmark scripts compute them, and LPIPS. Only arithmetic on planes lives here; data sets are in `benchmark`.
 //!
 //! All functions take planar RGB (`[3, height, width]`, row-major) with values in 0..=1. The scripts round the
 //! network's output to 8 bits before PSNR and IE; [`round8`] does that.
+
+mod lpips;
+
+pub use lpips::Lpips;
 
 /// Taps of SSIM's Gaussian.
 const WINDOW: usize = 11;
@@ -10,6 +14,8 @@ const WINDOW: usize = 11;
 const SIGMA: f64 = 1.5;
 /// Replicated samples on each side of every axis, the channel axis too.
 const PAD: usize = 5;
+/// Rows that SSIM is computed for at once: memory stays small for any picture.
+const BAND: usize = 64;
 /// `(0.01 L)^2` with L = 1.
 const C1: f64 = 0.0001;
 /// `(0.03 L)^2` with L = 1.
@@ -42,6 +48,20 @@ pub fn psnr(a: &[f32], b: &[f32]) -> f64 {
     psnr_of(mean_squared_error(a, b))
 }
 
+/// PSNR of luma (BT.601, `0.299 R + 0.587 G + 0.114 B`) of planar RGB, as the paper's HD script takes it.
+///
+/// # Panics
+/// When the lengths differ.
+pub fn psnr_luma(a: &[f32], b: &[f32]) -> f64 {
+    assert_eq!(a.len(), b.len(), "pictures of one size are compared");
+    let area = a.len() / 3;
+    let difference = |i: usize| f64::from(a[i]) - f64::from(b[i]);
+    let luma =
+        |i: usize| 0.299 * difference(i) + 0.587 * difference(area + i) + 0.114 * difference(2 * area + i);
+    let sum: f64 = (0..area).map(|i| luma(i).powi(2)).sum();
+    psnr_of(sum / area.max(1) as f64)
+}
+
 /// PSNR of a mean squared error with a peak of 1.
 pub fn psnr_of(mse: f64) -> f64 {
     -10.0 * mse.log10()
@@ -69,22 +89,49 @@ pub fn interpolation_error(a: &[f32], b: &[f32]) -> f64 {
 /// # Panics
 /// When a length is not `3 * height * width`.
 pub fn ssim(a: &[f32], b: &[f32], size: [usize; 2]) -> f64 {
-    let count = 3 * size[0] * size[1];
+    let [height, width] = size;
+    let count = 3 * height * width;
     assert_eq!((a.len(), b.len()), (count, count), "three planes of {size:?}");
     let gaussian = gaussian();
+    let starts = (0..height).step_by(BAND);
+    let band = |start: usize| ssim_sum(a, b, size, [start, (start + BAND).min(height)], &gaussian);
+    starts.map(band).sum::<f64>() / count.max(1) as f64
+}
+
+/// The sum of SSIM over the rows from `top` to `bottom`, computed with as many rows around them as the window sees.
+fn ssim_sum(
+    a: &[f32],
+    b: &[f32],
+    [height, width]: [usize; 2],
+    [top, bottom]: [usize; 2],
+    taps: &[f64; WINDOW],
+) -> f64 {
+    let (first, last) = (top.saturating_sub(PAD), (bottom + PAD).min(height));
+    let rows = last - first;
+    let part = |x: &[f32]| -> Vec<f64> {
+        let planes = x.chunks_exact(height * width);
+        planes
+            .flat_map(|plane| plane[first * width..last * width].iter().map(|v| f64::from(*v)))
+            .collect()
+    };
+    let (a, b) = (part(a), part(b));
     let mean = |f: &dyn Fn(f64, f64) -> f64| {
-        let product: Vec<f64> = a.iter().zip(b).map(|(&a, &b)| f(a.into(), b.into())).collect();
-        smooth(product, size, &gaussian)
+        let product: Vec<f64> = a.iter().zip(&b).map(|(&a, &b)| f(a, b)).collect();
+        smooth(product, [rows, width], taps)
     };
     let (mean_a, mean_b) = (mean(&|a, _| a), mean(&|_, b| b));
     let (square_a, square_b, cross) = (mean(&|a, _| a * a), mean(&|_, b| b * b), mean(&|a, b| a * b));
-    let map = (0..count).map(|i| {
+    let value = |i: usize| {
         let (ma, mb) = (mean_a[i], mean_b[i]);
         let variances = square_a[i] - ma * ma + square_b[i] - mb * mb;
         let covariance = cross[i] - ma * mb;
         (2.0 * ma * mb + C1) * (2.0 * covariance + C2) / ((ma * ma + mb * mb + C1) * (variances + C2))
-    });
-    map.sum::<f64>() / count.max(1) as f64
+    };
+    let inner = |channel: usize| {
+        let start = (channel * rows + top - first) * width;
+        (start..start + (bottom - top) * width).map(value).sum::<f64>()
+    };
+    (0..3).map(inner).sum()
 }
 
 /// The normalised Gaussian of SSIM's window.
@@ -169,10 +216,12 @@ mod tests {
 
     #[test]
     fn ssim_agrees_with_the_direct_three_dimensional_sum() {
-        let size = [13, 17];
-        let (a, b) = (noise(3 * 13 * 17, 1), noise(3 * 13 * 17, 2));
-        assert!((ssim(&a, &a, size) - 1.0).abs() < 1e-12);
-        assert!((ssim(&a, &b, size) - direct_ssim(&a, &b, size)).abs() < 1e-12);
+        for size in [[13, 17], [2 * BAND + 3, 12]] {
+            let count = 3 * size[0] * size[1];
+            let (a, b) = (noise(count, 1), noise(count, 2));
+            assert!((ssim(&a, &a, size) - 1.0).abs() < 1e-12);
+            assert!((ssim(&a, &b, size) - direct_ssim(&a, &b, size)).abs() < 1e-12);
+        }
     }
 
     /// The definition written out: every window of the padded volume, no separation.

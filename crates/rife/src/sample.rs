@@ -16,6 +16,7 @@ use rife_media::{
     Transfer, VideoParams, open_sink, probe,
 };
 
+pub(crate) use scene::noise;
 pub use scene::render;
 
 use crate::{Error, Interpolator, Result};
@@ -149,7 +150,7 @@ pub fn picture(output: &Path, interpolator: &Interpolator, overwrite: bool) -> R
 const GAP: usize = 8;
 
 /// Pictures of one size from left to right.
-fn row(images: &[&Arc<RgbImage>]) -> RgbImage {
+pub(crate) fn row(images: &[&Arc<RgbImage>]) -> RgbImage {
     let (width, height) = (images[0].width as usize, images[0].height as usize);
     let total = images.len() * (width + GAP) - GAP;
     let mut data = vec![1.0; 3 * total * height];

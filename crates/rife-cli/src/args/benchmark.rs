@@ -3,52 +3,108 @@
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
+use rife::benchmark::Layout;
 
 use super::ModelArgs;
 use crate::parse;
 
 const EXAMPLES: &str = "\
-Data sets are recognised by their files:
-  UCF101      NAME/frame_00.png, frame_01_gt.png, frame_02.png
-  Middlebury  other-data/NAME/frame10.png, frame11.png; other-gt-interp/NAME/frame10i11.png
-  triplets    NAME/frame10.png, frame10i11.png, frame11.png
-  Vimeo90K    tri_testlist.txt; sequences/NAME/im1.png, im2.png, im3.png
-
 Examples:
   rife benchmark ucf101 --json
+  rife benchmark ucf101 --minterpolate --beside dis=dis_pictures
+  rife benchmark ucf101 --worst 1 --pictures worst
+  rife benchmark --still ucf101
+  rife benchmark --steps frames
   rife benchmark --time --size 1280x768 --model-version 4.25.lite --random-weights --runs 7
+  rife benchmark --testtime --runs 7
   rife benchmark --against truth_30fps.mp4 result_2X_30fps.mp4";
 
+/// The layouts and the examples.
+fn after_help() -> String {
+    let rows = Layout::TABLE
+        .iter()
+        .map(|row| format!("  {:<11} {}\n", row.1, row.2));
+    let rows: String = rows.collect();
+    format!("Data sets are recognised by their files:\n{rows}\n{EXAMPLES}")
+}
+
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES, group(ArgGroup::new("task").required(true).args(["folder", "time", "against"])))]
+#[command(
+    after_help = after_help(),
+    group(ArgGroup::new("task").required(true).multiple(true).args(["folder", "time", "testtime", "against", "steps"]))
+)]
 pub(crate) struct BenchmarkArgs {
-    /// A folder of triplets
-    #[arg(value_name = "DIR")]
+    /// A data set (with --steps: a clip, a folder of pictures, or a folder of such)
+    #[arg(value_name = "DIR", conflicts_with_all = ["time", "testtime", "against"])]
     pub(crate) folder: Option<PathBuf>,
-    /// Only the first N triplets
+    /// Only the first N pairs of each part or clip of a set
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) limit: Option<u32>,
-    /// Also every triplet's figures
+    /// Also every frame's figures
     #[arg(short, long)]
     pub(crate) verbose: bool,
-    /// Measure speed instead
+    /// Every Nth frame is given: HD 2 (4 is HD multi 4x), X-TEST 8; --steps 8; --against 2
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=256))]
+    pub(crate) factor: Option<u32>,
+    /// X-TEST at half its size (2K)
     #[arg(long)]
-    pub(crate) time: bool,
-    /// Size of the frames to measure speed with
-    #[arg(long, value_name = "WxH", default_value = "1280x768", value_parser = parse::size)]
-    pub(crate) size: [u32; 2],
-    /// How often to measure speed
-    #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    pub(crate) runs: u16,
-    /// Compare a result with its truth, frame by frame, beside blending the result's source frames
-    #[arg(long, num_args = 2, value_names = ["TRUTH", "OUT"])]
-    pub(crate) against: Vec<PathBuf>,
-    /// With --against: which frames of OUT are source frames, every Nth
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(2..=256))]
-    pub(crate) factor: u32,
+    pub(crate) half: bool,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
+    pub(crate) others: OthersArgs,
+    /// Whether still things stay still: an overlay put on both frames, and equal frames
+    #[arg(long, requires = "folder", conflicts_with_all = ["steps", "minterpolate", "beside", "lpips", "worst"])]
+    pub(crate) still: bool,
+    /// Whether frames lie where they should in time: step sizes over synthetic motion; in DIR: 1/4 and 3/4 beside 1/2
+    #[arg(long, conflicts_with_all = ["beside", "lpips", "worst"])]
+    pub(crate) steps: bool,
+    /// Measure speed instead
+    #[arg(long, conflicts_with_all = ["testtime", "against", "steps"])]
+    pub(crate) time: bool,
+    /// Measure speed as the original's testtime.py: 640x480, the mean of --runs after as many uncounted (100)
+    #[arg(long, conflicts_with_all = ["against", "steps"])]
+    pub(crate) testtime: bool,
+    /// Size of the frames to measure speed with
+    #[arg(long, value_name = "WxH", default_value = "1280x768", value_parser = parse::size)]
+    pub(crate) size: [u32; 2],
+    /// How often to measure speed [default: 7]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) runs: Option<u16>,
+    /// Compare a result with its truth, frame by frame, beside blending the result's source frames
+    #[arg(long, num_args = 2, value_names = ["TRUTH", "OUT"], conflicts_with = "steps")]
+    pub(crate) against: Vec<PathBuf>,
+    #[command(flatten)]
     pub(crate) model: ModelArgs,
+}
+
+/// Who else is scored, by what else, and what is shown of the worst.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Data sets")]
+pub(crate) struct OthersArgs {
+    /// Also score ffmpeg's minterpolate (motion compensated, its best settings)
+    #[arg(long)]
+    pub(crate) minterpolate: bool,
+    /// Also score pictures that another program made: FOLDER/NAME.png for each frame NAME of the set; repeatable
+    #[arg(long, value_name = "NAME=FOLDER", value_parser = named_folder)]
+    pub(crate) beside: Vec<(String, PathBuf)>,
+    /// Also measure LPIPS (AlexNet) with the weights in FILE
+    #[arg(long, value_name = "FILE")]
+    pub(crate) lpips: Option<PathBuf>,
+    /// Write the N worst frames as pictures: made, truth and difference side by side
+    #[arg(long, value_name = "N", requires = "pictures", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) worst: Option<u32>,
+    /// Where --worst writes
+    #[arg(long, value_name = "FOLDER", requires = "worst")]
+    pub(crate) pictures: Option<PathBuf>,
+}
+
+fn named_folder(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, folder)) if !name.is_empty() && !folder.is_empty() => {
+            Ok((name.to_owned(), folder.into()))
+        }
+        _ => Err(format!("{text:?} is not NAME=FOLDER")),
+    }
 }

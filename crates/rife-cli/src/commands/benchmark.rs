@@ -1,93 +1,134 @@
-//! `rife benchmark`: quality over triplets or against a truth, and speed.
+//! `rife benchmark`: quality over data sets or against a truth, evenness in time, stillness, and speed.
+
+mod tables;
 
 use std::path::Path;
 
-use rife::benchmark::{self, Against, DataSet, Item, Scores};
-use rife::media::CancelToken;
+use rife::benchmark::{self, Choice, Contest, DataSet, Rival};
+use rife::media::{CancelToken, Ffmpeg};
+use rife::metrics::Lpips;
 use rife::{Interpolator, Result};
 
 use super::interpolator;
-use crate::args::BenchmarkArgs;
+use crate::args::{BenchmarkArgs, OthersArgs};
 use crate::output;
+
+pub(super) use tables::against as print_against;
+
+/// How often speed is measured, unless the user says.
+const RUNS: u16 = 7;
+/// That of the original's `testtime.py`.
+const TESTTIME_RUNS: u16 = 100;
 
 pub(crate) fn run(args: BenchmarkArgs, cancel: &CancelToken) -> Result<()> {
     if let [truth, result] = args.against.as_slice() {
-        let found = benchmark::against(truth, result, args.factor, cancel)?;
-        return print_against(&found, args.json);
+        let found = benchmark::against(truth, result, args.factor.unwrap_or(2), cancel)?;
+        return tables::against(&found, args.json);
     }
-    if args.time {
-        return speed(&args, &interpolator(&args.model)?, cancel);
+    let interpolator = || interpolator(&args.model);
+    match args.folder.as_deref() {
+        folder if args.steps => steps(&args, folder, &interpolator()?, cancel),
+        Some(folder) if args.still => still(&args, folder, interpolator, cancel),
+        Some(folder) => quality(&args, folder, interpolator, cancel),
+        None => speed(&args, &interpolator()?, cancel),
     }
-    let mut set = DataSet::open(args.folder.as_deref().unwrap_or(Path::new(".")))?;
-    if let Some(limit) = args.limit {
-        set.triplets.truncate(limit as usize);
+}
+
+fn choice(args: &BenchmarkArgs) -> Choice {
+    Choice {
+        limit: args.limit.map(|limit| limit as usize),
+        factor: args.factor,
+        half: args.half,
     }
-    let interpolator = interpolator(&args.model)?;
+}
+
+fn quality(
+    args: &BenchmarkArgs,
+    folder: &Path,
+    interpolator: impl Fn() -> Result<Interpolator>,
+    cancel: &CancelToken,
+) -> Result<()> {
+    let set = DataSet::open(folder, choice(args))?;
+    let rivals = rivals(&args.others)?;
+    let lpips = args.others.lpips.as_deref().map(Lpips::read).transpose()?;
+    let contest = Contest {
+        interpolator: &interpolator()?,
+        rivals,
+        lpips,
+    };
     let verbose = args.verbose && !args.json;
-    let mut report = benchmark::run(&set, &interpolator, &mut |item| print_item(item, verbose), cancel)?;
+    let mut print = |item: &benchmark::Item| {
+        if verbose {
+            output::note(&tables::item(item));
+        }
+    };
+    let mut report = contest.run(&set, &mut print, cancel)?;
+    if let (Some(count), Some(folder)) = (args.others.worst, args.others.pictures.as_deref()) {
+        for file in benchmark::worst(&contest, &set, &report, count as usize, folder, cancel)? {
+            output::note(&output::plain(&file.display().to_string()));
+        }
+    }
     if !args.verbose {
         report.items.clear();
     }
-    if args.json {
-        return json_line(&report);
-    }
-    output::line(&format!(
-        "{} triplets ({:?} layout), {}",
-        report.count, report.layout, report.model
-    ))?;
-    table(&[("rife", report.scores), ("averaging", report.averaging)])
+    tables::report(&report, args.json)
 }
 
-fn print_item(item: &Item, verbose: bool) {
-    if verbose {
-        let (ours, blend) = (item.scores, item.averaging);
-        let name = output::plain(&item.name);
-        output::note(&format!(
-            "{name}: {:.3} dB, SSIM {:.4}, IE {:.3} (averaging {:.3} dB)",
-            ours.psnr, ours.ssim, ours.ie, blend.psnr
-        ));
+fn rivals(others: &OthersArgs) -> Result<Vec<Rival>> {
+    let mut rivals = vec![Rival::Averaging];
+    if others.minterpolate {
+        rivals.push(Rival::Minterpolate(Ffmpeg::find()?));
     }
+    for (name, folder) in &others.beside {
+        rivals.push(Rival::folder(name, folder)?);
+    }
+    Ok(rivals)
 }
 
-/// Figures of the comparison of a result with its truth.
-pub(super) fn print_against(found: &Against, json: bool) -> Result<()> {
-    if json {
-        return json_line(found);
+fn still(
+    args: &BenchmarkArgs,
+    folder: &Path,
+    interpolator: impl Fn() -> Result<Interpolator>,
+    cancel: &CancelToken,
+) -> Result<()> {
+    let set = DataSet::open(folder, choice(args))?;
+    let verbose = args.verbose && !args.json;
+    let mut print = |item: &benchmark::StillItem| {
+        if verbose {
+            output::note(&tables::still_item(item));
+        }
+    };
+    let mut still = benchmark::still(&set, &interpolator()?, &mut print, cancel)?;
+    if !args.verbose {
+        still.items.clear();
     }
-    output::line(&format!("{} made frames compared with the truth", found.count))?;
-    table(&[("rife", found.scores), ("blending", found.blending)])
+    tables::still(&still, args.json)
 }
 
-fn table(rows: &[(&str, Scores)]) -> Result<()> {
-    output::line(&format!("{:<10} {:>9} {:>8} {:>8}", "", "PSNR dB", "SSIM", "IE"))?;
-    rows.iter().try_for_each(|(name, scores)| {
-        output::line(&format!(
-            "{name:<10} {:>9.3} {:>8.4} {:>8.3}",
-            scores.psnr, scores.ssim, scores.ie
-        ))
-    })
+fn steps(
+    args: &BenchmarkArgs,
+    folder: Option<&Path>,
+    interpolator: &Interpolator,
+    cancel: &CancelToken,
+) -> Result<()> {
+    let ffmpeg = args.others.minterpolate.then(Ffmpeg::find).transpose()?;
+    let steps = benchmark::steps(interpolator, args.factor.unwrap_or(8), ffmpeg.as_ref(), cancel)?;
+    let limit = args.limit.map(|limit| limit as usize);
+    let times = folder.map(|folder| benchmark::times(folder, interpolator, limit, cancel));
+    tables::steps(&steps, &times.transpose()?.unwrap_or_default(), args.json)
 }
 
 fn speed(args: &BenchmarkArgs, interpolator: &Interpolator, cancel: &CancelToken) -> Result<()> {
-    let speed = benchmark::measure(interpolator, args.size, args.runs.into(), cancel)?;
-    if args.json {
-        return json_line(&speed);
+    if args.testtime {
+        let runs = args.runs.unwrap_or(TESTTIME_RUNS);
+        return tables::testtime(
+            &benchmark::testtime(interpolator, runs.into(), cancel)?,
+            args.json,
+        );
     }
-    output::line(&format!(
-        "RIFE {} at {}x{}: median {:.1} ms of {} runs ({:.1} to {:.1}); {}, {}, {} threads",
-        speed.version,
-        speed.width,
-        speed.height,
-        speed.median_ms,
-        speed.runs,
-        speed.min_ms,
-        speed.max_ms,
-        speed.tier,
-        speed.precision,
-        speed.threads
-    ))
-}
-
-fn json_line(value: &impl serde::Serialize) -> Result<()> {
-    output::line(&serde_json::to_string(value).unwrap_or_default())
+    let runs = args.runs.unwrap_or(RUNS);
+    tables::speed(
+        &benchmark::measure(interpolator, args.size, runs.into(), cancel)?,
+        args.json,
+    )
 }

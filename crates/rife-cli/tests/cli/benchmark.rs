@@ -26,13 +26,13 @@ fn a_set_is_one_object_of_figures() {
     );
     for key in ["psnr", "ssim", "ie"] {
         assert!(
-            object[key].is_f64() && object["averaging"][key].is_f64(),
+            object[key].is_f64() && object["beside"]["averaging"][key].is_f64(),
             "{object}"
         );
     }
     assert_eq!(object["items"].as_array().map(Vec::len), Some(2));
     assert!(
-        object["averaging"]["psnr"].as_f64().unwrap() > 30.0,
+        object["beside"]["averaging"]["psnr"].as_f64().unwrap() > 30.0,
         "waves one pixel apart blend well"
     );
     let table = place.rife(&[&["benchmark", "set"][..], &RANDOM].concat()).ok();
@@ -52,6 +52,173 @@ fn a_folder_without_triplets_is_an_input_error() {
     );
 }
 
+/// A set of each layout that is not made of plain triplets, and how many frames it makes with `--limit 1`.
+fn sets(place: &Place) -> [(&'static str, u64); 6] {
+    let triplet = |folder: &str, names: [&str; 3]| {
+        for (step, name) in names.iter().enumerate() {
+            place.picture(&format!("{folder}/{name}"), step as f32);
+        }
+    };
+    triplet(
+        "atd12k/test_2k_540p/Disney_1",
+        ["frame1.png", "frame2.png", "frame3.png"],
+    );
+    triplet("vimeo90k/sequences/00001/0001", ["im1.png", "im2.png", "im3.png"]);
+    std::fs::write(place.path("vimeo90k/tri_testlist.txt"), "00001/0001\n\n").unwrap();
+    triplet(
+        "middlebury/other-data/Venus",
+        ["frame10.png", "unused.png", "frame11.png"],
+    );
+    place.picture("middlebury/other-gt-interp/Venus/frame10i11.png", 1.0);
+    triplet("snu-film/test/GOPRO_test/a", ["1.png", "2.png", "3.png"]);
+    let line = "data/SNU-FILM/test/GOPRO_test/a/1.png data/SNU-FILM/test/GOPRO_test/a/2.png \
+                data/SNU-FILM/test/GOPRO_test/a/3.png\n";
+    for level in ["easy", "extreme"] {
+        std::fs::write(place.path(&format!("snu-film/test-{level}.txt")), line).unwrap();
+    }
+    for index in 0..33 {
+        place.picture(
+            &format!("x-test/test/Type1/S/{index:04}.png"),
+            0.25 * index as f32,
+        );
+    }
+    let frame = |index: usize| (0..64 * 48 * 3 / 2).map(move |i| (i % 64 * 3 + 4 * index) as u8);
+    for (folder, name) in [("HD544p_GT", "b_64x48"), ("HD720p_GT", "a_64x48_50")] {
+        std::fs::create_dir_all(place.path(&format!("hd/{folder}"))).unwrap();
+        let bytes: Vec<u8> = (0..5).flat_map(frame).collect();
+        std::fs::write(place.path(&format!("hd/{folder}/{name}.yuv")), bytes).unwrap();
+    }
+    [
+        ("atd12k", 1),
+        ("vimeo90k", 1),
+        ("middlebury", 1),
+        ("snu-film", 2),
+        ("x-test", 7),
+        ("hd", 2),
+    ]
+}
+
+#[test]
+fn every_layout_is_scored() {
+    let place = Place::new();
+    let run = |set: &str, more: &[&str]| {
+        let args = [&["benchmark", set, "--json", "--limit", "1"], more, &RANDOM].concat();
+        place.rife(&args).json().remove(0)
+    };
+    for (set, count) in sets(&place) {
+        let object = run(set, &[]);
+        assert_eq!(
+            (&object["layout"], &object["count"]),
+            (&set.into(), &count.into()),
+            "{object}"
+        );
+        assert!(
+            object["psnr"].is_f64() && object["beside"]["averaging"]["ssim"].is_f64(),
+            "{object}"
+        );
+    }
+    let levels = run("snu-film", &[]);
+    assert_eq!(
+        (&levels["groups"][0]["name"], &levels["groups"][1]["name"]),
+        (&"easy".into(), &"extreme".into())
+    );
+    let quarters = run("hd", &["--factor", "4"]);
+    assert_eq!(quarters["count"], 6);
+    assert!(
+        quarters["protocol"]
+            .as_str()
+            .unwrap()
+            .starts_with("3 frames between two"),
+        "{quarters}"
+    );
+    let half = run("x-test", &["--half", "--factor", "4", "--verbose"]);
+    assert_eq!(
+        (&half["count"], &half["items"][2]["name"]),
+        (&3.into(), &"Type1/S/0024".into())
+    );
+    let unknown = place.rife(&["benchmark", "atd12k", "--factor", "4"]).failed(2);
+    assert!(unknown.contains("HD and X-TEST"), "{unknown}");
+}
+
+#[test]
+fn other_programs_are_scored_beside_and_the_worst_is_drawn() {
+    if !ffmpeg() {
+        return;
+    }
+    let place = Place::new();
+    triplets(&place, 2);
+    for index in 0..2 {
+        place.picture(&format!("perfect/{index}.png"), index as f32 + 1.0);
+    }
+    let base = [
+        "benchmark",
+        "set",
+        "--minterpolate",
+        "--beside",
+        "perfect=perfect",
+    ];
+    let args = [
+        &base[..],
+        &["--json", "--worst", "1", "--pictures", "worst"],
+        &RANDOM,
+    ]
+    .concat();
+    let object = place.rife(&args).json().remove(0);
+    let beside = &object["beside"];
+    let psnr = |name: &str| beside[name]["psnr"].as_f64().unwrap();
+    assert!(psnr("perfect") > 100.0 && psnr("averaging") > 30.0, "{object}");
+    assert!((5.0..60.0).contains(&psnr("minterpolate")), "{object}");
+    let drawn = super::support::names(&place.path("worst"));
+    assert_eq!(drawn.len(), 1);
+    let picture = rife::media::read_image(&place.path("worst").join(&drawn[0]), &Default::default())
+        .unwrap()
+        .0;
+    assert_eq!(
+        (picture.width, picture.height),
+        (3 * 64 + 16, 48),
+        "made, truth and difference"
+    );
+    std::fs::remove_file(place.path("perfect/1.png")).unwrap();
+    let missing = place.rife(&[&base[..], &RANDOM].concat()).failed(3);
+    assert!(missing.contains("perfect has no picture of 1"), "{missing}");
+    let taken = place
+        .rife(&["benchmark", "set", "--beside", "averaging=perfect"])
+        .failed(2);
+    assert!(taken.contains("taken"), "{taken}");
+    place.rife(&["benchmark", "set", "--beside", "perfect"]).failed(2);
+}
+
+#[test]
+fn stillness_and_steps_are_measured() {
+    let place = Place::new();
+    triplets(&place, 1);
+    let run = |args: &[&str]| place.rife(&[args, &RANDOM].concat()).json().remove(0);
+    let still = run(&["benchmark", "--still", "set", "--json"]);
+    assert!(
+        still["overlay_psnr"].is_f64() && still["equal_share"].as_f64().unwrap() <= 1.0,
+        "{still}"
+    );
+    place.y4m("clip.y4m", 11);
+    let steps = run(&["benchmark", "--steps", "clip.y4m", "--factor", "2", "--json"]);
+    assert_eq!(
+        steps["steps"]["motions"][0]["positions"].as_array().map(Vec::len),
+        Some(1)
+    );
+    assert_eq!(
+        (
+            &steps["times"][0]["count"],
+            steps["times"].as_array().map(Vec::len)
+        ),
+        (&2.into(), Some(2))
+    );
+    assert!(
+        place
+            .rife(&["benchmark", "--steps", "set/0/frame10.png"])
+            .failed(3)
+            .contains("five frames")
+    );
+}
+
 #[test]
 fn speed_is_measured() {
     let place = Place::new();
@@ -65,6 +232,10 @@ fn speed_is_measured() {
     for key in ["tier", "precision", "threads"] {
         assert!(!object[key].is_null(), "{object}");
     }
+    let args = [&["benchmark", "--testtime", "--runs", "1", "--json"][..], &RANDOM].concat();
+    let object = place.rife(&args).json().remove(0);
+    assert_eq!((&object["width"], &object["warm"]), (&640.into(), &1.into()));
+    assert!(object["mean_ms"].as_f64().unwrap() > 0.0);
 }
 
 #[test]

@@ -40,12 +40,13 @@ fn examples(place: &Place, command: &[&str]) -> Vec<String> {
 
 fn prepare(place: &Place) {
     place.clip("clip.mp4", 3);
-    for index in 0..3 {
+    for index in 0..5 {
         place.picture(&format!("frames/{index}.png"), 2.0 * index as f32);
     }
     for (index, name) in ["frame_00", "frame_01_gt", "frame_02"].iter().enumerate() {
         place.picture(&format!("ucf101/1/{name}.png"), index as f32);
     }
+    place.picture("dis_pictures/1.png", 1.0);
     place.picture("a.png", 0.0);
     place.picture("b.png", 2.0);
     place.clip("truth_30fps.mp4", 6);

@@ -133,6 +133,11 @@ impl Child {
         written.map_err(|_| self.failure(&context()))
     }
 
+    /// Closes its stdin: there is no more to come.
+    pub(crate) fn end_input(&mut self) {
+        self.stdin = None;
+    }
+
     /// Everything it writes to stdout, at most `limit` bytes; then waits for its end.
     pub(crate) fn capture(mut self, limit: usize, context: &str) -> Result<Vec<u8>> {
         let mut out = Vec::new();

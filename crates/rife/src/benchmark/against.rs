@@ -6,7 +6,8 @@ use std::path::Path;
 use rife_media::{CancelToken, Input, RgbImage, Source, SourceSpec, open_source};
 use serde::Serialize;
 
-use super::{Layout, Scores};
+use super::Scores;
+use super::protocol::Protocol;
 use crate::{Error, Result};
 
 /// Mean scores of the frames between source frames.
@@ -46,8 +47,8 @@ pub fn against(truth: &Path, result: &Path, factor: u32, cancel: &CancelToken) -
                 )));
             }
             let blend = left.blend(&results[steps - 1], (index + 1) as f32 / factor as f32);
-            ours.push(Scores::of(made.data.clone(), truth, Layout::Triplets));
-            blended.push(Scores::of(blend.data, truth, Layout::Triplets));
+            ours.push(Scores::of(made.data.clone(), truth, Protocol::PLAIN, None)?);
+            blended.push(Scores::of(blend.data, truth, Protocol::PLAIN, None)?);
         }
         left = results[steps - 1].clone();
     }
@@ -66,10 +67,10 @@ fn nothing() -> Error {
 }
 
 /// A clip's frames as pictures.
-struct Clip(Box<dyn Source>);
+pub(super) struct Clip(Box<dyn Source>);
 
 impl Clip {
-    fn open(path: &Path, cancel: &CancelToken) -> Result<Self> {
+    pub(super) fn open(path: &Path, cancel: &CancelToken) -> Result<Self> {
         let spec = SourceSpec {
             cancel: cancel.clone(),
             ..SourceSpec::new(Input::parse(path))
@@ -77,7 +78,7 @@ impl Clip {
         Ok(Self(open_source(&spec)?))
     }
 
-    fn next(&mut self) -> Result<Option<RgbImage>> {
+    pub(super) fn next(&mut self) -> Result<Option<RgbImage>> {
         let tags = self.0.info().tags;
         let frame = self.0.next_frame()?;
         Ok(frame.map(|frame| RgbImage {
@@ -86,7 +87,7 @@ impl Clip {
         }))
     }
 
-    fn take(&mut self, count: usize) -> Result<Vec<RgbImage>> {
+    pub(super) fn take(&mut self, count: usize) -> Result<Vec<RgbImage>> {
         let mut frames = Vec::with_capacity(count);
         while let Some(frame) = if frames.len() < count { self.next()? } else { None } {
             frames.push(frame);

@@ -1,37 +1,171 @@
-//! The folders that hold triplets, recognised by what is in them.
+//! The folders that hold data sets, recognised by what is in them, and which of their frames are made of which.
+
+mod clips;
+mod lists;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use num_rational::Ratio;
+use rife_media::RgbImage;
 use serde::Serialize;
 
+use super::picture::{Picture, halved};
+use super::protocol::Protocol;
 use crate::{Error, Result};
 
 /// How a data set lies on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Layout {
-    /// `NAME/frame_00.png`, `frame_01_gt.png`, `frame_02.png`.
+    /// The UCF101 triplets of the paper's authors.
     Ucf101,
-    /// `other-data/NAME/frame10.png`, `frame11.png` and `other-gt-interp/NAME/frame10i11.png`.
+    /// Middlebury OTHER.
     Middlebury,
-    /// `NAME/frame10.png`, `frame10i11.png`, `frame11.png`.
+    /// Triplets named as Middlebury names them.
     Triplets,
-    /// `tri_testlist.txt` and `sequences/NAME/im1.png`, `im2.png`, `im3.png` (or `target/` for `sequences/`).
+    /// Vimeo90K's test triplets.
     Vimeo90k,
+    /// The ATD-12K test triplets.
+    Atd12k,
+    /// SNU-FILM with its four levels.
+    #[serde(rename = "snu-film")]
+    SnuFilm,
+    /// The paper's HD clips.
+    Hd,
+    /// The X4K1000FPS test scenes.
+    #[serde(rename = "x-test")]
+    XTest,
 }
 
-/// Two frames and the one between them.
+impl Layout {
+    /// Each layout's name, files, and what is done with its pictures.
+    pub const TABLE: [(Self, &str, &str, &str); 8] = [
+        (
+            Self::Ucf101,
+            "UCF101",
+            "NAME/frame_00.png, frame_01_gt.png, frame_02.png",
+            "as they are",
+        ),
+        (
+            Self::Vimeo90k,
+            "Vimeo90K",
+            "tri_testlist.txt; sequences/NAME/im1.png, im2.png, im3.png (or target/)",
+            "as they are; SSIM of unrounded frames",
+        ),
+        (
+            Self::Middlebury,
+            "Middlebury",
+            "other-data/NAME/frame10.png, frame11.png; other-gt-interp/NAME/frame10i11.png",
+            "on a black canvas of 640x480",
+        ),
+        (
+            Self::Triplets,
+            "triplets",
+            "NAME/frame10.png, frame10i11.png, frame11.png",
+            "as they are",
+        ),
+        (
+            Self::Atd12k,
+            "ATD-12K",
+            "NAME/frame1.png, frame2.png, frame3.png (or in test_2k_540p/)",
+            "2 repeated rows above and below",
+        ),
+        (
+            Self::SnuFilm,
+            "SNU-FILM",
+            "test-easy.txt, -medium, -hard, -extreme (or in eval_modes/): three pictures a line",
+            "edges repeated on all sides up to multiples of 32",
+        ),
+        (
+            Self::Hd,
+            "HD",
+            "HD544p_GT/*.yuv, HD720p_GT/*.yuv, HD1080p_GT/*.yuv: raw 8-bit 4:2:0",
+            "16, 24 or 4 repeated rows above and below (544, 720, 1080); PSNR of luma; mean over clips",
+        ),
+        (
+            Self::XTest,
+            "X-TEST",
+            "TYPE/SCENE/*.png, 33 frames each (or in test/)",
+            "edges repeated on all sides up to multiples of 32; mean over scenes",
+        ),
+    ];
+
+    /// Its row of the table.
+    fn row(self) -> (&'static str, &'static str, &'static str) {
+        let row = Self::TABLE.iter().find(|row| row.0 == self);
+        row.map_or(("", "", ""), |row| (row.1, row.2, row.3))
+    }
+
+    /// Its name for people.
+    pub fn name(self) -> &'static str {
+        self.row().0
+    }
+}
+
+/// A frame to make between two.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Triplet {
-    /// Its name in the set.
+pub struct Target {
+    /// Its name in the set, by which other programs' pictures are found.
     pub name: String,
+    /// When, between the first frame (0) and the second (1).
+    pub time: Ratio<i64>,
+    /// What it should be.
+    pub truth: Picture,
+}
+
+/// Two frames and those to make between them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sample {
+    /// The part of the set that it is of; empty where there is one part.
+    pub group: String,
+    /// The clip that it is of; empty in sets of triplets.
+    pub clip: String,
     /// The first frame.
-    pub first: PathBuf,
-    /// The frame between.
-    pub truth: PathBuf,
+    pub first: Picture,
     /// The second frame.
-    pub second: PathBuf,
+    pub second: Picture,
+    /// The frames to make.
+    pub targets: Vec<Target>,
+}
+
+impl Sample {
+    /// Three picture files, the second of which is to be made.
+    fn triplet(name: String, [first, truth, second]: [PathBuf; 3]) -> Self {
+        Self {
+            group: String::new(),
+            clip: String::new(),
+            first: Picture::File(first),
+            second: Picture::File(second),
+            targets: vec![Target {
+                name,
+                time: Ratio::new(1, 2),
+                truth: Picture::File(truth),
+            }],
+        }
+    }
+
+    /// When its frames are to be made.
+    pub fn times(&self) -> Vec<Ratio<i64>> {
+        self.targets.iter().map(|target| target.time).collect()
+    }
+
+    /// Everything that it reads.
+    fn pictures(&self) -> impl Iterator<Item = &Picture> {
+        let truths = self.targets.iter().map(|target| &target.truth);
+        [&self.first, &self.second].into_iter().chain(truths)
+    }
+}
+
+/// What is chosen of a set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Choice {
+    /// Only so many samples of each part of the set, or of each clip.
+    pub limit: Option<usize>,
+    /// Every how many frames one is given: HD 2 (or 4: HD multi 4x), X-TEST 8.
+    pub factor: Option<u32>,
+    /// X-TEST at half its size (2K).
+    pub half: bool,
 }
 
 /// A data set.
@@ -39,129 +173,208 @@ pub struct Triplet {
 pub struct DataSet {
     /// How it lies.
     pub layout: Layout,
-    /// Its triplets, by name.
-    pub triplets: Vec<Triplet>,
+    /// Its samples, by name.
+    pub samples: Vec<Sample>,
+    /// Every how many frames one is given.
+    pub factor: u32,
+    /// Whether pictures are halved after reading.
+    pub half: bool,
 }
-
-/// What is accepted, for an error's text.
-const ACCEPTED: &str = "UCF101 (NAME/frame_00.png, frame_01_gt.png, frame_02.png), Middlebury (other-data and \
-                        other-gt-interp), Vimeo90K (tri_testlist.txt and sequences) and triplets (NAME/frame10.png, \
-                        frame10i11.png, frame11.png)";
 
 impl DataSet {
-    /// Finds the triplets in `folder`.
+    /// Finds the samples in `folder`.
     ///
     /// # Errors
-    /// [`Error::Io`], and [`Error::Data`] where the folder is no data set known, or a triplet lacks a file.
-    pub fn open(folder: &Path) -> Result<Self> {
-        let set = if folder.join("tri_testlist.txt").is_file() {
-            vimeo(folder)?
-        } else if folder.join("other-data").is_dir() {
-            let (data, truth) = (folder.join("other-data"), folder.join("other-gt-interp"));
-            by_folder(
-                Layout::Middlebury,
-                &data,
-                &truth,
-                ["frame10.png", "frame10i11.png", "frame11.png"],
-            )?
-        } else {
-            flat(folder)?
+    /// [`Error::Io`], [`Error::Data`] where the folder is no data set known or lacks a file, and [`Error::Usage`] for
+    /// choices that its layout has not.
+    pub fn open(folder: &Path, choice: Choice) -> Result<Self> {
+        let (layout, samples, factor) = find(folder, choice.factor)?;
+        let clips = matches!(layout, Layout::Hd | Layout::XTest);
+        if choice.factor.is_some() && !clips {
+            let text = format!("{} has triplets: a factor is for HD and X-TEST", layout.name());
+            return Err(Error::Usage(text));
+        }
+        if choice.half && layout != Layout::XTest {
+            let text = format!(
+                "{} is measured at one size: half size is for X-TEST",
+                layout.name()
+            );
+            return Err(Error::Usage(text));
+        }
+        let mut set = Self {
+            layout,
+            samples,
+            factor,
+            half: choice.half,
         };
-        if set.triplets.is_empty() {
-            return Err(Error::Data(format!(
-                "{} holds no triplets; accepted are {ACCEPTED}",
-                folder.display()
-            )));
+        if let Some(limit) = choice.limit {
+            set.keep(limit);
         }
-        let files = set.triplets.iter().flat_map(|t| [&t.first, &t.truth, &t.second]);
-        if let Some(missing) = files.into_iter().find(|path| !path.is_file()) {
-            return Err(Error::Data(format!(
-                "{} is missing from the data set",
-                missing.display()
-            )));
+        if set.samples.is_empty() {
+            return Err(unknown(folder));
         }
+        set.check_files()?;
         Ok(set)
+    }
+
+    /// Keeps the first `limit` samples of each part or clip.
+    fn keep(&mut self, limit: usize) {
+        let mut last = None;
+        let mut seen = 0;
+        self.samples.retain(|sample| {
+            let part = Some((sample.group.clone(), sample.clip.clone()));
+            seen = if part == last { seen + 1 } else { 1 };
+            last = part;
+            seen <= limit
+        });
+    }
+
+    fn check_files(&self) -> Result<()> {
+        let mut pictures = self.samples.iter().flat_map(Sample::pictures);
+        match pictures.find(|picture| !picture.path().is_file()) {
+            Some(missing) => {
+                let path = missing.path().display();
+                Err(Error::Data(format!("{path} is missing from the data set")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// How its pictures are treated, in a line for people.
+    pub fn describe(&self) -> String {
+        let frames = match self.factor {
+            2 => String::new(),
+            factor => format!("{} frames between two, ", factor - 1),
+        };
+        let half = if self.half { "halved to 2K, " } else { "" };
+        format!("{frames}{half}{}", self.layout.row().2)
+    }
+
+    pub(super) fn protocol(&self) -> Protocol {
+        Protocol::of(self.layout)
+    }
+
+    /// Reads the two frames of a sample.
+    pub(super) fn ends(&self, sample: &Sample) -> Result<[RgbImage; 2]> {
+        let (first, second) = (self.read(&sample.first)?, self.read(&sample.second)?);
+        same_size(sample, &first, &second)?;
+        Ok([first, second])
+    }
+
+    /// Reads the truth of a target, which has the size of the sample's frames.
+    pub(super) fn truth(&self, sample: &Sample, target: &Target, like: &RgbImage) -> Result<RgbImage> {
+        let truth = self.read(&target.truth)?;
+        same_size(sample, like, &truth)?;
+        Ok(truth)
+    }
+
+    fn read(&self, picture: &Picture) -> Result<RgbImage> {
+        let image = picture.read()?;
+        Ok(if self.half { halved(&image) } else { image })
     }
 }
 
-/// Folders of three files each, by whichever names the first of them has.
-fn flat(folder: &Path) -> Result<DataSet> {
-    let ucf = by_folder(
-        Layout::Ucf101,
-        folder,
-        folder,
-        ["frame_00.png", "frame_01_gt.png", "frame_02.png"],
-    )?;
-    if !ucf.triplets.is_empty() {
-        return Ok(ucf);
+fn same_size(sample: &Sample, a: &RgbImage, b: &RgbImage) -> Result<()> {
+    if (a.width, a.height) == (b.width, b.height) {
+        return Ok(());
     }
-    by_folder(
-        Layout::Triplets,
-        folder,
-        folder,
-        ["frame10.png", "frame10i11.png", "frame11.png"],
-    )
+    let name = sample
+        .targets
+        .first()
+        .map(|target| target.name.as_str())
+        .unwrap_or_default();
+    Err(Error::Data(format!(
+        "the pictures of {name} differ in size: {}x{} and {}x{}",
+        a.width, a.height, b.width, b.height
+    )))
+}
+
+fn unknown(folder: &Path) -> Error {
+    let accepted: Vec<String> = Layout::TABLE
+        .iter()
+        .map(|row| format!("{} ({})", row.1, row.2))
+        .collect();
+    Error::Data(format!(
+        "{} holds no data set known; accepted are {}",
+        folder.display(),
+        accepted.join("; ")
+    ))
+}
+
+/// The layout of `folder`, its samples, and every how many frames one is given.
+fn find(folder: &Path, factor: Option<u32>) -> Result<(Layout, Vec<Sample>, u32)> {
+    let triplets = |layout, samples| Ok((layout, samples, 2));
+    if folder.join("tri_testlist.txt").is_file() {
+        return triplets(Layout::Vimeo90k, lists::vimeo(folder)?);
+    }
+    if folder.join("other-data").is_dir() {
+        let (data, truth) = (folder.join("other-data"), folder.join("other-gt-interp"));
+        return triplets(Layout::Middlebury, by_folder(&data, &truth, MIDDLEBURY_NAMES)?);
+    }
+    if let Some(samples) = lists::snu_film(folder)? {
+        return triplets(Layout::SnuFilm, samples);
+    }
+    if let Some(samples) = clips::hd(folder, factor.unwrap_or(2))? {
+        return Ok((Layout::Hd, samples, factor.unwrap_or(2)));
+    }
+    if let Some((layout, samples)) = flat(folder)? {
+        return triplets(layout, samples);
+    }
+    let factor = factor.unwrap_or(8);
+    Ok((Layout::XTest, clips::x_test(folder, factor)?, factor))
+}
+
+const MIDDLEBURY_NAMES: [&str; 3] = ["frame10.png", "frame10i11.png", "frame11.png"];
+
+/// Folders of three files each, by whichever names the first of them has.
+fn flat(folder: &Path) -> Result<Option<(Layout, Vec<Sample>)>> {
+    let test = folder.join("test_2k_540p");
+    let anime = if test.is_dir() { &test } else { folder };
+    let known: [(Layout, &Path, [&str; 3]); 3] = [
+        (
+            Layout::Ucf101,
+            folder,
+            ["frame_00.png", "frame_01_gt.png", "frame_02.png"],
+        ),
+        (Layout::Triplets, folder, MIDDLEBURY_NAMES),
+        (Layout::Atd12k, anime, ["frame1.png", "frame2.png", "frame3.png"]),
+    ];
+    for (layout, folder, names) in known {
+        let samples = by_folder(folder, folder, names)?;
+        if !samples.is_empty() {
+            return Ok(Some((layout, samples)));
+        }
+    }
+    Ok(None)
 }
 
 /// One triplet for each folder in `data` that has its first file; the truth is in the folder of the same name in
 /// `truth`.
-fn by_folder(layout: Layout, data: &Path, truth: &Path, names: [&str; 3]) -> Result<DataSet> {
-    let mut triplets = Vec::new();
-    for entry in fs::read_dir(data).map_err(|error| Error::io("open", data, error))? {
-        let path = entry.map_err(|error| Error::io("read", data, error))?.path();
+fn by_folder(data: &Path, truth: &Path, names: [&str; 3]) -> Result<Vec<Sample>> {
+    let folders = entries(data)?
+        .into_iter()
+        .filter(|(_, path)| path.join(names[0]).is_file());
+    let triplet = |(name, path): (String, PathBuf)| {
+        let truth = truth.join(&name).join(names[1]);
+        Sample::triplet(name, [path.join(names[0]), truth, path.join(names[2])])
+    };
+    Ok(folders.map(triplet).collect())
+}
+
+/// The names and paths in a folder, sorted.
+fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).map_err(|error| Error::io("open", folder, error))? {
+        let path = entry.map_err(|error| Error::io("read", folder, error))?.path();
         let name = path
             .file_name()
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
-        if path.join(names[0]).is_file() {
-            let truth = truth.join(&name).join(names[1]);
-            triplets.push(Triplet {
-                name,
-                first: path.join(names[0]),
-                truth,
-                second: path.join(names[2]),
-            });
-        }
+        found.push((name, path));
     }
-    triplets.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(DataSet { layout, triplets })
-}
-
-fn vimeo(folder: &Path) -> Result<DataSet> {
-    let list = folder.join("tri_testlist.txt");
-    let text = fs::read_to_string(&list).map_err(|error| Error::io("read", &list, error))?;
-    let frames = ["sequences", "target"].map(|name| folder.join(name));
-    let frames = frames.iter().find(|frames| frames.is_dir()).ok_or_else(|| {
-        Error::Data(format!(
-            "{} has a list of triplets but no folder `sequences` or `target`",
-            folder.display()
-        ))
-    })?;
-    let triplet = |line: &str| {
-        let inside = line.split('/').all(|part| !part.is_empty() && part != "..");
-        let path = frames.join(line);
-        let [first, truth, second] = ["im1.png", "im2.png", "im3.png"].map(|name| path.join(name));
-        let found = Triplet {
-            name: line.to_owned(),
-            first,
-            truth,
-            second,
-        };
-        if inside {
-            Ok(found)
-        } else {
-            Err(Error::Data(format!(
-                "{}: {line:?} leads out of the set",
-                list.display()
-            )))
-        }
-    };
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    Ok(DataSet {
-        layout: Layout::Vimeo90k,
-        triplets: lines.map(triplet).collect::<Result<_>>()?,
-    })
+    found.sort();
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -173,14 +386,23 @@ mod tests {
         for file in files {
             let path = folder.path().join(file);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, "00001/0001\n").unwrap();
+            let bytes = if file.ends_with(".yuv") {
+                vec![0; 9 * 96]
+            } else {
+                b"00001/0001\n".to_vec()
+            };
+            fs::write(path, bytes).unwrap();
         }
         folder
     }
 
+    fn open(folder: &Path) -> Result<DataSet> {
+        DataSet::open(folder, Choice::default())
+    }
+
     #[test]
     fn each_layout_is_recognised() {
-        let cases: [(&[&str], Layout); 4] = [
+        let cases: [(&[&str], Layout); 8] = [
             (
                 &["1/frame_00.png", "1/frame_01_gt.png", "1/frame_02.png"],
                 Layout::Ucf101,
@@ -200,48 +422,103 @@ mod tests {
             (
                 &[
                     "tri_testlist.txt",
-                    "sequences/00001/0001/im1.png",
-                    "sequences/00001/0001/im2.png",
-                    "sequences/00001/0001/im3.png",
+                    "target/00001/0001/im1.png",
+                    "target/00001/0001/im2.png",
+                    "target/00001/0001/im3.png",
                 ],
                 Layout::Vimeo90k,
             ),
+            (
+                &[
+                    "Disney_1/frame1.png",
+                    "Disney_1/frame2.png",
+                    "Disney_1/frame3.png",
+                ],
+                Layout::Atd12k,
+            ),
+            (
+                &[
+                    "test_2k_540p/D/frame1.png",
+                    "test_2k_540p/D/frame2.png",
+                    "test_2k_540p/D/frame3.png",
+                ],
+                Layout::Atd12k,
+            ),
+            (
+                &[
+                    "sequences/00001/0001/im1.png",
+                    "sequences/00001/0001/im2.png",
+                    "sequences/00001/0001/im3.png",
+                    "tri_testlist.txt",
+                ],
+                Layout::Vimeo90k,
+            ),
+            (&["HD544p_GT/tiny_16x6.yuv"], Layout::Hd),
         ];
         for (files, layout) in cases {
             let folder = folder_with(files);
-            let set = DataSet::open(folder.path()).unwrap();
-            assert_eq!((set.layout, set.triplets.len()), (layout, 1));
+            let set = open(folder.path()).unwrap();
+            assert_eq!(set.layout, layout);
+            assert!(!set.samples.is_empty());
         }
     }
 
     #[test]
     fn a_missing_truth_and_an_empty_folder_are_named() {
         let folder = folder_with(&["a/frame10.png", "a/frame11.png"]);
-        assert!(
-            DataSet::open(folder.path())
-                .unwrap_err()
-                .to_string()
-                .contains("frame10i11.png is missing")
-        );
+        let missing = open(folder.path()).unwrap_err().to_string();
+        assert!(missing.contains("frame10i11.png is missing"), "{missing}");
         let empty = folder_with(&["readme"]);
+        let unknown = open(empty.path()).unwrap_err().to_string();
         assert!(
-            DataSet::open(empty.path())
-                .unwrap_err()
-                .to_string()
-                .contains("UCF101")
+            Layout::TABLE.iter().all(|row| unknown.contains(row.1)),
+            "{unknown}"
         );
-        assert!(DataSet::open(Path::new("no/such/folder")).is_err());
+        assert!(open(Path::new("no/such/folder")).is_err());
     }
 
     #[test]
-    fn a_list_cannot_lead_out_of_its_set() {
-        let folder = folder_with(&["tri_testlist.txt", "sequences/x"]);
-        fs::write(folder.path().join("tri_testlist.txt"), "../../etc\n").unwrap();
+    fn limits_are_for_each_part() {
+        let sample = |group: &str, name: &str| Sample {
+            group: group.into(),
+            ..Sample::triplet(name.into(), [PathBuf::new(), PathBuf::new(), PathBuf::new()])
+        };
+        let samples = vec![
+            sample("easy", "1"),
+            sample("easy", "2"),
+            sample("hard", "1"),
+            sample("hard", "2"),
+        ];
+        let mut set = DataSet {
+            layout: Layout::SnuFilm,
+            samples,
+            factor: 2,
+            half: false,
+        };
+        set.keep(1);
+        assert_eq!(
+            set.samples.iter().map(|s| s.group.as_str()).collect::<Vec<_>>(),
+            ["easy", "hard"]
+        );
+    }
+
+    #[test]
+    fn choices_that_a_layout_has_not_are_refused() {
+        let folder = folder_with(&["a/frame10.png", "a/frame10i11.png", "a/frame11.png"]);
+        let with = |choice| DataSet::open(folder.path(), choice).unwrap_err().to_string();
         assert!(
-            DataSet::open(folder.path())
-                .unwrap_err()
-                .to_string()
-                .contains("leads out")
+            with(Choice {
+                factor: Some(4),
+                ..Choice::default()
+            })
+            .contains("HD and X-TEST")
+        );
+        assert!(
+            with(Choice {
+                half: true,
+                ..Choice::default()
+            })
+            .contains("X-TEST")
         );
     }
 }

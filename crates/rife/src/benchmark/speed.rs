@@ -79,6 +79,79 @@ pub fn measure(
     })
 }
 
+/// What the original's `testtime.py` measures.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TestTime {
+    /// The network's version.
+    pub version: String,
+    /// Width of the frames.
+    pub width: u32,
+    /// Height of the frames.
+    pub height: u32,
+    /// Runs before the clock starts.
+    pub warm: usize,
+    /// Timed runs.
+    pub runs: usize,
+    /// Mean time of a run in milliseconds.
+    pub mean_ms: f64,
+    /// The processor's tier.
+    pub tier: String,
+    /// What the engine computes with.
+    pub precision: String,
+    /// Threads.
+    pub threads: usize,
+}
+
+/// As the original's `testtime.py`: two random pictures of 640x480, `runs` runs that are not counted and as many
+/// that are (100 in the original), the mean of which is taken. Each run starts from both pictures anew.
+///
+/// # Errors
+/// Those of running the network, [`Error::Usage`] for no runs, [`Error::Cancelled`].
+pub fn testtime(interpolator: &Interpolator, runs: usize, cancel: &CancelToken) -> Result<TestTime> {
+    const SIZE: [u32; 2] = [640, 480];
+    if runs == 0 {
+        return Err(Error::Usage("at least one run is needed to time".into()));
+    }
+    let pictures = [1, 2].map(|seed| random(SIZE, seed));
+    let run = || {
+        if cancel.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        let [a, b] = pictures.clone().map(|picture| interpolator.prepare(picture));
+        interpolator.between(&a?, &b?).at(Ratio::new(1, 2)).map(|_| ())
+    };
+    (0..runs).try_for_each(|_| run())?;
+    let start = Instant::now();
+    (0..runs).try_for_each(|_| run())?;
+    let mean_ms = start.elapsed().as_secs_f64() * 1e3 / runs as f64;
+    let engine = interpolator.engine().clone();
+    Ok(TestTime {
+        version: interpolator.version().name().into(),
+        width: SIZE[0],
+        height: SIZE[1],
+        warm: runs,
+        runs,
+        mean_ms,
+        tier: engine.tier,
+        precision: engine.precision,
+        threads: engine.threads,
+    })
+}
+
+/// A picture of noise.
+fn random([width, height]: [u32; 2], seed: u32) -> Arc<RgbImage> {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 24) as f32
+    };
+    Arc::new(RgbImage::new(
+        width,
+        height,
+        (0..3 * width * height).map(|_| next()).collect(),
+    ))
+}
+
 /// A picture of soft waves, each `index` a little further on.
 fn gradient(width: u32, height: u32, index: usize) -> Arc<RgbImage> {
     let wave = |x: u32, y: u32, channel: u32| {

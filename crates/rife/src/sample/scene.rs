@@ -188,7 +188,7 @@ fn length([x, y]: [f64; 2]) -> f64 {
 }
 
 /// Smooth noise in 0..1 at a point of the plane; `layer` moves it elsewhere.
-fn noise(at: [f64; 2], layer: usize) -> f64 {
+pub(crate) fn noise(at: [f64; 2], layer: usize) -> f64 {
     static TEXTURE: OnceLock<Vec<f32>> = OnceLock::new();
     let texture = TEXTURE.get_or_init(texture);
     let (x, y) = (at[0] + 131.0 * layer as f64, at[1] + 71.0 * layer as f64);

@@ -1,0 +1,140 @@
+//! Sets whose samples are named by text files: Vimeo90K and SNU-FILM.
+
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use super::Sample;
+use crate::{Error, Result};
+
+/// SNU-FILM's levels, easiest first.
+const LEVELS: [&str; 4] = ["easy", "medium", "hard", "extreme"];
+
+/// The triplets of Vimeo90K's `tri_testlist.txt`.
+pub(super) fn vimeo(folder: &Path) -> Result<Vec<Sample>> {
+    let list = folder.join("tri_testlist.txt");
+    let frames = ["sequences", "target"].map(|name| folder.join(name));
+    let frames = frames.iter().find(|frames| frames.is_dir()).ok_or_else(|| {
+        Error::Data(format!(
+            "{} has a list of triplets but no folder `sequences` or `target`",
+            folder.display()
+        ))
+    })?;
+    let triplet = |line: String| {
+        let path = frames.join(inside(&list, &line)?);
+        let files = ["im1.png", "im2.png", "im3.png"].map(|name| path.join(name));
+        Ok(Sample::triplet(line, files))
+    };
+    lines(&list)?.into_iter().map(triplet).collect()
+}
+
+/// The triplets of SNU-FILM's lists, where there is one.
+pub(super) fn snu_film(folder: &Path) -> Result<Option<Vec<Sample>>> {
+    let places = [folder.to_owned(), folder.join("eval_modes")];
+    let mut samples = None;
+    for level in LEVELS {
+        let list = places
+            .iter()
+            .map(|place| place.join(format!("test-{level}.txt")))
+            .find(|list| list.is_file());
+        if let Some(list) = list {
+            samples
+                .get_or_insert_with(Vec::new)
+                .extend(level_of(folder, level, &list)?);
+        }
+    }
+    Ok(samples)
+}
+
+fn level_of(folder: &Path, level: &str, list: &Path) -> Result<Vec<Sample>> {
+    let sample = |line: String| {
+        let files: Vec<&str> = line.split_whitespace().collect();
+        let [first, truth, second] = files[..] else {
+            let text = format!("{}: {line:?} has not the names of three pictures", list.display());
+            return Err(Error::Data(text));
+        };
+        let place = |name: &str| inside(list, name).map(|name| located(folder, &name));
+        let name = format!("{level}/{}", scene(truth));
+        let files: [PathBuf; 3] = [place(first)?, place(truth)?, place(second)?];
+        Ok(Sample {
+            group: level.into(),
+            ..Sample::triplet(name, files)
+        })
+    };
+    lines(list)?.into_iter().map(sample).collect()
+}
+
+/// The last two folders' worth of a picture's path, without extension.
+fn scene(path: &str) -> String {
+    let path = path.rsplit_once('.').map_or(path, |(stem, _)| stem);
+    let parts: Vec<&str> = path.split('/').collect();
+    parts[parts.len().saturating_sub(3)..].join("/")
+}
+
+/// Where a listed picture lies. The lists name it from a folder that need not be this one (`data/SNU-FILM/test/...`):
+/// leading folders are left out until there is such a file.
+fn located(folder: &Path, name: &Path) -> PathBuf {
+    let parts: Vec<Component> = name.components().collect();
+    let tails = (0..parts.len()).map(|skip| parts[skip..].iter().collect::<PathBuf>());
+    let mut places = tails.flat_map(|tail| [folder.join(&tail), folder.join("test").join(&tail)]);
+    places
+        .find(|path| path.is_file())
+        .unwrap_or_else(|| folder.join(name))
+}
+
+/// A listed path that stays in its set.
+fn inside(list: &Path, name: &str) -> Result<PathBuf> {
+    let path = Path::new(name);
+    if path
+        .components()
+        .all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+    {
+        return Ok(path.to_owned());
+    }
+    Err(Error::Data(format!(
+        "{}: {name:?} leads out of the set",
+        list.display()
+    )))
+}
+
+/// The lines of a text file that are not empty.
+fn lines(path: &Path) -> Result<Vec<String>> {
+    let text = fs::read_to_string(path).map_err(|error| Error::io("read", path, error))?;
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    Ok(lines.map(str::to_owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_cannot_lead_out_of_its_set() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("sequences")).unwrap();
+        for line in ["../../etc", "/etc"] {
+            fs::write(folder.path().join("tri_testlist.txt"), line).unwrap();
+            let error = vimeo(folder.path()).unwrap_err().to_string();
+            assert!(error.contains("leads out"), "{error}");
+        }
+    }
+
+    #[test]
+    fn listed_pictures_are_found_under_other_roots() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test/GOPRO_test/a");
+        fs::create_dir_all(&path).unwrap();
+        for name in ["1.png", "2.png", "3.png"] {
+            fs::write(path.join(name), "").unwrap();
+        }
+        let line = |n| format!("data/SNU-FILM/test/GOPRO_test/a/{n}.png");
+        let text = format!("{} {} {}\n", line(1), line(2), line(3));
+        fs::write(folder.path().join("test-hard.txt"), text).unwrap();
+        let samples = snu_film(folder.path()).unwrap().unwrap();
+        assert_eq!((samples.len(), samples[0].group.as_str()), (1, "hard"));
+        assert_eq!(samples[0].targets[0].name, "hard/GOPRO_test/a/2");
+        assert_eq!(samples[0].first.path(), path.join("1.png"));
+        fs::write(folder.path().join("test-easy.txt"), "one two\n").unwrap();
+        let error = snu_film(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("three pictures"), "{error}");
+    }
+}

@@ -1,0 +1,235 @@
+//! How each layout treats its pictures before and after the network: borders, rounding, luma or colour.
+
+use std::sync::Arc;
+
+use num_rational::Ratio;
+use rife_media::RgbImage;
+
+use super::Layout;
+use crate::{Interpolator, Result};
+
+/// Middlebury's frames are put on a black canvas of this size, as in the paper's script.
+const MIDDLEBURY_CANVAS: [u32; 2] = [640, 480];
+/// Frames of sets whose scripts pad "to what the network needs" get sides that are multiples of this.
+const MULTIPLE: u32 = 32;
+
+/// What a layout's script does.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Protocol {
+    framing: Framing,
+    /// PSNR of luma instead of red, green and blue.
+    pub(super) luma: bool,
+    /// SSIM before rounding to 8 bits.
+    pub(super) ssim_of_unrounded: bool,
+}
+
+/// What is put around the frames.
+#[derive(Debug, Clone, Copy)]
+enum Framing {
+    /// Nothing.
+    Bare,
+    /// Black to the right and below, up to a canvas.
+    Canvas,
+    /// So many repeated rows above and below.
+    Rows(fn(height: u32) -> u32),
+    /// Repeated pixels on every side, up to multiples, the frame in the middle.
+    Centred,
+}
+
+/// Widths in pixels of what is put around a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+struct Border {
+    left: u32,
+    top: u32,
+    right: u32,
+    bottom: u32,
+    black: bool,
+}
+
+impl Protocol {
+    /// That of a layout's script.
+    pub(super) fn of(layout: Layout) -> Self {
+        let framing = match layout {
+            Layout::Middlebury => Framing::Canvas,
+            Layout::Atd12k => Framing::Rows(|_| 2),
+            Layout::Hd => Framing::Rows(hd_rows),
+            Layout::SnuFilm | Layout::XTest => Framing::Centred,
+            Layout::Ucf101 | Layout::Triplets | Layout::Vimeo90k => Framing::Bare,
+        };
+        Self {
+            framing,
+            luma: layout == Layout::Hd,
+            ssim_of_unrounded: layout == Layout::Vimeo90k,
+        }
+    }
+
+    /// Frames as they are, rounded, in colour.
+    pub(super) const PLAIN: Self = Self {
+        framing: Framing::Bare,
+        luma: false,
+        ssim_of_unrounded: false,
+    };
+
+    /// The frames between two at `times`, without the border that the network saw.
+    pub(super) fn interpolate(
+        self,
+        interpolator: &Interpolator,
+        [first, second]: [&RgbImage; 2],
+        times: &[Ratio<i64>],
+    ) -> Result<Vec<RgbImage>> {
+        let (width, height) = (first.width, first.height);
+        let border = self.framing.around(width, height);
+        let prepare = |image: &RgbImage| interpolator.prepare(Arc::new(bordered(image, border)));
+        let (a, b) = (prepare(first)?, prepare(second)?);
+        let mut between = interpolator.between(&a, &b);
+        let mut make = |time: &Ratio<i64>| Ok(cut(&*between.at(*time)?, border, [width, height]));
+        times.iter().map(&mut make).collect()
+    }
+}
+
+/// Rows above and below an HD clip's frames, as in the paper's script.
+fn hd_rows(height: u32) -> u32 {
+    match height {
+        720 => 24,
+        1080 => 4,
+        _ => 16,
+    }
+}
+
+impl Framing {
+    fn around(self, width: u32, height: u32) -> Border {
+        let missing = |size: u32| size.next_multiple_of(MULTIPLE) - size;
+        match self {
+            Self::Bare => Border::default(),
+            Self::Canvas => Border {
+                right: MIDDLEBURY_CANVAS[0].saturating_sub(width),
+                bottom: MIDDLEBURY_CANVAS[1].saturating_sub(height),
+                black: true,
+                ..Border::default()
+            },
+            Self::Rows(rows) => Border {
+                top: rows(height),
+                bottom: rows(height),
+                ..Border::default()
+            },
+            Self::Centred => Border {
+                left: missing(width) / 2,
+                right: missing(width).div_ceil(2),
+                top: missing(height) / 2,
+                bottom: missing(height).div_ceil(2),
+                black: false,
+            },
+        }
+    }
+}
+
+/// The picture with a border, black or of its own edge pixels.
+fn bordered(image: &RgbImage, border: Border) -> RgbImage {
+    if [border.left, border.top, border.right, border.bottom] == [0; 4] {
+        return image.clone();
+    }
+    let (width, height) = (image.width as usize, image.height as usize);
+    let (left, right) = (border.left as usize, border.right as usize);
+    let mut data =
+        Vec::with_capacity(3 * (width + left + right) * (height + (border.top + border.bottom) as usize));
+    for plane in image.data.chunks_exact(width * height) {
+        for y in 0..height + (border.top + border.bottom) as usize {
+            let row = y.saturating_sub(border.top as usize).min(height - 1);
+            let row = &plane[row * width..][..width];
+            let outside = y < border.top as usize || y >= border.top as usize + height;
+            if border.black && outside {
+                data.resize(data.len() + left + width + right, 0.0);
+                continue;
+            }
+            let edge = |value: f32| if border.black { 0.0 } else { value };
+            data.resize(data.len() + left, edge(row[0]));
+            data.extend_from_slice(row);
+            data.resize(data.len() + right, edge(row[width - 1]));
+        }
+    }
+    RgbImage::new(
+        image.width + border.left + border.right,
+        image.height + border.top + border.bottom,
+        data,
+    )
+}
+
+/// The inner part of a bordered picture.
+fn cut(image: &RgbImage, border: Border, [width, height]: [u32; 2]) -> RgbImage {
+    if (image.width, image.height) == (width, height) {
+        return image.clone();
+    }
+    let stride = image.width as usize;
+    let rows = image
+        .data
+        .chunks_exact(stride * image.height as usize)
+        .flat_map(|plane| {
+            let rows = plane
+                .chunks_exact(stride)
+                .skip(border.top as usize)
+                .take(height as usize);
+            rows.flat_map(|row| &row[border.left as usize..][..width as usize])
+        });
+    RgbImage::new(width, height, rows.copied().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image(width: u32, height: u32) -> RgbImage {
+        RgbImage::new(
+            width,
+            height,
+            (1..=3 * width * height).map(|v| v as f32).collect(),
+        )
+    }
+
+    #[test]
+    fn a_canvas_is_black_and_keeps_the_picture_at_its_top_left() {
+        let border = Border {
+            right: 1,
+            bottom: 2,
+            black: true,
+            ..Border::default()
+        };
+        let large = bordered(&image(2, 2), border);
+        assert_eq!((large.width, large.height), (3, 4));
+        assert_eq!(large.data[..9], [1.0, 2.0, 0.0, 3.0, 4.0, 0.0, 0.0, 0.0, 0.0]);
+        assert_eq!(cut(&large, border, [2, 2]), image(2, 2));
+    }
+
+    #[test]
+    fn other_borders_repeat_the_edge() {
+        let border = Border {
+            left: 1,
+            top: 1,
+            right: 2,
+            bottom: 0,
+            black: false,
+        };
+        let large = bordered(&image(2, 2), border);
+        assert_eq!(
+            large.data[..15],
+            [
+                1.0, 1.0, 2.0, 2.0, 2.0, 1.0, 1.0, 2.0, 2.0, 2.0, 3.0, 3.0, 4.0, 4.0, 4.0
+            ]
+        );
+        assert_eq!(cut(&large, border, [2, 2]), image(2, 2));
+    }
+
+    #[test]
+    fn borders_are_those_of_the_scripts() {
+        let rows = |layout, width, height| {
+            let border = Protocol::of(layout).framing.around(width, height);
+            (border.top, border.bottom, border.left, border.right)
+        };
+        assert_eq!(rows(Layout::Hd, 1280, 720), (24, 24, 0, 0));
+        assert_eq!(rows(Layout::Hd, 1920, 1080), (4, 4, 0, 0));
+        assert_eq!(rows(Layout::Hd, 1280, 544), (16, 16, 0, 0));
+        assert_eq!(rows(Layout::Atd12k, 960, 540), (2, 2, 0, 0));
+        assert_eq!(rows(Layout::Middlebury, 584, 388), (0, 92, 0, 56));
+        assert_eq!(rows(Layout::SnuFilm, 1279, 721), (7, 8, 0, 1));
+        assert_eq!(rows(Layout::Ucf101, 250, 250), (0, 0, 0, 0));
+    }
+}
