@@ -5,6 +5,7 @@ pub(crate) mod kernel;
 mod pack;
 pub mod reference;
 mod tiers;
+mod winograd;
 
 use std::ops::Range;
 
@@ -143,6 +144,9 @@ pub(crate) fn conv(engine: &Engine, x: &Tensor, layer: &ConvLayer) -> Blocks {
     let strip = STRIP / (channels * width);
     let fair = target.rows().div_ceil(engine.threads().count() * 2).max(1);
     match (&x.0.op, x.0.planes.get()) {
+        (Op::Blocks(blocks), _) if winograd::suits(layer, x.shape()) => {
+            winograd::conv(engine, blocks, &target)
+        }
         (Op::Blocks(blocks), _) => ready(engine, Input::Blocks(blocks), &target, strip.clamp(1, fair)),
         (_, Some(planes)) => ready(engine, Input::Planes(planes), &target, strip.clamp(1, fair)),
         _ => computed(engine, x, &target, strip.max(COMPUTED_ROWS).min(fair)),

@@ -21,6 +21,9 @@ pub(super) trait Lanes: Copy {
     /// # Safety
     /// The tier is available.
     unsafe fn add(self, other: Self) -> Self;
+    /// # Safety
+    /// The tier is available.
+    unsafe fn subtract(self, other: Self) -> Self;
     /// The positive part plus `slope` times the negative part.
     ///
     /// # Safety

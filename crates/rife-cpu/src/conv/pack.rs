@@ -1,6 +1,7 @@
 //! A convolution's weights in the order in which the kernels read them.
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use super::{Activation, ConvKind, ConvSpec, inputs_of};
 
@@ -17,6 +18,10 @@ pub struct ConvLayer {
     /// Of whole blocks of output channels, as is the slope (1 where there is no activation).
     pub(super) bias: Vec<f32>,
     pub(super) slope: Vec<f32>,
+    /// Whether the layer is dense and of stride 1, as `conv/winograd.rs` needs it.
+    dense: bool,
+    /// Each group's weights at the points of `conv/winograd.rs`, made when they are first used.
+    pub(super) points: OnceLock<Vec<Vec<f32>>>,
 }
 
 /// The output pixels that read their input at the same offsets: all of them, or one in four of an enlargement.
@@ -81,6 +86,8 @@ impl ConvLayer {
             phases: phases.collect(),
             bias: padded(&|o| spec.bias[o] * factor(spec, o)),
             slope: padded(&|o| slope(&spec.activation, o)),
+            dense: spec.kind == ConvKind::Same && spec.groups == 1,
+            points: OnceLock::new(),
         }
     }
 
@@ -102,6 +109,11 @@ impl ConvLayer {
     /// Channels of the tensor that the kernels write.
     pub(super) fn computed(&self) -> usize {
         if self.quads { 16 } else { self.output }
+    }
+
+    /// Whether it may be computed by `conv/winograd.rs`.
+    pub(super) fn may_transform(&self) -> bool {
+        self.dense && !self.quads
     }
 
     /// Whether the input is added to the result.

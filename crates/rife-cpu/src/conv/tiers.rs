@@ -1,6 +1,7 @@
 //! Sixteen values in the registers of each tier, and the row kernels made of them.
 
 use super::kernel::{Lanes, Row, row};
+use super::winograd::{Backward, Forward, backward, forward};
 use crate::tier::Tier;
 
 /// The kernels of a tier.
@@ -8,6 +9,9 @@ use crate::tier::Tier;
 pub(crate) struct Kernels {
     /// A row of one, or of two, output blocks. Safe to call with what [`row`] asks for.
     pub(super) row: [unsafe fn(&Row<'_>); 2],
+    /// A tile's input to its points and its points to the output, for `conv/winograd.rs`.
+    pub(super) forward: unsafe fn(&Forward),
+    pub(super) backward: unsafe fn(&Backward),
     /// How many output blocks are best computed together.
     pub(crate) together: usize,
 }
@@ -20,20 +24,28 @@ impl Kernels {
             #[cfg(target_arch = "x86_64")]
             Tier::Avx2 => Self {
                 row: [avx2::one, avx2::two],
+                forward: avx2::points,
+                backward: avx2::pixels,
                 together: 1,
             },
             #[cfg(target_arch = "x86_64")]
             Tier::Avx512 => Self {
                 row: [avx512::one, avx512::two],
+                forward: avx512::points,
+                backward: avx512::pixels,
                 together: 2,
             },
             #[cfg(target_arch = "aarch64")]
             Tier::Neon => Self {
                 row: [neon::one, neon::two],
+                forward: neon::points,
+                backward: neon::pixels,
                 together: 1,
             },
             _ => Self {
                 row: [scalar::one, scalar::two],
+                forward: scalar::points,
+                backward: scalar::pixels,
                 together: 1,
             },
         }
@@ -41,7 +53,7 @@ impl Kernels {
 }
 
 mod scalar {
-    use super::{Lanes, Row, row};
+    use super::{Backward, Forward, Lanes, Row, backward, forward, row};
 
     #[derive(Clone, Copy)]
     struct Sixteen([f32; 16]);
@@ -83,6 +95,15 @@ mod scalar {
         }
 
         #[inline(always)]
+        unsafe fn subtract(self, other: Self) -> Self {
+            let mut sums = self.0;
+            for (sum, other) in sums.iter_mut().zip(other.0) {
+                *sum -= other;
+            }
+            Self(sums)
+        }
+
+        #[inline(always)]
         unsafe fn leaky(self, slope: Self) -> Self {
             let mut values = self.0;
             for (v, slope) in values.iter_mut().zip(slope.0) {
@@ -101,13 +122,23 @@ mod scalar {
         // SAFETY: as above.
         unsafe { row::<Sixteen, 2, 1>(job) }
     }
+
+    pub(super) unsafe fn points(tile: &Forward) {
+        // SAFETY: the caller's contract; plain Rust runs anywhere.
+        unsafe { forward::<Sixteen>(tile) }
+    }
+
+    pub(super) unsafe fn pixels(tile: &Backward) {
+        // SAFETY: as above.
+        unsafe { backward::<Sixteen>(tile) }
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
     use std::arch::x86_64::*;
 
-    use super::{Lanes, Row, row};
+    use super::{Backward, Forward, Lanes, Row, backward, forward, row};
 
     #[derive(Clone, Copy)]
     struct Sixteen([__m256; 2]);
@@ -157,6 +188,17 @@ mod avx2 {
         }
 
         #[inline(always)]
+        unsafe fn subtract(self, other: Self) -> Self {
+            // SAFETY: the caller vouches for the tier.
+            Self(unsafe {
+                [
+                    _mm256_sub_ps(self.0[0], other.0[0]),
+                    _mm256_sub_ps(self.0[1], other.0[1]),
+                ]
+            })
+        }
+
+        #[inline(always)]
         unsafe fn leaky(self, slope: Self) -> Self {
             // SAFETY: the caller vouches for the tier.
             unsafe {
@@ -181,13 +223,25 @@ mod avx2 {
         // SAFETY: as above.
         unsafe { row::<Sixteen, 2, 3>(job) }
     }
+
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) unsafe fn points(tile: &Forward) {
+        // SAFETY: the caller's contract; this function runs where the tier is available.
+        unsafe { forward::<Sixteen>(tile) }
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) unsafe fn pixels(tile: &Backward) {
+        // SAFETY: as above.
+        unsafe { backward::<Sixteen>(tile) }
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
 mod avx512 {
     use std::arch::x86_64::*;
 
-    use super::{Lanes, Row, row};
+    use super::{Backward, Forward, Lanes, Row, backward, forward, row};
 
     #[derive(Clone, Copy)]
     struct Sixteen(__m512);
@@ -224,6 +278,12 @@ mod avx512 {
         }
 
         #[inline(always)]
+        unsafe fn subtract(self, other: Self) -> Self {
+            // SAFETY: the caller vouches for the tier.
+            Self(unsafe { _mm512_sub_ps(self.0, other.0) })
+        }
+
+        #[inline(always)]
         unsafe fn leaky(self, slope: Self) -> Self {
             // SAFETY: the caller vouches for the tier.
             unsafe {
@@ -248,13 +308,25 @@ mod avx512 {
         // SAFETY: as above.
         unsafe { row::<Sixteen, 2, 12>(job) }
     }
+
+    #[target_feature(enable = "avx512f")]
+    pub(super) unsafe fn points(tile: &Forward) {
+        // SAFETY: the caller's contract; this function runs where the tier is available.
+        unsafe { forward::<Sixteen>(tile) }
+    }
+
+    #[target_feature(enable = "avx512f")]
+    pub(super) unsafe fn pixels(tile: &Backward) {
+        // SAFETY: as above.
+        unsafe { backward::<Sixteen>(tile) }
+    }
 }
 
 #[cfg(target_arch = "aarch64")]
 mod neon {
     use std::arch::aarch64::*;
 
-    use super::{Lanes, Row, row};
+    use super::{Backward, Forward, Lanes, Row, backward, forward, row};
 
     #[derive(Clone, Copy)]
     struct Sixteen([float32x4_t; 4]);
@@ -308,6 +380,16 @@ mod neon {
         }
 
         #[inline(always)]
+        unsafe fn subtract(self, other: Self) -> Self {
+            let mut sums = self.0;
+            for (sum, other) in sums.iter_mut().zip(other.0) {
+                // SAFETY: every aarch64 has NEON.
+                *sum = unsafe { vsubq_f32(*sum, other) };
+            }
+            Self(sums)
+        }
+
+        #[inline(always)]
         unsafe fn leaky(self, slope: Self) -> Self {
             let mut values = self.0;
             for (v, slope) in values.iter_mut().zip(slope.0) {
@@ -329,5 +411,15 @@ mod neon {
     pub(super) unsafe fn two(job: &Row<'_>) {
         // SAFETY: as above.
         unsafe { row::<Sixteen, 2, 3>(job) }
+    }
+
+    pub(super) unsafe fn points(tile: &Forward) {
+        // SAFETY: the caller's contract; every aarch64 has NEON.
+        unsafe { forward::<Sixteen>(tile) }
+    }
+
+    pub(super) unsafe fn pixels(tile: &Backward) {
+        // SAFETY: as above.
+        unsafe { backward::<Sixteen>(tile) }
     }
 }

@@ -1,0 +1,361 @@
+//! 3x3 convolutions with a quarter of the multiplications: Winograd's F(4x4, 3x3), see Lavin and Gray, "Fast
+//! Algorithms for Convolutional Neural Networks" (2016), section 4.
+//!
+//! A tile of 4x4 output pixels is computed from 6x6 input pixels. Both are seen as values of polynomials at the six
+//! points 0, 1, -1, 2, -2 and infinity, along each axis: there the convolution is a product. So a batch of tiles is
+//! transformed to 36 points, at each point the channels are mixed by a matrix product (which is a 1x1 convolution
+//! over the tiles, done by the ordinary row kernel), and the result is transformed back.
+
+use std::ops::Range;
+
+use super::Target;
+use super::kernel::{InBlock, Lanes, Row};
+use super::pack::{ConvLayer, Group};
+use crate::engine::Engine;
+use crate::tensor::Blocks;
+
+/// Side of a tile of output pixels.
+const TILE: usize = 4;
+/// Side of the input pixels that a tile reads, and of its points.
+const SIDE: usize = TILE + 2;
+const POINTS: usize = SIDE * SIDE;
+
+/// A tile's input pixels, of sixteen channels, and where its points go. Strides are in values.
+#[derive(Debug)]
+pub(super) struct Forward {
+    pub(super) from: *const f32,
+    /// From row to row of pixels.
+    pub(super) line: usize,
+    pub(super) to: *mut f32,
+    /// From point to point.
+    pub(super) point: usize,
+}
+
+/// A tile's points, of sixteen channels, and where its output pixels go.
+#[derive(Debug)]
+pub(super) struct Backward {
+    pub(super) from: *const f32,
+    pub(super) point: usize,
+    pub(super) bias: *const f32,
+    pub(super) slope: *const f32,
+    /// Laid out like the output; null where none is added.
+    pub(super) residual: *const f32,
+    pub(super) out: *mut f32,
+    pub(super) line: usize,
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+}
+
+/// Six pixels along an axis to the six points.
+#[inline(always)]
+unsafe fn to_points<V: Lanes>([d0, d1, d2, d3, d4, d5]: [V; SIDE]) -> [V; SIDE] {
+    // SAFETY: the caller vouches for the tier.
+    unsafe {
+        let (four, five) = (V::splat(-4.0), V::splat(-5.0));
+        let (even, odd) = (d4.multiply_add(d2, four), d3.multiply_add(d1, four));
+        let (near, far) = (d4.subtract(d2), d3.subtract(d1));
+        let two = V::splat(2.0);
+        [
+            d4.multiply_add(d2, five).multiply_add(d0, V::splat(4.0)),
+            even.add(odd),
+            even.subtract(odd),
+            near.multiply_add(far, two),
+            near.multiply_add(far, V::splat(-2.0)),
+            d5.multiply_add(d3, five).multiply_add(d1, V::splat(4.0)),
+        ]
+    }
+}
+
+/// Values at the six points along an axis to four pixels.
+#[inline(always)]
+unsafe fn from_points<V: Lanes>([m0, m1, m2, m3, m4, m5]: [V; SIDE]) -> [V; TILE] {
+    // SAFETY: the caller vouches for the tier.
+    unsafe {
+        let (sum, difference) = (m1.add(m2), m1.subtract(m2));
+        let (far_sum, far_difference) = (m3.add(m4), m3.subtract(m4));
+        [
+            m0.add(sum).add(far_sum),
+            difference.multiply_add(far_difference, V::splat(2.0)),
+            sum.multiply_add(far_sum, V::splat(4.0)),
+            m5.add(difference).multiply_add(far_difference, V::splat(8.0)),
+        ]
+    }
+}
+
+/// Transforms a tile's input.
+///
+/// # Safety
+/// The pointers reach 6x6 pixels and 36 points, and the tier is available.
+#[inline(always)]
+pub(super) unsafe fn forward<V: Lanes>(tile: &Forward) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        let mut half = [[V::splat(0.0); SIDE]; SIDE];
+        for x in 0..SIDE {
+            let mut column = [V::splat(0.0); SIDE];
+            for (y, v) in column.iter_mut().enumerate() {
+                *v = V::load(tile.from.add(y * tile.line + x * 16));
+            }
+            let column = to_points(column);
+            for (row, v) in half.iter_mut().zip(column) {
+                row[x] = v;
+            }
+        }
+        for (y, row) in half.into_iter().enumerate() {
+            for (x, v) in to_points(row).into_iter().enumerate() {
+                v.store(tile.to.add((y * SIDE + x) * tile.point));
+            }
+        }
+    }
+}
+
+/// Transforms a tile's points to its output, with all that follows the sum.
+///
+/// # Safety
+/// The pointers reach 36 points, a block's bias and slope and the rows and columns, and the tier is available.
+#[inline(always)]
+pub(super) unsafe fn backward<V: Lanes>(tile: &Backward) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        let (bias, slope) = (V::load(tile.bias), V::load(tile.slope));
+        let mut half = [[V::splat(0.0); SIDE]; TILE];
+        for x in 0..SIDE {
+            let mut column = [V::splat(0.0); SIDE];
+            for (y, v) in column.iter_mut().enumerate() {
+                *v = V::load(tile.from.add((y * SIDE + x) * tile.point));
+            }
+            let column = from_points(column);
+            for (row, v) in half.iter_mut().zip(column) {
+                row[x] = v;
+            }
+        }
+        for (y, row) in half.into_iter().enumerate().take(tile.rows) {
+            for (x, v) in from_points(row).into_iter().enumerate().take(tile.columns) {
+                let at = y * tile.line + x * 16;
+                let mut sum = v.add(bias);
+                if !tile.residual.is_null() {
+                    sum = sum.add(V::load(tile.residual.add(at)));
+                }
+                sum.leaky(slope).store(tile.out.add(at));
+            }
+        }
+    }
+}
+
+/// The filter's values at the points, along each axis.
+const FILTER: [[f64; 3]; SIDE] = [
+    [1.0 / 4.0, 0.0, 0.0],
+    [-1.0 / 6.0, -1.0 / 6.0, -1.0 / 6.0],
+    [-1.0 / 6.0, 1.0 / 6.0, -1.0 / 6.0],
+    [1.0 / 24.0, 1.0 / 12.0, 1.0 / 6.0],
+    [1.0 / 24.0, -1.0 / 12.0, 1.0 / 6.0],
+    [0.0, 0.0, 1.0],
+];
+
+/// A group's weights at the points: `[point][input block][lane][output channel]` from `[input block][tap][lane][output
+/// channel]`.
+fn transformed(group: &Group, channels: usize) -> Vec<f32> {
+    let wide = 16 * group.blocks.len();
+    let mut all = Vec::with_capacity(POINTS * group.weights.len() / 9);
+    for (fy, fx) in FILTER.iter().flat_map(|fy| FILTER.iter().map(move |fx| (fy, fx))) {
+        let mut from = group.weights.as_slice();
+        for block in group.inputs.clone() {
+            let values = 16.min(channels - block * 16) * wide;
+            let (taps, rest) = from.split_at(9 * values);
+            from = rest;
+            all.extend((0..values).map(|i| {
+                let tap = |t: usize| fy[t / 3] * fx[t % 3] * f64::from(taps[t * values + i]);
+                (0..9).map(tap).sum::<f64>() as f32
+            }));
+        }
+    }
+    all
+}
+
+/// Tiles are worth their transforms from this many on: fewer leave the wide filters read for little use.
+const FEWEST_TILES: usize = 24;
+/// Tiles of a batch: a multiple of what the row kernels compute at once.
+const BATCHES: [usize; 3] = [48, 24, 12];
+/// Values that a batch's points may take: what stays in a second-level cache.
+const MOST_VALUES: usize = 160 * 1024;
+
+/// Whether a layer over an input is computed here.
+pub(super) fn suits(layer: &ConvLayer, [channels, height, width]: [usize; 3]) -> bool {
+    let tiles = height.div_ceil(TILE) * width.div_ceil(TILE);
+    layer.may_transform() && channels >= 16 && layer.output >= 16 && tiles >= FEWEST_TILES
+}
+
+/// A layer over an image, in batches of tiles.
+struct Batches<'a> {
+    engine: &'a Engine,
+    input: &'a Blocks,
+    target: &'a Target<'a>,
+    groups: &'a [Group],
+    weights: &'a [Vec<f32>],
+    /// Tiles down and across.
+    tiles: [usize; 2],
+    batch: usize,
+}
+
+/// Applies a layer that [`suits`].
+pub(super) fn conv(engine: &Engine, input: &Blocks, target: &Target<'_>) {
+    let layer = target.layer;
+    let groups = &layer.phases[0].groups;
+    let weights = layer
+        .points
+        .get_or_init(|| groups.iter().map(|g| transformed(g, layer.input)).collect());
+    let [channels, height, width] = input.shape;
+    let tiles = [height.div_ceil(TILE), width.div_ceil(TILE)];
+    let blocks = channels.div_ceil(16) + layer.output.div_ceil(16);
+    let fits = |batch: &usize| POINTS * 16 * batch * blocks <= MOST_VALUES;
+    let batch = BATCHES
+        .into_iter()
+        .find(fits)
+        .unwrap_or(BATCHES[BATCHES.len() - 1]);
+    let work = Batches {
+        engine,
+        input,
+        target,
+        groups,
+        weights,
+        tiles,
+        batch,
+    };
+    let count = tiles[0] * tiles[1];
+    engine.threads().run(count.div_ceil(batch), &|item| {
+        let first = item * batch;
+        work.run(first..(first + batch).min(count));
+    });
+}
+
+// SAFETY: the input is only read; each batch of tiles writes its own output pixels.
+unsafe impl Sync for Batches<'_> {}
+
+impl Batches<'_> {
+    fn run(&self, tiles: Range<usize>) {
+        let blocks = [self.input.shape[0], self.target.layer.output].map(|c| c.div_ceil(16));
+        let plane = self.batch * 16;
+        let mut points = self.engine.recycler().take(POINTS * plane * blocks[0]);
+        let mut products = self.engine.recycler().take(POINTS * plane * blocks[1]);
+        for block in 0..blocks[0] {
+            for (i, tile) in tiles.clone().enumerate() {
+                self.forward(
+                    tile,
+                    block,
+                    &mut points[block * plane + i * 16..],
+                    plane * blocks[0],
+                );
+            }
+        }
+        for point in 0..POINTS {
+            let from = &points[point * plane * blocks[0]..][..plane * blocks[0]];
+            let to = &mut products[point * plane * blocks[1]..][..plane * blocks[1]];
+            self.mix(point, tiles.len(), from, to);
+        }
+        for block in 0..blocks[1] {
+            for (i, tile) in tiles.clone().enumerate() {
+                self.backward(
+                    tile,
+                    block,
+                    &products[block * plane + i * 16..],
+                    plane * blocks[1],
+                );
+            }
+        }
+    }
+
+    /// Row and column of a tile's first output pixel.
+    fn place(&self, tile: usize) -> [usize; 2] {
+        [tile / self.tiles[1] * TILE, tile % self.tiles[1] * TILE]
+    }
+
+    fn forward(&self, tile: usize, block: usize, to: &mut [f32], point: usize) {
+        let [y, x] = self.place(tile);
+        let [_, height, width] = self.input.shape;
+        let line = (width + 2) * 16;
+        let corner = block * self.input.block_stride() + y * line + x * 16;
+        assert!(to.len() >= (POINTS - 1) * point + 16, "room for the points");
+        let mut patch = [0.0; POINTS * 16];
+        let inside = y + SIDE <= height + 2 && x + SIDE <= width + 2;
+        let (from, line) = if inside {
+            (self.input.data[corner..].as_ptr(), line)
+        } else {
+            // Past the border: zeros, which the pixels past the image's end alone depend on.
+            let across = (width + 2 - x).min(SIDE) * 16;
+            for (row, to) in patch.chunks_exact_mut(SIDE * 16).take(height + 2 - y).enumerate() {
+                to[..across].copy_from_slice(&self.input.data[corner + row * line..][..across]);
+            }
+            (patch.as_ptr(), SIDE * 16)
+        };
+        let job = Forward {
+            from,
+            line,
+            to: to.as_mut_ptr(),
+            point,
+        };
+        // SAFETY: 6x6 pixels are within the image and its border or the patch, the points within `to`; the kernels
+        // are of a tier the machine has.
+        unsafe { (self.engine.kernels().forward)(&job) }
+    }
+
+    /// At one point: the products of all tiles' channels with the weights.
+    fn mix(&self, point: usize, tiles: usize, from: &[f32], to: &mut [f32]) {
+        let plane = self.batch * 16;
+        let channels = self.input.shape[0];
+        let inputs: Vec<InBlock> = (from.chunks_exact(plane).enumerate())
+            .map(|(i, block)| InBlock {
+                data: block.as_ptr(),
+                lanes: (channels - i * 16).min(16),
+                lane_stride: 1,
+            })
+            .collect();
+        for (group, weights) in self.groups.iter().zip(self.weights) {
+            let size = weights.len() / POINTS;
+            let job = Row {
+                inputs: &inputs[group.inputs.clone()],
+                taps: &[0],
+                pixel: 16,
+                weights: weights[point * size..][..size].as_ptr(),
+                bias: [0.0; 32].as_ptr(),
+                slope: [1.0; 32].as_ptr(),
+                residual: std::ptr::null(),
+                out: to[group.blocks.start * plane..group.blocks.end * plane].as_mut_ptr(),
+                out_pixel: 16,
+                block_stride: plane,
+                columns: tiles,
+            };
+            // SAFETY: the pointers are to slices of the sizes described; the tier is available.
+            unsafe { (self.engine.kernels().row[group.blocks.len() - 1])(&job) }
+        }
+    }
+
+    fn backward(&self, tile: usize, block: usize, from: &[f32], point: usize) {
+        let Target { layer, shape, .. } = self.target;
+        let [y, x] = self.place(tile);
+        let line = (shape[2] + 2) * 16;
+        let at = (y + 1) * line + (x + 1) * 16;
+        assert!(from.len() >= (POINTS - 1) * point + 16, "the points are there");
+        let residual = if layer.residual {
+            self.input.data[block * self.input.block_stride() + at..].as_ptr()
+        } else {
+            std::ptr::null()
+        };
+        let job = Backward {
+            from: from.as_ptr(),
+            point,
+            bias: layer.bias[block * 16..][..16].as_ptr(),
+            slope: layer.slope[block * 16..][..16].as_ptr(),
+            residual,
+            out: self
+                .target
+                .out
+                .wrapping_add(block * self.target.block_stride + at),
+            line,
+            rows: (shape[1] - y).min(TILE),
+            columns: (shape[2] - x).min(TILE),
+        };
+        // SAFETY: the points are within `from`; rows and columns end with the image, and no other thread has this
+        // tile; the tier is available.
+        unsafe { (self.engine.kernels().backward)(&job) }
+    }
+}
