@@ -1,4 +1,5 @@
-//! Every RIFE network as one description generic over a [`Backend`], and the readers of their checkpoints.
+//! Every RIFE network as one description generic over a [`Backend`], the readers and writers of their
+//! checkpoints, and their export to ONNX.
 
 mod backend;
 pub mod checkpoint;

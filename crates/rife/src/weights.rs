@@ -36,7 +36,7 @@ pub struct Inspected {
 /// Reads a weights file or folder of any known kind.
 ///
 /// # Errors
-/// [`Error::Checkpoint`](crate::Error::Checkpoint).
+/// [`Error::Checkpoint`].
 pub fn read_weights(path: &Path) -> Result<Weights> {
     Ok(checkpoint::load(path)?.weights)
 }
@@ -44,7 +44,7 @@ pub fn read_weights(path: &Path) -> Result<Weights> {
 /// Looks into a weights file or folder.
 ///
 /// # Errors
-/// [`Error::Checkpoint`](crate::Error::Checkpoint), [`Error::Network`](crate::Error::Network) where the tensors are those of no network known, or not whole.
+/// [`Error::Checkpoint`]; [`Error::Network`] where the tensors are those of no network known, or not whole.
 pub fn inspect(path: &Path) -> Result<Inspected> {
     let LoadedCheckpoint {
         weights,

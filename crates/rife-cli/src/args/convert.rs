@@ -11,9 +11,9 @@ const EXAMPLES: &str = "\
 By the end of OUT's name:
   .safetensors  for rife and other programs; f32, or f16 with --f16
   .pkl, .pth    a state_dict for PyTorch: torch.load(OUT, weights_only=True); f32
-  a folder/     flownet.pkl inside, as RIFE's own code looks for it (the 2.x networks: three files)
-  .onnx         a model for ONNX Runtime and others, opset 16: inputs img0, img1 [1,3,H,W] in 0..1 and
-                timestep [1,1,1,1]; output merged [1,3,H,W]. Made for one --size; any size will do
+  a folder/     flownet.pkl inside, where RIFE's own code looks (2.x networks: three files)
+  .onnx         a model for ONNX Runtime and others (opset 16), for frames of one --size, any size:
+                img0, img1 [1,3,H,W] in 0..1 and timestep [1,1,1,1] to merged [1,3,H,W]
 
 Examples:
   rife convert flownet.pkl flownet.safetensors --f16
