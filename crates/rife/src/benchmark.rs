@@ -29,6 +29,7 @@ pub use worst::worst;
 use crate::metrics::{Lpips, interpolation_error, psnr, psnr_luma, round8, ssim};
 use crate::{Error, Interpolator, Result};
 use protocol::Protocol;
+use rivals::Maker;
 
 /// What a benchmark measures of one or of many frames (means over them).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Default)]
@@ -265,32 +266,38 @@ impl Contest<'_> {
 
     fn score(&self, set: &DataSet, sample: &Sample, cancel: &CancelToken) -> Result<Vec<Item>> {
         let [first, second] = set.ends(sample)?;
-        let times = sample.times();
         let protocol = set.protocol();
-        let ours = protocol.interpolate(self.interpolator, [&first, &second], &times)?;
-        let others = self.rivals.iter().map(|rival| {
-            let made = rival.make(sample, [&first, &second], cancel)?;
-            Ok((rival.name(), made))
-        });
-        let others: Vec<(&str, Vec<RgbImage>)> = others.collect::<Result<_>>()?;
-        let item = |(index, target): (usize, &Target)| {
+        let rivals = self
+            .rivals
+            .iter()
+            .map(|rival| rival.maker(sample, [&first, &second], cancel));
+        let rivals: Vec<Maker> = rivals.collect::<Result<_>>()?;
+        let mut items = Vec::new();
+        let take = |index: usize, made: RgbImage| {
+            let target = &sample.targets[index];
             let truth = set.truth(sample, target, &first)?;
-            let scores =
-                |made: &RgbImage| Scores::of(made.data.clone(), &truth, protocol, self.lpips.as_ref());
-            let beside = others
+            let scores = |made: RgbImage| Scores::of(made.data, &truth, protocol, self.lpips.as_ref());
+            let other =
+                |(rival, make): (&Rival, &Maker)| Ok((rival.name().to_owned(), scores(make(index)?)?));
+            let beside = self
+                .rivals
                 .iter()
-                .map(|(name, made)| Ok(((*name).to_owned(), scores(&made[index])?)));
-            Ok(Item {
+                .zip(&rivals)
+                .map(other)
+                .collect::<Result<_>>()?;
+            items.push(Item {
                 name: target.name.clone(),
                 clip: sample.clip.clone(),
                 group: sample.group.clone(),
                 figures: Figures {
-                    scores: scores(&ours[index])?,
-                    beside: Beside(beside.collect::<Result<_>>()?),
+                    scores: scores(made)?,
+                    beside: Beside(beside),
                 },
-            })
+            });
+            Ok(())
         };
-        sample.targets.iter().enumerate().map(item).collect()
+        protocol.interpolate_each(self.interpolator, [&first, &second], &sample.times(), take)?;
+        Ok(items)
     }
 }
 

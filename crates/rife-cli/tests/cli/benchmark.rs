@@ -1,5 +1,8 @@
 //! `rife benchmark` and `rife sample`.
 
+use rife::nets::checkpoint::{Dtype, save_safetensors};
+use rife::nets::{WeightTensor, Weights};
+
 use super::support::{Place, RANDOM, ffmpeg};
 
 fn triplets(place: &Place, count: usize) {
@@ -186,6 +189,58 @@ fn other_programs_are_scored_beside_and_the_worst_is_drawn() {
         .failed(2);
     assert!(taken.contains("taken"), "{taken}");
     place.rife(&["benchmark", "set", "--beside", "perfect"]).failed(2);
+}
+
+/// Weights of the shape of LPIPS under the names of its package.
+fn lpips_weights(place: &Place, name: &str) {
+    let tensor = |key: String, shape: &[usize]| {
+        let value = |i: usize| ((i * 7919 % 1000) as f32 - 450.0) / 10_000.0;
+        let data = (0..shape.iter().product())
+            .map(value)
+            .map(|v| if key.starts_with("lin") { v.abs() } else { v });
+        (
+            key.clone(),
+            WeightTensor {
+                shape: shape.to_vec(),
+                data: data.collect(),
+            },
+        )
+    };
+    let stages = [
+        (0, [64, 3, 11, 11]),
+        (3, [192, 64, 5, 5]),
+        (6, [384, 192, 3, 3]),
+        (8, [256, 384, 3, 3]),
+        (10, [256, 256, 3, 3]),
+    ];
+    let tensors = stages.iter().enumerate().flat_map(|(index, (layer, shape))| {
+        let convolution = format!("net.slice{}.{layer}", index + 1);
+        [
+            tensor(format!("{convolution}.weight"), shape),
+            tensor(format!("{convolution}.bias"), &shape[..1]),
+            tensor(format!("lin{index}.model.1.weight"), &[1, shape[0], 1, 1]),
+        ]
+    });
+    let weights: Weights = tensors.collect();
+    save_safetensors(&place.path(name), &weights, Dtype::F32, &Default::default()).unwrap();
+}
+
+#[test]
+fn lpips_is_measured_with_its_weights() {
+    let place = Place::new();
+    triplets(&place, 1);
+    lpips_weights(&place, "lpips.safetensors");
+    let args = [&["benchmark", "set", "--lpips", "lpips.safetensors"][..], &RANDOM].concat();
+    let object = place.rife(&[&args[..], &["--json"]].concat()).json().remove(0);
+    let distance = |scores: &serde_json::Value| scores["lpips"].as_f64().unwrap();
+    assert!(
+        distance(&object) > distance(&object["beside"]["averaging"]),
+        "noise is farther: {object}"
+    );
+    assert!(place.rife(&args).ok().contains("LPIPS"));
+    place
+        .rife(&["benchmark", "set", "--lpips", "set/0/frame10.png"])
+        .failed(5);
 }
 
 #[test]

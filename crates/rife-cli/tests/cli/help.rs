@@ -92,6 +92,9 @@ fn every_example_runs() {
                         _ => {}
                     };
                     args.iter_mut().for_each(smaller);
+                    if args.contains(&"--steps") {
+                        args.extend(["--factor", "2"]);
+                    }
                 }
                 _ => {}
             }

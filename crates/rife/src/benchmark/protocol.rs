@@ -6,7 +6,7 @@ use num_rational::Ratio;
 use rife_media::RgbImage;
 
 use super::Layout;
-use crate::{Interpolator, Result};
+use crate::{Error, Interpolator, Result};
 
 /// Middlebury's frames are put on a black canvas of this size, as in the paper's script.
 const MIDDLEBURY_CANVAS: [u32; 2] = [640, 480];
@@ -70,20 +70,39 @@ impl Protocol {
         ssim_of_unrounded: false,
     };
 
-    /// The frames between two at `times`, without the border that the network saw.
-    pub(super) fn interpolate(
+    /// Makes the frames between two at `times`, without the border that the network saw, and hands over each with its
+    /// index.
+    pub(super) fn interpolate_each(
         self,
         interpolator: &Interpolator,
         [first, second]: [&RgbImage; 2],
         times: &[Ratio<i64>],
-    ) -> Result<Vec<RgbImage>> {
-        let (width, height) = (first.width, first.height);
-        let border = self.framing.around(width, height);
+        mut take: impl FnMut(usize, RgbImage) -> Result<()>,
+    ) -> Result<()> {
+        let size = [first.width, first.height];
+        let border = self.framing.around(size);
         let prepare = |image: &RgbImage| interpolator.prepare(Arc::new(bordered(image, border)));
         let (a, b) = (prepare(first)?, prepare(second)?);
         let mut between = interpolator.between(&a, &b);
-        let mut make = |time: &Ratio<i64>| Ok(cut(&*between.at(*time)?, border, [width, height]));
-        times.iter().map(&mut make).collect()
+        for (index, time) in times.iter().enumerate() {
+            take(index, cut(&*between.at(*time)?, border, size))?;
+        }
+        Ok(())
+    }
+
+    /// As [`Protocol::interpolate_each`], one frame.
+    pub(super) fn interpolate(
+        self,
+        interpolator: &Interpolator,
+        pair: [&RgbImage; 2],
+        time: Ratio<i64>,
+    ) -> Result<RgbImage> {
+        let mut made = None;
+        self.interpolate_each(interpolator, pair, &[time], |_, frame| {
+            made = Some(frame);
+            Ok(())
+        })?;
+        made.ok_or(Error::Stage("interpolation"))
     }
 }
 
@@ -97,7 +116,7 @@ fn hd_rows(height: u32) -> u32 {
 }
 
 impl Framing {
-    fn around(self, width: u32, height: u32) -> Border {
+    fn around(self, [width, height]: [u32; 2]) -> Border {
         let missing = |size: u32| size.next_multiple_of(MULTIPLE) - size;
         match self {
             Self::Bare => Border::default(),
@@ -221,7 +240,7 @@ mod tests {
     #[test]
     fn borders_are_those_of_the_scripts() {
         let rows = |layout, width, height| {
-            let border = Protocol::of(layout).framing.around(width, height);
+            let border = Protocol::of(layout).framing.around([width, height]);
             (border.top, border.bottom, border.left, border.right)
         };
         assert_eq!(rows(Layout::Hd, 1280, 720), (24, 24, 0, 0));

@@ -3,7 +3,6 @@
 
 use std::path::{Path, PathBuf};
 
-use num_rational::Ratio;
 use rife_media::{CancelToken, Ffmpeg, RgbImage, minterpolate};
 
 use super::{Picture, Sample, Target};
@@ -16,6 +15,9 @@ const AVERAGING: &str = "averaging";
 const MINTERPOLATE: &str = "minterpolate";
 /// What other programs' pictures may be named as.
 const EXTENSIONS: [&str; 5] = ["png", "tif", "tiff", "webp", "jpg"];
+
+/// Makes the frame of the target of this index.
+pub(super) type Maker<'a> = Box<dyn Fn(usize) -> Result<RgbImage> + 'a>;
 
 /// Another way of making the frames of a set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,28 +67,27 @@ impl Rival {
         }
     }
 
-    /// Its frames for every target of a sample.
-    pub(super) fn make(
-        &self,
-        sample: &Sample,
-        [first, second]: [&RgbImage; 2],
+    /// What makes its frame of each target of a sample.
+    pub(super) fn maker<'a>(
+        &'a self,
+        sample: &'a Sample,
+        [first, second]: [&'a RgbImage; 2],
         cancel: &CancelToken,
-    ) -> Result<Vec<RgbImage>> {
-        match self {
+    ) -> Result<Maker<'a>> {
+        Ok(match self {
             Self::Averaging => {
-                let blend = |time: Ratio<i64>| first.blend(second, to_f32(time));
-                Ok(sample.times().into_iter().map(blend).collect())
+                Box::new(move |index| Ok(first.blend(second, to_f32(sample.targets[index].time))))
             }
             Self::Minterpolate(ffmpeg) => {
                 // The targets of a sample are the evenly spaced frames between its two.
                 let factor = sample.targets.len() as u32 + 1;
-                Ok(minterpolate(ffmpeg, [first, second], factor, cancel)?)
+                let made = minterpolate(ffmpeg, [first, second], factor, cancel)?;
+                Box::new(move |index| Ok(made[index].clone()))
             }
             Self::Folder { name, folder } => {
-                let read = |target: &Target| picture(name, folder, target, first);
-                sample.targets.iter().map(read).collect()
+                Box::new(move |index| picture(name, folder, &sample.targets[index], first))
             }
-        }
+        })
     }
 }
 

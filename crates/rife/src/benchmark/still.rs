@@ -81,7 +81,7 @@ fn measure(set: &DataSet, sample: &Sample, interpolator: &Interpolator) -> Resul
     let target = sample.targets.first();
     let time = target.map_or(Ratio::new(1, 2), |target| target.time);
     let middle = |pair: [&RgbImage; 2]| {
-        let mut made = set.protocol().interpolate(interpolator, pair, &[time])?.remove(0);
+        let mut made = set.protocol().interpolate(interpolator, pair, time)?;
         round8(&mut made.data);
         Ok::<_, Error>(made)
     };

@@ -61,8 +61,7 @@ fn compare(contest: &Contest<'_>, set: &DataSet, name: &str) -> Result<RgbImage>
     let truth = set.truth(sample, target, &first)?;
     let made = set
         .protocol()
-        .interpolate(contest.interpolator, [&first, &second], &[target.time])?
-        .remove(0);
+        .interpolate(contest.interpolator, [&first, &second], target.time)?;
     let difference = made
         .data
         .iter()

@@ -126,13 +126,14 @@ mod tests {
         for name in ["1.png", "2.png", "3.png"] {
             fs::write(path.join(name), "").unwrap();
         }
-        let line = |n| format!("data/SNU-FILM/test/GOPRO_test/a/{n}.png");
-        let text = format!("{} {} {}\n", line(1), line(2), line(3));
-        fs::write(folder.path().join("test-hard.txt"), text).unwrap();
-        let samples = snu_film(folder.path()).unwrap().unwrap();
-        assert_eq!((samples.len(), samples[0].group.as_str()), (1, "hard"));
-        assert_eq!(samples[0].targets[0].name, "hard/GOPRO_test/a/2");
-        assert_eq!(samples[0].first.path(), path.join("1.png"));
+        for root in ["data/SNU-FILM/test/", "", "elsewhere/"] {
+            let line = [1, 2, 3].map(|n| format!("{root}GOPRO_test/a/{n}.png")).join(" ");
+            fs::write(folder.path().join("test-hard.txt"), line).unwrap();
+            let samples = snu_film(folder.path()).unwrap().unwrap();
+            assert_eq!((samples.len(), samples[0].group.as_str()), (1, "hard"));
+            assert_eq!(samples[0].targets[0].name, "hard/GOPRO_test/a/2");
+            assert_eq!(samples[0].first.path(), path.join("1.png"));
+        }
         fs::write(folder.path().join("test-easy.txt"), "one two\n").unwrap();
         let error = snu_film(folder.path()).unwrap_err().to_string();
         assert!(error.contains("three pictures"), "{error}");
