@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::buffer::Recycler;
 use crate::conv::{self, ConvLayer, ConvSpec, Kernels};
-use crate::eval::{Grid, Strips, eval, fill_quads};
+use crate::eval::{Grid, MOST_MIXED, Strips, eval, fill_mixed, lanes};
 use crate::tensor::{Blocks, Factor, Op, Planes, Tensor};
 use crate::threads::Threads;
 use crate::tier::{Tier, TierError};
@@ -205,6 +205,12 @@ impl Engine {
             (2, &x.shape()[1..]),
             "a flow's shape"
         );
+        if let Op::Cat(parts) = &x.0.op
+            && x.shape()[0] > MOST_MIXED
+        {
+            let parts: Vec<_> = parts.iter().map(|part| self.warp(part, flow)).collect();
+            return self.cat(&parts.iter().collect::<Vec<_>>());
+        }
         Tensor::new(x.shape(), Op::Warp(x.clone(), flow.clone()))
     }
 
@@ -351,15 +357,23 @@ impl Engine {
         if matches!(x.0.op, Op::Blocks(_) | Op::Quads) {
             return;
         }
-        let planes = self.planes(x);
-        if channels <= 4 {
-            x.0.quads.get_or_init(|| {
-                let mut quads = self.recycler.take(height * width * 4);
-                self.threads
-                    .chunks(&mut quads, width * 4, &|row, to| fill_quads(planes, row, to));
-                quads
-            });
+        if channels > MOST_MIXED {
+            self.planes(x);
+            return;
         }
+        let line = width * lanes(channels);
+        x.0.mixed.get_or_init(|| {
+            self.prepare(x, true);
+            let mut mixed = self.recycler.take(height * line);
+            self.threads.chunks(&mut mixed, STRIP * line, &|i, to| {
+                let rows = i * STRIP..(i * STRIP + STRIP).min(height);
+                let strip = self.strip(x, rows);
+                for (row, to) in to.chunks_exact_mut(line).enumerate() {
+                    fill_mixed(&strip, row, to);
+                }
+            });
+            mixed
+        });
     }
 }
 

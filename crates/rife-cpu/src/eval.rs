@@ -9,11 +9,12 @@ mod resize;
 mod warp;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::tensor::{Blocks, Op, Planes, Tensor};
 use crate::tier::Tier;
 pub(crate) use patch::{Patch, PatchMut, Strips};
-pub(crate) use warp::fill_quads;
+pub(crate) use warp::{MOST_MIXED, fill_mixed, lanes};
 
 /// The rows and columns, in any order, at which values are wanted.
 #[derive(Debug, Clone)]
@@ -75,7 +76,10 @@ pub(crate) fn eval(tier: Tier, x: &Tensor, channels: Range<usize>, grid: &Grid, 
             out.map(|row| row.iter_mut().for_each(|v| *v = sigmoid(*v)));
         }
         Op::Resize(x, factor) => resize::resize(tier, x, *factor, channels, grid, out),
-        Op::Warp(x, flow) => warp::warp(tier, [x, flow], channels, grid, out),
+        Op::Warp(x, flow) => {
+            let picks: Vec<_> = channels.enumerate().map(|(to, from)| [from, to]).collect();
+            warp::warp(tier, [x, flow], &picks, grid, out);
+        }
         Op::Blend(a, b, mask) => blend(tier, [a, b, mask], channels, grid, out),
         Op::PixelShuffle(x) => shuffle(tier, x, channels, grid, out),
         Op::Rotate180(x) => {
@@ -130,7 +134,7 @@ fn unblock(blocks: &Blocks, channels: Range<usize>, grid: &Grid, out: &mut Patch
 }
 
 fn unquad(x: &Tensor, channels: Range<usize>, grid: &Grid, out: &mut PatchMut<'_>) {
-    let quads = x.0.quads.get().expect("quads have values");
+    let quads = x.0.mixed.get().expect("quads have values");
     let width = x.shape()[2];
     for (c, channel) in channels.enumerate() {
         for (r, &row) in grid.rows.iter().enumerate() {
@@ -142,23 +146,40 @@ fn unquad(x: &Tensor, channels: Range<usize>, grid: &Grid, out: &mut PatchMut<'_
     }
 }
 
+/// Parts one after the other; those that are channels of one warped image together, since sampling reads all of an
+/// image's channels at once.
 fn cat(tier: Tier, parts: &[Tensor], channels: Range<usize>, grid: &Grid, out: &mut PatchMut<'_>) {
     let (mut first, mut done) = (0, 0);
+    let mut warped: Vec<(&Tensor, Vec<warp::Pick>)> = Vec::new();
     for part in parts {
         let own = part.shape()[0];
         let from = channels.start.max(first) - first;
         let to = channels.end.min(first + own).saturating_sub(first);
         if from < to {
-            eval(
-                tier,
-                part,
-                from..to,
-                grid,
-                &mut out.channels(done..done + to - from),
-            );
+            match &part.0.op {
+                Op::Channels(x, start) if matches!(x.0.op, Op::Warp(..)) && x.0.planes.get().is_none() => {
+                    let picks = (from..to).map(|channel| [start + channel, done + channel - from]);
+                    match warped.iter_mut().find(|(image, _)| Arc::ptr_eq(&image.0, &x.0)) {
+                        Some((_, all)) => all.extend(picks),
+                        None => warped.push((x, picks.collect())),
+                    }
+                }
+                _ => eval(
+                    tier,
+                    part,
+                    from..to,
+                    grid,
+                    &mut out.channels(done..done + to - from),
+                ),
+            }
             done += to - from;
         }
         first += own;
+    }
+    for (x, picks) in &warped {
+        if let Op::Warp(image, flow) = &x.0.op {
+            warp::warp(tier, [image, flow], picks, grid, out);
+        }
     }
 }
 

@@ -23,8 +23,8 @@ pub(crate) struct Node {
     pub(crate) op: Op,
     /// The values, once something has asked for all of them.
     pub(crate) planes: OnceLock<Planes>,
-    /// Up to four channels side by side, once something has sampled them.
-    pub(crate) quads: OnceLock<Buffer>,
+    /// Up to eight channels side by side, once something has sampled them; see `eval::lanes`.
+    pub(crate) mixed: OnceLock<Buffer>,
 }
 
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub(crate) enum Op {
     /// The values are in [`Node::planes`].
     Planes,
     Blocks(Blocks),
-    /// The values are in [`Node::quads`].
+    /// The values are in [`Node::mixed`], four channels.
     Quads,
     Constant(f32),
     Cat(Vec<Tensor>),
@@ -58,7 +58,7 @@ impl Tensor {
             shape,
             op,
             planes: OnceLock::new(),
-            quads: OnceLock::new(),
+            mixed: OnceLock::new(),
         }))
     }
 
@@ -77,7 +77,7 @@ impl Tensor {
     pub(crate) fn from_quads(shape: [usize; 3], quads: Buffer) -> Self {
         let tensor = Self::new(shape, Op::Quads);
         // The cell is new, so it is empty.
-        let _ = tensor.0.quads.set(quads);
+        let _ = tensor.0.mixed.set(quads);
         tensor
     }
 

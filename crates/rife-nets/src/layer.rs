@@ -61,6 +61,8 @@ pub struct LayerDesc {
     pub beta: Option<String>,
     /// Applied last.
     pub activation: ActivationDesc,
+    /// How many of the channels out, the first ones, inference has use for; the checkpoint has all.
+    pub used: usize,
 }
 
 impl LayerDesc {
@@ -75,6 +77,7 @@ impl LayerDesc {
             groups: 1,
             beta: None,
             activation: ActivationDesc::None,
+            used: output,
         }
     }
 
@@ -143,7 +146,7 @@ impl LayerDesc {
         tensors
     }
 
-    /// The layer with its values from `weights`; `None` where one is absent.
+    /// The layer with its values from `weights`, of the channels that are used; `None` where one is absent.
     pub fn spec(&self, weights: &Weights) -> Option<ConvSpec> {
         let data = |key: &str| weights.get(key).map(|tensor| tensor.data.clone());
         let activation = match &self.activation {
@@ -155,16 +158,37 @@ impl LayerDesc {
             None => None,
             Some(key) => Some(data(key)?),
         };
+        let mut bias = data(&self.bias_key())?;
+        bias.truncate(self.used);
         Some(ConvSpec {
             kind: self.kind,
             input: self.input,
-            output: self.output,
+            output: self.used,
             groups: self.groups,
-            weight: data(&self.weight_key())?,
-            bias: data(&self.bias_key())?,
+            weight: self.used_kernel(data(&self.weight_key())?),
+            bias,
             residual,
             activation,
         })
+    }
+
+    /// The part of a kernel that gives the channels in use.
+    fn used_kernel(&self, kernel: Vec<f32>) -> Vec<f32> {
+        if self.used == self.output {
+            return kernel;
+        }
+        assert!(self.groups == 1, "a layer in groups is used as a whole");
+        let each = kernel.len() / self.weight_shape()[0];
+        match self.kind {
+            ConvKind::Up => {
+                let inputs = kernel.chunks_exact(each);
+                inputs
+                    .flat_map(|of_input| &of_input[..self.used * 16])
+                    .copied()
+                    .collect()
+            }
+            ConvKind::Same | ConvKind::Down => kernel[..self.used * each].to_vec(),
+        }
     }
 
     fn weight_key(&self) -> String {

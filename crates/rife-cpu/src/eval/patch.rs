@@ -101,11 +101,15 @@ impl PatchMut<'_> {
         unsafe { std::slice::from_raw_parts_mut(self.data.add(offset), self.columns) }
     }
 
-    /// The same row of every channel.
-    pub(crate) fn rows(&mut self, row: usize) -> Vec<&mut [f32]> {
+    /// The same row of some channels: those that come second in `picks`, which are different ones.
+    pub(crate) fn rows(&mut self, row: usize, picks: &[[usize; 2]]) -> Vec<&mut [f32]> {
         assert!(row < self.rows, "row {row} is outside");
         let start = row * self.strides[1];
-        let offsets = (0..self.channels).map(|channel| start + channel * self.strides[0]);
+        for (i, [_, channel]) in picks.iter().enumerate() {
+            let again = picks[..i].iter().any(|[_, other]| other == channel);
+            assert!(*channel < self.channels && !again, "channel {channel} of a view");
+        }
+        let offsets = picks.iter().map(|[_, channel]| start + channel * self.strides[0]);
         // SAFETY: as in `row`; rows of different channels don't overlap.
         let row = |offset| unsafe { std::slice::from_raw_parts_mut(self.data.add(offset), self.columns) };
         offsets.map(row).collect()

@@ -1,12 +1,12 @@
 //! Sampling an image where a flow points: bilinear, border clamped, `align_corners = true`.
 //!
 //! A sample reads four pixels, all channels of each; so the sampled image is kept with its channels side by side:
-//! four of them, or the sixteen of a convolution's output. A row of samples is located first, then mixed.
+//! four or eight of them, or the sixteen of a convolution's output. A row of samples is located first, then mixed.
 
 #[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
-
-use std::ops::Range;
 
 use super::{Grid, PatchMut, computed};
 use crate::tensor::{Op, Planes, Tensor};
@@ -31,39 +31,58 @@ impl<const LANES: usize> Image<'_, LANES> {
     }
 }
 
-/// Where a row of samples falls: the top left pixel's place in memory, and the shares of its four.
+/// Where a row of samples falls: the top left pixel's place in memory, and how far right of and below it.
 struct Samples {
     start: Vec<u32>,
-    shares: [Vec<f32>; 4],
+    along: Vec<f32>,
+    down: Vec<f32>,
 }
 
 impl Samples {
     fn new(count: usize) -> Self {
         Self {
             start: vec![0; count],
-            shares: [(); 4].map(|()| vec![0.0; count]),
+            along: vec![0.0; count],
+            down: vec![0.0; count],
         }
     }
 
     /// Locates samples of an image, at columns `x` (those of the row plus the flow) and rows `y`.
+    #[inline(always)]
     fn locate<const LANES: usize>(&mut self, image: &Image<'_, LANES>, x: &[f32], y: &[f32]) {
-        let [top_left, top_right, left, right] = &mut self.shares;
-        let shares = top_left.iter_mut().zip(top_right).zip(left).zip(right);
-        let samples = self.start.iter_mut().zip(shares).zip(x).zip(y);
-        for (((start, (((top_left, top_right), left), right)), &x), &y) in samples {
-            let (column, along) = split(x, image.width);
-            let (row, down) = split(y, image.height);
+        let places = self.start.iter_mut().zip(&mut self.along).zip(&mut self.down);
+        for (((start, along), down), (&x, &y)) in places.zip(x.iter().zip(y)) {
+            let (column, right) = split(x, image.width);
+            let (row, below) = split(y, image.height);
             *start = row * image.stride as u32 + column * LANES as u32;
-            *top_left = (1.0 - along) * (1.0 - down);
-            *top_right = along * (1.0 - down);
-            *left = (1.0 - along) * down;
-            *right = along * down;
+            *along = right;
+            *down = below;
         }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Samples {
+    /// What the kernels rely on.
+    ///
+    /// # Panics
+    /// Where a sample's two pixels, or those below, end outside of `values`, a lane is none of `LANES`, or a row of
+    /// `out` is shorter than the samples.
+    fn check<const LANES: usize>(&self, values: &[f32], below: usize, lanes: &[usize], out: &[&mut [f32]]) {
+        let last = self.start.iter().copied().max().unwrap_or(0) as usize;
+        assert!(
+            last + below + 2 * LANES <= values.len(),
+            "a sample outside of the image"
+        );
+        let count = self.start.len();
+        assert!(self.along.len() == count && self.down.len() == count);
+        assert!(lanes.iter().all(|&lane| lane < LANES) && out.iter().all(|row| row.len() >= count));
     }
 }
 
 /// Splits a coordinate, clamped to `0..size`, into the pixel before it and the rest. The last pixel counts as the
 /// one before it and a whole step, so that the pixel after always exists (where there are two).
+#[inline(always)]
 fn split(at: f32, size: usize) -> (u32, f32) {
     // Not `clamp`: a flow that is not a number must give a place too.
     let at = at.max(0.0).min((size - 1) as f32);
@@ -71,48 +90,51 @@ fn split(at: f32, size: usize) -> (u32, f32) {
     (pixel as u32, at - pixel as f32)
 }
 
-pub(super) fn warp(
-    tier: Tier,
-    [x, flow]: [&Tensor; 2],
-    channels: Range<usize>,
-    grid: &Grid,
-    out: &mut PatchMut<'_>,
-) {
+/// A channel of a sampled image and the channel of the result that it becomes.
+pub(super) type Pick = [usize; 2];
+
+/// Samples `x` where `flow` points on a grid, some channels of it, into theirs of `out`.
+pub(super) fn warp(tier: Tier, [x, flow]: [&Tensor; 2], picks: &[Pick], grid: &Grid, out: &mut PatchMut<'_>) {
     let [_, height, width] = x.shape();
     let targets = Targets::new(tier, flow, grid);
     if let Op::Blocks(blocks) = &x.0.op {
-        for block in channels.start / 16..channels.end.div_ceil(16) {
+        for of_block in picks.chunk_by(|a, b| a[0] / 16 == b[0] / 16) {
+            let block = of_block[0][0] / 16;
             let image = Image::<16> {
                 values: &blocks.data[blocks.at(block, 0, 0)..],
                 stride: (width + 2) * 16,
                 height,
                 width,
             };
-            let own = channels.start.max(block * 16)..channels.end.min(block * 16 + 16);
-            let lanes = own.start - block * 16..own.end - block * 16;
-            let mut out = out.channels(own.start - channels.start..own.end - channels.start);
-            targets.sample(image, lanes, &mut out);
+            let picks: Vec<Pick> = of_block.iter().map(|[from, to]| [from % 16, *to]).collect();
+            targets.sample(image, &picks, out);
         }
-    } else if let Some(quads) = x.0.quads.get() {
-        let image = Image::<4> {
-            values: quads,
-            stride: width * 4,
-            height,
-            width,
-        };
-        targets.sample(image, channels, out);
+    } else if let Some(values) = x.0.mixed.get() {
+        match lanes(x.shape()[0]) {
+            4 => targets.sample(mixed::<4>(values, [height, width]), picks, out),
+            _ => targets.sample(mixed::<8>(values, [height, width]), picks, out),
+        }
     } else {
         // Wide images that no convolution made: plane by plane, computed in full on this thread.
-        let all = computed(tier, x, channels.clone(), &Grid::rows(0..height, width));
-        for channel in 0..channels.len() {
+        for &[from, to] in picks {
+            let all = computed(tier, x, from..from + 1, &Grid::rows(0..height, width));
             let image = Image::<1> {
-                values: all.plane(channel),
+                values: all.plane(0),
                 stride: width,
                 height,
                 width,
             };
-            targets.sample(image, 0..1, &mut out.channels(channel..channel + 1));
+            targets.sample(image, &[[0, to]], out);
         }
+    }
+}
+
+fn mixed<const LANES: usize>(values: &[f32], [height, width]: [usize; 2]) -> Image<'_, LANES> {
+    Image {
+        values,
+        stride: width * LANES,
+        height,
+        width,
     }
 }
 
@@ -143,95 +165,114 @@ impl Targets {
         }
     }
 
-    fn sample<const LANES: usize>(
-        &self,
-        image: Image<'_, LANES>,
-        lanes: Range<usize>,
-        out: &mut PatchMut<'_>,
-    ) {
+    fn sample<const LANES: usize>(&self, image: Image<'_, LANES>, picks: &[Pick], out: &mut PatchMut<'_>) {
         let mut samples = Samples::new(self.columns);
+        let lanes: Vec<usize> = picks.iter().map(|pick| pick[0]).collect();
         let rows = self
             .x
             .chunks_exact(self.columns)
             .zip(self.y.chunks_exact(self.columns));
         for (r, (x, y)) in rows.enumerate() {
-            samples.locate(&image, x, y);
-            mix(self.tier, &image, &samples, lanes.start, &mut out.rows(r));
+            locate(self.tier, &mut samples, &image, x, y);
+            mix(self.tier, &image, &samples, &lanes, &mut out.rows(r, picks));
         }
     }
 }
 
-/// Mixes a row of samples into a row each of some lanes from `first` on.
+/// [`Samples::locate`], compiled for the tier.
+fn locate<const LANES: usize>(
+    tier: Tier,
+    samples: &mut Samples,
+    image: &Image<'_, LANES>,
+    x: &[f32],
+    y: &[f32],
+) {
+    match tier {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: tiers are those that the machine has.
+        Tier::Avx512 => unsafe { avx512::locate(samples, image, x, y) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Tier::Avx2 => unsafe { avx2::locate(samples, image, x, y) },
+        _ => samples.locate(image, x, y),
+    }
+}
+
+/// Mixes a row of samples: of each of `lanes` a row of `out`.
 fn mix<const LANES: usize>(
     tier: Tier,
     image: &Image<'_, LANES>,
     samples: &Samples,
-    first: usize,
+    lanes: &[usize],
     out: &mut [&mut [f32]],
 ) {
-    let whole = samples.start.len() / 4 * 4;
-    let done = if mix_by_tier(tier, image, samples, first, out) {
-        whole
-    } else {
-        0
-    };
-    for c in (done..whole).step_by(4) {
-        // Not `array::map`: it stays a call.
-        let mut four = [[0.0; LANES]; 4];
-        for (i, one) in four.iter_mut().enumerate() {
-            *one = pixel(image, samples, c + i);
-        }
-        for (lane, row) in out.iter_mut().enumerate() {
-            let lane = first + lane;
-            row[c..c + 4].copy_from_slice(&[four[0][lane], four[1][lane], four[2][lane], four[3][lane]]);
-        }
-    }
-    for c in whole..samples.start.len() {
+    let done = mix_by_tier(tier, image, samples, lanes, out);
+    for c in done..samples.start.len() {
         let one = pixel(image, samples, c);
-        for (lane, row) in out.iter_mut().enumerate() {
-            row[c] = one[first + lane];
+        for (&lane, row) in lanes.iter().zip(out.iter_mut()) {
+            row[c] = one[lane];
         }
     }
 }
 
-/// All samples but the last few by the tier's own kernel; false where it has none for such an image.
+/// The first samples by the tier's own kernel: how many, none where it has none for such an image.
 fn mix_by_tier<const LANES: usize>(
     tier: Tier,
     image: &Image<'_, LANES>,
     samples: &Samples,
-    first: usize,
+    lanes: &[usize],
     out: &mut [&mut [f32]],
-) -> bool {
+) -> usize {
+    if image.width < 2 || !matches!(LANES, 4 | 8) {
+        return 0;
+    }
+    let below = image.neighbours()[1];
     match tier {
         #[cfg(target_arch = "x86_64")]
-        Tier::Avx512 if LANES == 4 && image.width > 1 => {
-            // SAFETY: tiers are those that the machine has.
-            unsafe { avx512::mix_quads(image.values, image.neighbours()[1], samples, first, out) };
-            true
-        }
-        _ => false,
+        // SAFETY: tiers are those that the machine has.
+        Tier::Avx512 => unsafe { avx512::mix::<LANES>(image.values, below, samples, lanes, out) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Tier::Avx2 => unsafe { avx2::mix::<LANES>(image.values, below, samples, lanes, out) },
+        _ => 0,
     }
 }
 
 #[inline(always)]
 fn pixel<const LANES: usize>(image: &Image<'_, LANES>, samples: &Samples, c: usize) -> [f32; LANES] {
     let start = samples.start[c] as usize;
+    let (along, down) = (samples.along[c], samples.down[c]);
+    let shares = [
+        (1.0 - along) * (1.0 - down),
+        along * (1.0 - down),
+        (1.0 - along) * down,
+        along * down,
+    ];
     let [right, below] = image.neighbours();
     let mut sum = [0.0; LANES];
-    for (corner, shares) in [0, right, below, below + right].into_iter().zip(&samples.shares) {
+    for (corner, share) in [0, right, below, below + right].into_iter().zip(shares) {
         let from = &image.values[start + corner..][..LANES];
         for (sum, from) in sum.iter_mut().zip(from) {
-            *sum += from * shares[c];
+            *sum += from * share;
         }
     }
     sum
 }
 
-/// Up to four channels of a row side by side, the missing ones zero.
-pub(crate) fn fill_quads(planes: &Planes, row: usize, to: &mut [f32]) {
+/// How many channels lie side by side in an image of so few channels that is laid out to be sampled.
+pub(crate) fn lanes(channels: usize) -> usize {
+    if channels <= 4 { 4 } else { 8 }
+}
+
+/// The most channels that [`fill_mixed`] lays side by side.
+pub(crate) const MOST_MIXED: usize = 8;
+
+/// Up to [`lanes`] channels of a row side by side, the missing ones zero.
+pub(crate) fn fill_mixed(planes: &Planes, row: usize, to: &mut [f32]) {
+    let channels = planes.shape[0];
     to.fill(0.0);
-    for channel in 0..planes.shape[0] {
-        for (pixel, v) in to.chunks_exact_mut(4).zip(planes.row(channel, row)) {
+    for channel in 0..channels {
+        for (pixel, v) in to.chunks_exact_mut(lanes(channels)).zip(planes.row(channel, row)) {
             pixel[channel] = *v;
         }
     }

@@ -158,7 +158,9 @@ impl<L> V4Net<L> {
         if self.encoder.is_empty() {
             return Vec::new();
         }
-        vec![b.materialize(&b.chain(image, &self.encoder))]
+        let features = b.materialize(&b.chain(image, &self.encoder));
+        // Joined to what they are features of: both are warped by the same flows.
+        vec![b.cat(&[image, &features])]
     }
 
     pub(crate) fn interpolate<B: Backend<Conv = L>>(
@@ -168,7 +170,12 @@ impl<L> V4Net<L> {
         timestep: &B::Tensor,
         options: &Options,
     ) -> Output<B::Tensor> {
-        let pair = Pair { b, frames, timestep };
+        let pair = Pair {
+            b,
+            frames,
+            timestep,
+            features: self.spec.encoder.channels(),
+        };
         let mut log2 = -options.scale.log2();
         let mut state: Option<State<B::Tensor>> = None;
         let mut stages = Stages::new(options.keep_stages);
@@ -199,6 +206,22 @@ impl<L> V4Net<L> {
         }
     }
 
+    /// What [`V4Net::encode`] joined: images, and their features where there is an encoder.
+    fn parted<B: Backend<Conv = L>>(
+        &self,
+        b: &B,
+        joined: [B::Tensor; 2],
+    ) -> ([B::Tensor; 2], Option<[B::Tensor; 2]>) {
+        match self.spec.encoder.channels() {
+            0 => (joined, None),
+            count => {
+                let part =
+                    |range: std::ops::Range<usize>| joined.each_ref().map(|x| b.channels(x, range.clone()));
+                (part(0..3), Some(part(3..3 + count)))
+            }
+        }
+    }
+
     fn log2(&self, index: usize) -> i32 {
         self.spec.scales[index].ilog2() as i32
     }
@@ -223,11 +246,10 @@ impl<L> V4Net<L> {
                 (b.add(&stage.flow, &estimate.flow), mask)
             }
         };
-        let warped = warp_both(b, pair.frames.map(|frame| &frame.image), &flow);
-        let features = match pair.frames.map(|frame| frame.features.first()) {
-            [Some(first), Some(second)] => Some(warp_both(b, [first, second], &flow)),
-            _ => None,
-        };
+        let whole = pair
+            .frames
+            .map(|frame| frame.features.first().unwrap_or(&frame.image));
+        let (warped, features) = self.parted(b, warp_both(b, whole, &flow));
         State {
             stage: Stage { flow, mask, warped },
             features,
@@ -241,6 +263,8 @@ struct Pair<'a, B: Backend> {
     b: &'a B,
     frames: [&'a Encoded<B::Tensor>; 2],
     timestep: &'a B::Tensor,
+    /// Channels of a frame's features.
+    features: usize,
 }
 
 impl<B: Backend> Pair<'_, B> {
@@ -251,7 +275,8 @@ impl<B: Backend> Pair<'_, B> {
         state: Option<&State<B::Tensor>>,
         log2: i32,
     ) -> Estimate<B::Tensor> {
-        let mut parts = self.looks(state);
+        let looks = self.looks(state);
+        let mut parts: Vec<_> = looks.iter().collect();
         parts.push(self.timestep);
         if let Some(state) = state {
             parts.push(&state.stage.mask);
@@ -270,11 +295,8 @@ impl<B: Backend> Pair<'_, B> {
         let timestep = self.b.affine(self.timestep, -1.0, 1.0);
         let mask = state.map(|state| self.b.affine(&state.stage.mask, -1.0, 0.0));
         let flow = state.map(|state| exchanged(self.b, &state.stage.flow));
-        let mut parts: Vec<_> = self
-            .looks(state)
-            .chunks(2)
-            .flat_map(|two| [two[1], two[0]])
-            .collect();
+        let looks = self.looks(state);
+        let mut parts: Vec<_> = looks.chunks(2).flat_map(|two| [&two[1], &two[0]]).collect();
         parts.push(&timestep);
         parts.extend(&mask);
         parts.extend(state.and_then(|state| state.feat.as_ref()));
@@ -282,19 +304,15 @@ impl<B: Backend> Pair<'_, B> {
     }
 
     /// Both images and, where there is an encoder, both frames' features: warped from the second block on.
-    fn looks<'s>(&'s self, state: Option<&'s State<B::Tensor>>) -> Vec<&'s B::Tensor> {
-        let mut looks = Vec::with_capacity(4);
-        match state {
-            None => {
-                looks.extend(self.frames.map(|frame| &frame.image));
-                looks.extend(self.frames.iter().flat_map(|frame| frame.features.first()));
-            }
-            Some(state) => {
-                looks.extend(&state.stage.warped);
-                looks.extend(state.features.iter().flatten());
-            }
-        }
-        looks
+    fn looks(&self, state: Option<&State<B::Tensor>>) -> Vec<B::Tensor> {
+        let Some(state) = state else {
+            let images = self.frames.map(|frame| frame.image.clone());
+            let features = self.frames.iter().flat_map(|frame| frame.features.first());
+            let features = features.map(|joined| self.b.channels(joined, 3..3 + self.features));
+            return images.into_iter().chain(features).collect();
+        };
+        let features = state.features.iter().flatten();
+        state.stage.warped.iter().chain(features).cloned().collect()
     }
 }
 
@@ -319,6 +337,11 @@ fn is_far<B: Backend>(b: &B, flow: &B::Tensor) -> bool {
     [0..2, 2..4]
         .into_iter()
         .all(|direction| b.max_abs(&b.channels(flow, direction)) > FAR)
+}
+
+/// Channels of a head that flow, mask and `feat` more come from.
+fn used(head: usize, feat: usize, shuffle: bool) -> usize {
+    if shuffle { 4 * (5 + feat) } else { head }
 }
 
 fn block<L>(spec: &V4Spec, index: usize, make: Make<'_, L>) -> IfBlock<L> {
@@ -352,12 +375,10 @@ fn block<L>(spec: &V4Spec, index: usize, make: Make<'_, L>) -> IfBlock<L> {
     let shuffle = spec.head.is_multiple_of(4);
     let (head, feat) = spec.head_and_feat(index);
     let last = if shuffle { "lastconv.0" } else { "lastconv" };
-    layers.push(make(&LayerDesc::plain(
-        ConvKind::Up,
-        format!("{key}.{last}"),
-        trunk,
-        head,
-    )));
+    layers.push(make(&LayerDesc {
+        used: used(head, feat, shuffle),
+        ..LayerDesc::plain(ConvKind::Up, format!("{key}.{last}"), trunk, head)
+    }));
     IfBlock {
         layers,
         residual: spec.trunk == Trunk::Prelu,

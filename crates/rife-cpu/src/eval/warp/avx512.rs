@@ -1,15 +1,29 @@
-//! Four samples of an image of four channels at once.
+//! Samples by AVX-512: four at once of an image of four channels, eight of one of eight.
 
 use std::arch::x86_64::*;
 
-use super::Samples;
+use super::{Image, Samples};
 
 /// Which values of `[sample][channel]` pairs of registers make `[channel][sample]`: the left pixels of four samples,
 /// 16 counting on into the second register.
 const LEFT: [i32; 16] = [0, 8, 16, 24, 1, 9, 17, 25, 2, 10, 18, 26, 3, 11, 19, 27];
 
-/// Mixes all samples but the last `count % 4`, into a row each of some of the four lanes from `first` on. `below`
-/// is how far the lower neighbour is; the right one is next to each pixel.
+/// [`Samples::locate`] with this tier's instructions.
+///
+/// # Safety
+/// The machine has AVX-512F.
+#[target_feature(enable = "avx512f")]
+pub(super) unsafe fn locate<const LANES: usize>(
+    samples: &mut Samples,
+    image: &Image<'_, LANES>,
+    x: &[f32],
+    y: &[f32],
+) {
+    samples.locate(image, x, y);
+}
+
+/// Mixes the first samples, of each of some lanes a row, and says how many. `below` is how far the lower neighbour is;
+/// the right one is next to each pixel. `LANES` is 4 or 8.
 ///
 /// # Safety
 /// The machine has AVX-512F.
@@ -17,20 +31,36 @@ const LEFT: [i32; 16] = [0, 8, 16, 24, 1, 9, 17, 25, 2, 10, 18, 26, 3, 11, 19, 2
 /// # Panics
 /// Where a sample lies outside of `values`, or a row of `out` is shorter than the samples.
 #[target_feature(enable = "avx512f")]
-pub(super) unsafe fn mix_quads(
+pub(super) unsafe fn mix<const LANES: usize>(
     values: &[f32],
     below: usize,
     samples: &Samples,
-    first: usize,
+    lanes: &[usize],
     out: &mut [&mut [f32]],
-) {
-    let last = samples.start.iter().copied().max().unwrap_or(0) as usize;
-    assert!(last + below + 8 <= values.len(), "a sample outside of the image");
-    let count = samples.start.len();
-    let [top_left, top_right, left, right] = &samples.shares;
-    let shares = [top_left, top_right, left, right];
-    assert!(shares.iter().all(|s| s.len() == count) && first + out.len() <= 4);
-    assert!(out.iter().all(|row| row.len() >= count));
+) -> usize {
+    samples.check::<LANES>(values, below, lanes, out);
+    // SAFETY: what the kernels rely on was just checked.
+    unsafe {
+        match LANES {
+            4 => mix_quads(values, below, samples, lanes, out),
+            _ => mix_octets(values, below, samples, lanes, out),
+        }
+    }
+}
+
+/// All samples but the last `count % 4` of four lanes.
+///
+/// # Safety
+/// The machine has AVX-512F, and [`Samples::check`] was passed.
+#[target_feature(enable = "avx512f")]
+unsafe fn mix_quads(
+    values: &[f32],
+    below: usize,
+    samples: &Samples,
+    lanes: &[usize],
+    out: &mut [&mut [f32]],
+) -> usize {
+    let whole = samples.start.len() / 4 * 4;
     // SAFETY: places and shares were just checked, reads are of two pixels from each place and each place below,
     // and of four shares and places from `c`, where `c + 4 <= count`.
     unsafe {
@@ -39,7 +69,8 @@ pub(super) unsafe fn mix_quads(
         // Of a register of four left and four right shares: those of samples 0 and 1, and of 2 and 3.
         let spread = _mm512_set_epi32(5, 5, 5, 5, 1, 1, 1, 1, 4, 4, 4, 4, 0, 0, 0, 0);
         let next = _mm512_add_epi32(spread, _mm512_set1_epi32(2));
-        for c in (0..count / 4 * 4).step_by(4) {
+        let one = _mm_set1_ps(1.0);
+        for c in (0..whole).step_by(4) {
             let start = &samples.start[c..c + 4];
             let place = [
                 start[0] as usize,
@@ -47,10 +78,13 @@ pub(super) unsafe fn mix_quads(
                 start[2] as usize,
                 start[3] as usize,
             ];
+            let along = _mm_loadu_ps(samples.along.as_ptr().add(c));
+            let down = _mm_loadu_ps(samples.down.as_ptr().add(c));
+            let (from_left, from_above) = (_mm_sub_ps(one, along), _mm_sub_ps(one, down));
             let mut sums = [_mm512_setzero_ps(); 2];
-            for (pair, offset) in [(0, 0), (2, below)] {
-                let near = _mm256_castps128_ps256(_mm_loadu_ps(shares[pair].as_ptr().add(c)));
-                let near = _mm256_insertf128_ps::<1>(near, _mm_loadu_ps(shares[pair + 1].as_ptr().add(c)));
+            for (share, offset) in [(from_above, 0), (down, below)] {
+                let near = _mm256_castps128_ps256(_mm_mul_ps(from_left, share));
+                let near = _mm256_insertf128_ps::<1>(near, _mm_mul_ps(along, share));
                 let near = _mm512_castps256_ps512(near);
                 let from = values.as_ptr().add(offset);
                 for (i, spread) in [spread, next].into_iter().enumerate() {
@@ -68,11 +102,46 @@ pub(super) unsafe fn mix_quads(
                 _mm512_permutex2var_ps(sums[0], to_left, sums[1]),
                 _mm512_permutex2var_ps(sums[0], to_right, sums[1]),
             );
-            let mut lanes = [[0.0f32; 4]; 4];
-            _mm512_storeu_ps(lanes.as_mut_ptr().cast(), mixed);
-            for (lane, row) in lanes[first..].iter().zip(out.iter_mut()) {
-                row[c..c + 4].copy_from_slice(lane);
+            let mut four = [[0.0f32; 4]; 4];
+            _mm512_storeu_ps(four.as_mut_ptr().cast(), mixed);
+            for (&lane, row) in lanes.iter().zip(out.iter_mut()) {
+                row[c..c + 4].copy_from_slice(&four[lane]);
             }
         }
     }
+    whole
+}
+
+/// All samples but the last `count % 8` of eight lanes.
+///
+/// # Safety
+/// As [`mix_quads`].
+#[target_feature(enable = "avx512f")]
+unsafe fn mix_octets(
+    values: &[f32],
+    below: usize,
+    samples: &Samples,
+    lanes: &[usize],
+    out: &mut [&mut [f32]],
+) -> usize {
+    let whole = samples.start.len() / 8 * 8;
+    for c in (0..whole).step_by(8) {
+        let mut eight = [_mm256_setzero_ps(); 8];
+        for (i, one) in eight.iter_mut().enumerate() {
+            let start = samples.start[c + i] as usize;
+            // SAFETY: two pixels from each place and each place below are within `values`, as was checked.
+            let (top, bottom) = unsafe {
+                let from = values.as_ptr().add(start);
+                (_mm512_loadu_ps(from), _mm512_loadu_ps(from.add(below)))
+            };
+            let down = _mm512_set1_ps(samples.down[c + i]);
+            let both = _mm512_castps_pd(_mm512_fmadd_ps(_mm512_sub_ps(bottom, top), down, top));
+            let left = _mm256_castpd_ps(_mm512_castpd512_pd256(both));
+            let right = _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(both));
+            let along = _mm256_set1_ps(samples.along[c + i]);
+            *one = _mm256_fmadd_ps(_mm256_sub_ps(right, left), along, left);
+        }
+        super::avx2::store_lanes(eight, c, lanes, out);
+    }
+    whole
 }
