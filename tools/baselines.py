@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Makes the middle frames of a set of triplets with OpenCV's DIS optical flow, for `rife benchmark --beside`.
+"""Makes the frames of a data set with OpenCV's DIS optical flow, for `rife benchmark --beside`.
 
     python tools/baselines.py ucf101 dis_pictures
     rife benchmark ucf101 --beside dis=dis_pictures
 
 The flow is estimated both ways (preset "medium" unless told otherwise); half the difference of the two is taken as
-the motion of each pixel of the middle frame, both frames are warped by half of it, and their mean is the result.
-Nothing is done about occlusion. Sets: folders of triplets as UCF101, Middlebury or ATD-12K name them, Middlebury
-OTHER (other-data), and Vimeo90K (tri_testlist.txt). Needs `pip install opencv-python-headless numpy`.
+the motion of each pixel of the frame between, both frames are warped by their part of it, and mixed by time. Nothing
+is done about occlusion. Sets: those that `rife benchmark` knows, except HD's raw clips. Needs `pip install
+opencv-python-headless numpy`.
 """
 
 import argparse
@@ -18,6 +18,7 @@ import numpy as np
 
 # First and second frame in the layouts whose triplets are folders.
 FLAT = [("frame_00.png", "frame_02.png"), ("frame10.png", "frame11.png"), ("frame1.png", "frame3.png")]
+LEVELS = ("easy", "medium", "hard", "extreme")
 PRESETS = {
     "ultrafast": cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST,
     "fast": cv2.DISOPTICAL_FLOW_PRESET_FAST,
@@ -25,22 +26,57 @@ PRESETS = {
 }
 
 
-def pairs(folder):
-    """Yields the name and the two frames of each triplet."""
-    names = folder / "tri_testlist.txt"
-    if names.is_file():
-        frames = next(p for p in (folder / "sequences", folder / "target") if p.is_dir())
-        for name in names.read_text().split():
-            yield name, frames / name / "im1.png", frames / name / "im3.png"
-        return
-    for place in ("other-data", "test_2k_540p"):
+def pairs(folder, factor):
+    """Yields the two frames of each sample, and the names and times of the frames to make between them."""
+    listed = [p / f"test-{level}.txt" for level in LEVELS for p in (folder, folder / "eval_modes")]
+    listed = [path for path in listed if path.is_file()]
+    if (folder / "tri_testlist.txt").is_file():
+        yield from vimeo(folder)
+    elif listed:
+        for path in listed:
+            yield from snu_film(folder, path)
+    else:
+        yield from folders(folder, factor)
+
+
+def vimeo(folder):
+    frames = next(path for path in (folder / "sequences", folder / "target") if path.is_dir())
+    for name in (folder / "tri_testlist.txt").read_text().split():
+        yield frames / name / "im1.png", frames / name / "im3.png", [(name, 0.5)]
+
+
+def snu_film(folder, path):
+    level = path.stem.removeprefix("test-")
+    for line in path.read_text().splitlines():
+        if line.strip():
+            first, truth, second = line.split()
+            name = "/".join(Path(truth).with_suffix("").parts[-3:])
+            yield located(folder, first), located(folder, second), [(f"{level}/{name}", 0.5)]
+
+
+def located(folder, name):
+    """The lists name pictures from another root: leading folders are left out until there is such a file."""
+    parts = Path(name).parts
+    places = [root.joinpath(*parts[skip:]) for skip in range(len(parts)) for root in (folder, folder / "test")]
+    return next((place for place in places if place.is_file()), folder / name)
+
+
+def folders(folder, factor):
+    """Folders of triplets, and X-TEST's folders of scenes."""
+    for place in ("other-data", "test_2k_540p", "test"):
         if (folder / place).is_dir():
             folder = folder / place
-    for path in sorted(folder.iterdir()):
-        for first, second in FLAT:
-            if (path / first).is_file() and (path / second).is_file():
-                yield path.name, path / first, path / second
-                break
+    for path in sorted(path for path in folder.iterdir() if path.is_dir()):
+        names = [pair for pair in FLAT if all((path / name).is_file() for name in pair)]
+        if names:
+            yield path / names[0][0], path / names[0][1], [(path.name, 0.5)]
+            continue
+        for scene in sorted(scene for scene in path.iterdir() if scene.is_dir()):
+            frames = sorted(scene.glob("*.png"))
+            for start in range(0, len(frames) - 32, 32):
+                places = [(start + 32 * i // factor, i / factor) for i in range(1, factor)]
+                targets = [(f"{path.name}/{scene.name}/{frames[at].stem}", time) for at, time in places]
+                yield frames[start], frames[start + 32], targets
 
 
 def read(path):
@@ -59,18 +95,21 @@ def warp(picture, flow):
     )
 
 
-def middle(first, second, dis):
+def flow(first, second, dis):
+    """The motion of the pixels of a frame between from the first frame to the second."""
     grays = [cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY) for picture in (first, second)]
-    there = dis.calc(grays[0], grays[1], None)
-    back = dis.calc(grays[1], grays[0], None)
-    motion = (there - back) / 2
-    return (warp(first, -motion / 2) + warp(second, motion / 2)) / 2
+    return (dis.calc(grays[0], grays[1], None) - dis.calc(grays[1], grays[0], None)) / 2
+
+
+def between(first, second, motion, time):
+    return warp(first, -motion * time) * (1 - time) + warp(second, motion * (1 - time)) * time
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("set", type=Path, help="the folder of the set")
     parser.add_argument("output", type=Path, help="where the pictures go: OUTPUT/NAME.png")
+    parser.add_argument("--factor", type=int, default=8, help="X-TEST: one frame in so many is given [default: 8]")
     parser.add_argument("--preset", choices=PRESETS, default="medium")
     parser.add_argument("--finest-scale", type=int, help="0 is full resolution [default: the preset's]")
     args = parser.parse_args()
@@ -78,15 +117,18 @@ def main():
     if args.finest_scale is not None:
         dis.setFinestScale(args.finest_scale)
     count = 0
-    for name, first, second in pairs(args.set):
-        made = np.clip(np.round(middle(read(first), read(second), dis)), 0, 255).astype(np.uint8)
-        path = args.output / f"{name}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not cv2.imwrite(str(path), made):
-            raise SystemExit(f"{path} cannot be written")
-        count += 1
+    for first, second, targets in pairs(args.set, args.factor):
+        first, second = read(first), read(second)
+        motion = flow(first, second, dis)
+        for name, time in targets:
+            made = np.clip(np.round(between(first, second, motion, time)), 0, 255).astype(np.uint8)
+            path = args.output / f"{name}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if not cv2.imwrite(str(path), made):
+                raise SystemExit(f"{path} cannot be written")
+            count += 1
     if not count:
-        raise SystemExit(f"{args.set} holds no triplets known here")
+        raise SystemExit(f"{args.set} holds no set known here")
     print(f"{count} pictures in {args.output}")
 
 

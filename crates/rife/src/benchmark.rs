@@ -22,8 +22,8 @@ pub use layout::{Choice, DataSet, Layout, Sample, Target};
 pub use picture::Picture;
 pub use rivals::Rival;
 pub use speed::{Speed, TestTime, measure, testtime};
-pub use steps::{MotionSteps, Places, Steps, TimeScores, steps, times};
-pub use still::{Still, StillItem, still};
+pub use steps::{MotionSteps, Places, Quartering, Quarters, Steps, TimeScores, steps};
+pub use still::{Still, StillItem, StillScores, still};
 pub use worst::worst;
 
 use crate::metrics::{Lpips, interpolation_error, psnr, psnr_luma, round8, ssim};

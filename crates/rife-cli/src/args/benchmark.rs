@@ -55,7 +55,7 @@ pub(crate) struct BenchmarkArgs {
     #[command(flatten)]
     pub(crate) others: OthersArgs,
     /// Whether still things stay still: an overlay put on both frames, and equal frames
-    #[arg(long, requires = "folder", conflicts_with_all = ["steps", "minterpolate", "beside", "lpips", "worst"])]
+    #[arg(long, requires = "folder", conflicts_with_all = ["steps", "beside", "lpips", "worst"])]
     pub(crate) still: bool,
     /// Whether frames lie where they should in time: step sizes over synthetic motion; in DIR: 1/4 and 3/4 beside 1/2
     #[arg(long, conflicts_with_all = ["beside", "lpips", "worst"])]

@@ -4,7 +4,7 @@ mod tables;
 
 use std::path::Path;
 
-use rife::benchmark::{self, Choice, Contest, DataSet, Rival};
+use rife::benchmark::{self, Choice, Contest, DataSet, Quartering, Rival};
 use rife::media::{CancelToken, Ffmpeg};
 use rife::metrics::Lpips;
 use rife::{Interpolator, Result};
@@ -98,7 +98,8 @@ fn still(
             output::note(&tables::still_item(item));
         }
     };
-    let mut still = benchmark::still(&set, &interpolator()?, &mut print, cancel)?;
+    let ffmpeg = minterpolate(args)?;
+    let mut still = benchmark::still(&set, &interpolator()?, ffmpeg.as_ref(), &mut print, cancel)?;
     if !args.verbose {
         still.items.clear();
     }
@@ -111,11 +112,20 @@ fn steps(
     interpolator: &Interpolator,
     cancel: &CancelToken,
 ) -> Result<()> {
-    let ffmpeg = args.others.minterpolate.then(Ffmpeg::find).transpose()?;
+    let ffmpeg = minterpolate(args)?;
     let steps = benchmark::steps(interpolator, args.factor.unwrap_or(8), ffmpeg.as_ref(), cancel)?;
-    let limit = args.limit.map(|limit| limit as usize);
-    let times = folder.map(|folder| benchmark::times(folder, interpolator, limit, cancel));
+    let quartering = Quartering {
+        interpolator,
+        ffmpeg: ffmpeg.as_ref(),
+        limit: choice(args).limit,
+    };
+    let times = folder.map(|folder| quartering.run(folder, cancel));
     tables::steps(&steps, &times.transpose()?.unwrap_or_default(), args.json)
+}
+
+/// The ffmpeg whose minterpolate is wanted.
+fn minterpolate(args: &BenchmarkArgs) -> Result<Option<Ffmpeg>> {
+    Ok(args.others.minterpolate.then(Ffmpeg::find).transpose()?)
 }
 
 fn speed(args: &BenchmarkArgs, interpolator: &Interpolator, cancel: &CancelToken) -> Result<()> {

@@ -1,8 +1,11 @@
 //! `rife benchmark` and `rife sample`.
 
+use std::path::Path;
+
 use rife::nets::checkpoint::{Dtype, save_safetensors};
 use rife::nets::{WeightTensor, Weights};
 
+use super::convert::python;
 use super::support::{Place, RANDOM, ffmpeg};
 
 fn triplets(place: &Place, count: usize) {
@@ -191,6 +194,39 @@ fn other_programs_are_scored_beside_and_the_worst_is_drawn() {
     place.rife(&["benchmark", "set", "--beside", "perfect"]).failed(2);
 }
 
+#[test]
+fn the_flow_baseline_makes_every_picture_that_is_wanted() {
+    let place = Place::new();
+    let mut sets = sets(&place).to_vec();
+    sets.retain(|(set, _)| *set != "hd");
+    triplets(&place, 1);
+    sets.push(("set", 1));
+    let tool = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/baselines.py");
+    let code = format!(
+        "import runpy, sys\nfor name in {:?}.split():\n  sys.argv = ['', name, 'dis/' + name]\n  \
+         runpy.run_path({:?}, run_name='__main__')",
+        sets.iter().map(|(set, _)| *set).collect::<Vec<_>>().join(" "),
+        tool.display().to_string()
+    );
+    let Some(_) = python(&place, "cv2, numpy", &code) else {
+        return;
+    };
+    for (set, count) in sets {
+        let beside = format!("dis=dis/{set}");
+        let args = [
+            &["benchmark", set, "--json", "--limit", "1", "--beside", &beside][..],
+            &RANDOM,
+        ]
+        .concat();
+        let object = place.rife(&args).json().remove(0);
+        assert_eq!(object["count"], count);
+        assert!(
+            object["beside"]["dis"]["psnr"].as_f64().unwrap() > 30.0,
+            "{object}"
+        );
+    }
+}
+
 /// Weights of the shape of LPIPS under the names of its package.
 fn lpips_weights(place: &Place, name: &str) {
     let tensor = |key: String, shape: &[usize]| {
@@ -253,6 +289,10 @@ fn stillness_and_steps_are_measured() {
         still["overlay_psnr"].is_f64() && still["equal_share"].as_f64().unwrap() <= 1.0,
         "{still}"
     );
+    if ffmpeg() {
+        let beside = run(&["benchmark", "--still", "set", "--minterpolate", "--json"]);
+        assert_eq!(beside["minterpolate"]["equal_share"], 1.0, "{beside}");
+    }
     place.y4m("clip.y4m", 11);
     let steps = run(&["benchmark", "--steps", "clip.y4m", "--factor", "2", "--json"]);
     assert_eq!(

@@ -18,7 +18,7 @@ fn keys(path: &Path) -> Vec<String> {
 }
 
 /// Runs Python code in the folder where there is a Python with these libraries: `RIFE_PYTHON`, else `python3`.
-fn python(place: &Place, libraries: &str, code: &str) -> Option<String> {
+pub(crate) fn python(place: &Place, libraries: &str, code: &str) -> Option<String> {
     let program = std::env::var_os("RIFE_PYTHON").unwrap_or_else(|| "python3".into());
     let run = |code: &str| {
         Command::new(&program)

@@ -13,6 +13,7 @@ use rife_media::{CancelToken, Ffmpeg, RgbImage, minterpolate};
 use serde::Serialize;
 
 use super::against::Clip;
+use super::protocol::Protocol;
 use crate::interpolator::to_f32;
 use crate::metrics::{psnr, round8};
 use crate::{Error, Interpolator, Result};
@@ -127,6 +128,9 @@ fn spread(positions: &[f64]) -> f64 {
     variance.sqrt() / mean
 }
 
+/// PSNR in dB at 1/4, 1/2 and 3/4 of the time between frames four apart.
+pub type Quarters = [f64; 3];
+
 /// PSNR at a quarter, the middle and three quarters between frames four apart.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TimeScores {
@@ -134,10 +138,13 @@ pub struct TimeScores {
     pub name: String,
     /// How many pairs.
     pub count: usize,
-    /// PSNR in dB at 1/4, 1/2 and 3/4.
-    pub psnr: [f64; 3],
-    /// That of averaging, weighted by time.
-    pub averaging: [f64; 3],
+    /// The model's.
+    pub psnr: Quarters,
+    /// Those of averaging, weighted by time.
+    pub averaging: Quarters,
+    /// Those of ffmpeg's minterpolate, where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minterpolate: Option<Quarters>,
 }
 
 impl TimeScores {
@@ -145,80 +152,109 @@ impl TimeScores {
     pub fn gap(&self) -> f64 {
         self.psnr[1] - self.psnr[0].min(self.psnr[2])
     }
+
+    /// The mean of several, where there are any.
+    fn mean(name: String, scores: &[Self]) -> Option<Self> {
+        let mean = |of: &dyn Fn(&Self) -> Quarters| {
+            [0, 1, 2].map(|at| scores.iter().map(|s| of(s)[at]).sum::<f64>() / scores.len() as f64)
+        };
+        let first = scores.first()?;
+        Some(Self {
+            name,
+            count: scores.iter().map(|s| s.count).sum(),
+            psnr: mean(&|s| s.psnr),
+            averaging: mean(&|s| s.averaging),
+            minterpolate: first
+                .minterpolate
+                .map(|_| mean(&|s| s.minterpolate.unwrap_or_default())),
+        })
+    }
 }
 
-/// Scores frames 1, 2 and 3 between every frame 0 and 4 of the sequences in `path`: a clip, a folder of pictures, or
-/// a folder of such. At most `limit` pairs of each. Pairs with a cut or a repeated frame are left out. Returns each
-/// sequence's and their mean, last.
-///
-/// # Errors
-/// Those of reading and interpolating; [`Error::Data`] where there is nothing to score; [`Error::Cancelled`].
-pub fn times(
-    path: &Path,
-    interpolator: &Interpolator,
-    limit: Option<usize>,
-    cancel: &CancelToken,
-) -> Result<Vec<TimeScores>> {
-    let mut found = Vec::new();
-    for (name, path) in sequences(path)? {
-        let scores = times_of(&path, interpolator, limit.unwrap_or(usize::MAX), cancel)?;
-        found.extend(mean_of(name, &scores));
-    }
-    if found.is_empty() {
-        return Err(Error::Data(format!(
-            "{} has no five frames in a row without a cut or a repeat; accepted are a clip, a folder of pictures, and a \
-             folder of such",
-            path.display()
-        )));
-    }
-    let pairs = found.iter().map(|scores| scores.count).sum();
-    let every: Vec<[[f64; 3]; 2]> = found
-        .iter()
-        .map(|scores| [scores.psnr, scores.averaging])
-        .collect();
-    found.extend(mean_of(String::new(), &every).map(|mean| TimeScores { count: pairs, ..mean }));
-    Ok(found)
+/// Who makes the frames at quarters.
+#[derive(Debug, Clone, Copy)]
+pub struct Quartering<'a> {
+    /// The model.
+    pub interpolator: &'a Interpolator,
+    /// Whose minterpolate makes them, too.
+    pub ffmpeg: Option<&'a Ffmpeg>,
+    /// At most so many pairs of each sequence.
+    pub limit: Option<usize>,
 }
 
-/// The mean of PSNRs of the model and of averaging, where there are any.
-fn mean_of(name: String, scores: &[[[f64; 3]; 2]]) -> Option<TimeScores> {
-    let mean =
-        |who: usize| [0, 1, 2].map(|at| scores.iter().map(|s| s[who][at]).sum::<f64>() / scores.len() as f64);
-    let all = TimeScores {
-        name,
-        count: scores.len(),
-        psnr: mean(0),
-        averaging: mean(1),
-    };
-    (!scores.is_empty()).then_some(all)
+impl Quartering<'_> {
+    /// Scores frames 1, 2 and 3 between every frame 0 and 4 of the sequences in `path`: a clip, a folder of pictures,
+    /// or a folder of such. Pairs with a cut or a repeated frame are left out. Returns each sequence's and, last, their
+    /// mean.
+    ///
+    /// # Errors
+    /// Those of reading and interpolating; [`Error::Data`] where there is nothing to score; [`Error::Cancelled`].
+    pub fn run(&self, path: &Path, cancel: &CancelToken) -> Result<Vec<TimeScores>> {
+        let mut found = Vec::new();
+        for (name, path) in sequences(path)? {
+            found.extend(TimeScores::mean(name, &self.sequence(&path, cancel)?));
+        }
+        let mean = TimeScores::mean(String::new(), &found).ok_or_else(|| {
+            Error::Data(format!(
+                "{} has no five frames in a row without a cut or a repeat; accepted are a clip, a folder of pictures, \
+                 and a folder of such",
+                path.display()
+            ))
+        })?;
+        found.push(mean);
+        Ok(found)
+    }
+
+    fn sequence(&self, path: &Path, cancel: &CancelToken) -> Result<Vec<TimeScores>> {
+        let mut clip = Clip::open(path, cancel)?;
+        let mut scores = Vec::new();
+        let Some(mut first) = clip.next()? else {
+            return Ok(scores);
+        };
+        while scores.len() < self.limit.unwrap_or(usize::MAX) {
+            if cancel.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            let mut frames = vec![first];
+            frames.extend(clip.take(4)?);
+            if frames.len() < 5 {
+                break;
+            }
+            if frames.windows(2).all(|pair| moves(&pair[0], &pair[1])) {
+                scores.push(self.pair(&frames, cancel)?);
+            }
+            first = frames.remove(4);
+        }
+        Ok(scores)
+    }
+
+    /// Scores between the first and the last of five frames.
+    fn pair(&self, frames: &[RgbImage], cancel: &CancelToken) -> Result<TimeScores> {
+        let ends = [&frames[0], &frames[4]];
+        let times = [1, 2, 3].map(|index| Ratio::new(index, 4));
+        let mut psnr = [0.0; 3];
+        Protocol::PLAIN.interpolate_each(self.interpolator, ends, &times, |index, made| {
+            psnr[index] = rounded_psnr(made, &frames[index + 1]);
+            Ok(())
+        })?;
+        let blend = |index: usize| ends[0].blend(ends[1], to_f32(times[index]));
+        let minterpolate = self.ffmpeg.map(|ffmpeg| {
+            let made = minterpolate(ffmpeg, ends, 4, cancel)?;
+            Ok::<_, Error>([0, 1, 2].map(|index| rounded_psnr(made[index].clone(), &frames[index + 1])))
+        });
+        Ok(TimeScores {
+            name: String::new(),
+            count: 1,
+            psnr,
+            averaging: [0, 1, 2].map(|index| rounded_psnr(blend(index), &frames[index + 1])),
+            minterpolate: minterpolate.transpose()?,
+        })
+    }
 }
 
-fn times_of(
-    path: &Path,
-    interpolator: &Interpolator,
-    limit: usize,
-    cancel: &CancelToken,
-) -> Result<Vec<[[f64; 3]; 2]>> {
-    let mut clip = Clip::open(path, cancel)?;
-    let mut scores = Vec::new();
-    let Some(mut first) = clip.next()? else {
-        return Ok(scores);
-    };
-    while scores.len() < limit {
-        if cancel.is_cancelled() {
-            return Err(Error::Cancelled);
-        }
-        let mut frames = vec![first];
-        frames.extend(clip.take(4)?);
-        if frames.len() < 5 {
-            break;
-        }
-        if frames.windows(2).all(|pair| moves(&pair[0], &pair[1])) {
-            scores.push(quarters(&frames, interpolator)?);
-        }
-        first = frames.remove(4);
-    }
-    Ok(scores)
+fn rounded_psnr(mut made: RgbImage, truth: &RgbImage) -> f64 {
+    round8(&mut made.data);
+    psnr(&made.data, &truth.data)
 }
 
 /// Whether the second frame is neither a repeat of the first nor of another scene.
@@ -226,23 +262,6 @@ fn moves(a: &RgbImage, b: &RgbImage) -> bool {
     const REPEAT_DB: f64 = 50.0;
     let cut = SceneOptions::default().classify(similarity(a, b)) == PairKind::Cut;
     !cut && psnr(&a.data, &b.data) < REPEAT_DB
-}
-
-fn quarters(frames: &[RgbImage], interpolator: &Interpolator) -> Result<[[f64; 3]; 2]> {
-    let prepare = |index: usize| interpolator.prepare(Arc::new(frames[index].clone()));
-    let (first, second) = (prepare(0)?, prepare(4)?);
-    let mut between = interpolator.between(&first, &second);
-    let score = |mut data: Vec<f32>, index: usize| {
-        round8(&mut data);
-        psnr(&data, &frames[index].data)
-    };
-    let mut scores = [[0.0; 3]; 2];
-    for index in 1..4 {
-        let time = Ratio::new(index as i64, 4);
-        scores[0][index - 1] = score(between.at(time)?.data.clone(), index);
-        scores[1][index - 1] = score(frames[0].blend(&frames[4], to_f32(time)).data, index);
-    }
-    Ok(scores)
 }
 
 /// The clips at `path`: itself where it is a file or a folder of pictures, else what is in it.

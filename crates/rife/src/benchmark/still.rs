@@ -1,28 +1,37 @@
 //! Whether still things stay still: an overlay of text-like marks on moving pictures, and pairs of equal frames.
 
 use num_rational::Ratio;
-use rife_media::{CancelToken, RgbImage};
+use rife_media::{CancelToken, Ffmpeg, RgbImage, minterpolate};
 use serde::Serialize;
 
 use super::{DataSet, Sample};
 use crate::metrics::{psnr_of, round8};
 use crate::{Error, Interpolator, Result};
 
+/// How still things stay.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct StillScores {
+    /// PSNR over the overlay's pixels in dB.
+    pub overlay_psnr: f64,
+    /// Between two equal frames: share of pixels whose channels all come back within 1 of 255.
+    pub equal_share: f64,
+}
+
 /// How still things fared over a set.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Still {
     /// How many pairs.
     pub count: usize,
-    /// Mean over the pairs of the PSNR over the overlay's pixels, in dB.
-    pub overlay_psnr: f64,
-    /// The PSNR over the overlay's pixels of the worst pair, in dB.
-    pub overlay_psnr_min: f64,
     /// The overlay's share of the picture, 0 to 1.
     pub overlay_share: f64,
-    /// Between two equal frames: mean share of pixels whose channels all come back within 1 of 255.
-    pub equal_share: f64,
-    /// That of the worst pair.
-    pub equal_share_min: f64,
+    /// Means over the pairs.
+    #[serde(flatten)]
+    pub mean: StillScores,
+    /// The worst of the pairs in each.
+    pub worst: StillScores,
+    /// Means of ffmpeg's minterpolate, where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minterpolate: Option<StillScores>,
     /// Each pair's.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub items: Vec<StillItem>,
@@ -33,20 +42,36 @@ pub struct Still {
 pub struct StillItem {
     /// Its name in the set.
     pub name: String,
-    /// PSNR over the overlay's pixels in dB.
-    pub overlay_psnr: f64,
-    /// Between the first frame and itself: share of pixels within 1 of 255.
-    pub equal_share: f64,
+    /// The model's.
+    #[serde(flatten)]
+    pub scores: StillScores,
+    /// Those of ffmpeg's minterpolate, where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minterpolate: Option<StillScores>,
+}
+
+impl StillScores {
+    fn fold(scores: &[Self], f: impl Fn(&mut dyn Iterator<Item = f64>) -> f64) -> Self {
+        Self {
+            overlay_psnr: f(&mut scores.iter().map(|s| s.overlay_psnr)),
+            equal_share: f(&mut scores.iter().map(|s| s.equal_share)),
+        }
+    }
+
+    fn mean(scores: &[Self]) -> Self {
+        Self::fold(scores, |values| values.sum::<f64>() / scores.len().max(1) as f64)
+    }
 }
 
 /// Measures over the samples of a set, at their first target's time: the overlay that was put on both frames, and
-/// what comes between the first frame and itself.
+/// what comes between the first frame and itself; with `ffmpeg`, also as its minterpolate makes them.
 ///
 /// # Errors
 /// Those of reading and interpolating; [`Error::Cancelled`].
 pub fn still(
     set: &DataSet,
     interpolator: &Interpolator,
+    ffmpeg: Option<&Ffmpeg>,
     progress: &mut dyn FnMut(&StillItem),
     cancel: &CancelToken,
 ) -> Result<Still> {
@@ -55,42 +80,55 @@ pub fn still(
         if cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        let (item, covered) = measure(set, sample, interpolator)?;
+        let (item, covered) = measure(set, sample, interpolator, ffmpeg, cancel)?;
         progress(&item);
         items.push(item);
         share += covered;
     }
-    let count = items.len().max(1) as f64;
-    let mean = |value: fn(&StillItem) -> f64| items.iter().map(value).sum::<f64>() / count;
-    let least = |value: fn(&StillItem) -> f64| items.iter().map(value).fold(f64::INFINITY, f64::min);
+    let ours: Vec<StillScores> = items.iter().map(|item| item.scores).collect();
+    let theirs: Vec<StillScores> = items.iter().filter_map(|item| item.minterpolate).collect();
     Ok(Still {
         count: items.len(),
-        overlay_psnr: mean(|item| item.overlay_psnr),
-        overlay_psnr_min: least(|item| item.overlay_psnr),
-        overlay_share: share / count,
-        equal_share: mean(|item| item.equal_share),
-        equal_share_min: least(|item| item.equal_share),
+        overlay_share: share / items.len().max(1) as f64,
+        mean: StillScores::mean(&ours),
+        worst: StillScores::fold(&ours, |values| values.fold(f64::INFINITY, f64::min)),
+        minterpolate: (!theirs.is_empty()).then(|| StillScores::mean(&theirs)),
         items,
     })
 }
 
-fn measure(set: &DataSet, sample: &Sample, interpolator: &Interpolator) -> Result<(StillItem, f64)> {
+fn measure(
+    set: &DataSet,
+    sample: &Sample,
+    interpolator: &Interpolator,
+    ffmpeg: Option<&Ffmpeg>,
+    cancel: &CancelToken,
+) -> Result<(StillItem, f64)> {
     let [first, second] = set.ends(sample)?;
     let overlay = Overlay::new(first.width as usize, first.height as usize);
     let marked = [overlay.on(&first), overlay.on(&second)];
     let target = sample.targets.first();
     let time = target.map_or(Ratio::new(1, 2), |target| target.time);
-    let middle = |pair: [&RgbImage; 2]| {
-        let mut made = set.protocol().interpolate(interpolator, pair, time)?;
+    let scores = |middle: &dyn Fn([&RgbImage; 2]) -> Result<RgbImage>| {
+        let (mut made, mut same) = (middle([&marked[0], &marked[1]])?, middle([&first, &first])?);
         round8(&mut made.data);
-        Ok::<_, Error>(made)
+        round8(&mut same.data);
+        Ok::<_, Error>(StillScores {
+            overlay_psnr: overlay.psnr(&made, &marked[0]),
+            equal_share: share_within_one(&same, &first),
+        })
     };
-    let made = middle([&marked[0], &marked[1]])?;
-    let same = middle([&first, &first])?;
+    let factor = sample.targets.len() as u32 + 1;
+    let theirs = ffmpeg.map(|ffmpeg| {
+        scores(&|pair| {
+            let made = minterpolate(ffmpeg, pair, factor, cancel)?;
+            made.into_iter().next().ok_or(Error::Stage("interpolation"))
+        })
+    });
     let item = StillItem {
         name: target.map(|target| target.name.clone()).unwrap_or_default(),
-        overlay_psnr: overlay.psnr(&made, &marked[0]),
-        equal_share: share_within_one(&same, &first),
+        scores: scores(&|pair| set.protocol().interpolate(interpolator, pair, time))?,
+        minterpolate: theirs.transpose()?,
     };
     Ok((item, overlay.share()))
 }

@@ -108,18 +108,23 @@ pub(super) fn still(still: &Still, json: bool) -> Result<()> {
     if json {
         return json_line(still);
     }
+    let share = 100.0 * still.overlay_share;
     output::line(&format!(
-        "overlay on both frames ({:.1}% of the picture): {:.2} dB over its pixels, worst {:.2} dB, {} pairs",
-        100.0 * still.overlay_share,
-        still.overlay_psnr,
-        still.overlay_psnr_min,
+        "{} pairs; the overlay covers {share:.1}% of the picture",
         still.count
     ))?;
     output::line(&format!(
-        "equal frames: {:.3}% of pixels within 1 of 255, worst {:.3}%",
-        100.0 * still.equal_share,
-        100.0 * still.equal_share_min
-    ))
+        "{:<14} {:>14} {:>24}",
+        "", "overlay PSNR dB", "equal frames within 1, %"
+    ))?;
+    let theirs = still.minterpolate.map(|scores| ("minterpolate", scores));
+    [("rife", still.mean), ("rife, worst", still.worst)]
+        .into_iter()
+        .chain(theirs)
+        .try_for_each(|(name, scores)| {
+            let share = 100.0 * scores.equal_share;
+            output::line(&format!("{name:<14} {:>15.2} {share:>24.3}", scores.overlay_psnr))
+        })
 }
 
 /// One pair of it in a line.
@@ -127,8 +132,8 @@ pub(super) fn still_item(item: &StillItem) -> String {
     format!(
         "{}: overlay {:.2} dB, equal {:.3}%",
         output::plain(&item.name),
-        item.overlay_psnr,
-        100.0 * item.equal_share
+        item.scores.overlay_psnr,
+        100.0 * item.scores.equal_share
     )
 }
 
@@ -189,7 +194,10 @@ fn time_row(times: &TimeScores) -> Result<()> {
         ))
     };
     row(name, times.psnr)?;
-    row("  averaging", times.averaging)
+    row("  averaging", times.averaging)?;
+    times
+        .minterpolate
+        .map_or(Ok(()), |quarters| row("  minterpolate", quarters))
 }
 
 /// How long a pair takes.
