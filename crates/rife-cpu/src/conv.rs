@@ -48,11 +48,15 @@ impl ConvKind {
         }
     }
 
-    /// The input rows, of `height`, that some output rows (of one phase) are computed from.
-    fn reads(self, rows: &Range<usize>, height: usize) -> Range<usize> {
-        let step = if self == Self::Down { 2 } else { 1 };
-        let last = (rows.end - 1) * step + 2;
-        (rows.start * step).saturating_sub(1)..last.min(height)
+    /// From the input of one output pixel (of one phase) to the next one's.
+    fn step(self) -> usize {
+        if self == Self::Down { 2 } else { 1 }
+    }
+
+    /// The input rows or columns, of `size`, that some of the output (of one phase) are computed from.
+    fn reads(self, wanted: &Range<usize>, size: usize) -> Range<usize> {
+        let last = (wanted.end - 1) * self.step() + 2;
+        (wanted.start * self.step()).saturating_sub(1)..last.min(size)
     }
 }
 
@@ -125,9 +129,13 @@ impl Input<'_> {
 /// The most input (in values) that a strip of rows should take: half of a core's second-level cache.
 const STRIP: usize = 128 * 1024;
 
-/// The fewest rows of a strip whose input is computed for it: neighbouring strips compute the rows between them
-/// twice.
-const COMPUTED_ROWS: usize = 6;
+/// Rows of a tile of output whose input is computed for it: neighbouring tiles compute the pixels between them twice.
+const COMPUTED_ROWS: usize = 8;
+/// Its columns are a multiple of these: what the kernels compute at once.
+const COMPUTED_COLUMNS: usize = 48;
+/// The most input (in values) of such a tile: it is computed through intermediate values of about its own size, which
+/// should stay in the second-level cache with it and with what is sampled.
+const COMPUTED: usize = 64 * 1024;
 
 /// Applies a layer to a tensor: to its values where it has them, else to strips of values that are computed where
 /// they are read and never exist as a whole.
@@ -149,7 +157,7 @@ pub(crate) fn conv(engine: &Engine, x: &Tensor, layer: &ConvLayer) -> Blocks {
         }
         (Op::Blocks(blocks), _) => ready(engine, Input::Blocks(blocks), &target, strip.clamp(1, fair)),
         (_, Some(planes)) => ready(engine, Input::Planes(planes), &target, strip.clamp(1, fair)),
-        _ => computed(engine, x, &target, strip.max(COMPUTED_ROWS).min(fair)),
+        _ => computed(engine, x, &target),
     }
     out
 }
@@ -158,7 +166,7 @@ pub(crate) fn conv(engine: &Engine, x: &Tensor, layer: &ConvLayer) -> Blocks {
 fn ready(engine: &Engine, input: Input<'_>, target: &Target<'_>, strip: usize) {
     let rows = target.rows();
     let parts = target.parts();
-    let job = Job::new(target, input, 0);
+    let job = Job::new(target, input, [0, 0]);
     engine.threads().run(rows.div_ceil(strip) * parts.len(), &|item| {
         let first = item / parts.len() * strip;
         // SAFETY: items differ in rows or part, so no two write the same pixels.
@@ -172,21 +180,34 @@ fn ready(engine: &Engine, input: Input<'_>, target: &Target<'_>, strip: usize) {
     });
 }
 
-/// Over an input that is still to be computed: each thread computes what its strip reads.
-fn computed(engine: &Engine, x: &Tensor, target: &Target<'_>, strip: usize) {
+/// Over an input that is still to be computed: each thread computes what its tile reads.
+fn computed(engine: &Engine, x: &Tensor, target: &Target<'_>) {
     engine.prepare(x, true);
-    let rows = target.rows();
+    let [channels, height, width] = x.shape();
+    let size = [target.rows(), target.columns()];
+    let kind = target.layer.kind;
+    let lines = channels * kind.reads(&(0..COMPUTED_ROWS), usize::MAX).len();
+    let columns = (COMPUTED / lines / kind.step() / COMPUTED_COLUMNS).max(1) * COMPUTED_COLUMNS;
+    let across = size[1].div_ceil(columns);
     let parts = target.parts();
-    engine.threads().run(rows.div_ceil(strip), &|item| {
-        let strip = item * strip..((item + 1) * strip).min(rows);
-        let read = target.layer.kind.reads(&strip, x.shape()[1]);
-        let input = engine.strip(x, read.clone());
-        let job = Job::new(target, Input::Planes(&input), read.start);
-        for &part in &parts {
-            // SAFETY: items differ in rows, so no two write the same pixels.
-            unsafe { job.run(engine.kernels(), part, strip.clone()) };
-        }
-    });
+    let range = |i: usize, step: usize, size: usize| i * step..((i + 1) * step).min(size);
+    engine
+        .threads()
+        .run(size[0].div_ceil(COMPUTED_ROWS) * across, &|item| {
+            let rows = range(item / across, COMPUTED_ROWS, size[0]);
+            let columns = range(item % across, columns, size[1]);
+            let read = [kind.reads(&rows, height), kind.reads(&columns, width)];
+            let first = [read[0].start, read[1].start];
+            let input = engine.tile(x, read);
+            let job = Job {
+                columns,
+                ..Job::new(target, Input::Planes(&input), first)
+            };
+            for &part in &parts {
+                // SAFETY: items differ in rows or columns, so no two write the same pixels.
+                unsafe { job.run(engine.kernels(), part, rows.clone()) };
+            }
+        });
 }
 
 /// A phase of a layer and some of its output blocks.
@@ -224,6 +245,15 @@ impl<'a> Target<'a> {
         }
     }
 
+    /// Columns of one phase.
+    fn columns(&self) -> usize {
+        if self.layer.kind == ConvKind::Up {
+            self.shape[2] / 2
+        } else {
+            self.shape[2]
+        }
+    }
+
     /// Every phase with each of its groups of output blocks.
     fn parts(&self) -> Vec<Part<'a>> {
         let phases = self.layer.phases.iter();
@@ -233,19 +263,21 @@ impl<'a> Target<'a> {
     }
 }
 
-/// A layer over an input whose first row is the image's row `first`.
+/// Some columns of a layer over an input whose first pixel is the image's in row and column `first`.
 struct Job<'a> {
     target: &'a Target<'a>,
     input: Input<'a>,
     blocks: Vec<InBlock>,
-    first: usize,
+    first: [usize; 2],
+    /// Of one phase of the output.
+    columns: Range<usize>,
 }
 
 // SAFETY: the input's pointers are only read through; for the output's see `Target`.
 unsafe impl Sync for Job<'_> {}
 
 impl<'a> Job<'a> {
-    fn new(target: &'a Target<'a>, input: Input<'a>, first: usize) -> Self {
+    fn new(target: &'a Target<'a>, input: Input<'a>, first: [usize; 2]) -> Self {
         let residual_in_blocks = !target.layer.residual || matches!(input, Input::Blocks(_));
         assert!(residual_in_blocks, "a residual convolution reads blocks");
         Self {
@@ -253,6 +285,7 @@ impl<'a> Job<'a> {
             blocks: input.blocks(),
             input,
             first,
+            columns: 0..target.columns(),
         }
     }
 
@@ -272,26 +305,29 @@ impl<'a> Job<'a> {
     unsafe fn row(&self, kernels: &Kernels, phase: &Phase, group: &Group, row: usize) {
         let Target { layer, shape, .. } = self.target;
         let [pixel, line] = self.input.strides();
-        let step = if layer.kind == ConvKind::Down { 2 } else { 1 };
+        let step = layer.kind.step();
+        let column = self.columns.start;
         let mut taps = [0; 9];
         for (tap, [dy, dx]) in taps.iter_mut().zip(&phase.taps) {
             // Past the border of one pixel, which a tap may step back into.
-            let read = (row * step + 1).wrapping_add_signed(*dy) - self.first;
-            *tap = read * line + 1usize.wrapping_add_signed(*dx) * pixel;
+            let place = |at: usize, step_back: isize| (at * step + 1).wrapping_add_signed(step_back);
+            *tap = (place(row, *dy) - self.first[0]) * line + (place(column, *dx) - self.first[1]) * pixel;
         }
         let (up, out_row) = if layer.kind == ConvKind::Up {
             (2, row * 2 + phase.place[0])
         } else {
             (1, row)
         };
-        let at = ((out_row + 1) * (shape[2] + 2) + 1 + phase.place[1]) * 16;
+        let at = ((out_row + 1) * (shape[2] + 2) + 1 + column * up + phase.place[1]) * 16;
         let block = group.blocks.start;
         let out = self
             .target
             .out
             .wrapping_add(block * self.target.block_stride + at);
         let residual = if layer.residual {
-            self.blocks[block].data.wrapping_add((row + 1) * line + pixel)
+            self.blocks[block]
+                .data
+                .wrapping_add((row + 1) * line + (column + 1) * pixel)
         } else {
             std::ptr::null()
         };
@@ -306,7 +342,7 @@ impl<'a> Job<'a> {
             out,
             out_pixel: 16 * up,
             block_stride: self.target.block_stride,
-            columns: shape[2] / up,
+            columns: self.columns.len(),
         };
         // SAFETY: every pointer is into buffers of the sizes that `conv` gave them: taps reach one pixel past the
         // image, which is the border, or past a strip's own rows into those that it has beside; the caller keeps

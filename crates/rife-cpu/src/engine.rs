@@ -316,14 +316,18 @@ impl Engine {
         x.0.planes.get_or_init(|| planes)
     }
 
-    /// Some rows of a tensor that [`Engine::prepare`] was called for, computed by this thread.
-    pub(crate) fn strip(&self, x: &Tensor, rows: Range<usize>) -> Planes {
-        let [channels, _, width] = x.shape();
-        let mut planes = Planes::unset(&self.recycler, [channels, rows.len(), width]);
+    /// Some rows and columns of a tensor that [`Engine::prepare`] was called for, computed by this thread.
+    pub(crate) fn tile(&self, x: &Tensor, [rows, columns]: [Range<usize>; 2]) -> Planes {
+        let channels = x.shape()[0];
+        let mut planes = Planes::unset(&self.recycler, [channels, rows.len(), columns.len()]);
         let strips = Strips::new(&mut planes);
         // SAFETY: the only view.
         let mut out = unsafe { strips.strip(0..rows.len()) };
-        eval(self.tier, x, 0..channels, &Grid::rows(rows, width), &mut out);
+        let grid = Grid {
+            rows: rows.collect(),
+            columns: columns.collect(),
+        };
+        eval(self.tier, x, 0..channels, &grid, &mut out);
         planes
     }
 
@@ -367,7 +371,7 @@ impl Engine {
             let mut mixed = self.recycler.take(height * line);
             self.threads.chunks(&mut mixed, STRIP * line, &|i, to| {
                 let rows = i * STRIP..(i * STRIP + STRIP).min(height);
-                let strip = self.strip(x, rows);
+                let strip = self.tile(x, [rows, 0..width]);
                 for (row, to) in to.chunks_exact_mut(line).enumerate() {
                     fill_mixed(&strip, row, to);
                 }
