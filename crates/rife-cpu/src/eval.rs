@@ -6,6 +6,7 @@
 
 mod patch;
 mod resize;
+mod rows;
 mod warp;
 
 use std::ops::Range;
@@ -61,11 +62,11 @@ pub(crate) fn eval(tier: Tier, x: &Tensor, channels: Range<usize>, grid: &Grid, 
         Op::Add(a, b) => {
             eval(tier, a, channels.clone(), grid, out);
             let b = computed(tier, b, channels, grid);
-            out.zip(&b, |a, b| a.iter_mut().zip(b).for_each(|(a, b)| *a += b));
+            out.zip(&b, |a, b| rows::add(tier, a, b));
         }
         Op::Affine(x, factor, offset) => {
             eval(tier, x, channels, grid, out);
-            out.map(|row| row.iter_mut().for_each(|v| *v = *v * factor + offset));
+            out.map(|row| rows::affine(tier, row, *factor, *offset));
         }
         Op::Clamp01(x) => {
             eval(tier, x, channels, grid, out);
@@ -198,8 +199,7 @@ fn blend(
         .map(|row| row.iter_mut().for_each(|v| *v = sigmoid(*v)));
     for c in 0..channels.len() {
         for r in 0..grid.rows.len() {
-            let row = out.row(c, r).iter_mut().zip(b.row(c, r)).zip(share.row(0, r));
-            row.for_each(|((a, b), share)| *a = *a * share + b * (1.0 - share));
+            rows::blend(tier, out.row(c, r), b.row(c, r), share.row(0, r));
         }
     }
 }

@@ -113,7 +113,7 @@ impl ConvLayer {
 
     /// Whether it may be computed by `conv/winograd.rs`.
     pub(super) fn may_transform(&self) -> bool {
-        self.dense && !self.quads
+        self.dense
     }
 
     /// Whether the input is added to the result.

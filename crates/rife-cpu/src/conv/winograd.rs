@@ -182,7 +182,7 @@ const MOST_VALUES: usize = 160 * 1024;
 /// Whether a layer over an input is computed here.
 pub(super) fn suits(layer: &ConvLayer, [channels, height, width]: [usize; 3]) -> bool {
     let tiles = height.div_ceil(TILE) * width.div_ceil(TILE);
-    layer.may_transform() && channels >= 16 && layer.output >= 16 && tiles >= FEWEST_TILES
+    layer.may_transform() && channels >= 16 && layer.computed() >= 16 && tiles >= FEWEST_TILES
 }
 
 /// A layer over an image, in batches of tiles.
@@ -206,7 +206,7 @@ pub(super) fn conv(engine: &Engine, input: &Blocks, target: &Target<'_>) {
         .get_or_init(|| groups.iter().map(|g| transformed(g, layer.input)).collect());
     let [channels, height, width] = input.shape;
     let tiles = [height.div_ceil(TILE), width.div_ceil(TILE)];
-    let blocks = channels.div_ceil(16) + layer.output.div_ceil(16);
+    let blocks = channels.div_ceil(16) + layer.computed().div_ceil(16);
     let fits = |batch: &usize| POINTS * 16 * batch * blocks <= MOST_VALUES;
     let batch = BATCHES
         .into_iter()
@@ -233,7 +233,7 @@ unsafe impl Sync for Batches<'_> {}
 
 impl Batches<'_> {
     fn run(&self, tiles: Range<usize>) {
-        let blocks = [self.input.shape[0], self.target.layer.output].map(|c| c.div_ceil(16));
+        let blocks = [self.input.shape[0], self.target.layer.computed()].map(|c| c.div_ceil(16));
         let plane = self.batch * 16;
         let mut points = self.engine.recycler().take(POINTS * plane * blocks[0]);
         let mut products = self.engine.recycler().take(POINTS * plane * blocks[1]);

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Grid, Patch, PatchMut, computed};
+use super::{Grid, Patch, PatchMut, computed, rows};
 use crate::tensor::{Factor, Tensor};
 use crate::tier::Tier;
 
@@ -74,10 +74,8 @@ pub(super) fn resize(
             }
         }
         for (r, tap) in row_taps.iter().enumerate() {
-            let between = wide.row(0, tap.low).iter().zip(wide.row(0, tap.high));
-            for (v, (low, high)) in out.row(c, r).iter_mut().zip(between) {
-                *v = low * (1.0 - tap.share) + high * tap.share;
-            }
+            let (low, high) = (wide.row(0, tap.low), wide.row(0, tap.high));
+            rows::between(tier, out.row(c, r), low, high, tap.share);
         }
     }
 }

@@ -184,14 +184,14 @@ impl<L> V4Net<L> {
             if i == 1 && self.spec.doubles && is_far(b, &estimate.flow) {
                 log2 += 1;
                 let first = pair.estimate(&self.blocks[0], None, log2 + self.log2(0));
-                state = Some(self.advance(&pair, None, first));
+                state = Some(self.advance(&pair, None, first, true));
                 estimate = pair.estimate(block, state.as_ref(), log2 + self.log2(i));
             }
             if options.ensemble {
                 let back = pair.estimate_back(block, state.as_ref(), log2 + self.log2(i));
                 estimate = mean(b, estimate, back);
             }
-            let next = self.advance(&pair, state, estimate);
+            let next = self.advance(&pair, state, estimate, i + 1 < self.blocks.len());
             stages.push(next.stage.clone());
             state = Some(next);
         }
@@ -206,32 +206,28 @@ impl<L> V4Net<L> {
         }
     }
 
-    /// What [`V4Net::encode`] joined: images, and their features where there is an encoder.
+    /// What [`V4Net::encode`] joined: images and their features.
     fn parted<B: Backend<Conv = L>>(
         &self,
         b: &B,
         joined: [B::Tensor; 2],
     ) -> ([B::Tensor; 2], Option<[B::Tensor; 2]>) {
-        match self.spec.encoder.channels() {
-            0 => (joined, None),
-            count => {
-                let part =
-                    |range: std::ops::Range<usize>| joined.each_ref().map(|x| b.channels(x, range.clone()));
-                (part(0..3), Some(part(3..3 + count)))
-            }
-        }
+        let end = 3 + self.spec.encoder.channels();
+        let images = joined.each_ref().map(|x| b.channels(x, 0..3));
+        (images, Some(joined.each_ref().map(|x| b.channels(x, 3..end))))
     }
 
     fn log2(&self, index: usize) -> i32 {
         self.spec.scales[index].ilog2() as i32
     }
 
-    /// Adds a block's estimate to what was found before.
+    /// Adds a block's estimate to what was found before. Features are warped where another block will look at them.
     fn advance<B: Backend<Conv = L>>(
         &self,
         pair: &Pair<'_, B>,
         state: Option<State<B::Tensor>>,
         estimate: Estimate<B::Tensor>,
+        with_features: bool,
     ) -> State<B::Tensor> {
         let b = pair.b;
         let (flow, mask) = match state {
@@ -246,10 +242,13 @@ impl<L> V4Net<L> {
                 (b.add(&stage.flow, &estimate.flow), mask)
             }
         };
-        let whole = pair
+        let joined = pair
             .frames
-            .map(|frame| frame.features.first().unwrap_or(&frame.image));
-        let (warped, features) = self.parted(b, warp_both(b, whole, &flow));
+            .map(|frame| frame.features.first().filter(|_| with_features));
+        let (warped, features) = match joined {
+            [Some(first), Some(second)] => self.parted(b, warp_both(b, [first, second], &flow)),
+            _ => (warp_both(b, pair.frames.map(|frame| &frame.image), &flow), None),
+        };
         State {
             stage: Stage { flow, mask, warped },
             features,

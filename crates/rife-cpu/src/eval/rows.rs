@@ -1,0 +1,66 @@
+//! Loops over rows of values, compiled for every tier: what the compiler vectorises by itself, given the instructions.
+
+use crate::tier::Tier;
+
+/// Functions over rows, each compiled once for every tier and called by the tier's name.
+macro_rules! for_every_tier {
+    ($($(#[$doc:meta])* fn $name:ident($($arg:ident: $type:ty),*) $body:block)*) => {
+        $(
+            $(#[$doc])*
+            #[inline]
+            pub(super) fn $name(tier: Tier, $($arg: $type),*) {
+                match tier {
+                    // SAFETY: tiers are those that the machine has.
+                    #[cfg(target_arch = "x86_64")]
+                    Tier::Avx512 => unsafe { avx512::$name($($arg),*) },
+                    // SAFETY: as above.
+                    #[cfg(target_arch = "x86_64")]
+                    Tier::Avx2 => unsafe { avx2::$name($($arg),*) },
+                    _ => plain::$name($($arg),*),
+                }
+            }
+        )*
+
+        mod plain {
+            $(#[inline(always)] pub(super) fn $name($($arg: $type),*) $body)*
+        }
+
+        #[cfg(target_arch = "x86_64")]
+        mod avx2 {
+            use super::*;
+            $(#[target_feature(enable = "avx2,fma")] pub(super) fn $name($($arg: $type),*) { plain::$name($($arg),*) })*
+        }
+
+        #[cfg(target_arch = "x86_64")]
+        mod avx512 {
+            use super::*;
+            $(#[target_feature(enable = "avx512f")] pub(super) fn $name($($arg: $type),*) { plain::$name($($arg),*) })*
+        }
+    };
+}
+
+for_every_tier! {
+    /// `to += from`.
+    fn add(to: &mut [f32], from: &[f32]) {
+        to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
+    }
+
+    /// `to = to * factor + offset`.
+    fn affine(to: &mut [f32], factor: f32, offset: f32) {
+        to.iter_mut().for_each(|v| *v = *v * factor + offset);
+    }
+
+    /// `to = low * (1 - share) + high * share`.
+    fn between(to: &mut [f32], low: &[f32], high: &[f32], share: f32) {
+        for (to, (low, high)) in to.iter_mut().zip(low.iter().zip(high)) {
+            *to = low * (1.0 - share) + high * share;
+        }
+    }
+
+    /// `to = to * share + other * (1 - share)`.
+    fn blend(to: &mut [f32], other: &[f32], share: &[f32]) {
+        for ((to, other), share) in to.iter_mut().zip(other).zip(share) {
+            *to = *to * share + other * (1.0 - share);
+        }
+    }
+}
