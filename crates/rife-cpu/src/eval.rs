@@ -127,8 +127,19 @@ fn unblock(blocks: &Blocks, channels: Range<usize>, grid: &Grid, out: &mut Patch
         for (r, &row) in grid.rows.iter().enumerate() {
             let start = blocks.at(channel / 16, row, 0) + channel % 16;
             let from = &blocks.data[start..];
-            for (v, &column) in out.row(c, r).iter_mut().zip(&grid.columns) {
-                *v = from[column * 16];
+            match grid.run() {
+                Some(run) => {
+                    let from = from[run.start * 16..].iter().step_by(16);
+                    out.row(c, r)
+                        .iter_mut()
+                        .zip(from)
+                        .for_each(|(v, from)| *v = *from);
+                }
+                None => {
+                    for (v, &column) in out.row(c, r).iter_mut().zip(&grid.columns) {
+                        *v = from[column * 16];
+                    }
+                }
             }
         }
     }
@@ -238,12 +249,23 @@ fn shuffle(tier: Tier, x: &Tensor, channels: Range<usize>, grid: &Grid, out: &mu
 }
 
 fn shuffle_blocks(blocks: &Blocks, channels: Range<usize>, grid: &Grid, out: &mut PatchMut<'_>) {
+    let pairs = grid.run().filter(|run| run.start % 2 == 0 && run.len() % 2 == 0);
     for (c, channel) in channels.enumerate() {
         for (r, &row) in grid.rows.iter().enumerate() {
             let lane = 4 * (channel % 4) + 2 * (row % 2);
             let from = &blocks.data[blocks.at(channel / 4, row / 2, 0)..];
-            for (v, &column) in out.row(c, r).iter_mut().zip(&grid.columns) {
-                *v = from[column / 2 * 16 + lane + column % 2];
+            match &pairs {
+                Some(run) => {
+                    let from = from[run.start * 8..].chunks_exact(16);
+                    for (to, from) in out.row(c, r).chunks_exact_mut(2).zip(from) {
+                        to.copy_from_slice(&from[lane..lane + 2]);
+                    }
+                }
+                None => {
+                    for (v, &column) in out.row(c, r).iter_mut().zip(&grid.columns) {
+                        *v = from[column / 2 * 16 + lane + column % 2];
+                    }
+                }
             }
         }
     }

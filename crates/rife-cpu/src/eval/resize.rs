@@ -51,6 +51,35 @@ fn taps(wanted: &[usize], factor: Factor, size: usize) -> (Vec<usize>, Vec<Tap>)
     (needed, taps)
 }
 
+/// Values between two of a row each.
+fn across(to: &mut [f32], from: &[f32], taps: &[Tap]) {
+    for (v, tap) in to.iter_mut().zip(taps) {
+        *v = from[tap.low] * (1.0 - tap.share) + from[tap.high] * tap.share;
+    }
+}
+
+/// The wanted columns of an enlargement that are whole sets of those between two source columns, for
+/// [`rows::expand`]; empty where it can't do them.
+fn even_part(taps: &[Tap], factor: Factor, grid: &Grid) -> Range<usize> {
+    let Factor::Up(n @ (2 | 4 | 8 | 16 | 32)) = factor else {
+        return 0..0;
+    };
+    let Some(run) = grid.run() else { return 0..0 };
+    // Columns n / 2 to n / 2 + n lie between the first two source columns, and so on.
+    let start = (run.start + n / 2).next_multiple_of(n) - n / 2 - run.start;
+    let sets = taps.get(start..).map_or(0, |rest| rest.len() / n);
+    // At the right edge source columns repeat.
+    let repeats = |set: &usize| {
+        let last = &taps[start + set * n + n - 1];
+        last.low == last.high
+    };
+    let sets = sets - usize::from(sets > 0 && repeats(&(sets - 1)));
+    if sets == 0 || taps[start].low == taps[start].high {
+        return 0..0;
+    }
+    start..start + sets * n
+}
+
 pub(super) fn resize(
     tier: Tier,
     x: &Tensor,
@@ -64,14 +93,22 @@ pub(super) fn resize(
     let (columns, column_taps) = taps(&grid.columns, factor, width);
     let source_rows = rows.len();
     let from = computed(tier, x, channels.clone(), &Grid { rows, columns });
+    let even = even_part(&column_taps, factor, grid);
     let mut wide = Patch::new(1, source_rows, column_taps.len());
     for c in 0..channels.len() {
         for r in 0..source_rows {
             let (mut wide, from) = (wide.whole(), from.row(c, r));
             let to = wide.row(0, r);
-            for (v, tap) in to.iter_mut().zip(&column_taps) {
-                *v = from[tap.low] * (1.0 - tap.share) + from[tap.high] * tap.share;
+            across(&mut to[..even.start], from, &column_taps[..even.start]);
+            if let (Factor::Up(n), Some(first)) = (factor, column_taps[even.clone()].first()) {
+                let shares: Vec<f32> = column_taps[even.clone()]
+                    .iter()
+                    .take(n)
+                    .map(|tap| tap.share)
+                    .collect();
+                rows::expand(tier, &mut to[even.clone()], &from[first.low..], &shares);
             }
+            across(&mut to[even.end..], from, &column_taps[even.end..]);
         }
         for (r, tap) in row_taps.iter().enumerate() {
             let (low, high) = (wide.row(0, tap.low), wide.row(0, tap.high));
@@ -89,6 +126,24 @@ mod tests {
         let (needed, taps) = taps(&[0, 1], Factor::Down(8), 16);
         assert_eq!(needed, [3, 4, 11, 12]);
         assert!(taps.iter().all(|tap| tap.share == 0.5));
+    }
+
+    #[test]
+    fn the_even_part_of_an_enlargement_is_whole_sets_between_source_columns() {
+        let part = |columns: Range<usize>, factor, size: usize| {
+            let columns: Vec<usize> = columns.collect();
+            let (_, taps) = taps(&columns, factor, size);
+            let grid = Grid {
+                rows: vec![0],
+                columns,
+            };
+            even_part(&taps, factor, &grid)
+        };
+        assert_eq!(part(0..32, Factor::Up(4), 8), 2..30);
+        assert_eq!(part(5..32, Factor::Up(4), 8), 1..25);
+        assert_eq!(part(7..9, Factor::Up(4), 8), 0..0);
+        assert_eq!(part(0..8, Factor::Up(8), 1), 0..0);
+        assert_eq!(part(0..3, Factor::Down(2), 6), 0..0);
     }
 
     #[test]

@@ -57,6 +57,29 @@ for_every_tier! {
         }
     }
 
+    /// For each neighbouring pair in `from`, `shares.len()` values between them: the second's share is given. `to` is of
+    /// that many for each pair; `shares` are 2, 4, 8, 16 or 32.
+    fn expand(to: &mut [f32], from: &[f32], shares: &[f32]) {
+        /// With the number of shares known to the compiler.
+        #[inline(always)]
+        fn by<const N: usize>(to: &mut [f32], from: &[f32], shares: &[f32]) {
+            let shares: &[f32; N] = shares.try_into().expect("as many shares");
+            for (to, pair) in to.chunks_exact_mut(N).zip(from.windows(2)) {
+                for (to, share) in to.iter_mut().zip(shares) {
+                    *to = pair[0] * (1.0 - share) + pair[1] * share;
+                }
+            }
+        }
+        match shares.len() {
+            2 => by::<2>(to, from, shares),
+            4 => by::<4>(to, from, shares),
+            8 => by::<8>(to, from, shares),
+            16 => by::<16>(to, from, shares),
+            32 => by::<32>(to, from, shares),
+            other => unreachable!("{other} values between two"),
+        }
+    }
+
     /// `to = to * share + other * (1 - share)`.
     fn blend(to: &mut [f32], other: &[f32], share: &[f32]) {
         for ((to, other), share) in to.iter_mut().zip(other).zip(share) {

@@ -269,11 +269,22 @@ pub(crate) const MOST_MIXED: usize = 8;
 
 /// Up to [`lanes`] channels of a row side by side, the missing ones zero.
 pub(crate) fn fill_mixed(planes: &Planes, row: usize, to: &mut [f32]) {
-    let channels = planes.shape[0];
-    to.fill(0.0);
-    for channel in 0..channels {
-        for (pixel, v) in to.chunks_exact_mut(lanes(channels)).zip(planes.row(channel, row)) {
-            pixel[channel] = *v;
+    match lanes(planes.shape[0]) {
+        4 => fill::<4>(planes, row, to),
+        _ => fill::<8>(planes, row, to),
+    }
+}
+
+fn fill<const LANES: usize>(planes: &Planes, row: usize, to: &mut [f32]) {
+    let [channels, _, width] = planes.shape;
+    let none = vec![0.0; width];
+    let mut rows = [none.as_slice(); LANES];
+    for (channel, of_channel) in rows.iter_mut().enumerate().take(channels) {
+        *of_channel = planes.row(channel, row);
+    }
+    for (i, pixel) in to.chunks_exact_mut(LANES).enumerate().take(width) {
+        for (lane, row) in pixel.iter_mut().zip(&rows) {
+            *lane = row[i];
         }
     }
 }
