@@ -24,6 +24,11 @@ pub(super) trait Lanes: Copy {
     /// # Safety
     /// The tier is available.
     unsafe fn subtract(self, other: Self) -> Self;
+    /// Fetches the line of a value, if there is one, for a later load.
+    ///
+    /// # Safety
+    /// The tier is available; any address will do.
+    unsafe fn fetch(_: *const f32) {}
     /// The positive part plus `slope` times the negative part.
     ///
     /// # Safety

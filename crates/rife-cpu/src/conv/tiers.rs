@@ -160,6 +160,12 @@ mod avx2 {
         }
 
         #[inline(always)]
+        unsafe fn fetch(from: *const f32) {
+            // SAFETY: the caller vouches for the tier; a fetch never faults.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
+        }
+
+        #[inline(always)]
         unsafe fn splat(value: f32) -> Self {
             // SAFETY: the caller vouches for the tier.
             Self([unsafe { _mm256_set1_ps(value) }; 2])
@@ -257,6 +263,12 @@ mod avx512 {
         unsafe fn store(self, to: *mut f32) {
             // SAFETY: the caller vouches for the tier and 16 writable values.
             unsafe { _mm512_storeu_ps(to, self.0) }
+        }
+
+        #[inline(always)]
+        unsafe fn fetch(from: *const f32) {
+            // SAFETY: the caller vouches for the tier; a fetch never faults.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
         }
 
         #[inline(always)]

@@ -20,6 +20,9 @@ const TILE: usize = 4;
 const SIDE: usize = TILE + 2;
 const POINTS: usize = SIDE * SIDE;
 
+/// How many pixels ahead the input is fetched: rows of a large image come from far away, and a tile reads six.
+const FETCHED: usize = 4 * TILE;
+
 /// A tile's input pixels, of sixteen channels, and where its points go. Strides are in values.
 #[derive(Debug)]
 pub(super) struct Forward {
@@ -94,7 +97,11 @@ pub(super) unsafe fn forward<V: Lanes>(tile: &Forward) {
         for x in 0..SIDE {
             let mut column = [V::splat(0.0); SIDE];
             for (y, v) in column.iter_mut().enumerate() {
-                *v = V::load(tile.from.add(y * tile.line + x * 16));
+                let from = tile.from.wrapping_add(y * tile.line + x * 16);
+                *v = V::load(from);
+                if x < TILE {
+                    V::fetch(from.wrapping_add(FETCHED * 16));
+                }
             }
             let column = to_points(column);
             for (row, v) in half.iter_mut().zip(column) {

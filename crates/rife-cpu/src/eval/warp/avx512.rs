@@ -74,6 +74,14 @@ unsafe fn mix_quads(
         let next = _mm512_add_epi32(spread, _mm512_set1_epi32(2));
         let one = _mm_set1_ps(1.0);
         for c in (0..whole).step_by(4) {
+            if let Some(ahead) = samples.start.get(c + AHEAD..c + AHEAD + 4) {
+                for &start in ahead {
+                    let from = values.as_ptr().wrapping_add(start as usize);
+                    for at in [0, 7, below, below + 7] {
+                        _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(at).cast());
+                    }
+                }
+            }
             let start = &samples.start[c..c + 4];
             let place = [
                 start[0] as usize,
@@ -132,8 +140,10 @@ unsafe fn mix_octets(
         if let Some(ahead) = samples.start.get(c + AHEAD..c + AHEAD + 8) {
             for &start in ahead {
                 let from = values.as_ptr().wrapping_add(start as usize);
-                _mm_prefetch::<_MM_HINT_T0>(from.cast());
-                _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(below).cast());
+                // Two pixels are as long as a line, and every other pair lies across two.
+                for at in [0, 15, below, below + 15] {
+                    _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(at).cast());
+                }
             }
         }
         let mut eight = [_mm256_setzero_ps(); 8];
