@@ -1,6 +1,7 @@
-"""Numbers for rife-train's tests: loss and gradients of tools/train_twin.py on a fixed batch.
+"""Numbers for rife-train's tests, made with PyTorch: loss and gradients of tools/train_twin.py on a fixed batch
+(twin.json); every term of the loss, AdamW, and the paper's networks with their teacher block (terms.json).
 
-The network's weights follow the rule of rife-nets' `deterministic` module, the pictures are sums of sines, so that
+The networks' weights follow the rule of rife-nets' `deterministic` module, the pictures are sums of sines, so that
 the test makes both itself; of every gradient the norm, one projection and a few values are kept.
 """
 
@@ -13,6 +14,9 @@ import numpy as np
 import torch
 
 from train_twin import IFNet, down, laplacian, loss_of, up, warp_down
+from twin.losses import flow_loss
+from twin.paper import NEARER, PaperNet, distillation
+from twin.terms import census, charbonnier
 
 CROP, TIMES = 64, (0.5, 0.25)
 CHANNELS, SCALES = (160, 96, 64, 24), (16, 8, 4, 1)
@@ -31,7 +35,8 @@ def tensor(key, shape, kind, fan_in):
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         z = z ^ (z >> np.uint64(31))
     v = (z >> np.uint64(11)).astype(np.float64) * 2.0 ** -53 * 2 - 1
-    value = {"weight": v * math.sqrt(3 / max(fan_in, 1)), "bias": v * 0.05, "beta": 0.5 + 0.25 * v}[kind]
+    value = {"weight": v * math.sqrt(3 / max(fan_in, 1)), "bias": v * 0.05, "beta": 0.5 + 0.25 * v,
+             "slope": 0.25 + 0.1 * v}[kind]
     return torch.from_numpy(value.astype(np.float32).reshape(shape))
 
 
@@ -41,6 +46,7 @@ def weights(net):
     for key, value in net.state_dict().items():
         kind = key.rsplit(".", 1)[1]
         shape = tuple(value.shape)
+        kind = "slope" if kind == "weight" and len(shape) == 1 else kind
         up_conv = kind == "weight" and shape[2] == 4
         fan_in = (shape[0] * 4 if up_conv else math.prod(shape[1:])) if kind == "weight" else 0
         state[key] = tensor(key, shape, kind, fan_in)
@@ -76,22 +82,79 @@ def operations():
             "down8": summary(down(image, 8)), "up4": summary(up(image, 4))}
 
 
+def known():
+    """[2, 1, CROP, CROP]: where the flow is known, a checkerboard of 8 x 8 pixels."""
+    n, _, y, x = np.meshgrid(*(np.arange(k) for k in (2, 1, CROP, CROP)), indexing="ij")
+    return torch.from_numpy(((x // 8 + y // 8 + n) % 2).astype(np.float32))
+
+
+def terms():
+    """Each term that compares two frames or flows."""
+    a, b = pictures(0.0), pictures(1.0)
+    return {"laplacian": laplacian(a, b).item(), "l1": (a - b).abs().mean().item(),
+            "charbonnier": charbonnier(a, b).item(), "census": census(a, b).item(),
+            "flow": flow_loss(flow(), 9 * flow().flip(1), known()).item()}
+
+
+def adamw():
+    """Six steps of AdamW with clipped gradients and averaged weights on two small tensors; the gradients are cosines."""
+    values = [torch.nn.Parameter(torch.sin(torch.arange(n, dtype=torch.float32) + n)) for n in (7, 4)]
+    optimizer = torch.optim.AdamW(values, lr=1.0, betas=(0.9, 0.99), weight_decay=0.01)
+    average = [v.detach().clone() for v in values]
+    for step in range(6):
+        for value in values:
+            n = len(value)
+            value.grad = (step + 1) * torch.cos(torch.arange(n, dtype=torch.float32) * (step + 2) + n) * 0.2
+        torch.nn.utils.clip_grad_norm_(values, 1.0)
+        optimizer.param_groups[0]["lr"] = 1e-2 / (step + 1)
+        optimizer.step()
+        for mean, value in zip(average, values):
+            mean.lerp_(value.detach(), 1 - min(0.9, (step + 1) / (step + 11)))
+    return {"values": [v.tolist() for v in values], "average": [v.tolist() for v in average]}
+
+
+def margin(blends, blend, truth):
+    """How near a pixel comes to the threshold of the distillation's mask."""
+    error = lambda x: (x - truth).abs().mean(1, True)
+    return min((error(made) - error(blend) - NEARER).abs().min().item() for made in blends)
+
+
+def paper(timestep):
+    """Terms of the training of IFNet or IFNet_m, their weighted sum's gradients, and the second picture's phase: the
+    first at which no pixel is so near to the distillation's threshold that rounding could push it over."""
+    net = PaperNet(timestep)
+    net.load_state_dict(weights(net))
+    truth = pictures(1.0)
+    times = torch.tensor(TIMES if timestep else (0.5, 0.5)).view(2, 1, 1, 1)
+    for phase in range(2, 100):
+        merged, flows, blends, taught = net(pictures(0.0), pictures(phase), times, truth)
+        if margin(blends, taught[1], truth) > 3e-6:
+            break
+    values = {"laplacian": laplacian(merged, truth), "teacher_block": laplacian(taught[1], truth),
+              "distillation": distillation(flows, blends, taught, truth)}
+    (values["laplacian"] + values["teacher_block"] + 0.01 * values["distillation"]).backward()
+    gradients = {key: summary(p.grad) for key, p in net.named_parameters() if key.endswith("weight") and p.dim() == 4}
+    return {"phase": phase, **{key: value.item() for key, value in values.items()}, "gradients": gradients}
+
+
 def main():
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", default="crates/rife-train/tests/twin.json", type=Path)
+    parser.add_argument("--out", default="crates/rife-train/tests", type=Path, help="folder")
     args = parser.parse_args()
     torch.manual_seed(0)
     net = IFNet(CHANNELS, SCALES)
     net.load_state_dict(weights(net))
     output = net(pictures(0.0), pictures(2.0), torch.tensor(TIMES).view(2, 1, 1, 1))
-    total, final = loss_of(output, pictures(1.0), flow(), {"stage_weight": 0.25}, 0.02)
+    total, final = loss_of(output, pictures(1.0), (flow(), torch.ones(2, 1, CROP, CROP)), {"stage_weight": 0.25}, 0.02)
     total.backward()
     result = {"total": total.item(), "laplacian": final.item(),
               "merged": summary(output[2].detach()), "flow": summary(output[0].detach()),
               "gradients": {key: summary(p.grad) for key, p in net.named_parameters()},
               "operations": operations()}
-    args.out.write_text(json.dumps(result, separators=(",", ":")) + "\n")
+    rest = {"terms": terms(), "adamw": adamw(), "rife": paper(False), "rife_m": paper(True)}
+    for name, numbers in (("twin", result), ("terms", rest)):
+        (args.out / f"{name}.json").write_text(json.dumps(numbers, separators=(",", ":")) + "\n")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ use crate::scale::Scale;
 use crate::version::{Family, Version};
 use crate::weights::Weights;
 
-pub(crate) use paper::PaperSpec;
+pub(crate) use hdv2::SCALES as HDV2_SCALES;
+pub(crate) use paper::{PaperSpec, SCALES as PAPER_SCALES};
 pub(crate) use v4::{Encoder, FAR, Trunk, V4Spec};
 
 /// Makes one layer of a network; called in the order of [`Version::layers`].

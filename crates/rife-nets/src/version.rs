@@ -8,7 +8,7 @@ use std::str::FromStr;
 use crate::backend::count::CountBackend;
 use crate::error::{Mismatch, NetworkError};
 use crate::layer::{LayerDesc, TensorDesc};
-use crate::network::{Encoder, Network, Options, PaperSpec, Trunk, V4Spec};
+use crate::network::{Encoder, HDV2_SCALES, Network, Options, PAPER_SCALES, PaperSpec, Trunk, V4Spec};
 use crate::scale::Scale;
 use crate::weights::Weights;
 
@@ -284,6 +284,22 @@ impl Version {
         !matches!(self.family(), Family::V4(spec) if spec.encoder == Encoder::None)
     }
 
+    /// Whether training has a block beside that sees the true middle frame ([`Network::teach`]): the paper's
+    /// networks.
+    pub fn has_teacher_block(self) -> bool {
+        matches!(self.family(), Family::Paper(_))
+    }
+
+    /// By how much each block's inputs are shrunk, from coarse to fine.
+    pub fn block_scales(self) -> Vec<usize> {
+        let powers = |logarithms: &[i32]| logarithms.iter().map(|log2| 1 << log2).collect();
+        match self.family() {
+            Family::Paper(_) => powers(&PAPER_SCALES),
+            Family::Hdv2 => powers(&HDV2_SCALES),
+            Family::V4(spec) => spec.scales.to_vec(),
+        }
+    }
+
     /// Channels of the features that a block hands to the next (0 for most), see the 4.21 and later versions.
     pub fn feature_channels(self) -> usize {
         match self.family() {
@@ -557,12 +573,9 @@ mod tests {
                 .unwrap();
             let last = output.stages.last().unwrap();
             let taught = network.teach(&counter, [&frame, &frame], &time, &[3, side, side], last);
-            let paper = matches!(version.family(), Family::Paper(_));
-            assert_eq!(
-                taught.map(|stage| stage.flow),
-                paper.then_some([4, side, side]),
-                "{version}"
-            );
+            let expected = version.has_teacher_block().then_some([4, side, side]);
+            assert_eq!(taught.map(|stage| stage.flow), expected, "{version}");
+            assert_eq!(version.block_scales().len(), output.stages.len(), "{version}");
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod optimizer;
 pub mod parameters;
 pub mod recipe;
 pub mod rng;
+pub mod step;
 pub mod threads;
 pub mod trainer;
 pub mod validation;

@@ -1,138 +1,233 @@
-//! What is minimised, the same as in `tools/train_twin.py`: a Laplacian pyramid loss of the merged frame, the
-//! stages' blends where the next stage sees them, and known flow.
+//! What is minimised: [`loss`] adds up every term there is, each with its weight from the recipe. The terms' own
+//! definitions are in the modules below; `tools/twin/losses.py` has the same in PyTorch.
 
-use burn_tensor::{Device, Tensor};
-use rife_nets::{Backend, Factor, Output};
+mod frame;
+mod pyramid;
+mod stages;
 
-use crate::backend::resample::{constant, separable};
-use crate::backend::{Batch, BurnBackend};
+use burn_tensor::Tensor;
+use rife_nets::{Output, Stage};
 
-/// Levels of the pyramid.
-const LEVELS: usize = 5;
-/// The binomial filter.
-const BINOMIAL: [f32; 5] = [1.0 / 16.0, 4.0 / 16.0, 6.0 / 16.0, 4.0 / 16.0, 1.0 / 16.0];
-/// Flow errors count up to this many pixels.
-const FAR: f32 = 40.0;
+use crate::backend::{Batch, BurnBackend, values};
+pub use frame::{census, charbonnier, l1};
+pub use pyramid::laplacian;
+pub use stages::{distillation, flow_loss, stages};
 
-/// What a batch's outputs are compared with.
+/// The terms of the loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Term {
+    /// Laplacian pyramid loss of the merged frame.
+    Laplacian,
+    /// Mean absolute error of the merged frame.
+    L1,
+    /// Smooth mean absolute error of the merged frame.
+    Charbonnier,
+    /// Census (ternary) loss of the merged frame.
+    Census,
+    /// Mean absolute error of the stages' blends.
+    Stages,
+    /// Distance from the known flow.
+    Flow,
+    /// Laplacian pyramid loss of the teacher block's blend.
+    TeacherBlock,
+    /// The stages' distance from the teacher block's flow.
+    Distillation,
+    /// Mean absolute difference from the larger network's merged frame.
+    LargerFrame,
+    /// Mean absolute difference from the larger network's flow.
+    LargerFlow,
+}
+
+impl Term {
+    /// Every term, in the order of their declaration.
+    pub const ALL: [Self; 10] = [
+        Self::Laplacian,
+        Self::L1,
+        Self::Charbonnier,
+        Self::Census,
+        Self::Stages,
+        Self::Flow,
+        Self::TeacherBlock,
+        Self::Distillation,
+        Self::LargerFrame,
+        Self::LargerFlow,
+    ];
+
+    /// Its name in logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Laplacian => "laplacian",
+            Self::L1 => "l1",
+            Self::Charbonnier => "charbonnier",
+            Self::Census => "census",
+            Self::Stages => "stages",
+            Self::Flow => "flow",
+            Self::TeacherBlock => "teacher_block",
+            Self::Distillation => "distillation",
+            Self::LargerFrame => "larger_frame",
+            Self::LargerFlow => "larger_flow",
+        }
+    }
+}
+
+/// A number for each term: its weight, or its value before weighting; 0 for terms that are not there.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Terms([f32; Term::ALL.len()]);
+
+impl Terms {
+    /// Every term with its number.
+    pub fn iter(&self) -> impl Iterator<Item = (Term, f32)> {
+        Term::ALL.into_iter().zip(self.0)
+    }
+}
+
+impl<const N: usize> From<[(Term, f32); N]> for Terms {
+    fn from(numbers: [(Term, f32); N]) -> Self {
+        let mut terms = Self::default();
+        for (term, number) in numbers {
+            terms[term] = number;
+        }
+        terms
+    }
+}
+
+impl std::ops::Index<Term> for Terms {
+    type Output = f32;
+
+    fn index(&self, term: Term) -> &f32 {
+        &self.0[term as usize]
+    }
+}
+
+impl std::ops::IndexMut<Term> for Terms {
+    fn index_mut(&mut self, term: Term) -> &mut f32 {
+        &mut self.0[term as usize]
+    }
+}
+
+/// What the network in training made of a batch.
+#[derive(Debug, Clone)]
+pub struct Predicted {
+    /// Its output, of which all stages were kept.
+    pub output: Output<Batch>,
+    /// The teacher block's stage, where the network has one and it is wanted.
+    pub taught: Option<Stage<Batch>>,
+}
+
+/// What it is compared with.
 #[derive(Debug, Clone)]
 pub struct Truth {
     /// The true middle frames.
     pub frame: Batch,
-    /// Known flow (4 channels) and where it is known (1 channel of 0 and 1).
-    pub flow: Option<(Batch, Batch)>,
+    /// The flow where it is known.
+    pub flow: Option<KnownFlow>,
+    /// The larger network's output.
+    pub larger: Option<Output<Batch>>,
 }
 
-/// Weights of the terms.
-#[derive(Debug, Clone, Copy)]
-pub struct LossWeights {
-    /// Of each stage's blend.
-    pub stage: f32,
-    /// Of the flow.
-    pub flow: f32,
+/// A flow that is known at some pixels.
+#[derive(Debug, Clone)]
+pub struct KnownFlow {
+    /// 4 channels.
+    pub flow: Batch,
+    /// 1 channel of 0 and 1.
+    pub known: Batch,
+    /// How many pixels count as known: those of this batch, or, where it is a part of a larger batch, its share.
+    pub count: f32,
 }
 
 /// The loss of a batch.
 #[derive(Debug, Clone)]
 pub struct Loss {
-    /// All terms.
+    /// All terms, weighted.
     pub total: Tensor<1>,
-    /// The merged frame's alone.
-    pub laplacian: Tensor<1>,
+    terms: Vec<(Term, Tensor<1>)>,
 }
 
-/// The loss of a network's output, of which all stages were kept; `scales` are the blocks'.
-pub fn loss(
-    b: &BurnBackend,
-    output: &Output<Batch>,
-    truth: &Truth,
-    scales: &[usize],
-    weights: LossWeights,
-) -> Loss {
-    let laplacian = laplacian(output.merged.tensor() - truth.frame.tensor());
-    let mut total = laplacian.clone();
-    for (stage, scale) in output.stages.iter().zip(&scales[1..]) {
-        let small = |x: &Batch| b.resize(x, Factor::Down(*scale));
-        let blend = b.blend(
-            &small(&stage.warped[0]),
-            &small(&stage.warped[1]),
-            &small(&stage.mask),
-        );
-        let off = (blend.tensor() - small(&truth.frame).tensor()).abs().mean();
-        total = total + off * weights.stage;
+impl Loss {
+    /// The terms before weighting.
+    pub fn terms(&self) -> Terms {
+        let mut terms = Terms::default();
+        for (term, value) in &self.terms {
+            terms[*term] = number(value);
+        }
+        terms
     }
-    if let (Some((flow, known)), true) = (&truth.flow, weights.flow > 0.0) {
-        total = total + flow_loss(&output.flow.tensor(), flow.tensor(), known.tensor()) * weights.flow;
+}
+
+/// The value of a scalar.
+pub(crate) fn number(x: &Tensor<1>) -> f32 {
+    values(x.clone()).first().copied().unwrap_or(f32::NAN)
+}
+
+/// The loss of a batch: the weighted sum of every term whose weight is above 0. `scales` are the blocks', from
+/// coarse to fine.
+pub fn loss(b: &BurnBackend, found: &Predicted, truth: &Truth, scales: &[usize], weights: &Terms) -> Loss {
+    let (merged, frame) = (found.output.merged.tensor(), truth.frame.tensor());
+    let off = || merged.clone() - frame.clone();
+    let mut sum = Sum::new(&frame, weights);
+    sum.add(Term::Laplacian, || laplacian(off()));
+    sum.add(Term::L1, || l1(off()));
+    sum.add(Term::Charbonnier, || charbonnier(off()));
+    sum.add(Term::Census, || census(merged.clone(), frame.clone()));
+    sum.add(Term::Stages, || {
+        stages(b, &found.output.stages, &truth.frame, scales)
+    });
+    if let Some(known) = &truth.flow {
+        sum.add(Term::Flow, || flow_loss(&found.output.flow, known));
     }
-    Loss { total, laplacian }
-}
-
-/// Mean L1 where the flow is known.
-fn flow_loss(flow: &Tensor<4>, truth: Tensor<4>, known: Tensor<4>) -> Tensor<1> {
-    let off = (flow.clone() - truth).abs().clamp_max(FAR) * known.clone();
-    off.sum() / (known.sum() * 4.0).clamp_min(1.0)
-}
-
-/// Mean L1 of each level of the difference's Laplacian pyramid, summed (the pyramid is linear): 5x5 binomial
-/// filter, reflected edges.
-pub fn laplacian(difference: Tensor<4>) -> Tensor<1> {
-    let device = difference.device();
-    let mut x = difference;
-    let mut sum: Option<Tensor<1>> = None;
-    for _ in 1..LEVELS {
-        let [_, _, height, width] = x.dims();
-        let small = separable(x.clone(), shrinking(height, &device), shrinking(width, &device));
-        let spread = separable(
-            small.clone(),
-            spreading(height, &device),
-            spreading(width, &device),
-        );
-        let band = (x - spread).abs().mean();
-        sum = Some(sum.map_or(band.clone(), |sum| sum + band));
-        x = small;
+    if let Some(taught) = &found.taught {
+        let blend = || taught.merged(b).tensor();
+        sum.add(Term::TeacherBlock, || laplacian(blend() - frame.clone()));
+        sum.add(Term::Distillation, || {
+            distillation(b, &found.output.stages, taught, &truth.frame)
+        });
     }
-    let rest = x.abs().mean();
-    sum.map_or(rest.clone(), |sum| sum + rest)
+    if let Some(larger) = &truth.larger {
+        let flows = || found.output.flow.tensor() - larger.flow.tensor();
+        sum.add(Term::LargerFrame, || l1(merged.clone() - larger.merged.tensor()));
+        sum.add(Term::LargerFlow, || l1(flows()));
+    }
+    sum.finish()
 }
 
-/// Where a filter reads that stands at `at` and reaches over the edge of `size` samples: reflected about the last.
-fn reflected(at: isize, size: usize) -> usize {
-    let last = size as isize - 1;
-    let at = at.abs();
-    let inside = if at > last { 2 * last - at } else { at };
-    inside.clamp(0, last) as usize
+/// Terms being added up.
+struct Sum<'a> {
+    weights: &'a Terms,
+    total: Option<Tensor<1>>,
+    zero: Tensor<1>,
+    terms: Vec<(Term, Tensor<1>)>,
 }
 
-/// The filter at every sample, as a `[size, size]` matrix.
-fn blur(size: usize) -> Vec<f32> {
-    let mut matrix = vec![0.0; size * size];
-    for (i, row) in matrix.chunks_exact_mut(size).enumerate() {
-        for (k, weight) in BINOMIAL.iter().enumerate() {
-            row[reflected(i as isize + k as isize - 2, size)] += weight;
+impl<'a> Sum<'a> {
+    fn new(like: &Tensor<4>, weights: &'a Terms) -> Self {
+        Self {
+            weights,
+            total: None,
+            zero: Tensor::zeros([1], &like.device()),
+            terms: Vec::new(),
         }
     }
-    matrix
-}
 
-/// The filter at every other sample: `[size / 2 rounded up, size]`.
-fn shrinking(size: usize, device: &Device) -> Tensor<2> {
-    let rows = blur(size)
-        .chunks_exact(size)
-        .step_by(2)
-        .flatten()
-        .copied()
-        .collect();
-    constant(rows, size, device)
-}
+    /// Adds a term, which is evaluated where it counts.
+    fn add(&mut self, term: Term, value: impl FnOnce() -> Tensor<1>) {
+        let weight = self.weights[term];
+        if weight == 0.0 {
+            return;
+        }
+        let value = value();
+        let weighted = value.clone() * weight;
+        self.total = Some(match self.total.take() {
+            None => weighted,
+            Some(total) => total + weighted,
+        });
+        self.terms.push((term, value));
+    }
 
-/// The samples spread to every other place, filtered and brought to their level: `[size, size / 2 rounded up]`.
-fn spreading(size: usize, device: &Device) -> Tensor<2> {
-    let every_other = |row: &[f32]| {
-        row.iter()
-            .step_by(2)
-            .map(|weight| 2.0 * weight)
-            .collect::<Vec<_>>()
-    };
-    let rows = blur(size).chunks_exact(size).flat_map(every_other).collect();
-    constant(rows, size.div_ceil(2), device)
+    fn finish(self) -> Loss {
+        Loss {
+            total: self.total.unwrap_or(self.zero),
+            terms: self.terms,
+        }
+    }
 }

@@ -64,6 +64,9 @@ struct Arguments {
     /// What computes
     #[arg(long, value_enum, default_value_t = BackEnd::Flex)]
     back_end: BackEnd,
+    /// Devices that share each batch, each with a part of it. On the CPU these are threads of one device
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    devices: u16,
 }
 
 /// Burn's back ends in this build.
@@ -77,11 +80,21 @@ enum BackEnd {
 }
 
 impl BackEnd {
-    fn device(self) -> Device {
+    fn devices(self, count: u16) -> Vec<Device> {
+        (0..count).map(|index| self.device(index, count)).collect()
+    }
+
+    #[cfg_attr(
+        not(feature = "vulkan"),
+        expect(unused_variables, reason = "the CPU is one device")
+    )]
+    fn device(self, index: u16, count: u16) -> Device {
         match self {
             Self::Flex => Device::flex(),
             #[cfg(feature = "vulkan")]
-            Self::Vulkan => Device::vulkan(burn_tensor::DeviceKind::DefaultDevice),
+            Self::Vulkan if count == 1 => Device::vulkan(burn_tensor::DeviceKind::DefaultDevice),
+            #[cfg(feature = "vulkan")]
+            Self::Vulkan => Device::vulkan(burn_tensor::DeviceKind::DiscreteGpu(index.into())),
         }
     }
 }
@@ -113,7 +126,7 @@ fn main() -> Result<()> {
         validate: arguments.validate,
         command: std::env::args().collect::<Vec<_>>().join(" "),
     };
-    let mut trainer = Trainer::new(recipe, state, arguments.back_end.device());
+    let mut trainer = Trainer::new(recipe, state, arguments.back_end.devices(arguments.devices))?;
     trainer.run(&sources, held_out.as_ref(), &run, |line| println!("{line}"))
 }
 

@@ -1,11 +1,16 @@
 //! The recipe file: what is trained, on which samples, with which losses and optimiser. `tools/train_twin.py` reads
 //! the same file.
 
+mod loss;
+
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use rife_nets::{Scale, Version};
 use serde::{Deserialize, Serialize};
+
+use crate::loss::{Term, Terms};
+pub use loss::{LossRecipe, TeacherRecipe};
 
 /// A whole recipe.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,6 +24,9 @@ pub struct Recipe {
     pub sampling: Sampling,
     /// Weights of the losses.
     pub loss: LossRecipe,
+    /// A larger network to be imitated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<TeacherRecipe>,
     /// Optimiser and schedule.
     pub optimizer: OptimizerRecipe,
 }
@@ -32,7 +40,8 @@ pub struct NetworkRecipe {
     /// Channels of each block's trunk, coarse to fine; checked against the version where given.
     #[serde(default)]
     pub channels: Vec<usize>,
-    /// Each block's scale, coarse to fine. The stages' losses are taken at these.
+    /// Each block's scale, coarse to fine; checked against the version where given.
+    #[serde(default)]
     pub scales: Vec<usize>,
 }
 
@@ -75,26 +84,6 @@ impl Sampling {
     /// The shares in the order of [`crate::data::Kind::ALL`].
     pub fn shares(&self) -> [f64; 4] {
         [self.adjacent, self.wide, self.quarter, self.synthetic]
-    }
-}
-
-/// The `[loss]` table.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LossRecipe {
-    /// L1 of every stage's blend, at the resolution that the next stage sees.
-    pub stage_weight: f32,
-    /// L1 to the known flow, annealed to nothing.
-    pub flow_weight: f32,
-    /// After so many steps the flow's loss has gone.
-    pub flow_steps: u64,
-}
-
-impl LossRecipe {
-    /// The weight of the flow's loss at a step.
-    pub fn flow_weight_at(&self, step: u64) -> f32 {
-        let done = step as f32 / self.flow_steps.max(1) as f32;
-        self.flow_weight * (1.0 - done).max(0.0)
     }
 }
 
@@ -192,7 +181,12 @@ impl Recipe {
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path);
         let text = text.with_context(|| format!("cannot read the recipe {}", path.display()))?;
-        Self::parse(&text).with_context(|| format!("in the recipe {}", path.display()))
+        let parsed = Self::parse(&text);
+        let mut recipe = parsed.with_context(|| format!("in the recipe {}", path.display()))?;
+        if let (Some(teacher), Some(folder)) = (&mut recipe.teacher, path.parent()) {
+            teacher.seen_from(folder);
+        }
+        Ok(recipe)
     }
 
     /// Reads and checks a recipe.
@@ -211,8 +205,20 @@ impl Recipe {
         Ok(self.network.version.parse()?)
     }
 
+    /// The weights of the loss's terms at a step.
+    pub fn weights_at(&self, step: u64) -> Terms {
+        let mut weights = self.loss.weights_at(step, self.optimizer.steps());
+        if let Some(teacher) = &self.teacher {
+            weights[Term::LargerFrame] = teacher.frame_weight;
+            weights[Term::LargerFlow] = teacher.flow_weight;
+        }
+        weights
+    }
+
     fn check(&self) -> Result<()> {
         self.check_network()?;
+        self.loss.check(self.version()?)?;
+        self.check_times()?;
         let (data, shares) = (&self.data, self.sampling.shares());
         ensure!(
             data.window >= 5,
@@ -240,23 +246,54 @@ impl Recipe {
     fn check_network(&self) -> Result<()> {
         let version = self.version()?;
         let (scales, channels) = (&self.network.scales, &self.network.channels);
-        let powers = scales.iter().all(|scale| scale.is_power_of_two() && *scale <= 64);
+        let (blocks, of_blocks) = (trunk_channels(version), version.block_scales());
         ensure!(
-            !scales.is_empty() && powers,
-            "network.scales are {scales:?}, expected powers of two up to 64"
+            scales.is_empty() || *scales == of_blocks,
+            "network.scales are {scales:?}, but those of {version} are {of_blocks:?}"
         );
-        let blocks = trunk_channels(version);
         ensure!(
-            scales.len() == blocks.len() && (channels.is_empty() || *channels == blocks),
-            "network.channels {channels:?} and scales {scales:?} do not fit {version}, whose blocks have {blocks:?}"
+            channels.is_empty() || *channels == blocks,
+            "network.channels are {channels:?}, but those of {version} are {blocks:?}"
         );
         Ok(())
+    }
+
+    /// A network that knows only the middle has no use for samples at other times, and nothing to teach about them.
+    fn check_times(&self) -> Result<()> {
+        let mut versions = vec![self.version()?];
+        if let Some(teacher) = &self.teacher {
+            teacher.check()?;
+            versions.push(teacher.version()?);
+        }
+        for version in versions
+            .into_iter()
+            .filter(|version| !version.supports_timestep())
+        {
+            let shares = [
+                ("quarter", self.sampling.quarter),
+                ("synthetic", self.sampling.synthetic),
+            ];
+            for (kind, share) in shares {
+                ensure!(
+                    share == 0.0,
+                    "sampling.{kind} is {share}, but {version} makes middle frames only: 0 is expected"
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// What crops must be multiples of, for the network and for a larger one that it imitates.
+    fn size_multiple(&self) -> Result<usize> {
+        let own = self.version()?.size_multiple(Scale::One);
+        let teacher = self.teacher.as_ref().map(TeacherRecipe::version).transpose()?;
+        Ok(teacher.map_or(own, |teacher| own.max(teacher.size_multiple(Scale::One))))
     }
 
     fn check_optimizer(&self) -> Result<()> {
         let o = &self.optimizer;
         ensure!(self.optimizer.steps() > 0, "optimizer.stages has no steps");
-        let multiple = self.version()?.size_multiple(Scale::One);
+        let multiple = self.size_multiple()?;
         for phase in &o.stages {
             let Phase { crop, batch, .. } = *phase;
             ensure!(
@@ -326,6 +363,20 @@ mod tests {
         let cases = [
             ("version = \"r1.lite\"", "version = \"5.0\"", "5.0"),
             ("scales = [16,", "scales = [15,", "network.scales"),
+            ("flow_weight = 0.02", "flow_weigth = 0.02", "flow_weigth"),
+            ("flow_weight = 0.02", "flow_weight = -0.02", "of flow is -0.02"),
+            ("[loss]", "[loss]\ncensus_weight = inf", "of census is inf"),
+            (
+                "[loss]",
+                "[loss]\nteacher_block_weight = 1.0",
+                "r1.lite has no teacher block",
+            ),
+            ("[loss]", "[loss]\nflow_until = 0.5", "loss.flow_until"),
+            (
+                "[loss]",
+                "[teacher]\nversion = \"4.25\"\nweights = \"t\"\n[loss]",
+                "teacher.frame_weight",
+            ),
             ("warmup =", "warmups =", "warmups"),
             ("128, 8]", "100, 8]", "100"),
             ("window = 5", "window = 2", "data.window"),

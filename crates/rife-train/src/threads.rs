@@ -27,7 +27,7 @@ pub fn start(count: usize) -> Result<()> {
 
 /// Sets flush-to-zero and denormals-are-zero for the calling thread.
 #[cfg(target_arch = "x86_64")]
-fn flush_denormals() {
+pub(crate) fn flush_denormals() {
     let mut control = 0u32;
     // SAFETY: stmxcsr and ldmxcsr store and load the calling thread's SSE control word, through a pointer to a live
     // u32; the two bits set are defined on every x86-64 processor, and no code here relies on denormals.
@@ -40,7 +40,7 @@ fn flush_denormals() {
 
 /// Sets flush-to-zero for the calling thread.
 #[cfg(target_arch = "aarch64")]
-fn flush_denormals() {
+pub(crate) fn flush_denormals() {
     // SAFETY: FPCR is the calling thread's own; bit 24 is flush-to-zero on every AArch64 processor.
     unsafe {
         let mut control: u64;
@@ -51,7 +51,7 @@ fn flush_denormals() {
 }
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-fn flush_denormals() {}
+pub(crate) fn flush_denormals() {}
 
 #[cfg(all(test, any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod tests {

@@ -8,14 +8,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use burn_tensor::Device;
-use rife_nets::{Network, Options};
 
-use crate::backend::{Batch, BurnBackend, Conv, values};
 use crate::checkpoint::State;
 use crate::data::{Corpus, Samples, Sources};
-use crate::loss::{Loss, LossWeights, Truth, loss};
+use crate::loss::{Term, Terms};
 use crate::optimizer::{average, norm};
 use crate::recipe::Recipe;
+use crate::step::Devices;
 use crate::validation::judge;
 use crate::weights_file::{self, Precision};
 
@@ -49,70 +48,57 @@ pub struct Run {
 pub struct StepReport {
     /// All terms of the loss.
     pub loss: f32,
-    /// The merged frame's.
+    /// The merged frame's Laplacian term.
     pub laplacian: f32,
+    /// Every term before weighting.
+    pub terms: Terms,
     /// Of the gradients, before clipping.
     pub norm: f64,
 }
 
-/// A network in training on one device.
+/// A network in training.
 #[derive(Debug)]
 pub struct Trainer {
     /// What is trained and how.
     pub recipe: Recipe,
     /// Between steps.
     pub state: State,
-    device: Device,
+    devices: Devices,
 }
 
 impl Trainer {
-    /// Goes on from `state` on a device, which need not have autodiff enabled.
-    pub fn new(recipe: Recipe, state: State, device: Device) -> Self {
-        Self {
+    /// Goes on from `state` on devices that share each batch; they need not have autodiff enabled.
+    ///
+    /// Errors: no device, a larger network's weights that cannot be read or do not fit.
+    pub fn new(recipe: Recipe, state: State, devices: Vec<Device>) -> Result<Self> {
+        let devices = Devices::new(devices, recipe.teacher.as_ref())?;
+        Ok(Self {
             recipe,
             state,
-            device: device.autodiff(),
-        }
+            devices,
+        })
     }
 
     /// One step on these samples.
     ///
     /// Errors: samples that do not fit the network.
     pub fn step(&mut self, samples: &Samples) -> Result<StepReport> {
-        let o = &self.recipe.optimizer;
-        let tracked = self.state.parameters.track(&self.device);
-        let backend = BurnBackend::new(self.device.clone());
-        let weights = LossWeights {
-            stage: self.recipe.loss.stage_weight,
-            flow: self.recipe.loss.flow_weight_at(self.state.step),
-        };
-        let found = evaluate(
-            &backend,
-            &tracked.network,
-            samples,
-            &self.recipe.network.scales,
-            weights,
-        )?;
-        let gradients = tracked.gradients(&found.total);
-        let norm = norm(&gradients);
-        if self.state.guard.admit(norm) {
+        let (o, state) = (&self.recipe.optimizer, &mut self.state);
+        let weights = self.recipe.weights_at(state.step);
+        let found = self.devices.evaluate(&state.parameters, samples, &weights)?;
+        let norm = norm(&found.gradients);
+        if state.guard.admit(norm) {
             let scale = (o.clip_norm / (norm + 1e-6)).min(1.0) as f32;
-            let rate = o.rate(self.state.step);
-            self.state
-                .moments
-                .update(&mut self.state.parameters, &gradients, scale, rate, o);
+            let rate = o.rate(state.step);
+            let (parameters, moments) = (&mut state.parameters, &mut state.moments);
+            moments.update(parameters, &found.gradients, scale, rate, o);
         }
-        self.state.step += 1;
-        average(
-            &mut self.state.average,
-            &self.state.parameters,
-            self.state.step,
-            o.ema,
-        );
-        let number = |x| values(x).first().copied().unwrap_or(f32::NAN);
+        state.step += 1;
+        average(&mut state.average, &state.parameters, state.step, o.ema);
         Ok(StepReport {
-            loss: number(found.total),
-            laplacian: number(found.laplacian),
+            loss: found.total,
+            laplacian: found.terms[Term::Laplacian],
+            terms: found.terms,
             norm,
         })
     }
@@ -159,7 +145,12 @@ impl Trainer {
     /// Validates, then writes the checkpoint and the averaged weights.
     fn keep(&mut self, held_out: Option<&Corpus>, run: &Run, line: &mut impl FnMut(String)) -> Result<()> {
         if let Some(held_out) = held_out {
-            let scores = judge(&self.state.average, held_out, &self.device, self.state.step)?;
+            let scores = judge(
+                &self.state.average,
+                held_out,
+                self.devices.first(),
+                self.state.step,
+            )?;
             if let Some(scores) = scores {
                 let crate::validation::Scores {
                     step,
@@ -200,35 +191,6 @@ impl Trainer {
     }
 }
 
-/// The loss of a network on samples.
-///
-/// Errors: samples that do not fit the network.
-pub fn evaluate(
-    b: &BurnBackend,
-    network: &Network<Conv>,
-    samples: &Samples,
-    scales: &[usize],
-    weights: LossWeights,
-) -> Result<Loss> {
-    let (count, crop) = (samples.count, samples.crop);
-    let planes = |channels: usize, data: &Vec<f32>| b.batch([count, channels, crop, crop], data.clone());
-    let options = Options {
-        keep_stages: true,
-        ..Options::default()
-    };
-    let frame = |i: usize| network.encode(b, &planes(3, &samples.frames[i]), &options);
-    let (first, second) = (frame(0)?, frame(2)?);
-    let time: Batch = b.planes(&samples.times, [crop, crop]);
-    let output = network.interpolate_at(b, [&first, &second], &time, &options)?;
-    let is_known = weights.flow > 0.0 && samples.known.iter().any(|known| *known > 0.0);
-    let flow = is_known.then(|| (planes(4, &samples.flow), planes(1, &samples.known)));
-    let truth = Truth {
-        frame: planes(3, &samples.frames[1]),
-        flow,
-    };
-    Ok(loss(b, &output, &truth, scales, weights))
-}
-
 /// Starts drawing the batches of these steps, each a function of its step alone.
 fn load<'scope>(
     scope: &'scope Scope<'scope, '_>,
@@ -258,7 +220,7 @@ struct Meter {
     waited: Duration,
     steps: f64,
     loss: f64,
-    laplacian: f64,
+    terms: [f64; Term::ALL.len()],
 }
 
 impl Meter {
@@ -268,23 +230,36 @@ impl Meter {
             waited: Duration::ZERO,
             steps: 0.0,
             loss: 0.0,
-            laplacian: 0.0,
+            terms: [0.0; Term::ALL.len()],
         }
     }
 
     fn add(&mut self, report: StepReport) {
         self.steps += 1.0;
         self.loss += f64::from(report.loss);
-        self.laplacian += f64::from(report.laplacian);
+        for (sum, (_, value)) in self.terms.iter_mut().zip(report.terms.iter()) {
+            *sum += f64::from(value);
+        }
+    }
+
+    /// The means of the terms that there are.
+    fn terms_text(&self) -> String {
+        let terms = Term::ALL
+            .into_iter()
+            .zip(self.terms)
+            .filter(|(_, sum)| *sum != 0.0);
+        terms
+            .map(|(term, sum)| format!(" {} {:.5}", term.name(), sum / self.steps.max(1.0)))
+            .collect()
     }
 
     fn line(&self, trainer: &Trainer) -> String {
         let (state, steps) = (&trainer.state, self.steps.max(1.0));
         format!(
-            "step {} loss {:.5} laplacian {:.5} data {:.0} ms {:.2} steps/s lr {:.2e} norm {:.2} skipped {}",
+            "step {} loss {:.5}{} data {:.0} ms {:.2} steps/s lr {:.2e} norm {:.2} skipped {}",
             state.step,
             self.loss / steps,
-            self.laplacian / steps,
+            self.terms_text(),
             self.waited.as_secs_f64() * 1e3 / steps,
             steps / self.began.elapsed().as_secs_f64(),
             trainer.recipe.optimizer.rate(state.step),

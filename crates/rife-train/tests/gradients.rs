@@ -1,10 +1,10 @@
-//! Gradients of the back end's operations and of the Laplacian loss against central differences, along random
+//! Gradients of the back end's operations and of every term of the loss against central differences, along random
 //! directions of every input.
 
 use burn_tensor::{Device, Tensor, TensorData};
-use rife_nets::{ActivationDesc, Backend, ConvKind, ConvSpec, Factor};
+use rife_nets::{ActivationDesc, Backend, ConvKind, ConvSpec, Factor, Stage};
 use rife_train::backend::{Batch, BurnBackend, resample, values, warp};
-use rife_train::loss::laplacian;
+use rife_train::loss::{KnownFlow, census, charbonnier, distillation, flow_loss, l1, laplacian, stages};
 use rife_train::rng::Rng;
 use rife_train::threads;
 
@@ -161,6 +161,115 @@ fn the_laplacian_loss() {
         (along - loss).abs() < 1e-5 * loss,
         "{along} along the input, the loss is {loss}"
     );
+}
+
+/// Values kept away from the kinks of absolute values: between `low` and `high` with either sign.
+fn signed(shape: Shape, low: f64, high: f64, rng: &mut Rng) -> Vec<f32> {
+    let sizes = random(shape, low, high, rng);
+    sizes
+        .into_iter()
+        .map(|x| if rng.chance(0.5) { x } else { -x })
+        .collect()
+}
+
+#[test]
+fn the_other_losses_of_the_frame() {
+    let mut rng = Rng::new(1, 8);
+    let shape = [2, 3, 12, 10];
+    let inputs = [(signed(shape, 0.1, 1.0, &mut rng), shape)];
+    check("l1", &inputs, 0.05, 1e-3, |x| l1(x[0].clone()) * 100.0);
+    let inputs = [(signed(shape, 0.0, 0.004, &mut rng), shape)];
+    check("charbonnier", &inputs, 2e-5, 2e-3, |x| {
+        charbonnier(x[0].clone()) * 100.0
+    });
+    // Grey values that differ by a few code values, where the transform is neither flat nor a step.
+    let mut frame = || (random(shape, 0.5, 0.51, &mut rng), shape);
+    let inputs = [frame(), frame()];
+    check("census", &inputs, 3e-5, 5e-3, |x| {
+        census(x[0].clone(), x[1].clone()) * 100.0
+    });
+}
+
+#[test]
+fn the_loss_of_known_flow() {
+    let mut rng = Rng::new(1, 9);
+    let shape = [2, 4, 6, 5];
+    let inputs = [(signed(shape, 1.0, 30.0, &mut rng), shape)];
+    check("flow", &inputs, 0.1, 1e-3, |x| {
+        let device = x[0].device();
+        let known: Vec<f32> = (0..60).map(|i| (i % 3 % 2) as f32).collect();
+        let truth = KnownFlow {
+            flow: Batch::dense(Tensor::zeros(shape, &device)),
+            count: known.iter().sum(),
+            known: Batch::dense(tensor(&known, [2, 1, 6, 5], &device)),
+        };
+        flow_loss(&Batch::dense(x[0].clone()), &truth) * 100.0
+    });
+}
+
+/// A stage of these tensors: flow, mask, both frames.
+fn stage(x: &[Tensor<4>]) -> Stage<Batch> {
+    let dense = |i: usize| Batch::dense(x[i].clone());
+    Stage {
+        flow: dense(0),
+        mask: dense(1),
+        warped: [dense(2), dense(3)],
+    }
+}
+
+/// Blends of values in 0..0.4 are compared with a frame of ones, away from the kink.
+#[test]
+fn the_loss_of_the_stages() {
+    let mut rng = Rng::new(1, 10);
+    let (mask, frame) = ([2, 1, 8, 8], [2, 3, 8, 8]);
+    let inputs = [
+        (random(mask, -2.0, 2.0, &mut rng), mask),
+        (random(frame, 0.0, 0.4, &mut rng), frame),
+        (random(frame, 0.0, 0.4, &mut rng), frame),
+    ];
+    check("stages", &inputs, 0.1, 5e-3, |x| {
+        let device = x[0].device();
+        let b = BurnBackend::new(device.clone());
+        let flow = Tensor::zeros([2, 4, 8, 8], &device);
+        let first = stage(&[flow, x[0].clone(), x[1].clone(), x[2].clone()]);
+        let truth = Batch::dense(Tensor::ones(frame, &device));
+        stages(&b, &[first.clone(), first], &truth, &[4, 2]) * 100.0
+    });
+}
+
+/// Some pixels' blends are farther from the truth (zeros) than the teacher's 0.25, some are not.
+#[test]
+fn the_distillation() {
+    let mut rng = Rng::new(1, 11);
+    let (flow, frame) = ([2, 4, 6, 6], [2, 3, 6, 6]);
+    let blend = random(frame, 0.0, 0.5, &mut rng);
+    let inputs = [(signed(flow, 1.0, 3.0, &mut rng), flow)];
+    let distance = |student: &Tensor<4>, teacher: Tensor<4>| {
+        let device = student.device();
+        let zeros = |shape: Shape| Tensor::<4>::zeros(shape, &device);
+        let of =
+            |flow: Tensor<4>, blend: Tensor<4>| stage(&[flow, zeros([2, 1, 6, 6]), blend.clone(), blend]);
+        let student = of(student.clone(), tensor(&blend, frame, &device));
+        let taught = of(teacher, zeros(frame) + 0.25);
+        let truth = Batch::dense(zeros(frame));
+        distillation(&BurnBackend::new(device.clone()), &[student], &taught, &truth)
+    };
+    check("distillation", &inputs, 0.01, 2e-3, |x| {
+        distance(&x[0], x[0].zeros_like()) * 100.0
+    });
+
+    let leaf = || tensor(&inputs[0].0, flow, &Device::flex().autodiff()).require_grad();
+    let (student, teacher) = (leaf(), leaf());
+    let gradients = distance(&student, teacher.clone() * 0.5).backward();
+    assert!(teacher.grad(&gradients).is_none(), "the teacher is held fixed");
+    let moved = values(student.grad(&gradients).unwrap().abs().sum_dim(1));
+    let errors = blend.chunks(3 * 36).flat_map(|sample| {
+        let error = |i: usize| (sample[i] + sample[36 + i] + sample[72 + i]) / 3.0;
+        (0..36).map(error).collect::<Vec<_>>()
+    });
+    let follows: Vec<bool> = errors.map(|error| error > 0.25 + 0.01).collect();
+    assert!(follows.contains(&true) && follows.contains(&false));
+    assert_eq!(moved.iter().map(|x| *x > 0.0).collect::<Vec<_>>(), follows);
 }
 
 /// Kernel, bias, factor and input of each kind of layer, through the layer itself.

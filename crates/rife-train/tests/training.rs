@@ -68,7 +68,7 @@ fn training_lowers_the_loss() {
     let recipe = recipe(40, 2);
     let samples = sources.batch(&recipe.sampling, 1, 0, [2, 64]).unwrap();
     let state = State::new(Parameters::random(Version::DEFAULT, 1));
-    let mut trainer = Trainer::new(recipe, state, Device::flex());
+    let mut trainer = Trainer::new(recipe, state, vec![Device::flex()]).unwrap();
     let losses: Vec<f32> = (0..40).map(|_| trainer.step(&samples).unwrap().loss).collect();
     println!("{losses:?}");
     let last = losses[35..].iter().sum::<f32>() / 5.0;
@@ -85,7 +85,7 @@ fn a_resumed_run_gives_the_same_bits() {
     let recipe = recipe(6, 1);
     let train = |out: &Path, state: State, last_step: u64| {
         std::fs::create_dir_all(out).unwrap();
-        let mut trainer = Trainer::new(recipe.clone(), state, Device::flex());
+        let mut trainer = Trainer::new(recipe.clone(), state, vec![Device::flex()]).unwrap();
         let mut lines = Vec::new();
         trainer
             .run(&sources, Some(&held_out), &run_in(out, last_step), |line| {

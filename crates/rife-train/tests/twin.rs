@@ -1,16 +1,19 @@
-//! The same loss and gradients as `tools/train_twin.py` on a fixed batch: `twin.json` is what
-//! `tools/make_training_fixture.py` wrote with PyTorch.
+//! The same numbers as PyTorch: loss and gradients of `tools/train_twin.py` on a fixed batch (`twin.json`), every
+//! term of the loss, AdamW, and the paper's networks in training (`terms.json`). `tools/make_training_fixture.py`
+//! wrote both files with PyTorch.
 
 use std::collections::BTreeMap;
 
-use burn_tensor::{Device, Tensor};
+use burn_tensor::Device;
 use rife_nets::{Backend, Factor, Version, deterministic};
 use rife_train::backend::{Batch, BurnBackend, values};
 use rife_train::data::Samples;
-use rife_train::loss::{LossWeights, laplacian};
-use rife_train::parameters::Parameters;
+use rife_train::loss::{KnownFlow, Term, Terms, census, charbonnier, flow_loss, l1, laplacian};
+use rife_train::optimizer::{Moments, average, norm};
+use rife_train::parameters::{Parameter, Parameters};
+use rife_train::recipe::{OptimizerRecipe, Recipe};
+use rife_train::step::{evaluate, known_pixels};
 use rife_train::threads;
-use rife_train::trainer::evaluate;
 use serde::Deserialize;
 
 const CROP: usize = 64;
@@ -36,6 +39,42 @@ struct Twin {
     laplacian: f64,
     gradients: BTreeMap<String, Summary>,
     operations: Operations,
+}
+
+/// What AdamW came to.
+#[derive(Deserialize)]
+struct AdamW {
+    values: Vec<Vec<f32>>,
+    average: Vec<Vec<f32>>,
+}
+
+/// Terms of a paper's network in training, and the gradients of its kernels.
+#[derive(Deserialize)]
+struct Paper {
+    phase: f64,
+    laplacian: f64,
+    teacher_block: f64,
+    distillation: f64,
+    gradients: BTreeMap<String, Summary>,
+}
+
+#[derive(Deserialize)]
+struct Rest {
+    terms: BTreeMap<String, f64>,
+    adamw: AdamW,
+    rife: Paper,
+    rife_m: Paper,
+}
+
+fn rest() -> Rest {
+    serde_json::from_str(include_str!("terms.json")).unwrap()
+}
+
+/// Fails where two numbers differ by more than a part of the second.
+fn assert_near(name: &str, found: f64, expected: f64, part: f64) {
+    let off = (found - expected).abs() / expected.abs();
+    println!("{name}: {found}, PyTorch {expected}, off by {off:.1e}");
+    assert!(off < part, "{name} is {found}, PyTorch's {expected}");
 }
 
 fn twin() -> Twin {
@@ -108,13 +147,12 @@ fn loss_and_gradients_are_the_twins() {
     let device = Device::flex().autodiff();
     let tracked = parameters.track(&device);
     let backend = BurnBackend::new(device);
-    let weights = LossWeights {
-        stage: 0.25,
-        flow: 0.02,
-    };
-    let loss = evaluate(&backend, &tracked.network, &samples(), &[16, 8, 4, 1], weights).unwrap();
-    let number = |x: &Tensor<1>| f64::from(values(x.clone())[0]);
-    let (total, laplacian) = (number(&loss.total), number(&loss.laplacian));
+    let weights = Terms::from([(Term::Laplacian, 1.0), (Term::Stages, 0.25), (Term::Flow, 0.02)]);
+    let (samples, network) = (samples(), &tracked.network);
+    let known = Some(known_pixels(&samples));
+    let loss = evaluate(&backend, network, None, &samples, known, &weights).unwrap();
+    let total = f64::from(values(loss.total.clone())[0]);
+    let laplacian = f64::from(loss.terms()[Term::Laplacian]);
     println!(
         "total {total} (twin {}), laplacian {laplacian} (twin {})",
         twin.total, twin.laplacian
@@ -173,4 +211,120 @@ fn operations_are_the_twins() {
         let distance = results[name].distance(&values(found.tensor()));
         assert!(distance < 1e-5, "{name}: {distance}");
     }
+}
+
+#[test]
+fn every_term_is_pytorchs() {
+    threads::start(0).unwrap();
+    let expected = rest().terms;
+    let b = BurnBackend::new(Device::flex());
+    let batch = |channels: usize, data: Vec<f32>| b.batch([2, channels, CROP, CROP], data);
+    let (first, second) = (batch(3, pictures(0.0)).tensor(), batch(3, pictures(1.0)).tensor());
+    let off = || first.clone() - second.clone();
+    let exchanged = |x: Vec<f32>| -> Vec<f32> {
+        let planes = x.chunks(4 * PLANE).flat_map(|sample| sample.chunks(PLANE).rev());
+        planes.flatten().map(|x| 9.0 * x).collect()
+    };
+    let known = |n: f64, _: f64, y: f64, x: f64| ((x / 8.0).floor() + (y / 8.0).floor() + n) % 2.0;
+    let truth = KnownFlow {
+        flow: batch(4, exchanged(flow())),
+        known: batch(1, field(1, known)),
+        count: field(1, known).iter().sum(),
+    };
+    let found = [
+        ("laplacian", laplacian(off())),
+        ("l1", l1(off())),
+        ("charbonnier", charbonnier(off())),
+        ("census", census(first.clone(), second.clone())),
+        ("flow", flow_loss(&batch(4, flow()), &truth)),
+    ];
+    assert_eq!(found.len(), expected.len());
+    for (name, value) in found {
+        assert_near(name, f64::from(values(value)[0]), expected[name], 1e-5);
+    }
+}
+
+/// Six steps with clipped gradients and averaged weights, as `adamw` of the tool makes them.
+#[test]
+fn adamw_is_pytorchs() {
+    threads::start(0).unwrap();
+    let expected = rest().adamw;
+    let wave = |n: usize, f: &dyn Fn(f32) -> f32| (0..n).map(|i| f(i as f32)).collect::<Vec<f32>>();
+    let sizes = [7, 4];
+    let mut parameters = Parameters::random(Version::DEFAULT, 1);
+    parameters.tensors = sizes
+        .map(|n| Parameter {
+            key: String::new(),
+            shape: vec![n],
+            values: wave(n, &|i| (i + n as f32).sin()),
+        })
+        .to_vec();
+    let (mut mean, mut moments) = (parameters.clone(), Moments::new(&parameters));
+    let recipe = OptimizerRecipe {
+        weight_decay: 0.01,
+        betas: [0.9, 0.99],
+        ..Recipe::parse(include_str!("../../../recipes/default.toml"))
+            .unwrap()
+            .optimizer
+    };
+    for step in 0..6u8 {
+        let turn = f32::from(step) + 2.0;
+        let size = 0.2 * (f32::from(step) + 1.0);
+        let gradients = sizes.map(|n| wave(n, &|i| size * (i * turn + n as f32).cos()));
+        let scale = (1.0 / (norm(&gradients) + 1e-6)).min(1.0) as f32;
+        let rate = 1e-2 / (f64::from(step) + 1.0);
+        moments.update(&mut parameters, &gradients, scale, rate, &recipe);
+        average(&mut mean, &parameters, u64::from(step) + 1, 0.9);
+    }
+    for (found, expected) in [(&parameters, expected.values), (&mean, expected.average)] {
+        for (tensor, expected) in found.tensors.iter().zip(expected) {
+            let off = tensor.values.iter().zip(&expected).map(|(a, b)| (a - b).abs());
+            let worst = off.fold(0.0, f32::max);
+            assert!(worst < 1e-6, "{:?}, PyTorch has {expected:?}", tensor.values);
+        }
+    }
+}
+
+fn is_pytorchs_paper(name: &str, times: [f32; 2], expected: &Paper) {
+    threads::start(0).unwrap();
+    let version: Version = name.parse().unwrap();
+    let parameters = Parameters::from_weights(version, &deterministic::weights(version)).unwrap();
+    let device = Device::flex().autodiff();
+    let tracked = parameters.track(&device);
+    let weights = Terms::from([
+        (Term::Laplacian, 1.0),
+        (Term::TeacherBlock, 1.0),
+        (Term::Distillation, 0.01),
+    ]);
+    let mut samples = samples();
+    samples.times = times.to_vec();
+    samples.frames[2] = pictures(expected.phase);
+    let b = BurnBackend::new(device);
+    let loss = evaluate(&b, &tracked.network, None, &samples, None, &weights).unwrap();
+    let terms = loss.terms();
+    let near = |term: Term, expected| assert_near(term.name(), f64::from(terms[term]), expected, 1e-5);
+    near(Term::Laplacian, expected.laplacian);
+    near(Term::TeacherBlock, expected.teacher_block);
+    near(Term::Distillation, expected.distillation);
+    let gradients = tracked.gradients(&loss.total);
+    let mut compared = 0;
+    for (tensor, gradient) in parameters.tensors.iter().zip(&gradients) {
+        let Some(summary) = expected.gradients.get(&tensor.key) else {
+            continue;
+        };
+        let distance = summary.distance(gradient);
+        assert!(distance < 1e-3, "{name}, {}: {distance}", tensor.key);
+        compared += 1;
+    }
+    assert_eq!(compared, expected.gradients.len());
+}
+
+#[test]
+fn ifnet_trains_as_in_pytorch() {
+    is_pytorchs_paper("rife", [0.5, 0.5], &rest().rife);
+}
+
+#[test]
+fn ifnet_m_trains_as_in_pytorch() {
+    is_pytorchs_paper("rife_m", [0.5, 0.25], &rest().rife_m);
 }

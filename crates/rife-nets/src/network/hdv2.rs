@@ -12,7 +12,7 @@ use crate::scale::{Scale, resize, resize_flow};
 /// Channels after each block's first convolution; its trunk has twice as many.
 const STEMS: [usize; 4] = [192, 128, 96, 48];
 /// Logarithms of the four blocks' scales.
-const SCALES: [i32; 4] = [3, 2, 1, 0];
+pub(crate) const SCALES: [i32; 4] = [3, 2, 1, 0];
 
 /// The network; its three files' keys begin with `flownet.`, `contextnet.` and `unet.`.
 #[derive(Debug, Clone)]

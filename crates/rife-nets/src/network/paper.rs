@@ -20,7 +20,7 @@ pub(crate) struct PaperSpec {
 const TRUNKS: [usize; 3] = [240, 150, 90];
 const TEACHER_TRUNK: usize = 90;
 /// Logarithms of the three blocks' scales.
-const SCALES: [i32; 3] = [2, 1, 0];
+pub(crate) const SCALES: [i32; 3] = [2, 1, 0];
 
 /// One of the paper's networks.
 #[derive(Debug, Clone)]
