@@ -24,12 +24,12 @@ pub struct Still {
     pub count: usize,
     /// The overlay's share of the picture, 0 to 1.
     pub overlay_share: f64,
-    /// Means over the pairs.
+    /// Over all pairs.
     #[serde(flatten)]
-    pub mean: StillScores,
+    pub all: StillScores,
     /// The worst of the pairs in each.
     pub worst: StillScores,
-    /// Means of ffmpeg's minterpolate, where it was asked for.
+    /// Those of ffmpeg's minterpolate over all pairs, where it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub minterpolate: Option<StillScores>,
     /// Each pair's.
@@ -51,15 +51,23 @@ pub struct StillItem {
 }
 
 impl StillScores {
-    fn fold(scores: &[Self], f: impl Fn(&mut dyn Iterator<Item = f64>) -> f64) -> Self {
+    /// Over all pairs: PSNR of the mean squared error, so that exact pairs do not hide others, and the mean share.
+    fn of_all(scores: &[Self]) -> Self {
+        let mean = |values: &mut dyn Iterator<Item = f64>| values.sum::<f64>() / scores.len().max(1) as f64;
+        let squares = |s: &Self| 10.0_f64.powf(-s.overlay_psnr / 10.0);
         Self {
-            overlay_psnr: f(&mut scores.iter().map(|s| s.overlay_psnr)),
-            equal_share: f(&mut scores.iter().map(|s| s.equal_share)),
+            overlay_psnr: psnr_of(mean(&mut scores.iter().map(squares))),
+            equal_share: mean(&mut scores.iter().map(|s| s.equal_share)),
         }
     }
 
-    fn mean(scores: &[Self]) -> Self {
-        Self::fold(scores, |values| values.sum::<f64>() / scores.len().max(1) as f64)
+    /// The worst of each.
+    fn worst(scores: &[Self]) -> Self {
+        let least = |of: fn(&Self) -> f64| scores.iter().map(of).fold(f64::INFINITY, f64::min);
+        Self {
+            overlay_psnr: least(|s| s.overlay_psnr),
+            equal_share: least(|s| s.equal_share),
+        }
     }
 }
 
@@ -90,9 +98,9 @@ pub fn still(
     Ok(Still {
         count: items.len(),
         overlay_share: share / items.len().max(1) as f64,
-        mean: StillScores::mean(&ours),
-        worst: StillScores::fold(&ours, |values| values.fold(f64::INFINITY, f64::min)),
-        minterpolate: (!theirs.is_empty()).then(|| StillScores::mean(&theirs)),
+        all: StillScores::of_all(&ours),
+        worst: StillScores::worst(&ours),
+        minterpolate: (!theirs.is_empty()).then(|| StillScores::of_all(&theirs)),
         items,
     })
 }
@@ -240,6 +248,20 @@ mod tests {
             "only the overlay counts"
         );
         assert!(overlay.psnr(&image, &marked) < 10.0);
+    }
+
+    #[test]
+    fn an_exact_pair_does_not_hide_another() {
+        let pair = |overlay_psnr| StillScores {
+            overlay_psnr,
+            equal_share: 1.0,
+        };
+        let all = StillScores::of_all(&[pair(f64::INFINITY), pair(20.0)]);
+        assert!(
+            (all.overlay_psnr - 23.01).abs() < 0.01,
+            "half the squared error: {all:?}"
+        );
+        assert_eq!(StillScores::worst(&[pair(30.0), pair(20.0)]).overlay_psnr, 20.0);
     }
 
     #[test]

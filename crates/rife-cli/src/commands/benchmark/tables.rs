@@ -118,7 +118,7 @@ pub(super) fn still(still: &Still, json: bool) -> Result<()> {
         "", "overlay PSNR dB", "equal frames within 1, %"
     ))?;
     let theirs = still.minterpolate.map(|scores| ("minterpolate", scores));
-    [("rife", still.mean), ("rife, worst", still.worst)]
+    [("rife", still.all), ("rife, worst", still.worst)]
         .into_iter()
         .chain(theirs)
         .try_for_each(|(name, scores)| {

@@ -15,6 +15,8 @@ const HD_FOLDERS: [(&str, [u32; 2]); 3] = [
     ("HD720p_GT", [1280, 720]),
     ("HD1080p_GT", [1920, 1080]),
 ];
+/// The greatest width and height of a clip.
+const MAX_SIDE: u32 = 16384;
 /// Of an HD clip, the frames before this one begin pairs.
 const HD_FRAMES: u64 = 100;
 /// Frames from one given frame of X-TEST to the next.
@@ -53,7 +55,10 @@ fn pairs(clip: &str, path: &Path, size: [u32; 2], factor: u32) -> Result<Vec<Sam
         .map_err(|error| Error::io("open", path, error))?
         .len();
     let [width, height] = size;
-    if size.iter().any(|side| *side == 0 || side % 2 == 1) || bytes == 0 || bytes % yuv_bytes(size) != 0 {
+    let possible = size
+        .iter()
+        .all(|side| (2..=MAX_SIDE).contains(side) && side % 2 == 0);
+    if !possible || bytes == 0 || bytes % yuv_bytes(size) != 0 {
         return Err(Error::Data(format!(
             "{} has {bytes} bytes, which are no whole frames of raw {width}x{height} 4:2:0; its size is taken from \
              WIDTHxHEIGHT in its name, else from its folder",
