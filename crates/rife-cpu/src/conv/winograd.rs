@@ -282,16 +282,12 @@ impl Batches<'_> {
         let line = (width + 2) * 16;
         let corner = block * self.input.block_stride() + y * line + x * 16;
         assert!(to.len() >= (POINTS - 1) * point + 16, "room for the points");
-        let mut patch = [0.0; POINTS * 16];
+        let patch;
         let inside = y + SIDE <= height + 2 && x + SIDE <= width + 2;
         let (from, line) = if inside {
             (self.input.data[corner..].as_ptr(), line)
         } else {
-            // Past the border: zeros, which the pixels past the image's end alone depend on.
-            let across = (width + 2 - x).min(SIDE) * 16;
-            for (row, to) in patch.chunks_exact_mut(SIDE * 16).take(height + 2 - y).enumerate() {
-                to[..across].copy_from_slice(&self.input.data[corner + row * line..][..across]);
-            }
+            patch = self.edge(corner, [height + 2 - y, width + 2 - x]);
             (patch.as_ptr(), SIDE * 16)
         };
         let job = Forward {
@@ -303,6 +299,18 @@ impl Batches<'_> {
         // SAFETY: 6x6 pixels are within the image and its border or the patch, the points within `to`; the kernels
         // are of a tier the machine has.
         unsafe { (self.engine.kernels().forward)(&job) }
+    }
+
+    /// The pixels from a corner on of which only so many rows and columns are in the image and its border, zeros past
+    /// them: they matter to pixels past the image's end alone.
+    fn edge(&self, corner: usize, [rows, columns]: [usize; 2]) -> [f32; POINTS * 16] {
+        let line = (self.input.shape[2] + 2) * 16;
+        let across = columns.min(SIDE) * 16;
+        let mut patch = [0.0; POINTS * 16];
+        for (row, to) in patch.chunks_exact_mut(SIDE * 16).take(rows).enumerate() {
+            to[..across].copy_from_slice(&self.input.data[corner + row * line..][..across]);
+        }
+        patch
     }
 
     /// At one point: the products of all tiles' channels with the weights.

@@ -1,7 +1,7 @@
 """Times RIFE 4.25.lite, exported to ONNX from the definition in bench/pytorch.py, in ONNX Runtime and OpenVINO.
 Needs `pip install torch onnx onnxruntime openvino`; an engine that is not installed is left out with a word.
 
-usage: python bench/onnx.py [--size 1280x768] [--threads 2] [--runs 7]
+usage: python bench/runtimes.py [--size 1280x768] [--threads 2] [--runs 7]
 """
 
 import argparse
