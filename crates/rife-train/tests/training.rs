@@ -3,13 +3,16 @@
 use std::path::Path;
 
 use burn_tensor::Device;
-use rife_nets::Version;
+use rife_nets::{Version, deterministic};
 use rife_train::checkpoint::State;
 use rife_train::data::npy::Writer;
 use rife_train::data::{Corpus, Picture, Sources, corpus};
+use rife_train::loss::Term;
 use rife_train::parameters::Parameters;
-use rife_train::recipe::Recipe;
+use rife_train::recipe::{Recipe, TeacherRecipe};
+use rife_train::step::Devices;
 use rife_train::trainer::{CHECKPOINT, Run, Trainer, WEIGHTS};
+use rife_train::weights_file::Precision;
 use rife_train::{threads, weights_file};
 
 /// The default recipe made small.
@@ -128,16 +131,156 @@ fn damaged_and_foreign_checkpoints_are_refused() {
     let bytes = std::fs::read(&path).unwrap();
     std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
     assert!(State::read(&path, &recipe).is_err(), "half a file");
-    weights_file::write(
-        &path,
-        &state.average.to_weights(),
-        [].into(),
-        weights_file::Precision::F32,
-    )
-    .unwrap();
+    weights_file::write(&path, &state.average.to_weights(), [].into(), Precision::F32).unwrap();
     let error = format!("{:?}", State::read(&path, &recipe).unwrap_err());
     assert!(
         error.contains("format"),
         "plain weights are no checkpoint: {error}"
     );
+}
+
+/// A network of the paper's, made small in steps, with its teacher block.
+fn paper_recipe(steps: u64, batch: u64) -> Recipe {
+    let mut recipe = recipe(steps, batch);
+    recipe.network.version = "rife_m".to_owned();
+    recipe.loss.stage_weight = 0.0;
+    recipe.loss.flow_weight = 0.0;
+    recipe.loss.teacher_block_weight = 1.0;
+    recipe.loss.distillation_weight = 0.01;
+    recipe.optimizer.learning_rate = 3e-4;
+    recipe
+}
+
+/// Each of two devices works on its half of the batch. What differs is the order in which samples' gradients are
+/// added, so that sums differ by their last bits: relative to a tensor's norm by some 1e-6, and 1e-5 is asked for.
+#[test]
+fn two_devices_give_what_one_does() {
+    threads::start(0).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let sources = Sources::new(Some(corpus_in(folder.path(), corpus::TRAINING, 8)), None).unwrap();
+    for mut recipe in [recipe(4, 5), paper_recipe(4, 3)] {
+        recipe.sampling.synthetic = 2.0;
+        let batch = recipe.optimizer.phase(0).batch;
+        let samples = sources.batch(&recipe.sampling, 1, 0, [batch, 64]).unwrap();
+        let version = recipe.version().unwrap();
+        let parameters = Parameters::random(version, 1);
+        let weights = recipe.weights_at(0);
+        let on = |count: usize| {
+            let devices = Devices::new(vec![Device::flex(); count], None).unwrap();
+            devices.evaluate(&parameters, &samples, &weights).unwrap()
+        };
+        let (one, two) = (on(1), on(2));
+        let off = (one.total - two.total).abs() / one.total;
+        let mut worst = 0.0f64;
+        for (a, b) in one.gradients.iter().zip(&two.gradients) {
+            let square =
+                |values: &mut dyn Iterator<Item = f32>| values.map(|x| f64::from(x).powi(2)).sum::<f64>();
+            let difference = square(&mut a.iter().zip(b).map(|(a, b)| a - b));
+            worst = worst.max((difference / square(&mut a.iter().copied()).max(1e-20)).sqrt());
+        }
+        println!("{version}: loss off by {off:.1e}, gradients by {worst:.1e}");
+        assert!(off < 1e-5 && worst < 1e-5, "{version}: {off} {worst}");
+        for (term, value) in one.terms.iter() {
+            let other = two.terms[term];
+            assert!(
+                (value - other).abs() <= 1e-5 * value,
+                "{}: {value} {other}",
+                term.name()
+            );
+        }
+    }
+}
+
+/// The teacher block and a larger network leave resuming exact, and the exported weights without the block.
+#[test]
+fn a_resumed_run_with_teachers_gives_the_same_bits() {
+    threads::start(0).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let sources = Sources::new(Some(corpus_in(folder.path(), corpus::TRAINING, 4)), None).unwrap();
+    let larger: Version = "4.6".parse().unwrap();
+    let weights = folder.path().join("larger.safetensors");
+    weights_file::write(
+        &weights,
+        &deterministic::weights(larger),
+        [].into(),
+        Precision::F32,
+    )
+    .unwrap();
+    let mut recipe = paper_recipe(4, 2);
+    recipe.teacher = Some(TeacherRecipe {
+        version: larger.name().to_owned(),
+        weights,
+        frame_weight: 0.5,
+        flow_weight: 0.01,
+    });
+    let train = |name: &str, state: State, last_step: u64| {
+        let out = folder.path().join(name);
+        std::fs::create_dir_all(&out).unwrap();
+        let mut trainer = Trainer::new(recipe.clone(), state, vec![Device::flex(); 2]).unwrap();
+        let mut lines = Vec::new();
+        trainer
+            .run(&sources, None, &run_in(&out, last_step), |line| lines.push(line))
+            .unwrap();
+        (trainer.state, lines.join("\n"))
+    };
+    let version = recipe.version().unwrap();
+    let start = || State::new(Parameters::random(version, 1));
+    let (uninterrupted, lines) = train("whole", start(), 4);
+    for term in [
+        Term::TeacherBlock,
+        Term::Distillation,
+        Term::LargerFrame,
+        Term::LargerFlow,
+    ] {
+        assert!(lines.contains(term.name()), "{} in {lines}", term.name());
+    }
+    train("parts", start(), 2);
+    let parts = folder.path().join("parts");
+    let (stored, stored_recipe) = State::read(&parts.join(CHECKPOINT), &recipe).unwrap();
+    assert_eq!((stored.step, &stored_recipe), (2, &recipe));
+    let (resumed, _) = train("parts", stored, 4);
+    assert!(resumed == uninterrupted, "weights or moments differ");
+    let block = |parameters: &Parameters| {
+        let tensors = parameters.tensors.iter();
+        tensors
+            .filter(|tensor| tensor.key.starts_with("block_tea."))
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    let (first, last) = (block(&start().parameters), block(&resumed.parameters));
+    assert!(!first.is_empty() && first != last, "the teacher block is trained");
+    let shipped = weights_file::read(&parts.join(WEIGHTS[0].0)).unwrap();
+    assert!(shipped.keys().all(|key| !key.starts_with("block_tea.")));
+    version.check(&shipped, false).unwrap();
+}
+
+/// The paper's network learns one batch, and what its teacher block sees teaches it.
+#[test]
+fn the_papers_network_lowers_its_loss() {
+    threads::start(0).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let sources = Sources::new(Some(corpus_in(folder.path(), corpus::TRAINING, 8)), None).unwrap();
+    let recipe = paper_recipe(24, 2);
+    let samples = sources.batch(&recipe.sampling, 1, 0, [2, 64]).unwrap();
+    let state = State::new(Parameters::random(recipe.version().unwrap(), 1));
+    let mut trainer = Trainer::new(recipe, state, vec![Device::flex()]).unwrap();
+    let reports: Vec<_> = (0..24).map(|_| trainer.step(&samples).unwrap()).collect();
+    let losses: Vec<f32> = reports.iter().map(|report| report.loss).collect();
+    println!("{losses:?}");
+    assert!(losses[23] < 0.5 * losses[0], "{losses:?}");
+}
+
+#[test]
+fn middle_frames_are_all_that_ifnet_trains_on() {
+    threads::start(0).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let sources = Sources::new(Some(corpus_in(folder.path(), corpus::TRAINING, 4)), None).unwrap();
+    let mut recipe = paper_recipe(4, 2);
+    recipe.network.version = "rife".to_owned();
+    let mut samples = sources.batch(&recipe.sampling, 1, 0, [2, 64]).unwrap();
+    let state = State::new(Parameters::random(recipe.version().unwrap(), 1));
+    let mut trainer = Trainer::new(recipe, state, vec![Device::flex()]).unwrap();
+    samples.times = vec![0.5, 0.25];
+    let error = format!("{:#}", trainer.step(&samples).unwrap_err());
+    assert!(error.contains("0.25"), "{error}");
 }
