@@ -18,7 +18,7 @@ pub struct ConvLayer {
     /// Of whole blocks of output channels, as is the slope (1 where there is no activation).
     pub(super) bias: Vec<f32>,
     pub(super) slope: Vec<f32>,
-    /// Whether the layer is dense and of stride 1, as `conv/winograd.rs` needs it.
+    /// Whether the layer is dense and does not shrink, as `conv/winograd.rs` needs it.
     dense: bool,
     /// Each group's weights at the points of `conv/winograd.rs`, made when they are first used.
     pub(super) points: OnceLock<Vec<Vec<f32>>>,
@@ -86,7 +86,7 @@ impl ConvLayer {
             phases: phases.collect(),
             bias: padded(&|o| spec.bias[o] * factor(spec, o)),
             slope: padded(&|o| slope(&spec.activation, o)),
-            dense: spec.kind == ConvKind::Same && spec.groups == 1,
+            dense: spec.kind != ConvKind::Down && spec.groups == 1,
             points: OnceLock::new(),
         }
     }

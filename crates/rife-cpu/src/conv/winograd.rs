@@ -8,9 +8,9 @@
 
 use std::ops::Range;
 
-use super::Target;
 use super::kernel::{InBlock, Lanes, Row};
-use super::pack::{ConvLayer, Group};
+use super::pack::ConvLayer;
+use super::{ConvKind, Part, Target};
 use crate::engine::Engine;
 use crate::tensor::Blocks;
 
@@ -44,6 +44,8 @@ pub(super) struct Backward {
     /// Laid out like the output; null where none is added.
     pub(super) residual: *const f32,
     pub(super) out: *mut f32,
+    /// From pixel to pixel and from row to row of the output (and of what is added).
+    pub(super) pixel: usize,
     pub(super) line: usize,
     pub(super) rows: usize,
     pub(super) columns: usize,
@@ -138,7 +140,7 @@ pub(super) unsafe fn backward<V: Lanes>(tile: &Backward) {
         }
         for (y, row) in half.into_iter().enumerate().take(tile.rows) {
             for (x, v) in from_points(row).into_iter().enumerate().take(tile.columns) {
-                let at = y * tile.line + x * 16;
+                let at = y * tile.line + x * tile.pixel;
                 let mut sum = v.add(bias);
                 if !tile.residual.is_null() {
                     sum = sum.add(V::load(tile.residual.add(at)));
@@ -160,19 +162,21 @@ const FILTER: [[f64; 3]; SIDE] = [
 ];
 
 /// A group's weights at the points: `[point][input block][lane][output channel]` from `[input block][tap][lane][output
-/// channel]`.
-fn transformed(group: &Group, channels: usize) -> Vec<f32> {
+/// channel]`. Where a phase reads fewer than nine pixels, the others' weights are zero.
+fn transformed((phase, group): Part<'_>, channels: usize) -> Vec<f32> {
     let wide = 16 * group.blocks.len();
-    let mut all = Vec::with_capacity(POINTS * group.weights.len() / 9);
+    let mut all = Vec::with_capacity(POINTS * group.weights.len() / phase.taps.len());
     for (fy, fx) in FILTER.iter().flat_map(|fy| FILTER.iter().map(move |fx| (fy, fx))) {
+        let factor = |[dy, dx]: &[isize; 2]| fy[(dy + 1) as usize] * fx[(dx + 1) as usize];
+        let factors: Vec<f64> = phase.taps.iter().map(factor).collect();
         let mut from = group.weights.as_slice();
         for block in group.inputs.clone() {
             let values = 16.min(channels - block * 16) * wide;
-            let (taps, rest) = from.split_at(9 * values);
+            let (taps, rest) = from.split_at(factors.len() * values);
             from = rest;
             all.extend((0..values).map(|i| {
-                let tap = |t: usize| fy[t / 3] * fx[t % 3] * f64::from(taps[t * values + i]);
-                (0..9).map(tap).sum::<f64>() as f32
+                let weights = taps[i..].iter().step_by(values).map(|w| f64::from(*w));
+                weights.zip(&factors).map(|(w, f)| w * f).sum::<f64>() as f32
             }));
         }
     }
@@ -189,6 +193,7 @@ const MOST_VALUES: usize = 160 * 1024;
 /// Whether a layer over an input is computed here.
 pub(super) fn suits(layer: &ConvLayer, [channels, height, width]: [usize; 3]) -> bool {
     let tiles = height.div_ceil(TILE) * width.div_ceil(TILE);
+    // Of an enlargement these are tiles of each phase: a phase's values are a 3x3 convolution with some weights zero.
     layer.may_transform() && channels >= 16 && layer.computed() >= 16 && tiles >= FEWEST_TILES
 }
 
@@ -197,7 +202,7 @@ struct Batches<'a> {
     engine: &'a Engine,
     input: &'a Blocks,
     target: &'a Target<'a>,
-    groups: &'a [Group],
+    parts: Vec<Part<'a>>,
     weights: &'a [Vec<f32>],
     /// Tiles down and across.
     tiles: [usize; 2],
@@ -207,13 +212,13 @@ struct Batches<'a> {
 /// Applies a layer that [`suits`].
 pub(super) fn conv(engine: &Engine, input: &Blocks, target: &Target<'_>) {
     let layer = target.layer;
-    let groups = &layer.phases[0].groups;
+    let parts = target.parts();
     let weights = layer
         .points
-        .get_or_init(|| groups.iter().map(|g| transformed(g, layer.input)).collect());
+        .get_or_init(|| parts.iter().map(|part| transformed(*part, layer.input)).collect());
     let [channels, height, width] = input.shape;
     let tiles = [height.div_ceil(TILE), width.div_ceil(TILE)];
-    let blocks = channels.div_ceil(16) + layer.computed().div_ceil(16);
+    let blocks = channels.div_ceil(16) + layer.phases.len() * layer.computed().div_ceil(16);
     let fits = |batch: &usize| POINTS * 16 * batch * blocks <= MOST_VALUES;
     let batch = BATCHES
         .into_iter()
@@ -223,7 +228,7 @@ pub(super) fn conv(engine: &Engine, input: &Blocks, target: &Target<'_>) {
         engine,
         input,
         target,
-        groups,
+        parts,
         weights,
         tiles,
         batch,
@@ -240,33 +245,29 @@ unsafe impl Sync for Batches<'_> {}
 
 impl Batches<'_> {
     fn run(&self, tiles: Range<usize>) {
-        let blocks = [self.input.shape[0], self.target.layer.computed()].map(|c| c.div_ceil(16));
+        let [inputs, outputs] = [self.input.shape[0], self.target.layer.computed()].map(|c| c.div_ceil(16));
+        let blocks = [inputs, outputs * self.target.layer.phases.len()];
         let plane = self.batch * 16;
-        let mut points = self.engine.recycler().take(POINTS * plane * blocks[0]);
-        let mut products = self.engine.recycler().take(POINTS * plane * blocks[1]);
-        for block in 0..blocks[0] {
+        // A line more than the values take: a tile's 36 points would else share a few of the cache's sets.
+        let strides = blocks.map(|blocks| plane * blocks + 16);
+        let mut points = self.engine.recycler().take(POINTS * strides[0]);
+        let mut products = self.engine.recycler().take(POINTS * strides[1]);
+        for block in 0..inputs {
             for (i, tile) in tiles.clone().enumerate() {
-                self.forward(
-                    tile,
-                    block,
-                    &mut points[block * plane + i * 16..],
-                    plane * blocks[0],
-                );
+                self.forward(tile, block, &mut points[block * plane + i * 16..], strides[0]);
             }
         }
         for point in 0..POINTS {
-            let from = &points[point * plane * blocks[0]..][..plane * blocks[0]];
-            let to = &mut products[point * plane * blocks[1]..][..plane * blocks[1]];
+            let from = &points[point * strides[0]..][..plane * blocks[0]];
+            let to = &mut products[point * strides[1]..][..plane * blocks[1]];
             self.mix(point, tiles.len(), from, to);
         }
-        for block in 0..blocks[1] {
-            for (i, tile) in tiles.clone().enumerate() {
-                self.backward(
-                    tile,
-                    block,
-                    &products[block * plane + i * 16..],
-                    plane * blocks[1],
-                );
+        for (n, phase) in self.target.layer.phases.iter().enumerate() {
+            for block in 0..outputs {
+                let from = &products[(n * outputs + block) * plane..];
+                for (i, tile) in tiles.clone().enumerate() {
+                    self.backward(tile, phase.place, block, &from[i * 16..], strides[1]);
+                }
             }
         }
     }
@@ -324,8 +325,13 @@ impl Batches<'_> {
                 lane_stride: 1,
             })
             .collect();
-        for (group, weights) in self.groups.iter().zip(self.weights) {
+        let outputs = self.target.layer.computed().div_ceil(16);
+        for (i, (part, weights)) in self.parts.iter().zip(self.weights).enumerate() {
+            let group = part.1;
             let size = weights.len() / POINTS;
+            // Phase after phase, each with as many parts.
+            let phase = i * self.target.layer.phases.len() / self.parts.len();
+            let first = phase * outputs + group.blocks.start;
             let job = Row {
                 inputs: &inputs[group.inputs.clone()],
                 taps: &[0],
@@ -334,7 +340,7 @@ impl Batches<'_> {
                 bias: [0.0; 32].as_ptr(),
                 slope: [1.0; 32].as_ptr(),
                 residual: std::ptr::null(),
-                out: to[group.blocks.start * plane..group.blocks.end * plane].as_mut_ptr(),
+                out: to[first * plane..][..group.blocks.len() * plane].as_mut_ptr(),
                 out_pixel: 16,
                 block_stride: plane,
                 columns: tiles,
@@ -344,11 +350,12 @@ impl Batches<'_> {
         }
     }
 
-    fn backward(&self, tile: usize, block: usize, from: &[f32], point: usize) {
+    fn backward(&self, tile: usize, place: [usize; 2], block: usize, from: &[f32], point: usize) {
         let Target { layer, shape, .. } = self.target;
         let [y, x] = self.place(tile);
+        let up = if layer.kind == ConvKind::Up { 2 } else { 1 };
         let line = (shape[2] + 2) * 16;
-        let at = (y + 1) * line + (x + 1) * 16;
+        let at = (y * up + place[0] + 1) * line + (x * up + place[1] + 1) * 16;
         assert!(from.len() >= (POINTS - 1) * point + 16, "the points are there");
         let residual = if layer.residual {
             self.input.data[block * self.input.block_stride() + at..].as_ptr()
@@ -365,9 +372,10 @@ impl Batches<'_> {
                 .target
                 .out
                 .wrapping_add(block * self.target.block_stride + at),
-            line,
-            rows: (shape[1] - y).min(TILE),
-            columns: (shape[2] - x).min(TILE),
+            pixel: 16 * up,
+            line: line * up,
+            rows: (self.target.rows() - y).min(TILE),
+            columns: (self.target.columns() - x).min(TILE),
         };
         // SAFETY: the points are within `from`; rows and columns end with the image, and no other thread has this
         // tile; the tier is available.
