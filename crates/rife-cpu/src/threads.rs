@@ -1,8 +1,9 @@
 //! The thread pool: one parallel loop at a time over numbered items. Idle threads sleep: a thread that spins beside
-//! another busy process slows both many times over.
+//! another busy process slows both many times over. Before it sleeps, though, a thread looks out for the next loop for
+//! about as long as waking up would take: within a network it nearly always comes.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -48,8 +49,23 @@ impl Job {
 
 struct Shared {
     orders: Mutex<Orders>,
+    /// [`Orders::round`], to look at without the lock.
+    round: AtomicU64,
+    /// [`Orders::inside`], likewise.
+    inside: AtomicUsize,
     begun: Condvar,
     left: Condvar,
+}
+
+/// How often a thread looks before it sleeps: some 20 microseconds.
+const LOOKS: usize = 400;
+
+/// Whether something happens soon.
+fn soon(happens: impl Fn() -> bool) -> bool {
+    (0..LOOKS).any(|_| {
+        std::hint::spin_loop();
+        happens()
+    })
 }
 
 /// More threads than this are not started: no loop here has use for them.
@@ -84,6 +100,8 @@ impl Threads {
         };
         let shared = Arc::new(Shared {
             orders: Mutex::new(orders),
+            round: AtomicU64::new(0),
+            inside: AtomicUsize::new(0),
             begun: Condvar::new(),
             left: Condvar::new(),
         });
@@ -127,11 +145,17 @@ impl Threads {
             let mut orders = lock(&self.shared.orders);
             orders.round += 1;
             orders.job = Some(job.clone());
+            self.shared.round.store(orders.round, Ordering::Release);
         }
         self.shared.begun.notify_all();
         job.work();
         let mut orders = lock(&self.shared.orders);
         orders.job = None;
+        if orders.inside > 0 {
+            drop(orders);
+            soon(|| self.shared.inside.load(Ordering::Acquire) == 0);
+            orders = lock(&self.shared.orders);
+        }
         while orders.inside > 0 {
             orders = self
                 .shared
@@ -184,11 +208,16 @@ fn worker(shared: &Shared) {
             Some(job) if orders.round != seen => {
                 seen = orders.round;
                 orders.inside += 1;
+                shared.inside.store(orders.inside, Ordering::Release);
                 drop(orders);
                 job.work();
                 orders = lock(&shared.orders);
                 orders.inside -= 1;
+                shared.inside.store(orders.inside, Ordering::Release);
                 shared.left.notify_one();
+                drop(orders);
+                soon(|| shared.round.load(Ordering::Acquire) != seen);
+                orders = lock(&shared.orders);
             }
             _ => orders = shared.begun.wait(orders).unwrap_or_else(PoisonError::into_inner),
         }
