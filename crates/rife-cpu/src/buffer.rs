@@ -1,7 +1,8 @@
 //! Memory for tensors: aligned, and recycled, since fresh pages cost more than what is computed into them.
 
+use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One cache line of values, and one pixel of a blocked tensor.
 #[derive(Debug, Clone, Copy)]
@@ -11,28 +12,63 @@ struct Line([f32; 16]);
 /// Buffers that were given back.
 #[derive(Debug, Default)]
 pub(crate) struct Recycler {
-    free: Mutex<Vec<Vec<Line>>>,
+    kept: Mutex<Kept>,
 }
 
-/// How many idle buffers are kept.
-const KEPT: usize = 48;
+/// Idle buffers, the oldest first, and how much memory there is, in lines.
+#[derive(Debug, Default)]
+struct Kept {
+    free: VecDeque<Vec<Line>>,
+    idle: usize,
+    in_use: usize,
+    /// The most that was ever in use.
+    peak: usize,
+}
+
+impl Kept {
+    /// The idle buffer that fits best, if one does without wasting more than it holds.
+    fn reuse(&mut self, lines: usize) -> Option<Vec<Line>> {
+        let fits = |i: &usize| (lines..=lines.saturating_mul(2)).contains(&self.free[*i].len());
+        let best = (0..self.free.len())
+            .filter(fits)
+            .min_by_key(|i| self.free[*i].len())?;
+        let data = self.free.remove(best)?;
+        self.idle -= data.len();
+        Some(data)
+    }
+
+    /// Lets the oldest idle buffers go where there is more memory than a quarter above what is needed at once: each
+    /// pair of frames needs the same sizes, so that what then remains unused will not be needed.
+    fn trim(&mut self) {
+        while self.in_use + self.idle > self.peak + self.peak / 4 {
+            let Some(oldest) = self.free.pop_front() else {
+                break;
+            };
+            self.idle -= oldest.len();
+        }
+    }
+}
 
 impl Recycler {
     /// A buffer of `len` values, whatever they were before.
     pub(crate) fn take(self: &Arc<Self>, len: usize) -> Buffer {
         let lines = len.div_ceil(16);
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let best = (0..free.len())
-            .filter(|&i| (lines..=lines.saturating_mul(2)).contains(&free[i].len()))
-            .min_by_key(|&i| free[i].len());
-        let data = best.map(|i| free.swap_remove(i));
-        drop(free);
+        let mut kept = self.lock();
+        let data = kept.reuse(lines);
+        kept.in_use += data.as_ref().map_or(lines, Vec::len);
+        kept.peak = kept.peak.max(kept.in_use);
+        kept.trim();
+        drop(kept);
         let data = data.unwrap_or_else(|| vec![Line([0.0; 16]); lines]);
         Buffer {
             data,
             len,
             home: Arc::clone(self),
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -62,11 +98,12 @@ impl DerefMut for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        let mut free = self.home.free.lock().unwrap_or_else(PoisonError::into_inner);
-        free.push(std::mem::take(&mut self.data));
-        if free.len() > KEPT {
-            free.remove(0);
-        }
+        let data = std::mem::take(&mut self.data);
+        let mut kept = self.home.lock();
+        kept.in_use -= data.len();
+        kept.idle += data.len();
+        kept.free.push_back(data);
+        kept.trim();
     }
 }
 
@@ -84,5 +121,20 @@ mod tests {
         drop(first);
         assert_eq!(home.take(900).as_ptr(), place);
         assert_ne!(home.take(10_000).as_ptr(), place);
+    }
+
+    #[test]
+    fn idle_memory_is_bounded_by_what_was_needed_at_once() {
+        let home = Arc::<Recycler>::default();
+        for size in 1..100 {
+            drop(home.take(size * 1600));
+        }
+        let kept = home.lock();
+        assert_eq!((kept.in_use, kept.peak), (0, 9900));
+        assert!(
+            (9900..=9900 + 9900 / 4).contains(&kept.idle),
+            "{} lines",
+            kept.idle
+        );
     }
 }

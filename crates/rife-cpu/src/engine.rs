@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::buffer::Recycler;
+use crate::buffer::{Buffer, Recycler};
 use crate::conv::{self, ConvLayer, ConvSpec, Kernels};
 use crate::eval::{Grid, MOST_MIXED, Strips, eval, fill_mixed, lanes};
 use crate::tensor::{Blocks, Factor, Op, Planes, Tensor};
@@ -242,12 +242,20 @@ impl Engine {
         self.download(x).iter().fold(0.0, |max, v| max.max(v.abs()))
     }
 
-    /// Computes `x` now, and keeps its values.
+    /// Computes `x` now, and keeps its values: of a few joined channels as they are sampled, of more each part's.
     pub fn materialize(&self, x: &Tensor) -> Tensor {
-        if !matches!(x.0.op, Op::Blocks(_) | Op::Quads) {
-            self.planes(x);
+        match &x.0.op {
+            Op::Cat(_) if x.shape()[0] <= MOST_MIXED => Tensor::from_mixed(x.shape(), self.mixed(x)),
+            Op::Cat(parts) => {
+                let parts: Vec<_> = parts.iter().map(|part| self.materialize(part)).collect();
+                self.cat(&parts.iter().collect::<Vec<_>>())
+            }
+            Op::Blocks(_) | Op::Mixed => x.clone(),
+            _ => {
+                self.planes(x);
+                x.clone()
+            }
         }
-        x.clone()
     }
 
     /// Packs a convolution for this engine.
@@ -278,7 +286,7 @@ impl Engine {
                 to.copy_from_slice(&from[..8]);
             }
         });
-        Tensor::from_quads([channels, height * 2, width * 2], quads)
+        Tensor::from_mixed([channels, height * 2, width * 2], quads)
     }
 
     fn blocks(&self, x: &Tensor) -> Blocks {
@@ -338,7 +346,7 @@ impl Engine {
             return;
         }
         match &x.0.op {
-            Op::Planes | Op::Blocks(_) | Op::Quads | Op::Constant(_) => {}
+            Op::Planes | Op::Blocks(_) | Op::Mixed | Op::Constant(_) => {}
             Op::Cat(parts) => parts.iter().for_each(|part| self.prepare(part, full)),
             Op::Channels(x, _) | Op::Affine(x, ..) | Op::Clamp01(x) | Op::Sigmoid(x) => self.prepare(x, full),
             Op::PixelShuffle(x) | Op::Rotate180(x) => self.prepare(x, full),
@@ -357,27 +365,31 @@ impl Engine {
 
     /// Lays out an image as `warp` samples it.
     fn sampled(&self, x: &Tensor) {
-        let [channels, height, width] = x.shape();
-        if matches!(x.0.op, Op::Blocks(_) | Op::Quads) {
+        let channels = x.shape()[0];
+        if matches!(x.0.op, Op::Blocks(_) | Op::Mixed) {
             return;
         }
         if channels > MOST_MIXED {
             self.planes(x);
             return;
         }
+        x.0.mixed.get_or_init(|| self.mixed(x));
+    }
+
+    /// The values with the channels side by side.
+    fn mixed(&self, x: &Tensor) -> Buffer {
+        let [channels, height, width] = x.shape();
         let line = width * lanes(channels);
-        x.0.mixed.get_or_init(|| {
-            self.prepare(x, true);
-            let mut mixed = self.recycler.take(height * line);
-            self.threads.chunks(&mut mixed, STRIP * line, &|i, to| {
-                let rows = i * STRIP..(i * STRIP + STRIP).min(height);
-                let strip = self.tile(x, [rows, 0..width]);
-                for (row, to) in to.chunks_exact_mut(line).enumerate() {
-                    fill_mixed(&strip, row, to);
-                }
-            });
-            mixed
+        self.prepare(x, true);
+        let mut mixed = self.recycler.take(height * line);
+        self.threads.chunks(&mut mixed, STRIP * line, &|i, to| {
+            let rows = i * STRIP..(i * STRIP + STRIP).min(height);
+            let strip = self.tile(x, [rows, 0..width]);
+            for (row, to) in to.chunks_exact_mut(line).enumerate() {
+                fill_mixed(&strip, row, to);
+            }
         });
+        mixed
     }
 }
 

@@ -55,7 +55,7 @@ pub(crate) fn eval(tier: Tier, x: &Tensor, channels: Range<usize>, grid: &Grid, 
     match &x.0.op {
         Op::Planes => unreachable!("planes have values"),
         Op::Blocks(blocks) => unblock(blocks, channels, grid, out),
-        Op::Quads => unquad(x, channels, grid, out),
+        Op::Mixed => unmix(x, channels, grid, out),
         Op::Constant(value) => out.map(|row| row.fill(*value)),
         Op::Cat(parts) => cat(tier, parts, channels, grid, out),
         Op::Channels(x, first) => eval(tier, x, channels.start + first..channels.end + first, grid, out),
@@ -145,14 +145,15 @@ fn unblock(blocks: &Blocks, channels: Range<usize>, grid: &Grid, out: &mut Patch
     }
 }
 
-fn unquad(x: &Tensor, channels: Range<usize>, grid: &Grid, out: &mut PatchMut<'_>) {
-    let quads = x.0.mixed.get().expect("quads have values");
-    let width = x.shape()[2];
+fn unmix(x: &Tensor, channels: Range<usize>, grid: &Grid, out: &mut PatchMut<'_>) {
+    let mixed = x.0.mixed.get().expect("mixed values are there");
+    let [of, _, width] = x.shape();
+    let lanes = lanes(of);
     for (c, channel) in channels.enumerate() {
         for (r, &row) in grid.rows.iter().enumerate() {
-            let from = &quads[row * width * 4..][..width * 4];
+            let from = &mixed[row * width * lanes..][..width * lanes];
             for (v, &column) in out.row(c, r).iter_mut().zip(&grid.columns) {
-                *v = from[column * 4 + channel];
+                *v = from[column * lanes + channel];
             }
         }
     }

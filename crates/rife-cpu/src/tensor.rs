@@ -32,8 +32,8 @@ pub(crate) enum Op {
     /// The values are in [`Node::planes`].
     Planes,
     Blocks(Blocks),
-    /// The values are in [`Node::mixed`], four channels.
-    Quads,
+    /// The values are in [`Node::mixed`].
+    Mixed,
     Constant(f32),
     Cat(Vec<Tensor>),
     Channels(Tensor, usize),
@@ -73,11 +73,11 @@ impl Tensor {
         Self::new(blocks.shape, Op::Blocks(blocks))
     }
 
-    /// Up to four channels side by side.
-    pub(crate) fn from_quads(shape: [usize; 3], quads: Buffer) -> Self {
-        let tensor = Self::new(shape, Op::Quads);
+    /// Up to eight channels side by side, see `eval::lanes`.
+    pub(crate) fn from_mixed(shape: [usize; 3], mixed: Buffer) -> Self {
+        let tensor = Self::new(shape, Op::Mixed);
         // The cell is new, so it is empty.
-        let _ = tensor.0.mixed.set(quads);
+        let _ = tensor.0.mixed.set(mixed);
         tensor
     }
 

@@ -160,7 +160,7 @@ impl<L> V4Net<L> {
         }
         let features = b.materialize(&b.chain(image, &self.encoder));
         // Joined to what they are features of: both are warped by the same flows.
-        vec![b.cat(&[image, &features])]
+        vec![b.materialize(&b.cat(&[image, &features]))]
     }
 
     pub(crate) fn interpolate<B: Backend<Conv = L>>(
