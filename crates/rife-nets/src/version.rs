@@ -290,6 +290,11 @@ impl Version {
         matches!(self.family(), Family::Paper(_))
     }
 
+    /// Whether its last block gives, beside flow and mask, a correction that is added to the blended frame.
+    pub fn corrects_blend(self) -> bool {
+        matches!(self.family(), Family::V4(spec) if spec.residual)
+    }
+
     /// By how much each block's inputs are shrunk, from coarse to fine.
     pub fn block_scales(self) -> Vec<usize> {
         let powers = |logarithms: &[i32]| logarithms.iter().map(|log2| 1 << log2).collect();

@@ -12,7 +12,7 @@ pub mod warp;
 
 use std::ops::Range;
 
-use burn_tensor::{Device, Tensor, TensorData, activation};
+use burn_tensor::{Device, FloatDType, Tensor, TensorData, activation};
 use rife_nets::{Backend, ConvSpec, Factor};
 
 pub use conv::Conv;
@@ -22,12 +22,18 @@ pub use lazy::Batch;
 #[derive(Debug, Clone)]
 pub struct BurnBackend {
     device: Device,
+    half: Option<FloatDType>,
 }
 
 impl BurnBackend {
     /// A back end on `device`.
     pub fn new(device: Device) -> Self {
-        Self { device }
+        Self { device, half: None }
+    }
+
+    /// Convolutions in this type where one is given, all else in f32: Burn has no automatic mixed precision.
+    pub fn with_half(self, half: Option<FloatDType>) -> Self {
+        Self { half, ..self }
     }
 
     /// The device of its tensors.
@@ -122,7 +128,7 @@ impl Backend for BurnBackend {
     }
 
     fn conv(&self, x: &Batch, layer: &Conv) -> Batch {
-        Batch::dense(layer.apply(&x.tensor()))
+        Batch::dense(layer.apply(&x.tensor(), self.half))
     }
 
     fn pixel_shuffle(&self, x: &Batch) -> Batch {

@@ -6,6 +6,7 @@ mod loss;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use burn_tensor::FloatDType;
 use rife_nets::{Scale, Version};
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +44,12 @@ pub struct NetworkRecipe {
     /// Each block's scale, coarse to fine; checked against the version where given.
     #[serde(default)]
     pub scales: Vec<usize>,
+    /// Whether the last block corrects the blended frame; checked against the version where given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub residual: Option<bool>,
+    /// Channels inside the frames' encoder; checked against the version where given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoder: Option<usize>,
 }
 
 /// The `[data]` table.
@@ -115,6 +122,39 @@ impl From<Phase> for [u64; 3] {
     }
 }
 
+/// What convolutions are computed in; all else is f32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// 32-bit floats.
+    #[default]
+    F32,
+    /// 16-bit floats, the gradients scaled so that they do not vanish.
+    F16,
+    /// 16-bit floats of the range of 32-bit ones.
+    Bf16,
+}
+
+impl Precision {
+    /// The type of half the size, where it is one.
+    pub fn half(self) -> Option<FloatDType> {
+        match self {
+            Self::F32 => None,
+            Self::F16 => Some(FloatDType::F16),
+            Self::Bf16 => Some(FloatDType::BF16),
+        }
+    }
+
+    /// What the loss is multiplied by before its gradients are taken: a pixel's part of a mean is below what f16
+    /// can hold.
+    pub fn loss_scale(self) -> f32 {
+        match self {
+            Self::F32 | Self::Bf16 => 1.0,
+            Self::F16 => 4096.0,
+        }
+    }
+}
+
 /// The `[optimizer]` table: AdamW, linear warm-up, cosine to the last step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -132,6 +172,12 @@ pub struct OptimizerRecipe {
     pub warmup: u64,
     /// Parts of training, one after the other.
     pub stages: Vec<Phase>,
+    /// All steps, which the stages then share in proportion to theirs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u64>,
+    /// What convolutions are computed in.
+    #[serde(default)]
+    pub precision: Precision,
     /// Gradients are scaled down to this norm.
     pub clip_norm: f64,
     /// Decay of the averaged weights, which are the ones kept.
@@ -145,6 +191,10 @@ fn default_betas() -> [f64; 2] {
 impl OptimizerRecipe {
     /// Steps of all phases together.
     pub fn steps(&self) -> u64 {
+        self.steps.unwrap_or(self.listed_steps())
+    }
+
+    fn listed_steps(&self) -> u64 {
         self.stages.iter().map(|phase| phase.steps).sum()
     }
 
@@ -152,7 +202,9 @@ impl OptimizerRecipe {
     ///
     /// # Panics
     /// Without phases, which [`Recipe::parse`] refuses.
-    pub fn phase(&self, mut step: u64) -> Phase {
+    pub fn phase(&self, step: u64) -> Phase {
+        let (steps, listed) = (u128::from(self.steps().max(1)), u128::from(self.listed_steps()));
+        let mut step = (u128::from(step) * listed / steps) as u64;
         for phase in &self.stages {
             if step < phase.steps {
                 return *phase;
@@ -255,6 +307,18 @@ impl Recipe {
             channels.is_empty() || *channels == blocks,
             "network.channels are {channels:?}, but those of {version} are {blocks:?}"
         );
+        let corrects = version.corrects_blend();
+        ensure!(
+            self.network.residual.is_none_or(|residual| residual == corrects),
+            "network.residual is {}, but that of {version} is {corrects}",
+            !corrects
+        );
+        let inner = encoder_channels(version);
+        ensure!(
+            self.network.encoder.is_none_or(|encoder| encoder == inner),
+            "network.encoder is {}, but that of {version} is {inner}",
+            self.network.encoder.unwrap_or_default()
+        );
         Ok(())
     }
 
@@ -292,7 +356,7 @@ impl Recipe {
 
     fn check_optimizer(&self) -> Result<()> {
         let o = &self.optimizer;
-        ensure!(self.optimizer.steps() > 0, "optimizer.stages has no steps");
+        ensure!(o.listed_steps() > 0 && o.steps() > 0, "optimizer: no steps");
         let multiple = self.size_multiple()?;
         for phase in &o.stages {
             let Phase { crop, batch, .. } = *phase;
@@ -323,6 +387,13 @@ impl Recipe {
         );
         Ok(())
     }
+}
+
+/// Channels inside the encoder: those that the version's first layer of it gives, 0 without one.
+fn encoder_channels(version: Version) -> usize {
+    let layers = version.layers();
+    let first = layers.iter().find(|layer| layer.key.starts_with("encode."));
+    first.map_or(0, |layer| layer.output)
 }
 
 /// Channels of each block's trunk, from the version's keys.
@@ -358,6 +429,52 @@ mod tests {
         assert!((o.rate(o.steps()) - o.final_learning_rate).abs() < 1e-12);
     }
 
+    /// Every recipe that comes with the project.
+    #[test]
+    fn the_other_recipes_are_read() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes");
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let recipe = Recipe::read(&path).unwrap();
+            println!(
+                "{}: {} steps of {}",
+                path.display(),
+                recipe.optimizer.steps(),
+                recipe.network.version
+            );
+        }
+    }
+
+    #[test]
+    fn stages_share_all_steps_where_these_are_given() {
+        let text = DEFAULT.replace(
+            "stages = [",
+            "steps = 1000\nstages = [[10, 64, 2], [30, 128, 1]] #",
+        );
+        let o = Recipe::parse(&text).unwrap().optimizer;
+        let batches = [0, 249, 250, 999, 10_000].map(|step| o.phase(step).batch);
+        assert_eq!((o.steps(), batches), (1000, [2, 2, 1, 1, 1]));
+        assert!((o.rate(1000) - o.final_learning_rate).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_flows_weight_falls_to_nothing() {
+        let weight = |key: &str, step| {
+            let recipe = Recipe::parse(&DEFAULT.replace("flow_steps = 3000", key)).unwrap();
+            recipe.weights_at(step)[Term::Flow] / recipe.loss.flow_weight
+        };
+        let steps = Recipe::parse(DEFAULT).unwrap().optimizer.steps();
+        for (key, step, left) in [
+            ("flow_steps = 100", 50, 0.5),
+            ("flow_steps = 100", 200, 0.0),
+            ("flow_until = 0.5", steps / 4, 0.5),
+            ("flow_until = 0.5", steps / 2, 0.0),
+            ("", steps, 1.0),
+        ] {
+            assert!((weight(key, step) - left).abs() < 1e-3, "{key} at {step}");
+        }
+    }
+
     #[test]
     fn wrong_recipes_are_refused_with_the_key() {
         let cases = [
@@ -378,6 +495,9 @@ mod tests {
                 "teacher.frame_weight",
             ),
             ("warmup =", "warmups =", "warmups"),
+            ("warmup =", "precision = \"f8\"\nwarmup =", "f8"),
+            ("[data]", "residual = true\n[data]", "network.residual"),
+            ("[data]", "encoder = 8\n[data]", "network.encoder"),
             ("128, 8]", "100, 8]", "100"),
             ("window = 5", "window = 2", "data.window"),
         ];

@@ -15,7 +15,7 @@ use crate::backend::{Batch, BurnBackend, Conv};
 use crate::data::Samples;
 use crate::loss::{KnownFlow, Loss, Predicted, Term, Terms, Truth, loss, number};
 use crate::parameters::Parameters;
-use crate::recipe::TeacherRecipe;
+use crate::recipe::{Precision, TeacherRecipe};
 use crate::{threads, weights_file};
 
 /// Training looks at every stage.
@@ -39,7 +39,10 @@ pub struct Found {
 
 /// The devices that share a batch.
 #[derive(Debug)]
-pub struct Devices(Vec<Seat>);
+pub struct Devices {
+    seats: Vec<Seat>,
+    precision: Precision,
+}
 
 /// One device, with the larger network where one is imitated.
 #[derive(Debug)]
@@ -60,9 +63,17 @@ struct Part {
 impl Devices {
     /// At least one device; autodiff need not be enabled.
     ///
-    /// Errors: no device, a larger network's weights that cannot be read or do not fit.
-    pub fn new(devices: Vec<Device>, teacher: Option<&TeacherRecipe>) -> Result<Self> {
+    /// Errors: no device, one that lacks the precision, a larger network's weights that cannot be read or do not
+    /// fit.
+    pub fn new(devices: Vec<Device>, teacher: Option<&TeacherRecipe>, precision: Precision) -> Result<Self> {
         ensure!(!devices.is_empty(), "no device to train on");
+        for device in &devices {
+            let lacks = precision.half().filter(|half| !device.supports_dtype(*half));
+            ensure!(
+                lacks.is_none(),
+                "optimizer.precision is {precision:?}, which {device:?} cannot compute with: \"f32\" is expected"
+            );
+        }
         let weights = teacher
             .map(|teacher| weights_file::read(&teacher.weights))
             .transpose()?;
@@ -76,29 +87,30 @@ impl Devices {
             let larger = teacher.zip(weights.as_ref()).map(load).transpose()?;
             Ok(Seat { device, larger })
         };
-        Ok(Self(devices.into_iter().map(seat).collect::<Result<_>>()?))
+        let seats = devices.into_iter().map(seat).collect::<Result<_>>()?;
+        Ok(Self { seats, precision })
     }
 
     /// The first device, where validation runs.
     pub fn first(&self) -> &Device {
-        &self.0[0].device
+        &self.seats[0].device
     }
 
     /// Loss and gradients of a batch, each device taking as equal a part of it as whole samples allow.
     ///
     /// Errors: samples that do not fit the network.
     pub fn evaluate(&self, parameters: &Parameters, samples: &Samples, weights: &Terms) -> Result<Found> {
-        let count = self.0.len().min(samples.count);
+        let count = self.seats.len().min(samples.count);
         let parts = split(samples, count);
         if count == 1 {
-            return self.0[0].evaluate(parameters, &parts[0], weights);
+            return self.seats[0].evaluate(parameters, &parts[0], weights, self.precision);
         }
         std::thread::scope(|scope| {
             let work = |(seat, part): (&'_ Seat, &'_ Part)| {
                 threads::flush_denormals();
-                seat.evaluate(parameters, part, weights)
+                seat.evaluate(parameters, part, weights, self.precision)
             };
-            let pairs = self.0.iter().zip(&parts);
+            let pairs = self.seats.iter().zip(&parts);
             let running: Vec<_> = pairs.map(|pair| scope.spawn(move || work(pair))).collect();
             let found = running.into_iter().map(|thread| match thread.join() {
                 Ok(found) => found,
@@ -111,16 +123,27 @@ impl Devices {
 }
 
 impl Seat {
-    fn evaluate(&self, parameters: &Parameters, part: &Part, weights: &Terms) -> Result<Found> {
+    fn evaluate(
+        &self,
+        parameters: &Parameters,
+        part: &Part,
+        weights: &Terms,
+        precision: Precision,
+    ) -> Result<Found> {
         let tracked = parameters.track(&self.device);
-        let backend = BurnBackend::new(self.device.clone());
+        let backend = BurnBackend::new(self.device.clone()).with_half(precision.half());
         let known = (weights[Term::Flow] > 0.0).then_some(part.known);
         let larger = self.larger.as_ref();
         let found = evaluate(&backend, &tracked.network, larger, &part.samples, known, weights)?;
+        let scale = precision.loss_scale();
+        let mut gradients = tracked.gradients(&(found.total.clone() * scale));
+        for gradient in gradients.iter_mut().flatten().filter(|_| scale != 1.0) {
+            *gradient /= scale;
+        }
         Ok(Found {
             total: number(&found.total),
             terms: found.terms(),
-            gradients: tracked.gradients(&found.total),
+            gradients,
         })
     }
 }

@@ -71,7 +71,7 @@ impl Trainer {
     ///
     /// Errors: no device, a larger network's weights that cannot be read or do not fit.
     pub fn new(recipe: Recipe, state: State, devices: Vec<Device>) -> Result<Self> {
-        let devices = Devices::new(devices, recipe.teacher.as_ref())?;
+        let devices = Devices::new(devices, recipe.teacher.as_ref(), recipe.optimizer.precision)?;
         Ok(Self {
             recipe,
             state,

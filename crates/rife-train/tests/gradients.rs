@@ -294,7 +294,7 @@ fn convolutions() {
             .to_vec();
         inputs.extend(beta.then(|| (random(bias, 0.5, 1.0, &mut rng), bias)));
         check(&layer.key, &inputs, 0.02, 2e-3, |x| {
-            weighed(rife_train::backend::Conv::linear(&layer, &x[1..]).apply(&x[0]))
+            weighed(rife_train::backend::Conv::linear(&layer, &x[1..]).apply(&x[0], None))
         });
     }
 }

@@ -9,14 +9,14 @@ use rife_train::data::npy::Writer;
 use rife_train::data::{Corpus, Picture, Sources, corpus};
 use rife_train::loss::Term;
 use rife_train::parameters::Parameters;
-use rife_train::recipe::{Recipe, TeacherRecipe};
+use rife_train::recipe::{self, Recipe, TeacherRecipe};
 use rife_train::step::Devices;
 use rife_train::trainer::{CHECKPOINT, Run, Trainer, WEIGHTS};
 use rife_train::weights_file::Precision;
 use rife_train::{threads, weights_file};
 
 /// The default recipe made small.
-fn recipe(steps: u64, batch: u64) -> Recipe {
+fn small_recipe(steps: u64, batch: u64) -> Recipe {
     let mut recipe = Recipe::parse(include_str!("../../../recipes/default.toml")).unwrap();
     recipe.data.size = 96;
     recipe.optimizer.stages = vec![[steps, 64, batch].into()];
@@ -68,7 +68,7 @@ fn training_lowers_the_loss() {
     threads::start(0).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let sources = Sources::new(Some(corpus_in(folder.path(), corpus::TRAINING, 8)), None).unwrap();
-    let recipe = recipe(40, 2);
+    let recipe = small_recipe(40, 2);
     let samples = sources.batch(&recipe.sampling, 1, 0, [2, 64]).unwrap();
     let state = State::new(Parameters::random(Version::DEFAULT, 1));
     let mut trainer = Trainer::new(recipe, state, vec![Device::flex()]).unwrap();
@@ -85,7 +85,7 @@ fn a_resumed_run_gives_the_same_bits() {
     let sources = Sources::new(Some(corpus_in(folder.path(), corpus::TRAINING, 4)), None).unwrap();
     let held_out = corpus_in(folder.path(), corpus::HELD_OUT, 1);
     let (whole, parts) = (folder.path().join("whole"), folder.path().join("parts"));
-    let recipe = recipe(6, 1);
+    let recipe = small_recipe(6, 1);
     let train = |out: &Path, state: State, last_step: u64| {
         std::fs::create_dir_all(out).unwrap();
         let mut trainer = Trainer::new(recipe.clone(), state, vec![Device::flex()]).unwrap();
@@ -120,7 +120,7 @@ fn a_resumed_run_gives_the_same_bits() {
 fn damaged_and_foreign_checkpoints_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(CHECKPOINT);
-    let recipe = recipe(6, 1);
+    let recipe = small_recipe(6, 1);
     let state = State::new(Parameters::random(Version::DEFAULT, 1));
     state.write(&path, &recipe).unwrap();
     assert_eq!(State::read(&path, &recipe).unwrap().0, state);
@@ -141,7 +141,7 @@ fn damaged_and_foreign_checkpoints_are_refused() {
 
 /// A network of the paper's, made small in steps, with its teacher block.
 fn paper_recipe(steps: u64, batch: u64) -> Recipe {
-    let mut recipe = recipe(steps, batch);
+    let mut recipe = small_recipe(steps, batch);
     recipe.network.version = "rife_m".to_owned();
     recipe.loss.stage_weight = 0.0;
     recipe.loss.flow_weight = 0.0;
@@ -158,7 +158,7 @@ fn two_devices_give_what_one_does() {
     threads::start(0).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let sources = Sources::new(Some(corpus_in(folder.path(), corpus::TRAINING, 8)), None).unwrap();
-    for mut recipe in [recipe(4, 5), paper_recipe(4, 3)] {
+    for mut recipe in [small_recipe(4, 5), paper_recipe(4, 3)] {
         recipe.sampling.synthetic = 2.0;
         let batch = recipe.optimizer.phase(0).batch;
         let samples = sources.batch(&recipe.sampling, 1, 0, [batch, 64]).unwrap();
@@ -166,7 +166,8 @@ fn two_devices_give_what_one_does() {
         let parameters = Parameters::random(version, 1);
         let weights = recipe.weights_at(0);
         let on = |count: usize| {
-            let devices = Devices::new(vec![Device::flex(); count], None).unwrap();
+            let devices =
+                Devices::new(vec![Device::flex(); count], None, recipe.optimizer.precision).unwrap();
             devices.evaluate(&parameters, &samples, &weights).unwrap()
         };
         let (one, two) = (on(1), on(2));
@@ -188,6 +189,36 @@ fn two_devices_give_what_one_does() {
                 term.name()
             );
         }
+    }
+}
+
+/// Convolutions in 16 bits give the same direction: the angle between the gradients is small.
+#[test]
+fn half_precision_gives_nearly_the_same_gradients() {
+    threads::start(0).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let sources = Sources::new(Some(corpus_in(folder.path(), corpus::TRAINING, 4)), None).unwrap();
+    let recipe = small_recipe(4, 2);
+    let samples = sources.batch(&recipe.sampling, 1, 0, [2, 64]).unwrap();
+    let parameters = Parameters::random(Version::DEFAULT, 1);
+    let weights = recipe.weights_at(0);
+    let found = [
+        recipe::Precision::F32,
+        recipe::Precision::F16,
+        recipe::Precision::Bf16,
+    ]
+    .map(|precision| {
+        let devices = Devices::new(vec![Device::flex()], None, precision).unwrap();
+        devices.evaluate(&parameters, &samples, &weights).unwrap()
+    });
+    let flat = |i: usize| found[i].gradients.iter().flatten().map(|x| f64::from(*x));
+    let product = |i: usize, j: usize| flat(i).zip(flat(j)).map(|(a, b)| a * b).sum::<f64>();
+    for (i, least) in [(1, 0.9999), (2, 0.99)] {
+        let cosine = product(0, i) / (product(0, 0) * product(i, i)).sqrt();
+        let off = (found[i].total / found[0].total - 1.0).abs();
+        println!("cosine {cosine}, loss off by {off}");
+        assert!(cosine > least && cosine < 1.0 - 1e-12, "{cosine}");
+        assert!(off < 1e-2, "{off}");
     }
 }
 

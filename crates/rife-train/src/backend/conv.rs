@@ -2,7 +2,7 @@
 
 use burn_tensor::module::{conv_transpose2d, conv2d};
 use burn_tensor::ops::{ConvOptions, ConvTransposeOptions};
-use burn_tensor::{Device, Tensor, TensorData, activation};
+use burn_tensor::{Device, FloatDType, Tensor, TensorData, activation};
 use rife_nets::{Activation, ConvKind, ConvSpec, LayerDesc};
 
 /// What follows the sum.
@@ -67,9 +67,15 @@ impl Conv {
         }
     }
 
-    /// Convolves `[batch, channels, height, width]`.
-    pub fn apply(&self, x: &Tensor<4>) -> Tensor<4> {
-        let sum = self.sum(x.clone());
+    /// Convolves `[batch, channels, height, width]`; the convolution itself in `half` where it is given.
+    pub fn apply(&self, x: &Tensor<4>, half: Option<FloatDType>) -> Tensor<4> {
+        let sum = match half {
+            None => self.sum(x.clone(), self.weight.clone(), self.bias.clone()),
+            Some(half) => {
+                let (weight, bias) = (self.weight.clone().cast(half), self.bias.clone().cast(half));
+                self.sum(x.clone().cast(half), weight, bias).cast(FloatDType::F32)
+            }
+        };
         let sum = match &self.beta {
             None => sum,
             Some(beta) => sum * beta.clone() + x.clone(),
@@ -81,8 +87,8 @@ impl Conv {
         }
     }
 
-    fn sum(&self, x: Tensor<4>) -> Tensor<4> {
-        let (weight, bias) = (self.weight.clone(), Some(self.bias.clone()));
+    fn sum(&self, x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>) -> Tensor<4> {
+        let bias = Some(bias);
         let forward = |stride| ConvOptions::new([stride; 2], [1; 2], [1; 2], self.groups);
         match self.kind {
             ConvKind::Same => conv2d(x, weight, bias, forward(1)),
