@@ -242,15 +242,16 @@ impl Engine {
         self.download(x).iter().fold(0.0, |max, v| max.max(v.abs()))
     }
 
-    /// Computes `x` now, and keeps its values: of a few joined channels as they are sampled, of more each part's.
+    /// Computes `x` now, and keeps its values: those of a few channels as they are sampled, of more joined ones each
+    /// part's.
     pub fn materialize(&self, x: &Tensor) -> Tensor {
         match &x.0.op {
-            Op::Cat(_) if x.shape()[0] <= MOST_MIXED => Tensor::from_mixed(x.shape(), self.mixed(x)),
+            Op::Blocks(_) | Op::Mixed => x.clone(),
+            _ if x.shape()[0] <= MOST_MIXED => Tensor::from_mixed(x.shape(), self.mixed(x)),
             Op::Cat(parts) => {
                 let parts: Vec<_> = parts.iter().map(|part| self.materialize(part)).collect();
                 self.cat(&parts.iter().collect::<Vec<_>>())
             }
-            Op::Blocks(_) | Op::Mixed => x.clone(),
             _ => {
                 self.planes(x);
                 x.clone()

@@ -17,7 +17,7 @@ use super::{CutFill, Progress, StillRule, VideoJob};
 use crate::{Error, Interpolator, Prepared, Result};
 
 /// Bytes that the frames of one queue may take together.
-const QUEUE_BYTES: u64 = 256 << 20;
+const QUEUE_BYTES: u64 = 64 << 20;
 
 /// What the threads share.
 pub(super) struct Setup<'a> {
