@@ -10,6 +10,7 @@ mod cli {
     mod models;
     mod reference;
     mod refusals;
+    mod resume;
     mod signals;
     mod video;
 }

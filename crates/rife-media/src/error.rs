@@ -124,6 +124,14 @@ pub enum MediaError {
         /// The unfinished file.
         part: PathBuf,
     },
+    /// An unfinished output was begun with another input, model or options.
+    #[error("{} holds an unfinished job that is not this one: {changes}. Run it as before and it goes on, or start over with --restart", folder.display())]
+    Changed {
+        /// Where the unfinished job is kept.
+        folder: PathBuf,
+        /// What differs, with both values.
+        changes: String,
+    },
     /// The output was written but does not hold what was sent to it.
     #[error("{} was not written completely: {reason}", path.display())]
     Incomplete {
@@ -181,6 +189,7 @@ impl MediaError {
             Self::Exists(_) => "output_exists",
             Self::OutputIsInput(_) => "output_is_input",
             Self::Busy { .. } => "output_busy",
+            Self::Changed { .. } => "job_changed",
             Self::Incomplete { .. } => "incomplete",
             Self::Unsupported(_) => "unsupported",
         }

@@ -11,6 +11,7 @@ use crate::{Layout, PixelFormat};
 pub(crate) const FILE_ID: &[u8] = b"nut/multimedia container\0";
 pub(crate) const MAIN: u64 = 0x4E4D_7A56_1F5F_04AD;
 pub(crate) const STREAM: u64 = 0x4E53_1140_5BF2_F9DB;
+pub(crate) const INFO: u64 = 0x4E49_AB68_B596_BA78;
 pub(crate) const SYNCPOINT: u64 = 0x4E4B_E4AD_EECA_4569;
 
 pub(crate) mod flag {

@@ -13,18 +13,26 @@ use crate::{
 };
 
 pub use images::write_image;
+pub use journal::{Resume, SEGMENT_FRAMES, folder as unfinished_folder};
 
 mod codecs;
 mod encoder;
 mod images;
+mod journal;
 mod mp4;
 mod part;
+mod segments;
 mod y4m;
 
 /// Takes frames in order. Dropped before [`Sink::finish`], it leaves nothing under the final name.
 pub trait Sink: Send {
     /// Size, format, tags and time base that [`Sink::write`] expects.
     fn params(&self) -> &VideoParams;
+
+    /// How many of the job's first frames an earlier run has written already: they are not to be sent again.
+    fn resume_at(&self) -> u64 {
+        0
+    }
 
     /// Writes one frame; its `pts` must be above the one before.
     fn write(&mut self, frame: &Frame) -> Result<()>;
@@ -297,6 +305,8 @@ pub struct SinkSpec {
     pub companions: Option<(MediaInfo, StreamPlan)>,
     /// Files the output must not be (the inputs); a file in `companions` is always one of them.
     pub inputs: Vec<PathBuf>,
+    /// Keep what is written in segments, so that an interrupted job goes on; nothing where it starts over.
+    pub resume: Option<Resume>,
     /// Stops everything.
     pub cancel: CancelToken,
     /// An encoder that takes no data for so long is killed (default 120 s).
@@ -318,6 +328,7 @@ impl SinkSpec {
             overwrite: false,
             companions: None,
             inputs: Vec::new(),
+            resume: None,
             cancel: CancelToken::new(),
             stall_timeout: Duration::from_secs(120),
             ffmpeg: None,
@@ -365,7 +376,12 @@ pub fn open_sink(spec: &SinkSpec, params: &VideoParams) -> Result<Box<dyn Sink>>
         Output::File(path) if crate::source::has_extension(path, "y4m") => {
             Ok(Box::new(y4m::Writer::create(path, spec, params)?))
         }
-        Output::File(path) => Ok(Box::new(encoder::Encoder::start(path, spec, params)?)),
+        Output::File(path) => match &spec.resume {
+            Some(resume) if segments::fits(spec, params)? => {
+                Ok(Box::new(segments::Segments::open(path, resume, spec, params)?))
+            }
+            _ => Ok(Box::new(encoder::Encoder::start(path, spec, params)?)),
+        },
     }
 }
 

@@ -153,6 +153,11 @@ pub fn open_source(spec: &SourceSpec) -> Result<Box<dyn Source>> {
     }
 }
 
+/// Whether a file's name is that of a still image.
+pub fn is_image_name(path: &Path) -> bool {
+    images::has_image_extension(path)
+}
+
 /// Whether the file's name ends in `.extension`, in any case.
 pub(crate) fn has_extension(path: &Path, extension: &str) -> bool {
     path.extension()

@@ -151,7 +151,10 @@ fn media_kind(error: &MediaError) -> ErrorKind {
             ..
         } => ErrorKind::Input,
         MediaError::Io { .. } | MediaError::Incomplete { .. } => ErrorKind::Output,
-        MediaError::Exists(_) | MediaError::OutputIsInput(_) | MediaError::Busy { .. } => ErrorKind::Output,
+        MediaError::Exists(_)
+        | MediaError::OutputIsInput(_)
+        | MediaError::Busy { .. }
+        | MediaError::Changed { .. } => ErrorKind::Output,
         MediaError::Unreadable { .. } | MediaError::NoVideo { .. } | MediaError::Interlaced { .. } => {
             ErrorKind::Input
         }

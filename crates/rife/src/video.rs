@@ -1,6 +1,7 @@
 //! The video job: a source's frames at their own times, the network's between them, into a sink. What is decided
 //! before the start is in `plan`, which pictures stand for which frames in `pairs`, the threads in `pipeline`.
 
+mod facts;
 mod pairs;
 mod pipeline;
 mod plan;
@@ -11,11 +12,13 @@ use std::time::Duration;
 use num_rational::Ratio;
 use rife_media::plan::{Companions, plan_streams};
 use rife_media::scene::SceneOptions;
+use rife_media::sink::Resume;
 use rife_media::{
     CancelToken, Input, MediaInfo, Orientation, Output, SinkSpec, Source, SourceSpec, StreamInfo,
     TimelineMode, TimelineOptions, VideoParams, Written, open_sink, open_source,
 };
 
+pub use facts::Keep;
 pub use plan::{VideoPlan, duration_text};
 
 use crate::{Error, Interpolator, InterpolatorSpec, Result};
@@ -85,6 +88,8 @@ pub struct VideoJob {
     pub cut_fill: CutFill,
     /// What becomes of repeated frames.
     pub still: StillRule,
+    /// Whether and how an unfinished result is kept, so that the same job goes on where it was.
+    pub keep: Keep,
     /// Leave out sound, subtitles, chapters and tags.
     pub video_only: bool,
     /// Show the source's middle half on the left and the result's on the right.
@@ -104,6 +109,7 @@ impl VideoJob {
             scene: SceneOptions::default(),
             cut_fill: CutFill::default(),
             still: StillRule::default(),
+            keep: Keep::default(),
             video_only: false,
             montage: false,
         }
@@ -242,6 +248,8 @@ pub struct Progress {
     pub frames_in: u64,
     /// Frames handed to the sink.
     pub frames_out: u64,
+    /// Those of them that an earlier run had written already.
+    pub resumed: u64,
     /// Frames that will be, as far as it is known.
     pub total_out: Option<u64>,
     /// Frames that the network made.
@@ -300,6 +308,14 @@ impl VideoRun {
         &self.plan
     }
 
+    /// The file that will be written, where it is one.
+    pub fn output(&self) -> Option<&Path> {
+        match &self.job.sink.output {
+            Output::File(path) => Some(path),
+            Output::Stdout | Output::Images(..) => None,
+        }
+    }
+
     /// What is in the source, where it is a file that ffmpeg reads.
     pub fn media(&self) -> Option<&MediaInfo> {
         self.info.media.as_ref()
@@ -309,9 +325,19 @@ impl VideoRun {
     ///
     /// # Errors
     /// Those of reading, interpolating and writing; [`Error::Cancelled`]. Nothing is left under the output's name
-    /// then.
-    pub fn run(self, progress: &mut dyn FnMut(&Progress)) -> Result<VideoSummary> {
+    /// then; what is done is kept beside it as [`VideoJob::keep`] says.
+    pub fn run(mut self, progress: &mut dyn FnMut(&Progress)) -> Result<VideoSummary> {
         let start = std::time::Instant::now();
+        let keep = self.job.keep;
+        if keep.on
+            && let Some(facts) = facts::facts(&self.job, &self.interpolator)?
+        {
+            self.job.sink.resume = Some(Resume {
+                restart: keep.restart,
+                segment_frames: keep.segment_frames,
+                ..Resume::new(facts)
+            });
+        }
         let sink = open_sink(&self.job.sink, &self.params())?;
         let setup = pipeline::Setup {
             interpolator: &self.interpolator,

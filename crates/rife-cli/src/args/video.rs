@@ -65,6 +65,15 @@ pub(crate) struct VideoArgs {
     /// Replace an existing output
     #[arg(short = 'y', long)]
     pub(crate) overwrite: bool,
+    /// Start over where an unfinished run of this or another command has left its work in OUT.rife-part
+    #[arg(long)]
+    pub(crate) restart: bool,
+    /// Encode in one piece and keep nothing of a run that is interrupted
+    #[arg(long, conflicts_with_all = ["restart", "segment_frames"])]
+    pub(crate) no_resume: bool,
+    /// Frames of the result in a segment, the most that an interruption can cost
+    #[arg(long, value_name = "N", default_value_t = rife::media::sink::SEGMENT_FRAMES, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) segment_frames: u64,
     /// Write a line of JSON on standard output for the plan, for progress, and at the end
     #[arg(long)]
     pub(crate) json: bool,

@@ -2,7 +2,7 @@
 
 use rife::Result;
 use rife::media::{CancelToken, Output};
-use rife::video::{Progress as Counts, VideoPlan, VideoSummary, duration_text};
+use rife::video::{Keep, Progress as Counts, VideoPlan, VideoSummary, duration_text};
 use serde_json::{Value, json};
 
 use super::job;
@@ -21,6 +21,11 @@ pub(crate) fn run(args: VideoArgs, cancel: &CancelToken) -> Result<()> {
     }
     let mut job = job::build(args.task, args.output.as_deref())?;
     job.sink.overwrite = args.overwrite;
+    job.keep = Keep {
+        on: !args.no_resume,
+        restart: args.restart,
+        segment_frames: args.segment_frames,
+    };
     let to_stdout = job.sink.output == Output::Stdout;
     let json = args.json && !to_stdout;
     let run = job.open(cancel)?;
@@ -30,6 +35,7 @@ pub(crate) fn run(args: VideoArgs, cancel: &CancelToken) -> Result<()> {
         output::note(&output::plain(&run.plan().to_string()));
     }
     let mut progress = Progress::frames(run.plan().output_frames, json, args.quiet);
+    let kept = run.output().map(rife::media::sink::unfinished_folder);
     let result = run.run(&mut |counts: &Counts| {
         progress.set(
             counts.frames_out,
@@ -38,6 +44,16 @@ pub(crate) fn run(args: VideoArgs, cancel: &CancelToken) -> Result<()> {
         );
     });
     progress.finish();
+    if let (Err(error), Some(folder)) = (&result, kept.filter(|folder| folder.is_dir()))
+        && !args.quiet
+        && error.code() != "job_changed"
+    {
+        let text = format!(
+            "what is done is kept in {}: the same command goes on from there",
+            folder.display()
+        );
+        output::note(&output::plain(&text));
+    }
     let summary = result?;
     if json {
         output::line(&summary_json(&summary).to_string())?;
@@ -84,6 +100,7 @@ fn summary_json(summary: &VideoSummary) -> Value {
         "output": summary.written.path.as_ref().map(|path| path.display().to_string()),
         "frames_in": counts.frames_in,
         "frames_out": counts.frames_out,
+        "resumed": counts.resumed,
         "made": counts.made,
         "cuts": counts.cuts,
         "replaced": counts.replaced,
@@ -113,6 +130,7 @@ fn summary_text(summary: &VideoSummary) -> String {
         summary.frames_per_second(),
     );
     for (count, what) in [
+        (counts.resumed, "of these frames were there from the run before"),
         (counts.cuts, "cuts, not morphed across"),
         (
             counts.replaced,

@@ -2,7 +2,7 @@
 
 use num_rational::Ratio;
 
-use super::{FILE_ID, MAIN, STREAM, SYNCPOINT, crc, flag};
+use super::{FILE_ID, INFO, MAIN, STREAM, SYNCPOINT, crc, flag};
 use crate::Time;
 
 /// The frame code of every frame: a key frame with its full time, size and a checksum.
@@ -43,6 +43,26 @@ impl Writer {
             .for_each(|&v| put(&mut stream, v));
 
         [FILE_ID, &packet(MAIN, main), &packet(STREAM, stream)].concat()
+    }
+
+    /// A packet that states the rate, so that nobody has to estimate it from the frames.
+    pub(crate) fn rate(rate: Ratio<i64>) -> Vec<u8> {
+        let mut info = Vec::new();
+        // The first stream, no chapter, from 0 to 0, one entry.
+        [1, 0, 0, 0, 1].iter().for_each(|&v| put(&mut info, v));
+        let mut text = |text: &str| {
+            put(&mut info, text.len() as u64);
+            info.extend(text.as_bytes());
+        };
+        text("r_frame_rate");
+        let value = format!("{}/{}", rate.numer(), rate.denom());
+        // A signed -1 announces text; signed numbers alternate: 1, -1, 2...
+        let mut entry = Vec::new();
+        put(&mut entry, 2);
+        put(&mut entry, value.len() as u64);
+        entry.extend(value.as_bytes());
+        info.extend(entry);
+        packet(INFO, info)
     }
 
     /// What goes before a raw frame of `size` bytes at `pts` ticks (0 or more).

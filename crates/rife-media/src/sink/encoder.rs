@@ -229,26 +229,7 @@ fn arguments(
     part: &Path,
 ) -> Result<Args> {
     let mut args = Args::ffmpeg();
-    args.all([
-        "-y",
-        "-protocol_whitelist",
-        "pipe",
-        "-format_whitelist",
-        "nut",
-        "-codec_whitelist",
-        "rawvideo",
-    ]);
-    color_options(&mut args, params.tags);
-    // Some frames are read ahead to estimate the rate, by which encoders set their level and rate control.
-    let frames = 8 * params.format.frame_bytes(params.width, params.height);
-    args.all([
-        "-f",
-        "nut",
-        "-probesize",
-        &frames.max(5_000_000).to_string(),
-        "-i",
-        "pipe:0",
-    ]);
+    raw_input(&mut args, params);
     if let Some((media, _)) = &spec.companions {
         // Without `-copyts` ffmpeg would move the video to zero and lose its place beside the sound. Our times count
         // from the start of the original, so its streams are moved there.
@@ -313,8 +294,32 @@ fn arguments(
     Ok(args)
 }
 
+/// Raw frames on standard input.
+pub(super) fn raw_input(args: &mut Args, params: &VideoParams) {
+    args.all([
+        "-y",
+        "-protocol_whitelist",
+        "pipe",
+        "-format_whitelist",
+        "nut",
+        "-codec_whitelist",
+        "rawvideo",
+    ]);
+    color_options(args, params.tags);
+    // Some frames are read ahead to estimate the rate, by which encoders set their level and rate control.
+    let frames = 8 * params.format.frame_bytes(params.width, params.height);
+    args.all([
+        "-f",
+        "nut",
+        "-probesize",
+        &frames.max(5_000_000).to_string(),
+        "-i",
+        "pipe:0",
+    ]);
+}
+
 /// Colour tags as options; given to the raw input and to the encoder, so that nothing is converted between them.
-fn color_options(args: &mut Args, tags: ColorTags) {
+pub(super) fn color_options(args: &mut Args, tags: ColorTags) {
     let matrix = if tags.matrix == Matrix::Rgb {
         Some("rgb")
     } else {
@@ -335,7 +340,7 @@ fn color_options(args: &mut Args, tags: ColorTags) {
 }
 
 /// The streams of the plan, from the second input.
-fn companions(args: &mut Args, media: &MediaInfo, plan: &StreamPlan) {
+pub(super) fn companions(args: &mut Args, media: &MediaInfo, plan: &StreamPlan) {
     let mut of_kind = [0_u32; 4];
     for stream in plan.companions() {
         args.all(["-map", &format!("1:{}", stream.index)]);
@@ -376,7 +381,7 @@ fn companions(args: &mut Args, media: &MediaInfo, plan: &StreamPlan) {
 }
 
 /// A time in seconds and microseconds, as ffmpeg takes it.
-fn decimal_seconds(time: Time) -> String {
+pub(super) fn decimal_seconds(time: Time) -> String {
     let micros = to_ticks(time, Ratio::new(1, 1_000_000));
     let sign = if micros < 0 { "-" } else { "" };
     let micros = micros.unsigned_abs();
@@ -401,7 +406,7 @@ fn tempo(by: Time) -> String {
 
 /// The units a second of an MP4 or QuickTime track that hold the times exactly. Multiples do so too, and finer ones
 /// than a ten-thousandth keep the edits of other tracks from being rounded coarsely.
-fn timescale(container: Container, time_base: Time) -> Option<i64> {
+pub(super) fn timescale(container: Container, time_base: Time) -> Option<i64> {
     let denom = *time_base.denom();
     matches!(container, Container::Mp4 | Container::Mov).then(|| denom * (10_000 / denom + 1))
 }

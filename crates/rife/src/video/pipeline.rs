@@ -67,6 +67,7 @@ pub(super) fn run(
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Done> {
     let info = source.info();
+    let written_before = sink.resume_at();
     let capacity = queue_length(frame_bytes(info.width, info.height));
     let (decoded_in, decoded) = bounded(capacity);
     let (outgoing, to_write) = bounded(capacity);
@@ -78,7 +79,7 @@ pub(super) fn run(
             frames: decoded,
             ahead: None,
         };
-        let mut pairing = Pairing::new(setup, outgoing, progress);
+        let mut pairing = Pairing::new(setup, outgoing, progress, written_before);
         let made = pairing.run(feed);
         let counts = pairing.counts;
         drop(pairing);
@@ -226,9 +227,11 @@ impl<'a> Pairing<'a> {
         setup: &'a Setup<'a>,
         outgoing: Sender<Option<Outgoing>>,
         progress: &'a mut dyn FnMut(&Progress),
+        written_before: u64,
     ) -> Self {
         let counts = Progress {
             total_out: setup.total_out,
+            resumed: written_before,
             ..Progress::default()
         };
         Self {
@@ -339,6 +342,13 @@ impl<'a> Pairing<'a> {
 
     fn morph(&mut self, left: &mut End, right: &mut End, frames: &[OutputFrame]) -> Result<()> {
         let interpolator = self.setup.interpolator;
+        let known = self.still_written().min(frames.len() as u64);
+        self.counts.frames_out += known;
+        self.counts.made += known;
+        let frames = &frames[known as usize..];
+        if frames.is_empty() {
+            return self.tell();
+        }
         let (first, second) = (left.prepare(interpolator)?, right.prepare(interpolator)?);
         let mut between = interpolator.between(&first, &second);
         for frame in frames {
@@ -352,6 +362,10 @@ impl<'a> Pairing<'a> {
 
     /// Hands a frame on, beside the source's own picture where a montage is asked for.
     fn send(&mut self, shown: &End, picture: Picture, at: OutputFrame) -> Result<()> {
+        if self.still_written() > 0 {
+            self.counts.frames_out += 1;
+            return Ok(());
+        }
         let picture = if self.setup.job.montage {
             self.montage(shown, picture)
         } else {
@@ -360,6 +374,11 @@ impl<'a> Pairing<'a> {
         self.deliver(Some(Outgoing { picture, at }))?;
         self.counts.frames_out += 1;
         Ok(())
+    }
+
+    /// How many of the frames that come next an earlier run has written.
+    fn still_written(&self) -> u64 {
+        self.counts.resumed.saturating_sub(self.counts.frames_out)
     }
 
     fn montage(&self, shown: &End, picture: Picture) -> Picture {

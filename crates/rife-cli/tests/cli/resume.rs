@@ -1,0 +1,159 @@
+//! Jobs that are killed go on, and give the bytes of a job that was not.
+
+use std::fs;
+
+use super::support::{Place, RANDOM, Ran, ffmpeg, probe};
+
+/// Frames of a segment in these tests.
+const SEGMENT: [&str; 3] = ["--segment-frames", "8", "--quiet"];
+
+fn job<'a>(input: &'a str, output: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    [&["video", input, "-o", output], &RANDOM[..], &SEGMENT[..], more].concat()
+}
+
+/// Runs the job, to be killed after its `write`th durable write; whether it was.
+#[cfg(unix)]
+fn killed(place: &Place, args: &[&str], write: u32) -> bool {
+    use std::os::unix::process::ExitStatusExt;
+    let mut command = place.command(args);
+    command.env("RIFE_TEST_KILL_AT_WRITE", write.to_string());
+    let output = command.output().unwrap();
+    let by_signal = output.status.signal() == Some(9);
+    if !by_signal {
+        Ran::from(output).ok();
+    }
+    by_signal
+}
+
+#[cfg(all(unix, debug_assertions))]
+#[test]
+fn killed_after_any_write_it_goes_on_to_the_same_bytes() {
+    if !ffmpeg() {
+        return;
+    }
+    let place = Place::new();
+    place.y4m("in.y4m", 10);
+    let args = job("in.y4m", "out.mp4", &[]);
+    place.rife(&args).ok();
+    let whole = fs::read(place.path("out.mp4")).unwrap();
+    let mut kills = 0;
+    for write in 1.. {
+        fs::remove_file(place.path("out.mp4")).unwrap();
+        if !killed(&place, &args, write) {
+            break;
+        }
+        kills += 1;
+        place.rife(&args).ok();
+        assert!(
+            fs::read(place.path("out.mp4")).unwrap() == whole,
+            "killed at write {write}"
+        );
+        assert_eq!(place.names(), ["in.y4m", "out.mp4"]);
+    }
+    assert!(kills > 15, "{kills}");
+    eprintln!("killed after each of {kills} writes");
+}
+
+#[cfg(all(unix, debug_assertions))]
+#[test]
+fn killed_again_and_again_it_gets_there_with_its_sound() {
+    if !ffmpeg() {
+        return;
+    }
+    let place = Place::new();
+    place.clip("clip.mp4", 13);
+    for output in ["out.mp4", "out.mkv"] {
+        let args = job("clip.mp4", output, &[]);
+        place.rife(&args).ok();
+        let whole = fs::read(place.path(output)).unwrap();
+        fs::remove_file(place.path(output)).unwrap();
+        let mut kills = 0;
+        while killed(&place, &args, 7) {
+            kills += 1;
+            assert!(kills < 20, "it does not get on");
+        }
+        assert!(kills > 1 && fs::read(place.path(output)).unwrap() == whole);
+        let (frames, _, sound) = probe(&place.path(output));
+        assert_eq!((frames, sound), (26, 1));
+    }
+}
+
+#[cfg(all(unix, debug_assertions))]
+#[test]
+fn another_input_model_or_option_is_refused_with_what_changed() {
+    if !ffmpeg() {
+        return;
+    }
+    let place = Place::new();
+    place.y4m("in.y4m", 10);
+    assert!(killed(&place, &job("in.y4m", "out.mp4", &[]), 7));
+    place.y4m("other.y4m", 9);
+    for (input, more, said) in [
+        (
+            "in.y4m",
+            &["--crf", "30"][..],
+            "the encoder was -c:v libx264 -crf 18",
+        ),
+        (
+            "in.y4m",
+            &["--factor", "4"],
+            "the rate was Factor(2) and is Factor(4)",
+        ),
+        (
+            "in.y4m",
+            &["--model-version", "4.6"],
+            "the model was 4.17.lite and is 4.6",
+        ),
+        ("other.y4m", &[], "the input was"),
+    ] {
+        let mut args = job(input, "out.mp4", more);
+        if more.contains(&"--model-version") {
+            args.retain(|arg| *arg != "4.17.lite");
+            let first = args.iter().position(|arg| *arg == "--model-version").unwrap();
+            args.remove(first);
+        }
+        let error = place.rife(&args).failed(4);
+        assert!(error.contains(said) && error.contains("--restart"), "{error}");
+    }
+    place
+        .rife(&job("in.y4m", "out.mp4", &["--crf", "30", "--restart"]))
+        .ok();
+    assert_eq!(place.names(), ["in.y4m", "other.y4m", "out.mp4"]);
+}
+
+/// Decoded frames and their times, one line each.
+fn frames(path: &std::path::Path) -> Vec<String> {
+    let output = std::process::Command::new("ffmpeg")
+        .args(["-v", "error", "-copyts", "-i"])
+        .arg(path)
+        .args(["-map", "0:v", "-fps_mode", "passthrough", "-f", "framemd5", "-"])
+        .output();
+    let text = String::from_utf8(output.unwrap().stdout).unwrap();
+    text.lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn joints_cost_no_frame_and_no_time() {
+    if !ffmpeg() {
+        return;
+    }
+    let place = Place::new();
+    place.clip("clip.mp4", 20);
+    // Lossless codecs, with frames out of order in one, so that the pictures can be compared too.
+    for (output, more) in [("a.mkv", &["--codec", "ffv1"][..]), ("a.mp4", &["--crf", "0"])] {
+        place.rife(&job("clip.mp4", output, more)).ok();
+        let one = format!("one.{}", &output[2..]);
+        let args: Vec<&str> = job("clip.mp4", &one, more)
+            .into_iter()
+            .filter(|arg| !SEGMENT[..2].contains(arg))
+            .chain(["--no-resume"])
+            .collect();
+        place.rife(&args).ok();
+        let (joined, one) = (frames(&place.path(output)), frames(&place.path(&one)));
+        assert_eq!(joined.len(), 40);
+        assert_eq!(joined, one);
+    }
+}

@@ -1,0 +1,438 @@
+//! The journal of an unfinished output: what the job is, and which of its segments are on the disk.
+//!
+//! It lives in a folder `NAME.EXT.rife-part` beside the output with the segments it names, and goes with it when the
+//! output is complete. Every change is written to another file, flushed, and renamed; a segment is flushed and
+//! named before the journal knows of it. So whatever moment the power fails at, the journal is whole and true.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::{MediaError, Result};
+
+/// Output frames in a segment: as many as x264 and x265 put between key frames by themselves, so that segments cost
+/// hardly a byte, while an interruption costs at most the work on so many frames.
+pub const SEGMENT_FRAMES: u64 = 250;
+
+/// The journal's layout; another one is not read.
+const LAYOUT: u32 = 1;
+/// The largest journal that is read: some 100 000 segments.
+const MAX_JOURNAL: u64 = 64 << 20;
+
+/// How an output is kept so that an interrupted job goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resume {
+    /// Everything that decides what comes out, each with a name for people: input, model, options.
+    pub facts: Vec<(String, String)>,
+    /// Throw away what an earlier run has left.
+    pub restart: bool,
+    /// Output frames in a segment, at least 1.
+    pub segment_frames: u64,
+}
+
+impl Resume {
+    /// A job with these facts, in segments of [`SEGMENT_FRAMES`].
+    pub fn new(facts: Vec<(String, String)>) -> Self {
+        Self {
+            facts,
+            restart: false,
+            segment_frames: SEGMENT_FRAMES,
+        }
+    }
+}
+
+/// Where the unfinished job of an output is kept.
+pub fn folder(target: &Path) -> PathBuf {
+    let mut name = target.file_name().unwrap_or_default().to_owned();
+    name.push(".rife-part");
+    target.with_file_name(name)
+}
+
+/// A segment that is complete and on the disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Segment {
+    pub(super) frames: u64,
+    pub(super) bytes: u64,
+    pub(super) sha256: String,
+    /// Time of its first frame, as a fraction.
+    pub(super) first: [i64; 2],
+    /// End of its last frame.
+    pub(super) end: [i64; 2],
+    /// The last tick used.
+    pub(super) tick: i64,
+    /// Frames moved by a tick.
+    pub(super) nudged: u64,
+}
+
+/// An output that is complete.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Complete {
+    pub(super) sha256: String,
+    pub(super) bytes: u64,
+    pub(super) frames: u64,
+    /// End of its last frame less start of its first, as a fraction.
+    pub(super) duration: [i64; 2],
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+struct State {
+    layout: u32,
+    facts: Vec<(String, String)>,
+    segments: Vec<Segment>,
+    /// The complete output that is about to take its name.
+    complete: Option<Complete>,
+}
+
+/// An open journal. Dropped without a segment in it, its folder goes.
+#[derive(Debug)]
+pub(super) struct Journal {
+    folder: PathBuf,
+    state: State,
+    done: bool,
+}
+
+impl Journal {
+    /// Takes up what is there, or begins. The caller holds the output's lock.
+    ///
+    /// # Errors
+    /// [`MediaError::Changed`] where another job is there; those of the file system.
+    pub(super) fn open(target: &Path, resume: &Resume) -> Result<Self> {
+        let folder = folder(target);
+        let mut state = match read(&folder)? {
+            Some(state) if !resume.restart => state,
+            _ => State::default(),
+        };
+        if state.layout == LAYOUT {
+            let changes = differences(&state.facts, &resume.facts);
+            if !changes.is_empty() {
+                let changes = changes.join("; ");
+                return Err(MediaError::Changed { folder, changes });
+            }
+        } else {
+            state = State {
+                layout: LAYOUT,
+                facts: resume.facts.clone(),
+                ..State::default()
+            };
+        }
+        fs::create_dir_all(&folder).map_err(|e| MediaError::io("create", &folder, e))?;
+        let mut journal = Self {
+            folder,
+            state,
+            done: false,
+        };
+        journal.keep_whole_segments();
+        journal.sweep()?;
+        journal.write()?;
+        Ok(journal)
+    }
+
+    /// The segments on the disk.
+    pub(super) fn segments(&self) -> &[Segment] {
+        &self.state.segments
+    }
+
+    /// What `target` is where a run completed and named it, but died before it could remove the folder.
+    pub(super) fn completed(target: &Path) -> Option<Complete> {
+        let promised = read(&folder(target)).ok().flatten()?.complete?;
+        let (hash, _) = sha256(target).ok()?;
+        (hash == promised.sha256).then_some(promised)
+    }
+
+    /// The file of segment `index`.
+    pub(super) fn segment_path(&self, index: usize) -> PathBuf {
+        self.folder.join(format!("{index:06}.nut"))
+    }
+
+    /// The file in which the next segment is written.
+    pub(super) fn unfinished_path(&self) -> PathBuf {
+        self.folder.join("unfinished.nut")
+    }
+
+    /// Flushes and names the unfinished segment, then writes it down.
+    pub(super) fn add(&mut self, segment: Segment) -> Result<()> {
+        let (from, to) = (
+            self.unfinished_path(),
+            self.segment_path(self.state.segments.len()),
+        );
+        flush(&from)?;
+        wrote();
+        fs::rename(&from, &to).map_err(|e| MediaError::io("rename to", &to, e))?;
+        flush(&self.folder)?;
+        wrote();
+        self.state.segments.push(segment);
+        self.write()
+    }
+
+    /// Writes down the output that is about to be named.
+    pub(super) fn complete(&mut self, complete: Complete) -> Result<()> {
+        self.state.complete = Some(complete);
+        self.write()
+    }
+
+    /// Removes everything: the output has its name.
+    pub(super) fn remove(mut self) -> Result<()> {
+        self.done = true;
+        if let Some(parent) = self.folder.parent().filter(|path| !path.as_os_str().is_empty()) {
+            let _ = flush(parent);
+        }
+        wrote();
+        // The journal goes last: without it, the rest would be nobody's.
+        self.state.segments.clear();
+        self.sweep()?;
+        wrote();
+        fs::remove_dir_all(&self.folder).map_err(|e| MediaError::io("remove", &self.folder, e))
+    }
+
+    /// Forgets the segments from the first one on that is missing or is not what was written.
+    fn keep_whole_segments(&mut self) {
+        let whole = |(index, segment): (usize, &Segment)| {
+            let path = self.segment_path(index);
+            fs::metadata(&path).is_ok_and(|m| m.len() == segment.bytes)
+                && sha256(&path).is_ok_and(|(hash, _)| hash == segment.sha256)
+        };
+        let kept = self
+            .state
+            .segments
+            .iter()
+            .enumerate()
+            .take_while(|&s| whole(s))
+            .count();
+        self.state.segments.truncate(kept);
+    }
+
+    /// Removes our own files that the journal does not know.
+    fn sweep(&self) -> Result<()> {
+        let io = |e| MediaError::io("read", &self.folder, e);
+        for entry in fs::read_dir(&self.folder).map_err(io)? {
+            let path = entry.map_err(io)?.path();
+            let number = path
+                .file_stem()
+                .and_then(|stem| stem.to_str()?.parse::<usize>().ok());
+            let known = number.is_some_and(|number| number < self.state.segments.len());
+            if path.extension().is_some_and(|extension| extension == "nut") && !known {
+                fs::remove_file(&path).map_err(|e| MediaError::io("remove", &path, e))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&self) -> Result<()> {
+        let (path, new) = (self.folder.join("journal.json"), self.folder.join("journal.new"));
+        let text = serde_json::to_vec_pretty(&self.state).unwrap_or_default();
+        let io = |action, path: &Path| {
+            let path = path.to_owned();
+            move |e| MediaError::io(action, path, e)
+        };
+        let mut file = File::create(&new).map_err(io("create", &new))?;
+        file.write_all(&text).map_err(io("write", &new))?;
+        wrote();
+        file.sync_all().map_err(io("flush", &new))?;
+        fs::rename(&new, &path).map_err(io("rename to", &path))?;
+        wrote();
+        flush(&self.folder)
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        if self.done {
+            return;
+        }
+        let _ = fs::remove_file(self.unfinished_path());
+        if self.state.segments.is_empty() {
+            let _ = fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+/// The journal in `folder`; nothing where there is none. A folder that is not ours is refused.
+fn read(folder: &Path) -> Result<Option<State>> {
+    let refuse = |reason: &str| {
+        let reason = format!("{reason}; remove the folder, or choose another output");
+        Err(MediaError::unreadable(folder, reason))
+    };
+    let Ok(metadata) = folder.symlink_metadata() else {
+        return Ok(None);
+    };
+    if !metadata.is_dir() {
+        return refuse("it is in the way: an unfinished job is kept in a folder of this name");
+    }
+    let path = folder.join("journal.json");
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            // A run that died before its first journal left at most the new one.
+            let foreign = fs::read_dir(folder)
+                .map_err(|e| MediaError::io("read", folder, e))?
+                .flatten()
+                .any(|entry| entry.file_name() != "journal.new");
+            return if foreign {
+                refuse("it holds files but no journal")
+            } else {
+                Ok(None)
+            };
+        }
+        Err(e) => return Err(MediaError::io("open", path, e)),
+    };
+    let mut text = Vec::new();
+    file.take(MAX_JOURNAL)
+        .read_to_end(&mut text)
+        .map_err(|e| MediaError::io("read", &path, e))?;
+    match serde_json::from_slice::<State>(&text) {
+        Ok(state) if state.layout == LAYOUT => Ok(Some(state)),
+        Ok(_) => refuse("another version of rife has left it"),
+        Err(_) => refuse("its journal is damaged"),
+    }
+}
+
+/// What differs between two lists of facts, for people.
+fn differences(before: &[(String, String)], now: &[(String, String)]) -> Vec<String> {
+    let find = |facts: &[(String, String)], name: &str| {
+        let fact = facts.iter().find(|(found, _)| found == name);
+        fact.map_or_else(|| "absent".to_owned(), |(_, value)| value.clone())
+    };
+    let mut names: Vec<&String> = before.iter().chain(now).map(|(name, _)| name).collect();
+    let mut seen = std::collections::BTreeSet::new();
+    names.retain(|name| seen.insert(*name));
+    let pairs = names
+        .into_iter()
+        .map(|name| (name, find(before, name), find(now, name)));
+    pairs
+        .filter(|(_, was, is)| was != is)
+        .map(|(name, was, is)| format!("{name} was {was} and is {is}"))
+        .collect()
+}
+
+/// The hash of a file in hexadecimal, and its size.
+pub(super) fn sha256(path: &Path) -> Result<(String, u64)> {
+    let io = |e| MediaError::io("read", path, e);
+    let mut file = File::open(path).map_err(io)?;
+    let mut hasher = Sha256::new();
+    let (mut buffer, mut bytes) = (vec![0; 1 << 18], 0);
+    loop {
+        match file.read(&mut buffer).map_err(io)? {
+            0 => break,
+            count => {
+                hasher.update(&buffer[..count]);
+                bytes += count as u64;
+            }
+        }
+    }
+    let hash = hasher
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    Ok((hash, bytes))
+}
+
+/// Waits until a file, or the names in a folder, are on the disk.
+fn flush(path: &Path) -> Result<()> {
+    if cfg!(windows) && path.is_dir() {
+        return Ok(());
+    }
+    let file = File::open(path).map_err(|e| MediaError::io("open", path, e))?;
+    file.sync_all().map_err(|e| MediaError::io("flush", path, e))
+}
+
+/// Called after every write that a job's state depends on. Builds with debug assertions die here, as by `kill -9`,
+/// after the write whose number `RIFE_TEST_KILL_AT_WRITE` gives.
+pub(super) fn wrote() {
+    #[cfg(all(debug_assertions, unix))]
+    {
+        use std::sync::atomic::{AtomicU64, Ordering};
+        static WRITES: AtomicU64 = AtomicU64::new(0);
+        let number = WRITES.fetch_add(1, Ordering::SeqCst) + 1;
+        let fatal = std::env::var("RIFE_TEST_KILL_AT_WRITE").ok();
+        if fatal.and_then(|text| text.parse().ok()) == Some(number) {
+            let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(crf: &str) -> Vec<(String, String)> {
+        vec![("input".into(), "a.mp4".into()), ("--crf".into(), crf.into())]
+    }
+
+    fn segment(journal: &Journal, content: &[u8]) -> Segment {
+        fs::write(journal.unfinished_path(), content).unwrap();
+        let (sha256, bytes) = sha256(&journal.unfinished_path()).unwrap();
+        Segment {
+            frames: 2,
+            bytes,
+            sha256,
+            first: [0, 1],
+            end: [1, 25],
+            tick: 1,
+            nudged: 0,
+        }
+    }
+
+    #[test]
+    fn whole_segments_are_kept_and_others_forgotten() {
+        let place = tempfile::tempdir().unwrap();
+        let target = place.path().join("out.mp4");
+        let resume = Resume::new(facts("18"));
+        let mut journal = Journal::open(&target, &resume).unwrap();
+        for content in [b"one", b"two", b"six"] {
+            let segment = segment(&journal, content);
+            journal.add(segment).unwrap();
+        }
+        fs::write(journal.unfinished_path(), b"half").unwrap();
+        let second = journal.segment_path(1);
+        drop(journal);
+        let journal = Journal::open(&target, &resume).unwrap();
+        assert_eq!(journal.segments().len(), 3);
+        drop(journal);
+        fs::write(&second, b"twO").unwrap();
+        let journal = Journal::open(&target, &resume).unwrap();
+        assert_eq!(journal.segments().len(), 1, "a damaged segment and all after it");
+        assert_eq!(
+            fs::read_dir(folder(&target)).unwrap().count(),
+            2,
+            "one segment and the journal"
+        );
+        journal.remove().unwrap();
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn another_job_is_refused_with_what_changed() {
+        let place = tempfile::tempdir().unwrap();
+        let target = place.path().join("out.mp4");
+        let mut journal = Journal::open(&target, &Resume::new(facts("18"))).unwrap();
+        let first = segment(&journal, b"one");
+        journal.add(first).unwrap();
+        drop(journal);
+        let mut other = Resume::new(facts("20"));
+        let message = Journal::open(&target, &other).unwrap_err().to_string();
+        assert!(
+            message.contains("--crf was 18 and is 20") && !message.contains("input was"),
+            "{message}"
+        );
+        other.restart = true;
+        assert!(Journal::open(&target, &other).unwrap().segments().is_empty());
+        assert!(
+            !folder(&target).exists(),
+            "a job without a segment leaves nothing"
+        );
+    }
+
+    #[test]
+    fn a_folder_of_somebody_else_is_not_touched() {
+        let place = tempfile::tempdir().unwrap();
+        let target = place.path().join("out.mp4");
+        fs::create_dir(folder(&target)).unwrap();
+        fs::write(folder(&target).join("000000.nut"), b"theirs").unwrap();
+        assert!(Journal::open(&target, &Resume::new(facts("18"))).is_err());
+        assert_eq!(fs::read(folder(&target).join("000000.nut")).unwrap(), b"theirs");
+    }
+}

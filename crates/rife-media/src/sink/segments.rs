@@ -1,0 +1,504 @@
+//! A video file written in segments, so that an interrupted job goes on where it was: each segment of so many frames
+//! is encoded by an ffmpeg of its own and begins with a key frame; at the end all are joined without encoding
+//! anything again, and sound, subtitles and tags come in.
+//!
+//! Segments are NUT files with the times of the whole output and headers that are the same in each, so that one after
+//! another they are one NUT stream. A job that was never interrupted does exactly the same, which is why its bytes
+//! are the same.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use num_rational::Ratio;
+
+use super::journal::{self, Complete, Journal, Resume, Segment};
+use super::part::Part;
+use super::{
+    Codec, Container, Output, Sink, SinkSpec, VideoParams, Written, check_frame, codecs, encoder, mp4,
+};
+use crate::ffmpeg::args::{Args, file_url};
+use crate::ffmpeg::child::{self, Child, Request};
+use crate::nut::{self, write::Writer};
+use crate::probe::{DisplayMatrix, count_packets};
+use crate::time::{narrow, to_ticks, widen};
+use crate::{Ffmpeg, Frame, Limits, MediaError, Result, Time};
+
+/// Where the headers of a NUT file must have ended.
+const MAX_HEADER: u64 = 1 << 20;
+
+/// Whether this output can be written in segments: not GIF and the containers we know no rules for, not VP9 with
+/// alpha, whose second layer NUT has no place for, and not Y4M, images and pipes.
+pub(super) fn fits(spec: &SinkSpec, params: &VideoParams) -> Result<bool> {
+    let container = spec.container()?;
+    let known = !matches!(
+        container,
+        Container::Gif | Container::Other | Container::VideoOnly
+    );
+    let vp9 = spec.encoder.is_none()
+        && (spec.codec == Some(Codec::Vp9) || (spec.codec.is_none() && container == Container::WebM));
+    Ok(known && matches!(spec.output, Output::File(_)) && !(vp9 && params.format.alpha))
+}
+
+/// The segment that is being encoded.
+struct Current {
+    // The child is dropped, and so ended, before its unfinished file is removed.
+    child: Child,
+    frames: u64,
+    first: Time,
+    end: Time,
+    nudged: u64,
+}
+
+/// A running job.
+pub(super) struct Segments {
+    target: PathBuf,
+    params: VideoParams,
+    container: Container,
+    spec: SinkSpec,
+    ffmpeg: Ffmpeg,
+    encoder: Vec<String>,
+    segment_frames: u64,
+    current: Option<Current>,
+    part: Part,
+    journal: Journal,
+    /// The output, where a run before has completed and named it.
+    named: Option<Complete>,
+    kept: u64,
+    buffer: Vec<u8>,
+    frames: u64,
+    tick: i64,
+    warnings: Vec<String>,
+}
+
+impl Segments {
+    pub(super) fn open(path: &Path, resume: &Resume, spec: &SinkSpec, params: &VideoParams) -> Result<Self> {
+        if resume.segment_frames == 0 {
+            return Err(MediaError::limit("the frames of a segment", 0, "1 or more"));
+        }
+        let container = Container::of(path)?;
+        let ffmpeg = spec.ffmpeg.clone().map_or_else(Ffmpeg::find, Ok)?;
+        let choice = codecs::choose(spec, container, params, &ffmpeg)?;
+        let params = VideoParams {
+            format: choice.format,
+            tags: choice.tags,
+            ..params.clone()
+        };
+        let named = Journal::completed(path).filter(|_| !resume.restart);
+        let part = Part::create(path, spec.overwrite || named.is_some(), spec.all_inputs())?;
+        let mut resume = resume.clone();
+        resume
+            .facts
+            .extend(own_facts(&resume, &params, &choice.args, &ffmpeg));
+        let journal = Journal::open(path, &resume)?;
+        let in_segments = journal.segments().iter().map(|segment| segment.frames).sum();
+        let kept = named.as_ref().map_or(in_segments, |complete| complete.frames);
+        let tick = journal.segments().last().map_or(-1, |segment| segment.tick);
+        let mut warnings = choice.notes;
+        if params.matrix != DisplayMatrix::IDENTITY && !container.holds_rotation() {
+            warnings.push(format!(
+                "rotation is dropped: {} has no place for it",
+                container.name()
+            ));
+        }
+        Ok(Self {
+            target: path.to_owned(),
+            params,
+            container,
+            spec: spec.clone(),
+            ffmpeg,
+            encoder: choice.args,
+            segment_frames: resume.segment_frames,
+            current: None,
+            part,
+            journal,
+            named,
+            kept,
+            buffer: Vec::new(),
+            frames: kept,
+            tick,
+            warnings,
+        })
+    }
+
+    /// Starts the encoder of a segment whose first frame stands at `first`.
+    fn start(&self, first: Time) -> Result<Current> {
+        let args = encode_arguments(
+            self.container,
+            &self.params,
+            &self.encoder,
+            &self.journal.unfinished_path(),
+        )?;
+        let mut child = self.child(args)?;
+        let fourcc = nut::fourcc(self.params.format).ok_or_else(|| {
+            MediaError::Unsupported(format!(
+                "pixel format {} cannot be sent to ffmpeg",
+                self.params.format
+            ))
+        })?;
+        let (width, height) = (self.params.width, self.params.height);
+        let mut header = Writer::header(
+            width,
+            height,
+            fourcc,
+            self.params.time_base,
+            self.params.sample_aspect,
+        );
+        // Each segment's encoder must be told the same rate; what it would estimate from a few frames may differ.
+        header.extend(self.params.frame_rate.into_iter().flat_map(Writer::rate));
+        child.write(&header, || {
+            format!("at the start of a segment of {}", self.target.display())
+        })?;
+        Ok(Current {
+            child,
+            frames: 0,
+            first,
+            end: first,
+            nudged: 0,
+        })
+    }
+
+    fn child(&self, args: Args) -> Result<Child> {
+        child::start(Request {
+            stdin: true,
+            cancel: self.spec.cancel.clone(),
+            stall: self.spec.stall_timeout,
+            ..Request::new("ffmpeg", &self.ffmpeg.ffmpeg, args.0)
+        })
+    }
+
+    /// Ends the current segment and writes it down.
+    fn close(&mut self) -> Result<()> {
+        let Some(mut current) = self.current.take() else {
+            return Ok(());
+        };
+        let path = self.journal.unfinished_path();
+        let context = format!(
+            "while completing a segment of {} after {} frames",
+            self.target.display(),
+            self.frames
+        );
+        current.child.finish_while_growing(&context, || growth(&path))?;
+        self.check_headers(&path)?;
+        let (sha256, bytes) = journal::sha256(&path)?;
+        let fraction = |time: Time| [*time.numer(), *time.denom()];
+        self.journal.add(Segment {
+            frames: current.frames,
+            bytes,
+            sha256,
+            first: fraction(current.first),
+            end: fraction(current.end),
+            tick: self.tick,
+            nudged: current.nudged,
+        })
+    }
+
+    /// One stream has one set of headers.
+    fn check_headers(&self, path: &Path) -> Result<()> {
+        if self.journal.segments().is_empty() {
+            return Ok(());
+        }
+        if headers(path)? == headers(&self.journal.segment_path(0))? {
+            return Ok(());
+        }
+        Err(MediaError::Unsupported(
+            "this encoder writes other headers into each segment, so that they cannot be joined; add --no-resume to encode in one piece".into(),
+        ))
+    }
+
+    /// Writes the output from the segments and the original's other streams.
+    fn join(&mut self) -> Result<()> {
+        let args = join_arguments(
+            &self.spec,
+            self.container,
+            &self.params,
+            &self.encoder,
+            self.part.path(),
+        )?;
+        let mut child = self.child(args)?;
+        let context = || format!("while joining the segments of {}", self.target.display());
+        let mut buffer = vec![0; 1 << 18];
+        for index in 0..self.journal.segments().len() {
+            let path = self.journal.segment_path(index);
+            let io = |e| MediaError::io("read", &path, e);
+            let mut file = File::open(&path).map_err(io)?;
+            if index > 0 {
+                file.read_exact(&mut buffer[..nut::FILE_ID.len()]).map_err(io)?;
+            }
+            loop {
+                match file.read(&mut buffer).map_err(io)? {
+                    0 => break,
+                    count => child.write(&buffer[..count], context)?,
+                }
+            }
+        }
+        let part = self.part.path().to_owned();
+        child.finish_while_growing(&context(), || growth(&part))?;
+        if self.params.matrix != DisplayMatrix::IDENTITY && self.container.holds_rotation() {
+            let written = mp4::set_display_matrix(self.part.file(), self.params.matrix);
+            written.map_err(|e| MediaError::io("write the rotation of", &self.target, e))?;
+        }
+        Ok(())
+    }
+
+    /// Counts what is in the output and compares it with what was sent.
+    fn verify(&mut self) -> Result<()> {
+        let incomplete = |reason: String| MediaError::Incomplete {
+            path: self.target.clone(),
+            reason,
+        };
+        let found = count_packets(&self.ffmpeg, self.part.path(), &self.spec.cancel)
+            .map_err(|e| incomplete(format!("it cannot be read back: {e}")))?;
+        if found.video != self.frames {
+            let reason = format!("{} frames were sent, {} are in it", self.frames, found.video);
+            return Err(incomplete(reason));
+        }
+        let plans = self.spec.companions.iter();
+        let expected = plans.flat_map(|(_, plan)| plan.companions()).count();
+        if found.others < expected {
+            let missing = expected - found.others;
+            self.warnings.push(format!(
+                "{missing} of {expected} planned streams of sound or text are missing in the output"
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Sink for Segments {
+    fn params(&self) -> &VideoParams {
+        &self.params
+    }
+
+    fn resume_at(&self) -> u64 {
+        self.kept
+    }
+
+    fn write(&mut self, frame: &Frame) -> Result<()> {
+        check_frame(&self.params, frame, self.frames)?;
+        let tick = to_ticks(frame.pts, self.params.time_base);
+        if frame.pts < Time::from(0) || tick == i64::MAX {
+            let reason = format!("its time {} s is negative or out of range", frame.pts);
+            return Err(MediaError::Frame {
+                frame: self.frames,
+                reason,
+            });
+        }
+        let mut current = match self.current.take() {
+            Some(current) => current,
+            None => self.start(frame.pts)?,
+        };
+        current.nudged += u64::from(tick <= self.tick);
+        self.tick = tick.max(self.tick + 1);
+        let size = self
+            .params
+            .format
+            .frame_bytes(self.params.width, self.params.height);
+        self.buffer.clear();
+        self.buffer.extend(Writer::frame_header(self.tick, size));
+        frame.to_raw(&mut self.buffer);
+        current.child.write(&self.buffer, || {
+            format!("at frame {} of {}", self.frames, self.target.display())
+        })?;
+        current.frames += 1;
+        current.end = narrow(widen(frame.pts) + widen(frame.duration)).unwrap_or(frame.pts);
+        self.frames += 1;
+        let full = current.frames >= self.segment_frames;
+        self.current = Some(current);
+        if full { self.close() } else { Ok(()) }
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<Written> {
+        if let Some(complete) = self.named {
+            self.journal.remove()?;
+            return Ok(written(self.target, &complete, self.warnings));
+        }
+        self.close()?;
+        let (Some(first), Some(last)) = (self.journal.segments().first(), self.journal.segments().last())
+        else {
+            return Err(MediaError::Incomplete {
+                path: self.target.clone(),
+                reason: "no frame was written".to_owned(),
+            });
+        };
+        let time = |[numer, denom]: [i64; 2]| Ratio::new(numer, denom.max(1));
+        let duration = time(last.end) - time(first.first);
+        let nudged: u64 = self.journal.segments().iter().map(|segment| segment.nudged).sum();
+        self.join()?;
+        self.verify()?;
+        if nudged > 0 {
+            self.warnings.push(format!(
+                "{nudged} frames were moved by a tick: their times fell together"
+            ));
+        }
+        let (sha256, bytes) = journal::sha256(self.part.path())?;
+        let complete = Complete {
+            sha256,
+            bytes,
+            frames: self.frames,
+            duration: [*duration.numer(), *duration.denom()],
+        };
+        self.journal.complete(complete.clone())?;
+        self.part.promote()?;
+        journal::wrote();
+        self.journal.remove()?;
+        Ok(written(self.target, &complete, self.warnings))
+    }
+}
+
+fn written(target: PathBuf, complete: &Complete, warnings: Vec<String>) -> Written {
+    let [numer, denom] = complete.duration;
+    Written {
+        path: Some(target),
+        frames: complete.frames,
+        duration: Ratio::new(numer, denom.max(1)),
+        bytes: Some(complete.bytes),
+        warnings,
+    }
+}
+
+/// What decides a segment's bytes beside the job's own facts.
+fn own_facts(
+    resume: &Resume,
+    params: &VideoParams,
+    encoder: &[String],
+    ffmpeg: &Ffmpeg,
+) -> Vec<(String, String)> {
+    let processors = std::thread::available_parallelism().map_or(1, |count| count.get());
+    [
+        ("the frames of a segment", resume.segment_frames.to_string()),
+        ("the encoder", encoder.join(" ")),
+        ("ffmpeg", format!("{}.{}", ffmpeg.version.0, ffmpeg.version.1)),
+        // Encoders choose their threads by it, and some their decisions by the threads.
+        ("the number of processors", processors.to_string()),
+        ("the video", format!("{params:?}")),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
+
+/// Size and age of a file that is being written.
+fn growth(path: &Path) -> Option<(u64, std::time::SystemTime)> {
+    let metadata = fs::metadata(path).ok()?;
+    Some((metadata.len(), metadata.modified().ok()?))
+}
+
+/// The headers of a NUT file: everything before its first syncpoint.
+fn headers(path: &Path) -> Result<Vec<u8>> {
+    let io = |e| MediaError::io("read", path, e);
+    let mut start = Vec::new();
+    let file = File::open(path).map_err(io)?;
+    file.take(MAX_HEADER).read_to_end(&mut start).map_err(io)?;
+    let syncpoint = nut::SYNCPOINT.to_be_bytes();
+    let end = start.windows(8).position(|window| window == syncpoint);
+    start.truncate(end.unwrap_or(0));
+    Ok(start)
+}
+
+/// The codec tag among the encoder's options, which is the container's business.
+fn is_tag(arg: &str) -> bool {
+    arg == "-tag:v"
+}
+
+fn encode_arguments(
+    container: Container,
+    params: &VideoParams,
+    encoder: &[String],
+    path: &Path,
+) -> Result<Args> {
+    let mut args = Args::ffmpeg();
+    encoder::raw_input(&mut args, params);
+    args.one("-copyts");
+    args.all(["-map", "0:v:0", "-fps_mode", "passthrough"]);
+    let unit = encoder::timescale(container, params.time_base)
+        .filter(|_| !is_constant(params))
+        .map_or(params.time_base, |scale| Ratio::new(1, scale));
+    args.all(["-enc_time_base", &format!("{}:{}", unit.numer(), unit.denom())]);
+    let mut options = encoder.iter();
+    while let Some(option) = options.next() {
+        if is_tag(option) {
+            options.next();
+        } else {
+            args.one(option);
+        }
+    }
+    encoder::color_options(&mut args, params.tags);
+    args.all([
+        "-map_metadata",
+        "-1",
+        "-fflags",
+        "+bitexact",
+        "-write_index",
+        "0",
+        "-f",
+        "nut",
+    ]);
+    args.one(file_url(path)?);
+    Ok(args)
+}
+
+fn is_constant(params: &VideoParams) -> bool {
+    params
+        .frame_rate
+        .is_some_and(|rate| rate.recip() == params.time_base)
+}
+
+fn join_arguments(
+    spec: &SinkSpec,
+    container: Container,
+    params: &VideoParams,
+    encoder: &[String],
+    part: &Path,
+) -> Result<Args> {
+    let mut args = Args::ffmpeg();
+    args.all(["-y", "-protocol_whitelist", "pipe", "-format_whitelist", "nut"]);
+    args.all(["-f", "nut", "-i", "pipe:0"]);
+    if let Some((media, _)) = &spec.companions {
+        // As in one piece: our times count from the start of the original, so its streams are moved there.
+        args.all(["-itsoffset", &encoder::decimal_seconds(-media.start)])
+            .input(&media.path, &Limits::default())?;
+    }
+    args.one("-copyts");
+    args.all(["-map", "0:v:0", "-c:v:0", "copy"]);
+    if let Some(tag) = encoder.iter().skip_while(|arg| !is_tag(arg)).nth(1) {
+        args.all(["-tag:v:0", tag]);
+    }
+    encoder::color_options(&mut args, params.tags);
+    let mut filters = Vec::new();
+    if container == Container::MpegTs {
+        // A transport stream is entered at any key frame, and must say there what it is.
+        filters.push("dump_extra=freq=keyframe".to_owned());
+    }
+    // NUT knows no lengths, and the last frame's must be told.
+    if let Some(rate) = params.frame_rate {
+        let (numer, denom) = (rate.numer(), rate.denom());
+        filters.push(format!("setts=pts=PTS:dts=DTS:duration={denom}/({numer}*TB)"));
+    }
+    if !filters.is_empty() {
+        args.all(["-bsf:v:0", &filters.join(",")]);
+    }
+    match &spec.companions {
+        Some((media, plan)) => encoder::companions(&mut args, media, plan),
+        None => {
+            args.all(["-map_metadata", "-1"]);
+        }
+    }
+    if let Some(scale) = encoder::timescale(container, params.time_base) {
+        let scale = scale.to_string();
+        args.all([
+            "-movflags",
+            "+faststart",
+            "-video_track_timescale",
+            &scale,
+            "-movie_timescale",
+            &scale,
+        ]);
+    }
+    // Without it Matroska would draw its identifiers by lot.
+    args.all(["-fflags", "+bitexact"]);
+    if let Some(muxer) = container.muxer() {
+        args.all(["-f", muxer]);
+    }
+    args.one(file_url(part)?);
+    Ok(args)
+}

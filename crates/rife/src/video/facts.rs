@@ -1,0 +1,132 @@
+//! What a video job's result depends on, each thing with a name for people: by this an unfinished job is known again.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::Path;
+
+use rife_media::{CancelToken, Input};
+use sha2::{Digest, Sha256};
+
+use super::VideoJob;
+use crate::weights::weights_sha256;
+use crate::{Error, Interpolator, Result, engine};
+
+/// Where an unfinished job is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    /// Whether it is kept at all.
+    pub on: bool,
+    /// Throw away what an earlier run has left, whatever it was.
+    pub restart: bool,
+    /// Frames of the result in a segment.
+    pub segment_frames: u64,
+}
+
+impl Default for Keep {
+    fn default() -> Self {
+        Self {
+            on: true,
+            restart: false,
+            segment_frames: rife_media::sink::SEGMENT_FRAMES,
+        }
+    }
+}
+
+/// The facts of `job`; nothing where its input cannot be read twice.
+pub(super) fn facts(job: &VideoJob, interpolator: &Interpolator) -> Result<Option<Vec<(String, String)>>> {
+    let Some(input) = input_facts(&job.source.input, &job.sink.cancel)? else {
+        return Ok(None);
+    };
+    let (loaded, _) = engine::find_weights(&job.interpolator.model)?;
+    let (spec, engine) = (&job.interpolator, interpolator.engine());
+    let facts = [
+        ("the program", env!("CARGO_PKG_VERSION").to_owned()),
+        ("the input", input),
+        ("the model", interpolator.version().name().to_owned()),
+        ("the weights", weights_sha256(&loaded.weights)),
+        ("the scale", spec.scale.to_string()),
+        ("--tta", spec.tta.to_string()),
+        ("--ensemble", spec.ensemble.to_string()),
+        (
+            "the way to other times",
+            format!("{:?} {:?}", spec.method, spec.bisection),
+        ),
+        ("the engine", format!("{} {}", engine.tier, engine.precision)),
+        ("the rate", format!("{:?}", job.rate)),
+        ("the motion", format!("{:?}", job.motion)),
+        ("the rate of pictures", format!("{:?}", job.source.frame_rate)),
+        ("--deinterlace", job.source.deinterlace.to_string()),
+        ("--allow-interlaced", job.source.allow_interlaced.to_string()),
+        ("--cut-threshold", job.scene.cut.to_string()),
+        ("--static-threshold", job.scene.still.to_string()),
+        ("--cut-fill", format!("{:?}", job.cut_fill)),
+        ("what becomes of repeated frames", format!("{:?}", job.still)),
+        ("--video-only", job.video_only.to_string()),
+        ("--montage", job.montage.to_string()),
+    ];
+    Ok(Some(facts.map(|(name, value)| (name.to_owned(), value)).into()))
+}
+
+/// A file by its content; a folder of pictures by names, sizes and times, since reading them all may take longer
+/// than the job.
+fn input_facts(input: &Input, cancel: &CancelToken) -> Result<Option<String>> {
+    match input {
+        Input::Stdin => Ok(None),
+        Input::File(path) => file_hash(path, cancel).map(Some),
+        Input::Images(path) => {
+            let folder = if path.is_dir() {
+                path.as_path()
+            } else {
+                path.parent().unwrap_or(Path::new(""))
+            };
+            folder_hash(folder).map(|hash| Some(format!("{} {hash}", path.display())))
+        }
+    }
+}
+
+fn file_hash(path: &Path, cancel: &CancelToken) -> Result<String> {
+    let io = |e| Error::io("read", path, e);
+    let mut file = File::open(path).map_err(io)?;
+    let (mut hasher, mut buffer) = (Sha256::new(), vec![0; 1 << 20]);
+    loop {
+        match file.read(&mut buffer).map_err(io)? {
+            0 => return Ok(hexadecimal(hasher)),
+            _ if cancel.is_cancelled() => return Err(Error::Cancelled),
+            count => hasher.update(&buffer[..count]),
+        }
+    }
+}
+
+fn folder_hash(folder: &Path) -> Result<String> {
+    let folder = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    };
+    let io = |e| Error::io("read", folder, e);
+    let mut lines = Vec::new();
+    for entry in fs::read_dir(folder).map_err(io)? {
+        let entry = entry.map_err(io)?;
+        let metadata = fs::metadata(entry.path()).map_err(io)?;
+        if metadata.is_file() && rife_media::source::is_image_name(&entry.path()) {
+            lines.push(format!(
+                "{:?} {} {:?}",
+                entry.file_name(),
+                metadata.len(),
+                metadata.modified().ok()
+            ));
+        }
+    }
+    lines.sort();
+    let mut hasher = Sha256::new();
+    lines.iter().for_each(|line| hasher.update(line));
+    Ok(hexadecimal(hasher))
+}
+
+fn hexadecimal(hasher: Sha256) -> String {
+    hasher
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
