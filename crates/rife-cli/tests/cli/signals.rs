@@ -99,8 +99,8 @@ fn a_child_that_dies_ends_the_job() {
     if !ffmpeg() {
         return;
     }
-    // The encoder by its unfinished file, the decoder by an option of its own.
-    for word in ["out.part.mp4", "-noautorotate"] {
+    // The encoder by the folder of its segments, the decoder by an option of its own.
+    for word in ["out.mp4.rife-part", "-noautorotate"] {
         let place = Place::new();
         place.clip("clip.mp4", 400);
         let args = [
@@ -119,7 +119,13 @@ fn a_child_that_dies_ends_the_job() {
             .find(|line| line.as_ref().is_ok_and(|line| line.contains("progress")))
             .unwrap()
             .unwrap();
-        let doomed = children_with(&child, word);
+        // An encoder starts with the first frame of its segment.
+        let start = Instant::now();
+        let mut doomed = children_with(&child, word);
+        while doomed.is_empty() && start.elapsed() < Duration::from_secs(10) {
+            std::thread::sleep(Duration::from_millis(10));
+            doomed = children_with(&child, word);
+        }
         assert!(!doomed.is_empty(), "ffmpeg with {word} is at work");
         for id in doomed {
             let _ = Command::new("kill").args(["-KILL", &id]).status();

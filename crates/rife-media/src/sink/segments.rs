@@ -40,6 +40,9 @@ pub(super) fn fits(spec: &SinkSpec, params: &VideoParams) -> Result<bool> {
     Ok(known && matches!(spec.output, Output::File(_)) && !(vp9 && params.format.alpha))
 }
 
+/// NUT divides the unit of coarser times.
+const NUT_PRECISION: i64 = 48_000;
+
 /// The segment that is being encoded.
 struct Current {
     // The child is dropped, and so ended, before its unfinished file is removed.
@@ -410,9 +413,7 @@ fn encode_arguments(
     encoder::raw_input(&mut args, params);
     args.one("-copyts");
     args.all(["-map", "0:v:0", "-fps_mode", "passthrough"]);
-    let unit = encoder::timescale(container, params.time_base)
-        .filter(|_| !is_constant(params))
-        .map_or(params.time_base, |scale| Ratio::new(1, scale));
+    let unit = variable_scale(container, params).map_or(params.time_base, |scale| Ratio::new(1, scale));
     args.all(["-enc_time_base", &format!("{}:{}", unit.numer(), unit.denom())]);
     let mut options = encoder.iter();
     while let Some(option) = options.next() {
@@ -423,6 +424,8 @@ fn encode_arguments(
         }
     }
     encoder::color_options(&mut args, params.tags);
+    // Frames out of order begin with decoding times before zero; moved, the first segment would overlap the second.
+    args.all(["-avoid_negative_ts", "disabled"]);
     args.all([
         "-map_metadata",
         "-1",
@@ -437,10 +440,14 @@ fn encode_arguments(
     Ok(args)
 }
 
-fn is_constant(params: &VideoParams) -> bool {
-    params
+/// The unit, as parts of a second, of a variable rate in MP4: so fine that NUT takes it as it is, since the length of
+/// the last frame is told in the unit of the one and read in that of the other.
+fn variable_scale(container: Container, params: &VideoParams) -> Option<i64> {
+    let constant = params
         .frame_rate
-        .is_some_and(|rate| rate.recip() == params.time_base)
+        .is_some_and(|rate| rate.recip() == params.time_base);
+    let scale = encoder::timescale(container, params.time_base).filter(|_| !constant)?;
+    Some(scale * (NUT_PRECISION / scale + 1))
 }
 
 fn join_arguments(
@@ -469,10 +476,11 @@ fn join_arguments(
         // A transport stream is entered at any key frame, and must say there what it is.
         filters.push("dump_extra=freq=keyframe".to_owned());
     }
-    // NUT knows no lengths, and the last frame's must be told.
-    if let Some(rate) = params.frame_rate {
-        let (numer, denom) = (rate.numer(), rate.denom());
-        filters.push(format!("setts=pts=PTS:dts=DTS:duration={denom}/({numer}*TB)"));
+    // A variable rate has no interval that ffmpeg could give the last frame as its length, so we do.
+    let variable = variable_scale(container, params);
+    if let (Some(scale), Some(rate)) = (variable, params.frame_rate) {
+        let length = to_ticks(rate.recip(), Ratio::new(1, scale)).max(1);
+        filters.push(format!("setts=pts=PTS:dts=DTS:duration={length}"));
     }
     if !filters.is_empty() {
         args.all(["-bsf:v:0", &filters.join(",")]);
@@ -483,7 +491,7 @@ fn join_arguments(
             args.all(["-map_metadata", "-1"]);
         }
     }
-    if let Some(scale) = encoder::timescale(container, params.time_base) {
+    if let Some(scale) = variable.or(encoder::timescale(container, params.time_base)) {
         let scale = scale.to_string();
         args.all([
             "-movflags",
