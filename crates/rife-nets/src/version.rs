@@ -211,10 +211,10 @@ static TABLE: &[Spec] = &[
     v4("4.25.heavy", V4_25_HEAVY),
     v4("4.26", V4_25),
     v4("4.26.heavy", V4_26_HEAVY),
-    // r1.lite with a correction of the blended frame in place of the last block's unused features.
-    v4("r2.lite", R2_LITE),
     // Trained here: 4.25.lite without its coarsest block, the others narrower.
     v4("r1.lite", R1_LITE),
+    // r1.lite with a correction of the blended frame in place of the last block's unused features.
+    v4("r2.lite", R2_LITE),
 ];
 
 /// Where the row of [`Version::IFNET_M`] is.
@@ -251,7 +251,7 @@ impl Version {
             .collect()
     }
 
-    /// Its name: `rife`, `rife_m`, `rife_2r`, `rife_hdv2`, a 4.x number such as `4.25.lite`, or `r1.lite`.
+    /// Its name: `rife`, `rife_m`, `rife_2r`, `rife_hdv2`, a 4.x number such as `4.25.lite`, or `r2.lite`.
     pub fn name(self) -> &'static str {
         self.0.name
     }
@@ -532,7 +532,7 @@ mod tests {
     #[test]
     fn the_constants_point_to_their_rows() {
         assert_eq!(Version::IFNET_M.name(), "rife_m");
-        assert_eq!(Version::DEFAULT.name(), "r1.lite");
+        assert_eq!(Version::DEFAULT.name(), "r2.lite");
     }
 
     /// The counting back end refuses sizes that do not halve or join, as any engine would.
