@@ -9,7 +9,7 @@ use num_rational::Ratio;
 use crate::probe::{DisplayMatrix, HdrMetadata, MediaInfo};
 use crate::{CancelToken, ColorTags, Ffmpeg, Frame, Limits, PixelFormat, Result, Time};
 
-pub use images::read_image;
+pub use images::{natural_order, read_image};
 
 mod decoder;
 mod images;

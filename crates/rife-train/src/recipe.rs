@@ -57,16 +57,40 @@ pub struct NetworkRecipe {
 #[serde(deny_unknown_fields)]
 pub struct DataRecipe {
     /// Consecutive frames that a sample is drawn from.
+    #[serde(default = "default_window")]
     pub window: usize,
     /// Side of the stored crops in pixels.
     pub size: usize,
     /// At most so many windows a clip.
+    #[serde(default = "default_windows_per_clip")]
     pub windows_per_clip: usize,
+    /// At most so many frames of a clip are looked at.
+    #[serde(default = "default_most_frames")]
+    pub most_frames: u64,
+    /// Short sides in pixels that clips are reduced to, where they are larger.
+    #[serde(default = "default_short_sides")]
+    pub short_sides: Vec<usize>,
     /// File stems of the clips that only validation sees.
     #[serde(default)]
     pub held_out: Vec<String>,
     /// Of every random choice.
     pub seed: u64,
+}
+
+fn default_window() -> usize {
+    5
+}
+
+fn default_windows_per_clip() -> usize {
+    52
+}
+
+fn default_most_frames() -> u64 {
+    300
+}
+
+fn default_short_sides() -> Vec<usize> {
+    vec![540, 360]
 }
 
 /// The `[sampling]` table: shares of the kinds of samples, in any unit.
@@ -82,15 +106,34 @@ pub struct Sampling {
     /// Frames 0, 1 or 3, 4: t = 0.25 or 0.75.
     #[serde(default)]
     pub quarter: f64,
-    /// Two layers in motion, cut from the same frames.
+    /// Frames 0, one of 1 to 7, 8, or as far apart as there are frames: every eighth of the time.
+    #[serde(default)]
+    pub eighth: f64,
+    /// Any three frames in order, up to 32 intervals apart.
+    #[serde(default)]
+    pub any: f64,
+    /// Layers in motion, cut from the same frames.
     #[serde(default)]
     pub synthetic: f64,
+    /// The part of all samples that captions and logos are laid over, which stay still.
+    #[serde(default)]
+    pub overlay: f64,
+    /// The part of all samples in which nothing moves.
+    #[serde(default)]
+    pub still: f64,
 }
 
 impl Sampling {
     /// The shares in the order of [`crate::data::Kind::ALL`].
-    pub fn shares(&self) -> [f64; 4] {
-        [self.adjacent, self.wide, self.quarter, self.synthetic]
+    pub fn shares(&self) -> [f64; 6] {
+        [
+            self.adjacent,
+            self.wide,
+            self.quarter,
+            self.eighth,
+            self.any,
+            self.synthetic,
+        ]
     }
 }
 
@@ -292,6 +335,15 @@ impl Recipe {
             usable && shares.iter().sum::<f64>() > 0.0,
             "sampling: shares must be 0 or more, one of them more"
         );
+        for (name, part) in [("overlay", self.sampling.overlay), ("still", self.sampling.still)] {
+            ensure!((0.0..=1.0).contains(&part), "sampling.{name} is {part}, expected 0 to 1");
+        }
+        let sides = &data.short_sides;
+        ensure!(
+            !sides.is_empty() && sides.iter().all(|side| (1..=8192).contains(side)),
+            "data.short_sides are {sides:?}, expected one or more of 1 to 8192"
+        );
+        ensure!(data.most_frames > 0, "data.most_frames is 0, expected 1 or more");
         self.check_optimizer()
     }
 

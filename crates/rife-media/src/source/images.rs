@@ -174,7 +174,7 @@ fn matches(pattern: &[u8], name: &[u8]) -> bool {
 }
 
 /// Compares runs of digits by their value, so that `2.png` comes before `10.png`.
-pub(crate) fn natural_order(a: &str, b: &str) -> Ordering {
+pub fn natural_order(a: &str, b: &str) -> Ordering {
     let (mut left, mut right) = (a, b);
     loop {
         let (x, y) = (digits(left), digits(right));

@@ -52,14 +52,15 @@ impl Windows {
         self.shape
     }
 
-    /// The bytes of one window.
+    /// The bytes of one frame of a window.
     ///
     /// Errors: where the file cannot be read.
-    pub fn read(&self, index: usize) -> Result<Vec<u8>> {
-        let length: usize = self.shape[1..].iter().product();
+    pub fn read(&self, window: usize, frame: usize) -> Result<Vec<u8>> {
+        let length: usize = self.shape[2..].iter().product();
+        let place = window * self.shape[1] + frame;
         let mut bytes = vec![0; length];
         let mut file = self.file.lock().expect("no thread panicked");
-        file.seek(SeekFrom::Start(self.start + (index * length) as u64))?;
+        file.seek(SeekFrom::Start(self.start + (place * length) as u64))?;
         file.read_exact(&mut bytes)
             .with_context(|| format!("cannot read {}", self.path.display()))?;
         Ok(bytes)
@@ -88,10 +89,10 @@ fn header(file: &mut File) -> Result<([usize; 5], u64)> {
         .split(',')
         .map(|size| size.trim().parse::<usize>());
     match sizes.collect::<Result<Vec<_>, _>>().as_deref() {
-        Ok(&[n, frames, height, width, 3]) if frames > 0 && height > 0 && width > 0 => {
+        Ok(&[n, frames, height, width, 3]) if frames >= 3 && height > 0 && width > 0 => {
             Ok(([n, frames, height, width, 3], 10 + text.len() as u64))
         }
-        _ => bail!("expected a shape (windows, frames, height, width, 3), found {text}"),
+        _ => bail!("expected a shape (windows, 3 or more frames, height, width, 3), found {text}"),
     }
 }
 
@@ -157,7 +158,7 @@ mod tests {
         writer.push(&window(100)).unwrap();
         writer.finish().unwrap();
         let windows = Windows::open(&path).unwrap();
-        assert_eq!(windows.read(1).unwrap(), window(100));
+        assert_eq!(windows.read(1, 2).unwrap(), window(100)[36..54]);
 
         let bytes = std::fs::read(&path).unwrap();
         assert_eq!(

@@ -1,0 +1,372 @@
+//! Folders of pictures, one a run of consecutive frames: Vimeo90K triplets and septuplets with their lists, frames
+//! of X4K1000FPS or Adobe240, and anything else that lies in folders of folders.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use rife_media::natural_order;
+use sha2::{Digest, Sha256};
+
+use super::Picture;
+
+/// Folders deeper than this are not looked into.
+const DEPTH: usize = 4;
+/// Extensions of pictures, in lower case.
+const EXTENSIONS: [&str; 6] = ["png", "jpg", "jpeg", "webp", "tif", "tiff"];
+/// Vimeo90K's lists of runs for training, and of those that no training may see.
+const LISTS: [(&str, &str); 2] = [
+    ("tri_trainlist.txt", "tri_testlist.txt"),
+    ("sep_trainlist.txt", "sep_testlist.txt"),
+];
+/// Frames that make the shortest run.
+const SHORTEST: usize = 3;
+/// The part of the runs that is trained on; the rest, last by name or list, is for validation.
+const TRAINING_PERCENT: usize = 95;
+/// What is accepted, for messages.
+const ACCEPTED: &str = "accepted are Vimeo90K (sequences/*/* beside tri_trainlist.txt or sep_trainlist.txt) and any \
+                        folder whose folders hold three or more pictures each (.png, .jpg, .webp, .tif), in the order \
+                        of their names";
+
+/// Runs of frames in folders.
+#[derive(Debug, Clone)]
+pub struct Folders {
+    root: PathBuf,
+    runs: Vec<Vec<PathBuf>>,
+}
+
+/// What was found under a folder.
+#[derive(Debug)]
+pub struct Found {
+    /// Runs to train on.
+    pub training: Folders,
+    /// Runs for validation.
+    pub held_out: Folders,
+    /// What was left out and why, a line each.
+    pub left_out: Vec<String>,
+}
+
+impl Folders {
+    /// Finds the runs under `root`: those that Vimeo90K's training list names, where there is one, otherwise every
+    /// folder of three pictures or more but those of a test list. The last twentieth is held out. Pictures smaller
+    /// than `least` pixels a side are of no use.
+    ///
+    /// Errors: a folder that cannot be read or is of another layout; lists that name no folder that is there.
+    pub fn find(root: &Path, least: usize) -> Result<Found> {
+        let mut left_out = Vec::new();
+        let mut runs = match listed(root, &mut left_out)? {
+            Some(runs) => runs,
+            None => unlisted(root, &mut left_out)?,
+        };
+        let all = runs.len();
+        let sizes = runs.iter().map(|run| side(&run[0])).collect::<Result<Vec<_>>>()?;
+        let mut sizes = sizes.into_iter();
+        runs.retain(|_| sizes.next().is_some_and(|side| side >= least));
+        let small = all - runs.len();
+        ensure!(
+            !runs.is_empty(),
+            "none of the {all} folders of pictures in {} has pictures of {least} pixels a side, the recipe's largest \
+             crop",
+            root.display()
+        );
+        if small > 0 {
+            left_out.push(format!("{small} folders with pictures smaller than the crop, {least}"));
+        }
+        let held_out = runs.split_off((runs.len() * TRAINING_PERCENT / 100).max(1));
+        let folders = |runs| Self {
+            root: root.to_owned(),
+            runs,
+        };
+        Ok(Found {
+            training: folders(runs),
+            held_out: folders(held_out),
+            left_out,
+        })
+    }
+
+    /// How many runs there are.
+    pub fn len(&self) -> usize {
+        self.runs.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
+    /// The frames of a run, in order.
+    pub fn run(&self, index: usize) -> &[PathBuf] {
+        &self.runs[index]
+    }
+
+    /// Some frames of a run.
+    ///
+    /// Errors: a picture that cannot be read, or pictures of different sizes.
+    pub fn frames(&self, index: usize, picks: &[usize]) -> Result<Vec<Picture>> {
+        let paths = &self.runs[index];
+        let pictures = picks.iter().map(|at| read(&paths[*at]));
+        let pictures = pictures.collect::<Result<Vec<_>>>()?;
+        for (at, picture) in picks.iter().zip(&pictures) {
+            let ([height, width], [rows, columns]) = (picture.size(), pictures[0].size());
+            ensure!(
+                [height, width] == [rows, columns],
+                "{} is {width}x{height}, {} is {columns}x{rows}: a folder's pictures must be of one size",
+                paths[*at].display(),
+                paths[picks[0]].display()
+            );
+        }
+        Ok(pictures)
+    }
+
+    /// Names and sizes of all files, hashed; their content is not read.
+    ///
+    /// Errors: a file that has gone.
+    pub fn hash(&self, into: &mut Sha256) -> Result<()> {
+        for path in self.runs.iter().flatten() {
+            let bytes = std::fs::metadata(path)
+                .with_context(|| format!("cannot read {}", path.display()))?
+                .len();
+            let name = path.strip_prefix(&self.root).unwrap_or(path).to_string_lossy();
+            into.update(format!("{name} {bytes}\n"));
+        }
+        Ok(())
+    }
+}
+
+/// The runs of a Vimeo90K list; nothing where there is no list.
+fn listed(root: &Path, left_out: &mut Vec<String>) -> Result<Option<Vec<Vec<PathBuf>>>> {
+    let present: Vec<_> = LISTS
+        .map(|(training, _)| root.join(training))
+        .into_iter()
+        .filter(|path| path.is_file())
+        .collect();
+    let list = match present.as_slice() {
+        [] => return Ok(None),
+        [list] => list,
+        _ => bail!(
+            "{} has the lists of triplets and of septuplets: give each a folder of its own",
+            root.display()
+        ),
+    };
+    let text = std::fs::read_to_string(list).with_context(|| format!("cannot read {}", list.display()))?;
+    let names: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let mut missing = Vec::new();
+    let mut runs = Vec::new();
+    for name in &names {
+        ensure!(
+            is_plain(name),
+            "{}: the line `{name}` is no folder under sequences/",
+            list.display()
+        );
+        let folder = root.join("sequences").join(name);
+        let pictures = if folder.is_dir() { pictures(&folder)? } else { Vec::new() };
+        if pictures.len() >= SHORTEST {
+            runs.push(pictures);
+        } else {
+            missing.push(*name);
+        }
+    }
+    ensure!(
+        !runs.is_empty(),
+        "{} names {} folders, none of which is in {} with three pictures or more",
+        list.display(),
+        names.len(),
+        root.join("sequences").display()
+    );
+    if let Some(first) = missing.first() {
+        left_out.push(format!(
+            "{} of the {} folders that {} names, which are missing or hold fewer than three pictures: {first}{}",
+            missing.len(),
+            names.len(),
+            list.display(),
+            if missing.len() > 1 { " and others" } else { "" }
+        ));
+    }
+    Ok(Some(runs))
+}
+
+/// Whether a list's line stays below the folder that it is joined to.
+fn is_plain(name: &str) -> bool {
+    Path::new(name)
+        .components()
+        .all(|part| matches!(part, std::path::Component::Normal(_)))
+}
+
+/// Every folder of enough pictures that no test list names.
+fn unlisted(root: &Path, left_out: &mut Vec<String>) -> Result<Vec<Vec<PathBuf>>> {
+    let mut runs = Vec::new();
+    let mut short = Vec::new();
+    find_in(root, DEPTH, &mut |folder, pictures| {
+        if pictures.len() >= SHORTEST {
+            runs.push(pictures);
+        } else if !pictures.is_empty() {
+            short.push(folder.to_owned());
+        }
+    })?;
+    let test: HashSet<PathBuf> = LISTS
+        .iter()
+        .flat_map(|(_, list)| std::fs::read_to_string(root.join(list)).ok())
+        .flat_map(|text| {
+            let folder = |line: &str| root.join("sequences").join(line.trim());
+            text.lines().map(folder).collect::<Vec<_>>()
+        })
+        .collect();
+    let before = runs.len();
+    runs.retain(|run: &Vec<PathBuf>| !run[0].parent().is_some_and(|folder| test.contains(folder)));
+    if runs.len() < before {
+        left_out.push(format!("{} folders of the test list", before - runs.len()));
+    }
+    if let Some(first) = short.first() {
+        left_out.push(format!(
+            "{} folders of one or two pictures: {}{}",
+            short.len(),
+            first.display(),
+            if short.len() > 1 { " and others" } else { "" }
+        ));
+    }
+    ensure!(
+        !runs.is_empty(),
+        "no folder of three pictures or more in {}; {ACCEPTED}",
+        root.display()
+    );
+    Ok(runs)
+}
+
+fn find_in(folder: &Path, depth: usize, found: &mut impl FnMut(&Path, Vec<PathBuf>)) -> Result<()> {
+    found(folder, pictures(folder)?);
+    let mut inner: Vec<_> = entries(folder)?.into_iter().filter(|path| path.is_dir()).collect();
+    inner.sort();
+    for folder in inner.iter().filter(|_| depth > 0) {
+        find_in(folder, depth - 1, found)?;
+    }
+    Ok(())
+}
+
+/// A folder's pictures in the natural order of their names.
+fn pictures(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut paths = entries(folder)?;
+    paths.retain(|path| {
+        let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
+        extension.is_some_and(|e| EXTENSIONS.contains(&e.as_str()))
+    });
+    let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    paths.sort_by(|a, b| natural_order(&name(a), &name(b)));
+    Ok(paths)
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder)
+        .with_context(|| format!("cannot read the folder {}; {ACCEPTED}", folder.display()))?;
+    entries.map(|entry| Ok(entry?.path())).collect()
+}
+
+/// A picture's shorter side, from its header.
+fn side(path: &Path) -> Result<usize> {
+    let size = image::image_dimensions(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(size.0.min(size.1) as usize)
+}
+
+fn read(path: &Path) -> Result<Picture> {
+    let image = image::open(path)
+        .with_context(|| format!("cannot read {}", path.display()))?
+        .into_rgb8();
+    let size = [image.height() as usize, image.width() as usize];
+    Ok(Picture::new(size, image.into_raw()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Pictures of 8x4 whose grey is `first`, `first + 1` and so on.
+    fn run(folder: &Path, names: &[&str], first: u8) {
+        std::fs::create_dir_all(folder).unwrap();
+        for (i, name) in names.iter().enumerate() {
+            let image = image::RgbImage::from_pixel(8, 4, image::Rgb([first + i as u8; 3]));
+            image.save(folder.join(name)).unwrap();
+        }
+    }
+
+    fn greys(folders: &Folders, index: usize) -> Vec<u8> {
+        let picks: Vec<_> = (0..folders.run(index).len()).collect();
+        let frames = folders.frames(index, &picks).unwrap();
+        frames.iter().map(|frame| frame.at(0, 0)[0]).collect()
+    }
+
+    const THREE: [&str; 3] = ["im1.png", "im2.png", "im3.png"];
+
+    #[test]
+    fn vimeo_triplets_follow_their_list_and_its_last_twentieth_is_held_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut list = String::new();
+        for i in 0..20u8 {
+            run(&folder.path().join(format!("sequences/00001/{i:04}")), &THREE, 10 * i);
+            list += &format!("00001/{i:04}\n");
+        }
+        run(&folder.path().join("sequences/00002/0001"), &THREE, 250);
+        std::fs::write(folder.path().join("tri_trainlist.txt"), list + "00001/0999\n\n").unwrap();
+        let found = Folders::find(folder.path(), 4).unwrap();
+        assert_eq!((found.training.len(), found.held_out.len()), (19, 1));
+        assert_eq!(greys(&found.training, 2), [20, 21, 22]);
+        assert_eq!(greys(&found.held_out, 0), [190, 191, 192], "the list's last");
+        assert!(
+            found.left_out.len() == 1 && found.left_out[0].contains("00001/0999"),
+            "{:?}",
+            found.left_out
+        );
+    }
+
+    #[test]
+    fn septuplets_and_frame_folders_are_runs_in_natural_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let seven: Vec<_> = (1..=7).map(|i| format!("im{i}.png")).collect();
+        let seven: Vec<_> = seven.iter().map(String::as_str).collect();
+        run(&folder.path().join("vimeo/sequences/00001/0001"), &seven, 100);
+        std::fs::write(folder.path().join("vimeo/sep_trainlist.txt"), "00001/0001\n").unwrap();
+        let found = Folders::find(&folder.path().join("vimeo"), 4).unwrap();
+        assert_eq!(greys(&found.training, 0), [100, 101, 102, 103, 104, 105, 106]);
+
+        let many: Vec<_> = (0..12).map(|i| format!("{i}.PNG")).collect();
+        let many: Vec<_> = many.iter().map(String::as_str).collect();
+        run(&folder.path().join("x4k/002/occ008.320"), &many, 0);
+        run(&folder.path().join("x4k/003/short"), &many[..2], 0);
+        let found = Folders::find(&folder.path().join("x4k"), 4).unwrap();
+        assert_eq!(greys(&found.training, 0), (0..12).collect::<Vec<u8>>());
+        assert!(found.left_out[0].contains("short"), "{:?}", found.left_out);
+    }
+
+    #[test]
+    fn test_lists_are_never_trained_on() {
+        let folder = tempfile::tempdir().unwrap();
+        run(&folder.path().join("sequences/00001/0001"), &THREE, 10);
+        run(&folder.path().join("sequences/00001/0002"), &THREE, 20);
+        std::fs::write(folder.path().join("tri_testlist.txt"), "00001/0002\n").unwrap();
+        let found = Folders::find(folder.path(), 4).unwrap();
+        assert_eq!((found.training.len(), found.held_out.len()), (1, 0));
+        assert_eq!(greys(&found.training, 0), [10, 11, 12]);
+        assert!(found.left_out[0].contains("test list"), "{:?}", found.left_out);
+    }
+
+    #[test]
+    fn wrong_folders_are_refused_with_what_is_accepted() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = |path: &Path, least| format!("{:#}", Folders::find(path, least).unwrap_err());
+        assert!(error(folder.path(), 4).contains("accepted are"), "an empty folder");
+        assert!(error(&folder.path().join("none"), 4).contains("none"), "no folder");
+        run(&folder.path().join("a"), &THREE, 10);
+        assert!(error(folder.path(), 5).contains("5 pixels"), "too small");
+        for line in ["/etc", "../a", "b"] {
+            std::fs::write(folder.path().join("sep_trainlist.txt"), line).unwrap();
+            let text = error(folder.path(), 4);
+            assert!(text.contains("sep_trainlist.txt"), "{line}: {text}");
+        }
+        std::fs::write(folder.path().join("tri_trainlist.txt"), "a").unwrap();
+        assert!(error(folder.path(), 4).contains("of its own"), "two lists");
+        std::fs::remove_file(folder.path().join("tri_trainlist.txt")).unwrap();
+        std::fs::remove_file(folder.path().join("sep_trainlist.txt")).unwrap();
+        image::RgbImage::new(9, 9).save(folder.path().join("a/im2.png")).unwrap();
+        let found = Folders::find(folder.path(), 4).unwrap();
+        let text = format!("{:#}", found.training.frames(0, &[0, 1, 2]).unwrap_err());
+        assert!(text.contains("im2.png") && text.contains("9x9"), "{text}");
+    }
+}
