@@ -32,6 +32,8 @@ pub use probe::{MediaInfo, probe};
 pub use sink::{
     Codec, Container, ImageFormat, Output, Sink, SinkSpec, VideoParams, Written, open_sink, write_image,
 };
-pub use source::{Input, Orientation, Source, SourceSpec, StreamInfo, natural_order, open_source, read_image};
+pub use source::{
+    Input, Orientation, Source, SourceSpec, StreamInfo, natural_order, open_source, read_image,
+};
 pub use time::Time;
 pub use timeline::{OutputFrame, Timeline, TimelineMode, TimelineOptions};

@@ -1,7 +1,7 @@
 //! Everything that training needs to go on as if it had never stopped, in one `.safetensors` file: the trained
 //! weights, their average and the optimiser's moments under the prefixes `net.`, `ema.`, `first.` and `second.`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
@@ -47,10 +47,11 @@ impl State {
         }
     }
 
-    /// Writes a checkpoint; an earlier one under this name stays until this one is whole.
+    /// Writes a checkpoint with what is told `about` it in its metadata; an earlier one under this name stays until
+    /// this one is whole.
     ///
     /// Errors: where it cannot be written.
-    pub fn write(&self, path: &Path, recipe: &Recipe) -> Result<()> {
+    pub fn write(&self, path: &Path, recipe: &Recipe, about: BTreeMap<String, String>) -> Result<()> {
         let values = |p: &Parameters| p.tensors.iter().map(|p| p.values.clone()).collect::<Vec<_>>();
         let parts = [
             ("net", values(&self.parameters)),
@@ -65,10 +66,10 @@ impl State {
                 all.insert(format!("{prefix}.{}", tensor.key), WeightTensor { shape, data });
             }
         }
-        weights_file::write(path, &all, self.metadata(recipe)?, Precision::F32)
+        weights_file::write(path, &all, self.metadata(recipe, about)?, Precision::F32)
     }
 
-    fn metadata(&self, recipe: &Recipe) -> Result<HashMap<String, String>> {
+    fn metadata(&self, recipe: &Recipe, about: BTreeMap<String, String>) -> Result<HashMap<String, String>> {
         let usual = self
             .guard
             .usual
@@ -82,10 +83,8 @@ impl State {
             ("scores", serde_json::to_string(&self.scores)?),
             ("recipe", serde_json::to_string(recipe)?),
         ];
-        Ok(pairs
-            .into_iter()
-            .map(|(key, value)| (key.to_owned(), value))
-            .collect())
+        let pairs = pairs.into_iter().map(|(key, value)| (key.to_owned(), value));
+        Ok(about.into_iter().chain(pairs).collect())
     }
 
     /// Reads a checkpoint of this recipe's network, and the recipe that it was made with.

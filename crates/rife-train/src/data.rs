@@ -317,7 +317,8 @@ mod tests {
         let mut rng = Rng::new(1, 1);
         for kind in Kind::ALL {
             for count in [3, 5, 7, 9, 65] {
-                let (mut times, mut spans) = (std::collections::HashSet::new(), std::collections::HashSet::new());
+                let (mut times, mut spans) =
+                    (std::collections::HashSet::new(), std::collections::HashSet::new());
                 for _ in 0..2000 {
                     let ([a, b, c], time) = picks(kind, count, &mut rng);
                     assert!(a < b && b < c && c < count, "{a} {b} {c} of {count}");

@@ -1,21 +1,24 @@
 //! The `rife-train` binary: arguments to a training run.
 
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use burn_tensor::Device;
 use clap::{Parser, ValueEnum};
 use rife_train::checkpoint::State;
-use rife_train::data::{Corpus, Sources, Triplets, clips, corpus};
+use rife_train::data::{Corpus, Folders, Sources, clips, corpus};
 use rife_train::parameters::Parameters;
 use rife_train::recipe::Recipe;
 use rife_train::trainer::{CHECKPOINT, Run, Trainer, prepare_folder};
-use rife_train::{threads, weights_file};
+use rife_train::watch::{About, REPORT, RunWatch};
+use rife_train::{provenance, threads, weights_file};
 
 /// Trains a RIFE network by a recipe file.
 ///
-/// Writes into the run's folder: checkpoint.safetensors, from which --resume goes on with the same bits, and the
-/// averaged weights as weights.safetensors (f32) and weights.f16.safetensors, which `rife --model` takes.
+/// Writes into the run's folder: checkpoint.safetensors, from which --resume goes on with the same bits, the averaged
+/// weights as weights.safetensors (f32) and weights.f16.safetensors, which `rife --model` takes, the best of each so
+/// far with best. before the name, and report.html with curves and pictures.
 #[derive(Debug, Parser)]
 #[command(
     name = "rife-train",
@@ -24,19 +27,20 @@ use rife_train::{threads, weights_file};
 Examples:
   rife-train --clips clips --out runs/first
   rife-train --corpus runs/first/corpus --out runs/first --resume
-  rife-train --triplets vimeo_triplet --recipe my.toml --out runs/vimeo"
+  rife-train --frames vimeo_triplet x4k/train --recipe my.toml --out runs/vimeo"
 )]
 struct Arguments {
-    /// Folder of video clips. Windows of frames are cut out of them once, into --corpus
-    #[arg(long, value_name = "DIR")]
-    clips: Option<PathBuf>,
+    /// Folders of video clips. Windows of frames are cut out of them once, into --corpus
+    #[arg(long, value_name = "DIR", num_args = 1..)]
+    clips: Vec<PathBuf>,
     /// Folder of windows.npy and held_out.npy, as this program or tools/prepare_corpus.py writes them [default:
     /// OUT/corpus, with --clips]
     #[arg(long, value_name = "DIR")]
     corpus: Option<PathBuf>,
-    /// Folder of folders of three pictures (Vimeo90K triplets and the like), the true middle one second by name
-    #[arg(long, value_name = "DIR")]
-    triplets: Option<PathBuf>,
+    /// Folders of folders of pictures, each one a run of frames: Vimeo90K triplets or septuplets with their lists,
+    /// frames of X4K1000FPS or Adobe240. The last twentieth is held out
+    #[arg(long, value_name = "DIR", num_args = 1.., visible_alias = "triplets")]
+    frames: Vec<PathBuf>,
     /// What is trained, on what and how
     #[arg(long, value_name = "FILE", default_value = "recipes/default.toml")]
     recipe: PathBuf,
@@ -55,10 +59,13 @@ struct Arguments {
     /// Worker threads; 0 is one a core
     #[arg(long, value_name = "N", default_value_t = 0)]
     threads: usize,
-    /// Steps between lines of the log
+    /// Threads that read and draw samples; the samples are the same whatever their number
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256))]
+    loaders: u16,
+    /// Steps between readings of loss, rates and wait
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     report: u64,
-    /// Steps between validations; each writes the checkpoint and the weights
+    /// Steps between validations; each writes the checkpoint, the weights and the report
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
     validate: u64,
     /// What computes
@@ -105,29 +112,42 @@ fn main() -> Result<()> {
     let recipe = Recipe::read(&arguments.recipe)?;
     prepare_folder(&arguments.out)?;
     let state = first_state(&arguments, &recipe)?;
-    let folder = corpus_folder(&arguments, &recipe)?;
-    let (sources, held_out) = open(&arguments, folder.as_ref())?;
+    let data = open(&arguments, &recipe)?;
     let last_step = arguments
         .steps
         .unwrap_or(recipe.optimizer.steps())
         .min(recipe.optimizer.steps());
     println!(
-        "{} ({} values), {} windows and triplets, {} held out, steps {} to {last_step}",
+        "{} ({} values), {} windows and folders, {} held out, steps {} to {last_step}",
         recipe.network.version,
         state.parameters.count(),
-        sources.len(),
-        held_out.as_ref().map_or(0, Corpus::len),
+        data.training.len(),
+        data.held_out.as_ref().map_or(0, Sources::len),
         state.step,
     );
+    let about = provenance::about(&data.training)?;
+    let watch = RunWatch::new(&arguments.out, state.step, last_step, page_head(&recipe, &about)?)?;
+    println!("the report: {}", arguments.out.join(REPORT).display());
     let run = Run {
         out: arguments.out,
         last_step,
         report: arguments.report,
         validate: arguments.validate,
-        command: std::env::args().collect::<Vec<_>>().join(" "),
+        loaders: arguments.loaders.into(),
+        about,
     };
     let mut trainer = Trainer::new(recipe, state, arguments.back_end.devices(arguments.devices))?;
-    trainer.run(&sources, held_out.as_ref(), &run, |line| println!("{line}"))
+    trainer.run(&data.training, data.held_out.as_ref(), &run, watch)
+}
+
+/// What stands at the report's head and end.
+fn page_head(recipe: &Recipe, about: &BTreeMap<String, String>) -> Result<About> {
+    let mut facts: Vec<_> = about.clone().into_iter().collect();
+    facts.push(("recipe".to_owned(), serde_json::to_string(recipe)?));
+    Ok(About {
+        title: format!("Training of {}", recipe.network.version),
+        facts,
+    })
 }
 
 /// The checkpoint, given weights or random ones.
@@ -158,41 +178,91 @@ fn first_state(arguments: &Arguments, recipe: &Recipe) -> Result<State> {
     Ok(State::new(parameters))
 }
 
+/// What is trained on and what is held out.
+struct Data {
+    training: Sources,
+    held_out: Option<Sources>,
+}
+
+/// Opens all data, telling what is left out of it.
+fn open(arguments: &Arguments, recipe: &Recipe) -> Result<Data> {
+    let folder = corpus_folder(arguments, recipe)?;
+    ensure!(
+        folder.is_some() || !arguments.frames.is_empty(),
+        "nothing to train on: give --clips (video files), --corpus (windows cut before) or --frames (Vimeo90K, \
+         X4K1000FPS, Adobe240 or any folder of folders of pictures)"
+    );
+    let crop = recipe
+        .optimizer
+        .stages
+        .iter()
+        .map(|phase| phase.crop)
+        .max()
+        .unwrap_or(0);
+    let (mut training, mut held_out) = (Vec::new(), Vec::new());
+    for root in &arguments.frames {
+        let found = Folders::find(root, crop)?;
+        let (kept, judged) = (found.training.len(), found.held_out.len());
+        println!(
+            "{}: {kept} folders of frames, {judged} more held out",
+            root.display()
+        );
+        for line in found.left_out {
+            println!("{}: left out: {line}", root.display());
+        }
+        training.push(found.training);
+        held_out.push(found.held_out);
+    }
+    let corpus = |name: &str| folder.as_ref().map(|folder| folder.join(name));
+    let windows = corpus(corpus::TRAINING)
+        .map(|path| open_corpus(&path, crop))
+        .transpose()?;
+    let judged = corpus(corpus::HELD_OUT).filter(|path| path.exists());
+    let judged = judged.map(|path| Corpus::open(&path)).transpose()?;
+    let training = Sources::new(windows, training)?;
+    let is_any =
+        judged.as_ref().is_some_and(|judged| !judged.is_empty()) || held_out.iter().any(|f| !f.is_empty());
+    let held_out = is_any.then(|| Sources::new(judged, held_out)).transpose()?;
+    if held_out.is_none() {
+        println!("nothing is held out: there will be no PSNR, no best weights and no pictures");
+    }
+    Ok(Data { training, held_out })
+}
+
+/// Windows for training, large enough for the recipe.
+fn open_corpus(path: &Path, crop: usize) -> Result<Corpus> {
+    let corpus = Corpus::open(path)?;
+    let [height, width] = corpus.frame_size();
+    ensure!(
+        height >= crop && width >= crop,
+        "{} holds frames of {width}x{height}, smaller than the recipe's largest crop, {crop}",
+        path.display()
+    );
+    Ok(corpus)
+}
+
 /// Where the windows are, cut out of the clips where they are not yet.
 fn corpus_folder(arguments: &Arguments, recipe: &Recipe) -> Result<Option<PathBuf>> {
-    let Some(clips) = &arguments.clips else {
+    if arguments.clips.is_empty() {
         return Ok(arguments.corpus.clone());
-    };
+    }
     let folder = arguments
         .corpus
         .clone()
         .unwrap_or_else(|| arguments.out.join("corpus"));
-    if !folder.join(corpus::TRAINING).exists() {
-        println!("cutting windows out of the clips in {}", clips.display());
-        clips::prepare(clips, &folder, &recipe.data, |cut| {
-            let purpose = if cut.held_out { " (held out)" } else { "" };
-            println!("{}: {} windows{purpose}", cut.clip.display(), cut.windows);
-        })?;
+    if folder.join(corpus::TRAINING).exists() {
+        println!("the windows that were cut before are used: {}", folder.display());
+        return Ok(Some(folder));
+    }
+    println!("cutting windows out of the clips");
+    let mut missing: BTreeSet<&String> = recipe.data.held_out.iter().collect();
+    clips::prepare(&arguments.clips, &folder, &recipe.data, |cut| {
+        println!("{cut}");
+        let stem = cut.clip.file_stem().unwrap_or_default().to_string_lossy();
+        missing.retain(|name| **name != stem);
+    })?;
+    for name in missing {
+        println!("data.held_out names {name}, but there is no such clip");
     }
     Ok(Some(folder))
-}
-
-fn open(arguments: &Arguments, folder: Option<&PathBuf>) -> Result<(Sources, Option<Corpus>)> {
-    ensure!(
-        folder.is_some() || arguments.triplets.is_some(),
-        "nothing to train on: give --clips, --corpus or --triplets"
-    );
-    let training = folder
-        .map(|folder| Corpus::open(&folder.join(corpus::TRAINING)))
-        .transpose()?;
-    let held_out = folder
-        .map(|folder| folder.join(corpus::HELD_OUT))
-        .filter(|path| path.exists());
-    let held_out = held_out.map(|path| Corpus::open(&path)).transpose()?;
-    let triplets = arguments
-        .triplets
-        .as_ref()
-        .map(|path| Triplets::find(path))
-        .transpose()?;
-    Ok((Sources::new(training, triplets)?, held_out))
 }

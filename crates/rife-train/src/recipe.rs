@@ -336,7 +336,10 @@ impl Recipe {
             "sampling: shares must be 0 or more, one of them more"
         );
         for (name, part) in [("overlay", self.sampling.overlay), ("still", self.sampling.still)] {
-            ensure!((0.0..=1.0).contains(&part), "sampling.{name} is {part}, expected 0 to 1");
+            ensure!(
+                (0.0..=1.0).contains(&part),
+                "sampling.{name} is {part}, expected 0 to 1"
+            );
         }
         let sides = &data.short_sides;
         ensure!(
@@ -387,6 +390,8 @@ impl Recipe {
         {
             let shares = [
                 ("quarter", self.sampling.quarter),
+                ("eighth", self.sampling.eighth),
+                ("any", self.sampling.any),
                 ("synthetic", self.sampling.synthetic),
             ];
             for (kind, share) in shares {

@@ -1,31 +1,36 @@
 //! The training loop.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, sync_channel};
-use std::thread::Scope;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use burn_tensor::Device;
 
 use crate::checkpoint::State;
-use crate::data::{Corpus, Samples, Sources};
+use crate::data::{Loader, Samples, Sources};
 use crate::loss::{Term, Terms};
 use crate::optimizer::{average, norm};
 use crate::recipe::Recipe;
 use crate::step::Devices;
-use crate::validation::judge;
+use crate::validation::{examples, judge};
+use crate::watch::{Meter, Reading, Validation, Watch};
 use crate::weights_file::{self, Precision};
 
-/// Batches that wait ready for use.
-const AHEAD: usize = 2;
 /// Name of the file that training resumes from.
 pub const CHECKPOINT: &str = "checkpoint.safetensors";
 /// Names of the averaged weights: as trained, and as shipped.
 pub const WEIGHTS: [(&str, Precision); 2] = [
     ("weights.safetensors", Precision::F32),
     ("weights.f16.safetensors", Precision::F16),
+];
+
+/// Name of the checkpoint whose averaged weights scored highest.
+pub const BEST_CHECKPOINT: &str = "best.checkpoint.safetensors";
+/// Names of those weights.
+pub const BEST_WEIGHTS: [(&str, Precision); 2] = [
+    ("best.weights.safetensors", Precision::F32),
+    ("best.weights.f16.safetensors", Precision::F16),
 ];
 
 /// How a run is watched and kept.
@@ -39,8 +44,10 @@ pub struct Run {
     pub report: u64,
     /// Steps between validations, each of which writes the checkpoint and the weights.
     pub validate: u64,
-    /// Kept in the weights' metadata.
-    pub command: String,
+    /// Threads that draw samples; their number changes no bit.
+    pub loaders: usize,
+    /// Kept in the metadata of checkpoints and weights: what was run, on what.
+    pub about: BTreeMap<String, String>,
 }
 
 /// What one step came to.
@@ -103,24 +110,25 @@ impl Trainer {
         })
     }
 
-    /// Trains to the last step, reporting as `run` says.
+    /// Trains to the last step, telling `watch` as `run` says.
     ///
     /// Errors: samples that cannot be read, files that cannot be written, a loss that is no number.
     pub fn run(
         &mut self,
         sources: &Sources,
-        held_out: Option<&Corpus>,
+        held_out: Option<&Sources>,
         run: &Run,
-        mut line: impl FnMut(String),
+        mut watch: impl Watch,
     ) -> Result<()> {
         let recipe = self.recipe.clone();
         std::thread::scope(|scope| {
-            let batches = load(scope, sources, &recipe, self.state.step..run.last_step);
-            let mut meter = Meter::new();
+            let steps = self.state.step..run.last_step;
+            let mut batches = Loader::start(scope, sources, &recipe, steps, run.loaders);
+            let mut meter = Meter::default();
             while self.state.step < run.last_step {
                 let asked = Instant::now();
-                let samples = batches.recv().context("the loader stopped")??;
-                meter.waited += asked.elapsed();
+                let samples = batches.batch()?;
+                let waited = asked.elapsed();
                 let report = self.step(&samples)?;
                 if !report.loss.is_finite() && self.state.guard.usual.is_none() {
                     bail!(
@@ -128,48 +136,59 @@ impl Trainer {
                         report.loss
                     );
                 }
-                meter.add(report);
+                let terms = report.terms.iter().map(|(term, value)| (term.name(), value));
+                meter.add(waited, report.loss, terms);
+                watch.step(self.state.step);
                 if self.state.step.is_multiple_of(run.report) {
-                    line(meter.line(self));
-                    meter = Meter::new();
+                    watch.reading(&self.read(&mut meter, run.last_step))?;
                 }
                 if self.state.step.is_multiple_of(run.validate) || self.state.step == run.last_step {
-                    self.keep(held_out, run, &mut line)?;
-                    meter.began = Instant::now();
+                    let began = Instant::now();
+                    self.keep(held_out, run, &mut watch)?;
+                    meter.pause(began.elapsed());
                 }
             }
             Ok(())
         })
     }
 
-    /// Validates, then writes the checkpoint and the averaged weights.
-    fn keep(&mut self, held_out: Option<&Corpus>, run: &Run, line: &mut impl FnMut(String)) -> Result<()> {
-        if let Some(held_out) = held_out {
-            let scores = judge(
-                &self.state.average,
-                held_out,
-                self.devices.first(),
-                self.state.step,
-            )?;
-            if let Some(scores) = scores {
-                let crate::validation::Scores {
-                    step,
-                    adjacent,
-                    wide,
-                    quarter,
-                } = scores;
-                line(format!(
-                    "step {step} PSNR adjacent {adjacent:.3} wide {wide:.3} quarter {quarter:.3} dB"
-                ));
-                self.state.scores.push(scores);
+    fn read(&self, meter: &mut Meter, last_step: u64) -> Reading {
+        let state = &self.state;
+        let usual = state.guard.usual.unwrap_or_default();
+        let rate = self.recipe.optimizer.rate(state.step);
+        meter.read(state.step, last_step, rate, usual, state.guard.skipped)
+    }
+
+    /// Validates, then writes the checkpoint and the averaged weights, and both again where they are the best so far.
+    fn keep(&mut self, held_out: Option<&Sources>, run: &Run, watch: &mut impl Watch) -> Result<()> {
+        let device = self.devices.first();
+        let judged = held_out.map(|held_out| judge(&self.state.average, held_out, device, self.state.step));
+        let scores = judged.transpose()?.flatten();
+        self.state.scores.extend(scores);
+        let is_best = scores.is_some_and(|last| {
+            let before = &self.state.scores;
+            before.iter().all(|scores| scores.mean() <= last.mean())
+        });
+        for (checkpoint, weights) in [(CHECKPOINT, WEIGHTS), (BEST_CHECKPOINT, BEST_WEIGHTS)]
+            .into_iter()
+            .take(if is_best { 2 } else { 1 })
+        {
+            let about = run.about.clone();
+            self.state.write(&run.out.join(checkpoint), &self.recipe, about)?;
+            for (name, precision) in weights {
+                let average = self.state.average.to_weights();
+                weights_file::write(&run.out.join(name), &average, self.metadata(run)?, precision)?;
             }
         }
-        self.state.write(&run.out.join(CHECKPOINT), &self.recipe)?;
-        let weights = self.state.average.to_weights();
-        for (name, precision) in WEIGHTS {
-            weights_file::write(&run.out.join(name), &weights, self.metadata(run)?, precision)?;
-        }
-        Ok(())
+        let pictures = || match held_out {
+            Some(held_out) => examples(&self.state.average, held_out, device),
+            None => Ok(Vec::new()),
+        };
+        watch.validated(Validation {
+            scores,
+            is_best,
+            examples: &pictures,
+        })
     }
 
     fn metadata(&self, run: &Run) -> Result<HashMap<String, String>> {
@@ -178,94 +197,9 @@ impl Trainer {
             ("recipe", serde_json::to_string(&self.recipe)?),
             ("step", self.state.step.to_string()),
             ("scores", serde_json::to_string(&self.state.scores)?),
-            ("command", run.command.clone()),
-            (
-                "trainer",
-                concat!("rife-train ", env!("CARGO_PKG_VERSION")).to_owned(),
-            ),
         ];
-        Ok(pairs
-            .into_iter()
-            .map(|(key, value)| (key.to_owned(), value))
-            .collect())
-    }
-}
-
-/// Starts drawing the batches of these steps, each a function of its step alone.
-fn load<'scope>(
-    scope: &'scope Scope<'scope, '_>,
-    sources: &'scope Sources,
-    recipe: &'scope Recipe,
-    steps: std::ops::Range<u64>,
-) -> Receiver<Result<Samples>> {
-    let (sender, receiver) = sync_channel(AHEAD);
-    scope.spawn(move || {
-        for step in steps {
-            let phase = recipe.optimizer.phase(step);
-            let size = [phase.batch, phase.crop];
-            let samples = sources.batch(&recipe.sampling, recipe.data.seed, step, size);
-            let failed = samples.is_err();
-            // Nobody listens any more when training has ended early.
-            if sender.send(samples).is_err() || failed {
-                break;
-            }
-        }
-    });
-    receiver
-}
-
-/// Means since the last line of the log.
-struct Meter {
-    began: Instant,
-    waited: Duration,
-    steps: f64,
-    loss: f64,
-    terms: [f64; Term::ALL.len()],
-}
-
-impl Meter {
-    fn new() -> Self {
-        Self {
-            began: Instant::now(),
-            waited: Duration::ZERO,
-            steps: 0.0,
-            loss: 0.0,
-            terms: [0.0; Term::ALL.len()],
-        }
-    }
-
-    fn add(&mut self, report: StepReport) {
-        self.steps += 1.0;
-        self.loss += f64::from(report.loss);
-        for (sum, (_, value)) in self.terms.iter_mut().zip(report.terms.iter()) {
-            *sum += f64::from(value);
-        }
-    }
-
-    /// The means of the terms that there are.
-    fn terms_text(&self) -> String {
-        let terms = Term::ALL
-            .into_iter()
-            .zip(self.terms)
-            .filter(|(_, sum)| *sum != 0.0);
-        terms
-            .map(|(term, sum)| format!(" {} {:.5}", term.name(), sum / self.steps.max(1.0)))
-            .collect()
-    }
-
-    fn line(&self, trainer: &Trainer) -> String {
-        let (state, steps) = (&trainer.state, self.steps.max(1.0));
-        format!(
-            "step {} loss {:.5}{} data {:.0} ms {:.2} steps/s lr {:.2e} norm {:.2} skipped {}",
-            state.step,
-            self.loss / steps,
-            self.terms_text(),
-            self.waited.as_secs_f64() * 1e3 / steps,
-            steps / self.began.elapsed().as_secs_f64(),
-            trainer.recipe.optimizer.rate(state.step),
-            state.guard.usual.unwrap_or_default(),
-            state.guard.skipped,
-        )
+        let pairs = pairs.into_iter().map(|(key, value)| (key.to_owned(), value));
+        Ok(run.about.clone().into_iter().chain(pairs).collect())
     }
 }
 

@@ -60,7 +60,8 @@ fn a_clip_becomes_weights() {
     );
     assert!(output.status.success(), "{text}{errors}");
     assert!(
-        text.contains("4 windows\n") && text.contains("4 windows (held out)"),
+        text.contains("moving.mp4: 4 windows from 15 frames")
+            && text.contains("kept.mp4: 4 windows (held out)"),
         "{text}"
     );
     assert!(
@@ -80,6 +81,176 @@ fn a_clip_becomes_weights() {
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
 
+/// The default recipe made small: two steps of one crop, windows of `size` pixels.
+fn small_recipe(folder: &Path, held_out: &str, more: &str) {
+    let mut recipe: toml::Table = include_str!("../../../recipes/default.toml").parse().unwrap();
+    let tables: toml::Table = format!(
+        "[data]\nsize = 64\nwindows_per_clip = 8\nmost_frames = 40\nheld_out = [\"{held_out}\"]\n{more}\n\
+         [optimizer]\nstages = [[4, 64, 2]]"
+    )
+    .parse()
+    .unwrap();
+    for (name, table) in tables {
+        let values = table.as_table().unwrap().clone();
+        recipe[&name].as_table_mut().unwrap().extend(values);
+    }
+    std::fs::write(folder.join("recipe.toml"), recipe.to_string()).unwrap();
+}
+
+fn metadata(path: &Path) -> std::collections::HashMap<String, String> {
+    let bytes = std::fs::read(path).unwrap();
+    let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+    header.metadata().clone().unwrap()
+}
+
+fn run_ok(arguments: &[&str], folder: &Path) -> String {
+    let output = rife_train(arguments, folder);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success(),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    text
+}
+
+/// The smallest clips of the shared training set, where it is there.
+fn real_clips() -> Option<Vec<std::path::PathBuf>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..");
+    let shared = std::env::var_os("RIFE_SHARED").map_or(root.join("shared"), Into::into);
+    let entries = std::fs::read_dir(shared.join("train/clips")).ok()?;
+    let mut clips: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    clips.sort_by_key(|clip| (std::fs::metadata(clip).unwrap().len(), clip.clone()));
+    (clips.len() >= 2).then(|| clips[..2].to_vec())
+}
+
+#[test]
+fn real_clips_train_to_the_same_bits_twice_and_leave_a_report() {
+    let Some(clips) = real_clips() else {
+        println!("skipped: no shared training clips");
+        return;
+    };
+    if Command::new("ffmpeg").arg("-version").output().is_err() {
+        println!("skipped: no ffmpeg");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    std::fs::create_dir(path.join("clips")).unwrap();
+    for clip in &clips {
+        std::fs::copy(clip, path.join("clips").join(clip.file_name().unwrap())).unwrap();
+    }
+    std::fs::write(path.join("clips/notes.txt"), "no clip").unwrap();
+    small_recipe(path, &clips[1].file_stem().unwrap().to_string_lossy(), "");
+    let arguments = |out, loaders| {
+        [
+            "--clips",
+            "clips",
+            "--recipe",
+            "recipe.toml",
+            "--out",
+            out,
+            "--report",
+            "2",
+            "--validate",
+            "2",
+            "--loaders",
+            loaders,
+        ]
+    };
+    let text = run_ok(&arguments("one", "1"), path);
+    assert!(
+        text.contains("notes.txt: 0 windows") && text.contains("left out"),
+        "{text}"
+    );
+    assert!(
+        text.contains("step 4 loss") && text.contains("wait") && text.contains("step 4 PSNR"),
+        "{text}"
+    );
+    run_ok(&arguments("two", "3"), path);
+    for name in [
+        "weights.safetensors",
+        "best.weights.safetensors",
+        "corpus/windows.npy",
+    ] {
+        if name.ends_with("npy") {
+            let [one, two] = ["one", "two"].map(|run| std::fs::read(path.join(run).join(name)).unwrap());
+            assert!(one == two, "{name} differs");
+            continue;
+        }
+        let [one, two] =
+            ["one", "two"].map(|run| rife_train::weights_file::read(&path.join(run).join(name)).unwrap());
+        assert!(one == two, "{name} differs between one and three loaders");
+    }
+
+    let kept = metadata(&path.join("one/checkpoint.safetensors"));
+    assert!(
+        kept["command"].contains("--clips clips --recipe recipe.toml --out one"),
+        "{kept:?}"
+    );
+    assert!(kept["trainer"].starts_with("rife-train "));
+    let other = metadata(&path.join("two/weights.f16.safetensors"));
+    assert_eq!(
+        (kept["data_sha256"].len(), &kept["data_sha256"]),
+        (64, &other["data_sha256"])
+    );
+
+    let report = std::fs::read_to_string(path.join("one/report.html")).unwrap();
+    for part in [
+        "<svg",
+        "<polyline",
+        "laplacian",
+        "PSNR on held-out",
+        "Learning rate",
+        "data:image/png;base64",
+        &kept["data_sha256"],
+    ] {
+        assert!(report.contains(part), "{part} is missing in the report");
+    }
+    let history = std::fs::read_to_string(path.join("one/history.jsonl")).unwrap();
+    assert_eq!(
+        history.lines().count(),
+        4,
+        "two readings and two validations: {history}"
+    );
+}
+
+#[test]
+fn folders_of_frames_are_trained_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let mut list = String::new();
+    for run in 0..20u32 {
+        let frames = path.join(format!("sep/sequences/00001/{run:04}"));
+        std::fs::create_dir_all(&frames).unwrap();
+        for i in 1..=7u32 {
+            let image = image::RgbImage::from_fn(80, 64, |x, y| {
+                image::Rgb([(x * 7 + y * run + i * 9) as u8, y as u8, 90])
+            });
+            image.save(frames.join(format!("im{i}.png"))).unwrap();
+        }
+        list += &format!("00001/{run:04}\n");
+    }
+    std::fs::write(path.join("sep/sep_trainlist.txt"), list + "00009/0001\n").unwrap();
+    small_recipe(path, "none", "[sampling]\nany = 1.0\noverlay = 0.5\nstill = 0.2");
+    let arguments = [
+        "--frames",
+        "sep",
+        "--recipe",
+        "recipe.toml",
+        "--out",
+        "run",
+        "--report",
+        "1",
+    ];
+    let text = run_ok(&arguments, path);
+    assert!(text.contains("19 folders of frames, 1 more held out"), "{text}");
+    assert!(text.contains("left out") && text.contains("00009/0001"), "{text}");
+    assert!(text.contains("step 4 PSNR adjacent"), "{text}");
+    let again = run_ok(&[&arguments[..], &["--resume"]].concat(), path);
+    assert!(again.contains("steps 4 to 4"), "{again}");
+}
+
 #[test]
 fn what_is_missing_is_named() {
     let folder = tempfile::tempdir().unwrap();
@@ -97,4 +268,16 @@ fn what_is_missing_is_named() {
     assert!(error(&["--out", "run", "--recipe", "r.toml"]).contains("--clips"));
     assert!(error(&["--out", "run", "--recipe", "r.toml", "--clips", "nowhere"]).contains("nowhere"));
     assert!(error(&["--out", "run", "--recipe", "r.toml", "--resume"]).contains("resume"));
+    std::fs::create_dir(folder.path().join("empty")).unwrap();
+    for (kind, accepted) in [
+        ("--clips", "video files"),
+        ("--frames", "sequences/*/*"),
+        ("--corpus", "windows.npy"),
+    ] {
+        let text = error(&["--out", "run", "--recipe", "r.toml", kind, "empty"]);
+        assert!(
+            text.contains(accepted) && text.contains("empty"),
+            "{kind}: {text}"
+        );
+    }
 }

@@ -58,7 +58,8 @@ fn run_in(out: &Path, last_step: u64) -> Run {
         last_step,
         report: 2,
         validate: 3,
-        command: "a test".to_owned(),
+        loaders: 2,
+        about: [("command".to_owned(), "a test".to_owned())].into(),
     }
 }
 
@@ -83,7 +84,7 @@ fn a_resumed_run_gives_the_same_bits() {
     threads::start(0).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let sources = Sources::new(Some(corpus_in(folder.path(), corpus::TRAINING, 4)), None).unwrap();
-    let held_out = corpus_in(folder.path(), corpus::HELD_OUT, 1);
+    let held_out = Sources::from(corpus_in(folder.path(), corpus::HELD_OUT, 1));
     let (whole, parts) = (folder.path().join("whole"), folder.path().join("parts"));
     let recipe = small_recipe(6, 1);
     let train = |out: &Path, state: State, last_step: u64| {
@@ -122,7 +123,7 @@ fn damaged_and_foreign_checkpoints_are_refused() {
     let path = folder.path().join(CHECKPOINT);
     let recipe = small_recipe(6, 1);
     let state = State::new(Parameters::random(Version::DEFAULT, 1));
-    state.write(&path, &recipe).unwrap();
+    state.write(&path, &recipe, [].into()).unwrap();
     assert_eq!(State::read(&path, &recipe).unwrap().0, state);
 
     let mut other = recipe.clone();

@@ -66,7 +66,11 @@ impl fmt::Display for Cut {
         let name = self.clip.file_name().unwrap_or_default().to_string_lossy();
         let seen = &self.seen;
         let purpose = if self.held_out { " (held out)" } else { "" };
-        write!(f, "{name}: {} windows{purpose} from {} frames", self.windows, seen.frames)?;
+        write!(
+            f,
+            "{name}: {} windows{purpose} from {} frames",
+            self.windows, seen.frames
+        )?;
         let counts = [
             (seen.repeated, "repeated frames dropped"),
             (seen.cuts, "cuts not crossed"),
@@ -110,7 +114,11 @@ pub fn prepare(
         cut.held_out = recipe.held_out.iter().any(|name| *name == stem);
         report(&cut);
         lines.push(cut.to_string());
-        let spool = if cut.held_out { &mut held_out } else { &mut training };
+        let spool = if cut.held_out {
+            &mut held_out
+        } else {
+            &mut training
+        };
         windows.iter().try_for_each(|window| spool.push(window))?;
     }
     ensure!(
@@ -129,8 +137,12 @@ pub fn prepare(
 fn find(folders: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut all = Vec::new();
     for folder in folders {
-        let entries = std::fs::read_dir(folder)
-            .with_context(|| format!("cannot read {}; a folder of video clips is expected", folder.display()))?;
+        let entries = std::fs::read_dir(folder).with_context(|| {
+            format!(
+                "cannot read {}; a folder of video clips is expected",
+                folder.display()
+            )
+        })?;
         let paths = entries.map(|entry| Ok(entry?.path()));
         let mut paths = paths.collect::<Result<Vec<_>>>()?;
         paths.retain(|path| path.is_file());
@@ -146,7 +158,10 @@ fn find(folders: &[PathBuf]) -> Result<Vec<PathBuf>> {
 }
 
 fn names(folders: &[PathBuf]) -> String {
-    let names: Vec<_> = folders.iter().map(|folder| folder.display().to_string()).collect();
+    let names: Vec<_> = folders
+        .iter()
+        .map(|folder| folder.display().to_string())
+        .collect();
     names.join(", ")
 }
 
@@ -204,7 +219,11 @@ fn cut(path: &Path, recipe: &DataRecipe, rng: &mut Rng) -> (Vec<Vec<u8>>, Cut) {
         .map_err(anyhow::Error::from)
         .and_then(|mut source| cut_source(source.as_mut(), recipe, rng, &mut cut.seen, &mut kept));
     if let Err(error) = done {
-        let what = if cut.seen.frames == 0 { "left out" } else { "its end is left out" };
+        let what = if cut.seen.frames == 0 {
+            "left out"
+        } else {
+            "its end is left out"
+        };
         cut.failed = Some(format!("{what}: {error:#}"));
     }
     cut.windows = kept.len();
@@ -221,7 +240,10 @@ fn cut_source(
 ) -> Result<()> {
     let info = source.info().clone();
     let native = info.width.min(info.height) as usize;
-    let sides = recipe.short_sides.iter().map(|side| native.min(*side).max(recipe.size));
+    let sides = recipe
+        .short_sides
+        .iter()
+        .map(|side| native.min(*side).max(recipe.size));
     let sides: std::collections::BTreeSet<_> = sides.collect();
     let most = recipe.most_frames;
     let positions = info.frames.unwrap_or(most).clamp(1, most) as f64;
@@ -318,7 +340,10 @@ impl Cutter {
             }
             after_repeated = std::mem::take(&mut self.repeating);
         }
-        self.recent.push_back(Recent { picture, after_repeated });
+        self.recent.push_back(Recent {
+            picture,
+            after_repeated,
+        });
         if self.recent.len() > self.window {
             self.recent.pop_front();
         }
@@ -337,7 +362,10 @@ impl Cutter {
             rng.below(height - self.size + 1),
             rng.below(width - self.size + 1),
         );
-        let crops = self.recent.iter().map(|frame| frame.picture.crop(y, x, self.size));
+        let crops = self
+            .recent
+            .iter()
+            .map(|frame| frame.picture.crop(y, x, self.size));
         let window: Vec<_> = crops.collect();
         let over_repeated = self.recent.iter().skip(1).map(|frame| frame.after_repeated);
         let differences: Vec<_> = window
@@ -548,10 +576,18 @@ mod tests {
         assert_eq!((seen.repeated, seen.cuts, windows.len()), (0, 0, 6));
         let doubled: Vec<_> = (0..20).map(|i| (0, i / 2)).collect();
         let (seen, windows) = film(&doubled);
-        assert_eq!((seen.repeated, windows.len()), (10, 6), "each frame twice, without a loss");
+        assert_eq!(
+            (seen.repeated, windows.len()),
+            (10, 6),
+            "each frame twice, without a loss"
+        );
         let missing: Vec<_> = [0, 1, 2, 3, 3, 5, 6, 7, 8].map(|i| (0, i)).to_vec();
         let (seen, windows) = film(&missing);
-        assert_eq!((seen.repeated, seen.uneven, windows.len()), (1, 4, 0), "frame 4 is missing");
+        assert_eq!(
+            (seen.repeated, seen.uneven, windows.len()),
+            (1, 4, 0),
+            "frame 4 is missing"
+        );
     }
 
     #[test]

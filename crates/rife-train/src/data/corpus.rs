@@ -118,10 +118,19 @@ impl Index {
         let content = |name: &str| {
             let path = folder.join(name);
             let bytes = std::fs::metadata(&path)?.len();
-            Ok((name.to_owned(), Content { bytes, sha256: hash(&path)? }))
+            Ok((
+                name.to_owned(),
+                Content {
+                    bytes,
+                    sha256: hash(&path)?,
+                },
+            ))
         };
         let index = Self {
-            files: [TRAINING, HELD_OUT].into_iter().map(content).collect::<Result<_>>()?,
+            files: [TRAINING, HELD_OUT]
+                .into_iter()
+                .map(content)
+                .collect::<Result<_>>()?,
             clips,
         };
         write_whole(&folder.join(INDEX), &serde_json::to_vec_pretty(&index)?)

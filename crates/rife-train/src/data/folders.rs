@@ -70,7 +70,9 @@ impl Folders {
             root.display()
         );
         if small > 0 {
-            left_out.push(format!("{small} folders with pictures smaller than the crop, {least}"));
+            left_out.push(format!(
+                "{small} folders with pictures smaller than the crop, {least}"
+            ));
         }
         let held_out = runs.split_off((runs.len() * TRAINING_PERCENT / 100).max(1));
         let folders = |runs| Self {
@@ -149,7 +151,11 @@ fn listed(root: &Path, left_out: &mut Vec<String>) -> Result<Option<Vec<Vec<Path
         ),
     };
     let text = std::fs::read_to_string(list).with_context(|| format!("cannot read {}", list.display()))?;
-    let names: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let names: Vec<_> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
     let mut missing = Vec::new();
     let mut runs = Vec::new();
     for name in &names {
@@ -159,7 +165,11 @@ fn listed(root: &Path, left_out: &mut Vec<String>) -> Result<Option<Vec<Vec<Path
             list.display()
         );
         let folder = root.join("sequences").join(name);
-        let pictures = if folder.is_dir() { pictures(&folder)? } else { Vec::new() };
+        let pictures = if folder.is_dir() {
+            pictures(&folder)?
+        } else {
+            Vec::new()
+        };
         if pictures.len() >= SHORTEST {
             runs.push(pictures);
         } else {
@@ -234,7 +244,10 @@ fn unlisted(root: &Path, left_out: &mut Vec<String>) -> Result<Vec<Vec<PathBuf>>
 
 fn find_in(folder: &Path, depth: usize, found: &mut impl FnMut(&Path, Vec<PathBuf>)) -> Result<()> {
     found(folder, pictures(folder)?);
-    let mut inner: Vec<_> = entries(folder)?.into_iter().filter(|path| path.is_dir()).collect();
+    let mut inner: Vec<_> = entries(folder)?
+        .into_iter()
+        .filter(|path| path.is_dir())
+        .collect();
     inner.sort();
     for folder in inner.iter().filter(|_| depth > 0) {
         find_in(folder, depth - 1, found)?;
@@ -249,7 +262,12 @@ fn pictures(folder: &Path) -> Result<Vec<PathBuf>> {
         let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
         extension.is_some_and(|e| EXTENSIONS.contains(&e.as_str()))
     });
-    let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = |path: &PathBuf| {
+        path.file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
+    };
     paths.sort_by(|a, b| natural_order(&name(a), &name(b)));
     Ok(paths)
 }
@@ -300,7 +318,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut list = String::new();
         for i in 0..20u8 {
-            run(&folder.path().join(format!("sequences/00001/{i:04}")), &THREE, 10 * i);
+            run(
+                &folder.path().join(format!("sequences/00001/{i:04}")),
+                &THREE,
+                10 * i,
+            );
             list += &format!("00001/{i:04}\n");
         }
         run(&folder.path().join("sequences/00002/0001"), &THREE, 250);
@@ -351,8 +373,14 @@ mod tests {
     fn wrong_folders_are_refused_with_what_is_accepted() {
         let folder = tempfile::tempdir().unwrap();
         let error = |path: &Path, least| format!("{:#}", Folders::find(path, least).unwrap_err());
-        assert!(error(folder.path(), 4).contains("accepted are"), "an empty folder");
-        assert!(error(&folder.path().join("none"), 4).contains("none"), "no folder");
+        assert!(
+            error(folder.path(), 4).contains("accepted are"),
+            "an empty folder"
+        );
+        assert!(
+            error(&folder.path().join("none"), 4).contains("none"),
+            "no folder"
+        );
         run(&folder.path().join("a"), &THREE, 10);
         assert!(error(folder.path(), 5).contains("5 pixels"), "too small");
         for line in ["/etc", "../a", "b"] {
@@ -364,7 +392,9 @@ mod tests {
         assert!(error(folder.path(), 4).contains("of its own"), "two lists");
         std::fs::remove_file(folder.path().join("tri_trainlist.txt")).unwrap();
         std::fs::remove_file(folder.path().join("sep_trainlist.txt")).unwrap();
-        image::RgbImage::new(9, 9).save(folder.path().join("a/im2.png")).unwrap();
+        image::RgbImage::new(9, 9)
+            .save(folder.path().join("a/im2.png"))
+            .unwrap();
         let found = Folders::find(folder.path(), 4).unwrap();
         let text = format!("{:#}", found.training.frames(0, &[0, 1, 2]).unwrap_err());
         assert!(text.contains("im2.png") && text.contains("9x9"), "{text}");

@@ -1,6 +1,6 @@
 //! Captions, logos and bars that are laid over frames and stay still while what is below moves.
 
-use super::{Field, Sample, Picture};
+use super::{Field, Picture, Sample};
 use crate::rng::Rng;
 
 /// Rows of 5 pixels, the leftmost the highest bit, of digits, capitals and some small letters.
@@ -92,15 +92,21 @@ impl Layer {
         if rng.chance(0.4) {
             let size = [PITCH[1] * zoom * lines, PITCH[0] * zoom * letters];
             let cover = if rng.chance(0.5) { 1.0 } else { 0.5 };
-            self.fill([y.saturating_sub(zoom), x.saturating_sub(zoom)], size, [16; 3], cover);
+            self.fill(
+                [y.saturating_sub(zoom), x.saturating_sub(zoom)],
+                size,
+                [16; 3],
+                cover,
+            );
         }
-        let letters: Vec<_> = (0..lines * letters)
-            .filter(|_| rng.chance(0.85))
-            .map(|i| {
-                let place = [y + PITCH[1] * zoom * (i / letters), x + PITCH[0] * zoom * (i % letters)];
-                (place, rng.below(GLYPHS.len()))
-            })
-            .collect();
+        let place = |i: usize| {
+            [
+                y + PITCH[1] * zoom * (i / letters),
+                x + PITCH[0] * zoom * (i % letters),
+            ]
+        };
+        let letter = |i: usize| rng.chance(0.85).then(|| (place(i), rng.below(GLYPHS.len())));
+        let letters: Vec<_> = (0..lines * letters).filter_map(letter).collect();
         for (shift, ink) in [(zoom.div_ceil(2), [0; 3]), (0, colour)] {
             for ([y, x], glyph) in &letters {
                 self.glyph([y + shift, x + shift], *glyph, zoom, ink);
@@ -119,14 +125,22 @@ impl Layer {
     /// A disc or ring, or a frame, anywhere; whole or half covering.
     fn logo(&mut self, rng: &mut Rng) {
         let radius = rng.uniform(4.0, self.side as f64 / 5.0);
-        let hole = if rng.chance(0.5) { radius * rng.uniform(0.3, 0.8) } else { -1.0 };
+        let hole = if rng.chance(0.5) {
+            radius * rng.uniform(0.3, 0.8)
+        } else {
+            -1.0
+        };
         let mut middle = || rng.uniform(0.0, self.side as f64);
         let (row, column) = (middle(), middle());
         let is_square = rng.chance(0.4);
         let (colour, cover) = (colour(rng), if rng.chance(0.7) { 1.0 } else { 0.6 });
         for i in 0..self.side * self.side {
             let (dy, dx) = ((i / self.side) as f64 - row, (i % self.side) as f64 - column);
-            let distance = if is_square { dy.abs().max(dx.abs()) } else { dy.hypot(dx) };
+            let distance = if is_square {
+                dy.abs().max(dx.abs())
+            } else {
+                dy.hypot(dx)
+            };
             if distance <= radius && distance > hole {
                 self.paint(i / self.side, i % self.side, colour, cover);
             }
@@ -138,7 +152,11 @@ impl Layer {
         let thick = 2 + rng.below(self.side / 6);
         let far = self.side - thick;
         let (colour, is_tall) = ([rng.below(20) as u8; 3], rng.chance(0.5));
-        let size = if is_tall { [self.side, thick] } else { [thick, self.side] };
+        let size = if is_tall {
+            [self.side, thick]
+        } else {
+            [thick, self.side]
+        };
         let second = if is_tall { [0, far] } else { [far, 0] };
         self.fill([0, 0], size, colour, 1.0);
         self.fill(second, size, colour, 1.0);
@@ -148,7 +166,8 @@ impl Layer {
         Picture::from_fn(picture.size(), |y, x| {
             let (colour, cover) = self.pixels[y * self.side + x];
             let below = picture.at(y, x);
-            [0, 1, 2].map(|c| (f32::from(below[c]) * (1.0 - cover) + f32::from(colour[c]) * cover).round() as u8)
+            [0, 1, 2]
+                .map(|c| (f32::from(below[c]) * (1.0 - cover) + f32::from(colour[c]) * cover).round() as u8)
         })
     }
 
@@ -159,7 +178,12 @@ impl Layer {
             flow: vec![0.0; 4 * plane],
             known: vec![0.0; plane],
         });
-        for (i, (_, cover)) in self.pixels.iter().enumerate().filter(|(_, (_, cover))| *cover > 0.0) {
+        for (i, (_, cover)) in self
+            .pixels
+            .iter()
+            .enumerate()
+            .filter(|(_, (_, cover))| *cover > 0.0)
+        {
             field.known[i] = f32::from(u8::from(*cover == 1.0));
             for channel in 0..4 {
                 field.flow[channel * plane + i] = 0.0;
@@ -186,7 +210,11 @@ mod tests {
         let mut covered = 0;
         for draw in 0..60 {
             let frames = [20, 120, 220].map(|grey| Picture::new([64, 64], vec![grey; 3 * 64 * 64]));
-            let mut sample = Sample { frames, time: 0.5, flow: None };
+            let mut sample = Sample {
+                frames,
+                time: 0.5,
+                flow: None,
+            };
             lay(&mut sample, &mut Rng::new(3, draw));
             let field = sample.flow.unwrap();
             assert!(field.flow.iter().all(|x| *x == 0.0));

@@ -131,7 +131,11 @@ impl<'a> Scene<'a> {
         } else {
             Light::default()
         };
-        let exposure = if rng.chance(BLURRED) { rng.uniform(0.1, 0.5) } else { 0.0 };
+        let exposure = if rng.chance(BLURRED) {
+            rng.uniform(0.1, 0.5)
+        } else {
+            0.0
+        };
         let margin = (side - crop) / 4;
         let mut origin = || (margin + rng.below(side - crop - 2 * margin + 1)) as f64;
         Ok(Self {
@@ -170,7 +174,9 @@ impl<'a> Scene<'a> {
             let share = open * layer.cover(source);
             if share > 0.0 {
                 let colour = bicubic(&layer.picture, source);
-                sum.iter_mut().zip(colour).for_each(|(sum, value)| *sum += share * value);
+                sum.iter_mut()
+                    .zip(colour)
+                    .for_each(|(sum, value)| *sum += share * value);
             }
             open -= share;
             if open <= 0.0 {
@@ -275,13 +281,21 @@ mod tests {
         (scene.light, scene.exposure) = (Light::default(), 0.0);
         let sharp = scene.render(0.5);
         let mean = |picture: &Picture| picture.pixels().iter().map(|x| f64::from(*x)).sum::<f64>() / 12288.0;
-        scene.light = Light { gain: 0.2, offset: -10.0 };
+        scene.light = Light {
+            gain: 0.2,
+            offset: -10.0,
+        };
         let lit = mean(&scene.render(0.5));
-        assert!((lit - (mean(&sharp) * 1.1 - 5.0)).abs() < 1.0, "{lit} from {}", mean(&sharp));
+        assert!(
+            (lit - (mean(&sharp) * 1.1 - 5.0)).abs() < 1.0,
+            "{lit} from {}",
+            mean(&sharp)
+        );
         (scene.light, scene.exposure) = (Light::default(), 0.5);
         let contrast = |picture: &Picture| {
             let rows = (0..64).flat_map(|y| (1..64).map(move |x| (y, x)));
-            rows.map(|(y, x)| u64::from(picture.at(y, x)[0].abs_diff(picture.at(y, x - 1)[0]))).sum::<u64>()
+            rows.map(|(y, x)| u64::from(picture.at(y, x)[0].abs_diff(picture.at(y, x - 1)[0])))
+                .sum::<u64>()
         };
         assert!(contrast(&scene.render(0.5)) < contrast(&sharp), "motion blurs");
     }

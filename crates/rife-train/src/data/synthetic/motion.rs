@@ -133,7 +133,10 @@ mod tests {
             for time in [-0.5, 0.25, 0.5] {
                 let at = [rng.uniform(0.0, 128.0), rng.uniform(0.0, 128.0)];
                 let [x, y] = motion.source(motion.place(at, time), time);
-                assert!((x - at[0]).abs() < 1e-4 && (y - at[1]).abs() < 1e-4, "{at:?} {x} {y}");
+                assert!(
+                    (x - at[0]).abs() < 1e-4 && (y - at[1]).abs() < 1e-4,
+                    "{at:?} {x} {y}"
+                );
             }
         }
     }
@@ -143,7 +146,8 @@ mod tests {
         let motion = Motion::random([64.0; 2], 0.0, true, &mut Rng::new(1, 1));
         let shift = |x: f64| motion.place([x, 64.0], 0.5)[0] - x;
         let shifts: Vec<_> = (0..128).map(|x| shift(f64::from(x))).collect();
-        let spread = shifts.iter().cloned().fold(f64::MIN, f64::max) - shifts.iter().cloned().fold(f64::MAX, f64::min);
+        let spread =
+            shifts.iter().cloned().fold(f64::MIN, f64::max) - shifts.iter().cloned().fold(f64::MAX, f64::min);
         assert!(spread > 0.5, "{spread}");
     }
 }

@@ -23,7 +23,10 @@ impl Convex {
 
     /// One to five thin bars side by side, as of a fence, wires or branches.
     pub(super) fn bars(side: f64, rng: &mut Rng) -> Vec<Self> {
-        let (angle, width) = (rng.uniform(0.0, std::f64::consts::PI), rng.uniform(THIN[0], THIN[1]));
+        let (angle, width) = (
+            rng.uniform(0.0, std::f64::consts::PI),
+            rng.uniform(THIN[0], THIN[1]),
+        );
         let (sin, cos) = angle.sin_cos();
         let half = rng.uniform(0.1, 0.5) * side;
         let gap = width * rng.uniform(2.0, 8.0);

@@ -44,7 +44,9 @@ pub(super) fn softened(picture: &Picture, radius: usize) -> Picture {
             let mut sum = [0u32; 3];
             for k in 0..=2 * radius {
                 let pixel = picture.at(y, at(x, k));
-                sum.iter_mut().zip(pixel).for_each(|(sum, value)| *sum += u32::from(value));
+                sum.iter_mut()
+                    .zip(pixel)
+                    .for_each(|(sum, value)| *sum += u32::from(value));
             }
             let count = 2 * radius as u32 + 1;
             sum.map(|sum| ((sum + count / 2) / count) as u8)
@@ -62,7 +64,7 @@ mod tests {
         let dot = Picture::from_fn([9, 12], |y, x| if (y, x) == (4, 5) { [225; 3] } else { [0; 3] });
         let soft = softened(&dot, 2);
         assert_eq!(soft.size(), [9, 12]);
-        for (y, x) in (0..9).flat_map(|y| (0..12).map(move |x| (y, x))) {
+        for (y, x) in (0..9usize).flat_map(|y| (0..12usize).map(move |x| (y, x))) {
             let near = y.abs_diff(4) <= 2 && x.abs_diff(5) <= 2;
             assert_eq!(soft.at(y, x)[0], if near { 9 } else { 0 }, "{y} {x}");
         }

@@ -1,0 +1,48 @@
+//! Where weights come from: the command, the program and the data, for the metadata of what is written.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use crate::data::Sources;
+
+/// The program's name and version.
+const TRAINER: &str = concat!("rife-train ", env!("CARGO_PKG_VERSION"));
+
+/// Command line, program (with the commit where it was known at build) and the data's hash, by name.
+///
+/// Errors: data that cannot be read.
+pub fn about(data: &Sources) -> Result<BTreeMap<String, String>> {
+    let command = std::env::args_os().map(|argument| quoted(&argument.to_string_lossy()));
+    let mut about = BTreeMap::from([
+        ("command".to_owned(), command.collect::<Vec<_>>().join(" ")),
+        ("trainer".to_owned(), TRAINER.to_owned()),
+        ("data_sha256".to_owned(), data.hash()?),
+    ]);
+    if let Some(commit) = option_env!("RIFE_TRAIN_COMMIT") {
+        about.insert("commit".to_owned(), commit.to_owned());
+    }
+    Ok(about)
+}
+
+/// An argument as a shell takes it.
+fn quoted(argument: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_./=:,+@%".contains(c);
+    if !argument.is_empty() && argument.chars().all(is_plain) {
+        return argument.to_owned();
+    }
+    format!("'{}'", argument.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_quoted_where_a_shell_needs_it() {
+        assert_eq!(quoted("--out"), "--out");
+        assert_eq!(quoted("my clips"), "'my clips'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted(""), "''");
+    }
+}

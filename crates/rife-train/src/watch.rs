@@ -1,0 +1,262 @@
+//! Watching a run: what the trainer tells while it works, and who listens. [`RunWatch`] shows it in the terminal,
+//! keeps it in the run's folder and draws the report.
+
+mod chart;
+pub mod history;
+pub mod pictures;
+pub mod report;
+mod terminal;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+use crate::validation::Scores;
+pub use history::{Entry, History};
+pub use pictures::Example;
+pub use report::About;
+use terminal::Terminal;
+
+/// Name of the report in a run's folder.
+pub const REPORT: &str = "report.html";
+
+/// Someone who is told of a run. Any function of a line of text is one.
+pub trait Watch {
+    /// A step was done.
+    fn step(&mut self, _step: u64) {}
+
+    /// Means over the steps since the last reading.
+    ///
+    /// Errors: what is told cannot be kept.
+    fn reading(&mut self, reading: &Reading) -> Result<()>;
+
+    /// The weights were judged, where there is something to judge them on, and kept.
+    ///
+    /// Errors: what is told cannot be kept.
+    fn validated(&mut self, validation: Validation<'_>) -> Result<()>;
+}
+
+impl<F: FnMut(String)> Watch for F {
+    fn reading(&mut self, reading: &Reading) -> Result<()> {
+        self(reading.to_string());
+        Ok(())
+    }
+
+    fn validated(&mut self, validation: Validation<'_>) -> Result<()> {
+        if let Some(scores) = validation.scores {
+            self(scores.to_string());
+        }
+        Ok(())
+    }
+}
+
+/// What a validation brought.
+pub struct Validation<'a> {
+    /// PSNR on what was held out.
+    pub scores: Option<Scores>,
+    /// Whether no earlier weights scored as high.
+    pub is_best: bool,
+    /// Makes pictures of a few fixed held-out samples.
+    pub examples: &'a dyn Fn() -> Result<Vec<Example>>,
+}
+
+impl fmt::Debug for Validation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Validation({:?})", self.scores)
+    }
+}
+
+/// Means over some steps of training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reading {
+    /// Steps done so far.
+    pub step: u64,
+    /// All terms of the loss, weighted.
+    pub loss: f64,
+    /// The terms that there are, before weighting.
+    pub terms: BTreeMap<String, f64>,
+    /// Learning rate.
+    pub rate: f64,
+    /// What gradients' norm is usual.
+    pub norm: f64,
+    /// Batches left out for their gradients, since the run's start.
+    pub skipped: u64,
+    /// How long a step waited for its data, in milliseconds.
+    pub wait_ms: f64,
+    /// Steps a second.
+    pub speed: f64,
+    /// Seconds to the last step at this speed, without validation.
+    pub seconds_left: f64,
+}
+
+impl fmt::Display for Reading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "step {} loss {:.5}", self.step, self.loss)?;
+        for (name, value) in &self.terms {
+            write!(f, " {name} {value:.5}")?;
+        }
+        write!(
+            f,
+            " wait {:.0} ms {:.2} steps/s lr {:.2e} norm {:.2} skipped {} left {}",
+            self.wait_ms,
+            self.speed,
+            self.rate,
+            self.norm,
+            self.skipped,
+            clock(self.seconds_left)
+        )
+    }
+}
+
+/// Hours, minutes and seconds.
+fn clock(seconds: f64) -> String {
+    // Longer than a century is as good as never.
+    let seconds = if seconds.is_finite() {
+        seconds.clamp(0.0, 3.2e9) as u64
+    } else {
+        0
+    };
+    format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+/// Sums since the last reading.
+#[derive(Debug)]
+pub struct Meter {
+    began: Instant,
+    waited: Duration,
+    steps: u64,
+    loss: f64,
+    terms: BTreeMap<String, f64>,
+}
+
+impl Default for Meter {
+    fn default() -> Self {
+        Self {
+            began: Instant::now(),
+            waited: Duration::ZERO,
+            steps: 0,
+            loss: 0.0,
+            terms: BTreeMap::new(),
+        }
+    }
+}
+
+impl Meter {
+    /// Time went by that is no step's.
+    pub fn pause(&mut self, pause: Duration) {
+        self.began += pause;
+    }
+
+    /// A step was done that waited so long for its data.
+    pub fn add<'a>(&mut self, waited: Duration, loss: f32, terms: impl IntoIterator<Item = (&'a str, f32)>) {
+        self.steps += 1;
+        self.waited += waited;
+        self.loss += f64::from(loss);
+        for (name, value) in terms.into_iter().filter(|(_, value)| *value != 0.0) {
+            *self.terms.entry(name.to_owned()).or_default() += f64::from(value);
+        }
+    }
+
+    /// The means at `step` of `last`, and a fresh start.
+    pub fn read(&mut self, step: u64, last: u64, rate: f64, norm: f64, skipped: u64) -> Reading {
+        let sums = std::mem::take(self);
+        let steps = sums.steps.max(1) as f64;
+        let speed = steps / sums.began.elapsed().as_secs_f64().max(1e-9);
+        Reading {
+            step,
+            loss: sums.loss / steps,
+            terms: sums
+                .terms
+                .into_iter()
+                .map(|(name, sum)| (name, sum / steps))
+                .collect(),
+            rate,
+            norm,
+            skipped,
+            wait_ms: sums.waited.as_secs_f64() * 1e3 / steps,
+            speed,
+            seconds_left: last.saturating_sub(step) as f64 / speed,
+        }
+    }
+}
+
+/// Shows a run in the terminal, keeps its curves in its folder, and draws the report at every validation.
+#[derive(Debug)]
+pub struct RunWatch {
+    history: History,
+    terminal: Terminal,
+    about: About,
+}
+
+impl RunWatch {
+    /// Watches a run in a folder from `step` on. What the folder tells of later steps, which are done again, is
+    /// forgotten.
+    ///
+    /// Errors: a folder that cannot be read or written.
+    pub fn new(out: &Path, step: u64, last_step: u64, about: About) -> Result<Self> {
+        Ok(Self {
+            history: History::open(out, step)?,
+            terminal: Terminal::new(step, last_step),
+            about,
+        })
+    }
+}
+
+impl Watch for RunWatch {
+    fn step(&mut self, step: u64) {
+        self.terminal.step(step);
+    }
+
+    fn reading(&mut self, reading: &Reading) -> Result<()> {
+        self.terminal.reading(reading);
+        self.history.push(Entry::Reading(reading.clone()))
+    }
+
+    fn validated(&mut self, validation: Validation<'_>) -> Result<()> {
+        if let Some(scores) = validation.scores {
+            self.terminal.scores(&scores, validation.is_best);
+            self.history.push(Entry::Scores(scores))?;
+        }
+        let examples = (validation.examples)()?;
+        report::write(
+            self.history.folder(),
+            &self.about,
+            self.history.entries(),
+            &examples,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readings_are_means_and_say_everything() {
+        let mut meter = Meter::default();
+        meter.add(Duration::from_millis(10), 0.5, [("laplacian", 0.25), ("l1", 0.0)]);
+        meter.add(Duration::from_millis(30), 1.5, [("laplacian", 0.75), ("l1", 0.0)]);
+        let reading = meter.read(2, 10, 1e-4, 0.5, 1);
+        assert_eq!(
+            (reading.loss, reading.terms["laplacian"], reading.wait_ms.round()),
+            (1.0, 0.5, 20.0)
+        );
+        assert!(!reading.terms.contains_key("l1"), "terms that are not there");
+        assert!((reading.seconds_left * reading.speed - 8.0).abs() < 1e-6);
+        let text = Reading {
+            speed: 2.0,
+            seconds_left: 3723.0,
+            ..reading
+        }
+        .to_string();
+        assert_eq!(
+            text,
+            "step 2 loss 1.00000 laplacian 0.50000 wait 20 ms 2.00 steps/s lr 1.00e-4 norm 0.50 skipped 1 left 1:02:03"
+        );
+        assert_eq!(meter.read(3, 10, 0.0, 0.0, 0).loss, 0.0, "sums start again");
+    }
+}

@@ -1,0 +1,124 @@
+//! The curves of a run, a line each in `history.jsonl` of its folder, so that they go on when the run does.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use super::Reading;
+use crate::validation::Scores;
+use crate::weights_file::write_whole;
+
+/// Name of the file.
+pub const HISTORY: &str = "history.jsonl";
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Entry {
+    /// Means over some steps.
+    Reading(Reading),
+    /// A validation.
+    Scores(Scores),
+}
+
+impl Entry {
+    /// Steps done.
+    fn step(&self) -> u64 {
+        match self {
+            Self::Reading(reading) => reading.step,
+            Self::Scores(scores) => scores.step,
+        }
+    }
+}
+
+/// What was told of a run so far.
+#[derive(Debug)]
+pub struct History {
+    folder: PathBuf,
+    entries: Vec<Entry>,
+    file: File,
+}
+
+impl History {
+    /// The history of a run that goes on from `step`: later entries, and lines that are no entries (the last one of a
+    /// program that was killed), are dropped.
+    ///
+    /// Errors: a file that cannot be read or written.
+    pub fn open(folder: &Path, step: u64) -> Result<Self> {
+        let path = folder.join(HISTORY);
+        let before = match std::fs::read(&path) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+        };
+        let entries = before.lines().filter_map(|line| serde_json::from_str(line).ok());
+        let entries: Vec<Entry> = entries.filter(|entry: &Entry| entry.step() <= step).collect();
+        let lines = entries.iter().map(line).collect::<Result<String>>()?;
+        write_whole(&path, lines.as_bytes())?;
+        let file = File::options().append(true).open(&path);
+        Ok(Self {
+            folder: folder.to_owned(),
+            entries,
+            file: file.with_context(|| format!("cannot write {}", path.display()))?,
+        })
+    }
+
+    /// The run's folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Everything so far, in order.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Adds an entry.
+    ///
+    /// Errors: where it cannot be written.
+    pub fn push(&mut self, entry: Entry) -> Result<()> {
+        self.file
+            .write_all(line(&entry)?.as_bytes())
+            .with_context(|| format!("cannot write {}", self.folder.join(HISTORY).display()))?;
+        self.entries.push(entry);
+        Ok(())
+    }
+}
+
+fn line(entry: &Entry) -> Result<String> {
+    Ok(serde_json::to_string(entry)? + "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scores(step: u64) -> Entry {
+        Entry::Scores(Scores {
+            step,
+            adjacent: 30.0,
+            wide: None,
+            quarter: Some(25.5),
+        })
+    }
+
+    #[test]
+    fn a_resumed_history_forgets_what_is_done_again_and_torn_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut history = History::open(folder.path(), 0).unwrap();
+        for step in [100, 200, 300] {
+            history.push(scores(step)).unwrap();
+        }
+        let path = folder.path().join(HISTORY);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text + "{\"reading\":{\"st").unwrap();
+        let mut history = History::open(folder.path(), 200).unwrap();
+        assert_eq!(history.entries(), [scores(100), scores(200)]);
+        history.push(scores(250)).unwrap();
+        let history = History::open(folder.path(), 1000).unwrap();
+        assert_eq!(history.entries(), [scores(100), scores(200), scores(250)]);
+    }
+}
