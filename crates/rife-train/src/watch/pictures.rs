@@ -87,7 +87,7 @@ fn flow_colours(flow: &[f32], [height, width]: [usize; 2], reach: f32) -> Pictur
         [0.0, 1.0 / 3.0, 2.0 / 3.0].map(|part| {
             let from = ((turn - part).rem_euclid(1.0) - 0.5).abs() * 6.0;
             let full = (from - 1.0).clamp(0.0, 1.0);
-            (255.0 * (1.0 - length * (1.0 - full))) as u8
+            (255.0 * (1.0 - length * (1.0 - full))).round() as u8
         })
     })
 }
