@@ -106,6 +106,7 @@ fn a_resumed_run_gives_the_same_bits() {
     let (stored, stored_recipe) = State::read(&parts.join(CHECKPOINT), &recipe).unwrap();
     assert_eq!((stored.step, &stored_recipe), (3, &recipe));
     let (resumed, _) = train(&parts, stored, 6);
+    assert_eq!(resumed.scores, uninterrupted.scores, "scores");
     assert!(resumed == uninterrupted, "weights or moments differ");
     for (name, _) in WEIGHTS {
         let [a, b] = [&whole, &parts].map(|out| weights_file::read(&out.join(name)).unwrap());
