@@ -72,12 +72,12 @@ fn check(spec: &ConvSpec, [height, width]: [usize; 2]) {
                 .iter()
                 .zip(&expected)
                 .fold(0.0, |m: f32, (a, b)| m.max((a - b).abs()));
-            // The transformed kernels round more: their filters and points have values of several sizes.
-            let allowed = if spec.kind != ConvKind::Down && spec.groups == 1 {
-                4e-5
-            } else {
-                1e-5
-            };
+            // The transformed kernels, which are for enough tiles of enough channels, round more: their filters and
+            // points have values of several sizes.
+            let tiles = height.div_ceil(4) * width.div_ceil(4);
+            let transformed =
+                spec.kind != ConvKind::Down && spec.groups == 1 && spec.input >= 16 && tiles >= 24;
+            let allowed = if transformed { 4e-5 } else { 1e-5 };
             assert!(
                 largest < allowed,
                 "{} {:?} {}->{} in {} groups, {height}x{width}: off by {largest:e}",
