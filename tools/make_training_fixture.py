@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from train_twin import IFNet, down, laplacian, loss_of, up, warp_down
-from twin.losses import flow_loss
+from twin.losses import decibels, flow_loss
 from twin.paper import NEARER, PaperNet, distillation
 from twin.terms import census, charbonnier
 
@@ -92,7 +92,7 @@ def terms():
     """Each term that compares two frames or flows."""
     a, b = pictures(0.0), pictures(1.0)
     return {"laplacian": laplacian(a, b).item(), "l1": (a - b).abs().mean().item(),
-            "charbonnier": charbonnier(a, b).item(), "census": census(a, b).item(),
+            "charbonnier": charbonnier(a, b).item(), "census": census(a, b).item(), "decibels": decibels(a, b).item(),
             "flow": flow_loss(flow(), 9 * flow().flip(1), known()).item()}
 
 
@@ -143,10 +143,10 @@ def main():
     parser.add_argument("--out", default="crates/rife-train/tests", type=Path, help="folder")
     args = parser.parse_args()
     torch.manual_seed(0)
-    net = IFNet(CHANNELS, SCALES)
+    net = IFNet(CHANNELS, SCALES, residual=True, linear=True, still=True)
     net.load_state_dict(weights(net))
     output = net(pictures(0.0), pictures(2.0), torch.tensor(TIMES).view(2, 1, 1, 1))
-    total, final = loss_of(output, pictures(1.0), (flow(), torch.ones(2, 1, CROP, CROP)), {"stage_weight": 0.25}, 0.02)
+    total, final = loss_of(output, pictures(1.0), (flow(), torch.ones(2, 1, CROP, CROP)), {"stage_weight": 0.25, "psnr_weight": 0.005}, 0.02)
     total.backward()
     result = {"total": total.item(), "laplacian": final.item(),
               "merged": summary(output[2].detach()), "flow": summary(output[0].detach()),

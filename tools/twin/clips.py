@@ -64,10 +64,20 @@ def decoded(files, most):
 
 
 class Store:
-    """Pixels of all frames one after the other, on the device or in a file."""
+    """Pixels of all frames one after the other, on the device or in a file, which a later run finds again.
 
-    def __init__(self, path):
-        self.path, self.file, self.parts = path, open(path, "wb") if path else None, []
+    `key` says what the file was made from; `index` beside it keeps that and what is known of the frames.
+    """
+
+    def __init__(self, path, key):
+        self.path, self.key, self.parts, self.file, self.found = path, key, [], None, None
+        self.index = Path(f"{path}.index") if path else None
+        if path and self.index.exists():
+            kept = torch.load(self.index, weights_only=True)
+            self.found = kept["about"] if kept["key"] == key else None
+        if path and self.found is None:
+            self.index.unlink(missing_ok=True)
+            self.file = open(path, "wb")
 
     def add(self, frames):
         """Appends frames [n, h, w, 3]."""
@@ -76,11 +86,13 @@ class Store:
         else:
             self.parts.append(frames.reshape(-1, 3))
 
-    def pixels(self):
-        """[pixels, 3], uint8."""
-        if not self.file:
+    def pixels(self, about):
+        """[pixels, 3], uint8; `about` is kept in the index of a file just written."""
+        if not self.path:
             return torch.cat(self.parts)
-        self.file.close()
+        if self.file:
+            self.file.close()
+            torch.save({"key": self.key, "about": about}, self.index)
         size = Path(self.path).stat().st_size
         return torch.from_file(str(self.path), shared=True, size=size, dtype=torch.uint8).view(-1, 3)
 
@@ -95,9 +107,9 @@ class Clips:
     def __init__(self, folders, data, crop_sides, device, held_out=False, store=None, most_samples=4_000_000):
         files = sorted(f for folder in folders for f in Path(folder).iterdir()
                        if (f.stem in data["held_out"]) == held_out)
-        kept, shapes, cells = Store(store), [], []
-        self.report = []
-        for group in (files[i:i + DECODERS] for i in range(0, len(files), DECODERS)):
+        kept = Store(store, [str(f) for f in files] + [str(data["short_sides"]), str(data["most_frames"]), str(data["size"])])
+        shapes, cells, self.report = kept.found or ([], [], [])
+        for group in (files[i:i + DECODERS] for i in range(0, 0 if kept.found else len(files), DECODERS)):
             for path, frames in zip(group, decoded(group, data["most_frames"])):
                 self.report.append((path.name, len(frames)))
                 if len(frames) < 3:
@@ -106,10 +118,10 @@ class Clips:
                 native = min(frames.shape[1:3])
                 for short in sorted({max(min(native, side), data["size"]) for side in data["short_sides"]}):
                     small = resized(frames, short)
-                    shapes.append(small.shape[:3])
+                    shapes.append(list(small.shape[:3]))
                     cells.append(motion(small))
                     kept.add(small)
-        self.pixels = kept.pixels()
+        self.pixels = kept.pixels((shapes, cells, self.report))
         self.device = device
         sizes = torch.tensor(shapes, device=device)
         self.widths, self.heights = sizes[:, 2], sizes[:, 1]

@@ -41,11 +41,18 @@ def flow_loss(flow, truth, known):
     return off.sum() / (4 * known.sum()).clamp(min=1)
 
 
+def decibels(a, b):
+    """Mean over the samples of 10 log10 of the mean square difference, which counts as 1e-5 and more."""
+    return 10 * torch.log10((a - b).square().mean((1, 2, 3)) + 1e-5).mean()
+
+
 def loss_of(output, truth, flow_truth, weights, flow_weight):
     """Total loss and its final Laplacian term. `flow_truth` is the flow [n, 4, h, w] and where it is known, or None."""
     flow, _, merged, stages = output
     final = laplacian(merged, truth)
     total = final
+    if weights.get("psnr_weight", 0) > 0:
+        total = total + weights["psnr_weight"] * decibels(merged, truth)
     for s, warped0, warped1, mask in stages:
         gate = torch.sigmoid(mask)
         blend = warped0 * gate + warped1 * (1 - gate)

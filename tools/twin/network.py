@@ -98,16 +98,26 @@ def warp_down(x, flow, s):
     return F.avg_pool2d(x, 2) if s > 1 else x
 
 
+def kept_still(img0, img1, made):
+    """`made` where the frames differ by 1.5 code values of 255 and more in some channel, their mean where they do by 0.5
+    and less, and between these a share of each."""
+    apart = (img0 - img1).abs().amax(1, keepdim=True)
+    share = (1.5 - 255 * apart).clamp(0, 1)
+    return made + share * (0.5 * (img0 + img1) - made)
+
+
 class IFNet(nn.Module):
     """RIFE of the 4.25 kind. Returns flow and mask at full resolution, merged frame, each stage's coarse images.
 
     `channels` and `scales` are the blocks', coarse to fine; `encoder` is the width inside the encoder. With
-    `residual` the last block gives, beside flow and mask, what is added to the blended frame.
+    `residual` the last block gives, beside flow and mask, what is added to the blended frame. With `linear` what the
+    blocks give as flow is of motion at an even speed, taken at t. With `still` a pixel that is the same in both frames
+    stays.
     """
 
-    def __init__(self, channels, scales, encoder=16, residual=False):
+    def __init__(self, channels, scales, encoder=16, residual=False, linear=False, still=False):
         super().__init__()
-        self.scales, self.residual = scales, residual
+        self.scales, self.residual, self.linear, self.still = scales, residual, linear, still
         self.encode = Head(encoder)
         last = len(channels) - 1
         for i, c in enumerate(channels):
@@ -120,6 +130,7 @@ class IFNet(nn.Module):
         images = torch.cat([img0, img1])
         frames = torch.cat([images, self.encode(images).float()], 1)
         flow = mask = coarse = None
+        speed = torch.cat([2 * t, 2 * t, 2 - 2 * t, 2 - 2 * t], 1) if self.linear else 1
         stages = []
         for i, s in enumerate(self.scales):
             if flow is None:
@@ -131,7 +142,7 @@ class IFNet(nn.Module):
                 x = torch.cat([self.planes(both, n, t), low[:, 4:], down(flow, s) / s], 1)
             out = getattr(self, f"block{i}")(x)
             # Flow in pixels of full resolution; mask and features as they are.
-            coarse = torch.cat([out[:, :4] * s, out[:, 4:]], 1)
+            coarse = torch.cat([out[:, :4] * (s * speed), out[:, 4:]], 1)
             delta = up(coarse[:, :4], s)
             flow = delta if flow is None else flow + delta
         mask = up(coarse[:, 4:5], self.scales[-1])
@@ -140,6 +151,8 @@ class IFNet(nn.Module):
         merged = warped[:n] * gate + warped[n:] * (1 - gate)
         if self.residual:
             merged = merged + coarse[:, 5:]
+        if self.still:
+            merged = kept_still(img0, img1, merged)
         return flow, mask, merged, stages
 
     @staticmethod
@@ -153,7 +166,8 @@ class IFNet(nn.Module):
 def build(recipe, weights=None):
     """The recipe's network, fresh or with given weights."""
     r = recipe["network"]
-    net = IFNet(r["channels"], r["scales"], r.get("encoder", 16), r.get("residual", False))
+    net = IFNet(r["channels"], r["scales"], r.get("encoder", 16), r.get("residual", False), r.get("linear", False),
+                r.get("still", False))
     if weights is not None:
         net.load_state_dict(weights)
     return net.to(memory_format=torch.channels_last)

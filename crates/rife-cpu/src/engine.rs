@@ -163,7 +163,31 @@ impl Engine {
 
     /// Elementwise `x * factor + offset`.
     pub fn affine(&self, x: &Tensor, factor: f32, offset: f32) -> Tensor {
-        Tensor::new(x.shape(), Op::Affine(x.clone(), factor, offset))
+        let op = match &x.0.op {
+            Op::Constant(value) => Op::Constant(value * factor + offset),
+            _ => Op::Affine(x.clone(), factor, offset),
+        };
+        Tensor::new(x.shape(), op)
+    }
+
+    /// Elementwise product, one channel of `by` for all of `x`'s.
+    pub fn scaled(&self, x: &Tensor, by: &Tensor) -> Tensor {
+        let [_, height, width] = x.shape();
+        assert_eq!(by.shape(), [1, height, width], "a factor's shape");
+        match by.0.op {
+            Op::Constant(factor) => self.affine(x, factor, 0.0),
+            _ => Tensor::new(x.shape(), Op::Scaled(x.clone(), by.clone())),
+        }
+    }
+
+    /// `made` but where the frames are alike: the share `clamp01(1.5 - apart)` is their mean's, `apart` being their
+    /// channels' largest difference in code values of 255.
+    pub fn keep_still(&self, frames: [&Tensor; 2], made: &Tensor) -> Tensor {
+        assert_eq!(frames.map(Tensor::shape), [made.shape(); 2], "frames' shapes");
+        Tensor::new(
+            made.shape(),
+            Op::KeepStill(frames.map(Tensor::clone), made.clone()),
+        )
     }
 
     /// Elementwise clamp to 0..1.
@@ -351,8 +375,10 @@ impl Engine {
             Op::Cat(parts) => parts.iter().for_each(|part| self.prepare(part, full)),
             Op::Channels(x, _) | Op::Affine(x, ..) | Op::Clamp01(x) | Op::Sigmoid(x) => self.prepare(x, full),
             Op::PixelShuffle(x) | Op::Rotate180(x) => self.prepare(x, full),
-            Op::Add(a, b) => [a, b].into_iter().for_each(|x| self.prepare(x, full)),
-            Op::Blend(a, b, mask) => [a, b, mask].into_iter().for_each(|x| self.prepare(x, full)),
+            Op::Add(a, b) | Op::Scaled(a, b) => [a, b].into_iter().for_each(|x| self.prepare(x, full)),
+            Op::Blend(a, b, c) | Op::KeepStill([a, b], c) => {
+                [a, b, c].into_iter().for_each(|x| self.prepare(x, full));
+            }
             Op::Resize(x, factor) => self.prepare(x, full && !matches!(factor, Factor::Down(by) if *by > 2)),
             Op::Warp(image, flow) => {
                 self.sampled(image);

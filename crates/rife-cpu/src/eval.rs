@@ -82,6 +82,12 @@ pub(crate) fn eval(tier: Tier, x: &Tensor, channels: Range<usize>, grid: &Grid, 
             warp::warp(tier, [x, flow], &picks, grid, out);
         }
         Op::Blend(a, b, mask) => blend(tier, [a, b, mask], channels, grid, out),
+        Op::Scaled(x, by) => {
+            eval(tier, x, channels, grid, out);
+            let by = computed(tier, by, 0..1, grid);
+            out.each(|_, r, row| rows::scale(tier, row, by.row(0, r)));
+        }
+        Op::KeepStill(frames, made) => keep_still(tier, frames, made, channels, grid, out),
         Op::PixelShuffle(x) => shuffle(tier, x, channels, grid, out),
         Op::Rotate180(x) => {
             let [_, height, width] = x.shape();
@@ -214,6 +220,29 @@ fn blend(
             rows::blend(tier, out.row(c, r), b.row(c, r), share.row(0, r));
         }
     }
+}
+
+fn keep_still(
+    tier: Tier,
+    frames: &[Tensor; 2],
+    made: &Tensor,
+    channels: Range<usize>,
+    grid: &Grid,
+    out: &mut PatchMut<'_>,
+) {
+    eval(tier, made, channels.clone(), grid, out);
+    // Whether a pixel is still is for all channels to say.
+    let [mut first, second] = [0, 1].map(|i| computed(tier, &frames[i], 0..frames[i].shape()[0], grid));
+    let mut apart = grid.patch(1);
+    apart.whole().map(|row| row.fill(0.0));
+    first.whole().each(|c, r, row| {
+        rows::apart(tier, apart.whole().row(0, r), row, second.row(c, r));
+        rows::add(tier, row, second.row(c, r));
+    });
+    apart.whole().map(|row| rows::affine(tier, row, -255.0, 1.5));
+    out.each(|c, r, row| {
+        rows::keep_still(tier, row, first.row(channels.start + c, r), apart.row(0, r));
+    });
 }
 
 /// PixelShuffle(2): output channel c at (2y + i, 2x + j) is input channel 4c + 2i + j at (y, x).

@@ -44,6 +44,8 @@ pub(crate) enum Op {
     Resize(Tensor, Factor),
     Warp(Tensor, Tensor),
     Blend(Tensor, Tensor, Tensor),
+    Scaled(Tensor, Tensor),
+    KeepStill([Tensor; 2], Tensor),
     PixelShuffle(Tensor),
     Rotate180(Tensor),
 }

@@ -193,7 +193,7 @@ fn arithmetic_and_joining() {
     let sigmoid = |v: f32| 1.0 / (1.0 + (-v).exp());
     let zip =
         |f: &dyn Fn(f32, f32) -> f32| Plain(a.0, a.1.iter().zip(&b.1).map(|(a, b)| f(*a, *b)).collect());
-    let checks: [(&str, Run<'_>, Plain); 7] = [
+    let checks: [(&str, Run<'_>, Plain); 9] = [
         (
             "add",
             &|e| e.add(&upload(e, &a), &upload(e, &b)),
@@ -219,6 +219,19 @@ fn arithmetic_and_joining() {
             }),
         ),
         (
+            "scaled",
+            &|e| e.scaled(&upload(e, &a), &upload(e, &mask)),
+            Plain::build(a.0, |c, y, x| a.at(c, y, x) * mask.at(0, y, x)),
+        ),
+        (
+            "scaled by a constant of which a part is wanted",
+            &|e| {
+                let by = e.affine(&e.plane(&upload(e, &a), 0.25), -2.0, 2.0);
+                e.channels(&e.scaled(&upload(e, &a), &by), 0..3)
+            },
+            a.map(|v| v * 1.5),
+        ),
+        (
             "cat and channels",
             &|e| {
                 let parts = e.cat(&[&upload(e, &a), &e.plane(&upload(e, &a), 0.5), &upload(e, &b)]);
@@ -239,6 +252,36 @@ fn arithmetic_and_joining() {
     for (name, run, expected) in checks {
         check(&Case { name, run, expected });
     }
+}
+
+/// Frames that are the same in places, and differ by up to two code values in others.
+#[test]
+fn still_pixels_stay() {
+    let (a, made) = (Plain::new([3, 12, 20], 14), Plain::new([3, 12, 20], 15));
+    let apart =
+        |c: usize, y: usize, x: usize| ((7 * c + 3 * y + x) % 9).saturating_sub(4) as f32 * 0.5 / 255.0;
+    let b = Plain::build(a.0, |c, y, x| a.at(c, y, x) + apart(c, y, x));
+    let expected = Plain::build(a.0, |c, y, x| {
+        let most = (0..3)
+            .map(|c| (a.at(c, y, x) - b.at(c, y, x)).abs())
+            .fold(0.0, f32::max);
+        let share = (1.5 - 255.0 * most).clamp(0.0, 1.0);
+        let mean = 0.5 * (a.at(c, y, x) + b.at(c, y, x));
+        made.at(c, y, x) * (1.0 - share) + mean * share
+    });
+    let stayed = expected.1.iter().zip(&a.1).filter(|(v, a)| v == a).count();
+    assert!(stayed > 0 && stayed < a.1.len(), "{stayed} of {}", a.1.len());
+    let run: Run<'_> = &|e| e.keep_still([&upload(e, &a), &upload(e, &b)], &upload(e, &made));
+    check(&Case {
+        name: "keep still",
+        run,
+        expected: expected.clone(),
+    });
+    check(&Case {
+        name: "some channels of it",
+        run: &|e| e.channels(&run(e), 1..2),
+        expected: Plain::build([1, 12, 20], |_, y, x| expected.at(1, y, x)),
+    });
 }
 
 #[test]

@@ -51,6 +51,11 @@ pub trait Backend {
     fn warp(&self, x: &Self::Tensor, flow: &Self::Tensor) -> Self::Tensor;
     /// `a * sigmoid(mask) + b * (1 - sigmoid(mask))`, one mask channel for all of `a`'s.
     fn blend(&self, a: &Self::Tensor, b: &Self::Tensor, mask: &Self::Tensor) -> Self::Tensor;
+    /// Elementwise product, one channel of `by` for all of `x`'s.
+    fn scaled(&self, x: &Self::Tensor, by: &Self::Tensor) -> Self::Tensor;
+    /// `made` except where two frames are alike: with `apart` the largest difference of the frames' channels in code
+    /// values of 255, the share `clamp01(1.5 - apart)` of their mean and the rest of `made`.
+    fn keep_still(&self, frames: [&Self::Tensor; 2], made: &Self::Tensor) -> Self::Tensor;
     /// Applies a prepared convolution.
     fn conv(&self, x: &Self::Tensor, layer: &Self::Conv) -> Self::Tensor;
     /// Applies convolutions one after another: an engine may keep its own layout in between.

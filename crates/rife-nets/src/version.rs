@@ -62,6 +62,8 @@ const V4_0: V4Spec = V4Spec {
     feat: 0,
     ensemble: true,
     residual: false,
+    linear: false,
+    still: false,
     adds_mask: true,
     doubles: true,
 };
@@ -139,8 +141,10 @@ const R1_LITE: V4Spec = V4Spec {
     scales: &[16, 8, 4, 1],
     ..V4_25
 };
-const R2_LITE: V4Spec = V4Spec {
+const R3_LITE: V4Spec = V4Spec {
     residual: true,
+    linear: true,
+    still: true,
     ..R1_LITE
 };
 const V4_26_HEAVY: V4Spec = V4Spec {
@@ -213,8 +217,9 @@ static TABLE: &[Spec] = &[
     v4("4.26.heavy", V4_26_HEAVY),
     // Trained here: 4.25.lite without its coarsest block, the others narrower.
     v4("r1.lite", R1_LITE),
-    // r1.lite with a correction of the blended frame in place of the last block's unused features.
-    v4("r2.lite", R2_LITE),
+    // r1.lite with a correction of the blended frame in place of the last block's unused features, motion at an even
+    // speed by construction, and still pixels kept.
+    v4("r3.lite", R3_LITE),
 ];
 
 /// Where the row of [`Version::IFNET_M`] is.
@@ -251,7 +256,7 @@ impl Version {
             .collect()
     }
 
-    /// Its name: `rife`, `rife_m`, `rife_2r`, `rife_hdv2`, a 4.x number such as `4.25.lite`, or `r2.lite`.
+    /// Its name: `rife`, `rife_m`, `rife_2r`, `rife_hdv2`, a 4.x number such as `4.25.lite`, or `r3.lite`.
     pub fn name(self) -> &'static str {
         self.0.name
     }
@@ -293,6 +298,16 @@ impl Version {
     /// Whether its last block gives, beside flow and mask, a correction that is added to the blended frame.
     pub fn corrects_blend(self) -> bool {
         matches!(self.family(), Family::V4(spec) if spec.residual)
+    }
+
+    /// Whether its flow is of motion at an even speed by construction, in proportion to the timestep.
+    pub fn moves_evenly(self) -> bool {
+        matches!(self.family(), Family::V4(spec) if spec.linear)
+    }
+
+    /// Whether a pixel that is the same in both frames stays ([`Backend::keep_still`](crate::Backend::keep_still)).
+    pub fn keeps_still(self) -> bool {
+        matches!(self.family(), Family::V4(spec) if spec.still)
     }
 
     /// By how much each block's inputs are shrunk, from coarse to fine.
@@ -532,7 +547,7 @@ mod tests {
     #[test]
     fn the_constants_point_to_their_rows() {
         assert_eq!(Version::IFNET_M.name(), "rife_m");
-        assert_eq!(Version::DEFAULT.name(), "r2.lite");
+        assert_eq!(Version::DEFAULT.name(), "r3.lite");
     }
 
     /// The counting back end refuses sizes that do not halve or join, as any engine would.

@@ -127,6 +127,17 @@ impl Backend for BurnBackend {
         Batch::dense((a.tensor() - b.clone()) * gate + b)
     }
 
+    fn scaled(&self, x: &Batch, by: &Batch) -> Batch {
+        Batch::dense(x.tensor() * by.tensor())
+    }
+
+    fn keep_still(&self, [a, b]: [&Batch; 2], made: &Batch) -> Batch {
+        let (a, b, made) = (a.tensor(), b.tensor(), made.tensor());
+        let apart = (a.clone() - b.clone()).abs().max_dim(1);
+        let share = (apart * -255.0 + 1.5).clamp(0.0, 1.0);
+        Batch::dense(made.clone() + ((a + b) * 0.5 - made) * share)
+    }
+
     fn conv(&self, x: &Batch, layer: &Conv) -> Batch {
         Batch::dense(layer.apply(&x.tensor(), self.half))
     }

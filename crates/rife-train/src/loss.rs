@@ -9,7 +9,7 @@ use burn_tensor::Tensor;
 use rife_nets::{Output, Stage};
 
 use crate::backend::{Batch, BurnBackend, values};
-pub use frame::{census, charbonnier, l1};
+pub use frame::{census, charbonnier, decibels, l1};
 pub use pyramid::laplacian;
 pub use stages::{distillation, flow_loss, stages};
 
@@ -22,6 +22,8 @@ pub enum Term {
     L1,
     /// Smooth mean absolute error of the merged frame.
     Charbonnier,
+    /// The merged frame's PSNR in decibels, with the other sign.
+    Psnr,
     /// Census (ternary) loss of the merged frame.
     Census,
     /// Mean absolute error of the stages' blends.
@@ -40,10 +42,11 @@ pub enum Term {
 
 impl Term {
     /// Every term, in the order of their declaration.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Laplacian,
         Self::L1,
         Self::Charbonnier,
+        Self::Psnr,
         Self::Census,
         Self::Stages,
         Self::Flow,
@@ -59,6 +62,7 @@ impl Term {
             Self::Laplacian => "laplacian",
             Self::L1 => "l1",
             Self::Charbonnier => "charbonnier",
+            Self::Psnr => "psnr",
             Self::Census => "census",
             Self::Stages => "stages",
             Self::Flow => "flow",
@@ -169,6 +173,7 @@ pub fn loss(b: &BurnBackend, found: &Predicted, truth: &Truth, scales: &[usize],
     sum.add(Term::Laplacian, || laplacian(off()));
     sum.add(Term::L1, || l1(off()));
     sum.add(Term::Charbonnier, || charbonnier(off()));
+    sum.add(Term::Psnr, || decibels(off()));
     sum.add(Term::Census, || census(merged.clone(), frame.clone()));
     sum.add(Term::Stages, || {
         stages(b, &found.output.stages, &truth.frame, scales)

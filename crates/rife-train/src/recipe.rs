@@ -47,6 +47,12 @@ pub struct NetworkRecipe {
     /// Whether the last block corrects the blended frame; checked against the version where given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub residual: Option<bool>,
+    /// Whether motion is at an even speed by construction; checked against the version where given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub linear: Option<bool>,
+    /// Whether still pixels are kept; checked against the version where given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub still: Option<bool>,
     /// Channels inside the frames' encoder; checked against the version where given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encoder: Option<usize>,
@@ -362,12 +368,18 @@ impl Recipe {
             channels.is_empty() || *channels == blocks,
             "network.channels are {channels:?}, but those of {version} are {blocks:?}"
         );
-        let corrects = version.corrects_blend();
-        ensure!(
-            self.network.residual.is_none_or(|residual| residual == corrects),
-            "network.residual is {}, but that of {version} is {corrects}",
-            !corrects
-        );
+        let network = &self.network;
+        for (key, given, of_version) in [
+            ("residual", network.residual, version.corrects_blend()),
+            ("linear", network.linear, version.moves_evenly()),
+            ("still", network.still, version.keeps_still()),
+        ] {
+            ensure!(
+                given.is_none_or(|given| given == of_version),
+                "network.{key} is {}, but that of {version} is {of_version}",
+                !of_version
+            );
+        }
         let inner = encoder_channels(version);
         ensure!(
             self.network.encoder.is_none_or(|encoder| encoder == inner),

@@ -4,7 +4,9 @@
 use burn_tensor::{Device, Tensor, TensorData};
 use rife_nets::{ActivationDesc, Backend, ConvKind, ConvSpec, Factor, Stage};
 use rife_train::backend::{Batch, BurnBackend, resample, values, warp};
-use rife_train::loss::{KnownFlow, census, charbonnier, distillation, flow_loss, l1, laplacian, stages};
+use rife_train::loss::{
+    KnownFlow, census, charbonnier, decibels, distillation, flow_loss, l1, laplacian, stages,
+};
 use rife_train::rng::Rng;
 use rife_train::threads;
 
@@ -182,6 +184,8 @@ fn the_other_losses_of_the_frame() {
     check("charbonnier", &inputs, 2e-5, 2e-3, |x| {
         charbonnier(x[0].clone()) * 100.0
     });
+    let inputs = [(signed(shape, 0.1, 1.0, &mut rng), shape)];
+    check("decibels", &inputs, 0.01, 1e-3, |x| decibels(x[0].clone()));
     // Grey values that differ by a few code values, where the transform is neither flat nor a step.
     let mut frame = || (random(shape, 0.5, 0.51, &mut rng), shape);
     let inputs = [frame(), frame()];

@@ -173,7 +173,7 @@ fn two_devices_give_what_one_does() {
             devices.evaluate(&parameters, &samples, &weights).unwrap()
         };
         let (one, two) = (on(1), on(2));
-        let off = (one.total - two.total).abs() / one.total;
+        let off = (one.total - two.total).abs() / one.total.abs();
         let mut worst = 0.0f64;
         for (a, b) in one.gradients.iter().zip(&two.gradients) {
             let square =
@@ -186,7 +186,7 @@ fn two_devices_give_what_one_does() {
         for (term, value) in one.terms.iter() {
             let other = two.terms[term];
             assert!(
-                (value - other).abs() <= 1e-5 * value,
+                (value - other).abs() <= 1e-5 * value.abs(),
                 "{}: {value} {other}",
                 term.name()
             );

@@ -8,7 +8,7 @@ use burn_tensor::Device;
 use rife_nets::{Backend, Factor, Version, deterministic};
 use rife_train::backend::{Batch, BurnBackend, values};
 use rife_train::data::Samples;
-use rife_train::loss::{KnownFlow, Term, Terms, census, charbonnier, flow_loss, l1, laplacian};
+use rife_train::loss::{KnownFlow, Term, Terms, census, charbonnier, decibels, flow_loss, l1, laplacian};
 use rife_train::optimizer::{Moments, average, norm};
 use rife_train::parameters::{Parameter, Parameters};
 use rife_train::recipe::{OptimizerRecipe, Recipe};
@@ -143,12 +143,17 @@ fn loss_and_gradients_are_the_twins() {
     threads::start(0).unwrap();
     let twin = twin();
     // The network that the twin's numbers were written with.
-    let version: Version = "r1.lite".parse().unwrap();
+    let version: Version = "r3.lite".parse().unwrap();
     let parameters = Parameters::from_weights(version, &deterministic::weights(version)).unwrap();
     let device = Device::flex().autodiff();
     let tracked = parameters.track(&device);
     let backend = BurnBackend::new(device);
-    let weights = Terms::from([(Term::Laplacian, 1.0), (Term::Stages, 0.25), (Term::Flow, 0.02)]);
+    let weights = Terms::from([
+        (Term::Laplacian, 1.0),
+        (Term::Psnr, 0.005),
+        (Term::Stages, 0.25),
+        (Term::Flow, 0.02),
+    ]);
     let (samples, network) = (samples(), &tracked.network);
     let known = Some(known_pixels(&samples));
     let loss = evaluate(&backend, network, None, &samples, known, &weights).unwrap();
@@ -236,6 +241,7 @@ fn every_term_is_pytorchs() {
         ("laplacian", laplacian(off())),
         ("l1", l1(off())),
         ("charbonnier", charbonnier(off())),
+        ("decibels", decibels(off())),
         ("census", census(first.clone(), second.clone())),
         ("flow", flow_loss(&batch(4, flow()), &truth)),
     ];

@@ -130,20 +130,21 @@ impl PatchMut<'_> {
 
     /// Calls `f` with every row.
     pub(crate) fn map(&mut self, f: impl Fn(&mut [f32])) {
+        self.each(|_, _, row| f(row));
+    }
+
+    /// Calls `f` with the channel, the row's number and the row, for every row.
+    pub(crate) fn each(&mut self, mut f: impl FnMut(usize, usize, &mut [f32])) {
         for channel in 0..self.channels {
             for row in 0..self.rows {
-                f(self.row(channel, row));
+                f(channel, row, self.row(channel, row));
             }
         }
     }
 
     /// Calls `f` with every row and its counterpart.
     pub(crate) fn zip(&mut self, other: &Patch, f: impl Fn(&mut [f32], &[f32])) {
-        for channel in 0..self.channels {
-            for row in 0..self.rows {
-                f(self.row(channel, row), other.row(channel, row));
-            }
-        }
+        self.each(|channel, row, values| f(values, other.row(channel, row)));
     }
 }
 

@@ -80,6 +80,27 @@ for_every_tier! {
         }
     }
 
+    /// `to *= by`.
+    fn scale(to: &mut [f32], by: &[f32]) {
+        for (to, by) in to.iter_mut().zip(by) {
+            *to *= by;
+        }
+    }
+
+    /// `most = max(most, |a - b|)`.
+    fn apart(most: &mut [f32], a: &[f32], b: &[f32]) {
+        for (most, (a, b)) in most.iter_mut().zip(a.iter().zip(b)) {
+            *most = most.max((a - b).abs());
+        }
+    }
+
+    /// The share `clamp01(share)` of half the sum, and the rest of what was there.
+    fn keep_still(to: &mut [f32], sum: &[f32], share: &[f32]) {
+        for (to, (sum, share)) in to.iter_mut().zip(sum.iter().zip(share)) {
+            *to += (0.5 * sum - *to) * share.clamp(0.0, 1.0);
+        }
+    }
+
     /// `to = to * share + other * (1 - share)`.
     fn blend(to: &mut [f32], other: &[f32], share: &[f32]) {
         for ((to, other), share) in to.iter_mut().zip(other).zip(share) {

@@ -111,6 +111,16 @@ impl Backend for CountBackend {
         *a
     }
 
+    fn scaled(&self, x: &[usize; 3], by: &[usize; 3]) -> [usize; 3] {
+        assert_eq!(*by, [1, x[1], x[2]], "a factor of another size");
+        *x
+    }
+
+    fn keep_still(&self, frames: [&[usize; 3]; 2], made: &[usize; 3]) -> [usize; 3] {
+        assert_eq!(frames, [made; 2], "frames of another shape");
+        *made
+    }
+
     fn conv(&self, x: &[usize; 3], layer: &LayerDesc) -> [usize; 3] {
         let [channels, height, width] = *x;
         assert_eq!(channels, layer.input, "a convolution of other channels");

@@ -85,6 +85,14 @@ impl Backend for CpuBackend {
         self.engine.blend(a, b, mask)
     }
 
+    fn scaled(&self, x: &Tensor, by: &Tensor) -> Tensor {
+        self.engine.scaled(x, by)
+    }
+
+    fn keep_still(&self, frames: [&Tensor; 2], made: &Tensor) -> Tensor {
+        self.engine.keep_still(frames, made)
+    }
+
     fn conv(&self, x: &Tensor, layer: &ConvLayer) -> Tensor {
         self.engine.conv(x, layer)
     }

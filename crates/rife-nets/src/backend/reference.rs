@@ -150,6 +150,32 @@ impl Backend for ReferenceBackend {
         ReferenceTensor::new(a.shape, data)
     }
 
+    fn scaled(&self, x: &ReferenceTensor, by: &ReferenceTensor) -> ReferenceTensor {
+        let plane = by.channel(0);
+        let values = x.data.iter().enumerate();
+        let data = values.map(|(i, x)| x * plane[i % plane.len()]).collect();
+        ReferenceTensor::new(x.shape, data)
+    }
+
+    fn keep_still(&self, [a, b]: [&ReferenceTensor; 2], made: &ReferenceTensor) -> ReferenceTensor {
+        assert_eq!([a.shape, b.shape], [made.shape; 2], "frames of another shape");
+        let plane = made.shape[1] * made.shape[2];
+        let apart = |i: usize| {
+            let channels = (i % plane..a.data.len()).step_by(plane);
+            channels
+                .map(|i| (a.data[i] - b.data[i]).abs())
+                .fold(0.0, f32::max)
+        };
+        let values = made.data.iter().enumerate();
+        let data = values
+            .map(|(i, made)| {
+                let share = (1.5 - 255.0 * apart(i)).clamp(0.0, 1.0);
+                mix(*made, 0.5 * (a.data[i] + b.data[i]), share)
+            })
+            .collect();
+        ReferenceTensor::new(made.shape, data)
+    }
+
     fn conv(&self, x: &ReferenceTensor, layer: &ConvSpec) -> ReferenceTensor {
         assert_eq!(x.shape[0], layer.input, "a convolution of other channels");
         let mut out = match layer.kind {

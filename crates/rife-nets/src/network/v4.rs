@@ -92,6 +92,11 @@ pub(crate) struct V4Spec {
     pub(crate) ensemble: bool,
     /// Whether the last block gives, beside flow and mask, three channels that are added to the blended frame.
     pub(crate) residual: bool,
+    /// Whether the blocks' flow is that of motion at an even speed, at the middle: at t it is 2 t times that towards the
+    /// first frame, 2 - 2 t times that towards the second.
+    pub(crate) linear: bool,
+    /// Whether a pixel that is the same in both frames stays ([`Backend::keep_still`]).
+    pub(crate) still: bool,
     /// Whether each block's mask is added to the one before, or replaces it.
     pub(crate) adds_mask: bool,
     /// Whether all scales double when the second block finds motion above 32 pixels both ways.
@@ -175,6 +180,7 @@ impl<L> V4Net<L> {
             frames,
             timestep,
             features: self.spec.encoder.channels(),
+            linear: self.spec.linear,
         };
         let mut log2 = -options.scale.log2();
         let mut state: Option<State<B::Tensor>> = None;
@@ -184,22 +190,28 @@ impl<L> V4Net<L> {
             if i == 1 && self.spec.doubles && is_far(b, &estimate.flow) {
                 log2 += 1;
                 let first = pair.estimate(&self.blocks[0], None, log2 + self.log2(0));
-                state = Some(self.advance(&pair, None, first, true));
+                state = Some(self.advance(&pair, None, first));
                 estimate = pair.estimate(block, state.as_ref(), log2 + self.log2(i));
             }
             if options.ensemble {
                 let back = pair.estimate_back(block, state.as_ref(), log2 + self.log2(i));
                 estimate = mean(b, estimate, back);
             }
-            let next = self.advance(&pair, state, estimate, i + 1 < self.blocks.len());
+            let next = self.advance(&pair, state, estimate);
             stages.push(next.stage.clone());
             state = Some(next);
         }
         let (stage, stages) = stages.finish();
         let blended = stage.merged(b);
         let residual = state.filter(|_| self.spec.residual).and_then(|state| state.feat);
+        let merged = residual.map_or(blended.clone(), |residual| b.add(&blended, &residual));
+        let images = frames.map(|frame| &frame.image);
         Output {
-            merged: residual.map_or(blended.clone(), |residual| b.add(&blended, &residual)),
+            merged: if self.spec.still {
+                b.keep_still(images, &merged)
+            } else {
+                merged
+            },
             flow: stage.flow,
             mask: stage.mask,
             stages,
@@ -221,13 +233,12 @@ impl<L> V4Net<L> {
         self.spec.scales[index].ilog2() as i32
     }
 
-    /// Adds a block's estimate to what was found before. Features are warped where another block will look at them.
+    /// Adds a block's estimate to what was found before.
     fn advance<B: Backend<Conv = L>>(
         &self,
         pair: &Pair<'_, B>,
         state: Option<State<B::Tensor>>,
         estimate: Estimate<B::Tensor>,
-        with_features: bool,
     ) -> State<B::Tensor> {
         let b = pair.b;
         let (flow, mask) = match state {
@@ -242,10 +253,9 @@ impl<L> V4Net<L> {
                 (b.add(&stage.flow, &estimate.flow), mask)
             }
         };
-        let joined = pair
-            .frames
-            .map(|frame| frame.features.first().filter(|_| with_features));
-        let (warped, features) = match joined {
+        // After the last block nothing looks at the features; the images are sampled in them all the same, since an
+        // engine that lays out images for sampling then needs no second copy of theirs.
+        let (warped, features) = match pair.frames.map(|frame| frame.features.first()) {
             [Some(first), Some(second)] => self.parted(b, warp_both(b, [first, second], &flow)),
             _ => (warp_both(b, pair.frames.map(|frame| &frame.image), &flow), None),
         };
@@ -264,6 +274,8 @@ struct Pair<'a, B: Backend> {
     timestep: &'a B::Tensor,
     /// Channels of a frame's features.
     features: usize,
+    /// As [`V4Spec::linear`].
+    linear: bool,
 }
 
 impl<B: Backend> Pair<'_, B> {
@@ -281,7 +293,8 @@ impl<B: Backend> Pair<'_, B> {
             parts.push(&state.stage.mask);
             parts.extend(&state.feat);
         }
-        block.estimate(self.b, &parts, state.map(|state| &state.stage.flow), log2)
+        let flow = state.map(|state| &state.stage.flow);
+        self.at(self.timestep, block.estimate(self.b, &parts, flow, log2))
     }
 
     /// Runs a block with the frames' roles exchanged, its estimate still in those roles.
@@ -299,7 +312,22 @@ impl<B: Backend> Pair<'_, B> {
         parts.push(&timestep);
         parts.extend(&mask);
         parts.extend(state.and_then(|state| state.feat.as_ref()));
-        block.estimate(self.b, &parts, flow.as_ref(), log2)
+        self.at(&timestep, block.estimate(self.b, &parts, flow.as_ref(), log2))
+    }
+
+    /// A block's estimate at a time, see [`V4Spec::linear`].
+    fn at(&self, timestep: &B::Tensor, estimate: Estimate<B::Tensor>) -> Estimate<B::Tensor> {
+        if !self.linear {
+            return estimate;
+        }
+        let b = self.b;
+        let share = |range, by: &B::Tensor| b.scaled(&b.channels(&estimate.flow, range), by);
+        let before = share(0..2, &b.affine(timestep, 2.0, 0.0));
+        let after = share(2..4, &b.affine(timestep, -2.0, 2.0));
+        Estimate {
+            flow: b.cat(&[&before, &after]),
+            ..estimate
+        }
     }
 
     /// Both images and, where there is an encoder, both frames' features: warped from the second block on.

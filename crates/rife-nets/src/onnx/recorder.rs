@@ -325,6 +325,21 @@ impl Backend for Recorder {
         self.add(&part(a, share), &part(b, rest))
     }
 
+    fn scaled(&self, x: &Value, by: &Value) -> Value {
+        self.node("Mul", &[x.id, by.id], vec![], x.shape)
+    }
+
+    fn keep_still(&self, [a, b]: [&Value; 2], made: &Value) -> Value {
+        let minus = |x: &Value| self.affine(x, -1.0, 0.0);
+        let apart = self.node("Abs", &[self.add(a, &minus(b)).id], vec![], a.shape);
+        let one = [1, a.shape[1], a.shape[2]];
+        let channels = attribute_ints("axes", &[1]);
+        let apart = self.node("ReduceMax", &[apart.id], vec![channels], one);
+        let share = self.clamp01(&self.affine(&apart, -255.0, 1.5));
+        let mean = self.affine(&self.add(a, b), 0.5, 0.0);
+        self.add(made, &self.scaled(&self.add(&mean, &minus(made)), &share))
+    }
+
     fn conv(&self, x: &Value, layer: &Layer) -> Value {
         let mut y = self.convolved(x, layer);
         if let Some(beta) = layer.beta {

@@ -6,6 +6,8 @@ use burn_tensor::{Tensor, TensorData};
 
 /// Where Charbonnier's curve turns from a parabola into a line, in units of full scale.
 const CHARBONNIER_EPSILON: f32 = 1e-3;
+/// Square errors well below this one are as good as none: 50 dB.
+const DECIBELS_FLOOR: f32 = 1e-5;
 /// Side of the census transform's patches in pixels.
 const PATCH: usize = 7;
 /// Parts of red, green and blue in grey, times the number of 8-bit code values: the census transform's constants
@@ -26,6 +28,13 @@ pub fn charbonnier(difference: Tensor<4>) -> Tensor<1> {
     (difference.square() + CHARBONNIER_EPSILON * CHARBONNIER_EPSILON)
         .sqrt()
         .mean()
+}
+
+/// Mean over the samples of the mean square in decibels, 10 log10 of it and 1e-5: PSNR with the other sign, so that
+/// every sample counts by the part of its error that goes.
+pub fn decibels(difference: Tensor<4>) -> Tensor<1> {
+    let squares = difference.square().mean_dim(1).mean_dim(2).mean_dim(3);
+    (squares + DECIBELS_FLOOR).log().mean() * (10.0 / std::f32::consts::LN_10)
 }
 
 /// The soft distance of two frames' ternary census transforms (Meister et al., 2018): how each pixel compares with

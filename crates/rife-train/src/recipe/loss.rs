@@ -18,6 +18,8 @@ pub struct LossRecipe {
     pub l1_weight: f32,
     /// Of the merged frame's Charbonnier loss.
     pub charbonnier_weight: f32,
+    /// Of the merged frame's PSNR in decibels.
+    pub psnr_weight: f32,
     /// Of the merged frame's census loss.
     pub census_weight: f32,
     /// L1 of every stage's blend, at the resolution that the next stage sees.
@@ -42,6 +44,7 @@ impl Default for LossRecipe {
             laplacian_weight: 1.0,
             l1_weight: 0.0,
             charbonnier_weight: 0.0,
+            psnr_weight: 0.0,
             census_weight: 0.0,
             stage_weight: 0.0,
             flow_weight: 0.0,
@@ -60,6 +63,7 @@ impl LossRecipe {
             (Term::Laplacian, self.laplacian_weight),
             (Term::L1, self.l1_weight),
             (Term::Charbonnier, self.charbonnier_weight),
+            (Term::Psnr, self.psnr_weight),
             (Term::Census, self.census_weight),
             (Term::Stages, self.stage_weight),
             (Term::Flow, self.flow_weight * self.flow_left(step, steps)),

@@ -16,8 +16,8 @@ use super::pairs::{self, Decoded};
 use super::{CutFill, Progress, StillRule, VideoJob};
 use crate::{Error, Interpolator, Prepared, Result};
 
-/// Bytes that the frames of one queue may take together.
-const QUEUE_BYTES: u64 = 64 << 20;
+/// Bytes that the frames of one queue may take together. Larger frames are handed from thread to thread.
+const QUEUE_BYTES: u64 = 48 << 20;
 
 /// What the threads share.
 pub(super) struct Setup<'a> {
@@ -43,7 +43,7 @@ pub(super) fn frame_bytes(width: u32, height: u32) -> u64 {
 
 /// How many frames of `bytes` a queue holds.
 pub(super) fn queue_length(bytes: u64) -> usize {
-    (QUEUE_BYTES / bytes.max(1)).clamp(1, 8) as usize
+    (QUEUE_BYTES / bytes.max(1)).min(8) as usize
 }
 
 /// A frame on its way to the sink.
@@ -434,6 +434,7 @@ mod tests {
     #[test]
     fn queues_shrink_for_large_frames() {
         assert_eq!(queue_length(frame_bytes(640, 360)), 8);
-        assert_eq!(queue_length(frame_bytes(8192, 4320)), 1);
+        assert_eq!(queue_length(frame_bytes(1920, 1080)), 1);
+        assert_eq!(queue_length(frame_bytes(3840, 2160)), 0);
     }
 }
