@@ -67,6 +67,11 @@ impl Recycler {
         }
     }
 
+    /// The most memory that was ever in use at once, in bytes.
+    pub(crate) fn peak_bytes(&self) -> usize {
+        self.lock().peak * size_of::<Line>()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -79,41 +79,70 @@ impl Engine {
     /// # Panics
     /// Where there are more or fewer values than `shape` says.
     pub fn upload(&self, shape: [usize; 3], data: &[f32]) -> Tensor {
-        let [channels, height, width] = shape;
+        self.upload_extended(shape, data, [shape[1], shape[2]])
+    }
+
+    /// As [`Engine::upload`], extended to the right and down to `[height, width]` by the last column and row.
+    ///
+    /// # Panics
+    /// As there, and where that is smaller.
+    pub fn upload_extended(&self, shape: [usize; 3], data: &[f32], [height, width]: [usize; 2]) -> Tensor {
+        let [channels, rows, columns] = shape;
         assert_eq!(
             data.len(),
-            channels * height * width,
-            "values for a tensor of shape {shape:?}"
+            shape.iter().product::<usize>(),
+            "values of shape {shape:?}"
         );
-        let mut planes = Planes::unset(&self.recycler, shape);
+        assert!(
+            rows <= height && columns <= width,
+            "{shape:?} in {width}x{height}"
+        );
+        let mut planes = Planes::unset(&self.recycler, [channels, height, width]);
         let strips = Strips::new(&mut planes);
         self.threads.run(height.div_ceil(STRIP), &|i| {
             let first = i * STRIP;
-            let rows = first..(first + STRIP).min(height);
             // SAFETY: the loop's items have different rows.
-            let mut out = unsafe { strips.strip(rows.clone()) };
-            for (channel, plane) in data.chunks_exact(height * width).enumerate() {
-                for row in rows.clone() {
-                    out.row(channel, row - first)
-                        .copy_from_slice(&plane[row * width..][..width]);
-                }
-            }
+            let mut out = unsafe { strips.strip(first..(first + STRIP).min(height)) };
+            out.each(|channel, row, to| {
+                let row = (first + row).min(rows - 1);
+                let from = &data[(channel * rows + row) * columns..][..columns];
+                to[..columns].copy_from_slice(from);
+                to[columns..].fill(from[columns - 1]);
+            });
         });
         Tensor::from_planes(planes)
     }
 
     /// The values of a tensor, row by row, channel by channel.
     pub fn download(&self, x: &Tensor) -> Vec<f32> {
-        let [channels, height, width] = x.shape();
-        let planes = self.planes(x);
+        self.download_corner(x, [x.shape()[1], x.shape()[2]])
+    }
+
+    /// The values of a tensor's upper left `[height, width]`, computed straight to where they are wanted.
+    ///
+    /// # Panics
+    /// Where the tensor is smaller.
+    pub fn download_corner(&self, x: &Tensor, [height, width]: [usize; 2]) -> Vec<f32> {
+        let [channels, rows, columns] = x.shape();
+        assert!(
+            height <= rows && width <= columns,
+            "{width}x{height} of {columns}x{rows}"
+        );
+        self.prepare(x, true);
         let mut values = vec![0.0; channels * height * width];
-        self.threads.chunks(&mut values, STRIP * width, &|i, values| {
-            for (j, to) in values.chunks_exact_mut(width).enumerate() {
-                let row = i * STRIP + j;
-                to.copy_from_slice(planes.row(row / height, row % height));
-            }
+        let strips = Strips::of(&mut values, [channels, height, width]);
+        self.threads.run(height.div_ceil(STRIP), &|i| {
+            let rows = i * STRIP..(i * STRIP + STRIP).min(height);
+            // SAFETY: the loop's items have different rows.
+            let mut out = unsafe { strips.strip(rows.clone()) };
+            eval(self.tier, x, 0..channels, &Grid::rows(rows, width), &mut out);
         });
         values
+    }
+
+    /// The most memory, in bytes, that its tensors have taken at once so far.
+    pub fn memory_peak(&self) -> usize {
+        self.recycler.peak_bytes()
     }
 
     /// One channel of a value, of the size of `like`.

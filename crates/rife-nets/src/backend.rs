@@ -7,6 +7,7 @@ pub mod reference;
 
 use std::ops::Range;
 
+use crate::image::{crop, pad};
 pub use cpu::CpuBackend;
 pub use rife_cpu::{Activation, ConvKind, ConvSpec, Factor};
 
@@ -28,6 +29,16 @@ pub trait Backend {
     fn upload(&self, shape: [usize; 3], data: &[f32]) -> Self::Tensor;
     /// The values of a tensor in row-major order (of the first sample where there is a batch).
     fn download(&self, x: &Self::Tensor) -> Vec<f32>;
+    /// As [`Backend::upload`], extended to the right and down to `[height, width]` by the last column and row.
+    fn upload_extended(&self, shape: [usize; 3], data: &[f32], [height, width]: [usize; 2]) -> Self::Tensor {
+        let padded = pad(data, [shape[2], shape[1]], [width, height]);
+        self.upload([shape[0], height, width], &padded)
+    }
+    /// The values of the upper left `[height, width]`.
+    fn download_corner(&self, x: &Self::Tensor, [height, width]: [usize; 2]) -> Vec<f32> {
+        let [_, rows, columns] = self.shape(x);
+        crop(self.download(x), [columns, rows], [width, height])
+    }
     /// `[channels, height, width]`.
     fn shape(&self, x: &Self::Tensor) -> [usize; 3];
     /// A tensor of the size of `like`'s plane with one channel of the same value everywhere.

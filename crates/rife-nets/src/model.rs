@@ -2,7 +2,7 @@
 
 use crate::backend::Backend;
 use crate::error::NetworkError;
-use crate::image::{Image, crop, pad};
+use crate::image::Image;
 use crate::network::{Encoded, Network, Options, Output};
 use crate::scale::Scale;
 use crate::version::Version;
@@ -117,12 +117,10 @@ impl<B: Backend> Model<B> {
         let size = [image.width(), image.height()];
         let multiple = self.version().size_multiple(options.scale);
         let padded = size.map(|side| side.next_multiple_of(multiple));
-        let shape = [3, padded[1], padded[0]];
-        let tensor = if padded == size {
-            self.backend.upload(shape, image.data())
-        } else {
-            self.backend.upload(shape, &pad(image.data(), size, padded))
-        };
+        let shape = [3, size[1], size[0]];
+        let tensor = self
+            .backend
+            .upload_extended(shape, image.data(), [padded[1], padded[0]]);
         let encoded = self.network.encode(&self.backend, &tensor, options)?;
         Ok(PreparedFrame { encoded, size })
     }
@@ -141,8 +139,8 @@ impl<B: Backend> Model<B> {
     ) -> Result<Image, NetworkError> {
         let output = self.interpolate_tensors(first, second, timestep, options)?;
         let merged = self.backend.clamp01(&output.merged);
-        let [_, height, width] = self.backend.shape(&merged);
-        let data = crop(self.backend.download(&merged), [width, height], first.size);
+        let [width, height] = first.size;
+        let data = self.backend.download_corner(&merged, [height, width]);
         Image::new(first.size[0], first.size[1], data)
     }
 

@@ -148,13 +148,14 @@ impl PatchMut<'_> {
     }
 }
 
-/// Planes whose strips of rows are written by several threads.
+/// Planes, or values row by row, whose strips of rows are written by several threads.
 #[derive(Debug)]
 pub(crate) struct Strips<'a> {
+    /// The first row's first value.
     data: *mut f32,
     shape: [usize; 3],
     strides: [usize; 2],
-    borrow: PhantomData<&'a mut Planes>,
+    borrow: PhantomData<&'a mut f32>,
 }
 
 // SAFETY: views of disjoint rows don't alias, and that they are disjoint is what `strip` asks of its caller.
@@ -166,7 +167,24 @@ impl<'a> Strips<'a> {
         Self {
             shape: planes.shape,
             strides,
-            data: planes.data.as_mut_ptr(),
+            // Past the border's row and column.
+            data: planes.data[strides[1] + 1..].as_mut_ptr(),
+            borrow: PhantomData,
+        }
+    }
+
+    /// Of values of this shape, row by row, channel by channel.
+    pub(crate) fn of(values: &'a mut [f32], shape: [usize; 3]) -> Self {
+        let [channels, height, width] = shape;
+        assert_eq!(
+            values.len(),
+            channels * height * width,
+            "values of shape {shape:?}"
+        );
+        Self {
+            shape,
+            strides: [height * width, width],
+            data: values.as_mut_ptr(),
             borrow: PhantomData,
         }
     }
@@ -177,8 +195,8 @@ impl<'a> Strips<'a> {
     /// No two views that live at once may share a row.
     pub(crate) unsafe fn strip(&self, rows: Range<usize>) -> PatchMut<'_> {
         assert!(rows.start <= rows.end && rows.end <= self.shape[1]);
-        // SAFETY: within the planes: past the border's row and column, before the strip's first row.
-        let data = unsafe { self.data.add((rows.start + 1) * self.strides[1] + 1) };
+        // SAFETY: `rows` are within the shape, whose values are there at these strides.
+        let data = unsafe { self.data.add(rows.start * self.strides[1]) };
         let [channels, _, columns] = self.shape;
         PatchMut {
             data,

@@ -57,6 +57,14 @@ impl Backend for CpuBackend {
         self.engine.channels(x, range)
     }
 
+    fn upload_extended(&self, shape: [usize; 3], data: &[f32], size: [usize; 2]) -> Tensor {
+        self.engine.upload_extended(shape, data, size)
+    }
+
+    fn download_corner(&self, x: &Tensor, size: [usize; 2]) -> Vec<f32> {
+        self.engine.download_corner(x, size)
+    }
+
     fn add(&self, a: &Tensor, b: &Tensor) -> Tensor {
         self.engine.add(a, b)
     }
