@@ -273,8 +273,10 @@ impl<L> Network<L> {
             Body::Hdv2(net) => net.encode(b, &image),
             Body::V4(net) => net.encode(b, &image),
         };
+        // Images that are joined to their features need not be kept beside.
+        let joined = features.first().filter(|_| matches!(self.body, Body::V4(_)));
         Encoded {
-            image,
+            image: joined.map_or(image, |joined| b.channels(joined, 0..3)),
             features,
             rotated: None,
         }
