@@ -1,20 +1,24 @@
 //! Every command, option and help text, as data. What they lead to is in `commands`.
 
 mod benchmark;
+mod chain;
 mod convert;
 mod image;
 mod model;
 mod models;
+mod reencode;
 mod sample;
 mod video;
 
 use clap::{Parser, Subcommand};
 
 pub(crate) use benchmark::{BenchmarkArgs, OthersArgs};
+pub(crate) use chain::{ChainArgs, SoundArg};
 pub(crate) use convert::{ConvertArgs, OnnxArgs};
-pub(crate) use image::ImageArgs;
+pub(crate) use image::{FitArg, ImageArgs, MemoryArg};
 pub(crate) use model::ModelArgs;
 pub(crate) use models::{ModelsArgs, ModelsCommand};
+pub(crate) use reencode::{ProfileArg, ReencodeArgs};
 pub(crate) use sample::SampleArgs;
 pub(crate) use video::{CodecArg, CutFillArg, InfoArgs, StaticArg, TaskArgs, VideoArgs};
 
@@ -46,8 +50,12 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Raise a video's frame rate, or turn it to slow motion
     Video(Box<VideoArgs>),
-    /// Make the pictures between two pictures
-    Image(ImageArgs),
+    /// Make the pictures between pictures: one, a folder of them, or a clip
+    Image(Box<ImageArgs>),
+    /// Join clips by transitions from the last frame of one to the first of the next
+    Chain(Box<ChainArgs>),
+    /// Write a video in a form that everything plays, and check its colours against the source
+    Reencode(ReencodeArgs),
     /// Show what is in a file, what `rife video` would do with it, and how long that would take
     Info(Box<InfoArgs>),
     /// List, inspect, convert and fetch networks
@@ -68,6 +76,8 @@ impl Command {
             Self::Video(args) => args.json,
             Self::Info(args) => args.json,
             Self::Image(args) => args.json,
+            Self::Chain(args) => args.json,
+            Self::Reencode(args) => args.json,
             Self::Models(args) => args.json(),
             Self::Convert(args) => args.json,
             Self::Benchmark(args) => args.json,

@@ -1,11 +1,13 @@
 //! One module a command: its arguments to a job of the library, the job's results to text.
 
 pub(crate) mod benchmark;
+pub(crate) mod chain;
 pub(crate) mod convert;
 pub(crate) mod image;
 pub(crate) mod info;
 mod job;
 pub(crate) mod models;
+pub(crate) mod reencode;
 pub(crate) mod sample;
 pub(crate) mod video;
 

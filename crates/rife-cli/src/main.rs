@@ -30,7 +30,9 @@ fn run(command: Command) -> rife::Result<()> {
     let cancel = signal::install();
     match command {
         Command::Video(args) => commands::video::run(*args, &cancel),
-        Command::Image(args) => commands::image::run(args, &cancel),
+        Command::Image(args) => commands::image::run(*args, &cancel),
+        Command::Chain(args) => commands::chain::run(*args, &cancel),
+        Command::Reencode(args) => commands::reencode::run(&args, &cancel),
         Command::Info(args) => commands::info::run(*args, &cancel),
         Command::Models(args) => commands::models::run(args.command, &cancel),
         Command::Convert(args) => commands::convert::run(&args),

@@ -4,10 +4,12 @@ mod cli {
     pub(crate) mod support;
 
     mod benchmark;
+    mod chain;
     mod convert;
     mod help;
     mod image;
     mod models;
+    mod reencode;
     mod reference;
     mod refusals;
     mod resume;

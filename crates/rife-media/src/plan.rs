@@ -60,6 +60,8 @@ pub struct StreamPlan {
     pub metadata: bool,
     /// How much slower sound is played, where it is stretched.
     pub stretch_audio: Option<Ratio<i64>>,
+    /// Samples a second of transcoded sound; those of its source where absent.
+    pub audio_rate: Option<u32>,
     /// Other things to know, such as Dolby Vision metadata that cannot be carried over.
     pub notes: Vec<String>,
 }
@@ -106,6 +108,7 @@ pub fn plan_streams(info: &MediaInfo, container: Container, companions: Companio
         } else {
             None
         },
+        audio_rate: None,
         notes: notes(info, kept),
     }
 }
@@ -156,7 +159,8 @@ fn act(stream: &MediaStream, container: Container, companions: Companions) -> Ac
     }
 }
 
-fn audio_encoder(container: Container) -> &'static str {
+/// The encoder of sound that every player of the container knows.
+pub(crate) fn audio_encoder(container: Container) -> &'static str {
     match container {
         Container::WebM => "libopus",
         Container::Avi => "libmp3lame",

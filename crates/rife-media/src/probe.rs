@@ -106,6 +106,8 @@ pub struct VideoStream {
     pub width: u32,
     /// Height in pixels, as coded.
     pub height: u32,
+    /// ffmpeg's name of the codec's profile, such as `High`, where it knows one.
+    pub profile: Option<String>,
     /// ffmpeg's name of the pixel format.
     pub pixel_format: String,
     /// Our planar format that holds it, where there is one.

@@ -16,12 +16,13 @@ pub use images::write_image;
 pub use journal::{Resume, SEGMENT_FRAMES, folder as unfinished_folder};
 
 mod codecs;
-mod encoder;
+pub(crate) mod encoder;
 mod images;
 mod journal;
 mod mp4;
-mod part;
+pub(crate) mod part;
 mod segments;
+mod webp;
 mod y4m;
 
 /// Takes frames in order. Dropped before [`Sink::finish`], it leaves nothing under the final name.
@@ -95,7 +96,7 @@ impl VideoParams {
 /// Where to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
-    /// A video file; its extension names the container. `.y4m` is written by ourselves.
+    /// A video file; its extension names the container. `.y4m` and `.webp` are written by ourselves.
     File(PathBuf),
     /// Y4M on standard output.
     Stdout,
@@ -157,13 +158,13 @@ pub enum Container {
     Nut,
     /// Another container that ffmpeg writes: FLV, Ogg, MPEG program stream, ASF, MXF, 3GP.
     Other,
-    /// Holds nothing but video: Y4M and images.
+    /// Holds nothing but video: Y4M, animated WebP and images.
     VideoOnly,
 }
 
 /// File extensions, their containers, and ffmpeg's names of them. Formats that write several files, or that open
 /// others, are left out on purpose.
-const EXTENSIONS: [(&str, Container); 23] = [
+const EXTENSIONS: [(&str, Container); 24] = [
     ("mp4", Container::Mp4),
     ("m4v", Container::Mp4),
     ("mov", Container::Mov),
@@ -177,6 +178,7 @@ const EXTENSIONS: [(&str, Container); 23] = [
     ("gif", Container::Gif),
     ("nut", Container::Nut),
     ("y4m", Container::VideoOnly),
+    ("webp", Container::VideoOnly),
     ("flv", Container::Other),
     ("ogv", Container::Other),
     ("ogg", Container::Other),
@@ -375,6 +377,9 @@ pub fn open_sink(spec: &SinkSpec, params: &VideoParams) -> Result<Box<dyn Sink>>
         }
         Output::File(path) if crate::source::has_extension(path, "y4m") => {
             Ok(Box::new(y4m::Writer::create(path, spec, params)?))
+        }
+        Output::File(path) if crate::source::has_extension(path, "webp") => {
+            Ok(Box::new(webp::Writer::create(path, spec, params)?))
         }
         Output::File(path) => match &spec.resume {
             Some(resume) if segments::fits(spec, params)? => {

@@ -1,18 +1,28 @@
-//! The still image job: two pictures in, the pictures between them out, as the original `inference_img.py` names
-//! them.
+//! The still image job: two or more pictures in, the pictures between them out, as one picture, a folder of pictures
+//! (named as the original `inference_img.py` names them), a video, a GIF or an animated WebP. How a picture is turned
+//! into what the network sees is in `picture`, the order in which frames are made in `walk`, what it takes in
+//! `memory`.
+
+mod memory;
+mod picture;
+mod walk;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use num_rational::Ratio;
-use rife_media::read_image;
 use rife_media::sink::write_image;
-use rife_media::{CancelToken, ColorTags, Frame, Limits, PixelFormat, RgbImage};
+use rife_media::{
+    CancelToken, Codec, ColorTags, Container, Fit, Frame, MediaError, Output, PixelFormat, Sink, SinkSpec,
+    Time, VideoParams, open_sink,
+};
 
 use crate::{Error, Interpolator, InterpolatorSpec, Result};
+use picture::{Coding, Picture};
+pub use walk::Waiting;
+use walk::{Step, Walk};
 
-/// Which pictures are made between the two.
+/// Which pictures are made between two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Between {
     /// One, at this time: 0 is the first picture, 1 the second.
@@ -25,6 +35,8 @@ pub enum Between {
 
 /// Most passes: 1023 pictures between two.
 pub const MAX_EXP: u32 = 10;
+/// Most pictures of one job.
+pub const MAX_PICTURES: usize = 10_000;
 
 impl Between {
     /// The times, ends excluded.
@@ -46,22 +58,55 @@ impl Between {
     }
 }
 
-/// Two pictures to interpolate.
+/// Pictures to interpolate.
 #[derive(Debug, Clone)]
 pub struct ImageJob {
-    /// The first picture.
-    pub first: PathBuf,
-    /// The second one, of the same size.
-    pub second: PathBuf,
-    /// Which pictures between.
+    /// The pictures in order, two or more.
+    pub pictures: Vec<PathBuf>,
+    /// Which pictures between each two.
     pub between: Between,
-    /// A picture's name (`.png`, `.exr`...) for one picture between, else a folder, which gets `img0`, the first
-    /// picture, `img1`... and last the second one.
+    /// A picture's name (`.png`, `.exr`...) for the one picture between two; a video's (`.mp4`, `.gif`...) or `.webp`
+    /// for all of them as a clip; else a folder, which gets `img0`, the first picture, `img1`... and last the last one.
     pub output: PathBuf,
+    /// The rate of a clip.
+    pub fps: Ratio<i64>,
+    /// The output's size; the first picture's when absent.
+    pub size: Option<[u32; 2]>,
+    /// What becomes of pictures of another shape.
+    pub fit: Fit,
+    /// Where frames wait for their turn.
+    pub waiting: Waiting,
+    /// The codec of a clip; its container's usual one when absent.
+    pub codec: Option<Codec>,
+    /// The quality of a clip, 0 to 63.
+    pub crf: Option<u32>,
     /// Replace existing files.
     pub overwrite: bool,
     /// What to interpolate with.
     pub interpolator: InterpolatorSpec,
+}
+
+/// What will be done.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImagePlan {
+    /// The output's size.
+    pub size: [u32; 2],
+    /// Frames that will be written.
+    pub frames: usize,
+    /// How many of them the network makes.
+    pub made: usize,
+    /// How long a clip will last, in seconds.
+    pub duration: Option<f64>,
+    /// The most memory that the process will hold, in bytes, measured with frames of other sizes.
+    pub memory: u64,
+    /// The most disk that waiting frames will take, in bytes.
+    pub disk: u64,
+    /// How they are made, in a line for people.
+    pub method: String,
+    /// The model and its options, in a line for people.
+    pub model: String,
+    /// Things worth telling the user.
+    pub notes: Vec<String>,
 }
 
 /// What came of it.
@@ -69,12 +114,14 @@ pub struct ImageJob {
 pub struct ImageSummary {
     /// The files written, in order of time.
     pub files: Vec<PathBuf>,
+    /// Frames in them.
+    pub frames: usize,
     /// How many of them the network made.
     pub made: usize,
-    /// How they were made, in a line for people.
-    pub method: String,
-    /// The model and its options, in a line for people.
-    pub model: String,
+    /// The most memory that the process has held, in bytes, where the system tells.
+    pub peak_memory: Option<u64>,
+    /// Things worth telling the user.
+    pub notes: Vec<String>,
 }
 
 /// Extensions that make an output one picture instead of a folder.
@@ -82,122 +129,299 @@ const EXTENSIONS: [&str; 7] = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "exr
 
 /// Whether `path` names a picture.
 pub fn names_a_picture(path: &Path) -> bool {
-    let extension = path
-        .extension()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .to_ascii_lowercase();
-    EXTENSIONS.contains(&extension.as_str())
+    EXTENSIONS.contains(&extension(path).as_str())
+}
+
+fn extension(path: &Path) -> String {
+    let extension = path.extension().unwrap_or_default();
+    extension.to_string_lossy().to_ascii_lowercase()
+}
+
+/// Where frames go.
+enum Target {
+    Picture(PathBuf),
+    Folder(PathBuf, &'static str),
+    Clip(PathBuf),
+}
+
+/// A planned job, ready to run.
+#[derive(Debug)]
+pub struct ImageRun {
+    job: ImageJob,
+    times: Vec<Ratio<i64>>,
+    coding: Coding,
+    interpolator: Interpolator,
+    plan: ImagePlan,
+    cancel: CancelToken,
 }
 
 impl ImageJob {
-    /// Does it. `progress` is told pictures made and to make.
+    /// The pictures between `pictures` into `output`, everything else by default.
+    pub fn new(pictures: Vec<PathBuf>, between: Between, output: PathBuf) -> Self {
+        Self {
+            pictures,
+            between,
+            output,
+            fps: Ratio::from(25),
+            size: None,
+            fit: Fit::default(),
+            waiting: Waiting::default(),
+            codec: None,
+            crf: None,
+            overwrite: false,
+            interpolator: InterpolatorSpec::default(),
+        }
+    }
+
+    /// Reads every picture once, loads the model, and measures what the job will take. Nothing is written yet.
     ///
     /// # Errors
-    /// Those of reading, interpolating and writing; [`Error::Data`] for pictures that differ in size.
-    pub fn run(&self, progress: &mut dyn FnMut(usize, usize), cancel: &CancelToken) -> Result<ImageSummary> {
+    /// Those of reading and of the model; [`Error::Usage`] for options that make no sense together.
+    pub fn open(self, cancel: &CancelToken) -> Result<ImageRun> {
         let times = self.between.timesteps()?;
-        let files = self.files(times.len())?;
-        let [(first, tags, format), (second, ..)] = [read(&self.first)?, read(&self.second)?];
-        if (first.width, first.height) != (second.width, second.height) {
-            return Err(Error::Data(format!(
-                "the pictures differ in size: {} is {}x{}, {} is {}x{}",
-                self.first.display(),
-                first.width,
-                first.height,
-                self.second.display(),
-                second.width,
-                second.height
+        if !(2..=MAX_PICTURES).contains(&self.pictures.len()) {
+            let count = self.pictures.len();
+            return Err(Error::Usage(format!(
+                "{count} pictures; 2 to {MAX_PICTURES} are accepted"
             )));
         }
+        let made = times.len() * (self.pictures.len() - 1);
+        self.check_target(made)?;
+        let coding = Coding::of(&self, cancel)?;
         let interpolator = Interpolator::new(&self.interpolator)?;
-        let (a, b) = (interpolator.prepare(first)?, interpolator.prepare(second)?);
-        let mut between = interpolator.between(&a, &b);
-        let mut pictures = Vec::with_capacity(times.len());
-        for (index, time) in times.iter().enumerate() {
-            progress(index, times.len());
-            if cancel.is_cancelled() {
-                return Err(Error::Cancelled);
-            }
-            pictures.push(between.at(*time)?);
-        }
-        if files.len() > times.len() {
-            pictures.insert(0, a.image().clone());
-            pictures.push(b.image().clone());
-        }
-        self.write(&files, &pictures, format, &tags)?;
-        let (method, model) = (interpolator.describe_method(), interpolator.describe());
-        Ok(ImageSummary {
-            files,
-            made: times.len(),
-            method,
-            model,
+        let (memory, disk) = memory::estimate(&self, &coding, &interpolator)?;
+        let frames = match self.target(made) {
+            Target::Picture(_) => 1,
+            Target::Folder(..) | Target::Clip(_) => made + self.pictures.len(),
+        };
+        let clip = matches!(self.target(made), Target::Clip(_));
+        let plan = ImagePlan {
+            size: coding.size,
+            frames,
+            made,
+            duration: clip.then(|| frames as f64 / rife_media::time::seconds(self.fps)),
+            memory,
+            disk,
+            method: interpolator.describe_method(),
+            model: interpolator.describe(),
+            notes: coding.notes.clone(),
+        };
+        let cancel = cancel.clone();
+        Ok(ImageRun {
+            job: self,
+            times,
+            coding,
+            interpolator,
+            plan,
+            cancel,
         })
     }
 
-    /// The files that will be written, none of which may be there yet.
-    fn files(&self, made: usize) -> Result<Vec<PathBuf>> {
-        let files = if names_a_picture(&self.output) {
-            if made != 1 {
-                let wanted = format!(
-                    "{made} pictures do not fit into {}; give a folder",
-                    self.output.display()
-                );
-                return Err(Error::Usage(wanted));
+    fn target(&self, made: usize) -> Target {
+        let output = self.output.clone();
+        let video = Container::of(&output).is_ok();
+        match extension(&output).as_str() {
+            "webp" if made > 1 => Target::Clip(output),
+            _ if names_a_picture(&output) => Target::Picture(output),
+            _ if video && !output.is_dir() => Target::Clip(output),
+            _ if self.pictures.iter().all(|path| extension(path) == "exr") => Target::Folder(output, "exr"),
+            _ => Target::Folder(output, "png"),
+        }
+    }
+
+    /// Refuses an output that the frames do not fit into, or that is there.
+    fn check_target(&self, made: usize) -> Result<()> {
+        let files = match self.target(made) {
+            Target::Picture(path) if made != 1 => {
+                let path = path.display();
+                return Err(Error::Usage(format!(
+                    "{made} pictures do not fit into {path}; give a folder, or a clip (.mp4, .mkv, .gif, .webp...)"
+                )));
             }
-            vec![self.output.clone()]
-        } else {
-            let extension = if is_exr(&self.first) && is_exr(&self.second) {
-                "exr"
-            } else {
-                "png"
-            };
-            (0..made + 2)
-                .map(|index| self.output.join(format!("img{index}.{extension}")))
-                .collect()
+            Target::Picture(path) | Target::Clip(path) => vec![path],
+            Target::Folder(folder, extension) => (0..made + self.pictures.len())
+                .map(|index| folder.join(file_name(index, extension)))
+                .collect(),
         };
         match files.iter().find(|file| !self.overwrite && file.exists()) {
-            Some(file) => Err(rife_media::MediaError::Exists(file.clone()).into()),
-            None => Ok(files),
+            Some(file) => Err(MediaError::Exists(file.clone()).into()),
+            None => Ok(()),
         }
     }
+}
 
-    fn write(
-        &self,
-        files: &[PathBuf],
-        pictures: &[Arc<RgbImage>],
-        format: PixelFormat,
-        tags: &ColorTags,
-    ) -> Result<()> {
-        let folder = if names_a_picture(&self.output) {
-            self.output.parent()
-        } else {
-            Some(self.output.as_path())
+fn file_name(index: usize, extension: &str) -> String {
+    format!("img{index}.{extension}")
+}
+
+impl ImageRun {
+    /// What will be done.
+    pub fn plan(&self) -> &ImagePlan {
+        &self.plan
+    }
+
+    /// Does it. `progress` is told frames written and to write.
+    ///
+    /// # Errors
+    /// Those of reading, interpolating and writing; [`Error::Cancelled`]. No unfinished clip is left then.
+    pub fn run(self, progress: &mut dyn FnMut(usize, usize)) -> Result<ImageSummary> {
+        let mut writer = Writer::open(&self)?;
+        let mut walk = Walk::new(&self.interpolator, &self.times, self.job.waiting)?;
+        let total = self.plan.frames;
+        let mut emit = |step: Step| {
+            if self.cancel.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            progress(writer.written(), total);
+            writer.write(&self.coding, step)
         };
-        if let Some(folder) = folder.filter(|folder| !folder.as_os_str().is_empty()) {
-            fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error))?;
+        for path in &self.job.pictures {
+            walk.push(self.coding.load(path)?, &mut emit)?;
         }
-        for (file, picture) in files.iter().zip(pictures) {
-            let format = format.with_alpha(picture.alpha.is_some());
-            write_image(
-                file,
-                &Frame::from_rgb(picture, format, tags),
-                tags,
-                self.overwrite,
-            )?;
-        }
+        let (files, mut notes) = writer.finish()?;
+        notes.splice(0..0, self.plan.notes.iter().cloned());
+        Ok(ImageSummary {
+            files,
+            frames: total,
+            made: self.plan.made,
+            peak_memory: memory::peak(),
+            notes,
+        })
+    }
+}
+
+/// The output that is being written.
+struct Writer {
+    kind: Kind,
+    files: Vec<PathBuf>,
+    count: usize,
+    overwrite: bool,
+    finished: bool,
+}
+
+enum Kind {
+    /// The one picture between.
+    Picture(PathBuf),
+    Folder(PathBuf, &'static str),
+    Clip(Option<Box<dyn Sink>>, Ratio<i64>),
+}
+
+impl Writer {
+    fn open(run: &ImageRun) -> Result<Self> {
+        let job = &run.job;
+        let kind = match job.target(run.plan.made) {
+            Target::Picture(path) => {
+                create_folder(path.parent())?;
+                Kind::Picture(path)
+            }
+            Target::Folder(folder, extension) => {
+                create_folder(Some(&folder))?;
+                Kind::Folder(folder, extension)
+            }
+            Target::Clip(path) => Kind::Clip(Some(clip(job, &run.coding, path, &run.cancel)?), job.fps),
+        };
+        Ok(Self {
+            kind,
+            files: Vec::new(),
+            count: 0,
+            overwrite: job.overwrite,
+            finished: false,
+        })
+    }
+
+    fn written(&self) -> usize {
+        self.count
+    }
+
+    fn write(&mut self, coding: &Coding, step: Step) -> Result<()> {
+        let file = match &mut self.kind {
+            Kind::Picture(_) if matches!(step, Step::End(_)) => return Ok(()),
+            Kind::Picture(path) => path.clone(),
+            Kind::Folder(folder, extension) => folder.join(file_name(self.count, extension)),
+            Kind::Clip(sink, fps) => {
+                let Some(sink) = sink else { return Ok(()) };
+                let (format, tags) = (sink.params().format, sink.params().tags);
+                let time = |index: usize| Time::from(index as i64) / *fps;
+                let (start, end) = (time(self.count), time(self.count + 1));
+                sink.write(&coding.frame(&step, format, &tags).at(start, end - start))?;
+                self.count += 1;
+                return Ok(());
+            }
+        };
+        let frame = coding.frame(&step, coding.format, &coding.tags);
+        write_image(&file, &frame, &coding.tags, self.overwrite)?;
+        self.count += 1;
+        self.files.push(file);
         Ok(())
     }
+
+    fn finish(mut self) -> Result<(Vec<PathBuf>, Vec<String>)> {
+        let mut notes = Vec::new();
+        if let Kind::Clip(sink, _) = &mut self.kind
+            && let Some(sink) = sink.take()
+        {
+            let written = sink.finish()?;
+            self.files.extend(written.path);
+            notes = written.warnings;
+        }
+        self.finished = true;
+        Ok((std::mem::take(&mut self.files), notes))
+    }
 }
 
-fn is_exr(path: &Path) -> bool {
-    path.extension()
-        .is_some_and(|extension| extension.eq_ignore_ascii_case("exr"))
+impl Drop for Writer {
+    /// A job that did not come to its end leaves none of its files.
+    fn drop(&mut self) {
+        if !self.finished {
+            self.files.iter().for_each(|file| {
+                let _ = fs::remove_file(file);
+            });
+        }
+    }
 }
 
-fn read(path: &Path) -> Result<(Arc<RgbImage>, ColorTags, PixelFormat)> {
-    let (frame, tags) = read_image(path, &Limits::default())?;
-    Ok((Arc::new(frame.to_rgb(&tags)), tags, frame.format))
+fn clip(job: &ImageJob, coding: &Coding, path: PathBuf, cancel: &CancelToken) -> Result<Box<dyn Sink>> {
+    // WebM holds alpha beside 8 bits only, and alpha says more than the bits beyond.
+    let eight = coding.format.alpha && extension(&path) == "webm";
+    let spec = SinkSpec {
+        codec: job.codec,
+        crf: job.crf,
+        overwrite: job.overwrite,
+        inputs: job.pictures.clone(),
+        cancel: cancel.clone(),
+        ..SinkSpec::new(Output::File(path))
+    };
+    let params = VideoParams {
+        width: coding.size[0],
+        height: coding.size[1],
+        format: if eight {
+            PixelFormat::RGB8.with_alpha(true)
+        } else {
+            coding.format
+        },
+        tags: coding.tags,
+        sample_aspect: Ratio::from(1),
+        matrix: rife_media::probe::DisplayMatrix::IDENTITY,
+        time_base: job.fps.recip(),
+        frame_rate: Some(job.fps),
+        hdr: rife_media::probe::HdrMetadata::default(),
+    };
+    Ok(open_sink(&spec, &params)?)
+}
+
+fn create_folder(folder: Option<&Path>) -> Result<()> {
+    match folder.filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) => fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error)),
+        None => Ok(()),
+    }
+}
+
+/// A frame for a file of `format` from one that is shown as it came, where it is of that format.
+fn as_format(frame: &Frame, tags: &ColorTags, format: PixelFormat, to: &ColorTags) -> Frame {
+    if frame.format == format && tags == to {
+        return frame.clone();
+    }
+    Frame::from_rgb(&frame.to_rgb(tags), format, to)
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! Frame interpolation with the RIFE networks: interpolator, jobs and metrics.
 
 pub mod benchmark;
+pub mod chain;
 mod engine;
 mod error;
 pub mod image;
 mod interpolator;
 pub mod metrics;
 pub mod models;
+pub mod reencode;
 pub mod sample;
 pub mod video;
 pub mod weights;

@@ -19,6 +19,7 @@ use rife_media::{
 };
 
 pub use facts::Keep;
+pub(crate) use plan::rate_text;
 pub use plan::{VideoPlan, duration_text};
 
 use crate::{Error, Interpolator, InterpolatorSpec, Result};

@@ -129,7 +129,7 @@ pub(crate) struct RateArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256), conflicts_with = "exp")]
     pub(crate) factor: Option<u32>,
     /// The factor as a power of two: 1 to 4 for 2x to 16x
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=4))]
+    #[arg(long, visible_alias = "passes", value_name = "N", value_parser = clap::value_parser!(u32).range(0..=4))]
     pub(crate) exp: Option<u32>,
     /// A target rate, such as 60, 59.94 or 60000/1001; with --slow-motion the rate at which it is played
     #[arg(long, value_name = "X", value_parser = parse::rate)]

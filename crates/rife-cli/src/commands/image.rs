@@ -1,14 +1,14 @@
-//! `rife image`: the pictures between two pictures.
+//! `rife image`: the pictures between pictures.
 
 use std::path::PathBuf;
 
 use rife::Result;
-use rife::image::{Between, ImageJob};
+use rife::image::{Between, ImageJob, ImagePlan, Waiting};
 use rife::media::CancelToken;
 use serde_json::json;
 
-use super::shown;
-use crate::args::ImageArgs;
+use super::{job, shown};
+use crate::args::{ImageArgs, MemoryArg};
 use crate::output;
 use crate::progress::Progress;
 
@@ -21,44 +21,82 @@ pub(crate) fn run(args: ImageArgs, cancel: &CancelToken) -> Result<()> {
     if args.model.fp16 {
         output::note("--fp16 is ignored: the CPU computes in f32");
     }
-    let between = match (args.timestep, args.ratio) {
-        (Some(at), _) => Between::Timestep(at),
-        (None, Some(ratio)) => Between::Ratio(ratio),
-        (None, None) => Between::Exp(args.exp.unwrap_or(EXP)),
-    };
-    let mut pictures = [args.pictures, args.img].concat().into_iter();
-    let mut next = || pictures.next().unwrap_or_default();
-    let job = ImageJob {
-        first: next(),
-        second: next(),
-        between,
-        output: args.output.unwrap_or_else(|| PathBuf::from(FOLDER)),
-        overwrite: args.overwrite,
-        interpolator: match between {
-            Between::Ratio(_) => args.model.recursive_spec(),
-            Between::Timestep(_) | Between::Exp(_) => args.model.spec(),
-        },
-    };
-    let mut progress = Progress::frames(None, false, args.json);
-    let result = job.run(
-        &mut |done, total| progress.set(done as u64, Some(total as u64), || json!({})),
-        cancel,
-    );
+    let json = args.json;
+    let run = build(args).open(cancel)?;
+    let plan = run.plan().clone();
+    if !json {
+        output::note(&output::plain(&plan_text(&plan)));
+    }
+    let mut progress = Progress::frames(Some(plan.frames as u64), false, json);
+    let result = run.run(&mut |done, total| progress.set(done as u64, Some(total as u64), || json!({})));
     progress.finish();
     let summary = result?;
-    if args.json {
+    if json {
         let files: Vec<_> = summary
             .files
             .iter()
             .map(|file| file.display().to_string())
             .collect();
-        let object =
-            json!({"files": files, "made": summary.made, "model": summary.model, "method": summary.method});
+        let object = json!({
+            "files": files, "frames": summary.frames, "made": summary.made, "size": plan.size,
+            "duration_s": plan.duration, "model": plan.model, "method": plan.method,
+            "memory_bytes": plan.memory, "disk_bytes": plan.disk, "peak_bytes": summary.peak_memory,
+            "notes": summary.notes,
+        });
         return output::line(&object.to_string());
     }
-    output::note(&format!("model: {}\ntimes: {}", summary.model, summary.method));
+    for note in summary.notes.iter().filter(|note| !plan.notes.contains(note)) {
+        output::note(&output::plain(&format!("note: {note}")));
+    }
     summary
         .files
         .iter()
         .try_for_each(|file| output::line(&shown(file)))
+}
+
+fn build(args: ImageArgs) -> ImageJob {
+    let between = match (args.timestep, args.ratio) {
+        (Some(at), _) => Between::Timestep(at),
+        (None, Some(ratio)) => Between::Ratio(ratio),
+        (None, None) => Between::Exp(args.exp.unwrap_or(EXP)),
+    };
+    let output = args.output.unwrap_or_else(|| PathBuf::from(FOLDER));
+    ImageJob {
+        fps: args.fps,
+        size: args.size,
+        fit: job::fit(args.fit),
+        waiting: match args.memory {
+            MemoryArg::Memory => Waiting::Memory,
+            MemoryArg::Disk => Waiting::Disk,
+        },
+        codec: args.codec.map(job::codec),
+        crf: args.crf,
+        overwrite: args.overwrite,
+        interpolator: match between {
+            Between::Ratio(_) => args.model.recursive_spec(),
+            Between::Timestep(_) | Between::Exp(_) => args.model.spec(),
+        },
+        ..ImageJob::new([args.pictures, args.img].concat(), between, output)
+    }
+}
+
+fn plan_text(plan: &ImagePlan) -> String {
+    let [width, height] = plan.size;
+    let lasts = plan
+        .duration
+        .map_or(String::new(), |seconds| format!(", {seconds:.2} s"));
+    let megabytes = |bytes: u64| bytes.div_ceil(1_000_000);
+    let disk = match plan.disk {
+        0 => String::new(),
+        bytes => format!(" and {} MB of disk", megabytes(bytes)),
+    };
+    let notes: String = plan.notes.iter().map(|note| format!("\nnote:  {note}")).collect();
+    format!(
+        "out:   {} frames of {width}x{height} ({} made){lasts}\nmodel: {}\ntimes: {}\nneeds: {} MB of memory{disk}{notes}",
+        plan.frames,
+        plan.made,
+        plan.model,
+        plan.method,
+        megabytes(plan.memory)
+    )
 }

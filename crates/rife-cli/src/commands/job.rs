@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use rife::media::scene::SceneOptions;
 use rife::media::sink::ImageFormat;
-use rife::media::{Codec, Input, Output};
+use rife::media::{Codec, Fit, Input, Output};
 use rife::video::{CutFill, Motion, Rate, StillRule, VideoJob};
 use rife::{Error, Result};
 
 use crate::args::TaskArgs;
-use crate::args::{CodecArg, CutFillArg, StaticArg};
+use crate::args::{CodecArg, CutFillArg, FitArg, StaticArg};
 
 /// Where the original puts its pictures.
 const PICTURES: &str = "vid_out";
@@ -73,7 +73,8 @@ fn timing(args: &TaskArgs) -> Result<(Rate, Motion)> {
     }
 }
 
-fn codec(codec: CodecArg) -> Codec {
+/// The codec that an option names.
+pub(super) fn codec(codec: CodecArg) -> Codec {
     match codec {
         CodecArg::H264 => Codec::H264,
         CodecArg::H265 => Codec::H265,
@@ -82,5 +83,14 @@ fn codec(codec: CodecArg) -> Codec {
         CodecArg::Prores => Codec::ProRes,
         CodecArg::Ffv1 => Codec::Ffv1,
         CodecArg::Gif => Codec::Gif,
+    }
+}
+
+/// The rule that an option names.
+pub(super) fn fit(fit: FitArg) -> Fit {
+    match fit {
+        FitArg::Pad => Fit::Pad,
+        FitArg::Crop => Fit::Crop,
+        FitArg::Stretch => Fit::Stretch,
     }
 }

@@ -39,7 +39,9 @@ fn examples(place: &Place, command: &[&str]) -> Vec<String> {
 }
 
 fn prepare(place: &Place) {
-    place.clip("clip.mp4", 3);
+    for name in ["clip.mp4", "clip.mkv", "a.mp4", "b.mp4", "c.mp4"] {
+        place.clip(name, 3);
+    }
     for index in 0..5 {
         place.picture(&format!("frames/{index}.png"), 2.0 * index as f32);
     }
@@ -70,6 +72,8 @@ fn every_example_runs() {
         &[][..],
         &["video"],
         &["image"],
+        &["chain"],
+        &["reencode"],
         &["info"],
         &["models"],
         &["convert"],
@@ -78,12 +82,14 @@ fn every_example_runs() {
     ] {
         for example in examples(&place, command) {
             let mut args: Vec<_> = example.split_whitespace().skip(1).collect();
-            let runs_a_network = ["video", "image", "info", "benchmark", "sample"].contains(&args[0]);
+            let runs_a_network =
+                ["video", "image", "chain", "info", "benchmark", "sample"].contains(&args[0]);
             if runs_a_network && !has_default_network() && !example.contains("--random") {
                 args.extend(RANDOM);
             }
             match args[0] {
-                "video" | "image" | "sample" => args.push("-y"),
+                "video" | "image" | "chain" | "sample" => args.push("-y"),
+                "reencode" if !args.contains(&"--check") => args.push("-y"),
                 "benchmark" => {
                     // The example's size and count are for measuring, not for trying.
                     let smaller = |arg: &mut &str| match *arg {

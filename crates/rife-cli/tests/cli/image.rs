@@ -1,9 +1,10 @@
-//! `rife image`: names, counts, times.
+//! `rife image`: names, counts, times, sizes, depths, alpha, clips, memory.
 
-use rife::media::Limits;
+use rife::media::sink::write_image;
 use rife::media::source::read_image;
+use rife::media::{ColorTags, Frame, Limits, PixelFormat, RgbImage};
 
-use super::support::{Place, RANDOM, names};
+use super::support::{Place, RANDOM, ffmpeg, names, probe};
 
 fn image<'a>(args: &[&'a str]) -> Vec<&'a str> {
     [&["image"][..], args, &RANDOM].concat()
@@ -88,14 +89,12 @@ fn a_ratio_is_met_by_bisection() {
 }
 
 #[test]
-fn pictures_that_do_not_fit_are_named() {
+fn pictures_of_any_size_go_together_by_the_rule_asked_for() {
     let place = pair();
     let other = rife::media::Frame::zeroed(32, 32, rife::media::PixelFormat::RGB8);
     let tags = rife::media::ColorTags::SRGB;
     rife::media::sink::write_image(&place.path("small.png"), &other, &tags, true).unwrap();
     std::fs::write(place.path("text.png"), "no picture").unwrap();
-    let error = place.rife(&image(&["a.png", "small.png"])).failed(3);
-    assert!(error.contains("64x48") && error.contains("32x32"), "{error}");
     assert!(
         place
             .rife(&image(&["a.png", "text.png"]))
@@ -103,4 +102,272 @@ fn pictures_that_do_not_fit_are_named() {
             .contains("text.png")
     );
     assert!(!place.path("output").exists());
+    let size = |name: &str| {
+        let (frame, _) = read_image(&place.path(name), &Limits::default()).unwrap();
+        (frame.width, frame.height)
+    };
+    let ran = place.rife(&image(&["a.png", "small.png", "--exp", "1"]));
+    assert!(
+        ran.err.contains("32x32") && ran.err.contains("scaled whole"),
+        "{}",
+        ran.err
+    );
+    assert_eq!(
+        (size("output/img1.png"), size("output/img2.png")),
+        ((64, 48), (64, 48))
+    );
+    place
+        .rife(&image(&[
+            "a.png",
+            "small.png",
+            "--exp",
+            "1",
+            "--size",
+            "40x40",
+            "--fit",
+            "crop",
+            "-o",
+            "sq",
+        ]))
+        .ok();
+    assert_eq!(size("sq/img0.png"), (40, 40));
+}
+
+/// A picture of `depth` bits with a disc at `x`; around it, transparent green.
+fn disc(place: &Place, name: &str, x: i64, format: PixelFormat) {
+    let (width, height) = (64, 48);
+    let inside = |i: i64| (i % width - x).pow(2) + (i / width - 24).pow(2) < 200;
+    let plane =
+        |seen: f32, unseen: f32| (0..width * height).map(move |i| if inside(i) { seen } else { unseen });
+    let data = plane(0.9, 0.0)
+        .chain(plane(0.1, 1.0))
+        .chain(plane(0.3, 0.0))
+        .collect();
+    let mut picture = RgbImage::new(width as u32, height as u32, data);
+    picture.alpha = Some(plane(1.0, 0.0).collect());
+    let tags = ColorTags::SRGB;
+    write_image(
+        &place.path(name),
+        &Frame::from_rgb(&picture, format, &tags),
+        &tags,
+        true,
+    )
+    .unwrap();
+}
+
+#[test]
+fn alpha_and_sixteen_bits_stay_and_hidden_colours_stay_hidden() {
+    let place = Place::new();
+    let format = PixelFormat::RGB16.with_alpha(true);
+    disc(&place, "a.png", 24, format);
+    disc(&place, "b.png", 32, format);
+    place
+        .rife(&image(&["a.png", "b.png", "--exp", "2", "-o", "steps"]))
+        .ok();
+    let read = |name: &str| read_image(&place.path(name), &Limits::default()).unwrap();
+    assert_eq!(read("steps/img0.png"), read("a.png"), "ends are bit-true");
+    assert_eq!(read("steps/img4.png"), read("b.png"));
+    for name in ["img1", "img2", "img3"] {
+        let (frame, tags) = read(&format!("steps/{name}.png"));
+        assert_eq!(frame.format, format);
+        let picture = frame.to_rgb(&tags);
+        let alpha = picture.alpha.as_ref().unwrap();
+        let [_, green, _] = picture.channels();
+        let seen = alpha.iter().zip(green).filter(|(alpha, _)| **alpha > 0.9);
+        assert!(seen.clone().count() > 50, "{name}");
+        // Random weights may darken, but nothing that was transparent may shine through.
+        assert!(seen.clone().all(|(_, green)| *green < 0.4), "{name}");
+    }
+    if !ffmpeg() {
+        return;
+    }
+    for (name, alpha) in [("out.webp", true), ("out.webm", true), ("out.mp4", false)] {
+        let ran = place.rife(&image(&["a.png", "b.png", "--exp", "1", "-o", name]));
+        assert_eq!(
+            ran.err.contains("alpha is dropped"),
+            !alpha,
+            "{name}: {}",
+            ran.err
+        );
+    }
+}
+
+#[test]
+fn light_above_white_survives_in_exr() {
+    let place = Place::new();
+    let picture = |scale: f32| {
+        let data = (0..3 * 64 * 48)
+            .map(|i| scale * (1.0 + ((i % 64) as f32 * 0.2).sin()))
+            .collect();
+        RgbImage::new(64, 48, data)
+    };
+    let tags = ColorTags {
+        transfer: rife::media::Transfer::Linear,
+        ..ColorTags::SRGB
+    };
+    for (name, scale) in [("a.exr", 4.0), ("b.exr", 3.0)] {
+        let frame = Frame::from_rgb(&picture(scale), PixelFormat::RGBF32, &tags);
+        write_image(&place.path(name), &frame, &tags, true).unwrap();
+    }
+    place
+        .rife(&image(&["a.exr", "b.exr", "--exp", "1", "-o", "steps"]))
+        .ok();
+    let read = |name: &str| read_image(&place.path(name), &Limits::default()).unwrap().0;
+    assert_eq!(read("steps/img0.exr"), read("a.exr"));
+    let middle = read("steps/img1.exr").to_rgb(&tags);
+    let brightest = middle.data.iter().copied().fold(0.0, f32::max);
+    assert!(brightest > 1.5, "{brightest}");
+    let ran = place.rife(&image(&["a.exr", "b.exr", "--exp", "1", "-o", "steps.y4m"]));
+    assert!(ran.err.contains("coded as sRGB"), "{}", ran.err);
+}
+
+#[test]
+fn many_pictures_become_clips_of_every_kind() {
+    if !ffmpeg() {
+        return;
+    }
+    let place = pair();
+    place.picture("c.png", 6.0);
+    let three = ["a.png", "b.png", "c.png", "--passes", "3"];
+    let run = |rest: &[&str]| place.rife(&image(&[&three[..], rest].concat()));
+    for name in ["out.mp4", "out.mkv", "out.gif", "out.webm"] {
+        run(&["-o", name]).ok();
+        let (frames, duration, _) = probe(&place.path(name));
+        assert_eq!(frames, 17, "{name}");
+        assert!((duration - 17.0 / 25.0).abs() < 0.02, "{name}: {duration}");
+    }
+    let ran = run(&["-o", "slow.mp4", "--fps", "12.5", "--json"]).json();
+    assert_eq!(
+        (ran[0]["made"].as_u64(), ran[0]["frames"].as_u64()),
+        (Some(14), Some(17))
+    );
+    assert!((probe(&place.path("slow.mp4")).1 - 17.0 / 12.5).abs() < 0.02);
+    // WebP is ours: another reader must find the frames, their times, and lossless ends.
+    run(&["-o", "out.webp"]).ok();
+    let file = std::fs::File::open(place.path("out.webp")).unwrap();
+    let decoder = image::codecs::webp::WebPDecoder::new(std::io::BufReader::new(file)).unwrap();
+    let frames = image::AnimationDecoder::into_frames(decoder)
+        .collect_frames()
+        .unwrap();
+    assert_eq!(frames.len(), 17);
+    let milliseconds: Vec<_> = frames
+        .iter()
+        .map(|frame| frame.delay().numer_denom_ms())
+        .collect();
+    assert!(
+        milliseconds.iter().all(|delay| *delay == (40, 1)),
+        "{milliseconds:?}"
+    );
+    let first = image::open(place.path("a.png")).unwrap().to_rgba8();
+    assert_eq!(*frames[0].buffer(), first);
+    run(&["-o", "out.mp4"]).failed(4);
+    run(&["-o", "out.png"]).failed(2);
+    assert!(
+        place.names().iter().all(|name| !name.starts_with('.')),
+        "{:?}",
+        place.names()
+    );
+}
+
+#[test]
+fn memory_and_disk_give_the_same_frames() {
+    let place = pair();
+    for (memory, folder) in [("memory", "m"), ("disk", "d")] {
+        place
+            .rife(&image(&[
+                "a.png",
+                "b.png",
+                "--passes",
+                "4",
+                "--timestep-method",
+                "recursive",
+                "--memory",
+                memory,
+                "-o",
+                folder,
+            ]))
+            .ok();
+    }
+    assert_eq!(names(&place.path("m")).len(), 17);
+    for name in names(&place.path("m")) {
+        let read = |folder: &str| std::fs::read(place.path(folder).join(&name)).unwrap();
+        assert_eq!(read("m"), read("d"), "{name}");
+    }
+}
+
+/// The most memory that a run holds, watched from outside, and what it said before it would.
+#[cfg(target_os = "linux")]
+fn promised_and_held(place: &Place, args: &[&str]) -> (f64, f64) {
+    let mut command = place.command(&image(args));
+    let child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let watch = std::thread::spawn(move || {
+        let mut peak = 0.0_f64;
+        while let Ok(text) = std::fs::read_to_string(&status) {
+            let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let Some(kilobytes) = line else { break };
+            peak = kilobytes.trim().trim_end_matches(" kB").parse().unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        peak * 1024.0
+    });
+    let output = child.wait_with_output().unwrap();
+    let ran: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    (ran["memory_bytes"].as_f64().unwrap(), watch.join().unwrap())
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_memory_that_is_announced_is_what_it_takes() {
+    let place = Place::new();
+    for (name, scale) in [("a.png", 1), ("b.png", 3)] {
+        let (width, height) = (1280_u32, 704_u32);
+        let data = (0..3 * width * height)
+            .map(|i| (i.wrapping_mul(scale) % 251) as f32 / 250.0)
+            .collect();
+        let frame = Frame::from_rgb(
+            &RgbImage::new(width, height, data),
+            PixelFormat::RGB8,
+            &ColorTags::SRGB,
+        );
+        write_image(&place.path(name), &frame, &ColorTags::SRGB, true).unwrap();
+    }
+    for args in [
+        &["a.png", "b.png", "--passes", "1", "-o", "x", "--json"][..],
+        &[
+            "a.png",
+            "b.png",
+            "--passes",
+            "2",
+            "--timestep-method",
+            "recursive",
+            "-o",
+            "y",
+            "--json",
+        ],
+        &[
+            "a.png",
+            "b.png",
+            "--passes",
+            "2",
+            "--timestep-method",
+            "recursive",
+            "--memory",
+            "disk",
+            "-o",
+            "z",
+            "--json",
+        ],
+    ] {
+        let (promised, held) = promised_and_held(&place, args);
+        eprintln!(
+            "{args:?}: {:.1} MB announced, {:.1} MB held",
+            promised / 1e6,
+            held / 1e6
+        );
+        assert!(
+            (promised / held - 1.0).abs() < 0.15,
+            "{args:?}: {promised} {held}"
+        );
+    }
 }

@@ -49,6 +49,7 @@ struct Stream {
     index: u32,
     codec_name: Option<String>,
     codec_type: Option<String>,
+    profile: Option<String>,
     width: Option<i64>,
     height: Option<i64>,
     pix_fmt: Option<String>,
@@ -197,6 +198,7 @@ fn video(stream: &Stream) -> VideoStream {
         .iter()
         .for_each(|side| side.add_to(&mut hdr));
     VideoStream {
+        profile: stream.profile.clone(),
         width: stream.width.and_then(|w| u32::try_from(w).ok()).unwrap_or(0),
         height: stream.height.and_then(|h| u32::try_from(h).ok()).unwrap_or(0),
         color: color(stream, known.is_some_and(|(_, full)| full)),

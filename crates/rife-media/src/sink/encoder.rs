@@ -363,6 +363,9 @@ pub(super) fn companions(args: &mut Args, media: &MediaInfo, plan: &StreamPlan) 
         args.all([&format!("-c:{letter}:{number}"), encoder]);
         if letter == "a" {
             args.all([&format!("-b:a:{number}"), "160k"]);
+            if let Some(rate) = plan.audio_rate {
+                args.all([&format!("-ar:a:{number}"), &rate.to_string()]);
+            }
             if let Some(by) = plan.stretch_audio {
                 args.all([&format!("-filter:a:{number}"), &tempo(by)]);
             }
@@ -381,7 +384,7 @@ pub(super) fn companions(args: &mut Args, media: &MediaInfo, plan: &StreamPlan) 
 }
 
 /// A time in seconds and microseconds, as ffmpeg takes it.
-pub(super) fn decimal_seconds(time: Time) -> String {
+pub(crate) fn decimal_seconds(time: Time) -> String {
     let micros = to_ticks(time, Ratio::new(1, 1_000_000));
     let sign = if micros < 0 { "-" } else { "" };
     let micros = micros.unsigned_abs();
@@ -406,7 +409,7 @@ fn tempo(by: Time) -> String {
 
 /// The units a second of an MP4 or QuickTime track that hold the times exactly. Multiples do so too, and finer ones
 /// than a ten-thousandth keep the edits of other tracks from being rounded coarsely.
-pub(super) fn timescale(container: Container, time_base: Time) -> Option<i64> {
+pub(crate) fn timescale(container: Container, time_base: Time) -> Option<i64> {
     let denom = *time_base.denom();
     matches!(container, Container::Mp4 | Container::Mov).then(|| denom * (10_000 / denom + 1))
 }

@@ -162,7 +162,8 @@ fn save(frame: &Frame, path: &Path, format: ImageFormat, overwrite: bool) -> Res
     Ok(bytes.len() as u64)
 }
 
-fn encode(frame: &Frame, format: ImageFormat) -> std::result::Result<Vec<u8>, image::ImageError> {
+/// A still image as a file holds it.
+pub(super) fn encode(frame: &Frame, format: ImageFormat) -> std::result::Result<Vec<u8>, image::ImageError> {
     let picture = to_picture(frame);
     let mut out = std::io::Cursor::new(Vec::new());
     match format {

@@ -8,7 +8,7 @@ use crate::{MediaError, Result};
 
 /// An unfinished output `.NAME.part.EXT`. Dropped, it is removed; what had the final name is untouched.
 #[derive(Debug)]
-pub(super) struct Part {
+pub(crate) struct Part {
     path: PathBuf,
     target: PathBuf,
     overwrite: bool,
@@ -19,7 +19,7 @@ pub(super) struct Part {
 
 impl Part {
     /// Creates the unfinished file, after refusing targets that exist, are no file, or are one of `inputs`.
-    pub(super) fn create<'a>(
+    pub(crate) fn create<'a>(
         target: &Path,
         overwrite: bool,
         inputs: impl Iterator<Item = &'a Path>,
@@ -37,17 +37,17 @@ impl Part {
     }
 
     /// The unfinished file's name.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// The unfinished file, open for writing at its start.
-    pub(super) fn file(&self) -> &File {
+    pub(crate) fn file(&self) -> &File {
         &self.file
     }
 
     /// Flushes the file to the disk and gives it its final name; returns its size.
-    pub(super) fn promote(self) -> Result<u64> {
+    pub(crate) fn promote(self) -> Result<u64> {
         self.file
             .sync_all()
             .map_err(|e| MediaError::io("flush", &self.path, e))?;
@@ -55,7 +55,7 @@ impl Part {
     }
 
     /// Gives the file its final name without waiting for the disk.
-    pub(super) fn promote_unsynced(mut self) -> Result<u64> {
+    pub(crate) fn promote_unsynced(mut self) -> Result<u64> {
         let io_error = |action, path: &Path| {
             let path = path.to_owned();
             move |e| MediaError::io(action, path, e)
@@ -119,7 +119,7 @@ fn check_target<'a>(target: &Path, overwrite: bool, inputs: impl Iterator<Item =
 }
 
 /// Whether two names lead to one file, through links too.
-pub(super) fn same_file(a: &Path, b: &Path) -> bool {
+pub(crate) fn same_file(a: &Path, b: &Path) -> bool {
     let (Ok(a), Ok(b)) = (fs::metadata(a), fs::metadata(b)) else {
         return false;
     };

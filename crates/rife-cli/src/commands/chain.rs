@@ -1,0 +1,112 @@
+//! `rife chain`: clips joined by transitions.
+
+use rife::Result;
+use rife::chain::{ChainJob, ChainPlan, ChainSummary, Progress as Counts, Sound, default_output};
+use rife::media::{CancelToken, Output, time};
+use serde_json::{Value, json};
+
+use super::job;
+use crate::args::{ChainArgs, SoundArg};
+use crate::output;
+use crate::progress::Progress;
+
+pub(crate) fn run(args: ChainArgs, cancel: &CancelToken) -> Result<()> {
+    let (json, quiet) = (args.json, args.quiet);
+    let run = build(args).open(cancel)?;
+    if json {
+        output::line(&plan_json(run.plan()).to_string())?;
+    } else if !quiet {
+        output::note(&output::plain(&plan_text(run.plan())));
+    }
+    let total = run.plan().frames;
+    let mut progress = Progress::frames(total, json, quiet);
+    let result =
+        run.run(&mut |counts: &Counts| progress.set(counts.frames, total, || json!({"clip": counts.clips})));
+    progress.finish();
+    let summary = result?;
+    if json {
+        output::line(&summary_json(&summary).to_string())?;
+    } else if !quiet {
+        output::note(&output::plain(&summary_text(&summary)));
+    }
+    Ok(())
+}
+
+fn build(args: ChainArgs) -> ChainJob {
+    let output = args.output.map_or_else(
+        || {
+            Output::File(
+                args.clips
+                    .first()
+                    .map(|first| default_output(first))
+                    .unwrap_or_default(),
+            )
+        },
+        Output::parse,
+    );
+    let mut job = ChainJob::new(args.clips, output);
+    (job.passes, job.fps, job.size, job.fit) = (args.passes, args.fps, args.size, job::fit(args.fit));
+    job.sound = match args.sound {
+        SoundArg::Crossfade => Sound::Crossfade,
+        SoundArg::Silence => Sound::Silence,
+        SoundArg::Drop => Sound::Drop,
+    };
+    job.source.deinterlace = args.deinterlace;
+    job.sink.codec = args.codec.map(job::codec);
+    (job.sink.crf, job.sink.preset, job.sink.overwrite) = (args.crf, args.preset, args.overwrite);
+    job.interpolator = args.model.spec();
+    job
+}
+
+fn plan_json(plan: &ChainPlan) -> Value {
+    json!({
+        "event": "plan", "output": plan.output, "size": plan.size, "rate": plan.rate.to_string(),
+        "output_frames": plan.frames, "transition_frames": plan.transition, "clips": plan.clips,
+        "sound": plan.sound, "model": plan.model,
+    })
+}
+
+fn plan_text(plan: &ChainPlan) -> String {
+    let clips: String = plan.clips.iter().map(|clip| format!("clip:  {clip}\n")).collect();
+    let [width, height] = plan.size;
+    let frames = plan
+        .frames
+        .map_or("an unknown number of".into(), |frames| frames.to_string());
+    format!(
+        "{clips}out:   {}: {width}x{height}, {:.3} fps, {frames} frames, {} new ones in each transition\n\
+         sound: {}\nmodel: {}",
+        plan.output,
+        time::seconds(plan.rate),
+        plan.transition,
+        plan.sound,
+        plan.model
+    )
+}
+
+fn summary_json(summary: &ChainSummary) -> Value {
+    json!({
+        "event": "done", "output": summary.path.as_ref().map(|path| path.display().to_string()),
+        "clips": summary.counts.clips, "frames_out": summary.counts.frames, "made": summary.counts.made,
+        "duration_s": time::seconds(summary.duration), "sound": summary.sound,
+        "starts_s": summary.starts.iter().map(|start| time::seconds(*start)).collect::<Vec<_>>(),
+        "warnings": summary.warnings,
+    })
+}
+
+fn summary_text(summary: &ChainSummary) -> String {
+    let path = summary
+        .path
+        .as_ref()
+        .map_or("standard output".into(), |path| path.display().to_string());
+    let mut text = format!(
+        "{path}: {} frames of {} clips ({} made), {:.3} s",
+        summary.counts.frames,
+        summary.counts.clips,
+        summary.counts.made,
+        time::seconds(summary.duration)
+    );
+    for warning in &summary.warnings {
+        text += &format!("\n  note: {warning}");
+    }
+    text
+}

@@ -1,0 +1,182 @@
+//! `rife reencode`: the analysis before, the result, the colour check after.
+
+use std::path::Path;
+
+use rife::media::{CancelToken, Input, Orientation, SourceSpec, time};
+use rife::reencode::{
+    ColorCheck, ColorLimits, Finding, Profile, ReencodeJob, ReencodeSummary, Stage, compare,
+};
+use rife::video::duration_text;
+use rife::{Error, Result};
+use serde_json::{Value, json};
+
+use super::shown;
+use crate::args::{ProfileArg, ReencodeArgs};
+use crate::output;
+use crate::progress::Progress;
+
+pub(crate) fn run(args: &ReencodeArgs, cancel: &CancelToken) -> Result<()> {
+    if let Some(other) = &args.check {
+        return check(args, other, cancel);
+    }
+    let run = job(args).open(cancel)?;
+    let (conforms, needed) = (run.conforms(), run.is_needed());
+    let say = |text: &str| match args.json || args.quiet {
+        true => {}
+        false => output::note(&output::plain(text)),
+    };
+    if args.json {
+        let findings: Vec<_> = run.findings().iter().map(finding_json).collect();
+        let event = json!({"event": "analysis", "conforms": conforms, "findings": findings});
+        output::line(&event.to_string())?;
+    }
+    run.findings()
+        .iter()
+        .for_each(|finding| say(&finding_text(finding)));
+    if !needed {
+        say("nothing to do: it is in this form already (--force writes it anyway)");
+        return match args.json {
+            true => output::line(&json!({"event": "done", "output": null, "conforms": true}).to_string()),
+            false => Ok(()),
+        };
+    }
+    if let Some(streams) = run.streams() {
+        say(streams
+            .to_string()
+            .trim_end()
+            .replace(": interpolated", ": encoded anew")
+            .as_str());
+    }
+    let total = run.frames();
+    let mut progress = Progress::frames(total, args.json, args.quiet);
+    let result = run.run(&mut |stage, frames| {
+        if stage == Stage::Writing {
+            progress.set(frames, total, || json!({}));
+        }
+    });
+    progress.finish();
+    let summary = result?;
+    say(&summary_text(&summary));
+    if args.json {
+        output::line(&summary_json(&summary).to_string())?;
+    }
+    Ok(())
+}
+
+fn job(args: &ReencodeArgs) -> ReencodeJob {
+    let mut job = ReencodeJob::new(&args.input, profile(args));
+    (job.output, job.force, job.overwrite) = (args.output.clone(), args.force, args.overwrite);
+    (job.crf, job.preset, job.limits) = (args.crf, args.preset.clone(), limits(args));
+    job.source.deinterlace = args.deinterlace;
+    job
+}
+
+fn profile(args: &ReencodeArgs) -> Profile {
+    match args.preset_profile {
+        ProfileArg::Web => Profile::Web,
+        ProfileArg::Latentsync => Profile::LatentSync,
+        ProfileArg::Archive => Profile::Archive,
+    }
+}
+
+fn limits(args: &ReencodeArgs) -> ColorLimits {
+    ColorLimits {
+        psnr: args.min_psnr,
+        bias: args.max_bias,
+        shift: args.max_shift,
+    }
+}
+
+fn check(args: &ReencodeArgs, other: &Path, cancel: &CancelToken) -> Result<()> {
+    let read = |path: &Path| SourceSpec {
+        orientation: Orientation::Apply,
+        cancel: cancel.clone(),
+        deinterlace: args.deinterlace,
+        ..SourceSpec::new(Input::parse(path))
+    };
+    let exact = profile(args) == Profile::Archive;
+    let found = compare(
+        &read(&args.input),
+        &read(other),
+        exact,
+        &limits(args),
+        &mut |_| {},
+    )?;
+    if args.json {
+        output::line(&check_json(&found).to_string())?;
+    } else if !args.quiet {
+        output::line(&check_text(&found))?;
+    }
+    match found.passed() {
+        true => Ok(()),
+        false => Err(Error::Data(format!(
+            "the colours of {} are not those of {}: {}",
+            shown(other),
+            shown(&args.input),
+            found.failures.join("; ")
+        ))),
+    }
+}
+
+fn finding_text(finding: &Finding) -> String {
+    let Finding {
+        what,
+        found,
+        wanted,
+        conforms,
+    } = finding;
+    match conforms {
+        true => format!("ok:    {what}: {found}"),
+        false => format!("needs: {what}: {found}, wanted {wanted}"),
+    }
+}
+
+fn finding_json(finding: &Finding) -> Value {
+    json!({"what": finding.what, "found": finding.found, "wanted": finding.wanted, "conforms": finding.conforms})
+}
+
+/// Three numbers; JSON has no infinity.
+fn finite(values: [f64; 3]) -> [Option<f64>; 3] {
+    values.map(|value| value.is_finite().then_some(value))
+}
+
+fn check_json(check: &ColorCheck) -> Value {
+    json!({
+        "frames": check.frames, "psnr_db": finite(check.psnr), "bias": check.bias, "shift": check.shift,
+        "passed": check.passed(), "failures": check.failures,
+    })
+}
+
+fn check_text(check: &ColorCheck) -> String {
+    let three = |values: [f64; 3], digits: usize| values.map(|value| format!("{value:.digits$}")).join(" ");
+    format!(
+        "colours over {} frames (red green blue): PSNR {} dB; means off by {} codes of 255, in places by {}",
+        check.frames,
+        three(check.psnr, 1),
+        three(check.bias, 2),
+        three(check.shift, 2)
+    )
+}
+
+fn summary_text(summary: &ReencodeSummary) -> String {
+    let path = summary.written.path.as_deref().map_or(String::new(), shown);
+    let mut text = format!(
+        "{path}: {} frames, {:.3} s, in {}\n{}",
+        summary.written.frames,
+        time::seconds(summary.written.duration),
+        duration_text(summary.elapsed),
+        check_text(&summary.check)
+    );
+    for warning in &summary.warnings {
+        text += &format!("\n  note: {warning}");
+    }
+    text
+}
+
+fn summary_json(summary: &ReencodeSummary) -> Value {
+    json!({
+        "event": "done", "output": summary.written.path.as_deref().map(shown), "frames": summary.written.frames,
+        "duration_s": time::seconds(summary.written.duration), "bytes": summary.written.bytes,
+        "check": check_json(&summary.check), "warnings": summary.warnings,
+    })
+}

@@ -1,0 +1,170 @@
+//! Animated WebP, lossless, of 8 bits, with alpha where there is some. No ffmpeg: the frames are still WebP images,
+//! of which the container is put together here (RIFF, `VP8X`, `ANIM`, an `ANMF` for each frame).
+
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use num_rational::Ratio;
+
+use super::part::Part;
+use super::{ImageFormat, Sink, SinkSpec, VideoParams, Written, check_frame, images};
+use crate::time::{narrow, to_ticks, widen};
+use crate::{CancelToken, Frame, MediaError, Result, Time};
+
+/// The largest side that the format holds.
+const MAX_SIDE: u32 = 16384;
+/// Bytes of a still WebP before its first chunk: `RIFF`, the length, `WEBP`.
+const FILE_HEADER: usize = 12;
+/// Frames are shown for milliseconds.
+const UNIT: (i64, i64) = (1, 1000);
+
+/// A WebP animation that is being written.
+pub(super) struct Writer {
+    target: PathBuf,
+    part: Part,
+    params: VideoParams,
+    cancel: CancelToken,
+    frames: u64,
+    bytes: u64,
+    first: Option<Time>,
+    end: Time,
+}
+
+impl Writer {
+    pub(super) fn create(path: &Path, spec: &SinkSpec, params: &VideoParams) -> Result<Self> {
+        if params.width > MAX_SIDE || params.height > MAX_SIDE {
+            let value = format!("{}x{}", params.width, params.height);
+            return Err(MediaError::limit(
+                "the size of a WebP",
+                value,
+                format!("up to {MAX_SIDE} on each side"),
+            ));
+        }
+        let params = VideoParams {
+            format: ImageFormat::WebP.pixel_format(params.format),
+            tags: params.tags.for_rgb(),
+            ..params.clone()
+        };
+        let mut writer = Self {
+            target: path.to_owned(),
+            part: Part::create(path, spec.overwrite, spec.all_inputs())?,
+            params,
+            cancel: spec.cancel.clone(),
+            frames: 0,
+            bytes: 0,
+            first: None,
+            end: Time::from(0),
+        };
+        let header = writer.header();
+        writer.put(&header)?;
+        Ok(writer)
+    }
+
+    /// The file's header; its length is put right at the end.
+    fn header(&self) -> Vec<u8> {
+        // Bit 1 of the flags: an animation; bit 4: alpha.
+        let flags = 2 | if self.params.format.alpha { 16 } else { 0 };
+        let mut extended = vec![flags, 0, 0, 0];
+        extended.extend(three_bytes(self.params.width - 1));
+        extended.extend(three_bytes(self.params.height - 1));
+        let mut out = b"RIFF\0\0\0\0WEBP".to_vec();
+        out.extend(chunk(b"VP8X", &extended));
+        // A background that nobody shows, and a loop without end.
+        out.extend(chunk(b"ANIM", &[0; 6]));
+        out
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<()> {
+        self.bytes += bytes.len() as u64;
+        if self.bytes > u64::from(u32::MAX) {
+            return Err(MediaError::limit(
+                "the animation",
+                "beyond 4 GiB",
+                "what WebP holds, up to 4 GiB",
+            ));
+        }
+        let mut file = self.part.file();
+        file.write_all(bytes)
+            .map_err(|error| MediaError::io("write", &self.target, error))
+    }
+}
+
+impl Sink for Writer {
+    fn params(&self) -> &VideoParams {
+        &self.params
+    }
+
+    fn write(&mut self, frame: &Frame) -> Result<()> {
+        if self.cancel.is_cancelled() {
+            return Err(MediaError::Cancelled);
+        }
+        check_frame(&self.params, frame, self.frames)?;
+        let still = images::encode(frame, ImageFormat::WebP).map_err(|error| {
+            MediaError::io("encode", &self.target, std::io::Error::other(error.to_string()))
+        })?;
+        let end = narrow(widen(frame.pts) + widen(frame.duration)).unwrap_or(frame.pts);
+        let unit = Ratio::new(UNIT.0, UNIT.1);
+        // Both ends are rounded, so that lengths do not drift.
+        let shown = (to_ticks(end, unit) - to_ticks(frame.pts, unit)).clamp(1, (1 << 24) - 1);
+        let mut body = vec![0; 6];
+        body.extend(three_bytes(self.params.width - 1));
+        body.extend(three_bytes(self.params.height - 1));
+        body.extend(three_bytes(shown as u32));
+        // Bit 1: the frame replaces what was there.
+        body.push(2);
+        body.extend(picture_chunks(&still));
+        self.put(&chunk(b"ANMF", &body))?;
+        self.first.get_or_insert(frame.pts);
+        self.end = end;
+        self.frames += 1;
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<Written> {
+        let length = (self.bytes as u32 - 8).to_le_bytes();
+        let mut file = self.part.file();
+        let patched = file
+            .seek(SeekFrom::Start(4))
+            .and_then(|_| file.write_all(&length));
+        patched.map_err(|error| MediaError::io("write", &self.target, error))?;
+        let bytes = self.part.promote()?;
+        Ok(Written {
+            path: Some(self.target),
+            frames: self.frames,
+            duration: self.end - self.first.unwrap_or(self.end),
+            bytes: Some(bytes),
+            warnings: Vec::new(),
+        })
+    }
+}
+
+fn three_bytes(value: u32) -> [u8; 3] {
+    let [a, b, c, _] = value.to_le_bytes();
+    [a, b, c]
+}
+
+/// A RIFF chunk, padded to an even length.
+fn chunk(name: &[u8; 4], body: &[u8]) -> Vec<u8> {
+    let mut out = name.to_vec();
+    out.extend((body.len() as u32).to_le_bytes());
+    out.extend_from_slice(body);
+    if body.len() % 2 == 1 {
+        out.push(0);
+    }
+    out
+}
+
+/// The chunks of a still WebP that hold its picture: all but the extended header, which the file has once.
+fn picture_chunks(still: &[u8]) -> Vec<u8> {
+    let mut rest = still.get(FILE_HEADER..).unwrap_or_default();
+    let mut out = Vec::new();
+    while let Some(length) = rest.get(4..8) {
+        let length = u32::from_le_bytes([length[0], length[1], length[2], length[3]]) as usize;
+        let whole = (8 + length + length % 2).min(rest.len());
+        if matches!(&rest[..4], b"VP8L" | b"VP8 " | b"ALPH") {
+            out.extend_from_slice(&rest[..whole]);
+        }
+        rest = &rest[whole..];
+    }
+    out
+}

@@ -1,0 +1,251 @@
+//! Pictures as the network sees them, and back: of one size, colours multiplied by alpha, linear light coded.
+//!
+//! - Colours are multiplied by alpha before they are moved and divided by it after, so that what nobody sees (the
+//!   colour of transparent pixels) never shows.
+//! - Linear floats (EXR) are coded by the sRGB curve, over the brightest value of all pictures, so that highlights
+//!   above 1 come back as they were; written as anything but EXR, they are shown up to 1.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use num_rational::Ratio;
+use rife_media::{
+    CancelToken, ColorTags, Fit, Frame, Limits, PixelFormat, RgbImage, Transfer, fit, read_image,
+};
+
+use super::walk::Step;
+use super::{ImageJob, as_format, extension};
+use crate::{Error, Result};
+
+/// How all pictures of a job are coded.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Coding {
+    /// Size of every frame.
+    pub(super) size: [u32; 2],
+    /// The format that holds what the pictures have.
+    pub(super) format: PixelFormat,
+    /// How its codes are to be read.
+    pub(super) tags: ColorTags,
+    /// What has been decided, in words.
+    pub(super) notes: Vec<String>,
+    fit: Fit,
+    alpha: bool,
+    /// Linear light that is written as linear light: its brightest value.
+    peak: Option<f32>,
+}
+
+/// One of the job's pictures.
+#[derive(Debug, Clone)]
+pub(super) struct Picture {
+    /// As the network sees it.
+    pub(super) image: Arc<RgbImage>,
+    /// As it came, where it is shown so.
+    pub(super) original: Option<Arc<(Frame, ColorTags)>>,
+}
+
+impl Coding {
+    /// Reads every picture once.
+    pub(super) fn of(job: &ImageJob, cancel: &CancelToken) -> Result<Self> {
+        let mut sizes = Vec::new();
+        let (mut depth, mut alpha, mut floats, mut peak) = (8, false, 0, 1.0_f32);
+        for path in &job.pictures {
+            if cancel.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            let (frame, tags) = read_image(path, &Limits::default())?;
+            sizes.push([frame.width, frame.height]);
+            depth = depth.max(frame.format.depth.min(16));
+            alpha |= frame.format.alpha;
+            if frame.format.is_float() {
+                floats += 1;
+                peak = brightest(&frame.to_rgb(&tags)).max(peak);
+            }
+        }
+        let size = job.size.unwrap_or(sizes[0]);
+        Limits::default().check_size(size[0].into(), size[1].into())?;
+        let linear = floats == job.pictures.len() && keeps_floats(job);
+        let format = if linear {
+            PixelFormat::RGBF32
+        } else {
+            PixelFormat::new(rife_media::Layout::Rgb, depth)
+        };
+        let linear_tags = ColorTags {
+            transfer: Transfer::Linear,
+            ..ColorTags::SRGB
+        };
+        Ok(Self {
+            size,
+            format: format.with_alpha(alpha),
+            tags: if linear { linear_tags } else { ColorTags::SRGB },
+            notes: notes(job, &sizes, size, floats > 0 && !linear),
+            fit: job.fit,
+            alpha,
+            peak: linear.then_some(peak),
+        })
+    }
+
+    /// A picture from its file.
+    pub(super) fn load(&self, path: &Path) -> Result<Picture> {
+        let (frame, tags) = read_image(path, &Limits::default())?;
+        let linear = tags.transfer == Transfer::Linear;
+        let untouched = [frame.width, frame.height] == self.size && linear == self.peak.is_some();
+        let mut image = frame.to_rgb(&tags);
+        if linear {
+            let peak = self.peak.unwrap_or(1.0);
+            image
+                .data
+                .iter_mut()
+                .for_each(|value| *value = coded(*value / peak));
+        }
+        if self.alpha {
+            let opaque = || vec![1.0; image.data.len() / 3];
+            let alpha = image.alpha.take().unwrap_or_else(opaque);
+            multiply(&mut image.data, &alpha);
+            image.alpha = Some(alpha);
+        }
+        let image = if [frame.width, frame.height] == self.size {
+            image
+        } else {
+            fit(&image, Ratio::from(1), self.size, self.fit)
+        };
+        Ok(Picture {
+            image: Arc::new(image),
+            original: untouched.then(|| Arc::new((frame, tags))),
+        })
+    }
+
+    /// A frame to be written.
+    pub(super) fn frame(&self, step: &Step, format: PixelFormat, tags: &ColorTags) -> Frame {
+        if let Step::End(Picture {
+            original: Some(original),
+            ..
+        }) = step
+        {
+            let (frame, its_tags) = original.as_ref();
+            return as_format(frame, its_tags, format, tags);
+        }
+        let mut image = RgbImage::clone(step.image());
+        if let Some(alpha) = &image.alpha {
+            divide(&mut image.data, alpha);
+        }
+        if let Some(peak) = self.peak {
+            image
+                .data
+                .iter_mut()
+                .for_each(|value| *value = light(*value) * peak);
+        }
+        Frame::from_rgb(&image, format, tags)
+    }
+
+    /// A picture of this coding to measure with.
+    pub(super) fn blank(&self, [width, height]: [u32; 2]) -> Picture {
+        let pixels = width as usize * height as usize;
+        let mut image = RgbImage::new(width, height, vec![0.5; 3 * pixels]);
+        image.alpha = self.alpha.then(|| vec![1.0; pixels]);
+        let frame = Frame::from_rgb(&image, self.format, &self.tags);
+        Picture {
+            image: Arc::new(image),
+            original: Some(Arc::new((frame, self.tags))),
+        }
+    }
+}
+
+fn keeps_floats(job: &ImageJob) -> bool {
+    let name = extension(&job.output);
+    name == "exr" || (!super::names_a_picture(&job.output) && rife_media::Container::of(&job.output).is_err())
+}
+
+fn notes(job: &ImageJob, sizes: &[[u32; 2]], [width, height]: [u32; 2], clipped: bool) -> Vec<String> {
+    let mut notes = Vec::new();
+    let others = sizes.iter().filter(|size| **size != [width, height]).count();
+    if others > 0 {
+        let how = match job.fit {
+            Fit::Pad => "scaled whole into it, the rest is black or transparent",
+            Fit::Crop => "scaled to fill it, what stands over is cut off",
+            Fit::Stretch => "stretched to it",
+        };
+        let [first_width, first_height] = sizes
+            .iter()
+            .find(|size| **size != [width, height])
+            .unwrap_or(&sizes[0]);
+        notes.push(format!(
+            "{others} of {} pictures are not {width}x{height} (such as {first_width}x{first_height}): {how}",
+            sizes.len()
+        ));
+    }
+    if clipped {
+        notes.push(
+            "linear floats are coded as sRGB and shown from 0 to 1; an EXR output keeps them".to_owned(),
+        );
+    }
+    notes
+}
+
+fn brightest(image: &RgbImage) -> f32 {
+    let finite = image.data.iter().copied().filter(|value| value.is_finite());
+    finite.fold(0.0, f32::max)
+}
+
+/// The sRGB curve (IEC 61966-2-1), from light to code, both 0 to 1; what is no number is black.
+fn coded(light: f32) -> f32 {
+    let light = if light.is_nan() {
+        0.0
+    } else {
+        light.clamp(0.0, 1.0)
+    };
+    if light <= 0.003_130_8 {
+        light * 12.92
+    } else {
+        1.055 * light.powf(1.0 / 2.4) - 0.055
+    }
+}
+
+/// The same curve from code to light.
+fn light(code: f32) -> f32 {
+    if code <= 0.040_45 {
+        code / 12.92
+    } else {
+        ((code + 0.055) / 1.055).powf(2.4)
+    }
+}
+
+fn multiply(data: &mut [f32], alpha: &[f32]) {
+    for plane in data.chunks_exact_mut(alpha.len()) {
+        plane
+            .iter_mut()
+            .zip(alpha)
+            .for_each(|(value, alpha)| *value *= alpha);
+    }
+}
+
+/// The other way; where nothing can be seen, black.
+fn divide(data: &mut [f32], alpha: &[f32]) {
+    for plane in data.chunks_exact_mut(alpha.len()) {
+        for (value, &alpha) in plane.iter_mut().zip(alpha) {
+            *value = if alpha > 1e-4 {
+                (*value / alpha).min(1.0)
+            } else {
+                0.0
+            };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn curves_and_alpha_come_back() {
+        for value in [0.0, 0.001, 0.2, 0.5, 1.0] {
+            assert!((light(coded(value)) - value).abs() < 1e-5, "{value}");
+        }
+        assert_eq!((coded(f32::NAN), coded(-1.0), coded(7.0)), (0.0, 0.0, 1.0));
+        let mut data = vec![0.2, 0.4, 0.6, 0.8, 0.1, 0.3];
+        let (before, alpha) = (data.clone(), [0.5, 1.0]);
+        multiply(&mut data, &alpha);
+        assert_eq!(data[0], 0.1);
+        divide(&mut data, &alpha);
+        assert!(data.iter().zip(&before).all(|(a, b)| (a - b).abs() < 1e-6));
+    }
+}

@@ -1,0 +1,108 @@
+//! Primaries of SDR video to those of BT.709, in linear light.
+
+use rife_media::{Primaries, RgbImage};
+
+/// The exponent by which SDR displays turn codes to light (BT.1886).
+const GAMMA: f32 = 2.4;
+/// The white of all of these, D65.
+const WHITE: [f64; 2] = [0.3127, 0.3290];
+/// BT.709's red, green and blue (ITU-R BT.709-6, table 1).
+const BT709: [[f64; 2]; 3] = [[0.640, 0.330], [0.300, 0.600], [0.150, 0.060]];
+
+/// The chromaticities of primaries with the white of BT.709 that are not BT.709's (ITU-T H.273, table 2).
+fn chromaticities(primaries: Primaries) -> Option<[[f64; 2]; 3]> {
+    Some(match primaries {
+        Primaries::Bt470bg => [[0.640, 0.330], [0.290, 0.600], [0.150, 0.060]],
+        Primaries::Smpte170m | Primaries::Smpte240m => [[0.630, 0.340], [0.310, 0.595], [0.155, 0.070]],
+        Primaries::Bt2020 => [[0.708, 0.292], [0.170, 0.797], [0.131, 0.046]],
+        Primaries::Smpte432 => [[0.680, 0.320], [0.265, 0.690], [0.150, 0.060]],
+        Primaries::Ebu3213 => [[0.630, 0.340], [0.295, 0.605], [0.155, 0.077]],
+        _ => return None,
+    })
+}
+
+/// Whether [`to_bt709`] changes anything.
+pub(super) fn differs(primaries: Primaries) -> bool {
+    chromaticities(primaries).is_some()
+}
+
+/// The same colours by BT.709's primaries; what these cannot show is cut off.
+pub(super) fn to_bt709(image: &mut RgbImage, primaries: Primaries) {
+    let Some(from) = chromaticities(primaries) else {
+        return;
+    };
+    let matrix = multiply(inverse(to_xyz(BT709)), to_xyz(from)).map(|row| row.map(|v| v as f32));
+    let pixels = image.data.len() / 3;
+    let (red, rest) = image.data.split_at_mut(pixels);
+    let (green, blue) = rest.split_at_mut(pixels);
+    for ((r, g), b) in red.iter_mut().zip(green).zip(blue) {
+        let light = [*r, *g, *b].map(|code| code.clamp(0.0, 1.0).powf(GAMMA));
+        let mixed = |row: [f32; 3]| row[0] * light[0] + row[1] * light[1] + row[2] * light[2];
+        [*r, *g, *b] = matrix.map(|row| mixed(row).clamp(0.0, 1.0).powf(1.0 / GAMMA));
+    }
+}
+
+type Matrix = [[f64; 3]; 3];
+
+/// From linear RGB of these primaries to XYZ (SMPTE RP 177).
+fn to_xyz(primaries: [[f64; 2]; 3]) -> Matrix {
+    let xyz = |[x, y]: [f64; 2]| [x / y, 1.0, (1.0 - x - y) / y];
+    let columns = primaries.map(xyz);
+    let unscaled = [0, 1, 2].map(|row| [columns[0][row], columns[1][row], columns[2][row]]);
+    let white = xyz(WHITE);
+    let weights = inverse(unscaled).map(|row| row[0] * white[0] + row[1] * white[1] + row[2] * white[2]);
+    unscaled.map(|row| [row[0] * weights[0], row[1] * weights[1], row[2] * weights[2]])
+}
+
+fn multiply(a: Matrix, b: Matrix) -> Matrix {
+    a.map(|row| [0, 1, 2].map(|column| (0..3).map(|k| row[k] * b[k][column]).sum()))
+}
+
+fn inverse(m: Matrix) -> Matrix {
+    let minor = |i: usize, j: usize| {
+        let (a, b, c, d) = ((i + 1) % 3, (i + 2) % 3, (j + 1) % 3, (j + 2) % 3);
+        m[a][c] * m[b][d] - m[a][d] * m[b][c]
+    };
+    let determinant: f64 = (0..3).map(|j| m[0][j] * minor(0, j)).sum();
+    [0, 1, 2].map(|i| [0, 1, 2].map(|j| minor(j, i) / determinant))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn convert(rgb: [f32; 3], primaries: Primaries) -> Vec<f32> {
+        let mut image = RgbImage::new(1, 1, rgb.to_vec());
+        to_bt709(&mut image, primaries);
+        image.data
+    }
+
+    #[test]
+    fn white_stays_and_the_published_matrix_comes_out() {
+        for primaries in [
+            Primaries::Bt470bg,
+            Primaries::Smpte170m,
+            Primaries::Bt2020,
+            Primaries::Smpte432,
+        ] {
+            assert!(
+                convert([0.7; 3], primaries)
+                    .iter()
+                    .all(|v| (v - 0.7).abs() < 1e-3),
+                "{primaries:?}"
+            );
+        }
+        assert_eq!(convert([0.1, 0.5, 0.9], Primaries::Bt709), [0.1, 0.5, 0.9]);
+        // ITU-R BT.2087-0 and BT.2407: the matrix from BT.2020 to BT.709.
+        let published = [
+            [1.6605, -0.5876, -0.0728],
+            [-0.1246, 1.1329, -0.0083],
+            [-0.0182, -0.1006, 1.1187],
+        ];
+        let from = chromaticities(Primaries::Bt2020).unwrap();
+        let ours = multiply(inverse(to_xyz(BT709)), to_xyz(from));
+        for (ours, published) in ours.iter().flatten().zip(published.iter().flatten()) {
+            assert!((ours - published).abs() < 2e-4, "{ours} {published}");
+        }
+    }
+}
