@@ -1,5 +1,6 @@
 //! How much memory a job will take, measured: the job's own steps are run with blank pictures, at its size where that
-//! is small, else at a small one; what that took above the loaded model grows in proportion to the pixels.
+//! is small, else at a small one. What that takes beyond a run at a very small one grows in proportion to the pixels;
+//! the rest (weights, each thread's working memory) does not.
 
 use std::fs;
 
@@ -7,10 +8,10 @@ use super::walk::{Step, Walk};
 use super::{Coding, ImageJob};
 use crate::{Error, Interpolator, Result};
 
-/// The side of the square that is measured.
-const SIDE: u32 = 512;
+/// The sides of the squares that are measured: one to get everything that does not grow, one for what does.
+const SIDES: [u32; 2] = [128, 512];
 /// Frames after which a trial has taken all it will ever take.
-const FRAMES: usize = 2;
+const FRAMES: usize = 4;
 /// What is assumed where the system does not tell: bytes a pixel, and of the program itself.
 const ASSUMED: (u64, u64) = (380, 30_000_000);
 
@@ -34,13 +35,17 @@ pub(super) fn estimate(job: &ImageJob, coding: &Coding, interpolator: &Interpola
     };
     let wanted = pixels(coding.size);
     let disk = disk(job, coding, interpolator);
-    let square = [SIDE.next_multiple_of(multiple); 2];
+    let [small, square] = SIDES.map(|side| [side.next_multiple_of(multiple); 2]);
     let size = if wanted <= pixels(square) {
         coding.size
     } else {
         square
     };
-    let Some([before, peak]) = trial(job, coding, size)? else {
+    let trials = Interpolator::new(&job.interpolator)?;
+    trial(job, coding, &trials, small)?;
+    let before = held("VmRSS:");
+    trial(job, coding, &trials, size)?;
+    let Some((before, peak)) = before.zip(peak()) else {
         return Ok((ASSUMED.1 + ASSUMED.0 * wanted, disk));
     };
     let growth = wanted as f64 / pixels(size) as f64;
@@ -63,13 +68,10 @@ fn disk(job: &ImageJob, coding: &Coding, interpolator: &Interpolator) -> u64 {
     u64::from(passes - 1) * planes * 4 * width * height
 }
 
-/// Runs the job's steps with pictures of `size`, until they take no more; says what the process has held before and at
-/// most, where the system tells.
-fn trial(job: &ImageJob, coding: &Coding, size: [u32; 2]) -> Result<Option<[u64; 2]>> {
-    let interpolator = Interpolator::new(&job.interpolator)?;
-    let before = held("VmRSS:");
+/// Runs the job's steps with pictures of `size`, until they take no more.
+fn trial(job: &ImageJob, coding: &Coding, interpolator: &Interpolator, size: [u32; 2]) -> Result<()> {
     let times = job.between.timesteps()?;
-    let mut walk = Walk::new(&interpolator, &times, job.waiting)?;
+    let mut walk = Walk::new(interpolator, &times, job.waiting)?;
     let mut frames = 0;
     let mut raw = Vec::new();
     let mut emit = |step: Step| {
@@ -88,5 +90,5 @@ fn trial(job: &ImageJob, coding: &Coding, size: [u32; 2]) -> Result<Option<[u64;
             other => other?,
         }
     }
-    Ok(before.zip(peak()).map(|(before, peak)| [before, peak]))
+    Ok(())
 }

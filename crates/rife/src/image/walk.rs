@@ -4,7 +4,8 @@
 //! left neighbours and shown after them: at most one frame for each pass waits. They wait in memory with what the
 //! network has prepared of them, or on disk as exact floats, to be prepared anew; the frames are the same.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -160,12 +161,17 @@ impl Shelf {
         let path = self
             .folder
             .join(self.count.fetch_add(1, Ordering::Relaxed).to_string());
-        let values = image.data.iter().chain(image.alpha.iter().flatten());
-        let bytes: Vec<u8> = values.flat_map(|value| value.to_le_bytes()).collect();
-        fs::write(&path, bytes).map_err(|error| Error::io("write", &path, error))?;
+        let failed = |error| Error::io("write", &path, error);
+        let mut file = BufWriter::new(File::create(&path).map_err(failed)?);
+        let mut values = image.data.iter().chain(image.alpha.iter().flatten());
+        values
+            .try_for_each(|value| file.write_all(&value.to_le_bytes()))
+            .and_then(|()| file.flush())
+            .map_err(failed)?;
         Ok(Stored {
             path,
             size: [image.width, image.height],
+            alpha: image.alpha.is_some(),
         })
     }
 }
@@ -180,28 +186,33 @@ impl Drop for Shelf {
 struct Stored {
     path: PathBuf,
     size: [u32; 2],
+    alpha: bool,
 }
 
 impl Stored {
     fn take(self) -> Result<RgbImage> {
-        let bytes = fs::read(&self.path).map_err(|error| Error::io("read", &self.path, error))?;
-        let _ = fs::remove_file(&self.path);
+        let failed = |error| Error::io("read", &self.path, error);
+        let mut file = BufReader::new(File::open(&self.path).map_err(failed)?);
         let [width, height] = self.size;
         let pixels = width as usize * height as usize;
-        if bytes.len() != 3 * 4 * pixels && bytes.len() != 4 * 4 * pixels {
-            return Err(Error::Data(format!(
-                "{} was changed while a job used it",
-                self.path.display()
-            )));
+        let mut plane = |count: usize| {
+            let mut values = vec![0.0_f32; count];
+            let mut bytes = [0; 4];
+            values
+                .iter_mut()
+                .try_for_each(|value| {
+                    file.read_exact(&mut bytes)?;
+                    *value = f32::from_le_bytes(bytes);
+                    Ok(())
+                })
+                .map_err(failed)?;
+            Ok::<_, Error>(values)
+        };
+        let mut image = RgbImage::new(width, height, plane(3 * pixels)?);
+        if self.alpha {
+            image.alpha = Some(plane(pixels)?);
         }
-        let mut data: Vec<f32> = bytes
-            .chunks_exact(4)
-            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-            .collect();
-        let alpha = data.split_off(3 * pixels);
-        Ok(RgbImage {
-            alpha: (!alpha.is_empty()).then_some(alpha),
-            ..RgbImage::new(width, height, data)
-        })
+        let _ = fs::remove_file(&self.path);
+        Ok(image)
     }
 }
