@@ -8,6 +8,7 @@ mod model;
 mod models;
 mod reencode;
 mod sample;
+mod serve;
 mod video;
 
 use clap::{Parser, Subcommand};
@@ -20,6 +21,7 @@ pub(crate) use model::ModelArgs;
 pub(crate) use models::{ModelsArgs, ModelsCommand};
 pub(crate) use reencode::{ProfileArg, ReencodeArgs};
 pub(crate) use sample::SampleArgs;
+pub(crate) use serve::ServeArgs;
 pub(crate) use video::{CodecArg, CutFillArg, InfoArgs, StaticArg, TaskArgs, VideoArgs};
 
 const EXIT_CODES: &str = "\
@@ -67,6 +69,8 @@ pub(crate) enum Command {
     Benchmark(BenchmarkArgs),
     /// Render the project's own sample clip with its truth, and compare a result with it
     Sample(SampleArgs),
+    /// Serve a page and an HTTP API that do all of this in a browser
+    Serve(Box<ServeArgs>),
 }
 
 impl Command {
@@ -82,6 +86,7 @@ impl Command {
             Self::Convert(args) => args.json,
             Self::Benchmark(args) => args.json,
             Self::Sample(args) => args.json,
+            Self::Serve(_) => false,
         }
     }
 }

@@ -9,6 +9,7 @@ mod job;
 pub(crate) mod models;
 pub(crate) mod reencode;
 pub(crate) mod sample;
+pub(crate) mod serve;
 pub(crate) mod video;
 
 use std::path::Path;

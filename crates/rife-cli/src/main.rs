@@ -38,5 +38,6 @@ fn run(command: Command) -> rife::Result<()> {
         Command::Convert(args) => commands::convert::run(&args),
         Command::Benchmark(args) => commands::benchmark::run(args, &cancel),
         Command::Sample(args) => commands::sample::run(args, &cancel),
+        Command::Serve(args) => commands::serve::run(*args, &cancel),
     }
 }

@@ -43,6 +43,23 @@ pub fn parse_fraction(text: &str) -> Option<Time> {
     (numer > 0 && denom > 0).then(|| Ratio::new(numer, denom))
 }
 
+/// A rate in frames a second, above 0 and up to 1000: `60`, `23.976`, `30000/1001`. The decimal forms of the NTSC rates
+/// mean the exact ones: 23.976 is 24000/1001.
+pub fn parse_rate(text: &str) -> Option<Ratio<i64>> {
+    let rate = parse_fraction(text).or_else(|| parse_decimal(text).map(ntsc));
+    rate.filter(|rate| *rate > Ratio::from(0) && *rate <= Ratio::from(1000))
+}
+
+/// The exact NTSC rate within a thousandth of `rate`, or `rate` itself.
+fn ntsc(rate: Ratio<i64>) -> Ratio<i64> {
+    let exact = Ratio::new((rate * 1001 / 1000).round().to_integer() * 1000, 1001);
+    if !rate.is_integer() && seconds(rate - exact).abs() < 0.006 {
+        exact
+    } else {
+        rate
+    }
+}
+
 /// A decimal number of seconds such as `12.345678` or `-0.02`, exactly.
 pub fn parse_decimal(text: &str) -> Option<Time> {
     let text = text.trim();

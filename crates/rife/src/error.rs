@@ -90,6 +90,9 @@ pub enum Error {
     /// A part of a job stopped without saying why.
     #[error("the {0} stage stopped unexpectedly")]
     Stage(&'static str),
+    /// The system does not give what is needed: an address to listen on, a thread.
+    #[error("{0}")]
+    Failure(String),
     /// The user asked to stop.
     #[error("cancelled")]
     Cancelled,
@@ -122,7 +125,7 @@ impl Error {
                 ..
             } => ErrorKind::Input,
             Self::Io { .. } => ErrorKind::Output,
-            Self::Stage(_) => ErrorKind::Failure,
+            Self::Stage(_) | Self::Failure(_) => ErrorKind::Failure,
         }
     }
 
@@ -139,6 +142,7 @@ impl Error {
             Self::Usage(_) | Self::Engine(_) => "usage",
             Self::Data(_) => "bad_data",
             Self::Stage(_) => "stage",
+            Self::Failure(_) => "failure",
             Self::Cancelled => "cancelled",
         }
     }

@@ -11,6 +11,7 @@ pub mod models;
 pub mod reencode;
 pub mod sample;
 pub mod video;
+mod watch;
 pub mod weights;
 
 pub use engine::{Device, EngineInfo, ModelChoice};
@@ -18,3 +19,4 @@ pub use error::{Error, ErrorKind, Result};
 pub use interpolator::{Between, Bisection, Interpolator, InterpolatorSpec, Prepared, TimestepMethod};
 pub use rife_media as media;
 pub use rife_nets as nets;
+pub use watch::Watch;

@@ -2,7 +2,7 @@
 
 use super::support::{Place, RANDOM, ffmpeg, has_default_network};
 
-const COMMANDS: [&str; 7] = [
+const COMMANDS: [&str; 8] = [
     "video",
     "image",
     "info",
@@ -10,6 +10,7 @@ const COMMANDS: [&str; 7] = [
     "convert",
     "benchmark",
     "sample",
+    "serve",
 ];
 
 #[test]

@@ -1,0 +1,181 @@
+//! What every handler and worker shares.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+
+use crate::db::{Db, Job};
+use crate::error::{ApiError, Code, Names, Result};
+use crate::events::Events;
+use crate::live::Running;
+use crate::metrics::Counters;
+use crate::session::Key;
+use crate::store::Store;
+use crate::worker::Wake;
+use crate::{Config, clock, ids};
+
+/// Plans, probes and thumbnails that are made at the same time: each runs ffmpeg or a network.
+const LOOKS: usize = 2;
+/// Event streams at the same time.
+pub(crate) const STREAMS: usize = 1024;
+
+/// What every handler and worker shares.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) config: Config,
+    pub(crate) store: Store,
+    pub(crate) db: Db,
+    pub(crate) events: Events,
+    pub(crate) running: Running,
+    pub(crate) counters: Counters,
+    pub(crate) key: Option<Key>,
+    pub(crate) wake: Wake,
+    pub(crate) looks: Arc<Semaphore>,
+    pub(crate) streams: Arc<Semaphore>,
+    pub(crate) thumbnails: crate::files::Thumbnails,
+    /// Uploads that somebody is writing.
+    writing: Mutex<HashSet<String>>,
+    stopping: AtomicBool,
+    /// Held as long as the server lives.
+    _lock: File,
+}
+
+impl App {
+    /// Opens folder and database, and puts right what a killed server has left.
+    pub(crate) fn open(
+        config: Config,
+    ) -> std::result::Result<Arc<Self>, Box<dyn std::error::Error + Send + Sync>> {
+        let (store, lock) = Store::open(&config.data)?;
+        let db = Db::open(&store.database())?;
+        let error = ApiError::new(Code::Interrupted, "the server died too often while this job ran").body();
+        db.recover(crate::worker::MOST_DEATHS, &error, clock::now())?;
+        let key = config
+            .token
+            .as_deref()
+            .map(|token| Key::open(store.root(), token));
+        let run = ids::random::<4>().map_err(|_| "the system has no random numbers")?;
+        let app = Self {
+            key: key.transpose()?,
+            events: Events::new(run),
+            running: Running::default(),
+            counters: Counters::default(),
+            wake: Wake::default(),
+            looks: Arc::new(Semaphore::new(LOOKS)),
+            streams: Arc::new(Semaphore::new(STREAMS)),
+            thumbnails: crate::files::Thumbnails::default(),
+            writing: Mutex::default(),
+            stopping: AtomicBool::new(false),
+            _lock: lock,
+            config,
+            store,
+            db,
+        };
+        Ok(Arc::new(app))
+    }
+
+    /// Runs something that waits for the disk, or computes, away from the threads that serve.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let app = Arc::clone(self);
+        tokio::task::spawn_blocking(move || work(&app))
+            .await
+            .map_err(ApiError::internal)?
+    }
+
+    /// Whether the server is coming to its end.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        self.running
+            .all()
+            .iter()
+            .for_each(|live| live.stop("the server stops"));
+        self.wake.all();
+    }
+
+    /// A job as the API shows it.
+    pub(crate) fn show(&self, job: &Job) -> Result<Value> {
+        let queue = match job.state {
+            crate::db::State::Queued => self.db.queue()?,
+            _ => Vec::new(),
+        };
+        Ok(self.show_in(job, &queue))
+    }
+
+    /// As [`App::show`], with the ids of the queued jobs in order.
+    pub(crate) fn show_in(&self, job: &Job, queue: &[String]) -> Value {
+        let inputs: Vec<Value> = job
+            .inputs
+            .iter()
+            .map(|input| json!({"name": input.name, "bytes": input.bytes, "upload": input.upload, "job": input.job}))
+            .collect();
+        let live = self.running.get(&job.id);
+        json!({
+            "id": job.id, "kind": job.kind.name(), "state": job.state.name(), "label": job.label,
+            "inputs": inputs, "options": job.options,
+            "created_at": clock::text(job.created_at), "started_at": job.started_at.map(clock::text),
+            "finished_at": job.finished_at.map(clock::text),
+            "position": queue.iter().position(|id| *id == job.id).map(|at| at + 1),
+            "attempts": job.attempts, "resumed": job.resumed, "plan": job.plan,
+            "progress": live.and_then(|live| live.progress()),
+            "summary": job.summary, "files": job.files, "error": job.error,
+        })
+    }
+
+    /// Tells everybody how a job is now.
+    pub(crate) fn announce(&self, id: &str) -> Result<()> {
+        if let Some(job) = self.db.job(id)? {
+            self.events.job(id, &self.show(&job)?, job.state.is_final());
+        }
+        Ok(())
+    }
+
+    /// The names by which a client knows the files of a job.
+    pub(crate) fn names(&self, job: &Job) -> Names {
+        let mut names = Names::default();
+        for (index, input) in job.inputs.iter().enumerate() {
+            names.add(&self.store.input(&job.id, index, &input.extension), &input.name);
+        }
+        names
+    }
+
+    /// The right to write an upload, for one at a time.
+    pub(crate) fn write_upload(self: &Arc<Self>, id: &str) -> Option<Writing> {
+        let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        writing.insert(id.to_owned()).then(|| Writing {
+            app: Arc::clone(self),
+            id: id.to_owned(),
+        })
+    }
+
+    /// Whether somebody is writing it.
+    pub(crate) fn is_written(&self, id: &str) -> bool {
+        self.writing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(id)
+    }
+}
+
+/// The right to write an upload; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Writing {
+    app: Arc<App>,
+    id: String,
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        let mut writing = self.app.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        writing.remove(&self.id);
+    }
+}

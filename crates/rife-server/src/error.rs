@@ -1,0 +1,257 @@
+//! The one table of errors: a stable code and a status each. No message holds a path of this machine.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use rife::media::MediaError;
+use rife::{Error, ErrorKind};
+use serde_json::{Map, Value, json};
+
+use crate::log;
+
+pub(crate) type Result<T> = std::result::Result<T, ApiError>;
+
+macro_rules! codes {
+    ($($name:ident $text:literal $status:literal,)*) => {
+        /// What went wrong, for programs.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Code { $($name,)* }
+
+        impl Code {
+            #[cfg(test)]
+            pub(crate) const ALL: &[Self] = &[$(Self::$name,)*];
+
+            pub(crate) fn name(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+
+            pub(crate) fn status(self) -> u16 {
+                match self { $(Self::$name => $status,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    BadRequest "bad_request" 400,
+    Unauthorized "unauthorized" 401,
+    BadOrigin "bad_origin" 403,
+    NotFound "not_found" 404,
+    NoPreview "no_preview" 404,
+    MethodNotAllowed "method_not_allowed" 405,
+    Timeout "timeout" 408,
+    UploadOffset "upload_offset" 409,
+    UploadIncomplete "upload_incomplete" 409,
+    Busy "busy" 409,
+    LengthRequired "length_required" 411,
+    TooLarge "too_large" 413,
+    UnsupportedType "unsupported_type" 415,
+    Range "range" 416,
+    BadHost "bad_host" 421,
+    InvalidOption "invalid_option" 422,
+    BadInput "bad_input" 422,
+    NoFrame "no_frame" 422,
+    QueueFull "queue_full" 429,
+    TooMany "too_many" 429,
+    Internal "internal" 500,
+    NoFfmpeg "no_ffmpeg" 503,
+    ShuttingDown "shutting_down" 503,
+    Quota "quota" 507,
+    // Of jobs only: they are never the status of an answer.
+    Failed "failed" 500,
+    Model "model" 500,
+    Interrupted "interrupted" 500,
+    BadResult "bad_result" 500,
+}
+
+/// An error as the client sees it.
+#[derive(Debug)]
+pub(crate) struct ApiError {
+    pub(crate) code: Code,
+    message: String,
+    more: Map<String, Value>,
+    retry_after: Option<u32>,
+}
+
+impl ApiError {
+    pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            more: Map::new(),
+            retry_after: None,
+        }
+    }
+
+    /// An error of the server itself: the client is told no more than that.
+    pub(crate) fn internal(cause: impl std::fmt::Display) -> Self {
+        log::line(&format!("internal error: {cause}"));
+        Self::new(
+            Code::Internal,
+            "something went wrong in the server; its log has more",
+        )
+    }
+
+    pub(crate) fn not_found(what: &str) -> Self {
+        Self::new(Code::NotFound, format!("no such {what}"))
+    }
+
+    pub(crate) fn option(field: &str, message: impl Into<String>) -> Self {
+        Self::new(Code::InvalidOption, message).with("field", field)
+    }
+
+    pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.more.insert(name.into(), value.into());
+        self
+    }
+
+    pub(crate) fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    /// As the library says it, paths replaced by what the client calls the files.
+    pub(crate) fn from_library(error: &Error, names: &Names) -> Self {
+        let message = names.hide(&error.to_string());
+        let code = match (error, error.kind()) {
+            (Error::Media(MediaError::FfmpegMissing { .. } | MediaError::FfmpegTooOld { .. }), _) => {
+                Code::NoFfmpeg
+            }
+            (Error::Data(text), _) if text.contains("colours of the result") => Code::BadResult,
+            (_, ErrorKind::Usage) => Code::InvalidOption,
+            (_, ErrorKind::Input) => Code::BadInput,
+            (_, ErrorKind::Model) => Code::Model,
+            _ if is_full(error) => Code::Quota,
+            _ => Code::Failed,
+        };
+        Self::new(code, message)
+    }
+
+    /// The same as an answer to a request: what only jobs know becomes what the caller can do something about.
+    pub(crate) fn into_answer(mut self) -> Self {
+        self.code = match self.code {
+            Code::Model => Code::InvalidOption,
+            Code::Failed | Code::BadResult | Code::Interrupted => Code::BadInput,
+            code => code,
+        };
+        self
+    }
+
+    /// The object that stands under `error`.
+    pub(crate) fn body(&self) -> Value {
+        let mut body = json!({"code": self.code.name(), "message": self.message});
+        for (name, value) in &self.more {
+            body[name] = value.clone();
+        }
+        body
+    }
+}
+
+fn is_full(error: &Error) -> bool {
+    let source = match error {
+        Error::Io { source, .. } | Error::Media(MediaError::Io { source, .. }) => source,
+        _ => return false,
+    };
+    matches!(
+        source.kind(),
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
+    )
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, axum::Json(json!({"error": self.body()}))).into_response();
+        if let Some(seconds) = self.retry_after {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.code == Code::Unauthorized {
+            let challenge = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
+}
+
+impl From<rusqlite::Error> for ApiError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::internal(error)
+    }
+}
+
+impl From<std::io::Error> for ApiError {
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+                Self::new(Code::Quota, "the disk is full")
+            }
+            _ => Self::internal(error),
+        }
+    }
+}
+
+/// Paths of this machine and what a client knows them by.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Names(Vec<(String, String)>);
+
+impl Names {
+    pub(crate) fn add(&mut self, path: &std::path::Path, name: &str) {
+        self.0.push((path.display().to_string(), name.to_owned()));
+    }
+
+    /// `text` without paths: known ones by their names, others by their last part.
+    pub(crate) fn hide(&self, text: &str) -> String {
+        let known = self
+            .0
+            .iter()
+            .fold(text.to_owned(), |text, (path, name)| text.replace(path, name));
+        let words: Vec<String> = known.split(' ').map(last_part).collect();
+        words
+            .join(" ")
+            .chars()
+            .map(|c| if c.is_control() && c != '\n' { ' ' } else { c })
+            .collect()
+    }
+}
+
+/// A word without the folders of an absolute path in it.
+fn last_part(word: &str) -> String {
+    let Some(start) = word.find('/').filter(|&at| word[at + 1..].contains('/')) else {
+        return word.to_owned();
+    };
+    let before = &word[..start];
+    let starts_path = before.is_empty() || before.ends_with(['\'', '"', '(', '[', ':', '=']);
+    match word.rfind('/') {
+        Some(end) if starts_path => format!("{before}{}", &word[end + 1..]),
+        _ => word.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn messages_keep_names_and_lose_paths() {
+        let mut names = Names::default();
+        names.add(Path::new("/data/jobs/job_1/in/0.mp4"), "my clip.mp4");
+        let shown =
+            names.hide("/data/jobs/job_1/in/0.mp4: file:/usr/lib/x.so said 30000/1001 \x1b[31m and '/a/b'");
+        assert_eq!(shown, "my clip.mp4: file:x.so said 30000/1001  [31m and 'b'");
+    }
+
+    #[test]
+    fn the_table_of_the_docs_is_this_one() {
+        let docs = include_str!("../../../docs/api.md");
+        for code in Code::ALL
+            .iter()
+            .filter(|code| code.status() != 500 || **code == Code::Internal)
+        {
+            let row = format!("| `{}` | {} |", code.name(), code.status());
+            assert!(docs.contains(&row), "{row}");
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Requests to values: parameters, bodies, pages. What does not fit is an error of the one table.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::db::Page;
+use crate::error::{ApiError, Code, Result};
+
+/// The most that a JSON body may have: ten thousand refs fit.
+const BODY: usize = 1 << 20;
+/// The most items of a page, and how many it has unless asked.
+const PAGE: (usize, usize) = (200, 50);
+
+/// What stands in the path.
+#[derive(Debug)]
+pub(crate) struct InPath<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for InPath<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let found = Path::from_request_parts(parts, state).await;
+        found
+            .map(|Path(value)| Self(value))
+            .map_err(|_| ApiError::not_found("thing"))
+    }
+}
+
+/// What stands after the question mark.
+#[derive(Debug)]
+pub(crate) struct InQuery<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for InQuery<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let found = Query::from_request_parts(parts, state).await;
+        let wrong = |error: axum::extract::rejection::QueryRejection| {
+            ApiError::new(Code::BadRequest, error.body_text())
+        };
+        found.map(|Query(value)| Self(value)).map_err(wrong)
+    }
+}
+
+/// A JSON body.
+#[derive(Debug)]
+pub(crate) struct Json<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequest<Arc<App>> for Json<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self> {
+        if media_type(request.headers()) != Some("application/json") {
+            let text = "send JSON, with Content-Type: application/json";
+            return Err(ApiError::new(Code::UnsupportedType, text));
+        }
+        let mut body = Chunks::new(request, app.config.patience);
+        let mut bytes = BytesMut::new();
+        while let Some(chunk) = body.next().await? {
+            if bytes.len() + chunk.len() > BODY {
+                return Err(ApiError::new(
+                    Code::TooLarge,
+                    format!("the body is above {BODY} bytes"),
+                ));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        parse(&bytes).map(Self)
+    }
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let wrong = |error: serde_path_to_error::Error<serde_json::Error>| {
+        let text = format!("the body does not fit: {}", error.inner());
+        ApiError::new(Code::BadRequest, text).with("field", error.path().to_string())
+    };
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(wrong)?;
+    reader.end().map_err(|error| {
+        ApiError::new(
+            Code::BadRequest,
+            format!("the body goes on after its end: {error}"),
+        )
+    })?;
+    Ok(value)
+}
+
+/// The media type of a body, without its parameters.
+pub(crate) fn media_type(headers: &axum::http::HeaderMap) -> Option<&str> {
+    let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    value.split(';').next().map(str::trim)
+}
+
+/// A body, a piece at a time. A client that pauses too long is given up.
+pub(crate) struct Chunks {
+    stream: axum::body::BodyDataStream,
+    patience: Duration,
+}
+
+impl Chunks {
+    pub(crate) fn new(request: Request, patience: Duration) -> Self {
+        Self {
+            stream: request.into_body().into_data_stream(),
+            patience,
+        }
+    }
+
+    /// The next piece; nothing at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>> {
+        let Ok(next) = tokio::time::timeout(self.patience, self.stream.next()).await else {
+            let text = format!("nothing came for {} s", self.patience.as_secs());
+            return Err(ApiError::new(Code::Timeout, text));
+        };
+        let broken = |_| ApiError::new(Code::BadRequest, "the body broke off");
+        next.transpose().map_err(broken)
+    }
+}
+
+/// Which page.
+#[derive(Debug, Deserialize)]
+pub(crate) struct PageQuery {
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+impl PageQuery {
+    pub(crate) fn limit(&self) -> Result<usize> {
+        let limit = self.limit.unwrap_or(PAGE.1);
+        if (1..=PAGE.0).contains(&limit) {
+            return Ok(limit);
+        }
+        Err(ApiError::new(
+            Code::BadRequest,
+            format!("limit {limit} is not from 1 to {}", PAGE.0),
+        ))
+    }
+
+    /// The number of the row before which the page begins.
+    pub(crate) fn before(&self) -> Result<i64> {
+        let Some(cursor) = &self.cursor else {
+            return Ok(i64::MAX);
+        };
+        let number = cursor
+            .strip_prefix('c')
+            .and_then(|digits| i64::from_str_radix(digits, 16).ok());
+        number.ok_or_else(|| ApiError::new(Code::BadRequest, "this cursor is none of ours"))
+    }
+}
+
+/// A page as the API shows it.
+pub(crate) fn page<T>(page: Page<T>, show: impl FnMut(&T) -> Value) -> Value {
+    let items: Vec<Value> = page.items.iter().map(show).collect();
+    json!({"items": items, "next": page.next.map(|seq| format!("c{seq:x}"))})
+}

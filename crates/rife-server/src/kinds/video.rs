@@ -1,0 +1,205 @@
+//! `video`: more frames for a clip.
+
+use std::path::Path;
+
+use rife::media::scene::SceneOptions;
+use rife::media::{CancelToken, Input, Output, time};
+use rife::video::{
+    CutFill, Motion, Rate, StillRule, VideoJob, VideoPlan, VideoRun, VideoSummary, default_output,
+};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::{Outcome, Place, Run, Step};
+use crate::error::{ApiError, Result};
+use crate::options::{self, EncodeOptions, ModelOptions, check_range, parse};
+
+/// The options, checked.
+#[derive(Debug)]
+pub(super) struct VideoOptions {
+    model: ModelOptions,
+    encode: EncodeOptions,
+    rest: Rest,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Rest {
+    passes: Option<u32>,
+    factor: Option<u32>,
+    fps: Option<options::Rate>,
+    slow_motion: bool,
+    stretch_audio: bool,
+    cut_threshold: Option<f32>,
+    cut_fill: Fill,
+    static_threshold: Option<f32>,
+    #[serde(rename = "static")]
+    still: Still,
+    deinterlace: bool,
+    allow_interlaced: bool,
+    video_only: bool,
+    montage: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Fill {
+    #[default]
+    Repeat,
+    Blend,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Still {
+    #[default]
+    Smooth,
+    Keep,
+}
+
+impl VideoOptions {
+    pub(super) fn new(mut options: Map<String, Value>) -> Result<Self> {
+        let (model, encode) = (
+            ModelOptions::take(&mut options)?,
+            EncodeOptions::take(&mut options, &[])?,
+        );
+        let rest: Rest = parse(options)?;
+        check_range("passes", rest.passes.unwrap_or(1), 1, 4)?;
+        check_range("factor", rest.factor.unwrap_or(2), 1, 256)?;
+        check_range("cut_threshold", rest.cut_threshold.unwrap_or(0.2), 0.0, 1.0)?;
+        check_range("static_threshold", rest.static_threshold.unwrap_or(1.0), 0.0, 1.0)?;
+        rest.check()?;
+        Ok(Self { model, encode, rest })
+    }
+}
+
+impl Rest {
+    /// Options that do not go together.
+    fn check(&self) -> Result<()> {
+        let several = self.passes.is_some() && self.factor.is_some();
+        let both =
+            self.fps.is_some() && (self.passes.is_some() || self.factor.is_some()) && !self.slow_motion;
+        let wrong = match () {
+            () if several => ("factor", "give passes or factor, not both"),
+            () if both => (
+                "fps",
+                "fps is a target rate and needs no factor; with slow_motion it is the playing rate",
+            ),
+            () if self.stretch_audio && !self.slow_motion => {
+                ("stretch_audio", "stretch_audio goes with slow_motion")
+            }
+            () if self.deinterlace && self.allow_interlaced => {
+                ("deinterlace", "give deinterlace or allow_interlaced, not both")
+            }
+            () => return Ok(()),
+        };
+        Err(ApiError::option(wrong.0, wrong.1))
+    }
+
+    fn timing(&self) -> (Rate, Motion) {
+        let factor = self.factor.or(self.passes.map(|passes| 1 << passes)).unwrap_or(2);
+        let fps = self.fps.map(|fps| fps.0);
+        match fps {
+            _ if self.slow_motion => {
+                let stretch_audio = self.stretch_audio;
+                (Rate::Factor(factor), Motion::Slow { fps, stretch_audio })
+            }
+            Some(fps) => (Rate::Fps(fps), Motion::Normal),
+            None => (Rate::Factor(factor), Motion::Normal),
+        }
+    }
+}
+
+impl super::Options for VideoOptions {
+    fn open(&self, place: &Place<'_>, cancel: &CancelToken) -> Result<rife::Result<Box<dyn Run>>> {
+        let output = place.result(self.encode.extension());
+        let mut job = VideoJob::new(Input::parse(&place.inputs[0]), Output::File(output));
+        job.sink.overwrite = true;
+        job.interpolator = place.interpolator(self.model.spec()?);
+        (job.sink.codec, job.sink.crf) = (self.encode.codec(), self.encode.crf);
+        job.sink.preset = self.encode.preset.clone();
+        let rest = &self.rest;
+        (job.rate, job.motion) = rest.timing();
+        (job.source.deinterlace, job.source.allow_interlaced) = (rest.deinterlace, rest.allow_interlaced);
+        let usual = SceneOptions::default();
+        job.scene = SceneOptions {
+            cut: rest.cut_threshold.unwrap_or(usual.cut),
+            still: rest.static_threshold.unwrap_or(usual.still),
+        };
+        job.cut_fill = match rest.cut_fill {
+            Fill::Repeat => CutFill::Repeat,
+            Fill::Blend => CutFill::Blend,
+        };
+        job.still = match rest.still {
+            Still::Smooth => StillRule::Smooth,
+            Still::Keep => StillRule::Keep,
+        };
+        (job.video_only, job.montage) = (rest.video_only, rest.montage);
+        let (rate, extension, label) = (
+            job.rate,
+            self.encode.extension().to_owned(),
+            place.label.to_owned(),
+        );
+        Ok(job.open(cancel).map(|run| {
+            let name = default_output(Path::new(&label), rate, run.plan().output_rate, &extension);
+            Box::new(Planned {
+                run,
+                label: name.display().to_string(),
+            }) as Box<dyn Run>
+        }))
+    }
+}
+
+struct Planned {
+    run: VideoRun,
+    label: String,
+}
+
+impl Run for Planned {
+    fn plan(&self) -> Value {
+        plan(self.run.plan())
+    }
+
+    fn run(self: Box<Self>, progress: &mut dyn FnMut(Step)) -> rife::Result<Outcome> {
+        let done = self.run.run(&mut |counts| {
+            progress(Step {
+                done: counts.frames_out,
+                resumed: counts.resumed,
+                total: counts.total_out,
+                stage: "interpolating",
+            });
+        })?;
+        Ok(Outcome {
+            summary: summary(&done),
+            label: self.label,
+        })
+    }
+}
+
+fn plan(plan: &VideoPlan) -> Value {
+    let streams = plan.streams.as_ref().map(|streams| streams.to_string());
+    let streams: Option<Vec<String>> =
+        streams.map(|text| text.lines().map(|line| line.trim().to_owned()).collect());
+    json!({
+        "kind": "video",
+        "width": plan.size[0], "height": plan.size[1],
+        "input_frames": plan.input_frames, "input_rate": super::rate(plan.input_rate),
+        "variable_rate": plan.variable_rate,
+        "output_frames": plan.output_frames, "output_rate": super::rate(plan.output_rate),
+        "duration_s": plan.duration,
+        "estimated_s": plan.time.map(|time| time.as_secs_f64()),
+        "memory_bytes": plan.memory, "disk_bytes": 0,
+        "model": plan.model, "method": plan.method, "engine": plan.engine,
+        "streams": streams, "notes": [plan.rule],
+    })
+}
+
+fn summary(done: &VideoSummary) -> Value {
+    let counts = &done.counts;
+    json!({
+        "frames_in": counts.frames_in, "frames_out": counts.frames_out, "resumed": counts.resumed,
+        "made": counts.made, "cuts": counts.cuts, "replaced": counts.replaced, "dropped": counts.dropped,
+        "duration_s": time::seconds(done.written.duration), "bytes": done.written.bytes,
+        "elapsed_s": done.elapsed.as_secs_f64(), "fps": done.frames_per_second(), "warnings": done.warnings,
+    })
+}

@@ -1,0 +1,33 @@
+//! `rife serve`: the library's jobs behind an HTTP API, and the page that uses it. Requests become jobs here, jobs become
+//! rows; what a job does is the library's business.
+
+mod app;
+mod clock;
+mod config;
+mod db;
+mod error;
+mod events;
+mod files;
+mod frames;
+mod guard;
+mod http;
+mod ids;
+mod janitor;
+mod jobs;
+mod kinds;
+mod listen;
+mod live;
+mod log;
+mod metrics;
+mod options;
+mod refs;
+mod routes;
+mod session;
+mod store;
+mod system;
+mod uploads;
+mod web;
+mod worker;
+
+pub use config::{Config, ConfigError};
+pub use listen::{ServeError, serve};
