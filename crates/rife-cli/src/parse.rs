@@ -45,6 +45,22 @@ pub(crate) fn size(text: &str) -> Result<[u32; 2], String> {
         .ok_or_else(|| "a size is WIDTHxHEIGHT, 16 to 16384 each, such as 1280x768".into())
 }
 
+/// An amount of memory in bytes: `700M`, `2G`, `1.5GB`, powers of 1024.
+pub(crate) fn bytes(text: &str) -> Result<u64, String> {
+    let text = text.trim().to_ascii_uppercase();
+    let number = text.trim_end_matches('B').trim_end_matches('I');
+    let unit = |letter: char, power: u32| number.strip_suffix(letter).map(|rest| (rest, 1_u64 << power));
+    let (number, unit) = unit('K', 10)
+        .or_else(|| unit('M', 20))
+        .or_else(|| unit('G', 30))
+        .unwrap_or((number, 1));
+    let value = number.trim().parse::<f64>().ok();
+    let value = value.filter(|value| value.is_finite() && *value > 0.0 && *value < 1e9);
+    value
+        .map(|value| (value * unit as f64) as u64)
+        .ok_or_else(|| "a size is a number of bytes with K, M or G, such as 700M or 1.5G".into())
+}
+
 /// A file name's extension.
 pub(crate) fn extension(text: &str) -> Result<String, String> {
     let text = text.trim_start_matches('.');
@@ -80,6 +96,16 @@ mod tests {
         assert_eq!(rate("60000/1001"), Ok(Ratio::new(60000, 1001)));
         for bad in ["0", "-5", "1/0", "fast", "2000", ""] {
             assert!(rate(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn amounts_of_memory() {
+        assert_eq!(bytes("700M"), Ok(700 << 20));
+        assert_eq!(bytes("1.5 GiB"), Ok(3 << 29));
+        assert_eq!(bytes("2gb"), Ok(2 << 30));
+        for wrong in ["", "much", "-1G", "0", "inf", "1T", "G"] {
+            assert!(bytes(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -72,6 +72,12 @@ impl Recycler {
         self.lock().peak * size_of::<Line>()
     }
 
+    /// The memory in use and idle, in bytes.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let kept = self.lock();
+        (kept.in_use + kept.idle) * size_of::<Line>()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -140,6 +140,11 @@ impl Engine {
         values
     }
 
+    /// The memory, in bytes, that its tensors take now, with what is kept for those to come.
+    pub fn memory_held(&self) -> usize {
+        self.recycler.held_bytes()
+    }
+
     /// The most memory, in bytes, that its tensors have taken at once so far.
     pub fn memory_peak(&self) -> usize {
         self.recycler.peak_bytes()

@@ -3,6 +3,7 @@
 
 mod bisect;
 mod matte;
+mod tiles;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,6 +13,8 @@ use rife_media::RgbImage;
 use rife_nets::{Image, Model, NetworkError, Options, PreparedFrame, Scale, Version};
 
 pub use bisect::{Between, Bisection};
+
+use tiles::Tiling;
 
 use crate::engine::{self, Engine, Tensor};
 use crate::{Device, EngineInfo, ModelChoice, Result};
@@ -49,6 +52,9 @@ pub struct InterpolatorSpec {
     pub method: TimestepMethod,
     /// How far recursion goes.
     pub bisection: Bisection,
+    /// The most memory in bytes that the whole process may take: larger pictures are made in tiles, at some cost in
+    /// time and a little in likeness at the seams.
+    pub memory_limit: Option<u64>,
 }
 
 /// A model ready to make frames.
@@ -60,13 +66,15 @@ pub struct Interpolator {
     options: Options,
     recursive: bool,
     bisection: Bisection,
+    tiling: Option<Tiling>,
 }
 
 /// A picture prepared for the network once, for every pair and time that it takes part in. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Prepared {
     image: Arc<RgbImage>,
-    frame: Arc<PreparedFrame<Tensor>>,
+    /// Nothing where the picture is too large to be held at once, and is prepared tile by tile.
+    frame: Option<Arc<PreparedFrame<Tensor>>>,
 }
 
 impl Prepared {
@@ -102,14 +110,18 @@ impl Interpolator {
             ensemble: spec.ensemble,
             keep_stages: false,
         };
-        Ok(Self {
+        let mut interpolator = Self {
             model,
             engine,
             origin,
             options,
             recursive,
             bisection: spec.bisection,
-        })
+            tiling: None,
+        };
+        let tiling = spec.memory_limit.map(|limit| Tiling::new(&interpolator, limit));
+        interpolator.tiling = tiling.transpose()?;
+        Ok(interpolator)
     }
 
     /// Which network it is.
@@ -169,12 +181,25 @@ impl Interpolator {
     /// Does the work on a picture that all its pairs and times share.
     ///
     /// # Errors
-    /// [`NetworkError::ImageSize`] outside 16x16 to 16384x16384.
+    /// [`NetworkError::ImageSize`] outside 16x16 to 16384x16384; [`crate::Error::Usage`] where
+    /// [`InterpolatorSpec::memory_limit`] is too little for it.
     pub fn prepare(&self, image: Arc<RgbImage>) -> Result<Prepared> {
+        let size = [image.width as usize, image.height as usize];
+        let in_tiles = match &self.tiling {
+            Some(tiling) => tiling.applies(size)?,
+            None => false,
+        };
+        let frame = match in_tiles {
+            true => None,
+            false => Some(self.prepare_whole(&image)?),
+        };
+        Ok(Prepared { image, frame })
+    }
+
+    fn prepare_whole(&self, image: &RgbImage) -> Result<Arc<PreparedFrame<Tensor>>> {
         let clamped = image.data.iter().map(|value| value.clamp(0.0, 1.0)).collect();
         let picture = Image::new(image.width as usize, image.height as usize, clamped)?;
-        let frame = Arc::new(self.model.prepare_frame(&picture, &self.options)?);
-        Ok(Prepared { image, frame })
+        Ok(Arc::new(self.model.prepare_frame(&picture, &self.options)?))
     }
 
     /// Starts on the frames between two pictures of one size.
@@ -184,7 +209,13 @@ impl Interpolator {
 
     /// The picture at `timestep`, by one run of the network.
     fn run(&self, first: &Prepared, second: &Prepared, timestep: f32) -> Result<RgbImage> {
-        let (a, b) = (first.frame.as_ref(), second.frame.as_ref());
+        let (a, b) = match (&first.frame, &second.frame, &self.tiling) {
+            (Some(a), Some(b), _) => (a, b),
+            (_, _, Some(tiling)) => {
+                return tiles::run(self, tiling, [&first.image, &second.image], timestep);
+            }
+            _ => unreachable!("pictures are prepared as a whole where there are no tiles"),
+        };
         let alphas = first.image.alpha.as_ref().zip(second.image.alpha.as_ref());
         let Some((alpha_a, alpha_b)) = alphas else {
             let image = self.model.interpolate(a, b, timestep, &self.options)?;

@@ -6,6 +6,8 @@ use clap::{Args, ValueEnum};
 use rife::nets::{Scale, Version};
 use rife::{Bisection, Device, InterpolatorSpec, ModelChoice, Result, TimestepMethod};
 
+use crate::parse;
+
 /// How frames at other times than the middle are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Method {
@@ -56,6 +58,10 @@ pub(crate) struct ModelArgs {
     /// Recursion: most halvings
     #[arg(long, default_value_t = 8, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=16))]
     rmaxcycles: u32,
+    /// The most memory that rife itself may take, such as 2G or 700M: large pictures are then made in tiles, which
+    /// takes longer (ffmpeg's own memory comes on top)
+    #[arg(long, value_name = "SIZE", value_parser = parse::bytes)]
+    memory_limit: Option<u64>,
     /// Accepted for the original's sake: half precision is for GPUs, and ignored on the CPU
     #[arg(long)]
     pub(crate) fp16: bool,
@@ -97,6 +103,7 @@ impl ModelArgs {
                 threshold: self.rthreshold,
                 max_cycles: self.rmaxcycles,
             },
+            memory_limit: self.memory_limit,
         }
     }
 

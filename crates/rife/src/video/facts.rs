@@ -51,6 +51,7 @@ pub(super) fn facts(job: &VideoJob, interpolator: &Interpolator) -> Result<Optio
             "the way to other times",
             format!("{:?} {:?}", spec.method, spec.bisection),
         ),
+        ("--memory-limit", format!("{:?}", spec.memory_limit)),
         ("the engine", format!("{} {}", engine.tier, engine.precision)),
         ("the rate", format!("{:?}", job.rate)),
         ("the motion", format!("{:?}", job.motion)),
