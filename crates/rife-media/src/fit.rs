@@ -19,15 +19,23 @@ pub enum Fit {
 }
 
 /// `picture`, whose pixels are `aspect` times as wide as high, at `[width, height]` square pixels (Lanczos of three
-/// lobes). A picture of that size and square pixels comes back as it is.
+/// lobes). A picture of that size and square pixels comes back as it is. Takes no more memory than the larger of both
+/// a few times over, whatever their shapes.
 pub fn fit(picture: &RgbImage, aspect: Ratio<i64>, [width, height]: [u32; 2], rule: Fit) -> RgbImage {
     let square = aspect == Ratio::from(1);
     if square && [picture.width, picture.height] == [width, height] {
         return picture.clone();
     }
-    let [w, h] = scaled_size(picture, aspect, [width, height], rule);
     let size = [picture.width, picture.height];
-    let plane = |values: &[f32]| place(&scale(values, size, [w, h]), [w, h], [width, height]);
+    let (seen, scaled) = match rule {
+        Fit::Stretch => (size, [width, height]),
+        Fit::Pad => (size, whole(size, aspect, [width, height])),
+        Fit::Crop => (filling(size, aspect, [width, height]), [width, height]),
+    };
+    let plane = |values: &[f32]| {
+        let seen_values = place(values, size, seen);
+        place(&scale(&seen_values, seen, scaled), scaled, [width, height])
+    };
     let data = picture.channels().into_iter().flat_map(plane).collect();
     RgbImage {
         alpha: picture.alpha.as_deref().map(plane),
@@ -35,31 +43,38 @@ pub fn fit(picture: &RgbImage, aspect: Ratio<i64>, [width, height]: [u32; 2], ru
     }
 }
 
-/// The size that the whole picture is scaled to.
-fn scaled_size(picture: &RgbImage, aspect: Ratio<i64>, [width, height]: [u32; 2], rule: Fit) -> [u32; 2] {
-    let shown = [
-        f64::from(picture.width) * crate::time::seconds(aspect),
-        f64::from(picture.height),
-    ];
-    let factors = [f64::from(width) / shown[0], f64::from(height) / shown[1]];
-    let factor = match rule {
-        Fit::Stretch => return [width, height],
-        Fit::Pad => factors[0].min(factors[1]),
-        Fit::Crop => factors[0].max(factors[1]),
-    };
-    let side = |length: f64, limit: u32| {
-        let scaled = (length * factor).round().max(1.0) as u32;
-        match rule {
-            Fit::Pad => scaled.min(limit),
-            _ => scaled.max(limit),
-        }
-    };
-    [side(shown[0], width), side(shown[1], height)]
+/// Width and height of a picture as it is shown, and by how much each side would have to be scaled.
+fn factors([w, h]: [u32; 2], aspect: Ratio<i64>, [width, height]: [u32; 2]) -> ([f64; 2], [f64; 2]) {
+    let shown = [f64::from(w) * crate::time::seconds(aspect), f64::from(h)];
+    (shown, [f64::from(width) / shown[0], f64::from(height) / shown[1]])
+}
+
+/// The size at which the whole picture fits into the other.
+fn whole(size: [u32; 2], aspect: Ratio<i64>, to: [u32; 2]) -> [u32; 2] {
+    let (shown, factors) = factors(size, aspect, to);
+    let factor = factors[0].min(factors[1]);
+    [0, 1].map(|side| ((shown[side] * factor).round().max(1.0) as u32).min(to[side]))
+}
+
+/// How much of the picture is seen where it fills the other.
+fn filling(size: [u32; 2], aspect: Ratio<i64>, to: [u32; 2]) -> [u32; 2] {
+    let (_, factors) = factors(size, aspect, to);
+    let factor = factors[0].max(factors[1]);
+    [0, 1].map(|side| {
+        let seen = f64::from(size[side]) * factors[side] / factor;
+        (seen.round().max(1.0) as u32).min(size[side])
+    })
 }
 
 fn scale(values: &[f32], [width, height]: [u32; 2], [to_width, to_height]: [u32; 2]) -> Vec<f32> {
     if [width, height] == [to_width, to_height] {
         return values.to_vec();
+    }
+    let area = |w: u32, h: u32| u64::from(w) * u64::from(h);
+    // Heights are scaled before widths. Where that would be larger than both pictures, widths go first.
+    if area(width, to_height) > area(width, height).max(area(to_width, to_height)) && to_width != width {
+        let narrowed = scale(values, [width, height], [to_width, height]);
+        return scale(&narrowed, [to_width, height], [to_width, to_height]);
     }
     let plane: Option<ImageBuffer<Luma<f32>, Vec<f32>>> =
         ImageBuffer::from_raw(width, height, values.to_vec());
@@ -110,6 +125,10 @@ mod tests {
         assert_eq!(shown(&fit(&wide, one, [30, 30], Fit::Pad)), [30, 15]);
         assert_eq!(shown(&fit(&wide, one, [30, 30], Fit::Crop)), [30, 30]);
         assert_eq!(shown(&fit(&wide, one, [30, 30], Fit::Stretch)), [30, 30]);
+        // A line of pixels that is to fill a square is not scaled to a line's length squared.
+        let line = white(30_000, 1);
+        assert_eq!(shown(&fit(&line, one, [30, 30], Fit::Crop)), [30, 30]);
+        assert_eq!(shown(&fit(&line, one, [30, 30], Fit::Stretch)), [30, 30]);
         let padded = fit(&wide, one, [30, 30], Fit::Pad);
         let alpha = padded.alpha.unwrap();
         assert!(alpha[0] == 0.0 && alpha[15 * 30] > 0.999_999);

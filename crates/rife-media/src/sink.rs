@@ -14,6 +14,7 @@ use crate::{
 
 pub use images::write_image;
 pub use journal::{Resume, SEGMENT_FRAMES, folder as unfinished_folder};
+pub use workplace::Workplace;
 
 mod codecs;
 pub(crate) mod encoder;
@@ -23,6 +24,7 @@ mod mp4;
 pub(crate) mod part;
 mod segments;
 mod webp;
+mod workplace;
 mod y4m;
 
 /// Takes frames in order. Dropped before [`Sink::finish`], it leaves nothing under the final name.

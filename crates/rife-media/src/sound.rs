@@ -15,7 +15,6 @@ use crate::ffmpeg::child::{self, Request};
 use crate::plan::audio_encoder;
 use crate::probe::{StreamKind, count_packets};
 use crate::sink::encoder::{decimal_seconds, timescale};
-use crate::sink::part::Part;
 use crate::time::to_ticks;
 use crate::{CancelToken, Container, Ffmpeg, Limits, MediaError, MediaInfo, Result, Time};
 
@@ -72,107 +71,119 @@ pub enum Bridge {
     Silence,
 }
 
-/// Copies the video of `video` to `target` (of the same container) with the sound of `pieces` from time zero on, in
-/// stereo, or in mono where every piece is. `time_base` is the video's. Returns the size in bytes.
-///
-/// # Errors
-/// Those of ffmpeg and of writing; [`MediaError::Incomplete`] where `frames` frames and one track are not found again.
-#[expect(clippy::too_many_arguments, reason = "each is one fact about the output")]
-pub fn join_sound(
-    video: &Path,
-    pieces: &[Piece],
-    bridge: Bridge,
-    target: &Path,
-    overwrite: bool,
-    time_base: Time,
-    frames: u64,
-    cancel: &CancelToken,
-) -> Result<u64> {
-    let ffmpeg = Ffmpeg::find()?;
-    let container = Container::of(target)?;
-    let part = Part::create(target, overwrite, pieces.iter().map(|piece| piece.path.as_path()))?;
-    let mut graph = Graph::new(pieces);
-    pieces
-        .iter()
-        .enumerate()
-        .for_each(|(index, piece)| graph.add(pieces, index, piece, bridge));
-    let mut args = Args::ffmpeg();
-    args.one("-y").input(video, &Limits::default())?;
-    for input in &graph.inputs {
-        args.all([
-            "-ss",
-            &decimal_seconds(input.from),
-            "-t",
-            &decimal_seconds(input.length),
-            "-vn",
-            "-sn",
-            "-dn",
-        ]);
-        args.input(&input.path, &Limits::default())?;
-    }
-    args.all([
-        "-filter_complex",
-        &graph.text(),
-        "-map",
-        "0:v:0",
-        "-map",
-        "[sound]",
-    ]);
-    args.all(["-map_metadata", "-1", "-map_chapters", "-1", "-c:v", "copy"]);
-    args.all([
-        "-c:a",
-        audio_encoder(container),
-        "-b:a",
-        "192k",
-        "-max_muxing_queue_size",
-        "16384",
-    ]);
-    if let Some(scale) = timescale(container, time_base) {
-        let scale = scale.to_string();
-        args.all([
-            "-movflags",
-            "+faststart",
-            "-video_track_timescale",
-            &scale,
-            "-movie_timescale",
-            &scale,
-        ]);
-    }
-    if let Some(muxer) = container.muxer() {
-        args.all(["-f", muxer]);
-    }
-    args.one(file_url(part.path())?);
-    let mut child = child::start(Request {
-        cancel: cancel.clone(),
-        stall: Duration::from_secs(120),
-        ..Request::new("ffmpeg", &ffmpeg.ffmpeg, args.0)
-    })?;
-    let growing = part.path().to_owned();
-    child.finish_while_growing("while joining the sound", || {
-        std::fs::metadata(&growing).ok().map(|file| file.len())
-    })?;
-    let found = count_packets(&ffmpeg, part.path(), cancel)?;
-    if (found.video, found.others) != (frames, 1) {
-        return Err(MediaError::Incomplete {
-            path: target.to_owned(),
-            reason: format!(
-                "{frames} frames and one track of sound were sent, {} frames and {} tracks are in it",
-                found.video, found.others
-            ),
-        });
-    }
-    part.promote()
+/// The most clips whose sound one ffmpeg puts together: each opens up to three files.
+const GROUP: usize = 16;
+
+/// A finished video without sound, and the sound that it is to get.
+#[derive(Debug)]
+pub struct SoundJoin<'a> {
+    /// The video, of the target's container.
+    pub video: &'a Path,
+    /// The unit of its times.
+    pub time_base: Time,
+    /// Its frames.
+    pub frames: u64,
+    /// What is heard, from time zero on.
+    pub pieces: &'a [Piece],
+    /// What is heard in between.
+    pub bridge: Bridge,
+    /// Stops it.
+    pub cancel: &'a CancelToken,
 }
 
-/// A part of a file that ffmpeg opens.
+impl SoundJoin<'_> {
+    /// Writes `target`: the video's packets as they are, and one track of sound in stereo, or in mono where every piece
+    /// is. `scratch` names files that it may write and that somebody else removes; sound of many clips is put together
+    /// there in parts, as lossless audio.
+    ///
+    /// # Errors
+    /// Those of ffmpeg and of writing; [`MediaError::Incomplete`] where the frames and one track are not found again.
+    pub fn write(&self, target: &Path, scratch: &mut dyn FnMut(&str) -> PathBuf) -> Result<()> {
+        let ffmpeg = Ffmpeg::find()?;
+        // The first input of the last step is the video.
+        let grouped = self.pieces.len() > GROUP;
+        let mut graph = Graph::new(self.pieces, usize::from(!grouped));
+        let mut parts = Vec::new();
+        for start in (0..self.pieces.len()).step_by(GROUP) {
+            let end = (start + GROUP).min(self.pieces.len());
+            (start..end).for_each(|index| graph.add(self.pieces, index, self.bridge));
+            if grouped {
+                let part = scratch(&format!("sound-{}.w64", parts.len()));
+                self.render(&ffmpeg, &graph, &part)?;
+                graph.begin(usize::from(end == self.pieces.len()));
+                parts.push(part);
+            }
+        }
+        parts.iter().for_each(|part| graph.whole(part));
+        self.mux(&ffmpeg, &graph, target)?;
+        let found = count_packets(&ffmpeg, target, self.cancel)?;
+        if (found.video, found.others) == (self.frames, 1) {
+            return Ok(());
+        }
+        Err(MediaError::Incomplete {
+            path: target.to_owned(),
+            reason: format!(
+                "{} frames and one track of sound were sent, {} frames and {} tracks are in it",
+                self.frames, found.video, found.others
+            ),
+        })
+    }
+
+    /// The sound of a graph, as floats.
+    fn render(&self, ffmpeg: &Ffmpeg, graph: &Graph, to: &Path) -> Result<()> {
+        let mut args = Args::ffmpeg();
+        args.one("-y");
+        graph.inputs(&mut args)?;
+        args.all(["-filter_complex", &graph.text(), "-map", "[sound]"]);
+        args.all(["-c:a", "pcm_f32le", "-f", "w64"]);
+        args.one(file_url(to)?);
+        self.run(ffmpeg, args, to)
+    }
+
+    /// The video with the sound of a graph.
+    fn mux(&self, ffmpeg: &Ffmpeg, graph: &Graph, target: &Path) -> Result<()> {
+        let container = Container::of(target)?;
+        let mut args = Args::ffmpeg();
+        args.one("-y").input(self.video, &Limits::default())?;
+        graph.inputs(&mut args)?;
+        args.all(["-filter_complex", &graph.text()]);
+        args.all(["-map", "0:v:0", "-map", "[sound]"]);
+        args.all(["-map_metadata", "-1", "-map_chapters", "-1", "-c:v", "copy"]);
+        args.all(["-c:a", audio_encoder(container), "-b:a", "192k"]);
+        args.all(["-max_muxing_queue_size", "16384", "-fflags", "+bitexact"]);
+        if let Some(scale) = timescale(container, self.time_base) {
+            let scale = scale.to_string();
+            args.all(["-movflags", "+faststart"]);
+            args.all(["-video_track_timescale", &scale, "-movie_timescale", &scale]);
+        }
+        if let Some(muxer) = container.muxer() {
+            args.all(["-f", muxer]);
+        }
+        args.one(file_url(target)?);
+        self.run(ffmpeg, args, target)
+    }
+
+    fn run(&self, ffmpeg: &Ffmpeg, args: Args, writes: &Path) -> Result<()> {
+        let mut child = child::start(Request {
+            cancel: self.cancel.clone(),
+            stall: Duration::from_secs(120),
+            ..Request::new("ffmpeg", &ffmpeg.ffmpeg, args.0)
+        })?;
+        let growing = || std::fs::metadata(writes).ok().map(|file| file.len());
+        child.finish_while_growing("while joining the sound", growing)
+    }
+}
+
+/// A file that ffmpeg opens, and the part of it that is read; the whole where none is told.
 struct Opened {
     path: PathBuf,
-    from: Time,
-    length: Time,
+    part: Option<(Time, Time)>,
 }
 
 /// The filter graph, and what it reads. Every part is opened on its own, so that nothing waits in a queue.
 struct Graph {
+    /// The number that ffmpeg gives the first of the inputs.
+    first: usize,
     layout: &'static str,
     inputs: Vec<Opened>,
     chains: Vec<String>,
@@ -183,9 +194,10 @@ struct Graph {
 }
 
 impl Graph {
-    fn new(pieces: &[Piece]) -> Self {
+    fn new(pieces: &[Piece], first: usize) -> Self {
         let mono = pieces.iter().all(|piece| piece.channels <= 1);
         Self {
+            first,
             layout: if mono { "mono" } else { "stereo" },
             inputs: Vec::new(),
             chains: Vec::new(),
@@ -195,8 +207,47 @@ impl Graph {
         }
     }
 
+    /// Goes on after what has been rendered.
+    fn begin(&mut self, first: usize) {
+        self.first = first;
+        self.inputs.clear();
+        self.chains.clear();
+        self.joined.clear();
+    }
+
+    /// A file that has been rendered.
+    fn whole(&mut self, path: &Path) {
+        let input = self.open(path, None);
+        let label = format!("[p{}]", self.chains.len());
+        self.chains.push(format!(
+            "[{input}:a:0]aformat=fltp:{SAMPLE_RATE}:{}{label}",
+            self.layout
+        ));
+        self.joined.push(label);
+    }
+
+    /// Adds an input; its number.
+    fn open(&mut self, path: &Path, part: Option<(Time, Time)>) -> usize {
+        let path = path.to_owned();
+        self.inputs.push(Opened { path, part });
+        self.first + self.inputs.len() - 1
+    }
+
+    /// The options that open the inputs.
+    fn inputs(&self, args: &mut Args) -> Result<()> {
+        for input in &self.inputs {
+            if let Some((from, length)) = input.part {
+                args.all(["-ss", &decimal_seconds(from), "-t", &decimal_seconds(length)]);
+            }
+            args.all(["-vn", "-sn", "-dn"]);
+            args.input(&input.path, &Limits::default())?;
+        }
+        Ok(())
+    }
+
     /// The transition before a piece, and the piece.
-    fn add(&mut self, pieces: &[Piece], index: usize, piece: &Piece, bridge: Bridge) {
+    fn add(&mut self, pieces: &[Piece], index: usize, bridge: Bridge) {
+        let piece = &pieces[index];
         let before = index.checked_sub(1).and_then(|index| pieces.get(index));
         if let Some(before) = before.filter(|_| piece.gap > Time::from(0)) {
             let samples = self.advance(piece.gap);
@@ -247,16 +298,11 @@ impl Graph {
         let read = read.and_then(|(piece, from, length)| Some((piece, piece.stream?, from, length)));
         let source = match read {
             Some((piece, stream, from, length)) => {
-                self.inputs.push(Opened {
-                    path: piece.path.clone(),
-                    from,
-                    length,
-                });
+                let input = self.open(&piece.path, Some((from, length)));
                 let exact = to_ticks(length, Ratio::new(1, i64::from(rate))).max(1);
                 format!(
-                    "[{}:{stream}]aresample={rate}:async=1:first_pts=0,aformat=fltp:{rate}:{layout},\
-                     apad,atrim=end_sample={exact},{effect}",
-                    self.inputs.len()
+                    "[{input}:{stream}]aresample={rate}:async=1:first_pts=0,aformat=fltp:{rate}:{layout},\
+                     apad,atrim=end_sample={exact},{effect}"
                 )
             }
             None => format!("anullsrc=r={rate}:cl={layout},aformat=fltp:{rate}:{layout},"),

@@ -4,6 +4,7 @@ pub mod benchmark;
 pub mod chain;
 mod engine;
 mod error;
+mod gamut;
 pub mod image;
 mod interpolator;
 pub mod metrics;

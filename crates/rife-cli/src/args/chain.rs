@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use num_rational::Ratio;
 
-use super::{CodecArg, FitArg, ModelArgs};
+use super::{CodecArg, FitArg, KeepArgs, ModelArgs};
 use crate::parse;
 
 const EXAMPLES: &str = "\
@@ -70,6 +70,8 @@ pub(crate) struct ChainArgs {
     /// De-interlace interlaced clips first
     #[arg(long)]
     pub(crate) deinterlace: bool,
+    #[command(flatten)]
+    pub(crate) keep: KeepArgs,
     #[command(flatten)]
     pub(crate) model: ModelArgs,
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::KeepArgs;
+
 const EXAMPLES: &str = "\
 Examples:
   rife reencode clip.mp4 --force                          H.264 High, yuv420p, BT.709: clip_reencoded.mp4
@@ -67,4 +69,6 @@ pub(crate) struct ReencodeArgs {
     /// Say nothing but errors
     #[arg(short, long)]
     pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) keep: KeepArgs,
 }

@@ -54,6 +54,7 @@ fn build(args: ChainArgs) -> ChainJob {
     job.source.deinterlace = args.deinterlace;
     job.sink.codec = args.codec.map(job::codec);
     (job.sink.crf, job.sink.preset, job.sink.overwrite) = (args.crf, args.preset, args.overwrite);
+    job.keep = args.keep.keep();
     job.interpolator = args.model.spec();
     job
 }
@@ -86,7 +87,8 @@ fn plan_text(plan: &ChainPlan) -> String {
 fn summary_json(summary: &ChainSummary) -> Value {
     json!({
         "event": "done", "output": summary.path.as_ref().map(|path| path.display().to_string()),
-        "clips": summary.counts.clips, "frames_out": summary.counts.frames, "made": summary.counts.made,
+        "clips": summary.counts.clips, "frames_out": summary.counts.frames, "resumed": summary.counts.resumed,
+        "made": summary.counts.made,
         "duration_s": time::seconds(summary.duration), "sound": summary.sound,
         "starts_s": summary.starts.iter().map(|start| time::seconds(*start)).collect::<Vec<_>>(),
         "warnings": summary.warnings,
@@ -105,6 +107,12 @@ fn summary_text(summary: &ChainSummary) -> String {
         summary.counts.made,
         time::seconds(summary.duration)
     );
+    if summary.counts.resumed > 0 {
+        text += &format!(
+            "\n  note: {} of these frames were there from the run before",
+            summary.counts.resumed
+        );
+    }
     for warning in &summary.warnings {
         text += &format!("\n  note: {warning}");
     }

@@ -68,6 +68,7 @@ fn job(args: &ReencodeArgs) -> ReencodeJob {
     (job.output, job.force, job.overwrite) = (args.output.clone(), args.force, args.overwrite);
     (job.crf, job.preset, job.limits) = (args.crf, args.preset.clone(), limits(args));
     job.source.deinterlace = args.deinterlace;
+    job.keep = args.keep.keep();
     job
 }
 

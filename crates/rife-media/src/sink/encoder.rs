@@ -287,6 +287,8 @@ fn arguments(
             &scale,
         ]);
     }
+    // Without it Matroska would draw its identifiers by lot.
+    args.all(["-fflags", "+bitexact"]);
     if let Some(muxer) = container.muxer() {
         args.all(["-f", muxer]);
     }

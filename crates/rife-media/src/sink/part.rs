@@ -56,36 +56,31 @@ impl Part {
 
     /// Gives the file its final name without waiting for the disk.
     pub(crate) fn promote_unsynced(mut self) -> Result<u64> {
-        let io_error = |action, path: &Path| {
-            let path = path.to_owned();
-            move |e| MediaError::io(action, path, e)
-        };
-        let bytes = fs::metadata(&self.path)
-            .map_err(io_error("read", &self.path))?
-            .len();
-        if self.overwrite {
-            fs::rename(&self.path, &self.target).map_err(io_error("rename to", &self.target))?;
-        } else {
-            self.rename_new()?;
-        }
+        let bytes = rename(&self.path, &self.target, self.overwrite)?;
         self.finished = true;
         Ok(bytes)
     }
+}
 
-    /// Renames without ever replacing a file that has appeared in the meantime.
-    fn rename_new(&self) -> Result<()> {
-        match fs::hard_link(&self.path, &self.target) {
-            Ok(()) => fs::remove_file(&self.path).map_err(|e| MediaError::io("remove", &self.path, e)),
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-                Err(MediaError::Exists(self.target.clone()))
-            }
-            // Not every file system has links.
-            Err(_) if self.target.symlink_metadata().is_ok() => Err(MediaError::Exists(self.target.clone())),
-            Err(_) => {
-                fs::rename(&self.path, &self.target).map_err(|e| MediaError::io("rename to", &self.target, e))
-            }
-        }
+/// Gives a file its final name; returns its size. Without `overwrite` a file that has appeared there in the meantime
+/// is not replaced.
+pub(super) fn rename(path: &Path, target: &Path, overwrite: bool) -> Result<u64> {
+    let bytes = fs::metadata(path)
+        .map_err(|e| MediaError::io("read", path, e))?
+        .len();
+    if overwrite {
+        fs::rename(path, target).map_err(|e| MediaError::io("rename to", target, e))?;
+        return Ok(bytes);
     }
+    match fs::hard_link(path, target) {
+        Ok(()) => fs::remove_file(path).map_err(|e| MediaError::io("remove", path, e))?,
+        // Not every file system has links.
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists && target.symlink_metadata().is_err() => {
+            fs::rename(path, target).map_err(|e| MediaError::io("rename to", target, e))?;
+        }
+        Err(_) => return Err(MediaError::Exists(target.to_owned())),
+    }
+    Ok(bytes)
 }
 
 impl Drop for Part {
@@ -96,7 +91,11 @@ impl Drop for Part {
     }
 }
 
-fn check_target<'a>(target: &Path, overwrite: bool, inputs: impl Iterator<Item = &'a Path>) -> Result<()> {
+pub(super) fn check_target<'a>(
+    target: &Path,
+    overwrite: bool,
+    inputs: impl Iterator<Item = &'a Path>,
+) -> Result<()> {
     for input in inputs {
         if same_file(input, target) {
             return Err(MediaError::OutputIsInput(target.to_owned()));
@@ -154,7 +153,7 @@ fn part_name(target: &Path) -> Result<PathBuf> {
     Ok(target.with_file_name(name))
 }
 
-fn open_locked(path: &Path, target: &Path) -> Result<File> {
+pub(super) fn open_locked(path: &Path, target: &Path) -> Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]

@@ -466,6 +466,10 @@ fn join_arguments(
             .input(&media.path, &Limits::default())?;
     }
     args.one("-copyts");
+    if container == Container::Avi {
+        // AVI's rate is its unit of time: as in one piece, without a guess at fields.
+        args.all(["-copytb", "1"]);
+    }
     args.all(["-map", "0:v:0", "-c:v:0", "copy"]);
     if let Some(tag) = encoder.iter().skip_while(|arg| !is_tag(arg)).nth(1) {
         args.all(["-tag:v:0", tag]);

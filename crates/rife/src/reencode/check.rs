@@ -4,10 +4,11 @@
 //! Coding noise and a wrong colour are told apart by their size in space: noise averages out over a block of
 //! 16x16 pixels, a wrong matrix, range or set of primaries does not.
 
-use rife_media::{CancelToken, Frame, RgbImage, Source, SourceSpec, StreamInfo, Time, open_source};
+use rife_media::{
+    CancelToken, Frame, Primaries, RgbImage, Source, SourceSpec, StreamInfo, Time, open_source,
+};
 
-use super::gamut;
-use crate::{Error, Result};
+use crate::{Error, Result, gamut};
 
 /// The side of the blocks whose means are compared.
 const BLOCK: usize = 16;
@@ -187,7 +188,7 @@ impl Reader {
 /// As a screen shows it.
 fn picture(frame: &Frame, info: &StreamInfo) -> RgbImage {
     let mut image = frame.to_rgb(&info.tags);
-    gamut::to_bt709(&mut image, info.tags.primaries);
+    gamut::convert(&mut image, info.tags.primaries, Primaries::Bt709);
     image
         .data
         .iter_mut()

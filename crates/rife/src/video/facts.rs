@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::VideoJob;
 use crate::weights::weights_sha256;
-use crate::{Error, Interpolator, Result, engine};
+use crate::{Error, Interpolator, InterpolatorSpec, Result, engine};
 
 /// Where an unfinished job is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,22 +37,9 @@ pub(super) fn facts(job: &VideoJob, interpolator: &Interpolator) -> Result<Optio
     let Some(input) = input_facts(&job.source.input, &job.sink.cancel)? else {
         return Ok(None);
     };
-    let (loaded, _) = engine::find_weights(&job.interpolator.model)?;
-    let (spec, engine) = (&job.interpolator, interpolator.engine());
     let facts = [
         ("the program", env!("CARGO_PKG_VERSION").to_owned()),
         ("the input", input),
-        ("the model", interpolator.version().name().to_owned()),
-        ("the weights", weights_sha256(&loaded.weights)),
-        ("the scale", spec.scale.to_string()),
-        ("--tta", spec.tta.to_string()),
-        ("--ensemble", spec.ensemble.to_string()),
-        (
-            "the way to other times",
-            format!("{:?} {:?}", spec.method, spec.bisection),
-        ),
-        ("--memory-limit", format!("{:?}", spec.memory_limit)),
-        ("the engine", format!("{} {}", engine.tier, engine.precision)),
         ("the rate", format!("{:?}", job.rate)),
         ("the motion", format!("{:?}", job.motion)),
         ("the rate of pictures", format!("{:?}", job.source.frame_rate)),
@@ -65,12 +52,35 @@ pub(super) fn facts(job: &VideoJob, interpolator: &Interpolator) -> Result<Optio
         ("--video-only", job.video_only.to_string()),
         ("--montage", job.montage.to_string()),
     ];
-    Ok(Some(facts.map(|(name, value)| (name.to_owned(), value)).into()))
+    let mut facts = facts.map(|(name, value)| (name.to_owned(), value)).to_vec();
+    facts.splice(2..2, model_facts(&job.interpolator, interpolator)?);
+    Ok(Some(facts))
+}
+
+/// What the frames that are made depend on.
+pub(crate) fn model_facts(
+    spec: &InterpolatorSpec,
+    interpolator: &Interpolator,
+) -> Result<Vec<(String, String)>> {
+    let (loaded, _) = engine::find_weights(&spec.model)?;
+    let engine = interpolator.engine();
+    let method = format!("{:?} {:?}", spec.method, spec.bisection);
+    let facts = [
+        ("the model", interpolator.version().name().to_owned()),
+        ("the weights", weights_sha256(&loaded.weights)),
+        ("the scale", spec.scale.to_string()),
+        ("--tta", spec.tta.to_string()),
+        ("--ensemble", spec.ensemble.to_string()),
+        ("the way to other times", method),
+        ("--memory-limit", format!("{:?}", spec.memory_limit)),
+        ("the engine", format!("{} {}", engine.tier, engine.precision)),
+    ];
+    Ok(facts.map(|(name, value)| (name.to_owned(), value)).into())
 }
 
 /// A file by its content; a folder of pictures by names, sizes and times, since reading them all may take longer
 /// than the job.
-fn input_facts(input: &Input, cancel: &CancelToken) -> Result<Option<String>> {
+pub(crate) fn input_facts(input: &Input, cancel: &CancelToken) -> Result<Option<String>> {
     match input {
         Input::Stdin => Ok(None),
         Input::File(path) => file_hash(path, cancel).map(Some),

@@ -1,4 +1,4 @@
-//! Primaries of SDR video to those of BT.709, in linear light.
+//! Primaries of SDR video turned into others, in linear light.
 
 use rife_media::{Primaries, RgbImage};
 
@@ -6,12 +6,10 @@ use rife_media::{Primaries, RgbImage};
 const GAMMA: f32 = 2.4;
 /// The white of all of these, D65.
 const WHITE: [f64; 2] = [0.3127, 0.3290];
-/// BT.709's red, green and blue (ITU-R BT.709-6, table 1).
-const BT709: [[f64; 2]; 3] = [[0.640, 0.330], [0.300, 0.600], [0.150, 0.060]];
-
-/// The chromaticities of primaries with the white of BT.709 that are not BT.709's (ITU-T H.273, table 2).
+/// The chromaticities of primaries whose white is D65 (ITU-T H.273, table 2).
 fn chromaticities(primaries: Primaries) -> Option<[[f64; 2]; 3]> {
     Some(match primaries {
+        Primaries::Bt709 => [[0.640, 0.330], [0.300, 0.600], [0.150, 0.060]],
         Primaries::Bt470bg => [[0.640, 0.330], [0.290, 0.600], [0.150, 0.060]],
         Primaries::Smpte170m | Primaries::Smpte240m => [[0.630, 0.340], [0.310, 0.595], [0.155, 0.070]],
         Primaries::Bt2020 => [[0.708, 0.292], [0.170, 0.797], [0.131, 0.046]],
@@ -21,17 +19,21 @@ fn chromaticities(primaries: Primaries) -> Option<[[f64; 2]; 3]> {
     })
 }
 
-/// Whether [`to_bt709`] changes anything.
-pub(super) fn differs(primaries: Primaries) -> bool {
-    chromaticities(primaries).is_some()
+/// Whether [`convert`] changes anything: both are known, and not the same.
+pub(crate) fn differs(from: Primaries, to: Primaries) -> bool {
+    let (from, to) = (chromaticities(from), chromaticities(to));
+    from.is_some() && to.is_some() && from != to
 }
 
-/// The same colours by BT.709's primaries; what these cannot show is cut off.
-pub(super) fn to_bt709(image: &mut RgbImage, primaries: Primaries) {
-    let Some(from) = chromaticities(primaries) else {
+/// The same colours by other primaries; what these cannot show is cut off. Unknown primaries are taken for the same.
+pub(crate) fn convert(image: &mut RgbImage, from: Primaries, to: Primaries) {
+    let (Some(from), Some(to)) = (chromaticities(from), chromaticities(to)) else {
         return;
     };
-    let matrix = multiply(inverse(to_xyz(BT709)), to_xyz(from)).map(|row| row.map(|v| v as f32));
+    if from == to {
+        return;
+    }
+    let matrix = multiply(inverse(to_xyz(to)), to_xyz(from)).map(|row| row.map(|v| v as f32));
     let pixels = image.data.len() / 3;
     let (red, rest) = image.data.split_at_mut(pixels);
     let (green, blue) = rest.split_at_mut(pixels);
@@ -71,9 +73,9 @@ fn inverse(m: Matrix) -> Matrix {
 mod tests {
     use super::*;
 
-    fn convert(rgb: [f32; 3], primaries: Primaries) -> Vec<f32> {
+    fn converted(rgb: [f32; 3], from: Primaries, to: Primaries) -> Vec<f32> {
         let mut image = RgbImage::new(1, 1, rgb.to_vec());
-        to_bt709(&mut image, primaries);
+        convert(&mut image, from, to);
         image.data
     }
 
@@ -85,14 +87,24 @@ mod tests {
             Primaries::Bt2020,
             Primaries::Smpte432,
         ] {
+            let white = converted([0.7; 3], primaries, Primaries::Bt709);
+            assert!(white.iter().all(|v| (v - 0.7).abs() < 1e-3), "{primaries:?}");
+            let there = converted([0.3, 0.5, 0.4], Primaries::Bt709, primaries);
+            let back = converted([there[0], there[1], there[2]], primaries, Primaries::Bt709);
             assert!(
-                convert([0.7; 3], primaries)
-                    .iter()
-                    .all(|v| (v - 0.7).abs() < 1e-3),
+                back.iter()
+                    .zip([0.3, 0.5, 0.4])
+                    .all(|(a, b)| (a - b).abs() < 1e-3),
                 "{primaries:?}"
             );
         }
-        assert_eq!(convert([0.1, 0.5, 0.9], Primaries::Bt709), [0.1, 0.5, 0.9]);
+        for unchanged in [Primaries::Bt709, Primaries::Unspecified] {
+            assert!(!differs(unchanged, Primaries::Bt709));
+            assert_eq!(
+                converted([0.1, 0.5, 0.9], unchanged, Primaries::Bt709),
+                [0.1, 0.5, 0.9]
+            );
+        }
         // ITU-R BT.2087-0 and BT.2407: the matrix from BT.2020 to BT.709.
         let published = [
             [1.6605, -0.5876, -0.0728],
@@ -100,7 +112,8 @@ mod tests {
             [-0.0182, -0.1006, 1.1187],
         ];
         let from = chromaticities(Primaries::Bt2020).unwrap();
-        let ours = multiply(inverse(to_xyz(BT709)), to_xyz(from));
+        let to = chromaticities(Primaries::Bt709).unwrap();
+        let ours = multiply(inverse(to_xyz(to)), to_xyz(from));
         for (ours, published) in ours.iter().flatten().zip(published.iter().flatten()) {
             assert!((ours - published).abs() < 2e-4, "{ours} {published}");
         }

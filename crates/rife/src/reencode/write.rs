@@ -1,0 +1,179 @@
+//! The frames of a source at their new times and in their new colours, into a file.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rife_media::sink::Resume;
+use rife_media::timeline::Push;
+use rife_media::{
+    CancelToken, Codec, ColorTags, Frame, Matrix, Output, OutputFrame, PixelFormat, Primaries, Range,
+    RgbImage, Sink, SinkSpec, StreamInfo, Time, Timeline, TimelineMode, TimelineOptions, Transfer,
+    VideoParams, Written, open_sink, open_source, time,
+};
+
+use super::{Profile, ReencodeJob, ReencodeRun, Stage};
+use crate::{Error, Result, gamut};
+
+/// The tags of everything but archives.
+const BT709: ColorTags = ColorTags {
+    matrix: Matrix::Bt709,
+    range: Range::Limited,
+    primaries: Primaries::Bt709,
+    transfer: Transfer::Bt709,
+    chroma_location: rife_media::ChromaLocation::Left,
+};
+
+/// Writes the result, which nobody has checked yet, to `path`; also what the source had to say.
+pub(super) fn write(
+    run: &ReencodeRun,
+    path: &Path,
+    progress: &mut dyn FnMut(Stage, u64),
+) -> Result<(Written, Vec<String>)> {
+    let archive = run.job.profile == Profile::Archive;
+    let options = timeline(run);
+    let mut params = VideoParams::for_timeline(&run.info, &options);
+    if !archive {
+        params.tags = BT709;
+        (params.width, params.height) = (even(params.width), even(params.height));
+    }
+    let mut writer = Writer {
+        sink: open_sink(&spec(run, path)?, &params)?,
+        info: &run.info,
+        convert: !archive,
+        cancel: &run.cancel,
+        progress,
+        frames: 0,
+    };
+    let mut source = open_source(&run.job.source)?;
+    let mut timeline = Timeline::new(options)?;
+    let mut left: Option<Arc<Frame>> = None;
+    while let Some(frame) = source.next_frame()? {
+        if let Push::Frames(frames) = timeline.push(frame.pts, frame.duration)? {
+            if let Some(left) = &left {
+                writer.show(left, &frames)?;
+            }
+            left = Some(Arc::new(frame));
+        }
+    }
+    if let Some(left) = &left {
+        writer.show(left, &timeline.finish()?)?;
+    }
+    Ok((writer.sink.finish()?, source.warnings()))
+}
+
+fn spec(run: &ReencodeRun, path: &Path) -> Result<SinkSpec> {
+    let job = &run.job;
+    let archive = job.profile == Profile::Archive;
+    let facts = job
+        .keep
+        .on
+        .then(|| facts(job, &run.cancel))
+        .transpose()?
+        .flatten();
+    Ok(SinkSpec {
+        codec: Some(if archive { Codec::Ffv1 } else { Codec::H264 }),
+        crf: job.crf,
+        preset: job.preset.clone(),
+        pixel_format: (!archive).then_some(PixelFormat::YUV420P),
+        overwrite: true,
+        companions: run.info.media.clone().zip(run.streams.clone()),
+        resume: facts.map(|facts| Resume {
+            restart: job.keep.restart,
+            segment_frames: job.keep.segment_frames,
+            ..Resume::new(facts)
+        }),
+        cancel: run.cancel.clone(),
+        ..SinkSpec::new(Output::File(path.to_owned()))
+    })
+}
+
+/// What the pictures depend on; nothing where the input cannot be read twice.
+fn facts(job: &ReencodeJob, cancel: &CancelToken) -> Result<Option<Vec<(String, String)>>> {
+    let Some(input) = crate::video::input_facts(&job.source.input, cancel)? else {
+        return Ok(None);
+    };
+    let facts = [
+        ("the program", env!("CARGO_PKG_VERSION").to_owned()),
+        ("the input", input),
+        ("the job", "a re-encoding".to_owned()),
+        ("--preset-profile", format!("{:?}", job.profile)),
+        ("the rate of pictures", format!("{:?}", job.source.frame_rate)),
+        ("--deinterlace", job.source.deinterlace.to_string()),
+    ];
+    Ok(Some(facts.map(|(name, value)| (name.to_owned(), value)).into()))
+}
+
+/// Times as they are, or the profile's rate: of two frames the one that is on screen then.
+fn timeline(run: &ReencodeRun) -> TimelineOptions {
+    let rate = run.job.profile.rate();
+    let mode = rate.map_or(TimelineMode::Factor(1), TimelineMode::TargetRate);
+    TimelineOptions {
+        max_gap: Time::from(time::MAX_SECONDS),
+        ..TimelineOptions::new(mode, run.info.frame_rate)
+    }
+}
+
+struct Writer<'a> {
+    sink: Box<dyn Sink>,
+    info: &'a StreamInfo,
+    convert: bool,
+    cancel: &'a CancelToken,
+    progress: &'a mut dyn FnMut(Stage, u64),
+    frames: u64,
+}
+
+impl Writer<'_> {
+    /// One source frame at all the times at which it is shown.
+    fn show(&mut self, frame: &Frame, times: &[OutputFrame]) -> Result<()> {
+        let mut converted = None;
+        for at in times {
+            if self.cancel.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            if self.frames >= self.sink.resume_at() {
+                let frame = converted.get_or_insert_with(|| self.converted(frame)).clone();
+                self.sink.write(&frame.at(at.pts, at.duration))?;
+            }
+            self.frames += 1;
+            (self.progress)(Stage::Writing, self.frames);
+        }
+        Ok(())
+    }
+
+    fn converted(&self, frame: &Frame) -> Frame {
+        let (params, tags) = (self.sink.params(), &self.info.tags);
+        let same_size = [frame.width, frame.height] == [params.width, params.height];
+        let meant_so = tags.effective_matrix(frame.width, frame.height) == params.tags.matrix
+            && tags.range != Range::Full
+            && !gamut::differs(tags.primaries, BT709.primaries);
+        if frame.format == params.format && same_size && (!self.convert || meant_so) {
+            return frame.clone();
+        }
+        let mut image = frame.to_rgb(tags);
+        if self.convert {
+            gamut::convert(&mut image, tags.primaries, BT709.primaries);
+        }
+        Frame::from_rgb(
+            &extend(image, params.width, params.height),
+            params.format,
+            &params.tags,
+        )
+    }
+}
+
+fn even(side: u32) -> u32 {
+    side.next_multiple_of(2)
+}
+
+/// A picture with its last column and row repeated up to a size; alpha is left behind where it must be extended.
+fn extend(image: RgbImage, width: u32, height: u32) -> RgbImage {
+    if [image.width, image.height] == [width, height] {
+        return image;
+    }
+    let (w, h) = (image.width as usize, image.height as usize);
+    let pixel = |plane: &[f32], x: usize, y: usize| plane[y.min(h - 1) * w + x.min(w - 1)];
+    let data = image.channels().into_iter().flat_map(|plane| {
+        (0..height as usize).flat_map(move |y| (0..width as usize).map(move |x| pixel(plane, x, y)))
+    });
+    RgbImage::new(width, height, data.collect())
+}
