@@ -149,7 +149,12 @@ impl SoundJoin<'_> {
         args.all(["-filter_complex", &graph.text()]);
         args.all(["-map", "0:v:0", "-map", "[sound]"]);
         args.all(["-map_metadata", "-1", "-map_chapters", "-1", "-c:v", "copy"]);
-        args.all(["-c:a", audio_encoder(container), "-b:a", "192k"]);
+        // Matroska cannot say that AAC begins a little early, and would move the video instead.
+        let encoder = match container {
+            Container::Matroska => "flac",
+            _ => audio_encoder(container),
+        };
+        args.all(["-c:a", encoder, "-b:a", "192k"]);
         args.all(["-max_muxing_queue_size", "16384", "-fflags", "+bitexact"]);
         if let Some(scale) = timescale(container, self.time_base) {
             let scale = scale.to_string();

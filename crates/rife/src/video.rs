@@ -362,8 +362,8 @@ impl VideoRun {
 
     /// What the sink is told of the frames.
     fn params(&self) -> VideoParams {
-        let mut params = VideoParams::like(&self.info, self.timeline.time_base(&self.info));
-        params.frame_rate = plan::output_rate(&self.timeline, &self.info);
+        // Of a variable rate the mean: all segments must be told the same one.
+        let mut params = VideoParams::for_timeline(&self.info, &self.timeline);
         if self.job.montage {
             params.width = params.width / 2 * 2;
         }

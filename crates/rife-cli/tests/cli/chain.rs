@@ -247,3 +247,113 @@ fn what_does_not_go_together_is_refused() {
     assert_eq!(probe(&place.path("out.mp4")).0, 3, "an input is not written over");
     assert_eq!(place.names(), ["a.mp4", "hdr.mp4", "out.mp4", "text.mp4"]);
 }
+
+#[cfg(all(unix, debug_assertions))]
+#[test]
+fn killed_it_goes_on_to_the_same_bytes() {
+    if !ffmpeg() {
+        return;
+    }
+    let place = Place::new();
+    place.clip("a.mp4", 6);
+    place.clip("b.mp4", 5);
+    let args = chain(&[
+        "a.mp4",
+        "b.mp4",
+        "a.mp4",
+        "-o",
+        "out.mp4",
+        "--segment-frames",
+        "8",
+        "--json",
+    ]);
+    place.rife(&args).ok();
+    let whole = std::fs::read(place.path("out.mp4")).unwrap();
+    std::fs::remove_file(place.path("out.mp4")).unwrap();
+    assert!(
+        super::resume::killed(&place, &args, 11),
+        "it is over before it is killed"
+    );
+    let other = [&args[..], &["--passes", "3"]].concat();
+    let error = place.rife(&other).failed(4);
+    assert!(error.contains("--passes was 2 and is 3"), "{error}");
+    let done = place.rife(&args).json().pop().unwrap();
+    assert!(done["resumed"].as_u64() >= Some(8), "{done}");
+    assert!(std::fs::read(place.path("out.mp4")).unwrap() == whole);
+    assert_eq!(place.names(), ["a.mp4", "b.mp4", "out.mp4"]);
+}
+
+#[test]
+fn the_sound_of_many_clips_stays_beside_their_frames() {
+    if !ffmpeg() {
+        return;
+    }
+    let place = Place::new();
+    let sine = "-f lavfi -i sine=frequency=440:sample_rate=48000,volume=6";
+    let brighter = "color=black:size=64x48:rate=25,format=gray,geq=lum='40+40*N'";
+    make(
+        &place,
+        &format!("-f lavfi -i {brighter} {sine} -t 0.12 -pix_fmt yuv420p -c:a flac"),
+        "a.mkv",
+    );
+    // More clips than one ffmpeg puts together; the last one is silent.
+    make(
+        &place,
+        &format!("-f lavfi -i {brighter} -frames:v 3 -pix_fmt yuv420p"),
+        "silent.mkv",
+    );
+    let mut args = vec!["a.mkv"; 17];
+    args.extend(["silent.mkv", "--passes", "1", "-o", "out.mkv"]);
+    place.rife(&chain(&args)).ok();
+    let (frames, _, sound) = probe(&place.path("out.mkv"));
+    assert_eq!((frames, sound), (18 * 3 + 17, 1));
+    let loud = loudness(&place.path("out.mkv"));
+    // 17 clips of 0.12 s, 16 transitions of 0.04 s, one more that fades out, silence.
+    let end = 17 * 12 + 16 * 4;
+    assert!(loud[..end].iter().all(|v| *v > 0.1), "{loud:?}");
+    assert!(loud[end + 6..].iter().all(|v| *v < 0.01), "{loud:?}");
+    assert!((loud.len() as i64 - 71 * 4).abs() <= 2, "{}", loud.len());
+}
+
+#[test]
+fn light_and_primaries_stay_what_they_are() {
+    if !ffmpeg() {
+        return;
+    }
+    let place = Place::new();
+    let source = "-f lavfi -i color=0x30a050:size=64x48:rate=25 -frames:v 2 -c:v ffv1";
+    let tagged = |format: &str, matrix: &str, primaries: &str, transfer: &str| {
+        format!(
+            "{source} -vf scale=out_color_matrix={matrix}:out_range=tv -pix_fmt {format} -color_range tv -colorspace {matrix} -color_primaries {primaries} -color_trc {transfer}"
+        )
+    };
+    make(&place, &tagged("yuv444p", "bt709", "bt709", "bt709"), "a.mkv");
+    make(
+        &place,
+        &tagged("yuv444p", "smpte170m", "smpte170m", "smpte170m"),
+        "b.mkv",
+    );
+    let ran = place.rife(&chain(&[
+        "a.mkv", "b.mkv", "-o", "out.mkv", "--codec", "ffv1", "--json",
+    ]));
+    assert!(ran.json()[0]["clips"].to_string().contains("primaries converted"));
+    // What SMPTE 170M's green is by BT.709's primaries: a little less red (from the chromaticities, in linear light).
+    let means = brightness(&place.path("out.mkv"));
+    let (a, b) = (means[0], *means.last().unwrap());
+    assert!(a != b && (a - b).abs() < 0.03, "{means:?}");
+    // PQ of both stays PQ.
+    for name in ["pq.mkv", "pq2.mkv"] {
+        make(
+            &place,
+            &tagged("yuv420p10le", "bt2020nc", "bt2020", "smpte2084"),
+            name,
+        );
+    }
+    place
+        .rife(&chain(&["pq.mkv", "pq2.mkv", "-o", "pq.mp4", "--codec", "h265"]))
+        .ok();
+    let media = rife::media::probe(&place.path("pq.mp4"), &rife::media::Limits::default()).unwrap();
+    let (_, video) = media.main_video().unwrap();
+    assert_eq!(video.color.transfer, rife::media::Transfer::Smpte2084);
+    assert_eq!(video.pixel_format, "yuv420p10le");
+}

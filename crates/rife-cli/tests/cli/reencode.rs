@@ -197,3 +197,33 @@ fn profiles_are_what_they_say() {
         .rife(&["reencode", "in.mkv", "-o", "in.mkv", "-y", "--force"])
         .failed(4);
 }
+
+#[cfg(all(unix, debug_assertions))]
+#[test]
+fn killed_it_goes_on_to_the_same_bytes() {
+    if !ffmpeg() {
+        return;
+    }
+    let place = Place::new();
+    place.clip("in.mp4", 25);
+    let args = [
+        "reencode",
+        "in.mp4",
+        "--force",
+        "-o",
+        "out.mp4",
+        "--segment-frames",
+        "8",
+        "-q",
+    ];
+    place.rife(&args).ok();
+    let whole = std::fs::read(place.path("out.mp4")).unwrap();
+    std::fs::remove_file(place.path("out.mp4")).unwrap();
+    assert!(
+        super::resume::killed(&place, &args, 11),
+        "it is over before it is killed"
+    );
+    place.rife(&args).ok();
+    assert!(std::fs::read(place.path("out.mp4")).unwrap() == whole);
+    assert_eq!(place.names(), ["in.mp4", "out.mp4"]);
+}

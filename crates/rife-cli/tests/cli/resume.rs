@@ -11,9 +11,29 @@ fn job<'a>(input: &'a str, output: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     [&["video", input, "-o", output], &RANDOM[..], &SEGMENT[..], more].concat()
 }
 
+#[test]
+fn a_variable_rate_is_told_to_every_segment_alike() {
+    if !ffmpeg() {
+        return;
+    }
+    let place = Place::new();
+    // Intervals of 1, 2 and 3 ticks by turns, so that each segment's own frames suggest another rate.
+    let status = std::process::Command::new("ffmpeg")
+        .args(["-v", "error", "-f", "lavfi", "-i", "testsrc2=size=64x48:rate=30"])
+        .args(["-vf", "select='eq(mod(n,6),0)+eq(mod(n,6),1)+eq(mod(n,6),3)'"])
+        .args(["-fps_mode", "vfr", "-frames:v", "19", "-pix_fmt", "yuv420p"])
+        .arg(place.path("vfr.mp4"))
+        .status();
+    assert!(status.unwrap().success());
+    for output in ["out.mp4", "out.mkv"] {
+        place.rife(&job("vfr.mp4", output, &[])).ok();
+        assert_eq!(probe(&place.path(output)).0, 2 * 18 + 1);
+    }
+}
+
 /// Runs the job, to be killed after its `write`th durable write; whether it was.
 #[cfg(unix)]
-fn killed(place: &Place, args: &[&str], write: u32) -> bool {
+pub(super) fn killed(place: &Place, args: &[&str], write: u32) -> bool {
     use std::os::unix::process::ExitStatusExt;
     let mut command = place.command(args);
     command.env("RIFE_TEST_KILL_AT_WRITE", write.to_string());

@@ -40,6 +40,9 @@ pub(super) fn fits(spec: &SinkSpec, params: &VideoParams) -> Result<bool> {
     Ok(known && matches!(spec.output, Output::File(_)) && !(vp9 && params.format.alpha))
 }
 
+/// What encoders are told where no rate is known; times are exact all the same.
+const UNKNOWN_RATE: Ratio<i64> = Ratio::new_raw(25, 1);
+
 /// NUT divides the unit of coarser times.
 const NUT_PRECISION: i64 = 48_000;
 
@@ -148,7 +151,8 @@ impl Segments {
             self.params.sample_aspect,
         );
         // Each segment's encoder must be told the same rate; what it would estimate from a few frames may differ.
-        header.extend(self.params.frame_rate.into_iter().flat_map(Writer::rate));
+        let rate = self.params.frame_rate.unwrap_or(UNKNOWN_RATE);
+        header.extend(Writer::rate(rate));
         child.write(&header, || {
             format!("at the start of a segment of {}", self.target.display())
         })?;
@@ -466,11 +470,12 @@ fn join_arguments(
             .input(&media.path, &Limits::default())?;
     }
     args.one("-copyts");
-    if container == Container::Avi {
-        // AVI's rate is its unit of time: as in one piece, without a guess at fields.
-        args.all(["-copytb", "1"]);
-    }
     args.all(["-map", "0:v:0", "-c:v:0", "copy"]);
+    let constant = params.frame_rate.filter(|rate| rate.recip() == params.time_base);
+    if let Some(rate) = constant.filter(|_| container == Container::Avi) {
+        // AVI's rate is its unit of time, and one that is guessed is that of fields.
+        args.all(["-r:v:0", &rate.to_string()]);
+    }
     if let Some(tag) = encoder.iter().skip_while(|arg| !is_tag(arg)).nth(1) {
         args.all(["-tag:v:0", tag]);
     }
