@@ -14,7 +14,7 @@ use crate::{
 
 pub use images::write_image;
 pub use journal::{Resume, SEGMENT_FRAMES, folder as unfinished_folder};
-pub use workplace::Workplace;
+pub use workplace::{Workplace, folder as work_folder};
 
 mod codecs;
 pub(crate) mod encoder;

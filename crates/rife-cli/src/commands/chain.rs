@@ -1,5 +1,7 @@
 //! `rife chain`: clips joined by transitions.
 
+use std::path::PathBuf;
+
 use rife::Result;
 use rife::chain::{ChainJob, ChainPlan, ChainSummary, Progress as Counts, Sound, default_output};
 use rife::media::{CancelToken, Output, time};
@@ -12,7 +14,12 @@ use crate::progress::Progress;
 
 pub(crate) fn run(args: ChainArgs, cancel: &CancelToken) -> Result<()> {
     let (json, quiet) = (args.json, args.quiet);
-    let run = build(args).open(cancel)?;
+    let job = build(args);
+    let target = match &job.sink.output {
+        Output::File(path) => path.clone(),
+        Output::Stdout | Output::Images(..) => PathBuf::new(),
+    };
+    let run = job.open(cancel)?;
     if json {
         output::line(&plan_json(run.plan()).to_string())?;
     } else if !quiet {
@@ -23,7 +30,7 @@ pub(crate) fn run(args: ChainArgs, cancel: &CancelToken) -> Result<()> {
     let result =
         run.run(&mut |counts: &Counts| progress.set(counts.frames, total, || json!({"clip": counts.clips})));
     progress.finish();
-    let summary = result?;
+    let summary = result.inspect_err(|error| job::say_kept(error, &target, quiet))?;
     if json {
         output::line(&summary_json(&summary).to_string())?;
     } else if !quiet {

@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use rife::media::scene::SceneOptions;
-use rife::media::sink::ImageFormat;
+use rife::media::sink::{self, ImageFormat};
 use rife::media::{Codec, Fit, Input, Output};
 use rife::video::{CutFill, Motion, Rate, StillRule, VideoJob};
 use rife::{Error, Result};
 
 use crate::args::TaskArgs;
 use crate::args::{CodecArg, CutFillArg, FitArg, StaticArg};
+use crate::output;
 
 /// Where the original puts its pictures.
 const PICTURES: &str = "vid_out";
@@ -92,5 +93,18 @@ pub(super) fn fit(fit: FitArg) -> Fit {
         FitArg::Pad => Fit::Pad,
         FitArg::Crop => Fit::Crop,
         FitArg::Stretch => Fit::Stretch,
+    }
+}
+
+/// Says where the work of a job that did not come to its end is kept.
+pub(super) fn say_kept(error: &Error, output: &Path, quiet: bool) {
+    let sinks = [sink::unfinished_folder(output), sink::work_folder(output)];
+    let folder = sinks.iter().find(|folder| folder.is_dir());
+    if let Some(folder) = folder.filter(|_| !quiet && error.code() != "job_changed") {
+        let text = format!(
+            "what is done is kept in {}: the same command goes on from there",
+            folder.display()
+        );
+        output::note(&output::plain(&text));
     }
 }

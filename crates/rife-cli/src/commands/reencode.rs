@@ -10,6 +10,7 @@ use rife::video::duration_text;
 use rife::{Error, Result};
 use serde_json::{Value, json};
 
+use super::job::say_kept;
 use super::shown;
 use crate::args::{ProfileArg, ReencodeArgs};
 use crate::output;
@@ -47,7 +48,7 @@ pub(crate) fn run(args: &ReencodeArgs, cancel: &CancelToken) -> Result<()> {
             .replace(": interpolated", ": encoded anew")
             .as_str());
     }
-    let total = run.frames();
+    let (total, target) = (run.frames(), run.target().to_owned());
     let mut progress = Progress::frames(total, args.json, args.quiet);
     let result = run.run(&mut |stage, frames| {
         if stage == Stage::Writing {
@@ -55,7 +56,7 @@ pub(crate) fn run(args: &ReencodeArgs, cancel: &CancelToken) -> Result<()> {
         }
     });
     progress.finish();
-    let summary = result?;
+    let summary = result.inspect_err(|error| say_kept(error, &target, args.quiet))?;
     say(&summary_text(&summary));
     if args.json {
         output::line(&summary_json(&summary).to_string())?;

@@ -9,6 +9,13 @@ use crate::{MediaError, Result};
 /// The file in the folder that says whose it is, locked for as long as we work.
 const LOCK: &str = "lock";
 
+/// Where an output of several steps is made.
+pub fn folder(target: &Path) -> PathBuf {
+    let mut name = target.file_name().unwrap_or_default().to_owned();
+    name.push(".rife-work");
+    target.with_file_name(name)
+}
+
 /// A folder for the steps towards one output. Dropped, it goes with the files that were asked for by
 /// [`Workplace::file`]; an unfinished job's segments in it stay, and the same job finds them again.
 #[derive(Debug)]
@@ -33,9 +40,7 @@ impl Workplace {
         inputs: impl Iterator<Item = &'a Path>,
     ) -> Result<Self> {
         part::check_target(target, overwrite, inputs)?;
-        let mut name = target.file_name().unwrap_or_default().to_owned();
-        name.push(".rife-work");
-        let folder = target.with_file_name(name);
+        let folder = folder(target);
         let lock = folder.join(LOCK);
         match fs::create_dir(&folder) {
             Ok(()) => {}
