@@ -8,6 +8,7 @@ mod tiers;
 mod winograd;
 
 use std::ops::Range;
+use std::time::Instant;
 
 use crate::engine::Engine;
 use crate::tensor::{Blocks, Op, Planes, Tensor};
@@ -151,14 +152,26 @@ pub(crate) fn conv(engine: &Engine, x: &Tensor, layer: &ConvLayer) -> Blocks {
     let target = Target::new(layer, &mut out);
     let strip = STRIP / (channels * width);
     let fair = target.rows().div_ceil(engine.threads().count() * 2).max(1);
-    match (&x.0.op, x.0.planes.get()) {
+    let start = Instant::now();
+    let kernel = match (&x.0.op, x.0.planes.get()) {
         (Op::Blocks(blocks), _) if winograd::suits(layer, x.shape()) => {
-            winograd::conv(engine, blocks, &target)
+            winograd::conv(engine, blocks, &target);
+            "winograd"
         }
-        (Op::Blocks(blocks), _) => ready(engine, Input::Blocks(blocks), &target, strip.clamp(1, fair)),
-        (_, Some(planes)) => ready(engine, Input::Planes(planes), &target, strip.clamp(1, fair)),
-        _ => computed(engine, x, &target),
-    }
+        (Op::Blocks(blocks), _) => {
+            ready(engine, Input::Blocks(blocks), &target, strip.clamp(1, fair));
+            "direct"
+        }
+        (_, Some(planes)) => {
+            ready(engine, Input::Planes(planes), &target, strip.clamp(1, fair));
+            "direct, planar input"
+        }
+        _ => {
+            computed(engine, x, &target);
+            "direct, input made in tiles"
+        }
+    };
+    engine.log().note(layer, x.shape(), kernel, start);
     out
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::buffer::{Buffer, Recycler};
 use crate::conv::{self, ConvLayer, ConvSpec, Kernels};
 use crate::eval::{Grid, MOST_MIXED, Strips, eval, fill_mixed, lanes};
+use crate::log::{ConvRun, Log};
 use crate::tensor::{Blocks, Factor, Op, Planes, Tensor};
 use crate::threads::Threads;
 use crate::tier::{Tier, TierError};
@@ -26,6 +27,7 @@ pub struct Engine {
     kernels: Kernels,
     recycler: Arc<Recycler>,
     tier: Tier,
+    log: Log,
 }
 
 /// Rows of a strip that is computed at once: enough to pay for its beginning, few enough to stay in cache.
@@ -49,6 +51,7 @@ impl Engine {
             kernels: Kernels::new(tier),
             recycler: Arc::default(),
             tier,
+            log: Log::default(),
         })
     }
 
@@ -68,6 +71,17 @@ impl Engine {
 
     pub(crate) fn kernels(&self) -> &Kernels {
         &self.kernels
+    }
+
+    pub(crate) fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Runs `work` and tells which convolutions it ran, in their order.
+    pub fn logged<T>(&self, work: impl FnOnce() -> T) -> (T, Vec<ConvRun>) {
+        self.log.begin();
+        let result = work();
+        (result, self.log.end())
     }
 
     pub(crate) fn recycler(&self) -> &Arc<Recycler> {

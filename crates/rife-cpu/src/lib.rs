@@ -8,11 +8,13 @@ mod buffer;
 mod conv;
 mod engine;
 mod eval;
+mod log;
 mod tensor;
 mod threads;
 mod tier;
 
 pub use conv::{Activation, ConvKind, ConvLayer, ConvSpec, reference};
 pub use engine::{Engine, EngineOptions};
+pub use log::ConvRun;
 pub use tensor::{Factor, Tensor};
 pub use tier::{Tier, TierError};

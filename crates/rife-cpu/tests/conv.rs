@@ -232,6 +232,25 @@ fn recycled_memory_leaves_no_trace() {
 }
 
 #[test]
+fn a_log_holds_what_ran_while_it_was_kept() {
+    let engine = engine(Tier::Scalar, 1);
+    let spec = spec(ConvKind::Down, 3, 5, 1);
+    let data = values(3 * 8 * 12, 1);
+    let (_, runs) = engine.logged(|| run(&engine, &spec, &data, [3, 8, 12]));
+    let down: Vec<_> = runs.iter().filter(|ran| ran.kind == ConvKind::Down).collect();
+    assert!(!down.is_empty());
+    for ran in down {
+        assert_eq!((ran.input, ran.output), ([3, 8, 12], 5));
+        assert_eq!(ran.macs, 4 * 6 * 5 * 3 * 9);
+    }
+    run(&engine, &spec, &data, [3, 8, 12]);
+    assert!(
+        engine.logged(|| ()).1.is_empty(),
+        "only what ran since it was begun"
+    );
+}
+
+#[test]
 #[should_panic(expected = "a convolution of 4 channels was given 3")]
 fn a_wrong_number_of_channels_is_refused() {
     let engine = engine(Tier::Scalar, 1);

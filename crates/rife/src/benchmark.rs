@@ -21,7 +21,7 @@ pub use against::{Against, against};
 pub use layout::{Choice, DataSet, Layout, Sample, Target};
 pub use picture::Picture;
 pub use rivals::Rival;
-pub use speed::{Speed, TestTime, measure, testtime};
+pub use speed::{LayerTime, Speed, TestTime, layers, measure, testtime};
 pub use steps::{MotionSteps, Places, Quartering, Quarters, Steps, TimeScores, steps};
 pub use still::{Still, StillItem, StillScores, still};
 pub use worst::worst;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use num_rational::Ratio;
+use rife_cpu::ConvRun;
 use rife_media::RgbImage;
 use rife_nets::{Image, Model, NetworkError, Options, PreparedFrame, Scale, Version};
 
@@ -200,6 +201,11 @@ impl Interpolator {
         let clamped = image.data.iter().map(|value| value.clamp(0.0, 1.0)).collect();
         let picture = Image::new(image.width as usize, image.height as usize, clamped)?;
         Ok(Arc::new(self.model.prepare_frame(&picture, &self.options)?))
+    }
+
+    /// Runs `work` and tells which convolutions the engine ran meanwhile.
+    pub(crate) fn logged<T>(&self, work: impl FnOnce() -> T) -> (T, Vec<ConvRun>) {
+        self.model.backend().engine().logged(work)
     }
 
     /// Starts on the frames between two pictures of one size.

@@ -95,6 +95,9 @@ Examples:
 pub(crate) struct InfoArgs {
     #[command(flatten)]
     pub(crate) task: TaskArgs,
+    /// Also how each layer of the network is computed at the clip's size: kernel, time, speed
+    #[arg(long)]
+    pub(crate) plan: bool,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,

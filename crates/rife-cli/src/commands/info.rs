@@ -1,8 +1,9 @@
 //! `rife info`: what is in a file, and what a video job would do with it.
 
-use rife::Result;
+use rife::benchmark::{self, LayerTime};
 use rife::media::probe::{MediaStream, StreamKind};
 use rife::media::{CancelToken, MediaInfo, time};
+use rife::{Interpolator, Result};
 use serde_json::{Value, json};
 
 use super::{job, video};
@@ -10,9 +11,18 @@ use crate::args::InfoArgs;
 use crate::output;
 
 pub(crate) fn run(args: InfoArgs, cancel: &CancelToken) -> Result<()> {
-    let run = job::build(args.task, None)?.open(cancel)?;
+    let job = job::build(args.task, None)?;
+    let spec = job.interpolator.clone();
+    let run = job.open(cancel)?;
+    let layers = match args.plan {
+        true => benchmark::layers(&Interpolator::new(&spec)?, run.plan().size)?,
+        false => Vec::new(),
+    };
     if args.json {
         let mut object = json!({ "plan": video::plan_json(run.plan()) });
+        if args.plan {
+            object["layers"] = json!(layers);
+        }
         if let Some(media) = run.media() {
             object["media"] = media_json(media);
         }
@@ -21,7 +31,23 @@ pub(crate) fn run(args: InfoArgs, cancel: &CancelToken) -> Result<()> {
     if let Some(media) = run.media() {
         output::line(&output::plain(&media_text(media)))?;
     }
-    output::line(&output::plain(&run.plan().to_string()))
+    output::line(&output::plain(&run.plan().to_string()))?;
+    layers
+        .iter()
+        .try_for_each(|layer| output::line(&layer_text(layer)))
+}
+
+fn layer_text(layer: &LayerTime) -> String {
+    let [channels, height, width] = layer.input;
+    format!(
+        "  {:4} {channels:3} -> {:3} at {:9} {:7.2} ms {:6.0} G multiply-adds/s  {}",
+        layer.kind,
+        layer.output,
+        format!("{width}x{height}"),
+        layer.ms,
+        layer.gmacs_a_second,
+        layer.kernel
+    )
 }
 
 fn media_json(media: &MediaInfo) -> Value {

@@ -282,5 +282,15 @@ fn info_says_what_would_be_done_and_does_nothing() {
         .json();
     assert_eq!(objects[0]["plan"]["output_frames"], 12);
     assert_eq!(objects[0]["media"]["streams"].as_array().map(Vec::len), Some(2));
+    assert!(objects[0].get("layers").is_none());
+    let plan = place
+        .rife(&[&["info", "clip.mp4", "--plan", "--json"][..], &RANDOM].concat())
+        .json();
+    let layers = plan[0]["layers"].as_array().unwrap();
+    assert!(layers.len() > 20, "{}", layers.len());
+    for layer in layers {
+        assert!(layer["ms"].as_f64() > Some(0.0), "{layer}");
+        assert!(!layer["kernel"].as_str().unwrap().is_empty(), "{layer}");
+    }
     assert_eq!(place.names(), ["clip.mp4"]);
 }

@@ -18,6 +18,8 @@ pub struct ConvLayer {
     /// Of whole blocks of output channels, as is the slope (1 where there is no activation).
     pub(super) bias: Vec<f32>,
     pub(super) slope: Vec<f32>,
+    /// How many weights its definition has.
+    weights: usize,
     /// Whether the layer is dense and does not shrink, as `conv/winograd.rs` needs it.
     dense: bool,
     /// Each group's weights at the points of `conv/winograd.rs`, made when they are first used.
@@ -56,6 +58,7 @@ impl ConvLayer {
             return Self {
                 output: spec.output,
                 quads: true,
+                weights: spec.weight.len(),
                 ..layer
             };
         }
@@ -86,9 +89,25 @@ impl ConvLayer {
             phases: phases.collect(),
             bias: padded(&|o| spec.bias[o] * factor(spec, o)),
             slope: padded(&|o| slope(&spec.activation, o)),
+            weights: spec.weight.len(),
             dense: spec.kind != ConvKind::Down && spec.groups == 1,
             points: OnceLock::new(),
         }
+    }
+
+    /// What it does to the size.
+    pub(crate) fn kind(&self) -> ConvKind {
+        self.kind
+    }
+
+    /// Multiply-adds over an input of `[height, width]`, by its definition.
+    pub(crate) fn macs(&self, [height, width]: [usize; 2]) -> u64 {
+        // Each of an enlargement's four output pixels for an input pixel reads four of its sixteen weights.
+        let pixels = match self.kind {
+            ConvKind::Up => height * width,
+            ConvKind::Same | ConvKind::Down => self.kind.size(height) * self.kind.size(width),
+        };
+        (pixels * self.weights) as u64
     }
 
     /// Channels out.

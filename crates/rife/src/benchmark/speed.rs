@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use num_rational::Ratio;
+use rife_cpu::{ConvKind, ConvRun};
 use rife_media::{CancelToken, RgbImage};
 use serde::Serialize;
 
@@ -77,6 +78,61 @@ pub fn measure(
         precision: engine.precision,
         threads: engine.threads,
     })
+}
+
+/// What one convolution of a pair took.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LayerTime {
+    /// `same`, `down` (half the size) or `up` (twice the size).
+    pub kind: &'static str,
+    /// `[channels, height, width]` that it reads.
+    pub input: [usize; 3],
+    /// Channels that it makes.
+    pub output: usize,
+    /// The kernels' family.
+    pub kernel: &'static str,
+    /// Milliseconds, with the computing of an input that is not kept.
+    pub ms: f64,
+    /// Multiply-adds of its definition in thousand millions a second.
+    pub gmacs_a_second: f64,
+}
+
+/// Each convolution of one new frame and the middle between it and the frame before, in the order in which they run,
+/// at its second run.
+///
+/// # Errors
+/// As [`measure`].
+pub fn layers(interpolator: &Interpolator, [width, height]: [u32; 2]) -> Result<Vec<LayerTime>> {
+    let first = interpolator.prepare(gradient(width, height, 0))?;
+    let run = |index: usize| -> Result<()> {
+        let second = interpolator.prepare(gradient(width, height, index))?;
+        interpolator
+            .between(&first, &second)
+            .at(Ratio::new(1, 2))
+            .map(|_| ())
+    };
+    run(1)?;
+    let (done, runs) = interpolator.logged(|| run(2));
+    done?;
+    Ok(runs.into_iter().map(LayerTime::from).collect())
+}
+
+impl From<ConvRun> for LayerTime {
+    fn from(run: ConvRun) -> Self {
+        let seconds = run.time.as_secs_f64();
+        Self {
+            kind: match run.kind {
+                ConvKind::Same => "same",
+                ConvKind::Down => "down",
+                ConvKind::Up => "up",
+            },
+            input: run.input,
+            output: run.output,
+            kernel: run.kernel,
+            ms: 1e3 * seconds,
+            gmacs_a_second: run.macs as f64 / seconds.max(1e-9) / 1e9,
+        }
+    }
 }
 
 /// What the original's `testtime.py` measures.
