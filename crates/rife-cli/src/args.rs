@@ -10,6 +10,7 @@ mod models;
 mod reencode;
 mod sample;
 mod serve;
+mod verify;
 mod video;
 
 use clap::{Parser, Subcommand};
@@ -24,12 +25,14 @@ pub(crate) use models::{ModelsArgs, ModelsCommand};
 pub(crate) use reencode::{ProfileArg, ReencodeArgs};
 pub(crate) use sample::SampleArgs;
 pub(crate) use serve::ServeArgs;
+pub(crate) use verify::VerifyArgs;
 pub(crate) use video::{CodecArg, CutFillArg, InfoArgs, StaticArg, TaskArgs, VideoArgs};
 
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done
-  1    it failed (ffmpeg is missing or died, the machine is out of something...)
+  1    it failed (ffmpeg is missing or died, the machine is out of something, `verify` found something wrong,
+       several videos failed for different reasons...)
   2    the command line makes no sense
   3    the input cannot be read, or is of a kind that is refused
   4    the output cannot be written, exists, or is the input
@@ -60,6 +63,8 @@ pub(crate) enum Command {
     Chain(Box<ChainArgs>),
     /// Write a video in a form that everything plays, and check its colours against the source
     Reencode(ReencodeArgs),
+    /// Check a result again: content, count, duration, sync, tags, and what it was made of
+    Verify(VerifyArgs),
     /// Show what is in a file, what `rife video` would do with it, and how long that would take
     Info(Box<InfoArgs>),
     /// List, inspect, convert and fetch networks
@@ -80,6 +85,7 @@ impl Command {
     pub(crate) fn json(&self) -> bool {
         match self {
             Self::Video(args) => args.json,
+            Self::Verify(args) => args.json,
             Self::Info(args) => args.json,
             Self::Image(args) => args.json,
             Self::Chain(args) => args.json,

@@ -1,5 +1,6 @@
 //! One module a command: its arguments to a job of the library, the job's results to text.
 
+mod batch;
 pub(crate) mod benchmark;
 pub(crate) mod chain;
 pub(crate) mod convert;
@@ -10,6 +11,7 @@ pub(crate) mod models;
 pub(crate) mod reencode;
 pub(crate) mod sample;
 pub(crate) mod serve;
+pub(crate) mod verify;
 pub(crate) mod video;
 
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! Values of options from text: rates, times, sizes, names.
 
+use std::time::Duration;
+
 use num_rational::Ratio;
 use rife::media::time;
 
@@ -70,6 +72,15 @@ pub(crate) fn extension(text: &str) -> Result<String, String> {
     } else {
         Err("an extension is a few letters, such as mp4 or mkv".into())
     }
+}
+
+/// A time to wait, in seconds.
+pub(crate) fn interval(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<f64>().ok();
+    seconds
+        .filter(|seconds| (0.05..=3600.0).contains(seconds))
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| "a number of seconds from 0.05 to 3600".into())
 }
 
 /// A SHA-256 in hexadecimal.

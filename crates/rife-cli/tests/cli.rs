@@ -3,6 +3,7 @@
 mod cli {
     pub(crate) mod support;
 
+    mod batch;
     mod benchmark;
     mod chain;
     mod convert;
@@ -14,5 +15,6 @@ mod cli {
     mod refusals;
     mod resume;
     mod signals;
+    mod verify;
     mod video;
 }

@@ -87,6 +87,14 @@ pub enum Error {
     /// A data set or sequence that is not as it should be.
     #[error("{0}")]
     Data(String),
+    /// Some of several jobs failed, each of which has been told of; or a check found something wrong.
+    #[error("{message}")]
+    Several {
+        /// How many of how many.
+        message: String,
+        /// The kind that all of them share, else [`ErrorKind::Failure`].
+        kind: ErrorKind,
+    },
     /// A part of a job stopped without saying why.
     #[error("the {0} stage stopped unexpectedly")]
     Stage(&'static str),
@@ -126,6 +134,7 @@ impl Error {
             } => ErrorKind::Input,
             Self::Io { .. } => ErrorKind::Output,
             Self::Stage(_) | Self::Failure(_) => ErrorKind::Failure,
+            Self::Several { kind, .. } => *kind,
         }
     }
 
@@ -141,6 +150,7 @@ impl Error {
             Self::HashChanged { .. } => "hash_changed",
             Self::Usage(_) | Self::Engine(_) => "usage",
             Self::Data(_) => "bad_data",
+            Self::Several { .. } => "several",
             Self::Stage(_) => "stage",
             Self::Failure(_) => "failure",
             Self::Cancelled => "cancelled",

@@ -1,5 +1,6 @@
 //! Frame interpolation with the RIFE networks: interpolator, jobs and metrics.
 
+pub mod batch;
 pub mod benchmark;
 pub mod chain;
 mod engine;
@@ -7,10 +8,12 @@ mod error;
 mod gamut;
 pub mod image;
 mod interpolator;
+pub mod manifest;
 pub mod metrics;
 pub mod models;
 pub mod reencode;
 pub mod sample;
+pub mod verify;
 pub mod video;
 mod watch;
 pub mod weights;

@@ -20,9 +20,11 @@ use rife_media::{
 
 pub use facts::Keep;
 pub(crate) use facts::{input_facts, model_facts};
+pub(crate) use facts::file_hash;
 pub(crate) use plan::rate_text;
 pub use plan::{VideoPlan, duration_text};
 
+use crate::manifest::{self, Manifest};
 use crate::{Error, Interpolator, InterpolatorSpec, Result};
 
 /// How many frames come out.
@@ -78,6 +80,10 @@ pub struct VideoJob {
     pub sink: SinkSpec,
     /// Write beside the input, with this extension and the name of [`default_output`], instead of the sink's output.
     pub beside: Option<String>,
+    /// With [`VideoJob::beside`]: write into this folder instead of the input's.
+    pub folder: Option<PathBuf>,
+    /// Write a [`Manifest`] beside the result, where that is a file.
+    pub manifest: bool,
     /// What to interpolate with.
     pub interpolator: InterpolatorSpec,
     /// How many frames.
@@ -105,6 +111,8 @@ impl VideoJob {
             source: SourceSpec::new(input),
             sink: SinkSpec::new(output),
             beside: None,
+            folder: None,
+            manifest: false,
             interpolator: InterpolatorSpec::default(),
             rate: Rate::Factor(2),
             motion: Motion::Normal,
@@ -151,6 +159,7 @@ impl VideoJob {
             timeline,
             interpolator,
             plan,
+            facts: None,
             cancel: cancel.clone(),
         })
     }
@@ -169,7 +178,11 @@ impl VideoJob {
                 ));
             }
         };
-        self.sink.output = Output::File(default_output(input, self.rate, rate, extension));
+        let name = default_output(input, self.rate, rate, extension);
+        self.sink.output = Output::File(match (&self.folder, name.file_name()) {
+            (Some(folder), Some(name)) => folder.join(name),
+            _ => name,
+        });
         Ok(())
     }
 
@@ -203,6 +216,24 @@ impl VideoJob {
             stretch: rate * i64::from(factor) / fps,
             ..options
         })
+    }
+
+    fn output_file(&self) -> Option<&Path> {
+        match &self.sink.output {
+            Output::File(path) => Some(path),
+            Output::Stdout | Output::Images(..) => None,
+        }
+    }
+
+    /// The job's facts and those of the encoding, which a sink that writes segments adds by itself.
+    fn with_encoding(&self, mut facts: Vec<(String, String)>) -> Vec<(String, String)> {
+        let sink = &self.sink;
+        let text = format!(
+            "codec {:?}, encoder {:?}, CRF {:?}, preset {:?}",
+            sink.codec, sink.encoder, sink.crf, sink.preset
+        );
+        facts.push(("the encoding".to_owned(), text));
+        facts
     }
 
     fn companions(&self, timeline: &TimelineOptions) -> Companions {
@@ -292,6 +323,8 @@ pub struct VideoRun {
     timeline: TimelineOptions,
     interpolator: Interpolator,
     plan: VideoPlan,
+    /// What decides the result, once it was asked for; nothing in it where the input cannot be read twice.
+    facts: Option<Option<Vec<(String, String)>>>,
     cancel: CancelToken,
 }
 
@@ -312,10 +345,32 @@ impl VideoRun {
 
     /// The file that will be written, where it is one.
     pub fn output(&self) -> Option<&Path> {
-        match &self.job.sink.output {
-            Output::File(path) => Some(path),
-            Output::Stdout | Output::Images(..) => None,
+        self.job.output_file()
+    }
+
+    /// Whether the output is there already, made by this program from this input with this model and these options,
+    /// as the manifest beside it says. Its size is compared with the manifest's; its content is not read.
+    ///
+    /// # Errors
+    /// Those of reading the input and the manifest.
+    pub fn done_before(&mut self) -> Result<bool> {
+        let Some(output) = self.job.output_file().map(Path::to_owned) else {
+            return Ok(false);
+        };
+        let Some(manifest) = Manifest::read(&output)? else {
+            return Ok(false);
+        };
+        let size = std::fs::metadata(&output).map(|metadata| metadata.len()).ok();
+        let facts = self.facts()?.map(|facts| self.job.with_encoding(facts));
+        Ok(size == Some(manifest.bytes) && facts == Some(manifest.facts))
+    }
+
+    /// What decides the result; nothing where the input cannot be read twice.
+    fn facts(&mut self) -> Result<Option<Vec<(String, String)>>> {
+        if self.facts.is_none() {
+            self.facts = Some(facts::facts(&self.job, &self.interpolator)?);
         }
+        Ok(self.facts.clone().flatten())
     }
 
     /// What is in the source, where it is a file that ffmpeg reads.
@@ -332,7 +387,7 @@ impl VideoRun {
         let start = std::time::Instant::now();
         let keep = self.job.keep;
         if keep.on
-            && let Some(facts) = facts::facts(&self.job, &self.interpolator)?
+            && let Some(facts) = self.facts()?
         {
             self.job.sink.resume = Some(Resume {
                 restart: keep.restart,
@@ -340,7 +395,9 @@ impl VideoRun {
                 ..Resume::new(facts)
             });
         }
+        let facts = if self.job.manifest { self.facts()? } else { None };
         let sink = open_sink(&self.job.sink, &self.params())?;
+        let params = sink.params().clone();
         let setup = pipeline::Setup {
             interpolator: &self.interpolator,
             timeline: self.timeline,
@@ -352,6 +409,19 @@ impl VideoRun {
         let done = pipeline::run(&setup, self.source, sink, progress)?;
         let mut warnings = done.warnings;
         warnings.extend(done.written.warnings.iter().cloned());
+        if let (Some(facts), Some(output)) = (facts, self.job.output_file()) {
+            let made = manifest::Made {
+                input: input_path(&self.job.source.input),
+                facts: self.job.with_encoding(facts),
+                info: &self.info,
+                params: &params,
+                streams: self.job.sink.companions.as_ref().map(|(_, streams)| streams),
+                stretch: self.timeline.stretch,
+                written: &done.written,
+                cancel: &self.cancel,
+            };
+            Manifest::new(made, output)?.write(output)?;
+        }
         Ok(VideoSummary {
             counts: done.counts,
             written: done.written,

@@ -51,6 +51,8 @@ Examples:
   rife video clip.mp4 --fps 60 -o smooth.mkv           any target rate
   rife video clip.mp4 --factor 4 --slow-motion         four times slower, without sound
   rife video frames/ --input-fps 24 -o clip.mp4        a folder of pictures
+  rife video a.mp4 b.mp4 c.mp4 -o smooth/              several; one that fails does not stop the others
+  rife video --watch incoming -o smooth/               whatever is put into a folder, until Ctrl-C
   rife video clip.mp4 -o - | ffplay -                  Y4M on standard output";
 
 #[derive(Debug, Args)]
@@ -58,10 +60,21 @@ Examples:
 pub(crate) struct VideoArgs {
     #[command(flatten)]
     pub(crate) task: TaskArgs,
-    /// The result: a file, a folder (ends in /) for pictures, or - for Y4M on standard output
-    /// [default: IN_2X_50fps.mp4 beside the input]
+    /// Make a video of every one that is put into this folder, until Ctrl-C; those that are done already are known by
+    /// their manifests in OUT, which is another folder
+    #[arg(long, value_name = "FOLDER", group = "source", requires = "output")]
+    pub(crate) watch: Option<PathBuf>,
+    /// How often --watch looks, in seconds; a file is taken when it is the same at two looks
+    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = parse::interval, requires = "watch")]
+    pub(crate) poll: std::time::Duration,
+    /// The result: a file, a folder (ends in /) for pictures, or - for Y4M on standard output; for several videos the
+    /// folder of their results [default: IN_2X_50fps.mp4 beside the input]
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: Option<PathBuf>,
+    /// Write OUT.rife.json beside the result, for `rife verify`: hashes of input, model and result, options, what is
+    /// in it (always written for several videos and with --watch)
+    #[arg(long)]
+    pub(crate) manifest: bool,
     /// Replace an existing output
     #[arg(short = 'y', long)]
     pub(crate) overwrite: bool,
@@ -106,9 +119,10 @@ pub(crate) struct InfoArgs {
 /// Everything that decides what a video job does.
 #[derive(Debug, Args)]
 pub(crate) struct TaskArgs {
-    /// A video file, a folder or "pattern*.png" of pictures, or - for Y4M on standard input
+    /// A video file, a folder or "pattern*.png" of pictures, or - for Y4M on standard input; `rife video` takes several,
+    /// and a folder with videos in it for all of them
     #[arg(value_name = "IN", group = "source")]
-    pub(crate) input: Option<PathBuf>,
+    pub(crate) inputs: Vec<PathBuf>,
     /// The input, as the original names it
     #[arg(long, value_name = "PATH", group = "source", hide = true, alias = "input")]
     pub(crate) video: Option<PathBuf>,

@@ -17,12 +17,30 @@ const PICTURES: &str = "vid_out";
 
 /// The job that the arguments describe, into `output` or beside the input.
 pub(super) fn build(args: TaskArgs, output: Option<&Path>) -> Result<VideoJob> {
-    let pictures = args.encode.png || args.img.is_some();
     let input = args.img.clone().map(Input::Images).or_else(|| {
-        let path = args.input.as_ref().or(args.video.as_ref())?;
+        let path = args.inputs.first().or(args.video.as_ref())?;
         Some(Input::parse(path))
     });
     let input = input.ok_or_else(|| Error::Usage("an input is needed".into()))?;
+    if args.inputs.len() > 1 {
+        return Err(Error::Usage(format!(
+            "one input is taken here, not {}",
+            args.inputs.len()
+        )));
+    }
+    of_input(args, input, output)
+}
+
+/// The job for inputs that are named later, into files beside them.
+pub(super) fn template(args: TaskArgs) -> Result<VideoJob> {
+    if args.encode.png {
+        return Err(Error::Usage("--png takes one input".into()));
+    }
+    of_input(args, Input::File(PathBuf::new()), None)
+}
+
+fn of_input(args: TaskArgs, input: Input, output: Option<&Path>) -> Result<VideoJob> {
+    let pictures = args.encode.png || args.img.is_some();
     let (output, beside) = match output {
         Some(path) if pictures => (Output::Images(path.into(), ImageFormat::Png), None),
         Some(path) => (Output::parse(path), None),

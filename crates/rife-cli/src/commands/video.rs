@@ -2,10 +2,10 @@
 
 use rife::Result;
 use rife::media::{CancelToken, Output};
-use rife::video::{Keep, Progress as Counts, VideoPlan, VideoSummary, duration_text};
+use rife::video::{Keep, Progress as Counts, VideoJob, VideoPlan, VideoSummary, duration_text};
 use serde_json::{Value, json};
 
-use super::job;
+use super::{batch, job};
 use crate::args::VideoArgs;
 use crate::output;
 use crate::progress::Progress;
@@ -19,13 +19,12 @@ pub(crate) fn run(args: VideoArgs, cancel: &CancelToken) -> Result<()> {
             output::note(text);
         }
     }
+    if let Some(inputs) = batch::inputs(&args)? {
+        return batch::run(args, inputs, cancel);
+    }
+    let options = Options::of(&args);
     let mut job = job::build(args.task, args.output.as_deref())?;
-    job.sink.overwrite = args.overwrite;
-    job.keep = Keep {
-        on: !args.no_resume,
-        restart: args.restart,
-        segment_frames: args.segment_frames,
-    };
+    options.apply(&mut job);
     let to_stdout = job.sink.output == Output::Stdout;
     let json = args.json && !to_stdout;
     let run = job.open(cancel)?;
@@ -64,6 +63,33 @@ pub(crate) fn run(args: VideoArgs, cancel: &CancelToken) -> Result<()> {
     Ok(())
 }
 
+/// The options that are the job's but not the task's.
+pub(super) struct Options {
+    overwrite: bool,
+    manifest: bool,
+    keep: Keep,
+}
+
+impl Options {
+    pub(super) fn of(args: &VideoArgs) -> Self {
+        Self {
+            overwrite: args.overwrite,
+            manifest: args.manifest,
+            keep: Keep {
+                on: !args.no_resume,
+                restart: args.restart,
+                segment_frames: args.segment_frames,
+            },
+        }
+    }
+
+    pub(super) fn apply(self, job: &mut VideoJob) {
+        job.sink.overwrite = self.overwrite;
+        job.manifest = self.manifest;
+        job.keep = self.keep;
+    }
+}
+
 /// The plan as one object.
 pub(super) fn plan_json(plan: &VideoPlan) -> Value {
     let rate = |rate: Option<num_rational::Ratio<i64>>| rate.map(|rate| rate.to_string());
@@ -93,7 +119,7 @@ pub(super) fn plan_json(plan: &VideoPlan) -> Value {
     })
 }
 
-fn summary_json(summary: &VideoSummary) -> Value {
+pub(super) fn summary_json(summary: &VideoSummary) -> Value {
     let counts = &summary.counts;
     json!({
         "event": "done",
@@ -113,7 +139,7 @@ fn summary_json(summary: &VideoSummary) -> Value {
     })
 }
 
-fn summary_text(summary: &VideoSummary) -> String {
+pub(super) fn summary_text(summary: &VideoSummary) -> String {
     let counts = &summary.counts;
     let path = summary
         .written

@@ -4,6 +4,7 @@ use super::support::{Place, RANDOM, ffmpeg, has_default_network};
 
 const COMMANDS: [&str; 8] = [
     "video",
+    "verify",
     "image",
     "info",
     "models",
@@ -26,7 +27,8 @@ fn help_is_no_failure_and_no_arguments_are() {
     }
 }
 
-/// The examples in the help of `command`, without their comments and without those that need a network or a player.
+/// The examples in the help of `command`, without their comments and without those that need a network or a player, or have
+/// no end.
 fn examples(place: &Place, command: &[&str]) -> Vec<String> {
     let help = place.rife(&[command, &["--help"]].concat()).ok();
     let lines = help
@@ -35,7 +37,7 @@ fn examples(place: &Place, command: &[&str]) -> Vec<String> {
         .map(str::trim);
     let lines = lines.map(|line| line.split("   ").next().unwrap_or_default().to_owned());
     lines
-        .filter(|line| !line.contains("pull") && !line.contains('|'))
+        .filter(|line| !line.contains("pull") && !line.contains('|') && !line.contains("--watch"))
         .collect()
 }
 
@@ -72,6 +74,7 @@ fn every_example_runs() {
     for command in [
         &[][..],
         &["video"],
+        &["verify"],
         &["image"],
         &["chain"],
         &["reencode"],

@@ -95,7 +95,8 @@ pub(crate) fn input_facts(input: &Input, cancel: &CancelToken) -> Result<Option<
     }
 }
 
-fn file_hash(path: &Path, cancel: &CancelToken) -> Result<String> {
+/// The SHA-256 of a file in hexadecimal.
+pub(crate) fn file_hash(path: &Path, cancel: &CancelToken) -> Result<String> {
     let io = |e| Error::io("read", path, e);
     let mut file = File::open(path).map_err(io)?;
     let (mut hasher, mut buffer) = (Sha256::new(), vec![0; 1 << 20]);

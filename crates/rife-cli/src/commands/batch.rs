@@ -1,0 +1,181 @@
+//! `rife video` with several inputs, or with a folder that is watched: one video's text after the other's, and a summary.
+
+use std::path::{Path, PathBuf};
+
+use rife::batch::{Batch, BatchSummary, Event, Outcome, Watch, expand};
+use rife::media::CancelToken;
+use rife::{Error, Result};
+use serde_json::json;
+
+use super::video::{Options, plan_json, summary_json, summary_text};
+use super::{job, shown};
+use crate::args::VideoArgs;
+use crate::output;
+use crate::progress::Progress;
+
+/// The videos, where the arguments name several or a folder; nothing where it is one job.
+pub(super) fn inputs(args: &VideoArgs) -> Result<Option<Vec<PathBuf>>> {
+    if args.watch.is_some() {
+        return Ok(Some(Vec::new()));
+    }
+    let mut found = Vec::new();
+    for input in &args.task.inputs {
+        found.extend(expand(input)?);
+    }
+    let one = args.task.inputs.len() < 2 && found == args.task.inputs;
+    Ok((!one).then_some(found))
+}
+
+/// Makes all of them.
+pub(super) fn run(args: VideoArgs, inputs: Vec<PathBuf>, cancel: &CancelToken) -> Result<()> {
+    let folder = args.output.clone();
+    if let Some(folder) = &folder {
+        check_folder(folder)?;
+    }
+    let mut text = Text {
+        json: args.json,
+        quiet: args.quiet,
+        progress: Progress::frames(None, args.json, args.quiet),
+        wrong: None,
+    };
+    let (watched, interval, options) = (args.watch.clone(), args.poll, Options::of(&args));
+    let mut template = job::template(args.task)?;
+    options.apply(&mut template);
+    let mut tell = |event: Event<'_>| text.tell(&event);
+    let summary = match watched {
+        Some(watched) => {
+            let folder = folder.ok_or_else(|| Error::Usage("--watch needs --output".into()))?;
+            let watch = Watch {
+                template,
+                watched,
+                folder,
+                interval,
+            };
+            watch.run(&mut tell, cancel)?
+        }
+        None => {
+            let batch = Batch {
+                template,
+                inputs,
+                folder,
+            };
+            batch.run(&mut tell, cancel)?
+        }
+    };
+    text.summary(&summary)?;
+    summary.check()
+}
+
+fn check_folder(folder: &Path) -> Result<()> {
+    if folder.is_dir() || (!folder.exists() && folder != Path::new("-")) {
+        return Ok(());
+    }
+    Err(Error::Usage(format!(
+        "{} is no folder: the results of several videos go into one",
+        folder.display()
+    )))
+}
+
+/// What is told of each video.
+struct Text {
+    json: bool,
+    quiet: bool,
+    progress: Progress,
+    /// The first failure to write a line.
+    wrong: Option<Error>,
+}
+
+impl Text {
+    fn tell(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Start { index, total, input } => {
+                let place = total.map_or(format!("{}", index + 1), |total| format!("{}/{total}", index + 1));
+                self.line(
+                    json!({"event": "video", "index": index, "total": total, "input": input.display().to_string()}),
+                    &format!("[{place}] {}", shown(input)),
+                );
+            }
+            Event::Plan(plan) => {
+                self.line(plan_json(plan), &output::plain(&plan.to_string()));
+                self.progress = Progress::frames(plan.output_frames, self.json, self.quiet);
+            }
+            Event::Progress(counts) => self.progress.set(
+                counts.frames_out,
+                counts.total_out,
+                || json!({"frames_in": counts.frames_in}),
+            ),
+            Event::End(input, outcome) => {
+                self.progress.finish();
+                self.end(input, outcome);
+            }
+        }
+    }
+
+    fn end(&mut self, input: &Path, outcome: &Outcome) {
+        match outcome {
+            Outcome::Made(summary) => {
+                self.line(summary_json(summary), &output::plain(&summary_text(summary)));
+            }
+            Outcome::There(path) => self.line(
+                json!({"event": "there", "output": path.display().to_string()}),
+                &format!(
+                    "{}: there already, with the same input, model and options",
+                    shown(path)
+                ),
+            ),
+            Outcome::Failed(error) => {
+                if self.json {
+                    self.line(
+                        json!({
+                            "event": "error",
+                            "input": input.display().to_string(),
+                            "code": error.code(),
+                            "message": error.to_string(),
+                        }),
+                        "",
+                    );
+                }
+                output::note(&format!(
+                    "rife: {}: {}",
+                    shown(input),
+                    output::plain(&error.to_string())
+                ));
+            }
+        }
+    }
+
+    fn line(&mut self, object: serde_json::Value, text: &str) {
+        if self.json {
+            let written = output::line(&object.to_string());
+            self.wrong = self.wrong.take().or(written.err());
+        } else if !self.quiet {
+            output::note(text);
+        }
+    }
+
+    fn summary(mut self, summary: &BatchSummary) -> Result<()> {
+        let names: Vec<String> = summary
+            .failed
+            .iter()
+            .map(|(path, _)| path.display().to_string())
+            .collect();
+        self.line(
+            json!({"event": "batch", "made": summary.made, "there": summary.there, "failed": names}),
+            &output::plain(&summary_lines(summary)),
+        );
+        self.wrong.map_or(Ok(()), Err)
+    }
+}
+
+fn summary_lines(summary: &BatchSummary) -> String {
+    let mut text = format!(
+        "{} made, {} there already, {} failed",
+        summary.made,
+        summary.there,
+        summary.failed.len()
+    );
+    for (path, error) in &summary.failed {
+        text += &format!("\n  {}: {error}", path.display());
+    }
+    text
+}

@@ -1,0 +1,71 @@
+//! `rife verify`: the checks of a result as a table.
+
+use rife::Result;
+use rife::media::CancelToken;
+use rife::verify::{Verdict, Verified, VerifyJob};
+use serde_json::{Value, json};
+
+use crate::args::VerifyArgs;
+use crate::output;
+use crate::progress::Progress;
+
+pub(crate) fn run(args: VerifyArgs, cancel: &CancelToken) -> Result<()> {
+    let job = VerifyJob {
+        output: args.output,
+        manifest: args.manifest,
+        input: args.input,
+    };
+    let mut progress = Progress::frames(None, false, args.json);
+    let result = job.run(&mut |done, total| progress.set(done, total, || json!({})), cancel);
+    progress.finish();
+    let verified = result?;
+    let text = if args.json {
+        as_json(&verified).to_string()
+    } else {
+        output::plain(&as_text(&verified))
+    };
+    output::line(&text)?;
+    verified.check()
+}
+
+fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Right => "ok",
+        Verdict::Wrong => "WRONG",
+        Verdict::Unknown => "?",
+    }
+}
+
+fn as_text(verified: &Verified) -> String {
+    let mut lines = Vec::new();
+    if !verified.manifest {
+        lines.push(
+            "no manifest beside it: only what the file says of itself is checked (rife video --manifest)"
+                .to_owned(),
+        );
+    }
+    for check in &verified.checks {
+        let said = match check.verdict {
+            Verdict::Right => check.found.clone(),
+            Verdict::Wrong | Verdict::Unknown => format!("{}; expected {}", check.found, check.expected),
+        };
+        lines.push(format!("{:5} {:18} {said}", word(check.verdict), check.name));
+    }
+    lines.join("\n")
+}
+
+fn as_json(verified: &Verified) -> Value {
+    let checks: Vec<_> = verified
+        .checks
+        .iter()
+        .map(|check| {
+            json!({
+                "name": check.name,
+                "verdict": word(check.verdict).to_lowercase(),
+                "expected": check.expected,
+                "found": check.found,
+            })
+        })
+        .collect();
+    json!({ "manifest": verified.manifest, "ok": verified.check().is_ok(), "checks": checks })
+}
