@@ -8,6 +8,7 @@ mod keep;
 mod model;
 mod models;
 mod reencode;
+mod report;
 mod sample;
 mod serve;
 mod verify;
@@ -23,6 +24,7 @@ pub(crate) use keep::KeepArgs;
 pub(crate) use model::ModelArgs;
 pub(crate) use models::{ModelsArgs, ModelsCommand};
 pub(crate) use reencode::{ProfileArg, ReencodeArgs};
+pub(crate) use report::ReportArgs;
 pub(crate) use sample::SampleArgs;
 pub(crate) use serve::ServeArgs;
 pub(crate) use verify::VerifyArgs;
@@ -65,6 +67,8 @@ pub(crate) enum Command {
     Reencode(ReencodeArgs),
     /// Check a result again: content, count, duration, sync, tags, and what it was made of
     Verify(VerifyArgs),
+    /// Measure on the clip itself what interpolation does to it: a page with plots, and figures
+    Report(ReportArgs),
     /// Show what is in a file, what `rife video` would do with it, and how long that would take
     Info(Box<InfoArgs>),
     /// List, inspect, convert and fetch networks
@@ -86,6 +90,7 @@ impl Command {
         match self {
             Self::Video(args) => args.json,
             Self::Verify(args) => args.json,
+            Self::Report(args) => args.json,
             Self::Info(args) => args.json,
             Self::Image(args) => args.json,
             Self::Chain(args) => args.json,

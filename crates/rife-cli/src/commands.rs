@@ -9,6 +9,7 @@ pub(crate) mod info;
 mod job;
 pub(crate) mod models;
 pub(crate) mod reencode;
+pub(crate) mod report;
 pub(crate) mod sample;
 pub(crate) mod serve;
 pub(crate) mod verify;

@@ -34,6 +34,7 @@ fn run(command: Command) -> rife::Result<()> {
         Command::Chain(args) => commands::chain::run(*args, &cancel),
         Command::Reencode(args) => commands::reencode::run(&args, &cancel),
         Command::Verify(args) => commands::verify::run(args, &cancel),
+        Command::Report(args) => commands::report::run(args, &cancel),
         Command::Info(args) => commands::info::run(*args, &cancel),
         Command::Models(args) => commands::models::run(args.command, &cancel),
         Command::Convert(args) => commands::convert::run(&args),

@@ -231,6 +231,35 @@ impl RgbImage {
         [red, green, blue]
     }
 
+    /// The mean of each `factor` by `factor` pixels, without alpha; columns and rows left over are cut off, but at least
+    /// one pixel remains.
+    pub fn reduced(&self, factor: u32) -> Self {
+        let factor = factor.clamp(1, self.width.min(self.height).max(1)) as usize;
+        if factor == 1 {
+            return Self {
+                alpha: None,
+                ..self.clone()
+            };
+        }
+        let (width, height) = (self.width as usize / factor, self.height as usize / factor);
+        let share = 1.0 / (factor * factor) as f32;
+        let mut data = Vec::with_capacity(3 * width * height);
+        for channel in self.channels() {
+            for rows in channel.chunks_exact(factor * self.width as usize).take(height) {
+                let start = data.len();
+                data.resize(start + width, 0.0);
+                for row in rows.chunks_exact(self.width as usize) {
+                    let cells = row.chunks_exact(factor).map(|cell| cell.iter().sum::<f32>());
+                    data[start..]
+                        .iter_mut()
+                        .zip(cells)
+                        .for_each(|(sum, cell)| *sum += cell * share);
+                }
+            }
+        }
+        Self::new(width as u32, height as u32, data)
+    }
+
     /// The linear mixture `(1 - t) * self + t * other` of two pictures of one size, alpha included.
     pub fn blend(&self, other: &Self, t: f32) -> Self {
         let mix = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a + (b - a) * t).collect();

@@ -2,6 +2,7 @@
 //! recursion that networks need which know only the middle. No files and no frame rates here.
 
 mod bisect;
+mod confidence;
 mod matte;
 mod tiles;
 

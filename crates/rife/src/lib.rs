@@ -12,6 +12,7 @@ pub mod manifest;
 pub mod metrics;
 pub mod models;
 pub mod reencode;
+pub mod report;
 pub mod sample;
 pub mod verify;
 pub mod video;

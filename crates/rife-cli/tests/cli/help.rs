@@ -2,9 +2,10 @@
 
 use super::support::{Place, RANDOM, ffmpeg, has_default_network};
 
-const COMMANDS: [&str; 8] = [
+const COMMANDS: [&str; 9] = [
     "video",
     "verify",
+    "report",
     "image",
     "info",
     "models",
@@ -75,6 +76,7 @@ fn every_example_runs() {
         &[][..],
         &["video"],
         &["verify"],
+        &["report"],
         &["image"],
         &["chain"],
         &["reencode"],
@@ -92,7 +94,7 @@ fn every_example_runs() {
                 args.extend(RANDOM);
             }
             match args[0] {
-                "video" | "image" | "chain" | "sample" => args.push("-y"),
+                "video" | "report" | "image" | "chain" | "sample" => args.push("-y"),
                 "reencode" if !args.contains(&"--check") => args.push("-y"),
                 "benchmark" => {
                     // The example's size and count are for measuring, not for trying.

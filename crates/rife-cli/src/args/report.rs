@@ -1,0 +1,37 @@
+//! The options of `rife report`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::ModelArgs;
+
+const EXAMPLES: &str = "\
+Examples:
+  rife report clip.mp4                              clip_report.html and clip_report.json
+  rife report clip.mp4 --samples 10 -o quick.html   fewer frames, sooner";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ReportArgs {
+    /// A video file, a folder or "pattern*.png" of pictures, or - for Y4M on standard input
+    #[arg(value_name = "CLIP")]
+    pub(crate) input: PathBuf,
+    /// The page; the figures go beside it as .json [default: CLIP_report.html beside the clip]
+    #[arg(short, long, value_name = "OUT.html")]
+    pub(crate) output: Option<PathBuf>,
+    /// Most frames that are rebuilt, spread evenly over the clip
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    pub(crate) samples: u64,
+    /// How many of the worst frames are shown
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(0..=100))]
+    pub(crate) worst: u16,
+    /// Replace an existing report
+    #[arg(short = 'y', long)]
+    pub(crate) overwrite: bool,
+    /// Print the figures as one JSON object too
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+}

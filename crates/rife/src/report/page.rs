@@ -1,0 +1,262 @@
+//! A report as one HTML page: figures, plots drawn as SVG, thumbnails. Light and dark as the reader's system is; no
+//! script, and nothing is fetched.
+
+use std::fmt::Write;
+
+use super::{Likeness, Report, Sampled};
+
+const STYLE: &str = "\
+:root{color-scheme:light dark;--back:#fff;--text:#1a1a1a;--dim:#5c5c5c;--line:#d9d9d9;--network:#0b6bcb;--blend:#b35900;--hold:#6b6b6b}
+@media(prefers-color-scheme:dark){:root{--back:#16181b;--text:#e8e8e8;--dim:#a3a3a3;--line:#3a3d42;--network:#63b3ff;--blend:#ffb066;--hold:#a0a0a0}}
+body{background:var(--back);color:var(--text);font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}p,figcaption{color:var(--dim)}
+table{border-collapse:collapse}th,td{padding:.3rem .8rem;text-align:right;border-bottom:1px solid var(--line)}th:first-child,td:first-child{text-align:left}
+svg{width:100%;height:auto}svg text{fill:var(--dim);font-size:12px}figure{margin:1rem 0}
+.frames{display:grid;grid-template-columns:repeat(3,1fr);gap:.5rem}.frames img{width:100%}
+.network{stroke:var(--network);fill:none}.blend{stroke:var(--blend);fill:none}.hold{stroke:var(--hold);fill:none}
+.axis{stroke:var(--line)}.dot{fill:var(--network)}path{stroke-width:2}";
+
+/// Width and height of a plot, and the margins in which its axes are.
+const SIZE: [f64; 2] = [900.0, 260.0];
+const LEFT: f64 = 48.0;
+const BOTTOM: f64 = 28.0;
+
+pub(super) fn html(report: &Report) -> String {
+    let clip = escaped(&report.clip);
+    let mut page = format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\">\
+         <title>{clip}: interpolation report</title><style>{STYLE}</style></head><body>\n<h1>{clip}</h1>\n"
+    );
+    page += &summary(report);
+    if !report.frames.is_empty() {
+        page += &likeness_plot(report);
+        page += &confidence_plot(report);
+        page += &worst(report);
+    }
+    page + "</body></html>\n"
+}
+
+/// Text as it may stand in HTML.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped += "&amp;",
+            '<' => escaped += "&lt;",
+            '>' => escaped += "&gt;",
+            '"' => escaped += "&quot;",
+            '\'' => escaped += "&#39;",
+            c if c.is_control() => escaped.push('\u{FFFD}'),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+fn summary(report: &Report) -> String {
+    let [width, height] = report.size;
+    let count = report.frames.len();
+    let mut text = format!(
+        "<p>{width}x{height}, {} frames. {count} odd frames were left out, rebuilt from both neighbours, and compared \
+         with what they are; {} beside cuts were passed over. The step is twice that of real use: these figures \
+         are lower bounds.</p>\n<p>{}; rife {}</p>\n",
+        report.frames_read,
+        report.beside_cuts,
+        escaped(&report.model),
+        report.program
+    );
+    text += "<table><tr><th>rebuilt by</th><th>PSNR, dB</th><th>SSIM</th></tr>";
+    let means = &report.means;
+    for (name, likeness) in [
+        ("the network", means.network),
+        ("blending", means.blend),
+        ("holding", means.hold),
+    ] {
+        let Likeness { psnr, ssim } = likeness;
+        let _ = write!(
+            text,
+            "<tr><td>{name}</td><td>{psnr:.2}</td><td>{ssim:.4}</td></tr>"
+        );
+    }
+    let ranking = report.confidence_rank_correlation.map_or(String::new(), |correlation| {
+        format!(" It ranks the network's PSNR on this clip with a correlation of {correlation:.2} (1 is perfect, 0 none).")
+    });
+    let _ = writeln!(
+        text,
+        "</table>\n<p>The network is nearer to the truth than blending in {} of {count} frames. Mean confidence {:.2}.{ranking}</p>",
+        report.better_than_blend, means.confidence
+    );
+    text
+}
+
+/// Where values lie in a plot.
+struct Scale {
+    x: [f64; 2],
+    y: [f64; 2],
+}
+
+impl Scale {
+    fn new(points: impl Iterator<Item = (f64, f64)>) -> Self {
+        let start = Self {
+            x: [f64::INFINITY, f64::NEG_INFINITY],
+            y: [f64::INFINITY, f64::NEG_INFINITY],
+        };
+        let mut scale = points.fold(start, |scale, (x, y)| Self {
+            x: [scale.x[0].min(x), scale.x[1].max(x)],
+            y: [scale.y[0].min(y), scale.y[1].max(y)],
+        });
+        for range in [&mut scale.x, &mut scale.y] {
+            // A single value needs a range too.
+            let least = 0.02 * range[0].abs().max(0.5);
+            if range[1] - range[0] < least {
+                *range = [range[0] - least / 2.0, range[1] + least / 2.0];
+            }
+        }
+        scale
+    }
+
+    fn at(&self, (x, y): (f64, f64)) -> (f64, f64) {
+        let part = |value: f64, [low, high]: [f64; 2]| (value - low) / (high - low);
+        (
+            LEFT + part(x, self.x) * (SIZE[0] - LEFT - 8.0),
+            8.0 + (1.0 - part(y, self.y)) * (SIZE[1] - BOTTOM - 8.0),
+        )
+    }
+
+    /// Lines and numbers along both axes.
+    fn axes(&self, digits: usize, unit: &str) -> String {
+        let mut svg = String::new();
+        for step in 0..=4 {
+            let part = f64::from(step) / 4.0;
+            let value = self.y[0] + part * (self.y[1] - self.y[0]);
+            let (_, y) = self.at((self.x[0], value));
+            let right = SIZE[0] - 8.0;
+            let _ = write!(
+                svg,
+                "<path class=\"axis\" d=\"M{LEFT} {y:.1}H{right}\"/><text x=\"2\" y=\"{:.1}\">{value:.digits$}</text>",
+                y + 4.0
+            );
+            let value = self.x[0] + part * (self.x[1] - self.x[0]);
+            let (x, _) = self.at((value, self.y[0]));
+            let anchor = ["start", "middle", "middle", "middle", "end"][step as usize];
+            let _ = write!(
+                svg,
+                "<text x=\"{x:.1}\" y=\"{}\" text-anchor=\"{anchor}\">{value:.2}{unit}</text>",
+                SIZE[1] - 6.0
+            );
+        }
+        svg
+    }
+}
+
+fn figure(label: &str, body: &str, caption: &str) -> String {
+    let [width, height] = SIZE;
+    format!(
+        "<figure><svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{label}\">{body}</svg>\
+         <figcaption>{caption}</figcaption></figure>\n"
+    )
+}
+
+fn line(scale: &Scale, class: &str, points: impl Iterator<Item = (f64, f64)>) -> String {
+    let places: Vec<String> = points
+        .map(|point| scale.at(point))
+        .map(|(x, y)| format!("{x:.1} {y:.1}"))
+        .collect();
+    format!("<path class=\"{class}\" d=\"M{}\"/>", places.join("L"))
+}
+
+fn likeness_plot(report: &Report) -> String {
+    type Of = fn(&Sampled) -> f64;
+    let lines: [(&str, Of); 3] = [
+        ("hold", |sampled| sampled.hold.psnr),
+        ("blend", |sampled| sampled.blend.psnr),
+        ("network", |sampled| sampled.network.psnr),
+    ];
+    let frames = &report.frames;
+    let all = lines
+        .iter()
+        .flat_map(|(_, of)| frames.iter().map(move |s| (s.time, of(s))));
+    let scale = Scale::new(all);
+    let mut body = scale.axes(1, " s");
+    for (class, of) in lines {
+        body += &line(&scale, class, frames.iter().map(|s| (s.time, of(s))));
+    }
+    let caption = "PSNR in dB over time: <span style=\"color:var(--network)\">the network</span>, \
+                   <span style=\"color:var(--blend)\">blending</span>, <span style=\"color:var(--hold)\">holding</span>.";
+    format!("<h2>Likeness</h2>\n{}", figure("PSNR over time", &body, caption))
+}
+
+fn confidence_plot(report: &Report) -> String {
+    let frames = &report.frames;
+    let over_time = Scale::new(frames.iter().map(|s| (s.time, s.confidence)));
+    let body = over_time.axes(3, " s")
+        + &line(
+            &over_time,
+            "network",
+            frames.iter().map(|s| (s.time, s.confidence)),
+        );
+    let first = figure(
+        "Confidence over time",
+        &body,
+        "Confidence over time: how alike both neighbours are once the network has moved them to the frame's time.",
+    );
+    let against = Scale::new(frames.iter().map(|s| (s.confidence, s.network.psnr)));
+    let mut body = against.axes(1, "");
+    for sampled in frames {
+        let (x, y) = against.at((sampled.confidence, sampled.network.psnr));
+        let _ = write!(
+            body,
+            "<circle class=\"dot\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\"/>"
+        );
+    }
+    let second = figure(
+        "PSNR against confidence",
+        &body,
+        "The network's PSNR in dB against confidence, a dot a frame: where they rise together, <code>--fallback-below</code> finds the frames that are worth replacing.",
+    );
+    format!("<h2>Confidence</h2>\n{first}{second}")
+}
+
+fn worst(report: &Report) -> String {
+    let mut text =
+        String::from("<h2>Worst frames</h2>\n<p>From left to right: the truth, the network, blending.</p>\n");
+    for worst in &report.worst {
+        let sampled = &report.frames[worst.index];
+        let _ = writeln!(
+            text,
+            "<figure><div class=\"frames\"><img alt=\"the truth\" src=\"{}\"><img alt=\"the network's frame\" src=\"{}\">\
+             <img alt=\"blending's frame\" src=\"{}\"></div><figcaption>Frame {} at {:.3} s: the network {:.2} dB, \
+             blending {:.2} dB, confidence {:.3}</figcaption></figure>",
+            worst.truth,
+            worst.network,
+            worst.blend,
+            sampled.frame,
+            sampled.time,
+            sampled.network.psnr,
+            sampled.blend.psnr,
+            sampled.confidence
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_cannot_write_html() {
+        assert_eq!(
+            escaped("<a href='x'>\u{1b}&\""),
+            "&lt;a href=&#39;x&#39;&gt;\u{FFFD}&amp;&quot;"
+        );
+    }
+
+    #[test]
+    fn one_value_has_a_scale_too() {
+        let scale = Scale::new([(1.0, 30.0)].into_iter());
+        let (x, y) = scale.at((1.0, 30.0));
+        assert!(x.is_finite() && y.is_finite() && (LEFT..SIZE[0]).contains(&x));
+    }
+}
