@@ -28,7 +28,9 @@ pub(crate) use report::ReportArgs;
 pub(crate) use sample::SampleArgs;
 pub(crate) use serve::ServeArgs;
 pub(crate) use verify::VerifyArgs;
-pub(crate) use video::{CodecArg, CutFillArg, InfoArgs, StaticArg, TaskArgs, VideoArgs};
+pub(crate) use video::{
+    CodecArg, CutFillArg, FallbackArg, InfoArgs, JoinArgs, StaticArg, TaskArgs, VideoArgs,
+};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -65,6 +67,8 @@ pub(crate) enum Command {
     Chain(Box<ChainArgs>),
     /// Write a video in a form that everything plays, and check its colours against the source
     Reencode(ReencodeArgs),
+    /// Write the result of shards that several machines have made
+    Join(Box<JoinArgs>),
     /// Check a result again: content, count, duration, sync, tags, and what it was made of
     Verify(VerifyArgs),
     /// Measure on the clip itself what interpolation does to it: a page with plots, and figures
@@ -89,6 +93,7 @@ impl Command {
     pub(crate) fn json(&self) -> bool {
         match self {
             Self::Video(args) => args.json,
+            Self::Join(args) => args.json,
             Self::Verify(args) => args.json,
             Self::Report(args) => args.json,
             Self::Info(args) => args.json,

@@ -33,6 +33,7 @@ fn run(command: Command) -> rife::Result<()> {
         Command::Image(args) => commands::image::run(*args, &cancel),
         Command::Chain(args) => commands::chain::run(*args, &cancel),
         Command::Reencode(args) => commands::reencode::run(&args, &cancel),
+        Command::Join(args) => commands::video::join(*args, &cancel),
         Command::Verify(args) => commands::verify::run(args, &cancel),
         Command::Report(args) => commands::report::run(args, &cancel),
         Command::Info(args) => commands::info::run(*args, &cancel),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use num_rational::Ratio;
+use rife::media::sink::Shard;
 use rife::media::time;
 
 /// A rate in frames a second: `60`, `23.976`, `30000/1001`.
@@ -81,6 +82,25 @@ pub(crate) fn interval(text: &str) -> Result<Duration, String> {
         .filter(|seconds| (0.05..=3600.0).contains(seconds))
         .map(Duration::from_secs_f64)
         .ok_or_else(|| "a number of seconds from 0.05 to 3600".into())
+}
+
+/// A share of one.
+pub(crate) fn share(text: &str) -> Result<f64, String> {
+    let value = text.parse::<f64>().ok();
+    value
+        .filter(|value| (0.0..=1.0).contains(value))
+        .ok_or_else(|| "a number from 0 to 1".into())
+}
+
+/// One of several machines: `2/8`.
+pub(crate) fn shard(text: &str) -> Result<Shard, String> {
+    let numbers = text
+        .split_once('/')
+        .and_then(|(index, count)| Some((index.parse().ok()?, count.parse().ok()?)));
+    numbers
+        .filter(|&(index, count)| (1..=count).contains(&index) && count <= 10_000)
+        .map(|(index, count)| Shard { index, count })
+        .ok_or_else(|| "I/N with I from 1 to N and N up to 10000, such as 2/8".into())
 }
 
 /// A SHA-256 in hexadecimal.

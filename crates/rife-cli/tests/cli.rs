@@ -13,7 +13,9 @@ mod cli {
     mod reencode;
     mod reference;
     mod refusals;
+    mod report;
     mod resume;
+    mod shard;
     mod signals;
     mod verify;
     mod video;

@@ -13,8 +13,10 @@ use crate::{
 };
 
 pub use images::write_image;
-pub use journal::{Resume, SEGMENT_FRAMES, folder as unfinished_folder};
 pub use workplace::{Workplace, folder as work_folder};
+pub use journal::{
+    Need, Needs, Resume, SEGMENT_FRAMES, Shard, Share, folder as unfinished_folder, shard_folder,
+};
 
 mod codecs;
 pub(crate) mod encoder;
@@ -32,9 +34,15 @@ pub trait Sink: Send {
     /// Size, format, tags and time base that [`Sink::write`] expects.
     fn params(&self) -> &VideoParams;
 
-    /// How many of the job's first frames an earlier run has written already: they are not to be sent again.
-    fn resume_at(&self) -> u64 {
-        0
+    /// Which frames are to be sent; for each of the others [`Sink::skip`] is called in its place.
+    fn needs(&self) -> Needs {
+        Needs::ALL
+    }
+
+    /// Passes over a frame that is not needed, shown at `pts`.
+    fn skip(&mut self, pts: Time) -> Result<()> {
+        let _ = pts;
+        Ok(())
     }
 
     /// Writes one frame; its `pts` must be above the one before.
@@ -372,6 +380,11 @@ pub struct Written {
 /// Opens a sink for `params`. Refuses an existing output (unless `overwrite`), the input itself, and codecs that
 /// cannot hold the frames, before anything is written.
 pub fn open_sink(spec: &SinkSpec, params: &VideoParams) -> Result<Box<dyn Sink>> {
+    let in_a_file = matches!(&spec.output, Output::File(path) if !crate::source::has_extension(path, "y4m"));
+    if spec.resume.as_ref().is_some_and(|resume| resume.share.is_some()) && !in_a_file {
+        let reason = "only a video file can be written by several machines".to_owned();
+        return Err(MediaError::Unsupported(reason));
+    }
     match &spec.output {
         Output::Stdout => Ok(Box::new(y4m::Writer::stdout(spec, params)?)),
         Output::Images(folder, format) => {
@@ -387,6 +400,10 @@ pub fn open_sink(spec: &SinkSpec, params: &VideoParams) -> Result<Box<dyn Sink>>
             Some(resume) if segments::fits(spec, params)? => {
                 Ok(Box::new(segments::Segments::open(path, resume, spec, params)?))
             }
+            Some(Resume { share: Some(_), .. }) => Err(MediaError::Unsupported(format!(
+                "{} cannot be written in segments, and so not by several machines",
+                path.display()
+            ))),
             _ => Ok(Box::new(encoder::Encoder::start(path, spec, params)?)),
         },
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use num_rational::Ratio;
 use rife_media::plan::{Companions, plan_streams};
 use rife_media::scene::SceneOptions;
-use rife_media::sink::Resume;
+use rife_media::sink::{Resume, Share};
 use rife_media::{
     CancelToken, Input, MediaInfo, Orientation, Output, SinkSpec, Source, SourceSpec, StreamInfo,
     TimelineMode, TimelineOptions, VideoParams, Written, open_sink, open_source,
@@ -71,6 +71,26 @@ pub enum StillRule {
     Keep,
 }
 
+/// What is shown instead of made frames that are trusted too little.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Fallback {
+    /// Below this [`Interpolator::confidence`].
+    pub below: f64,
+    /// This.
+    pub fill: CutFill,
+}
+
+/// How far a made frame is to be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct Confidence {
+    /// The frame's time in seconds.
+    pub time: f64,
+    /// See [`Interpolator::confidence`].
+    pub confidence: f64,
+    /// Whether the fallback was shown in its place.
+    pub replaced: bool,
+}
+
 /// A video to interpolate.
 #[derive(Debug, Clone)]
 pub struct VideoJob {
@@ -96,6 +116,13 @@ pub struct VideoJob {
     pub cut_fill: CutFill,
     /// What becomes of repeated frames.
     pub still: StillRule,
+    /// What is shown instead of frames that are trusted too little.
+    pub fallback: Option<Fallback>,
+    /// Measure how far each made frame is to be trusted, for [`VideoSummary::confidences`]; done anyway with a fallback.
+    pub confidence: bool,
+    /// Whether several machines share the work: write one shard's segments, or join those of all. Needs
+    /// [`VideoJob::keep`].
+    pub share: Option<Share>,
     /// Whether and how an unfinished result is kept, so that the same job goes on where it was.
     pub keep: Keep,
     /// Leave out sound, subtitles, chapters and tags.
@@ -119,6 +146,9 @@ impl VideoJob {
             scene: SceneOptions::default(),
             cut_fill: CutFill::default(),
             still: StillRule::default(),
+            fallback: None,
+            confidence: false,
+            share: None,
             keep: Keep::default(),
             video_only: false,
             montage: false,
@@ -293,6 +323,10 @@ pub struct Progress {
     pub replaced: u64,
     /// Frames left out since their time does not advance.
     pub dropped: u64,
+    /// Made frames in whose place the fallback is shown.
+    pub fallen_back: u64,
+    /// Frames that other machines make.
+    pub elsewhere: u64,
 }
 
 /// What came of a job.
@@ -306,6 +340,8 @@ pub struct VideoSummary {
     pub elapsed: Duration,
     /// Things worth telling the user.
     pub warnings: Vec<String>,
+    /// How far each frame that this run made is to be trusted, in order, where that was asked for.
+    pub confidences: Vec<Confidence>,
 }
 
 impl VideoSummary {
@@ -368,7 +404,11 @@ impl VideoRun {
     /// What decides the result; nothing where the input cannot be read twice.
     fn facts(&mut self) -> Result<Option<Vec<(String, String)>>> {
         if self.facts.is_none() {
-            self.facts = Some(facts::facts(&self.job, &self.interpolator)?);
+            let mut facts = facts::facts(&self.job, &self.interpolator)?;
+            if let (Some(facts), Some(fallback)) = (&mut facts, self.job.fallback) {
+                facts.push(("--fallback".to_owned(), format!("{fallback:?}")));
+            }
+            self.facts = Some(facts);
         }
         Ok(self.facts.clone().flatten())
     }
@@ -392,10 +432,21 @@ impl VideoRun {
             self.job.sink.resume = Some(Resume {
                 restart: keep.restart,
                 segment_frames: keep.segment_frames,
+                share: self.job.share,
                 ..Resume::new(facts)
             });
+        } else if self.job.share.is_some() {
+            return Err(Error::Usage(
+                "several machines can only share a job that is kept, with an input that can be read again"
+                    .into(),
+            ));
         }
-        let facts = if self.job.manifest { self.facts()? } else { None };
+        let shard = matches!(self.job.share, Some(Share::Shard(_)));
+        let facts = if self.job.manifest && !shard {
+            self.facts()?
+        } else {
+            None
+        };
         let sink = open_sink(&self.job.sink, &self.params())?;
         let params = sink.params().clone();
         let setup = pipeline::Setup {
@@ -427,6 +478,7 @@ impl VideoRun {
             written: done.written,
             elapsed: start.elapsed(),
             warnings,
+            confidences: done.confidences,
         })
     }
 

@@ -36,6 +36,46 @@ pub(crate) enum CutFillArg {
     Blend,
 }
 
+/// What is shown instead of a frame that is not trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FallbackArg {
+    /// A mixture of both neighbours
+    Blend,
+    /// The neighbour before it
+    Hold,
+}
+
+const JOIN_EXAMPLES: &str = "\
+Examples:
+  rife video clip.mp4 -o joined.mkv --shard 1/2     on one machine
+  rife video clip.mp4 -o joined.mkv --shard 2/2     on another one
+  rife join clip.mp4 -o joined.mkv                  where both folders are beside each other";
+
+#[derive(Debug, Args)]
+#[command(after_help = JOIN_EXAMPLES, group(ArgGroup::new("source").required(true)))]
+pub(crate) struct JoinArgs {
+    #[command(flatten)]
+    pub(crate) task: TaskArgs,
+    /// The result; beside it are the folders OUT.rife-shard-I-of-N, which go when it is complete
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: PathBuf,
+    /// Replace an existing output
+    #[arg(short = 'y', long)]
+    pub(crate) overwrite: bool,
+    /// Write OUT.rife.json beside the result, for `rife verify`
+    #[arg(long)]
+    pub(crate) manifest: bool,
+    /// Frames of the result in a segment, as the shards had them
+    #[arg(long, value_name = "N", default_value_t = rife::media::sink::SEGMENT_FRAMES, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) segment_frames: u64,
+    /// Write a line of JSON on standard output for the plan, for progress, and at the end
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Say nothing but errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
 /// What becomes of a frame that repeats the one before while motion goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum StaticArg {
@@ -87,6 +127,13 @@ pub(crate) struct VideoArgs {
     /// Frames of the result in a segment, the most that an interruption can cost
     #[arg(long, value_name = "N", default_value_t = rife::media::sink::SEGMENT_FRAMES, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) segment_frames: u64,
+    /// Make only this machine's part: segments I, I+N, I+2N... of the result, kept in OUT.rife-shard-I-of-N. When all
+    /// are beside each other, `rife join` with the same options writes OUT, with the bytes of one machine's
+    #[arg(long, value_name = "I/N", value_parser = parse::shard, requires = "output", conflicts_with_all = ["no_resume", "watch"])]
+    pub(crate) shard: Option<rife::media::sink::Shard>,
+    /// Write how far each made frame is to be trusted, as JSON: time in seconds, confidence, whether it was replaced
+    #[arg(long, value_name = "FILE", conflicts_with = "watch")]
+    pub(crate) confidence: Option<PathBuf>,
     /// Write a line of JSON on standard output for the plan, for progress, and at the end
     #[arg(long)]
     pub(crate) json: bool,
@@ -177,6 +224,12 @@ pub(crate) struct SceneArgs {
     /// What becomes of a frame that repeats the one before while motion goes on
     #[arg(long = "static", value_enum, value_name = "HOW", default_value = "smooth")]
     pub(crate) still: StaticArg,
+    /// What is shown instead of made frames that are trusted too little; `rife report` says what that does to a clip
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub(crate) fallback: Option<FallbackArg>,
+    /// How much confidence a made frame needs, 0 to 1 (see `rife report`)
+    #[arg(long, value_name = "X", default_value = "0.3", value_parser = parse::share, requires = "fallback")]
+    pub(crate) fallback_below: f64,
     /// De-interlace an interlaced video first
     #[arg(long)]
     pub(crate) deinterlace: bool,

@@ -28,6 +28,9 @@ pub(super) fn inputs(args: &VideoArgs) -> Result<Option<Vec<PathBuf>>> {
 
 /// Makes all of them.
 pub(super) fn run(args: VideoArgs, inputs: Vec<PathBuf>, cancel: &CancelToken) -> Result<()> {
+    if args.shard.is_some() || args.confidence.is_some() {
+        return Err(Error::Usage("--shard and --confidence take one video".into()));
+    }
     let folder = args.output.clone();
     if let Some(folder) = &folder {
         check_folder(folder)?;

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use rife::media::scene::SceneOptions;
 use rife::media::sink::{self, ImageFormat};
 use rife::media::{Codec, Fit, Input, Output};
-use rife::video::{CutFill, Motion, Rate, StillRule, VideoJob};
+use rife::video::{CutFill, Fallback, Motion, Rate, StillRule, VideoJob};
 use rife::{Error, Result};
 
 use crate::args::TaskArgs;
-use crate::args::{CodecArg, CutFillArg, FitArg, StaticArg};
 use crate::output;
+use crate::args::{CodecArg, CutFillArg, FallbackArg, FitArg, StaticArg};
 
 /// Where the original puts its pictures.
 const PICTURES: &str = "vid_out";
@@ -61,6 +61,13 @@ fn of_input(args: TaskArgs, input: Input, output: Option<&Path>) -> Result<Video
         CutFillArg::Repeat => CutFill::Repeat,
         CutFillArg::Blend => CutFill::Blend,
     };
+    job.fallback = args.scene.fallback.map(|how| Fallback {
+        below: args.scene.fallback_below,
+        fill: match how {
+            FallbackArg::Blend => CutFill::Blend,
+            FallbackArg::Hold => CutFill::Repeat,
+        },
+    });
     job.still = match args.scene.still {
         StaticArg::Smooth => StillRule::Smooth,
         StaticArg::Keep => StillRule::Keep,

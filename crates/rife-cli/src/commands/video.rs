@@ -1,12 +1,15 @@
 //! `rife video`: the plan, the progress and the summary of a video job.
 
-use rife::Result;
+use std::path::Path;
+
+use rife::media::sink::Share;
 use rife::media::{CancelToken, Output};
-use rife::video::{Keep, Progress as Counts, VideoJob, VideoPlan, VideoSummary, duration_text};
+use rife::video::{Confidence, Keep, Progress as Counts, VideoJob, VideoPlan, VideoSummary, duration_text};
+use rife::{Error, Result};
 use serde_json::{Value, json};
 
 use super::{batch, job};
-use crate::args::VideoArgs;
+use crate::args::{JoinArgs, VideoArgs};
 use crate::output;
 use crate::progress::Progress;
 
@@ -25,16 +28,40 @@ pub(crate) fn run(args: VideoArgs, cancel: &CancelToken) -> Result<()> {
     let options = Options::of(&args);
     let mut job = job::build(args.task, args.output.as_deref())?;
     options.apply(&mut job);
-    let to_stdout = job.sink.output == Output::Stdout;
-    let json = args.json && !to_stdout;
+    job.share = args.shard.map(Share::Shard);
+    job.confidence = args.confidence.is_some();
+    let confidences = one(job, args.json, args.quiet, cancel)?;
+    match &args.confidence {
+        Some(path) => write_confidences(path, &confidences),
+        None => Ok(()),
+    }
+}
+
+/// `rife join`: the same job, with the segments of all shards.
+pub(crate) fn join(args: JoinArgs, cancel: &CancelToken) -> Result<()> {
+    let mut job = job::build(args.task, Some(&args.output))?;
+    job.sink.overwrite = args.overwrite;
+    job.manifest = args.manifest;
+    job.keep.segment_frames = args.segment_frames;
+    job.share = Some(Share::Join);
+    one(job, args.json, args.quiet, cancel).map(drop)
+}
+
+/// Runs one job and tells of it.
+fn one(job: VideoJob, json: bool, quiet: bool, cancel: &CancelToken) -> Result<Vec<Confidence>> {
+    let json = json && job.sink.output != Output::Stdout;
+    let shared = job.share.is_some();
     let run = job.open(cancel)?;
     if json {
         output::line(&plan_json(run.plan()).to_string())?;
-    } else if !args.quiet {
+    } else if !quiet {
         output::note(&output::plain(&run.plan().to_string()));
     }
-    let mut progress = Progress::frames(run.plan().output_frames, json, args.quiet);
-    let kept = run.output().map(rife::media::sink::unfinished_folder);
+    let mut progress = Progress::frames(run.plan().output_frames, json, quiet);
+    let kept = run
+        .output()
+        .filter(|_| !shared)
+        .map(rife::media::sink::unfinished_folder);
     let result = run.run(&mut |counts: &Counts| {
         progress.set(
             counts.frames_out,
@@ -44,7 +71,7 @@ pub(crate) fn run(args: VideoArgs, cancel: &CancelToken) -> Result<()> {
     });
     progress.finish();
     if let (Err(error), Some(folder)) = (&result, kept.filter(|folder| folder.is_dir()))
-        && !args.quiet
+        && !quiet
         && error.code() != "job_changed"
     {
         let text = format!(
@@ -57,10 +84,15 @@ pub(crate) fn run(args: VideoArgs, cancel: &CancelToken) -> Result<()> {
     if json {
         output::line(&summary_json(&summary).to_string())?;
     }
-    if !json && !args.quiet {
+    if !json && !quiet {
         output::note(&output::plain(&summary_text(&summary)));
     }
-    Ok(())
+    Ok(summary.confidences)
+}
+
+fn write_confidences(path: &Path, confidences: &[Confidence]) -> Result<()> {
+    let text = serde_json::to_string(confidences).map_err(|error| Error::Data(error.to_string()))?;
+    std::fs::write(path, text).map_err(|error| Error::io("write", path, error))
 }
 
 /// The options that are the job's but not the task's.
@@ -131,6 +163,8 @@ pub(super) fn summary_json(summary: &VideoSummary) -> Value {
         "cuts": counts.cuts,
         "replaced": counts.replaced,
         "dropped": counts.dropped,
+        "fallen_back": counts.fallen_back,
+        "elsewhere": counts.elsewhere,
         "duration_s": rife::media::time::seconds(summary.written.duration),
         "bytes": summary.written.bytes,
         "elapsed_s": summary.elapsed.as_secs_f64(),
@@ -157,6 +191,11 @@ pub(super) fn summary_text(summary: &VideoSummary) -> String {
     );
     for (count, what) in [
         (counts.resumed, "of these frames were there from the run before"),
+        (counts.elsewhere, "of these frames are other shards'"),
+        (
+            counts.fallen_back,
+            "made frames replaced by the fallback, being trusted too little",
+        ),
         (counts.cuts, "cuts, not morphed across"),
         (
             counts.replaced,

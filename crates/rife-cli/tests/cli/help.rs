@@ -2,8 +2,9 @@
 
 use super::support::{Place, RANDOM, ffmpeg, has_default_network};
 
-const COMMANDS: [&str; 9] = [
+const COMMANDS: [&str; 10] = [
     "video",
+    "join",
     "verify",
     "report",
     "image",
@@ -75,6 +76,7 @@ fn every_example_runs() {
     for command in [
         &[][..],
         &["video"],
+        &["join"],
         &["verify"],
         &["report"],
         &["image"],
@@ -88,13 +90,22 @@ fn every_example_runs() {
     ] {
         for example in examples(&place, command) {
             let mut args: Vec<_> = example.split_whitespace().skip(1).collect();
-            let runs_a_network =
-                ["video", "image", "chain", "info", "benchmark", "sample"].contains(&args[0]);
+            let runs_a_network = [
+                "video",
+                "join",
+                "report",
+                "image",
+                "chain",
+                "info",
+                "benchmark",
+                "sample",
+            ]
+            .contains(&args[0]);
             if runs_a_network && !has_default_network() && !example.contains("--random") {
                 args.extend(RANDOM);
             }
             match args[0] {
-                "video" | "report" | "image" | "chain" | "sample" => args.push("-y"),
+                "video" | "join" | "report" | "image" | "chain" | "sample" => args.push("-y"),
                 "reencode" if !args.contains(&"--check") => args.push("-y"),
                 "benchmark" => {
                     // The example's size and count are for measuring, not for trying.

@@ -22,6 +22,71 @@ const LAYOUT: u32 = 1;
 /// The largest journal that is read: some 100 000 segments.
 const MAX_JOURNAL: u64 = 64 << 20;
 
+/// One of several machines that make an output together: segments `index - 1`, `index - 1 + count` and so on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shard {
+    /// Which one, from 1.
+    pub index: u32,
+    /// Of how many.
+    pub count: u32,
+}
+
+/// What a job has to do with the shards of its output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Share {
+    /// Write this shard's segments, and keep them for the join.
+    Shard(Shard),
+    /// Take the segments of all shards and write the output.
+    Join,
+}
+
+/// What is to be done about a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// It is to be made and sent.
+    Make,
+    /// An earlier run has written it.
+    Written,
+    /// Another shard makes it.
+    Elsewhere,
+}
+
+/// Which frames a sink wants; the others are only to be counted, see [`Sink::skip`](super::Sink::skip).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Needs {
+    segment_frames: u64,
+    shard: Shard,
+    /// Segments of the shard that are written.
+    written: u64,
+}
+
+impl Needs {
+    /// Every frame is wanted.
+    pub const ALL: Self = Self {
+        segment_frames: u64::MAX,
+        shard: Shard { index: 1, count: 1 },
+        written: 0,
+    };
+    /// No frame is wanted: the output is there.
+    pub const NONE: Self = Self {
+        written: u64::MAX,
+        ..Self::ALL
+    };
+
+    /// What is to be done about the frame of this index.
+    pub fn of(&self, frame: u64) -> Need {
+        let segment = frame / self.segment_frames;
+        let count = u64::from(self.shard.count);
+        if segment % count + 1 != u64::from(self.shard.index) {
+            Need::Elsewhere
+        } else if segment / count < self.written {
+            Need::Written
+        } else {
+            Need::Make
+        }
+    }
+}
+
 /// How an output is kept so that an interrupted job goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resume {
@@ -31,6 +96,8 @@ pub struct Resume {
     pub restart: bool,
     /// Output frames in a segment, at least 1.
     pub segment_frames: u64,
+    /// Whether several machines share the work.
+    pub share: Option<Share>,
 }
 
 impl Resume {
@@ -40,7 +107,70 @@ impl Resume {
             facts,
             restart: false,
             segment_frames: SEGMENT_FRAMES,
+            share: None,
         }
+    }
+
+    /// The shard that is written; the only one where the work is not shared.
+    pub(super) fn shard(&self) -> Shard {
+        match self.share {
+            Some(Share::Shard(shard)) => shard,
+            Some(Share::Join) | None => Shard { index: 1, count: 1 },
+        }
+    }
+}
+
+/// Where a shard of an output is kept.
+pub fn shard_folder(target: &Path, shard: Shard) -> PathBuf {
+    let mut name = target.file_name().unwrap_or_default().to_owned();
+    name.push(format!("{SHARD}{}-of-{}", shard.index, shard.count));
+    target.with_file_name(name)
+}
+
+/// What stands between an output's name and the numbers in the name of a shard's folder.
+const SHARD: &str = ".rife-shard-";
+
+/// The folders of all shards of `target`, in order.
+///
+/// # Errors
+/// [`MediaError::Unsupported`] where there are none, some are missing, or they are of different divisions.
+pub(super) fn shards(target: &Path) -> Result<Vec<PathBuf>> {
+    let bad = |reason: String| Err(MediaError::Unsupported(reason));
+    let parent = target.parent().filter(|path| !path.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new("."));
+    let io = |e| MediaError::io("read", parent, e);
+    let prefix = format!(
+        "{}{SHARD}",
+        target.file_name().unwrap_or_default().to_string_lossy()
+    );
+    let mut counts = std::collections::BTreeSet::new();
+    for entry in fs::read_dir(parent).map_err(io)? {
+        let name = entry.map_err(io)?.file_name();
+        let name = name.to_string_lossy();
+        let numbers = name
+            .strip_prefix(&prefix)
+            .and_then(|rest| rest.split_once("-of-"));
+        counts.extend(numbers.and_then(|(_, count)| count.parse::<u32>().ok()));
+    }
+    let count = match counts.iter().collect::<Vec<_>>()[..] {
+        [] => return bad(format!("there are no shards of {} beside it", target.display())),
+        [&count] => count,
+        _ => {
+            return bad(format!(
+                "beside {} are shards of different divisions: of {counts:?}",
+                target.display()
+            ));
+        }
+    };
+    let folders: Vec<_> = (1..=count)
+        .map(|index| shard_folder(target, Shard { index, count }))
+        .collect();
+    match folders.iter().find(|folder| !folder.is_dir()) {
+        Some(missing) => bad(format!(
+            "{} is missing: make that shard, or put it here",
+            missing.display()
+        )),
+        None => Ok(folders),
     }
 }
 
@@ -84,6 +214,9 @@ struct State {
     segments: Vec<Segment>,
     /// The complete output that is about to take its name.
     complete: Option<Complete>,
+    /// Of a shard that is done: frames of the whole output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    total: Option<u64>,
 }
 
 /// An open journal. Dropped without a segment in it, its folder goes.
@@ -100,7 +233,10 @@ impl Journal {
     /// # Errors
     /// [`MediaError::Changed`] where another job is there; those of the file system.
     pub(super) fn open(target: &Path, resume: &Resume) -> Result<Self> {
-        let folder = folder(target);
+        let folder = match resume.share {
+            Some(Share::Shard(shard)) => shard_folder(target, shard),
+            Some(Share::Join) | None => folder(target),
+        };
         let mut state = match read(&folder)? {
             Some(state) if !resume.restart => state,
             _ => State::default(),
@@ -140,6 +276,79 @@ impl Journal {
         let promised = read(&folder(target)).ok().flatten()?.complete?;
         let (hash, _) = sha256(target).ok()?;
         (hash == promised.sha256).then_some(promised)
+    }
+
+    /// Which frames are still wanted.
+    pub(super) fn needs(&self, resume: &Resume) -> Needs {
+        Needs {
+            segment_frames: resume.segment_frames,
+            shard: resume.shard(),
+            written: self.state.segments.len() as u64,
+        }
+    }
+
+    /// Writes down that a shard is done, of an output of so many frames, and leaves everything for the join.
+    pub(super) fn shard_done(mut self, total: u64) -> Result<PathBuf> {
+        self.state.total = Some(total);
+        self.write()?;
+        self.done = true;
+        Ok(self.folder.clone())
+    }
+
+    /// Takes over the segments of `shards`, which are all there are.
+    ///
+    /// # Errors
+    /// [`MediaError::Changed`] where one is of another job, [`MediaError::Unsupported`] where one is not done,
+    /// [`MediaError::Unreadable`] where a segment is not what was written; those of the file system.
+    pub(super) fn adopt(&mut self, shards: &[PathBuf], segment_frames: u64) -> Result<()> {
+        let states = shards.iter().map(|folder| self.shard_state(folder));
+        let states = states.collect::<Result<Vec<_>>>()?;
+        let total = states.first().and_then(|state| state.total).unwrap_or(0);
+        if states.iter().any(|state| state.total != Some(total)) {
+            let folder = self.folder.clone();
+            let changes = "the shards do not agree on the number of frames".to_owned();
+            return Err(MediaError::Changed { folder, changes });
+        }
+        let segments = usize::try_from(total.div_ceil(segment_frames)).unwrap_or(usize::MAX);
+        for index in self.state.segments.len()..segments {
+            let (shard, local) = (index % shards.len(), index / shards.len());
+            let from = shards[shard].join(format!("{local:06}.nut"));
+            let damaged = || {
+                MediaError::unreadable(
+                    &from,
+                    "this segment is not what was written: make its shard again",
+                )
+            };
+            let segment = states[shard].segments.get(local).ok_or_else(damaged)?.clone();
+            let to = self.segment_path(index);
+            link_or_copy(&from, &to)?;
+            if sha256(&to)? != (segment.sha256.clone(), segment.bytes) {
+                return Err(damaged());
+            }
+            flush(&to)?;
+            self.state.segments.push(segment);
+        }
+        flush(&self.folder)?;
+        self.write()
+    }
+
+    /// The journal of a shard that is done, of this very job.
+    fn shard_state(&self, folder: &Path) -> Result<State> {
+        let unfinished = || {
+            let name = folder.display();
+            MediaError::Unsupported(format!("the shard in {name} is not done: run its command again"))
+        };
+        let state = read(folder)?
+            .filter(|state| state.total.is_some())
+            .ok_or_else(unfinished)?;
+        let changes = differences(&state.facts, &self.state.facts);
+        if changes.is_empty() {
+            return Ok(state);
+        }
+        Err(MediaError::Changed {
+            folder: folder.to_owned(),
+            changes: changes.join("; "),
+        })
     }
 
     /// The file of segment `index`.
@@ -307,6 +516,17 @@ fn differences(before: &[(String, String)], now: &[(String, String)]) -> Vec<Str
         .collect()
 }
 
+/// Gives a file a second name, or copies it where links are not to be had.
+fn link_or_copy(from: &Path, to: &Path) -> Result<()> {
+    let _ = fs::remove_file(to);
+    if fs::hard_link(from, to).is_ok() {
+        return Ok(());
+    }
+    fs::copy(from, to)
+        .map(drop)
+        .map_err(|e| MediaError::io("copy", from, e))
+}
+
 /// The hash of a file in hexadecimal, and its size.
 pub(super) fn sha256(path: &Path) -> Result<(String, u64)> {
     let io = |e| MediaError::io("read", path, e);
@@ -424,6 +644,22 @@ mod tests {
             !folder(&target).exists(),
             "a job without a segment leaves nothing"
         );
+    }
+
+    #[test]
+    fn each_segment_is_one_shards() {
+        let needs = |index, written| Needs {
+            segment_frames: 10,
+            shard: Shard { index, count: 3 },
+            written,
+        };
+        let frames = [0, 9, 10, 25, 30, 39, 60];
+        let of = |needs: Needs| frames.map(|frame| needs.of(frame));
+        use Need::{Elsewhere as E, Make as M, Written as W};
+        assert_eq!(of(needs(1, 0)), [M, M, E, E, M, M, M]);
+        assert_eq!(of(needs(1, 2)), [W, W, E, E, W, W, M]);
+        assert_eq!(of(needs(3, 0)), [E, E, E, M, E, E, E]);
+        assert_eq!(Needs::ALL.of(u64::MAX - 1), M);
     }
 
     #[test]

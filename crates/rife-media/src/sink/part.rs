@@ -91,6 +91,7 @@ impl Drop for Part {
     }
 }
 
+/// Refuses targets that exist, are no file, or are one of `inputs`.
 pub(super) fn check_target<'a>(
     target: &Path,
     overwrite: bool,

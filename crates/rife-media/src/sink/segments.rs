@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 
 use num_rational::Ratio;
 
-use super::journal::{self, Complete, Journal, Resume, Segment};
-use super::part::Part;
+use super::journal::{self, Complete, Journal, Needs, Resume, Segment, Share};
+use super::part::{self, Part};
 use super::{
     Codec, Container, Output, Sink, SinkSpec, VideoParams, Written, check_frame, codecs, encoder, mp4,
 };
@@ -65,12 +65,15 @@ pub(super) struct Segments {
     ffmpeg: Ffmpeg,
     encoder: Vec<String>,
     segment_frames: u64,
+    share: Option<Share>,
+    /// The folders of shards whose segments were taken over.
+    adopted: Vec<PathBuf>,
+    needs: Needs,
     current: Option<Current>,
     part: Part,
     journal: Journal,
     /// The output, where a run before has completed and named it.
     named: Option<Complete>,
-    kept: u64,
     buffer: Vec<u8>,
     frames: u64,
     tick: i64,
@@ -90,16 +93,35 @@ impl Segments {
             tags: choice.tags,
             ..params.clone()
         };
-        let named = Journal::completed(path).filter(|_| !resume.restart);
-        let part = Part::create(path, spec.overwrite || named.is_some(), spec.all_inputs())?;
+        let named = Journal::completed(path).filter(|_| !resume.restart && resume.share.is_none());
+        let part = match resume.share {
+            Some(Share::Shard(shard)) => {
+                // Shards of one output may be made at once: each has a lock of its own, and none is the output.
+                part::check_target(path, spec.overwrite, spec.all_inputs())?;
+                let mut lock = journal::shard_folder(path, shard).into_os_string();
+                lock.push(".lock");
+                Part::create(Path::new(&lock), true, spec.all_inputs())?
+            }
+            Some(Share::Join) | None => {
+                Part::create(path, spec.overwrite || named.is_some(), spec.all_inputs())?
+            }
+        };
         let mut resume = resume.clone();
         resume
             .facts
             .extend(own_facts(&resume, &params, &choice.args, &ffmpeg));
-        let journal = Journal::open(path, &resume)?;
-        let in_segments = journal.segments().iter().map(|segment| segment.frames).sum();
-        let kept = named.as_ref().map_or(in_segments, |complete| complete.frames);
-        let tick = journal.segments().last().map_or(-1, |segment| segment.tick);
+        let mut journal = Journal::open(path, &resume)?;
+        let adopted = match resume.share {
+            Some(Share::Join) => journal::shards(path)?,
+            Some(Share::Shard(_)) | None => Vec::new(),
+        };
+        if !adopted.is_empty() {
+            journal.adopt(&adopted, resume.segment_frames)?;
+        }
+        let needs = match &named {
+            Some(_) => Needs::NONE,
+            None => journal.needs(&resume),
+        };
         let mut warnings = choice.notes;
         if params.matrix != DisplayMatrix::IDENTITY && !container.holds_rotation() {
             warnings.push(format!(
@@ -115,14 +137,16 @@ impl Segments {
             ffmpeg,
             encoder: choice.args,
             segment_frames: resume.segment_frames,
+            share: resume.share,
+            adopted,
+            needs,
             current: None,
             part,
             journal,
             named,
-            kept,
             buffer: Vec::new(),
-            frames: kept,
-            tick,
+            frames: 0,
+            tick: -1,
             warnings,
         })
     }
@@ -248,6 +272,25 @@ impl Segments {
         Ok(())
     }
 
+    /// Leaves the segments for the join.
+    fn finish_shard(self) -> Result<Written> {
+        let segments = self.journal.segments();
+        let time = |[numer, denom]: [i64; 2]| Ratio::new(numer, denom.max(1));
+        let frames = segments.iter().map(|segment| segment.frames).sum();
+        let bytes = segments.iter().map(|segment| segment.bytes).sum();
+        let duration = segments
+            .iter()
+            .map(|segment| time(segment.end) - time(segment.first))
+            .sum();
+        Ok(Written {
+            path: Some(self.journal.shard_done(self.frames)?),
+            frames,
+            duration,
+            bytes: Some(bytes),
+            warnings: self.warnings,
+        })
+    }
+
     /// Counts what is in the output and compares it with what was sent.
     fn verify(&mut self) -> Result<()> {
         let incomplete = |reason: String| MediaError::Incomplete {
@@ -277,8 +320,15 @@ impl Sink for Segments {
         &self.params
     }
 
-    fn resume_at(&self) -> u64 {
-        self.kept
+    fn needs(&self) -> Needs {
+        self.needs
+    }
+
+    fn skip(&mut self, pts: Time) -> Result<()> {
+        let tick = to_ticks(pts, self.params.time_base);
+        self.tick = tick.max(self.tick.saturating_add(1));
+        self.frames += 1;
+        Ok(())
     }
 
     fn write(&mut self, frame: &Frame) -> Result<()> {
@@ -321,6 +371,9 @@ impl Sink for Segments {
             return Ok(written(self.target, &complete, self.warnings));
         }
         self.close()?;
+        if matches!(self.share, Some(Share::Shard(_))) {
+            return self.finish_shard();
+        }
         let (Some(first), Some(last)) = (self.journal.segments().first(), self.journal.segments().last())
         else {
             return Err(MediaError::Incomplete {
@@ -349,6 +402,9 @@ impl Sink for Segments {
         self.part.promote()?;
         journal::wrote();
         self.journal.remove()?;
+        for folder in &self.adopted {
+            fs::remove_dir_all(folder).map_err(|e| MediaError::io("remove", folder, e))?;
+        }
         Ok(written(self.target, &complete, self.warnings))
     }
 }

@@ -7,13 +7,14 @@ use std::thread;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use num_rational::Ratio;
 use rife_media::scene::PairKind;
+use rife_media::sink::{Need, Needs};
 use rife_media::timeline::Push;
 use rife_media::{
     CancelToken, ColorTags, Frame, OutputFrame, RgbImage, Sink, Source, Timeline, TimelineOptions, Written,
 };
 
 use super::pairs::{self, Decoded};
-use super::{CutFill, Progress, StillRule, VideoJob};
+use super::{Confidence, CutFill, Progress, StillRule, VideoJob};
 use crate::{Error, Interpolator, Prepared, Result};
 
 /// Bytes that the frames of one queue may take together. Larger frames are handed from thread to thread.
@@ -32,6 +33,7 @@ pub(super) struct Setup<'a> {
 /// What came of it.
 pub(super) struct Done {
     pub(super) counts: Progress,
+    pub(super) confidences: Vec<Confidence>,
     pub(super) written: Written,
     pub(super) warnings: Vec<String>,
 }
@@ -48,7 +50,8 @@ pub(super) fn queue_length(bytes: u64) -> usize {
 
 /// A frame on its way to the sink.
 struct Outgoing {
-    picture: Picture,
+    /// Nothing where the sink does not need the frame.
+    picture: Option<Picture>,
     at: OutputFrame,
 }
 
@@ -67,7 +70,7 @@ pub(super) fn run(
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Done> {
     let info = source.info();
-    let written_before = sink.resume_at();
+    let needs = sink.needs();
     let capacity = queue_length(frame_bytes(info.width, info.height));
     let (decoded_in, decoded) = bounded(capacity);
     let (outgoing, to_write) = bounded(capacity);
@@ -79,13 +82,13 @@ pub(super) fn run(
             frames: decoded,
             ahead: None,
         };
-        let mut pairing = Pairing::new(setup, outgoing, progress, written_before);
+        let mut pairing = Pairing::new(setup, outgoing, progress, needs);
         let made = pairing.run(feed);
-        let counts = pairing.counts;
+        let (counts, confidences) = (pairing.counts, std::mem::take(&mut pairing.confidences));
         drop(pairing);
         let warnings = decoder.join().map_err(|_| Error::Stage("decoding"));
         let written = encoder.join().unwrap_or(Err(Error::Stage("encoding")));
-        settle(setup, made, warnings, written, counts)
+        settle(setup, made, warnings, written, (counts, confidences))
     })
 }
 
@@ -96,7 +99,7 @@ fn settle(
     made: Result<()>,
     warnings: Result<Vec<String>>,
     written: Result<Option<Written>>,
-    counts: Progress,
+    (counts, confidences): (Progress, Vec<Confidence>),
 ) -> Result<Done> {
     if setup.cancel.is_cancelled() {
         return Err(Error::Cancelled);
@@ -107,6 +110,7 @@ fn settle(
         (Ok(()), Ok(None)) => Err(Error::Stage("interpolation")),
         (Ok(()), Ok(Some(written))) => Ok(Done {
             counts,
+            confidences,
             written,
             warnings: warnings?,
         }),
@@ -141,6 +145,10 @@ fn encode(
     for message in frames {
         let Some(Outgoing { picture, at }) = message else {
             return Ok(Some(sink.finish()?));
+        };
+        let Some(picture) = picture else {
+            sink.skip(at.pts)?;
+            continue;
         };
         let frame = match picture {
             Picture::Source(frame)
@@ -220,6 +228,8 @@ struct Pairing<'a> {
     outgoing: Sender<Option<Outgoing>>,
     progress: &'a mut dyn FnMut(&Progress),
     counts: Progress,
+    confidences: Vec<Confidence>,
+    needs: Needs,
 }
 
 impl<'a> Pairing<'a> {
@@ -227,11 +237,10 @@ impl<'a> Pairing<'a> {
         setup: &'a Setup<'a>,
         outgoing: Sender<Option<Outgoing>>,
         progress: &'a mut dyn FnMut(&Progress),
-        written_before: u64,
+        needs: Needs,
     ) -> Self {
         let counts = Progress {
             total_out: setup.total_out,
-            resumed: written_before,
             ..Progress::default()
         };
         Self {
@@ -239,6 +248,8 @@ impl<'a> Pairing<'a> {
             outgoing,
             progress,
             counts,
+            confidences: Vec::new(),
+            needs,
         }
     }
 
@@ -341,44 +352,88 @@ impl<'a> Pairing<'a> {
     }
 
     fn morph(&mut self, left: &mut End, right: &mut End, frames: &[OutputFrame]) -> Result<()> {
-        let interpolator = self.setup.interpolator;
-        let known = self.still_written().min(frames.len() as u64);
-        self.counts.frames_out += known;
-        self.counts.made += known;
-        let frames = &frames[known as usize..];
-        if frames.is_empty() {
+        let next = self.counts.frames_out;
+        let needed = (next..)
+            .take(frames.len())
+            .any(|frame| self.needs.of(frame) == Need::Make);
+        if !needed {
+            self.counts.made += frames.len() as u64;
+            frames.iter().try_for_each(|frame| self.pass(*frame))?;
             return self.tell();
         }
+        let interpolator = self.setup.interpolator;
         let (first, second) = (left.prepare(interpolator)?, right.prepare(interpolator)?);
         let mut between = interpolator.between(&first, &second);
         for frame in frames {
-            let image = between.at(frame.timestep)?;
+            if !self.is_needed() {
+                self.pass(*frame)?;
+                self.counts.made += 1;
+                continue;
+            }
+            let picture = match self.fallback(left, right, *frame)? {
+                Some(picture) => picture,
+                None => Picture::Made(between.at(frame.timestep)?),
+            };
             self.counts.made += 1;
-            self.send(left, Picture::Made(image), *frame)?;
+            self.send(left, picture, *frame)?;
             self.tell()?;
         }
         Ok(())
     }
 
+    /// Notes how far the frame is to be trusted, where that is asked for, and what is shown in its place where that is
+    /// too little.
+    fn fallback(&mut self, left: &End, right: &End, frame: OutputFrame) -> Result<Option<Picture>> {
+        let job = self.setup.job;
+        if job.fallback.is_none() && !job.confidence {
+            return Ok(None);
+        }
+        let (a, b) = (&left.decoded.image, &right.decoded.image);
+        let confidence = self.setup.interpolator.confidence(a, b, frame.timestep)?;
+        let fallback = job.fallback.filter(|fallback| confidence < fallback.below);
+        self.confidences.push(Confidence {
+            time: rife_media::time::seconds(frame.pts),
+            confidence,
+            replaced: fallback.is_some(),
+        });
+        self.counts.fallen_back += u64::from(fallback.is_some());
+        Ok(fallback.map(|fallback| match fallback.fill {
+            CutFill::Repeat => left.picture(),
+            CutFill::Blend => {
+                Picture::Made(Arc::new(a.blend(b, crate::interpolator::to_f32(frame.timestep))))
+            }
+        }))
+    }
+
     /// Hands a frame on, beside the source's own picture where a montage is asked for.
     fn send(&mut self, shown: &End, picture: Picture, at: OutputFrame) -> Result<()> {
-        if self.still_written() > 0 {
-            self.counts.frames_out += 1;
-            return Ok(());
+        if !self.is_needed() {
+            return self.pass(at);
         }
         let picture = if self.setup.job.montage {
             self.montage(shown, picture)
         } else {
             picture
         };
+        let picture = Some(picture);
         self.deliver(Some(Outgoing { picture, at }))?;
         self.counts.frames_out += 1;
         Ok(())
     }
 
-    /// How many of the frames that come next an earlier run has written.
-    fn still_written(&self) -> u64 {
-        self.counts.resumed.saturating_sub(self.counts.frames_out)
+    /// Whether the frame that comes next is wanted by the sink.
+    fn is_needed(&self) -> bool {
+        self.needs.of(self.counts.frames_out) == Need::Make
+    }
+
+    /// Counts a frame that is not.
+    fn pass(&mut self, at: OutputFrame) -> Result<()> {
+        match self.needs.of(self.counts.frames_out) {
+            Need::Elsewhere => self.counts.elsewhere += 1,
+            Need::Written | Need::Make => self.counts.resumed += 1,
+        }
+        self.counts.frames_out += 1;
+        self.deliver(Some(Outgoing { picture: None, at }))
     }
 
     fn montage(&self, shown: &End, picture: Picture) -> Picture {

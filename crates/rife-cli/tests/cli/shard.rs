@@ -1,0 +1,157 @@
+//! One video made by several machines has the bytes of one machine's.
+
+use std::fs;
+
+use super::support::{Place, RANDOM, ffmpeg, probe};
+
+fn job<'a>(command: &'a str, output: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let same = ["clip.mp4", "-o", output, "--segment-frames", "8"];
+    [&[command], &same[..], &RANDOM[..], more].concat()
+}
+
+#[test]
+fn joined_shards_are_the_bytes_of_one_machine() {
+    if !ffmpeg() {
+        return;
+    }
+    let place = Place::new();
+    place.clip("clip.mp4", 21);
+    for (output, more) in [
+        ("out.mp4", &[][..]),
+        ("out.mkv", &["--fps", "60", "--codec", "ffv1"]),
+    ] {
+        place.rife(&job("video", output, more)).ok();
+        let whole = fs::read(place.path(output)).unwrap();
+        fs::remove_file(place.path(output)).unwrap();
+        let mut elsewhere = 0;
+        for shard in ["3/3", "1/3", "2/3"] {
+            let lines = place
+                .rife(&job(
+                    "video",
+                    output,
+                    &[more, &["--shard", shard, "--json"]].concat(),
+                ))
+                .json();
+            elsewhere += lines.last().unwrap()["elsewhere"].as_u64().unwrap();
+            assert!(!place.path(output).exists());
+        }
+        let frames = probe_frames(&whole, &place, output);
+        assert_eq!(
+            elsewhere,
+            2 * frames,
+            "each frame is made once and left to others twice"
+        );
+        let lines = place
+            .rife(&job("join", output, &[more, &["--json"]].concat()))
+            .json();
+        assert_eq!(lines.last().unwrap()["resumed"], frames, "nothing is made again");
+        assert!(fs::read(place.path(output)).unwrap() == whole, "{output}");
+        fs::remove_file(place.path(output)).unwrap();
+    }
+    assert_eq!(
+        place.names(),
+        ["clip.mp4"],
+        "the shards go when the output is complete"
+    );
+}
+
+fn probe_frames(whole: &[u8], place: &Place, output: &str) -> u64 {
+    let copy = format!("copy_{output}");
+    fs::write(place.path(&copy), whole).unwrap();
+    let frames = probe(&place.path(&copy)).0;
+    fs::remove_file(place.path(&copy)).unwrap();
+    frames
+}
+
+#[test]
+fn shards_that_do_not_fit_are_refused() {
+    if !ffmpeg() {
+        return;
+    }
+    let place = Place::new();
+    place.clip("clip.mp4", 10);
+    let join = job("join", "out.mp4", &[]);
+    assert!(place.rife(&join).failed(2).contains("there are no shards"));
+    place.rife(&job("video", "out.mp4", &["--shard", "1/2"])).ok();
+    assert!(
+        place
+            .rife(&join)
+            .failed(2)
+            .contains("out.mp4.rife-shard-2-of-2 is missing")
+    );
+    place
+        .rife(&job("video", "out.mp4", &["--shard", "2/2", "--crf", "30"]))
+        .ok();
+    let said = place.rife(&join).failed(4);
+    assert!(
+        said.contains("shard-2-of-2") && said.contains("-crf 30"),
+        "{said}"
+    );
+    let again = ["--shard", "2/2", "--restart"];
+    place.rife(&job("video", "out.mp4", &again)).ok();
+    let segment = place.path("out.mp4.rife-shard-2-of-2/000000.nut");
+    let mut bytes = fs::read(&segment).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    fs::write(&segment, bytes).unwrap();
+    assert!(place.rife(&join).failed(3).contains("not what was written"));
+    assert!(!place.path("out.mp4").exists());
+    place.rife(&job("video", "out.mp4", &["--shard", "2/2"])).ok();
+    fs::create_dir(place.path("out.mp4.rife-shard-1-of-5")).unwrap();
+    assert!(place.rife(&join).failed(2).contains("different divisions"));
+    fs::remove_dir(place.path("out.mp4.rife-shard-1-of-5")).unwrap();
+    place.rife(&join).ok();
+    assert_eq!(place.names(), ["clip.mp4", "out.mp4"]);
+    // More machines than segments: some have nothing to do, and say so by being done.
+    place
+        .rife(&job("video", "out.y4m", &["--shard", "1/2"]))
+        .failed(2);
+    place
+        .rife(&job("video", "out.gif", &["--shard", "1/2"]))
+        .failed(2);
+    for bad in ["0/2", "3/2", "2", "a/b", "1/0"] {
+        place.rife(&job("video", "x.mp4", &["--shard", bad])).failed(2);
+    }
+}
+
+#[cfg(all(unix, debug_assertions))]
+#[test]
+fn a_killed_shard_goes_on_and_idle_shards_are_done() {
+    if !ffmpeg() {
+        return;
+    }
+    let place = Place::new();
+    place.clip("clip.mp4", 10);
+    place.rife(&job("video", "out.mp4", &[])).ok();
+    let whole = fs::read(place.path("out.mp4")).unwrap();
+    fs::remove_file(place.path("out.mp4")).unwrap();
+    for index in 1..=5 {
+        let shard = format!("{index}/5");
+        let args = job("video", "out.mp4", &["--shard", &shard]);
+        let killed = place
+            .command(&args)
+            .env("RIFE_TEST_KILL_AT_WRITE", "6")
+            .output()
+            .unwrap();
+        // Three segments there are, so two shards have none.
+        assert_eq!(killed.status.code().is_none(), index <= 3, "{index}");
+        place.rife(&args).ok();
+    }
+    let join = job("join", "out.mp4", &[]);
+    for write in [1, 3, 5, 7, 9] {
+        let killed = place
+            .command(&join)
+            .env("RIFE_TEST_KILL_AT_WRITE", write.to_string())
+            .output();
+        if killed.unwrap().status.code() == Some(0) {
+            break;
+        }
+        if place.path("out.mp4").exists() {
+            break;
+        }
+    }
+    if !place.path("out.mp4").exists() {
+        place.rife(&join).ok();
+    }
+    assert!(fs::read(place.path("out.mp4")).unwrap() == whole);
+}
