@@ -2,7 +2,7 @@
 
 use super::support::{Place, RANDOM, ffmpeg, has_default_network};
 
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 11] = [
     "video",
     "join",
     "verify",
