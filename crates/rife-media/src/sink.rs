@@ -17,6 +17,7 @@ pub use workplace::{Workplace, folder as work_folder};
 pub use journal::{
     Need, Needs, Resume, SEGMENT_FRAMES, Shard, Share, folder as unfinished_folder, shard_folder,
 };
+pub use workplace::Workplace;
 
 mod codecs;
 pub(crate) mod encoder;
@@ -33,6 +34,12 @@ mod y4m;
 pub trait Sink: Send {
     /// Size, format, tags and time base that [`Sink::write`] expects.
     fn params(&self) -> &VideoParams;
+
+    /// How many of the job's first frames an earlier run has written already. They are not to be sent again: each is
+    /// skipped, or all are left out.
+    fn resume_at(&self) -> u64 {
+        0
+    }
 
     /// Which frames are to be sent; for each of the others [`Sink::skip`] is called in its place.
     fn needs(&self) -> Needs {

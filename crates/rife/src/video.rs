@@ -19,8 +19,7 @@ use rife_media::{
 };
 
 pub use facts::Keep;
-pub(crate) use facts::{input_facts, model_facts};
-pub(crate) use facts::file_hash;
+pub(crate) use facts::{file_hash, input_facts, model_facts};
 pub(crate) use plan::rate_text;
 pub use plan::{VideoPlan, duration_text};
 

@@ -74,6 +74,8 @@ pub(super) struct Segments {
     journal: Journal,
     /// The output, where a run before has completed and named it.
     named: Option<Complete>,
+    /// Frames that are written, and the last tick of them.
+    kept: (u64, i64),
     buffer: Vec<u8>,
     frames: u64,
     tick: i64,
@@ -118,6 +120,12 @@ impl Segments {
         if !adopted.is_empty() {
             journal.adopt(&adopted, resume.segment_frames)?;
         }
+        let in_segments = journal.segments().iter().map(|segment| segment.frames).sum();
+        let frames = named.as_ref().map_or(in_segments, |complete| complete.frames);
+        let kept = (
+            frames,
+            journal.segments().last().map_or(-1, |segment| segment.tick),
+        );
         let needs = match &named {
             Some(_) => Needs::NONE,
             None => journal.needs(&resume),
@@ -144,6 +152,7 @@ impl Segments {
             part,
             journal,
             named,
+            kept,
             buffer: Vec::new(),
             frames: 0,
             tick: -1,
@@ -272,6 +281,13 @@ impl Segments {
         Ok(())
     }
 
+    /// Counts the frames that are written where the caller has left them out instead of skipping them.
+    fn begin(&mut self) {
+        if self.frames == 0 {
+            (self.frames, self.tick) = self.kept;
+        }
+    }
+
     /// Leaves the segments for the join.
     fn finish_shard(self) -> Result<Written> {
         let segments = self.journal.segments();
@@ -320,6 +336,10 @@ impl Sink for Segments {
         &self.params
     }
 
+    fn resume_at(&self) -> u64 {
+        self.kept.0
+    }
+
     fn needs(&self) -> Needs {
         self.needs
     }
@@ -332,6 +352,7 @@ impl Sink for Segments {
     }
 
     fn write(&mut self, frame: &Frame) -> Result<()> {
+        self.begin();
         check_frame(&self.params, frame, self.frames)?;
         let tick = to_ticks(frame.pts, self.params.time_base);
         if frame.pts < Time::from(0) || tick == i64::MAX {
@@ -370,6 +391,7 @@ impl Sink for Segments {
             self.journal.remove()?;
             return Ok(written(self.target, &complete, self.warnings));
         }
+        self.begin();
         self.close()?;
         if matches!(self.share, Some(Share::Shard(_))) {
             return self.finish_shard();
