@@ -17,6 +17,7 @@ mod cli {
     mod resume;
     mod shard;
     mod signals;
+    mod threats;
     mod verify;
     mod video;
 }

@@ -1,4 +1,5 @@
-//! What is accepted from the outside world, checked before memory is taken for it.
+//! What is accepted from the outside world, checked before memory or work is taken for it. The time that a child
+//! process may take over a frame is the `stall_timeout` of sources and sinks.
 
 use crate::{MediaError, Result};
 
@@ -13,6 +14,11 @@ pub struct Limits {
     pub max_pixels: u64,
     /// Most source frames of one job (default 10 million, four days at 30 frames a second).
     pub max_frames: u64,
+    /// Most frames that a job may write (default 100 million): a small file can announce any length, and a factor
+    /// multiplies it.
+    pub max_output_frames: u64,
+    /// Most bytes of memory that a job may plan for its frames and its network (default: any).
+    pub max_memory: u64,
 }
 
 impl Default for Limits {
@@ -22,6 +28,8 @@ impl Default for Limits {
             max_side: 16384,
             max_pixels: 16384 * 8192,
             max_frames: 10_000_000,
+            max_output_frames: 100_000_000,
+            max_memory: u64::MAX,
         }
     }
 }
@@ -56,5 +64,57 @@ impl Limits {
             return Err(MediaError::limit("the number of frames", frames, accepted));
         }
         Ok(())
+    }
+
+    /// Checks a count of frames that are to be written, or that have been.
+    pub fn check_output_frames(&self, frames: u64) -> Result<()> {
+        if frames > self.max_output_frames {
+            let accepted = format!("{} frames", self.max_output_frames);
+            return Err(MediaError::limit(
+                "the number of frames to be written",
+                frames,
+                accepted,
+            ));
+        }
+        Ok(())
+    }
+
+    /// Checks the memory that a job plans, in bytes.
+    pub fn check_memory(&self, bytes: u64) -> Result<()> {
+        if bytes > self.max_memory {
+            let accepted = format!("{} MB", self.max_memory / 1_000_000);
+            let planned = format!("{} MB", bytes.div_ceil(1_000_000));
+            return Err(MediaError::limit("the memory of this job", planned, accepted));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_limit_is_the_last_value_that_is_accepted() {
+        let limits = Limits {
+            max_side: 100,
+            max_pixels: 5000,
+            max_frames: 10,
+            max_output_frames: 20,
+            max_memory: 1_000_000,
+            ..Limits::default()
+        };
+        assert!(limits.check_size(100, 50).is_ok() && limits.check_size(16, 16).is_ok());
+        assert!(limits.check_size(101, 16).is_err() && limits.check_size(100, 51).is_err());
+        assert!(limits.check_size(15, 16).is_err() && limits.check_size(u64::MAX, u64::MAX).is_err());
+        assert!(limits.check_frames(10).is_ok() && limits.check_frames(11).is_err());
+        assert!(limits.check_output_frames(20).is_ok() && limits.check_output_frames(21).is_err());
+        assert!(limits.check_memory(1_000_000).is_ok());
+        let error = limits.check_memory(1_000_001).unwrap_err();
+        assert_eq!(error.code(), "limit_exceeded");
+        assert_eq!(
+            error.to_string(),
+            "the memory of this job is 2 MB, outside the accepted 1 MB"
+        );
     }
 }

@@ -181,6 +181,9 @@ impl VideoJob {
             .inputs
             .extend(input_path(&self.source.input).map(Path::to_owned));
         let plan = plan::plan(&self, &info, &timeline, &interpolator)?;
+        let limits = &self.source.limits;
+        limits.check_output_frames(plan.output_frames.unwrap_or(0))?;
+        limits.check_memory(plan.memory)?;
         Ok(VideoRun {
             job: self,
             source,

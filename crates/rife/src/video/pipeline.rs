@@ -273,6 +273,9 @@ impl<'a> Pairing<'a> {
             left = Some(right);
             self.tell()?;
         }
+        if left.is_none() {
+            return Err(Error::Data("the input has no frame".into()));
+        }
         for frame in timeline.finish()? {
             if let Some(end) = &left {
                 self.send(end, end.picture(), frame)?;
@@ -407,6 +410,9 @@ impl<'a> Pairing<'a> {
 
     /// Hands a frame on, beside the source's own picture where a montage is asked for.
     fn send(&mut self, shown: &End, picture: Picture, at: OutputFrame) -> Result<()> {
+        // What was announced may be less than what comes.
+        let limits = &self.setup.job.source.limits;
+        limits.check_output_frames(self.counts.frames_out + 1)?;
         if !self.is_needed() {
             return self.pass(at);
         }
