@@ -13,11 +13,10 @@ use crate::{
 };
 
 pub use images::write_image;
-pub use workplace::{Workplace, folder as work_folder};
 pub use journal::{
     Need, Needs, Resume, SEGMENT_FRAMES, Shard, Share, folder as unfinished_folder, shard_folder,
 };
-pub use workplace::Workplace;
+pub use workplace::{Workplace, folder as work_folder};
 
 mod codecs;
 pub(crate) mod encoder;

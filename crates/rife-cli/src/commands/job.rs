@@ -9,8 +9,8 @@ use rife::video::{CutFill, Fallback, Motion, Rate, StillRule, VideoJob};
 use rife::{Error, Result};
 
 use crate::args::TaskArgs;
-use crate::output;
 use crate::args::{CodecArg, CutFillArg, FallbackArg, FitArg, StaticArg};
+use crate::output;
 
 /// Where the original puts its pictures.
 const PICTURES: &str = "vid_out";

@@ -58,10 +58,7 @@ fn one(job: VideoJob, json: bool, quiet: bool, cancel: &CancelToken) -> Result<V
         output::note(&output::plain(&run.plan().to_string()));
     }
     let mut progress = Progress::frames(run.plan().output_frames, json, quiet);
-    let kept = run
-        .output()
-        .filter(|_| !shared)
-        .map(rife::media::sink::unfinished_folder);
+    let kept = run.output().filter(|_| !shared).map(Path::to_owned);
     let result = run.run(&mut |counts: &Counts| {
         progress.set(
             counts.frames_out,
@@ -70,15 +67,8 @@ fn one(job: VideoJob, json: bool, quiet: bool, cancel: &CancelToken) -> Result<V
         );
     });
     progress.finish();
-    if let (Err(error), Some(folder)) = (&result, kept.filter(|folder| folder.is_dir()))
-        && !quiet
-        && error.code() != "job_changed"
-    {
-        let text = format!(
-            "what is done is kept in {}: the same command goes on from there",
-            folder.display()
-        );
-        output::note(&output::plain(&text));
+    if let (Err(error), Some(output)) = (&result, &kept) {
+        job::say_kept(error, output, quiet);
     }
     let summary = result?;
     if json {
