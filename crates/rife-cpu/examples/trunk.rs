@@ -1,10 +1,10 @@
 //! Times chains of eight 3x3 convolutions with PReLU and one residual, as percent of this machine's measured limit
-//! for 32-bit multiply-adds: `cargo run --release -p rife-cpu --example trunk [threads]`.
+//! for 32-bit multiply-adds: `cargo run --release -p rife-cpu --example trunk [threads] [int8]`.
 
 use std::hint::black_box;
 use std::time::Instant;
 
-use rife_cpu::{Activation, ConvKind, ConvSpec, Engine, EngineOptions};
+use rife_cpu::{Activation, ConvKind, ConvSpec, Engine, EngineOptions, Precision};
 
 /// Channels, width and height.
 const SHAPES: [[usize; 3]; 3] = [[90, 320, 180], [150, 160, 90], [240, 80, 45]];
@@ -13,12 +13,22 @@ const RUNS: usize = 7;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let threads = std::env::args().nth(1).map(|text| text.parse()).transpose()?;
-    let engine = Engine::new(EngineOptions { threads, tier: None })?;
+    let precision = match std::env::args().nth(2).as_deref() {
+        Some("int8") => Precision::Int8,
+        Some(other) => return Err(format!("no precision {other:?}: int8, or nothing for f32").into()),
+        None => Precision::F32,
+    };
+    let engine = Engine::new(EngineOptions {
+        threads,
+        precision,
+        tier: None,
+    })?;
     let count = engine.thread_count();
     let limit = multiply_adds_limit() * count as f64;
     println!(
-        "tier {}, {count} threads, limit {:.0} GFLOP/s",
+        "tier {}, {}, {count} threads, limit {:.0} GFLOP/s",
         engine.tier().name(),
+        precision.name(),
         limit / 1e9
     );
     for shape in SHAPES {

@@ -107,6 +107,20 @@ impl DerefMut for Buffer {
     }
 }
 
+impl Buffer {
+    /// The values' memory.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        // SAFETY: an `f32` is four bytes of any value, and the slice holds `len` of them.
+        unsafe { std::slice::from_raw_parts(self.data.as_ptr().cast(), self.len * 4) }
+    }
+
+    /// The values' memory; any bytes are values.
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as above; the borrow is exclusive.
+        unsafe { std::slice::from_raw_parts_mut(self.data.as_mut_ptr().cast(), self.len * 4) }
+    }
+}
+
 impl Drop for Buffer {
     fn drop(&mut self) {
         let data = std::mem::take(&mut self.data);

@@ -1,6 +1,7 @@
 //! Convolutions: what they are ([`ConvSpec`]), their weights packed for the kernels ([`ConvLayer`]), and the loop
 //! over a layer's rows. The kernels compute one row of a few output channels each; see `conv/kernel.rs`.
 
+pub(crate) mod int8;
 pub(crate) mod kernel;
 mod pack;
 pub mod reference;
@@ -154,6 +155,10 @@ pub(crate) fn conv(engine: &Engine, x: &Tensor, layer: &ConvLayer) -> Blocks {
     let fair = target.rows().div_ceil(engine.threads().count() * 2).max(1);
     let start = Instant::now();
     let kernel = match (&x.0.op, x.0.planes.get()) {
+        (Op::Blocks(blocks), _) if int8::suits(engine, layer) => {
+            int8::conv(engine, blocks, &target);
+            "int8"
+        }
         (Op::Blocks(blocks), _) if winograd::suits(layer, x.shape()) => {
             winograd::conv(engine, blocks, &target);
             "winograd"

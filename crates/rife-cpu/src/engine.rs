@@ -18,6 +18,28 @@ pub struct EngineOptions {
     pub threads: Option<usize>,
     /// The kernels' tier; `None`: `RIFE_CPU`, else the fastest that the machine has.
     pub tier: Option<Tier>,
+    /// Of the products in wide convolutions.
+    pub precision: Precision,
+}
+
+/// What convolutions with many channels multiply; all else is `f32` always.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// 32-bit floating point.
+    #[default]
+    F32,
+    /// Eight-bit integers, see [`Engine::has_int8`].
+    Int8,
+}
+
+impl Precision {
+    /// `f32` or `int8`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Int8 => "int8",
+        }
+    }
 }
 
 /// A CPU engine. Results have the same bits for any number of threads.
@@ -27,6 +49,7 @@ pub struct Engine {
     kernels: Kernels,
     recycler: Arc<Recycler>,
     tier: Tier,
+    precision: Precision,
     log: Log,
 }
 
@@ -38,19 +61,24 @@ const CHUNK: usize = 64 * 1024;
 
 impl Engine {
     /// # Errors
-    /// [`TierError`] where the tier, given or named by `RIFE_CPU`, is unknown or missing.
+    /// [`TierError`] where the tier, given or named by `RIFE_CPU`, is unknown or missing, or has not the precision.
     pub fn new(options: EngineOptions) -> Result<Self, TierError> {
         let tier = match options.tier {
             Some(tier) => Tier::from_name(tier.name())?,
             None => Tier::detect()?,
         };
+        let kernels = Kernels::new(tier);
+        if options.precision == Precision::Int8 && kernels.dots.is_none() {
+            return Err(TierError::NoInt8(tier));
+        }
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let threads = options.threads.unwrap_or_else(cores).max(1);
         Ok(Self {
             threads: Threads::new(threads),
-            kernels: Kernels::new(tier),
+            kernels,
             recycler: Arc::default(),
             tier,
+            precision: options.precision,
             log: Log::default(),
         })
     }
@@ -58,6 +86,16 @@ impl Engine {
     /// The kernels' tier.
     pub fn tier(&self) -> Tier {
         self.tier
+    }
+
+    /// What wide convolutions multiply.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// Whether a tier can compute with [`Precision::Int8`] here: AVX-512 with VNNI, or plain Rust, slowly.
+    pub fn has_int8(tier: Tier) -> bool {
+        tier.is_available() && Kernels::new(tier).dots.is_some()
     }
 
     /// How many threads work.

@@ -14,7 +14,7 @@ mod threads;
 mod tier;
 
 pub use conv::{Activation, ConvKind, ConvLayer, ConvSpec, reference};
-pub use engine::{Engine, EngineOptions};
+pub use engine::{Engine, EngineOptions, Precision};
 pub use log::ConvRun;
 pub use tensor::{Factor, Tensor};
 pub use tier::{Tier, TierError};

@@ -22,6 +22,8 @@ pub enum TierError {
     Unknown(String),
     /// The machine (or this build) lacks it.
     Missing(Tier),
+    /// It has no kernels for eight-bit integers on this machine.
+    NoInt8(Tier),
 }
 
 impl std::error::Error for TierError {}
@@ -38,6 +40,11 @@ impl fmt::Display for TierError {
                     names(&Tier::available())
                 )
             }
+            Self::NoInt8(tier) => write!(
+                f,
+                "int8 needs a processor with AVX-512 VNNI, and the CPU tier {} here has none; f32 works anywhere",
+                tier.name()
+            ),
             Self::Missing(tier) => {
                 write!(
                     f,

@@ -1,7 +1,9 @@
 //! Every convolution kernel against its definition, at and around the edges of its tiles, on every tier of this
 //! machine, and with one thread against many.
 
-use rife_cpu::{Activation, ConvKind, ConvSpec, Engine, EngineOptions, Tier, reference};
+use rife_cpu::{
+    Activation, ConvKind, ConvSpec, Engine, EngineOptions, Precision, Tier, TierError, reference,
+};
 
 fn value(i: usize) -> f32 {
     (i.wrapping_mul(2_654_435_761) >> 7 & 0xffff) as f32 / 32_768.0 - 1.0
@@ -33,6 +35,7 @@ fn engine(tier: Tier, threads: usize) -> Engine {
     Engine::new(EngineOptions {
         threads: Some(threads),
         tier: Some(tier),
+        ..EngineOptions::default()
     })
     .unwrap()
 }
@@ -256,4 +259,135 @@ fn a_wrong_number_of_channels_is_refused() {
     let engine = engine(Tier::Scalar, 1);
     let layer = engine.conv_layer(&spec(ConvKind::Same, 4, 4, 1));
     engine.conv(&engine.upload([3, 2, 2], &[0.0; 12]), &layer);
+}
+
+/// The tiers that compute in eight-bit integers here, with engines of one thread.
+fn int8_engines() -> Vec<(Tier, Engine)> {
+    let (with, without): (Vec<_>, Vec<_>) = Tier::available()
+        .into_iter()
+        .partition(|tier| Engine::has_int8(*tier));
+    println!("int8 on {with:?}, not on {without:?}");
+    let options = |tier| EngineOptions {
+        threads: Some(1),
+        tier: Some(tier),
+        precision: Precision::Int8,
+    };
+    for tier in without {
+        assert_eq!(Engine::new(options(tier)).err(), Some(TierError::NoInt8(tier)));
+    }
+    with.into_iter()
+        .map(|tier| (tier, Engine::new(options(tier)).unwrap()))
+        .collect()
+}
+
+/// Applies the layer to what a convolution wrote, and says by which kernels.
+fn run_blocked(
+    engine: &Engine,
+    spec: &ConvSpec,
+    data: &[f32],
+    shape: [usize; 3],
+) -> (Vec<f32>, &'static str) {
+    let f32 = self::engine(engine.tier(), 1);
+    let blocked = f32.conv(&f32.upload(shape, data), &f32.conv_layer(&identity(shape[0])));
+    let layer = engine.conv_layer(spec);
+    let (out, runs) = engine.logged(|| engine.conv(&blocked, &layer));
+    (engine.download(&out), runs[0].kernel)
+}
+
+fn check_int8(spec: &ConvSpec, [height, width]: [usize; 2]) {
+    let shape = [spec.input, height, width];
+    let data = values(shape.iter().product(), 4);
+    let expected = reference::conv_int8(spec, &data, shape);
+    for (tier, engine) in int8_engines() {
+        let (found, kernel) = run_blocked(&engine, spec, &data, shape);
+        assert_eq!(kernel, "int8", "{spec:?}");
+        assert_eq!(found.len(), expected.len());
+        for (i, (a, b)) in found.iter().zip(&expected).enumerate() {
+            assert!(
+                (a - b).abs() < 2e-5 * b.abs().max(1.0),
+                "{tier:?} {:?} {}->{} {height}x{width}: {a} for {b} at {i}",
+                spec.kind,
+                spec.input,
+                spec.output
+            );
+        }
+    }
+}
+
+#[test]
+fn eight_bits_at_and_around_tiles_and_blocks() {
+    let kinds = [ConvKind::Same, ConvKind::Down];
+    for kind in kinds {
+        for size in [[1, 1], [4, 13], [7, 47], [8, 48], [9, 49], [17, 97]] {
+            check_int8(&spec(kind, 24, 32, 1), size);
+        }
+        for (input, output) in [(24, 24), (25, 33), (31, 47), (48, 65)] {
+            check_int8(&spec(kind, input, output, 1), [5, 21]);
+        }
+    }
+    let large = spec(ConvKind::Same, 24, 24, 1);
+    check_int8(
+        &ConvSpec {
+            residual: Some(values(24, 5)),
+            ..large.clone()
+        },
+        [9, 20],
+    );
+    check_int8(&large, [86, 97]);
+}
+
+/// Sums of the largest products that there are: nothing saturates on the way.
+#[test]
+fn eight_bits_are_exact_where_values_are_whole() {
+    let plain = ConvSpec {
+        bias: vec![0.0; 32],
+        activation: Activation::None,
+        ..spec(ConvKind::Same, 64, 32, 1)
+    };
+    for (weight, value) in [(127.0, 255.0), (-127.0, 255.0), (127.0, -255.0), (-127.0, -255.0)] {
+        let spec = ConvSpec {
+            weight: vec![weight; plain.weight.len()],
+            ..plain.clone()
+        };
+        let shape = [64, 6, 14];
+        let data = vec![value; shape.iter().product()];
+        for (tier, engine) in int8_engines() {
+            let (found, _) = run_blocked(&engine, &spec, &data, shape);
+            assert_eq!(
+                found,
+                reference::conv(&spec, &data, shape),
+                "{tier:?} {weight} {value}"
+            );
+        }
+    }
+}
+
+#[test]
+fn eight_bits_lose_little_and_survive_anything() {
+    let spec = spec(ConvKind::Same, 64, 64, 1);
+    let shape = [64, 24, 60];
+    let mut data = values(shape.iter().product(), 6);
+    let exact = reference::conv(&spec, &data, shape);
+    let square = |v: &[f32]| v.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>();
+    for (tier, engine) in int8_engines() {
+        let (found, _) = run_blocked(&engine, &spec, &data, shape);
+        let off: Vec<f32> = found.iter().zip(&exact).map(|(a, b)| a - b).collect();
+        let lost = (square(&off) / square(&exact)).sqrt();
+        assert!(
+            lost > 1e-4 && lost < 1e-2,
+            "{tier:?} is off by {lost} of the values"
+        );
+    }
+    for odd in [
+        f32::NAN,
+        f32::INFINITY,
+        f32::NEG_INFINITY,
+        f32::MAX,
+        f32::MIN_POSITIVE / 2.0,
+    ] {
+        data[777] = odd;
+        for (_, engine) in int8_engines() {
+            assert_eq!(run_blocked(&engine, &spec, &data, shape).0.len(), data.len());
+        }
+    }
 }

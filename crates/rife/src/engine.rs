@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::str::FromStr;
 
-use rife_cpu::EngineOptions;
+use rife_cpu::{EngineOptions, Tier};
 use rife_nets::checkpoint::{self, Format, LoadedCheckpoint};
 use rife_nets::{Model, Version, deterministic};
 
 use crate::models::{installed, models_folder};
-use crate::{Error, Result};
+use crate::{Error, InterpolatorSpec, Result};
 
 /// The engine that the networks run on.
 pub(crate) type Engine = rife_nets::CpuBackend;
@@ -59,6 +59,36 @@ impl ModelChoice {
     }
 }
 
+/// What the network's wide convolutions multiply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// 32-bit floating point.
+    #[default]
+    F32,
+    /// Eight-bit integers: faster in large networks, a little less exact. Needs AVX-512 VNNI.
+    Int8,
+    /// [`Precision::Int8`] where the processor has it and the network has at least [`WORTH_INT8`] multiply-adds a
+    /// pixel, else [`Precision::F32`].
+    Auto,
+}
+
+/// Multiply-adds a pixel from which on a network spends most of its time in wide convolutions, and eight-bit integers
+/// take at least a sixth off it. See `docs/performance.md`.
+pub const WORTH_INT8: f64 = 25_000.0;
+
+impl Precision {
+    fn resolve(self, version: Version, tier: Tier) -> rife_cpu::Precision {
+        let worth = || version.macs_per_pixel() >= WORTH_INT8;
+        let fast = || tier != Tier::Scalar && rife_cpu::Engine::has_int8(tier);
+        match self {
+            Self::F32 => rife_cpu::Precision::F32,
+            Self::Int8 => rife_cpu::Precision::Int8,
+            Self::Auto if fast() && worth() => rife_cpu::Precision::Int8,
+            Self::Auto => rife_cpu::Precision::F32,
+        }
+    }
+}
+
 /// How the engine runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineInfo {
@@ -70,31 +100,38 @@ pub struct EngineInfo {
     pub threads: usize,
 }
 
-/// Starts the engine.
-pub(crate) fn start(device: Device, threads: Option<usize>) -> Result<(Engine, EngineInfo)> {
-    let Device::Cpu = device;
-    let backend = Engine::new(EngineOptions { threads, tier: None })?;
-    let engine = backend.engine();
-    let (tier, threads) = (engine.tier().name().to_owned(), engine.thread_count());
-    Ok((
-        backend,
-        EngineInfo {
-            tier,
-            precision: "f32".into(),
-            threads,
-        },
-    ))
+/// What an engine was started with.
+pub(crate) struct Started {
+    pub(crate) model: Model<Engine>,
+    pub(crate) engine: EngineInfo,
+    /// Where the weights came from.
+    pub(crate) origin: String,
 }
 
-/// Loads a model onto an engine and says where its weights came from.
-pub(crate) fn load(
-    engine: Engine,
-    choice: &ModelChoice,
-    version: Option<Version>,
-) -> Result<(Model<Engine>, String)> {
-    let (loaded, origin) = find_weights(choice)?;
-    let version = version.or(choice.version());
-    Ok((Model::from_weights(engine, &loaded.weights, version)?, origin))
+/// Loads a model onto an engine that is started for it.
+pub(crate) fn start(spec: &InterpolatorSpec) -> Result<Started> {
+    let Device::Cpu = spec.device;
+    let (loaded, origin) = find_weights(&spec.model)?;
+    let version = match spec.version.or(spec.model.version()) {
+        Some(version) => version,
+        None => Version::recognise(&loaded.weights)?,
+    };
+    let tier = Tier::detect()?;
+    let backend = Engine::new(EngineOptions {
+        threads: spec.threads,
+        tier: Some(tier),
+        precision: spec.precision.resolve(version, tier),
+    })?;
+    let engine = EngineInfo {
+        tier: tier.name().to_owned(),
+        precision: backend.engine().precision().name().to_owned(),
+        threads: backend.engine().thread_count(),
+    };
+    Ok(Started {
+        model: Model::from_weights(backend, &loaded.weights, Some(version))?,
+        engine,
+        origin,
+    })
 }
 
 /// The weights that are chosen, and where they came from.

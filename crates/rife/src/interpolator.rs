@@ -18,8 +18,8 @@ pub use bisect::{Between, Bisection};
 
 use tiles::Tiling;
 
-use crate::engine::{self, Engine, Tensor};
-use crate::{Device, EngineInfo, ModelChoice, Result};
+use crate::engine::{self, Engine, Started, Tensor};
+use crate::{Device, EngineInfo, ModelChoice, Precision, Result};
 
 /// How frames at times other than the middle are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -50,6 +50,8 @@ pub struct InterpolatorSpec {
     pub threads: Option<usize>,
     /// What computes.
     pub device: Device,
+    /// What the wide convolutions multiply.
+    pub precision: Precision,
     /// How other times than the middle are made.
     pub method: TimestepMethod,
     /// How far recursion goes.
@@ -93,8 +95,11 @@ impl Interpolator {
     /// Those of finding, reading and recognising weights; [`NetworkError::NoEnsemble`]; [`NetworkError::OnlyMiddle`]
     /// where [`TimestepMethod::Direct`] is asked of a network without a timestep.
     pub fn new(spec: &InterpolatorSpec) -> Result<Self> {
-        let (backend, engine) = engine::start(spec.device, spec.threads)?;
-        let (model, origin) = engine::load(backend, &spec.model, spec.version)?;
+        let Started {
+            model,
+            engine,
+            origin,
+        } = engine::start(spec)?;
         let version = model.version();
         if spec.ensemble && !version.supports_ensemble() {
             return Err(NetworkError::NoEnsemble {

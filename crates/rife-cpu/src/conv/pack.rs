@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
+use super::int8::Quantised;
 use super::{Activation, ConvKind, ConvSpec, inputs_of};
 
 /// A convolution prepared for an engine.
@@ -20,10 +21,12 @@ pub struct ConvLayer {
     pub(super) slope: Vec<f32>,
     /// How many weights its definition has.
     weights: usize,
-    /// Whether the layer is dense and does not shrink, as `conv/winograd.rs` needs it.
-    dense: bool,
+    /// Whether each output reads every input.
+    pub(super) dense: bool,
     /// Each group's weights at the points of `conv/winograd.rs`, made when they are first used.
     pub(super) points: OnceLock<Vec<Vec<f32>>>,
+    /// As whole numbers for `conv/int8.rs`, likewise.
+    pub(super) quantised: OnceLock<Vec<Quantised>>,
 }
 
 /// The output pixels that read their input at the same offsets: all of them, or one in four of an enlargement.
@@ -90,8 +93,9 @@ impl ConvLayer {
             bias: padded(&|o| spec.bias[o] * factor(spec, o)),
             slope: padded(&|o| slope(&spec.activation, o)),
             weights: spec.weight.len(),
-            dense: spec.kind != ConvKind::Down && spec.groups == 1,
+            dense: spec.groups == 1,
             points: OnceLock::new(),
+            quantised: OnceLock::new(),
         }
     }
 
@@ -128,11 +132,6 @@ impl ConvLayer {
     /// Channels of the tensor that the kernels write.
     pub(super) fn computed(&self) -> usize {
         if self.quads { 16 } else { self.output }
-    }
-
-    /// Whether it may be computed by `conv/winograd.rs`.
-    pub(super) fn may_transform(&self) -> bool {
-        self.dense
     }
 
     /// Whether the input is added to the result.

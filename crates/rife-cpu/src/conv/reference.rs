@@ -1,5 +1,6 @@
 //! The convolutions as their definitions read, for checks.
 
+use super::int8::{Scale, tiles};
 use super::{Activation, ConvKind, ConvSpec};
 
 /// Applies a convolution to planar values of `[channels, height, width]`; sums are in `f64`.
@@ -60,4 +61,91 @@ fn activated(activation: &Activation, channel: usize, x: f64) -> f64 {
         Activation::Prelu(slopes) => f64::from(slopes[channel]),
     };
     if x > 0.0 { x } else { x * slope }
+}
+
+/// Applies a convolution in eight-bit integers, as `conv/int8.rs` says, tile by tile; the sums are exact.
+pub fn conv_int8(spec: &ConvSpec, input: &[f32], shape: [usize; 3]) -> Vec<f32> {
+    let [_, height, width] = shape;
+    let (rows, columns) = (spec.kind.size(height), spec.kind.size(width));
+    let mut out = vec![0.0; spec.output * rows * columns];
+    let (weights, steps) = whole_weights(spec);
+    let whole = ConvSpec {
+        weight: weights,
+        bias: vec![0.0; spec.output],
+        residual: None,
+        activation: Activation::None,
+        ..spec.clone()
+    };
+    let up = if spec.kind == ConvKind::Up { 2 } else { 1 };
+    for tile in tiles(rows / up, columns / up) {
+        let (values, scale) = whole_input(spec, input, shape, &tile);
+        let sums = conv(&whole, &values, shape);
+        for o in 0..spec.output {
+            for y in tile[0].start * up..tile[0].end * up {
+                for x in tile[1].start * up..tile[1].end * up {
+                    let at = (o * rows + y) * columns + x;
+                    let factor = spec
+                        .residual
+                        .as_ref()
+                        .map_or(1.0, |factors| f64::from(factors[o]));
+                    let mut sum = f64::from(sums[at]) * steps[o] / scale + f64::from(spec.bias[o]) * factor;
+                    if spec.residual.is_some() {
+                        sum += f64::from(input[at]);
+                    }
+                    out[at] = activated(&spec.activation, o, sum) as f32;
+                }
+            }
+        }
+    }
+    out
+}
+
+/// Weights as whole numbers, and each output channel's step between them.
+fn whole_weights(spec: &ConvSpec) -> (Vec<f32>, Vec<f64>) {
+    let of = |i: usize| match spec.kind {
+        ConvKind::Up => i / 16 % spec.output,
+        ConvKind::Same | ConvKind::Down => i / 9 / (spec.input / spec.groups),
+    };
+    let factor = |o: usize| spec.residual.as_ref().map_or(1.0, |factors| factors[o]);
+    let scaled: Vec<f32> = spec
+        .weight
+        .iter()
+        .enumerate()
+        .map(|(i, w)| w * factor(of(i)))
+        .collect();
+    let mut steps = vec![0.0_f32; spec.output];
+    for (i, w) in scaled.iter().enumerate() {
+        steps[of(i)] = steps[of(i)].max(w.abs() / 127.0);
+    }
+    let whole = scaled.iter().enumerate();
+    let whole = whole.map(|(i, w)| {
+        if steps[of(i)] > 0.0 {
+            (w / steps[of(i)]).round_ties_even()
+        } else {
+            0.0
+        }
+    });
+    (whole.collect(), steps.into_iter().map(f64::from).collect())
+}
+
+/// The values that a tile reads as whole numbers less the zero point, zeros elsewhere, and how many there are in one.
+fn whole_input(
+    spec: &ConvSpec,
+    input: &[f32],
+    [channels, height, width]: [usize; 3],
+    tile: &[std::ops::Range<usize>; 2],
+) -> (Vec<f32>, f64) {
+    let rows = spec.kind.reads(&tile[0], height);
+    let columns = spec.kind.reads(&tile[1], width);
+    let places: Vec<usize> = (0..channels)
+        .flat_map(|c| rows.clone().map(move |y| (c * height + y) * width))
+        .flat_map(|line| columns.clone().map(move |x| line + x))
+        .collect();
+    let fold = |f: fn(f32, f32) -> f32| places.iter().map(|at| input[*at]).fold(0.0, f);
+    let scale = Scale::of(fold(f32::min), fold(f32::max));
+    let mut values = vec![0.0; input.len()];
+    for at in places {
+        values[at] = scale.whole(input[at]);
+    }
+    (values, f64::from(scale.steps()))
 }

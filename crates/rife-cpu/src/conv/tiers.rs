@@ -1,5 +1,6 @@
 //! Sixteen values in the registers of each tier, and the row kernels made of them.
 
+use super::int8::{self, DotKernels, DotRow, Dots};
 use super::kernel::{Lanes, Row, row};
 use super::winograd::{Backward, Forward, backward, forward};
 use crate::tier::Tier;
@@ -12,6 +13,8 @@ pub(crate) struct Kernels {
     /// A tile's input to its points and its points to the output, for `conv/winograd.rs`.
     pub(super) forward: unsafe fn(&Forward),
     pub(super) backward: unsafe fn(&Backward),
+    /// Those of `conv/int8.rs`, where the machine has them for this tier.
+    pub(crate) dots: Option<DotKernels>,
     /// How many output blocks are best computed together.
     pub(crate) together: usize,
 }
@@ -26,6 +29,7 @@ impl Kernels {
                 row: [avx2::one, avx2::two],
                 forward: avx2::points,
                 backward: avx2::pixels,
+                dots: None,
                 together: 1,
             },
             #[cfg(target_arch = "x86_64")]
@@ -33,6 +37,7 @@ impl Kernels {
                 row: [avx512::one, avx512::two],
                 forward: avx512::points,
                 backward: avx512::pixels,
+                dots: vnni::kernels(),
                 together: 2,
             },
             #[cfg(target_arch = "aarch64")]
@@ -40,12 +45,14 @@ impl Kernels {
                 row: [neon::one, neon::two],
                 forward: neon::points,
                 backward: neon::pixels,
+                dots: None,
                 together: 1,
             },
             _ => Self {
                 row: [scalar::one, scalar::two],
                 forward: scalar::points,
                 backward: scalar::pixels,
+                dots: Some(scalar::DOTS),
                 together: 1,
             },
         }
@@ -53,7 +60,7 @@ impl Kernels {
 }
 
 mod scalar {
-    use super::{Backward, Forward, Lanes, Row, backward, forward, row};
+    use super::{Backward, DotKernels, DotRow, Dots, Forward, Lanes, Row, backward, forward, int8, row};
 
     #[derive(Clone, Copy)]
     struct Sixteen([f32; 16]);
@@ -131,6 +138,64 @@ mod scalar {
     pub(super) unsafe fn pixels(tile: &Backward) {
         // SAFETY: as above.
         unsafe { backward::<Sixteen>(tile) }
+    }
+
+    /// Sixteen sums; or four bytes of each of sixteen weights or pixels.
+    #[derive(Clone, Copy)]
+    struct Sums([i32; 16]);
+
+    impl Dots for Sums {
+        type Real = Sixteen;
+
+        #[inline(always)]
+        unsafe fn load(from: *const i32) -> Self {
+            // SAFETY: the caller vouches for 16 readable values.
+            Self(unsafe { from.cast::<[i32; 16]>().read_unaligned() })
+        }
+
+        #[inline(always)]
+        unsafe fn weights(from: *const i8) -> Self {
+            // SAFETY: the caller vouches for 64 readable values.
+            Self(unsafe { from.cast::<[i32; 16]>().read_unaligned() })
+        }
+
+        #[inline(always)]
+        unsafe fn pixel(from: *const u8) -> Self {
+            // SAFETY: the caller vouches for 4 readable values.
+            Self([unsafe { from.cast::<i32>().read_unaligned() }; 16])
+        }
+
+        #[inline(always)]
+        unsafe fn dot(self, pixel: Self, weights: Self) -> Self {
+            let mut sums = self.0;
+            for ((sum, pixel), weight) in sums.iter_mut().zip(pixel.0).zip(weights.0) {
+                for (p, w) in pixel.to_ne_bytes().into_iter().zip(weight.to_ne_bytes()) {
+                    *sum += i32::from(p) * i32::from(w as i8);
+                }
+            }
+            Self(sums)
+        }
+
+        #[inline(always)]
+        unsafe fn real(self) -> Sixteen {
+            Sixteen(self.0.map(|sum| sum as f32))
+        }
+    }
+
+    pub(super) const DOTS: DotKernels = DotKernels {
+        row: [one_of_bytes, two_of_bytes],
+        range: int8::range,
+        bytes: int8::bytes,
+    };
+
+    unsafe fn one_of_bytes(job: &DotRow<'_>) {
+        // SAFETY: the caller's contract; plain Rust runs anywhere.
+        unsafe { int8::row::<Sums, 1, 2>(job) }
+    }
+
+    unsafe fn two_of_bytes(job: &DotRow<'_>) {
+        // SAFETY: as above.
+        unsafe { int8::row::<Sums, 2, 1>(job) }
     }
 }
 
@@ -250,7 +315,7 @@ mod avx512 {
     use super::{Backward, Forward, Lanes, Row, backward, forward, row};
 
     #[derive(Clone, Copy)]
-    struct Sixteen(__m512);
+    pub(super) struct Sixteen(pub(super) __m512);
 
     impl Lanes for Sixteen {
         #[inline(always)]
@@ -331,6 +396,83 @@ mod avx512 {
     pub(super) unsafe fn pixels(tile: &Backward) {
         // SAFETY: as above.
         unsafe { backward::<Sixteen>(tile) }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod vnni {
+    use std::arch::x86_64::*;
+
+    use super::avx512::Sixteen;
+    use super::{DotKernels, DotRow, Dots, int8};
+
+    #[derive(Clone, Copy)]
+    struct Sums(__m512i);
+
+    impl Dots for Sums {
+        type Real = Sixteen;
+
+        #[inline(always)]
+        unsafe fn load(from: *const i32) -> Self {
+            // SAFETY: the caller vouches for the tier and 16 readable values.
+            Self(unsafe { _mm512_loadu_si512(from.cast()) })
+        }
+
+        #[inline(always)]
+        unsafe fn weights(from: *const i8) -> Self {
+            // SAFETY: the caller vouches for the tier and 64 readable values.
+            Self(unsafe { _mm512_loadu_si512(from.cast()) })
+        }
+
+        #[inline(always)]
+        unsafe fn pixel(from: *const u8) -> Self {
+            // SAFETY: the caller vouches for the tier and 4 readable values.
+            Self(unsafe { _mm512_set1_epi32(from.cast::<i32>().read_unaligned()) })
+        }
+
+        #[inline(always)]
+        unsafe fn dot(self, pixel: Self, weights: Self) -> Self {
+            // SAFETY: the caller vouches for the tier.
+            Self(unsafe { _mm512_dpbusd_epi32(self.0, pixel.0, weights.0) })
+        }
+
+        #[inline(always)]
+        unsafe fn real(self) -> Sixteen {
+            // SAFETY: the caller vouches for the tier.
+            Sixteen(unsafe { _mm512_cvtepi32_ps(self.0) })
+        }
+    }
+
+    /// Where the machine has them.
+    pub(super) fn kernels() -> Option<DotKernels> {
+        let here = is_x86_feature_detected!("avx512vnni") && is_x86_feature_detected!("avx512bw");
+        here.then_some(DotKernels {
+            row: [one, two],
+            range,
+            bytes,
+        })
+    }
+
+    #[target_feature(enable = "avx512f,avx512vnni")]
+    unsafe fn one(job: &DotRow<'_>) {
+        // SAFETY: the caller's contract; this function runs where the tier is available.
+        unsafe { int8::row::<Sums, 1, 16>(job) }
+    }
+
+    #[target_feature(enable = "avx512f,avx512vnni")]
+    unsafe fn two(job: &DotRow<'_>) {
+        // SAFETY: as above.
+        unsafe { int8::row::<Sums, 2, 12>(job) }
+    }
+
+    #[target_feature(enable = "avx512f")]
+    unsafe fn range(values: &[f32], least: &mut [f32; 16], most: &mut [f32; 16]) {
+        int8::range(values, least, most);
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw")]
+    unsafe fn bytes(values: &[f32], to: &mut [u8], steps: f32, zero: f32) {
+        int8::bytes(values, to, steps, zero);
     }
 }
 

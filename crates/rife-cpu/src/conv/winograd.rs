@@ -194,7 +194,11 @@ const MOST_VALUES: usize = 160 * 1024;
 pub(super) fn suits(layer: &ConvLayer, [channels, height, width]: [usize; 3]) -> bool {
     let tiles = height.div_ceil(TILE) * width.div_ceil(TILE);
     // Of an enlargement these are tiles of each phase: a phase's values are a 3x3 convolution with some weights zero.
-    layer.may_transform() && channels >= 16 && layer.computed() >= 16 && tiles >= FEWEST_TILES
+    layer.dense
+        && layer.kind != ConvKind::Down
+        && channels >= 16
+        && layer.computed() >= 16
+        && tiles >= FEWEST_TILES
 }
 
 /// A layer over an image, in batches of tiles.

@@ -1,0 +1,480 @@
+//! Convolutions in eight-bit integers, for processors that multiply and add four of them at once: four times the
+//! multiplications of `f32`.
+//!
+//! Weights are whole numbers of -127 to 127 times a step for each output channel. Input values are whole numbers of 0
+//! to 255, less a zero point, times a step for each tile of the image: the tile's own least and largest value, no
+//! calibration, set the step. Zero stays exact, so that the border is what it was. Sums are whole and exact; what
+//! follows them (bias, residual, activation) is in `f32`. See Jacob et al., "Quantization and Training of Neural
+//! Networks for Efficient Integer-Arithmetic-Only Inference" (2018), section 2.
+
+use std::ops::Range;
+
+use super::kernel::Lanes;
+use super::pack::{ConvLayer, Group, Phase};
+use super::{ConvKind, Part, Target};
+use crate::buffer::Buffer;
+use crate::engine::{Engine, Precision};
+use crate::tensor::Blocks;
+
+/// Sixteen whole sums, or what is added to them, in registers of some tier.
+pub(super) trait Dots: Copy {
+    /// The same as `f32`.
+    type Real: Lanes;
+
+    /// # Safety
+    /// The tier is available and 16 values can be read.
+    unsafe fn load(from: *const i32) -> Self;
+    /// Four weights for each of sixteen outputs.
+    ///
+    /// # Safety
+    /// The tier is available and 64 values can be read.
+    unsafe fn weights(from: *const i8) -> Self;
+    /// Four input values, for each of sixteen outputs the same.
+    ///
+    /// # Safety
+    /// The tier is available and 4 values can be read.
+    unsafe fn pixel(from: *const u8) -> Self;
+    /// `self` and the four products of each of `pixel` and `weights`.
+    ///
+    /// # Safety
+    /// The tier is available.
+    unsafe fn dot(self, pixel: Self, weights: Self) -> Self;
+    /// # Safety
+    /// The tier is available.
+    unsafe fn real(self) -> Self::Real;
+}
+
+/// A tier's kernels.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DotKernels {
+    /// A row of one, or of two, output blocks.
+    pub(super) row: [unsafe fn(&DotRow<'_>); 2],
+    pub(super) range: unsafe fn(&[f32], &mut [f32; 16], &mut [f32; 16]),
+    pub(super) bytes: unsafe fn(&[f32], &mut [u8], f32, f32),
+}
+
+/// One row of one group of output blocks. Offsets and strides of the input are in bytes, of the output in values.
+#[derive(Debug)]
+pub(super) struct DotRow<'a> {
+    pub(super) input: *const u8,
+    pub(super) channels: usize,
+    /// From block to block of sixteen channels of the input.
+    pub(super) input_stride: usize,
+    /// Offsets of the first output pixel's input pixels.
+    pub(super) taps: &'a [usize],
+    /// From the input of one output pixel to the next one's.
+    pub(super) pixel: usize,
+    /// `[input block][tap][four channels][output channel][channel]`.
+    pub(super) weights: *const i8,
+    /// What the sums begin with, what they are multiplied with, and what is then added.
+    pub(super) start: *const i32,
+    pub(super) step: *const f32,
+    pub(super) bias: *const f32,
+    pub(super) slope: *const f32,
+    /// The first output pixel's counterpart in the `f32` input, laid out like the output; null where none is added.
+    pub(super) residual: *const f32,
+    pub(super) out: *mut f32,
+    pub(super) out_pixel: usize,
+    /// From output block to output block.
+    pub(super) block_stride: usize,
+    pub(super) columns: usize,
+}
+
+/// Computes a row in tiles of `WIDE`, then 8, 4 and single columns, `BLOCKS` output blocks at once.
+///
+/// # Safety
+/// The pointers of `row` reach what it describes, and `V`'s tier is available.
+#[inline(always)]
+pub(super) unsafe fn row<V: Dots, const BLOCKS: usize, const WIDE: usize>(row: &DotRow<'_>) {
+    let mut column = 0;
+    // SAFETY: tiles are within the row's columns; the rest is this function's own contract.
+    unsafe {
+        while column + WIDE <= row.columns {
+            tile::<V, BLOCKS, WIDE>(row, column);
+            column += WIDE;
+        }
+        if column + 8 <= row.columns {
+            tile::<V, BLOCKS, 8>(row, column);
+            column += 8;
+        }
+        while column + 4 <= row.columns {
+            tile::<V, BLOCKS, 4>(row, column);
+            column += 4;
+        }
+        while column < row.columns {
+            tile::<V, BLOCKS, 1>(row, column);
+            column += 1;
+        }
+    }
+}
+
+/// # Safety
+/// As [`row`], with `column + WIDTH` at most the row's columns.
+#[inline(always)]
+unsafe fn tile<V: Dots, const BLOCKS: usize, const WIDTH: usize>(row: &DotRow<'_>, column: usize) {
+    // SAFETY: the whole body is pointer arithmetic within what the caller vouches for.
+    unsafe {
+        let mut first = [V::load(row.start); BLOCKS];
+        for (b, first) in first.iter_mut().enumerate() {
+            *first = V::load(row.start.add(b * 16));
+        }
+        let mut sums = [first; WIDTH];
+        let mut weights = row.weights;
+        for block in 0..row.channels.div_ceil(16) {
+            let quads = (row.channels - block * 16).min(16).div_ceil(4);
+            for &tap in row.taps {
+                let mut input = row.input.add(block * row.input_stride + tap + column * row.pixel);
+                for _ in 0..quads {
+                    let mut w = first;
+                    for (b, w) in w.iter_mut().enumerate() {
+                        *w = V::weights(weights.add(b * 64));
+                    }
+                    for (t, sums) in sums.iter_mut().enumerate() {
+                        let pixel = V::pixel(input.add(t * row.pixel));
+                        for (sum, w) in sums.iter_mut().zip(w) {
+                            *sum = sum.dot(pixel, w);
+                        }
+                    }
+                    weights = weights.add(64 * BLOCKS);
+                    input = input.add(4);
+                }
+            }
+        }
+        finish(row, column, &sums);
+    }
+}
+
+/// # Safety
+/// As [`tile`].
+#[inline(always)]
+unsafe fn finish<V: Dots, const BLOCKS: usize, const WIDTH: usize>(
+    row: &DotRow<'_>,
+    column: usize,
+    sums: &[[V; BLOCKS]; WIDTH],
+) {
+    // SAFETY: as in `tile`.
+    unsafe {
+        for b in 0..BLOCKS {
+            let [step, bias, slope] =
+                [row.step, row.bias, row.slope].map(|values| V::Real::load(values.add(b * 16)));
+            for (t, sums) in sums.iter().enumerate() {
+                let offset = b * row.block_stride + (column + t) * row.out_pixel;
+                let mut sum = bias.multiply_add(sums[b].real(), step);
+                if !row.residual.is_null() {
+                    sum = sum.add(V::Real::load(row.residual.add(offset)));
+                }
+                sum.leaky(slope).store(row.out.add(offset));
+            }
+        }
+    }
+}
+
+/// Takes values into account for the least and the largest of each channel.
+#[inline(always)]
+pub(super) fn range(values: &[f32], least: &mut [f32; 16], most: &mut [f32; 16]) {
+    for pixel in values.chunks_exact(16) {
+        for ((v, least), most) in pixel.iter().zip(least.iter_mut()).zip(most.iter_mut()) {
+            *least = if *v < *least { *v } else { *least };
+            *most = if *v > *most { *v } else { *most };
+        }
+    }
+}
+
+/// Added to a number of 0 to 255, it leaves that, rounded to the nearest even, in the lowest bits.
+const ROUNDED: f32 = 12_582_912.0;
+
+/// `values * steps + zero`, rounded, of 0 to 255.
+#[inline(always)]
+pub(super) fn bytes(values: &[f32], to: &mut [u8], steps: f32, zero: f32) {
+    for (to, v) in to.iter_mut().zip(values) {
+        let v = *v * steps + zero;
+        let v = if v > 0.0 { v } else { 0.0 };
+        let v = if v < 255.0 { v } else { 255.0 };
+        *to = (v + ROUNDED).to_bits() as u8;
+    }
+}
+
+/// How a tile's values are written: `byte = value * steps + zero`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Scale {
+    steps: f32,
+    zero: f32,
+}
+
+impl Scale {
+    /// Steps in one.
+    pub(super) fn steps(self) -> f32 {
+        self.steps
+    }
+
+    /// A value as a whole number of steps, within what a byte holds.
+    pub(super) fn whole(self, value: f32) -> f32 {
+        (value * self.steps + self.zero)
+            .round_ties_even()
+            .clamp(0.0, 255.0)
+            - self.zero
+    }
+
+    /// For values of a range, which is widened to hold zero.
+    pub(super) fn of(least: f32, most: f32) -> Self {
+        let (least, most) = (least.min(0.0), most.max(0.0));
+        let width = most - least;
+        // Nothing but zeros, or a range that is no number: any step does.
+        if !(width > f32::MIN_POSITIVE * 256.0 && width.is_finite()) {
+            return Self {
+                steps: 1.0,
+                zero: 0.0,
+            };
+        }
+        let steps = 255.0 / width;
+        Self {
+            steps,
+            zero: (-least * steps).round_ties_even().clamp(0.0, 255.0),
+        }
+    }
+}
+
+/// A group's weights as whole numbers.
+#[derive(Debug, Clone)]
+pub(super) struct Quantised {
+    /// As [`DotRow::weights`].
+    weights: Vec<i8>,
+    /// Of each output channel: the step, and the sum of its weights.
+    step: Vec<f32>,
+    sum: Vec<i32>,
+}
+
+/// Weights of at most this, so that there are as many below zero as above.
+const LARGEST: f32 = 127.0;
+
+impl Quantised {
+    /// From `[input block][tap][lane][output channel]`.
+    fn new((phase, group): Part<'_>, channels: usize) -> Self {
+        let wide = 16 * group.blocks.len();
+        let mut largest = vec![0.0_f32; wide];
+        for row in group.weights.chunks_exact(wide) {
+            for (largest, w) in largest.iter_mut().zip(row) {
+                *largest = largest.max(w.abs());
+            }
+        }
+        let step: Vec<f32> = largest
+            .iter()
+            .map(|&w| if w > 0.0 { w / LARGEST } else { 1.0 })
+            .collect();
+        let mut all = Self {
+            weights: Vec::new(),
+            sum: vec![0; wide],
+            step,
+        };
+        let mut from = group.weights.as_slice();
+        for block in 0..channels.div_ceil(16) {
+            let lanes = (channels - block * 16).min(16);
+            for _ in &phase.taps {
+                let (tap, rest) = from.split_at(lanes * wide);
+                from = rest;
+                all.push(tap, lanes, wide);
+            }
+        }
+        all
+    }
+
+    /// The weights of a tap of some input channels, four by four; those past the last are zero.
+    fn push(&mut self, tap: &[f32], lanes: usize, wide: usize) {
+        for first in (0..lanes).step_by(4) {
+            for output in 0..wide {
+                for lane in first..first + 4 {
+                    let weight = if lane < lanes {
+                        tap[lane * wide + output]
+                    } else {
+                        0.0
+                    };
+                    let weight = (weight / self.step[output]).round_ties_even() as i8;
+                    self.weights.push(weight);
+                    self.sum[output] += i32::from(weight);
+                }
+            }
+        }
+    }
+}
+
+/// Rows of a tile of output of a large image and of a small one, which would have too few tiles.
+const ROWS: [usize; 2] = [8, 4];
+/// Pixels of output of a large image.
+const LARGE: usize = 8192;
+/// Columns of a tile: a multiple of what the kernels compute at once.
+const COLUMNS: usize = 48;
+/// Channels from which on it pays: fewer spend their time elsewhere.
+const FEWEST_CHANNELS: usize = 24;
+
+/// Whether a layer is computed here: in an engine of that precision, where there is much to add, but not the
+/// enlargements, which make what is shown: flow, mask and colours.
+pub(super) fn suits(engine: &Engine, layer: &ConvLayer) -> bool {
+    engine.precision() == Precision::Int8
+        && layer.kind != ConvKind::Up
+        && layer.dense
+        && layer.input >= FEWEST_CHANNELS
+        && layer.output >= FEWEST_CHANNELS
+}
+
+/// A layer over an image.
+struct Tiles<'a> {
+    engine: &'a Engine,
+    kernels: DotKernels,
+    input: &'a Blocks,
+    target: &'a Target<'a>,
+    parts: Vec<Part<'a>>,
+    weights: &'a [Quantised],
+}
+
+// SAFETY: the input is only read; each tile writes its own output pixels.
+unsafe impl Sync for Tiles<'_> {}
+
+/// A tile's input as bytes: sixteen channels of a pixel side by side, block after block.
+struct Bytes {
+    data: Buffer,
+    scale: Scale,
+    /// Row and column, in the input with its border, of the first pixel.
+    first: [usize; 2],
+    line: usize,
+    block: usize,
+}
+
+/// Applies a layer that [`suits`].
+pub(super) fn conv(engine: &Engine, input: &Blocks, target: &Target<'_>) {
+    let Some(kernels) = engine.kernels().dots else {
+        unreachable!("an engine of this precision has its kernels");
+    };
+    let layer = target.layer;
+    let parts = target.parts();
+    let weights = layer.quantised.get_or_init(|| {
+        parts
+            .iter()
+            .map(|part| Quantised::new(*part, layer.input))
+            .collect()
+    });
+    let work = Tiles {
+        engine,
+        kernels,
+        input,
+        target,
+        parts,
+        weights,
+    };
+    let tiles = tiles(target.rows(), target.columns());
+    engine.threads().run(tiles.len(), &|i| work.run(&tiles[i]));
+}
+
+/// Rows and columns of the tiles of an output of a size, whatever the number of threads.
+pub(super) fn tiles(height: usize, width: usize) -> Vec<[Range<usize>; 2]> {
+    let rows = ROWS[usize::from(height * width < LARGE)];
+    let part = |first: usize, step: usize, size: usize| first..(first + step).min(size);
+    (0..height)
+        .step_by(rows)
+        .flat_map(|y| (0..width).step_by(COLUMNS).map(move |x| (y, x)))
+        .map(|(y, x)| [part(y, rows, height), part(x, COLUMNS, width)])
+        .collect()
+}
+
+impl Tiles<'_> {
+    fn run(&self, tile: &[Range<usize>; 2]) {
+        let step = self.target.layer.kind.step();
+        let read = |range: &Range<usize>| range.start * step..(range.end - 1) * step + 3;
+        let bytes = self.bytes(read(&tile[0]), read(&tile[1]));
+        for (part, weights) in self.parts.iter().zip(self.weights) {
+            let start: Vec<i32> = (weights.sum.iter())
+                .map(|sum| -(bytes.scale.zero as i32) * sum)
+                .collect();
+            let steps: Vec<f32> = weights.step.iter().map(|step| step / bytes.scale.steps).collect();
+            for row in tile[0].clone() {
+                self.row(&bytes, *part, (&weights.weights, &start, &steps), row, &tile[1]);
+            }
+        }
+    }
+
+    /// The input's pixels, counted from its border's corner, by a scale of their own.
+    fn bytes(&self, rows: Range<usize>, columns: Range<usize>) -> Bytes {
+        let blocks = self.input.shape[0].div_ceil(16);
+        let width = self.input.shape[2] + 2;
+        let wide = columns.len() * 16;
+        let lines = |block: usize| {
+            let at = move |row: usize| block * self.input.block_stride() + (row * width + columns.start) * 16;
+            rows.clone().map(move |row| &self.input.data[at(row)..][..wide])
+        };
+        let (mut least, mut most) = ([0.0; 16], [0.0; 16]);
+        for line in (0..blocks).flat_map(lines) {
+            // SAFETY: the kernels are of a tier the machine has.
+            unsafe { (self.kernels.range)(line, &mut least, &mut most) };
+        }
+        let scale = Scale::of(
+            least.into_iter().fold(0.0, f32::min),
+            most.into_iter().fold(0.0, f32::max),
+        );
+        let mut data = self
+            .engine
+            .recycler()
+            .take((blocks * rows.len() * wide).div_ceil(4));
+        for (line, to) in (0..blocks)
+            .flat_map(lines)
+            .zip(data.bytes_mut().chunks_exact_mut(wide))
+        {
+            // SAFETY: as above.
+            unsafe { (self.kernels.bytes)(line, to, scale.steps, scale.zero) };
+        }
+        Bytes {
+            data,
+            scale,
+            first: [rows.start, columns.start],
+            line: wide,
+            block: rows.len() * wide,
+        }
+    }
+
+    /// Computes one row of a tile for a part, with its weights, their sums' beginning and their steps.
+    fn row(
+        &self,
+        bytes: &Bytes,
+        (phase, group): (&Phase, &Group),
+        (weights, start, step): (&[i8], &[i32], &[f32]),
+        row: usize,
+        columns: &Range<usize>,
+    ) {
+        let Target { layer, shape, .. } = self.target;
+        let stride = layer.kind.step();
+        let mut taps = [0; 9];
+        for (tap, [dy, dx]) in taps.iter_mut().zip(&phase.taps) {
+            let place = |at: usize, step_back: isize| (at * stride + 1).wrapping_add_signed(step_back);
+            *tap = (place(row, *dy) - bytes.first[0]) * bytes.line
+                + (place(columns.start, *dx) - bytes.first[1]) * 16;
+        }
+        let block = group.blocks.start;
+        let at = ((row + 1) * (shape[2] + 2) + 1 + columns.start) * 16;
+        let residual = if layer.residual {
+            self.input.data[block * self.input.block_stride() + at..].as_ptr()
+        } else {
+            std::ptr::null()
+        };
+        let job = DotRow {
+            input: bytes.data.bytes().as_ptr(),
+            channels: layer.input,
+            input_stride: bytes.block,
+            taps: &taps[..phase.taps.len()],
+            pixel: 16 * stride,
+            weights: weights.as_ptr(),
+            start: start.as_ptr(),
+            step: step.as_ptr(),
+            bias: layer.bias[block * 16..].as_ptr(),
+            slope: layer.slope[block * 16..].as_ptr(),
+            residual,
+            out: self
+                .target
+                .out
+                .wrapping_add(block * self.target.block_stride + at),
+            out_pixel: 16,
+            block_stride: self.target.block_stride,
+            columns: columns.len(),
+        };
+        // SAFETY: taps reach the rows and columns that `bytes` holds; weights, sums and steps are the group's; no
+        // other thread has this tile's pixels; the kernels are of a tier the machine has.
+        unsafe { (self.kernels.row[group.blocks.len() - 1])(&job) }
+    }
+}
