@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::time::Instant;
 
 use crate::engine::Engine;
-use crate::tensor::{Blocks, Op, Planes, Tensor};
+use crate::tensor::{BlockList, Blocks, Planes, Tensor};
 use kernel::{InBlock, Row};
 pub use pack::ConvLayer;
 use pack::{Group, Phase};
@@ -88,7 +88,7 @@ pub struct ConvSpec {
 #[derive(Clone, Copy)]
 enum Input<'a> {
     Planes(&'a Planes),
-    Blocks(&'a Blocks),
+    Blocks(&'a BlockList<'a>),
 }
 
 impl Input<'_> {
@@ -111,18 +111,19 @@ impl Input<'_> {
     /// Sixteen channels each (the last fewer).
     fn blocks(&self) -> Vec<InBlock> {
         let channels = self.shape()[0];
-        let (data, stride, lane) = match self {
-            Self::Planes(planes) => (
-                &planes.data,
-                planes.channel_stride() * 16,
-                planes.channel_stride(),
-            ),
-            Self::Blocks(blocks) => (&blocks.data, blocks.block_stride(), 1),
-        };
-        let part = |i: usize| InBlock {
-            data: data[i * stride..].as_ptr(),
-            lanes: (channels - i * 16).min(16),
-            lane_stride: lane,
+        let part = |i: usize| {
+            let (data, lane_stride) = match self {
+                Self::Planes(planes) => {
+                    let stride = planes.channel_stride();
+                    (planes.data[i * 16 * stride..].as_ptr(), stride)
+                }
+                Self::Blocks(list) => (list.blocks[i].as_ptr(), 1),
+            };
+            InBlock {
+                data,
+                lanes: (channels - i * 16).min(16),
+                lane_stride,
+            }
         };
         (0..channels.div_ceil(16)).map(part).collect()
     }
@@ -154,24 +155,24 @@ pub(crate) fn conv(engine: &Engine, x: &Tensor, layer: &ConvLayer) -> Blocks {
     let strip = STRIP / (channels * width);
     let fair = target.rows().div_ceil(engine.threads().count() * 2).max(1);
     let start = Instant::now();
-    let kernel = match (&x.0.op, x.0.planes.get()) {
-        (Op::Blocks(blocks), _) if int8::suits(engine, layer) => {
-            int8::conv(engine, blocks, &target);
+    let kernel = match (BlockList::of(x), x.0.planes.get()) {
+        (Some(list), _) if int8::suits(engine, layer) => {
+            int8::conv(engine, &list, &target);
             "int8"
         }
-        (Op::Blocks(blocks), _) if winograd::suits(layer, x.shape()) => {
-            winograd::conv(engine, blocks, &target);
+        (Some(list), _) if winograd::suits(layer, x.shape()) => {
+            winograd::conv(engine, &list, &target);
             "winograd"
         }
-        (Op::Blocks(blocks), _) => {
-            ready(engine, Input::Blocks(blocks), &target, strip.clamp(1, fair));
+        (Some(list), _) => {
+            ready(engine, Input::Blocks(&list), &target, strip.clamp(1, fair));
             "direct"
         }
-        (_, Some(planes)) => {
+        (None, Some(planes)) => {
             ready(engine, Input::Planes(planes), &target, strip.clamp(1, fair));
             "direct, planar input"
         }
-        _ => {
+        (None, None) => {
             computed(engine, x, &target);
             "direct, input made in tiles"
         }

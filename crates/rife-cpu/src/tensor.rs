@@ -151,9 +151,48 @@ impl Blocks {
         (self.shape[1] + 2) * (self.shape[2] + 2) * 16
     }
 
+    fn list<'a>(&'a self, to: &mut Vec<&'a [f32]>) {
+        to.extend(self.data.chunks_exact(self.block_stride()));
+    }
+
     /// Where a block's pixel begins.
     pub(crate) fn at(&self, block: usize, row: usize, column: usize) -> usize {
         block * self.block_stride() + ((row + 1) * (self.shape[2] + 2) + column + 1) * 16
+    }
+}
+
+/// The blocks of a tensor that convolutions wrote, or of several one after another, where all but the last have
+/// whole blocks.
+pub(crate) struct BlockList<'a> {
+    pub(crate) shape: [usize; 3],
+    /// Each with its border.
+    pub(crate) blocks: Vec<&'a [f32]>,
+}
+
+impl<'a> BlockList<'a> {
+    /// Nothing where the tensor is something else.
+    pub(crate) fn of(x: &'a Tensor) -> Option<Self> {
+        let mut blocks = Vec::new();
+        match &x.0.op {
+            Op::Blocks(whole) => whole.list(&mut blocks),
+            Op::Cat(parts) => {
+                let (last, others) = parts.split_last()?;
+                for part in others.iter().chain([last]) {
+                    let Op::Blocks(whole) = &part.0.op else {
+                        return None;
+                    };
+                    whole.list(&mut blocks);
+                }
+                if others.iter().any(|part| part.shape()[0] % 16 != 0) {
+                    return None;
+                }
+            }
+            _ => return None,
+        }
+        Some(Self {
+            shape: x.shape(),
+            blocks,
+        })
     }
 }
 

@@ -261,14 +261,14 @@ fn a_wrong_number_of_channels_is_refused() {
     engine.conv(&engine.upload([3, 2, 2], &[0.0; 12]), &layer);
 }
 
-/// The tiers that compute in eight-bit integers here, with engines of one thread.
-fn int8_engines() -> Vec<(Tier, Engine)> {
+/// The tiers that compute in eight-bit integers here, with engines of so many threads.
+fn int8_engines(threads: usize) -> Vec<(Tier, Engine)> {
     let (with, without): (Vec<_>, Vec<_>) = Tier::available()
         .into_iter()
         .partition(|tier| Engine::has_int8(*tier));
     println!("int8 on {with:?}, not on {without:?}");
     let options = |tier| EngineOptions {
-        threads: Some(1),
+        threads: Some(threads),
         tier: Some(tier),
         precision: Precision::Int8,
     };
@@ -298,9 +298,11 @@ fn check_int8(spec: &ConvSpec, [height, width]: [usize; 2]) {
     let shape = [spec.input, height, width];
     let data = values(shape.iter().product(), 4);
     let expected = reference::conv_int8(spec, &data, shape);
-    for (tier, engine) in int8_engines() {
+    for ((tier, engine), (_, engines)) in int8_engines(1).into_iter().zip(int8_engines(3)) {
         let (found, kernel) = run_blocked(&engine, spec, &data, shape);
         assert_eq!(kernel, "int8", "{spec:?}");
+        let (threads, _) = run_blocked(&engines, spec, &data, shape);
+        assert_eq!(found, threads, "bits of three threads");
         assert_eq!(found.len(), expected.len());
         for (i, (a, b)) in found.iter().zip(&expected).enumerate() {
             assert!(
@@ -316,8 +318,7 @@ fn check_int8(spec: &ConvSpec, [height, width]: [usize; 2]) {
 
 #[test]
 fn eight_bits_at_and_around_tiles_and_blocks() {
-    let kinds = [ConvKind::Same, ConvKind::Down];
-    for kind in kinds {
+    for kind in KINDS {
         for size in [[1, 1], [4, 13], [7, 47], [8, 48], [9, 49], [17, 97]] {
             check_int8(&spec(kind, 24, 32, 1), size);
         }
@@ -351,7 +352,7 @@ fn eight_bits_are_exact_where_values_are_whole() {
         };
         let shape = [64, 6, 14];
         let data = vec![value; shape.iter().product()];
-        for (tier, engine) in int8_engines() {
+        for (tier, engine) in int8_engines(1) {
             let (found, _) = run_blocked(&engine, &spec, &data, shape);
             assert_eq!(
                 found,
@@ -369,7 +370,7 @@ fn eight_bits_lose_little_and_survive_anything() {
     let mut data = values(shape.iter().product(), 6);
     let exact = reference::conv(&spec, &data, shape);
     let square = |v: &[f32]| v.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>();
-    for (tier, engine) in int8_engines() {
+    for (tier, engine) in int8_engines(1) {
         let (found, _) = run_blocked(&engine, &spec, &data, shape);
         let off: Vec<f32> = found.iter().zip(&exact).map(|(a, b)| a - b).collect();
         let lost = (square(&off) / square(&exact)).sqrt();
@@ -386,8 +387,40 @@ fn eight_bits_lose_little_and_survive_anything() {
         f32::MIN_POSITIVE / 2.0,
     ] {
         data[777] = odd;
-        for (_, engine) in int8_engines() {
+        for (_, engine) in int8_engines(1) {
             assert_eq!(run_blocked(&engine, &spec, &data, shape).0.len(), data.len());
+        }
+    }
+}
+
+/// Results of convolutions side by side are one input, without a copy where only the last has a block that is not full.
+#[test]
+fn joined_results_are_read_where_they_are() {
+    let shape = |channels: usize| [channels, 24, 40];
+    for (parts, direct) in [([32, 20], true), ([20, 32], false)] {
+        let all: Vec<f32> = values(52 * 24 * 40, 7);
+        let data = all.split_at(parts[0] * 24 * 40);
+        for tier in Tier::available() {
+            let engine = engine(tier, 2);
+            let part = |channels: usize, data: &[f32]| {
+                let same = engine.conv_layer(&identity(channels));
+                engine.conv(&engine.upload(shape(channels), data), &same)
+            };
+            let joined = engine.cat(&[&part(parts[0], data.0), &part(parts[1], data.1)]);
+            for (kind, kernel) in [(ConvKind::Same, "winograd"), (ConvKind::Down, "direct")] {
+                let spec = spec(kind, 52, 20, 1);
+                let layer = engine.conv_layer(&spec);
+                let (out, runs) = engine.logged(|| engine.conv(&joined, &layer));
+                assert_eq!(runs[0].kernel == kernel, direct, "{}", runs[0].kernel);
+                let expected = reference::conv(&spec, &all, shape(52));
+                let off = (engine.download(&out).iter().zip(&expected))
+                    .fold(0.0, |m: f32, (a, b)| m.max((a - b).abs()));
+                assert!(
+                    off < 4e-5,
+                    "{} {kind:?} of {parts:?}: off by {off:e}",
+                    tier.name()
+                );
+            }
         }
     }
 }

@@ -97,6 +97,7 @@ fn check(case: &Case<'_>) {
                 let options = EngineOptions {
                     threads: Some(threads),
                     tier: Some(tier),
+                    ..EngineOptions::default()
                 };
                 let engine = Engine::new(options).unwrap();
                 let x = (case.run)(&engine);
@@ -153,6 +154,7 @@ fn sampling_the_smallest_images() {
             let engine = Engine::new(EngineOptions {
                 threads: Some(1),
                 tier: Some(tier),
+                ..EngineOptions::default()
             })
             .unwrap();
             let found = engine.download(&engine.warp(&upload(&engine, &x), &upload(&engine, &flow)));

@@ -67,24 +67,18 @@ pub enum Precision {
     F32,
     /// Eight-bit integers: faster in large networks, a little less exact. Needs AVX-512 VNNI.
     Int8,
-    /// [`Precision::Int8`] where the processor has it and the network has at least [`WORTH_INT8`] multiply-adds a
-    /// pixel, else [`Precision::F32`].
+    /// [`Precision::Int8`] where the processor has it, which was never slower, else [`Precision::F32`].
     Auto,
 }
 
-/// Multiply-adds a pixel from which on a network spends most of its time in wide convolutions, and eight-bit integers
-/// take at least a sixth off it. See `docs/performance.md`.
-pub const WORTH_INT8: f64 = 25_000.0;
-
 impl Precision {
-    fn resolve(self, version: Version, tier: Tier) -> rife_cpu::Precision {
-        let worth = || version.macs_per_pixel() >= WORTH_INT8;
-        let fast = || tier != Tier::Scalar && rife_cpu::Engine::has_int8(tier);
+    fn resolve(self, tier: Tier) -> rife_cpu::Precision {
+        // Plain Rust has it too, but slowly.
+        let fast = tier != Tier::Scalar && rife_cpu::Engine::has_int8(tier);
         match self {
-            Self::F32 => rife_cpu::Precision::F32,
             Self::Int8 => rife_cpu::Precision::Int8,
-            Self::Auto if fast() && worth() => rife_cpu::Precision::Int8,
-            Self::Auto => rife_cpu::Precision::F32,
+            Self::Auto if fast => rife_cpu::Precision::Int8,
+            Self::F32 | Self::Auto => rife_cpu::Precision::F32,
         }
     }
 }
@@ -112,15 +106,12 @@ pub(crate) struct Started {
 pub(crate) fn start(spec: &InterpolatorSpec) -> Result<Started> {
     let Device::Cpu = spec.device;
     let (loaded, origin) = find_weights(&spec.model)?;
-    let version = match spec.version.or(spec.model.version()) {
-        Some(version) => version,
-        None => Version::recognise(&loaded.weights)?,
-    };
+    let version = spec.version.or(spec.model.version());
     let tier = Tier::detect()?;
     let backend = Engine::new(EngineOptions {
         threads: spec.threads,
         tier: Some(tier),
-        precision: spec.precision.resolve(version, tier),
+        precision: spec.precision.resolve(tier),
     })?;
     let engine = EngineInfo {
         tier: tier.name().to_owned(),
@@ -128,7 +119,7 @@ pub(crate) fn start(spec: &InterpolatorSpec) -> Result<Started> {
         threads: backend.engine().thread_count(),
     };
     Ok(Started {
-        model: Model::from_weights(backend, &loaded.weights, Some(version))?,
+        model: Model::from_weights(backend, &loaded.weights, version)?,
         engine,
         origin,
     })

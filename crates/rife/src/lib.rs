@@ -19,7 +19,7 @@ pub mod video;
 mod watch;
 pub mod weights;
 
-pub use engine::{Device, EngineInfo, ModelChoice, Precision, WORTH_INT8};
+pub use engine::{Device, EngineInfo, ModelChoice, Precision};
 pub use error::{Error, ErrorKind, Result};
 pub use interpolator::{Between, Bisection, Interpolator, InterpolatorSpec, Prepared, TimestepMethod};
 pub use rife_media as media;

@@ -327,6 +327,13 @@ fn speed_is_measured() {
     for key in ["tier", "precision", "threads"] {
         assert!(!object[key].is_null(), "{object}");
     }
+    let precision = |what: &str| place.rife(&[&args[..], &["--precision", what]].concat());
+    let auto = precision("auto").json().remove(0);
+    match auto["precision"].as_str() {
+        Some("int8") => assert_eq!(precision("int8").json()[0]["precision"], "int8"),
+        Some("f32") if auto["tier"] != "scalar" => assert!(precision("int8").failed(1).contains("VNNI")),
+        other => assert_eq!(other, Some("f32")),
+    }
     let args = [&["benchmark", "--testtime", "--runs", "1", "--json"][..], &RANDOM].concat();
     let object = place.rife(&args).json().remove(0);
     assert_eq!((&object["width"], &object["warm"]), (&640.into(), &1.into()));

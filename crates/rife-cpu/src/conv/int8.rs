@@ -14,7 +14,7 @@ use super::pack::{ConvLayer, Group, Phase};
 use super::{ConvKind, Part, Target};
 use crate::buffer::Buffer;
 use crate::engine::{Engine, Precision};
-use crate::tensor::Blocks;
+use crate::tensor::BlockList;
 
 /// Sixteen whole sums, or what is added to them, in registers of some tier.
 pub(super) trait Dots: Copy {
@@ -306,11 +306,10 @@ const COLUMNS: usize = 48;
 /// Channels from which on it pays: fewer spend their time elsewhere.
 const FEWEST_CHANNELS: usize = 24;
 
-/// Whether a layer is computed here: in an engine of that precision, where there is much to add, but not the
-/// enlargements, which make what is shown: flow, mask and colours.
+/// Whether a layer is computed here: in an engine of that precision, where there is much to add, but not where few
+/// channels come out: flow, mask and colours, which are shown.
 pub(super) fn suits(engine: &Engine, layer: &ConvLayer) -> bool {
     engine.precision() == Precision::Int8
-        && layer.kind != ConvKind::Up
         && layer.dense
         && layer.input >= FEWEST_CHANNELS
         && layer.output >= FEWEST_CHANNELS
@@ -320,7 +319,7 @@ pub(super) fn suits(engine: &Engine, layer: &ConvLayer) -> bool {
 struct Tiles<'a> {
     engine: &'a Engine,
     kernels: DotKernels,
-    input: &'a Blocks,
+    input: &'a BlockList<'a>,
     target: &'a Target<'a>,
     parts: Vec<Part<'a>>,
     weights: &'a [Quantised],
@@ -340,7 +339,7 @@ struct Bytes {
 }
 
 /// Applies a layer that [`suits`].
-pub(super) fn conv(engine: &Engine, input: &Blocks, target: &Target<'_>) {
+pub(super) fn conv(engine: &Engine, input: &BlockList<'_>, target: &Target<'_>) {
     let Some(kernels) = engine.kernels().dots else {
         unreachable!("an engine of this precision has its kernels");
     };
@@ -397,8 +396,9 @@ impl Tiles<'_> {
         let width = self.input.shape[2] + 2;
         let wide = columns.len() * 16;
         let lines = |block: usize| {
-            let at = move |row: usize| block * self.input.block_stride() + (row * width + columns.start) * 16;
-            rows.clone().map(move |row| &self.input.data[at(row)..][..wide])
+            let at = move |row: usize| (row * width + columns.start) * 16;
+            rows.clone()
+                .map(move |row| &self.input.blocks[block][at(row)..][..wide])
         };
         let (mut least, mut most) = ([0.0; 16], [0.0; 16]);
         for line in (0..blocks).flat_map(lines) {
@@ -447,9 +447,13 @@ impl Tiles<'_> {
                 + (place(columns.start, *dx) - bytes.first[1]) * 16;
         }
         let block = group.blocks.start;
-        let at = ((row + 1) * (shape[2] + 2) + 1 + columns.start) * 16;
+        let (up, out_row) = match layer.kind {
+            ConvKind::Up => (2, row * 2 + phase.place[0]),
+            ConvKind::Same | ConvKind::Down => (1, row),
+        };
+        let at = ((out_row + 1) * (shape[2] + 2) + 1 + columns.start * up + phase.place[1]) * 16;
         let residual = if layer.residual {
-            self.input.data[block * self.input.block_stride() + at..].as_ptr()
+            self.input.blocks[block][at..].as_ptr()
         } else {
             std::ptr::null()
         };
@@ -469,7 +473,7 @@ impl Tiles<'_> {
                 .target
                 .out
                 .wrapping_add(block * self.target.block_stride + at),
-            out_pixel: 16,
+            out_pixel: 16 * up,
             block_stride: self.target.block_stride,
             columns: columns.len(),
         };

@@ -88,7 +88,8 @@ pub fn conv_int8(spec: &ConvSpec, input: &[f32], shape: [usize; 3]) -> Vec<f32> 
                         .residual
                         .as_ref()
                         .map_or(1.0, |factors| f64::from(factors[o]));
-                    let mut sum = f64::from(sums[at]) * steps[o] / scale + f64::from(spec.bias[o]) * factor;
+                    let mut sum = f64::from(sums[at]) * steps[o][(y % up) * 2 + x % up] / scale
+                        + f64::from(spec.bias[o]) * factor;
                     if spec.residual.is_some() {
                         sum += f64::from(input[at]);
                     }
@@ -100,32 +101,35 @@ pub fn conv_int8(spec: &ConvSpec, input: &[f32], shape: [usize; 3]) -> Vec<f32> 
     out
 }
 
-/// Weights as whole numbers, and each output channel's step between them.
-fn whole_weights(spec: &ConvSpec) -> (Vec<f32>, Vec<f64>) {
+/// Weights as whole numbers, and the step between them of each output channel; of an enlargement of each of its four
+/// pixels, which read different weights.
+fn whole_weights(spec: &ConvSpec) -> (Vec<f32>, Vec<[f64; 4]>) {
     let of = |i: usize| match spec.kind {
-        ConvKind::Up => i / 16 % spec.output,
-        ConvKind::Same | ConvKind::Down => i / 9 / (spec.input / spec.groups),
+        ConvKind::Up => (i / 16 % spec.output, (i / 4 % 4 + 1) % 2 * 2 + (i % 4 + 1) % 2),
+        ConvKind::Same | ConvKind::Down => (i / 9 / (spec.input / spec.groups), 0),
     };
-    let factor = |o: usize| spec.residual.as_ref().map_or(1.0, |factors| factors[o]);
-    let scaled: Vec<f32> = spec
-        .weight
-        .iter()
-        .enumerate()
-        .map(|(i, w)| w * factor(of(i)))
+    let factor = |i: usize| spec.residual.as_ref().map_or(1.0, |factors| factors[of(i).0]);
+    let scaled: Vec<f32> = (spec.weight.iter().enumerate())
+        .map(|(i, w)| w * factor(i))
         .collect();
-    let mut steps = vec![0.0_f32; spec.output];
+    let mut steps = vec![[0.0_f32; 4]; spec.output];
     for (i, w) in scaled.iter().enumerate() {
-        steps[of(i)] = steps[of(i)].max(w.abs() / 127.0);
+        let (o, pixel) = of(i);
+        steps[o][pixel] = steps[o][pixel].max(w.abs() / 127.0);
     }
-    let whole = scaled.iter().enumerate();
-    let whole = whole.map(|(i, w)| {
-        if steps[of(i)] > 0.0 {
-            (w / steps[of(i)]).round_ties_even()
+    let whole = |(i, w): (usize, &f32)| {
+        let (o, pixel) = of(i);
+        let step = steps[o][pixel];
+        if step > 0.0 {
+            (w / step).round_ties_even()
         } else {
             0.0
         }
-    });
-    (whole.collect(), steps.into_iter().map(f64::from).collect())
+    };
+    (
+        scaled.iter().enumerate().map(whole).collect(),
+        steps.iter().map(|steps| steps.map(f64::from)).collect(),
+    )
 }
 
 /// The values that a tile reads as whole numbers less the zero point, zeros elsewhere, and how many there are in one.

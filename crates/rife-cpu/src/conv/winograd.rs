@@ -12,7 +12,7 @@ use super::kernel::{InBlock, Lanes, Row};
 use super::pack::ConvLayer;
 use super::{ConvKind, Part, Target};
 use crate::engine::Engine;
-use crate::tensor::Blocks;
+use crate::tensor::BlockList;
 
 /// Side of a tile of output pixels.
 const TILE: usize = 4;
@@ -190,6 +190,9 @@ const BATCHES: [usize; 3] = [48, 24, 12];
 /// Values that a batch's points may take: what stays in a second-level cache.
 const MOST_VALUES: usize = 160 * 1024;
 
+/// Output channels that are worth a block of sixteen's transform back.
+const FEWEST_OUTPUTS: usize = 5;
+
 /// Whether a layer over an input is computed here.
 pub(super) fn suits(layer: &ConvLayer, [channels, height, width]: [usize; 3]) -> bool {
     let tiles = height.div_ceil(TILE) * width.div_ceil(TILE);
@@ -197,14 +200,14 @@ pub(super) fn suits(layer: &ConvLayer, [channels, height, width]: [usize; 3]) ->
     layer.dense
         && layer.kind != ConvKind::Down
         && channels >= 16
-        && layer.computed() >= 16
+        && layer.computed() >= FEWEST_OUTPUTS
         && tiles >= FEWEST_TILES
 }
 
 /// A layer over an image, in batches of tiles.
 struct Batches<'a> {
     engine: &'a Engine,
-    input: &'a Blocks,
+    input: &'a BlockList<'a>,
     target: &'a Target<'a>,
     parts: Vec<Part<'a>>,
     weights: &'a [Vec<f32>],
@@ -214,7 +217,7 @@ struct Batches<'a> {
 }
 
 /// Applies a layer that [`suits`].
-pub(super) fn conv(engine: &Engine, input: &Blocks, target: &Target<'_>) {
+pub(super) fn conv(engine: &Engine, input: &BlockList<'_>, target: &Target<'_>) {
     let layer = target.layer;
     let parts = target.parts();
     let weights = layer
@@ -285,14 +288,14 @@ impl Batches<'_> {
         let [y, x] = self.place(tile);
         let [_, height, width] = self.input.shape;
         let line = (width + 2) * 16;
-        let corner = block * self.input.block_stride() + y * line + x * 16;
+        let corner = y * line + x * 16;
         assert!(to.len() >= (POINTS - 1) * point + 16, "room for the points");
         let patch;
         let inside = y + SIDE <= height + 2 && x + SIDE <= width + 2;
         let (from, line) = if inside {
-            (self.input.data[corner..].as_ptr(), line)
+            (self.input.blocks[block][corner..].as_ptr(), line)
         } else {
-            patch = self.edge(corner, [height + 2 - y, width + 2 - x]);
+            patch = self.edge(block, corner, [height + 2 - y, width + 2 - x]);
             (patch.as_ptr(), SIDE * 16)
         };
         let job = Forward {
@@ -308,12 +311,12 @@ impl Batches<'_> {
 
     /// The pixels from a corner on of which only so many rows and columns are in the image and its border, zeros past
     /// them: they matter to pixels past the image's end alone.
-    fn edge(&self, corner: usize, [rows, columns]: [usize; 2]) -> [f32; POINTS * 16] {
+    fn edge(&self, block: usize, corner: usize, [rows, columns]: [usize; 2]) -> [f32; POINTS * 16] {
         let line = (self.input.shape[2] + 2) * 16;
         let across = columns.min(SIDE) * 16;
         let mut patch = [0.0; POINTS * 16];
         for (row, to) in patch.chunks_exact_mut(SIDE * 16).take(rows).enumerate() {
-            to[..across].copy_from_slice(&self.input.data[corner + row * line..][..across]);
+            to[..across].copy_from_slice(&self.input.blocks[block][corner + row * line..][..across]);
         }
         patch
     }
@@ -362,7 +365,7 @@ impl Batches<'_> {
         let at = (y * up + place[0] + 1) * line + (x * up + place[1] + 1) * 16;
         assert!(from.len() >= (POINTS - 1) * point + 16, "the points are there");
         let residual = if layer.residual {
-            self.input.data[block * self.input.block_stride() + at..].as_ptr()
+            self.input.blocks[block][at..].as_ptr()
         } else {
             std::ptr::null()
         };
