@@ -3,7 +3,7 @@
 
 use num_rational::Ratio;
 use rife_media::RgbImage;
-use rife_nets::{Backend, Image, Options};
+use rife_nets::{Backend, Image, Options, PreparedFrame};
 
 use super::{Interpolator, to_f32};
 use crate::Result;
@@ -15,12 +15,15 @@ const SIDE: u32 = 480;
 const LEAST: u32 = 64;
 /// The mean difference of the moved pictures, in parts of the range, at which confidence is 1/e.
 const TOLERANCE: f64 = 0.05;
+/// What pixels of both pictures may differ by and be the same: where nothing moves, networks that keep what is still may
+/// say any motion.
+const SAME: f32 = 1.5 / 255.0;
 
 impl Interpolator {
     /// How far the frame at `timestep` between two pictures of one size is to be trusted, 0 to 1.
     ///
     /// It is `exp(-d / 0.05)`, where d is the mean absolute difference between both pictures as the network's flow moves
-    /// them to that time, at a longest side of 480 pixels at most. Rank it, or compare it within a clip: it is no
+    /// them to that time, and none where they are the same, at a longest side of 480 pixels at most. Rank it, or compare it within a clip: it is no
     /// probability. Networks that know only the middle are asked for the middle.
     ///
     /// # Errors
@@ -44,15 +47,19 @@ impl Interpolator {
             .model
             .interpolate_tensors(&a, &b, timestep.clamp(1e-3, 1.0 - 1e-3), &options)?;
         let backend = self.model.backend();
+        let corner = |tensor: &_, frame: &PreparedFrame<_>| {
+            backend.download_corner(tensor, [frame.height(), frame.width()])
+        };
         let moved = [(&a, 0..2), (&b, 2..4)].map(|(frame, flow)| {
-            let warped = backend.warp(frame.encoded().image(), &backend.channels(&output.flow, flow));
-            backend.download_corner(&warped, [frame.height(), frame.width()])
+            let flow = backend.channels(&output.flow, flow);
+            corner(&backend.warp(frame.encoded().image(), &flow), frame)
         });
-        let difference = moved[0]
-            .iter()
-            .zip(&moved[1])
-            .map(|(a, b)| f64::from((a - b).abs()));
-        let mean = difference.sum::<f64>() / moved[0].len().max(1) as f64;
+        let held = [&a, &b].map(|frame| corner(frame.encoded().image(), frame));
+        let differences =
+            |[a, b]: &[Vec<f32>; 2]| -> Vec<f32> { a.iter().zip(b).map(|(a, b)| (a - b).abs()).collect() };
+        let (moved, held) = (differences(&moved), differences(&held));
+        let apart = moved.iter().zip(&held).filter(|(_, held)| **held > SAME);
+        let mean = apart.map(|(moved, _)| f64::from(*moved)).sum::<f64>() / moved.len().max(1) as f64;
         Ok((-mean / TOLERANCE).exp())
     }
 }
