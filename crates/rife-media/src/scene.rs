@@ -1,55 +1,48 @@
-//! How alike two frames are: scene cuts and held frames, by SSIM of 32x32 miniatures.
+//! What happens from frame to frame: how alike two pictures are, and from that where scenes change and which frames
+//! only repeat the one before.
 //!
-//! The measure is the one of the original `inference_video.py`: both pictures are sampled bilinearly at 32x32
+//! [`Miniature`] is the measure of the original `inference_video.py`: both pictures are sampled bilinearly at 32x32
 //! points (no antialiasing), and compared by SSIM with an 11-tap Gaussian of sigma 1.5 over columns, rows and
-//! the three colours, edges replicated, for a peak of 1. Below 0.2 lies a cut, above 0.996 a held frame.
+//! the three colours, edges replicated, for a peak of 1. Two pictures alone are taken for parted by a cut below 0.2,
+//! as there. In a stream of frames [`Analysis`] also looks at what comes before and after.
+
+mod analysis;
+mod cadence;
+mod cut_list;
+mod cuts;
+mod detail;
 
 use crate::RgbImage;
+
+pub use analysis::{Analysis, AnalysisOptions, CutRule, Look, Role, Verdict};
+pub use cut_list::{CutList, CutPlace, DetectedCut};
+pub use detail::Detail;
+
+/// The similarity below which [`CutRule::Detect`] looks for a cut unless told otherwise.
+pub const DETECTED_BELOW: f32 = 0.4;
 
 /// Side of the miniatures.
 const SIDE: usize = 32;
 /// Taps of the Gaussian to each side of its centre.
 const RADIUS: usize = 5;
 
-/// The thresholds of [`SceneOptions::classify`].
+/// When two pictures of which nothing else is known are parted by a cut.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SceneOptions {
     /// SSIM below this is a cut; 0 or less turns cut detection off. Default 0.2.
     pub cut: f32,
-    /// SSIM above this is a held frame; 1 or more turns it off. Default 0.996.
-    pub still: f32,
 }
 
 impl Default for SceneOptions {
     fn default() -> Self {
-        Self {
-            cut: 0.2,
-            still: 0.996,
-        }
+        Self { cut: 0.2 }
     }
 }
 
-/// What lies between two frames.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PairKind {
-    /// Motion, to be interpolated.
-    Motion,
-    /// A scene cut: never to be morphed across.
-    Cut,
-    /// The same picture twice.
-    Still,
-}
-
 impl SceneOptions {
-    /// Names a pair by its similarity.
-    pub fn classify(&self, similarity: f32) -> PairKind {
-        if self.cut > 0.0 && similarity < self.cut {
-            PairKind::Cut
-        } else if similarity > self.still {
-            PairKind::Still
-        } else {
-            PairKind::Motion
-        }
+    /// Whether pictures of this similarity are parted by a cut.
+    pub fn is_cut(&self, similarity: f32) -> bool {
+        self.cut > 0.0 && similarity < self.cut
     }
 }
 
@@ -83,6 +76,17 @@ impl Miniature {
     /// SSIM of two miniatures: 1 for equal ones, near 0 for unrelated ones, at lowest -1.
     pub fn similarity(&self, other: &Self) -> f32 {
         ssim(&self.values, &other.values)
+    }
+
+    /// Mean absolute difference of the values, 0 to 1.
+    pub fn difference(&self, other: &Self) -> f32 {
+        let sum: f32 = self
+            .values
+            .iter()
+            .zip(&other.values)
+            .map(|(a, b)| (a - b).abs())
+            .sum();
+        sum / self.values.len() as f32
     }
 }
 
@@ -198,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn cuts_motion_and_stills_are_told_apart() {
+    fn cuts_and_motion_are_told_apart() {
         let wave = |shift: f32| {
             picture(320, 180, move |c, x, y| {
                 0.5 + 0.4 * ((x as f32 + shift) * 0.05 + y as f32 * 0.03 + c as f32).sin()
@@ -209,14 +213,10 @@ mod tests {
             180,
             |c, x, y| if (x / 40 + y / 30 + c) % 2 == 0 { 0.9 } else { 0.1 },
         );
-        let options = SceneOptions::default();
-        let kind = |a: &RgbImage, b: &RgbImage| options.classify(similarity(a, b));
-        assert_eq!(kind(&wave(0.0), &wave(0.0)), PairKind::Still);
-        assert_eq!(kind(&wave(0.0), &wave(6.0)), PairKind::Motion);
-        assert_eq!(kind(&wave(0.0), &other), PairKind::Cut);
-        let off = SceneOptions { cut: 0.0, still: 1.0 };
-        assert_eq!(off.classify(-0.5), PairKind::Motion, "turned off");
-        assert_eq!(off.classify(0.1), PairKind::Motion);
+        let cut = |a: &RgbImage, b: &RgbImage| SceneOptions::default().is_cut(similarity(a, b));
+        assert!(!cut(&wave(0.0), &wave(0.0)) && !cut(&wave(0.0), &wave(6.0)));
+        assert!(cut(&wave(0.0), &other));
+        assert!(!SceneOptions { cut: 0.0 }.is_cut(-0.5), "turned off");
     }
 
     #[test]

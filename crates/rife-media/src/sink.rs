@@ -16,6 +16,7 @@ pub use images::write_image;
 pub use journal::{
     Need, Needs, Resume, SEGMENT_FRAMES, Shard, Share, folder as unfinished_folder, shard_folder,
 };
+pub use part::TextFile;
 pub use workplace::{Workplace, folder as work_folder};
 
 mod codecs;

@@ -16,10 +16,14 @@
 //!   is made in between.
 //! - **Start.** The first frame's time is kept, whether zero, positive or negative, so that sound stays in sync.
 
+mod anchors;
+
 use num_rational::Ratio;
 
 use crate::time::{Time, narrow, widen};
 use crate::{MediaError, Result};
+
+pub use anchors::{Anchors, Placed};
 
 /// How output times are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

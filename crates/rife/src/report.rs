@@ -9,7 +9,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use num_rational::Ratio;
-use rife_media::scene::{Miniature, PairKind, SceneOptions};
+use rife_media::scene::{Miniature, SceneOptions};
 use rife_media::{CancelToken, Frame, RgbImage, Source, SourceSpec, StreamInfo, open_source, time};
 use serde::Serialize;
 
@@ -247,9 +247,7 @@ impl<'a> Sampler<'a> {
         if !turn || !advances || self.report.frames.len() as u64 >= self.job.samples.max(1) {
             return Ok(());
         }
-        let cut = |a: &Held, b: &Held| {
-            self.job.scene.classify(a.miniature.similarity(&b.miniature)) == PairKind::Cut
-        };
+        let cut = |a: &Held, b: &Held| self.job.scene.is_cut(a.miniature.similarity(&b.miniature));
         if cut(before, truth) || cut(truth, after) {
             self.report.beside_cuts += 1;
             return Ok(());

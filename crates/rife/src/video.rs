@@ -1,8 +1,9 @@
 //! The video job: a source's frames at their own times, the network's between them, into a sink. What is decided
-//! before the start is in `plan`, which pictures stand for which frames in `pairs`, the threads in `pipeline`.
+//! before the start is in `plan`, what a frame is among those around it in `ahead`, the threads in `pipeline`.
 
+mod ahead;
+mod duplicates;
 mod facts;
-mod pairs;
 mod pipeline;
 mod plan;
 
@@ -11,13 +12,14 @@ use std::time::Duration;
 
 use num_rational::Ratio;
 use rife_media::plan::{Companions, plan_streams};
-use rife_media::scene::SceneOptions;
-use rife_media::sink::{Resume, Share};
+use rife_media::scene::{AnalysisOptions, CutList, CutRule};
+use rife_media::sink::{Resume, Share, TextFile};
 use rife_media::{
     CancelToken, Input, MediaInfo, Orientation, Output, SinkSpec, Source, SourceSpec, StreamInfo,
     TimelineMode, TimelineOptions, VideoParams, Written, open_sink, open_source,
 };
 
+pub use duplicates::{DuplicatesReport, Stretch};
 pub use facts::Keep;
 pub(crate) use facts::{file_hash, input_facts, model_facts};
 pub(crate) use plan::rate_text;
@@ -60,13 +62,13 @@ pub enum CutFill {
     Blend,
 }
 
-/// What to do with a frame that repeats the one before while motion goes on after it.
+/// What becomes of frames that only repeat the one before while motion goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum StillRule {
-    /// It is replaced by the network's middle of its neighbours, so that motion does not stop for a frame.
+pub enum Duplicates {
+    /// Motion goes through their times evenly, from the distinct frames around them.
     #[default]
     Smooth,
-    /// It stays as it is.
+    /// They stay as they are.
     Keep,
 }
 
@@ -109,12 +111,15 @@ pub struct VideoJob {
     pub rate: Rate,
     /// At which pace.
     pub motion: Motion,
-    /// From which similarity on frames are parted by a cut, or the same.
-    pub scene: SceneOptions,
+    /// Where scenes change.
+    pub cuts: CutRule,
+    /// Where the cuts that were found are written, as a list that [`CutList::parse`](rife_media::scene::CutList::parse)
+    /// reads.
+    pub cuts_out: Option<PathBuf>,
     /// What a cut is filled with.
     pub cut_fill: CutFill,
     /// What becomes of repeated frames.
-    pub still: StillRule,
+    pub duplicates: Duplicates,
     /// What is shown instead of frames that are trusted too little.
     pub fallback: Option<Fallback>,
     /// Measure how far each made frame is to be trusted, for [`VideoSummary::confidences`]; done anyway with a fallback.
@@ -142,9 +147,10 @@ impl VideoJob {
             interpolator: InterpolatorSpec::default(),
             rate: Rate::Factor(2),
             motion: Motion::Normal,
-            scene: SceneOptions::default(),
+            cuts: CutRule::default(),
+            cuts_out: None,
             cut_fill: CutFill::default(),
-            still: StillRule::default(),
+            duplicates: Duplicates::default(),
             fallback: None,
             confidence: false,
             share: None,
@@ -268,6 +274,15 @@ impl VideoJob {
         facts
     }
 
+    /// What is looked for in the frames.
+    fn analysis(&self, timeline: &TimelineOptions) -> AnalysisOptions {
+        AnalysisOptions {
+            cuts: self.cuts.clone(),
+            duplicates: self.duplicates == Duplicates::Smooth,
+            max_gap: timeline.max_gap,
+        }
+    }
+
     fn companions(&self, timeline: &TimelineOptions) -> Companions {
         match self.motion {
             _ if self.video_only => Companions::Drop("only the video was asked for"),
@@ -321,8 +336,10 @@ pub struct Progress {
     pub made: u64,
     /// Cuts met.
     pub cuts: u64,
-    /// Repeated frames that were replaced.
-    pub replaced: u64,
+    /// Frames that only repeat the one before, left out of the motion.
+    pub held: u64,
+    /// Distinct frames that were moved to their even place between repeated ones.
+    pub retimed: u64,
     /// Frames left out since their time does not advance.
     pub dropped: u64,
     /// Made frames in whose place the fallback is shown.
@@ -449,6 +466,7 @@ impl VideoRun {
         } else {
             None
         };
+        let cuts_file = self.cuts_file()?;
         let sink = open_sink(&self.job.sink, &self.params())?;
         let params = sink.params().clone();
         let setup = pipeline::Setup {
@@ -457,10 +475,14 @@ impl VideoRun {
             job: &self.job,
             total_out: self.plan.output_frames,
             tags: self.info.tags,
+            analysis: self.job.analysis(&self.timeline),
             cancel: &self.cancel,
         };
         let done = pipeline::run(&setup, self.source, sink, progress)?;
         let mut warnings = done.warnings;
+        if let Some(file) = cuts_file {
+            file.finish(&CutList::write(&done.cuts))?;
+        }
         warnings.extend(done.written.warnings.iter().cloned());
         if let (Some(facts), Some(output)) = (facts, self.job.output_file()) {
             let made = manifest::Made {
@@ -482,6 +504,14 @@ impl VideoRun {
             warnings,
             confidences: done.confidences,
         })
+    }
+
+    /// The list of cuts that is to be written, refused now rather than at the end.
+    fn cuts_file(&self) -> Result<Option<TextFile>> {
+        let (sink, path) = (&self.job.sink, self.job.cuts_out.as_deref());
+        let taken = sink.inputs.iter().map(PathBuf::as_path).chain(self.output());
+        let create = |path| TextFile::create(path, sink.overwrite, taken);
+        Ok(path.map(create).transpose()?)
     }
 
     /// What the sink is told of the frames.

@@ -76,13 +76,26 @@ pub(crate) struct JoinArgs {
     pub(crate) quiet: bool,
 }
 
-/// What becomes of a frame that repeats the one before while motion goes on.
+/// What becomes of frames that only repeat the one before while motion goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum StaticArg {
-    /// Replaced by the middle of its neighbours
+pub(crate) enum DuplicatesArg {
+    /// Motion leads evenly through their times, from the distinct frames around them
     Smooth,
-    /// Kept
+    /// They stay as they are
     Keep,
+    /// Say what smooth would do, and do nothing
+    Report,
+}
+
+impl DuplicatesArg {
+    /// Whether only a report is asked for, which is of what smooth would do.
+    pub(crate) fn take_report(&mut self) -> bool {
+        let report = *self == Self::Report;
+        if report {
+            *self = Self::Smooth;
+        }
+        report
+    }
 }
 
 const VIDEO_EXAMPLES: &str = "\
@@ -212,18 +225,22 @@ pub(crate) struct RateArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Cuts and repeated frames")]
 pub(crate) struct SceneArgs {
-    /// Frames less alike than this (SSIM of 32x32 miniatures) are parted by a cut; 0 finds none
-    #[arg(long, value_name = "S", default_value_t = 0.2)]
+    /// Frames less alike than this (SSIM of 32x32 miniatures), and less alike than those on both sides, are parted by a
+    /// cut; 0 finds none
+    #[arg(long, value_name = "S", default_value_t = rife::media::scene::DETECTED_BELOW)]
     pub(crate) cut_threshold: f32,
+    /// A list of cuts instead of detection: a frame number (120) or time (5.005) a line, the first frame of the new scene
+    #[arg(long, value_name = "FILE", conflicts_with = "cut_threshold")]
+    pub(crate) cuts: Option<PathBuf>,
+    /// Write the cuts as such a list
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cuts_out: Option<PathBuf>,
     /// What is shown between the two frames of a cut; they are never morphed
     #[arg(long, value_enum, value_name = "HOW", default_value = "repeat")]
     pub(crate) cut_fill: CutFillArg,
-    /// Frames more alike than this are the same; 1 finds none
-    #[arg(long, value_name = "S", default_value_t = 0.996)]
-    pub(crate) static_threshold: f32,
-    /// What becomes of a frame that repeats the one before while motion goes on
-    #[arg(long = "static", value_enum, value_name = "HOW", default_value = "smooth")]
-    pub(crate) still: StaticArg,
+    /// What becomes of frames that only repeat the one before while motion goes on
+    #[arg(long, value_enum, value_name = "HOW", default_value = "smooth")]
+    pub(crate) duplicates: DuplicatesArg,
     /// What is shown instead of made frames that are trusted too little; `rife report` says what that does to a clip
     #[arg(long, value_enum, value_name = "HOW")]
     pub(crate) fallback: Option<FallbackArg>,

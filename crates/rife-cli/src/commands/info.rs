@@ -10,8 +10,12 @@ use super::{job, video};
 use crate::args::InfoArgs;
 use crate::output;
 
-pub(crate) fn run(args: InfoArgs, cancel: &CancelToken) -> Result<()> {
+pub(crate) fn run(mut args: InfoArgs, cancel: &CancelToken) -> Result<()> {
+    let report = args.task.scene.duplicates.take_report();
     let job = job::build(args.task, None)?;
+    if report {
+        return video::report_duplicates(&job, args.json, false, cancel);
+    }
     let spec = job.interpolator.clone();
     let run = job.open(cancel)?;
     let layers = match args.plan {

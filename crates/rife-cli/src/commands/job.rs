@@ -1,15 +1,17 @@
 //! The arguments of `rife video` and `rife info` as a video job.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use rife::media::scene::SceneOptions;
+use rife::media::scene::{CutList, CutRule};
 use rife::media::sink::{self, ImageFormat};
 use rife::media::{Codec, Fit, Input, Output};
-use rife::video::{CutFill, Fallback, Motion, Rate, StillRule, VideoJob};
+use rife::video::{CutFill, Duplicates, Fallback, Motion, Rate, VideoJob};
 use rife::{Error, Result};
 
 use crate::args::TaskArgs;
-use crate::args::{CodecArg, CutFillArg, FallbackArg, FitArg, StaticArg};
+use crate::args::{CodecArg, CutFillArg, DuplicatesArg, FallbackArg, FitArg};
 use crate::output;
 
 /// Where the original puts its pictures.
@@ -53,10 +55,11 @@ fn of_input(args: TaskArgs, input: Input, output: Option<&Path>) -> Result<Video
     job.source.frame_rate = args.rate.input_fps;
     (job.source.deinterlace, job.source.allow_interlaced) =
         (args.scene.deinterlace, args.scene.allow_interlaced);
-    job.scene = SceneOptions {
-        cut: args.scene.cut_threshold,
-        still: args.scene.static_threshold,
+    job.cuts = match &args.scene.cuts {
+        Some(path) => CutRule::Listed(read_cuts(path)?),
+        None => CutRule::Detect(args.scene.cut_threshold),
     };
+    job.cuts_out = args.scene.cuts_out.clone();
     job.cut_fill = match args.scene.cut_fill {
         CutFillArg::Repeat => CutFill::Repeat,
         CutFillArg::Blend => CutFill::Blend,
@@ -68,9 +71,13 @@ fn of_input(args: TaskArgs, input: Input, output: Option<&Path>) -> Result<Video
             FallbackArg::Hold => CutFill::Repeat,
         },
     });
-    job.still = match args.scene.still {
-        StaticArg::Smooth => StillRule::Smooth,
-        StaticArg::Keep => StillRule::Keep,
+    job.duplicates = match args.scene.duplicates {
+        DuplicatesArg::Smooth => Duplicates::Smooth,
+        DuplicatesArg::Keep => Duplicates::Keep,
+        DuplicatesArg::Report => {
+            let text = "--duplicates report looks at one clip, with `rife video CLIP` or `rife info CLIP`";
+            return Err(Error::Usage(text.into()));
+        }
     };
     job.sink.codec = args.encode.codec.map(codec);
     (job.sink.crf, job.sink.preset) = (args.encode.crf, args.encode.preset.clone());
@@ -78,6 +85,25 @@ fn of_input(args: TaskArgs, input: Input, output: Option<&Path>) -> Result<Video
     (job.video_only, job.montage) = (args.encode.video_only, args.encode.montage);
     job.interpolator = args.model.spec();
     Ok(job)
+}
+
+/// A list of cuts; longer files are none.
+fn read_cuts(path: &Path) -> Result<CutList> {
+    const MOST: u64 = 16 << 20;
+    let io = |error| Error::io("read", path, error);
+    let mut text = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MOST + 1).read_to_end(&mut text))
+        .map_err(io)?;
+    if text.len() as u64 > MOST {
+        let message = format!(
+            "{} has more than {MOST} bytes: that is no list of cuts",
+            path.display()
+        );
+        return Err(Error::Usage(message));
+    }
+    let list = CutList::parse(&String::from_utf8_lossy(&text));
+    list.map_err(|error| Error::Usage(format!("{}: {error}", path.display())))
 }
 
 fn timing(args: &TaskArgs) -> Result<(Rate, Motion)> {

@@ -4,7 +4,10 @@ use std::path::Path;
 
 use rife::media::sink::Share;
 use rife::media::{CancelToken, Output};
-use rife::video::{Confidence, Keep, Progress as Counts, VideoJob, VideoPlan, VideoSummary, duration_text};
+use rife::video::{
+    Confidence, DuplicatesReport, Keep, Progress as Counts, Stretch, VideoJob, VideoPlan, VideoSummary,
+    duration_text,
+};
 use rife::{Error, Result};
 use serde_json::{Value, json};
 
@@ -13,7 +16,7 @@ use crate::args::{JoinArgs, VideoArgs};
 use crate::output;
 use crate::progress::Progress;
 
-pub(crate) fn run(args: VideoArgs, cancel: &CancelToken) -> Result<()> {
+pub(crate) fn run(mut args: VideoArgs, cancel: &CancelToken) -> Result<()> {
     for (given, text) in [
         (args.task.model.fp16, "--fp16 is ignored: the CPU computes in f32"),
         (args.skip, "--skip does nothing, as in the original"),
@@ -25,8 +28,12 @@ pub(crate) fn run(args: VideoArgs, cancel: &CancelToken) -> Result<()> {
     if let Some(inputs) = batch::inputs(&args)? {
         return batch::run(args, inputs, cancel);
     }
+    let report = args.task.scene.duplicates.take_report();
     let options = Options::of(&args);
     let mut job = job::build(args.task, args.output.as_deref())?;
+    if report {
+        return report_duplicates(&job, args.json, args.quiet, cancel);
+    }
     options.apply(&mut job);
     job.share = args.shard.map(Share::Shard);
     job.confidence = args.confidence.is_some();
@@ -112,6 +119,45 @@ impl Options {
     }
 }
 
+/// `--duplicates report`: what is asked for, so it goes to standard output.
+pub(super) fn report_duplicates(
+    job: &VideoJob,
+    as_json: bool,
+    quiet: bool,
+    cancel: &CancelToken,
+) -> Result<()> {
+    let mut progress = Progress::frames(None, as_json, quiet);
+    let report = job.report_duplicates(cancel, &mut |frames| progress.set(frames, None, || json!({})));
+    progress.finish();
+    let report = report?;
+    if as_json {
+        return output::line(&report_json(&report).to_string());
+    }
+    output::line(&output::plain(&report.to_string()))
+}
+
+fn report_json(report: &DuplicatesReport) -> Value {
+    let stretch = |stretch: &Stretch| {
+        json!({
+            "frames": stretch.frames,
+            "times_s": stretch.times.map(rife::media::time::seconds),
+            "pattern": stretch.pattern(),
+            "held": stretch.held,
+            "retimed": stretch.retimed,
+            "frames_each": stretch.frames_each(),
+        })
+    };
+    json!({
+        "event": "duplicates",
+        "frames": report.frames,
+        "dropped": report.dropped,
+        "held": report.held,
+        "retimed": report.retimed,
+        "cuts": report.cuts,
+        "stretches": report.stretches.iter().map(stretch).collect::<Vec<_>>(),
+    })
+}
+
 /// The plan as one object.
 pub(super) fn plan_json(plan: &VideoPlan) -> Value {
     let rate = |rate: Option<num_rational::Ratio<i64>>| rate.map(|rate| rate.to_string());
@@ -151,7 +197,8 @@ pub(super) fn summary_json(summary: &VideoSummary) -> Value {
         "resumed": counts.resumed,
         "made": counts.made,
         "cuts": counts.cuts,
-        "replaced": counts.replaced,
+        "held": counts.held,
+        "retimed": counts.retimed,
         "dropped": counts.dropped,
         "fallen_back": counts.fallen_back,
         "elsewhere": counts.elsewhere,
@@ -188,8 +235,12 @@ pub(super) fn summary_text(summary: &VideoSummary) -> String {
         ),
         (counts.cuts, "cuts, not morphed across"),
         (
-            counts.replaced,
-            "repeated frames replaced by the middle of their neighbours (--static keep leaves them)",
+            counts.held,
+            "frames only repeated the one before: motion leads evenly through their times (--duplicates keep leaves them)",
+        ),
+        (
+            counts.retimed,
+            "distinct frames were moved to their even place between repeated ones",
         ),
         (
             counts.dropped,

@@ -200,7 +200,7 @@ fn cuts_are_never_morphed() {
         (&Value::from(1), &Value::from(0)),
         "equal frames are repeated"
     );
-    let morphed = done(&["-o", "b.y4m", "--cut-threshold", "0", "--static", "keep"]);
+    let morphed = done(&["-o", "b.y4m", "--cut-threshold", "0", "--duplicates", "keep"]);
     assert_eq!(
         (&morphed["cuts"], &morphed["made"]),
         (&Value::from(0), &Value::from(1))
@@ -210,22 +210,82 @@ fn cuts_are_never_morphed() {
     assert!(a != c && a.len() == c.len());
 }
 
-#[test]
-fn a_paused_frame_is_smoothed_unless_kept() {
-    let place = Place::new();
+/// Soft bars that move four pixels to the right with each step.
+fn steps(place: &Place, name: &str, steps: &[usize]) {
     let mut bytes = b"YUV4MPEG2 W64 H48 F25:1 Ip A1:1 C444\n".to_vec();
-    for step in [0, 1, 1, 2] {
+    for step in steps {
         bytes.extend(b"FRAME\n");
         let wave = |i: usize| ((i % 64 + 4 * step) as f32 * 0.3).sin();
         bytes.extend((0..3 * 64 * 48).map(|i| (128.0 + 90.0 * wave(i % (64 * 48))) as u8));
     }
-    std::fs::write(place.path("in.y4m"), bytes).unwrap();
-    for (rule, replaced) in [("smooth", 1), ("keep", 0)] {
-        let args = video(&["in.y4m", "-o", "out.y4m", "-y", "--json", "--static", rule]);
-        let events = place.rife(&args).json();
-        let done = events.iter().find(|event| event["event"] == "done").unwrap();
-        assert_eq!(done["replaced"], replaced, "{rule}");
+    std::fs::write(place.path(name), bytes).unwrap();
+}
+
+#[test]
+fn repeated_frames_are_smoothed_kept_or_reported() {
+    let place = Place::new();
+    steps(&place, "in.y4m", &[0, 1, 2, 2, 3, 4, 5]);
+    let run = |rule: &str| {
+        let args = video(&["in.y4m", "-o", "out.y4m", "-y", "--json", "--duplicates", rule]);
+        place.rife(&args).json().pop().unwrap()
+    };
+    let report = run("report");
+    assert_eq!(
+        (&report["event"], &report["held"]),
+        (&Value::from("duplicates"), &Value::from(1))
+    );
+    assert_eq!(report["stretches"][0]["frames"], Value::from(vec![2, 3]));
+    assert!(!place.path("out.y4m").exists(), "a report writes nothing");
+    for (rule, held) in [("smooth", 1), ("keep", 0)] {
+        let done = run(rule);
+        assert_eq!(
+            (&done["held"], &done["frames_out"]),
+            (&Value::from(held), &Value::from(14)),
+            "{rule}"
+        );
     }
+    let said = place
+        .rife(&video(&["in.y4m", "-o", "out.y4m", "--duplicates", "report"]))
+        .ok();
+    assert!(
+        said.contains("7 frames, 0 cuts, 1 frames that only repeat"),
+        "{said}"
+    );
+}
+
+#[test]
+fn cuts_are_written_and_read() {
+    let place = Place::new();
+    steps(&place, "in.y4m", &[0, 1, 2, 3, 4, 5, 6, 7]);
+    std::fs::write(place.path("cuts.txt"), "# mine\n3\n0.24 # frame 6\n").unwrap();
+    let args = |rest: &[&'static str]| video(&[&["in.y4m", "-o", "out.y4m", "-y", "--json"], rest].concat());
+    let done = place
+        .rife(&args(&["--cuts", "cuts.txt", "--cuts-out", "found.txt"]))
+        .json()
+        .pop()
+        .unwrap();
+    assert_eq!((&done["cuts"], &done["made"]), (&Value::from(2), &Value::from(5)));
+    let found = std::fs::read_to_string(place.path("found.txt")).unwrap();
+    let lines: Vec<_> = found.lines().filter(|line| !line.starts_with('#')).collect();
+    assert!(
+        lines.len() == 2 && lines[0].starts_with("3 # 0.120000 s") && lines[1].starts_with("6 # 0.24"),
+        "{found}"
+    );
+    let again = place.rife(&args(&["--cuts", "found.txt"])).json().pop().unwrap();
+    assert_eq!(again["cuts"], 2);
+    std::fs::write(place.path("bad.txt"), "3\nsoon\n").unwrap();
+    let bad = place.rife(&video(&["in.y4m", "-o", "bad.y4m", "--cuts", "bad.txt"]));
+    assert!(
+        bad.code == 2 && bad.err.contains("line 2") && bad.err.contains("\"soon\""),
+        "{}",
+        bad.err
+    );
+    let taken = place.rife(&video(&["in.y4m", "-o", "other.y4m", "--cuts-out", "found.txt"]));
+    assert!(
+        taken.code == 4 && !place.path("other.y4m").exists(),
+        "{}",
+        taken.err
+    );
 }
 
 #[test]

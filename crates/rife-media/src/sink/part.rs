@@ -1,7 +1,7 @@
 //! A file that is written beside its final name and takes that name only when it is complete.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::{MediaError, Result};
@@ -88,6 +88,35 @@ impl Drop for Part {
         if !self.finished {
             let _ = fs::remove_file(&self.path);
         }
+    }
+}
+
+/// A text beside the output, such as a list: written whole at the end, or not at all.
+#[derive(Debug)]
+pub struct TextFile(Part);
+
+impl TextFile {
+    /// Makes sure that `target` can be written.
+    ///
+    /// # Errors
+    /// Those of an output: it exists and `overwrite` is off, it is one of `inputs`, its folder cannot be written to.
+    pub fn create<'a>(
+        target: &Path,
+        overwrite: bool,
+        inputs: impl Iterator<Item = &'a Path>,
+    ) -> Result<Self> {
+        Part::create(target, overwrite, inputs).map(Self)
+    }
+
+    /// Writes `text` and gives the file its name.
+    ///
+    /// # Errors
+    /// [`MediaError::Io`], and [`MediaError::Exists`] where a file of this name has appeared in the meantime.
+    pub fn finish(self, text: &str) -> Result<()> {
+        let mut file = self.0.file();
+        file.write_all(text.as_bytes())
+            .map_err(|e| MediaError::io("write", self.0.path(), e))?;
+        self.0.promote().map(|_| ())
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use rife::media::scene::SceneOptions;
+use rife::media::scene::{CutRule, DETECTED_BELOW};
 use rife::media::{CancelToken, Input, Output, time};
 use rife::video::{
-    CutFill, Motion, Rate, StillRule, VideoJob, VideoPlan, VideoRun, VideoSummary, default_output,
+    CutFill, Duplicates, Motion, Rate, VideoJob, VideoPlan, VideoRun, VideoSummary, default_output,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -32,9 +32,7 @@ struct Rest {
     stretch_audio: bool,
     cut_threshold: Option<f32>,
     cut_fill: Fill,
-    static_threshold: Option<f32>,
-    #[serde(rename = "static")]
-    still: Still,
+    duplicates: Repeats,
     deinterlace: bool,
     allow_interlaced: bool,
     video_only: bool,
@@ -51,7 +49,7 @@ enum Fill {
 
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Still {
+enum Repeats {
     #[default]
     Smooth,
     Keep,
@@ -66,8 +64,12 @@ impl VideoOptions {
         let rest: Rest = parse(options)?;
         check_range("passes", rest.passes.unwrap_or(1), 1, 4)?;
         check_range("factor", rest.factor.unwrap_or(2), 1, 256)?;
-        check_range("cut_threshold", rest.cut_threshold.unwrap_or(0.2), 0.0, 1.0)?;
-        check_range("static_threshold", rest.static_threshold.unwrap_or(1.0), 0.0, 1.0)?;
+        check_range(
+            "cut_threshold",
+            rest.cut_threshold.unwrap_or(DETECTED_BELOW),
+            0.0,
+            1.0,
+        )?;
         rest.check()?;
         Ok(Self { model, encode, rest })
     }
@@ -121,18 +123,14 @@ impl super::Options for VideoOptions {
         let rest = &self.rest;
         (job.rate, job.motion) = rest.timing();
         (job.source.deinterlace, job.source.allow_interlaced) = (rest.deinterlace, rest.allow_interlaced);
-        let usual = SceneOptions::default();
-        job.scene = SceneOptions {
-            cut: rest.cut_threshold.unwrap_or(usual.cut),
-            still: rest.static_threshold.unwrap_or(usual.still),
-        };
+        job.cuts = CutRule::Detect(rest.cut_threshold.unwrap_or(DETECTED_BELOW));
         job.cut_fill = match rest.cut_fill {
             Fill::Repeat => CutFill::Repeat,
             Fill::Blend => CutFill::Blend,
         };
-        job.still = match rest.still {
-            Still::Smooth => StillRule::Smooth,
-            Still::Keep => StillRule::Keep,
+        job.duplicates = match rest.duplicates {
+            Repeats::Smooth => Duplicates::Smooth,
+            Repeats::Keep => Duplicates::Keep,
         };
         (job.video_only, job.montage) = (rest.video_only, rest.montage);
         let (rate, extension, label) = (
@@ -198,7 +196,8 @@ fn summary(done: &VideoSummary) -> Value {
     let counts = &done.counts;
     json!({
         "frames_in": counts.frames_in, "frames_out": counts.frames_out, "resumed": counts.resumed,
-        "made": counts.made, "cuts": counts.cuts, "replaced": counts.replaced, "dropped": counts.dropped,
+        "made": counts.made, "cuts": counts.cuts, "held": counts.held,
+        "retimed": counts.retimed, "dropped": counts.dropped,
         "duration_s": time::seconds(done.written.duration), "bytes": done.written.bytes,
         "elapsed_s": done.elapsed.as_secs_f64(), "fps": done.frames_per_second(), "warnings": done.warnings,
     })

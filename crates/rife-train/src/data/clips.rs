@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use rife_media::scene::{Miniature, PairKind, SceneOptions};
+use rife_media::scene::{Miniature, SceneOptions};
 use rife_media::{Input, RgbImage, Source, SourceSpec, open_source};
 
 use super::npy::Writer;
@@ -282,7 +282,7 @@ fn cut_source(
 }
 
 fn is_cut(before: &Miniature, after: &Miniature) -> bool {
-    SceneOptions::default().classify(before.similarity(after)) == PairKind::Cut
+    SceneOptions::default().is_cut(before.similarity(after))
 }
 
 /// Cuts windows of one size of a clip.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use num_rational::Ratio;
-use rife_media::scene::{PairKind, SceneOptions, similarity};
+use rife_media::scene::{SceneOptions, similarity};
 use rife_media::{CancelToken, Ffmpeg, RgbImage, minterpolate};
 use serde::Serialize;
 
@@ -260,7 +260,7 @@ fn rounded_psnr(mut made: RgbImage, truth: &RgbImage) -> f64 {
 /// Whether the second frame is neither a repeat of the first nor of another scene.
 fn moves(a: &RgbImage, b: &RgbImage) -> bool {
     const REPEAT_DB: f64 = 50.0;
-    let cut = SceneOptions::default().classify(similarity(a, b)) == PairKind::Cut;
+    let cut = SceneOptions::default().is_cut(similarity(a, b));
     !cut && psnr(&a.data, &b.data) < REPEAT_DB
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use num_rational::Ratio;
-use rife_media::scene::{Miniature, PairKind};
+use rife_media::scene::Miniature;
 use rife_media::sound::Piece;
 use rife_media::timeline::Push;
 use rife_media::{
@@ -203,7 +203,7 @@ impl<'a> Writer<'a> {
     /// The frames at or after `left` and before `right`.
     fn pair(&mut self, clip: &Clip, left: &mut End, right: &mut End, frames: &[OutputFrame]) -> Result<()> {
         let similarity = left.shown.miniature.similarity(&right.shown.miniature);
-        let cut = self.run.job.scene.classify(similarity) == PairKind::Cut;
+        let cut = self.run.job.scene.is_cut(similarity);
         let same = left.shown.image == right.shown.image;
         let interpolator = &self.run.interpolator;
         for frame in frames {

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
 
+use rife_media::scene::CutRule;
 use rife_media::{CancelToken, Input};
 use sha2::{Digest, Sha256};
 
@@ -45,10 +46,10 @@ pub(super) fn facts(job: &VideoJob, interpolator: &Interpolator) -> Result<Optio
         ("the rate of pictures", format!("{:?}", job.source.frame_rate)),
         ("--deinterlace", job.source.deinterlace.to_string()),
         ("--allow-interlaced", job.source.allow_interlaced.to_string()),
-        ("--cut-threshold", job.scene.cut.to_string()),
-        ("--static-threshold", job.scene.still.to_string()),
+        ("the cuts", cuts(&job.cuts)),
         ("--cut-fill", format!("{:?}", job.cut_fill)),
-        ("what becomes of repeated frames", format!("{:?}", job.still)),
+        ("--duplicates", format!("{:?}", job.duplicates)),
+        ("--fallback", format!("{:?}", job.fallback)),
         ("--video-only", job.video_only.to_string()),
         ("--montage", job.montage.to_string()),
     ];
@@ -76,6 +77,18 @@ pub(crate) fn model_facts(
         ("the engine", format!("{} {}", engine.tier, engine.precision)),
     ];
     Ok(facts.map(|(name, value)| (name.to_owned(), value)).into())
+}
+
+/// A threshold, or a list by its content.
+fn cuts(rule: &CutRule) -> String {
+    match rule {
+        CutRule::Detect(limit) => format!("found below {limit}"),
+        CutRule::Listed(list) => {
+            let mut hasher = Sha256::new();
+            hasher.update(format!("{list:?}"));
+            format!("list {}", hexadecimal(hasher))
+        }
+    }
 }
 
 /// A file by its content; a folder of pictures by names, sizes and times, since reading them all may take longer

@@ -1,20 +1,20 @@
 //! The three threads of a video job and the bounded queues between them: decoding, interpolation (the caller's
 //! thread), encoding. An error in one ends the others, and is the one that is returned.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use num_rational::Ratio;
-use rife_media::scene::PairKind;
+use rife_media::scene::{AnalysisOptions, DetectedCut, Role};
 use rife_media::sink::{Need, Needs};
-use rife_media::timeline::Push;
+use rife_media::timeline::{Anchors, Placed, Push};
 use rife_media::{
     CancelToken, ColorTags, Frame, OutputFrame, RgbImage, Sink, Source, Timeline, TimelineOptions, Written,
 };
 
-use super::pairs::{self, Decoded};
-use super::{Confidence, CutFill, Progress, StillRule, VideoJob};
+use super::ahead::{Ahead, Decided};
+use super::{Confidence, CutFill, Progress, VideoJob};
 use crate::{Error, Interpolator, Prepared, Result};
 
 /// Bytes that the frames of one queue may take together. Larger frames are handed from thread to thread.
@@ -27,6 +27,7 @@ pub(super) struct Setup<'a> {
     pub(super) job: &'a VideoJob,
     pub(super) total_out: Option<u64>,
     pub(super) tags: ColorTags,
+    pub(super) analysis: AnalysisOptions,
     pub(super) cancel: &'a CancelToken,
 }
 
@@ -35,6 +36,7 @@ pub(super) struct Done {
     pub(super) counts: Progress,
     pub(super) confidences: Vec<Confidence>,
     pub(super) written: Written,
+    pub(super) cuts: Vec<DetectedCut>,
     pub(super) warnings: Vec<String>,
 }
 
@@ -76,30 +78,32 @@ pub(super) fn run(
     let (outgoing, to_write) = bounded(capacity);
     thread::scope(|scope| {
         // Each thread owns its ends of the queues, so that one that stops wakes the others.
-        let decoder = scope.spawn(|| decode(source, &setup.tags, decoded_in));
+        let decoder = scope.spawn(|| decode(source, setup, decoded_in));
         let encoder = scope.spawn(|| encode(sink, &setup.tags, to_write));
-        let feed = Feed {
-            frames: decoded,
-            ahead: None,
-        };
         let mut pairing = Pairing::new(setup, outgoing, progress, needs);
-        let made = pairing.run(feed);
-        let (counts, confidences) = (pairing.counts, std::mem::take(&mut pairing.confidences));
+        let made = pairing.run(decoded);
+        let told = pairing.told();
         drop(pairing);
         let warnings = decoder.join().map_err(|_| Error::Stage("decoding"));
         let written = encoder.join().unwrap_or(Err(Error::Stage("encoding")));
-        settle(setup, made, warnings, written, (counts, confidences))
+        settle(setup, made.map(|()| told), warnings, written)
     })
+}
+
+/// What the interpolation stage has to tell at the end.
+struct Told {
+    counts: Progress,
+    confidences: Vec<Confidence>,
+    cuts: Vec<DetectedCut>,
 }
 
 /// Which of the threads' results counts: a stop by the user before all, then the encoder's error, since a broken
 /// queue is only its echo, then the rest in order.
 fn settle(
     setup: &Setup<'_>,
-    made: Result<()>,
+    made: Result<Told>,
     warnings: Result<Vec<String>>,
     written: Result<Option<Written>>,
-    (counts, confidences): (Progress, Vec<Confidence>),
 ) -> Result<Done> {
     if setup.cancel.is_cancelled() {
         return Err(Error::Cancelled);
@@ -107,28 +111,47 @@ fn settle(
     match (made, written) {
         (Err(Error::Stage("encoding")), Err(cause)) => Err(cause),
         (Err(error), _) | (_, Err(error)) => Err(error),
-        (Ok(()), Ok(None)) => Err(Error::Stage("interpolation")),
-        (Ok(()), Ok(Some(written))) => Ok(Done {
-            counts,
-            confidences,
+        (Ok(_), Ok(None)) => Err(Error::Stage("interpolation")),
+        (Ok(told), Ok(Some(written))) => Ok(Done {
+            counts: told.counts,
+            confidences: told.confidences,
             written,
+            cuts: told.cuts,
             warnings: warnings?,
         }),
     }
 }
 
-/// Decodes until the end, an error, or until nobody wants more frames. A `None` marks the end, so that a decoder
-/// that died is not taken for one that is done.
-fn decode(
-    mut source: Box<dyn Source>,
-    tags: &ColorTags,
-    frames: Sender<Result<Option<Decoded>>>,
-) -> Vec<String> {
+/// A message of the decoding thread.
+enum Message {
+    Frame(Box<Decided>),
+    /// The end, so that a decoder that died is not taken for one that is done; with the number of frames that were left
+    /// out after the last one.
+    End(u64),
+}
+
+/// Decodes until the end, an error, or until nobody wants more frames.
+fn decode(mut source: Box<dyn Source>, setup: &Setup<'_>, out: Sender<Result<Message>>) -> Vec<String> {
+    let mut ahead = Ahead::new(setup.analysis.clone(), setup.tags);
     loop {
-        let next = source.next_frame().map_err(Error::from);
-        let last = !matches!(next, Ok(Some(_)));
-        let next = next.map(|frame| frame.map(|frame| Decoded::new(frame, tags)));
-        if frames.send(next).is_err() || last {
+        let (decided, end) = match source.next_frame() {
+            Ok(Some(frame)) => (ahead.push(frame), None),
+            Ok(None) => {
+                let (decided, dropped) = ahead.finish();
+                (decided, Some(Ok(Message::End(dropped))))
+            }
+            Err(error) => (Vec::new(), Some(Err(error.into()))),
+        };
+        let frames = decided
+            .into_iter()
+            .map(|frame| Ok(Message::Frame(Box::new(frame.converted(&setup.tags)))));
+        let ended = end.is_some();
+        for message in frames.chain(end) {
+            if out.send(message).is_err() {
+                return source.warnings();
+            }
+        }
+        if ended {
             return source.warnings();
         }
     }
@@ -164,61 +187,25 @@ fn encode(
     Ok(None)
 }
 
-/// The decoded frames in order, with a look at the next one.
-struct Feed {
-    frames: Receiver<Result<Option<Decoded>>>,
-    ahead: Option<Option<Decoded>>,
-}
-
-impl Feed {
-    fn next(&mut self) -> Result<Option<Decoded>> {
-        match self.ahead.take() {
-            Some(None) => {
-                self.ahead = Some(None);
-                Ok(None)
-            }
-            Some(frame) => Ok(frame),
-            None => self.frames.recv().unwrap_or(Err(Error::Stage("decoding"))),
-        }
-    }
-
-    fn peek(&mut self) -> Result<Option<&Decoded>> {
-        if self.ahead.is_none() {
-            self.ahead = Some(self.next()?);
-        }
-        Ok(self.ahead.as_ref().and_then(Option::as_ref))
-    }
-}
-
-/// A source frame, or what stands for it, as one end of a pair.
+/// A source frame through which motion passes, as one end of a pair.
 struct End {
-    decoded: Decoded,
-    /// Whether another picture stands for the frame.
-    replaced: bool,
+    frame: Arc<Frame>,
+    image: Arc<RgbImage>,
+    /// Whether a cut lies before it.
+    cut: bool,
     prepared: Option<Prepared>,
 }
 
 impl End {
-    fn new(decoded: Decoded) -> Self {
-        Self {
-            decoded,
-            replaced: false,
-            prepared: None,
-        }
-    }
-
     fn prepare(&mut self, interpolator: &Interpolator) -> Result<Prepared> {
         if self.prepared.is_none() {
-            self.prepared = Some(interpolator.prepare(self.decoded.image.clone())?);
+            self.prepared = Some(interpolator.prepare(self.image.clone())?);
         }
         self.prepared.clone().ok_or(Error::Stage("interpolation"))
     }
 
     fn picture(&self) -> Picture {
-        match self.replaced {
-            true => Picture::Made(self.decoded.image.clone()),
-            false => Picture::Source(self.decoded.frame.clone()),
-        }
+        Picture::Source(self.frame.clone())
     }
 }
 
@@ -230,6 +217,11 @@ struct Pairing<'a> {
     counts: Progress,
     confidences: Vec<Confidence>,
     needs: Needs,
+    found: Vec<DetectedCut>,
+    /// The anchors that frames may still lie after.
+    ends: VecDeque<End>,
+    /// Number of the first of them.
+    first: u64,
 }
 
 impl<'a> Pairing<'a> {
@@ -250,70 +242,98 @@ impl<'a> Pairing<'a> {
             counts,
             confidences: Vec::new(),
             needs,
+            found: Vec::new(),
+            ends: VecDeque::new(),
+            first: 0,
         }
     }
 
-    fn run(&mut self, mut feed: Feed) -> Result<()> {
+    fn run(&mut self, decoded: Receiver<Result<Message>>) -> Result<()> {
         let mut timeline = Timeline::new(self.setup.timeline)?;
-        let mut left: Option<End> = None;
-        while let Some(decoded) = feed.next()? {
-            self.counts.frames_in += 1;
-            let frames = match timeline.push(decoded.frame.pts, decoded.frame.duration)? {
-                Push::Dropped => {
-                    self.counts.dropped += 1;
-                    continue;
+        let mut anchors = Anchors::new(self.setup.timeline.stretch);
+        loop {
+            let frame = match decoded.recv().unwrap_or(Err(Error::Stage("decoding")))? {
+                Message::Frame(frame) => frame,
+                Message::End(dropped) => {
+                    self.count_dropped(dropped);
+                    break;
                 }
-                Push::Frames(frames) => frames,
             };
-            let mut right = End::new(decoded);
-            if let Some(left) = &mut left {
-                self.smooth(left, &mut right, &mut feed)?;
-                self.pair(left, &mut right, &frames)?;
+            self.count(&frame);
+            let pts = frame.frame.pts;
+            let Push::Frames(frames) = timeline.push(pts, frame.frame.duration)? else {
+                continue;
+            };
+            if let (Role::Anchor(time), Some(image)) = (frame.verdict.role, frame.image) {
+                anchors.anchor(time);
+                self.ends.push_back(End {
+                    frame: Arc::new(frame.frame),
+                    image,
+                    cut: frame.verdict.cut,
+                    prepared: None,
+                });
             }
-            left = Some(right);
+            self.place(anchors.push(&frames, pts)?)?;
+            self.forget(anchors.first());
             self.tell()?;
         }
-        if left.is_none() {
+        if anchors.first() == 0 && self.ends.is_empty() {
             return Err(Error::Data("the input has no frame".into()));
         }
-        for frame in timeline.finish()? {
-            if let Some(end) = &left {
-                self.send(end, end.picture(), frame)?;
-            }
-        }
+        self.place(anchors.finish(&timeline.finish()?)?)?;
         self.deliver(None)
     }
 
-    /// Puts the middle of its neighbours in the place of a frame that only repeats the one before.
-    fn smooth(&mut self, left: &mut End, right: &mut End, feed: &mut Feed) -> Result<()> {
-        let (job, held) = (self.setup.job, &right.decoded);
-        let still = pairs::kind(&left.decoded.miniature, &held.miniature, &job.scene) == PairKind::Still;
-        if job.still == StillRule::Keep || !still {
-            return Ok(());
+    fn told(&mut self) -> Told {
+        Told {
+            counts: self.counts,
+            confidences: std::mem::take(&mut self.confidences),
+            cuts: std::mem::take(&mut self.found),
         }
-        let Some(next) = feed.peek()?.filter(|next| next.frame.pts > held.frame.pts) else {
-            return Ok(());
-        };
-        if !pairs::is_pause(
-            &left.decoded.miniature,
-            &held.miniature,
-            &next.miniature,
-            &job.scene,
-        ) {
-            return Ok(());
+    }
+
+    fn count(&mut self, frame: &Decided) {
+        self.count_dropped(frame.dropped_before);
+        self.counts.frames_in += 1;
+        match frame.verdict.role {
+            Role::Held => self.counts.held += 1,
+            Role::Anchor(time) => self.counts.retimed += u64::from(time != frame.frame.pts),
         }
-        let interpolator = self.setup.interpolator;
-        let (first, second) = (
-            left.prepare(interpolator)?,
-            interpolator.prepare(next.image.clone())?,
-        );
-        let middle = interpolator.between(&first, &second).at(Ratio::new(1, 2))?;
-        right.decoded.miniature = rife_media::scene::Miniature::new(&middle);
-        right.decoded.image = middle;
-        right.replaced = true;
-        self.counts.replaced += 1;
-        self.counts.made += 1;
+        if frame.verdict.cut {
+            self.counts.cuts += 1;
+            self.found.push(frame.cut());
+        }
+    }
+
+    fn count_dropped(&mut self, dropped: u64) {
+        self.counts.frames_in += dropped;
+        self.counts.dropped += dropped;
+    }
+
+    fn place(&mut self, placed: Vec<Placed>) -> Result<()> {
+        for Placed { left, frames } in placed {
+            self.forget(left);
+            let mut ends = std::mem::take(&mut self.ends);
+            let mut pair = ends.iter_mut();
+            let done = match (pair.next(), pair.next()) {
+                (Some(left), Some(right)) => self.pair(left, right, &frames),
+                (Some(last), None) => frames
+                    .iter()
+                    .try_for_each(|frame| self.send(last, last.picture(), *frame)),
+                (None, _) => Err(Error::Stage("interpolation")),
+            };
+            self.ends = ends;
+            done?;
+        }
         Ok(())
+    }
+
+    /// Lets go of the anchors before `first`.
+    fn forget(&mut self, first: u64) {
+        while self.first < first {
+            self.ends.pop_front();
+            self.first += 1;
+        }
     }
 
     /// Sends the frames at or after `left` and before `right`.
@@ -323,20 +343,13 @@ impl<'a> Pairing<'a> {
             self.send(left, left.picture(), *frame)?;
         }
         let between: Vec<_> = frames.iter().skip_while(whole).copied().collect();
-        let kind = pairs::kind(
-            &left.decoded.miniature,
-            &right.decoded.miniature,
-            &self.setup.job.scene,
-        );
-        self.counts.cuts += u64::from(kind == PairKind::Cut);
-        let same = left.decoded.image == right.decoded.image;
-        match kind {
-            _ if between.is_empty() => Ok(()),
-            PairKind::Cut => self.fill_cut(left, right, &between),
-            _ if same => between
+        match () {
+            () if between.is_empty() => Ok(()),
+            () if right.cut => self.fill_cut(left, right, &between),
+            () if left.image == right.image => between
                 .into_iter()
                 .try_for_each(|frame| self.send(left, left.picture(), frame)),
-            _ => self.morph(left, right, &between),
+            () => self.morph(left, right, &between),
         }
     }
 
@@ -345,7 +358,7 @@ impl<'a> Pairing<'a> {
             let picture = match self.setup.job.cut_fill {
                 CutFill::Repeat => left.picture(),
                 CutFill::Blend => {
-                    let (a, b) = (&left.decoded.image, &right.decoded.image);
+                    let (a, b) = (&left.image, &right.image);
                     Picture::Made(Arc::new(a.blend(b, crate::interpolator::to_f32(frame.timestep))))
                 }
             };
@@ -391,7 +404,7 @@ impl<'a> Pairing<'a> {
         if job.fallback.is_none() && !job.confidence {
             return Ok(None);
         }
-        let (a, b) = (&left.decoded.image, &right.decoded.image);
+        let (a, b) = (&left.image, &right.image);
         let confidence = self.setup.interpolator.confidence(a, b, frame.timestep)?;
         let fallback = job.fallback.filter(|fallback| confidence < fallback.below);
         self.confidences.push(Confidence {
@@ -443,7 +456,7 @@ impl<'a> Pairing<'a> {
     }
 
     fn montage(&self, shown: &End, picture: Picture) -> Picture {
-        let source = shown.decoded.frame.to_rgb(&self.setup.tags);
+        let source = shown.frame.to_rgb(&self.setup.tags);
         let result = match &picture {
             Picture::Source(_) => &source,
             Picture::Made(image) => image.as_ref(),

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use num_rational::Ratio;
+use rife_media::scene::Analysis;
 use rife_media::{Input, Output, StreamInfo, StreamPlan, TimelineMode, TimelineOptions, time};
 
 use super::{Motion, VideoJob, pipeline};
@@ -86,7 +87,7 @@ pub(super) fn plan(
             engine.tier, engine.precision, engine.threads
         ),
         time: made.and_then(|made| Some(a_frame * u32::try_from(made).ok()?)),
-        memory: memory(info),
+        memory: memory(info) + waiting(job, info, timeline),
     })
 }
 
@@ -126,6 +127,12 @@ fn memory(info: &StreamInfo) -> u64 {
     let pixels = u64::from(info.width.next_multiple_of(128)) * u64::from(info.height.next_multiple_of(128));
     let frame = pipeline::frame_bytes(info.width, info.height);
     pixels * NETWORK_BYTES_A_PIXEL + frame * (2 * pipeline::queue_length(frame) as u64 + 6)
+}
+
+/// Bytes of the frames that wait, as decoded, until it is known what they are.
+fn waiting(job: &VideoJob, info: &StreamInfo, timeline: &TimelineOptions) -> u64 {
+    let frames = Analysis::look_ahead(&job.analysis(timeline)) as u64;
+    frames * info.format.frame_bytes(info.width, info.height) as u64
 }
 
 fn input_name(input: &Input) -> String {
