@@ -10,22 +10,9 @@ use rife::media::time;
 ///
 /// The decimal forms of the NTSC rates mean the exact ones: 23.976 is 24000/1001.
 pub(crate) fn rate(text: &str) -> Result<Ratio<i64>, String> {
-    let rate = time::parse_fraction(text).or_else(|| time::parse_decimal(text).map(ntsc));
-    rate.filter(|rate| *rate > Ratio::from(0) && *rate <= Ratio::from(1000))
-        .ok_or_else(|| {
-            "a rate is above 0 and up to 1000 frames a second, such as 60, 59.94 or 60000/1001".into()
-        })
-}
-
-/// The exact NTSC rate within a thousandth of `rate`, or `rate` itself.
-fn ntsc(rate: Ratio<i64>) -> Ratio<i64> {
-    let exact = Ratio::new((rate * 1001 / 1000).round().to_integer() * 1000, 1001);
-    let near = |a: Ratio<i64>, b: Ratio<i64>| time::seconds(a - b).abs() < 0.006;
-    if !rate.is_integer() && near(rate, exact) {
-        exact
-    } else {
-        rate
-    }
+    time::parse_rate(text).ok_or_else(|| {
+        "a rate is above 0 and up to 1000 frames a second, such as 60, 59.94 or 60000/1001".into()
+    })
 }
 
 /// A time between two pictures: `0.3` or `1/3`.

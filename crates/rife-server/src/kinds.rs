@@ -83,8 +83,10 @@ pub(crate) struct Place<'a> {
 impl Place<'_> {
     /// `spec`, with whoever is shown frames.
     fn interpolator(&self, spec: InterpolatorSpec) -> InterpolatorSpec {
-        let _ = &self.watch;
-        spec
+        InterpolatorSpec {
+            watch: self.watch.clone(),
+            ..spec
+        }
     }
 
     fn result(&self, extension: &str) -> PathBuf {

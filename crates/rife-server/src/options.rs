@@ -4,7 +4,7 @@ use num_rational::Ratio;
 use rife::media::{Codec, time};
 use rife::models::{Lock, installed, models_folder};
 use rife::nets::Scale;
-use rife::{InterpolatorSpec, ModelChoice, TimestepMethod};
+use rife::{InterpolatorSpec, ModelChoice, Precision, TimestepMethod};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Error as _};
 use serde_json::{Map, Value};
@@ -29,16 +29,10 @@ const ENCODE: [&str; 4] = ["ext", "codec", "crf", "preset"];
 pub(crate) struct ModelOptions {
     model: Option<String>,
     scale: Option<f64>,
-    precision: Option<Precision>,
+    precision: Option<String>,
     tta: bool,
     ensemble: bool,
     timestep_method: Method,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Precision {
-    F32,
 }
 
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
@@ -56,15 +50,15 @@ impl ModelOptions {
         let taken: Self = parse(split(options, &MODEL))?;
         taken.scale()?;
         taken.choice()?;
+        taken.precision()?;
         Ok(taken)
     }
 
     /// What the library is to interpolate with.
     pub(crate) fn spec(&self) -> Result<InterpolatorSpec> {
-        // The only one that the engine has.
-        let (Some(Precision::F32) | None) = self.precision;
         Ok(InterpolatorSpec {
             model: self.choice()?,
+            precision: self.precision()?,
             scale: self.scale()?,
             tta: self.tta,
             ensemble: self.ensemble,
@@ -87,6 +81,19 @@ impl ModelOptions {
                 "scale",
                 format!("scale {wanted} is not one of 0.25, 0.5, 1, 2, 4"),
             )
+        })
+    }
+
+    fn precision(&self) -> Result<Precision> {
+        let Some(name) = &self.precision else {
+            return Ok(Precision::default());
+        };
+        let here = Precision::available();
+        let names: Vec<_> = here.iter().map(|precision| precision.name()).collect();
+        let found = here.iter().find(|precision| precision.name() == name);
+        found.copied().ok_or_else(|| {
+            let text = format!("precision {name:?} is not one of {}", names.join(", "));
+            ApiError::option("precision", text)
         })
     }
 

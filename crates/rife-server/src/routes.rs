@@ -70,3 +70,18 @@ async fn openapi() -> Response {
     )
         .into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_has_these_paths() {
+        let document: serde_json::Value = serde_json::from_str(include_str!("openapi.json")).unwrap();
+        let mut served: Vec<_> = table().into_iter().map(|(path, _)| path).collect();
+        let mut documented: Vec<_> = document["paths"].as_object().unwrap().keys().collect();
+        served.sort_unstable();
+        documented.sort_unstable();
+        assert_eq!(served, documented);
+    }
+}

@@ -70,6 +70,14 @@ impl Store {
         free(&self.root)
     }
 
+    /// How many bytes may still come, with `promised` bytes to come already.
+    pub(crate) fn room(&self, promised: u64, quota: u64, floor: u64) -> u64 {
+        let quota = quota.saturating_sub(self.used());
+        quota
+            .min(self.free().saturating_sub(floor))
+            .saturating_sub(promised)
+    }
+
     /// Refuses what does not fit, with `more` bytes to come beside what is there and promised.
     pub(crate) fn check_room(&self, more: u64, promised: u64, quota: u64, floor: u64) -> Result<()> {
         let full = |what: String| Err(ApiError::new(Code::Quota, what));

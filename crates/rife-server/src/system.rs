@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use rife::media::Ffmpeg;
 use rife::models::{Lock, models_folder};
 use rife::nets::{Scale, Version};
-use rife::{Interpolator, InterpolatorSpec, ModelChoice};
+use rife::{Interpolator, InterpolatorSpec, ModelChoice, Precision};
 use serde_json::{Value, json};
 
 use crate::app::App;
@@ -51,9 +51,10 @@ fn details(app: &App) -> Result<Value> {
 /// `GET /models`.
 pub(crate) async fn models(State(app): State<Arc<App>>) -> Result<Response> {
     let items = app.blocking(|_| Ok(all_models())).await?;
+    let precisions: Vec<_> = Precision::available().into_iter().map(Precision::name).collect();
     let scales = Scale::ALL.map(|scale| scale.factor());
     let body = json!({
-        "default": "default", "precisions": ["f32"], "scales": scales, "engine": "cpu", "items": items,
+        "default": "default", "precisions": precisions, "scales": scales, "engine": "cpu", "items": items,
     });
     Ok(axum::Json(body).into_response())
 }

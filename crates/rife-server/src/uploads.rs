@@ -49,13 +49,12 @@ pub(crate) async fn create(
     require_bytes(request.headers())?;
     let size = content_length(request.headers())?;
     let name = named.name.unwrap_or_else(|| "file".into());
-    let limit = app.config.max_upload;
-    let upload = app
-        .blocking(move |app| reserve(app, &name, size.unwrap_or(0)))
+    let (upload, room) = app
+        .blocking(move |app| Ok((reserve(app, &name, size.unwrap_or(0))?, room(app)?)))
         .await?;
     let partial = Partial::new(&app, &upload)?;
     // A body of unknown length is counted as it comes.
-    let most = size.unwrap_or(limit);
+    let most = size.unwrap_or(room.min(app.config.max_upload));
     let received = receive(&partial.path, Chunks::new(request, app.config.patience), 0, most).await?;
     if size.is_some_and(|size| size != received) {
         return Err(ApiError::new(
@@ -63,13 +62,10 @@ pub(crate) async fn create(
             "the body is shorter than it said",
         ));
     }
+    app.counters.upload_bytes.add(received);
     let id = upload.id.clone();
-    app.blocking(move |app| {
-        app.store
-            .check_room(0, promised(app)?, app.config.quota, app.config.free_space)?;
-        Ok(app.db.touch_upload(&id, clock::now(), received, true)?)
-    })
-    .await?;
+    app.blocking(move |app| Ok(app.db.touch_upload(&id, clock::now(), received, true)?))
+        .await?;
     partial.keep();
     let upload = Upload {
         size: received,
@@ -122,6 +118,12 @@ pub(crate) fn promised(app: &App) -> Result<u64> {
         .iter()
         .map(|upload| upload.size.saturating_sub(received(app, upload)));
     Ok(left.sum())
+}
+
+/// Bytes that an upload of unknown length may have.
+fn room(app: &App) -> Result<u64> {
+    let (quota, floor) = (app.config.quota, app.config.free_space);
+    Ok(app.store.room(promised(app)?, quota, floor))
 }
 
 /// How much of it is here.
@@ -241,6 +243,7 @@ pub(crate) async fn add(
     let path = app.store.upload(&upload.id, &upload.extension);
     let result = receive(&path, Chunks::new(request, app.config.patience), have, end).await;
     let now = received(&app, &upload);
+    app.counters.upload_bytes.add(now.saturating_sub(have));
     let complete = now == upload.size && result.is_ok();
     let size = upload.size;
     app.blocking(move |app| Ok(app.db.touch_upload(&id, clock::now(), size, complete)?))

@@ -235,6 +235,7 @@ struct Reporter<'a> {
     told: Option<Instant>,
     looked: Instant,
     resumed: bool,
+    done: u64,
 }
 
 impl<'a> Reporter<'a> {
@@ -247,6 +248,7 @@ impl<'a> Reporter<'a> {
             told: None,
             looked: Instant::now(),
             resumed: false,
+            done: 0,
         }
     }
 
@@ -256,6 +258,8 @@ impl<'a> Reporter<'a> {
             Some(from) if from.2 == step.stage && fresh => from,
             _ => *self.from.insert((Instant::now(), step.done, step.stage)),
         };
+        self.app.counters.frames.add(step.done.saturating_sub(self.done));
+        self.done = step.done;
         let elapsed = start.elapsed().as_secs_f64();
         let made = step.done.saturating_sub(first) as f64;
         self.live.set_progress(Progress {

@@ -72,6 +72,22 @@ pub enum Precision {
 }
 
 impl Precision {
+    /// Those that this machine can compute with.
+    pub fn available() -> Vec<Self> {
+        let int8 = Tier::detect().is_ok_and(rife_cpu::Engine::has_int8);
+        let all = [Some(Self::F32), int8.then_some(Self::Int8), Some(Self::Auto)];
+        all.into_iter().flatten().collect()
+    }
+
+    /// `f32`, `int8` or `auto`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Int8 => "int8",
+            Self::Auto => "auto",
+        }
+    }
+
     fn resolve(self, tier: Tier) -> rife_cpu::Precision {
         // Plain Rust has it too, but slowly.
         let fast = tier != Tier::Scalar && rife_cpu::Engine::has_int8(tier);

@@ -19,7 +19,7 @@ pub use bisect::{Between, Bisection};
 use tiles::Tiling;
 
 use crate::engine::{self, Engine, Started, Tensor};
-use crate::{Device, EngineInfo, ModelChoice, Precision, Result};
+use crate::{Device, EngineInfo, ModelChoice, Precision, Result, Watch};
 
 /// How frames at times other than the middle are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -59,6 +59,8 @@ pub struct InterpolatorSpec {
     /// The most memory in bytes that the whole process may take: larger pictures are made in tiles, at some cost in
     /// time and a little in likeness at the seams.
     pub memory_limit: Option<u64>,
+    /// Who is shown every frame that is made.
+    pub watch: Option<Watch>,
 }
 
 /// A model ready to make frames.
@@ -71,6 +73,7 @@ pub struct Interpolator {
     recursive: bool,
     bisection: Bisection,
     tiling: Option<Tiling>,
+    watch: Option<Watch>,
 }
 
 /// A picture prepared for the network once, for every pair and time that it takes part in. Cheap to clone.
@@ -124,6 +127,7 @@ impl Interpolator {
             options,
             recursive,
             bisection: spec.bisection,
+            watch: spec.watch.clone(),
             tiling: None,
         };
         let tiling = spec.memory_limit.map(|limit| Tiling::new(&interpolator, limit));

@@ -17,8 +17,7 @@ impl Watch {
         Self(Arc::new(look))
     }
 
-    /// Shows a frame.
-    pub fn show(&self, image: &Arc<RgbImage>) {
+    pub(crate) fn show(&self, image: &Arc<RgbImage>) {
         (self.0)(image);
     }
 }

@@ -91,12 +91,18 @@ impl<'a> Between<'a> {
         if let Some(end) = [0, 1].into_iter().find(|end| Ratio::from(*end) == timestep) {
             return Ok(self.ends[end as usize].image.clone());
         }
-        if self.interpolator.recursive {
-            return Ok(self.dyadic(timestep)?.image);
+        let image = if self.interpolator.recursive {
+            self.dyadic(timestep)?.image
+        } else {
+            Arc::new(
+                self.interpolator
+                    .run(self.ends[0], self.ends[1], to_f32(timestep))?,
+            )
+        };
+        if let Some(watch) = &self.interpolator.watch {
+            watch.show(&image);
         }
-        self.interpolator
-            .run(self.ends[0], self.ends[1], to_f32(timestep))
-            .map(Arc::new)
+        Ok(image)
     }
 
     /// The picture at a time whose denominator is a power of two, by the middles above it.

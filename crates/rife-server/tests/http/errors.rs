@@ -1,0 +1,182 @@
+//! Paths and bodies that mean harm: the one form of errors, and nothing of the machine.
+
+use serde_json::json;
+
+use super::support::{Server, files};
+
+#[test]
+fn no_path_parameter_leads_out() {
+    let server = Server::start();
+    std::fs::write(server.data.join("canary"), "canary").unwrap();
+    let id = server.upload("a.mp4", b"12345");
+    let long = "a".repeat(4096);
+    let parts = [
+        "..",
+        "..%2f..%2fcanary",
+        "%2e%2e%2fcanary",
+        "..%5ccanary",
+        "%2Fetc%2Fpasswd",
+        "C:%5C",
+        "%5C%5Chost%5Cshare",
+        "%00",
+        "%c0%ae%c0%ae",
+        ";",
+        "canary",
+        &long,
+        "up_",
+        "job_0123456789abcdef01234567",
+        "up_%2e%2e",
+    ];
+    for part in parts {
+        for path in [
+            format!("/uploads/{part}"),
+            format!("/uploads/{part}/content"),
+            format!("/uploads/{part}/probe"),
+            format!("/jobs/{part}"),
+            format!("/jobs/{part}/events"),
+            format!("/jobs/{part}/files/{part}"),
+            format!("/jobs/job_0123456789abcdef01234567/files/{part}"),
+            format!("/uploads/{id}/frames/{part}"),
+        ] {
+            let answer = server.get(&path);
+            assert!(
+                answer.status == 404 && !answer.text().contains("canary"),
+                "{path}: {}",
+                answer.text()
+            );
+        }
+        let page = server.send("GET", &format!("/{part}"), &[], b"");
+        assert!(page.status >= 400, "{part}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_planted_link_is_not_followed() {
+    let server = Server::start();
+    let id = server.upload("a.mp4", b"12345");
+    let stored = files(&server.data.join("uploads")).remove(0);
+    std::fs::remove_file(&stored).unwrap();
+    std::os::unix::fs::symlink("/etc/hostname", &stored).unwrap();
+    server
+        .get(&format!("/uploads/{id}/content"))
+        .refused(404, "not_found");
+    server
+        .get(&format!("/uploads/{id}/probe"))
+        .refused(404, "not_found");
+}
+
+#[test]
+fn bodies_that_make_no_sense() {
+    let server = Server::start();
+    let json = [("Content-Type", "application/json")];
+    for body in [
+        "",
+        "{",
+        "[]",
+        "null",
+        "{} {}",
+        "{\"kind\": \"video\"}",
+        "{\"kind\":\"video\",\"kind\":\"video\",\"inputs\":[]}",
+    ] {
+        server
+            .send("POST", "/api/v1/jobs", &json, body.as_bytes())
+            .refused(400, "bad_request");
+    }
+    let deep = "[".repeat(100_000);
+    server
+        .send("POST", "/api/v1/jobs", &json, deep.as_bytes())
+        .refused(400, "bad_request");
+    let large = format!("{{\"kind\":\"{}\"}}", "a".repeat(1 << 20));
+    server
+        .send("POST", "/api/v1/jobs", &json, large.as_bytes())
+        .refused(413, "too_large");
+    server
+        .post("/jobs", &json!({"kind": "fetch", "inputs": [], "options": {}}))
+        .refused(400, "bad_request");
+    for reference in [
+        json!({"url": "http://127.0.0.1:1/"}),
+        json!({"path": "/etc/passwd"}),
+        json!("file:///etc/passwd"),
+    ] {
+        server
+            .post("/jobs", &json!({"kind": "video", "inputs": [reference]}))
+            .refused(400, "bad_request");
+    }
+    for query in [
+        "limit=0",
+        "limit=201",
+        "limit=x",
+        "cursor=1",
+        "cursor=c",
+        "state=lost",
+        "kind=fetch",
+    ] {
+        server.get(&format!("/jobs?{query}")).refused(400, "bad_request");
+    }
+}
+
+#[test]
+fn options_are_checked_by_name_and_value() {
+    let server = Server::start();
+    let id = server.upload("a.mp4", b"no video");
+    let cases = [
+        ("video", json!({"passes": 5}), "passes"),
+        ("video", json!({"factor": 257}), "factor"),
+        ("video", json!({"factor": "2"}), "factor"),
+        ("video", json!({"passes": 1, "factor": 2}), "factor"),
+        ("video", json!({"fps": 60, "factor": 2}), "fps"),
+        ("video", json!({"fps": "60/0"}), "fps"),
+        ("video", json!({"fps": 0}), "fps"),
+        ("video", json!({"scale": 3}), "scale"),
+        ("video", json!({"precision": "f16"}), "precision"),
+        ("video", json!({"model": "../../etc/passwd"}), "model"),
+        ("video", json!({"ext": "html"}), "ext"),
+        ("video", json!({"ext": "../x.mp4"}), "ext"),
+        ("video", json!({"preset": "slow -f"}), "preset"),
+        ("video", json!({"preset": "-vf"}), "preset"),
+        ("video", json!({"crf": 64}), "crf"),
+        ("video", json!({"cut_threshold": 2}), "cut_threshold"),
+        ("video", json!({"stretch_audio": true}), "stretch_audio"),
+        ("video", json!({"fctor": 2}), "fctor"),
+        ("video", json!({"url": "http://127.0.0.1:1/"}), "url"),
+        ("reencode", json!({"profile": "tv"}), "profile"),
+        ("reencode", json!({"factor": 2}), "factor"),
+        ("images", json!({}), "inputs"),
+        ("chain", json!({}), "inputs"),
+    ];
+    for (kind, options, field) in cases {
+        let request = json!({"kind": kind, "inputs": [{"upload": id}], "options": options});
+        for route in ["/jobs", "/plans"] {
+            let answer = server.post(route, &request);
+            answer.refused(422, "invalid_option");
+            assert_eq!(answer.json()["error"]["field"], field, "{}", answer.text());
+        }
+    }
+    assert_eq!(server.get("/jobs").json()["items"], json!([]));
+}
+
+#[test]
+fn a_file_that_is_no_media_is_the_clients_fault() {
+    let server = Server::start();
+    if rife::media::Ffmpeg::find().is_err() {
+        println!("skipped: needs ffmpeg");
+        return;
+    }
+    let id = server.upload("a.mp4", b"no video");
+    server
+        .get(&format!("/uploads/{id}/probe"))
+        .refused(422, "bad_input");
+    server
+        .get(&format!("/uploads/{id}/frames/1?width=64"))
+        .refused(422, "bad_input");
+    let request = json!({"kind": "video", "inputs": [{"upload": id}]});
+    server.post("/plans", &request).refused(422, "bad_input");
+    let job = server.job(&request);
+    let job = server.wait(&job, |job| job["state"] == "failed");
+    assert_eq!(job["error"]["code"], "bad_input");
+    assert!(
+        job["error"]["message"].as_str().unwrap().contains("a.mp4"),
+        "{job}"
+    );
+}

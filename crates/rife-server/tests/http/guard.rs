@@ -1,0 +1,191 @@
+//! Who may call: names, origins, tokens, addresses.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use rife::media::CancelToken;
+use rife_server::{Config, serve};
+use serde_json::{Value, json};
+
+use super::support::{Answer, Server};
+
+/// Every path of the API with ids that could be, and of the page.
+fn paths() -> Vec<(String, String)> {
+    let document: Value = serde_json::from_str(include_str!("../../src/openapi.json")).unwrap();
+    let mut paths = vec![("GET".into(), "/".into()), ("GET".into(), "/none.js".into())];
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        let path = path
+            .replace("{id}", "job_0123456789abcdef01234567")
+            .replace("{name}", "result.mp4")
+            .replace("{number}", "1")
+            .replace("{index}", "0");
+        // An answer to HEAD has no body to tell why it is refused.
+        for method in methods
+            .as_object()
+            .unwrap()
+            .keys()
+            .filter(|method| *method != "head")
+        {
+            paths.push((method.to_uppercase(), format!("/api/v1{path}")));
+        }
+    }
+    paths
+}
+
+#[test]
+fn another_name_or_origin_is_refused_on_every_route() {
+    let server = Server::start();
+    let (here, paths) = (server.address.to_string(), paths());
+    assert!(paths.len() > 25);
+    for (method, path) in &paths {
+        let hosts = [
+            "evil.example",
+            "127.0.0.1.evil.example",
+            "localhost.evil.example:7860",
+            "192.168.7.7",
+            "",
+        ];
+        for host in hosts {
+            server
+                .send(method, path, &[("Host", host)], b"")
+                .refused(421, "bad_host");
+        }
+        let two = [("Host", here.as_str()), ("Host", "evil.example")];
+        server.send(method, path, &two, b"").refused(421, "bad_host");
+        let forwarded = [("X-Forwarded-Host", "evil.example")];
+        server
+            .send(method, path, &forwarded, b"")
+            .refused(421, "bad_host");
+        for origin in ["https://evil.example", "null", "http://127.0.0.1:1", ""] {
+            server
+                .send(method, path, &[("Origin", origin)], b"")
+                .refused(403, "bad_origin");
+        }
+        server
+            .send(method, path, &[("Sec-Fetch-Site", "cross-site")], b"")
+            .refused(403, "bad_origin");
+    }
+    let none = "GET /api/v1/health HTTP/1.1\r\nConnection: close\r\n\r\n".to_owned();
+    Answer::parse(&server.raw(none.as_bytes())).refused(421, "bad_host");
+    let absolute = format!("GET http://evil.example/ HTTP/1.1\r\nHost: {here}\r\nConnection: close\r\n\r\n");
+    Answer::parse(&server.raw(absolute.as_bytes())).refused(421, "bad_host");
+}
+
+#[test]
+fn our_own_page_is_let_in_and_links_to_it_are_followed() {
+    let server = Server::start();
+    let origin = format!("http://{}", server.address);
+    let headers = [("Origin", origin.as_str()), ("Sec-Fetch-Site", "same-origin")];
+    assert_eq!(server.send("GET", "/api/v1/health", &headers, b"").status, 200);
+    let link = [("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "navigate")];
+    let page = server.send("GET", "/", &link, b"");
+    assert_eq!(
+        (page.status, page.header("content-type")),
+        (200, "text/html; charset=utf-8")
+    );
+    assert!(
+        page.header("content-security-policy")
+            .starts_with("default-src 'self'")
+    );
+    assert!(!page.header("content-security-policy").contains("unsafe"));
+    server
+        .send("GET", "/api/v1/health", &link, b"")
+        .refused(403, "bad_origin");
+    let localhost = format!("localhost:{}", server.address.port());
+    assert_eq!(server.send("GET", "/", &[("Host", &localhost)], b"").status, 200);
+}
+
+#[test]
+fn a_token_is_shown_in_a_header_or_exchanged_for_a_cookie() {
+    let server = Server::with(|config| config.token = Some("open-sesame".into()));
+    for (method, path) in paths().iter().filter(|(_, path)| path.starts_with("/api/")) {
+        if path.ends_with("/health") || path.ends_with("/session") {
+            continue;
+        }
+        for wrong in [
+            &[][..],
+            &[("Authorization", "Bearer open-sesam")],
+            &[("Cookie", "rife_session=open-sesame")],
+        ] {
+            server.send(method, path, wrong, b"").refused(401, "unauthorized");
+        }
+        let query = format!("{path}?token=open-sesame");
+        server.send(method, &query, &[], b"").refused(401, "unauthorized");
+    }
+    let health = server.get("/health").json();
+    assert_eq!(
+        (&health["auth"], &health["used"]),
+        (&json!("token"), &Value::Null)
+    );
+    let shown = [("Authorization", "Bearer open-sesame")];
+    assert_eq!(server.send("GET", "/api/v1/jobs", &shown, b"").status, 200);
+    server
+        .post("/session", &json!({"token": "wrong"}))
+        .refused(401, "unauthorized");
+    let opened = server.post("/session", &json!({"token": "open-sesame"}));
+    let cookie = opened.header("set-cookie");
+    assert!(
+        cookie.contains("HttpOnly; SameSite=Strict") && !cookie.contains("open-sesame"),
+        "{cookie}"
+    );
+    let cookie = cookie.split(';').next().unwrap();
+    assert_eq!(
+        server
+            .send("GET", "/api/v1/jobs", &[("Cookie", cookie)], b"")
+            .status,
+        200
+    );
+    assert_eq!(
+        server.send("GET", "/", &[], b"").status,
+        200,
+        "the page is public"
+    );
+}
+
+#[test]
+fn an_open_address_needs_a_token_or_insecure() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config {
+        host: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        port: 0,
+        ..Config::new(folder.path().into())
+    };
+    let refused = serve(config, &CancelToken::new(), |_| panic!("it listens")).unwrap_err();
+    assert!(refused.to_string().contains("--token"), "{refused}");
+    let config = Config {
+        token: Some("with space".into()),
+        ..Config::new(folder.path().into())
+    };
+    assert!(serve(config, &CancelToken::new(), |_| panic!("it listens")).is_err());
+}
+
+#[test]
+fn odd_methods_and_framing_are_refused() {
+    let server = Server::start();
+    for method in ["TRACE", "PATCH", "OPTIONS", "BREW"] {
+        server
+            .send(method, "/api/v1/jobs", &[], b"")
+            .refused(405, "method_not_allowed");
+    }
+    assert!(
+        server
+            .send("OPTIONS", "/api/v1/jobs", &[], b"")
+            .header("access-control-allow-origin")
+            .is_empty()
+    );
+    let old = String::from_utf8_lossy(&server.raw(b"GET /\r\n\r\n")).into_owned();
+    assert!(!old.contains("200"), "{old}");
+    // Two framings: what follows the body is not taken for a request.
+    let head = format!(
+        "POST /api/v1/jobs HTTP/1.1\r\nHost: {}\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n\
+         GET /api/v1/health HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n",
+        server.address
+    );
+    let answer = String::from_utf8_lossy(&server.raw(head.as_bytes())).into_owned();
+    assert!(!answer.contains("HTTP/1.1 200"), "{answer}");
+    let upgrade = [("Upgrade", "h2c"), ("HTTP2-Settings", "AAMAAABkAARAAAAAAAIAAAAA")];
+    assert_eq!(
+        server.send("GET", "/api/v1/health", &upgrade, b"").status,
+        200,
+        "h2c is not offered"
+    );
+}

@@ -1,0 +1,243 @@
+//! Jobs of every kind from upload to result, and everything that may happen to them on the way.
+
+use serde_json::{Value, json};
+
+use super::support::{Server, can_run, clip};
+
+/// A job that lasts until it is cancelled.
+fn endless(server: &Server) -> String {
+    let id = server.upload("clip.mp4", &clip(60, "192x128"));
+    server.job(&json!({"kind": "video", "inputs": [{"upload": id}], "options": {"factor": 256}}))
+}
+
+fn probe(server: &Server, job: &str, file: &str) -> Value {
+    let answer = server.get(&format!("/jobs/{job}/files/{file}/probe"));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.json()
+}
+
+#[test]
+fn a_clip_becomes_smoother() {
+    if !can_run() {
+        return;
+    }
+    let server = Server::start();
+    let content = clip(10, "96x64");
+    let upload = server.upload("My%20clip.mp4", &content);
+    let info = server.get(&format!("/uploads/{upload}/probe")).json();
+    assert_eq!(
+        (&info["frames"], &info["rate"], &info["width"]),
+        (&json!(10), &json!("25"), &json!(96))
+    );
+    let request = json!({"kind": "video", "inputs": [{"upload": upload}], "options": {"passes": 1}});
+    let plan = server.post("/plans", &request).json();
+    assert_eq!(
+        (&plan["output_frames"], &plan["output_rate"]),
+        (&json!(20), &json!("50"))
+    );
+    assert!(plan["memory_bytes"].as_u64().unwrap() > 1_000_000 && plan["estimated_s"].is_number());
+    let id = server.job(&request);
+    // The job has its own copy of what it needs.
+    assert_eq!(server.delete(&format!("/uploads/{upload}")).status, 204);
+    let job = server.done(&id);
+    assert_eq!(
+        (&job["summary"]["frames_out"], &job["attempts"]),
+        (&json!(20), &json!(1)),
+        "{job}"
+    );
+    assert_eq!(job["files"][0]["label"], "My clip_2X_50fps.mp4");
+    assert_eq!(probe(&server, &id, "result.mp4")["frames"], 20);
+    let file = server.get(&format!("/jobs/{id}/files/result.mp4?download=1"));
+    assert_eq!((file.status, file.header("content-type")), (200, "video/mp4"));
+    assert!(
+        file.header("content-disposition")
+            .starts_with("attachment; filename=\"My clip_2X_50fps.mp4\"")
+    );
+    assert_eq!(file.body.len() as u64, job["files"][0]["bytes"].as_u64().unwrap());
+    assert_eq!(server.get(&format!("/jobs/{id}/inputs/0")).body, content);
+    server
+        .get(&format!("/jobs/{id}/files/other.mp4"))
+        .refused(404, "not_found");
+    server
+        .get(&format!("/jobs/{id}/preview"))
+        .refused(404, "no_preview");
+    // A result is another job's input.
+    let again = json!({"kind": "reencode", "inputs": [{"job": id, "file": "result.mp4"}], "options": {"profile": "latentsync"}});
+    let second = server.job(&again);
+    assert_eq!(server.delete(&format!("/jobs/{id}")).status, 204);
+    server.done(&second);
+    assert_eq!(probe(&server, &second, "result.mp4")["rate"], "25");
+}
+
+#[test]
+fn frames_of_clips_become_morphs_and_chains() {
+    if !can_run() {
+        return;
+    }
+    let server = Server::start();
+    let upload = server.upload("a.mp4", &clip(8, "96x64"));
+    let thumbnail = server.get(&format!("/uploads/{upload}/frames/8?width=48"));
+    assert_eq!(
+        (thumbnail.status, thumbnail.header("content-type")),
+        (200, "image/jpeg")
+    );
+    server
+        .get(&format!("/uploads/{upload}/frames/9?width=48"))
+        .refused(422, "no_frame");
+    server
+        .get(&format!("/uploads/{upload}/frames/0?width=48"))
+        .refused(422, "no_frame");
+    server
+        .get(&format!("/uploads/{upload}/frames/1?width=9"))
+        .refused(400, "bad_request");
+    let frame = |number: u32| {
+        let kept = server.post("/frames", &json!({"input": {"upload": upload}, "frame": number}));
+        assert_eq!(kept.status, 201, "{}", kept.text());
+        json!({"upload": kept.id()})
+    };
+    let pictures = [frame(1), frame(8)];
+    let job = |kind: &str, inputs: &[Value], options: Value| {
+        let id = server.job(&json!({"kind": kind, "inputs": inputs, "options": options}));
+        (server.done(&id), id)
+    };
+    let (_, morph) = job("images", &pictures, json!({"passes": 2}));
+    assert_eq!(probe(&server, &morph, "result.mp4")["frames"], 5);
+    let (folder, _) = job("images", &pictures, json!({"passes": 1, "ext": "png"}));
+    let names: Vec<_> = folder["files"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|file| &file["name"])
+        .collect();
+    assert_eq!(names, ["img0.png", "img1.png", "img2.png"]);
+    let (one, id) = job("images", &pictures, json!({"timestep": 0.5, "ext": "png"}));
+    assert_eq!(
+        (
+            &one["files"][0]["media_type"],
+            probe(&server, &id, "result.png")["kind"].clone()
+        ),
+        (&json!("image/png"), json!("image"))
+    );
+    let clips = [
+        json!({"upload": upload}),
+        json!({"job": morph, "file": "result.mp4"}),
+    ];
+    let (chain, id) = job("chain", &clips, json!({"passes": 1}));
+    assert_eq!(chain["summary"]["clips"], 2);
+    assert!(probe(&server, &id, "result.mp4")["frames"].as_u64().unwrap() >= 12);
+}
+
+#[test]
+fn jobs_are_cancelled_in_any_state_and_tried_again() {
+    if !can_run() {
+        return;
+    }
+    let server = Server::start();
+    let (running, waiting) = (endless(&server), endless(&server));
+    server.wait(&running, |job| job["progress"]["preview"].is_number());
+    assert_eq!(server.get(&format!("/jobs/{waiting}")).json()["position"], 1);
+    let preview = server.get(&format!("/jobs/{running}/preview"));
+    assert_eq!(
+        (preview.status, preview.header("content-type")),
+        (200, "image/jpeg")
+    );
+    for id in [&waiting, &running] {
+        for _ in 0..2 {
+            assert_eq!(server.post(&format!("/jobs/{id}/cancel"), &json!({})).status, 200);
+        }
+        server.wait(id, |job| job["state"] == "cancelled");
+    }
+    let again = server.post(&format!("/jobs/{running}/retry"), &json!({}));
+    assert_eq!(again.status, 200);
+    server
+        .post(&format!("/jobs/{running}/retry"), &json!({}))
+        .refused(409, "busy");
+    let job = server.wait(&running, |job| job["progress"]["preview"].is_number());
+    assert_eq!(job["attempts"], 2);
+    assert_eq!(server.delete(&format!("/jobs/{running}")).status, 204);
+    server.get(&format!("/jobs/{running}")).refused(404, "not_found");
+    assert!(!server.data.join("jobs").join(&running).exists());
+}
+
+#[test]
+fn a_full_queue_says_when_to_come_back() {
+    if !can_run() {
+        return;
+    }
+    let server = Server::with(|config| config.queue_limit = 3);
+    let first = endless(&server);
+    server.wait(&first, |job| job["state"] == "running");
+    let upload = server.upload("clip.mp4", &clip(3, "96x64"));
+    let request = json!({"kind": "video", "inputs": [{"upload": upload}]});
+    let answers: Vec<_> = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..30)
+            .map(|_| scope.spawn(|| server.post("/jobs", &request)))
+            .collect();
+        all.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    let refused: Vec<_> = answers.iter().filter(|answer| answer.status == 429).collect();
+    assert_eq!(
+        (
+            answers.iter().filter(|answer| answer.status == 201).count(),
+            refused.len()
+        ),
+        (3, 27)
+    );
+    assert!(
+        refused
+            .iter()
+            .all(|answer| answer.code() == "queue_full" && answer.header("retry-after") == "30")
+    );
+    assert_eq!(
+        server.get("/jobs?state=running").json()["items"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    let folders = std::fs::read_dir(server.data.join("jobs")).unwrap().count();
+    assert_eq!(folders, 4, "a refused job leaves nothing");
+    // Queued ones run in the order in which they came.
+    server.post(&format!("/jobs/{first}/cancel"), &json!({}));
+    let queue: Vec<String> = answers
+        .iter()
+        .filter(|answer| answer.status == 201)
+        .map(|answer| answer.id())
+        .collect();
+    let mut starts: Vec<(u64, String)> = Vec::new();
+    for id in &queue {
+        let job = server.done(id);
+        starts.push((
+            job["created_at"].as_str().map_or(0, |text| text.len() as u64),
+            id.clone(),
+        ));
+    }
+    assert_eq!(starts.len(), 3);
+}
+
+#[test]
+fn pages_are_stable_while_jobs_come() {
+    let server = Server::start();
+    let ids: Vec<String> = (0..7)
+        .map(|index| server.upload(&format!("{index}.bin"), b"x"))
+        .collect();
+    let first = server.get("/uploads?limit=3").json();
+    let newest = |page: &Value| -> Vec<String> {
+        let items = page["items"].as_array().unwrap();
+        items
+            .iter()
+            .map(|item| item["id"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(newest(&first), [&ids[6], &ids[5], &ids[4]].map(String::clone));
+    server.upload("later.bin", b"x");
+    let next = first["next"].as_str().unwrap();
+    let second = server.get(&format!("/uploads?limit=3&cursor={next}")).json();
+    assert_eq!(newest(&second), [&ids[3], &ids[2], &ids[1]].map(String::clone));
+    let next = second["next"].as_str().unwrap();
+    let last = server.get(&format!("/uploads?limit=3&cursor={next}")).json();
+    assert_eq!(
+        (newest(&last), &last["next"]),
+        (vec![ids[0].clone()], &Value::Null)
+    );
+}

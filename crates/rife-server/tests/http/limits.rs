@@ -1,0 +1,156 @@
+//! Clients that take their time, folders that fill up, things that grow old, the end.
+
+use std::io::{Read, Write};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::support::{Server, can_run, clip, files};
+
+#[test]
+fn slow_heads_and_bodies_are_given_up_and_others_served() {
+    let server = Server::with(|config| config.patience = Duration::from_millis(600));
+    let mut heads: Vec<_> = (0..200).map(|_| server.connect()).collect();
+    heads
+        .iter_mut()
+        .for_each(|head| head.write_all(b"GET / HT").unwrap());
+    let head = server.head(
+        "POST",
+        "/api/v1/uploads?name=a.mp4",
+        &[
+            ("Content-Type", "application/octet-stream"),
+            ("Content-Length", "1000"),
+        ],
+    );
+    let mut body = server.connect();
+    body.write_all(format!("{head}\r\nabc").as_bytes()).unwrap();
+    let start = Instant::now();
+    assert_eq!(server.get("/health").status, 200);
+    assert!(start.elapsed() < Duration::from_secs(2), "others wait");
+    let mut answer = String::new();
+    let _ = body.read_to_string(&mut answer);
+    assert!(
+        answer.contains("408") && answer.contains("\"timeout\""),
+        "{answer}"
+    );
+    for mut head in heads {
+        let _ = head.read_to_end(&mut Vec::new());
+    }
+    assert!(start.elapsed() < Duration::from_secs(10));
+    assert!(files(&server.data.join("uploads")).is_empty());
+}
+
+#[test]
+fn heads_that_are_too_large_are_refused() {
+    let server = Server::start();
+    let long = "a".repeat(1 << 20);
+    let answer = server.raw(format!("{}X-Long: {long}\r\n\r\n", server.head("GET", "/", &[])).as_bytes());
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(
+        answer.is_empty() || answer.starts_with("HTTP/1.1 431"),
+        "{answer}"
+    );
+    let many: String = (0..10_000).map(|index| format!("X-{index}: 1\r\n")).collect();
+    let answer = server.raw(format!("{}{many}\r\n", server.head("GET", "/", &[])).as_bytes());
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
+}
+
+#[test]
+fn what_is_old_goes_and_what_runs_stays() {
+    let short = Duration::from_millis(700);
+    let server = Server::with(|config| (config.retention, config.upload_idle) = (short, short));
+    let whole = server.upload("a.bin", b"x");
+    let part = server
+        .post("/uploads", &json!({"name": "b.bin", "size": 10}))
+        .id();
+    assert_eq!(server.get(&format!("/uploads/{whole}")).status, 200);
+    let start = Instant::now();
+    while server.get(&format!("/uploads/{part}")).status == 200
+        || server.get(&format!("/uploads/{whole}")).status == 200
+    {
+        assert!(start.elapsed() < Duration::from_secs(10));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(files(&server.data.join("uploads")).is_empty());
+    if !can_run() {
+        return;
+    }
+    let upload = server.upload("a.mp4", &clip(60, "192x128"));
+    let id =
+        server.job(&json!({"kind": "video", "inputs": [{"upload": upload}], "options": {"factor": 256}}));
+    server.wait(&id, |job| job["state"] == "running");
+    std::thread::sleep(short * 3);
+    assert_eq!(server.get(&format!("/jobs/{id}")).json()["state"], "running");
+    server.post(&format!("/jobs/{id}/cancel"), &json!({}));
+    let start = Instant::now();
+    while server.get(&format!("/jobs/{id}")).status == 200 {
+        assert!(start.elapsed() < Duration::from_secs(10));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(files(&server.data.join("jobs")).is_empty());
+}
+
+#[test]
+fn a_job_does_not_outgrow_the_quota() {
+    if !can_run() {
+        return;
+    }
+    let content = clip(60, "192x128");
+    let quota = content.len() as u64 + 300_000;
+    let server = Server::with(|config| config.quota = quota);
+    let upload = server.upload("a.mp4", &content);
+    let options = json!({"factor": 256, "ext": "mkv", "codec": "ffv1"});
+    let id = server.job(&json!({"kind": "video", "inputs": [{"upload": upload}], "options": options}));
+    let job = server.wait(&id, |job| job["state"] == "failed");
+    assert_eq!(job["error"]["code"], "quota", "{job}");
+}
+
+#[test]
+fn the_folder_is_used_by_one_server_and_by_nobody_else() {
+    let server = Server::start();
+    let config = rife_server::Config {
+        port: 0,
+        ..rife_server::Config::new(server.data.clone())
+    };
+    let second = rife_server::serve(config, &rife::media::CancelToken::new(), |_| panic!("it serves"));
+    assert!(second.unwrap_err().to_string().contains("another rife serve"));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(
+            server.data.metadata().unwrap().permissions().mode() & 0o777,
+            0o700
+        );
+    }
+}
+
+#[test]
+fn a_listing_of_ten_thousand_is_quick() {
+    let server = Server::start();
+    drop_in(&server, 10_000);
+    let start = Instant::now();
+    let page = server.get("/uploads").json();
+    assert_eq!(page["items"].as_array().unwrap().len(), 50);
+    assert!(
+        start.elapsed() < Duration::from_millis(500),
+        "{:?}",
+        start.elapsed()
+    );
+}
+
+/// Rows as if they had been uploaded.
+fn drop_in(server: &Server, count: usize) {
+    let mut database = rusqlite::Connection::open(server.data.join("rife.db")).unwrap();
+    let change = database.transaction().unwrap();
+    for index in 0..count {
+        change
+            .execute(
+                "INSERT INTO uploads (id, name, extension, size, complete, created_at, touched_at)
+                 VALUES (?1, 'a.mp4', 'mp4', 1, 1, 0, 9999999999999)",
+                [format!("up_{index:024x}")],
+            )
+            .unwrap();
+    }
+    change.commit().unwrap();
+}

@@ -1,0 +1,10 @@
+//! The server over real sockets: requests as bytes, answers as they come.
+
+mod errors;
+mod events;
+mod guard;
+mod jobs;
+mod limits;
+mod openapi;
+mod support;
+mod uploads;

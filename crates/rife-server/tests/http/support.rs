@@ -1,0 +1,299 @@
+//! A server in this process, a client that sends exactly what it is told, and small clips.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rife::media::CancelToken;
+use rife_server::{Config, serve};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A running server, which ends with its owner.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) data: PathBuf,
+    _folder: TempDir,
+    stop: CancelToken,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        Self::with(|_| {})
+    }
+
+    pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().canonicalize().unwrap().join("data");
+        let mut config = Config::new(data.clone());
+        config.port = 0;
+        config.free_space = 1 << 20;
+        change(&mut config);
+        let stop = CancelToken::new();
+        let (ready, address) = mpsc::channel();
+        let cancel = stop.clone();
+        let thread = std::thread::spawn(move || {
+            serve(config, &cancel, move |address| ready.send(address).unwrap()).unwrap();
+        });
+        Self {
+            address: address.recv_timeout(Duration::from_secs(20)).unwrap(),
+            data,
+            _folder: folder,
+            stop,
+            thread: Some(thread),
+        }
+    }
+
+    /// Sends `bytes` and reads all that comes back.
+    pub(crate) fn raw(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut stream = self.connect();
+        let _ = stream.write_all(bytes);
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        answer
+    }
+
+    pub(crate) fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream
+    }
+
+    /// A request's head, with our own `Host` unless another is given.
+    pub(crate) fn head(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> String {
+        let mut head = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
+        if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+            head += &format!("Host: {}\r\n", self.address);
+        }
+        for (name, value) in headers {
+            head += &format!("{name}: {value}\r\n");
+        }
+        head
+    }
+
+    /// One request and its answer. No answer says where things are on this machine.
+    pub(crate) fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let mut bytes = self.head(method, path, headers).into_bytes();
+        if !body.is_empty() || matches!(method, "POST" | "PUT") {
+            bytes.extend(format!("Content-Length: {}\r\n", body.len()).as_bytes());
+        }
+        bytes.extend(b"\r\n");
+        bytes.extend(body);
+        let answer = Answer::parse(&self.raw(&bytes));
+        self.check(&answer);
+        answer
+    }
+
+    fn check(&self, answer: &Answer) {
+        let text = String::from_utf8_lossy(&answer.body);
+        assert!(!text.contains(&*self.data.to_string_lossy()), "{text}");
+        if answer.status >= 400 {
+            let error = &answer.json()["error"];
+            assert!(
+                error["code"].is_string() && error["message"].is_string(),
+                "{text}"
+            );
+        }
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        self.send("GET", &format!("/api/v1{path}"), &[], b"")
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Answer {
+        let headers = [("Content-Type", "application/json")];
+        self.send(
+            "POST",
+            &format!("/api/v1{path}"),
+            &headers,
+            body.to_string().as_bytes(),
+        )
+    }
+
+    pub(crate) fn delete(&self, path: &str) -> Answer {
+        self.send("DELETE", &format!("/api/v1{path}"), &[], b"")
+    }
+
+    /// Uploads `bytes` in one go; its id.
+    pub(crate) fn upload(&self, name: &str, bytes: &[u8]) -> String {
+        let headers = [("Content-Type", "application/octet-stream")];
+        let answer = self.send("POST", &format!("/api/v1/uploads?name={name}"), &headers, bytes);
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        answer.id()
+    }
+
+    /// Queues a job; its id.
+    pub(crate) fn job(&self, request: &Value) -> String {
+        let answer = self.post("/jobs", request);
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        answer.id()
+    }
+
+    /// Waits until a job is in a state that `wanted` accepts.
+    pub(crate) fn wait(&self, id: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let start = Instant::now();
+        loop {
+            let job = self.get(&format!("/jobs/{id}")).json();
+            if wanted(&job) {
+                return job;
+            }
+            assert!(start.elapsed() < Duration::from_secs(120), "{job}");
+            std::thread::sleep(Duration::from_millis(30));
+        }
+    }
+
+    /// Waits for its end.
+    pub(crate) fn done(&self, id: &str) -> Value {
+        let job = self.wait(id, |job| {
+            !matches!(job["state"].as_str(), Some("queued" | "running"))
+        });
+        assert_eq!(job["state"], "done", "{job}");
+        job
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn parse(bytes: &[u8]) -> Self {
+        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
+        let end = end.unwrap_or_else(|| panic!("no answer: {:?}", String::from_utf8_lossy(bytes)));
+        let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+        let mut lines = head.lines();
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let headers: Vec<(String, String)> = lines
+            .filter_map(|line| line.split_once(": "))
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
+            .collect();
+        let body = bytes[end + 4..].to_vec();
+        let chunked = headers
+            .iter()
+            .any(|(name, value)| name == "transfer-encoding" && value == "chunked");
+        let body = if chunked { unchunk(&body) } else { body };
+        Self {
+            status,
+            headers,
+            body,
+        }
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        let found = self.headers.iter().find(|(known, _)| known == name);
+        found.map_or("", |(_, value)| value)
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+
+    pub(crate) fn id(&self) -> String {
+        self.json()["id"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn code(&self) -> String {
+        self.json()["error"]["code"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    }
+
+    /// Asserts an error of the table.
+    pub(crate) fn refused(&self, status: u16, code: &str) {
+        assert_eq!(
+            (self.status, self.code().as_str()),
+            (status, code),
+            "{}",
+            self.text()
+        );
+    }
+}
+
+fn unchunk(mut body: &[u8]) -> Vec<u8> {
+    let mut whole = Vec::new();
+    while let Some(end) = body.windows(2).position(|two| two == b"\r\n") {
+        let length = usize::from_str_radix(std::str::from_utf8(&body[..end]).unwrap(), 16).unwrap();
+        let rest = &body[end + 2..];
+        whole.extend(&rest[..length.min(rest.len())]);
+        body = rest.get(length + 2..).unwrap_or_default();
+    }
+    whole
+}
+
+/// Whether clips can be made, and a network is there to work on them.
+pub(crate) fn can_run() -> bool {
+    let able = rife::media::Ffmpeg::find().is_ok() && rife::nets::default_weights().is_some();
+    if !able {
+        println!("skipped: needs ffmpeg and a default network");
+    }
+    able
+}
+
+/// A moving clip with sound.
+pub(crate) fn clip(frames: u32, size: &str) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clip.mp4");
+    let video = format!("testsrc2=size={size}:rate=25");
+    let seconds = format!("{:.3}", f64::from(frames) / 25.0);
+    let done = Command::new("ffmpeg")
+        .args([
+            "-v",
+            "error",
+            "-f",
+            "lavfi",
+            "-i",
+            &video,
+            "-f",
+            "lavfi",
+            "-i",
+            "sine=440:sample_rate=16000",
+        ])
+        .args([
+            "-t",
+            &seconds,
+            "-frames:v",
+            &frames.to_string(),
+            "-c:v",
+            "libx264",
+            "-preset",
+            "ultrafast",
+        ])
+        .args(["-pix_fmt", "yuv420p", "-c:a", "aac"])
+        .arg(&path)
+        .status()
+        .unwrap();
+    assert!(done.success());
+    std::fs::read(path).unwrap()
+}
+
+/// All files under a folder.
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .flat_map(|entry| match entry.path() {
+            path if path.is_dir() => files(&path),
+            path => vec![path],
+        })
+        .collect()
+}
