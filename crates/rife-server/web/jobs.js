@@ -1,0 +1,170 @@
+// @ts-check
+// The list of jobs, which is the server's: it is told of every change, and asks for what came before.
+
+import { call, listen, url } from './api.js';
+import { compare } from './compare.js';
+import { el, notice, say } from './dom.js';
+import { bytes, duration, t } from './text.js';
+
+const ENDED = ['done', 'failed', 'cancelled'];
+/** Milliseconds between two previews of one job. */
+const PREVIEW = 800;
+/** Tabs that take pictures, and clips. */
+const PICTURES = ['images'];
+const CLIPS = ['video', 'chain', 'reencode', 'frames'];
+
+export class Jobs {
+  /** @param {(tab: string, input: import('./inputs.js').Input) => void} use */
+  constructor(use) {
+    this.use = use;
+    this.list = /** @type {HTMLElement} */ (document.getElementById('jobs'));
+    this.more = /** @type {HTMLButtonElement} */ (document.getElementById('more'));
+    this.more.addEventListener('click', () => this.older());
+    /** @type {Map<string, {job: any, card: HTMLElement, shown: number}>} */
+    this.known = new Map();
+    /** @type {string | null} */
+    this.cursor = null;
+    this.up = true;
+  }
+
+  async begin() {
+    await this.older();
+    listen((type, data) => this.heard(type, data), (up) => this.connected(up));
+  }
+
+  async older() {
+    const page = await call('GET', `/jobs?limit=20${this.cursor ? `&cursor=${encodeURIComponent(this.cursor)}` : ''}`);
+    for (const job of page.items) this.put(job, true);
+    this.cursor = page.next;
+    this.more.hidden = !page.next;
+    this.blank();
+  }
+
+  /** @param {boolean} up */
+  async connected(up) {
+    if (up === this.up) return;
+    this.up = up;
+    notice(up ? '' : t('offline'));
+    if (!up) return;
+    // What changed meanwhile: jobs may have ended or gone.
+    const page = await call('GET', '/jobs?limit=50').catch(() => ({ items: [] }));
+    for (const job of page.items.reverse()) this.put(job, false);
+  }
+
+  /** @param {string} type @param {any} data */
+  heard(type, data) {
+    const known = this.known.get(data.id);
+    if (type === 'deleted') {
+      known?.card.remove();
+      this.known.delete(data.id);
+      this.blank();
+    } else if (type === 'progress' && known) {
+      known.job.progress = data.progress;
+      this.advance(known);
+    } else if (type === 'job') {
+      const ended = known && !ENDED.includes(known.job.state) && ENDED.includes(data.state);
+      this.put(data, false);
+      if (ended && data.state === 'done') say(t('finished', { name: data.label }));
+      if (ended && data.state === 'failed') say(t('failed', { name: data.label, text: data.error?.message ?? '' }));
+    }
+  }
+
+  /** @param {any} job @param {boolean} older whether it belongs at the end */
+  put(job, older) {
+    const known = this.known.get(job.id);
+    const card = this.card(job);
+    if (known) known.card.replaceWith(card);
+    else if (older) this.list.append(card);
+    else this.list.prepend(card);
+    const entry = { job, card, shown: known?.shown ?? 0 };
+    this.known.set(job.id, entry);
+    this.blank();
+    this.advance(entry);
+  }
+
+  blank() {
+    const empty = this.list.querySelector('.empty');
+    if (this.known.size === 0 && !empty) this.list.append(el('p', { className: 'empty' }, t('no_jobs')));
+    if (this.known.size > 0) empty?.remove();
+  }
+
+  /** @param {any} job */
+  card(job) {
+    const { state } = job;
+    const act = (/** @type {string} */ key, /** @type {string} */ method, /** @type {string} */ path) =>
+      el('button', { className: 'plain', type: 'button', onclick: async (/** @type {Event} */ event) => {
+        const button = /** @type {HTMLButtonElement} */ (event.target);
+        button.disabled = true;
+        await call(method, path).catch((error) => notice(error.message));
+        button.disabled = false;
+      } }, t(key));
+    const active = !ENDED.includes(state);
+    return el('article', { className: 'job', 'data-id': job.id, 'data-state': state, 'aria-label': `${job.label}: ${t(`state_${state}`)}` },
+      el('header', {}, el('h3', { className: 'name', title: job.label }, job.label), el('span', { className: 'state' }, t(`state_${state}`))),
+      el('p', { className: 'hint' }, about(job)),
+      state === 'running' && el('progress', { max: 1, 'aria-label': job.label }),
+      state === 'running' && el('p', { className: 'hint moving' }),
+      state === 'running' && el('img', { className: 'preview', alt: t('preview'), hidden: true }),
+      job.error && el('p', { className: 'wrong' }, job.error.message),
+      job.summary?.needed === false && el('p', { className: 'yes' }, t('not_needed')),
+      job.summary?.warnings?.length > 0 && el('ul', { className: 'notes' }, ...job.summary.warnings.map((/** @type {string} */ text) => el('li', {}, text))),
+      ...job.files.map((/** @type {any} */ file) => this.file(job, file)),
+      el('div', { className: 'row end' },
+        active && act('cancel', 'POST', `/jobs/${job.id}/cancel`),
+        ['failed', 'cancelled'].includes(state) && act('retry', 'POST', `/jobs/${job.id}/retry`),
+        !active && act('delete', 'DELETE', `/jobs/${job.id}`)));
+  }
+
+  /** @param {any} job @param {any} file */
+  file(job, file) {
+    const path = `/jobs/${job.id}/files/${encodeURIComponent(file.name)}`;
+    const movie = file.media_type.startsWith('video/');
+    const tabs = movie ? CLIPS : file.media_type.startsWith('image/') && file.media_type !== 'image/gif' ? PICTURES : [];
+    const use = el('select', { 'aria-label': t('use_in') }, el('option', { value: '' }, t('use_in')), ...tabs.map((tab) => el('option', { value: tab }, t(`tab_${tab}`))));
+    use.addEventListener('change', () => {
+      this.use(use.value, { ref: { job: job.id, file: file.name }, name: file.label, size: file.bytes });
+      use.value = '';
+    });
+    const comparable = movie && ['video', 'reencode'].includes(job.kind);
+    return el('div', { className: 'row' },
+      el('a', { className: 'button', href: url(`${path}?download=1`), 'aria-label': t('download_of', { name: file.label }), title: file.label }, t('download')),
+      el('span', { className: 'hint' }, bytes(file.bytes)),
+      comparable && el('button', { className: 'plain', type: 'button', onclick: () => compare(job, file) }, t('compare')),
+      tabs.length > 0 && use);
+  }
+
+  /** Moves the bar, and fetches the newest frame now and then. @param {{job: any, card: HTMLElement, shown: number}} entry */
+  advance(entry) {
+    const { job, card } = entry;
+    const { progress } = job;
+    const bar = card.querySelector('progress');
+    if (!bar || !progress) return;
+    if (progress.total) bar.value = progress.done / progress.total;
+    const moving = card.querySelector('.moving');
+    if (moving) {
+      moving.textContent = [
+        progress.total ? t('progress', { done: progress.done, total: progress.total }) : t('progress_open', { done: progress.done }),
+        progress.rate ? t('rate', { rate: Math.round(progress.rate * 10) / 10 }) : '',
+        progress.eta_s ? t('left', { time: duration(progress.eta_s) }) : '',
+      ].filter(Boolean).join(' · ');
+    }
+    const preview = /** @type {HTMLImageElement | null} */ (card.querySelector('.preview'));
+    if (preview && progress.preview > 0 && (preview.hidden || Date.now() - entry.shown > PREVIEW)) {
+      entry.shown = Date.now();
+      preview.src = url(`/jobs/${job.id}/preview?n=${progress.preview}`);
+      preview.hidden = false;
+    }
+  }
+}
+
+/** One line about a job. @param {any} job */
+function about(job) {
+  const spent = job.summary?.elapsed_s;
+  const size = job.files.reduce((/** @type {number} */ sum, /** @type {any} */ file) => sum + file.bytes, 0);
+  return [
+    t(`kind_${job.kind}`),
+    job.position ? t('queued_at', { n: job.position }) : '',
+    job.resumed ? t('resumed') : '',
+    typeof spent === 'number' ? t('took', { time: duration(spent), size: bytes(size) }) : '',
+  ].filter(Boolean).join(' · ');
+}

@@ -1,0 +1,83 @@
+// @ts-check
+// The fields of each tab. Values and ranges are those of docs/api.md.
+
+import { t } from './text.js';
+
+/** @typedef {import('./form.js').Field} Field */
+
+/** @param {...[string, string]} choices @returns {[string, string][]} */
+const named = (...choices) => choices.map(([value, key]) => [value, t(key)]);
+/** @param {...string} values @returns {[string, string][]} */
+const plain = (...values) => values.map((value) => [value, value]);
+/** @param {number} last @param {string} text @returns {[string, string][]} */
+const passes = (last, text) =>
+  Array.from({ length: last }, (_, i) => [String(i + 1), t(text, { n: i + 1, x: 2 ** (i + 1) })]);
+
+/** @param {boolean} more @returns {Field[]} */
+const model = (more) => [
+  { name: 'model', kind: 'choice', label: 'o_model', choices: plain('default'), value: 'default', more },
+  { name: 'scale', kind: 'choice', label: 'o_scale', hint: 'o_scale_hint', choices: plain('0.25', '0.5', '1', '2', '4'), value: '1', numeric: true, more },
+  { name: 'precision', kind: 'choice', label: 'o_precision', hint: 'o_precision_hint', choices: plain('f32'), value: 'f32', more },
+  { name: 'tta', kind: 'check', label: 'o_tta', hint: 'o_tta_hint', more: true },
+  { name: 'ensemble', kind: 'check', label: 'o_ensemble', more: true },
+];
+
+/** @param {...string} types @returns {Field[]} */
+const encoding = (...types) => [
+  { name: 'ext', kind: 'choice', label: 'o_ext', choices: plain(...types), value: types[0] },
+  { name: 'codec', kind: 'choice', label: 'o_codec', choices: [['', t('o_codec_usual')], ...plain('h264', 'h265', 'av1', 'vp9', 'prores', 'ffv1')], value: '', more: true },
+  { name: 'crf', kind: 'number', label: 'o_crf', hint: 'o_crf_hint', min: 0, max: 63, more: true },
+];
+
+/** @type {Field[]} */
+const fitting = [
+  { name: 'size', kind: 'text', label: 'o_size', hint: 'o_size_hint', more: true },
+  { name: 'fit', kind: 'choice', label: 'o_fit', choices: named(['pad', 'o_fit_pad'], ['crop', 'o_fit_crop'], ['stretch', 'o_fit_stretch']), value: 'pad', more: true },
+];
+
+/** @returns {Field[]} */
+export const video = () => [
+  { name: 'by', kind: 'choice', label: 'o_rate_by', choices: named(['factor', 'o_rate_factor'], ['passes', 'o_rate_passes'], ['fps', 'o_rate_fps']), value: 'factor', local: true },
+  { name: 'factor', kind: 'number', label: 'o_factor', min: 1, max: 256, value: 2, shown: (values) => values.by === 'factor' },
+  { name: 'passes', kind: 'choice', label: 'o_passes', choices: passes(4, 'o_passes_video'), value: '1', numeric: true, shown: (values) => values.by === 'passes' },
+  { name: 'fps', kind: 'text', label: 'o_rate_fps', hint: 'o_fps_hint', value: '50', always: true, shown: (values) => values.by === 'fps' },
+  ...encoding('mp4', 'mov', 'mkv', 'webm', 'gif'),
+  { name: 'slow_motion', kind: 'check', label: 'o_slow', hint: 'o_slow_hint' },
+  { name: 'stretch_audio', kind: 'check', label: 'o_stretch', shown: (values) => values.slow_motion },
+  ...model(true),
+  { name: 'cut_threshold', kind: 'number', label: 'o_cut', hint: 'o_cut_hint', min: 0, max: 1, step: 0.05, value: 0.4, more: true },
+  { name: 'cut_fill', kind: 'choice', label: 'o_cut_fill', choices: named(['repeat', 'o_cut_repeat'], ['blend', 'o_cut_blend']), value: 'repeat', more: true },
+  { name: 'duplicates', kind: 'choice', label: 'o_duplicates', choices: named(['smooth', 'o_dup_smooth'], ['keep', 'o_dup_keep']), value: 'smooth', more: true },
+  { name: 'deinterlace', kind: 'check', label: 'o_deinterlace', more: true },
+  { name: 'video_only', kind: 'check', label: 'o_video_only', more: true },
+  { name: 'montage', kind: 'check', label: 'o_montage', more: true },
+];
+
+/** @returns {Field[]} */
+export const images = () => [
+  { name: 'passes', kind: 'choice', label: 'o_passes', choices: passes(6, 'o_passes_between'), value: '2', numeric: true },
+  { name: 'fps', kind: 'text', label: 'o_fps', hint: 'o_fps_hint', value: '25' },
+  { name: 'memory', kind: 'choice', label: 'o_memory', choices: named(['disk', 'o_memory_disk'], ['memory', 'o_memory_memory']), value: 'disk' },
+  ...encoding('mp4', 'mov', 'mkv', 'webm', 'gif', 'webp', 'png'),
+  ...fitting,
+  ...model(true),
+];
+
+/** @returns {Field[]} */
+export const chain = () => [
+  { name: 'passes', kind: 'choice', label: 'o_passes', choices: passes(6, 'o_passes_between'), value: '2', numeric: true },
+  { name: 'fps', kind: 'text', label: 'o_fps_chain', hint: 'o_fps_first', value: '' },
+  { name: 'sound', kind: 'choice', label: 'o_sound', choices: named(['crossfade', 'o_sound_crossfade'], ['silence', 'o_sound_silence'], ['drop', 'o_sound_drop']), value: 'crossfade' },
+  ...encoding('mp4', 'mov', 'mkv', 'webm'),
+  ...fitting,
+  { name: 'deinterlace', kind: 'check', label: 'o_deinterlace', more: true },
+  ...model(true),
+];
+
+/** @returns {Field[]} */
+export const reencode = () => [
+  { name: 'profile', kind: 'choice', label: 'o_profile', choices: named(['web', 'o_profile_web'], ['latentsync', 'o_profile_latentsync'], ['archive', 'o_profile_archive']), value: 'web' },
+  { name: 'force', kind: 'check', label: 'o_force' },
+  { name: 'crf', kind: 'number', label: 'o_crf', min: 0, max: 51, more: true },
+  { name: 'deinterlace', kind: 'check', label: 'o_deinterlace', more: true },
+];
