@@ -3,7 +3,7 @@
 CARGO ?= cargo
 SAMPLE := target/demo
 
-.PHONY: demo test setup fmt lint unit features train-test deny picture clean
+.PHONY: demo test setup fmt lint unit web-test features train-test clean
 
 demo: setup
 	$(CARGO) build --release -p rife-cli
@@ -12,7 +12,7 @@ demo: setup
 	target/release/rife video $(SAMPLE)/sample.mp4 -o $(SAMPLE)/smooth.mp4 --factor 2 --overwrite
 	target/release/rife sample --compare $(SAMPLE)/smooth.mp4 --truth $(SAMPLE)/truth.mp4
 
-test: setup fmt lint unit features train-test
+test: setup fmt lint unit web-test features train-test
 	@echo "all checks passed"
 
 # ffmpeg, from the distribution.
@@ -29,6 +29,10 @@ lint:
 # Shown output says which CPU tiers ran and what was skipped.
 unit:
 	$(CARGO) test --workspace --exclude rife-train -- --show-output
+
+# The page in a real browser; screenshots are left in target/page.
+web-test:
+	sh tools/web-test.sh
 
 # Each feature alone and none: a feature that only compiles beside another is a broken feature.
 features:

@@ -1,0 +1,302 @@
+// The page of `rife serve` as people use it: every tab from a file to a result that is probed, cancelling, reloading,
+// a server that is killed, two browsers, names that try to be markup, accessibility.
+
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import axe from 'axe-core';
+import { chromium } from 'playwright-core';
+
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
+const program = process.env.RIFE ?? path.join(root, 'target/debug/rife');
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'rife-web-'));
+const shots = path.join(root, 'target/page');
+const TAB = { frames: 'Select frames', images: 'Between images', chain: 'Chain', video: 'Video', reencode: 'Re-encode' };
+const CHOOSE = { frames: 'Clip to take frames from', images: 'Pictures', chain: 'Clips to join', video: 'Clips to smooth', reencode: 'Clip to re-encode' };
+
+let server;
+let browser;
+let address;
+
+/** Starts `rife serve` over the test's folder; its port stays what it was. */
+async function serve(port = 0) {
+  const data = path.join(folder, 'data');
+  const child = spawn(program, ['serve', '--port', String(port), '--data', data], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const found = await new Promise((resolve, reject) => {
+    let text = '';
+    const look = (chunk) => {
+      text += chunk;
+      const match = text.match(/http:\/\/[\d.]+:\d+/);
+      if (match) resolve(match[0]);
+    };
+    child.stdout.on('data', look);
+    child.stderr.on('data', look);
+    child.on('exit', () => reject(new Error(text)));
+  });
+  return { child, found };
+}
+
+const ffmpeg = (...args) => execFileSync('ffmpeg', ['-v', 'error', '-y', ...args]);
+
+function clip(name, seconds, size = '160x96', pattern = 'testsrc2') {
+  const file = path.join(folder, name);
+  ffmpeg('-f', 'lavfi', '-i', `${pattern}=size=${size}:rate=25`, '-f', 'lavfi', '-i', 'sine=440:sample_rate=16000', '-t', String(seconds), '-pix_fmt', 'yuv420p', file);
+  return file;
+}
+
+const probe = (file, entries) =>
+  execFileSync('ffprobe', ['-v', 'error', '-count_frames', '-select_streams', 'v', '-show_entries', `stream=${entries}`, '-of', 'csv=p=0', file]).toString().trim();
+
+before(async () => {
+  const started = await serve();
+  [server, address] = [started.child, started.found];
+  const executablePath = process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((file) => fs.existsSync(file));
+  browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+  fs.mkdirSync(shots, { recursive: true });
+});
+
+after(async () => {
+  await browser?.close();
+  server?.kill();
+  fs.rmSync(folder, { recursive: true, force: true });
+});
+
+/** A page of its own; an error in it fails the test. */
+async function visit(t, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, locale: 'en-US', acceptDownloads: true, ...options });
+  const page = await context.newPage();
+  page.setDefaultTimeout(60_000);
+  const errors = [];
+  page.on('pageerror', (error) => errors.push(error.message));
+  t.after(async () => {
+    await context.close();
+    assert.deepEqual(errors, []);
+  });
+  await page.goto(address);
+  await page.getByRole('tab', { name: 'Video', exact: true }).or(page.getByRole('tab', { name: '视频', exact: true })).waitFor();
+  return page;
+}
+
+async function choose(page, tab, ...files) {
+  await page.getByRole('tab', { name: TAB[tab], exact: true }).click();
+  await page.getByLabel(CHOOSE[tab]).setInputFiles(files);
+}
+
+async function start(page) {
+  const before = await page.locator('article.job').count();
+  await page.getByRole('tabpanel').getByRole('button', { name: /^Start/ }).click();
+  await page.waitForFunction((count) => document.querySelectorAll('article.job').length > count, before);
+  return page.locator('article.job').first().getAttribute('data-id');
+}
+
+const card = (page, id) => page.locator(`article.job[data-id="${id}"]`);
+
+async function finished(page, id, state = 'done') {
+  await page.locator(`article.job[data-id="${id}"][data-state="${state}"]`).waitFor({ timeout: 120_000 });
+}
+
+async function download(page, id, name) {
+  const [file] = await Promise.all([page.waitForEvent('download'), card(page, id).getByRole('link', { name: /^Download/ }).click()]);
+  const to = path.join(folder, name);
+  await file.saveAs(to);
+  return to;
+}
+
+test('a clip to twice its frames', async (t) => {
+  const page = await visit(t);
+  await choose(page, 'video', clip('video.mp4', 0.8));
+  await page.getByText('20 → 40').waitFor({ timeout: 30_000 });
+  const id = await start(page);
+  await finished(page, id);
+  assert.equal(probe(await download(page, id, 'twice.mp4'), 'width,height,r_frame_rate,nb_read_frames'), '160,96,50/1,40');
+});
+
+test('a clip to a rate, and its result in another tab', async (t) => {
+  const page = await visit(t);
+  await choose(page, 'video', clip('rate.mp4', 0.6));
+  await page.getByLabel('Raise by').selectOption('fps');
+  await page.getByLabel('Target rate').fill('60');
+  const id = await start(page);
+  await finished(page, id);
+  await card(page, id).getByLabel('Use output in…').selectOption('reencode');
+  await page.getByRole('tabpanel').getByText('.mp4').first().waitFor();
+  await page.getByLabel('Write it even where it conforms').check();
+  const second = await start(page);
+  await finished(page, second);
+  assert.equal(probe(await download(page, second, 'again.mp4'), 'codec_name,r_frame_rate'), 'h264,60/1');
+});
+
+test('frames of a clip, in their order, and the pictures between them', async (t) => {
+  const page = await visit(t);
+  await choose(page, 'frames', clip('frames.mp4', 1));
+  await page.getByText('1 to 25').first().waitFor({ timeout: 30_000 });
+  await page.getByRole('spinbutton', { name: 'Start frame' }).fill('20');
+  await page.getByRole('spinbutton', { name: 'End frame' }).fill('10');
+  await page.getByText('The start frame must be before the end frame.').waitFor();
+  await page.getByRole('spinbutton', { name: 'Start frame' }).fill('5');
+  await page.getByRole('button', { name: /Use frames/ }).click();
+  await page.getByText('frames_frame10.png').waitFor();
+  const names = await page.getByRole('tabpanel').locator('.inputs .name').allTextContents();
+  assert.deepEqual(names, ['frames_frame5.png', 'frames_frame10.png']);
+  await page.getByRole('tabpanel').getByLabel('Passes').selectOption('3');
+  const id = await start(page);
+  await finished(page, id);
+  assert.equal(probe(await download(page, id, 'between.mp4'), 'nb_read_frames'), '9');
+});
+
+test('clips in an order that is changed, joined', async (t) => {
+  const page = await visit(t);
+  await choose(page, 'chain', clip('one.mp4', 0.4), clip('two.mp4', 0.4, '160x96', 'testsrc'), clip('three.mp4', 0.4));
+  await page.getByRole('button', { name: 'Move three.mp4 up' }).click();
+  assert.deepEqual(await page.getByRole('tabpanel').locator('.inputs .name').allTextContents(), ['one.mp4', 'three.mp4', 'two.mp4']);
+  const id = await start(page);
+  await finished(page, id);
+  const job = await page.evaluate((job) => fetch(`/api/v1/jobs/${job}`).then((answer) => answer.json()), id);
+  assert.deepEqual(job.inputs.map((input) => input.name), ['one.mp4', 'three.mp4', 'two.mp4']);
+  // Three clips of ten frames, and three new ones in each of two transitions.
+  assert.equal(probe(await download(page, id, 'chain.mp4'), 'nb_read_frames'), '36');
+});
+
+test('an analysis, and a clip that is written anew', async (t) => {
+  const source = path.join(folder, 'old.avi');
+  ffmpeg('-f', 'lavfi', '-i', 'testsrc2=size=160x96:rate=25', '-t', '0.6', '-c:v', 'mpeg4', source);
+  const page = await visit(t);
+  await choose(page, 'reencode', source);
+  await page.getByRole('cell', { name: '✗ no' }).first().waitFor({ timeout: 30_000 });
+  const id = await start(page);
+  await finished(page, id);
+  assert.equal(probe(await download(page, id, 'new.mp4'), 'codec_name,color_space'), 'h264,bt709');
+});
+
+test('cancelled, found again after a reload and in another browser, tried again', async (t) => {
+  const [page, other] = [await visit(t), await visit(t)];
+  await choose(page, 'video', clip('long.mp4', 20, '320x192'));
+  const id = await start(page);
+  await finished(page, id, 'running');
+  await card(other, id).getByText('running').waitFor();
+  await card(page, id).locator('.preview:visible').waitFor({ timeout: 60_000 });
+  await page.reload();
+  await card(page, id).getByText(/of \d+/).waitFor({ timeout: 30_000 });
+  assert.deepEqual(await page.getByRole('tabpanel').locator('.inputs .name').allTextContents(), ['long.mp4']);
+  await card(page, id).getByRole('button', { name: 'Cancel' }).click();
+  await finished(page, id, 'cancelled');
+  await finished(other, id, 'cancelled');
+  await card(other, id).getByRole('button', { name: 'Try again' }).click();
+  await finished(page, id, 'running');
+  await card(page, id).getByRole('button', { name: 'Cancel' }).click();
+  await finished(page, id, 'cancelled');
+  await card(page, id).getByRole('button', { name: 'Delete' }).click();
+  await card(other, id).waitFor({ state: 'detached' });
+});
+
+test('a server that is killed in the middle of a job goes on with it', async (t) => {
+  const page = await visit(t);
+  await choose(page, 'video', clip('killed.mp4', 3));
+  const id = await start(page);
+  await card(page, id).getByText(/[1-9]\d* of \d+/).waitFor({ timeout: 60_000 });
+  const gone = new Promise((resolve) => server.once('exit', resolve));
+  server.kill('SIGKILL');
+  await gone;
+  await page.getByText('The server does not answer').waitFor();
+  server = (await serve(Number(new URL(address).port))).child;
+  await finished(page, id);
+  assert.equal(probe(await download(page, id, 'survived.mp4'), 'nb_read_frames'), '150');
+});
+
+test('an error is shown at its option, and names are never markup', async (t) => {
+  const page = await visit(t);
+  const name = '<img src=x onerror=document.title=1>.mp4';
+  fs.copyFileSync(clip('plain.mp4', 0.4), path.join(folder, name));
+  await choose(page, 'video', path.join(folder, name));
+  await page.getByText('10 → 20').waitFor({ timeout: 30_000 });
+  await page.getByLabel('Factor').fill('300');
+  await page.locator('[aria-invalid="true"]').waitFor();
+  await page.getByText(/256/).waitFor();
+  await page.getByRole('button', { name: 'Defaults' }).click();
+  const id = await start(page);
+  await finished(page, id);
+  assert.equal(await page.title(), 'rife');
+  assert.equal(await card(page, id).locator('h3 img').count(), 0);
+  fs.writeFileSync(path.join(folder, 'none.mp4'), 'no video');
+  await page.getByRole('button', { name: /^Remove/ }).click();
+  await choose(page, 'video', path.join(folder, 'none.mp4'));
+  await page.getByRole('tabpanel').getByRole('alert').waitFor({ timeout: 30_000 });
+});
+
+test('before and after play in step', async (t) => {
+  const page = await visit(t);
+  await choose(page, 'video', clip('compare.mp4', 2));
+  const id = await start(page);
+  await finished(page, id);
+  await card(page, id).getByRole('button', { name: 'Before and after' }).click();
+  await page.waitForFunction(() => [...document.querySelectorAll('dialog video')].every((video) => video.readyState > 1));
+  await page.getByLabel('Position', { exact: true }).last().focus();
+  await page.getByRole('button', { name: 'Pause' }).click();
+  await page.waitForFunction(() => {
+    const [after, before] = document.querySelectorAll('dialog video');
+    return Math.abs(after.currentTime - before.currentTime) < 0.05;
+  });
+  await page.getByRole('button', { name: 'Flip' }).click();
+  assert.equal(await page.locator('.stage').evaluate((stage) => stage.style.getPropertyValue('--cut')), '100%');
+  await page.getByRole('button', { name: 'Close' }).click();
+});
+
+test('tabs by the keyboard, and every text in both languages', async (t) => {
+  const page = await visit(t);
+  await page.getByRole('tab', { name: 'Video', exact: true }).focus();
+  await page.keyboard.press('ArrowRight');
+  await page.getByRole('tab', { name: 'Re-encode', selected: true }).waitFor();
+  await page.keyboard.press('ArrowRight');
+  await page.getByRole('tab', { name: 'Select frames', selected: true }).waitFor();
+  const table = await page.evaluate(() => import('/text.js').then(({ TABLE }) => TABLE));
+  for (const [key, row] of Object.entries(table)) {
+    assert.equal(row.length, 2, key);
+    const holes = row.map((text) => [...text.matchAll(/\{\w+\}/g)].map(String).sort());
+    assert.deepEqual(holes[0], holes[1], key);
+    assert.ok(row.every((text) => text.trim()), key);
+  }
+  const used = fs.readdirSync(path.join(root, 'crates/rife-server/web')).map((name) => fs.readFileSync(path.join(root, 'crates/rife-server/web', name), 'utf8')).join('');
+  for (const key of Object.keys(table)) assert.ok(used.includes(`'${key}'`) || used.includes(`"${key}"`) || /^(tab|lead|choose|kind|state)_/.test(key), `${key} is used nowhere`);
+  await page.getByLabel('Language').selectOption('zh');
+  await page.getByRole('tab', { name: '视频', exact: true }).waitFor();
+  assert.equal(await page.evaluate(() => document.documentElement.lang), 'zh-Hans');
+});
+
+test('nothing that keeps people out, at three widths in both themes', async (t) => {
+  for (const colorScheme of ['light', 'dark']) {
+    for (const width of [360, 820, 1440]) {
+      const page = await visit(t, { viewport: { width, height: 900 }, colorScheme, bypassCSP: true });
+      await page.evaluate(axe.source);
+      for (const tab of Object.keys(TAB)) {
+        await page.evaluate((tab) => { location.hash = tab; }, tab);
+        await page.locator(`#panel-${tab}:visible`).waitFor();
+        const { violations } = await page.evaluate(() => globalThis.axe.run());
+        assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes[0].html}`), [], `${tab} at ${width}, ${colorScheme}`);
+        assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${tab} at ${width} is too wide`);
+        await page.screenshot({ path: path.join(shots, `${tab}-${width}-${colorScheme}.png`), fullPage: true });
+      }
+    }
+  }
+});
+
+test('one small page, from this server alone', async (t) => {
+  const context = await browser.newContext();
+  t.after(() => context.close());
+  const page = await context.newPage();
+  const sizes = [];
+  page.on('response', async (answer) => {
+    assert.equal(new URL(answer.url()).origin, address);
+    if (!answer.url().includes('/api/')) sizes.push(answer.body().then((body) => body.length));
+  });
+  const began = performance.now();
+  await page.goto(address);
+  await page.getByRole('tab', { name: 'Video', exact: true }).waitFor();
+  const ms = Math.round(performance.now() - began);
+  const size = (await Promise.all(sizes)).reduce((sum, one) => sum + one, 0);
+  console.log(`the page: ${size} bytes, usable after ${ms} ms`);
+  assert.ok(size < 150_000, `${size} bytes`);
+});
