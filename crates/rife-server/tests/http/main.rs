@@ -1,5 +1,6 @@
 //! The server over real sockets: requests as bytes, answers as they come.
 
+mod docs;
 mod errors;
 mod events;
 mod guard;
