@@ -2,14 +2,16 @@
 //! for 32-bit multiply-adds: `cargo run --release -p rife-cpu --example trunk [threads] [int8]`.
 
 use std::hint::black_box;
-use std::time::Instant;
 
+use limits::{dots_limit, multiply_adds_limit, shortest, together};
 use rife_cpu::{Activation, ConvKind, ConvSpec, Engine, EngineOptions, Precision};
+
+#[path = "common/limits.rs"]
+mod limits;
 
 /// Channels, width and height.
 const SHAPES: [[usize; 3]; 3] = [[90, 320, 180], [150, 160, 90], [240, 80, 45]];
 const LAYERS: usize = 8;
-const RUNS: usize = 7;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let threads = std::env::args().nth(1).map(|text| text.parse()).transpose()?;
@@ -24,12 +26,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         tier: None,
     })?;
     let count = engine.thread_count();
-    let limit = multiply_adds_limit() * count as f64;
+    let limit = together(count, multiply_adds_limit);
     println!(
-        "tier {}, {}, {count} threads, limit {:.0} GFLOP/s",
+        "tier {}, {}, {count} threads, limit {:.0} GFLOP/s, VNNI {:.0} GOP/s",
         engine.tier().name(),
         precision.name(),
-        limit / 1e9
+        limit / 1e9,
+        together(count, dots_limit) / 1e9
     );
     for shape in SHAPES {
         let seconds = trunk(&engine, shape);
@@ -43,17 +46,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         );
     }
     Ok(())
-}
-
-/// The shortest of a few runs: others' work on the machine only adds.
-fn shortest(mut run: impl FnMut()) -> f64 {
-    run();
-    let time = |run: &mut dyn FnMut()| {
-        let start = Instant::now();
-        run();
-        start.elapsed().as_secs_f64()
-    };
-    (0..RUNS).map(|_| time(&mut run)).fold(f64::INFINITY, f64::min)
 }
 
 fn trunk(engine: &Engine, [c, width, height]: [usize; 3]) -> f64 {
@@ -80,62 +72,4 @@ fn trunk(engine: &Engine, [c, width, height]: [usize; 3]) -> f64 {
             .fold(input.clone(), |x, layer| engine.conv(&x, layer));
         black_box(engine.add(&last, &input));
     })
-}
-
-/// Multiplications and additions a second of one thread that does nothing else.
-fn multiply_adds_limit() -> f64 {
-    const ROUNDS: usize = 1_000_000;
-    #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx512f") {
-        // SAFETY: the feature was just found.
-        let seconds = shortest(|| unsafe { avx512_rounds(ROUNDS) });
-        return (ROUNDS * 24 * 16 * 2) as f64 / seconds;
-    }
-    #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-        // SAFETY: the features were just found.
-        let seconds = shortest(|| unsafe { avx2_rounds(ROUNDS) });
-        return (ROUNDS * 12 * 8 * 2) as f64 / seconds;
-    }
-    let seconds = shortest(|| plain_rounds(ROUNDS));
-    (ROUNDS * 64 * 2) as f64 / seconds
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
-fn avx512_rounds(rounds: usize) {
-    use std::arch::x86_64::*;
-    let (a, b) = (_mm512_set1_ps(black_box(0.999)), _mm512_set1_ps(black_box(0.001)));
-    let mut sums = [_mm512_set1_ps(1.0); 24];
-    for _ in 0..rounds {
-        for sum in &mut sums {
-            *sum = _mm512_fmadd_ps(*sum, a, b);
-        }
-    }
-    black_box(sums);
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn avx2_rounds(rounds: usize) {
-    use std::arch::x86_64::*;
-    let (a, b) = (_mm256_set1_ps(black_box(0.999)), _mm256_set1_ps(black_box(0.001)));
-    let mut sums = [_mm256_set1_ps(1.0); 12];
-    for _ in 0..rounds {
-        for sum in &mut sums {
-            *sum = _mm256_fmadd_ps(*sum, a, b);
-        }
-    }
-    black_box(sums);
-}
-
-fn plain_rounds(rounds: usize) {
-    let (a, b) = (black_box(0.999f32), black_box(0.001f32));
-    let mut sums = [1.0f32; 64];
-    for _ in 0..rounds {
-        for sum in &mut sums {
-            *sum = sum.mul_add(a, b);
-        }
-    }
-    black_box(sums);
 }

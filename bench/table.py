@@ -1,0 +1,322 @@
+"""The whole table of speed and memory: ours by tier and precision beside the peers, as ratios and as percent of what this
+machine can do at most. docs/performance.md says what came out.
+
+usage: python bench/table.py [--quick] [--prepare] [--only SECTION ...] [--bin FOLDER]
+  --quick    fewer rounds
+  --prepare  only what is done once: exports, conversions, quantisation, comparison of outputs with PyTorch's
+  --only     limits, networks, trunk, factor, job, memory
+  --bin      where `rife` and examples/ are (default: target/release; `cargo build --release -p rife-cli`, and
+             `cargo build --release -p rife-cpu -p rife --examples`)
+
+Peers need `pip install -r bench/requirements.txt`; what is not there, or does not run, is left out with a word. Everything
+else on the machine should rest meanwhile. Ours runs before and after every peer, and a ratio is a peer's time to the mean
+of the two beside it, since machines drift; what is printed is the median of rounds.
+"""
+
+import argparse
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+from video import factor, job, memory
+
+BENCH = Path(__file__).resolve().parent
+CACHE = BENCH.parent / "target" / "bench"
+AVX2 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
+
+# Network: size, peers that may run it, what the targets ask of the ratio to openvino.
+NETWORKS = {"4.25.lite": "1280x768", "4.26": "1280x768", "rife_m": "1280x736", "default": "1280x768"}
+# Chain: size, at most this share of the best peer's time.
+TRUNKS = {90: ("320x180", 0.45), 150: ("160x90", 0.75), 240: ("80x45", 0.9)}
+# Name: engine, environment.
+PEERS = {"PyTorch": ("pytorch", {}), "PyTorch, channels last": ("channels-last", {}),
+         "ONNX Runtime": ("onnxruntime", {}), "OpenVINO": ("openvino", {}), "ncnn": ("ncnn", {}),
+         "OpenVINO, held to AVX2": ("openvino", AVX2), "PyTorch, channels last, held to AVX2": ("channels-last", AVX2),
+         "OpenVINO int8": ("openvino-int8", {})}
+# Name: RIFE_CPU, precision, threads. The first is what all others are compared with.
+OURS = {"rife": ("", "f32", 2), "rife, 1 thread": ("", "f32", 1), "rife avx2": ("avx2", "f32", 2),
+        "rife int8": ("", "int8", 2), "rife int8, 1 thread": ("", "int8", 1), "rife scalar": ("scalar", "f32", 2)}
+
+
+class Peer:
+    """A peer's process, which waits until it is asked for runs."""
+
+    def __init__(self, name, what, size, *more):
+        engine, settings = PEERS[name]
+        self.process = subprocess.Popen([sys.executable, BENCH / "peers.py", engine, what, size, "2", *more], text=True,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                        env={**os.environ, **settings})
+        self.state = self.answer()
+
+    def answer(self):
+        """The next line of JSON among whatever an engine prints."""
+        for line in self.process.stdout:
+            if line.startswith(('{"', "[")):
+                return json.loads(line)
+        return {"skipped": "ended without a word"}
+
+    def time(self, runs):
+        """Median of so many runs in milliseconds."""
+        self.process.stdin.write(f"{runs}\n")
+        self.process.stdin.flush()
+        return statistics.median(self.answer())
+
+    def close(self):
+        """Ends it."""
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def output(command, **settings):
+    """What a command prints; its last words where it fails."""
+    done = subprocess.run(command, text=True, capture_output=True, env={**os.environ, **settings})
+    if done.returncode:
+        raise RuntimeError((done.stderr.strip() or "failed").splitlines()[-1])
+    return done.stdout
+
+
+class Ours:
+    """The program and its examples."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def pair(self, kind, version, size, runs):
+        """Milliseconds for a pair."""
+        tier, precision, threads = OURS[kind]
+        model = [] if version == "default" else ["--model-version", version, "--random-weights"]
+        found = output([self.folder / "rife", "benchmark", "--time", "--size", size, "--runs", str(runs), "--json",
+                        "--threads", str(threads), "--precision", precision, *model], **({"RIFE_CPU": tier} if tier else {}))
+        return json.loads(found)["median_ms"]
+
+    def trunk(self, kind):
+        """Milliseconds for each chain."""
+        tier, precision, threads = OURS[kind]
+        found = output([self.folder / "examples" / "trunk", str(threads), *(["int8"] if precision == "int8" else [])],
+                       **({"RIFE_CPU": tier} if tier else {}))
+        return {int(c): float(ms) for c, ms in re.findall(r"c=(\d+) .*?: +([\d.]+) ms", found)}
+
+    def limits(self):
+        """Thousand millions of operations a second that two threads can do: f32 and int8."""
+        found = json.loads(output([self.folder / "examples" / "limits"]))
+        return {"f32": found["f32"][1], "int8": found["int8"][1], "one": found["f32"][0]}
+
+
+def macs(version, size):
+    """Multiply-adds of all convolutions of a pair, the first picture's features being known; None without PyTorch."""
+    try:
+        import networks
+        import torch
+    except ImportError:
+        return None
+    if version not in networks.NETWORKS:
+        return None
+    total, (width, height) = [0], map(int, size.split("x"))
+
+    def count(layer, _, made):
+        up = isinstance(layer, torch.nn.ConvTranspose2d)
+        total[0] += layer.weight.numel() * (made.shape[2] * made.shape[3] // (4 if up else 1))
+    net = networks.build(version)
+    images = networks.inputs(net, 256, 256)
+    for layer in net.modules():
+        if isinstance(layer, (torch.nn.Conv2d, torch.nn.ConvTranspose2d)):
+            layer.register_forward_hook(count)
+    with torch.inference_mode():
+        net(*images)
+    return total[0] / 256 ** 2 * width * height
+
+
+def prepare():
+    """Everything that is done once, and whether the peers compute the same."""
+    import networks
+
+    for version in networks.NETWORKS:
+        found = networks.check(version)
+        print(f"{version}: " + ("skipped: no stored outputs" if found is None else
+                                f"within {found:.0e} of the published definition's stored outputs"), flush=True)
+    tasks = [(v, s) for v, s in NETWORKS.items() if v != "default"]
+    agreement = {}
+    for what, size in tasks + [(f"trunk{c}", size) for c, (size, _) in TRUNKS.items()]:
+        for name in PEERS:
+            if what.startswith("trunk") and name == "OpenVINO int8":
+                continue
+            peer = Peer(name, what, size, "--prepare")
+            peer.close()
+            agreement[f"{what} {name}"] = peer.state
+            print(f"{what} {name}: {peer.state}", flush=True)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    (CACHE / "agreement.json").write_text(json.dumps(agreement, indent=1))
+
+
+def agreement(what, name):
+    """What `--prepare` found of a peer."""
+    path = CACHE / "agreement.json"
+    return json.loads(path.read_text()).get(f"{what} {name}", {}) if path.exists() else {}
+
+
+def usable(what, names, size):
+    """Peers that run a network, each with a word where it does not."""
+    peers = {}
+    for name in names:
+        known = agreement(what, name)
+        if known.get("difference", 0) > 1e-3 and "int8" not in name:
+            print(f"left out: {name} on {what}: its output is off by {known['difference']:.1g}")
+            continue
+        peer = Peer(name, what, size)
+        if "skipped" in peer.state:
+            print(f"left out: {name} on {what}: {peer.state['skipped']}")
+            peer.close()
+        else:
+            peers[name] = peer
+    return peers
+
+
+def rows_of(rounds, base):
+    """Median time and median ratio to the base beside it, a row for each name."""
+    return {name: (statistics.median(ms for ms, _ in found), statistics.median(ms / beside for ms, beside in found))
+            for name, found in rounds.items()} | {base: (statistics.median(b for found in rounds.values()
+                                                                           for _, b in found), 1.0)}
+
+
+def beside(base, others):
+    """Times each of the others with the base before and after it: name to (its time, mean of the base's)."""
+    found, before = {}, base()
+    for name, run in others.items():
+        ms, after = run(), base()
+        found[name] = (ms, (before + after) / 2)
+        before = after
+    return found
+
+
+def table(title, rows, operations, limits):
+    """Prints rows, fastest first; percent of the limit for f32 (for int8: of that for int8 too)."""
+    print(f"\n{title}\n| engine | ms | of rife's | percent of the limit |\n|---|---|---|---|")
+    for name, (ms, ratio) in sorted(rows.items(), key=lambda row: row[1][0]):
+        share = "" if operations is None else f"{2e-4 * operations / ms / limits['f32']:.0f}"
+        if "1 thread" in name and operations is not None:
+            share = f"{2e-4 * operations / ms / limits['one']:.0f} (of one thread's)"
+        if "int8" in name and operations is not None and limits["int8"] and "1 thread" not in name:
+            share += f" ({2e-4 * operations / ms / limits['int8']:.0f} of VNNI's)"
+        print(f"| {name} | {ms:.1f} | {ratio:.2f} | {share} |")
+
+
+def verdict(point, text, value, limit, above=False):
+    """Prints what was asked and what was found."""
+    met = value >= limit if above else value <= limit
+    print(f"point {point}: {text}: {value:.3g}, asked {'at least' if above else 'at most'} {limit:.3g}: "
+          f"{'met' if met else 'MISSED'}")
+
+
+def networks(ours, limits, quick, only=None):
+    """Whole pairs."""
+    for version, size in NETWORKS.items():
+        if only and version not in only:
+            continue
+        peers = usable(version, PEERS if version != "default" else (), size)
+        kinds = [k for k in OURS if k != "rife" and (k != "rife scalar" or version == "4.25.lite" and not quick)]
+        runs, rounds = (3, {}) if quick else (5, {})
+        others = {k: (lambda k=k: ours.pair(k, version, size, 1 if "scalar" in k else runs)) for k in kinds}
+        others |= {n: (lambda p=p: p.time(2)) for n, p in peers.items()}
+        for peer in peers.values():
+            peer.time(1)
+        for _ in range(1 if quick else 3):
+            try:
+                for name, pair in beside(lambda: ours.pair("rife", version, size, runs), others).items():
+                    rounds.setdefault(name, []).append(pair)
+            except RuntimeError as missing:
+                # A tier or precision that this machine or build lacks.
+                print(f"left out: {missing}")
+                others = {n: run for n, run in others.items() if n in rounds or n in peers}
+        for peer in peers.values():
+            peer.close()
+        rows = rows_of(rounds, "rife")
+        operations = macs(version, size)
+        giga = "" if operations is None else f", {operations / 1e9:.1f} thousand million multiply-adds"
+        table(f"{version}, {size}, f32, 2 threads unless said{giga}", rows, operations, limits)
+        judge(version, {name: ratio for name, (_, ratio) in rows.items()})
+
+
+def judge(version, ratio):
+    """The targets that a network's rows answer."""
+    least = {"4.25.lite": 5, "4.26": 4, "rife_m": 2.5}.get(version)
+    if least and "OpenVINO" in ratio:
+        verdict(1 if version == "4.25.lite" else 2, f"OpenVINO to ours, {version}", ratio["OpenVINO"], least, True)
+    if version == "4.25.lite" and "PyTorch, channels last" in ratio:
+        verdict(1, "PyTorch channels-last to ours", ratio["PyTorch, channels last"], 8, True)
+    if version in ("4.25.lite", "rife_m") and "rife int8" in ratio:
+        verdict(4, f"int8 to f32, {version}", ratio["rife int8"], 0.6 if version == "4.25.lite" else 0.45)
+    if version == "4.25.lite" and {"rife int8", "OpenVINO int8"} <= ratio.keys():
+        verdict(4, "OpenVINO int8 to ours", ratio["OpenVINO int8"] / ratio["rife int8"], 2, True)
+    if "rife, 1 thread" in ratio:
+        verdict(5, f"one thread to two, {version}", ratio["rife, 1 thread"], 1.85, True)
+    if {"rife avx2", "OpenVINO, held to AVX2"} <= ratio.keys():
+        verdict(5, f"OpenVINO held to AVX2 to our avx2, {version}",
+                ratio["OpenVINO, held to AVX2"] / ratio["rife avx2"], 1, True)
+    if "rife avx2" in ratio:
+        verdict(5, f"the fastest tier to avx2, {version}", 1 / ratio["rife avx2"], 1.05)
+
+
+def trunk(ours, limits, quick):
+    """Chains of eight convolutions."""
+    kinds = [k for k in ("rife, 1 thread", "rife avx2", "rife int8") if not quick or k == "rife int8"]
+    peers = {c: usable(f"trunk{c}", [n for n in PEERS if "int8" not in n], size) for c, (size, _) in TRUNKS.items()}
+    rounds = {c: {} for c in TRUNKS}
+    for _ in range(2 if quick else 4):
+        before = ours.trunk("rife")
+        for kind in kinds:
+            made, after = ours.trunk(kind), ours.trunk("rife")
+            for c in TRUNKS:
+                rounds[c].setdefault(kind, []).append((made[c], (before[c] + after[c]) / 2))
+            before = after
+        for name in PEERS:
+            made = {c: named[name].time(5) for c, named in peers.items() if name in named}
+            after = ours.trunk("rife") if made else before
+            for c, ms in made.items():
+                rounds[c].setdefault(name, []).append((ms, (before[c] + after[c]) / 2))
+            before = after
+    for c, (size, share) in TRUNKS.items():
+        for peer in peers[c].values():
+            peer.close()
+        rows = rows_of(rounds[c], "rife")
+        width, height = map(int, size.split("x"))
+        table(f"chain of eight convolutions, {c} channels, {size}", rows, 8 * 9 * c * c * width * height, limits)
+        best = [ratio for name, (_, ratio) in rows.items() if name in PEERS]
+        if best:
+            verdict(3, f"ours to the best peer, {c} channels", 1 / min(best), share)
+
+
+SECTIONS = ("limits", "networks", "trunk", "factor", "job", "memory")
+
+
+def main():
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--prepare", action="store_true")
+    parser.add_argument("--only", nargs="+", default=SECTIONS, metavar="SECTION",
+                        help=f"{', '.join(SECTIONS)}, or a network's version")
+    parser.add_argument("--bin", type=Path, default=BENCH.parent / "target" / "release")
+    args = parser.parse_args()
+    if args.prepare:
+        return prepare()
+    ours = Ours(args.bin)
+    limits = ours.limits()
+    print(f"limits of this machine: {limits['f32']:.0f} GFLOP/s in f32 on two threads ({limits['one']:.0f} on one), "
+          f"{limits['int8']:.0f} GOP/s by VNNI")
+    some = [name for name in args.only if name in NETWORKS]
+    if "networks" in args.only or some:
+        networks(ours, limits, args.quick, some)
+    for name, section in (("trunk", lambda: trunk(ours, limits, args.quick)),
+                          ("factor", lambda: factor(args.bin, verdict)),
+                          ("job", lambda: job(args.bin, CACHE, verdict)),
+                          ("memory", lambda: memory(args.bin, CACHE, verdict, args.quick))):
+        if name in args.only:
+            section()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""Whole videos: what more frames cost, where a job's time goes, and how much memory it takes. Used by table.py."""
+
+import json
+import os
+import resource
+import subprocess
+import time
+
+
+def clip(cache, name, size, frames, rate=25):
+    """A clip of moving detail, made once."""
+    path = cache / f"{name}.mp4"
+    if not path.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i",
+                        f"mandelbrot=size={size}:rate={rate}:start_scale=0.5:end_scale=0.05:end_pts=200",
+                        "-frames:v", str(frames), "-c:v", "libx264", "-crf", "18", "-pix_fmt", "yuv420p", path],
+                       check=True)
+    return path
+
+
+def factor(folder, verdict):
+    """All new frames of a pair at factors 2, 4, 8."""
+    for version in ("4.25.lite", "4.26"):
+        lines = subprocess.run([folder / "examples" / "factor", "1280x768", version], text=True, capture_output=True,
+                               check=True).stdout
+        times = {found["factor"]: found["ms"] for found in map(json.loads, lines.splitlines())}
+        print(f"\n{version}: " + ", ".join(f"{n}x {ms:.1f} ms, {ms / (n - 1):.1f} a new frame"
+                                           for n, ms in times.items()))
+        for n in (4, 8):
+            verdict(8, f"factor {n} to factor 2, {version}", times[n] / times[2], n)
+            print(f"  to {n - 1} times factor 2, for the {n - 1} new frames: {times[n] / times[2] / (n - 1):.2f}")
+
+
+def spent(command):
+    """Wall seconds and CPU seconds of a command with all that it starts."""
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def job(folder, cache, verdict, frames=120):
+    """A 720p clip to twice its rate beside its parts alone."""
+    source, result = clip(cache, "720p", "1280x720", frames), cache / "720p-x2.mp4"
+    # Twice, and the shorter: the rest of the machine only adds.
+    whole = min(spent([folder / "rife", "video", source, "--factor", "2", "--static-threshold", "1", "-q", "-y",
+                       "--restart", "-o", result]) for _ in range(2))
+    few, many = (spent([folder / "rife", "benchmark", "--time", "--size", "1280x720", "--runs", str(runs), "--json"])
+                 for runs in (1, frames))
+    network = [most - least for least, most in zip(few, many)]
+    # The result's own frames, so that the encoder has the same to do; decoding them costs a little more than the source.
+    coding = min(spent(["ffmpeg", "-v", "error", "-y", "-i", result, "-c:v", "libx264", "-crf", "18", "-preset", "medium",
+                        "-f", "null", "-"]) for _ in range(2))
+    cores = os.cpu_count()
+    bound = max(network[0], coding[0], (network[1] + coding[1]) / cores)
+    print(f"\nrife video, 1280x720, {frames} frames to twice their rate, {cores} cores, seconds")
+    print("| | wall | CPU |\n|---|---|---|")
+    for name, (wall, cpu) in (("the whole job", whole), ("its network alone", network),
+                              ("ffmpeg decoding and encoding alone", coding)):
+        print(f"| {name} | {wall:.2f} | {cpu:.2f} |")
+    print(f"at least {bound:.2f} s: the larger of both, and what {cores} cores must share")
+    more, idle = whole[1] - network[1] - coding[1], cores * whole[0] - whole[1]
+    print(f"of the other {whole[0] - bound:.2f} s: {more / cores:.2f} s is other work (pictures turned to and from the "
+          f"video's format, pipes, finding cuts, starting), {idle / cores:.2f} s is idle cores")
+    verdict(7, "the whole job to its least", whole[0] / bound, 1.08)
+
+
+def memory_of(command):
+    """The most resident memory of a process in MB, without its children's, and how it was over time."""
+    process, series, peak = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL), [], 0
+    while process.poll() is None:
+        try:
+            with open(f"/proc/{process.pid}/status", encoding="ascii") as status:
+                found = dict(line.split(":", 1) for line in status)
+            peak = max(peak, int(found["VmHWM"].split()[0]) / 1e3)
+            series.append(int(found["VmRSS"].split()[0]) / 1e3)
+        except (KeyError, OSError):
+            pass  # Just ended.
+        time.sleep(0.02)
+    if process.returncode:
+        raise RuntimeError(f"{command[0]} fails with {process.returncode}")
+    return peak, series
+
+
+def memory(folder, cache, verdict, quick):
+    """Resident memory of a job at two sizes, and over many frames."""
+    lite = ["--model-version", "4.25.lite", "--random-weights", "-q", "-y", "--restart", "-o"]
+    print()
+    for name, size, more, limit in (("1080p", "1920x1080", [], 700), ("2160p", "3840x2160", ["--scale", "0.5"], 2000)):
+        out = cache / f"{name}-x2.mp4"
+        peak, _ = memory_of([folder / "rife", "video", clip(cache, name, size, 8), *more, *lite, out])
+        out.unlink()
+        verdict(6, f"MB of memory at {size} {' '.join(more)}".rstrip(), peak, limit)
+    frames, out = (300 if quick else 1000), cache / "long-x2.mp4"
+    peak, series = memory_of([folder / "rife", "video", clip(cache, f"long-{frames}", "320x180", frames), *lite, out])
+    out.unlink()
+    quarters = [max(series[i * len(series) // 4:(i + 1) * len(series) // 4]) for i in range(4)]
+    print(f"{2 * frames} frames at 320x180, most in each quarter of the run: "
+          + ", ".join(f"{mb:.0f}" for mb in quarters) + " MB")
+    verdict(6, "the last quarter to the second", quarters[3] / quarters[1], 1.05)
