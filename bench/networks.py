@@ -24,9 +24,10 @@ def resize(x, factor):
 def warp(x, flow):
     """Samples x at (column + flow_x, row + flow_y)."""
     h, w = x.shape[2:]
-    gx = (flow[:, 0] + torch.arange(w)) * (2 / (w - 1)) - 1
-    gy = (flow[:, 1] + torch.arange(h)[:, None]) * (2 / (h - 1)) - 1
-    return F.grid_sample(x, torch.stack([gx, gy], -1), mode="bilinear", padding_mode="border", align_corners=True)
+    columns, rows = torch.linspace(-1, 1, w).expand(1, 1, h, w), torch.linspace(-1, 1, h)[:, None].expand(1, 1, h, w)
+    flow = flow * torch.tensor([2 / (w - 1), 2 / (h - 1)]).view(1, 2, 1, 1)
+    grid = (torch.cat([columns, rows], 1) + flow).permute(0, 2, 3, 1)
+    return F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=True)
 
 
 def warp_both(a, b, flow):

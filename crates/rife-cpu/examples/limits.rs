@@ -8,7 +8,9 @@ mod limits;
 
 fn main() {
     let all = std::thread::available_parallelism().map_or(1, |count| count.get());
-    let both = |limit| [1, all].map(|count| (together(count, limit) / 1e9).round());
+    // The best of a few, since others' work on the machine only takes away.
+    let best = |count, limit| (0..5).map(|_| together(count, limit)).fold(0.0, f64::max);
+    let both = |limit: fn() -> f64| [1, all].map(|count| (best(count, limit) / 1e9).round());
     println!(
         r#"{{"threads": {:?}, "f32": {:?}, "int8": {:?}}}"#,
         [1, all],
