@@ -14,6 +14,7 @@ of the two beside it, since machines drift; what is printed is the median of rou
 """
 
 import argparse
+import functools
 import json
 import os
 import re
@@ -158,21 +159,18 @@ def agreement(what, name):
     return json.loads(path.read_text()).get(f"{what} {name}", {}) if path.exists() else {}
 
 
-def usable(what, names, size):
-    """Peers that run a network, each with a word where it does not."""
-    peers = {}
-    for name in names:
-        known = agreement(what, name)
-        if known.get("difference", 0) > 1e-3 and "int8" not in name:
-            print(f"left out: {name} on {what}: its output is off by {known['difference']:.1g}")
-            continue
-        peer = Peer(name, what, size)
-        if "skipped" in peer.state:
-            print(f"left out: {name} on {what}: {peer.state['skipped']}")
-            peer.close()
-        else:
-            peers[name] = peer
-    return peers
+def started(what, name, size):
+    """A peer that runs a network; None, with a word, where it does not."""
+    off = agreement(what, name).get("difference", 0)
+    if off > 1e-3 and "int8" not in name:
+        print(f"left out: {name} on {what}: its output is off by {off:.1g}")
+        return None
+    peer = Peer(name, what, size)
+    if "skipped" in peer.state:
+        print(f"left out: {name} on {what}: {peer.state['skipped']}")
+        peer.close()
+        return None
+    return peer
 
 
 def rows_of(rounds, base):
@@ -182,14 +180,20 @@ def rows_of(rounds, base):
                                                                            for _, b in found), 1.0)}
 
 
-def beside(base, others):
-    """Times each of the others with the base before and after it: name to (its time, mean of the base's)."""
-    found, before = {}, base()
-    for name, run in others.items():
-        ms, after = run(), base()
-        found[name] = (ms, (before + after) / 2)
+def beside_each(base, other, rounds):
+    """Times several things at once, as `beside` does one: what both give is by the thing's name."""
+    found, before = [], base()
+    for _ in range(rounds):
+        made, after = other(), base()
+        found.append((made, {name: (before[name] + after[name]) / 2 for name in before}))
         before = after
     return found
+
+
+def beside(base, other, rounds):
+    """Times another with the base before and after it: its times, each with the mean of the base's two."""
+    pairs = beside_each(lambda: {"": base()}, lambda: {"": other()}, rounds)
+    return [(made[""], near[""]) for made, near in pairs]
 
 
 def table(title, rows, operations, limits):
@@ -212,27 +216,27 @@ def verdict(point, text, value, limit, above=False):
 
 
 def networks(ours, limits, quick, only=None):
-    """Whole pairs."""
+    """Whole pairs. One peer at a time, since some take gigabytes."""
     for version, size in NETWORKS.items():
         if only and version not in only:
             continue
-        peers = usable(version, PEERS if version != "default" else (), size)
-        kinds = [k for k in OURS if k != "rife" and (k != "rife scalar" or version == "4.25.lite" and not quick)]
-        slow = version == "rife_m"
-        runs, rounds = 3 if quick or slow else 5, {}
-        others = {k: (lambda k=k: ours.pair(k, version, size, 1 if "scalar" in k else runs)) for k in kinds}
-        others |= {n: (lambda p=p: p.time(2)) for n, p in peers.items()}
-        for _ in range(1 if quick else 2 if slow else 3):
+        slow, found = version == "rife_m", {}
+        runs, rounds = 3 if quick or slow else 5, 1 if quick else {"rife_m": 2, "4.25.lite": 5}.get(version, 3)
+        base = functools.partial(ours.pair, "rife", version, size, runs)
+        for kind in OURS:
+            if kind == "rife" or kind == "rife scalar" and (quick or version != "4.25.lite"):
+                continue
             try:
-                for name, pair in beside(lambda: ours.pair("rife", version, size, runs), others).items():
-                    rounds.setdefault(name, []).append(pair)
+                found[kind] = beside(base, functools.partial(ours.pair, kind, version, size, runs), rounds)
             except RuntimeError as missing:
                 # A tier or precision that this machine or build lacks.
-                print(f"left out: {missing}")
-                others = {n: run for n, run in others.items() if n in rounds or n in peers}
-        for peer in peers.values():
-            peer.close()
-        rows = rows_of(rounds, "rife")
+                print(f"left out: {kind}: {missing}")
+        for name in PEERS if version != "default" else ():
+            peer = started(version, name, size)
+            if peer:
+                found[name] = beside(base, functools.partial(peer.time, 2 if slow else 3), rounds)
+                peer.close()
+        rows = rows_of(found, "rife")
         operations = macs(version, size)
         giga = "" if operations is None else f", {operations / 1e9:.1f} thousand million multiply-adds"
         table(f"{version}, {size}, f32, 2 threads unless said{giga}", rows, operations, limits)
@@ -261,26 +265,23 @@ def judge(version, ratio):
 
 def trunk(ours, limits, quick):
     """Chains of eight convolutions: the shortest of seven runs, as the `trunk` example gives it."""
-    kinds = [k for k in ("rife, 1 thread", "rife avx2", "rife int8") if not quick or k == "rife int8"]
-    peers = {c: usable(f"trunk{c}", [n for n in PEERS if "int8" not in n], size) for c, (size, _) in TRUNKS.items()}
-    rounds = {c: {} for c in TRUNKS}
-    for _ in range(2 if quick else 3):
-        before = ours.trunk("rife")
-        for kind in kinds:
-            made, after = ours.trunk(kind), ours.trunk("rife")
-            for c in TRUNKS:
-                rounds[c].setdefault(kind, []).append((made[c], (before[c] + after[c]) / 2))
-            before = after
-        for name in PEERS:
-            made = {c: named[name].time(7, min) for c, named in peers.items() if name in named}
-            after = ours.trunk("rife") if made else before
+    kinds = ("rife int8",) if quick else ("rife, 1 thread", "rife avx2", "rife int8")
+    others = {kind: functools.partial(ours.trunk, kind) for kind in kinds}
+    peers = [(name, c, started(f"trunk{c}", name, size)) for name in PEERS if "int8" not in name
+             for c, (size, _) in TRUNKS.items()]
+    for name in PEERS:
+        mine = {c: peer for other, c, peer in peers if peer and other == name}
+        others[name] = lambda mine=mine: {c: peer.time(7, min) for c, peer in mine.items()}
+    found = {c: {} for c in TRUNKS}
+    for name, other in others.items():
+        for made, near in beside_each(functools.partial(ours.trunk, "rife"), other, 2 if quick else 3):
             for c, ms in made.items():
-                rounds[c].setdefault(name, []).append((ms, (before[c] + after[c]) / 2))
-            before = after
-    for c, (size, share) in TRUNKS.items():
-        for peer in peers[c].values():
+                found[c].setdefault(name, []).append((ms, near[c]))
+    for _, _, peer in peers:
+        if peer:
             peer.close()
-        rows = rows_of(rounds[c], "rife")
+    for c, (size, share) in TRUNKS.items():
+        rows = rows_of(found[c], "rife")
         width, height = map(int, size.split("x"))
         table(f"chain of eight convolutions, {c} channels, {size}", rows, 8 * 9 * c * c * width * height, limits)
         best = [ratio for name, (_, ratio) in rows.items() if name in PEERS]
