@@ -4,7 +4,7 @@ machine can do at most. docs/performance.md says what came out.
 usage: python bench/table.py [--quick] [--prepare] [--only SECTION ...] [--bin FOLDER]
   --quick    fewer rounds
   --prepare  only what is done once: exports, conversions, quantisation, comparison of outputs with PyTorch's
-  --only     limits, networks, trunk, factor, job, memory
+  --only     limits, networks (or one's version), trunk, kernels, factor, job, memory
   --bin      where `rife` and examples/ are (default: target/release; `cargo build --release -p rife-cli`, and
              `cargo build --release -p rife-cpu -p rife --examples`)
 
@@ -23,6 +23,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from kernels import kernels
 from video import factor, job, memory
 
 BENCH = Path(__file__).resolve().parent
@@ -289,7 +290,7 @@ def trunk(ours, limits, quick):
             verdict(3, f"ours to the best peer, {c} channels", 1 / min(best), share)
 
 
-SECTIONS = ("limits", "networks", "trunk", "factor", "job", "memory")
+SECTIONS = ("limits", "networks", "trunk", "kernels", "factor", "job", "memory")
 
 
 def main():
@@ -311,6 +312,7 @@ def main():
     if "networks" in args.only or some:
         networks(ours, limits, args.quick, some)
     for name, section in (("trunk", lambda: trunk(ours, limits, args.quick)),
+                          ("kernels", lambda: kernels(args.bin, CACHE, limits)),
                           ("factor", lambda: factor(args.bin, verdict)),
                           ("job", lambda: job(args.bin, CACHE, verdict)),
                           ("memory", lambda: memory(args.bin, CACHE, verdict, args.quick))):
