@@ -38,7 +38,9 @@ pub(crate) fn failed(error: &Error, json: bool) -> ExitCode {
     }
     output::note(&format!("rife: {}", output::plain(&error.to_string())));
     if matches!(error, Error::Media(MediaError::Interlaced { .. })) {
-        output::note("rife: --deinterlace does it here; --allow-interlaced takes the video as it is");
+        output::note(
+            "rife: --deinterlace does it here, --inverse-telecine for film in it; --allow-interlaced takes the video as it is",
+        );
     }
     ExitCode::from(code(error.kind()))
 }

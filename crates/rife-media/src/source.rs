@@ -7,7 +7,7 @@ use std::time::Duration;
 use num_rational::Ratio;
 
 use crate::probe::{DisplayMatrix, HdrMetadata, MediaInfo};
-use crate::{CancelToken, ColorTags, Ffmpeg, Frame, Limits, PixelFormat, Result, Time};
+use crate::{CancelToken, ColorTags, Ffmpeg, Frame, Limits, MediaError, PixelFormat, Result, Time};
 
 pub use images::{natural_order, read_image};
 
@@ -111,6 +111,9 @@ pub struct SourceSpec {
     pub allow_interlaced: bool,
     /// De-interlace (bwdif, one frame a frame) where the stream is interlaced.
     pub deinterlace: bool,
+    /// Take film out of video of 30 frames a second that it was telecined to: the result has 24, as the film had.
+    /// Only for video files, of 8-bit YUV.
+    pub inverse_telecine: bool,
     /// What to do with rotation.
     pub orientation: Orientation,
     /// Rate of still images (default 25), and of Y4M without one.
@@ -130,6 +133,7 @@ impl SourceSpec {
             cancel: CancelToken::new(),
             allow_interlaced: false,
             deinterlace: false,
+            inverse_telecine: false,
             orientation: Orientation::Keep,
             frame_rate: None,
             stall_timeout: Duration::from_secs(120),
@@ -145,6 +149,11 @@ impl SourceSpec {
 
 /// Opens a source. The first frame has not been decoded yet, so that a damaged stream may still fail later.
 pub fn open_source(spec: &SourceSpec) -> Result<Box<dyn Source>> {
+    let through_ffmpeg = matches!(&spec.input, Input::File(path) if !has_extension(path, "y4m"));
+    if spec.inverse_telecine && !through_ffmpeg {
+        let reason = "inverse telecine takes a video file, not pictures and not Y4M".to_owned();
+        return Err(MediaError::Unsupported(reason));
+    }
     match &spec.input {
         Input::Stdin => Ok(Box::new(y4m::Reader::stdin(spec)?)),
         Input::Images(path) => Ok(Box::new(images::Images::open(path, spec)?)),

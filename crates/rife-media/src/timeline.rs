@@ -463,7 +463,97 @@ mod tests {
         assert!(Timeline::new(frozen).is_err());
     }
 
+    /// Ten minutes of a variable rate: intervals of 20 to 50 ms in whole ticks, drawn by a fixed generator.
+    fn ten_minutes(base: i64) -> Vec<Time> {
+        let (mut state, mut ticks) = (1_u64, vec![0]);
+        while ticks[ticks.len() - 1] < 600 * base {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let milliseconds = 20 + i64::try_from((state >> 33) % 31).unwrap();
+            ticks.push(ticks[ticks.len() - 1] + (milliseconds * base + 500) / 1000);
+        }
+        ticks.into_iter().map(|tick| time(tick, base)).collect()
+    }
+
+    #[test]
+    fn ten_minutes_of_a_variable_rate_do_not_drift() {
+        for (base, unit) in [
+            (1000, time(1, 1000)),
+            (90_000, time(1, 90_000)),
+            (1_200_000, time(1, 65_536)),
+        ] {
+            let times = ten_minutes(base);
+            for mode in [
+                TimelineMode::Factor(3),
+                TimelineMode::TargetRate(time(60_000, 1001)),
+            ] {
+                let out = run(TimelineOptions::new(mode, None), &times, time(1, 30));
+                for frame in &out {
+                    // What the container can say of the time is within a tick of it, however late it is.
+                    let written = unit * crate::time::to_ticks(frame.pts, unit);
+                    assert!(written - frame.pts <= unit && frame.pts - written <= unit);
+                    let left = frame.left as usize;
+                    let length = times.get(left + 1).map_or(time(0, 1), |next| next - times[left]);
+                    if left + 1 < times.len() {
+                        assert_eq!(
+                            times[left] + length * frame.timestep,
+                            frame.pts,
+                            "the moment that is shown"
+                        );
+                    }
+                }
+                let last = out[out.len() - 1];
+                let over = last.pts + last.duration - times[times.len() - 1] - time(1, 30);
+                assert!(
+                    over >= time(0, 1) && over <= time(1, 59),
+                    "the end moved by {over} s"
+                );
+            }
+        }
+    }
+
     proptest! {
+        #[test]
+        fn nothing_is_lost_among_repeated_and_backward_times_and_gaps(
+            deltas in prop::collection::vec(-40_i64..5000, 1..60),
+            base in prop::sample::select(vec![600_i64, 1000, 90_000, 30_000]),
+            factor in 1_u32..=8,
+            target in any::<bool>(),
+        ) {
+            let mut ticks = vec![0_i64];
+            deltas.iter().for_each(|d| ticks.push(ticks[ticks.len() - 1] + d));
+            let times: Vec<Time> = ticks.iter().map(|&t| time(t, base)).collect();
+            let mode = if target { TimelineMode::TargetRate(time(24_000, 1001)) } else { TimelineMode::Factor(factor) };
+            let options = TimelineOptions { max_gap: time(1, 2), ..TimelineOptions::new(mode, None) };
+            let out = run(options, &times, time(1, 25));
+            // Shown are those whose time is above all before; the others a player would not show either.
+            let mut kept = Vec::new();
+            for (index, at) in times.iter().enumerate() {
+                if kept.last().is_none_or(|&last: &usize| *at > times[last]) {
+                    kept.push(index);
+                }
+            }
+            prop_assert!(out.windows(2).all(|w| w[0].pts < w[1].pts), "monotone");
+            prop_assert!(out.windows(2).all(|w| w[0].pts + w[0].duration == w[1].pts), "no hole");
+            prop_assert!(out.iter().all(|f| kept.contains(&(f.left as usize))));
+            for (at, &left) in kept.iter().enumerate() {
+                let Some(&right) = kept.get(at + 1) else { continue };
+                let length = times[right] - times[left];
+                let between: Vec<_> = out.iter().filter(|f| f.left as usize == left).collect();
+                match (target, length > time(1, 2)) {
+                    (false, true) => prop_assert_eq!(between.len(), 1, "a gap is held"),
+                    (false, false) => prop_assert_eq!(between.len(), factor as usize),
+                    (true, held) => prop_assert!(!held || between.len() <= 1),
+                }
+                for frame in between {
+                    if length <= time(1, 2) {
+                        prop_assert_eq!(times[left] + length * frame.timestep, frame.pts);
+                    } else {
+                        prop_assert_eq!(frame.timestep, time(0, 1));
+                    }
+                }
+            }
+        }
+
         #[test]
         fn factors_divide_every_interval_and_keep_the_duration(
             deltas in prop::collection::vec(1_i64..5000, 0..40),

@@ -362,6 +362,90 @@ fn interlaced_material_is_refused_or_deinterlaced() {
     }
 }
 
+#[test]
+fn film_is_taken_out_of_telecined_video() {
+    let folder = folder();
+    let film = "-f lavfi -i testsrc2=s=160x96:r=24000/1001:d=2";
+    let original = make(&folder, "film.mkv", &format!("{film} -c:v ffv1"));
+    let telecined = make(
+        &folder,
+        "telecined.mkv",
+        &format!("{film} -vf telecine=pattern=23,setfield=tff -c:v ffv1"),
+    );
+    let spec = SourceSpec {
+        inverse_telecine: true,
+        ..SourceSpec::new(Input::File(telecined.clone()))
+    };
+    let mut source = open_source(&spec).unwrap();
+    assert_eq!(source.info().frame_rate, Some(Ratio::new(24_000, 1001)));
+    let found = read_all(&mut *source).unwrap();
+    let expected = frames_of(&original);
+    assert_eq!((found.len(), expected.len()), (48, 48));
+    let as_it_is = SourceSpec {
+        allow_interlaced: true,
+        ..SourceSpec::new(Input::File(telecined))
+    };
+    assert_eq!(read_all(&mut *open_source(&as_it_is).unwrap()).unwrap().len(), 60);
+    for (index, (found, expected)) in found.iter().zip(&expected).enumerate() {
+        assert!(found.planes == expected.planes, "frame {index}");
+        assert_eq!(
+            found.pts,
+            Ratio::new(1001 * index as i64, 24_000),
+            "frame {index}"
+        );
+    }
+}
+
+#[test]
+fn film_is_looked_for_only_where_it_can_be() {
+    let folder = folder();
+    for (words, said) in [
+        ("testsrc2=s=64x48:r=25:d=0.2 -c:v ffv1", "not 25.000"),
+        (
+            "testsrc2=s=64x48:r=30:d=0.2 -pix_fmt yuv420p10le -c:v ffv1",
+            "not yuv420p10le",
+        ),
+    ] {
+        let spec = SourceSpec {
+            inverse_telecine: true,
+            ..SourceSpec::new(Input::File(make(
+                &folder,
+                "in.mkv",
+                &format!("-f lavfi -i {words}"),
+            )))
+        };
+        let error = open_source(&spec).err().unwrap().to_string();
+        assert!(error.contains(said), "{error}");
+    }
+    let spec = SourceSpec {
+        inverse_telecine: true,
+        ..SourceSpec::new(Input::Stdin)
+    };
+    assert!(open_source(&spec).is_err());
+}
+
+#[test]
+fn fields_that_players_are_asked_to_repeat_become_film() {
+    let Some(input) = clip("interlace/bt601-525_480_telecined_soft.mkv") else {
+        return;
+    };
+    let spec = SourceSpec {
+        inverse_telecine: true,
+        ..SourceSpec::new(Input::File(input))
+    };
+    let found = read_all(&mut *open_source(&spec).unwrap()).unwrap();
+    assert_eq!(found.len(), 240, "every frame of ten seconds of film");
+    let step = Ratio::new(1001, 24_000);
+    for (index, pair) in found.windows(2).enumerate() {
+        assert_eq!(
+            pair[1].pts - pair[0].pts,
+            step,
+            "frame {index} at {}",
+            pair[0].pts
+        );
+    }
+}
+
 /// A Matroska file with two sound tracks, subtitles, chapters, tags and a font.
 fn rich_clip(folder: &Folder) -> PathBuf {
     let subtitles = folder.path().join("s.srt");

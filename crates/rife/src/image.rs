@@ -33,8 +33,8 @@ pub enum Between {
     Ratio(Ratio<i64>),
 }
 
-/// Most passes: 1023 pictures between two.
-pub const MAX_EXP: u32 = 10;
+/// Most passes: 63 pictures between two.
+pub const MAX_EXP: u32 = 6;
 /// Most pictures of one job.
 pub const MAX_PICTURES: usize = 10_000;
 
@@ -432,7 +432,7 @@ mod tests {
     fn exp_divides_evenly_and_times_are_checked() {
         let quarters = Between::Exp(2).timesteps().unwrap();
         assert_eq!(quarters, [Ratio::new(1, 4), Ratio::new(1, 2), Ratio::new(3, 4)]);
-        assert!(Between::Exp(0).timesteps().is_err() && Between::Exp(11).timesteps().is_err());
+        assert!(Between::Exp(0).timesteps().is_err() && Between::Exp(7).timesteps().is_err());
         let outside = Between::Timestep(Ratio::new(3, 2)).timesteps().unwrap_err();
         assert!(outside.to_string().contains("1.5"), "{outside}");
     }

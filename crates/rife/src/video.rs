@@ -266,9 +266,13 @@ impl VideoJob {
     /// The job's facts and those of the encoding, which a sink that writes segments adds by itself.
     fn with_encoding(&self, mut facts: Vec<(String, String)>) -> Vec<(String, String)> {
         let sink = &self.sink;
+        let codec = sink.codec.map(|codec| format!("{codec:?}"));
         let text = format!(
-            "codec {:?}, encoder {:?}, CRF {:?}, preset {:?}",
-            sink.codec, sink.encoder, sink.crf, sink.preset
+            "codec {}, encoder {}, CRF {}, preset {}",
+            facts::or_usual(codec),
+            facts::or_usual(sink.encoder.as_ref()),
+            facts::or_usual(sink.crf),
+            facts::or_usual(sink.preset.as_ref())
         );
         facts.push(("the encoding".to_owned(), text));
         facts
@@ -423,11 +427,7 @@ impl VideoRun {
     /// What decides the result; nothing where the input cannot be read twice.
     fn facts(&mut self) -> Result<Option<Vec<(String, String)>>> {
         if self.facts.is_none() {
-            let mut facts = facts::facts(&self.job, &self.interpolator)?;
-            if let (Some(facts), Some(fallback)) = (&mut facts, self.job.fallback) {
-                facts.push(("--fallback".to_owned(), format!("{fallback:?}")));
-            }
-            self.facts = Some(facts);
+            self.facts = Some(facts::facts(&self.job, &self.interpolator)?);
         }
         Ok(self.facts.clone().flatten())
     }

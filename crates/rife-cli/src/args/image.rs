@@ -49,7 +49,7 @@ pub(crate) struct ImageArgs {
     /// One picture at this time: 0 is A, 1 is B
     #[arg(long, value_name = "T", group = "which", value_parser = parse::fraction)]
     pub(crate) timestep: Option<Ratio<i64>>,
-    /// 2^N - 1 pictures between each two, evenly spaced, 1 to 10 [default: 4]
+    /// 2^N - 1 pictures between each two, evenly spaced, 1 to 6 [default: 4]
     #[arg(long, visible_alias = "passes", value_name = "N", group = "which")]
     pub(crate) exp: Option<u32>,
     /// One picture near this time, by middles of middles

@@ -6,7 +6,7 @@ use rife::video::Keep;
 
 #[derive(Debug, Args)]
 pub(crate) struct KeepArgs {
-    /// Start over where an unfinished run of this or another command has left its work in OUT.rife-work
+    /// Start over where an unfinished run of this or another command has left its work beside OUT
     #[arg(long)]
     restart: bool,
     /// Encode in one piece and keep nothing of a run that is interrupted

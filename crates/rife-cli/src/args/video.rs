@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, ValueEnum};
 use num_rational::Ratio;
 
-use super::ModelArgs;
+use super::{KeepArgs, ModelArgs};
 use crate::parse;
 
 /// Video codecs.
@@ -131,15 +131,8 @@ pub(crate) struct VideoArgs {
     /// Replace an existing output
     #[arg(short = 'y', long)]
     pub(crate) overwrite: bool,
-    /// Start over where an unfinished run of this or another command has left its work in OUT.rife-part
-    #[arg(long)]
-    pub(crate) restart: bool,
-    /// Encode in one piece and keep nothing of a run that is interrupted
-    #[arg(long, conflicts_with_all = ["restart", "segment_frames"])]
-    pub(crate) no_resume: bool,
-    /// Frames of the result in a segment, the most that an interruption can cost
-    #[arg(long, value_name = "N", default_value_t = rife::media::sink::SEGMENT_FRAMES, value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) segment_frames: u64,
+    #[command(flatten)]
+    pub(crate) keep: KeepArgs,
     /// Make only this machine's part: segments I, I+N, I+2N... of the result, kept in OUT.rife-shard-I-of-N. When all
     /// are beside each other, `rife join` with the same options writes OUT, with the bytes of one machine's
     #[arg(long, value_name = "I/N", value_parser = parse::shard, requires = "output", conflicts_with_all = ["no_resume", "watch"])]
@@ -250,8 +243,11 @@ pub(crate) struct SceneArgs {
     /// De-interlace an interlaced video first
     #[arg(long)]
     pub(crate) deinterlace: bool,
-    /// Take an interlaced video as if it were progressive
+    /// Take the film out of a video of 29.97 or 30 frames a second that it was telecined to; it has 23.976 or 24 again
     #[arg(long, conflicts_with = "deinterlace")]
+    pub(crate) inverse_telecine: bool,
+    /// Take an interlaced video as if it were progressive
+    #[arg(long, conflicts_with_all = ["deinterlace", "inverse_telecine"])]
     pub(crate) allow_interlaced: bool,
 }
 

@@ -55,6 +55,7 @@ fn of_input(args: TaskArgs, input: Input, output: Option<&Path>) -> Result<Video
     job.source.frame_rate = args.rate.input_fps;
     (job.source.deinterlace, job.source.allow_interlaced) =
         (args.scene.deinterlace, args.scene.allow_interlaced);
+    job.source.inverse_telecine = args.scene.inverse_telecine;
     job.cuts = match &args.scene.cuts {
         Some(path) => CutRule::Listed(read_cuts(path)?),
         None => CutRule::Detect(args.scene.cut_threshold),

@@ -104,11 +104,7 @@ impl Options {
         Self {
             overwrite: args.overwrite,
             manifest: args.manifest,
-            keep: Keep {
-                on: !args.no_resume,
-                restart: args.restart,
-                segment_frames: args.segment_frames,
-            },
+            keep: args.keep.keep(),
         }
     }
 

@@ -117,7 +117,7 @@ fn another_input_model_or_option_is_refused_with_what_changed() {
         (
             "in.y4m",
             &["--factor", "4"],
-            "the rate was Factor(2) and is Factor(4)",
+            "the rate was 2 times the frames and is 4 times the frames",
         ),
         (
             "in.y4m",
@@ -134,6 +134,7 @@ fn another_input_model_or_option_is_refused_with_what_changed() {
         }
         let error = place.rife(&args).failed(4);
         assert!(error.contains(said) && error.contains("--restart"), "{error}");
+        assert!(!error.contains(['{', '"']), "words, not a dump: {error}");
     }
     place
         .rife(&job("in.y4m", "out.mp4", &["--crf", "30", "--restart"]))

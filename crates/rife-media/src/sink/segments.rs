@@ -20,7 +20,7 @@ use super::{
 use crate::ffmpeg::args::{Args, file_url};
 use crate::ffmpeg::child::{self, Child, Request};
 use crate::nut::{self, write::Writer};
-use crate::probe::{DisplayMatrix, count_packets};
+use crate::probe::{DisplayMatrix, HdrMetadata, MasteringDisplay, count_packets};
 use crate::time::{narrow, to_ticks, widen};
 use crate::{Ffmpeg, Frame, Limits, MediaError, Result, Time};
 
@@ -450,16 +450,65 @@ fn own_facts(
     ffmpeg: &Ffmpeg,
 ) -> Vec<(String, String)> {
     let processors = std::thread::available_parallelism().map_or(1, |count| count.get());
-    [
+    let own = [
         ("the frames of a segment", resume.segment_frames.to_string()),
         ("the encoder", encoder.join(" ")),
         ("ffmpeg", format!("{}.{}", ffmpeg.version.0, ffmpeg.version.1)),
         // Encoders choose their threads by it, and some their decisions by the threads.
         ("the number of processors", processors.to_string()),
-        ("the video", format!("{params:?}")),
+    ];
+    let facts = own.into_iter().chain(video_facts(params));
+    facts.map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// The frames that are encoded.
+fn video_facts(params: &VideoParams) -> [(&'static str, String); 8] {
+    let tags = params.tags;
+    let names = [
+        tags.matrix.name(),
+        tags.range.name(),
+        tags.primaries.name(),
+        tags.transfer.name(),
+        tags.chroma_location.name(),
+    ];
+    let rate = params.frame_rate;
+    [
+        ("the frame size", format!("{}x{}", params.width, params.height)),
+        ("the pixel format", params.format.to_string()),
+        (
+            "the color",
+            names.map(|name| name.unwrap_or("unspecified")).join(" "),
+        ),
+        ("the sample aspect ratio", params.sample_aspect.to_string()),
+        ("the rotation", format!("{:?}", params.matrix.0)),
+        ("the time base", params.time_base.to_string()),
+        (
+            "the output's rate",
+            rate.map_or("unknown".to_owned(), |rate| rate.to_string()),
+        ),
+        ("the HDR metadata", hdr_text(&params.hdr)),
     ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .into()
+}
+
+/// Only what is written into the output.
+fn hdr_text(hdr: &HdrMetadata) -> String {
+    let light = hdr
+        .content_light
+        .map(|(max, average)| format!("light levels {max} and {average}"));
+    let display = hdr.mastering.map(|display| {
+        let MasteringDisplay {
+            primaries,
+            white_point,
+            luminance,
+        } = display;
+        format!("primaries {primaries:?}, white {white_point:?}, luminance {luminance:?}")
+    });
+    let parts: Vec<_> = display.into_iter().chain(light).collect();
+    if parts.is_empty() {
+        "none".to_owned()
+    } else {
+        parts.join(", ")
+    }
 }
 
 /// Size and age of a file that is being written.

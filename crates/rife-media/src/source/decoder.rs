@@ -12,6 +12,14 @@ use crate::probe::{DisplayMatrix, FieldOrder, MediaInfo, MediaStream, StreamKind
 use crate::time::{from_ticks, narrow, to_ticks, widen};
 use crate::{Ffmpeg, Frame, Layout, MediaError, PixelFormat, Result, Time};
 
+/// Fields put together to the film's frames again, those that find no partner de-interlaced, and of each five frames
+/// the one left out that is there twice.
+macro_rules! film {
+    () => {
+        "fieldmatch=mode=pcn_ub,bwdif=mode=send_frame:deint=interlaced,decimate"
+    };
+}
+
 /// A running decoder.
 pub(super) struct Decoder {
     path: PathBuf,
@@ -38,7 +46,6 @@ impl Decoder {
         let media = probe_with(&ffmpeg, path, &spec.limits, &spec.cancel)?;
         let (stream, video) = media.main_video().ok_or_else(|| no_video(&media))?;
         check_video(path, spec, video)?;
-        let interlaced = video.field_order != FieldOrder::Progressive;
         let format = wire_format(path, video)?;
         let alpha_decoder = if video.alpha_layer {
             alpha_decoder(&ffmpeg, &stream.codec)?
@@ -46,15 +53,12 @@ impl Decoder {
             None
         };
         let format = format.with_alpha(format.alpha || alpha_decoder.is_some());
-        let args = arguments(
-            path,
-            spec,
-            stream.index,
-            video,
-            format,
-            alpha_decoder,
-            interlaced && spec.deinterlace,
-        )?;
+        let film = spec
+            .inverse_telecine
+            .then(|| film_rate(video, format))
+            .transpose()?;
+        let filter = filter(spec, &stream.codec, video);
+        let args = arguments(path, spec, stream.index, video, format, alpha_decoder, filter)?;
         let request = Request {
             stdout: true,
             cancel: spec.cancel.clone(),
@@ -62,7 +66,11 @@ impl Decoder {
             ..Request::new("ffmpeg", &ffmpeg.ffmpeg, args.0)
         };
         let reader = nut::read::Reader::new(child::start(request)?);
-        let info = stream_info(&media, stream, video, format, spec.orientation);
+        let mut info = stream_info(&media, stream, video, format, spec.orientation);
+        if let Some(rate) = film {
+            // How many frames there are shows when they have been seen.
+            (info.frame_rate, info.variable_rate, info.frames) = (Some(rate), false, None);
+        }
         let grid = info.frame_rate.filter(|_| !info.variable_rate).map(|rate| Grid {
             rate,
             start: None,
@@ -103,7 +111,9 @@ impl Decoder {
             reason: format!("its time {ticks} is out of range"),
         })?;
         let pts = pts + self.displacement(pts);
-        let pts = self.grid.as_mut().map_or(pts, |grid| grid.place(pts, time_base));
+        // Filters may have made the unit finer than that of the times.
+        let tick = time_base.max(self.info.time_base);
+        let pts = self.grid.as_mut().map_or(pts, |grid| grid.place(pts, tick));
         let frame = Frame::from_raw(self.info.width, self.info.height, self.info.format, &self.buffer)?;
         Ok(Some(frame.at(pts, Time::from(0))))
     }
@@ -200,12 +210,12 @@ struct Grid {
 }
 
 impl Grid {
-    fn place(&mut self, pts: Time, time_base: Time) -> Time {
+    fn place(&mut self, pts: Time, tick: Time) -> Time {
         let start = *self.start.get_or_insert(pts);
         let exact = widen(start) + widen(self.rate).recip() * i128::from(self.count);
         self.count += 1;
         let error = exact - widen(pts);
-        let tick = widen(time_base);
+        let tick = widen(tick);
         if error <= tick && error >= -tick {
             narrow(exact).unwrap_or(pts)
         } else {
@@ -240,13 +250,57 @@ fn check_video(path: &Path, spec: &SourceSpec, video: &VideoStream) -> Result<()
         FieldOrder::TopFirst => "top field first",
         FieldOrder::BottomFirst => "bottom field first",
     };
-    if spec.allow_interlaced || spec.deinterlace {
+    if spec.allow_interlaced || spec.deinterlace || spec.inverse_telecine {
         return Ok(());
     }
     Err(MediaError::Interlaced {
         path: path.to_owned(),
         order: order.to_owned(),
     })
+}
+
+/// The rate of the film in a telecined video: four fifths of the video's.
+fn film_rate(video: &VideoStream, format: PixelFormat) -> Result<Time> {
+    let refuse = |reason: String| {
+        Err(MediaError::Unsupported(format!(
+            "inverse telecine takes {reason}"
+        )))
+    };
+    if format.depth != 8 || format.alpha || matches!(format.layout, Layout::Rgb | Layout::Gray) {
+        return refuse(format!("YUV of 8 bits without alpha, not {format}"));
+    }
+    match video.frame_rate {
+        Some(rate) if near(rate, 30) => Ok(rate * 4 / 5),
+        // Fields that are to be repeated, but are not there twice: frames of two and three fields by turns.
+        Some(rate) if video.variable_rate && rate > Ratio::from(23) && rate < Ratio::from(30) => {
+            Ok(Ratio::new(24_000, 1001))
+        }
+        rate => {
+            let rate = rate.map_or("an unknown rate".to_owned(), |rate| {
+                format!("{:.3}", crate::time::seconds(rate))
+            });
+            refuse(format!("video of 29.97 or 30 frames a second, not {rate}"))
+        }
+    }
+}
+
+/// Whether a rate is a whole one, or that times 1000/1001.
+fn near(rate: Time, whole: i64) -> bool {
+    rate == Ratio::from(whole) || rate == Ratio::new(whole * 1000, 1001)
+}
+
+/// What is done to the frames before they come to us.
+fn filter(spec: &SourceSpec, codec: &str, video: &VideoStream) -> Option<&'static str> {
+    let interlaced = video.field_order != FieldOrder::Progressive;
+    if spec.inverse_telecine {
+        // MPEG-2 can ask players to repeat fields; elsewhere the filter that obeys has no use, and does harm.
+        return Some(if codec == "mpeg2video" && !interlaced && video.variable_rate {
+            concat!("repeatfields,", film!())
+        } else {
+            film!()
+        });
+    }
+    (interlaced && spec.deinterlace).then_some("bwdif=mode=send_frame:parity=auto:deint=all")
 }
 
 /// The planar format that comes through the pipe: the stream's own, or the nearest that NUT has a name for.
@@ -293,7 +347,7 @@ fn arguments(
     video: &VideoStream,
     format: PixelFormat,
     decoder: Option<&str>,
-    deinterlace: bool,
+    filter: Option<&str>,
 ) -> Result<Args> {
     let mut args = Args::ffmpeg();
     if let Some(decoder) = decoder {
@@ -311,8 +365,8 @@ fn arguments(
         "-map_chapters",
         "-1",
     ]);
-    if deinterlace {
-        args.all(["-vf", "bwdif=mode=send_frame:parity=auto:deint=all"]);
+    if let Some(filter) = filter {
+        args.all(["-vf", filter]);
     }
     // Asking for a `yuvj` stream as plain `yuv` would squeeze its range.
     let own_name = video.pixel_format.starts_with("yuvj") && Some(format) == video.format;

@@ -8,7 +8,7 @@ use rife_media::scene::CutRule;
 use rife_media::{CancelToken, Input};
 use sha2::{Digest, Sha256};
 
-use super::VideoJob;
+use super::{CutFill, Duplicates, Fallback, Motion, Rate, VideoJob};
 use crate::weights::weights_sha256;
 use crate::{Error, Interpolator, InterpolatorSpec, Result, engine};
 
@@ -41,21 +41,68 @@ pub(super) fn facts(job: &VideoJob, interpolator: &Interpolator) -> Result<Optio
     let facts = [
         ("the program", env!("CARGO_PKG_VERSION").to_owned()),
         ("the input", input),
-        ("the rate", format!("{:?}", job.rate)),
-        ("the motion", format!("{:?}", job.motion)),
-        ("the rate of pictures", format!("{:?}", job.source.frame_rate)),
+        ("the rate", rate(job.rate)),
+        ("the motion", motion(job.motion)),
+        ("the rate of pictures", or_usual(job.source.frame_rate)),
         ("--deinterlace", job.source.deinterlace.to_string()),
+        ("--inverse-telecine", job.source.inverse_telecine.to_string()),
         ("--allow-interlaced", job.source.allow_interlaced.to_string()),
         ("the cuts", cuts(&job.cuts)),
-        ("--cut-fill", format!("{:?}", job.cut_fill)),
-        ("--duplicates", format!("{:?}", job.duplicates)),
-        ("--fallback", format!("{:?}", job.fallback)),
+        ("--cut-fill", fill(job.cut_fill).to_owned()),
+        ("--duplicates", duplicates(job.duplicates).to_owned()),
+        ("--fallback", fallback(job.fallback)),
         ("--video-only", job.video_only.to_string()),
         ("--montage", job.montage.to_string()),
     ];
     let mut facts = facts.map(|(name, value)| (name.to_owned(), value)).to_vec();
     facts.splice(2..2, model_facts(&job.interpolator, interpolator)?);
     Ok(Some(facts))
+}
+
+fn rate(rate: Rate) -> String {
+    match rate {
+        Rate::Factor(factor) => format!("{factor} times the frames"),
+        Rate::Fps(rate) => format!("{rate} frames a second"),
+    }
+}
+
+fn motion(motion: Motion) -> String {
+    match motion {
+        Motion::Normal => "as fast as the source".to_owned(),
+        Motion::Slow { fps, stretch_audio } => {
+            let sound = if stretch_audio {
+                "sound stretched"
+            } else {
+                "no sound"
+            };
+            format!("slow, rate {}, {sound}", or_usual(fps))
+        }
+    }
+}
+
+fn fill(fill: CutFill) -> &'static str {
+    match fill {
+        CutFill::Repeat => "repeat",
+        CutFill::Blend => "blend",
+    }
+}
+
+fn duplicates(duplicates: Duplicates) -> &'static str {
+    match duplicates {
+        Duplicates::Smooth => "smooth",
+        Duplicates::Keep => "keep",
+    }
+}
+
+fn fallback(fallback: Option<Fallback>) -> String {
+    fallback.map_or("off".to_owned(), |fallback| {
+        format!("{} below {}", fill(fallback.fill), fallback.below)
+    })
+}
+
+/// An option's value, where one is given.
+pub(super) fn or_usual(value: Option<impl std::fmt::Display>) -> String {
+    value.map_or("the usual one".to_owned(), |value| value.to_string())
 }
 
 /// What the frames that are made depend on.
@@ -73,7 +120,11 @@ pub(crate) fn model_facts(
         ("--tta", spec.tta.to_string()),
         ("--ensemble", spec.ensemble.to_string()),
         ("the way to other times", method),
-        ("--memory-limit", format!("{:?}", spec.memory_limit)),
+        (
+            "--memory-limit",
+            spec.memory_limit
+                .map_or("none".to_owned(), |bytes| format!("{bytes} bytes")),
+        ),
         ("the engine", format!("{} {}", engine.tier, engine.precision)),
     ];
     Ok(facts.map(|(name, value)| (name.to_owned(), value)).into())
