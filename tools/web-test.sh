@@ -6,15 +6,18 @@ skip() {
     echo "skipped: the page's tests need $1"
     exit 0
 }
-if ! command -v npm >/dev/null 2>&1 || ! command -v chromium >/dev/null 2>&1; then
-    if command -v apt-get >/dev/null 2>&1; then
-        root=""
-        [ "$(id -u)" = 0 ] || root="sudo"
-        echo "installing node and chromium from the distribution"
-        $root apt-get update -qq || true
-        DEBIAN_FRONTEND=noninteractive $root apt-get install -y -qq --no-install-recommends nodejs npm chromium >/dev/null ||
-            skip "node and chromium, which the distribution does not give"
-    fi
+# Only what is missing: another node than the distribution's does not go together with its npm.
+missing=""
+command -v npm >/dev/null 2>&1 || missing="nodejs npm"
+command -v chromium >/dev/null 2>&1 || missing="$missing chromium fonts-dejavu-core"
+if [ -n "$missing" ] && command -v apt-get >/dev/null 2>&1; then
+    root=""
+    [ "$(id -u)" = 0 ] || root="sudo"
+    echo "installing from the distribution: $missing"
+    $root apt-get update -qq || true
+    # shellcheck disable=SC2086
+    DEBIAN_FRONTEND=noninteractive $root apt-get install -y -qq --no-install-recommends $missing >/dev/null ||
+        skip "$missing, which the distribution does not give"
 fi
 command -v npm >/dev/null 2>&1 || skip "node and npm"
 command -v chromium >/dev/null 2>&1 || skip "chromium"
