@@ -29,7 +29,7 @@ pub(crate) use sample::SampleArgs;
 pub(crate) use serve::ServeArgs;
 pub(crate) use verify::VerifyArgs;
 pub(crate) use video::{
-    CodecArg, CutFillArg, DuplicatesArg, FallbackArg, InfoArgs, JoinArgs, TaskArgs, VideoArgs,
+    CodecArg, CutFillArg, DuplicatesArg, FallbackArg, InfoArgs, JoinArgs, MaskStaticArg, TaskArgs, VideoArgs,
 };
 
 const EXIT_CODES: &str = "\

@@ -1,5 +1,5 @@
-//! What happens from frame to frame: how alike two pictures are, and from that where scenes change and which frames
-//! only repeat the one before.
+//! What happens from frame to frame: how alike two pictures are, and from that where scenes change, which frames only
+//! repeat the one before, and which parts of the picture stay still among what moves.
 //!
 //! [`Miniature`] is the measure of the original `inference_video.py`: both pictures are sampled bilinearly at 32x32
 //! points (no antialiasing), and compared by SSIM with an 11-tap Gaussian of sigma 1.5 over columns, rows and
@@ -11,12 +11,14 @@ mod cadence;
 mod cut_list;
 mod cuts;
 mod detail;
+mod overlay;
 
 use crate::RgbImage;
 
 pub use analysis::{Analysis, AnalysisOptions, CutRule, Look, Role, Verdict};
 pub use cut_list::{CutList, CutPlace, DetectedCut};
 pub use detail::Detail;
+pub use overlay::{Overlay, Overlays};
 
 /// The similarity below which [`CutRule::Detect`] looks for a cut unless told otherwise.
 pub const DETECTED_BELOW: f32 = 0.4;

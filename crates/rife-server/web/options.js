@@ -48,7 +48,9 @@ export const video = () => [
   { name: 'cut_threshold', kind: 'number', label: 'o_cut', hint: 'o_cut_hint', min: 0, max: 1, step: 0.05, value: 0.4, more: true },
   { name: 'cut_fill', kind: 'choice', label: 'o_cut_fill', choices: named(['repeat', 'o_cut_repeat'], ['blend', 'o_cut_blend']), value: 'repeat', more: true },
   { name: 'duplicates', kind: 'choice', label: 'o_duplicates', choices: named(['smooth', 'o_dup_smooth'], ['keep', 'o_dup_keep']), value: 'smooth', more: true },
+  { name: 'mask_static', kind: 'choice', label: 'o_overlays', choices: named(['auto', 'o_overlays_auto'], ['off', 'o_overlays_off']), value: 'auto', more: true },
   { name: 'deinterlace', kind: 'check', label: 'o_deinterlace', more: true },
+  { name: 'inverse_telecine', kind: 'check', label: 'o_telecine', more: true },
   { name: 'video_only', kind: 'check', label: 'o_video_only', more: true },
   { name: 'montage', kind: 'check', label: 'o_montage', more: true },
 ];

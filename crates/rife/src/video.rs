@@ -120,6 +120,9 @@ pub struct VideoJob {
     pub cut_fill: CutFill,
     /// What becomes of repeated frames.
     pub duplicates: Duplicates,
+    /// Take overlays that do not move, such as logos, subtitles and black bars, from the source (see
+    /// [`Overlays`](rife_media::scene::Overlays)).
+    pub mask_static: bool,
     /// What is shown instead of frames that are trusted too little.
     pub fallback: Option<Fallback>,
     /// Measure how far each made frame is to be trusted, for [`VideoSummary::confidences`]; done anyway with a fallback.
@@ -151,6 +154,7 @@ impl VideoJob {
             cuts_out: None,
             cut_fill: CutFill::default(),
             duplicates: Duplicates::default(),
+            mask_static: true,
             fallback: None,
             confidence: false,
             share: None,

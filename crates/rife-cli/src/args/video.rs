@@ -36,6 +36,15 @@ pub(crate) enum CutFillArg {
     Blend,
 }
 
+/// Whether overlays are kept still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MaskStaticArg {
+    /// Where some are found
+    Auto,
+    /// Never
+    Off,
+}
+
 /// What is shown instead of a frame that is not trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum FallbackArg {
@@ -234,6 +243,9 @@ pub(crate) struct SceneArgs {
     /// What becomes of frames that only repeat the one before while motion goes on
     #[arg(long, value_enum, value_name = "HOW", default_value = "smooth")]
     pub(crate) duplicates: DuplicatesArg,
+    /// Take overlays that stay still while all around them moves (logos, subtitles, black bars) from the source
+    #[arg(long, value_enum, value_name = "HOW", default_value = "auto")]
+    pub(crate) mask_static: MaskStaticArg,
     /// What is shown instead of made frames that are trusted too little; `rife report` says what that does to a clip
     #[arg(long, value_enum, value_name = "HOW")]
     pub(crate) fallback: Option<FallbackArg>,

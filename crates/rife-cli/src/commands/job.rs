@@ -11,7 +11,7 @@ use rife::video::{CutFill, Duplicates, Fallback, Motion, Rate, VideoJob};
 use rife::{Error, Result};
 
 use crate::args::TaskArgs;
-use crate::args::{CodecArg, CutFillArg, DuplicatesArg, FallbackArg, FitArg};
+use crate::args::{CodecArg, CutFillArg, DuplicatesArg, FallbackArg, FitArg, MaskStaticArg};
 use crate::output;
 
 /// Where the original puts its pictures.
@@ -72,6 +72,7 @@ fn of_input(args: TaskArgs, input: Input, output: Option<&Path>) -> Result<Video
             FallbackArg::Hold => CutFill::Repeat,
         },
     });
+    job.mask_static = args.scene.mask_static == MaskStaticArg::Auto;
     job.duplicates = match args.scene.duplicates {
         DuplicatesArg::Smooth => Duplicates::Smooth,
         DuplicatesArg::Keep => Duplicates::Keep,

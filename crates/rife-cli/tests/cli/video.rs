@@ -210,6 +210,57 @@ fn cuts_are_never_morphed() {
     assert!(a != c && a.len() == c.len());
 }
 
+/// A logo before a texture that passes behind it.
+fn logo(place: &Place, name: &str, inside: impl Fn(usize) -> bool) {
+    let shade = |x: usize, y: usize| (x * 7919 ^ y * 104_729).wrapping_mul(2_654_435_761) as u8;
+    let mut bytes = b"YUV4MPEG2 W64 H48 F25:1 Ip A1:1 C444\n".to_vec();
+    for time in 0..40 {
+        bytes.extend(b"FRAME\n");
+        let moved = |i: usize| if inside(i) { 0 } else { 3 * time };
+        bytes.extend((0..3 * 64 * 48).map(|i| shade(i % 64 + moved(i % (64 * 48)), i / 64)));
+    }
+    std::fs::write(place.path(name), bytes).unwrap();
+}
+
+#[test]
+fn overlays_that_do_not_move_stay_still() {
+    let place = Place::new();
+    let inside = |i: usize| (20..40).contains(&(i % 64)) && (16..30).contains(&(i / 64));
+    logo(&place, "logo.y4m", inside);
+    let made = |how: &str| {
+        let out = format!("{how}.y4m");
+        let args = [
+            "logo.y4m",
+            "-o",
+            &out,
+            "--mask-static",
+            how,
+            "--cut-threshold",
+            "0",
+        ];
+        place.rife(&video(&args)).ok();
+        std::fs::read(place.path(&out)).unwrap()
+    };
+    let frame = 6 + 3 * 64 * 48;
+    // The largest change of the logo in the last frame that was made, from the source frame before it.
+    let change = |bytes: &[u8]| {
+        let [source, made] = [3, 2].map(|back| &bytes[bytes.len() - back * frame + 6..][..64 * 48]);
+        let inner = (0..64 * 48).filter(|i| inside(*i));
+        inner.map(|i| source[i].abs_diff(made[i])).max().unwrap()
+    };
+    let (auto, off) = (made("auto"), made("off"));
+    assert!(
+        change(&off) > 40,
+        "the network alone bends it by {}",
+        change(&off)
+    );
+    assert!(
+        change(&auto) <= 1,
+        "it is taken from the source, but for {}",
+        change(&auto)
+    );
+}
+
 /// Soft bars that move four pixels to the right with each step.
 fn steps(place: &Place, name: &str, steps: &[usize]) {
     let mut bytes = b"YUV4MPEG2 W64 H48 F25:1 Ip A1:1 C444\n".to_vec();

@@ -33,7 +33,9 @@ struct Rest {
     cut_threshold: Option<f32>,
     cut_fill: Fill,
     duplicates: Repeats,
+    mask_static: Mask,
     deinterlace: bool,
+    inverse_telecine: bool,
     allow_interlaced: bool,
     video_only: bool,
     montage: bool,
@@ -53,6 +55,14 @@ enum Repeats {
     #[default]
     Smooth,
     Keep,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Mask {
+    #[default]
+    Auto,
+    Off,
 }
 
 impl VideoOptions {
@@ -90,8 +100,15 @@ impl Rest {
             () if self.stretch_audio && !self.slow_motion => {
                 ("stretch_audio", "stretch_audio goes with slow_motion")
             }
-            () if self.deinterlace && self.allow_interlaced => {
-                ("deinterlace", "give deinterlace or allow_interlaced, not both")
+            () if u8::from(self.deinterlace)
+                + u8::from(self.inverse_telecine)
+                + u8::from(self.allow_interlaced)
+                > 1 =>
+            {
+                (
+                    "deinterlace",
+                    "give one of deinterlace, inverse_telecine and allow_interlaced",
+                )
             }
             () => return Ok(()),
         };
@@ -123,6 +140,7 @@ impl super::Options for VideoOptions {
         let rest = &self.rest;
         (job.rate, job.motion) = rest.timing();
         (job.source.deinterlace, job.source.allow_interlaced) = (rest.deinterlace, rest.allow_interlaced);
+        job.source.inverse_telecine = rest.inverse_telecine;
         job.cuts = CutRule::Detect(rest.cut_threshold.unwrap_or(DETECTED_BELOW));
         job.cut_fill = match rest.cut_fill {
             Fill::Repeat => CutFill::Repeat,
@@ -132,6 +150,7 @@ impl super::Options for VideoOptions {
             Repeats::Smooth => Duplicates::Smooth,
             Repeats::Keep => Duplicates::Keep,
         };
+        job.mask_static = rest.mask_static == Mask::Auto;
         (job.video_only, job.montage) = (rest.video_only, rest.montage);
         let (rate, extension, label) = (
             job.rate,

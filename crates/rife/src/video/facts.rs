@@ -50,6 +50,7 @@ pub(super) fn facts(job: &VideoJob, interpolator: &Interpolator) -> Result<Optio
         ("the cuts", cuts(&job.cuts)),
         ("--cut-fill", fill(job.cut_fill).to_owned()),
         ("--duplicates", duplicates(job.duplicates).to_owned()),
+        ("--mask-static", job.mask_static.to_string()),
         ("--fallback", fallback(job.fallback)),
         ("--video-only", job.video_only.to_string()),
         ("--montage", job.montage.to_string()),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use rife_media::scene::{AnalysisOptions, DetectedCut, Role};
+use rife_media::scene::{AnalysisOptions, DetectedCut, Overlay, Overlays, Role};
 use rife_media::sink::{Need, Needs};
 use rife_media::timeline::{Anchors, Placed, Push};
 use rife_media::{
@@ -193,6 +193,8 @@ struct End {
     image: Arc<RgbImage>,
     /// Whether a cut lies before it.
     cut: bool,
+    /// What stays still between the end before and this one.
+    overlay: Option<Overlay>,
     prepared: Option<Prepared>,
 }
 
@@ -218,6 +220,7 @@ struct Pairing<'a> {
     confidences: Vec<Confidence>,
     needs: Needs,
     found: Vec<DetectedCut>,
+    overlays: Overlays,
     /// The anchors that frames may still lie after.
     ends: VecDeque<End>,
     /// Number of the first of them.
@@ -243,6 +246,7 @@ impl<'a> Pairing<'a> {
             confidences: Vec::new(),
             needs,
             found: Vec::new(),
+            overlays: Overlays::default(),
             ends: VecDeque::new(),
             first: 0,
         }
@@ -266,10 +270,13 @@ impl<'a> Pairing<'a> {
             };
             if let (Role::Anchor(time), Some(image)) = (frame.verdict.role, frame.image) {
                 anchors.anchor(time);
+                let cut = frame.verdict.cut;
+                let mask = self.setup.job.mask_static;
                 self.ends.push_back(End {
+                    overlay: mask.then(|| self.overlays.push(&frame.frame, cut)).flatten(),
                     frame: Arc::new(frame.frame),
                     image,
-                    cut: frame.verdict.cut,
+                    cut,
                     prepared: None,
                 });
             }
@@ -388,7 +395,7 @@ impl<'a> Pairing<'a> {
             }
             let picture = match self.fallback(left, right, *frame)? {
                 Some(picture) => picture,
-                None => Picture::Made(between.at(frame.timestep)?),
+                None => Picture::Made(restored(between.at(frame.timestep)?, left, right, *frame)),
             };
             self.counts.made += 1;
             self.send(left, picture, *frame)?;
@@ -476,6 +483,15 @@ impl<'a> Pairing<'a> {
             Ok(())
         }
     }
+}
+
+/// A made picture with the overlays of its ends.
+fn restored(mut made: Arc<RgbImage>, left: &End, right: &End, at: OutputFrame) -> Arc<RgbImage> {
+    if let Some(overlay) = &right.overlay {
+        let t = crate::interpolator::to_f32(at.timestep);
+        overlay.restore(Arc::make_mut(&mut made), &left.image, &right.image, t);
+    }
+    made
 }
 
 /// The middle half of `left` and, to the right of it, the middle half of `right`.
