@@ -7,6 +7,7 @@ mod cli {
     mod benchmark;
     mod chain;
     mod convert;
+    mod drift;
     mod help;
     mod image;
     mod models;
