@@ -17,7 +17,8 @@ pub struct Limits {
     /// Most frames that a job may write (default 100 million): a small file can announce any length, and a factor
     /// multiplies it.
     pub max_output_frames: u64,
-    /// Most bytes of memory that a job may plan for its frames and its network (default: any).
+    /// Most bytes of memory that a job may plan for its frames and its network (default: the address space that the process
+    /// may have, which is any unless `ulimit -v` or its like says otherwise).
     pub max_memory: u64,
 }
 
@@ -29,9 +30,19 @@ impl Default for Limits {
             max_pixels: 16384 * 8192,
             max_frames: 10_000_000,
             max_output_frames: 100_000_000,
-            max_memory: u64::MAX,
+            max_memory: address_space(),
         }
     }
+}
+
+/// Bytes of address space that this process may take.
+fn address_space() -> u64 {
+    #[cfg(unix)]
+    return rustix::process::getrlimit(rustix::process::Resource::As)
+        .current
+        .unwrap_or(u64::MAX);
+    #[cfg(not(unix))]
+    u64::MAX
 }
 
 impl Limits {
@@ -82,7 +93,10 @@ impl Limits {
     /// Checks the memory that a job plans, in bytes.
     pub fn check_memory(&self, bytes: u64) -> Result<()> {
         if bytes > self.max_memory {
-            let accepted = format!("{} MB", self.max_memory / 1_000_000);
+            let accepted = format!(
+                "{} MB; with a memory limit (--memory-limit) large pictures are made in tiles",
+                self.max_memory / 1_000_000
+            );
             let planned = format!("{} MB", bytes.div_ceil(1_000_000));
             return Err(MediaError::limit("the memory of this job", planned, accepted));
         }
@@ -114,7 +128,8 @@ mod tests {
         assert_eq!(error.code(), "limit_exceeded");
         assert_eq!(
             error.to_string(),
-            "the memory of this job is 2 MB, outside the accepted 1 MB"
+            "the memory of this job is 2 MB, outside the accepted 1 MB; with a memory limit (--memory-limit) large pictures \
+             are made in tiles"
         );
     }
 }

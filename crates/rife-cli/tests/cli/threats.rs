@@ -223,6 +223,81 @@ fn hollow_pictures_take_no_memory() {
     place.rife(&video("in", "out/")).failed(3);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_job_that_cannot_have_its_memory_is_refused_with_numbers() {
+    let place = Place::new();
+    let picture = [&b"YUV4MPEG2 W3840 H2160 F25:1 C420jpeg\n"[..], &b"FRAME\n"[..]].concat();
+    let frame = vec![128; 3840 * 2160 * 3 / 2];
+    fs::write(
+        place.path("in.y4m"),
+        [&picture[..], &frame, b"FRAME\n", &frame].concat(),
+    )
+    .unwrap();
+    let script = format!(
+        "ulimit -v 1200000; exec {} {}",
+        env!("CARGO_BIN_EXE_rife"),
+        video("in.y4m", "out.y4m").join(" ")
+    );
+    let ran = Command::new("sh")
+        .args(["-c", &script])
+        .current_dir(place.path(""))
+        .output();
+    let said = Ran::from(ran.unwrap()).failed(3);
+    assert!(
+        said.contains("1228 MB") && said.contains("--memory-limit"),
+        "{said}"
+    );
+}
+
+/// A file system of a hundred kilobytes, where this user may make one.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_file_system_is_told_of_and_the_job_goes_on_when_there_is_room() {
+    if !super::support::ffmpeg() {
+        return;
+    }
+    let place = Place::new();
+    place.y4m("in.y4m", 40);
+    let args = |output: &str| {
+        let job = video("in.y4m", output).join(" ");
+        format!(
+            "{} {job} --codec ffv1 --segment-frames 8",
+            env!("CARGO_BIN_EXE_rife")
+        )
+    };
+    let script = format!(
+        "mount -t tmpfs -o size=100k none small || exit 77\n\
+         {job}; first=$?; test -e small/out.mkv && exit 78\n\
+         mount -o remount,size=50m small; {job} || exit 79\n\
+         cat small/out.mkv > out.mkv; exit $first",
+        job = args("small/out.mkv")
+    );
+    fs::create_dir(place.path("small")).unwrap();
+    let mut unshare = Command::new("unshare");
+    let ran = unshare
+        .args(["-rm", "sh", "-c", &script])
+        .current_dir(place.path(""))
+        .output();
+    let Some(ran) = ran
+        .ok()
+        .filter(|ran| ![Some(77), Some(1)].contains(&ran.status.code()))
+    else {
+        println!("skipped: this user may not mount a small file system");
+        return;
+    };
+    let said = Ran::from(ran).failed(4);
+    assert!(
+        said.contains("No space left") && said.contains("small/"),
+        "{said}"
+    );
+    let whole = args("whole.mkv");
+    let whole: Vec<&str> = whole.split(' ').skip(1).collect();
+    place.rife(&whole).ok();
+    let [resumed, whole] = ["out.mkv", "whole.mkv"].map(|name| fs::read(place.path(name)).unwrap());
+    assert!(resumed == whole, "the bytes of a run that always had room");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_folder_of_pictures_may_hold_other_things() {

@@ -511,7 +511,51 @@ fn side_by_side(left: &RgbImage, right: &RgbImage) -> RgbImage {
 
 #[cfg(test)]
 mod tests {
+    use rife_media::{Input, Output, StreamInfo};
+
     use super::*;
+    use crate::{InterpolatorSpec, ModelChoice};
+
+    /// A source whose thread panics after so many frames.
+    struct Broken(Box<dyn Source>, usize);
+
+    impl Source for Broken {
+        fn info(&self) -> &StreamInfo {
+            self.0.info()
+        }
+
+        fn next_frame(&mut self) -> rife_media::Result<Option<Frame>> {
+            self.1 = self.1.checked_sub(1).unwrap_or_else(|| {
+                // As a panic, but without its message, which reads like a failure in a log.
+                std::panic::resume_unwind(Box::new("broken"))
+            });
+            self.0.next_frame()
+        }
+    }
+
+    #[test]
+    fn a_stage_that_panics_ends_the_job_with_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut clip = b"YUV4MPEG2 W64 H48 F25:1 Ip A1:1 C444\n".to_vec();
+        for frame in 0..8 {
+            clip.extend(b"FRAME\n");
+            clip.extend((0..3 * 64 * 48).map(|i| (i * 7 + frame * 31) as u8));
+        }
+        std::fs::write(folder.path().join("in.y4m"), clip).unwrap();
+        let [input, output] = ["in.y4m", "out.y4m"].map(|name| folder.path().join(name));
+        for frames in [0, 3] {
+            let mut job = VideoJob::new(Input::File(input.clone()), Output::File(output.clone()));
+            job.interpolator = InterpolatorSpec {
+                model: ModelChoice::Random("4.17.lite".parse().unwrap()),
+                ..InterpolatorSpec::default()
+            };
+            let mut run = job.open(&CancelToken::new()).unwrap();
+            run.source = Box::new(Broken(run.source, frames));
+            let error = run.run(&mut |_| ()).unwrap_err();
+            assert!(matches!(error, Error::Stage("decoding")), "{error}");
+            assert!(!output.exists());
+        }
+    }
 
     #[test]
     fn a_montage_shows_the_middle_halves() {

@@ -1,0 +1,80 @@
+"""A table of real clips, each through `rife video` and `rife verify`: what the file declares, what ffprobe counts when it
+decodes it, and what came out. For judging timelines, not speed.
+
+usage: python tools/clips.py RIFE FOLDER > table.md
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ENDS = {".mp4", ".mkv", ".mov", ".webm", ".avi", ".ts", ".264"}
+TAGS = ("color_range", "color_space", "color_transfer", "color_primaries")
+
+
+def probe(path):
+    """What ffprobe says of the first video stream and of all streams; None where it cannot."""
+    command = ["ffprobe", "-v", "error", "-of", "json", "-show_streams", "-show_format", "-count_frames", path]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    except subprocess.TimeoutExpired:
+        return None
+    found = json.loads(done.stdout or "{}")
+    video = next((s for s in found.get("streams", []) if s["codec_type"] == "video"), None)
+    return video and {"video": video, "streams": found["streams"], "format": found["format"]}
+
+
+def kinds(found):
+    """Streams by kind, such as `v2 a1`."""
+    names = [stream["codec_type"][0] for stream in found["streams"]]
+    return " ".join(f"{name}{names.count(name)}" for name in sorted(set(names), reverse=True))
+
+
+def seconds(found):
+    """Declared duration."""
+    return f"{float(found['format']['duration']):.3f}" if "duration" in found["format"] else "unknown"
+
+
+def lines(text):
+    """Objects, one a line."""
+    return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+
+
+def row(rife, clip, folder):
+    """One clip's row."""
+    before = probe(clip)
+    declared = before["video"].get("nb_frames", "-") if before else "-"
+    counted = before["video"].get("nb_read_frames", "-") if before else "-"
+    own = [declared, counted, seconds(before) if before else "-", kinds(before) if before else "-"]
+    out = folder / "out.mkv"
+    done = subprocess.run([rife, "video", clip, "-o", out, "--manifest", "--overwrite", "--restart", "--json", "--preset",
+                           "ultrafast"], capture_output=True, text=True)
+    if done.returncode:
+        said = next((e["message"] for e in lines(done.stdout + done.stderr) if e.get("event") == "error"), "failed")
+        return [*own, f"refused ({done.returncode}): {said.replace(str(clip.parent), '').replace('|', '/')[:160]}", *6 * [""]]
+    end = lines(done.stdout)[-1]
+    after = probe(out)
+    checked = json.loads(subprocess.run([rife, "verify", out, "--json"], capture_output=True, text=True).stdout)
+    sync = next((c["found"] for c in checked["checks"] if c["name"] == "sound in sync"), "no sound")
+    changed = [t for t in TAGS if before["video"].get(t) not in (None, "unknown", after["video"].get(t))]
+    return [*own, str(end["frames_in"]), after["video"]["nb_read_frames"], f"{end['duration_s']:.3f}", sync, kinds(after),
+            "kept" if not changed else " ".join(f"{t} {before['video'].get(t)} -> {after['video'].get(t)}" for t in changed),
+            "ok" if checked["ok"] else "; ".join(c["name"] for c in checked["checks"] if c["verdict"] == "failed")]
+
+
+def main():
+    """Command line."""
+    rife, source = sys.argv[1], Path(sys.argv[2])
+    heads = ["clip", "frames declared", "counted", "s declared", "streams", "frames read", "made", "s", "sound", "streams",
+             "colour tags", "verify"]
+    print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
+    with tempfile.TemporaryDirectory() as folder:
+        for clip in sorted(path for path in source.rglob("*") if path.suffix.lower() in ENDS):
+            cells = [str(clip.relative_to(source)), *row(rife, clip, Path(folder))]
+            print(f"| {' | '.join(cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
