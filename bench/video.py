@@ -48,7 +48,7 @@ def job(folder, cache, verdict, frames=120):
                        "--restart", "-o", result]) for _ in range(2))
     few, many = (spent([folder / "rife", "benchmark", "--time", "--size", "1280x720", "--runs", str(runs), "--json"])
                  for runs in (1, frames))
-    network = [most - least for least, most in zip(few, many)]
+    network = tuple(most - least for least, most in zip(few, many))
     # The result's own frames, so that the encoder has the same to do; decoding them costs a little more than the source.
     coding = min(spent(["ffmpeg", "-v", "error", "-y", "-i", result, "-c:v", "libx264", "-crf", "18", "-preset", "medium",
                         "-f", "null", "-"]) for _ in range(2))

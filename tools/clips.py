@@ -56,7 +56,7 @@ def row(rife, clip, folder):
         return [*own, f"refused ({done.returncode}): {said.replace(str(clip.parent), '').replace('|', '/')[:160]}", *6 * [""]]
     end = lines(done.stdout)[-1]
     after = probe(out)
-    checked = json.loads(subprocess.run([rife, "verify", out, "--json"], capture_output=True, text=True).stdout)
+    checked = lines(subprocess.run([rife, "verify", out, "--json"], capture_output=True, text=True).stdout)[0]
     sync = next((c["found"] for c in checked["checks"] if c["name"] == "sound in sync"), "no sound")
     changed = [t for t in TAGS if before["video"].get(t) not in (None, "unknown", after["video"].get(t))]
     return [*own, str(end["frames_in"]), after["video"]["nb_read_frames"], f"{end['duration_s']:.3f}", sync, kinds(after),

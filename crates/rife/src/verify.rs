@@ -84,6 +84,8 @@ struct Decoded {
     frames: u64,
     first: Ratio<i64>,
     end: Ratio<i64>,
+    /// How long the last frame is said to last.
+    last: Ratio<i64>,
     /// The first frame whose time does not advance.
     stuck: Option<u64>,
     warnings: Vec<String>,
@@ -214,6 +216,7 @@ fn decode(
         frames: 0,
         first: zero,
         end: zero,
+        last: zero,
         stuck: None,
         warnings: Vec::new(),
     };
@@ -225,6 +228,7 @@ fn decode(
             decoded.stuck = Some(decoded.frames);
         }
         last = Some(frame.pts);
+        decoded.last = frame.duration;
         decoded.end = frame.pts + frame.duration;
         decoded.frames += 1;
         progress(decoded.frames, total);
@@ -262,11 +266,16 @@ fn frames(decoded: &Decoded, manifest: Option<&Manifest>) -> Vec<Check> {
     let tick = manifest.map_or(decoded.info.time_base, |manifest| {
         ratio(manifest.time_base).max(decoded.info.time_base)
     });
-    // Without a manifest the announced duration is the container's, which may be that of the sound.
-    let tolerance = if manifest.is_some() {
-        tick * 2
+    // Where the rate varies, containers do not say how long the last frame lasts.
+    let guessed = if decoded.info.variable_rate {
+        decoded.last
     } else {
-        tick * 2 + Ratio::new(1, 10)
+        Ratio::from(0)
+    };
+    // Without a manifest the announced duration is the container's, which may be that of the sound.
+    let tolerance = match manifest {
+        Some(_) => tick * 2 + guessed,
+        None => tick * 2 + guessed + Ratio::new(1, 10),
     };
     checks.push(match expected {
         Some(expected) => Check {

@@ -212,7 +212,7 @@ fn cuts_are_never_morphed() {
 
 /// A logo before a texture that passes behind it.
 fn logo(place: &Place, name: &str, inside: impl Fn(usize) -> bool) {
-    let shade = |x: usize, y: usize| (x * 7919 ^ y * 104_729).wrapping_mul(2_654_435_761) as u8;
+    let shade = |x: usize, y: usize| ((x * 7919) ^ (y * 104_729)).wrapping_mul(2_654_435_761) as u8;
     let mut bytes = b"YUV4MPEG2 W64 H48 F25:1 Ip A1:1 C444\n".to_vec();
     for time in 0..40 {
         bytes.extend(b"FRAME\n");
