@@ -61,7 +61,7 @@ def row(rife, clip, folder):
     changed = [t for t in TAGS if before["video"].get(t) not in (None, "unknown", after["video"].get(t))]
     return [*own, str(end["frames_in"]), after["video"]["nb_read_frames"], f"{end['duration_s']:.3f}", sync, kinds(after),
             "kept" if not changed else " ".join(f"{t} {before['video'].get(t)} -> {after['video'].get(t)}" for t in changed),
-            "ok" if checked["ok"] else "; ".join(c["name"] for c in checked["checks"] if c["verdict"] == "failed")]
+            "ok" if checked["ok"] else "; ".join(c["name"] for c in checked["checks"] if c["verdict"] == "wrong")]
 
 
 def main():

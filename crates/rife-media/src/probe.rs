@@ -206,6 +206,15 @@ pub fn probe_with(ffmpeg: &Ffmpeg, path: &Path, limits: &Limits, cancel: &Cancel
     Ok(info)
 }
 
+/// How long each stream of sound of `path` runs before the start that its container announces, as `(index, seconds)`; a
+/// stream that has no such priming is left out.
+///
+/// # Errors
+/// ffprobe cannot be found or run.
+pub fn sound_priming(path: &Path, limits: &Limits) -> Result<Vec<(u32, Time)>> {
+    packets::priming(&Ffmpeg::find()?, path, limits, &CancelToken::new())
+}
+
 /// What is in an output of ours.
 pub(crate) struct Contents {
     /// Frames of the first video stream, counted.

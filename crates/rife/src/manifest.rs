@@ -10,9 +10,10 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use num_rational::Ratio;
-use rife_media::probe::StreamKind;
+use rife_media::probe::{self, StreamKind};
 use rife_media::{
-    Action, CancelToken, ColorTags, MediaInfo, PixelFormat, StreamInfo, StreamPlan, VideoParams, Written,
+    Action, CancelToken, ColorTags, Limits, MediaInfo, PixelFormat, StreamInfo, StreamPlan, VideoParams,
+    Written,
 };
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +64,9 @@ pub struct Manifest {
 pub struct Sound {
     /// Its start less that of the video, in seconds.
     pub start: Fraction,
+    /// How much of it lies before that start, an encoder's priming that the container tells players to skip, in seconds.
+    #[serde(default = "nothing")]
+    pub priming: Fraction,
     /// How long it lasts, in seconds, where it is known.
     pub duration: Option<Fraction>,
 }
@@ -72,6 +76,11 @@ pub fn path_of(output: &Path) -> PathBuf {
     let mut name = output.file_name().unwrap_or_default().to_owned();
     name.push(".rife.json");
     output.with_file_name(name)
+}
+
+/// No time.
+fn nothing() -> Fraction {
+    [0, 1]
 }
 
 /// A time as it is stored.
@@ -114,7 +123,10 @@ impl Manifest {
             time_base: fraction(made.params.time_base),
             size: [made.params.width, made.params.height],
             tags: tags(made.params.format, &made.params.tags, made.params.sample_aspect),
-            sound: media.map_or(Vec::new(), |(media, plan)| sound(media, plan, made.stretch)),
+            sound: match media {
+                Some((media, plan)) => sound(media, |index| along(plan, index), made.stretch)?,
+                None => Vec::new(),
+            },
         })
     }
 
@@ -179,25 +191,42 @@ pub(crate) fn tags(format: PixelFormat, tags: &ColorTags, aspect: Ratio<i64>) ->
     .into()
 }
 
-/// Where the sound that goes along lies beside the video.
-fn sound(media: &MediaInfo, plan: &StreamPlan, stretch: Ratio<i64>) -> Vec<Sound> {
+/// Streams that go along with the video.
+fn along(plan: &StreamPlan, index: u32) -> bool {
+    let planned = plan.streams.iter().find(|planned| planned.index == index);
+    planned.is_some_and(|planned| matches!(planned.action, Action::Copy | Action::Transcode { .. }))
+}
+
+/// Where the streams of sound that `which` chooses lie beside the video, in a time that is stretched.
+pub(crate) fn sound(
+    media: &MediaInfo,
+    which: impl Fn(u32) -> bool,
+    stretch: Ratio<i64>,
+) -> Result<Vec<Sound>> {
     let zero = Ratio::from(0);
     let video = media
         .main_video()
         .and_then(|(stream, _)| stream.start)
         .unwrap_or(zero);
-    let goes_along = |index: u32| {
-        let planned = plan.streams.iter().find(|planned| planned.index == index);
-        planned.is_some_and(|planned| matches!(planned.action, Action::Copy | Action::Transcode { .. }))
-    };
-    let streams = media
+    let mut streams = media
         .streams
         .iter()
-        .filter(|stream| stream.kind == StreamKind::Audio && goes_along(stream.index));
-    streams
-        .map(|stream| Sound {
-            start: fraction((stream.start.unwrap_or(zero) - video) * stretch),
-            duration: stream.duration.map(|duration| fraction(duration * stretch)),
-        })
-        .collect()
+        .filter(|stream| stream.kind == StreamKind::Audio && which(stream.index))
+        .peekable();
+    if streams.peek().is_none() {
+        return Ok(Vec::new());
+    }
+    let primed = probe::sound_priming(&media.path, &Limits::default())?;
+    let priming = |index: u32| {
+        primed
+            .iter()
+            .find(|(found, _)| *found == index)
+            .map_or(zero, |(_, time)| *time)
+    };
+    let sound = streams.map(|stream| Sound {
+        start: fraction((stream.start.unwrap_or(zero) - video) * stretch),
+        priming: fraction(priming(stream.index) * stretch),
+        duration: stream.duration.map(|duration| fraction(duration * stretch)),
+    });
+    Ok(sound.collect())
 }

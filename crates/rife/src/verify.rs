@@ -4,10 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use num_rational::Ratio;
-use rife_media::probe::StreamKind;
-use rife_media::{CancelToken, Input, MediaInfo, SourceSpec, StreamInfo, open_source, time};
+use rife_media::{CancelToken, Input, SourceSpec, StreamInfo, open_source, time};
 
-use crate::manifest::{self, Manifest, Sound, ratio};
+use crate::manifest::{self, Manifest, Sound, ratio, sound};
 use crate::video::file_hash;
 use crate::weights::weights_sha256;
 use crate::{Error, ErrorKind, ModelChoice, Result, engine};
@@ -129,7 +128,7 @@ impl VerifyJob {
                         .into_iter()
                         .flat_map(|manifest| tags(&decoded.info, manifest)),
                 );
-                checks.extend(sync(&decoded, against));
+                checks.extend(sync(&decoded, against)?);
             }
             Err(Error::Cancelled) => return Err(Error::Cancelled),
             Err(error) if manifest.is_none() => return Err(error),
@@ -330,25 +329,32 @@ fn tags(info: &StreamInfo, manifest: &Manifest) -> Vec<Check> {
 }
 
 /// Where sound lies beside the video.
-fn sync(decoded: &Decoded, manifest: Option<&Manifest>) -> Vec<Check> {
+fn sync(decoded: &Decoded, manifest: Option<&Manifest>) -> Result<Vec<Check>> {
     let (Some(manifest), Some(media)) = (manifest, &decoded.info.media) else {
-        return Vec::new();
+        return Ok(Vec::new());
     };
-    let found = sound(media);
+    let found = sound(media, |_| true, Ratio::from(1))?;
     if found.len() != manifest.sound.len() {
-        return vec![same(
+        return Ok(vec![same(
             "streams of sound",
             &manifest.sound.len().to_string(),
             &found.len().to_string(),
-        )];
+        )]);
     }
     let pairs = manifest.sound.iter().zip(&found);
-    pairs.map(|(expected, found)| in_sync(expected, found)).collect()
+    Ok(pairs.map(|(expected, found)| in_sync(expected, found)).collect())
 }
 
 fn in_sync(expected: &Sound, found: &Sound) -> Check {
     let drift = |a, b| time::seconds(ratio(a) - ratio(b));
+    // What MP4 hides of a copied stream, Matroska and others cannot: then what was skipped is heard before the start.
+    let hidden = drift(expected.priming, found.priming);
     let start = drift(found.start, expected.start);
+    let start = if near(start + hidden, start.abs()) {
+        start + hidden
+    } else {
+        start
+    };
     let length = found
         .duration
         .zip(expected.duration)
@@ -368,24 +374,6 @@ fn in_sync(expected: &Sound, found: &Sound) -> Check {
             ))
         ),
     }
-}
-
-fn sound(media: &MediaInfo) -> Vec<Sound> {
-    let zero = Ratio::from(0);
-    let video = media
-        .main_video()
-        .and_then(|(stream, _)| stream.start)
-        .unwrap_or(zero);
-    let streams = media
-        .streams
-        .iter()
-        .filter(|stream| stream.kind == StreamKind::Audio);
-    streams
-        .map(|stream| Sound {
-            start: manifest::fraction(stream.start.unwrap_or(zero) - video),
-            duration: stream.duration.map(manifest::fraction),
-        })
-        .collect()
 }
 
 /// Whether the weights are those built in; others may be anywhere.

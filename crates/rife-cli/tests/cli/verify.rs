@@ -125,6 +125,29 @@ fn sound_that_was_moved_is_found() {
     ran.failed(1);
 }
 
+/// An encoder of AAC at 8 kHz begins with 128 ms of nothing; MP4 hides them, Matroska cannot.
+#[test]
+fn priming_that_mp4_hides_is_no_drift_in_matroska() {
+    if !ffmpeg() {
+        return;
+    }
+    let place = Place::new();
+    place.clip("clip.mp4", 25);
+    let args = [
+        "-v", "error", "-i", "clip.mp4", "-c:v", "copy", "-ar", "8000", "low.mp4",
+    ];
+    let status = std::process::Command::new("ffmpeg")
+        .args(args)
+        .current_dir(place.path(""))
+        .status();
+    assert!(status.unwrap().success());
+    make(&place, "low.mp4", "out.mkv", &[]);
+    let output = place.rife(&["verify", "out.mkv"]).ok();
+    assert!(output.contains("ok    sound in sync"), "{output}");
+    make(&place, "low.mp4", "out.mp4", &[]);
+    place.rife(&["verify", "out.mp4"]).ok();
+}
+
 #[test]
 fn without_a_manifest_the_file_is_checked_by_itself() {
     if !ffmpeg() {

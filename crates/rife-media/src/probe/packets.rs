@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::report::SideData;
 use super::{MAX_REPORT, MediaStream, PATIENCE, VideoStream};
 use crate::ffmpeg::args::Args;
-use crate::time::{from_ticks, narrow, widen};
+use crate::time::{from_ticks, narrow, parse_decimal, widen};
 use crate::{CancelToken, Ffmpeg, Limits, Result, Time};
 
 /// How many packets are looked at: eleven minutes at 30 frames a second.
@@ -91,6 +91,69 @@ pub(super) fn examine(
         sides.for_each(|side| side.add_to(&mut video.hdr));
     }
     Ok(())
+}
+
+/// How long each stream of sound of `path` runs before its start, as `(index, time)`: an encoder's priming, which an edit
+/// list of MP4 hides from players and which other containers cannot hide. Empty where nothing can be read.
+pub(super) fn priming(
+    ffmpeg: &Ffmpeg,
+    path: &Path,
+    limits: &Limits,
+    cancel: &CancelToken,
+) -> Result<Vec<(u32, Time)>> {
+    let mut args = Args::default();
+    args.all([
+        "-hide_banner",
+        "-loglevel",
+        "quiet",
+        "-of",
+        "json",
+        "-select_streams",
+        "a",
+    ]);
+    args.all([
+        "-show_entries",
+        "stream=index,start_time:packet=stream_index,pts_time",
+    ]);
+    args.all(["-read_intervals", "%+#64"]).input(path, limits)?;
+    let answer = ffmpeg.run_ffprobe(args.0, MAX_REPORT, PATIENCE, cancel, "while reading packets");
+    let report: SoundReport = match answer {
+        Err(crate::MediaError::Child { .. }) => return Ok(Vec::new()),
+        answer => serde_json::from_slice(&answer?).unwrap_or_default(),
+    };
+    let first = |index: u32| {
+        let mut packets = report
+            .packets
+            .iter()
+            .filter(|packet| packet.stream_index == index);
+        parse_decimal(packets.next()?.pts_time.as_deref()?)
+    };
+    let hidden = |stream: &SoundStart| {
+        let start = parse_decimal(stream.start_time.as_deref()?)?;
+        let before = start - first(stream.index)?;
+        (before > Time::from(0)).then_some((stream.index, before))
+    };
+    Ok(report.streams.iter().filter_map(hidden).collect())
+}
+
+#[derive(Deserialize, Default)]
+struct SoundReport {
+    #[serde(default)]
+    streams: Vec<SoundStart>,
+    #[serde(default)]
+    packets: Vec<SoundPacket>,
+}
+
+#[derive(Deserialize)]
+struct SoundStart {
+    index: u32,
+    start_time: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct SoundPacket {
+    stream_index: u32,
+    pts_time: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
