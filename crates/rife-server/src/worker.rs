@@ -83,8 +83,19 @@ fn see_through(app: &App, job: &Job) {
     let result = result.unwrap_or_else(|_| Err(Stopped::Error(ApiError::internal("a job panicked"))));
     let ended = end(app, job, &live, result);
     app.running.end(&job.id);
+    give_memory_back();
     if let Err(error) = ended.and_then(|()| app.announce(&job.id)) {
         log::line(&format!("{}: its end cannot be written down: {error:?}", job.id));
+    }
+}
+
+/// glibc keeps freed frames in the arena of every thread that ever made one: without this, twelve jobs of 640 x 360 one
+/// after another left 180 MB, and twice that with a few hundred connections beside them.
+fn give_memory_back() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: it may be called at any time and from any thread, and touches nothing that is in use.
+    unsafe {
+        libc::malloc_trim(0);
     }
 }
 
