@@ -5,6 +5,7 @@ usage: python tools/clips.py RIFE FOLDER > table.md
 """
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -53,7 +54,8 @@ def row(rife, clip, folder):
                            "ultrafast"], capture_output=True, text=True)
     if done.returncode:
         said = next((e["message"] for e in lines(done.stdout + done.stderr) if e.get("event") == "error"), "failed")
-        return [*own, f"refused ({done.returncode}): {said.replace(str(clip.parent), '').replace('|', '/')[:160]}", *6 * [""]]
+        said = re.sub(r"\[[^\]]*@ 0x[0-9a-f]+\] |; file:.*", "", said.replace(f"{clip.parent}/", "")).replace("|", "/")
+        return [*own, f"refused ({done.returncode}): {said[:160].strip()}", *6 * [""]]
     end = lines(done.stdout)[-1]
     after = probe(out)
     checked = lines(subprocess.run([rife, "verify", out, "--json"], capture_output=True, text=True).stdout)[0]

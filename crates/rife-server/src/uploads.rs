@@ -43,6 +43,12 @@ pub(crate) async fn create(
 ) -> Result<Response> {
     if http::media_type(request.headers()) == Some("application/json") {
         let Json(NewUpload { name, size }) = Json::from_request(request, &app).await?;
+        if size == 0 {
+            return Err(ApiError::new(
+                Code::BadRequest,
+                "size 0: an upload has at least one byte",
+            ));
+        }
         let upload = app.blocking(move |app| reserve(app, &name, size)).await?;
         return created(&upload, 0);
     }

@@ -227,7 +227,7 @@ impl Child {
             .filter(|line| !line.is_empty())
             .collect();
         let shown = &lines[lines.len().saturating_sub(SHOWN_LINES)..];
-        let clean = |line: &&str| line.replace(char::is_control, " ");
+        let clean = |line: &&str| without_addresses(line).replace(char::is_control, " ");
         if shown.is_empty() {
             return "it said nothing".to_owned();
         }
@@ -238,6 +238,16 @@ impl Child {
     pub(crate) fn was_stopped(&self) -> bool {
         self.shared.verdict() != 0
     }
+}
+
+/// `line` with `[mov @ 0x55d2c8]` as `[mov]`: where ffmpeg's memory lay is nothing to tell a client of the server.
+fn without_addresses(line: &str) -> String {
+    let mut parts = line.split(" @ 0x");
+    let mut clean = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        clean.push_str(part.trim_start_matches(|c: char| c.is_ascii_hexdigit()));
+    }
+    clean
 }
 
 impl Read for Child {
@@ -482,4 +492,15 @@ fn widen_pipes(stdin: Option<&ChildStdin>, stdout: Option<&ChildStdout>) {
     }
     #[cfg(not(target_os = "linux"))]
     let _ = (stdin, stdout);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_memory_are_not_told() {
+        let said = "[mov,mp4 @ 0x5573f2147d00] moov atom not found; [a @ 0xff]";
+        assert_eq!(without_addresses(said), "[mov,mp4] moov atom not found; [a]");
+    }
 }

@@ -89,6 +89,9 @@ fn limits_hold_before_and_while_bytes_come() {
     server
         .post("/uploads", &json!({"name": "a", "size": 50_001}))
         .refused(413, "too_large");
+    server
+        .post("/uploads", &json!({"name": "a", "size": 0}))
+        .refused(400, "bad_request");
     // Refused by its length, without a byte of it having been sent.
     let head = server.head("POST", "/api/v1/uploads", &[BYTES, ("Content-Length", "50001")]);
     let answer = String::from_utf8_lossy(&server.raw(format!("{head}\r\n").as_bytes())).into_owned();
