@@ -89,6 +89,7 @@ impl Place<'_> {
         }
     }
 
+    /// The result of a job of one file.
     fn result(&self, extension: &str) -> PathBuf {
         self.output.join(format!("result.{extension}"))
     }

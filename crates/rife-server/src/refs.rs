@@ -95,7 +95,7 @@ impl App {
             .ok_or_else(|| ApiError::not_found("file"))?;
         let input = JobInput {
             name: file["label"].as_str().unwrap_or(name).to_owned(),
-            extension: store::extension(name).to_owned(),
+            extension: store::own_extension(name).to_owned(),
             bytes: file["bytes"].as_u64().unwrap_or(0),
             upload: None,
             job: Some(id.to_owned()),

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{ApiError, Code, Result};
 
+/// Beside a job's result: how far each made frame is to be trusted.
+pub(crate) const CONFIDENCE: &str = "confidence.json";
+
 /// Where everything is.
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
@@ -169,6 +172,15 @@ pub(crate) fn extension(name: &str) -> &'static str {
         .find(|known| **known == given)
         .copied()
         .unwrap_or("bin")
+}
+
+/// The extension of a job's own file called `name`.
+pub(crate) fn own_extension(name: &str) -> &'static str {
+    if name == CONFIDENCE {
+        "json"
+    } else {
+        extension(name)
+    }
 }
 
 /// The media type of a stored file; never one that a browser runs.

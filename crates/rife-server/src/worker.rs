@@ -216,12 +216,13 @@ fn results(folder: &Path, label: &str) -> Result<Value> {
             found.push((name, metadata.len()));
         }
     }
-    found.sort_by_key(|(name, _)| natural(name));
-    let several = found.len() > 1;
+    let beside = |name: &str| name == store::CONFIDENCE;
+    found.sort_by_key(|(name, _)| (beside(name), natural(name)));
+    let several = found.iter().filter(|(name, _)| !beside(name)).count() > 1;
     let files = found.iter().map(|(name, bytes)| {
-        let label = if several { name } else { label };
+        let label = if several || beside(name) { name } else { label };
         json!({
-            "name": name, "label": label, "bytes": bytes, "media_type": store::media_type(store::extension(name)),
+            "name": name, "label": label, "bytes": bytes, "media_type": store::media_type(store::own_extension(name)),
         })
     });
     Ok(files.collect())

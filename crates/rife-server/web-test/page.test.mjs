@@ -230,9 +230,13 @@ test('an error is shown at its option, and names are never markup', async (t) =>
 test('before and after play in step', async (t) => {
   const page = await visit(t);
   await choose(page, 'video', clip('compare.mp4', 2));
+  await page.getByRole('tabpanel').getByText('More options').click();
+  await page.getByLabel('Measure confidence').check();
   const id = await start(page);
   await finished(page, id);
   await card(page, id).getByRole('button', { name: 'Before and after' }).click();
+  await page.getByRole('img', { name: /^Confidence over time; the least is \d+ % at / }).waitFor();
+  await page.screenshot({ path: path.join(shots, 'compare.png') });
   await page.waitForFunction(() => [...document.querySelectorAll('dialog video')].every((video) => video.readyState > 1));
   await page.getByLabel('Position', { exact: true }).last().focus();
   await page.getByRole('button', { name: 'Pause' }).click();

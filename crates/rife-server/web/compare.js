@@ -8,6 +8,30 @@ import { t } from './text.js';
 /** Seconds by which the two may be apart before the source is set right. */
 const APART = 0.06;
 
+/**
+ * How far each made frame is to be trusted, over the length of the result: where to look for what went wrong.
+ * @param {any} job @param {HTMLVideoElement} movie
+ */
+async function strip(job, movie) {
+  if (!job.files.some((/** @type {any} */ file) => file.name === 'confidence.json')) return null;
+  /** @type {{time: number, confidence: number}[]} */
+  const frames = await (await fetch(url(`/jobs/${job.id}/files/confidence.json`))).json();
+  if (!frames.length) return null;
+  const least = frames.reduce((a, b) => (b.confidence < a.confidence ? b : a));
+  const label = t('confidence', { least: Math.round(100 * least.confidence), at: least.time.toFixed(2) });
+  const canvas = el('canvas', { className: 'confidence', width: 1000, height: 48, role: 'img', 'aria-label': label });
+  const length = movie.duration || frames[frames.length - 1].time || 1;
+  const pen = canvas.getContext('2d');
+  const wide = Math.max(1, canvas.width / frames.length);
+  for (const { time, confidence } of frames) {
+    const high = Math.max(1, confidence * canvas.height);
+    pen.fillStyle = `hsl(${120 * confidence} 65% 45%)`;
+    pen.fillRect((time / length) * canvas.width - wide / 2, canvas.height - high, wide, high);
+  }
+  canvas.addEventListener('click', (/** @type {MouseEvent} */ at) => { movie.currentTime = length * (at.offsetX / canvas.clientWidth); });
+  return el('figure', {}, canvas, el('figcaption', { className: 'hint' }, label));
+}
+
 /** @param {any} job @param {any} file */
 export function compare(job, file) {
   const movie = (/** @type {string} */ src, /** @type {string} */ className) =>
@@ -41,6 +65,10 @@ export function compare(job, file) {
   position.addEventListener('input', () => { after.currentTime = Number(position.value) * (after.duration || 0); });
   after.addEventListener('play', () => { before.playbackRate = stretch(); before.play().catch(() => {}); play.textContent = t('pause'); });
   after.addEventListener('pause', () => { before.pause(); play.textContent = t('play'); });
+  after.addEventListener('loadedmetadata', async () => {
+    const drawn = await strip(job, after).catch(() => null);
+    if (drawn) stage.after(drawn);
+  });
   after.addEventListener('loadedmetadata', () => stage.style.setProperty('--shape', `${after.videoWidth} / ${after.videoHeight}`));
   for (const video of [before, after]) video.addEventListener('error', () => { wrong.hidden = false; });
   dialog.addEventListener('close', () => dialog.remove());

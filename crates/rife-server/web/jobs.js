@@ -128,7 +128,7 @@ export class Jobs {
     const comparable = movie && ['video', 'reencode'].includes(job.kind);
     return el('div', { className: 'row' },
       el('a', { className: 'button', href: url(`${path}?download=1`), 'aria-label': t('download_of', { name: file.label }), title: file.label }, t('download')),
-      el('span', { className: 'hint' }, bytes(file.bytes)),
+      el('span', { className: 'hint' }, movie ? bytes(file.bytes) : `${file.label}, ${bytes(file.bytes)}`),
       comparable && el('button', { className: 'plain', type: 'button', onclick: () => compare(job, file) }, t('compare')),
       tabs.length > 0 && use);
   }

@@ -53,6 +53,7 @@ export const video = () => [
   { name: 'inverse_telecine', kind: 'check', label: 'o_telecine', more: true },
   { name: 'video_only', kind: 'check', label: 'o_video_only', more: true },
   { name: 'montage', kind: 'check', label: 'o_montage', more: true },
+  { name: 'confidence', kind: 'check', label: 'o_confidence', hint: 'o_confidence_hint', more: true },
 ];
 
 /** @returns {Field[]} */

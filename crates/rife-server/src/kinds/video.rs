@@ -1,11 +1,12 @@
 //! `video`: more frames for a clip.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rife::media::scene::{CutRule, DETECTED_BELOW};
 use rife::media::{CancelToken, Input, Output, time};
 use rife::video::{
-    CutFill, Duplicates, Motion, Rate, VideoJob, VideoPlan, VideoRun, VideoSummary, default_output,
+    Confidence, CutFill, Duplicates, Motion, Rate, VideoJob, VideoPlan, VideoRun, VideoSummary,
+    default_output,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -13,6 +14,7 @@ use serde_json::{Map, Value, json};
 use super::{Outcome, Place, Run, Step};
 use crate::error::{ApiError, Result};
 use crate::options::{self, EncodeOptions, ModelOptions, check_range, parse};
+use crate::store;
 
 /// The options, checked.
 #[derive(Debug)]
@@ -39,6 +41,7 @@ struct Rest {
     allow_interlaced: bool,
     video_only: bool,
     montage: bool,
+    confidence: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
@@ -152,6 +155,8 @@ impl super::Options for VideoOptions {
         };
         job.mask_static = rest.mask_static == Mask::Auto;
         (job.video_only, job.montage) = (rest.video_only, rest.montage);
+        job.confidence = rest.confidence;
+        let confidence = rest.confidence.then(|| place.output.join(store::CONFIDENCE));
         let (rate, extension, label) = (
             job.rate,
             self.encode.extension().to_owned(),
@@ -162,6 +167,7 @@ impl super::Options for VideoOptions {
             Box::new(Planned {
                 run,
                 label: name.display().to_string(),
+                confidence,
             }) as Box<dyn Run>
         }))
     }
@@ -170,6 +176,8 @@ impl super::Options for VideoOptions {
 struct Planned {
     run: VideoRun,
     label: String,
+    /// Where to write how far each made frame is to be trusted.
+    confidence: Option<PathBuf>,
 }
 
 impl Run for Planned {
@@ -186,11 +194,20 @@ impl Run for Planned {
                 stage: "interpolating",
             });
         })?;
+        if let Some(path) = &self.confidence {
+            write_confidences(path, &done.confidences)?;
+        }
         Ok(Outcome {
             summary: summary(&done),
             label: self.label,
         })
     }
+}
+
+/// As JSON: time in seconds, confidence, whether the frame was replaced.
+fn write_confidences(path: &Path, confidences: &[Confidence]) -> rife::Result<()> {
+    let text = serde_json::to_vec(confidences).map_err(|error| rife::Error::Data(error.to_string()))?;
+    std::fs::write(path, text).map_err(|error| rife::Error::io("write", path, error))
 }
 
 fn plan(plan: &VideoPlan) -> Value {

@@ -70,6 +70,39 @@ fn a_clip_becomes_smoother() {
 }
 
 #[test]
+fn confidence_comes_beside_the_result() {
+    if !can_run() {
+        return;
+    }
+    let server = Server::start();
+    let upload = server.upload("a.mp4", &clip(6, "96x64"));
+    let request = json!({"kind": "video", "inputs": [{"upload": upload}], "options": {"confidence": true}});
+    let id = server.job(&request);
+    let job = server.done(&id);
+    let names: Vec<_> = job["files"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|file| &file["name"])
+        .collect();
+    assert_eq!(names, ["result.mp4", "confidence.json"]);
+    assert_eq!(job["files"][0]["label"], "a_2X_50fps.mp4");
+    let file = server.get(&format!("/jobs/{id}/files/confidence.json"));
+    assert_eq!(file.header("content-type"), "application/json");
+    let frames = file.json();
+    let frames = frames.as_array().unwrap();
+    assert_eq!(frames.len() as u64, job["summary"]["made"].as_u64().unwrap());
+    for (index, frame) in frames.iter().enumerate() {
+        let (time, confidence) = (
+            frame["time"].as_f64().unwrap(),
+            frame["confidence"].as_f64().unwrap(),
+        );
+        assert!((time - (0.02 + 0.04 * index as f64)).abs() < 1e-9, "{frame}");
+        assert!((0.0..=1.0).contains(&confidence), "{frame}");
+    }
+}
+
+#[test]
 fn frames_of_clips_become_morphs_and_chains() {
     if !can_run() {
         return;
