@@ -5,7 +5,7 @@ CARGO ?= cargo
 export CARGO_INCREMENTAL ?= 0
 SAMPLE := target/demo
 
-.PHONY: demo test setup fmt lint unit web-test features train-test clean
+.PHONY: demo test setup fmt lint unit web-test api-test features train-test clean
 
 demo: setup
 	$(CARGO) build --release -p rife-cli
@@ -14,7 +14,7 @@ demo: setup
 	target/release/rife video $(SAMPLE)/sample.mp4 -o $(SAMPLE)/smooth.mp4 --factor 2 --overwrite
 	target/release/rife sample --compare $(SAMPLE)/smooth.mp4 --truth $(SAMPLE)/truth.mp4
 
-test: setup fmt lint unit web-test features train-test
+test: setup fmt lint unit web-test api-test features train-test
 	@echo "all checks passed"
 
 # ffmpeg, from the distribution.
@@ -35,6 +35,10 @@ unit:
 # The page in a real browser; screenshots are left in target/page.
 web-test:
 	sh tools/web-test.sh
+
+# The API against its own OpenAPI document, by schemathesis.
+api-test:
+	sh tools/api-test.sh
 
 # Each feature alone and none: a feature that only compiles beside another is a broken feature.
 features:

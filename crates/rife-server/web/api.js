@@ -98,10 +98,10 @@ export function listen(heard, state) {
   for (const type of ['job', 'progress', 'deleted']) {
     source.addEventListener(type, (event) => heard(type, JSON.parse(/** @type {MessageEvent} */ (event).data)));
   }
-  source.onopen = () => state(true);
-  source.onerror = () => {
+  source.addEventListener('open', () => state(true));
+  source.addEventListener('error', () => {
     state(false);
     // A server that refuses closes the stream for good; ask again after a while.
     if (source.readyState === EventSource.CLOSED) setTimeout(() => listen(heard, state), 3000);
-  };
+  });
 }

@@ -127,7 +127,7 @@ async function begin() {
   open(TABS.includes(location.hash.slice(1)) ? location.hash.slice(1) : 'video');
   addEventListener('hashchange', () => TABS.includes(location.hash.slice(1)) && open(location.hash.slice(1)));
   const jobs = new Jobs((tab, input) => {
-    (panels[tab]?.inputs).add(input);
+    panels[tab]?.inputs.add(input);
     open(tab, true);
   });
   await Promise.all([machine(), jobs.begin()]).catch((error) => notice(error.message));

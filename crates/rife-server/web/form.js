@@ -72,7 +72,7 @@ export class Form {
     const part = this.parts.get(name);
     if (!part) return;
     const value = part.input.value;
-    part.input.replaceChildren(...choices.map(([value, label]) => el('option', { value }, label)));
+    part.input.replaceChildren(...choices.map(([choice, label]) => el('option', { value: choice }, label)));
     part.input.value = choices.some(([known]) => known === value) ? value : choices[0]?.[0];
   }
 

@@ -48,7 +48,7 @@ export class Jobs {
     if (!up) return;
     // What changed meanwhile: jobs may have ended or gone.
     const page = await call('GET', '/jobs?limit=50').catch(() => ({ items: [] }));
-    for (const job of page.items.reverse()) this.put(job, false);
+    for (const job of page.items.toReversed()) this.put(job, false);
   }
 
   /** @param {string} type @param {any} data */
