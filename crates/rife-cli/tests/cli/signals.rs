@@ -1,6 +1,6 @@
 //! Stopping: Ctrl-C, closed pipes; what is left behind.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -183,4 +183,90 @@ fn a_reader_of_y4m_that_goes_away_is_no_panic() {
     let mut text = String::new();
     child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
     assert!(!text.contains("panicked"), "{text}");
+}
+
+/// What a server of this machine answers, as text.
+#[cfg(target_os = "linux")]
+fn ask(address: &str, request: &str, kind: &str, body: &[u8]) -> String {
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    let length = body.len();
+    let head = format!(
+        "{request} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n"
+    );
+    stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// A server on a free port, and its address.
+#[cfg(target_os = "linux")]
+fn served(place: &Place) -> (Child, String) {
+    let data = place.path("data").display().to_string();
+    let mut child = place
+        .command(&["serve", "--port", "0", "--data", &data])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+    let line = said.find_map(|line| {
+        line.unwrap()
+            .split_once("http://")
+            .map(|(_, rest)| rest.to_owned())
+    });
+    let address = line.unwrap().split(['/', ' ']).next().unwrap().to_owned();
+    (child, address)
+}
+
+/// A server that is asked to stop in the middle of a job ends at once, well, and without leaving anything behind; the
+/// job goes on when it is started again.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_server_that_is_stopped_goes_on_with_its_job_later() {
+    if !ffmpeg() {
+        return;
+    }
+    let place = Place::new();
+    place.clip("clip.mp4", 100);
+    let (mut child, address) = served(&place);
+    let clip = std::fs::read(place.path("clip.mp4")).unwrap();
+    let upload = ask(
+        &address,
+        "POST /api/v1/uploads?name=a.mp4",
+        "application/octet-stream",
+        &clip,
+    );
+    let upload = &upload[upload.find("up_").unwrap()..][..27];
+    let job =
+        format!(r#"{{"kind": "video", "inputs": [{{"upload": "{upload}"}}], "options": {{"factor": 8}}}}"#);
+    let job = ask(&address, "POST /api/v1/jobs", "application/json", job.as_bytes());
+    let id = job[job.find("job_").unwrap()..][..28].to_owned();
+    let state = |address: &str, wanted: &str| {
+        let answer = ask(address, &format!("GET /api/v1/jobs/{id}"), "text/plain", b"");
+        answer.contains(&format!("\"state\":\"{wanted}\""))
+    };
+    let until = |address: &str, wanted: &str| {
+        let start = Instant::now();
+        while !state(address, wanted) {
+            assert!(start.elapsed() < Duration::from_secs(120), "never {wanted}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    until(&address, "running");
+    let term = Command::new("kill")
+        .args(["-TERM", &child.id().to_string()])
+        .status();
+    assert!(term.unwrap().success());
+    assert_eq!(wait(&mut child), Some(0));
+    assert_eq!(processes_of(&place), 0);
+    let (mut child, address) = served(&place);
+    until(&address, "done");
+    let done = ask(&address, &format!("GET /api/v1/jobs/{id}"), "text/plain", b"");
+    assert!(
+        done.contains("\"frames_out\":800") && done.contains("\"attempts\":2"),
+        "{done}"
+    );
+    let _ = child.kill();
+    let _ = child.wait();
 }
