@@ -85,3 +85,25 @@ pub fn parse_decimal(text: &str) -> Option<Time> {
 pub fn seconds(time: Time) -> f64 {
     *time.numer() as f64 / *time.denom() as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_becomes_the_nearest_tick() {
+        let millisecond = Time::new(1, 1000);
+        let ticks = |n, d| to_ticks(Time::new(n, d), millisecond);
+        assert_eq!(
+            [
+                ticks(1, 3),
+                ticks(2, 3),
+                ticks(1, 2000),
+                ticks(-1, 2000),
+                ticks(-2, 3)
+            ],
+            [333, 667, 1, -1, -667]
+        );
+        assert_eq!(from_ticks(667, millisecond), Some(Time::new(667, 1000)));
+    }
+}
