@@ -2,6 +2,7 @@
 //! which list is where stands in docs/security.md.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -152,17 +153,8 @@ fn senseless_rates_in_a_header_end_quickly() {
 
 /// A PNG of so many pixels by its header, with next to nothing in it.
 fn hollow_png(side: u32, extra: &[u8]) -> Vec<u8> {
-    let chunk = |kind: &[u8; 4], data: &[u8]| {
-        let body = [&kind[..], data].concat();
-        [
-            &(data.len() as u32).to_be_bytes()[..],
-            &body,
-            &crc32(&body).to_be_bytes(),
-        ]
-        .concat()
-    };
     let size = [side.to_be_bytes(), side.to_be_bytes()].concat();
-    let header = chunk(b"IHDR", &[&size[..], &[8, 2, 0, 0, 0]].concat());
+    let header = png_chunk(b"IHDR", &[&size[..], &[8, 2, 0, 0, 0]].concat());
     let zlib = [
         0x78, 0x01, 0x01, 0x01, 0x00, 0xFE, 0xFF, 0x00, 0x00, 0x01, 0x00, 0x01,
     ];
@@ -171,8 +163,8 @@ fn hollow_png(side: u32, extra: &[u8]) -> Vec<u8> {
         signature,
         &header,
         extra,
-        &chunk(b"IDAT", &zlib),
-        &chunk(b"IEND", &[]),
+        &png_chunk(b"IDAT", &zlib),
+        &png_chunk(b"IEND", &[]),
     ]
     .concat()
 }
@@ -214,13 +206,52 @@ fn hollow_pictures_take_no_memory() {
         );
     }
     // An animation that announces two billion frames is one picture, or none.
-    let mut control = b"acTL".to_vec();
-    control.extend(0x7FFF_FFFF_u32.to_be_bytes());
-    control.extend([0; 4]);
-    let crc = crc32(&control).to_be_bytes();
-    let chunk = [&8_u32.to_be_bytes()[..], &control, &crc].concat();
-    fs::write(place.path("in/1.png"), hollow_png(64, &chunk)).unwrap();
+    let control = [&0x7FFF_FFFF_u32.to_be_bytes()[..], &[0; 4]].concat();
+    fs::write(
+        place.path("in/1.png"),
+        hollow_png(64, &png_chunk(b"acTL", &control)),
+    )
+    .unwrap();
     place.rife(&video("in", "out/")).failed(3);
+}
+
+/// A chunk of a PNG file.
+fn png_chunk(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
+    let body = [&kind[..], content].concat();
+    let length = (content.len() as u32).to_be_bytes();
+    [&length[..], &body, &crc32(&body).to_be_bytes()].concat()
+}
+
+/// A gibibyte of zeros in a megabyte, as a text or a colour profile.
+#[cfg(target_os = "linux")]
+#[test]
+fn bombs_in_chunks_of_pictures_take_no_memory() {
+    let place = Place::new();
+    fs::create_dir(place.path("in")).unwrap();
+    let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    for _ in 0..1024 {
+        packed.write_all(&vec![0; 1 << 20]).unwrap();
+    }
+    let packed = packed.finish().unwrap();
+    for (kind, head) in [
+        (b"zTXt", &b"key\0\0"[..]),
+        (b"iTXt", b"key\0\x01\0\0\0"),
+        (b"iCCP", b"name\0\0"),
+    ] {
+        let bomb = png_chunk(kind, &[head, &packed].concat());
+        fs::write(place.path("in/1.png"), hollow_png(64, &bomb)).unwrap();
+        let script = format!(
+            "ulimit -v 900000; exec {} {}",
+            env!("CARGO_BIN_EXE_rife"),
+            video("in", "out/").join(" ")
+        );
+        let ran = Command::new("sh")
+            .args(["-c", &script])
+            .current_dir(place.path(""))
+            .output();
+        let said = Ran::from(ran.unwrap()).failed(3);
+        assert!(said.contains("1.png"), "{said}");
+    }
 }
 
 #[cfg(target_os = "linux")]

@@ -214,7 +214,7 @@ fn decode(path: &Path, limits: &Limits, size: Option<(u32, u32)>) -> Result<Dyna
     let kind = reader.format().filter(accepted).ok_or_else(|| {
         unreadable("it is no PNG, JPEG, WebP, TIFF or EXR image, whatever its name says".to_owned())
     })?;
-    reader.limits(memory_limits(limits));
+    reader.limits(memory_limits(limits, kind));
     let mut decoder = reader.into_decoder().map_err(|e| unreadable(e.to_string()))?;
     let (width, height) = decoder.dimensions();
     limits.check_size(u64::from(width), u64::from(height))?;
@@ -239,11 +239,16 @@ fn accepted(format: &ImageFormat) -> bool {
     matches!(format, Png | Jpeg | WebP | Tiff | OpenExr)
 }
 
-fn memory_limits(limits: &Limits) -> image::Limits {
+/// What a PNG's texts and colour profile may take unpacked: they are read before the size is known to be allowed, and
+/// its decoder charges them, and one line, to the limit but not the pixels.
+const PNG_CHUNKS: u64 = 64 << 20;
+
+fn memory_limits(limits: &Limits, kind: ImageFormat) -> image::Limits {
     let mut memory = image::Limits::default();
     memory.max_image_width = Some(limits.max_side);
     memory.max_image_height = Some(limits.max_side);
-    memory.max_alloc = Some(limits.max_pixels.saturating_mul(16));
+    let pixels = limits.max_pixels.saturating_mul(16);
+    memory.max_alloc = Some(if kind == ImageFormat::Png { PNG_CHUNKS } else { pixels });
     memory
 }
 
