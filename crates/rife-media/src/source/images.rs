@@ -248,7 +248,11 @@ fn memory_limits(limits: &Limits, kind: ImageFormat) -> image::Limits {
     memory.max_image_width = Some(limits.max_side);
     memory.max_image_height = Some(limits.max_side);
     let pixels = limits.max_pixels.saturating_mul(16);
-    memory.max_alloc = Some(if kind == ImageFormat::Png { PNG_CHUNKS } else { pixels });
+    memory.max_alloc = Some(if kind == ImageFormat::Png {
+        PNG_CHUNKS
+    } else {
+        pixels
+    });
     memory
 }
 
