@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::buffer::{Buffer, Recycler};
 use crate::conv::{self, ConvLayer, ConvSpec, Kernels};
-use crate::eval::{Grid, MOST_MIXED, Strips, eval, fill_mixed, lanes};
+use crate::eval::{Grid, MOST_MIXED, Strips, eval, fill_mixed, join_mixed, lanes};
 use crate::log::{ConvRun, Log};
 use crate::tensor::{Blocks, Factor, Op, Planes, Tensor};
 use crate::threads::Threads;
@@ -493,8 +493,13 @@ impl Engine {
     fn mixed(&self, x: &Tensor) -> Buffer {
         let [channels, height, width] = x.shape();
         let line = width * lanes(channels);
-        self.prepare(x, true);
         let mut mixed = self.recycler.take(height * line);
+        if let Some(parts) = to_join(x) {
+            self.threads
+                .chunks(&mut mixed, line, &|row, to| join_mixed(parts, row, to));
+            return mixed;
+        }
+        self.prepare(x, true);
         self.threads.chunks(&mut mixed, STRIP * line, &|i, to| {
             let rows = i * STRIP..(i * STRIP + STRIP).min(height);
             let strip = self.tile(x, [rows, 0..width]);
@@ -503,6 +508,18 @@ impl Engine {
             }
         });
         mixed
+    }
+}
+
+/// The two halves of what lies side by side already, an image and its features.
+fn to_join(x: &Tensor) -> Option<[&Tensor; 2]> {
+    let narrow = |part: &&Tensor| matches!(part.0.op, Op::Mixed) && part.shape()[0] <= 4;
+    match &x.0.op {
+        Op::Cat(parts) if lanes(x.shape()[0]) == 8 => {
+            let [a, b] = parts.as_slice() else { return None };
+            (narrow(&a) && narrow(&b)).then_some([a, b])
+        }
+        _ => None,
     }
 }
 

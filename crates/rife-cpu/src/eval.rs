@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::tensor::{Blocks, Op, Planes, Tensor};
 use crate::tier::Tier;
 pub(crate) use patch::{Patch, PatchMut, Strips};
-pub(crate) use warp::{MOST_MIXED, fill_mixed, lanes};
+pub(crate) use warp::{MOST_MIXED, fill_mixed, join_mixed, lanes};
 
 /// The rows and columns, in any order, at which values are wanted.
 #[derive(Debug, Clone)]
@@ -155,13 +155,27 @@ fn unmix(x: &Tensor, channels: Range<usize>, grid: &Grid, out: &mut PatchMut<'_>
     let mixed = x.0.mixed.get().expect("mixed values are there");
     let [of, _, width] = x.shape();
     let lanes = lanes(of);
+    let run = grid.run();
     for (c, channel) in channels.enumerate() {
         for (r, &row) in grid.rows.iter().enumerate() {
             let from = &mixed[row * width * lanes..][..width * lanes];
-            for (v, &column) in out.row(c, r).iter_mut().zip(&grid.columns) {
-                *v = from[column * lanes + channel];
+            let to = out.row(c, r);
+            match &run {
+                Some(run) if lanes == 4 => pick::<4>(&from[run.start * 4..], channel, to),
+                Some(run) => pick::<8>(&from[run.start * 8..], channel, to),
+                None => {
+                    for (v, &column) in to.iter_mut().zip(&grid.columns) {
+                        *v = from[column * lanes + channel];
+                    }
+                }
             }
         }
+    }
+}
+
+fn pick<const LANES: usize>(from: &[f32], lane: usize, to: &mut [f32]) {
+    for (v, pixel) in to.iter_mut().zip(from.as_chunks::<LANES>().0) {
+        *v = pixel[lane];
     }
 }
 

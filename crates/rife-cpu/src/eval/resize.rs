@@ -22,7 +22,7 @@ fn taps(wanted: &[usize], factor: Factor, size: usize) -> (Vec<usize>, Vec<Tap>)
     };
     let tap = |&i: &usize| {
         let at = ((i as f32 + 0.5) * step - 0.5).max(0.0);
-        let low = (at as usize).min(size - 1);
+        let low = (at as i32 as usize).min(size - 1);
         let share = at - low as f32;
         // A source row of no weight is not asked for: an odd reduction reads the middle one only.
         let high = if share == 0.0 {
@@ -33,22 +33,30 @@ fn taps(wanted: &[usize], factor: Factor, size: usize) -> (Vec<usize>, Vec<Tap>)
         Tap { low, high, share }
     };
     let mut taps: Vec<Tap> = wanted.iter().map(tap).collect();
-    // One more than a needed row's place in the list; 0 for the others.
-    let mut places = vec![0; size];
+    // One more than a needed row's place in the list; 0 for the others. Tiles are small: only what lies between theirs.
+    let first = taps.iter().map(|tap| tap.low).min().unwrap_or(0);
+    let end = taps.iter().map(|tap| tap.high + 1).max().unwrap_or(0);
+    let mut places = vec![0; end - first];
     for tap in &taps {
-        places[tap.low] = 1;
-        places[tap.high] = 1;
+        places[tap.low - first] = 1;
+        places[tap.high - first] = 1;
     }
-    let mut needed = Vec::with_capacity((2 * wanted.len()).min(size));
+    let mut needed = Vec::with_capacity((2 * wanted.len()).min(places.len()));
     for (i, place) in places.iter_mut().enumerate().filter(|(_, place)| **place > 0) {
-        needed.push(i);
+        needed.push(first + i);
         *place = needed.len();
     }
     for tap in &mut taps {
-        tap.low = places[tap.low] - 1;
-        tap.high = places[tap.high] - 1;
+        tap.low = places[tap.low - first] - 1;
+        tap.high = places[tap.high - first] - 1;
     }
     (needed, taps)
+}
+
+/// Whether these are the means of pairs, as those of a reduction by an even factor.
+fn are_halves(taps: &[Tap]) -> bool {
+    let half = |(i, tap): (usize, &Tap)| tap.low == 2 * i && tap.high == 2 * i + 1 && tap.share == 0.5;
+    taps.iter().enumerate().all(half)
 }
 
 /// Values between two of a row each.
@@ -94,11 +102,16 @@ pub(super) fn resize(
     let source_rows = rows.len();
     let from = computed(tier, x, channels.clone(), &Grid { rows, columns });
     let even = even_part(&column_taps, factor, grid);
+    let halves = are_halves(&column_taps);
     let mut wide = Patch::new(1, source_rows, column_taps.len());
     for c in 0..channels.len() {
         for r in 0..source_rows {
             let (mut wide, from) = (wide.whole(), from.row(c, r));
             let to = wide.row(0, r);
+            if halves {
+                rows::halve(tier, to, from);
+                continue;
+            }
             across(&mut to[..even.start], from, &column_taps[..even.start]);
             if let (Factor::Up(n), Some(first)) = (factor, column_taps[even.clone()].first()) {
                 let shares: Vec<f32> = column_taps[even.clone()]

@@ -57,6 +57,13 @@ for_every_tier! {
         }
     }
 
+    /// The means of pairs.
+    fn halve(to: &mut [f32], from: &[f32]) {
+        for (to, pair) in to.iter_mut().zip(from.chunks_exact(2)) {
+            *to = pair[0] * 0.5 + pair[1] * 0.5;
+        }
+    }
+
     /// For each neighbouring pair in `from`, `shares.len()` values between them: the second's share is given. `to` is of
     /// that many for each pair; `shares` are 2, 4, 8, 16 or 32.
     fn expand(to: &mut [f32], from: &[f32], shares: &[f32]) {

@@ -86,7 +86,9 @@ impl Samples {
 fn split(at: f32, size: usize) -> (u32, f32) {
     // Not `clamp`: a flow that is not a number must give a place too.
     let at = at.max(0.0).min((size - 1) as f32);
-    let pixel = (at as i32).min(size as i32 - 2).max(0);
+    // SAFETY: `at` is a number from 0 to the last pixel's. A plain `as` is not vectorised.
+    let pixel = unsafe { at.to_int_unchecked::<i32>() };
+    let pixel = pixel.min(size as i32 - 2).max(0);
     (pixel as u32, at - pixel as f32)
 }
 
@@ -272,6 +274,20 @@ pub(crate) fn fill_mixed(planes: &Planes, row: usize, to: &mut [f32]) {
     match lanes(planes.shape[0]) {
         4 => fill::<4>(planes, row, to),
         _ => fill::<8>(planes, row, to),
+    }
+}
+
+/// A row of two tensors of up to four channels each that lie side by side, as one of up to eight.
+pub(crate) fn join_mixed([a, b]: [&Tensor; 2], row: usize, to: &mut [f32]) {
+    let [first, _, width] = a.shape();
+    let [a, b] = [a, b].map(|x| {
+        let mixed = x.0.mixed.get().expect("mixed values are there");
+        mixed[row * width * 4..][..width * 4].as_chunks::<4>().0
+    });
+    for (pixel, (a, b)) in to.as_chunks_mut::<8>().0.iter_mut().zip(a.iter().zip(b)) {
+        pixel[..4].copy_from_slice(a);
+        pixel[4..].fill(0.0);
+        pixel[first..first + 4].copy_from_slice(b);
     }
 }
 
