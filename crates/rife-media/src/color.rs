@@ -310,8 +310,11 @@ impl Scale {
         }
     }
 
-    fn code(self, value: f32) -> f32 {
-        (value * self.scale + self.offset).round().clamp(0.0, self.max)
+    /// The nearest code. Added to 2^23 a number is rounded to an integer, that its low bits then hold: `round` and
+    /// `as` would be a call and a branch for each value.
+    fn code(self, value: f32) -> u16 {
+        let code = (value * self.scale + self.offset).clamp(0.0, self.max);
+        (code + (1 << 23) as f32).to_bits() as u16
     }
 }
 
@@ -336,7 +339,7 @@ fn normalise(plane: &Plane, scale: Scale, out: &mut Vec<f32>) {
 fn quantise(values: &[f32], scale: Scale, format: PixelFormat) -> Samples {
     match format.bytes_per_sample() {
         1 => Samples::U8(values.iter().map(|&v| scale.code(v) as u8).collect()),
-        2 => Samples::U16(values.iter().map(|&v| scale.code(v) as u16).collect()),
+        2 => Samples::U16(values.iter().map(|&v| scale.code(v)).collect()),
         _ => Samples::F32(values.to_vec()),
     }
 }
@@ -416,8 +419,21 @@ fn yuv_to_rgb(frame: &Frame, tags: &ColorTags, luma_scale: Scale) -> Vec<f32> {
 
 /// Replicates each chroma sample over the pixels it covers.
 fn widen(row: &[f32], shift: u32, out: &mut [f32]) {
-    for (pixels, &sample) in out.chunks_mut(1 << shift).zip(row) {
-        pixels.fill(sample);
+    match shift {
+        0 => out.copy_from_slice(row),
+        1 => repeat::<2>(row, out),
+        _ => repeat::<4>(row, out),
+    }
+}
+
+fn repeat<const TIMES: usize>(row: &[f32], out: &mut [f32]) {
+    let (whole, rest) = out.as_chunks_mut::<TIMES>();
+    whole
+        .iter_mut()
+        .zip(row)
+        .for_each(|(pixels, &sample)| *pixels = [sample; TIMES]);
+    if let Some(&last) = row.get(whole.len()) {
+        rest.fill(last);
     }
 }
 
@@ -484,8 +500,10 @@ fn shrink(values: &[f32], width: u32, height: u32, (sx, sy): (u32, u32)) -> Vec<
     for rows in values.chunks(width << sy) {
         let mut sums = vec![0.0_f32; small_width];
         for row in rows.chunks(width) {
-            for (sum, block) in sums.iter_mut().zip(row.chunks(1 << sx)) {
-                *sum += block.iter().sum::<f32>();
+            match sx {
+                0 => add_up::<1>(row, &mut sums),
+                1 => add_up::<2>(row, &mut sums),
+                _ => add_up::<4>(row, &mut sums),
             }
         }
         let count = rows.len() / width;
@@ -497,6 +515,17 @@ fn shrink(values: &[f32], width: u32, height: u32, (sx, sy): (u32, u32)) -> Vec<
         );
     }
     out
+}
+
+/// Adds each block of a row to its sum; the last block may be smaller.
+fn add_up<const BLOCK: usize>(row: &[f32], sums: &mut [f32]) {
+    let (whole, rest) = row.as_chunks::<BLOCK>();
+    for (sum, block) in sums.iter_mut().zip(whole) {
+        *sum += block.iter().sum::<f32>();
+    }
+    if let Some(sum) = sums.get_mut(whole.len()) {
+        *sum += rest.iter().sum::<f32>();
+    }
 }
 
 #[cfg(test)]
