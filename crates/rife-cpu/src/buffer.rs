@@ -59,7 +59,7 @@ impl Recycler {
         kept.peak = kept.peak.max(kept.in_use);
         kept.trim();
         drop(kept);
-        let data = data.unwrap_or_else(|| vec![Line([0.0; 16]); lines]);
+        let data = data.unwrap_or_else(|| fresh(lines));
         Buffer {
             data,
             len,
@@ -82,6 +82,36 @@ impl Recycler {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// New memory, in large pages where the system has them for those who ask: samples of a picture lie anywhere in it.
+fn fresh(lines: usize) -> Vec<Line> {
+    let mut data = Vec::with_capacity(lines);
+    ask_for_large_pages(&mut data);
+    data.resize(lines, Line([0.0; 16]));
+    data
+}
+
+#[cfg(target_os = "linux")]
+fn ask_for_large_pages(data: &mut Vec<Line>) {
+    const PAGE: usize = 2 << 20;
+    let spare = data.spare_capacity_mut();
+    let bytes = size_of_val(spare);
+    let begin = spare.as_mut_ptr().cast::<u8>();
+    let skipped = begin.align_offset(PAGE);
+    if bytes >= skipped.saturating_add(PAGE) {
+        // SAFETY: a hint for a part of memory that is ours.
+        unsafe {
+            libc::madvise(
+                begin.add(skipped).cast(),
+                (bytes - skipped) / PAGE * PAGE,
+                libc::MADV_HUGEPAGE,
+            )
+        };
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn ask_for_large_pages(_: &mut Vec<Line>) {}
 
 /// Values, aligned to 64 bytes, that go back where they came from.
 #[derive(Debug)]

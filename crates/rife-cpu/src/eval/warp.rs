@@ -31,14 +31,14 @@ impl<const LANES: usize> Image<'_, LANES> {
     }
 }
 
-/// Where a row of samples falls: the top left pixel's place in memory, and how far right of and below it.
-struct Samples {
+/// Where samples fall: the top left pixel's place in memory, and how far right of and below it.
+struct Located {
     start: Vec<u32>,
     along: Vec<f32>,
     down: Vec<f32>,
 }
 
-impl Samples {
+impl Located {
     fn new(count: usize) -> Self {
         Self {
             start: vec![0; count],
@@ -59,23 +59,44 @@ impl Samples {
             *down = below;
         }
     }
+
+    fn row(&self, row: usize, columns: usize) -> Samples<'_> {
+        let first = row * columns;
+        Samples {
+            start: &self.start[first..],
+            along: &self.along[first..first + columns],
+            down: &self.down[first..first + columns],
+        }
+    }
 }
 
-#[cfg(target_arch = "x86_64")]
-impl Samples {
+/// A row of [`Located`], with the places of those after it too: pixels to be sampled are fetched ahead.
+struct Samples<'a> {
+    start: &'a [u32],
+    along: &'a [f32],
+    down: &'a [f32],
+}
+
+impl Samples<'_> {
+    fn count(&self) -> usize {
+        self.along.len()
+    }
+
     /// What the kernels rely on.
     ///
     /// # Panics
     /// Where a sample's two pixels, or those below, end outside of `values`, a lane is none of `LANES`, or a row of
     /// `out` is shorter than the samples.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
     fn check<const LANES: usize>(&self, values: &[f32], below: usize, lanes: &[usize], out: &[&mut [f32]]) {
-        let last = self.start.iter().copied().max().unwrap_or(0) as usize;
+        let count = self.count();
+        let last = self.start[..count].iter().copied().max().unwrap_or(0) as usize;
         assert!(
             last + below + 2 * LANES <= values.len(),
             "a sample outside of the image"
         );
-        let count = self.start.len();
-        assert!(self.along.len() == count && self.down.len() == count);
+        assert!(self.down.len() == count);
         assert!(lanes.iter().all(|&lane| lane < LANES) && out.iter().all(|row| row.len() >= count));
     }
 }
@@ -168,23 +189,20 @@ impl Targets {
     }
 
     fn sample<const LANES: usize>(&self, image: Image<'_, LANES>, picks: &[Pick], out: &mut PatchMut<'_>) {
-        let mut samples = Samples::new(self.columns);
+        let mut located = Located::new(self.x.len());
+        locate(self.tier, &mut located, &image, &self.x, &self.y);
         let lanes: Vec<usize> = picks.iter().map(|pick| pick[0]).collect();
-        let rows = self
-            .x
-            .chunks_exact(self.columns)
-            .zip(self.y.chunks_exact(self.columns));
-        for (r, (x, y)) in rows.enumerate() {
-            locate(self.tier, &mut samples, &image, x, y);
+        for r in 0..self.x.len() / self.columns {
+            let samples = located.row(r, self.columns);
             mix(self.tier, &image, &samples, &lanes, &mut out.rows(r, picks));
         }
     }
 }
 
-/// [`Samples::locate`], compiled for the tier.
+/// [`Located::locate`], compiled for the tier.
 fn locate<const LANES: usize>(
     tier: Tier,
-    samples: &mut Samples,
+    samples: &mut Located,
     image: &Image<'_, LANES>,
     x: &[f32],
     y: &[f32],
@@ -204,12 +222,12 @@ fn locate<const LANES: usize>(
 fn mix<const LANES: usize>(
     tier: Tier,
     image: &Image<'_, LANES>,
-    samples: &Samples,
+    samples: &Samples<'_>,
     lanes: &[usize],
     out: &mut [&mut [f32]],
 ) {
     let done = mix_by_tier(tier, image, samples, lanes, out);
-    for c in done..samples.start.len() {
+    for c in done..samples.count() {
         let one = pixel(image, samples, c);
         for (&lane, row) in lanes.iter().zip(out.iter_mut()) {
             row[c] = one[lane];
@@ -221,7 +239,7 @@ fn mix<const LANES: usize>(
 fn mix_by_tier<const LANES: usize>(
     tier: Tier,
     image: &Image<'_, LANES>,
-    samples: &Samples,
+    samples: &Samples<'_>,
     lanes: &[usize],
     out: &mut [&mut [f32]],
 ) -> usize {
@@ -241,7 +259,7 @@ fn mix_by_tier<const LANES: usize>(
 }
 
 #[inline(always)]
-fn pixel<const LANES: usize>(image: &Image<'_, LANES>, samples: &Samples, c: usize) -> [f32; LANES] {
+fn pixel<const LANES: usize>(image: &Image<'_, LANES>, samples: &Samples<'_>, c: usize) -> [f32; LANES] {
     let start = samples.start[c] as usize;
     let (along, down) = (samples.along[c], samples.down[c]);
     let shares = [

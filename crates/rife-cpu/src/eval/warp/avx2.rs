@@ -2,15 +2,15 @@
 
 use std::arch::x86_64::*;
 
-use super::{Image, Samples};
+use super::{Image, Located, Samples};
 
-/// [`Samples::locate`] with this tier's instructions.
+/// [`Located::locate`] with this tier's instructions.
 ///
 /// # Safety
 /// The machine has AVX2 and FMA.
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn locate<const LANES: usize>(
-    samples: &mut Samples,
+    samples: &mut Located,
     image: &Image<'_, LANES>,
     x: &[f32],
     y: &[f32],
@@ -30,7 +30,7 @@ pub(super) unsafe fn locate<const LANES: usize>(
 pub(super) unsafe fn mix<const LANES: usize>(
     values: &[f32],
     below: usize,
-    samples: &Samples,
+    samples: &Samples<'_>,
     lanes: &[usize],
     out: &mut [&mut [f32]],
 ) -> usize {
@@ -52,11 +52,11 @@ pub(super) unsafe fn mix<const LANES: usize>(
 unsafe fn mix_quads(
     values: &[f32],
     below: usize,
-    samples: &Samples,
+    samples: &Samples<'_>,
     lanes: &[usize],
     out: &mut [&mut [f32]],
 ) -> usize {
-    let whole = samples.start.len() / 4 * 4;
+    let whole = samples.count() / 4 * 4;
     for c in (0..whole).step_by(4) {
         let mut four = [_mm_setzero_ps(); 4];
         for (i, one) in four.iter_mut().enumerate() {
@@ -97,11 +97,11 @@ unsafe fn mix_quads(
 unsafe fn mix_octets(
     values: &[f32],
     below: usize,
-    samples: &Samples,
+    samples: &Samples<'_>,
     lanes: &[usize],
     out: &mut [&mut [f32]],
 ) -> usize {
-    let whole = samples.start.len() / 8 * 8;
+    let whole = samples.count() / 8 * 8;
     for c in (0..whole).step_by(8) {
         let mut eight = [_mm256_setzero_ps(); 8];
         for (i, one) in eight.iter_mut().enumerate() {

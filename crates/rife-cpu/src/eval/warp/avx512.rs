@@ -2,22 +2,22 @@
 
 use std::arch::x86_64::*;
 
-use super::{Image, Samples};
+use super::{Image, Located, Samples};
 
 /// How many samples ahead pixels are fetched: a wild flow's lie anywhere.
-const AHEAD: usize = 24;
+const AHEAD: usize = 128;
 
 /// Which values of `[sample][channel]` pairs of registers make `[channel][sample]`: the left pixels of four samples,
 /// 16 counting on into the second register.
 const LEFT: [i32; 16] = [0, 8, 16, 24, 1, 9, 17, 25, 2, 10, 18, 26, 3, 11, 19, 27];
 
-/// [`Samples::locate`] with this tier's instructions.
+/// [`Located::locate`] with this tier's instructions.
 ///
 /// # Safety
 /// The machine has AVX-512F.
 #[target_feature(enable = "avx512f")]
 pub(super) unsafe fn locate<const LANES: usize>(
-    samples: &mut Samples,
+    samples: &mut Located,
     image: &Image<'_, LANES>,
     x: &[f32],
     y: &[f32],
@@ -37,7 +37,7 @@ pub(super) unsafe fn locate<const LANES: usize>(
 pub(super) unsafe fn mix<const LANES: usize>(
     values: &[f32],
     below: usize,
-    samples: &Samples,
+    samples: &Samples<'_>,
     lanes: &[usize],
     out: &mut [&mut [f32]],
 ) -> usize {
@@ -59,11 +59,11 @@ pub(super) unsafe fn mix<const LANES: usize>(
 unsafe fn mix_quads(
     values: &[f32],
     below: usize,
-    samples: &Samples,
+    samples: &Samples<'_>,
     lanes: &[usize],
     out: &mut [&mut [f32]],
 ) -> usize {
-    let whole = samples.start.len() / 4 * 4;
+    let whole = samples.count() / 4 * 4;
     // SAFETY: places and shares were just checked, reads are of two pixels from each place and each place below,
     // and of four shares and places from `c`, where `c + 4 <= count`.
     unsafe {
@@ -131,11 +131,11 @@ unsafe fn mix_quads(
 unsafe fn mix_octets(
     values: &[f32],
     below: usize,
-    samples: &Samples,
+    samples: &Samples<'_>,
     lanes: &[usize],
     out: &mut [&mut [f32]],
 ) -> usize {
-    let whole = samples.start.len() / 8 * 8;
+    let whole = samples.count() / 8 * 8;
     for c in (0..whole).step_by(8) {
         if let Some(ahead) = samples.start.get(c + AHEAD..c + AHEAD + 8) {
             for &start in ahead {
