@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::buffer::{Buffer, Recycler};
 use crate::conv::{self, ConvLayer, ConvSpec, Kernels};
-use crate::eval::{Grid, MOST_MIXED, Strips, eval, fill_mixed, join_mixed, lanes};
+use crate::eval::{Grid, MOST_MIXED, Strips, eval, fill_mixed, join_mixed, lanes, warp_block};
 use crate::log::{ConvRun, Log};
 use crate::tensor::{Blocks, Factor, Op, Planes, Tensor};
 use crate::threads::Threads;
@@ -376,6 +376,7 @@ impl Engine {
 
     /// Applies a convolution.
     pub fn conv(&self, x: &Tensor, layer: &ConvLayer) -> Tensor {
+        let x = &self.with_warped_blocks(x);
         let blocks = match &x.0.op {
             Op::Blocks(_) => conv::conv(self, x, layer),
             _ if layer.adds_input() => conv::conv(self, &Tensor::from_blocks(self.blocks(x)), layer),
@@ -385,6 +386,42 @@ impl Engine {
             return self.spread(&blocks, layer.output());
         }
         Tensor::from_blocks(blocks)
+    }
+
+    /// Joined parts that are blocks or sampled from some, all as blocks: sampling makes those at no more cost than
+    /// what a tile would read, and every kernel reads them.
+    fn with_warped_blocks(&self, x: &Tensor) -> Tensor {
+        let Op::Cat(parts) = &x.0.op else { return x.clone() };
+        let warp = |part: &Tensor| match &part.0.op {
+            Op::Warp(image, flow) => match &image.0.op {
+                Op::Blocks(blocks) => Some(Tensor::from_blocks(self.warp_blocks(blocks, flow))),
+                _ => None,
+            },
+            Op::Blocks(_) => Some(part.clone()),
+            _ => None,
+        };
+        let all: Option<Vec<_>> = parts.iter().map(warp).collect();
+        all.map_or_else(|| x.clone(), |parts| self.cat(&parts.iter().collect::<Vec<_>>()))
+    }
+
+    fn warp_blocks(&self, image: &Blocks, flow: &Tensor) -> Blocks {
+        self.planes(flow);
+        let [_, height, width] = image.shape;
+        let mut out = Blocks::unset(&self.recycler, image.shape);
+        self.threads.chunks(&mut out.data, (width + 2) * 16, &|line, to| {
+            let (block, row) = (line / (height + 2), line % (height + 2));
+            if (1..=height).contains(&row) {
+                warp_block(
+                    self.tier,
+                    image,
+                    block,
+                    flow,
+                    row - 1,
+                    &mut to[16..][..width * 16],
+                );
+            }
+        });
+        out
     }
 
     /// Four pixels of four channels in each pixel of sixteen, to their places.

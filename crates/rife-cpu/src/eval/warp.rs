@@ -9,7 +9,7 @@ mod avx2;
 mod avx512;
 
 use super::{Grid, PatchMut, computed};
-use crate::tensor::{Op, Planes, Tensor};
+use crate::tensor::{Blocks, Op, Planes, Tensor};
 use crate::tier::Tier;
 
 /// An image whose `LANES` channels lie side by side.
@@ -122,13 +122,7 @@ pub(super) fn warp(tier: Tier, [x, flow]: [&Tensor; 2], picks: &[Pick], grid: &G
     let targets = Targets::new(tier, flow, grid);
     if let Op::Blocks(blocks) = &x.0.op {
         for of_block in picks.chunk_by(|a, b| a[0] / 16 == b[0] / 16) {
-            let block = of_block[0][0] / 16;
-            let image = Image::<16> {
-                values: &blocks.data[blocks.at(block, 0, 0)..],
-                stride: (width + 2) * 16,
-                height,
-                width,
-            };
+            let image = sixteen(blocks, of_block[0][0] / 16);
             let picks: Vec<Pick> = of_block.iter().map(|[from, to]| [from % 16, *to]).collect();
             targets.sample(image, &picks, out);
         }
@@ -149,6 +143,43 @@ pub(super) fn warp(tier: Tier, [x, flow]: [&Tensor; 2], picks: &[Pick], grid: &G
             };
             targets.sample(image, &[[0, to]], out);
         }
+    }
+}
+
+/// A block's image.
+fn sixteen(blocks: &Blocks, block: usize) -> Image<'_, 16> {
+    let [_, height, width] = blocks.shape;
+    Image {
+        values: &blocks.data[blocks.at(block, 0, 0)..],
+        stride: (width + 2) * 16,
+        height,
+        width,
+    }
+}
+
+/// Samples a row of a block where `flow` points: sixteen channels, pixel after pixel.
+pub(crate) fn warp_block(tier: Tier, x: &Blocks, block: usize, flow: &Tensor, row: usize, out: &mut [f32]) {
+    let image = sixteen(x, block);
+    let targets = Targets::new(tier, flow, &Grid::rows(row..row + 1, image.width));
+    let mut located = Located::new(image.width);
+    locate(tier, &mut located, &image, &targets.x, &targets.y);
+    let samples = located.row(0, image.width);
+    match tier {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: tiers are those that the machine has.
+        Tier::Avx512 => unsafe { avx512::pixels(&image, &samples, out) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Tier::Avx2 => unsafe { avx2::pixels(&image, &samples, out) },
+        _ => pixels(&image, &samples, out),
+    }
+}
+
+/// A row of samples of all channels.
+#[inline(always)]
+fn pixels<const LANES: usize>(image: &Image<'_, LANES>, samples: &Samples<'_>, out: &mut [f32]) {
+    for (c, to) in out.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+        *to = pixel(image, samples, c);
     }
 }
 

@@ -18,6 +18,19 @@ pub(super) unsafe fn locate<const LANES: usize>(
     samples.locate(image, x, y);
 }
 
+/// [`super::pixels`] with this tier's instructions.
+///
+/// # Safety
+/// The machine has AVX2 and FMA.
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn pixels<const LANES: usize>(
+    image: &Image<'_, LANES>,
+    samples: &Samples<'_>,
+    out: &mut [f32],
+) {
+    super::pixels(image, samples, out);
+}
+
 /// Mixes the first samples, of each of some lanes a row, and says how many. `below` is how far the lower neighbour is;
 /// the right one is next to each pixel. `LANES` is 4 or 8.
 ///
