@@ -1,7 +1,7 @@
 //! What lies between convolutions against its definition: each operation as a whole, and read through a reduction,
 //! which asks for a few of its pixels only. On every tier of this machine, with one thread against many.
 
-use rife_cpu::{Engine, EngineOptions, Factor, Tensor, Tier};
+use rife_cpu::{Activation, ConvKind, ConvSpec, Engine, EngineOptions, Factor, Tensor, Tier};
 
 fn values(count: usize, seed: usize) -> Vec<f32> {
     let value = |i: usize| (i.wrapping_mul(2_654_435_761) >> 7 & 0xffff) as f32 / 32_768.0 - 1.0;
@@ -85,13 +85,13 @@ struct Case<'a> {
 }
 
 fn check(case: &Case<'_>) {
+    use Factor::{Down, Up};
+    check_by(case, &[None, Some(Down(2)), Some(Down(4)), Some(Up(2))]);
+}
+
+fn check_by(case: &Case<'_>, factors: &[Option<Factor>]) {
     for tier in Tier::available() {
-        for factor in [
-            None,
-            Some(Factor::Down(2)),
-            Some(Factor::Down(4)),
-            Some(Factor::Up(2)),
-        ] {
+        for &factor in factors {
             let expected = factor.map_or(case.expected.clone(), |factor| case.expected.resize(factor));
             let found = [1, 3].map(|threads| {
                 let options = EngineOptions {
@@ -142,6 +142,76 @@ fn sampling_at_and_around_the_tiles() {
                 });
             }
         }
+    }
+}
+
+/// Channels of both, one after another.
+fn joined(a: &Plain, b: &Plain) -> Plain {
+    let [first, height, width] = a.0;
+    Plain([first + b.0[0], height, width], [a.1.as_slice(), &b.1].concat())
+}
+
+#[test]
+fn sampling_images_joined_to_their_features() {
+    for [a, b] in [[3, 4], [3, 1], [4, 4], [1, 4], [3, 2], [5, 3]] {
+        let (a, b) = (Plain::new([a, 12, 20], 1), Plain::new([b, 12, 20], 2));
+        let flow = Plain::new([2, 12, 20], 3).map(|v| v * 3.0);
+        let join = |e: &Engine| {
+            let [a, b] = [&a, &b].map(|x| e.materialize(&upload(e, x)));
+            e.materialize(&e.cat(&[&a, &b]))
+        };
+        let expected = joined(&a, &b);
+        check(&Case {
+            name: "joined",
+            run: &join,
+            expected: expected.clone(),
+        });
+        check(&Case {
+            name: "warp of joined",
+            run: &|e| e.warp(&join(e), &upload(e, &flow)),
+            expected: expected.warp(&flow),
+        });
+    }
+}
+
+/// A convolution that copies every pixel, or every other one.
+fn copying(e: &Engine, x: &Tensor, kind: ConvKind) -> Tensor {
+    let channels = x.shape()[0];
+    let mut weight = vec![0.0; channels * channels * 9];
+    (0..channels).for_each(|c| weight[(c * channels + c) * 9 + 4] = 1.0);
+    let layer = e.conv_layer(&ConvSpec {
+        kind,
+        input: channels,
+        output: channels,
+        groups: 1,
+        weight,
+        bias: vec![0.0; channels],
+        residual: None,
+        activation: Activation::None,
+    });
+    e.conv(x, &layer)
+}
+
+#[test]
+fn convolving_what_is_sampled_from_a_convolution() {
+    for [height, width] in [[1, 1], [3, 5], [8, 12]] {
+        let (a, b) = (
+            Plain::new([16, height, width], 1),
+            Plain::new([20, height, width], 2),
+        );
+        let flow = Plain::new([2, height, width], 3).map(|v| v * 3.0);
+        let both = joined(&a, &b.warp(&flow));
+        let size = [36, height.div_ceil(2), width.div_ceil(2)];
+        let case = Case {
+            name: "a convolution of warped blocks",
+            run: &|e| {
+                let [a, b] = [&a, &b].map(|x| copying(e, &upload(e, x), ConvKind::Same));
+                let warped = e.warp(&b, &upload(e, &flow));
+                copying(e, &e.cat(&[&a, &warped]), ConvKind::Down)
+            },
+            expected: Plain::build(size, |c, y, x| both.at(c, 2 * y, 2 * x)),
+        };
+        check_by(&case, &[None]);
     }
 }
 
