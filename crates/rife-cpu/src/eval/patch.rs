@@ -63,6 +63,13 @@ impl Patch {
         &self.data[channel * size..][..size]
     }
 
+    /// Of a patch of two channels.
+    pub(crate) fn planes_mut(&mut self) -> [&mut [f32]; 2] {
+        let size = self.rows * self.columns;
+        assert_eq!(self.channels, 2, "two planes");
+        self.data[..2 * size].split_at_mut(size).into()
+    }
+
     pub(crate) fn whole(&mut self) -> PatchMut<'_> {
         let (rows, columns) = (self.rows, self.columns);
         let strides = [rows * columns, columns];

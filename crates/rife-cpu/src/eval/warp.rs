@@ -8,7 +8,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 
-use super::{Grid, PatchMut, computed};
+use super::{Grid, Patch, PatchMut, computed, rows};
 use crate::tensor::{Blocks, Op, Planes, Tensor};
 use crate::tier::Tier;
 
@@ -31,26 +31,27 @@ impl<const LANES: usize> Image<'_, LANES> {
     }
 }
 
-/// Where samples fall: the top left pixel's place in memory, and how far right of and below it.
+/// Where samples fall: the top left pixel's place in memory, and how far right of it (channel 0) and below it (1).
 struct Located {
     start: Vec<u32>,
-    along: Vec<f32>,
-    down: Vec<f32>,
+    shares: Patch,
+    columns: usize,
 }
 
 impl Located {
-    fn new(count: usize) -> Self {
+    fn new([rows, columns]: [usize; 2]) -> Self {
         Self {
-            start: vec![0; count],
-            along: vec![0.0; count],
-            down: vec![0.0; count],
+            start: vec![0; rows * columns],
+            shares: Patch::new(2, rows, columns),
+            columns,
         }
     }
 
     /// Locates samples of an image, at columns `x` (those of the row plus the flow) and rows `y`.
     #[inline(always)]
-    fn locate<const LANES: usize>(&mut self, image: &Image<'_, LANES>, x: &[f32], y: &[f32]) {
-        let places = self.start.iter_mut().zip(&mut self.along).zip(&mut self.down);
+    fn locate<const LANES: usize>(&mut self, image: &Image<'_, LANES>, [x, y]: [&[f32]; 2]) {
+        let [along, down] = self.shares.planes_mut();
+        let places = self.start.iter_mut().zip(along).zip(down);
         for (((start, along), down), (&x, &y)) in places.zip(x.iter().zip(y)) {
             let (column, right) = split(x, image.width);
             let (row, below) = split(y, image.height);
@@ -60,12 +61,11 @@ impl Located {
         }
     }
 
-    fn row(&self, row: usize, columns: usize) -> Samples<'_> {
-        let first = row * columns;
+    fn row(&self, row: usize) -> Samples<'_> {
         Samples {
-            start: &self.start[first..],
-            along: &self.along[first..first + columns],
-            down: &self.down[first..first + columns],
+            start: &self.start[row * self.columns..],
+            along: self.shares.row(0, row),
+            down: self.shares.row(1, row),
         }
     }
 }
@@ -160,10 +160,8 @@ fn sixteen(blocks: &Blocks, block: usize) -> Image<'_, 16> {
 /// Samples a row of a block where `flow` points: sixteen channels, pixel after pixel.
 pub(crate) fn warp_block(tier: Tier, x: &Blocks, block: usize, flow: &Tensor, row: usize, out: &mut [f32]) {
     let image = sixteen(x, block);
-    let targets = Targets::new(tier, flow, &Grid::rows(row..row + 1, image.width));
-    let mut located = Located::new(image.width);
-    locate(tier, &mut located, &image, &targets.x, &targets.y);
-    let samples = located.row(0, image.width);
+    let located = Targets::new(tier, flow, &Grid::rows(row..row + 1, image.width)).located(&image);
+    let samples = located.row(0);
     match tier {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: tiers are those that the machine has.
@@ -192,60 +190,65 @@ fn mixed<const LANES: usize>(values: &[f32], [height, width]: [usize; 2]) -> Ima
     }
 }
 
-/// The coordinates that a grid's pixels point at.
+/// The coordinates that a grid's pixels point at: columns, and rows.
 struct Targets {
     tier: Tier,
-    x: Vec<f32>,
-    y: Vec<f32>,
-    columns: usize,
+    places: Patch,
+    /// Rows and columns of the grid.
+    size: [usize; 2],
 }
 
 impl Targets {
     fn new(tier: Tier, flow: &Tensor, grid: &Grid) -> Self {
-        let flow = computed(tier, flow, 0..2, grid);
+        let mut places = computed(tier, flow, 0..2, grid);
         let columns: Vec<f32> = grid.columns.iter().map(|&c| c as f32).collect();
-        let (mut x, mut y) = (flow.plane(0).to_vec(), flow.plane(1).to_vec());
-        for row in x.chunks_exact_mut(columns.len()) {
-            row.iter_mut().zip(&columns).for_each(|(x, c)| *x += c);
-        }
-        for (row, &r) in y.chunks_exact_mut(columns.len()).zip(&grid.rows) {
-            row.iter_mut().for_each(|y| *y += r as f32);
-        }
+        places.whole().each(|direction, r, row| match direction {
+            0 => rows::add(tier, row, &columns),
+            _ => rows::affine(tier, row, 1.0, grid.rows[r] as f32),
+        });
         Self {
             tier,
-            x,
-            y,
-            columns: columns.len(),
+            places,
+            size: [grid.rows.len(), grid.columns.len()],
         }
     }
 
+    fn located<const LANES: usize>(&self, image: &Image<'_, LANES>) -> Located {
+        let mut located = Located::new(self.size);
+        locate(
+            self.tier,
+            &mut located,
+            image,
+            [0, 1].map(|direction| self.places.plane(direction)),
+        );
+        located
+    }
+
     fn sample<const LANES: usize>(&self, image: Image<'_, LANES>, picks: &[Pick], out: &mut PatchMut<'_>) {
-        let mut located = Located::new(self.x.len());
-        locate(self.tier, &mut located, &image, &self.x, &self.y);
+        let located = self.located(&image);
         let lanes: Vec<usize> = picks.iter().map(|pick| pick[0]).collect();
-        for r in 0..self.x.len() / self.columns {
-            let samples = located.row(r, self.columns);
-            mix(self.tier, &image, &samples, &lanes, &mut out.rows(r, picks));
+        for r in 0..self.size[0] {
+            mix(
+                self.tier,
+                &image,
+                &located.row(r),
+                &lanes,
+                &mut out.rows(r, picks),
+            );
         }
     }
 }
 
 /// [`Located::locate`], compiled for the tier.
-fn locate<const LANES: usize>(
-    tier: Tier,
-    samples: &mut Located,
-    image: &Image<'_, LANES>,
-    x: &[f32],
-    y: &[f32],
-) {
+fn locate<const LANES: usize>(tier: Tier, located: &mut Located, image: &Image<'_, LANES>, at: [&[f32]; 2]) {
     match tier {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: tiers are those that the machine has.
-        Tier::Avx512 => unsafe { avx512::locate(samples, image, x, y) },
+        Tier::Avx512 => unsafe { avx512::locate(located, image, at) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
-        Tier::Avx2 => unsafe { avx2::locate(samples, image, x, y) },
-        _ => samples.locate(image, x, y),
+        Tier::Avx2 => unsafe { avx2::locate(located, image, at) },
+        _ => located.locate(image, at),
     }
 }
 

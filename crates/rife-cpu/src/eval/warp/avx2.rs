@@ -10,12 +10,11 @@ use super::{Image, Located, Samples};
 /// The machine has AVX2 and FMA.
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn locate<const LANES: usize>(
-    samples: &mut Located,
+    located: &mut Located,
     image: &Image<'_, LANES>,
-    x: &[f32],
-    y: &[f32],
+    at: [&[f32]; 2],
 ) {
-    samples.locate(image, x, y);
+    located.locate(image, at);
 }
 
 /// [`super::pixels`] with this tier's instructions.

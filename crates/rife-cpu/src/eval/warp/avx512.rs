@@ -17,12 +17,11 @@ const LEFT: [i32; 16] = [0, 8, 16, 24, 1, 9, 17, 25, 2, 10, 18, 26, 3, 11, 19, 2
 /// The machine has AVX-512F.
 #[target_feature(enable = "avx512f")]
 pub(super) unsafe fn locate<const LANES: usize>(
-    samples: &mut Located,
+    located: &mut Located,
     image: &Image<'_, LANES>,
-    x: &[f32],
-    y: &[f32],
+    at: [&[f32]; 2],
 ) {
-    samples.locate(image, x, y);
+    located.locate(image, at);
 }
 
 /// [`super::pixels`] with this tier's instructions.
