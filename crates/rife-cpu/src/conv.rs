@@ -181,6 +181,11 @@ pub(crate) fn conv(engine: &Engine, x: &Tensor, layer: &ConvLayer) -> Blocks {
     out
 }
 
+/// Whether a layer over this would be computed by Winograd's algorithm.
+pub(crate) fn is_quick(x: &Tensor, layer: &ConvLayer) -> bool {
+    BlockList::of(x).is_some() && winograd::suits(layer, x.shape())
+}
+
 /// Over an input that is there: strips of rows and parts of the output are each other's equals.
 fn ready(engine: &Engine, input: Input<'_>, target: &Target<'_>, strip: usize) {
     let rows = target.rows();

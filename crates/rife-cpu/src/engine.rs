@@ -388,6 +388,19 @@ impl Engine {
         Tensor::from_blocks(blocks)
     }
 
+    /// A convolution, then PixelShuffle(2).
+    pub fn conv_shuffled(&self, x: &Tensor, layer: &ConvLayer) -> Tensor {
+        let [_, height, width] = x.shape();
+        match layer.shuffled() {
+            Some(layer) if self.precision == Precision::F32 && conv::is_quick(x, layer) => {
+                let blocks = conv::conv(self, x, layer);
+                let shape = [blocks.shape[0] / 16, height * 4, width * 4];
+                Tensor::new(shape, Op::Patches(blocks))
+            }
+            _ => self.pixel_shuffle(&self.conv(x, layer)),
+        }
+    }
+
     /// Joined parts that are blocks or sampled from some, all as blocks: sampling makes those at no more cost than
     /// what a tile would read, and every kernel reads them.
     fn with_warped_blocks(&self, x: &Tensor) -> Tensor {
@@ -494,7 +507,7 @@ impl Engine {
             return;
         }
         match &x.0.op {
-            Op::Planes | Op::Blocks(_) | Op::Mixed | Op::Constant(_) => {}
+            Op::Planes | Op::Blocks(_) | Op::Patches(_) | Op::Mixed | Op::Constant(_) => {}
             Op::Cat(parts) => parts.iter().for_each(|part| self.prepare(part, full)),
             Op::Channels(x, _) | Op::Affine(x, ..) | Op::Clamp01(x) | Op::Sigmoid(x) => self.prepare(x, full),
             Op::PixelShuffle(x) | Op::Rotate180(x) => self.prepare(x, full),

@@ -44,6 +44,14 @@ impl Grid {
         // Columns come from resizes: sorted, or reversed by a rotation.
         run.then_some(first..last + 1)
     }
+
+    /// Which columns are whole runs of so many that begin at a multiple of it; none where the columns are no run.
+    fn whole_part(&self, of: usize) -> Range<usize> {
+        let Some(run) = self.run() else { return 0..0 };
+        let first = run.start.next_multiple_of(of).min(run.end);
+        let end = (run.end / of * of).max(first);
+        first - run.start..end - run.start
+    }
 }
 
 /// Computes `channels` of `x` on the grid into `out`, which has the grid's size, with kernels of a tier that the
@@ -55,6 +63,7 @@ pub(crate) fn eval(tier: Tier, x: &Tensor, channels: Range<usize>, grid: &Grid, 
     match &x.0.op {
         Op::Planes => unreachable!("planes have values"),
         Op::Blocks(blocks) => unblock(blocks, channels, grid, out),
+        Op::Patches(blocks) => unpatch(blocks, channels, grid, out),
         Op::Mixed => unmix(x, channels, grid, out),
         Op::Constant(value) => out.map(|row| row.fill(*value)),
         Op::Cat(parts) => cat(tier, parts, channels, grid, out),
@@ -148,6 +157,32 @@ fn unblock(blocks: &Blocks, channels: Range<usize>, grid: &Grid, out: &mut Patch
                 }
             }
         }
+    }
+}
+
+fn unpatch(blocks: &Blocks, channels: Range<usize>, grid: &Grid, out: &mut PatchMut<'_>) {
+    let part = grid.whole_part(4);
+    for (c, channel) in channels.enumerate() {
+        for (r, &row) in grid.rows.iter().enumerate() {
+            let from = &blocks.data[blocks.at(channel, row / 4, 0) + row % 4 * 4..];
+            pick_runs::<4>(from, &grid.columns, part.clone(), out.row(c, r));
+        }
+    }
+}
+
+/// Values of a row of which every sixteen hold `RUN` beside each other. Of the columns, those of `part` are whole runs.
+fn pick_runs<const RUN: usize>(from: &[f32], columns: &[usize], part: Range<usize>, to: &mut [f32]) {
+    let first = columns.get(part.start).map_or(0, |column| column / RUN * 16);
+    for (to, from) in to[part.clone()]
+        .as_chunks_mut::<RUN>()
+        .0
+        .iter_mut()
+        .zip(from[first..].chunks(16))
+    {
+        to.copy_from_slice(&from[..RUN]);
+    }
+    for i in (0..part.start).chain(part.end..columns.len()) {
+        to[i] = from[columns[i] / RUN * 16 + columns[i] % RUN];
     }
 }
 
@@ -293,24 +328,12 @@ fn shuffle(tier: Tier, x: &Tensor, channels: Range<usize>, grid: &Grid, out: &mu
 }
 
 fn shuffle_blocks(blocks: &Blocks, channels: Range<usize>, grid: &Grid, out: &mut PatchMut<'_>) {
-    let pairs = grid.run().filter(|run| run.start % 2 == 0 && run.len() % 2 == 0);
+    let part = grid.whole_part(2);
     for (c, channel) in channels.enumerate() {
         for (r, &row) in grid.rows.iter().enumerate() {
             let lane = 4 * (channel % 4) + 2 * (row % 2);
-            let from = &blocks.data[blocks.at(channel / 4, row / 2, 0)..];
-            match &pairs {
-                Some(run) => {
-                    let from = from[run.start * 8..].chunks_exact(16);
-                    for (to, from) in out.row(c, r).chunks_exact_mut(2).zip(from) {
-                        to.copy_from_slice(&from[lane..lane + 2]);
-                    }
-                }
-                None => {
-                    for (v, &column) in out.row(c, r).iter_mut().zip(&grid.columns) {
-                        *v = from[column / 2 * 16 + lane + column % 2];
-                    }
-                }
-            }
+            let from = &blocks.data[blocks.at(channel / 4, row / 2, 0) + lane..];
+            pick_runs::<2>(from, &grid.columns, part.clone(), out.row(c, r));
         }
     }
 }

@@ -32,6 +32,8 @@ pub(crate) enum Op {
     /// The values are in [`Node::planes`].
     Planes,
     Blocks(Blocks),
+    /// Each block is a channel: the sixteen values of a pixel are four by four pixels of it, row by row.
+    Patches(Blocks),
     /// The values are in [`Node::mixed`].
     Mixed,
     Constant(f32),

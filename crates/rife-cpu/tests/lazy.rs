@@ -1,6 +1,7 @@
 //! What lies between convolutions against its definition: each operation as a whole, and read through a reduction,
 //! which asks for a few of its pixels only. On every tier of this machine, with one thread against many.
 
+use rife_cpu::reference::conv as plain_conv;
 use rife_cpu::{Activation, ConvKind, ConvSpec, Engine, EngineOptions, Factor, Tensor, Tier};
 
 fn values(count: usize, seed: usize) -> Vec<f32> {
@@ -174,13 +175,13 @@ fn sampling_images_joined_to_their_features() {
     }
 }
 
-/// A convolution that copies every pixel, or every other one.
-fn copying(e: &Engine, x: &Tensor, kind: ConvKind) -> Tensor {
+/// A convolution that copies every other pixel.
+fn copying(e: &Engine, x: &Tensor) -> Tensor {
     let channels = x.shape()[0];
     let mut weight = vec![0.0; channels * channels * 9];
     (0..channels).for_each(|c| weight[(c * channels + c) * 9 + 4] = 1.0);
     let layer = e.conv_layer(&ConvSpec {
-        kind,
+        kind: ConvKind::Down,
         input: channels,
         output: channels,
         groups: 1,
@@ -190,6 +191,15 @@ fn copying(e: &Engine, x: &Tensor, kind: ConvKind) -> Tensor {
         activation: Activation::None,
     });
     e.conv(x, &layer)
+}
+
+/// The same values in a convolution's layout, exactly: one that keeps every other pixel is computed directly.
+fn blocks(e: &Engine, x: &Plain) -> Tensor {
+    let [channels, height, width] = x.0;
+    let twice = Plain::build([channels, 2 * height, 2 * width], |c, row, column| {
+        x.at(c, row / 2, column / 2)
+    });
+    copying(e, &upload(e, &twice))
 }
 
 #[test]
@@ -205,9 +215,9 @@ fn convolving_what_is_sampled_from_a_convolution() {
         let case = Case {
             name: "a convolution of warped blocks",
             run: &|e| {
-                let [a, b] = [&a, &b].map(|x| copying(e, &upload(e, x), ConvKind::Same));
+                let [a, b] = [&a, &b].map(|x| blocks(e, x));
                 let warped = e.warp(&b, &upload(e, &flow));
-                copying(e, &e.cat(&[&a, &warped]), ConvKind::Down)
+                copying(e, &e.cat(&[&a, &warped]))
             },
             expected: Plain::build(size, |c, y, x| both.at(c, 2 * y, 2 * x)),
         };
@@ -364,6 +374,30 @@ fn shuffling() {
         run: &|e| e.pixel_shuffle(&upload(e, &x)),
         expected: x.shuffle(),
     });
+}
+
+/// The head of a block: an enlargement whose pixels are shuffled, at once where there are tiles enough for Winograd.
+#[test]
+fn shuffling_an_enlargement() {
+    for [height, width] in [[3, 5], [20, 24], [21, 31]] {
+        let x = Plain::new([16, height, width], 1);
+        let spec = ConvSpec {
+            kind: ConvKind::Up,
+            input: 16,
+            output: 8,
+            groups: 1,
+            weight: values(16 * 8 * 16, 2).iter().map(|v| v / 64.0).collect(),
+            bias: values(8, 3),
+            residual: None,
+            activation: Activation::LeakyRelu(0.2),
+        };
+        let enlarged = Plain([8, 2 * height, 2 * width], plain_conv(&spec, &x.1, x.0));
+        check(&Case {
+            name: "a shuffled enlargement",
+            run: &|e| e.conv_shuffled(&blocks(e, &x), &e.conv_layer(&spec)),
+            expected: enlarged.shuffle(),
+        });
+    }
 }
 
 /// What the coarse blocks of a flow network do: a reduction of an image warped by a sum of enlarged flows.

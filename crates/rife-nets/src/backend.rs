@@ -75,6 +75,10 @@ pub trait Backend {
     }
     /// PyTorch's `PixelShuffle(2)`: a quarter of the channels, twice the size.
     fn pixel_shuffle(&self, x: &Self::Tensor) -> Self::Tensor;
+    /// Applies a prepared convolution, then a pixel shuffle.
+    fn conv_shuffled(&self, x: &Self::Tensor, layer: &Self::Conv) -> Self::Tensor {
+        self.pixel_shuffle(&self.conv(x, layer))
+    }
     /// Half a turn of the image (flip of both axes), for test-time augmentation.
     fn rotate180(&self, x: &Self::Tensor) -> Self::Tensor;
     /// Largest absolute value (the 4.0 and 4.1 networks branch on it).

@@ -27,6 +27,16 @@ pub struct ConvLayer {
     pub(super) points: OnceLock<Vec<Vec<f32>>>,
     /// As whole numbers for `conv/int8.rs`, likewise.
     pub(super) quantised: OnceLock<Vec<Quantised>>,
+    /// Of an enlargement whose pixels may be shuffled, see [`ConvLayer::shuffled`].
+    to_shuffle: Option<Box<ToShuffle>>,
+}
+
+/// What an enlargement is defined by, and the layer that shuffles its pixels too, made when it is first used.
+#[derive(Debug, Clone)]
+struct ToShuffle {
+    spec: ConvSpec,
+    together: usize,
+    layer: OnceLock<ConvLayer>,
 }
 
 /// The output pixels that read their input at the same offsets: all of them, or one in four of an enlargement.
@@ -56,7 +66,10 @@ impl ConvLayer {
     /// Where the weights don't have the sizes that [`ConvSpec`] states.
     pub(crate) fn new(spec: &ConvSpec, together: usize) -> Self {
         check(spec);
-        if spec.kind == ConvKind::Up && spec.output <= 4 {
+        if spec.kind != ConvKind::Up {
+            return Self::packed(spec, together);
+        }
+        if spec.output <= 4 {
             let layer = Self::packed(&four_pixels(spec), together);
             return Self {
                 output: spec.output,
@@ -65,7 +78,30 @@ impl ConvLayer {
                 ..layer
             };
         }
-        Self::packed(spec, together)
+        let to_shuffle = spec.output.is_multiple_of(4).then(|| ToShuffle {
+            spec: spec.clone(),
+            together,
+            layer: OnceLock::new(),
+        });
+        Self {
+            to_shuffle: to_shuffle.map(Box::new),
+            ..Self::packed(spec, together)
+        }
+    }
+
+    /// The enlargement followed by PixelShuffle(2) as one convolution: sixteen channels each are the 4x4 pixels that
+    /// a pixel becomes. Nearly half of its weights are zero, which costs Winograd's products nothing: they are as
+    /// many as for each phase by itself, without the lanes that fill up each phase's blocks.
+    pub(crate) fn shuffled(&self) -> Option<&Self> {
+        let ToShuffle {
+            spec,
+            together,
+            layer,
+        } = self.to_shuffle.as_deref()?;
+        Some(layer.get_or_init(|| Self {
+            weights: spec.weight.len(),
+            ..Self::packed(&sixteen_pixels(spec), *together)
+        }))
     }
 
     fn packed(spec: &ConvSpec, together: usize) -> Self {
@@ -96,6 +132,7 @@ impl ConvLayer {
             dense: spec.groups == 1,
             points: OnceLock::new(),
             quantised: OnceLock::new(),
+            to_shuffle: None,
         }
     }
 
@@ -177,30 +214,42 @@ fn slope(activation: &Activation, output: usize) -> f32 {
 /// column `j` of four is channel `4 (2i + j) + c`. Nearly half of its weights are zero; but each phase by itself
 /// would compute sixteen channels for the sake of four.
 fn four_pixels(spec: &ConvSpec) -> ConvSpec {
-    let part = |o: usize| (o / 4, o % 4);
+    unphased(spec, 16, &|o| (o / 4, o % 4))
+}
+
+/// An enlargement with PixelShuffle(2) after it: the pixel in row `i` and column `j` of four by four of channel `c` is
+/// channel `16 c + 4 i + j`.
+fn sixteen_pixels(spec: &ConvSpec) -> ConvSpec {
+    unphased(spec, spec.output * 4, &|o| {
+        let (channel, i, j) = (o / 16, o % 16 / 4, o % 4);
+        (i / 2 * 2 + j / 2, 4 * channel + i % 2 * 2 + j % 2)
+    })
+}
+
+/// An enlargement as a convolution that keeps the size, each of whose channels is one of a phase; zero where the
+/// enlargement has no such channel.
+fn unphased(spec: &ConvSpec, outputs: usize, of: &dyn Fn(usize) -> (usize, usize)) -> ConvSpec {
     let each = |value: &dyn Fn(usize) -> f32| {
-        let value = |o| {
-            if part(o).1 < spec.output {
-                value(part(o).1)
-            } else {
-                0.0
-            }
-        };
-        (0..16).map(value).collect()
+        let channels = (0..outputs).map(|o| of(o).1);
+        channels
+            .map(|c| if c < spec.output { value(c) } else { 0.0 })
+            .collect()
     };
-    let mut weight = vec![0.0; 16 * spec.input * 9];
-    for (phase, (place, taps)) in places(spec.kind).into_iter().enumerate() {
-        for (c, input) in (0..spec.output).flat_map(|c| (0..spec.input).map(move |i| (c, i))) {
-            for tap in &taps {
+    let phases = places(spec.kind);
+    let mut weight = vec![0.0; outputs * spec.input * 9];
+    for (o, of_output) in weight.chunks_exact_mut(spec.input * 9).enumerate() {
+        let (phase, channel) = of(o);
+        let (place, taps) = &phases[phase];
+        for (input, to) in of_output.chunks_exact_mut(9).enumerate() {
+            for tap in taps {
                 let at = (tap[0] + 1) * 3 + tap[1] + 1;
-                weight[((phase * 4 + c) * spec.input + input) * 9 + at as usize] =
-                    self::weight(spec, c, input, place, tap);
+                to[at as usize] = self::weight(spec, channel, input, *place, tap);
             }
         }
     }
     ConvSpec {
         kind: ConvKind::Same,
-        output: 16,
+        output: outputs,
         weight,
         bias: each(&|c| spec.bias[c]),
         activation: Activation::Prelu(each(&|c| slope(&spec.activation, c))),

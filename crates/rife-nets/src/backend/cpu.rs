@@ -109,6 +109,10 @@ impl Backend for CpuBackend {
         self.engine.pixel_shuffle(x)
     }
 
+    fn conv_shuffled(&self, x: &Tensor, layer: &ConvLayer) -> Tensor {
+        self.engine.conv_shuffled(x, layer)
+    }
+
     fn rotate180(&self, x: &Tensor) -> Tensor {
         self.engine.rotate180(x)
     }

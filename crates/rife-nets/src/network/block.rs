@@ -34,14 +34,16 @@ impl<L> IfBlock<L> {
     pub(crate) fn trunk<B: Backend<Conv = L>>(&self, b: &B, x: &B::Tensor) -> B::Tensor {
         let (stem, rest) = self.layers.split_at(2);
         let (trunk, head) = rest.split_at(rest.len() - 1);
-        let out = if self.residual {
-            let x = b.chain(x, stem);
-            let trunk = b.chain(&x, trunk);
-            b.conv(&b.add(&trunk, &x), &head[0])
+        let x = b.chain(x, stem);
+        let mut out = b.chain(&x, trunk);
+        if self.residual {
+            out = b.add(&out, &x);
+        }
+        if self.shuffle {
+            b.conv_shuffled(&out, &head[0])
         } else {
-            b.chain(x, &self.layers)
-        };
-        if self.shuffle { b.pixel_shuffle(&out) } else { out }
+            b.conv(&out, &head[0])
+        }
     }
 
     /// Estimates from tensors of one size, joined in their order with the flow last, at `2^-log2` of that size.
