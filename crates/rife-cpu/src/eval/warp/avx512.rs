@@ -2,10 +2,8 @@
 
 use std::arch::x86_64::*;
 
+use super::avx2::{fetch_ahead, store_lanes};
 use super::{Image, Located, Samples};
-
-/// How many samples ahead pixels are fetched: a wild flow's lie anywhere.
-const AHEAD: usize = 128;
 
 /// Which values of `[sample][channel]` pairs of registers make `[channel][sample]`: the left pixels of four samples,
 /// 16 counting on into the second register.
@@ -86,14 +84,7 @@ unsafe fn mix_quads(
         let next = _mm512_add_epi32(spread, _mm512_set1_epi32(2));
         let one = _mm_set1_ps(1.0);
         for c in (0..whole).step_by(4) {
-            if let Some(ahead) = samples.start.get(c + AHEAD..c + AHEAD + 4) {
-                for &start in ahead {
-                    let from = values.as_ptr().wrapping_add(start as usize);
-                    for at in [0, 7, below, below + 7] {
-                        _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(at).cast());
-                    }
-                }
-            }
+            fetch_ahead::<4>(values, below, samples, c);
             let start = &samples.start[c..c + 4];
             let place = [
                 start[0] as usize,
@@ -149,15 +140,7 @@ unsafe fn mix_octets(
 ) -> usize {
     let whole = samples.count() / 8 * 8;
     for c in (0..whole).step_by(8) {
-        if let Some(ahead) = samples.start.get(c + AHEAD..c + AHEAD + 8) {
-            for &start in ahead {
-                let from = values.as_ptr().wrapping_add(start as usize);
-                // Two pixels are as long as a line, and every other pair lies across two.
-                for at in [0, 15, below, below + 15] {
-                    _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(at).cast());
-                }
-            }
-        }
+        fetch_ahead::<8>(values, below, samples, c);
         let mut eight = [_mm256_setzero_ps(); 8];
         for (i, one) in eight.iter_mut().enumerate() {
             let start = samples.start[c + i] as usize;
@@ -173,7 +156,7 @@ unsafe fn mix_octets(
             let along = _mm256_set1_ps(samples.along[c + i]);
             *one = _mm256_fmadd_ps(_mm256_sub_ps(right, left), along, left);
         }
-        super::avx2::store_lanes(eight, c, lanes, out);
+        store_lanes(eight, c, lanes, out);
     }
     whole
 }
