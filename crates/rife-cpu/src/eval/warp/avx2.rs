@@ -20,8 +20,7 @@ pub(super) fn fetch_ahead<const LANES: usize>(values: &[f32], below: usize, samp
     for &start in ahead {
         let from = values.as_ptr().wrapping_add(start as usize);
         for at in [0, last, below, below + last] {
-            // SAFETY: a fetch never faults.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(at).cast()) };
+            _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(at).cast());
         }
     }
 }
