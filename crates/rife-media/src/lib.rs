@@ -6,6 +6,8 @@
 
 pub mod cancel;
 pub mod color;
+#[cfg(test)]
+mod damaged;
 pub mod error;
 pub mod ffmpeg;
 pub mod fit;

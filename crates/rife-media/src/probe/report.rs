@@ -289,3 +289,61 @@ impl SideData {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::damaged::damaged;
+
+    const SOUND: &str = r#"{"streams":[{"index":0,"codec_name":"h264","codec_type":"video","width":640,"height":360,
+        "coded_width":640,"coded_height":368,"sample_aspect_ratio":"4:3","pix_fmt":"yuv420p","color_range":"tv",
+        "color_space":"bt709","r_frame_rate":"30000/1001","avg_frame_rate":"30000/1001","time_base":"1/30000",
+        "start_pts":-1001,"start_time":"-0.033367","duration":"8.341667","nb_frames":"250","nb_read_packets":"250",
+        "disposition":{"default":1,"attached_pic":0},"tags":{"language":"und"},"side_data_list":[
+        {"side_data_type":"Display Matrix","displaymatrix":"\n00000000: 0 65536 0\n00000001: -65536 0 0\n","rotation":-90},
+        {"side_data_type":"Mastering display metadata","red_x":"34000/50000","red_y":"16000/50000",
+        "green_x":"13250/50000","green_y":"34500/50000","blue_x":"7500/50000","blue_y":"3000/50000",
+        "white_point_x":"15635/50000","white_point_y":"16450/50000","min_luminance":"50/10000",
+        "max_luminance":"10000000/10000"},{"side_data_type":"Content light level metadata","max_content":1000,
+        "max_average":400}]},{"index":1,"codec_name":"aac","codec_type":"audio","sample_rate":"48000","channels":2,
+        "time_base":"1/48000","start_time":"0.000000","duration":"8.341000"}],
+        "chapters":[{"start_time":"1.000000","end_time":"2.500000","tags":{"title":"one"}}],
+        "format":{"format_name":"mov,mp4","start_time":"-0.033367","duration":"8.375034","tags":{"title":"x"}}}"#;
+
+    #[test]
+    fn a_sound_report_is_read() {
+        let info = parse(Path::new("x"), SOUND.as_bytes()).unwrap();
+        assert_eq!((info.streams.len(), info.chapters.len()), (2, 1));
+        assert!(info.streams[0].video.as_ref().unwrap().hdr.mastering.is_some());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn damaged_reports_are_read_or_refused(bytes in damaged(SOUND.as_bytes())) {
+            let _ = parse(Path::new("x"), &bytes);
+            let _ = contents(Path::new("x"), &bytes);
+        }
+
+        /// Any numbers within texts, which random damage hits too seldom.
+        #[test]
+        fn reports_with_any_numbers_are_read(numbers in prop::collection::vec("[0-9]{1,19}", 60)) {
+            let mut numbers = numbers.into_iter().cycle();
+            let (mut text, mut quoted, mut in_number) = (String::new(), false, false);
+            for c in SOUND.chars() {
+                quoted ^= c == '"';
+                let digit = quoted && c.is_ascii_digit();
+                match (digit, in_number) {
+                    (true, false) => text += &numbers.next().unwrap(),
+                    (false, _) => text.push(c),
+                    _ => {}
+                }
+                in_number = digit;
+            }
+            prop_assert!(parse(Path::new("x"), text.as_bytes()).is_ok());
+        }
+    }
+}

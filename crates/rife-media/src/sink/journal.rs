@@ -671,4 +671,42 @@ mod tests {
         assert!(Journal::open(&target, &Resume::new(facts("18"))).is_err());
         assert_eq!(fs::read(folder(&target).join("000000.nut")).unwrap(), b"theirs");
     }
+
+    use proptest::prelude::*;
+
+    /// A journal of two segments.
+    fn sound() -> Vec<u8> {
+        let segment = |first: i64| Segment {
+            frames: 250,
+            bytes: 3,
+            sha256: "ab".repeat(32),
+            first: [first, 25],
+            end: [first + 250, 25],
+            tick: first,
+            nudged: 0,
+        };
+        serde_json::to_vec(&State {
+            layout: LAYOUT,
+            facts: facts("18"),
+            segments: vec![segment(0), segment(250)],
+            complete: None,
+            total: Some(500),
+        })
+        .unwrap()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn damaged_journals_are_refused_or_found_without_their_segments(bytes in crate::damaged::damaged(&sound())) {
+            let place = tempfile::tempdir().unwrap();
+            let target = place.path().join("out.mp4");
+            fs::create_dir(folder(&target)).unwrap();
+            fs::write(folder(&target).join("journal.json"), &bytes).unwrap();
+            if let Ok(journal) = Journal::open(&target, &Resume::new(facts("18"))) {
+                prop_assert_eq!(journal.segments().len(), 0);
+            }
+        }
+    }
 }

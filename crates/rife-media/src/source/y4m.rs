@@ -272,3 +272,80 @@ fn color_space(value: &str) -> std::result::Result<(PixelFormat, ChromaLocation)
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::Input;
+    use crate::damaged::damaged;
+
+    /// Three frames of 16x16.
+    fn sound() -> Vec<u8> {
+        let frame = [b'7'; 384];
+        let header = b"YUV4MPEG2 W16 H16 F25:1 Ip A1:1 C420jpeg XCOLORRANGE=LIMITED\n";
+        [
+            &header[..],
+            b"FRAME\n",
+            &frame,
+            b"FRAME Ixyz\n",
+            &frame,
+            b"FRAME\n",
+            &frame,
+        ]
+        .concat()
+    }
+
+    /// Gives so many bytes at a time.
+    struct Chunks(io::Cursor<Vec<u8>>, usize);
+
+    impl Read for Chunks {
+        fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+            let count = to.len().min(self.1);
+            self.0.read(&mut to[..count])
+        }
+    }
+
+    /// Every frame, and how the stream ended; at most a hundred frames.
+    fn read(bytes: &[u8], at_a_time: usize) -> (Vec<Frame>, String) {
+        let mut spec = SourceSpec::new(Input::Stdin);
+        spec.limits.max_frames = 100;
+        let input = Chunks(io::Cursor::new(bytes.to_vec()), at_a_time);
+        let mut reader = match Reader::new("x".into(), Box::new(input), &spec) {
+            Ok(reader) => reader,
+            Err(e) => return (Vec::new(), e.to_string()),
+        };
+        let mut frames = Vec::new();
+        loop {
+            match reader.next_frame() {
+                Ok(Some(frame)) => frames.push(frame),
+                Ok(None) => return (frames, reader.warnings().concat()),
+                Err(e) => return (frames, e.to_string()),
+            }
+        }
+    }
+
+    /// Most damage where the headers are.
+    fn header_damaged() -> impl Strategy<Value = Vec<u8>> {
+        let (header, rest) = (sound()[..80].to_vec(), sound()[80..].to_vec());
+        let first = damaged(&header).prop_map(move |header| [header, rest.clone()].concat());
+        prop_oneof![first, damaged(&sound())]
+    }
+
+    #[test]
+    fn a_sound_stream_has_its_frames() {
+        assert_eq!(read(&sound(), 7).0.len(), 3);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn damaged_streams_end_alike_however_they_come(bytes in header_damaged(), at_a_time in 1..50_usize) {
+            let (frames, end) = read(&bytes, usize::MAX);
+            prop_assert!(frames.len() <= 100);
+            prop_assert!(read(&bytes, at_a_time) == (frames, end));
+        }
+    }
+}
