@@ -132,6 +132,8 @@ pub struct VideoJob {
     pub share: Option<Share>,
     /// Whether and how an unfinished result is kept, so that the same job goes on where it was.
     pub keep: Keep,
+    /// Whether a result with warnings, such as of an input that ends early, is a failure. It is written all the same.
+    pub strict: bool,
     /// Leave out sound, subtitles, chapters and tags.
     pub video_only: bool,
     /// Show the source's middle half on the left and the result's on the right.
@@ -157,6 +159,7 @@ impl VideoJob {
             mask_static: true,
             fallback: None,
             confidence: false,
+            strict: false,
             share: None,
             keep: Keep::default(),
             video_only: false,
@@ -445,7 +448,8 @@ impl VideoRun {
     ///
     /// # Errors
     /// Those of reading, interpolating and writing; [`Error::Cancelled`]. Nothing is left under the output's name
-    /// then; what is done is kept beside it as [`VideoJob::keep`] says.
+    /// then; what is done is kept beside it as [`VideoJob::keep`] says. [`Error::Data`] for a result with warnings where
+    /// [`VideoJob::strict`] says so: that one is left.
     pub fn run(mut self, progress: &mut dyn FnMut(&Progress)) -> Result<VideoSummary> {
         let start = std::time::Instant::now();
         let keep = self.job.keep;
@@ -500,6 +504,12 @@ impl VideoRun {
                 cancel: &self.cancel,
             };
             Manifest::new(made, output)?.write(output)?;
+        }
+        if self.job.strict && !warnings.is_empty() {
+            let warnings = warnings.join("; ");
+            return Err(Error::Data(format!(
+                "the result is written, but a warning is a failure with --strict: {warnings}"
+            )));
         }
         Ok(VideoSummary {
             counts: done.counts,

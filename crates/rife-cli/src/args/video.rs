@@ -137,6 +137,10 @@ pub(crate) struct VideoArgs {
     /// in it (always written for several videos and with --watch)
     #[arg(long)]
     pub(crate) manifest: bool,
+    /// Fail (exit code 3) where the result, which is written all the same, comes with a warning: of an input that is cut
+    /// off or damaged, for instance
+    #[arg(long)]
+    pub(crate) strict: bool,
     /// Replace an existing output
     #[arg(short = 'y', long)]
     pub(crate) overwrite: bool,

@@ -96,6 +96,7 @@ fn write_confidences(path: &Path, confidences: &[Confidence]) -> Result<()> {
 pub(super) struct Options {
     overwrite: bool,
     manifest: bool,
+    strict: bool,
     keep: Keep,
 }
 
@@ -104,6 +105,7 @@ impl Options {
         Self {
             overwrite: args.overwrite,
             manifest: args.manifest,
+            strict: args.strict,
             keep: args.keep.keep(),
         }
     }
@@ -111,6 +113,7 @@ impl Options {
     pub(super) fn apply(self, job: &mut VideoJob) {
         job.sink.overwrite = self.overwrite;
         job.manifest = self.manifest;
+        job.strict = self.strict;
         job.keep = self.keep;
     }
 }

@@ -121,6 +121,26 @@ fn the_shortest_clips_have_defined_results() {
 }
 
 #[test]
+fn a_cut_input_is_a_warning_and_a_failure_where_that_is_asked_for() {
+    let place = Place::new();
+    place.y4m("in.y4m", 5);
+    let strict = |input| [&video(input, "out.y4m")[..], &["-y", "--strict"]].concat();
+    place.rife(&strict("in.y4m")).ok();
+    let bytes = fs::read(place.path("in.y4m")).unwrap();
+    fs::write(place.path("cut.y4m"), &bytes[..bytes.len() - 100]).unwrap();
+    let ran = place.rife(&[&video("cut.y4m", "lax.y4m")[..], &["-y"]].concat());
+    assert!(ran.err.contains("frame 4 is cut short"), "{}", ran.err);
+    ran.ok();
+    let said = place.rife(&strict("cut.y4m")).failed(3);
+    assert!(
+        said.contains("frame 4 is cut short") && said.contains("--strict"),
+        "{said}"
+    );
+    let written = ["out.y4m", "lax.y4m"].map(|name| fs::read(place.path(name)).unwrap());
+    assert!(written[0] == written[1], "the result is there all the same");
+}
+
+#[test]
 fn senseless_rates_in_a_header_end_quickly() {
     let place = Place::new();
     for rate in [
