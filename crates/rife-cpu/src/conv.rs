@@ -1,6 +1,8 @@
 //! Convolutions: what they are ([`ConvSpec`]), their weights packed for the kernels ([`ConvLayer`]), and the loop
 //! over a layer's rows. The kernels compute one row of a few output channels each; see `conv/kernel.rs`.
 
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+pub(crate) mod amx;
 pub(crate) mod int8;
 pub(crate) mod kernel;
 mod pack;
@@ -181,9 +183,15 @@ pub(crate) fn conv(engine: &Engine, x: &Tensor, layer: &ConvLayer) -> Blocks {
     out
 }
 
-/// Whether a layer over this would be computed by Winograd's algorithm.
-pub(crate) fn is_quick(x: &Tensor, layer: &ConvLayer) -> bool {
-    BlockList::of(x).is_some() && winograd::suits(layer, x.shape())
+/// Whether a layer over this would be computed where zeros among its weights cost next to nothing: by Winograd's
+/// algorithm, whose points have none, or where products hardly count.
+pub(crate) fn forgives_zeros(engine: &Engine, x: &Tensor, layer: &ConvLayer) -> bool {
+    let forgiving = if int8::suits(engine, layer) {
+        int8::has_products_to_spare(engine)
+    } else {
+        winograd::suits(layer, x.shape())
+    };
+    BlockList::of(x).is_some() && forgiving
 }
 
 /// Over an input that is there: strips of rows and parts of the output are each other's equals.

@@ -11,6 +11,8 @@ pub enum Tier {
     Avx2,
     /// x86-64 with AVX-512F.
     Avx512,
+    /// The same, with AMX for eight-bit integers.
+    Amx,
     /// 64-bit ARM.
     Neon,
 }
@@ -59,7 +61,7 @@ impl fmt::Display for TierError {
 
 impl Tier {
     /// Every tier, slowest first.
-    pub const ALL: [Self; 4] = [Self::Scalar, Self::Avx2, Self::Avx512, Self::Neon];
+    pub const ALL: [Self; 5] = [Self::Scalar, Self::Avx2, Self::Avx512, Self::Amx, Self::Neon];
 
     /// Its name, as `RIFE_CPU` takes it.
     pub fn name(self) -> &'static str {
@@ -67,6 +69,7 @@ impl Tier {
             Self::Scalar => "scalar",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
+            Self::Amx => "amx",
             Self::Neon => "neon",
         }
     }
@@ -109,6 +112,8 @@ impl Tier {
             Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("fma"),
+            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+            Self::Amx => Self::Avx512.is_available() && crate::conv::amx::is_available(),
             #[cfg(target_arch = "aarch64")]
             Self::Neon => true,
             #[allow(unreachable_patterns)]

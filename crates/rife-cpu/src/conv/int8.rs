@@ -47,23 +47,29 @@ pub(super) trait Dots: Copy {
 /// A tier's kernels.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DotKernels {
-    /// A row of one, or of two, output blocks.
-    pub(super) row: [unsafe fn(&DotRow<'_>); 2],
+    /// Rows of one, or of two, output blocks.
+    pub(super) rows: [unsafe fn(&DotRows<'_>); 2],
     pub(super) range: unsafe fn(&[f32], &mut [f32; 16], &mut [f32; 16]),
     pub(super) bytes: unsafe fn(&[f32], &mut [u8], f32, f32),
+    /// Whether they multiply all sixteen channels of a block, though it has fewer.
+    pub(super) whole_blocks: bool,
+    /// Channels in and out from which on it pays: fewer spend their time elsewhere.
+    pub(super) fewest: usize,
 }
 
-/// One row of one group of output blocks. Offsets and strides of the input are in bytes, of the output in values.
+/// Some rows of a tile for one group of output blocks. Offsets and strides of the input are in bytes, of the output in
+/// values.
 #[derive(Debug)]
-pub(super) struct DotRow<'a> {
+pub(super) struct DotRows<'a> {
     pub(super) input: *const u8,
     pub(super) channels: usize,
     /// From block to block of sixteen channels of the input.
     pub(super) input_stride: usize,
-    /// Offsets of the first output pixel's input pixels.
+    /// Offsets of the first output pixel's input pixels; those of a row lie side by side, from left to right.
     pub(super) taps: &'a [usize],
-    /// From the input of one output pixel to the next one's.
+    /// From the input of one output pixel to that of the next one in its row, and in the next row.
     pub(super) pixel: usize,
+    pub(super) line: usize,
     /// `[input block][tap][four channels][output channel][channel]`.
     pub(super) weights: *const i8,
     /// What the sums begin with, what they are multiplied with, and what is then added.
@@ -75,62 +81,82 @@ pub(super) struct DotRow<'a> {
     pub(super) residual: *const f32,
     pub(super) out: *mut f32,
     pub(super) out_pixel: usize,
+    pub(super) out_line: usize,
     /// From output block to output block.
     pub(super) block_stride: usize,
+    pub(super) rows: usize,
     pub(super) columns: usize,
 }
 
-/// Computes a row in tiles of `WIDE`, then 8, 4 and single columns, `BLOCKS` output blocks at once.
+/// An output pixel's offsets: of its input from the first one's, and its own.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub(super) input: usize,
+    pub(super) out: usize,
+}
+
+impl DotRows<'_> {
+    pub(super) fn place(&self, row: usize, column: usize) -> Place {
+        Place {
+            input: row * self.line + column * self.pixel,
+            out: row * self.out_line + column * self.out_pixel,
+        }
+    }
+}
+
+/// Computes rows in tiles of `WIDE`, then 8, 4 and single columns, `BLOCKS` output blocks at once.
 ///
 /// # Safety
-/// The pointers of `row` reach what it describes, and `V`'s tier is available.
+/// The pointers of `job` reach what it describes, and `V`'s tier is available.
 #[inline(always)]
-pub(super) unsafe fn row<V: Dots, const BLOCKS: usize, const WIDE: usize>(row: &DotRow<'_>) {
-    let mut column = 0;
-    // SAFETY: tiles are within the row's columns; the rest is this function's own contract.
-    unsafe {
-        while column + WIDE <= row.columns {
-            tile::<V, BLOCKS, WIDE>(row, column);
-            column += WIDE;
-        }
-        if column + 8 <= row.columns {
-            tile::<V, BLOCKS, 8>(row, column);
-            column += 8;
-        }
-        while column + 4 <= row.columns {
-            tile::<V, BLOCKS, 4>(row, column);
-            column += 4;
-        }
-        while column < row.columns {
-            tile::<V, BLOCKS, 1>(row, column);
-            column += 1;
+pub(super) unsafe fn rows<V: Dots, const BLOCKS: usize, const WIDE: usize>(job: &DotRows<'_>) {
+    for row in 0..job.rows {
+        let mut column = 0;
+        // SAFETY: tiles are within the job's rows and columns; the rest is this function's own contract.
+        unsafe {
+            while column + WIDE <= job.columns {
+                tile::<V, BLOCKS, WIDE>(job, job.place(row, column));
+                column += WIDE;
+            }
+            if column + 8 <= job.columns {
+                tile::<V, BLOCKS, 8>(job, job.place(row, column));
+                column += 8;
+            }
+            while column + 4 <= job.columns {
+                tile::<V, BLOCKS, 4>(job, job.place(row, column));
+                column += 4;
+            }
+            while column < job.columns {
+                tile::<V, BLOCKS, 1>(job, job.place(row, column));
+                column += 1;
+            }
         }
     }
 }
 
 /// # Safety
-/// As [`row`], with `column + WIDTH` at most the row's columns.
+/// As [`rows`], with `WIDTH` pixels of the job's from `place` on.
 #[inline(always)]
-unsafe fn tile<V: Dots, const BLOCKS: usize, const WIDTH: usize>(row: &DotRow<'_>, column: usize) {
+unsafe fn tile<V: Dots, const BLOCKS: usize, const WIDTH: usize>(job: &DotRows<'_>, place: Place) {
     // SAFETY: the whole body is pointer arithmetic within what the caller vouches for.
     unsafe {
-        let mut first = [V::load(row.start); BLOCKS];
+        let mut first = [V::load(job.start); BLOCKS];
         for (b, first) in first.iter_mut().enumerate() {
-            *first = V::load(row.start.add(b * 16));
+            *first = V::load(job.start.add(b * 16));
         }
         let mut sums = [first; WIDTH];
-        let mut weights = row.weights;
-        for block in 0..row.channels.div_ceil(16) {
-            let quads = (row.channels - block * 16).min(16).div_ceil(4);
-            for &tap in row.taps {
-                let mut input = row.input.add(block * row.input_stride + tap + column * row.pixel);
+        let mut weights = job.weights;
+        for block in 0..job.channels.div_ceil(16) {
+            let quads = (job.channels - block * 16).min(16).div_ceil(4);
+            for &tap in job.taps {
+                let mut input = job.input.add(block * job.input_stride + tap + place.input);
                 for _ in 0..quads {
                     let mut w = first;
                     for (b, w) in w.iter_mut().enumerate() {
                         *w = V::weights(weights.add(b * 64));
                     }
                     for (t, sums) in sums.iter_mut().enumerate() {
-                        let pixel = V::pixel(input.add(t * row.pixel));
+                        let pixel = V::pixel(input.add(t * job.pixel));
                         for (sum, w) in sums.iter_mut().zip(w) {
                             *sum = sum.dot(pixel, w);
                         }
@@ -140,31 +166,50 @@ unsafe fn tile<V: Dots, const BLOCKS: usize, const WIDTH: usize>(row: &DotRow<'_
                 }
             }
         }
-        finish(row, column, &sums);
+        for b in 0..BLOCKS {
+            let last = Last::<V>::new(job, b);
+            for (t, sums) in sums.iter().enumerate() {
+                last.store(job, place.out + b * job.block_stride + t * job.out_pixel, sums[b]);
+            }
+        }
     }
 }
 
-/// # Safety
-/// As [`tile`].
-#[inline(always)]
-unsafe fn finish<V: Dots, const BLOCKS: usize, const WIDTH: usize>(
-    row: &DotRow<'_>,
-    column: usize,
-    sums: &[[V; BLOCKS]; WIDTH],
-) {
-    // SAFETY: as in `tile`.
-    unsafe {
-        for b in 0..BLOCKS {
-            let [step, bias, slope] =
-                [row.step, row.bias, row.slope].map(|values| V::Real::load(values.add(b * 16)));
-            for (t, sums) in sums.iter().enumerate() {
-                let offset = b * row.block_stride + (column + t) * row.out_pixel;
-                let mut sum = bias.multiply_add(sums[b].real(), step);
-                if !row.residual.is_null() {
-                    sum = sum.add(V::Real::load(row.residual.add(offset)));
-                }
-                sum.leaky(slope).store(row.out.add(offset));
+/// What becomes of the sums of an output block.
+pub(super) struct Last<V: Dots> {
+    step: V::Real,
+    bias: V::Real,
+    slope: V::Real,
+}
+
+impl<V: Dots> Last<V> {
+    /// # Safety
+    /// As [`rows`], for an output block of the job's.
+    #[inline(always)]
+    pub(super) unsafe fn new(job: &DotRows<'_>, block: usize) -> Self {
+        // SAFETY: each block has sixteen of them.
+        unsafe {
+            Self {
+                step: V::Real::load(job.step.add(block * 16)),
+                bias: V::Real::load(job.bias.add(block * 16)),
+                slope: V::Real::load(job.slope.add(block * 16)),
             }
+        }
+    }
+
+    /// Writes the result of a pixel's sums.
+    ///
+    /// # Safety
+    /// As [`rows`], `at` being the offset of one of the job's pixels.
+    #[inline(always)]
+    pub(super) unsafe fn store(&self, job: &DotRows<'_>, at: usize, sums: V) {
+        // SAFETY: the output has sixteen values there, as has the residual where there is one.
+        unsafe {
+            let mut sum = self.bias.multiply_add(sums.real(), self.step);
+            if !job.residual.is_null() {
+                sum = sum.add(V::Real::load(job.residual.add(at)));
+            }
+            sum.leaky(self.slope).store(job.out.add(at));
         }
     }
 }
@@ -237,7 +282,7 @@ impl Scale {
 /// A group's weights as whole numbers.
 #[derive(Debug, Clone)]
 pub(super) struct Quantised {
-    /// As [`DotRow::weights`].
+    /// As [`DotRows::weights`].
     weights: Vec<i8>,
     /// Of each output channel: the step, and the sum of its weights.
     step: Vec<f32>,
@@ -248,8 +293,8 @@ pub(super) struct Quantised {
 const LARGEST: f32 = 127.0;
 
 impl Quantised {
-    /// From `[input block][tap][lane][output channel]`.
-    fn new((phase, group): Part<'_>, channels: usize) -> Self {
+    /// From `[input block][tap][lane][output channel]`; of blocks that are not full, whole ones if so asked.
+    fn new((phase, group): Part<'_>, channels: usize, whole_blocks: bool) -> Self {
         let wide = 16 * group.blocks.len();
         let mut largest = vec![0.0_f32; wide];
         for row in group.weights.chunks_exact(wide) {
@@ -273,6 +318,10 @@ impl Quantised {
                 let (tap, rest) = from.split_at(lanes * wide);
                 from = rest;
                 all.push(tap, lanes, wide);
+                let filled = lanes.div_ceil(4) * 4;
+                if whole_blocks && filled < 16 {
+                    all.weights.resize(all.weights.len() + (16 - filled) * wide, 0);
+                }
             }
         }
         all
@@ -303,16 +352,18 @@ const ROWS: [usize; 2] = [8, 4];
 const LARGE: usize = 8192;
 /// Columns of a tile: a multiple of what the kernels compute at once.
 const COLUMNS: usize = 48;
-/// Channels from which on it pays: fewer spend their time elsewhere.
-const FEWEST_CHANNELS: usize = 24;
-
+/// Bytes past a tile's input that kernels may read: they compute sixteen pixels where fewer are left.
+const SPARE: usize = 16 * 2 * 16 + 64;
 /// Whether a layer is computed here: in an engine of that precision, where there is much to add, but not where few
 /// channels come out: flow, mask and colours, which are shown.
 pub(super) fn suits(engine: &Engine, layer: &ConvLayer) -> bool {
-    engine.precision() == Precision::Int8
-        && layer.dense
-        && layer.input >= FEWEST_CHANNELS
-        && layer.output >= FEWEST_CHANNELS
+    let enough = |dots: DotKernels| layer.input.min(layer.output) >= dots.fewest;
+    engine.precision() == Precision::Int8 && layer.dense && engine.kernels().dots.is_some_and(enough)
+}
+
+/// Whether products with zeros cost next to nothing.
+pub(super) fn has_products_to_spare(engine: &Engine) -> bool {
+    engine.kernels().dots.is_some_and(|dots| dots.whole_blocks)
 }
 
 /// A layer over an image.
@@ -348,7 +399,7 @@ pub(super) fn conv(engine: &Engine, input: &BlockList<'_>, target: &Target<'_>) 
     let weights = layer.quantised.get_or_init(|| {
         parts
             .iter()
-            .map(|part| Quantised::new(*part, layer.input))
+            .map(|part| Quantised::new(*part, layer.input, kernels.whole_blocks))
             .collect()
     });
     let work = Tiles {
@@ -384,9 +435,7 @@ impl Tiles<'_> {
                 .map(|sum| -(bytes.scale.zero as i32) * sum)
                 .collect();
             let steps: Vec<f32> = weights.step.iter().map(|step| step / bytes.scale.steps).collect();
-            for row in tile[0].clone() {
-                self.row(&bytes, *part, (&weights.weights, &start, &steps), row, &tile[1]);
-            }
+            self.part(&bytes, *part, (&weights.weights, &start, &steps), tile);
         }
     }
 
@@ -412,7 +461,7 @@ impl Tiles<'_> {
         let mut data = self
             .engine
             .recycler()
-            .take((blocks * rows.len() * wide).div_ceil(4));
+            .take((blocks * rows.len() * wide + SPARE).div_ceil(4));
         for (line, to) in (0..blocks)
             .flat_map(lines)
             .zip(data.bytes_mut().chunks_exact_mut(wide))
@@ -429,40 +478,39 @@ impl Tiles<'_> {
         }
     }
 
-    /// Computes one row of a tile for a part, with its weights, their sums' beginning and their steps.
-    fn row(
+    /// Computes a tile for a part, with its weights, their sums' beginning and their steps.
+    fn part(
         &self,
         bytes: &Bytes,
         (phase, group): (&Phase, &Group),
         (weights, start, step): (&[i8], &[i32], &[f32]),
-        row: usize,
-        columns: &Range<usize>,
+        [rows, columns]: &[Range<usize>; 2],
     ) {
         let Target { layer, shape, .. } = self.target;
         let stride = layer.kind.step();
         let mut taps = [0; 9];
         for (tap, [dy, dx]) in taps.iter_mut().zip(&phase.taps) {
             let place = |at: usize, step_back: isize| (at * stride + 1).wrapping_add_signed(step_back);
-            *tap = (place(row, *dy) - bytes.first[0]) * bytes.line
+            *tap = (place(rows.start, *dy) - bytes.first[0]) * bytes.line
                 + (place(columns.start, *dx) - bytes.first[1]) * 16;
         }
         let block = group.blocks.start;
-        let (up, out_row) = match layer.kind {
-            ConvKind::Up => (2, row * 2 + phase.place[0]),
-            ConvKind::Same | ConvKind::Down => (1, row),
-        };
-        let at = ((out_row + 1) * (shape[2] + 2) + 1 + columns.start * up + phase.place[1]) * 16;
+        let up = if layer.kind == ConvKind::Up { 2 } else { 1 };
+        let [row, column] = [rows, columns].map(|range| range.start * up + 1);
+        let width = shape[2] + 2;
+        let at = ((row + phase.place[0]) * width + column + phase.place[1]) * 16;
         let residual = if layer.residual {
             self.input.blocks[block][at..].as_ptr()
         } else {
             std::ptr::null()
         };
-        let job = DotRow {
+        let job = DotRows {
             input: bytes.data.bytes().as_ptr(),
             channels: layer.input,
             input_stride: bytes.block,
             taps: &taps[..phase.taps.len()],
             pixel: 16 * stride,
+            line: bytes.line * stride,
             weights: weights.as_ptr(),
             start: start.as_ptr(),
             step: step.as_ptr(),
@@ -474,11 +522,13 @@ impl Tiles<'_> {
                 .out
                 .wrapping_add(block * self.target.block_stride + at),
             out_pixel: 16 * up,
+            out_line: 16 * up * width,
             block_stride: self.target.block_stride,
+            rows: rows.len(),
             columns: columns.len(),
         };
         // SAFETY: taps reach the rows and columns that `bytes` holds; weights, sums and steps are the group's; no
         // other thread has this tile's pixels; the kernels are of a tier the machine has.
-        unsafe { (self.kernels.row[group.blocks.len() - 1])(&job) }
+        unsafe { (self.kernels.rows[group.blocks.len() - 1])(&job) }
     }
 }

@@ -57,6 +57,7 @@ pub(crate) struct Row<'a> {
     pub(crate) pixel: usize,
     /// `[input block][tap][lane][output channel]`.
     pub(crate) weights: *const f32,
+    /// Null where the sums alone are wanted, as is the slope then.
     pub(crate) bias: *const f32,
     pub(crate) slope: *const f32,
     /// The first output pixel's counterpart in the input, laid out like the output; null where none is added.
@@ -69,54 +70,97 @@ pub(crate) struct Row<'a> {
     pub(crate) columns: usize,
 }
 
-/// Computes a row in tiles of `WIDE`, then 4, then single columns, `BLOCKS` output blocks at once.
+/// How many lanes ahead weights are fetched: those of many channels come from far away, and all of them are read for
+/// each row.
+const FETCHED: usize = 32;
+
+/// Computes a row in tiles of `WIDE` and one of the columns that remain, `BLOCKS` output blocks at once.
 ///
 /// # Safety
 /// The pointers of `row` reach what it describes, and `V`'s tier is available.
 #[inline(always)]
 pub(super) unsafe fn row<V: Lanes, const BLOCKS: usize, const WIDE: usize>(row: &Row<'_>) {
-    let mut column = 0;
-    // SAFETY: tiles are within the row's columns; the rest is this function's own contract.
+    // SAFETY: this function's own contract.
     unsafe {
-        while column + WIDE <= row.columns {
-            tile::<V, BLOCKS, WIDE>(row, column);
-            column += WIDE;
-        }
-        while column + 4 <= row.columns {
-            tile::<V, BLOCKS, 4>(row, column);
-            column += 4;
-        }
-        while column < row.columns {
-            tile::<V, BLOCKS, 1>(row, column);
-            column += 1;
+        // Planes and blocks, each with stride 1 and 2. A known distance goes into the instructions; additions would
+        // take the multiplications' places.
+        match row.pixel {
+            1 => tiles::<V, BLOCKS, WIDE, 1>(row),
+            2 => tiles::<V, BLOCKS, WIDE, 2>(row),
+            16 => tiles::<V, BLOCKS, WIDE, 16>(row),
+            32 => tiles::<V, BLOCKS, WIDE, 32>(row),
+            other => unreachable!("no layout has {other} values from pixel to pixel"),
         }
     }
 }
 
 /// # Safety
-/// As [`row`], with `column + WIDTH` at most the row's columns.
+/// As [`row`], with `PIXEL` being the row's.
 #[inline(always)]
-unsafe fn tile<V: Lanes, const BLOCKS: usize, const WIDTH: usize>(row: &Row<'_>, column: usize) {
+unsafe fn tiles<V: Lanes, const BLOCKS: usize, const WIDE: usize, const PIXEL: usize>(row: &Row<'_>) {
+    let mut column = 0;
+    // SAFETY: tiles are within the row's columns; the rest is this function's own contract.
+    unsafe {
+        while column + WIDE <= row.columns {
+            tile::<V, BLOCKS, WIDE, PIXEL>(row, column);
+            column += WIDE;
+        }
+        rest::<V, BLOCKS, WIDE, PIXEL>(row, column);
+    }
+}
+
+/// Fewer columns than `WIDE`, from one on to the end, at once: each tile reads all weights.
+///
+/// # Safety
+/// As [`tiles`].
+#[inline(always)]
+unsafe fn rest<V: Lanes, const BLOCKS: usize, const WIDE: usize, const PIXEL: usize>(
+    row: &Row<'_>,
+    column: usize,
+) {
+    macro_rules! widths {
+        ($($width:literal)*) => {
+            match row.columns - column {
+                // SAFETY: the caller's contract; widths that never remain are compiled away.
+                $($width if $width < WIDE => unsafe { tile::<V, BLOCKS, $width, PIXEL>(row, column) },)*
+                _ => {}
+            }
+        };
+    }
+    widths!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+}
+
+/// # Safety
+/// As [`tiles`], with `column + WIDTH` at most the row's columns.
+#[inline(always)]
+unsafe fn tile<V: Lanes, const BLOCKS: usize, const WIDTH: usize, const PIXEL: usize>(
+    row: &Row<'_>,
+    column: usize,
+) {
     // SAFETY: the whole body is pointer arithmetic within what the caller vouches for.
     unsafe {
         // Loops, not closures (as of `array::from_fn`): a closure does not inherit the features that its function
         // is compiled for, so that every operation in it would be a call.
         let mut first = [V::splat(0.0); BLOCKS];
-        for (b, first) in first.iter_mut().enumerate() {
-            *first = V::load(row.bias.add(b * 16));
+        let sums_alone = row.bias.is_null();
+        if !sums_alone {
+            for (b, first) in first.iter_mut().enumerate() {
+                *first = V::load(row.bias.add(b * 16));
+            }
         }
         let mut sums = [first; WIDTH];
         let mut weights = row.weights;
         for block in row.inputs {
             for &tap in row.taps {
-                let mut input = block.data.add(tap + column * row.pixel);
+                let mut input = block.data.add(tap + column * PIXEL);
                 for _ in 0..block.lanes {
                     let mut w = [V::splat(0.0); BLOCKS];
                     for (b, w) in w.iter_mut().enumerate() {
                         *w = V::load(weights.add(b * 16));
+                        V::fetch(weights.wrapping_add(b * 16 + FETCHED * 16 * BLOCKS));
                     }
                     for (t, sums) in sums.iter_mut().enumerate() {
-                        let value = V::splat(*input.add(t * row.pixel));
+                        let value = V::splat(*input.add(t * PIXEL));
                         for (sum, w) in sums.iter_mut().zip(w) {
                             *sum = sum.multiply_add(value, w);
                         }
@@ -125,6 +169,14 @@ unsafe fn tile<V: Lanes, const BLOCKS: usize, const WIDTH: usize>(row: &Row<'_>,
                     input = input.add(block.lane_stride);
                 }
             }
+        }
+        if sums_alone {
+            for (t, sums) in sums.iter().enumerate() {
+                for (b, sum) in sums.iter().enumerate() {
+                    sum.store(row.out.add(b * row.block_stride + (column + t) * row.out_pixel));
+                }
+            }
+            return;
         }
         for b in 0..BLOCKS {
             let slope = V::load(row.slope.add(b * 16));

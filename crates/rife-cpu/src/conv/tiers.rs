@@ -1,9 +1,12 @@
 //! Sixteen values in the registers of each tier, and the row kernels made of them.
 
-use super::int8::{self, DotKernels, DotRow, Dots};
+use super::int8::{self, DotKernels, DotRows, Dots};
 use super::kernel::{Lanes, Row, row};
 use super::winograd::{Backward, Forward, backward, forward};
 use crate::tier::Tier;
+
+/// Channels from which on eight-bit integers pay where an instruction multiplies 64 of them.
+const FEWEST: usize = 24;
 
 /// The kernels of a tier.
 #[derive(Debug, Clone, Copy)]
@@ -33,11 +36,11 @@ impl Kernels {
                 together: 1,
             },
             #[cfg(target_arch = "x86_64")]
-            Tier::Avx512 => Self {
+            Tier::Avx512 | Tier::Amx => Self {
                 row: [avx512::one, avx512::two],
                 forward: avx512::points,
                 backward: avx512::pixels,
-                dots: vnni::kernels(),
+                dots: vnni::kernels(tier),
                 together: 2,
             },
             #[cfg(target_arch = "aarch64")]
@@ -60,7 +63,9 @@ impl Kernels {
 }
 
 mod scalar {
-    use super::{Backward, DotKernels, DotRow, Dots, Forward, Lanes, Row, backward, forward, int8, row};
+    use super::{
+        Backward, DotKernels, DotRows, Dots, FEWEST, Forward, Lanes, Row, backward, forward, int8, row,
+    };
 
     #[derive(Clone, Copy)]
     struct Sixteen([f32; 16]);
@@ -183,19 +188,21 @@ mod scalar {
     }
 
     pub(super) const DOTS: DotKernels = DotKernels {
-        row: [one_of_bytes, two_of_bytes],
+        rows: [one_of_bytes, two_of_bytes],
         range: int8::range,
         bytes: int8::bytes,
+        whole_blocks: false,
+        fewest: FEWEST,
     };
 
-    unsafe fn one_of_bytes(job: &DotRow<'_>) {
+    unsafe fn one_of_bytes(job: &DotRows<'_>) {
         // SAFETY: the caller's contract; plain Rust runs anywhere.
-        unsafe { int8::row::<Sums, 1, 2>(job) }
+        unsafe { int8::rows::<Sums, 1, 2>(job) }
     }
 
-    unsafe fn two_of_bytes(job: &DotRow<'_>) {
+    unsafe fn two_of_bytes(job: &DotRows<'_>) {
         // SAFETY: as above.
-        unsafe { int8::row::<Sums, 2, 1>(job) }
+        unsafe { int8::rows::<Sums, 2, 1>(job) }
     }
 }
 
@@ -315,7 +322,7 @@ mod avx512 {
     use super::{Backward, Forward, Lanes, Row, backward, forward, row};
 
     #[derive(Clone, Copy)]
-    pub(super) struct Sixteen(pub(super) __m512);
+    pub(in super::super) struct Sixteen(pub(super) __m512);
 
     impl Lanes for Sixteen {
         #[inline(always)]
@@ -400,14 +407,16 @@ mod avx512 {
 }
 
 #[cfg(target_arch = "x86_64")]
-mod vnni {
+pub(super) mod vnni {
     use std::arch::x86_64::*;
 
+    #[cfg(target_os = "linux")]
+    use super::super::amx;
     use super::avx512::Sixteen;
-    use super::{DotKernels, DotRow, Dots, int8};
+    use super::{DotKernels, DotRows, Dots, FEWEST, Tier, int8};
 
     #[derive(Clone, Copy)]
-    struct Sums(__m512i);
+    pub(in super::super) struct Sums(__m512i);
 
     impl Dots for Sums {
         type Real = Sixteen;
@@ -444,25 +453,31 @@ mod vnni {
     }
 
     /// Where the machine has them.
-    pub(super) fn kernels() -> Option<DotKernels> {
+    pub(super) fn kernels(tier: Tier) -> Option<DotKernels> {
         let here = is_x86_feature_detected!("avx512vnni") && is_x86_feature_detected!("avx512bw");
         here.then_some(DotKernels {
-            row: [one, two],
+            rows: match tier {
+                #[cfg(target_os = "linux")]
+                Tier::Amx => [amx::rows::<1>, amx::rows::<2>],
+                _ => [one, two],
+            },
             range,
             bytes,
+            whole_blocks: tier == Tier::Amx,
+            fewest: if tier == Tier::Amx { 16 } else { FEWEST },
         })
     }
 
     #[target_feature(enable = "avx512f,avx512vnni")]
-    unsafe fn one(job: &DotRow<'_>) {
+    unsafe fn one(job: &DotRows<'_>) {
         // SAFETY: the caller's contract; this function runs where the tier is available.
-        unsafe { int8::row::<Sums, 1, 16>(job) }
+        unsafe { int8::rows::<Sums, 1, 16>(job) }
     }
 
     #[target_feature(enable = "avx512f,avx512vnni")]
-    unsafe fn two(job: &DotRow<'_>) {
+    unsafe fn two(job: &DotRows<'_>) {
         // SAFETY: as above.
-        unsafe { int8::row::<Sums, 2, 12>(job) }
+        unsafe { int8::rows::<Sums, 2, 12>(job) }
     }
 
     #[target_feature(enable = "avx512f")]

@@ -12,7 +12,7 @@ macro_rules! for_every_tier {
                 match tier {
                     // SAFETY: tiers are those that the machine has.
                     #[cfg(target_arch = "x86_64")]
-                    Tier::Avx512 => unsafe { avx512::$name($($arg),*) },
+                    Tier::Avx512 | Tier::Amx => unsafe { avx512::$name($($arg),*) },
                     // SAFETY: as above.
                     #[cfg(target_arch = "x86_64")]
                     Tier::Avx2 => unsafe { avx2::$name($($arg),*) },

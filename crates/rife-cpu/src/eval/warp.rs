@@ -165,7 +165,7 @@ pub(crate) fn warp_block(tier: Tier, x: &Blocks, block: usize, flow: &Tensor, ro
     match tier {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: tiers are those that the machine has.
-        Tier::Avx512 => unsafe { avx512::pixels(&image, &samples, out) },
+        Tier::Avx512 | Tier::Amx => unsafe { avx512::pixels(&image, &samples, out) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
         Tier::Avx2 => unsafe { avx2::pixels(&image, &samples, out) },
@@ -244,7 +244,7 @@ fn locate<const LANES: usize>(tier: Tier, located: &mut Located, image: &Image<'
     match tier {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: tiers are those that the machine has.
-        Tier::Avx512 => unsafe { avx512::locate(located, image, at) },
+        Tier::Avx512 | Tier::Amx => unsafe { avx512::locate(located, image, at) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
         Tier::Avx2 => unsafe { avx2::locate(located, image, at) },
@@ -284,7 +284,7 @@ fn mix_by_tier<const LANES: usize>(
     match tier {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: tiers are those that the machine has.
-        Tier::Avx512 => unsafe { avx512::mix::<LANES>(image.values, below, samples, lanes, out) },
+        Tier::Avx512 | Tier::Amx => unsafe { avx512::mix::<LANES>(image.values, below, samples, lanes, out) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
         Tier::Avx2 => unsafe { avx2::mix::<LANES>(image.values, below, samples, lanes, out) },

@@ -1,0 +1,207 @@
+//! The products of `conv/int8.rs` in AMX: an instruction multiplies sixteen pixels of up to 64 channels with as many
+//! weights of sixteen outputs.
+//!
+//! A row's taps lie side by side in memory, sixteen channels of a pixel each, so that three of them are 48 "channels"
+//! of one pixel, and the next pixel's begin 16 bytes on. See Intel's "Architecture Instruction Set Extensions
+//! Programming Reference", chapter on AMX. The compiler knows tile registers by name only, and never uses them itself.
+
+use std::arch::asm;
+use std::arch::x86_64::__cpuid_count;
+use std::sync::OnceLock;
+
+use super::int8::{DotRows, Dots, Last, Place};
+use super::tiers::vnni;
+
+/// Pixels of a tile register, and outputs.
+const SIDE: usize = 16;
+
+/// Whether the processor has it, and the system gives it to this process, which has to ask.
+pub(crate) fn is_available() -> bool {
+    static HERE: OnceLock<bool> = OnceLock::new();
+    *HERE.get_or_init(|| {
+        const TILES: u32 = 1 << 24;
+        const INT8: u32 = 1 << 25;
+        const ASK_FOR_STATE: libc::c_long = 0x1023;
+        const TILE_DATA: libc::c_long = 18;
+        let bits = TILES | INT8;
+        // SAFETY: the call reads and writes no memory of ours; older kernels refuse it.
+        __cpuid_count(7, 0).edx & bits == bits
+            && unsafe { libc::syscall(libc::SYS_arch_prctl, ASK_FOR_STATE, TILE_DATA) } == 0
+    })
+}
+
+/// What `ldtilecfg` reads: bytes of a row and rows of each tile register.
+#[repr(C, align(64))]
+struct Shapes {
+    palette: u8,
+    first_row: u8,
+    unused: [u8; 14],
+    bytes: [u16; 16],
+    rows: [u8; 16],
+}
+
+impl Shapes {
+    /// Sums in registers 0 to 3, pixels in 4 and 5, weights in 6 and 7: of so many taps side by side.
+    fn new(taps: usize) -> Self {
+        let (channels, quads) = ((taps * 16) as u16, (taps * 4) as u8);
+        let mut shapes = Self {
+            palette: 1,
+            first_row: 0,
+            unused: [0; 14],
+            bytes: [0; 16],
+            rows: [0; 16],
+        };
+        shapes.bytes[..8].copy_from_slice(&[64, 64, 64, 64, channels, channels, 64, 64]);
+        shapes.rows[..8].copy_from_slice(&[16, 16, 16, 16, 16, 16, quads, quads]);
+        shapes
+    }
+}
+
+/// The sums of sixteen pixels.
+#[repr(C, align(64))]
+struct Sums([[i32; SIDE]; SIDE]);
+
+/// Computes rows of `BLOCKS` output blocks, two times sixteen pixels at once.
+///
+/// # Safety
+/// The pointers of `job` reach what it describes, its input sixteen pixels past the last one; AMX and AVX-512 are there.
+#[target_feature(enable = "avx512f")]
+pub(super) unsafe fn rows<const BLOCKS: usize>(job: &DotRows<'_>) {
+    let across = job.columns.div_ceil(SIDE);
+    let parts = job.rows * across;
+    let side = if job.taps.len() == 9 { 3 } else { 2 };
+    let part = |i: usize| [i / across, i % across * SIDE];
+    let shapes = Shapes::new(side);
+    let mut sums = [const { Sums([[0; SIDE]; SIDE]) }; 4];
+    // SAFETY: the shapes are those that palette 1 allows; the tile registers are ours until they are released.
+    unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const shapes, options(nostack, readonly)) };
+    for first in (0..parts).step_by(2) {
+        // Where the number is odd, the last is computed twice.
+        let pair = [part(first), part((first + 1).min(parts - 1))];
+        let places = pair.map(|[row, column]| job.place(row, column));
+        // SAFETY: both parts are the job's; what is past its last column is not written.
+        unsafe {
+            products::<BLOCKS>(job, side, places, &mut sums);
+            for (i, sums) in sums.iter().enumerate().filter(|(i, _)| i % 2 < BLOCKS) {
+                finish(job, i % 2, (places[i / 2], job.columns - pair[i / 2][1]), sums);
+            }
+        }
+    }
+    // SAFETY: as above.
+    unsafe { asm!("tilerelease", options(nostack, nomem)) };
+}
+
+/// The sums of two parts, each of up to two output blocks.
+///
+/// # Safety
+/// As [`rows`], within which the tile registers have their shapes.
+#[inline(always)]
+unsafe fn products<const BLOCKS: usize>(
+    job: &DotRows<'_>,
+    side: usize,
+    places: [Place; 2],
+    sums: &mut [Sums; 4],
+) {
+    // SAFETY: pixels and weights are within what the caller vouches for; `sums` are four times 1024 bytes.
+    unsafe {
+        start::<BLOCKS>(job.start);
+        let mut weights = job.weights;
+        for block in 0..job.channels.div_ceil(16) {
+            for taps in job.taps.chunks_exact(side) {
+                let pixels = job.input.add(block * job.input_stride + taps[0]);
+                let pixels = places.map(|place| pixels.add(place.input));
+                multiply::<BLOCKS>(pixels, job.pixel, weights);
+                weights = weights.add(side * 4 * 64 * BLOCKS);
+            }
+        }
+        asm!(
+            "tilestored [{0} + {1}], tmm0",
+            "tilestored [{0} + {1} + 1024], tmm1",
+            "tilestored [{0} + {1} + 2048], tmm2",
+            "tilestored [{0} + {1} + 3072], tmm3",
+            in(reg) sums.as_mut_ptr(),
+            in(reg) 64_usize,
+            options(nostack),
+        );
+    }
+}
+
+/// Every pixel's sums begin with the same values.
+///
+/// # Safety
+/// As [`rows`].
+#[inline(always)]
+unsafe fn start<const BLOCKS: usize>(from: *const i32) {
+    // SAFETY: each block has sixteen of them, which a stride of nothing reads for all rows.
+    unsafe {
+        asm!(
+            "tileloadd tmm0, [{0} + {1}]",
+            "tileloadd tmm2, [{0} + {1}]",
+            "tileloadd tmm1, [{2} + {1}]",
+            "tileloadd tmm3, [{2} + {1}]",
+            in(reg) from,
+            in(reg) 0_usize,
+            in(reg) from.add((BLOCKS - 1) * 16),
+            options(nostack, readonly),
+        );
+    }
+}
+
+/// Adds the products of a row of taps.
+///
+/// # Safety
+/// As [`products`].
+#[inline(always)]
+unsafe fn multiply<const BLOCKS: usize>(pixels: [*const u8; 2], pixel: usize, weights: *const i8) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        if BLOCKS == 1 {
+            asm!(
+                "tileloadd tmm6, [{weights} + {quad}]",
+                "tileloadd tmm4, [{first} + {pixel}]",
+                "tdpbusd tmm0, tmm4, tmm6",
+                "tileloadd tmm5, [{second} + {pixel}]",
+                "tdpbusd tmm2, tmm5, tmm6",
+                weights = in(reg) weights,
+                quad = in(reg) 64_usize,
+                first = in(reg) pixels[0],
+                second = in(reg) pixels[1],
+                pixel = in(reg) pixel,
+                options(nostack, readonly),
+            );
+        } else {
+            asm!(
+                "tileloadd tmm6, [{weights} + {quad}]",
+                "tileloadd tmm4, [{first} + {pixel}]",
+                "tdpbusd tmm0, tmm4, tmm6",
+                "tileloadd tmm5, [{second} + {pixel}]",
+                "tdpbusd tmm2, tmm5, tmm6",
+                "tileloadd tmm7, [{weights} + {quad} + 64]",
+                "tdpbusd tmm1, tmm4, tmm7",
+                "tdpbusd tmm3, tmm5, tmm7",
+                weights = in(reg) weights,
+                quad = in(reg) 128_usize,
+                first = in(reg) pixels[0],
+                second = in(reg) pixels[1],
+                pixel = in(reg) pixel,
+                options(nostack, readonly),
+            );
+        }
+    }
+}
+
+/// Writes up to sixteen pixels of an output block.
+///
+/// # Safety
+/// As [`rows`], for `left` pixels or sixteen of the job's from the place on.
+#[inline(always)]
+unsafe fn finish(job: &DotRows<'_>, block: usize, (place, left): (Place, usize), sums: &Sums) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        let last = Last::<vnni::Sums>::new(job, block);
+        for (t, sums) in sums.0.iter().enumerate().take(left) {
+            let at = place.out + block * job.block_stride + t * job.out_pixel;
+            last.store(job, at, vnni::Sums::load(sums.as_ptr()));
+        }
+    }
+}
