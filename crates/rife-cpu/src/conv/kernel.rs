@@ -153,6 +153,9 @@ unsafe fn tile<V: Lanes, const BLOCKS: usize, const WIDTH: usize, const PIXEL: u
         for block in row.inputs {
             for &tap in row.taps {
                 let mut input = block.data.add(tap + column * PIXEL);
+                for t in 0..WIDTH {
+                    V::fetch(input.wrapping_add((WIDTH + t) * PIXEL));
+                }
                 for _ in 0..block.lanes {
                     let mut w = [V::splat(0.0); BLOCKS];
                     for (b, w) in w.iter_mut().enumerate() {

@@ -9,7 +9,7 @@
 use std::ops::Range;
 
 use super::kernel::{InBlock, Lanes, Row};
-use super::pack::ConvLayer;
+use super::pack::{ConvLayer, Phase};
 use super::{ConvKind, Part, Target};
 use crate::engine::Engine;
 use crate::tensor::BlockList;
@@ -160,6 +160,13 @@ const FILTER: [[f64; 3]; SIDE] = [
     [1.0 / 24.0, -1.0 / 12.0, 1.0 / 6.0],
     [0.0, 0.0, 1.0],
 ];
+
+/// Whether all of a phase's weights at a point are zero: those of the eleven points that two by two taps don't need.
+fn has_no_weights(phase: &Phase, point: usize) -> bool {
+    let (fy, fx) = (FILTER[point / SIDE], FILTER[point % SIDE]);
+    let factor = |[dy, dx]: &[isize; 2]| fy[(dy + 1) as usize] * fx[(dx + 1) as usize];
+    phase.taps.iter().all(|tap| factor(tap) == 0.0)
+}
 
 /// A group's weights at the points: `[point][input block][lane][output channel]` from `[input block][tap][lane][output
 /// channel]`. Where a phase reads fewer than nine pixels, the others' weights are zero.
@@ -338,9 +345,14 @@ impl Batches<'_> {
         for (i, (part, weights)) in self.parts.iter().zip(self.weights).enumerate() {
             let group = part.1;
             let size = weights.len() / POINTS;
+            let group_out = |first: usize| first * plane..(first + group.blocks.len()) * plane;
             // Phase after phase, each with as many parts.
             let phase = i * self.target.layer.phases.len() / self.parts.len();
             let first = phase * outputs + group.blocks.start;
+            if has_no_weights(part.0, point) {
+                to[group_out(first)].fill(0.0);
+                continue;
+            }
             let job = Row {
                 inputs: &inputs[group.inputs.clone()],
                 taps: &[0],
@@ -349,7 +361,7 @@ impl Batches<'_> {
                 bias: std::ptr::null(),
                 slope: std::ptr::null(),
                 residual: std::ptr::null(),
-                out: to[first * plane..][..group.blocks.len() * plane].as_mut_ptr(),
+                out: to[group_out(first)].as_mut_ptr(),
                 out_pixel: 16,
                 block_stride: plane,
                 columns: tiles,
