@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .motion import motion
+
 FEAT = 8
 
 
@@ -112,17 +114,18 @@ class IFNet(nn.Module):
     `channels` and `scales` are the blocks', coarse to fine; `encoder` is the width inside the encoder. With
     `residual` the last block gives, beside flow and mask, what is added to the blended frame. With `linear` what the
     blocks give as flow is of motion at an even speed, taken at t. With `still` a pixel that is the same in both frames
-    stays.
+    stays. With `start` the first block begins with motion found without weights, and sees both what it moved and
+    the frames as they are.
     """
 
-    def __init__(self, channels, scales, encoder=16, residual=False, linear=False, still=False):
+    def __init__(self, channels, scales, encoder=16, residual=False, linear=False, still=False, start=False):
         super().__init__()
-        self.scales, self.residual, self.linear, self.still = scales, residual, linear, still
+        self.scales, self.residual, self.linear, self.still, self.start = scales, residual, linear, still, start
         self.encode = Head(encoder)
         last = len(channels) - 1
         for i, c in enumerate(channels):
             extra = 3 if residual and i == last else FEAT
-            setattr(self, f"block{i}", IFBlock(15 if i == 0 else 16 + FEAT + 4, c, extra))
+            setattr(self, f"block{i}", IFBlock((25 if start else 15) if i == 0 else 16 + FEAT + 4, c, extra))
 
     def forward(self, img0, img1, t):
         """Images [n, 3, h, w] in [0, 1]; t [n, 1, 1, 1] in (0, 1). h and w are multiples of 4 * the largest scale."""
@@ -132,8 +135,14 @@ class IFNet(nn.Module):
         flow = mask = coarse = None
         speed = torch.cat([2 * t, 2 * t, 2 - 2 * t, 2 - 2 * t], 1) if self.linear else 1
         stages = []
+        if self.start:
+            velocity = 2 * up(motion(img0, img1, t, 1, self.scales[0].bit_length() + 1), 2)
+            flow = torch.cat([-t * velocity, (1 - t) * velocity], 1)
         for i, s in enumerate(self.scales):
-            if flow is None:
+            if i == 0 and self.start:
+                both, still = warp_down(frames, torch.cat([flow[:, :2], flow[:, 2:]]), s), down(images, s)
+                x = torch.cat([self.planes(both, n, t), still[:n], still[n:], down(flow, s) / s], 1)
+            elif flow is None:
                 x = self.planes(down(frames, s), n, t)
             else:
                 both = warp_down(frames, torch.cat([flow[:, :2], flow[:, 2:]]), s)
@@ -167,7 +176,7 @@ def build(recipe, weights=None):
     """The recipe's network, fresh or with given weights."""
     r = recipe["network"]
     net = IFNet(r["channels"], r["scales"], r.get("encoder", 16), r.get("residual", False), r.get("linear", False),
-                r.get("still", False))
+                r.get("still", False), r.get("start", False))
     if weights is not None:
         net.load_state_dict(weights)
     return net.to(memory_format=torch.channels_last)

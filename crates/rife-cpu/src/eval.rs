@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::tensor::{Blocks, Op, Planes, Tensor};
 use crate::tier::Tier;
 pub(crate) use patch::{Patch, PatchMut, Strips};
-pub(crate) use warp::{MOST_MIXED, fill_mixed, join_mixed, lanes, warp_block};
+pub(crate) use warp::{MOST_MIXED, fill_mixed, join_mixed, lanes, split, warp_block};
 
 /// The rows and columns, in any order, at which values are wanted.
 #[derive(Debug, Clone)]

@@ -9,6 +9,7 @@ mod conv;
 mod engine;
 mod eval;
 mod log;
+pub mod motion;
 mod tensor;
 mod threads;
 mod tier;

@@ -122,6 +122,47 @@ impl Tier {
     }
 }
 
+/// Functions over rows, each compiled once for every tier and called by the tier's name.
+macro_rules! for_every_tier {
+    ($($(#[$doc:meta])* fn $name:ident($($arg:ident: $type:ty),*) $body:block)*) => {
+        $(
+            $(#[$doc])*
+            #[inline]
+            pub(super) fn $name(tier: $crate::tier::Tier, $($arg: $type),*) {
+                match tier {
+                    // SAFETY: tiers are those that the machine has.
+                    #[cfg(target_arch = "x86_64")]
+                    $crate::tier::Tier::Avx512 | $crate::tier::Tier::Amx => unsafe { avx512::$name($($arg),*) },
+                    // SAFETY: as above.
+                    #[cfg(target_arch = "x86_64")]
+                    $crate::tier::Tier::Avx2 => unsafe { avx2::$name($($arg),*) },
+                    _ => plain::$name($($arg),*),
+                }
+            }
+        )*
+
+        mod plain {
+            #[allow(unused_imports)]
+            use super::*;
+            $(#[inline(always)] pub(super) fn $name($($arg: $type),*) $body)*
+        }
+
+        #[cfg(target_arch = "x86_64")]
+        mod avx2 {
+            use super::*;
+            $(#[target_feature(enable = "avx2,fma")] pub(super) fn $name($($arg: $type),*) { plain::$name($($arg),*) })*
+        }
+
+        #[cfg(target_arch = "x86_64")]
+        mod avx512 {
+            use super::*;
+            $(#[target_feature(enable = "avx512f")] pub(super) fn $name($($arg: $type),*) { plain::$name($($arg),*) })*
+        }
+    };
+}
+
+pub(crate) use for_every_tier;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,12 +3,14 @@
 
 pub(crate) mod count;
 mod cpu;
+mod motion;
 pub mod reference;
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use crate::image::{crop, pad};
 pub use cpu::CpuBackend;
+pub use motion::{Pixelwise, composed as composed_motion};
 pub use rife_cpu::{Activation, ConvKind, ConvSpec, Factor};
 
 /// An engine that can run a RIFE network. Tensors are `[channels, height, width]`, one sample for inference; a
@@ -60,6 +62,16 @@ pub trait Backend {
     /// `x` sampled at `(column + flow[0], row + flow[1])`: bilinear, border clamped, `align_corners = true`.
     /// `flow` has two channels, in pixels of its own size, which is `x`'s size.
     fn warp(&self, x: &Self::Tensor, flow: &Self::Tensor) -> Self::Tensor;
+    /// Velocities from the first frame to the second, without weights and without gradients, `[2, height >> finest,
+    /// width >> finest]` in pixels of that size: of what is at each pixel at `timestep`, a plane with one value
+    /// everywhere. Found on the `levels` of a pyramid, from the coarsest, whose power of two divides the size, to the
+    /// finest. `frames` are RGB in 0..1. `rife_cpu::motion` explains it.
+    fn motion(
+        &self,
+        frames: [&Self::Tensor; 2],
+        timestep: &Self::Tensor,
+        levels: RangeInclusive<u32>,
+    ) -> Self::Tensor;
     /// `a * sigmoid(mask) + b * (1 - sigmoid(mask))`, one mask channel for all of `a`'s.
     fn blend(&self, a: &Self::Tensor, b: &Self::Tensor, mask: &Self::Tensor) -> Self::Tensor;
     /// Elementwise product, one channel of `by` for all of `x`'s.

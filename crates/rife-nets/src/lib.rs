@@ -16,7 +16,7 @@ mod version;
 mod weights;
 
 pub use backend::reference;
-pub use backend::{Activation, Backend, ConvKind, ConvSpec, CpuBackend, Factor};
+pub use backend::{Activation, Backend, ConvKind, ConvSpec, CpuBackend, Factor, Pixelwise, composed_motion};
 pub use default_weights::default_weights;
 pub use error::{Mismatch, NetworkError};
 pub use image::{Image, MAX_SIDE, MIN_SIDE};

@@ -64,6 +64,7 @@ const V4_0: V4Spec = V4Spec {
     residual: false,
     linear: false,
     still: false,
+    start: false,
     adds_mask: true,
     doubles: true,
 };
@@ -147,6 +148,11 @@ const R3_LITE: V4Spec = V4Spec {
     still: true,
     ..R1_LITE
 };
+
+const R4_LITE: V4Spec = V4Spec {
+    start: true,
+    ..R3_LITE
+};
 const V4_26_HEAVY: V4Spec = V4Spec {
     encoder: Encoder::Named { inner: 16, out: 16 },
     ..V4_25
@@ -220,6 +226,8 @@ static TABLE: &[Spec] = &[
     // r1.lite with a correction of the blended frame in place of the last block's unused features, motion at an even
     // speed by construction, and still pixels kept.
     v4("r3.lite", R3_LITE),
+    // r3.lite whose first block begins with motion found without weights.
+    v4("r4.lite", R4_LITE),
 ];
 
 /// Where the row of [`Version::IFNET_M`] is.
@@ -256,7 +264,7 @@ impl Version {
             .collect()
     }
 
-    /// Its name: `rife`, `rife_m`, `rife_2r`, `rife_hdv2`, a 4.x number such as `4.25.lite`, or `r3.lite`.
+    /// Its name: `rife`, `rife_m`, `rife_2r`, `rife_hdv2`, a 4.x number such as `4.25.lite`, or `r4.lite`.
     pub fn name(self) -> &'static str {
         self.0.name
     }
@@ -547,7 +555,7 @@ mod tests {
     #[test]
     fn the_constants_point_to_their_rows() {
         assert_eq!(Version::IFNET_M.name(), "rife_m");
-        assert_eq!(Version::DEFAULT.name(), "r3.lite");
+        assert_eq!(Version::DEFAULT.name(), "r4.lite");
     }
 
     /// The counting back end refuses sizes that do not halve or join, as any engine would.

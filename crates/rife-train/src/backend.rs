@@ -10,10 +10,10 @@ mod lazy;
 pub mod resample;
 pub mod warp;
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use burn_tensor::{Device, FloatDType, Tensor, TensorData, activation};
-use rife_nets::{Backend, ConvSpec, Factor};
+use rife_nets::{Backend, ConvSpec, Factor, Pixelwise, composed_motion};
 
 pub use conv::Conv;
 pub use lazy::Batch;
@@ -121,6 +121,12 @@ impl Backend for BurnBackend {
         Batch::warped(x.tensor(), flow.tensor())
     }
 
+    fn motion(&self, frames: [&Batch; 2], timestep: &Batch, levels: RangeInclusive<u32>) -> Batch {
+        let [first, second, timestep] =
+            [frames[0], frames[1], timestep].map(|x| Batch::dense(x.tensor().detach()));
+        composed_motion(self, [&first, &second], &timestep, levels)
+    }
+
     fn blend(&self, a: &Batch, b: &Batch, mask: &Batch) -> Batch {
         let gate = activation::sigmoid(mask.tensor());
         let b = b.tensor();
@@ -153,6 +159,44 @@ impl Backend for BurnBackend {
     fn max_abs(&self, x: &Batch) -> f32 {
         x.tensor().inner().abs().max().into_scalar::<f32>()
     }
+}
+
+impl Pixelwise for BurnBackend {
+    fn neighbour(&self, x: &Batch, down: isize, right: isize) -> Batch {
+        Batch::dense(along(along(x.tensor(), 2, down), 3, right))
+    }
+
+    fn quotient(&self, a: &Batch, b: &Batch) -> Batch {
+        Batch::dense(a.tensor() / b.tensor())
+    }
+
+    fn least(&self, a: &Batch, b: &Batch) -> Batch {
+        Batch::dense(a.tensor().min_pair(b.tensor()))
+    }
+
+    fn most(&self, a: &Batch, b: &Batch) -> Batch {
+        Batch::dense(a.tensor().max_pair(b.tensor()))
+    }
+}
+
+/// Each value's neighbour `by` further along an axis, the edges repeated.
+fn along(x: Tensor<4>, axis: usize, by: isize) -> Tensor<4> {
+    let size = x.dims()[axis];
+    let count = by.unsigned_abs().min(size - 1);
+    if count == 0 {
+        return x;
+    }
+    let edge = x.clone().narrow(axis, if by < 0 { 0 } else { size - 1 }, 1);
+    let edge = edge.repeat_dim(axis, count);
+    let rest = x.narrow(axis, if by < 0 { 0 } else { count }, size - count);
+    Tensor::cat(
+        if by < 0 {
+            vec![edge, rest]
+        } else {
+            vec![rest, edge]
+        },
+        axis,
+    )
 }
 
 /// The values of a tensor in row-major order.

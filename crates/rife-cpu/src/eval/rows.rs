@@ -1,43 +1,6 @@
 //! Loops over rows of values, compiled for every tier: what the compiler vectorises by itself, given the instructions.
 
-use crate::tier::Tier;
-
-/// Functions over rows, each compiled once for every tier and called by the tier's name.
-macro_rules! for_every_tier {
-    ($($(#[$doc:meta])* fn $name:ident($($arg:ident: $type:ty),*) $body:block)*) => {
-        $(
-            $(#[$doc])*
-            #[inline]
-            pub(super) fn $name(tier: Tier, $($arg: $type),*) {
-                match tier {
-                    // SAFETY: tiers are those that the machine has.
-                    #[cfg(target_arch = "x86_64")]
-                    Tier::Avx512 | Tier::Amx => unsafe { avx512::$name($($arg),*) },
-                    // SAFETY: as above.
-                    #[cfg(target_arch = "x86_64")]
-                    Tier::Avx2 => unsafe { avx2::$name($($arg),*) },
-                    _ => plain::$name($($arg),*),
-                }
-            }
-        )*
-
-        mod plain {
-            $(#[inline(always)] pub(super) fn $name($($arg: $type),*) $body)*
-        }
-
-        #[cfg(target_arch = "x86_64")]
-        mod avx2 {
-            use super::*;
-            $(#[target_feature(enable = "avx2,fma")] pub(super) fn $name($($arg: $type),*) { plain::$name($($arg),*) })*
-        }
-
-        #[cfg(target_arch = "x86_64")]
-        mod avx512 {
-            use super::*;
-            $(#[target_feature(enable = "avx512f")] pub(super) fn $name($($arg: $type),*) { plain::$name($($arg),*) })*
-        }
-    };
-}
+use crate::tier::for_every_tier;
 
 for_every_tier! {
     /// `to += from`.

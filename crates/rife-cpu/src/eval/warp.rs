@@ -104,7 +104,7 @@ impl Samples<'_> {
 /// Splits a coordinate, clamped to `0..size`, into the pixel before it and the rest. The last pixel counts as the
 /// one before it and a whole step, so that the pixel after always exists (where there are two).
 #[inline(always)]
-fn split(at: f32, size: usize) -> (u32, f32) {
+pub(crate) fn split(at: f32, size: usize) -> (u32, f32) {
     // Not `clamp`: a flow that is not a number must give a place too.
     let at = at.max(0.0).min((size - 1) as f32);
     // SAFETY: `at` is a number from 0 to the last pixel's. A plain `as` is not vectorised.

@@ -1,6 +1,6 @@
 //! The CPU engine as a [`Backend`].
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use rife_cpu::{ConvLayer, Engine, EngineOptions, Tensor, TierError};
 
@@ -87,6 +87,11 @@ impl Backend for CpuBackend {
 
     fn warp(&self, x: &Tensor, flow: &Tensor) -> Tensor {
         self.engine.warp(x, flow)
+    }
+
+    fn motion(&self, frames: [&Tensor; 2], timestep: &Tensor, levels: RangeInclusive<u32>) -> Tensor {
+        let timestep = self.engine.download_corner(timestep, [1, 1])[0];
+        self.engine.motion(frames, timestep, levels)
     }
 
     fn blend(&self, a: &Tensor, b: &Tensor, mask: &Tensor) -> Tensor {

@@ -1,10 +1,10 @@
 //! The plainest engine: loops over a `Vec<f32>`, written to be read beside the definitions in [`Backend`], not
 //! to be fast. Tests and checks of faster engines compare with it; nothing else should use it.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
-use super::{Activation, Backend, ConvKind, ConvSpec, Factor};
+use super::{Activation, Backend, ConvKind, ConvSpec, Factor, Pixelwise, composed_motion};
 
 /// Runs every operation by its definition, one thread, f32.
 #[derive(Debug, Clone, Copy, Default)]
@@ -37,6 +37,12 @@ impl ReferenceTensor {
     fn channel(&self, c: usize) -> &[f32] {
         let plane = self.shape[1] * self.shape[2];
         &self.data[c * plane..(c + 1) * plane]
+    }
+
+    fn zip(&self, other: &Self, f: impl Fn(f32, f32) -> f32) -> Self {
+        assert_eq!(self.shape, other.shape, "tensors differ in shape");
+        let values = self.data.iter().zip(other.data.iter());
+        Self::new(self.shape, values.map(|(&a, &b)| f(a, b)).collect())
     }
 
     fn at(&self, c: usize, y: usize, x: usize) -> f32 {
@@ -140,6 +146,15 @@ impl Backend for ReferenceBackend {
         ReferenceTensor::new(x.shape, data)
     }
 
+    fn motion(
+        &self,
+        frames: [&ReferenceTensor; 2],
+        timestep: &ReferenceTensor,
+        levels: RangeInclusive<u32>,
+    ) -> ReferenceTensor {
+        composed_motion(self, frames, timestep, levels)
+    }
+
     fn blend(&self, a: &ReferenceTensor, b: &ReferenceTensor, mask: &ReferenceTensor) -> ReferenceTensor {
         assert_eq!(a.shape, b.shape, "blended tensors differ in shape");
         let plane = mask.channel(0);
@@ -207,6 +222,33 @@ impl Backend for ReferenceBackend {
 
     fn max_abs(&self, x: &ReferenceTensor) -> f32 {
         x.data.iter().fold(0.0, |most, v| v.abs().max(most))
+    }
+}
+
+impl Pixelwise for ReferenceBackend {
+    fn neighbour(&self, x: &ReferenceTensor, down: isize, right: isize) -> ReferenceTensor {
+        let [channels, height, width] = x.shape;
+        let near =
+            |at: usize, off: isize, size: usize| (at as isize + off).clamp(0, size as isize - 1) as usize;
+        let mut data = Vec::with_capacity(x.data.len());
+        for c in 0..channels {
+            for y in 0..height {
+                data.extend((0..width).map(|i| x.at(c, near(y, down, height), near(i, right, width))));
+            }
+        }
+        ReferenceTensor::new(x.shape, data)
+    }
+
+    fn quotient(&self, a: &ReferenceTensor, b: &ReferenceTensor) -> ReferenceTensor {
+        a.zip(b, |a, b| a / b)
+    }
+
+    fn least(&self, a: &ReferenceTensor, b: &ReferenceTensor) -> ReferenceTensor {
+        a.zip(b, f32::min)
+    }
+
+    fn most(&self, a: &ReferenceTensor, b: &ReferenceTensor) -> ReferenceTensor {
+        a.zip(b, f32::max)
     }
 }
 

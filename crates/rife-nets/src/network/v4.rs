@@ -97,6 +97,9 @@ pub(crate) struct V4Spec {
     pub(crate) linear: bool,
     /// Whether a pixel that is the same in both frames stays ([`Backend::keep_still`]).
     pub(crate) still: bool,
+    /// Whether the first block begins with motion that was found without weights ([`Backend::motion`]) and sees, beside
+    /// what that moved, the frames as they are.
+    pub(crate) start: bool,
     /// Whether each block's mask is added to the one before, or replaces it.
     pub(crate) adds_mask: bool,
     /// Whether all scales double when the second block finds motion above 32 pixels both ways.
@@ -125,10 +128,10 @@ impl V4Spec {
     /// Channels that enter a block.
     fn input(&self, index: usize) -> usize {
         let frames = 2 * (3 + self.encoder.channels()) + 1;
-        if index == 0 {
-            frames
-        } else {
-            frames + 1 + self.feat + 4
+        match (index, self.start) {
+            (0, false) => frames,
+            (0, true) => frames + 2 * 3 + 4,
+            _ => frames + 1 + self.feat + 4,
         }
     }
 }
@@ -146,6 +149,8 @@ struct State<T> {
     stage: Stage<T>,
     features: Option<[T; 2]>,
     feat: Option<T>,
+    /// Whether no block has run yet: the flow is [`V4Spec::start`]'s.
+    begun: bool,
 }
 
 impl<L> V4Net<L> {
@@ -183,7 +188,7 @@ impl<L> V4Net<L> {
             linear: self.spec.linear,
         };
         let mut log2 = -options.scale.log2();
-        let mut state: Option<State<B::Tensor>> = None;
+        let mut state = self.spec.start.then(|| self.begin(&pair, log2));
         let mut stages = Stages::new(options.keep_stages);
         for (i, block) in self.blocks.iter().enumerate() {
             let mut estimate = pair.estimate(block, state.as_ref(), log2 + self.log2(i));
@@ -215,6 +220,24 @@ impl<L> V4Net<L> {
             flow: stage.flow,
             mask: stage.mask,
             stages,
+        }
+    }
+
+    /// The state before the first block, the flow found on a pyramid from half the network's size to its coarsest
+    /// block's cells.
+    fn begin<B: Backend<Conv = L>>(&self, pair: &Pair<'_, B>, log2: i32) -> State<B::Tensor> {
+        let b = pair.b;
+        let finest = (log2 + 1).max(0);
+        let coarsest = log2 + self.log2(0) + 2;
+        let images = pair.frames.map(|frame| &frame.image);
+        let velocity = b.motion(images, pair.timestep, finest as u32..=coarsest as u32);
+        let velocity = crate::scale::resize_flow(b, &velocity, finest);
+        let share = |factor, offset| b.scaled(&velocity, &b.affine(pair.timestep, factor, offset));
+        let flow = b.cat(&[&share(-1.0, 0.0), &share(-1.0, 1.0)]);
+        let mask = b.plane(&velocity, 0.0);
+        State {
+            begun: true,
+            ..self.moved(pair, flow, mask, None)
         }
     }
 
@@ -253,6 +276,18 @@ impl<L> V4Net<L> {
                 (b.add(&stage.flow, &estimate.flow), mask)
             }
         };
+        self.moved(pair, flow, mask, estimate.feat)
+    }
+
+    /// Moves the frames by a flow.
+    fn moved<B: Backend<Conv = L>>(
+        &self,
+        pair: &Pair<'_, B>,
+        flow: B::Tensor,
+        mask: B::Tensor,
+        feat: Option<B::Tensor>,
+    ) -> State<B::Tensor> {
+        let b = pair.b;
         // After the last block nothing looks at the features; the images are sampled in them all the same, since an
         // engine that lays out images for sampling then needs no second copy of theirs.
         let (warped, features) = match pair.frames.map(|frame| frame.features.first()) {
@@ -262,7 +297,8 @@ impl<L> V4Net<L> {
         State {
             stage: Stage { flow, mask, warped },
             features,
-            feat: estimate.feat,
+            feat,
+            begun: false,
         }
     }
 }
@@ -289,9 +325,13 @@ impl<B: Backend> Pair<'_, B> {
         let looks = self.looks(state);
         let mut parts: Vec<_> = looks.iter().collect();
         parts.push(self.timestep);
-        if let Some(state) = state {
-            parts.push(&state.stage.mask);
-            parts.extend(&state.feat);
+        match state {
+            Some(State { begun: true, .. }) => parts.extend(self.frames.map(|frame| &frame.image)),
+            Some(state) => {
+                parts.push(&state.stage.mask);
+                parts.extend(&state.feat);
+            }
+            None => {}
         }
         let flow = state.map(|state| &state.stage.flow);
         self.at(self.timestep, block.estimate(self.b, &parts, flow, log2))

@@ -2,11 +2,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use super::graph::{Graph, Id, attribute_float, attribute_int, attribute_ints, attribute_text};
 use super::proto::Message;
-use crate::backend::{Activation, Backend, ConvKind, ConvSpec, Factor};
+use crate::backend::{Activation, Backend, ConvKind, ConvSpec, Factor, Pixelwise, composed_motion};
 use crate::checkpoint::Dtype;
 use crate::layer::LayerDesc;
 
@@ -318,6 +318,10 @@ impl Backend for Recorder {
         self.node("GridSample", &[x.id, grid.id], attributes, x.shape)
     }
 
+    fn motion(&self, frames: [&Value; 2], timestep: &Value, levels: RangeInclusive<u32>) -> Value {
+        composed_motion(self, frames, timestep, levels)
+    }
+
     fn blend(&self, a: &Value, b: &Value, mask: &Value) -> Value {
         let share = self.sigmoid(mask);
         let rest = self.affine(&share, -1.0, 1.0);
@@ -376,5 +380,34 @@ impl Backend for Recorder {
         let most = self.node("ReduceMax", &[size.id], vec![whole], [1; 3]);
         self.asked.borrow_mut().push(most.id);
         if self.far.get() { f32::MAX } else { 0.0 }
+    }
+}
+
+impl Pixelwise for Recorder {
+    fn neighbour(&self, x: &Value, down: isize, right: isize) -> Value {
+        if (down, right) == (0, 0) {
+            return *x;
+        }
+        let [down, right] = [down as i64, right as i64];
+        // Extended by repeated edges where the neighbours are, then cut where they are not.
+        let before = [-down, -right].map(|off| off.max(0));
+        let after = [down, right].map(|off| off.max(0));
+        let pads = self.ints(&[0, 0, before[0], before[1], 0, 0, after[0], after[1]]);
+        let mode = attribute_text("mode", "edge");
+        let wide = self.node("Pad", &[x.id, pads], vec![mode], x.shape);
+        let ends = [after[0] + x.shape[1] as i64, after[1] + x.shape[2] as i64];
+        self.slice(&wide, [&after, &ends, &[2, 3], &[1, 1]], x.shape)
+    }
+
+    fn quotient(&self, a: &Value, b: &Value) -> Value {
+        self.node("Div", &[a.id, b.id], vec![], a.shape)
+    }
+
+    fn least(&self, a: &Value, b: &Value) -> Value {
+        self.node("Min", &[a.id, b.id], vec![], a.shape)
+    }
+
+    fn most(&self, a: &Value, b: &Value) -> Value {
+        self.node("Max", &[a.id, b.id], vec![], a.shape)
     }
 }

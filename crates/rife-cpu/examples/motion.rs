@@ -1,0 +1,48 @@
+//! Times the search for motion without weights, by tier:
+//! `cargo run --release -p rife-cpu --example motion [threads]`.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use rife_cpu::{Engine, EngineOptions, Tier};
+
+/// Width and height.
+const SIZES: [[usize; 2]; 2] = [[1280, 768], [1920, 1088]];
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let threads = std::env::args().nth(1).map(|text| text.parse()).transpose()?;
+    for tier in Tier::available() {
+        let engine = Engine::new(EngineOptions {
+            threads,
+            tier: Some(tier),
+            ..EngineOptions::default()
+        })?;
+        for [width, height] in SIZES {
+            println!(
+                "{:7} {} threads, {width}x{height}: {:5.1} ms",
+                tier.name(),
+                engine.thread_count(),
+                shortest(&engine, [height, width]) * 1e3
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The shortest of some runs, in seconds.
+fn shortest(engine: &Engine, [height, width]: [usize; 2]) -> f64 {
+    let frames = [0, 5].map(|away| {
+        let value = |i: usize| {
+            let (row, column) = (i / width % height, i % width + away);
+            0.5 + 0.3 * (column as f32 * 0.11).sin() * (row as f32 * 0.07).cos()
+        };
+        let values: Vec<f32> = (0..3 * height * width).map(value).collect();
+        engine.materialize(&engine.upload([3, height, width], &values))
+    });
+    let time = |_| {
+        let begin = Instant::now();
+        black_box(engine.motion(frames.each_ref(), 0.5, 1..=6));
+        begin.elapsed().as_secs_f64()
+    };
+    (0..15).map(time).fold(f64::INFINITY, f64::min)
+}

@@ -1,0 +1,133 @@
+//! Motion without weights: the CPU engine's kernels against the definition, on every tier of this machine, one thread
+//! against many; and whether it finds motion that is known.
+
+use rife_cpu::{EngineOptions, Tier};
+use rife_nets::reference::ReferenceBackend;
+use rife_nets::{Backend, CpuBackend};
+
+/// A smooth picture `[3, height, width]` whose content lies `[x, y]` pixels away.
+fn picture([height, width]: [usize; 2], [x, y]: [f32; 2]) -> Vec<f32> {
+    // Waves of many directions and lengths, so that no other shift looks like the true one.
+    let wave = |i: usize, u: f32, v: f32| {
+        let (angle, length) = (i as f32 * 2.4, 0.04 * 1.19f32.powi(i as i32));
+        (length * (angle.cos() * u + angle.sin() * v) + i as f32).sin()
+    };
+    let value = |c: usize, row: usize, column: usize| {
+        let (u, v) = (column as f32 - x, row as f32 - y);
+        0.5 + (0..14).map(|i| 0.06 * wave(i + c, u, v)).sum::<f32>()
+    };
+    let places =
+        (0..3).flat_map(|c| (0..height).flat_map(move |row| (0..width).map(move |column| (c, row, column))));
+    places.map(|(c, row, column)| value(c, row, column)).collect()
+}
+
+fn engine(tier: Tier, threads: usize) -> CpuBackend {
+    let options = EngineOptions {
+        threads: Some(threads),
+        tier: Some(tier),
+        ..EngineOptions::default()
+    };
+    CpuBackend::new(options).unwrap()
+}
+
+/// Velocities by any engine.
+fn motion<B: Backend>(
+    b: &B,
+    size: [usize; 2],
+    [first, second]: [&[f32]; 2],
+    t: f32,
+    levels: [u32; 2],
+) -> Vec<f32> {
+    let frames = [first, second].map(|values| b.upload([3, size[0], size[1]], values));
+    let timestep = b.plane(&frames[0], t);
+    b.download(&b.motion(frames.each_ref(), &timestep, levels[0]..=levels[1]))
+}
+
+/// Sizes of one cell, of a strip of rows and a few more, of widths around those of vectors.
+const CASES: [([usize; 2], [u32; 2]); 7] = [
+    ([1, 1], [0, 0]),
+    ([64, 64], [1, 6]),
+    ([64, 192], [1, 6]),
+    ([36, 68], [0, 2]),
+    ([34, 30], [1, 1]),
+    ([24, 40], [0, 3]),
+    ([128, 64], [2, 6]),
+];
+
+#[test]
+fn kernels_agree_with_the_definition() {
+    let tiers = Tier::available();
+    println!(
+        "tiers: {:?}",
+        tiers.iter().map(|tier| tier.name()).collect::<Vec<_>>()
+    );
+    for (size, levels) in CASES {
+        let (first, second) = (picture(size, [0.0, 0.0]), picture(size, [2.3, -1.1]));
+        for t in [0.5, 0.2] {
+            let frames = [&first[..], &second[..]];
+            let wanted = motion(&ReferenceBackend, size, frames, t, levels);
+            for tier in &tiers {
+                let found = motion(&engine(*tier, 1), size, frames, t, levels);
+                let off = wanted
+                    .iter()
+                    .zip(&found)
+                    .map(|(a, b)| (a - b).abs())
+                    .fold(0.0, f32::max);
+                assert_eq!(wanted.len(), found.len());
+                assert!(off < 1e-3, "{size:?} at {t} on {}: off by {off}", tier.name());
+                assert_eq!(
+                    found,
+                    motion(&engine(*tier, 3), size, frames, t, levels),
+                    "threads"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_shift_is_found() {
+    let size = [128, 192];
+    let (first, second) = (picture(size, [0.0, 0.0]), picture(size, [6.5, -3.25]));
+    let found = motion(
+        &engine(Tier::detect().unwrap(), 2),
+        size,
+        [&first, &second],
+        0.5,
+        [1, 5],
+    );
+    let (x, y) = found.split_at(found.len() / 2);
+    // Half the size; edges see what comes in from outside.
+    let inner = |part: &[f32]| {
+        let rows = part.chunks(96).skip(16).take(32);
+        let mut values: Vec<f32> = rows.flat_map(|row| row[16..80].to_vec()).collect();
+        values.sort_by(f32::total_cmp);
+        [values[values.len() / 20], values[values.len() * 19 / 20]]
+    };
+    for (part, wanted) in [(x, 3.25), (y, -1.625)] {
+        let [low, high] = inner(part);
+        assert!(
+            (low - wanted).abs() < 0.1 && (high - wanted).abs() < 0.1,
+            "{low} to {high}, not {wanted}"
+        );
+    }
+}
+
+/// Values that are no colours give velocities all the same: nothing is read outside.
+#[test]
+fn any_values_give_places_inside() {
+    let size = [64, 64];
+    let wild: Vec<f32> = (0..3 * 64 * 64)
+        .map(|i| [f32::NAN, 1e30, -1e30, 0.5][i % 4])
+        .collect();
+    for tier in Tier::available() {
+        let found = motion(
+            &engine(tier, 1),
+            size,
+            [&wild, &picture(size, [0.0; 2])],
+            0.5,
+            [1, 6],
+        );
+        assert_eq!(found.len(), 2 * 32 * 32);
+    }
+}
