@@ -9,6 +9,7 @@ import json
 import math
 import time
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -65,11 +66,15 @@ class Trainer:
             output = self.net(img0, img1, t)
         return loss_of(output, truth, (flow, known), self.recipe["loss"], flow_weight)
 
-    def step(self, samples):
+    def draw(self, samples):
+        """A batch of the size that is due."""
+        crop, batch = stage_at(self.progress, self.recipe["optimizer"]["stages"])
+        return samples.batch(batch, crop)
+
+    def step(self, batch):
         """One step. Returns loss, its final term and the gradient's norm as tensors."""
         o, loss = self.recipe["optimizer"], self.recipe["loss"]
-        crop, batch = stage_at(self.progress, o["stages"])
-        img0, truth, img1, t, (flow, known) = samples.batch(batch, crop)
+        img0, truth, img1, t, (flow, known) = batch
         weight = loss["flow_weight"] * max(0.0, 1 - self.progress / loss["flow_until"])
         total, final = self.loss(img0, truth, img1, t, flow, known, torch.tensor(weight, device=self.device))
         self.optimizer.zero_grad(set_to_none=True)
@@ -164,18 +169,21 @@ def train(args, recipe):
     trainer, log = Trainer(recipe, device, args.half), []
     if args.resume:
         trainer.load(torch.load(args.resume, weights_only=True, map_location=device))
-        if args.seconds:
-            trainer.progress = 0.0
     elif args.start:
         trainer.net.load_state_dict({k: v.float() for k, v in load_file(args.start).items()})
     samples = Samples(clips, recipe["sampling"], sides, data["seed"] + trainer.step_count)
     judged = Samples(held_out, recipe["sampling"], [data["size"]], 1)
     total = sum(steps for steps, _, _ in o["stages"])
     began, last, sums = time.time(), time.time(), torch.zeros(3, device=device)
+    gone = trainer.progress
+    # The next batch is drawn meanwhile: its pixels may have to come from a disk.
+    ahead = ThreadPoolExecutor(1)
+    coming = ahead.submit(trainer.draw, samples)
     while trainer.progress < 1:
-        sums += torch.stack(trainer.step(samples))
+        batch, coming = coming.result(), ahead.submit(trainer.draw, samples)
+        sums += torch.stack(trainer.step(batch))
         if args.seconds:
-            trainer.progress = (time.time() - began) / args.seconds
+            trainer.progress = gone + (time.time() - began) / args.seconds
         else:
             trainer.progress = trainer.step_count / total
         done = trainer.progress >= 1
@@ -201,9 +209,9 @@ def main():
     parser.add_argument("--recipe", default="recipes/default.toml", type=Path)
     parser.add_argument("--clips", nargs="+", type=Path, help="folders of video clips")
     parser.add_argument("--out", required=True, type=Path, help="the run's folder")
-    parser.add_argument("--resume", type=Path, help="checkpoint.pt to go on from; with --seconds the schedule starts anew")
+    parser.add_argument("--resume", type=Path, help="checkpoint.pt to go on from, where its schedule was")
     parser.add_argument("--start", type=Path, help=".safetensors to start from")
-    parser.add_argument("--seconds", type=float, help="spread the schedule over this time instead of the recipe's steps")
+    parser.add_argument("--seconds", type=float, help="the whole schedule's time, instead of the recipe's steps")
     parser.add_argument("--store", type=Path, help="keep the decoded frames in this file instead of memory")
     parser.add_argument("--threads", type=int, help="of the CPU")
     parser.add_argument("--eval", nargs="*", default=[], help="folders of triplets, for the log only")
