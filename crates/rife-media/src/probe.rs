@@ -197,6 +197,8 @@ pub fn probe_with(ffmpeg: &Ffmpeg, path: &Path, limits: &Limits, cancel: &Cancel
     let mut info = report::parse(path, &answer)?;
     for stream in info
         .streams
+/// How long ffprobe may take over a whole output of ours.
+const READ_BACK: Duration = Duration::from_secs(3600);
         .iter_mut()
         .filter(|s| s.kind == StreamKind::Video)
         .take(4)
@@ -217,14 +219,25 @@ pub fn sound_priming(path: &Path, limits: &Limits) -> Result<Vec<(u32, Time)>> {
 
 /// What is in an output of ours.
 pub(crate) struct Contents {
-    /// Frames of the first video stream, counted.
-    pub(crate) video: u64,
+    /// When the frames of the first video stream are shown, in order, in its unit.
+    pub(crate) times: Vec<i64>,
+    /// The unit in seconds.
+    pub(crate) unit: Time,
+    /// Frames for which the container has no time.
+    pub(crate) untimed: u64,
     /// Number of other streams.
     pub(crate) others: usize,
 }
 
-/// Counts the frames of a file that we have written.
-pub(crate) fn count_packets(ffmpeg: &Ffmpeg, path: &Path, cancel: &CancelToken) -> Result<Contents> {
+impl Contents {
+    /// Frames of the first video stream.
+    pub(crate) fn frames(&self) -> u64 {
+        self.times.len() as u64 + self.untimed
+    }
+}
+
+/// Reads back the frames' times and the streams of a file that we have written.
+pub(crate) fn read_back(ffmpeg: &Ffmpeg, path: &Path, cancel: &CancelToken) -> Result<Contents> {
     let mut args = Args::default();
     args.all([
         "-hide_banner",
@@ -235,10 +248,11 @@ pub(crate) fn count_packets(ffmpeg: &Ffmpeg, path: &Path, cancel: &CancelToken) 
         "-show_format",
         "-show_streams",
     ]);
-    args.one("-count_packets").input(path, &Limits::default())?;
-    let patience = Duration::from_secs(3600);
-    let answer = ffmpeg.run_ffprobe(args.0, MAX_REPORT, patience, cancel, "while checking the output")?;
-    report::contents(path, &answer)
+    args.input(path, &Limits::default())?;
+    let answer = ffmpeg.run_ffprobe(args.0, MAX_REPORT, READ_BACK, cancel, "while checking the output")?;
+    let mut contents = report::contents(path, &answer)?;
+    packets::times(ffmpeg, path, cancel, &mut contents)?;
+    Ok(contents)
 }
 
 /// Regular files only: a device, socket or folder is never handed to ffprobe.

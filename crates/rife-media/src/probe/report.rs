@@ -66,7 +66,6 @@ struct Stream {
     start_time: Option<String>,
     duration: Option<String>,
     nb_frames: Option<String>,
-    nb_read_packets: Option<String>,
     channels: Option<u32>,
     sample_rate: Option<String>,
     #[serde(default)]
@@ -129,19 +128,17 @@ pub(super) fn parse(path: &Path, json: &[u8]) -> Result<MediaInfo> {
     })
 }
 
-/// Counts from a report that was made with `-count_packets`.
+/// The streams of an output of ours; its packets are still to be read.
 pub(super) fn contents(path: &Path, json: &[u8]) -> Result<super::Contents> {
     let report: Report =
         serde_json::from_slice(json).map_err(|e| MediaError::unreadable(path, e.to_string()))?;
     let is_video = |stream: &&Stream| stream.codec_type.as_deref() == Some("video");
-    let video = report
-        .streams
-        .iter()
-        .find(is_video)
-        .and_then(|stream| stream.nb_read_packets.as_deref());
-    let video = video.and_then(|count| count.parse().ok()).unwrap_or(0);
+    let video = report.streams.iter().find(is_video);
+    let unit = video.and_then(|stream| parse_fraction(stream.time_base.as_deref()?));
     Ok(super::Contents {
-        video,
+        times: Vec::new(),
+        unit: unit.ok_or_else(|| MediaError::unreadable(path, "there is no video in it"))?,
+        untimed: 0,
         others: report.streams.len().saturating_sub(1),
     })
 }
