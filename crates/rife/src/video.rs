@@ -487,7 +487,9 @@ impl VideoRun {
             cancel: &self.cancel,
         };
         let done = pipeline::run(&setup, self.source, sink, progress)?;
-        let mut warnings = done.warnings;
+        // Said in the plan, too; here for whoever sees only what came of it.
+        let mut warnings = self.info.hdr.dropped();
+        warnings.extend(done.warnings);
         if let Some(file) = cuts_file {
             file.finish(&CutList::write(&done.cuts))?;
         }

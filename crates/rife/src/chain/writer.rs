@@ -142,7 +142,10 @@ impl<'a> Writer<'a> {
             self.hear(clip, info, before);
         }
         self.last = left;
-        self.done.warnings.extend(source.warnings());
+        let name = self.run.job.clips[self.done.counts.clips - 1].display();
+        let dropped = info.hdr.dropped();
+        let told = dropped.iter().map(|dropped| format!("{name}: {dropped}"));
+        self.done.warnings.extend(told.chain(source.warnings()));
         Ok(())
     }
 
