@@ -525,6 +525,11 @@ impl VideoRun {
     /// The list of cuts that is to be written, refused now rather than at the end.
     fn cuts_file(&self) -> Result<Option<TextFile>> {
         let (sink, path) = (&self.job.sink, self.job.cuts_out.as_deref());
+        if path.is_some() && path == self.output() {
+            return Err(Error::Usage(
+                "the list of cuts has the name of the result; it needs one of its own".into(),
+            ));
+        }
         let taken = sink.inputs.iter().map(PathBuf::as_path).chain(self.output());
         let create = |path| TextFile::create(path, sink.overwrite, taken);
         Ok(path.map(create).transpose()?)

@@ -142,4 +142,16 @@ fn a_report_of_a_real_clip_is_made_of_its_own_frames() {
     place.clip("clip.mp4", 12);
     place.rife(&["report", "clip.mp4", "-o", "page.html"]).ok();
     assert_eq!(place.names(), ["clip.mp4", "page.html", "page.json"]);
+    // With a result the same report is made of its input.
+    place
+        .rife(&["video", "clip.mp4", "-o", "out.mp4", "--report", "with.html"])
+        .ok();
+    let figures = |name| fs::read_to_string(place.path(name)).unwrap();
+    assert_eq!(figures("with.json"), figures("page.json"));
+    assert_eq!(super::support::probe(&place.path("out.mp4")).0, 24);
+    place
+        .rife(&[
+            "video", "clip.mp4", "clip.mp4", "-o", "all/", "--report", "x.html",
+        ])
+        .failed(2);
 }
