@@ -21,9 +21,9 @@ use rife_media::{
 
 pub use duplicates::{DuplicatesReport, Stretch};
 pub use facts::Keep;
-pub(crate) use facts::{file_hash, input_facts, model_facts};
-pub(crate) use plan::rate_text;
+pub(crate) use facts::{file_hash, input_facts, model_facts, or_usual};
 pub use plan::{VideoPlan, duration_text};
+pub(crate) use plan::{memory, rate_text};
 
 use crate::manifest::{self, Manifest};
 use crate::{Error, Interpolator, InterpolatorSpec, Result};

@@ -72,9 +72,19 @@ pub(super) fn plan(
             .zip(infos)
             .map(|(clip, info)| describe(clip, info, params, job.fit))
             .collect(),
+        memory: memory(job, infos, params),
         sound: sound(job, infos)?.to_owned(),
         model: interpolator.describe(),
     })
+}
+
+/// The network's at the output's size, a frame of the largest clip, and what it was fitted to.
+fn memory(job: &ChainJob, infos: &[StreamInfo], params: &VideoParams) -> u64 {
+    let pixels = |info: &StreamInfo| u64::from(info.width) * u64::from(info.height);
+    let largest = infos.iter().map(pixels).max().unwrap_or(0);
+    let made = crate::video::memory(params.width, params.height, job.interpolator.memory_limit);
+    // Codes and floats.
+    made + largest * (6 + 12)
 }
 
 /// What is heard, in words.

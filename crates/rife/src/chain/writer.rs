@@ -242,6 +242,9 @@ impl<'a> Writer<'a> {
         if pts < self.end {
             return Ok(());
         }
+        // What was announced may be less than what comes.
+        let limits = &self.run.job.source.limits;
+        limits.check_output_frames(self.done.counts.frames + 1)?;
         if self.done.counts.frames >= self.done.counts.resumed {
             let params = self.sink.params();
             let frame = match picture()? {
