@@ -51,9 +51,9 @@ impl Sent {
             return Ok(Vec::new());
         }
         let (kept, moved) = match container {
-            Container::Mp4 | Container::Mov | Container::Nut => (true, Some(Time::from(0))),
-            // All streams are moved together where sound begins before zero, as a codec's priming does.
-            Container::Matroska | Container::WebM => (true, Some(PRIMING)),
+            Container::Mp4 | Container::Mov => (true, Some(Time::from(0))),
+            // All streams are moved together where sound begins before zero, as a codec's priming does, or decoding does.
+            Container::Matroska | Container::WebM | Container::Nut => (true, Some(PRIMING)),
             _ => (false, None),
         };
         match self.misplaced(found, unit, moved) {
@@ -116,7 +116,9 @@ mod tests {
             Err("4 frames were sent, 3 are in it".into())
         );
         assert!(check(&[1400, 1433, 1467, 1500], Container::Mp4).is_err());
-        assert_eq!(check(&[7, 40, 74, 107], Container::WebM), Ok(Vec::new()));
+        for container in [Container::WebM, Container::Nut] {
+            assert_eq!(check(&[7, 40, 74, 107], container), Ok(Vec::new()));
+        }
         assert!(check(&[600, 633, 667, 700], Container::WebM).is_err());
         assert_eq!(
             check(&[1400, 1433, 1467, 1500], Container::MpegTs),
