@@ -61,6 +61,10 @@ impl Beside {
     /// Makes sure that the files can be written before hours of work, and that they replace neither input nor result.
     fn prepare(&self, overwrite: bool, job: ReportJob, result: Option<&Path>) -> Result<Prepared> {
         let taken = input_path(&job.source.input).map(Path::to_owned);
+        if self.report.is_some() && taken.is_none() {
+            let reason = "--report reads the input once more, which standard input does not allow";
+            return Err(Error::Usage(reason.to_owned()));
+        }
         let names = [self.confidence.as_deref(), self.report.as_deref()];
         for name in names.into_iter().flatten() {
             if result.is_some_and(|result| result == name || same_file(result, name)) {

@@ -154,4 +154,12 @@ fn a_report_of_a_real_clip_is_made_of_its_own_frames() {
             "video", "clip.mp4", "clip.mp4", "-o", "all/", "--report", "x.html",
         ])
         .failed(2);
+    // Standard input cannot be read twice.
+    place.y4m("clip.y4m", 3);
+    let clip = fs::File::open(place.path("clip.y4m")).unwrap();
+    let mut command = place.command(&["video", "-", "-o", "out.y4m", "--report", "x.html"]);
+    let ran = command.stdin(clip).output().unwrap();
+    let said = super::support::Ran::from(ran).failed(2);
+    assert!(said.contains("standard input"), "{said}");
+    assert!(!place.path("out.y4m").exists());
 }
