@@ -1,6 +1,8 @@
 //! What is accepted from the outside world, checked before memory or work is taken for it. The time that a child
 //! process may take over a frame is the `stall_timeout` of sources and sinks.
 
+use std::time::Duration;
+
 use crate::{MediaError, Result};
 
 /// Limits on untrusted input. The defaults suit a personal machine; a server lowers them.
@@ -20,6 +22,9 @@ pub struct Limits {
     /// Most bytes of memory that a job may plan for its frames and its network (default: the address space that the process
     /// may have, which is any unless `ulimit -v` or its like says otherwise).
     pub max_memory: u64,
+    /// The longest that making one frame may take (default an hour): what is estimated before the start, and what it
+    /// then takes.
+    pub max_frame_time: Duration,
 }
 
 impl Default for Limits {
@@ -31,6 +36,7 @@ impl Default for Limits {
             max_frames: 10_000_000,
             max_output_frames: 100_000_000,
             max_memory: address_space(),
+            max_frame_time: Duration::from_secs(3600),
         }
     }
 }
@@ -90,6 +96,19 @@ impl Limits {
         Ok(())
     }
 
+    /// Checks the time that a frame is expected to take, or has taken.
+    pub fn check_frame_time(&self, time: Duration) -> Result<()> {
+        if time > self.max_frame_time {
+            let seconds = |time: Duration| format!("{:.1} s", time.as_secs_f64());
+            return Err(MediaError::limit(
+                "the time that a frame takes",
+                seconds(time),
+                seconds(self.max_frame_time),
+            ));
+        }
+        Ok(())
+    }
+
     /// Checks the memory that a job plans, in bytes.
     pub fn check_memory(&self, bytes: u64) -> Result<()> {
         if bytes > self.max_memory {
@@ -116,6 +135,7 @@ mod tests {
             max_frames: 10,
             max_output_frames: 20,
             max_memory: 1_000_000,
+            max_frame_time: Duration::from_millis(1500),
             ..Limits::default()
         };
         assert!(limits.check_size(100, 50).is_ok() && limits.check_size(16, 16).is_ok());
@@ -123,6 +143,12 @@ mod tests {
         assert!(limits.check_size(15, 16).is_err() && limits.check_size(u64::MAX, u64::MAX).is_err());
         assert!(limits.check_frames(10).is_ok() && limits.check_frames(11).is_err());
         assert!(limits.check_output_frames(20).is_ok() && limits.check_output_frames(21).is_err());
+        assert!(limits.check_frame_time(Duration::from_millis(1500)).is_ok());
+        let error = limits.check_frame_time(Duration::from_secs(2)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the time that a frame takes is 2.0 s, outside the accepted 1.5 s"
+        );
         assert!(limits.check_memory(1_000_000).is_ok());
         let error = limits.check_memory(1_000_001).unwrap_err();
         assert_eq!(error.code(), "limit_exceeded");

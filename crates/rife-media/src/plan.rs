@@ -114,15 +114,8 @@ pub fn plan_streams(info: &MediaInfo, container: Container, companions: Companio
 }
 
 fn notes(info: &MediaInfo, kept: bool) -> Vec<String> {
-    let mut notes = Vec::new();
-    if let Some((_, video)) = info.main_video() {
-        if video.hdr.dolby_vision {
-            notes.push("Dolby Vision metadata cannot be carried over to new frames: dropped".to_owned());
-        }
-        if video.hdr.hdr10_plus {
-            notes.push("HDR10+ dynamic metadata cannot be carried over to new frames: dropped".to_owned());
-        }
-    }
+    let video = info.main_video().map(|(_, video)| video);
+    let mut notes = video.map_or_else(Vec::new, |video| video.hdr.dropped());
     if !kept && !info.chapters.is_empty() {
         notes.push("chapters are dropped".to_owned());
     }

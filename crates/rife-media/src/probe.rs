@@ -86,8 +86,26 @@ pub struct HdrMetadata {
     pub content_light: Option<(u32, u32)>,
     /// Whether Dolby Vision metadata is present (it cannot be carried over).
     pub dolby_vision: bool,
+    /// Whether the pictures mean nothing without it: profile 5 and others that have no base layer of a known kind.
+    pub dolby_vision_only: bool,
     /// Whether HDR10+ dynamic metadata is present (it cannot be carried over).
     pub hdr10_plus: bool,
+}
+
+impl HdrMetadata {
+    /// What of it frames of our own cannot have, in words: it describes each frame of the source.
+    pub fn dropped(&self) -> Vec<String> {
+        let kinds = [
+            (self.dolby_vision, "Dolby Vision metadata"),
+            (self.hdr10_plus, "HDR10+ dynamic metadata"),
+        ];
+        let dropped = |(_, kind)| format!("{kind} cannot be carried over to new frames: dropped");
+        kinds
+            .into_iter()
+            .filter(|(there, _)| *there)
+            .map(dropped)
+            .collect()
+    }
 }
 
 /// How the picture is turned for display: the nine numbers of an MP4 track header, 16.16 and 2.30 fixed point.
@@ -179,6 +197,8 @@ impl MediaInfo {
 const MAX_REPORT: usize = 32 << 20;
 /// How long ffprobe may take.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long ffprobe may take over a whole output of ours.
+const READ_BACK: Duration = Duration::from_secs(3600);
 
 /// Probes `path` with the machine's ffprobe: format and codec allow-lists, bounded output, a time limit.
 pub fn probe(path: &Path, limits: &Limits) -> Result<MediaInfo> {
@@ -216,15 +236,27 @@ pub fn sound_priming(path: &Path, limits: &Limits) -> Result<Vec<(u32, Time)>> {
 }
 
 /// What is in an output of ours.
+#[derive(Debug)]
 pub(crate) struct Contents {
-    /// Frames of the first video stream, counted.
-    pub(crate) video: u64,
+    /// When the frames of the first video stream are shown, in order, in its unit.
+    pub(crate) times: Vec<i64>,
+    /// The unit in seconds.
+    pub(crate) unit: Time,
+    /// Frames for which the container has no time.
+    pub(crate) untimed: u64,
     /// Number of other streams.
     pub(crate) others: usize,
 }
 
-/// Counts the frames of a file that we have written.
-pub(crate) fn count_packets(ffmpeg: &Ffmpeg, path: &Path, cancel: &CancelToken) -> Result<Contents> {
+impl Contents {
+    /// Frames of the first video stream.
+    pub(crate) fn frames(&self) -> u64 {
+        self.times.len() as u64 + self.untimed
+    }
+}
+
+/// Reads back the frames' times and the streams of a file that we have written.
+pub(crate) fn read_back(ffmpeg: &Ffmpeg, path: &Path, cancel: &CancelToken) -> Result<Contents> {
     let mut args = Args::default();
     args.all([
         "-hide_banner",
@@ -235,10 +267,11 @@ pub(crate) fn count_packets(ffmpeg: &Ffmpeg, path: &Path, cancel: &CancelToken) 
         "-show_format",
         "-show_streams",
     ]);
-    args.one("-count_packets").input(path, &Limits::default())?;
-    let patience = Duration::from_secs(3600);
-    let answer = ffmpeg.run_ffprobe(args.0, MAX_REPORT, patience, cancel, "while checking the output")?;
-    report::contents(path, &answer)
+    args.input(path, &Limits::default())?;
+    let answer = ffmpeg.run_ffprobe(args.0, MAX_REPORT, READ_BACK, cancel, "while checking the output")?;
+    let mut contents = report::contents(path, &answer)?;
+    packets::times(ffmpeg, path, cancel, &mut contents)?;
+    Ok(contents)
 }
 
 /// Regular files only: a device, socket or folder is never handed to ffprobe.

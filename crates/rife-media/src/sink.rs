@@ -16,7 +16,8 @@ pub use images::write_image;
 pub use journal::{
     Need, Needs, Resume, SEGMENT_FRAMES, Shard, Share, folder as unfinished_folder, shard_folder,
 };
-pub use part::TextFile;
+pub use part::{TextFile, same_file};
+pub(crate) use read_back::Sent;
 pub use workplace::{Workplace, folder as work_folder};
 
 mod codecs;
@@ -25,6 +26,7 @@ mod images;
 mod journal;
 mod mp4;
 pub(crate) mod part;
+mod read_back;
 mod segments;
 mod webp;
 mod workplace;

@@ -13,7 +13,8 @@ use num_rational::Ratio;
 use crate::ffmpeg::args::{Args, file_url};
 use crate::ffmpeg::child::{self, Request};
 use crate::plan::audio_encoder;
-use crate::probe::{StreamKind, count_packets};
+use crate::probe::{StreamKind, read_back};
+use crate::sink::Sent;
 use crate::sink::encoder::{decimal_seconds, timescale};
 use crate::time::to_ticks;
 use crate::{CancelToken, Container, Ffmpeg, Limits, MediaError, MediaInfo, Result, Time};
@@ -116,17 +117,27 @@ impl SoundJoin<'_> {
         }
         parts.iter().for_each(|part| graph.whole(part));
         self.mux(&ffmpeg, &graph, target)?;
-        let found = count_packets(&ffmpeg, target, self.cancel)?;
-        if (found.video, found.others) == (self.frames, 1) {
-            return Ok(());
-        }
-        Err(MediaError::Incomplete {
+        self.check(&ffmpeg, target)
+    }
+
+    /// Reads the result back: the pictures at their times, and one track of sound.
+    fn check(&self, ffmpeg: &Ffmpeg, target: &Path) -> Result<()> {
+        let incomplete = |reason: String| MediaError::Incomplete {
             path: target.to_owned(),
-            reason: format!(
+            reason,
+        };
+        let found = read_back(ffmpeg, target, self.cancel)?;
+        if (found.frames(), found.others) != (self.frames, 1) {
+            return Err(incomplete(format!(
                 "{} frames and one track of sound were sent, {} frames and {} tracks are in it",
-                self.frames, found.video, found.others
-            ),
-        })
+                self.frames,
+                found.frames(),
+                found.others
+            )));
+        }
+        let pictures = read_back(ffmpeg, self.video, self.cancel)?;
+        let moved = Sent::copied(&pictures).check(&found, pictures.unit, Container::of(target)?);
+        moved.map(drop).map_err(incomplete)
     }
 
     /// The sound of a graph, as floats.

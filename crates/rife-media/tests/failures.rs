@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-const TESTS: [(&str, fn()); 9] = [
+const TESTS: [(&str, fn()); 10] = [
     ("a_noisy_encoder_finishes", a_noisy_encoder_finishes),
     (
         "an_encoder_that_dies_is_an_error",
@@ -48,6 +48,10 @@ const TESTS: [(&str, fn()); 9] = [
         an_encoder_that_never_completes_is_ended,
     ),
     ("a_short_output_is_not_promoted", a_short_output_is_not_promoted),
+    (
+        "a_frame_at_another_time_is_not_promoted",
+        a_frame_at_another_time_is_not_promoted,
+    ),
     ("a_decoder_that_dies_is_an_error", a_decoder_that_dies_is_an_error),
     ("versions_are_checked", versions_are_checked),
     ("the_environment_is_short", the_environment_is_short),
@@ -103,6 +107,11 @@ fn fake(name: &Path, args: Vec<OsString>) -> ExitCode {
             let (output, rest) = args.split_last().unwrap();
             let limit = ["-frames:v", "2"].map(OsString::from);
             real(&tool, &[rest, &limit, std::slice::from_ref(output)].concat())
+        }
+        "shifts" => {
+            let (output, rest) = args.split_last().unwrap();
+            let later = ["-bsf:v:0", "setts=ts=PTS+3*gte(N\\,3)"].map(OsString::from);
+            real(&tool, &[rest, &later, std::slice::from_ref(output)].concat())
         }
         "cut_decode" => {
             let child = Command::new("ffmpeg").args(&args).stdout(Stdio::piped()).spawn();
@@ -270,6 +279,23 @@ fn a_short_output_is_not_promoted() {
         fs::read(folder.path().join("out.mkv")).unwrap(),
         b"the old output"
     );
+}
+
+/// The file is read back, and its times are those that were sent: in one piece, and joined from segments.
+fn a_frame_at_another_time_is_not_promoted() {
+    let facts = vec![("the job".to_owned(), "a test".to_owned())];
+    for resume in [None, Some(sink::Resume::new(facts))] {
+        let folder = tempfile::tempdir().unwrap();
+        let spec = SinkSpec {
+            resume,
+            ..sink_spec(folder.path(), "shifts")
+        };
+        let error = encode(&spec, 12).err().unwrap();
+        assert_eq!(error.code(), "incomplete", "{error}");
+        let text = error.to_string();
+        assert!(text.contains("s in it instead of"), "{text}");
+        assert!(!folder.path().join("out.mkv").exists());
+    }
 }
 
 fn a_decoder_that_dies_is_an_error() {

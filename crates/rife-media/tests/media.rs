@@ -280,6 +280,33 @@ fn hdr_and_color_tags_come_out_as_they_went_in() {
     }
 }
 
+/// A base layer in HLG is a picture, and what is dropped is said; one of Dolby Vision's own kind is none.
+#[test]
+fn dolby_vision_is_dropped_aloud_or_refused() {
+    let Some(input) = clip("androidx-media/dolbyVision-hdr.MOV") else {
+        return;
+    };
+    let info = open(&input).unwrap().info().clone();
+    assert!(info.hdr.dolby_vision && info.tags.transfer == Transfer::AribStdB67);
+    assert_eq!(
+        info.hdr.dropped(),
+        ["Dolby Vision metadata cannot be carried over to new frames: dropped"]
+    );
+    // The same with a configuration record of profile 5, which is compatible with nothing else.
+    let mut bytes = fs::read(&input).unwrap();
+    let record = bytes.windows(4).position(|word| word == b"dvvC").unwrap() + 4;
+    bytes[record + 2] = 5 << 1 | (bytes[record + 2] & 1);
+    bytes[record + 4] &= 0x0F;
+    let folder = folder();
+    let other = folder.path().join("profile5.mov");
+    fs::write(&other, bytes).unwrap();
+    let error = open(&other).err().unwrap().to_string();
+    assert!(
+        error.contains("profile5.mov") && error.contains("profiles 7 and 8"),
+        "{error}"
+    );
+}
+
 #[test]
 fn odd_sizes_and_aspect_ratios_come_out_as_they_went_in() {
     let folder = folder();

@@ -155,6 +155,10 @@ fn slow_pans_fades_stillness_and_even_motion_are_left_alone() {
         ),
         ("a slow fade", format!("{still},fade=out:0:480")),
         (
+            "white out of black",
+            "geq=lum=235:cb=128:cr=128,fade=in:0:48".to_owned(),
+        ),
+        (
             "a fade over motion",
             format!("{MOVING},fade=in:0:12,fade=out:36:12"),
         ),

@@ -94,6 +94,8 @@ pub struct ChainPlan {
     pub transition: u64,
     /// A line for each clip: what it is, and what is done to it.
     pub clips: Vec<String>,
+    /// Bytes of memory that this takes at most, about.
+    pub memory: u64,
     /// What is heard, in words.
     pub sound: String,
     /// The model and its options.
@@ -190,6 +192,9 @@ impl ChainJob {
         let params = plan::params(&self, &infos)?;
         let interpolator = Interpolator::new(&self.interpolator)?;
         let plan = plan::plan(&self, &infos, &params, &interpolator)?;
+        let limits = &self.source.limits;
+        limits.check_output_frames(plan.frames.unwrap_or(0))?;
+        limits.check_memory(plan.memory)?;
         Ok(ChainRun {
             job: self,
             infos,

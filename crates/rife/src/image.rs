@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use num_rational::Ratio;
-use rife_media::sink::write_image;
+use rife_media::sink::{same_file, write_image};
 use rife_media::{
     CancelToken, Codec, ColorTags, Container, Fit, Frame, MediaError, Output, PixelFormat, Sink, SinkSpec,
     Time, VideoParams, open_sink,
@@ -243,6 +243,11 @@ impl ImageJob {
                 .map(|index| folder.join(file_name(index, extension)))
                 .collect(),
         };
+        // Whatever may be overwritten: the pictures themselves never are.
+        let is_input = |file: &&PathBuf| self.pictures.iter().any(|picture| same_file(picture, file));
+        if let Some(file) = files.iter().find(is_input) {
+            return Err(MediaError::OutputIsInput(file.clone()).into());
+        }
         match files.iter().find(|file| !self.overwrite && file.exists()) {
             Some(file) => Err(MediaError::Exists(file.clone()).into()),
             None => Ok(()),

@@ -54,6 +54,15 @@ impl Profile {
         (self == Self::LatentSync).then_some(LATENTSYNC.1)
     }
 
+    /// Its name, as options have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Web => "web",
+            Self::LatentSync => "latentsync",
+            Self::Archive => "archive",
+        }
+    }
+
     /// The extension of its container.
     pub fn extension(self) -> &'static str {
         if self == Self::Archive { "mkv" } else { "mp4" }

@@ -21,9 +21,9 @@ use rife_media::{
 
 pub use duplicates::{DuplicatesReport, Stretch};
 pub use facts::Keep;
-pub(crate) use facts::{file_hash, input_facts, model_facts};
-pub(crate) use plan::rate_text;
+pub(crate) use facts::{file_hash, input_facts, model_facts, or_usual};
 pub use plan::{VideoPlan, duration_text};
+pub(crate) use plan::{memory, rate_text};
 
 use crate::manifest::{self, Manifest};
 use crate::{Error, Interpolator, InterpolatorSpec, Result};
@@ -487,7 +487,9 @@ impl VideoRun {
             cancel: &self.cancel,
         };
         let done = pipeline::run(&setup, self.source, sink, progress)?;
-        let mut warnings = done.warnings;
+        // Said in the plan, too; here for whoever sees only what came of it.
+        let mut warnings = self.info.hdr.dropped();
+        warnings.extend(done.warnings);
         if let Some(file) = cuts_file {
             file.finish(&CutList::write(&done.cuts))?;
         }
@@ -523,6 +525,11 @@ impl VideoRun {
     /// The list of cuts that is to be written, refused now rather than at the end.
     fn cuts_file(&self) -> Result<Option<TextFile>> {
         let (sink, path) = (&self.job.sink, self.job.cuts_out.as_deref());
+        if path.is_some() && path == self.output() {
+            return Err(Error::Usage(
+                "the list of cuts has the name of the result; it needs one of its own".into(),
+            ));
+        }
         let taken = sink.inputs.iter().map(PathBuf::as_path).chain(self.output());
         let create = |path| TextFile::create(path, sink.overwrite, taken);
         Ok(path.map(create).transpose()?)

@@ -153,6 +153,10 @@ pub(crate) struct VideoArgs {
     /// Write how far each made frame is to be trusted, as JSON: time in seconds, confidence, whether it was replaced
     #[arg(long, value_name = "FILE", conflicts_with = "watch")]
     pub(crate) confidence: Option<PathBuf>,
+    /// When the result is complete, measure on the input what interpolation does to it, as `rife report` does: a page
+    /// here, figures beside it as .json
+    #[arg(long, value_name = "OUT.html", conflicts_with_all = ["watch", "shard"])]
+    pub(crate) report: Option<PathBuf>,
     /// Write a line of JSON on standard output for the plan, for progress, and at the end
     #[arg(long)]
     pub(crate) json: bool,

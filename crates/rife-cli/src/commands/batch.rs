@@ -28,8 +28,9 @@ pub(super) fn inputs(args: &VideoArgs) -> Result<Option<Vec<PathBuf>>> {
 
 /// Makes all of them.
 pub(super) fn run(args: VideoArgs, inputs: Vec<PathBuf>, cancel: &CancelToken) -> Result<()> {
-    if args.shard.is_some() || args.confidence.is_some() {
-        return Err(Error::Usage("--shard and --confidence take one video".into()));
+    if args.shard.is_some() || args.confidence.is_some() || args.report.is_some() {
+        let reason = "--shard, --confidence and --report take one video".to_owned();
+        return Err(Error::Usage(reason));
     }
     let folder = args.output.clone();
     if let Some(folder) = &folder {

@@ -1,10 +1,9 @@
 //! `rife report`: what interpolation does to a clip, as a page and as figures.
 
-use std::fs::OpenOptions;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use rife::media::{CancelToken, Input, MediaError, SourceSpec};
+use rife::media::sink::TextFile;
+use rife::media::{CancelToken, Input, SourceSpec};
 use rife::report::{Likeness, Report, ReportJob};
 use rife::{Error, Result};
 use serde_json::json;
@@ -19,36 +18,63 @@ pub(crate) fn run(args: ReportArgs, cancel: &CancelToken) -> Result<()> {
         .output
         .clone()
         .map_or_else(|| default_page(&args.input), Ok)?;
-    let figures = page.with_extension("json");
-    for path in [&page, &figures] {
-        if path.symlink_metadata().is_ok() && !args.overwrite {
-            return Err(MediaError::Exists(path.clone()).into());
-        }
-    }
-    if page == figures {
-        return Err(Error::Usage(
-            "the page needs another name: the figures go beside it as .json".into(),
-        ));
-    }
     let job = ReportJob {
         interpolator: args.model.spec(),
         samples: args.samples,
         worst: usize::from(args.worst),
         ..ReportJob::new(SourceSpec::new(Input::parse(&args.input)))
     };
-    let mut progress = Progress::frames(None, false, args.json);
-    let result = job.run(&mut |done, total| progress.set(done, total, || json!({})), cancel);
-    progress.finish();
-    let report = result?;
-    write(&page, &report.html(), args.overwrite)?;
-    write(&figures, &report.json(), args.overwrite)?;
+    let files = Files::create(&page, args.overwrite, [args.input.as_path()].into_iter())?;
+    let report = measure(&job, args.json, cancel)?;
+    let names = files.write(&report)?;
     if args.json {
         return output::line(&report.json());
     }
     output::note(&output::plain(&text(&report)));
-    [page, figures]
-        .iter()
-        .try_for_each(|path| output::line(&shown(path)))
+    names.iter().try_for_each(|path| output::line(&shown(path)))
+}
+
+/// Runs the report and tells how far it is.
+pub(super) fn measure(job: &ReportJob, quiet: bool, cancel: &CancelToken) -> Result<Report> {
+    let mut progress = Progress::frames(None, false, quiet);
+    let result = job.run(&mut |done, total| progress.set(done, total, || json!({})), cancel);
+    progress.finish();
+    result
+}
+
+/// The page and the figures beside it, refused before the work where they cannot be written.
+pub(super) struct Files {
+    names: [PathBuf; 2],
+    page: TextFile,
+    figures: TextFile,
+}
+
+impl Files {
+    /// Makes sure that both can be written: with `overwrite` they replace what is there, but never one of `inputs`.
+    pub(super) fn create<'a>(
+        page: &Path,
+        overwrite: bool,
+        inputs: impl Iterator<Item = &'a Path> + Clone,
+    ) -> Result<Self> {
+        let figures = page.with_extension("json");
+        if page == figures {
+            return Err(Error::Usage(
+                "the page needs another name: the figures go beside it as .json".into(),
+            ));
+        }
+        Ok(Self {
+            page: TextFile::create(page, overwrite, inputs.clone())?,
+            figures: TextFile::create(&figures, overwrite, inputs)?,
+            names: [page.to_owned(), figures],
+        })
+    }
+
+    /// Writes both; returns their names.
+    pub(super) fn write(self, report: &Report) -> Result<[PathBuf; 2]> {
+        self.page.finish(&report.html())?;
+        self.figures.finish(&report.json())?;
+        Ok(self.names)
+    }
 }
 
 fn default_page(input: &Path) -> Result<PathBuf> {
@@ -60,17 +86,8 @@ fn default_page(input: &Path) -> Result<PathBuf> {
     Ok(input.with_file_name(name))
 }
 
-/// Writes a file that is not there; with `overwrite` replaces one, without following a link.
-fn write(path: &Path, text: &str, overwrite: bool) -> Result<()> {
-    if overwrite && path.symlink_metadata().is_ok() {
-        std::fs::remove_file(path).map_err(|error| Error::io("remove", path, error))?;
-    }
-    let file = OpenOptions::new().write(true).create_new(true).open(path);
-    file.and_then(|mut file| file.write_all(text.as_bytes()))
-        .map_err(|error| Error::io("write", path, error))
-}
-
-fn text(report: &Report) -> String {
+/// The means, for people.
+pub(super) fn text(report: &Report) -> String {
     let means = &report.means;
     let row =
         |name: &str, Likeness { psnr, ssim }: Likeness| format!("{name:8} {psnr:6.2} dB  SSIM {ssim:.4}");

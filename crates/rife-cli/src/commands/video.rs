@@ -1,17 +1,18 @@
 //! `rife video`: the plan, the progress and the summary of a video job.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use rife::media::sink::Share;
+use rife::media::sink::{Share, TextFile, same_file};
 use rife::media::{CancelToken, Output};
+use rife::report::ReportJob;
 use rife::video::{
     Confidence, DuplicatesReport, Keep, Progress as Counts, Stretch, VideoJob, VideoPlan, VideoSummary,
-    duration_text,
+    duration_text, input_path,
 };
 use rife::{Error, Result};
 use serde_json::{Value, json};
 
-use super::{batch, job};
+use super::{batch, job, report};
 use crate::args::{JoinArgs, VideoArgs};
 use crate::output;
 use crate::progress::Progress;
@@ -28,19 +29,79 @@ pub(crate) fn run(mut args: VideoArgs, cancel: &CancelToken) -> Result<()> {
     if let Some(inputs) = batch::inputs(&args)? {
         return batch::run(args, inputs, cancel);
     }
-    let report = args.task.scene.duplicates.take_report();
+    let only_report = args.task.scene.duplicates.take_report();
     let options = Options::of(&args);
     let mut job = job::build(args.task, args.output.as_deref())?;
-    if report {
+    if only_report {
         return report_duplicates(&job, args.json, args.quiet, cancel);
     }
     options.apply(&mut job);
     job.share = args.shard.map(Share::Shard);
-    job.confidence = args.confidence.is_some();
-    let confidences = one(job, args.json, args.quiet, cancel)?;
-    match &args.confidence {
-        Some(path) => write_confidences(path, &confidences),
-        None => Ok(()),
+    let beside = Beside {
+        confidence: args.confidence,
+        report: args.report,
+    };
+    one(job, &beside, args.json, args.quiet, cancel)
+}
+
+/// Files beside the result.
+#[derive(Default)]
+struct Beside {
+    confidence: Option<PathBuf>,
+    report: Option<PathBuf>,
+}
+
+/// Those files, which can be written, and what fills them.
+struct Prepared {
+    confidence: Option<TextFile>,
+    report: Option<(report::Files, ReportJob)>,
+}
+
+impl Beside {
+    /// Makes sure that the files can be written before hours of work, and that they replace neither input nor result.
+    fn prepare(&self, overwrite: bool, job: ReportJob, result: Option<&Path>) -> Result<Prepared> {
+        let taken = input_path(&job.source.input).map(Path::to_owned);
+        if self.report.is_some() && taken.is_none() {
+            let reason = "--report reads the input once more, which standard input does not allow";
+            return Err(Error::Usage(reason.to_owned()));
+        }
+        let names = [self.confidence.as_deref(), self.report.as_deref()];
+        for name in names.into_iter().flatten() {
+            if result.is_some_and(|result| result == name || same_file(result, name)) {
+                let name = name.display();
+                return Err(Error::Usage(format!(
+                    "{name} is the result: what is said of it needs a name of its own"
+                )));
+            }
+        }
+        let confidence = self.confidence.as_deref();
+        let confidence =
+            confidence.map(|path| TextFile::create(path, overwrite, taken.as_deref().into_iter()));
+        let report = self.report.as_deref();
+        let report = report.map(|path| report::Files::create(path, overwrite, taken.as_deref().into_iter()));
+        Ok(Prepared {
+            confidence: confidence.transpose()?,
+            report: report.transpose()?.map(|files| (files, job)),
+        })
+    }
+}
+
+impl Prepared {
+    /// Fills the files; the report is told to people.
+    fn finish(self, confidences: &[Confidence], quiet: bool, cancel: &CancelToken) -> Result<()> {
+        if let Some(file) = self.confidence {
+            let text = serde_json::to_string(confidences).map_err(|error| Error::Data(error.to_string()))?;
+            file.finish(&text)?;
+        }
+        let Some((files, job)) = self.report else {
+            return Ok(());
+        };
+        let report = report::measure(&job, quiet, cancel)?;
+        files.write(&report)?;
+        if !quiet {
+            output::note(&output::plain(&report::text(&report)));
+        }
+        Ok(())
     }
 }
 
@@ -51,14 +112,21 @@ pub(crate) fn join(args: JoinArgs, cancel: &CancelToken) -> Result<()> {
     job.manifest = args.manifest;
     job.keep.segment_frames = args.segment_frames;
     job.share = Some(Share::Join);
-    one(job, args.json, args.quiet, cancel).map(drop)
+    one(job, &Beside::default(), args.json, args.quiet, cancel)
 }
 
 /// Runs one job and tells of it.
-fn one(job: VideoJob, json: bool, quiet: bool, cancel: &CancelToken) -> Result<Vec<Confidence>> {
+fn one(mut job: VideoJob, beside: &Beside, json: bool, quiet: bool, cancel: &CancelToken) -> Result<()> {
     let json = json && job.sink.output != Output::Stdout;
     let shared = job.share.is_some();
+    job.confidence = beside.confidence.is_some();
+    let overwrite = job.sink.overwrite;
+    let report = ReportJob {
+        interpolator: job.interpolator.clone(),
+        ..ReportJob::new(job.source.clone())
+    };
     let run = job.open(cancel)?;
+    let beside = beside.prepare(overwrite, report, run.output())?;
     if json {
         output::line(&plan_json(run.plan()).to_string())?;
     } else if !quiet {
@@ -84,12 +152,7 @@ fn one(job: VideoJob, json: bool, quiet: bool, cancel: &CancelToken) -> Result<V
     if !json && !quiet {
         output::note(&output::plain(&summary_text(&summary)));
     }
-    Ok(summary.confidences)
-}
-
-fn write_confidences(path: &Path, confidences: &[Confidence]) -> Result<()> {
-    let text = serde_json::to_string(confidences).map_err(|error| Error::Data(error.to_string()))?;
-    std::fs::write(path, text).map_err(|error| Error::io("write", path, error))
+    beside.finish(&summary.confidences, json || quiet, cancel)
 }
 
 /// The options that are the job's but not the task's.

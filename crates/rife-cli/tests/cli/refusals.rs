@@ -89,6 +89,59 @@ fn outputs_are_never_lost() {
     assert_eq!(place.names(), ["in.y4m", "out.y4m"]);
 }
 
+/// Whatever `--overwrite` allows to be replaced: what is read never is, nor the result by what is said of it.
+#[test]
+fn no_output_of_any_command_replaces_what_is_read() {
+    let place = Place::new();
+    let input = place.y4m("in.y4m", 5);
+    let frames: Vec<_> = (0..2)
+        .map(|index| place.picture(&format!("frames/{index:07}.png"), 3.0 * index as f32))
+        .collect();
+    let all = [&[input][..], &frames].concat();
+    let read = || -> Vec<_> { all.iter().map(|path| std::fs::read(path).unwrap()).collect() };
+    let before = read();
+    let (first, second) = ("frames/0000000.png", "frames/0000001.png");
+    std::fs::rename(place.path(second), place.path("frames/img1.png")).unwrap();
+    std::fs::copy(place.path("frames/img1.png"), place.path(second)).unwrap();
+    for (args, code) in [
+        (
+            &["video", "in.y4m", "-o", "out.y4m", "--confidence", "in.y4m"][..],
+            4,
+        ),
+        (
+            &["video", "in.y4m", "-o", "out.y4m", "--confidence", "out.y4m"],
+            2,
+        ),
+        (&["video", "in.y4m", "-o", "out.y4m", "--cuts-out", "in.y4m"], 4),
+        (&["video", "in.y4m", "-o", "out.y4m", "--cuts-out", "out.y4m"], 2),
+        (&["video", "in.y4m", "-o", "out.y4m", "--report", "in.y4m"], 4),
+        (&["video", "frames", "-o", "frames/"], 4),
+        (&["video", "frames/*.png", "-o", "frames/"], 4),
+        (&["video", first, "-o", "frames/"], 4),
+        (&["report", "in.y4m", "-o", "in.y4m"], 4),
+        (&["image", first, second, "-o", first, "--timestep", "0.5"], 4),
+        (
+            &["image", first, "frames/img1.png", "-o", "frames", "--passes", "1"],
+            4,
+        ),
+        (&["chain", "in.y4m", "in.y4m", "-o", "in.y4m"], 4),
+    ] {
+        let error = place.rife(&[args, &["-y"], &RANDOM].concat()).failed(code);
+        assert!(
+            error.contains("input") || error.contains("result"),
+            "{args:?}: {error}"
+        );
+        assert!(read() == before && !place.path("out.y4m").exists(), "{args:?}");
+    }
+    // And without --overwrite nothing that is there, whatever it is.
+    std::fs::write(place.path("mine.json"), "mine").unwrap();
+    let beside = ["video", "in.y4m", "-o", "out.y4m", "--confidence", "mine.json"];
+    place.rife(&[&beside[..], &RANDOM].concat()).failed(4);
+    assert_eq!(std::fs::read(place.path("mine.json")).unwrap(), b"mine");
+    place.rife(&[&beside[..], &["-y"], &RANDOM].concat()).ok();
+    assert!(std::fs::read(place.path("mine.json")).unwrap().starts_with(b"[{"));
+}
+
 #[test]
 fn models_that_cannot_be_used_are_model_errors() {
     let place = Place::new();

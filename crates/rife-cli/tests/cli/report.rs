@@ -142,4 +142,24 @@ fn a_report_of_a_real_clip_is_made_of_its_own_frames() {
     place.clip("clip.mp4", 12);
     place.rife(&["report", "clip.mp4", "-o", "page.html"]).ok();
     assert_eq!(place.names(), ["clip.mp4", "page.html", "page.json"]);
+    // With a result the same report is made of its input.
+    place
+        .rife(&["video", "clip.mp4", "-o", "out.mp4", "--report", "with.html"])
+        .ok();
+    let figures = |name| fs::read_to_string(place.path(name)).unwrap();
+    assert_eq!(figures("with.json"), figures("page.json"));
+    assert_eq!(super::support::probe(&place.path("out.mp4")).0, 24);
+    place
+        .rife(&[
+            "video", "clip.mp4", "clip.mp4", "-o", "all/", "--report", "x.html",
+        ])
+        .failed(2);
+    // Standard input cannot be read twice.
+    place.y4m("clip.y4m", 3);
+    let clip = fs::File::open(place.path("clip.y4m")).unwrap();
+    let mut command = place.command(&["video", "-", "-o", "out.y4m", "--report", "x.html"]);
+    let ran = command.stdin(clip).output().unwrap();
+    let said = super::support::Ran::from(ran).failed(2);
+    assert!(said.contains("standard input"), "{said}");
+    assert!(!place.path("out.y4m").exists());
 }

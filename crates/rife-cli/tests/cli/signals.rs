@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use super::support::{Place, RANDOM, ffmpeg};
 
 #[cfg(unix)]
-fn interrupt(child: &Child) {
+fn signal(child: &Child, signal: &str) {
     assert!(
         Command::new("kill")
-            .args(["-INT", &child.id().to_string()])
+            .args([signal, &child.id().to_string()])
             .status()
             .unwrap()
             .success()
@@ -42,13 +42,9 @@ fn processes_of(place: &Place) -> usize {
         .count()
 }
 
+/// A long job in the midst of its work.
 #[cfg(target_os = "linux")]
-#[test]
-fn one_interrupt_stops_cleanly() {
-    if !ffmpeg() {
-        return;
-    }
-    let place = Place::new();
+fn running(place: &Place) -> Child {
     place.clip("clip.mp4", 200);
     let args = [
         &["video", "clip.mp4", "-o", "out.mp4", "--factor", "16", "--json"][..],
@@ -68,14 +64,54 @@ fn one_interrupt_stops_cleanly() {
         .find(|line| line.as_ref().is_ok_and(|line| line.contains("progress")))
         .unwrap()
         .unwrap();
+    // Read on, so that it does not stop because nobody does.
+    std::thread::spawn(move || lines.map_while(Result::ok).count());
+    child
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn one_interrupt_stops_cleanly() {
+    if !ffmpeg() {
+        return;
+    }
+    let place = Place::new();
+    let mut child = running(&place);
     assert!(processes_of(&place) >= 1, "ffmpeg is at work");
-    interrupt(&child);
+    signal(&child, "-INT");
     assert_eq!(wait(&mut child), Some(130));
     let mut text = String::new();
     child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
     assert!(text.contains("cancelled") && !text.contains("panicked"), "{text}");
     assert_eq!(place.names(), ["clip.mp4"], "nothing half is left");
     assert_eq!(processes_of(&place), 0, "no child is left");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn every_signal_stops_and_a_second_one_at_once() {
+    if !ffmpeg() {
+        return;
+    }
+    for signals in [&["-TERM"][..], &["-HUP"], &["-INT", "-INT"]] {
+        let place = Place::new();
+        let mut child = running(&place);
+        for name in signals {
+            signal(&child, name);
+        }
+        let start = Instant::now();
+        assert_eq!(wait(&mut child), Some(130), "{signals:?}");
+        assert!(start.elapsed() < Duration::from_secs(2), "{signals:?}");
+        // What a job that ends at once does not wait for ends by itself.
+        while processes_of(&place) > 0 {
+            assert!(
+                start.elapsed() < Duration::from_secs(5),
+                "{signals:?}: a child is left"
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert!(!place.path("out.mp4").exists(), "{signals:?}");
+    }
 }
 
 /// ffmpeg processes whose command line holds `word`.

@@ -345,6 +345,14 @@ fn a_job_that_cannot_have_its_memory_is_refused_with_numbers() {
         said.contains("1228 MB") && said.contains("--memory-limit"),
         "{said}"
     );
+    // What it advises helps.
+    let script = format!("{script} --memory-limit 500M --scale 0.25");
+    let script = script.replace("1200000", "2400000");
+    let ran = Command::new("sh")
+        .args(["-c", &script])
+        .current_dir(place.path(""))
+        .output();
+    Ran::from(ran.unwrap()).ok();
 }
 
 /// A file system of a hundred kilobytes, where this user may make one.

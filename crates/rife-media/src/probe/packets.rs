@@ -1,5 +1,6 @@
 //! What only the packets and the first frames tell: the true rate, the number of frames, in-band HDR metadata.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use num_rational::Ratio;
@@ -8,6 +9,7 @@ use serde::Deserialize;
 use super::report::SideData;
 use super::{MAX_REPORT, MediaStream, PATIENCE, VideoStream};
 use crate::ffmpeg::args::Args;
+use crate::ffmpeg::child::{self, Request};
 use crate::time::{from_ticks, narrow, parse_decimal, widen};
 use crate::{CancelToken, Ffmpeg, Limits, Result, Time};
 
@@ -90,6 +92,40 @@ pub(super) fn examine(
             .flat_map(|f| f.side_data_list);
         sides.for_each(|side| side.add_to(&mut video.hdr));
     }
+    Ok(())
+}
+
+/// Adds the times of the first video stream's packets to `contents`.
+pub(super) fn times(
+    ffmpeg: &Ffmpeg,
+    path: &Path,
+    cancel: &CancelToken,
+    contents: &mut super::Contents,
+) -> Result<()> {
+    let mut args = Args::default();
+    args.all(["-hide_banner", "-loglevel", "error", "-of", "csv=p=0"]);
+    args.all(["-select_streams", "v:0", "-show_entries", "packet=pts"]);
+    args.input(path, &Limits::default())?;
+    let request = Request::new("ffprobe", &ffmpeg.ffprobe, args.0);
+    let mut lines = BufReader::new(child::start(Request {
+        stdout: true,
+        stall: super::READ_BACK,
+        cancel: cancel.clone(),
+        ..request
+    })?);
+    // A line a packet, and as many packets as there are frames: nothing to be kept as text.
+    let (context, mut line) = ("while checking the output's times", String::new());
+    while lines.read_line(&mut line).is_ok_and(|length| length > 0) {
+        match line.trim().split(',').next().map(str::parse) {
+            Some(Ok(tick)) => contents.times.push(tick),
+            // A packet's side data, such as a layer of alpha, has a line of its own.
+            _ if line.trim().is_empty() => {}
+            _ => contents.untimed += 1,
+        }
+        line.clear();
+    }
+    lines.get_mut().finish(context)?;
+    contents.times.sort_unstable();
     Ok(())
 }
 

@@ -66,7 +66,6 @@ struct Stream {
     start_time: Option<String>,
     duration: Option<String>,
     nb_frames: Option<String>,
-    nb_read_packets: Option<String>,
     channels: Option<u32>,
     sample_rate: Option<String>,
     #[serde(default)]
@@ -96,6 +95,7 @@ pub(super) struct SideData {
     max_luminance: Option<String>,
     max_content: Option<u32>,
     max_average: Option<u32>,
+    dv_bl_signal_compatibility_id: Option<u32>,
 }
 
 pub(super) fn parse(path: &Path, json: &[u8]) -> Result<MediaInfo> {
@@ -129,19 +129,17 @@ pub(super) fn parse(path: &Path, json: &[u8]) -> Result<MediaInfo> {
     })
 }
 
-/// Counts from a report that was made with `-count_packets`.
+/// The streams of an output of ours; its packets are still to be read.
 pub(super) fn contents(path: &Path, json: &[u8]) -> Result<super::Contents> {
     let report: Report =
         serde_json::from_slice(json).map_err(|e| MediaError::unreadable(path, e.to_string()))?;
     let is_video = |stream: &&Stream| stream.codec_type.as_deref() == Some("video");
-    let video = report
-        .streams
-        .iter()
-        .find(is_video)
-        .and_then(|stream| stream.nb_read_packets.as_deref());
-    let video = video.and_then(|count| count.parse().ok()).unwrap_or(0);
+    let video = report.streams.iter().find(is_video);
+    let unit = video.and_then(|stream| parse_fraction(stream.time_base.as_deref()?));
     Ok(super::Contents {
-        video,
+        times: Vec::new(),
+        unit: unit.ok_or_else(|| MediaError::unreadable(path, "there is no video in it"))?,
+        untimed: 0,
         others: report.streams.len().saturating_sub(1),
     })
 }
@@ -257,6 +255,7 @@ impl SideData {
     pub(super) fn add_to(&self, hdr: &mut HdrMetadata) {
         let kind = self.side_data_type.as_str();
         hdr.dolby_vision |= kind.contains("DOVI") || kind.contains("Dolby Vision");
+        hdr.dolby_vision_only |= self.dv_bl_signal_compatibility_id == Some(0);
         hdr.hdr10_plus |= kind.contains("HDR10+") || kind.contains("2094-40");
         if let (Some(max), Some(average)) = (self.max_content, self.max_average) {
             hdr.content_light = Some((max, average));
@@ -317,6 +316,31 @@ mod tests {
         let info = parse(Path::new("x"), SOUND.as_bytes()).unwrap();
         assert_eq!((info.streams.len(), info.chapters.len()), (2, 1));
         assert!(info.streams[0].video.as_ref().unwrap().hdr.mastering.is_some());
+    }
+
+    #[test]
+    fn dynamic_metadata_is_noticed() {
+        let hdr_of = |json: &str| {
+            let mut hdr = HdrMetadata::default();
+            serde_json::from_str::<SideData>(json).unwrap().add_to(&mut hdr);
+            hdr
+        };
+        // Profile 8.4 has a base layer in HLG, profile 5 has one of its own kind.
+        let dolby = |profile: u32, base: u32| {
+            hdr_of(&format!(
+                r#"{{"side_data_type":"DOVI configuration record","dv_profile":{profile},"bl_present_flag":1,
+                "dv_bl_signal_compatibility_id":{base}}}"#
+            ))
+        };
+        assert!(dolby(8, 4).dolby_vision && !dolby(8, 4).dolby_vision_only);
+        assert!(dolby(5, 0).dolby_vision && dolby(5, 0).dolby_vision_only);
+        let plus = hdr_of(r#"{"side_data_type":"HDR Dynamic Metadata SMPTE2094-40 (HDR10+)"}"#);
+        assert!(plus.hdr10_plus && !plus.dolby_vision);
+        assert_eq!(
+            plus.dropped(),
+            ["HDR10+ dynamic metadata cannot be carried over to new frames: dropped"]
+        );
+        assert!(HdrMetadata::default().dropped().is_empty());
     }
 
     proptest! {

@@ -34,7 +34,8 @@ fn stands_out(edge: Edge, usual: &[Edge]) -> bool {
     let change = median(usual.iter().map(|edge| edge.change));
     let similarity = median(usual.iter().map(|edge| edge.similarity));
     change.zip(similarity).is_none_or(|(change, similarity)| {
-        let less_alike = edge.similarity + LESS_ALIKE < similarity;
+        // In slow fades from black a step of one code more is so much more, and similarity means little there.
+        let less_alike = change > LEAST_CHANGE && edge.similarity + LESS_ALIKE < similarity;
         edge.change > TIMES_USUAL * change || (less_alike && edge.change > TIMES_FAST * change)
     })
 }

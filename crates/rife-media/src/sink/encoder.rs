@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use num_rational::Ratio;
 
 use super::part::Part;
-use super::{Container, Sink, SinkSpec, VideoParams, Written, check_frame, codecs, mp4};
+use super::{Container, Sent, Sink, SinkSpec, VideoParams, Written, check_frame, codecs, mp4};
 use crate::ffmpeg::args::{Args, file_url};
 use crate::ffmpeg::child::{self, Child, Request};
 use crate::nut::write::Writer;
 use crate::plan::{Action, StreamPlan};
-use crate::probe::{DisplayMatrix, MediaInfo, StreamKind, count_packets};
+use crate::probe::{DisplayMatrix, MediaInfo, StreamKind, read_back};
 use crate::time::{narrow, to_ticks, widen};
 use crate::{ColorTags, Ffmpeg, Frame, Limits, Matrix, MediaError, Result, Time, nut};
 
@@ -31,6 +31,7 @@ pub(super) struct Encoder {
     first: Option<Time>,
     end: Time,
     last_tick: i64,
+    sent: Sent,
     nudged: u64,
     warnings: Vec<String>,
 }
@@ -91,6 +92,7 @@ impl Encoder {
             first: None,
             end: Time::from(0),
             last_tick: -1,
+            sent: Sent::default(),
             nudged: 0,
             warnings,
         })
@@ -113,23 +115,20 @@ impl Encoder {
             tick
         };
         self.last_tick = tick;
+        self.sent.push(tick);
         Ok(tick)
     }
 
-    /// Counts what is in the file and compares it with what was sent.
+    /// Reads back what is in the file and compares it with what was sent.
     fn verify(&mut self) -> Result<()> {
         let incomplete = |reason: String| MediaError::Incomplete {
             path: self.target.clone(),
             reason,
         };
-        let found = count_packets(&self.ffmpeg, self.part.path(), &self.spec.cancel)
+        let found = read_back(&self.ffmpeg, self.part.path(), &self.spec.cancel)
             .map_err(|e| incomplete(format!("it cannot be read back: {e}")))?;
-        if found.video != self.frames {
-            return Err(incomplete(format!(
-                "{} frames were sent, {} are in it",
-                self.frames, found.video
-            )));
-        }
+        let placed = self.sent.check(&found, self.params.time_base, self.container);
+        self.warnings.extend(placed.map_err(incomplete)?);
         let expected = self
             .spec
             .companions

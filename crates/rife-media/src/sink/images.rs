@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use image::{DynamicImage, ImageBuffer, ImageFormat as Kind};
 
+use super::part::same_file;
 use super::{ImageFormat, Sink, SinkSpec, VideoParams, Written, check_frame};
 use crate::frame::Samples;
 use crate::time::{narrow, widen};
@@ -16,6 +17,8 @@ pub(super) struct Images {
     format: ImageFormat,
     params: VideoParams,
     overwrite: bool,
+    /// Pictures that are read.
+    inputs: Vec<PathBuf>,
     cancel: crate::CancelToken,
     frames: u64,
     bytes: u64,
@@ -70,11 +73,7 @@ impl Images {
         if !spec.overwrite && first.symlink_metadata().is_ok() {
             return Err(MediaError::Exists(first));
         }
-        if spec
-            .inputs
-            .iter()
-            .any(|input| super::part::same_file(input, folder))
-        {
+        if spec.inputs.iter().any(|input| reads_from(input, folder)) {
             return Err(MediaError::OutputIsInput(folder.to_owned()));
         }
         let params = VideoParams {
@@ -87,6 +86,12 @@ impl Images {
             format,
             params,
             overwrite: spec.overwrite,
+            inputs: spec
+                .inputs
+                .iter()
+                .filter(|input| input.is_file())
+                .cloned()
+                .collect(),
             cancel: spec.cancel.clone(),
             frames: 0,
             bytes: 0,
@@ -94,6 +99,15 @@ impl Images {
             end: Time::from(0),
         })
     }
+}
+
+/// Whether `input` is `folder`, or a pattern of pictures in it, which the output would replace.
+fn reads_from(input: &Path, folder: &Path) -> bool {
+    let lies_in = |parent: &Path| {
+        let here = parent.as_os_str().is_empty();
+        same_file(if here { Path::new(".") } else { parent }, folder)
+    };
+    same_file(input, folder) || (!input.exists() && input.parent().is_some_and(lies_in))
 }
 
 impl Sink for Images {
@@ -107,6 +121,9 @@ impl Sink for Images {
         }
         check_frame(&self.params, frame, self.frames)?;
         let path = self.folder.join(name(self.frames, self.format));
+        if self.inputs.iter().any(|input| same_file(input, &path)) {
+            return Err(MediaError::OutputIsInput(path));
+        }
         self.bytes += save(frame, &path, self.format, self.overwrite)?;
         self.first.get_or_insert(frame.pts);
         self.end = narrow(widen(frame.pts) + widen(frame.duration)).unwrap_or(frame.pts);

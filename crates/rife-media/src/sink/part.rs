@@ -148,7 +148,7 @@ pub(super) fn check_target<'a>(
 }
 
 /// Whether two names lead to one file, through links too.
-pub(crate) fn same_file(a: &Path, b: &Path) -> bool {
+pub fn same_file(a: &Path, b: &Path) -> bool {
     let (Ok(a), Ok(b)) = (fs::metadata(a), fs::metadata(b)) else {
         return false;
     };

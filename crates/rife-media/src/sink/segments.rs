@@ -15,12 +15,12 @@ use num_rational::Ratio;
 use super::journal::{self, Complete, Journal, Needs, Resume, Segment, Share};
 use super::part::{self, Part};
 use super::{
-    Codec, Container, Output, Sink, SinkSpec, VideoParams, Written, check_frame, codecs, encoder, mp4,
+    Codec, Container, Output, Sent, Sink, SinkSpec, VideoParams, Written, check_frame, codecs, encoder, mp4,
 };
 use crate::ffmpeg::args::{Args, file_url};
 use crate::ffmpeg::child::{self, Child, Request};
 use crate::nut::{self, write::Writer};
-use crate::probe::{DisplayMatrix, HdrMetadata, MasteringDisplay, count_packets};
+use crate::probe::{DisplayMatrix, HdrMetadata, MasteringDisplay, read_back};
 use crate::time::{narrow, to_ticks, widen};
 use crate::{Ffmpeg, Frame, Limits, MediaError, Result, Time};
 
@@ -79,6 +79,7 @@ pub(super) struct Segments {
     buffer: Vec<u8>,
     frames: u64,
     tick: i64,
+    sent: Sent,
     warnings: Vec<String>,
 }
 
@@ -156,6 +157,7 @@ impl Segments {
             buffer: Vec::new(),
             frames: 0,
             tick: -1,
+            sent: Sent::default(),
             warnings,
         })
     }
@@ -285,6 +287,7 @@ impl Segments {
     fn begin(&mut self) {
         if self.frames == 0 {
             (self.frames, self.tick) = self.kept;
+            self.sent.leave_out(self.frames);
         }
     }
 
@@ -307,18 +310,16 @@ impl Segments {
         })
     }
 
-    /// Counts what is in the output and compares it with what was sent.
+    /// Reads back what is in the output and compares it with what was sent.
     fn verify(&mut self) -> Result<()> {
         let incomplete = |reason: String| MediaError::Incomplete {
             path: self.target.clone(),
             reason,
         };
-        let found = count_packets(&self.ffmpeg, self.part.path(), &self.spec.cancel)
+        let found = read_back(&self.ffmpeg, self.part.path(), &self.spec.cancel)
             .map_err(|e| incomplete(format!("it cannot be read back: {e}")))?;
-        if found.video != self.frames {
-            let reason = format!("{} frames were sent, {} are in it", self.frames, found.video);
-            return Err(incomplete(reason));
-        }
+        let placed = self.sent.check(&found, self.params.time_base, self.container);
+        self.warnings.extend(placed.map_err(incomplete)?);
         let plans = self.spec.companions.iter();
         let expected = plans.flat_map(|(_, plan)| plan.companions()).count();
         if found.others < expected {
@@ -347,6 +348,7 @@ impl Sink for Segments {
     fn skip(&mut self, pts: Time) -> Result<()> {
         let tick = to_ticks(pts, self.params.time_base);
         self.tick = tick.max(self.tick.saturating_add(1));
+        self.sent.push(self.tick);
         self.frames += 1;
         Ok(())
     }
@@ -368,6 +370,7 @@ impl Sink for Segments {
         };
         current.nudged += u64::from(tick <= self.tick);
         self.tick = tick.max(self.tick + 1);
+        self.sent.push(self.tick);
         let size = self
             .params
             .format

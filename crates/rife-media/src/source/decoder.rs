@@ -245,6 +245,14 @@ fn no_video(media: &MediaInfo) -> MediaError {
 fn check_video(path: &Path, spec: &SourceSpec, video: &VideoStream) -> Result<()> {
     spec.limits
         .check_size(u64::from(video.width), u64::from(video.height))?;
+    if video.hdr.dolby_vision_only {
+        return Err(MediaError::unreadable(
+            path,
+            "it is Dolby Vision without a base layer (profile 5): its colours mean nothing without metadata that is not \
+             applied here; HDR10, HLG and SDR are accepted, and Dolby Vision with one of them as its base layer \
+             (profiles 7 and 8)",
+        ));
+    }
     let order = match video.field_order {
         FieldOrder::Progressive => return Ok(()),
         FieldOrder::TopFirst => "top field first",

@@ -72,9 +72,19 @@ pub(super) fn plan(
             .zip(infos)
             .map(|(clip, info)| describe(clip, info, params, job.fit))
             .collect(),
+        memory: memory(job, infos, params),
         sound: sound(job, infos)?.to_owned(),
         model: interpolator.describe(),
     })
+}
+
+/// The network's at the output's size, a frame of the largest clip, and what it was fitted to.
+fn memory(job: &ChainJob, infos: &[StreamInfo], params: &VideoParams) -> u64 {
+    let pixels = |info: &StreamInfo| u64::from(info.width) * u64::from(info.height);
+    let largest = infos.iter().map(pixels).max().unwrap_or(0);
+    let made = crate::video::memory(params.width, params.height, job.interpolator.memory_limit);
+    // Codes and floats.
+    made + largest * (6 + 12)
 }
 
 /// What is heard, in words.
@@ -189,10 +199,20 @@ pub(super) fn facts(job: &ChainJob, interpolator: &Interpolator) -> Result<Optio
     }
     fact("the job", "a chain".to_owned());
     fact("--passes", job.passes.to_string());
-    fact("--fps", format!("{:?}", job.fps));
-    fact("--size", format!("{:?}", job.size));
-    fact("--fit", format!("{:?}", job.fit));
-    fact("the rate of pictures", format!("{:?}", job.source.frame_rate));
+    let first = || "the first clip's".to_owned();
+    fact("--fps", job.fps.map_or_else(first, |fps| fps.to_string()));
+    let size = job.size.map(|[width, height]| format!("{width}x{height}"));
+    fact("--size", size.unwrap_or_else(first));
+    let fit = match job.fit {
+        Fit::Pad => "pad",
+        Fit::Crop => "crop",
+        Fit::Stretch => "stretch",
+    };
+    fact("--fit", fit.to_owned());
+    fact(
+        "the rate of pictures",
+        crate::video::or_usual(job.source.frame_rate),
+    );
     fact("--deinterlace", job.source.deinterlace.to_string());
     fact("the similarity of a cut", job.scene.cut.to_string());
     facts.extend(crate::video::model_facts(&job.interpolator, interpolator)?);

@@ -142,7 +142,10 @@ impl<'a> Writer<'a> {
             self.hear(clip, info, before);
         }
         self.last = left;
-        self.done.warnings.extend(source.warnings());
+        let name = self.run.job.clips[self.done.counts.clips - 1].display();
+        let dropped = info.hdr.dropped();
+        let told = dropped.iter().map(|dropped| format!("{name}: {dropped}"));
+        self.done.warnings.extend(told.chain(source.warnings()));
         Ok(())
     }
 
@@ -239,6 +242,9 @@ impl<'a> Writer<'a> {
         if pts < self.end {
             return Ok(());
         }
+        // What was announced may be less than what comes.
+        let limits = &self.run.job.source.limits;
+        limits.check_output_frames(self.done.counts.frames + 1)?;
         if self.done.counts.frames >= self.done.counts.resumed {
             let params = self.sink.params();
             let frame = match picture()? {

@@ -96,8 +96,11 @@ fn facts(job: &ReencodeJob, cancel: &CancelToken) -> Result<Option<Vec<(String, 
         ("the program", env!("CARGO_PKG_VERSION").to_owned()),
         ("the input", input),
         ("the job", "a re-encoding".to_owned()),
-        ("--preset-profile", format!("{:?}", job.profile)),
-        ("the rate of pictures", format!("{:?}", job.source.frame_rate)),
+        ("--preset-profile", job.profile.name().to_owned()),
+        (
+            "the rate of pictures",
+            crate::video::or_usual(job.source.frame_rate),
+        ),
         ("--deinterlace", job.source.deinterlace.to_string()),
     ];
     Ok(Some(facts.map(|(name, value)| (name.to_owned(), value)).into()))

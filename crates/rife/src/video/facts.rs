@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::{CutFill, Duplicates, Fallback, Motion, Rate, VideoJob};
 use crate::weights::weights_sha256;
-use crate::{Error, Interpolator, InterpolatorSpec, Result, engine};
+use crate::{Bisection, Error, Interpolator, InterpolatorSpec, Result, TimestepMethod, engine};
 
 /// Where an unfinished job is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +102,7 @@ fn fallback(fallback: Option<Fallback>) -> String {
 }
 
 /// An option's value, where one is given.
-pub(super) fn or_usual(value: Option<impl std::fmt::Display>) -> String {
+pub(crate) fn or_usual(value: Option<impl std::fmt::Display>) -> String {
     value.map_or("the usual one".to_owned(), |value| value.to_string())
 }
 
@@ -113,14 +113,24 @@ pub(crate) fn model_facts(
 ) -> Result<Vec<(String, String)>> {
     let (loaded, _) = engine::find_weights(&spec.model)?;
     let engine = interpolator.engine();
-    let method = format!("{:?} {:?}", spec.method, spec.bisection);
+    let method = match spec.method {
+        TimestepMethod::Auto => "auto",
+        TimestepMethod::Direct => "direct",
+        TimestepMethod::Recursive => "recursive",
+    };
+    let Bisection {
+        threshold,
+        max_cycles,
+    } = spec.bisection;
     let facts = [
         ("the model", interpolator.version().name().to_owned()),
         ("the weights", weights_sha256(&loaded.weights)),
         ("the scale", spec.scale.to_string()),
         ("--tta", spec.tta.to_string()),
         ("--ensemble", spec.ensemble.to_string()),
-        ("the way to other times", method),
+        ("--timestep-method", method.to_owned()),
+        ("--rthreshold", threshold.to_string()),
+        ("--rmaxcycles", max_cycles.to_string()),
         (
             "--memory-limit",
             spec.memory_limit

@@ -393,10 +393,12 @@ impl<'a> Pairing<'a> {
                 self.counts.made += 1;
                 continue;
             }
+            let start = std::time::Instant::now();
             let picture = match self.fallback(left, right, *frame)? {
                 Some(picture) => picture,
                 None => Picture::Made(restored(between.at(frame.timestep)?, left, right, *frame)),
             };
+            self.setup.job.source.limits.check_frame_time(start.elapsed())?;
             self.counts.made += 1;
             self.send(left, picture, *frame)?;
             self.tell()?;

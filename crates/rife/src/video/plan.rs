@@ -67,6 +67,7 @@ pub(super) fn plan(
             TimelineMode::TargetRate(_) => out,
         });
     let a_frame = interpolator.estimate_frame_time(info.width, info.height)?;
+    job.source.limits.check_frame_time(a_frame)?;
     let engine = interpolator.engine();
     Ok(VideoPlan {
         input: input_name(&job.source.input),
@@ -87,7 +88,7 @@ pub(super) fn plan(
             engine.tier, engine.precision, engine.threads
         ),
         time: made.and_then(|made| Some(a_frame * u32::try_from(made).ok()?)),
-        memory: memory(info) + waiting(job, info, timeline),
+        memory: memory(info.width, info.height, job.interpolator.memory_limit) + waiting(job, info, timeline),
     })
 }
 
@@ -123,10 +124,12 @@ fn rule(timeline: &TimelineOptions, motion: Motion) -> String {
     }
 }
 
-fn memory(info: &StreamInfo) -> u64 {
-    let pixels = u64::from(info.width.next_multiple_of(128)) * u64::from(info.height.next_multiple_of(128));
-    let frame = pipeline::frame_bytes(info.width, info.height);
-    pixels * NETWORK_BYTES_A_PIXEL + frame * (2 * pipeline::queue_length(frame) as u64 + 6)
+/// Bytes that the network and the frames on their way take, where pictures are made in tiles to stay below `limit`.
+pub(crate) fn memory(width: u32, height: u32, limit: Option<u64>) -> u64 {
+    let pixels = u64::from(width.next_multiple_of(128)) * u64::from(height.next_multiple_of(128));
+    let frame = pipeline::frame_bytes(width, height);
+    let whole = pixels * NETWORK_BYTES_A_PIXEL + frame * (2 * pipeline::queue_length(frame) as u64 + 6);
+    limit.map_or(whole, |limit| whole.min(limit))
 }
 
 /// Bytes of the frames that wait, as decoded, until it is known what they are.

@@ -1,0 +1,143 @@
+//! What is read back of an output: that every frame that was sent is in it, at its time.
+
+use crate::probe::Contents;
+use crate::{Container, Time};
+
+/// The most that a codec's priming may move streams: AAC at 8 kHz begins 128 ms early, with HE at twice that.
+const PRIMING: Time = Time::new_raw(1, 2);
+
+/// The times of the frames that were sent.
+#[derive(Debug, Default)]
+pub(crate) struct Sent {
+    /// Frames before the others, which an earlier run has sent.
+    before: u64,
+    /// In units of the output's time base, rising.
+    ticks: Vec<i64>,
+}
+
+impl Sent {
+    /// The frames of another output of ours, in its unit.
+    pub(crate) fn copied(from: &Contents) -> Self {
+        let ticks = from.times.clone();
+        Self { before: 0, ticks }
+    }
+
+    /// Notes frames of an earlier run, whose times are not known here.
+    pub(super) fn leave_out(&mut self, frames: u64) {
+        self.before = frames;
+    }
+
+    /// Notes the next frame.
+    pub(super) fn push(&mut self, tick: i64) {
+        self.ticks.push(tick);
+    }
+
+    /// Compares with what is in the file; `unit` is that of the ticks.
+    ///
+    /// The error is a reason why the output is not whole. Containers that cannot keep every time, or that begin where
+    /// they like, give warnings instead.
+    pub(crate) fn check(
+        &self,
+        found: &Contents,
+        unit: Time,
+        container: Container,
+    ) -> Result<Vec<String>, String> {
+        let frames = self.before + self.ticks.len() as u64;
+        if found.frames() != frames {
+            return Err(format!("{frames} frames were sent, {} are in it", found.frames()));
+        }
+        // AVI has no times but those of the order of frames.
+        if found.untimed > 0 {
+            return Ok(Vec::new());
+        }
+        let (kept, moved) = match container {
+            Container::Mp4 | Container::Mov => (true, Some(Time::from(0))),
+            // All streams are moved together where sound begins before zero, as a codec's priming does, or decoding does.
+            Container::Matroska | Container::WebM | Container::Nut => (true, Some(PRIMING)),
+            _ => (false, None),
+        };
+        match self.misplaced(found, unit, moved) {
+            Some(reason) if kept => Err(reason),
+            reason => Ok(reason.into_iter().collect()),
+        }
+    }
+
+    /// The first frame that is more than a tick of the file from its time, where all may be moved together by `moved`
+    /// (by anything where absent).
+    fn misplaced(&self, found: &Contents, unit: Time, moved: Option<Time>) -> Option<String> {
+        let wide = |value: &i64| i128::from(*value);
+        // All in parts of a second that divide both units.
+        let parts = wide(unit.denom()) * wide(found.unit.denom());
+        let length = |time: Time| wide(time.numer()) * parts / wide(time.denom());
+        let (ours, theirs) = (length(unit), length(found.unit));
+        let pairs = || found.times.iter().skip(self.before as usize).zip(&self.ticks);
+        let off = |(found, sent): (&i64, &i64)| wide(found) * theirs - wide(sent) * ours;
+        let first = pairs().next().map_or(0, off);
+        let together = moved.map_or(first, |most| first.clamp(0, length(most)));
+        let index = pairs().position(|pair| (off(pair) - together).abs() > theirs)?;
+        let place = |tick: i64, unit: Time| tick as f64 * crate::time::seconds(unit);
+        Some(format!(
+            "frame {} is at {:.6} s in it instead of {:.6} s",
+            self.before + index as u64,
+            place(found.times[self.before as usize + index], found.unit),
+            place(self.ticks[index], unit)
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use num_rational::Ratio;
+
+    use super::*;
+
+    fn contents(times: &[i64], unit: Time) -> Contents {
+        let (times, others, untimed) = (times.to_vec(), 0, 0);
+        Contents {
+            times,
+            unit,
+            others,
+            untimed,
+        }
+    }
+
+    #[test]
+    fn times_may_be_a_tick_off_and_no_more() {
+        let (unit, milli) = (Ratio::new(1, 30), Ratio::new(1, 1000));
+        let sent = Sent::copied(&contents(&[0, 1, 2, 3], unit));
+        let check = |times: &[i64], container| sent.check(&contents(times, milli), unit, container);
+        assert_eq!(check(&[0, 33, 67, 100], Container::Matroska), Ok(Vec::new()));
+        assert_eq!(
+            check(&[0, 33, 69, 100], Container::Matroska),
+            Err("frame 2 is at 0.069000 s in it instead of 0.066667 s".into())
+        );
+        assert_eq!(
+            check(&[0, 33, 67], Container::Matroska),
+            Err("4 frames were sent, 3 are in it".into())
+        );
+        assert!(check(&[1400, 1433, 1467, 1500], Container::Mp4).is_err());
+        for container in [Container::WebM, Container::Nut] {
+            assert_eq!(check(&[7, 40, 74, 107], container), Ok(Vec::new()));
+        }
+        assert!(check(&[600, 633, 667, 700], Container::WebM).is_err());
+        assert_eq!(
+            check(&[1400, 1433, 1467, 1500], Container::MpegTs),
+            Ok(Vec::new())
+        );
+        assert_eq!(
+            check(&[1400, 1433, 1487, 1500], Container::MpegTs).unwrap().len(),
+            1
+        );
+    }
+
+    #[test]
+    fn frames_of_an_earlier_run_are_counted_only() {
+        let mut sent = Sent::default();
+        sent.leave_out(2);
+        sent.push(7);
+        let unit = Ratio::new(1, 25);
+        let check = |times: &[i64]| sent.check(&contents(times, unit), unit, Container::Mp4);
+        assert_eq!(check(&[0, 3, 7]), Ok(Vec::new()));
+        assert!(check(&[0, 3, 9]).is_err() && check(&[3, 7]).is_err());
+    }
+}
