@@ -4,12 +4,12 @@
 import { ApiError, call } from './api.js';
 import { el, notice, translate } from './dom.js';
 import { Frames } from './frames.js';
+import { CLIPS } from './inputs.js';
 import { Jobs } from './jobs.js';
 import * as options from './options.js';
 import { language, t } from './text.js';
 import { Work } from './work.js';
 
-const CLIPS = 'video/*,.mkv,.mov,.avi,.ts';
 const TABS = ['frames', 'images', 'chain', 'video', 'reencode'];
 
 /** @type {Record<string, any>} */

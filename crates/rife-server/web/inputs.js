@@ -7,6 +7,9 @@ import { bytes, t } from './text.js';
 
 /** @typedef {{ref: any, name: string, size?: number, busy?: AbortController, part?: number}} Input */
 
+/** What clips are, to the dialog that chooses files. */
+export const CLIPS = 'video/*,.mkv,.mov,.avi,.ts';
+
 /** The address of what stands for an input in the API. @param {any} ref */
 export const place = (ref) =>
   ref.upload ? `/uploads/${ref.upload}` : `/jobs/${ref.job}/files/${encodeURIComponent(ref.file)}`;
@@ -60,6 +63,7 @@ export class Inputs {
 
   /** @param {File} file */
   async upload(file) {
+    notice('');
     const item = /** @type {Input} */ ({ ref: null, name: file.name, size: file.size, busy: new AbortController(), part: 0 });
     this.add(item);
     try {
@@ -97,15 +101,23 @@ export class Inputs {
   /** @param {Input} item */
   remove(item) {
     item.busy?.abort();
+    const held = this.list.contains(document.activeElement);
     this.items = this.items.filter((other) => other !== item);
     this.changes();
+    // The button that had the focus is gone.
+    if (held) this.element.querySelector('input')?.focus();
   }
 
   /** @param {number} from @param {number} to */
   move(from, to) {
     if (to < 0 || to >= this.items.length) return;
     this.items.splice(to, 0, ...this.items.splice(from, 1));
+    const held = this.list.contains(document.activeElement);
     this.changes();
+    // Who moves something by keys moves it on.
+    const buttons = [...this.list.children[to].querySelectorAll('button:not(:disabled)')];
+    const again = buttons.find((button) => button.textContent === (to < from ? '↑' : '↓')) ?? buttons[0];
+    if (held) /** @type {HTMLElement | undefined} */ (again)?.focus();
     say(`${this.items[to].name}: ${to + 1}`);
   }
 
