@@ -23,9 +23,9 @@ let browser;
 let address;
 
 /** Starts `rife serve` over the test's folder; its port stays what it was. */
-async function serve(port = 0) {
-  const data = path.join(folder, 'data');
-  const child = spawn(program, ['serve', '--port', String(port), '--data', data], { stdio: ['ignore', 'pipe', 'pipe'] });
+async function serve(port = 0, name = 'data', ...more) {
+  const data = path.join(folder, name);
+  const child = spawn(program, ['serve', '--port', String(port), '--data', data, ...more], { stdio: ['ignore', 'pipe', 'pipe'] });
   const found = await new Promise((resolve, reject) => {
     let text = '';
     const look = (chunk) => {
@@ -303,6 +303,47 @@ test('a server that is killed in the middle of a job goes on with it', async (t)
   assert.deepEqual(jobs.map((job) => job.attempts), [2, 1]);
 });
 
+test('an upload goes on after the server was killed in the middle of it', async (t) => {
+  const page = await visit(t);
+  const file = clip('large.mp4', 0.4);
+  // What follows the clip is nothing to a player.
+  fs.appendFileSync(file, Buffer.alloc(150_000_000));
+  const bar = page.getByRole('tabpanel').locator('.inputs progress');
+  await choose(page, 'video', file);
+  await until('some of it is there', async () => (await bar.count()) > 0 && (await bar.evaluate((one) => one.value)) > 0.02);
+  const gone = new Promise((resolve) => server.once('exit', resolve));
+  server.kill('SIGKILL');
+  await gone;
+  await page.getByText('The server does not answer').waitFor();
+  server = (await serve(Number(new URL(address).port))).child;
+  await page.getByText('10 → 20').waitFor({ timeout: 60_000 });
+  const { items } = await page.evaluate(() => fetch('/api/v1/uploads?limit=1').then((answer) => answer.json()));
+  assert.deepEqual([items[0].name, items[0].received, items[0].state], ['large.mp4', fs.statSync(file).size, 'complete']);
+});
+
+test('several files queue, and the server asks for its token', async (t) => {
+  const guarded = await serve(0, 'guarded', '--token', 'open-sesame');
+  t.after(() => guarded.child.kill());
+  const context = await browser.newContext({ locale: 'en-US' });
+  t.after(() => context.close());
+  const page = await context.newPage();
+  await page.goto(guarded.found);
+  await page.getByLabel('Token').fill('wrong');
+  await page.keyboard.press('Enter');
+  await page.getByText('this is not the token').waitFor();
+  assert.ok(await page.getByRole('heading', { name: 'Jobs' }).isHidden());
+  await page.getByLabel('Token').fill('open-sesame');
+  await page.keyboard.press('Enter');
+  await page.getByRole('tab', { name: 'Video', exact: true }).waitFor();
+  assert.ok(!page.url().includes('sesame'));
+  await choose(page, 'video', clip('left.mp4', 0.4), clip('right.mp4', 0.4));
+  await page.getByRole('button', { name: 'Start 2 jobs' }).click();
+  await page.locator('article.job[data-state="done"]').nth(1).waitFor({ timeout: 60_000 });
+  assert.deepEqual(await page.locator('article.job h3').allTextContents(), ['right.mp4', 'left.mp4']);
+  // Pictures and streams of events show the cookie by themselves.
+  await until('the inputs are shown', () => drawn(page.getByRole('tabpanel').locator('.inputs img')));
+});
+
 test('an error is shown at its option, and names are never markup', async (t) => {
   const page = await visit(t);
   const name = '<img src=x onerror=document.title=1>.mp4';
@@ -385,10 +426,12 @@ test('a job from the first key to the last', async (t) => {
     }
     assert.fail(`no key leads to ${wanted}`);
   };
+  const source = clip('keys.mp4', 0.4);
+  // Listened for from the start: a dialog that opens before the browser is told to leave it to us is nobody's.
+  page.on('filechooser', (chooser) => chooser.setFiles(source));
   await focus((one) => one.id === 'tab-video');
   await focus((one) => one.type === 'file');
-  const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.keyboard.press('Enter')]);
-  await chooser.setFiles(clip('keys.mp4', 0.4));
+  await page.keyboard.press('Enter');
   await page.getByText('10 → 20').waitFor({ timeout: 30_000 });
   await focus((one) => one.textContent === 'Start');
   const before = await page.locator('article.job').count();

@@ -99,7 +99,7 @@ async function machine() {
 function ask() {
   const input = el('input', { type: 'password', id: 'token', autocomplete: 'current-password' });
   const wrong = el('p', { className: 'wrong', role: 'alert' });
-  const form = el('form', { className: 'card' }, el('p', {}, t('token')), el('label', { for: 'token' }, t('token_label')), input, wrong, el('button', {}, t('enter')));
+  const form = el('form', { className: 'card gate' }, el('p', {}, t('token')), el('label', { for: 'token' }, t('token_label')), input, wrong, el('button', {}, t('enter')));
   form.addEventListener('submit', async (/** @type {Event} */ event) => {
     event.preventDefault();
     try {

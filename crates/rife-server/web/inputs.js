@@ -29,6 +29,8 @@ export class Inputs {
     this.changed = changed;
     /** @type {Input[]} */
     this.items = JSON.parse(sessionStorage.getItem(`inputs-${key}`) ?? '[]');
+    /** @type {Map<Input, HTMLElement>} */
+    this.rows = new Map();
     this.list = el('ul', { className: 'inputs' });
     this.element = el('div', { className: 'card' }, this.drop(), this.list);
     this.show();
@@ -101,23 +103,15 @@ export class Inputs {
   /** @param {Input} item */
   remove(item) {
     item.busy?.abort();
-    const held = this.list.contains(document.activeElement);
     this.items = this.items.filter((other) => other !== item);
     this.changes();
-    // The button that had the focus is gone.
-    if (held) this.element.querySelector('input')?.focus();
   }
 
   /** @param {number} from @param {number} to */
   move(from, to) {
     if (to < 0 || to >= this.items.length) return;
     this.items.splice(to, 0, ...this.items.splice(from, 1));
-    const held = this.list.contains(document.activeElement);
     this.changes();
-    // Who moves something by keys moves it on.
-    const buttons = [...this.list.children[to].querySelectorAll('button:not(:disabled)')];
-    const again = buttons.find((button) => button.textContent === (to < from ? '↑' : '↓')) ?? buttons[0];
-    if (held) /** @type {HTMLElement | undefined} */ (again)?.focus();
     say(`${this.items[to].name}: ${to + 1}`);
   }
 
@@ -129,8 +123,22 @@ export class Inputs {
   }
 
   show() {
-    this.list.replaceChildren(...this.items.map((item, index) => this.row(item, index)));
+    const held = [...this.rows].find(([, row]) => row.contains(document.activeElement));
+    const sign = document.activeElement?.textContent;
+    this.rows = new Map(this.items.map((item, index) => [item, this.row(item, index)]));
+    this.list.replaceChildren(...this.rows.values());
     this.list.hidden = this.items.length === 0;
+    if (held) this.focus(this.rows.get(held[0]), sign);
+  }
+
+  /**
+   * Rows are made anew whenever one changes: who was on a button of one stays on it, and moves on with it.
+   * @param {HTMLElement | undefined} row gone where its input is @param {string | null | undefined} sign
+   */
+  focus(row, sign) {
+    const buttons = /** @type {HTMLElement[]} */ ([...(row?.querySelectorAll('button:not(:disabled)') ?? [])]);
+    const again = buttons.find((button) => button.textContent === sign) ?? buttons[0] ?? this.element.querySelector('input');
+    again?.focus();
   }
 
   /** @param {Input} item @param {number} index */
