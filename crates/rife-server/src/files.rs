@@ -87,10 +87,10 @@ async fn serve(found: &Found, saving: &Saving, mut request: Request) -> Result<R
     {
         headers.remove(header::RANGE);
     }
-    // Many ranges in one request are answered by the whole, as HTTP allows.
+    // Many ranges in one request are answered by the whole, as HTTP allows; so are units that are not known, as it asks.
     if headers
         .get(header::RANGE)
-        .is_some_and(|range| range.as_bytes().contains(&b','))
+        .is_some_and(|range| range.as_bytes().contains(&b',') || !range.as_bytes().starts_with(b"bytes="))
     {
         headers.remove(header::RANGE);
     }

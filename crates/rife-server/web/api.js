@@ -1,6 +1,8 @@
 // @ts-check
 // Calls of the HTTP API; see docs/api.md.
 
+import { told } from './text.js';
+
 const BASE = '/api/v1';
 /** Bytes of a range of an upload: small enough for progress that moves. */
 const RANGE = 4 << 20;
@@ -10,7 +12,7 @@ const TRIES = 6;
 export class ApiError extends Error {
   /** @param {number} status @param {{code?: string, message?: string, field?: string, received?: number}} error */
   constructor(status, error) {
-    super(error.message ?? `HTTP ${status}`);
+    super(error.message ? told(error) : `HTTP ${status}`);
     this.status = status;
     this.code = error.code ?? '';
     this.field = error.field;

@@ -4,12 +4,12 @@
 import { ApiError, call } from './api.js';
 import { el, notice, translate } from './dom.js';
 import { Frames } from './frames.js';
+import { CLIPS } from './inputs.js';
 import { Jobs } from './jobs.js';
 import * as options from './options.js';
 import { language, t } from './text.js';
 import { Work } from './work.js';
 
-const CLIPS = 'video/*,.mkv,.mov,.avi,.ts';
 const TABS = ['frames', 'images', 'chain', 'video', 'reencode'];
 
 /** @type {Record<string, any>} */
@@ -99,7 +99,7 @@ async function machine() {
 function ask() {
   const input = el('input', { type: 'password', id: 'token', autocomplete: 'current-password' });
   const wrong = el('p', { className: 'wrong', role: 'alert' });
-  const form = el('form', { className: 'card' }, el('p', {}, t('token')), el('label', { for: 'token' }, t('token_label')), input, wrong, el('button', {}, t('enter')));
+  const form = el('form', { className: 'card gate' }, el('p', {}, t('token')), el('label', { for: 'token' }, t('token_label')), input, wrong, el('button', {}, t('enter')));
   form.addEventListener('submit', async (/** @type {Event} */ event) => {
     event.preventDefault();
     try {

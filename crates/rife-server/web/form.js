@@ -20,11 +20,13 @@ export class Form {
     this.parts = new Map();
     const kept = JSON.parse(sessionStorage.getItem(`options-${key}`) ?? '{}');
     const make = (/** @type {Field} */ field) => this.part(field, kept[field.name]);
-    const first = fields.filter((field) => !field.more).map(make);
-    const others = fields.filter((field) => field.more).map(make);
-    this.element = el('div', { className: 'card' },
-      el('div', { className: 'fields' }, ...first),
-      others.length > 0 && el('details', {}, el('summary', {}, t('more_options')), el('div', { className: 'fields' }, ...others)));
+    // Boxes to tick stand together below what is filled in.
+    const group = (/** @type {boolean} */ more) => [false, true].map((check) => {
+      const some = fields.filter((field) => Boolean(field.more) === more && (field.kind === 'check') === check);
+      return some.length > 0 && el('div', { className: check ? 'fields checks' : 'fields' }, ...some.map(make));
+    });
+    this.element = el('div', { className: 'card' }, ...group(false),
+      fields.some((field) => field.more) && el('details', {}, el('summary', {}, t('more_options')), el('div', { className: 'groups' }, ...group(true))));
     this.show();
   }
 

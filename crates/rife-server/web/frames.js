@@ -3,7 +3,7 @@
 
 import { call } from './api.js';
 import { el, say } from './dom.js';
-import { Inputs, frameUrl, place } from './inputs.js';
+import { CLIPS, Inputs, frameUrl, place } from './inputs.js';
 import { duration, t } from './text.js';
 
 /** Milliseconds without a move before a picture is fetched. */
@@ -13,7 +13,7 @@ export class Frames {
   /** @param {(inputs: import('./inputs.js').Input[]) => void} use */
   constructor(use) {
     this.use = use;
-    this.inputs = new Inputs('frames', { many: false, accept: 'video/*,.mkv', drop: 'drop_one', label: 'choose_frames' }, () => this.changed());
+    this.inputs = new Inputs('frames', { many: false, accept: CLIPS, drop: 'drop_one', label: 'choose_frames' }, () => this.changed());
     this.about = el('p', { className: 'hint' });
     this.first = this.picker('start_frame');
     this.last = this.picker('end_frame');
@@ -51,11 +51,14 @@ export class Frames {
       const probe = await call('GET', `${place(item.ref)}/probe`);
       if (item !== this.item) return;
       const frames = probe.frames ?? 1;
-      this.about.textContent = `${probe.width}×${probe.height} · ${frames} · ${Math.round((probe.fps ?? 0) * 1000) / 1000} fps · ${duration(probe.duration_s ?? 0)}`;
+      const fps = Math.round((probe.fps ?? 0) * 1000) / 1000;
+      this.about.textContent = t('about_clip', { size: `${probe.width}×${probe.height}`, frames, fps, time: duration(probe.duration_s ?? 0) });
       for (const picker of [this.first, this.last]) {
         picker.number.max = picker.slider.max = String(frames);
         picker.hint.textContent = t('of_frames', { last: frames });
       }
+      // Both have a number before either is judged: one alone is out of order.
+      this.last.number.value = String(frames);
       this.choose(this.first, '1');
       this.choose(this.last, String(frames));
     } catch (error) {
@@ -75,7 +78,7 @@ export class Frames {
     if (item && good) {
       picker.timer = setTimeout(() => {
         picker.picture.src = frameUrl(item.ref, Number(value), 480);
-        picker.picture.alt = `${value}`;
+        picker.picture.alt = t('frame', { n: value });
       }, PAUSE);
     }
   }

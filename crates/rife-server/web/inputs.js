@@ -7,6 +7,9 @@ import { bytes, t } from './text.js';
 
 /** @typedef {{ref: any, name: string, size?: number, busy?: AbortController, part?: number}} Input */
 
+/** What clips are, to the dialog that chooses files. */
+export const CLIPS = 'video/*,.mkv,.mov,.avi,.ts';
+
 /** The address of what stands for an input in the API. @param {any} ref */
 export const place = (ref) =>
   ref.upload ? `/uploads/${ref.upload}` : `/jobs/${ref.job}/files/${encodeURIComponent(ref.file)}`;
@@ -26,6 +29,8 @@ export class Inputs {
     this.changed = changed;
     /** @type {Input[]} */
     this.items = JSON.parse(sessionStorage.getItem(`inputs-${key}`) ?? '[]');
+    /** @type {Map<Input, HTMLElement>} */
+    this.rows = new Map();
     this.list = el('ul', { className: 'inputs' });
     this.element = el('div', { className: 'card' }, this.drop(), this.list);
     this.show();
@@ -60,6 +65,7 @@ export class Inputs {
 
   /** @param {File} file */
   async upload(file) {
+    notice('');
     const item = /** @type {Input} */ ({ ref: null, name: file.name, size: file.size, busy: new AbortController(), part: 0 });
     this.add(item);
     try {
@@ -117,8 +123,22 @@ export class Inputs {
   }
 
   show() {
-    this.list.replaceChildren(...this.items.map((item, index) => this.row(item, index)));
+    const held = [...this.rows].find(([, row]) => row.contains(document.activeElement));
+    const sign = document.activeElement?.textContent;
+    this.rows = new Map(this.items.map((item, index) => [item, this.row(item, index)]));
+    this.list.replaceChildren(...this.rows.values());
     this.list.hidden = this.items.length === 0;
+    if (held) this.focus(this.rows.get(held[0]), sign);
+  }
+
+  /**
+   * Rows are made anew whenever one changes: who was on a button of one stays on it, and moves on with it.
+   * @param {HTMLElement | undefined} row gone where its input is @param {string | null | undefined} sign
+   */
+  focus(row, sign) {
+    const buttons = /** @type {HTMLElement[]} */ ([...(row?.querySelectorAll('button:not(:disabled)') ?? [])]);
+    const again = buttons.find((button) => button.textContent === sign) ?? buttons[0] ?? this.element.querySelector('input');
+    again?.focus();
   }
 
   /** @param {Input} item @param {number} index */

@@ -2,16 +2,13 @@
 // The list of jobs, which is the server's: it is told of every change, and asks for what came before.
 
 import { call, listen, url } from './api.js';
-import { compare } from './compare.js';
 import { el, notice, say } from './dom.js';
-import { bytes, duration, t } from './text.js';
+import { checked, results } from './results.js';
+import { bytes, duration, t, told } from './text.js';
 
 const ENDED = ['done', 'failed', 'cancelled'];
 /** Milliseconds between two previews of one job. */
 const PREVIEW = 800;
-/** Tabs that take pictures, and clips. */
-const PICTURES = ['images'];
-const CLIPS = ['video', 'chain', 'reencode', 'frames'];
 
 export class Jobs {
   /** @param {(tab: string, input: import('./inputs.js').Input) => void} use */
@@ -55,8 +52,11 @@ export class Jobs {
   heard(type, data) {
     const known = this.known.get(data.id);
     if (type === 'deleted') {
+      const held = known?.card.contains(document.activeElement);
       known?.card.remove();
       this.known.delete(data.id);
+      // The button that had the focus is gone.
+      if (held) document.getElementById('jobs-title')?.focus();
       this.blank();
     } else if (type === 'progress' && known) {
       known.job.progress = data.progress;
@@ -65,7 +65,7 @@ export class Jobs {
       const ended = known && !ENDED.includes(known.job.state) && ENDED.includes(data.state);
       this.put(data, false);
       if (ended && data.state === 'done') say(t('finished', { name: data.label }));
-      if (ended && data.state === 'failed') say(t('failed', { name: data.label, text: data.error?.message ?? '' }));
+      if (ended && data.state === 'failed') say(t('failed', { name: data.label, text: data.error ? told(data.error) : '' }));
     }
   }
 
@@ -73,6 +73,7 @@ export class Jobs {
   put(job, older) {
     const known = this.known.get(job.id);
     const card = this.card(job);
+    const held = known?.card.contains(document.activeElement) ? document.activeElement : null;
     if (known) known.card.replaceWith(card);
     else if (older) this.list.append(card);
     else this.list.prepend(card);
@@ -80,6 +81,9 @@ export class Jobs {
     this.known.set(job.id, entry);
     this.blank();
     this.advance(entry);
+    // A card that changes under somebody's hands does not throw them out.
+    const again = held && (card.querySelector(`[data-act="${held.getAttribute('data-act')}"]`) ?? card.querySelector('button, a, select'));
+    if (again) /** @type {HTMLElement} */ (again).focus();
   }
 
   blank() {
@@ -92,7 +96,7 @@ export class Jobs {
   card(job) {
     const { state } = job;
     const act = (/** @type {string} */ key, /** @type {string} */ method, /** @type {string} */ path) =>
-      el('button', { className: 'plain', type: 'button', onclick: async (/** @type {Event} */ event) => {
+      el('button', { className: 'plain', type: 'button', 'data-act': key, onclick: async (/** @type {Event} */ event) => {
         const button = /** @type {HTMLButtonElement} */ (event.target);
         button.disabled = true;
         await call(method, path).catch((error) => notice(error.message));
@@ -101,36 +105,19 @@ export class Jobs {
     const active = !ENDED.includes(state);
     return el('article', { className: 'job', 'data-id': job.id, 'data-state': state, 'aria-label': `${job.label}: ${t(`state_${state}`)}` },
       el('header', {}, el('h3', { className: 'name', title: job.label }, job.label), el('span', { className: 'state' }, t(`state_${state}`))),
-      el('p', { className: 'hint' }, about(job)),
+      el('div', { className: 'row' },
+        el('p', { className: 'hint grow' }, about(job)),
+        active && act('cancel', 'POST', `/jobs/${job.id}/cancel`),
+        ['failed', 'cancelled'].includes(state) && act('retry', 'POST', `/jobs/${job.id}/retry`),
+        !active && act('delete', 'DELETE', `/jobs/${job.id}`)),
       state === 'running' && el('progress', { max: 1, 'aria-label': job.label }),
       state === 'running' && el('p', { className: 'hint moving' }),
       state === 'running' && el('img', { className: 'preview', alt: t('preview'), hidden: true }),
-      job.error && el('p', { className: 'wrong' }, job.error.message),
+      job.error && el('p', { className: 'wrong' }, told(job.error)),
       job.summary?.needed === false && el('p', { className: 'yes' }, t('not_needed')),
       job.summary?.warnings?.length > 0 && el('ul', { className: 'notes' }, ...job.summary.warnings.map((/** @type {string} */ text) => el('li', {}, text))),
-      ...job.files.map((/** @type {any} */ file) => this.file(job, file)),
-      el('div', { className: 'row end' },
-        active && act('cancel', 'POST', `/jobs/${job.id}/cancel`),
-        ['failed', 'cancelled'].includes(state) && act('retry', 'POST', `/jobs/${job.id}/retry`),
-        !active && act('delete', 'DELETE', `/jobs/${job.id}`)));
-  }
-
-  /** @param {any} job @param {any} file */
-  file(job, file) {
-    const path = `/jobs/${job.id}/files/${encodeURIComponent(file.name)}`;
-    const movie = file.media_type.startsWith('video/');
-    const tabs = movie ? CLIPS : file.media_type.startsWith('image/') && file.media_type !== 'image/gif' ? PICTURES : [];
-    const use = el('select', { 'aria-label': t('use_in') }, el('option', { value: '' }, t('use_in')), ...tabs.map((tab) => el('option', { value: tab }, t(`tab_${tab}`))));
-    use.addEventListener('change', () => {
-      this.use(use.value, { ref: { job: job.id, file: file.name }, name: file.label, size: file.bytes });
-      use.value = '';
-    });
-    const comparable = movie && ['video', 'reencode'].includes(job.kind);
-    return el('div', { className: 'row' },
-      el('a', { className: 'button', href: url(`${path}?download=1`), 'aria-label': t('download_of', { name: file.label }), title: file.label }, t('download')),
-      el('span', { className: 'hint' }, movie ? bytes(file.bytes) : `${file.label}, ${bytes(file.bytes)}`),
-      comparable && el('button', { className: 'plain', type: 'button', onclick: () => compare(job, file) }, t('compare')),
-      tabs.length > 0 && use);
+      job.summary?.check && el('p', { className: 'yes small' }, checked(job.summary.check)),
+      ...results(job, this.use));
   }
 
   /** Moves the bar, and fetches the newest frame now and then. @param {{job: any, card: HTMLElement, shown: number}} entry */
@@ -164,7 +151,7 @@ function about(job) {
   return [
     t(`kind_${job.kind}`),
     job.position ? t('queued_at', { n: job.position }) : '',
-    job.resumed ? t('resumed') : '',
+    job.resumed ? t('resumed') : job.attempts > 1 ? t('attempt', { n: job.attempts }) : '',
     typeof spent === 'number' ? t('took', { time: duration(spent), size: bytes(size) }) : '',
   ].filter(Boolean).join(' · ');
 }

@@ -13,11 +13,12 @@ const plain = (...values) => values.map((value) => [value, value]);
 const passes = (last, text) =>
   Array.from({ length: last }, (_, i) => [String(i + 1), t(text, { n: i + 1, x: 2 ** (i + 1) })]);
 
-/** @param {boolean} more @returns {Field[]} */
+/** @param {boolean} more whether the method is among the other options @returns {Field[]} */
 const model = (more) => [
-  { name: 'model', kind: 'choice', label: 'o_model', choices: plain('default'), value: 'default', more },
-  { name: 'scale', kind: 'choice', label: 'o_scale', hint: 'o_scale_hint', choices: plain('0.25', '0.5', '1', '2', '4'), value: '1', numeric: true, more },
-  { name: 'precision', kind: 'choice', label: 'o_precision', hint: 'o_precision_hint', choices: plain('f32'), value: 'f32', more },
+  { name: 'timestep_method', kind: 'choice', label: 'o_method', hint: 'o_method_hint', choices: named(['auto', 'o_method_auto'], ['direct', 'o_method_direct'], ['recursive', 'o_method_recursive']), value: 'auto', more },
+  { name: 'model', kind: 'choice', label: 'o_model', choices: plain('default'), value: 'default', more: true },
+  { name: 'scale', kind: 'choice', label: 'o_scale', hint: 'o_scale_hint', choices: plain('0.25', '0.5', '1', '2', '4'), value: '1', numeric: true, more: true },
+  { name: 'precision', kind: 'choice', label: 'o_precision', hint: 'o_precision_hint', choices: plain('f32'), value: 'f32', more: true },
   { name: 'tta', kind: 'check', label: 'o_tta', hint: 'o_tta_hint', more: true },
   { name: 'ensemble', kind: 'check', label: 'o_ensemble', more: true },
 ];
@@ -48,7 +49,7 @@ export const video = () => [
   { name: 'cut_threshold', kind: 'number', label: 'o_cut', hint: 'o_cut_hint', min: 0, max: 1, step: 0.05, value: 0.4, more: true },
   { name: 'cut_fill', kind: 'choice', label: 'o_cut_fill', choices: named(['repeat', 'o_cut_repeat'], ['blend', 'o_cut_blend']), value: 'repeat', more: true },
   { name: 'duplicates', kind: 'choice', label: 'o_duplicates', choices: named(['smooth', 'o_dup_smooth'], ['keep', 'o_dup_keep']), value: 'smooth', more: true },
-  { name: 'mask_static', kind: 'choice', label: 'o_overlays', choices: named(['auto', 'o_overlays_auto'], ['off', 'o_overlays_off']), value: 'auto', more: true },
+  { name: 'mask_static', kind: 'choice', label: 'o_overlays', hint: 'o_overlays_hint', choices: named(['auto', 'o_overlays_auto'], ['off', 'o_overlays_off']), value: 'auto', more: true },
   { name: 'deinterlace', kind: 'check', label: 'o_deinterlace', more: true },
   { name: 'inverse_telecine', kind: 'check', label: 'o_telecine', more: true },
   { name: 'video_only', kind: 'check', label: 'o_video_only', more: true },
@@ -70,11 +71,11 @@ export const images = () => [
 export const chain = () => [
   { name: 'passes', kind: 'choice', label: 'o_passes', choices: passes(6, 'o_passes_between'), value: '2', numeric: true },
   { name: 'fps', kind: 'text', label: 'o_fps_chain', hint: 'o_fps_first', value: '' },
+  ...model(false),
   { name: 'sound', kind: 'choice', label: 'o_sound', choices: named(['crossfade', 'o_sound_crossfade'], ['silence', 'o_sound_silence'], ['drop', 'o_sound_drop']), value: 'crossfade' },
   ...encoding('mp4', 'mov', 'mkv', 'webm'),
   ...fitting,
   { name: 'deinterlace', kind: 'check', label: 'o_deinterlace', more: true },
-  ...model(true),
 ];
 
 /** @returns {Field[]} */

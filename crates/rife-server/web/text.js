@@ -11,7 +11,7 @@ export const TABLE = {
   theme_auto: ['System', '跟随系统'],
   theme_light: ['Light', '浅色'],
   theme_dark: ['Dark', '深色'],
-  footer: ['Everything stays on this machine.', '所有数据都留在本机。'],
+  footer: ['Files stay on this server; nothing is sent elsewhere.', '文件只留在此服务器，不会发往别处。'],
   api: ['API', '接口'],
   tab_frames: ['Select frames', '选取帧'],
   tab_images: ['Between images', '图像之间'],
@@ -40,6 +40,8 @@ export const TABLE = {
   end_frame: ['End frame', '结束帧'],
   of_frames: ['1 to {last}', '1 到 {last}'],
   use_frames: ['Use frames in “Between images”', '在“图像之间”中使用这两帧'],
+  about_clip: ['{size} · {frames} frames · {fps} a second · {time}', '{size} · {frames} 帧 · 每秒 {fps} 帧 · {time}'],
+  frame: ['Frame {n}', '第 {n} 帧'],
   used_frames: ['Frames {a} and {b} are in “Between images”, in this order.', '第 {a} 帧和第 {b} 帧已按此顺序放入“图像之间”。'],
   frames_order: ['The start frame must be before the end frame.', '起始帧必须在结束帧之前。'],
   start: ['Start', '开始'],
@@ -60,6 +62,17 @@ export const TABLE = {
   found: ['Found', '当前'],
   wanted: ['Wanted', '目标'],
   good: ['Conforms', '符合'],
+  not_tagged: ['not tagged', '未标记'],
+  what_container: ['container', '容器'],
+  what_codec: ['codec', '编码'],
+  what_profile: ['profile', '编码档次'],
+  what_pixel_format: ['pixel format', '像素格式'],
+  what_matrix: ['matrix', '色彩矩阵'],
+  what_primaries: ['primaries', '三原色'],
+  what_transfer: ['transfer', '传递函数'],
+  what_range: ['range', '取值范围'],
+  what_rate: ['rate', '帧率'],
+  what_sound: ['sound', '声音'],
   yes: ['yes', '是'],
   no: ['no', '否'],
   o_rate_by: ['Raise by', '提高方式'],
@@ -77,6 +90,11 @@ export const TABLE = {
   o_slow: ['Slow motion', '慢动作'],
   o_slow_hint: ['The rate stays, time is stretched', '帧率不变，时间拉长'],
   o_stretch: ['Stretch the sound as well', '声音同步拉长'],
+  o_method: ['Method', '方法'],
+  o_method_hint: ['Auto: as the model does it best', '自动：按模型最擅长的方式'],
+  o_method_auto: ['auto', '自动'],
+  o_method_direct: ['each time at once', '直接生成每个时刻'],
+  o_method_recursive: ['by halving, again and again', '反复取中间帧'],
   o_model: ['Model', '模型'],
   o_scale: ['Scale of motion search', '运动搜索比例'],
   o_scale_hint: ['0.5 for 4K, 2 for small pictures', '4K 用 0.5，小图用 2'],
@@ -91,10 +109,11 @@ export const TABLE = {
   o_cut_repeat: ['repeat the frame', '重复前一帧'],
   o_cut_blend: ['blend', '混合'],
   o_duplicates: ['Repeated frames', '重复帧'],
-  o_dup_smooth: ['lead motion past them', '让运动平滑越过'],
+  o_dup_smooth: ['smoothed over', '平滑越过'],
   o_dup_keep: ['keep', '保留'],
   o_overlays: ['Still overlays', '静止叠加层'],
-  o_overlays_auto: ['kept still (logos, subtitles, bars)', '保持静止（台标、字幕、黑边）'],
+  o_overlays_auto: ['kept still', '保持静止'],
+  o_overlays_hint: ['Logos, subtitles, bars', '台标、字幕、黑边'],
   o_overlays_off: ['left to the network', '交给网络'],
   o_telecine: ['Inverse telecine', '反胶卷过带'],
   o_deinterlace: ['Deinterlace', '去隔行'],
@@ -105,8 +124,8 @@ export const TABLE = {
   o_ext: ['File type', '文件类型'],
   o_codec: ['Codec', '编码'],
   o_codec_usual: ['usual', '默认'],
-  o_crf: ['Quality (CRF, lower is better)', '质量（CRF，越低越好）'],
-  o_crf_hint: ['Empty: 18 for H.264', '留空：H.264 为 18'],
+  o_crf: ['Quality (CRF)', '质量（CRF）'],
+  o_crf_hint: ['Lower is better; empty: 18 for H.264', '越低越好；留空：H.264 为 18'],
   o_size: ['Size', '尺寸'],
   o_size_hint: ['Such as 1280x720; empty: the first one\'s', '例如 1280x720；留空：与第一个相同'],
   o_fit: ['Other sizes', '其他尺寸'],
@@ -142,17 +161,23 @@ export const TABLE = {
   progress_open: ['{done} done', '已完成 {done}'],
   rate: ['{rate} a second', '每秒 {rate}'],
   left: ['{time} left', '剩余 {time}'],
+  attempt: ['Attempt {n}', '第 {n} 次尝试'],
   resumed: ['Went on where it was', '已从中断处继续'],
   cancel: ['Cancel', '取消'],
   retry: ['Try again', '重试'],
   delete: ['Delete', '删除'],
   download: ['Download', '下载'],
   download_of: ['Download {name}', '下载 {name}'],
+  play_of: ['Play {name}', '播放 {name}'],
+  pictures: ['{count} pictures; each is a download', '{count} 张图像，点击即可下载'],
+  checked: ['Colours checked on {frames} frames: {psnr}, off by {bias} at most', '已在 {frames} 帧上核对颜色：{psnr}，平均偏差至多 {bias}'],
+  decibels: ['{n} dB', '{n} dB'],
+  same: ['the same', '完全相同'],
   compare: ['Before and after', '前后对比'],
   use_in: ['Use output in…', '将结果用于…'],
   preview: ['Newest generated frame', '最新生成的帧'],
   not_needed: ['The clip conforms; nothing was written.', '视频已符合要求，未写入新文件。'],
-  took: ['{time}, {size}', '{time}，{size}'],
+  took: ['took {time}', '用时 {time}'],
   started: ['{name} is in the queue.', '{name} 已加入队列。'],
   finished: ['{name} is done.', '{name} 已完成。'],
   failed: ['{name} failed: {text}', '{name} 失败：{text}'],
@@ -166,6 +191,7 @@ export const TABLE = {
   position: ['Position', '位置'],
   close: ['Close', '关闭'],
   cannot_play: ['Your browser cannot play one of these files; download them to compare.', '浏览器无法播放其中的文件；请下载后对比。'],
+  cannot_play_one: ['Your browser cannot play this file; download it.', '浏览器无法播放此文件，请下载。'],
   offline: ['The server does not answer. Trying again…', '服务器没有响应，正在重试…'],
   token: ['This server asks for its token.', '此服务器需要令牌。'],
   token_label: ['Token', '令牌'],
@@ -173,7 +199,35 @@ export const TABLE = {
   seconds: ['{n} s', '{n} 秒'],
   minutes: ['{m} min {s} s', '{m} 分 {s} 秒'],
   hours: ['{h} h {m} min', '{h} 小时 {m} 分'],
-  system: ['rife {version} · {models} model(s) · {engine}', 'rife {version} · {models} 个模型 · {engine}'],
+  system: ['rife {version} · models: {models} · {engine}', 'rife {version} · 模型：{models} · {engine}'],
+  error_bad_request: ['The request makes no sense.', '请求无效。'],
+  error_unauthorized: ['The token is missing or wrong.', '令牌缺失或错误。'],
+  error_bad_origin: ['The call comes from another site.', '请求来自其他网站。'],
+  error_not_found: ['It is not there any more.', '已不存在。'],
+  error_no_preview: ['No frame has been made yet.', '尚未生成任何帧。'],
+  error_method_not_allowed: ['This is not possible here.', '此处不支持该操作。'],
+  error_timeout: ['Nothing came for too long.', '等待超时。'],
+  error_upload_offset: ['The upload is at another place.', '上传位置不一致。'],
+  error_upload_incomplete: ['The upload is not complete.', '上传尚未完成。'],
+  error_busy: ['It is in use.', '正在使用中。'],
+  error_length_required: ['The length is missing.', '缺少长度。'],
+  error_too_large: ['The file is too large.', '文件过大。'],
+  error_unsupported_type: ['The type is not taken.', '不支持的类型。'],
+  error_range: ['There are no such bytes.', '范围无效。'],
+  error_bad_host: ['The server is not known by this name.', '服务器不使用此名称。'],
+  error_invalid_option: ['An option does not fit.', '选项不合适。'],
+  error_bad_input: ['The file cannot be used.', '文件无法使用。'],
+  error_no_frame: ['There is no such frame.', '没有这一帧。'],
+  error_queue_full: ['The queue is full.', '队列已满。'],
+  error_too_many: ['Too much at once.', '同时请求过多。'],
+  error_internal: ['Something went wrong in the server.', '服务器内部错误。'],
+  error_no_ffmpeg: ['ffmpeg is missing.', '缺少 ffmpeg。'],
+  error_shutting_down: ['The server stops.', '服务器正在停止。'],
+  error_quota: ['There is no room.', '空间不足。'],
+  error_failed: ['The job failed.', '任务失败。'],
+  error_model: ['The model cannot be used.', '模型无法使用。'],
+  error_interrupted: ['The server died too often during it.', '运行中服务器多次中断。'],
+  error_bad_result: ['The result was refused.', '结果未通过检查。'],
 };
 
 const COLUMNS = ['en', 'zh'];
@@ -188,11 +242,20 @@ export function language() {
  * A text in the language in use, with `{name}` replaced.
  * @param {string} key
  * @param {Record<string, string | number>} [values]
+ * @param {string} [other] what it says where the table has no such text
  */
-export function t(key, values = {}) {
+export function t(key, values = {}, other = key) {
   const row = TABLE[key];
-  if (!row) return key;
+  if (!row) return other;
   return row[COLUMNS.indexOf(language())].replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ''));
+}
+
+/**
+ * An error of the API, for people: its message is English and says more, its code is in the table.
+ * @param {{code?: string, message?: string}} error
+ */
+export function told({ code, message = '' }) {
+  return language() === 'en' ? message : `${t(`error_${code}`, {}, '')} ${message}`.trim();
 }
 
 /** @param {number} seconds */

@@ -130,7 +130,7 @@ function rate(text) {
 function findings(list) {
   const head = ['finding', 'found', 'wanted', 'good'].map((key) => el('th', { scope: 'col' }, t(key)));
   const rows = list.map(({ what, found, wanted, conforms }) => el('tr', {},
-    el('td', {}, what), el('td', {}, String(found)), el('td', {}, String(wanted)),
+    el('td', {}, t(`what_${what.replaceAll(' ', '_')}`, {}, what)), el('td', {}, found === 'not tagged' ? t('not_tagged') : String(found)), el('td', {}, String(wanted)),
     el('td', { className: conforms ? 'yes' : 'no' }, conforms ? `✓ ${t('yes')}` : `✗ ${t('no')}`)));
   return el('table', {}, el('thead', {}, el('tr', {}, ...head)), el('tbody', {}, ...rows));
 }

@@ -99,7 +99,7 @@ impl Run for Planned {
         let done = self.run.run(&mut |counts| {
             progress(Step {
                 done: counts.frames,
-                resumed: 0,
+                resumed: counts.resumed,
                 total,
                 stage: "interpolating",
             });

@@ -90,8 +90,9 @@ impl Planned {
 impl Run for Planned {
     fn plan(&self) -> Value {
         let streams = self.run.streams().map(|streams| streams.to_string());
-        let lines: Option<Vec<String>> =
-            streams.map(|text| text.lines().map(|line| line.trim().to_owned()).collect());
+        // The library's word for the main stream is that of the other kinds.
+        let line = |line: &str| line.trim().replace(": interpolated", ": encoded anew");
+        let lines: Option<Vec<String>> = streams.map(|text| text.lines().map(line).collect());
         json!({
             "kind": "reencode",
             "input_frames": self.run.frames(), "output_frames": self.run.frames(),

@@ -116,6 +116,44 @@ fn bodies_that_make_no_sense() {
     }
 }
 
+/// What looks like a clip and names files and addresses is neither fetched nor read, by any route that looks into it.
+#[test]
+fn a_playlist_is_refused_and_calls_nobody() {
+    if rife::media::Ffmpeg::find().is_err() {
+        println!("skipped: needs ffmpeg");
+        return;
+    }
+    let server = Server::start();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = format!("http://{}/x.ts", listener.local_addr().unwrap());
+    let playlists = [
+        format!("#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:0\n#EXTINF:10.0,\n{address}\n#EXT-X-ENDLIST\n"),
+        format!("ffconcat version 1.0\nfile {address}\n"),
+        "ffconcat version 1.0\nfile /etc/hostname\n".to_owned(),
+    ];
+    for (playlist, name) in playlists
+        .iter()
+        .flat_map(|text| [(text, "a.mp4"), (text, "a.m3u8")])
+    {
+        let id = server.upload(name, playlist.as_bytes());
+        let input = json!({"upload": id});
+        let request = json!({"kind": "reencode", "inputs": [input]});
+        for answer in [
+            server.get(&format!("/uploads/{id}/probe")),
+            server.get(&format!("/uploads/{id}/frames/1?width=64")),
+            server.post("/frames", &json!({"input": input, "frame": 1})),
+            server.post("/plans", &request),
+        ] {
+            answer.refused(422, "bad_input");
+        }
+        let job = server.job(&request);
+        server.wait(&job, |job| job["state"] == "failed");
+    }
+    let called = listener.accept().map(|_| ()).unwrap_err();
+    assert_eq!(called.kind(), std::io::ErrorKind::WouldBlock);
+}
+
 #[test]
 fn options_are_checked_by_name_and_value() {
     let server = Server::start();

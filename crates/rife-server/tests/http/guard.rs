@@ -64,6 +64,23 @@ fn another_name_or_origin_is_refused_on_every_route() {
             .send(method, path, &[("Sec-Fetch-Site", "cross-site")], b"")
             .refused(403, "bad_origin");
     }
+    // A form of another site's, whatever it says it is, and also with our cookie.
+    for kind in [
+        "text/plain",
+        "multipart/form-data; boundary=x",
+        "application/octet-stream",
+    ] {
+        for cookie in ["", "rife_session=0123456789abcdef"] {
+            let form = [
+                ("Content-Type", kind),
+                ("Cookie", cookie),
+                ("Sec-Fetch-Site", "same-site"),
+            ];
+            server
+                .send("POST", "/api/v1/uploads?name=a.mp4", &form, b"12345")
+                .refused(403, "bad_origin");
+        }
+    }
     let none = "GET /api/v1/health HTTP/1.1\r\nConnection: close\r\n\r\n".to_owned();
     Answer::parse(&server.raw(none.as_bytes())).refused(421, "bad_host");
     let absolute = format!("GET http://evil.example/ HTTP/1.1\r\nHost: {here}\r\nConnection: close\r\n\r\n");

@@ -203,7 +203,7 @@ fn a_full_queue_says_when_to_come_back() {
     let upload = server.upload("clip.mp4", &clip(3, "96x64"));
     let request = json!({"kind": "video", "inputs": [{"upload": upload}]});
     let answers: Vec<_> = std::thread::scope(|scope| {
-        let all: Vec<_> = (0..30)
+        let all: Vec<_> = (0..100)
             .map(|_| scope.spawn(|| server.post("/jobs", &request)))
             .collect();
         all.into_iter().map(|one| one.join().unwrap()).collect()
@@ -214,7 +214,7 @@ fn a_full_queue_says_when_to_come_back() {
             answers.iter().filter(|answer| answer.status == 201).count(),
             refused.len()
         ),
-        (3, 27)
+        (3, 97)
     );
     assert!(
         refused
@@ -232,20 +232,55 @@ fn a_full_queue_says_when_to_come_back() {
     assert_eq!(folders, 4, "a refused job leaves nothing");
     // Queued ones run in the order in which they came.
     server.post(&format!("/jobs/{first}/cancel"), &json!({}));
-    let queue: Vec<String> = answers
+    let listed = server.get("/jobs?limit=200").json();
+    let newest_first = listed["items"].as_array().unwrap();
+    let queue: Vec<&str> = newest_first
         .iter()
-        .filter(|answer| answer.status == 201)
-        .map(|answer| answer.id())
+        .rev()
+        .map(|job| job["id"].as_str().unwrap())
         .collect();
-    let mut starts: Vec<(u64, String)> = Vec::new();
-    for id in &queue {
-        let job = server.done(id);
-        starts.push((
-            job["created_at"].as_str().map_or(0, |text| text.len() as u64),
-            id.clone(),
-        ));
+    assert_eq!((queue.len(), queue[0]), (4, first.as_str()));
+    let times = |name: &str| -> Vec<String> {
+        let job = |id: &&str| server.get(&format!("/jobs/{id}")).json();
+        let text = |job: Value| job[name].as_str().unwrap().to_owned();
+        queue.iter().map(job).map(text).collect()
+    };
+    queue[1..].iter().for_each(|id| {
+        server.done(id);
+    });
+    let (started, finished) = (times("started_at"), times("finished_at"));
+    assert!(started.is_sorted(), "{started:?}");
+    // One worker: none begins before the one before it has ended.
+    let one_by_one = started[1..].iter().zip(&finished);
+    one_by_one.for_each(|(start, end)| assert!(start >= end, "{started:?} {finished:?}"));
+}
+
+#[test]
+fn what_a_stopped_server_leaves_is_gone_on_with() {
+    if !can_run() {
+        return;
     }
-    assert_eq!(starts.len(), 3);
+    let mut server = Server::start();
+    let (long, other) = (clip(400, "96x64"), clip(20, "96x64"));
+    let inputs = [server.upload("a.mp4", &long), server.upload("b.mp4", &other)];
+    let inputs = inputs.map(|id| json!({"upload": id}));
+    let chain = server.job(&json!({"kind": "chain", "inputs": inputs, "options": {"fps": 50}}));
+    let waiting = server.job(&json!({"kind": "reencode", "inputs": [inputs[1]], "options": {"force": true}}));
+    // Past the first piece that is kept.
+    server.wait(&chain, |job| job["progress"]["done"].as_u64() > Some(300));
+    server = server.again();
+    let job = server.done(&chain);
+    assert_eq!(
+        (&job["attempts"], &job["resumed"]),
+        (&json!(2), &json!(true)),
+        "{job}"
+    );
+    // 420 frames at twice the rate, and three in the transition.
+    assert_eq!(job["summary"]["frames_out"], 843, "{job}");
+    assert!(job["summary"]["made"].as_u64() < Some(300), "{job}");
+    assert_eq!(probe(&server, &chain, "result.mp4")["frames"], 843);
+    let job = server.done(&waiting);
+    assert_eq!((&job["attempts"], &job["resumed"]), (&json!(1), &json!(false)));
 }
 
 #[test]

@@ -129,17 +129,33 @@ fn the_folder_is_used_by_one_server_and_by_nobody_else() {
 fn a_listing_of_ten_thousand_is_quick() {
     let server = Server::start();
     drop_in(&server, 10_000);
-    let start = Instant::now();
-    let page = server.get("/uploads").json();
-    assert_eq!(page["items"].as_array().unwrap().len(), 50);
-    assert!(
-        start.elapsed() < Duration::from_millis(500),
-        "{:?}",
-        start.elapsed()
-    );
+    for path in ["/uploads", "/jobs", "/jobs?state=done&kind=video"] {
+        // The best of a few: the machine has other work too.
+        let times = (0..5).map(|_| {
+            let start = Instant::now();
+            let page = server.get(path).json();
+            assert_eq!(page["items"].as_array().unwrap().len(), 50);
+            assert!(page["next"].is_string());
+            start.elapsed()
+        });
+        let best = times.min().unwrap();
+        assert!(best < Duration::from_millis(100), "{path}: {best:?}");
+    }
 }
 
-/// Rows as if they had been uploaded.
+#[test]
+fn a_disk_that_is_nearly_full_takes_nothing_more() {
+    let server = Server::with(|config| config.free_space = u64::MAX / 2);
+    let upload = json!({"name": "a.mp4", "size": 10});
+    server.post("/uploads", &upload).refused(507, "quota");
+    let bytes = [("Content-Type", "application/octet-stream")];
+    server
+        .send("POST", "/api/v1/uploads?name=a.mp4", &bytes, b"12345")
+        .refused(507, "quota");
+    assert!(files(&server.data.join("uploads")).is_empty());
+}
+
+/// Rows as if they had been uploaded, and as many jobs as if they had been done.
 fn drop_in(server: &Server, count: usize) {
     let mut database = rusqlite::Connection::open(server.data.join("rife.db")).unwrap();
     let change = database.transaction().unwrap();
@@ -149,6 +165,13 @@ fn drop_in(server: &Server, count: usize) {
                 "INSERT INTO uploads (id, name, extension, size, complete, created_at, touched_at)
                  VALUES (?1, 'a.mp4', 'mp4', 1, 1, 0, 9999999999999)",
                 [format!("up_{index:024x}")],
+            )
+            .unwrap();
+        change
+            .execute(
+                "INSERT INTO jobs (id, kind, state, label, inputs, options, created_at, finished_at, files)
+                 VALUES (?1, 'video', 'done', 'a.mp4', '[]', '{}', 0, 9999999999999, '[]')",
+                [format!("job_{index:024x}")],
             )
             .unwrap();
     }

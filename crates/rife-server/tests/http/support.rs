@@ -17,7 +17,7 @@ use tempfile::TempDir;
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) data: PathBuf,
-    _folder: TempDir,
+    folder: Option<TempDir>,
     stop: CancelToken,
     thread: Option<JoinHandle<()>>,
 }
@@ -28,7 +28,16 @@ impl Server {
     }
 
     pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::over(tempfile::tempdir().unwrap(), change)
+    }
+
+    /// The same folder with a new server, after this one has stopped.
+    pub(crate) fn again(mut self) -> Self {
+        self.end();
+        Self::over(self.folder.take().unwrap(), |_| {})
+    }
+
+    fn over(folder: TempDir, change: impl FnOnce(&mut Config)) -> Self {
         let data = folder.path().canonicalize().unwrap().join("data");
         let mut config = Config::new(data.clone());
         config.port = 0;
@@ -43,10 +52,15 @@ impl Server {
         Self {
             address: address.recv_timeout(Duration::from_secs(20)).unwrap(),
             data,
-            _folder: folder,
+            folder: Some(folder),
             stop,
             thread: Some(thread),
         }
+    }
+
+    fn end(&mut self) {
+        self.stop.cancel();
+        let _ = self.thread.take().map(JoinHandle::join);
     }
 
     /// Sends `bytes` and reads all that comes back.
@@ -159,8 +173,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.stop.cancel();
-        let _ = self.thread.take().map(JoinHandle::join);
+        self.end();
     }
 }
 

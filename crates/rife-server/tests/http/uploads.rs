@@ -210,6 +210,7 @@ fn ranges_of_a_file() {
     assert_eq!(get("bytes=-5").body, content[9995..]);
     assert_eq!(get("bytes=9990-99999").body, content[9990..]);
     get("bytes=10000-").refused(416, "range");
+    get("bytes=200-100").refused(416, "range");
     let many = format!("bytes={}", vec!["0-1"; 10_000].join(","));
     assert_eq!(
         get(&many).body.len(),
@@ -221,6 +222,8 @@ fn ranges_of_a_file() {
     let tag = whole.header("etag").to_owned();
     let fresh = server.send("GET", &path, &[("Range", "bytes=0-1"), ("If-Range", &tag)], b"");
     assert_eq!(fresh.status, 206);
+    // A unit that is not known is no range at all.
+    assert_eq!(get("lines=1-2").status, 200);
     let stale = server.send(
         "GET",
         &path,
@@ -233,4 +236,29 @@ fn ranges_of_a_file() {
         (head.status, head.header("content-length"), head.body.len()),
         (200, "10000", 0)
     );
+}
+
+#[test]
+fn a_slow_reader_holds_nobody_up_and_keeps_what_is_deleted_under_it() {
+    use std::io::Read;
+    let (server, content) = (Server::start(), content(40 << 20));
+    let id = server.upload("a.mp4", &content);
+    // More than sockets hold between them, and more of them than the server has threads for files.
+    let head = server.head("GET", &format!("/api/v1/uploads/{id}/content"), &[]);
+    let mut slow: Vec<_> = (0..40).map(|_| server.connect()).collect();
+    for stream in &mut slow {
+        stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
+        stream.read_exact(&mut [0; 1000]).unwrap();
+    }
+    let start = Instant::now();
+    assert_eq!(server.get(&format!("/uploads/{id}")).status, 200);
+    assert_eq!(server.delete(&format!("/uploads/{id}")).status, 204);
+    assert!(start.elapsed() < Duration::from_secs(2), "others wait");
+    server
+        .get(&format!("/uploads/{id}/content"))
+        .refused(404, "not_found");
+    let mut rest = Vec::new();
+    slow[0].read_to_end(&mut rest).unwrap();
+    assert!(rest.ends_with(&content[content.len() - 1000..]));
+    assert!(files(&server.data.join("uploads")).is_empty());
 }

@@ -1,0 +1,96 @@
+// @ts-check
+// What came of a job: to be looked at where it is, saved, compared with its source, and worked on in another tab.
+
+import { url } from './api.js';
+import { compare } from './compare.js';
+import { el } from './dom.js';
+import { bytes, t } from './text.js';
+
+/** @typedef {(tab: string, input: import('./inputs.js').Input) => void} Use */
+
+/** Tabs that take pictures, and clips. */
+const PICTURES = ['images'];
+const CLIPS = ['video', 'chain', 'reencode', 'frames'];
+
+/** @param {any} job @param {any} file */
+const path = (job, file) => `/jobs/${job.id}/files/${encodeURIComponent(file.name)}`;
+/** @param {any} file */
+const isClip = (file) => file.media_type.startsWith('video/');
+/** Whether it is a single picture: an animation is no input. @param {any} file */
+const isPicture = (file) => file.media_type.startsWith('image/') && file.media_type !== 'image/gif';
+
+/** The results of a job, each on its own; pictures that belong together as one. @param {any} job @param {Use} use @returns {Node[]} */
+export function results(job, use) {
+  const pictures = job.files.filter(isPicture);
+  if (pictures.length < 2) return job.files.map((/** @type {any} */ file) => one(job, file, use));
+  return [gallery(job, pictures, use)];
+}
+
+/** @param {any} job @param {any} file @param {Use} use */
+function one(job, file, use) {
+  const known = isClip(file) || file.media_type.startsWith('image/');
+  if (!known) return el('p', { className: 'hint' }, save(job, file, file.label, ''), ` (${bytes(file.bytes)})`);
+  const comparable = isClip(file) && ['video', 'reencode'].includes(job.kind);
+  const stage = el('div', { className: 'stand' });
+  return el('div', { className: 'result' },
+    picture(job, file, stage),
+    el('div', {}, el('div', { className: 'name', title: file.label }, file.label), el('span', { className: 'hint' }, bytes(file.bytes))),
+    stage,
+    el('div', { className: 'row' },
+      save(job, file, t('download'), 'button'),
+      comparable && el('button', { className: 'plain', type: 'button', 'data-act': 'compare', onclick: () => compare(job, file) }, t('compare')),
+      further(job, [file], use)));
+}
+
+/** @param {any} job @param {any} file @param {string} text @param {string} className */
+function save(job, file, text, className) {
+  return el('a', { className, href: url(`${path(job, file)}?download=1`), 'aria-label': t('download_of', { name: file.label }), title: file.label }, text);
+}
+
+/** A still of it; a clip plays when it is pressed. @param {any} job @param {any} file @param {HTMLElement} stage */
+function picture(job, file, stage) {
+  const moves = ['image/gif', 'image/webp'].includes(file.media_type);
+  const source = url(moves ? path(job, file) : `${path(job, file)}/frames/1?width=320`);
+  const still = el('img', { alt: '', loading: 'lazy', src: source });
+  if (!isClip(file)) return el('span', { className: 'poster' }, still);
+  const button = el('button', { className: 'poster', type: 'button', 'data-act': 'play', 'aria-label': t('play_of', { name: file.label }) },
+    still, el('span', { className: 'sign', 'aria-hidden': 'true' }, '▶'));
+  button.addEventListener('click', () => {
+    const movie = el('video', { src: url(path(job, file)), controls: true, autoplay: true, playsInline: true, 'aria-label': file.label });
+    movie.addEventListener('error', () => stage.replaceChildren(el('p', { className: 'wrong', role: 'alert' }, t('cannot_play_one'))));
+    stage.replaceChildren(movie);
+    movie.focus();
+  });
+  return button;
+}
+
+/** The tabs that take it. @param {any} job @param {any[]} files @param {Use} use */
+function further(job, files, use) {
+  const tabs = isClip(files[0]) ? CLIPS : isPicture(files[0]) ? PICTURES : [];
+  if (tabs.length === 0) return null;
+  const select = el('select', { 'aria-label': t('use_in'), 'data-act': 'use' }, el('option', { value: '' }, t('use_in')),
+    ...tabs.map((tab) => el('option', { value: tab }, t(`tab_${tab}`))));
+  select.addEventListener('change', () => {
+    for (const file of files) use(select.value, { ref: { job: job.id, file: file.name }, name: file.label, size: file.bytes });
+    select.value = '';
+  });
+  return select;
+}
+
+/** Pictures in their order, each to be saved. @param {any} job @param {any[]} files @param {Use} use */
+function gallery(job, files, use) {
+  const all = files.map((file) => el('li', {}, el('a', { href: url(`${path(job, file)}?download=1`), 'aria-label': t('download_of', { name: file.label }), title: file.label },
+    el('img', { alt: '', loading: 'lazy', src: url(`${path(job, file)}/frames/1?width=176`) }))));
+  return el('div', { className: 'stack' },
+    el('p', { className: 'hint' }, t('pictures', { count: files.length })),
+    el('ul', { className: 'gallery' }, ...all),
+    el('div', { className: 'row' }, further(job, files, use)));
+}
+
+/** How a re-encoding's colours compare with its source's, in words. @param {any} check */
+export function checked(check) {
+  const known = check.psnr.filter((/** @type {number | null} */ psnr) => psnr !== null);
+  const least = known.length > 0 ? t('decibels', { n: Math.min(...known).toFixed(1) }) : t('same');
+  const bias = Math.max(...check.bias.map(Math.abs)).toFixed(2);
+  return t('checked', { frames: check.frames, psnr: least, bias });
+}
