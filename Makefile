@@ -30,7 +30,7 @@ lint:
 
 # Shown output says which CPU tiers ran and what was skipped.
 unit:
-	$(CARGO) test --workspace --exclude rife-train -- --show-output
+	RIFE_PYTHON=$$(sh tools/python.sh) $(CARGO) test --workspace --exclude rife-train -- --show-output
 
 # The page in a real browser; screenshots are left in target/page.
 web-test:
