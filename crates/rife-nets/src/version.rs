@@ -318,6 +318,11 @@ impl Version {
         matches!(self.family(), Family::V4(spec) if spec.still)
     }
 
+    /// Whether its first block begins with motion found without weights ([`Backend::motion`](crate::Backend::motion)).
+    pub fn starts_from_motion(self) -> bool {
+        matches!(self.family(), Family::V4(spec) if spec.start)
+    }
+
     /// By how much each block's inputs are shrunk, from coarse to fine.
     pub fn block_scales(self) -> Vec<usize> {
         let powers = |logarithms: &[i32]| logarithms.iter().map(|log2| 1 << log2).collect();

@@ -53,6 +53,9 @@ pub struct NetworkRecipe {
     /// Whether still pixels are kept; checked against the version where given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub still: Option<bool>,
+    /// Whether the first block begins with motion found without weights; checked against the version where given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<bool>,
     /// Channels inside the frames' encoder; checked against the version where given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encoder: Option<usize>,
@@ -373,6 +376,7 @@ impl Recipe {
             ("residual", network.residual, version.corrects_blend()),
             ("linear", network.linear, version.moves_evenly()),
             ("still", network.still, version.keeps_still()),
+            ("start", network.start, version.starts_from_motion()),
         ] {
             ensure!(
                 given.is_none_or(|given| given == of_version),
