@@ -299,11 +299,15 @@ impl Engine {
                 n / by
             }
         };
+        let constant = match x.0.op {
+            Op::Constant(value) => Some(Op::Constant(value)),
+            _ => None,
+        };
         match factor {
             Factor::Up(1) | Factor::Down(1) => x.clone(),
             _ => Tensor::new(
                 [channels, size(height), size(width)],
-                Op::Resize(x.clone(), factor),
+                constant.unwrap_or_else(|| Op::Resize(x.clone(), factor)),
             ),
         }
     }

@@ -336,7 +336,7 @@ impl Step<'_> {
                 self.engine.tier(),
                 &mut to[1..=width],
                 &places,
-                [&*along, &*down],
+                [along, down],
                 image,
                 neighbours,
             );

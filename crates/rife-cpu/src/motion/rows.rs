@@ -1,6 +1,9 @@
 //! The loops over rows that motion is made of, compiled for every tier. They are written out, without closures and
 //! arrays' `map`: inside functions of a tier these are calls.
 
+// `clamp` would let through what is no number.
+#![allow(clippy::manual_clamp)]
+
 use super::{AROUND, DAMPING, FURTHEST};
 use crate::eval::split;
 use crate::tier::for_every_tier;
@@ -144,6 +147,9 @@ for_every_tier! {
 
     /// Velocities from sums of three rows with a value more on either side: the least squares, at most so far from the
     /// mean.
+    ///
+    /// Where they are no numbers, those of a pixel that is none, it is a velocity all the same, so that this does not
+    /// spread over the frame.
     fn solve(to: [&mut [f32]; 2], sums: [&[f32]; 5], mean: [&[f32]; 2]) {
         let [to_x, to_y] = to;
         let width = to_x.len();

@@ -231,10 +231,12 @@ impl<L> V4Net<L> {
         let coarsest = log2 + self.log2(0) + 2;
         let images = pair.frames.map(|frame| &frame.image);
         let velocity = b.motion(images, pair.timestep, finest as u32..=coarsest as u32);
-        let velocity = crate::scale::resize_flow(b, &velocity, finest);
-        let share = |factor, offset| b.scaled(&velocity, &b.affine(pair.timestep, factor, offset));
+        // At its own size, of a fourth of the pixels and fewer.
+        let timestep = crate::scale::resize(b, pair.timestep, -finest);
+        let share = |factor, offset| b.scaled(&velocity, &b.affine(&timestep, factor, offset));
         let flow = b.cat(&[&share(-1.0, 0.0), &share(-1.0, 1.0)]);
-        let mask = b.plane(&velocity, 0.0);
+        let flow = crate::scale::resize_flow(b, &flow, finest);
+        let mask = b.plane(pair.timestep, 0.0);
         State {
             begun: true,
             ..self.moved(pair, flow, mask, None)
