@@ -161,7 +161,7 @@ export const TABLE = {
   progress_open: ['{done} done', '已完成 {done}'],
   rate: ['{rate} a second', '每秒 {rate}'],
   left: ['{time} left', '剩余 {time}'],
-  attempt: ['Attempt {n}', '第 {n} 次尝试'],
+  attempt: ['Begun again from its start (attempt {n})', '从头重新开始（第 {n} 次）'],
   resumed: ['Went on where it was', '已从中断处继续'],
   cancel: ['Cancel', '取消'],
   retry: ['Try again', '重试'],
