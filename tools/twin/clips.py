@@ -105,8 +105,9 @@ class Clips:
     """
 
     def __init__(self, folders, data, crop_sides, device, held_out=False, store=None, most_samples=4_000_000):
-        files = sorted(f for folder in folders for f in Path(folder).iterdir()
-                       if (f.stem in data["held_out"]) == held_out)
+        # In the folders' order, so that what is drawn does not depend on where they lie.
+        files = [f for folder in folders for f in sorted(Path(folder).iterdir())
+                 if (f.stem in data["held_out"]) == held_out]
         kept = Store(store, [str(f) for f in files] + [str(data["short_sides"]), str(data["most_frames"]), str(data["size"])])
         shapes, cells, self.report = kept.found or ([], [], [])
         for group in (files[i:i + DECODERS] for i in range(0, 0 if kept.found else len(files), DECODERS)):

@@ -7,7 +7,7 @@
 //! pixels, by the slopes of the moved frames. A step begins at the mean of the velocities around, to which it is drawn
 //! where there is nothing to see. The last of a level are medians of 3 x 3.
 //!
-//! A network that begins with it knows within a pixel where most of the picture goes, at a fiftieth of its arithmetic,
+//! A network that begins with it knows within a pixel where most of the picture goes, at a hundredth of its arithmetic,
 //! which a small one would have to be trained for long to find.
 
 mod rows;
@@ -38,6 +38,17 @@ struct Level {
     frames: [Buffer; 2],
     height: usize,
     width: usize,
+}
+
+impl Level {
+    /// Velocities of this level.
+    fn field<'a>(&self, data: &'a [f32]) -> Field<'a> {
+        Field {
+            data,
+            height: self.height,
+            width: self.width,
+        }
+    }
 }
 
 /// Velocities of a level: of each row all x, then all y.
@@ -177,11 +188,7 @@ impl Engine {
     /// A step of every velocity of a level.
     fn improved(&self, level: &Level, timestep: f32, from: &Buffer) -> Buffer {
         let width = level.width;
-        let from = Field {
-            data: from,
-            height: level.height,
-            width,
-        };
+        let from = level.field(from);
         let mut to = self.recycler().take(from.data.len());
         self.threads().chunks(&mut to, STRIP * 2 * width, &|i, to| {
             let step = Step {
@@ -198,11 +205,7 @@ impl Engine {
     /// Medians of 3 x 3 velocities, of either part.
     fn medians(&self, level: &Level, from: &Buffer) -> Buffer {
         let width = level.width;
-        let from = Field {
-            data: from,
-            height: level.height,
-            width,
-        };
+        let from = level.field(from);
         let mut to = self.recycler().take(from.data.len());
         self.threads().chunks(&mut to, 2 * width, &|row, to| {
             let mut sorted = Patch::new(3, 1, width + 2);

@@ -192,10 +192,11 @@ impl Backend for Recorder {
             graph.weight(&tensors[index].key, shape, values, self.dtype)
         };
         let channels = [spec.output, 1, 1];
-        // Of a head the channels that are used: fewer than its tensor has.
         let mut shape = tensors[0].shape.clone();
-        shape[usize::from(spec.kind == ConvKind::Up)] =
-            spec.output / if spec.kind == ConvKind::Up { spec.groups } else { 1 };
+        if desc.used < desc.output {
+            // A head, transposed and in one group: what it gives comes second.
+            shape[1] = desc.used;
+        }
         let weight = add(0, &shape, &spec.weight);
         let bias = add(1, &[spec.output], &spec.bias);
         // What else there is follows in the order of `LayerDesc::tensors`.
