@@ -143,7 +143,7 @@ def main():
     parser.add_argument("--out", default="crates/rife-train/tests", type=Path, help="folder")
     args = parser.parse_args()
     torch.manual_seed(0)
-    net = IFNet(CHANNELS, SCALES, residual=True, linear=True, still=True, start=True)
+    net = IFNet(CHANNELS, SCALES, residual=True, linear=True, still=True, start=True, choice=True)
     net.load_state_dict(weights(net))
     output = net(pictures(0.0), pictures(2.0), torch.tensor(TIMES).view(2, 1, 1, 1))
     total, final = loss_of(output, pictures(1.0), (flow(), torch.ones(2, 1, CROP, CROP)), {"stage_weight": 0.25, "psnr_weight": 0.005}, 0.02)

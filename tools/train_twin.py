@@ -146,6 +146,12 @@ def export(state, path, recipe):
                               "trained-by": "rife tools/train_twin.py"})
 
 
+def grown(weights, into):
+    """Weights of a network that has fewer inputs or outputs somewhere: those it lacks begin at zero."""
+    return {k: F.pad(weights[k].float(), [end for wide, narrow in zip(v.shape[::-1], weights[k].shape[::-1])
+                                          for end in (0, wide - narrow)]) for k, v in into.items()}
+
+
 def keep(trainer, args, recipe, log):
     """Writes checkpoint and weights, each atomically."""
     for name, write in (("checkpoint.pt", lambda p: torch.save(trainer.state(), p)),
@@ -170,7 +176,7 @@ def train(args, recipe):
     if args.resume:
         trainer.load(torch.load(args.resume, weights_only=True, map_location=device))
     elif args.start:
-        trainer.net.load_state_dict({k: v.float() for k, v in load_file(args.start).items()})
+        trainer.net.load_state_dict(grown(load_file(args.start), trainer.net.state_dict()))
     samples = Samples(clips, recipe["sampling"], sides, data["seed"] + trainer.step_count)
     judged = Samples(held_out, recipe["sampling"], [data["size"]], 1)
     total = sum(steps for steps, _, _ in o["stages"])
@@ -210,7 +216,7 @@ def main():
     parser.add_argument("--clips", nargs="+", type=Path, help="folders of video clips")
     parser.add_argument("--out", required=True, type=Path, help="the run's folder")
     parser.add_argument("--resume", type=Path, help="checkpoint.pt to go on from, where its schedule was")
-    parser.add_argument("--start", type=Path, help=".safetensors to start from")
+    parser.add_argument("--start", type=Path, help=".safetensors to start from, of this network or a smaller one")
     parser.add_argument("--seconds", type=float, help="the whole schedule's time, instead of the recipe's steps")
     parser.add_argument("--store", type=Path, help="keep the decoded frames in this file instead of memory")
     parser.add_argument("--threads", type=int, help="of the CPU")

@@ -7,15 +7,19 @@ look the same; the same as `Backend::motion` of `rife-nets`, which explains it.
 import torch
 import torch.nn.functional as F
 
-STEPS = 3
-WINDOW, AROUND = 1, 4
-DAMPING = 1e-3
+STEPS, LAST_STEPS = 3, 1
+WINDOW, AROUND = 2, 4
+DAMPING = 3e-4
 FURTHEST = 2.0
+DOUBT = 0.005
 
 
 def box(x, r):
-    """Means of squares of 2 r + 1 pixels, edges repeated."""
-    return F.avg_pool2d(F.pad(x, (r,) * 4, mode="replicate"), 2 * r + 1, 1)
+    """Means of squares of 2 r + 1 pixels, edges repeated. As sums of slices: PyTorch's pooling is slow on a CPU."""
+    h, w = x.shape[2:]
+    x = F.pad(x, (r,) * 4, mode="replicate")
+    x = sum(x[:, :, i:i + h] for i in range(2 * r + 1))
+    return sum(x[..., i:i + w] for i in range(2 * r + 1)) * (2 * r + 1) ** -2
 
 
 def slopes(x):
@@ -24,12 +28,20 @@ def slopes(x):
     return (p[:, :, 1:-1, 2:] - p[:, :, 1:-1, :-2]) / 2, (p[:, :, 2:, 1:-1] - p[:, :, :-2, 1:-1]) / 2
 
 
+def ordered(a, b, c):
+    """Three pictures, pixel by pixel in order."""
+    less, more = torch.minimum(a, b), torch.maximum(a, b)
+    return torch.minimum(less, c), torch.maximum(less, torch.minimum(more, c)), torch.maximum(more, c)
+
+
 def median(x):
-    """Medians of 3 x 3 pixels, edges repeated."""
-    n, c, h, w = x.shape
-    p = F.pad(x, (1,) * 4, mode="replicate")
-    around = torch.stack([p[:, :, i:i + h, j:j + w] for i in range(3) for j in range(3)])
-    return around.median(0).values
+    """Medians of 3 x 3 pixels, edges repeated: of the columns' least the most, of their middles the middle, of their
+    most the least; and of these the middle."""
+    h, w = x.shape[2:]
+    x = F.pad(x, (1,) * 4, mode="replicate")
+    low, middle, high = ordered(*(x[:, :, i:i + h] for i in range(3)))
+    along = [[part[..., i:i + w] for i in range(3)] for part in (low, middle, high)]
+    return ordered(ordered(*along[0])[2], ordered(*along[1])[1], ordered(*along[2])[0])[1]
 
 
 def moved(x, flow):
@@ -41,16 +53,22 @@ def moved(x, flow):
 
 
 def improved(a, b, t, v):
-    """One step of Gauss-Newton on one level, drawn towards the mean of the velocities around."""
+    """One step of Gauss-Newton on one level."""
     wa, wb = moved(a, -t * v), moved(b, (1 - t) * v)
     (ax, ay), (bx, by) = slopes(wa), slopes(wb)
-    ix, iy = t * ax + (1 - t) * bx, t * ay + (1 - t) * by
-    mean = box(v, AROUND)
-    off = wb - wa + ix * (mean[:, :1] - v[:, :1]) + iy * (mean[:, 1:] - v[:, 1:])
+    ix, iy, off = t * ax + (1 - t) * bx, t * ay + (1 - t) * by, wb - wa
     xx, xy, yy, xd, yd = box(torch.cat([ix * ix, ix * iy, iy * iy, ix * off, iy * off], 1), WINDOW).split(1, 1)
     xx, yy = xx + DAMPING, yy + DAMPING
     found = torch.cat([xy * yd - yy * xd, xy * xd - xx * yd], 1) / (xx * yy - xy * xy)
-    return mean + found.clamp(-FURTHEST, FURTHEST)
+    return v + found.clamp(-FURTHEST, FURTHEST)
+
+
+def agreed(a, b, t, v):
+    """Means of the velocities around, each counted as the frames it moves agree."""
+    apart = (moved(b, (1 - t) * v) - moved(a, -t * v)).abs()
+    weight = 1 / (box(apart, 1) + DOUBT)
+    total, weighted = box(torch.cat([weight, weight * v], 1), AROUND).split((1, 2), 1)
+    return weighted / total
 
 
 @torch.no_grad()
@@ -65,7 +83,9 @@ def motion(img0, img1, t, finest, coarsest):
     for level in range(coarsest, finest - 1, -1):
         if level < coarsest:
             v = 2 * F.interpolate(v, scale_factor=2, mode="bilinear", align_corners=False)
-        for _ in range(STEPS):
+        for _ in range(STEPS if level > finest else LAST_STEPS):
             v = improved(a[level], b[level], t, v)
+        if level > finest:
+            v = agreed(a[level], b[level], t, v)
         v = median(v)
     return v

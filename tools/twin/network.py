@@ -115,17 +115,21 @@ class IFNet(nn.Module):
     `residual` the last block gives, beside flow and mask, what is added to the blended frame. With `linear` what the
     blocks give as flow is of motion at an even speed, taken at t. With `still` a pixel that is the same in both frames
     stays. With `start` the first block begins with motion found without weights, and sees both what it moved and
-    the frames as they are.
+    the frames as they are. With `choice` the last block sees what that motion moves as well, and says how much of it
+    either frame's part of the blend takes.
     """
 
-    def __init__(self, channels, scales, encoder=16, residual=False, linear=False, still=False, start=False):
+    def __init__(self, channels, scales, encoder=16, residual=False, linear=False, still=False, start=False,
+                 choice=False):
         super().__init__()
         self.scales, self.residual, self.linear, self.still, self.start = scales, residual, linear, still, start
+        self.choice = choice
         self.encode = Head(encoder)
         last = len(channels) - 1
         for i, c in enumerate(channels):
-            extra = 3 if residual and i == last else FEAT
-            setattr(self, f"block{i}", IFBlock((25 if start else 15) if i == 0 else 16 + FEAT + 4, c, extra))
+            extra = (3 if residual else FEAT) + (2 if choice else 0) if i == last else FEAT
+            more = 6 if choice and i == last else 0
+            setattr(self, f"block{i}", IFBlock((25 if start else 15) if i == 0 else 16 + FEAT + 4 + more, c, extra))
 
     def forward(self, img0, img1, t):
         """Images [n, 3, h, w] in [0, 1]; t [n, 1, 1, 1] in (0, 1). h and w are multiples of 4 * the largest scale."""
@@ -136,8 +140,10 @@ class IFNet(nn.Module):
         speed = torch.cat([2 * t, 2 * t, 2 - 2 * t, 2 - 2 * t], 1) if self.linear else 1
         stages = []
         if self.start:
-            velocity = 2 * up(motion(img0, img1, t, 1, self.scales[0].bit_length() + 1), 2)
+            velocity = motion(img0, img1, t, 0, self.scales[0].bit_length() + 1)
             flow = torch.cat([-t * velocity, (1 - t) * velocity], 1)
+        if self.choice:
+            started = warp_down(images, torch.cat([flow[:, :2], flow[:, 2:]]), 1)
         for i, s in enumerate(self.scales):
             if i == 0 and self.start:
                 both, still = warp_down(frames, torch.cat([flow[:, :2], flow[:, 2:]]), s), down(images, s)
@@ -149,6 +155,8 @@ class IFNet(nn.Module):
                 low = up(coarse, self.scales[i - 1] // s)
                 stages.append((s, both[:n, :3], both[n:, :3], low[:, 4:5]))
                 x = torch.cat([self.planes(both, n, t), low[:, 4:], down(flow, s) / s], 1)
+            if self.choice and i == len(self.scales) - 1:
+                x = torch.cat([x, started[:n], started[n:]], 1)
             out = getattr(self, f"block{i}")(x)
             # Flow in pixels of full resolution; mask and features as they are.
             coarse = torch.cat([out[:, :4] * (s * speed), out[:, 4:]], 1)
@@ -156,10 +164,13 @@ class IFNet(nn.Module):
             flow = delta if flow is None else flow + delta
         mask = up(coarse[:, 4:5], self.scales[-1])
         warped = warp_down(images, torch.cat([flow[:, :2], flow[:, 2:]]), 1)
+        if self.choice:
+            share = torch.sigmoid(torch.cat([coarse[:, 8:9], coarse[:, 9:10]]))
+            warped = started * share + warped * (1 - share)
         gate = torch.sigmoid(mask)
         merged = warped[:n] * gate + warped[n:] * (1 - gate)
         if self.residual:
-            merged = merged + coarse[:, 5:]
+            merged = merged + coarse[:, 5:8]
         if self.still:
             merged = kept_still(img0, img1, merged)
         return flow, mask, merged, stages
@@ -176,7 +187,7 @@ def build(recipe, weights=None):
     """The recipe's network, fresh or with given weights."""
     r = recipe["network"]
     net = IFNet(r["channels"], r["scales"], r.get("encoder", 16), r.get("residual", False), r.get("linear", False),
-                r.get("still", False), r.get("start", False))
+                r.get("still", False), r.get("start", False), r.get("choice", False))
     if weights is not None:
         net.load_state_dict(weights)
     return net.to(memory_format=torch.channels_last)

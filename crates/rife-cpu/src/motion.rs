@@ -2,10 +2,12 @@
 //! from the frame between them.
 //!
 //! At every pixel of the frame at t one velocity v is sought for which the first frame at -t v and the second at
-//! (1 - t) v look the same. From the smallest level of a pyramid of grey pictures to the largest, three steps each, both
-//! frames are moved by what is known, and the difference that is left is explained, in the least squares over 3 x 3
-//! pixels, by the slopes of the moved frames. A step begins at the mean of the velocities around, to which it is drawn
-//! where there is nothing to see. The last of a level are medians of 3 x 3.
+//! (1 - t) v look the same. From the smallest level of a pyramid of grey pictures to the largest, three steps each but
+//! one on the largest, both frames are moved by what is known, and the difference that is left is explained, in the
+//! least squares over 5 x 5 pixels, by the slopes of the moved frames. Before the next level every velocity becomes the
+//! mean of those around it, each counted by how alike it makes the frames: so what is found where there is much to see
+//! goes to where there is little, and not across an edge beyond which it is wrong. The last of a level are medians of
+//! 3 x 3.
 //!
 //! A network that begins with it knows within a pixel where most of the picture goes, at a hundredth of its arithmetic,
 //! which a small one would have to be trained for long to find.
@@ -21,12 +23,18 @@ use crate::tensor::{Planes, Tensor};
 
 /// Parts of red, green and blue in grey.
 pub const GREY: [f32; 3] = [0.299, 0.587, 0.114];
-/// Steps of each level.
+/// Steps of each level but the finest.
 pub const STEPS: usize = 3;
-/// Pixels to each side over which velocities are averaged before a step.
+/// Steps of the finest level: it has as many pixels as three times all others, and little is left to find.
+pub const LAST_STEPS: usize = 1;
+/// Pixels to each side over which a step's least squares are.
+pub const WINDOW: usize = 2;
+/// Pixels to each side over which velocities are averaged before the next level.
 pub const AROUND: usize = 4;
-/// Added to the mean squares of slopes, grey being 0 to 1: what draws a velocity to those around it.
-pub const DAMPING: f32 = 1e-3;
+/// Added to the mean squares of slopes, grey being 0 to 1: what keeps a velocity where there is nothing to see.
+pub const DAMPING: f32 = 3e-4;
+/// Added to the difference that is left where a velocity is averaged with those around: it counts by one over the sum.
+pub const DOUBT: f32 = 0.005;
 /// The most that a step adds to either part of a velocity, in pixels of its level.
 pub const FURTHEST: f32 = 2.0;
 
@@ -91,12 +99,16 @@ impl Engine {
             pyramid.push(smaller);
         }
         let mut found: Option<Buffer> = None;
-        for level in pyramid.iter().rev() {
+        for (above, level) in pyramid.iter().enumerate().rev() {
             let begin = match &found {
                 None => self.resting(level),
                 Some(coarser) => self.doubled(coarser, level),
             };
-            let last = (0..STEPS).fold(begin, |from, _| self.improved(level, timestep, &from));
+            let steps = if above > 0 { STEPS } else { LAST_STEPS };
+            let mut last = (0..steps).fold(begin, |from, _| self.improved(level, timestep, &from));
+            if above > 0 {
+                last = self.agreed(level, timestep, &last);
+            }
             found = Some(self.medians(level, &last));
         }
         let shape = [2, height >> finest, width >> finest];
@@ -187,17 +199,24 @@ impl Engine {
 
     /// A step of every velocity of a level.
     fn improved(&self, level: &Level, timestep: f32, from: &Buffer) -> Buffer {
-        let width = level.width;
-        let from = level.field(from);
-        let mut to = self.recycler().take(from.data.len());
-        self.threads().chunks(&mut to, STRIP * 2 * width, &|i, to| {
-            let step = Step {
-                engine: self,
-                level,
-                timestep,
-                from: &from,
-            };
-            step.strip(i * STRIP, to);
+        let look = Look::new(self, level, timestep, from);
+        let mut to = self.recycler().take(from.len());
+        self.threads().chunks(&mut to, STRIP * 2 * level.width, &|i, to| {
+            look.improve(i * STRIP, to);
+        });
+        to
+    }
+
+    /// Means of the velocities around, counted by how alike they make the frames.
+    fn agreed(&self, level: &Level, timestep: f32, from: &Buffer) -> Buffer {
+        let look = Look::new(self, level, timestep, from);
+        let mut apart = self.recycler().take(level.height * level.width);
+        self.threads().chunks(&mut apart, STRIP * level.width, &|i, to| {
+            look.compare(i * STRIP, to);
+        });
+        let mut to = self.recycler().take(from.len());
+        self.threads().chunks(&mut to, STRIP * 2 * level.width, &|i, to| {
+            look.agree(&apart, i * STRIP, to);
         });
         to
     }
@@ -261,59 +280,59 @@ fn repeat_edges(row: &mut [f32], count: usize) {
     row[end..].fill(last);
 }
 
-/// A step on one level.
-struct Step<'a> {
+/// Two frames of one level and the velocities found so far.
+struct Look<'a> {
     engine: &'a Engine,
     level: &'a Level,
     timestep: f32,
-    from: &'a Field<'a>,
+    from: Field<'a>,
 }
 
-/// What a strip of a step is computed in; rows are those of the strip and some around it, as far as there are.
-struct Scratch {
-    /// Both frames moved, with a pixel on either side.
-    moved: Patch,
-    /// Mean velocities.
-    mean: Patch,
-    /// Squares and products of slopes, and of slopes and what they are to explain; with a pixel on either side.
-    products: Patch,
-}
+impl<'a> Look<'a> {
+    fn new(engine: &'a Engine, level: &'a Level, timestep: f32, from: &'a Buffer) -> Self {
+        let from = level.field(from);
+        Self {
+            engine,
+            level,
+            timestep,
+            from,
+        }
+    }
 
-impl Step<'_> {
-    /// The rows from `first` on, as many as `to` holds.
-    fn strip(&self, first: usize, to: &mut [f32]) {
+    /// Better velocities of the rows from `first` on, as many as `to` holds.
+    fn improve(&self, first: usize, to: &mut [f32]) {
         let (width, height) = (self.level.width, self.level.height);
         let end = first + to.len() / (2 * width);
-        // Products are summed over 3 x 3 pixels, slopes look as far again.
-        let summed = first.saturating_sub(1)..(end + 1).min(height);
-        let sloped = first.saturating_sub(2)..(end + 2).min(height);
-        let mut scratch = Scratch {
-            moved: Patch::new(2, sloped.len(), width + 2),
-            mean: Patch::new(2, summed.len(), width),
-            products: Patch::new(5, summed.len(), width + 2),
-        };
+        // Slopes look a pixel farther than the sums.
+        let summed = first.saturating_sub(WINDOW)..(end + WINDOW).min(height);
+        let sloped = first.saturating_sub(WINDOW + 1)..(end + WINDOW + 1).min(height);
+        let mut moved = Patch::new(2, sloped.len(), width + 2);
+        let mut products = Patch::new(5, summed.len(), width + 2 * WINDOW);
         for row in sloped.clone() {
-            self.shift(row, &mut scratch.moved, row - sloped.start);
+            let mut whole = moved.whole();
+            let at = row - sloped.start;
+            let mut both = whole.rows(at, &[[0, 0], [1, 1]]);
+            self.shift(row, both.iter_mut().map(|row| &mut row[1..=width]));
+            both.iter_mut().for_each(|row| repeat_edges(row, 1));
         }
         for row in summed.clone() {
-            let at = row - summed.start;
-            self.average(row, &mut scratch.mean, at);
             let around = [-1, 0, 1].map(|off| clamped(row as isize + off, height) - sloped.start);
-            self.multiply(row, &mut scratch, around, at);
+            self.multiply(&moved, around, &mut products, row - summed.start);
         }
         for (row, to) in (first..end).zip(to.chunks_exact_mut(2 * width)) {
-            let around = [-1, 0, 1].map(|off| clamped(row as isize + off, height) - summed.start);
-            self.solve(&scratch, around, row - summed.start, to);
+            let around = [-2, -1, 0, 1, 2].map(|off| clamped(row as isize + off, height) - summed.start);
+            self.solve(&products, around, row, to);
         }
     }
 
     /// A row of both frames moved by their part of the velocity.
-    fn shift(&self, row: usize, moved: &mut Patch, at: usize) {
+    fn shift<'t>(&self, row: usize, to: impl Iterator<Item = &'t mut [f32]>) {
         let (width, height) = (self.level.width, self.level.height);
         let velocity = self.from.row(row as isize);
         let mut shares = Patch::new(2, 1, width);
         let mut places = vec![0; width];
-        for (i, factor) in [-self.timestep, 1.0 - self.timestep].into_iter().enumerate() {
+        let parts = [-self.timestep, 1.0 - self.timestep];
+        for ((factor, image), to) in parts.into_iter().zip(&self.level.frames).zip(to) {
             let mut whole = shares.whole();
             let mut both = whole.rows(0, &[[0, 0], [1, 1]]);
             let [along, down] = &mut both[..] else {
@@ -331,72 +350,96 @@ impl Step<'_> {
                 row,
                 [height, width],
             );
-            let mut whole = moved.whole();
-            let to = whole.row(i, at);
             let neighbours = [usize::from(width > 1), if height > 1 { width } else { 0 }];
-            let image = &self.level.frames[i][..height * width];
-            rows::sample(
-                self.engine.tier(),
-                &mut to[1..=width],
-                &places,
-                [along, down],
-                image,
-                neighbours,
-            );
-            repeat_edges(to, 1);
+            let image = &image[..height * width];
+            rows::sample(self.engine.tier(), to, &places, [along, down], image, neighbours);
         }
     }
 
-    /// A row of mean velocities.
-    fn average(&self, row: usize, mean: &mut Patch, at: usize) {
-        let width = self.level.width;
-        let mut sum = Patch::new(1, 1, width + 2 * AROUND);
-        let reach = AROUND as isize;
-        for part in 0..2 {
-            let mut whole = sum.whole();
-            let sum = whole.row(0, 0);
-            let around: [&[f32]; 2 * AROUND + 1] =
-                std::array::from_fn(|i| self.from.row(row as isize + i as isize - reach)[part]);
-            rows::sum_nine(self.engine.tier(), &mut sum[AROUND..][..width], around);
-            repeat_edges(sum, AROUND);
-            rows::mean_of_nine(self.engine.tier(), mean.whole().row(part, at), sum);
-        }
-    }
-
-    /// A row of products; `around` are the rows above, at and below in what was moved.
-    fn multiply(&self, row: usize, scratch: &mut Scratch, around: [usize; 3], at: usize) {
-        let moved = |frame| around.map(|row| scratch.moved.row(frame, row));
-        let mut whole = scratch.products.whole();
-        let mut products = whole.rows(at, &[[0, 0], [1, 1], [2, 2], [3, 3], [4, 4]]);
+    /// A row of products of slopes and differences; `around` are the rows above, at and below in what was moved.
+    fn multiply(&self, moved: &Patch, around: [usize; 3], products: &mut Patch, at: usize) {
+        let moved = |frame| around.map(|row| moved.row(frame, row));
+        let mut whole = products.whole();
+        let mut products = whole.rows(at, &[0, 1, 2, 3, 4].map(|i| [i, i]));
+        let inner = products
+            .iter_mut()
+            .map(|row| &mut row[WINDOW..][..self.level.width]);
         rows::multiply(
             self.engine.tier(),
-            products
-                .iter_mut()
-                .map(|row| &mut row[1..=self.level.width])
-                .collect(),
+            inner.collect(),
             [moved(0), moved(1)],
             self.timestep,
-            [scratch.mean.row(0, at), scratch.mean.row(1, at)],
-            self.from.row(row as isize),
         );
-        products.iter_mut().for_each(|row| repeat_edges(row, 1));
+        products.iter_mut().for_each(|row| repeat_edges(row, WINDOW));
     }
 
-    /// A row of velocities; `around` are the rows above, at and below of the products.
-    fn solve(&self, scratch: &Scratch, around: [usize; 3], at: usize, to: &mut [f32]) {
+    /// A row of velocities; `around` are the rows of products that are summed.
+    fn solve(&self, products: &Patch, around: [usize; 2 * WINDOW + 1], row: usize, to: &mut [f32]) {
         let width = self.level.width;
-        let mut sums = Patch::new(5, 1, width + 2);
+        let mut sums = Patch::new(5, 1, width + 2 * WINDOW);
         let mut whole = sums.whole();
         for i in 0..5 {
-            let products = around.map(|row| scratch.products.row(i, row));
-            rows::sum_three(self.engine.tier(), whole.row(i, 0), products);
+            let products = around.map(|row| products.row(i, row));
+            rows::sum_five(self.engine.tier(), whole.row(i, 0), products);
         }
         let (x, y) = to.split_at_mut(width);
         rows::solve(
             self.engine.tier(),
             [x, y],
             std::array::from_fn(|i| sums.row(i, 0)),
-            [scratch.mean.row(0, at), scratch.mean.row(1, at)],
+            self.from.row(row as isize),
         );
+    }
+
+    /// How far the moved frames are apart, in the rows from `first` on.
+    fn compare(&self, first: usize, to: &mut [f32]) {
+        let width = self.level.width;
+        let mut moved = Patch::new(2, 1, width);
+        for (i, to) in to.chunks_exact_mut(width).enumerate() {
+            let mut whole = moved.whole();
+            let mut both = whole.rows(0, &[[0, 0], [1, 1]]);
+            self.shift(first + i, both.iter_mut().map(|row| &mut row[..]));
+            rows::apart(self.engine.tier(), to, both[0], both[1]);
+        }
+    }
+
+    /// Means of the velocities around the rows from `first` on; `apart` are the frames' differences.
+    fn agree(&self, apart: &[f32], first: usize, to: &mut [f32]) {
+        let (width, height) = (self.level.width, self.level.height);
+        let end = first + to.len() / (2 * width);
+        let counted = first.saturating_sub(AROUND)..(end + AROUND).min(height);
+        // The weights, and the velocities' parts by them.
+        let mut weighted = Patch::new(3, counted.len(), width);
+        let mut column = Patch::new(1, 1, width + 2);
+        for row in counted.clone() {
+            let around = [-1, 0, 1].map(|off| &apart[clamped(row as isize + off, height) * width..][..width]);
+            let mut whole = column.whole();
+            let column = whole.row(0, 0);
+            rows::sum_three(self.engine.tier(), &mut column[1..=width], around);
+            repeat_edges(column, 1);
+            let mut whole = weighted.whole();
+            let at = row - counted.start;
+            let to = whole.rows(at, &[[0, 0], [1, 1], [2, 2]]);
+            rows::weigh(self.engine.tier(), to, column, self.from.row(row as isize));
+        }
+        let mut sums = Patch::new(3, 1, width + 2 * AROUND);
+        for (row, to) in (first..end).zip(to.chunks_exact_mut(2 * width)) {
+            let mut whole = sums.whole();
+            for i in 0..3 {
+                let around: [&[f32]; 2 * AROUND + 1] = std::array::from_fn(|off| {
+                    let row = clamped((row + off) as isize - AROUND as isize, height);
+                    weighted.row(i, row - counted.start)
+                });
+                let sum = whole.row(i, 0);
+                rows::sum_nine(self.engine.tier(), &mut sum[AROUND..][..width], around);
+                repeat_edges(sum, AROUND);
+            }
+            let (x, y) = to.split_at_mut(width);
+            rows::mean_of_nine(
+                self.engine.tier(),
+                [x, y],
+                std::array::from_fn(|i| sums.row(i, 0)),
+            );
+        }
     }
 }

@@ -65,6 +65,7 @@ const V4_0: V4Spec = V4Spec {
     linear: false,
     still: false,
     start: false,
+    choice: false,
     adds_mask: true,
     doubles: true,
 };
@@ -149,8 +150,9 @@ const R3_LITE: V4Spec = V4Spec {
     ..R1_LITE
 };
 
-const R4_LITE: V4Spec = V4Spec {
+const R5_LITE: V4Spec = V4Spec {
     start: true,
+    choice: true,
     ..R3_LITE
 };
 const V4_26_HEAVY: V4Spec = V4Spec {
@@ -226,8 +228,8 @@ static TABLE: &[Spec] = &[
     // r1.lite with a correction of the blended frame in place of the last block's unused features, motion at an even
     // speed by construction, and still pixels kept.
     v4("r3.lite", R3_LITE),
-    // r3.lite whose first block begins with motion found without weights.
-    v4("r4.lite", R4_LITE),
+    // r3.lite whose first block begins with motion found without weights, and whose last chooses between that and its own.
+    v4("r5.lite", R5_LITE),
 ];
 
 /// Where the row of [`Version::IFNET_M`] is.
@@ -264,7 +266,7 @@ impl Version {
             .collect()
     }
 
-    /// Its name: `rife`, `rife_m`, `rife_2r`, `rife_hdv2`, a 4.x number such as `4.25.lite`, or `r4.lite`.
+    /// Its name: `rife`, `rife_m`, `rife_2r`, `rife_hdv2`, a 4.x number such as `4.25.lite`, or `r5.lite`.
     pub fn name(self) -> &'static str {
         self.0.name
     }
@@ -321,6 +323,11 @@ impl Version {
     /// Whether its first block begins with motion found without weights ([`Backend::motion`](crate::Backend::motion)).
     pub fn starts_from_motion(self) -> bool {
         matches!(self.family(), Family::V4(spec) if spec.start)
+    }
+
+    /// Whether its last block says how much of the frames moved by that motion goes into the blend.
+    pub fn chooses_start(self) -> bool {
+        matches!(self.family(), Family::V4(spec) if spec.choice)
     }
 
     /// By how much each block's inputs are shrunk, from coarse to fine.
@@ -560,7 +567,7 @@ mod tests {
     #[test]
     fn the_constants_point_to_their_rows() {
         assert_eq!(Version::IFNET_M.name(), "rife_m");
-        assert_eq!(Version::DEFAULT.name(), "r4.lite");
+        assert_eq!(Version::DEFAULT.name(), "r5.lite");
     }
 
     /// The counting back end refuses sizes that do not halve or join, as any engine would.

@@ -56,6 +56,9 @@ pub struct NetworkRecipe {
     /// Whether the first block begins with motion found without weights; checked against the version where given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<bool>,
+    /// Whether the last block chooses between that motion and the network's; checked against the version where given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub choice: Option<bool>,
     /// Channels inside the frames' encoder; checked against the version where given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encoder: Option<usize>,
@@ -377,6 +380,7 @@ impl Recipe {
             ("linear", network.linear, version.moves_evenly()),
             ("still", network.still, version.keeps_still()),
             ("start", network.start, version.starts_from_motion()),
+            ("choice", network.choice, version.chooses_start()),
         ] {
             ensure!(
                 given.is_none_or(|given| given == of_version),

@@ -270,6 +270,10 @@ fn mix<const LANES: usize>(
 }
 
 /// The first samples by the tier's own kernel: how many, none where it has none for such an image.
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    expect(unused_variables, reason = "only x86-64 has such kernels")
+)]
 fn mix_by_tier<const LANES: usize>(
     tier: Tier,
     image: &Image<'_, LANES>,

@@ -3,7 +3,7 @@
 
 use std::ops::RangeInclusive;
 
-use rife_cpu::motion::{AROUND, DAMPING, FURTHEST, GREY, STEPS};
+use rife_cpu::motion::{AROUND, DAMPING, DOUBT, FURTHEST, GREY, LAST_STEPS, STEPS, WINDOW};
 
 use super::{Backend, Factor};
 
@@ -34,6 +34,7 @@ pub fn composed<B: Pixelwise>(
         pyramid.push(smaller);
     }
     let mut found: Option<B::Tensor> = None;
+    let finest = *levels.start();
     for level in levels.rev() {
         let pair = Pair {
             b,
@@ -44,7 +45,12 @@ pub fn composed<B: Pixelwise>(
             None => pair.resting(),
             Some(coarser) => b.affine(&b.resize(&coarser, Factor::Up(2)), 2.0, 0.0),
         };
-        found = Some(median(b, &(0..STEPS).fold(begin, |v, _| pair.improved(&v))));
+        let steps = if level > finest { STEPS } else { LAST_STEPS };
+        let mut last = (0..steps).fold(begin, |v, _| pair.improved(&v));
+        if level > finest {
+            last = pair.agreed(&last);
+        }
+        found = Some(median(b, &last));
     }
     found.expect("motion has levels")
 }
@@ -67,32 +73,44 @@ impl<B: Pixelwise> Pair<'_, B> {
         self.b.cat(&[&none, &none])
     }
 
+    /// Both frames moved by their part of the velocity.
+    fn moved(&self, v: &B::Tensor) -> [B::Tensor; 2] {
+        let b = self.b;
+        let parts =
+            [(-1.0, 0.0), (-1.0, 1.0)].map(|(factor, offset)| b.affine(&self.timestep, factor, offset));
+        [0, 1].map(|i| b.warp(self.frames[i], &b.scaled(v, &parts[i])))
+    }
+
     /// A step of every velocity.
     fn improved(&self, v: &B::Tensor) -> B::Tensor {
         let b = self.b;
-        let (before, after) = (
-            b.affine(&self.timestep, -1.0, 0.0),
-            b.affine(&self.timestep, -1.0, 1.0),
-        );
-        let first = b.warp(self.frames[0], &b.scaled(v, &before));
-        let second = b.warp(self.frames[1], &b.scaled(v, &after));
+        let after = b.affine(&self.timestep, -1.0, 1.0);
+        let [first, second] = self.moved(v);
         let slope = |down, right| {
             let of = |x: &B::Tensor, part: &B::Tensor| b.scaled(&slope(b, x, [down, right]), part);
             b.add(&of(&first, &self.timestep), &of(&second, &after))
         };
-        let (x, y) = (slope(0, 1), slope(1, 0));
-        let mean = mean(b, v, AROUND);
-        let [away_x, away_y] = parts(b, &minus(b, &mean, v));
-        let explained = b.add(&b.scaled(&x, &away_x), &b.scaled(&y, &away_y));
-        let off = b.add(&minus(b, &second, &first), &explained);
-        let found = self.least_squares([&x, &y], &off);
-        b.add(&mean, &found)
+        let found = self.least_squares([&slope(0, 1), &slope(1, 0)], &minus(b, &second, &first));
+        b.add(v, &found)
+    }
+
+    /// Means of the velocities around, counted by how alike they make the frames.
+    fn agreed(&self, v: &B::Tensor) -> B::Tensor {
+        let b = self.b;
+        let [first, second] = self.moved(v);
+        let off = minus(b, &second, &first);
+        let apart = b.most(&off, &b.affine(&off, -1.0, 0.0));
+        let doubt = b.affine(&mean(b, &apart, 1), 1.0, DOUBT);
+        let weight = b.quotient(&b.plane(&doubt, 1.0), &doubt);
+        let total = mean(b, &weight, AROUND);
+        let [x, y] = parts(b, &mean(b, &b.scaled(v, &weight), AROUND));
+        b.cat(&[&b.quotient(&x, &total), &b.quotient(&y, &total)])
     }
 
     /// The velocity that explains `off` best, `x` and `y` being the slopes.
     fn least_squares(&self, [x, y]: [&B::Tensor; 2], off: &B::Tensor) -> B::Tensor {
         let b = self.b;
-        let sum = |p: &B::Tensor, q: &B::Tensor| mean(b, &b.scaled(p, q), 1);
+        let sum = |p: &B::Tensor, q: &B::Tensor| mean(b, &b.scaled(p, q), WINDOW);
         let damped = |p: &B::Tensor| b.affine(&sum(p, p), 1.0, DAMPING);
         let (xx, xy, yy, xd, yd) = (damped(x), sum(x, y), damped(y), sum(x, off), sum(y, off));
         let cross = |p: &B::Tensor, q: &B::Tensor, r: &B::Tensor, s: &B::Tensor| {

@@ -46,16 +46,19 @@ impl<L> IfBlock<L> {
         }
     }
 
-    /// Estimates from tensors of one size, joined in their order with the flow last, at `2^-log2` of that size.
+    /// Estimates from tensors of one size, joined in their order, then the flow, then more of them, at `2^-log2` of that
+    /// size.
     pub(crate) fn estimate<B: Backend<Conv = L>>(
         &self,
         b: &B,
         parts: &[&B::Tensor],
         flow: Option<&B::Tensor>,
+        more: &[B::Tensor],
         log2: i32,
     ) -> Estimate<B::Tensor> {
         let mut inputs: Vec<_> = parts.iter().map(|part| resize(b, part, -log2)).collect();
         inputs.extend(flow.map(|flow| crate::scale::resize_flow(b, flow, -log2)));
+        inputs.extend(more.iter().map(|part| resize(b, part, -log2)));
         let joined = b.cat(&inputs.iter().collect::<Vec<_>>());
         let out = self.trunk(b, &joined);
         let grow = log2 + self.shrink;

@@ -114,7 +114,7 @@ impl<L> PaperNet<L> {
             parts.extend([&stage.warped[0], &stage.warped[1], &stage.mask]);
         }
         parts.extend(truth);
-        let estimate = block.estimate(b, &parts, last.map(|stage| &stage.flow), log2);
+        let estimate = block.estimate(b, &parts, last.map(|stage| &stage.flow), &[], log2);
         let (flow, mask) = match last {
             None => (estimate.flow, estimate.mask),
             Some(stage) => (

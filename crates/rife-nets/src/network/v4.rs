@@ -100,11 +100,17 @@ pub(crate) struct V4Spec {
     /// Whether the first block begins with motion that was found without weights ([`Backend::motion`]) and sees, beside
     /// what that moved, the frames as they are.
     pub(crate) start: bool,
+    /// Whether the last block sees the frames as that motion moves them, too, and gives two channels more: how much of
+    /// these either moved frame takes.
+    pub(crate) choice: bool,
     /// Whether each block's mask is added to the one before, or replaces it.
     pub(crate) adds_mask: bool,
     /// Whether all scales double when the second block finds motion above 32 pixels both ways.
     pub(crate) doubles: bool,
 }
+
+/// Channels of [`V4Spec::residual`].
+const RESIDUAL: usize = 3;
 
 /// Motion in pixels above which [`V4Spec::doubles`] starts again.
 pub(crate) const FAR: f32 = 32.0;
@@ -118,10 +124,11 @@ impl V4Spec {
 
     /// Channels that a block's head gives, and how many of them beside flow and mask are used.
     fn head_and_feat(&self, index: usize) -> (usize, usize) {
-        match (index + 1 < self.channels.len(), self.residual) {
+        let more = RESIDUAL * usize::from(self.residual) + 2 * usize::from(self.choice);
+        match (index + 1 < self.channels.len(), more) {
             (true, _) => (self.head, self.feat),
-            (false, false) => (self.head, 0),
-            (false, true) => (4 * (5 + 3), 3),
+            (false, 0) => (self.head, 0),
+            (false, more) => (4 * (5 + more), more),
         }
     }
 
@@ -131,8 +138,14 @@ impl V4Spec {
         match (index, self.start) {
             (0, false) => frames,
             (0, true) => frames + 2 * 3 + 4,
+            _ if self.chooses(index) => frames + 1 + self.feat + 4 + 2 * 3,
             _ => frames + 1 + self.feat + 4,
         }
+    }
+
+    /// Whether a block is the one that [`V4Spec::choice`] speaks of.
+    fn chooses(&self, index: usize) -> bool {
+        self.choice && index + 1 == self.channels.len()
     }
 }
 
@@ -151,6 +164,17 @@ struct State<T> {
     feat: Option<T>,
     /// Whether no block has run yet: the flow is [`V4Spec::start`]'s.
     begun: bool,
+}
+
+impl<T: Clone> State<T> {
+    /// Mixes the moved frames with those that the motion begun with moved, each as the last block's last channels say.
+    fn choose<B: Backend<Tensor = T>>(&mut self, b: &B, started: &[T; 2]) {
+        let Some(more) = &self.feat else { return };
+        let first = b.shape(more)[0] - 2;
+        let share = |i: usize| b.channels(more, first + i..first + i + 1);
+        let warped = &self.stage.warped;
+        self.stage.warped = [0, 1].map(|i| b.blend(&started[i], &warped[i], &share(i)));
+    }
 }
 
 impl<L> V4Net<L> {
@@ -189,26 +213,33 @@ impl<L> V4Net<L> {
         };
         let mut log2 = -options.scale.log2();
         let mut state = self.spec.start.then(|| self.begin(&pair, log2));
+        let started = state.as_ref().map(|state| state.stage.warped.clone());
         let mut stages = Stages::new(options.keep_stages);
         for (i, block) in self.blocks.iter().enumerate() {
-            let mut estimate = pair.estimate(block, state.as_ref(), log2 + self.log2(i));
+            let chosen = started.as_ref().filter(|_| self.spec.chooses(i));
+            let more = chosen.map_or(&[][..], |started| started);
+            let mut estimate = pair.estimate(block, state.as_ref(), more, log2 + self.log2(i));
             if i == 1 && self.spec.doubles && is_far(b, &estimate.flow) {
                 log2 += 1;
-                let first = pair.estimate(&self.blocks[0], None, log2 + self.log2(0));
+                let first = pair.estimate(&self.blocks[0], None, &[], log2 + self.log2(0));
                 state = Some(self.advance(&pair, None, first));
-                estimate = pair.estimate(block, state.as_ref(), log2 + self.log2(i));
+                estimate = pair.estimate(block, state.as_ref(), &[], log2 + self.log2(i));
             }
             if options.ensemble {
                 let back = pair.estimate_back(block, state.as_ref(), log2 + self.log2(i));
                 estimate = mean(b, estimate, back);
             }
-            let next = self.advance(&pair, state, estimate);
+            let mut next = self.advance(&pair, state, estimate);
+            if let Some(started) = chosen {
+                next.choose(b, started);
+            }
             stages.push(next.stage.clone());
             state = Some(next);
         }
         let (stage, stages) = stages.finish();
         let blended = stage.merged(b);
         let residual = state.filter(|_| self.spec.residual).and_then(|state| state.feat);
+        let residual = residual.map(|more| b.channels(&more, 0..RESIDUAL));
         let merged = residual.map_or(blended.clone(), |residual| b.add(&blended, &residual));
         let images = frames.map(|frame| &frame.image);
         Output {
@@ -223,15 +254,14 @@ impl<L> V4Net<L> {
         }
     }
 
-    /// The state before the first block, the flow found on a pyramid from half the network's size to its coarsest
-    /// block's cells.
+    /// The state before the first block, the flow found on a pyramid from the network's size to its coarsest block's
+    /// cells.
     fn begin<B: Backend<Conv = L>>(&self, pair: &Pair<'_, B>, log2: i32) -> State<B::Tensor> {
         let b = pair.b;
-        let finest = (log2 + 1).max(0);
+        let finest = log2.max(0);
         let coarsest = log2 + self.log2(0) + 2;
         let images = pair.frames.map(|frame| &frame.image);
         let velocity = b.motion(images, pair.timestep, finest as u32..=coarsest as u32);
-        // At its own size, of a fourth of the pixels and fewer.
         let timestep = crate::scale::resize(b, pair.timestep, -finest);
         let share = |factor, offset| b.scaled(&velocity, &b.affine(&timestep, factor, offset));
         let flow = b.cat(&[&share(-1.0, 0.0), &share(-1.0, 1.0)]);
@@ -317,11 +347,12 @@ struct Pair<'a, B: Backend> {
 }
 
 impl<B: Backend> Pair<'_, B> {
-    /// Runs a block on the frames, or on what they were warped to.
+    /// Runs a block on the frames, or on what they were warped to; `more` is joined last.
     fn estimate(
         &self,
         block: &IfBlock<B::Conv>,
         state: Option<&State<B::Tensor>>,
+        more: &[B::Tensor],
         log2: i32,
     ) -> Estimate<B::Tensor> {
         let looks = self.looks(state);
@@ -336,7 +367,7 @@ impl<B: Backend> Pair<'_, B> {
             None => {}
         }
         let flow = state.map(|state| &state.stage.flow);
-        self.at(self.timestep, block.estimate(self.b, &parts, flow, log2))
+        self.at(self.timestep, block.estimate(self.b, &parts, flow, more, log2))
     }
 
     /// Runs a block with the frames' roles exchanged, its estimate still in those roles.
@@ -354,7 +385,10 @@ impl<B: Backend> Pair<'_, B> {
         parts.push(&timestep);
         parts.extend(&mask);
         parts.extend(state.and_then(|state| state.feat.as_ref()));
-        self.at(&timestep, block.estimate(self.b, &parts, flow.as_ref(), log2))
+        self.at(
+            &timestep,
+            block.estimate(self.b, &parts, flow.as_ref(), &[], log2),
+        )
     }
 
     /// A block's estimate at a time, see [`V4Spec::linear`].
