@@ -137,21 +137,25 @@ def paper(timestep):
     return {"phase": phase, **{key: value.item() for key, value in values.items()}, "gradients": gradients}
 
 
+def network(**more):
+    """Loss and gradients of one of our own networks."""
+    torch.manual_seed(0)
+    net = IFNet(CHANNELS, SCALES, residual=True, linear=True, still=True, **more)
+    net.load_state_dict(weights(net))
+    output = net(pictures(0.0), pictures(2.0), torch.tensor(TIMES).view(2, 1, 1, 1))
+    terms_of = {"stage_weight": 0.25, "psnr_weight": 0.005}
+    total, final = loss_of(output, pictures(1.0), (flow(), torch.ones(2, 1, CROP, CROP)), terms_of, 0.02)
+    total.backward()
+    return {"total": total.item(), "laplacian": final.item(),
+            "gradients": {key: summary(p.grad) for key, p in net.named_parameters()}}
+
+
 def main():
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", default="crates/rife-train/tests", type=Path, help="folder")
     args = parser.parse_args()
-    torch.manual_seed(0)
-    net = IFNet(CHANNELS, SCALES, residual=True, linear=True, still=True, start=True, choice=True)
-    net.load_state_dict(weights(net))
-    output = net(pictures(0.0), pictures(2.0), torch.tensor(TIMES).view(2, 1, 1, 1))
-    total, final = loss_of(output, pictures(1.0), (flow(), torch.ones(2, 1, CROP, CROP)), {"stage_weight": 0.25, "psnr_weight": 0.005}, 0.02)
-    total.backward()
-    result = {"total": total.item(), "laplacian": final.item(),
-              "merged": summary(output[2].detach()), "flow": summary(output[0].detach()),
-              "gradients": {key: summary(p.grad) for key, p in net.named_parameters()},
-              "operations": operations()}
+    result = {"networks": {"r3.lite": network(), "r5.lite": network(start=True, choice=True)}, "operations": operations()}
     rest = {"terms": terms(), "adamw": adamw(), "rife": paper(False), "rife_m": paper(True)}
     for name, numbers in (("twin", result), ("terms", rest)):
         (args.out / f"{name}.json").write_text(json.dumps(numbers, separators=(",", ":")) + "\n")

@@ -35,10 +35,16 @@ struct Operations {
 
 #[derive(Deserialize)]
 struct Twin {
+    networks: BTreeMap<String, Trained>,
+    operations: Operations,
+}
+
+/// A network's loss and gradients.
+#[derive(Deserialize)]
+struct Trained {
     total: f64,
     laplacian: f64,
     gradients: BTreeMap<String, Summary>,
-    operations: Operations,
 }
 
 /// What AdamW came to.
@@ -142,8 +148,15 @@ fn samples() -> Samples {
 fn loss_and_gradients_are_the_twins() {
     threads::start(0).unwrap();
     let twin = twin();
-    // The network that the twin's numbers were written with.
-    let version: Version = "r5.lite".parse().unwrap();
+    assert_same("r3.lite", &twin.networks["r3.lite"], 1e-6);
+    // Motion without weights divides by next to nothing where there is little to see: rounding to 32 bits by itself
+    // moves PyTorch's total by 3e-5 from what it is in 64.
+    assert_same("r5.lite", &twin.networks["r5.lite"], 1e-5);
+}
+
+/// Compares a network's loss, to some accuracy, and its gradients.
+fn assert_same(name: &str, twin: &Trained, accuracy: f64) {
+    let version: Version = name.parse().unwrap();
     let parameters = Parameters::from_weights(version, &deterministic::weights(version)).unwrap();
     let device = Device::flex().autodiff();
     let tracked = parameters.track(&device);
@@ -160,16 +173,16 @@ fn loss_and_gradients_are_the_twins() {
     let total = f64::from(values(loss.total.clone())[0]);
     let laplacian = f64::from(loss.terms()[Term::Laplacian]);
     println!(
-        "total {total} (twin {}), laplacian {laplacian} (twin {})",
+        "{name}: total {total} (twin {}), laplacian {laplacian} (twin {})",
         twin.total, twin.laplacian
     );
     assert!(
-        (total - twin.total).abs() < 1e-6,
+        (total - twin.total).abs() < accuracy,
         "{total}, the twin has {}",
         twin.total
     );
     assert!(
-        (laplacian - twin.laplacian).abs() < 1e-6,
+        (laplacian - twin.laplacian).abs() < accuracy,
         "{laplacian}, the twin has {}",
         twin.laplacian
     );

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use num_rational::Ratio;
 use rife_media::plan::{Companions, plan_streams};
 use rife_media::probe::{DisplayMatrix, HdrMetadata};
-use rife_media::sink::write_image;
+use rife_media::sink::{same_file, write_image};
 use rife_media::{
     CancelToken, ColorTags, Frame, Limits, Matrix, Output, PixelFormat, Primaries, Range, RgbImage, SinkSpec,
     Transfer, VideoParams, open_sink, probe,
@@ -69,6 +69,14 @@ pub fn write(
     overwrite: bool,
     cancel: &CancelToken,
 ) -> Result<Vec<PathBuf>> {
+    if let Some((path, _)) = truth
+        && (path == output || same_file(path, output))
+    {
+        return Err(Error::Usage(format!(
+            "both the sample and its truth are to be {}: two names are needed",
+            path.display()
+        )));
+    }
     let folder = output
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
