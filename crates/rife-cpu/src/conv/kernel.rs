@@ -169,7 +169,8 @@ unsafe fn tile<V: Lanes, const BLOCKS: usize, const WIDTH: usize, const PIXEL: u
                         }
                     }
                     weights = weights.add(16 * BLOCKS);
-                    input = input.add(block.lane_stride);
+                    // After the last lane this may lie past the block, where nothing is read.
+                    input = input.wrapping_add(block.lane_stride);
                 }
             }
         }
