@@ -155,7 +155,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", default="crates/rife-train/tests", type=Path, help="folder")
     args = parser.parse_args()
-    result = {"networks": {"r3.lite": network(), "r5.lite": network(start=True, choice=True)}, "operations": operations()}
+    result = {"networks": {"r3.lite": network(), "r6.lite": network(start=True, choice=True)}, "operations": operations()}
     rest = {"terms": terms(), "adamw": adamw(), "rife": paper(False), "rife_m": paper(True)}
     for name, numbers in (("twin", result), ("terms", rest)):
         (args.out / f"{name}.json").write_text(json.dumps(numbers, separators=(",", ":")) + "\n")

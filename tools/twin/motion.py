@@ -1,31 +1,28 @@
-"""Motion between two frames without weights: pyramidal Lucas-Kanade, seen from the frame between them.
+"""Motion between two frames without weights: dense inverse search, both ways, seen from the frame between them.
 
-At every pixel of the frame at t one velocity v is sought for which the first frame at -t v and the second at (1 - t) v
-look the same; the same as `Backend::motion` of `rife-nets`, which explains it.
+Patches of 8 x 8 pixels, one every 4, look for where in the other frame they are; the same as `rife_cpu::motion`, which
+explains it, by whole planes of patches.
 """
 
 import torch
 import torch.nn.functional as F
 
-STEPS, LAST_STEPS = 3, 1
-WINDOW, AROUND = 2, 4
-DAMPING = 3e-4
-FURTHEST = 2.0
-DOUBT = 0.005
+STRIDE, SIDE = 4, 8
+STEPS, ROUNDS, LAST_ROUNDS = 3, 8, 3
+DAMPING, DOUBT, FURTHEST = 1e-4, 1 / 255, 2.0
 
 
-def box(x, r):
-    """Means of squares of 2 r + 1 pixels, edges repeated. As sums of slices: PyTorch's pooling is slow on a CPU."""
+def depth(height, width):
+    """How many levels there are beside the finest."""
+    return (max(max(height, width) ** 2 // 512, 1).bit_length() - 1) // 2
+
+
+def shifted(x, down, right):
+    """Each pixel's neighbour so many rows below and columns to the right, edges repeated."""
     h, w = x.shape[2:]
-    x = F.pad(x, (r,) * 4, mode="replicate")
-    x = sum(x[:, :, i:i + h] for i in range(2 * r + 1))
-    return sum(x[..., i:i + w] for i in range(2 * r + 1)) * (2 * r + 1) ** -2
-
-
-def slopes(x):
-    """Half the difference of the neighbours, along rows and along columns, edges repeated."""
-    p = F.pad(x, (1,) * 4, mode="replicate")
-    return (p[:, :, 1:-1, 2:] - p[:, :, 1:-1, :-2]) / 2, (p[:, :, 2:, 1:-1] - p[:, :, :-2, 1:-1]) / 2
+    rows = (torch.arange(h, device=x.device) + down).clamp(0, h - 1)
+    columns = (torch.arange(w, device=x.device) + right).clamp(0, w - 1)
+    return x[:, :, rows][..., columns]
 
 
 def ordered(a, b, c):
@@ -52,40 +49,123 @@ def moved(x, flow):
     return F.grid_sample(x, torch.stack([gx, gy], -1), mode="bilinear", padding_mode="border", align_corners=True)
 
 
-def improved(a, b, t, v):
-    """One step of Gauss-Newton on one level."""
-    wa, wb = moved(a, -t * v), moved(b, (1 - t) * v)
-    (ax, ay), (bx, by) = slopes(wa), slopes(wb)
-    ix, iy, off = t * ax + (1 - t) * bx, t * ay + (1 - t) * by, wb - wa
-    xx, xy, yy, xd, yd = box(torch.cat([ix * ix, ix * iy, iy * iy, ix * off, iy * off], 1), WINDOW).split(1, 1)
-    xx, yy = xx + DAMPING, yy + DAMPING
-    found = torch.cat([xy * yd - yy * xd, xy * xd - xx * yd], 1) / (xx * yy - xy * xy)
-    return v + found.clamp(-FURTHEST, FURTHEST)
+def filled(x):
+    """Extended to whole cells by the last row and column."""
+    h, w = x.shape[2:]
+    return F.pad(x, (0, -w % STRIDE, 0, -h % STRIDE), mode="replicate")
 
 
-def agreed(a, b, t, v):
-    """Means of the velocities around, each counted as the frames it moves agree."""
-    apart = (moved(b, (1 - t) * v) - moved(a, -t * v)).abs()
-    weight = 1 / (box(apart, 1) + DOUBT)
-    total, weighted = box(torch.cat([weight, weight * v], 1), AROUND).split((1, 2), 1)
-    return weighted / total
+class Patches:
+    """The patches of one frame, sought in another."""
+
+    def __init__(self, a, b):
+        self.a, self.b = a, b
+        h, w = a.shape[2:]
+        self.y, self.x = (self.places(side, a.device) for side in (h, w))
+        rows, columns = (p.clamp(0, side - 1) for p, side in ((self.y, h), (self.x, w)))
+        at = lambda down, right: a[:, :, (self.y + down).clamp(0, h - 1)][..., (self.x + right).clamp(0, w - 1)]
+        self.pixels = a[:, :, rows][..., columns]
+        self.along, self.down = (self.centred((at(*i) - at(*j)) / 2)
+                                 for i, j in (((0, 1), (0, -1)), ((1, 0), (-1, 0))))
+        xx, yy = (self.mean(s * s) + DAMPING for s in (self.along, self.down))
+        xy = self.mean(self.along * self.down)
+        self.inverse = [part / (xx * yy - xy * xy) for part in (xx, xy, yy)]
+
+    @staticmethod
+    def places(side, device):
+        """Where along an axis the pixels of all patches are, one patch after the other."""
+        first = torch.arange(side // STRIDE, device=device) * STRIDE - STRIDE // 2
+        return (first[:, None] + torch.arange(SIDE, device=device)).flatten()
+
+    @staticmethod
+    def mean(x):
+        """Means over patches."""
+        return F.avg_pool2d(x, SIDE)
+
+    @staticmethod
+    def wide(x):
+        """A value of each patch at all of its pixels."""
+        return x.repeat_interleave(SIDE, 2).repeat_interleave(SIDE, 3)
+
+    def centred(self, x):
+        """Less its mean over patches."""
+        return x - self.wide(self.mean(x))
+
+    def off(self, v):
+        """Differences of the patches after they moved, less their means: brightness may change."""
+        h, w = self.a.shape[2:]
+        v = self.wide(v)
+        gx, gy = (v[:, 0] + self.x) * (2 / max(w - 1, 1)) - 1, (v[:, 1] + self.y[:, None]) * (2 / max(h - 1, 1)) - 1
+        seen = F.grid_sample(self.b, torch.stack([gx, gy], -1), mode="bilinear", padding_mode="border", align_corners=True)
+        return self.centred(seen - self.pixels)
+
+    def found(self, v):
+        """The best of the places that every patch comes by on its steps of Gauss-Newton, and its cost."""
+        best = least = None
+        xx, xy, yy = self.inverse
+        for _ in range(STEPS + 1):
+            off = self.off(v)
+            cost = self.mean(off * off)
+            best, least = (v, cost) if best is None else better(best, least, v, cost)
+            x, y = self.mean(off * self.along), self.mean(off * self.down)
+            v = v + torch.cat([xy * y - yy * x, xy * x - xx * y], 1).clamp(-FURTHEST, FURTHEST)
+        return best, least
+
+    def spread(self, best, least):
+        """The best of what every patch and its four neighbours have."""
+        had = best
+        for down, right in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+            offer = shifted(had, down, right)
+            off = self.off(offer)
+            best, least = better(best, least, offer, self.mean(off * off))
+        return best, least
+
+    def dense(self, best):
+        """Every pixel's mean of what the patches over it found, each counted by how alike it makes that pixel."""
+        half = STRIDE // 2
+        wide = best.repeat_interleave(STRIDE, 2).repeat_interleave(STRIDE, 3)
+        total = weighted = 0
+        for down, right in ((-half, -half), (-half, half), (half, -half), (half, half)):
+            v = shifted(wide, down, right)
+            weight = 1 / (moved(self.b, v) - self.a).abs().clamp(DOUBT, 1)
+            total, weighted = total + weight, weighted + weight * v
+        return weighted / total
+
+
+def better(best, least, v, cost):
+    """Of two velocities of each patch that which costs less, and its cost."""
+    return torch.where(cost < least, v, best), torch.minimum(cost, least)
+
+
+def searched(a, b, v, rounds):
+    """Better velocities of one level."""
+    patches = Patches(a, b)
+    best, least = patches.found(F.avg_pool2d(v, STRIDE))
+    for _ in range(rounds):
+        best, least = patches.spread(best, least)
+    return median(patches.dense(best))
+
+
+def between(forth, back, t):
+    """The mean of both opinions, each taken where the motion passes through what is seen at t."""
+    v = (1 - t) * forth - t * back
+    return (1 - t) * moved(forth, -t * v) - t * moved(back, (1 - t) * v)
 
 
 @torch.no_grad()
-def motion(img0, img1, t, finest, coarsest):
-    """Velocity [n, 2, h >> finest, w >> finest] in pixels of that size, from the first frame to the second."""
+def motion(img0, img1, t):
+    """Velocity [n, 2, h, w] in pixels from the first frame to the second."""
+    n, _, h, w = img0.shape
     grey = torch.tensor([0.299, 0.587, 0.114], device=img0.device).view(1, 3, 1, 1)
-    a, b = ([(x.float() * grey).sum(1, keepdim=True)] for x in (img0, img1))
-    for _ in range(coarsest):
-        a.append(F.avg_pool2d(a[-1], 2))
-        b.append(F.avg_pool2d(b[-1], 2))
-    v = torch.zeros_like(a[-1]).repeat(1, 2, 1, 1)
-    for level in range(coarsest, finest - 1, -1):
-        if level < coarsest:
-            v = 2 * F.interpolate(v, scale_factor=2, mode="bilinear", align_corners=False)
-        for _ in range(STEPS if level > finest else LAST_STEPS):
-            v = improved(a[level], b[level], t, v)
-        if level > finest:
-            v = agreed(a[level], b[level], t, v)
-        v = median(v)
-    return v
+    # Both ways side by side.
+    levels = [filled((torch.cat([img0, img1]).float() * grey).sum(1, keepdim=True))]
+    for _ in range(depth(h, w)):
+        levels.append(filled(F.avg_pool2d(levels[-1], 2)))
+    v = None
+    for level, a in reversed(list(enumerate(levels))):
+        if v is None:
+            v = torch.zeros_like(a).repeat(1, 2, 1, 1)
+        else:
+            v = 2 * F.interpolate(v, scale_factor=2, mode="bilinear", align_corners=False)[..., :a.shape[2], :a.shape[3]]
+        v = searched(a, a.roll(n, 0), v, ROUNDS if level > 0 else LAST_ROUNDS)
+    return between(v[:n], v[n:], t)[..., :h, :w]

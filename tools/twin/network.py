@@ -140,7 +140,7 @@ class IFNet(nn.Module):
         speed = torch.cat([2 * t, 2 * t, 2 - 2 * t, 2 - 2 * t], 1) if self.linear else 1
         stages = []
         if self.start:
-            velocity = motion(img0, img1, t, 0, self.scales[0].bit_length() + 1)
+            velocity = motion(img0, img1, t)
             flow = torch.cat([-t * velocity, (1 - t) * velocity], 1)
         if self.choice:
             started = warp_down(images, torch.cat([flow[:, :2], flow[:, 2:]]), 1)

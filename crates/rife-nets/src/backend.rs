@@ -6,7 +6,7 @@ mod cpu;
 mod motion;
 pub mod reference;
 
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 
 use crate::image::{crop, pad};
 pub use cpu::CpuBackend;
@@ -64,14 +64,9 @@ pub trait Backend {
     fn warp(&self, x: &Self::Tensor, flow: &Self::Tensor) -> Self::Tensor;
     /// Velocities from the first frame to the second, without weights and without gradients, `[2, height >> finest,
     /// width >> finest]` in pixels of that size: of what is at each pixel at `timestep`, a plane with one value
-    /// everywhere. Found on the `levels` of a pyramid, from the coarsest, whose power of two divides the size, to the
-    /// finest. `frames` are RGB in 0..1. `rife_cpu::motion` explains it.
-    fn motion(
-        &self,
-        frames: [&Self::Tensor; 2],
-        timestep: &Self::Tensor,
-        levels: RangeInclusive<u32>,
-    ) -> Self::Tensor;
+    /// everywhere. `frames` are RGB in 0..1, of a size that 2 to the power of `finest` divides. `rife_cpu::motion`
+    /// explains it.
+    fn motion(&self, frames: [&Self::Tensor; 2], timestep: &Self::Tensor, finest: u32) -> Self::Tensor;
     /// `a * sigmoid(mask) + b * (1 - sigmoid(mask))`, one mask channel for all of `a`'s.
     fn blend(&self, a: &Self::Tensor, b: &Self::Tensor, mask: &Self::Tensor) -> Self::Tensor;
     /// Elementwise product, one channel of `by` for all of `x`'s.

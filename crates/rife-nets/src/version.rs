@@ -150,7 +150,7 @@ const R3_LITE: V4Spec = V4Spec {
     ..R1_LITE
 };
 
-const R5_LITE: V4Spec = V4Spec {
+const R6_LITE: V4Spec = V4Spec {
     start: true,
     choice: true,
     ..R3_LITE
@@ -229,7 +229,7 @@ static TABLE: &[Spec] = &[
     // speed by construction, and still pixels kept.
     v4("r3.lite", R3_LITE),
     // r3.lite whose first block begins with motion found without weights, and whose last chooses between that and its own.
-    v4("r5.lite", R5_LITE),
+    v4("r6.lite", R6_LITE),
 ];
 
 /// Where the row of [`Version::IFNET_M`] is.
@@ -266,7 +266,7 @@ impl Version {
             .collect()
     }
 
-    /// Its name: `rife`, `rife_m`, `rife_2r`, `rife_hdv2`, a 4.x number such as `4.25.lite`, or `r5.lite`.
+    /// Its name: `rife`, `rife_m`, `rife_2r`, `rife_hdv2`, a 4.x number such as `4.25.lite`, or `r6.lite`.
     pub fn name(self) -> &'static str {
         self.0.name
     }
@@ -567,7 +567,7 @@ mod tests {
     #[test]
     fn the_constants_point_to_their_rows() {
         assert_eq!(Version::IFNET_M.name(), "rife_m");
-        assert_eq!(Version::DEFAULT.name(), "r5.lite");
+        assert_eq!(Version::DEFAULT.name(), "r6.lite");
     }
 
     /// The counting back end refuses sizes that do not halve or join, as any engine would.

@@ -31,27 +31,22 @@ fn engine(tier: Tier, threads: usize) -> CpuBackend {
 }
 
 /// Velocities by any engine.
-fn motion<B: Backend>(
-    b: &B,
-    size: [usize; 2],
-    [first, second]: [&[f32]; 2],
-    t: f32,
-    levels: [u32; 2],
-) -> Vec<f32> {
-    let frames = [first, second].map(|values| b.upload([3, size[0], size[1]], values));
+fn motion<B: Backend>(b: &B, size: [usize; 2], frames: [&[f32]; 2], t: f32, finest: u32) -> Vec<f32> {
+    let frames = frames.map(|values| b.upload([3, size[0], size[1]], values));
     let timestep = b.plane(&frames[0], t);
-    b.download(&b.motion(frames.each_ref(), &timestep, levels[0]..=levels[1]))
+    b.download(&b.motion(frames.each_ref(), &timestep, finest))
 }
 
-/// Sizes of one cell, of a strip of rows and a few more, of widths around those of vectors.
-const CASES: [([usize; 2], [u32; 2]); 7] = [
-    ([1, 1], [0, 0]),
-    ([64, 64], [1, 6]),
-    ([64, 192], [1, 6]),
-    ([36, 68], [0, 2]),
-    ([34, 30], [1, 1]),
-    ([24, 40], [0, 3]),
-    ([128, 64], [2, 6]),
+/// Sizes of a pixel, of whole cells and of parts of them on the finest level and below, of one level and of many.
+const CASES: [([usize; 2], u32); 8] = [
+    ([1, 1], 0),
+    ([4, 4], 0),
+    ([64, 64], 0),
+    ([66, 190], 0),
+    ([64, 192], 1),
+    ([21, 37], 0),
+    ([24, 8], 1),
+    ([128, 64], 2),
 ];
 
 #[test]
@@ -61,23 +56,27 @@ fn kernels_agree_with_the_definition() {
         "tiers: {:?}",
         tiers.iter().map(|tier| tier.name()).collect::<Vec<_>>()
     );
-    for (size, levels) in CASES {
+    for (size, finest) in CASES {
         let (first, second) = (picture(size, [0.0, 0.0]), picture(size, [2.3, -1.1]));
         for t in [0.5, 0.2] {
             let frames = [&first[..], &second[..]];
-            let wanted = motion(&ReferenceBackend, size, frames, t, levels);
+            let wanted = motion(&ReferenceBackend, size, frames, t, finest);
             for tier in &tiers {
-                let found = motion(&engine(*tier, 1), size, frames, t, levels);
-                let off = wanted
-                    .iter()
-                    .zip(&found)
-                    .map(|(a, b)| (a - b).abs())
-                    .fold(0.0, f32::max);
+                let found = motion(&engine(*tier, 1), size, frames, t, finest);
                 assert_eq!(wanted.len(), found.len());
-                assert!(off < 1e-3, "{size:?} at {t} on {}: off by {off}", tier.name());
+                let mut off: Vec<f32> = wanted.iter().zip(&found).map(|(a, b)| (a - b).abs()).collect();
+                off.sort_by(f32::total_cmp);
+                // A patch takes the better of two places: where they are as good, rounding decides which.
+                let (most, usual) = (off[off.len() - 1], off[off.len() * 99 / 100]);
+                let name = tier.name();
+                println!("{size:?} at {t} on {name}: off by {usual} and {most}");
+                assert!(
+                    most < 0.05 && usual < 5e-3,
+                    "{size:?} at {t} on {name}: {usual}, {most}"
+                );
                 assert_eq!(
                     found,
-                    motion(&engine(*tier, 3), size, frames, t, levels),
+                    motion(&engine(*tier, 3), size, frames, t, finest),
                     "threads"
                 );
             }
@@ -94,7 +93,7 @@ fn a_shift_is_found() {
         size,
         [&first, &second],
         0.5,
-        [1, 5],
+        1,
     );
     let (x, y) = found.split_at(found.len() / 2);
     // Half the size; edges see what comes in from outside.
@@ -121,13 +120,7 @@ fn any_values_give_places_inside() {
         .map(|i| [f32::NAN, 1e30, -1e30, 0.5][i % 4])
         .collect();
     for tier in Tier::available() {
-        let found = motion(
-            &engine(tier, 1),
-            size,
-            [&wild, &picture(size, [0.0; 2])],
-            0.5,
-            [1, 6],
-        );
+        let found = motion(&engine(tier, 1), size, [&wild, &picture(size, [0.0; 2])], 0.5, 1);
         assert_eq!(found.len(), 2 * 32 * 32);
         assert!(found.iter().all(|v| v.is_finite()), "{}", tier.name());
     }

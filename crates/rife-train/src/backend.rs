@@ -10,10 +10,12 @@ mod lazy;
 pub mod resample;
 pub mod warp;
 
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
+use std::sync::OnceLock;
 
 use burn_tensor::{Device, FloatDType, Tensor, TensorData, activation};
-use rife_nets::{Backend, ConvSpec, Factor, Pixelwise, composed_motion};
+use rife_cpu::{Engine, EngineOptions};
+use rife_nets::{Backend, ConvSpec, Factor};
 
 pub use conv::Conv;
 pub use lazy::Batch;
@@ -55,6 +57,12 @@ impl BurnBackend {
         let column: Tensor<4> = Tensor::from_data(TensorData::new(values.to_vec(), shape), &self.device);
         Batch::dense(column.expand([values.len(), 1, height, width]))
     }
+}
+
+/// The engine that finds motion.
+fn searcher() -> &'static Engine {
+    static ENGINE: OnceLock<Engine> = OnceLock::new();
+    ENGINE.get_or_init(|| Engine::new(EngineOptions::default()).expect("an engine with the defaults"))
 }
 
 impl Backend for BurnBackend {
@@ -121,10 +129,22 @@ impl Backend for BurnBackend {
         Batch::warped(x.tensor(), flow.tensor())
     }
 
-    fn motion(&self, frames: [&Batch; 2], timestep: &Batch, levels: RangeInclusive<u32>) -> Batch {
-        let [first, second, timestep] =
-            [frames[0], frames[1], timestep].map(|x| Batch::dense(x.tensor().detach()));
-        composed_motion(self, [&first, &second], &timestep, levels)
+    /// By the CPU engine, wherever all else is: it has no gradient, and is made of small choices that a kernel takes
+    /// ten times faster than operations on whole planes.
+    fn motion(&self, frames: [&Batch; 2], timestep: &Batch, finest: u32) -> Batch {
+        let [count, channels, height, width] = frames[0].tensor().dims();
+        let [first, second, times] = [frames[0], frames[1], timestep].map(|x| values(x.tensor().detach()));
+        let engine = searcher();
+        let size = channels * height * width;
+        let found = (0..count).flat_map(|i| {
+            let frames = [&first, &second].map(|frame| {
+                let image = &frame[i * size..][..size];
+                engine.materialize(&engine.upload([channels, height, width], image))
+            });
+            let timestep = times[i * times.len() / count];
+            engine.download(&engine.motion(frames.each_ref(), timestep, finest))
+        });
+        self.batch([count, 2, height >> finest, width >> finest], found.collect())
     }
 
     fn blend(&self, a: &Batch, b: &Batch, mask: &Batch) -> Batch {
@@ -159,44 +179,6 @@ impl Backend for BurnBackend {
     fn max_abs(&self, x: &Batch) -> f32 {
         x.tensor().inner().abs().max().into_scalar::<f32>()
     }
-}
-
-impl Pixelwise for BurnBackend {
-    fn neighbour(&self, x: &Batch, down: isize, right: isize) -> Batch {
-        Batch::dense(along(along(x.tensor(), 2, down), 3, right))
-    }
-
-    fn quotient(&self, a: &Batch, b: &Batch) -> Batch {
-        Batch::dense(a.tensor() / b.tensor())
-    }
-
-    fn least(&self, a: &Batch, b: &Batch) -> Batch {
-        Batch::dense(a.tensor().min_pair(b.tensor()))
-    }
-
-    fn most(&self, a: &Batch, b: &Batch) -> Batch {
-        Batch::dense(a.tensor().max_pair(b.tensor()))
-    }
-}
-
-/// Each value's neighbour `by` further along an axis, the edges repeated.
-fn along(x: Tensor<4>, axis: usize, by: isize) -> Tensor<4> {
-    let size = x.dims()[axis];
-    let count = by.unsigned_abs().min(size - 1);
-    if count == 0 {
-        return x;
-    }
-    let edge = x.clone().narrow(axis, if by < 0 { 0 } else { size - 1 }, 1);
-    let edge = edge.repeat_dim(axis, count);
-    let rest = x.narrow(axis, if by < 0 { 0 } else { count }, size - count);
-    Tensor::cat(
-        if by < 0 {
-            vec![edge, rest]
-        } else {
-            vec![rest, edge]
-        },
-        axis,
-    )
 }
 
 /// The values of a tensor in row-major order.

@@ -2,7 +2,7 @@
 //! and refuses sizes that do not fit together.
 
 use std::cell::Cell;
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 
 use super::{Backend, ConvKind, ConvSpec, Factor};
 use crate::layer::LayerDesc;
@@ -105,18 +105,12 @@ impl Backend for CountBackend {
         *x
     }
 
-    /// Its arithmetic has no weights and is not counted: about a hundred a pixel.
-    fn motion(
-        &self,
-        [a, b]: [&[usize; 3]; 2],
-        timestep: &[usize; 3],
-        levels: RangeInclusive<u32>,
-    ) -> [usize; 3] {
+    /// Its arithmetic has no weights and is not counted: some hundreds a pixel.
+    fn motion(&self, [a, b]: [&[usize; 3]; 2], timestep: &[usize; 3], finest: u32) -> [usize; 3] {
         assert!(a == b && a[0] == 3, "frames of different shapes");
         assert_eq!(*timestep, [1, a[1], a[2]], "a timestep of another size");
-        let coarsest = self.resize(a, Factor::Down(1 << levels.end()));
-        let up = levels.end() - levels.start();
-        [2, coarsest[1] << up, coarsest[2] << up]
+        let [_, height, width] = self.resize(a, Factor::Down(1 << finest));
+        [2, height, width]
     }
 
     fn blend(&self, a: &[usize; 3], b: &[usize; 3], mask: &[usize; 3]) -> [usize; 3] {

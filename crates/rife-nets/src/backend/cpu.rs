@@ -1,6 +1,6 @@
 //! The CPU engine as a [`Backend`].
 
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 
 use rife_cpu::{ConvLayer, Engine, EngineOptions, Tensor, TierError};
 
@@ -89,9 +89,9 @@ impl Backend for CpuBackend {
         self.engine.warp(x, flow)
     }
 
-    fn motion(&self, frames: [&Tensor; 2], timestep: &Tensor, levels: RangeInclusive<u32>) -> Tensor {
+    fn motion(&self, frames: [&Tensor; 2], timestep: &Tensor, finest: u32) -> Tensor {
         let timestep = self.engine.download_corner(timestep, [1, 1])[0];
-        self.engine.motion(frames, timestep, levels)
+        self.engine.motion(frames, timestep, finest)
     }
 
     fn blend(&self, a: &Tensor, b: &Tensor, mask: &Tensor) -> Tensor {

@@ -1,7 +1,7 @@
 //! The plainest engine: loops over a `Vec<f32>`, written to be read beside the definitions in [`Backend`], not
 //! to be fast. Tests and checks of faster engines compare with it; nothing else should use it.
 
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Activation, Backend, ConvKind, ConvSpec, Factor, Pixelwise, composed_motion};
@@ -150,9 +150,9 @@ impl Backend for ReferenceBackend {
         &self,
         frames: [&ReferenceTensor; 2],
         timestep: &ReferenceTensor,
-        levels: RangeInclusive<u32>,
+        finest: u32,
     ) -> ReferenceTensor {
-        composed_motion(self, frames, timestep, levels)
+        composed_motion(self, frames, timestep, finest)
     }
 
     fn blend(&self, a: &ReferenceTensor, b: &ReferenceTensor, mask: &ReferenceTensor) -> ReferenceTensor {
@@ -250,6 +250,38 @@ impl Pixelwise for ReferenceBackend {
     fn most(&self, a: &ReferenceTensor, b: &ReferenceTensor) -> ReferenceTensor {
         a.zip(b, f32::max)
     }
+
+    fn extended(&self, x: &ReferenceTensor, size: [usize; 2]) -> ReferenceTensor {
+        sized(x, size)
+    }
+
+    fn cropped(&self, x: &ReferenceTensor, size: [usize; 2]) -> ReferenceTensor {
+        sized(x, size)
+    }
+
+    fn where_less(&self, [a, b]: [&ReferenceTensor; 2], pair: [&ReferenceTensor; 2]) -> ReferenceTensor {
+        assert_eq!(
+            [b.shape, pair[0].shape, pair[1].shape],
+            [a.shape; 3],
+            "shapes differ"
+        );
+        let less = a.data.iter().zip(b.data.iter()).map(|(a, b)| a < b);
+        let values = pair[0].data.iter().zip(pair[1].data.iter()).zip(less);
+        let data = values.map(|((first, second), less)| if less { *first } else { *second });
+        ReferenceTensor::new(a.shape, data.collect())
+    }
+}
+
+/// Of another size: what is more repeats the last row and column.
+fn sized(x: &ReferenceTensor, [height, width]: [usize; 2]) -> ReferenceTensor {
+    let [channels, rows, columns] = x.shape;
+    let mut data = Vec::with_capacity(channels * height * width);
+    for c in 0..channels {
+        for y in 0..height {
+            data.extend((0..width).map(|i| x.at(c, y.min(rows - 1), i.min(columns - 1))));
+        }
+    }
+    ReferenceTensor::new([channels, height, width], data)
 }
 
 /// Two neighbours and the weight of the second.

@@ -254,14 +254,12 @@ impl<L> V4Net<L> {
         }
     }
 
-    /// The state before the first block, the flow found on a pyramid from the network's size to its coarsest block's
-    /// cells.
+    /// The state before the first block, with flow that is found without weights at the network's size.
     fn begin<B: Backend<Conv = L>>(&self, pair: &Pair<'_, B>, log2: i32) -> State<B::Tensor> {
         let b = pair.b;
         let finest = log2.max(0);
-        let coarsest = log2 + self.log2(0) + 2;
         let images = pair.frames.map(|frame| &frame.image);
-        let velocity = b.motion(images, pair.timestep, finest as u32..=coarsest as u32);
+        let velocity = b.motion(images, pair.timestep, finest as u32);
         let timestep = crate::scale::resize(b, pair.timestep, -finest);
         let share = |factor, offset| b.scaled(&velocity, &b.affine(&timestep, factor, offset));
         let flow = b.cat(&[&share(-1.0, 0.0), &share(-1.0, 1.0)]);

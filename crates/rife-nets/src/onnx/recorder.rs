@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 
 use super::graph::{Graph, Id, attribute_float, attribute_int, attribute_ints, attribute_text};
 use super::proto::Message;
@@ -323,8 +323,8 @@ impl Backend for Recorder {
         self.node("GridSample", &[x.id, grid.id], attributes, x.shape)
     }
 
-    fn motion(&self, frames: [&Value; 2], timestep: &Value, levels: RangeInclusive<u32>) -> Value {
-        composed_motion(self, frames, timestep, levels)
+    fn motion(&self, frames: [&Value; 2], timestep: &Value, finest: u32) -> Value {
+        composed_motion(self, frames, timestep, finest)
     }
 
     fn blend(&self, a: &Value, b: &Value, mask: &Value) -> Value {
@@ -414,5 +414,18 @@ impl Pixelwise for Recorder {
 
     fn most(&self, a: &Value, b: &Value) -> Value {
         self.node("Max", &[a.id, b.id], vec![], a.shape)
+    }
+
+    fn extended(&self, x: &Value, size: [usize; 2]) -> Value {
+        self.pad(x, size)
+    }
+
+    fn cropped(&self, x: &Value, size: [usize; 2]) -> Value {
+        self.crop(x, size)
+    }
+
+    fn where_less(&self, [a, b]: [&Value; 2], [first, second]: [&Value; 2]) -> Value {
+        let less = self.node("Less", &[a.id, b.id], vec![], a.shape);
+        self.node("Where", &[less.id, first.id, second.id], vec![], a.shape)
     }
 }
