@@ -2,10 +2,11 @@
 //! Inverse Search", 2016), both ways, seen from a frame between them.
 //!
 //! From the smallest level of a pyramid of grey pictures to the largest, patches of 8 x 8 pixels, one every 4, look for
-//! where in the other frame they are (see [`search`]); every pixel takes the mean of what the patches over it found, each
-//! counted by how alike it makes this pixel, then the median of 3 x 3 such. What is found from the first frame and what
-//! is found from the second are two opinions with errors of their own. Their mean, each taken where the motion passes
-//! through the frame between, is better than either by as much as all that a single one can be tuned to.
+//! where in the other frame they are, by their own steps and by what those beside them have found. Every pixel takes the
+//! mean of what the patches over it found, each counted by how alike it makes this pixel, then the median of 3 x 3 such.
+//! What is found from the first frame and what is found from the second are two opinions with errors of their own. Their
+//! mean, each taken where the motion passes through the frame between, is better than either by more than any constant
+//! of a single one gives.
 //!
 //! A network that begins with it knows within a pixel where most of the picture goes, at a fraction of its arithmetic,
 //! which a small one would have to be trained for long to find.
