@@ -86,6 +86,11 @@ fn whole(patch: usize, moved: f32, size: usize) -> (usize, f32) {
 impl<'a> Patch<'a> {
     #[inline(always)]
     fn new(patches: Patches<'a>, column: usize) -> Self {
+        let [height, width] = patches.from.size;
+        // What the loads below rest on.
+        assert!(
+            patches.row * STRIDE < height && column * STRIDE < width && patches.to.size == [height, width]
+        );
         let before = MORE - STRIDE / 2;
         let first = (patches.row * STRIDE + before) * patches.from.stride() + column * STRIDE + before;
         Self {

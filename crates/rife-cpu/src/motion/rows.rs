@@ -62,7 +62,7 @@ for_every_tier! {
             let (column, right) = split(column as u32 as f32 + factor * x, width);
             let (row, below) = split(row as u32 as f32 + factor * y, height);
             // Two rows, of x and of y, to each of the field's.
-                *place = 2 * row * width as u32 + column;
+            *place = 2 * row * width as u32 + column;
             *along = right;
             *down = below;
         }
