@@ -15,6 +15,7 @@ import torch
 
 from train_twin import IFNet, down, laplacian, loss_of, up, warp_down
 from twin.losses import decibels, flow_loss
+from twin.network import warp_detailed
 from twin.paper import NEARER, PaperNet, distillation
 from twin.terms import census, charbonnier
 
@@ -78,7 +79,8 @@ def operations():
     """Single operations on the pictures."""
     image, field = pictures(1.0), flow()[:, :2]
     return {"laplacian": laplacian(pictures(0.0), pictures(1.0)).item(),
-            "warp": summary(warp_down(image, field, 1)), "warp_down4": summary(warp_down(image, field, 4)),
+            "warp": summary(warp_down(image, field, 1)), "detail": summary(warp_detailed(image[:, :1].expand(-1, 3, -1, -1), field)[:, 3:]),
+            "warp_down4": summary(warp_down(image, field, 4)),
             "down8": summary(down(image, 8)), "up4": summary(up(image, 4))}
 
 
@@ -155,7 +157,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", default="crates/rife-train/tests", type=Path, help="folder")
     args = parser.parse_args()
-    result = {"networks": {"r3.lite": network(), "r6.lite": network(start=True, choice=True)}, "operations": operations()}
+    result = {"networks": {"r3.lite": network(), "r7.lite": network(start=True, choice=True, sharp=True)},
+              "operations": operations()}
     rest = {"terms": terms(), "adamw": adamw(), "rife": paper(False), "rife_m": paper(True)}
     for name, numbers in (("twin", result), ("terms", rest)):
         (args.out / f"{name}.json").write_text(json.dumps(numbers, separators=(",", ":")) + "\n")

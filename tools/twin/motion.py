@@ -147,14 +147,14 @@ def searched(a, b, v, rounds):
 
 
 def between(forth, back, t):
-    """The mean of both opinions, each taken where the motion passes through what is seen at t."""
+    """Both opinions [n, 4, h, w], each taken where the motion passes through what is seen at t."""
     v = (1 - t) * forth - t * back
-    return (1 - t) * moved(forth, -t * v) - t * moved(back, (1 - t) * v)
+    return torch.cat([moved(forth, -t * v), -moved(back, (1 - t) * v)], 1)
 
 
 @torch.no_grad()
 def motion(img0, img1, t):
-    """Velocity [n, 2, h, w] in pixels from the first frame to the second."""
+    """Two opinions [n, 4, h, w] of the velocity in pixels from the first frame to the second, by the search from either."""
     n, _, h, w = img0.shape
     grey = torch.tensor([0.299, 0.587, 0.114], device=img0.device).view(1, 3, 1, 1)
     # Both ways side by side.

@@ -5,13 +5,19 @@ The network is the published one, evaluated with less work: a bilinear reduction
 image at those pixels only; and enlarging by s, then reducing by s/2, is enlarging by 2.
 """
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .motion import motion
+from .motion import motion, shifted
 
 FEAT = 8
+# Rows down and columns right of the neighbours whose velocities either search's opinion is taken for a pixel.
+NEAR = ((3, 3), (-3, -3)), ((3, -3), (-3, 3))
+# The most of the detail that sampling lost that is given back, and the share of it that is at first.
+SHARPEST = 1.4
 
 
 def act():
@@ -100,6 +106,40 @@ def warp_down(x, flow, s):
     return F.avg_pool2d(x, 2) if s > 1 else x
 
 
+def second(x, dim):
+    """x's second difference along an axis, edges repeated."""
+    ends = [x.narrow(dim, 0, 1), x, x.narrow(dim, x.shape[dim] - 1, 1)]
+    x = torch.cat(ends, dim)
+    side = x.shape[dim] - 2
+    return x.narrow(dim, 0, side) + x.narrow(dim, 2, side) - 2 * x.narrow(dim, 1, side)
+
+
+def warp_detailed(images, flow):
+    """warp(images, flow), and beside its three channels what bilinear sampling takes off a cubic, [n, 4, h, w]: at a
+    share f of the way between two pixels a cubic through them and their neighbours (Catmull and Rom's) is
+    f (1 - f) / 2 times the second difference that is there below the line between them. Of grey, along both axes."""
+    h, w = images.shape[2:]
+    grey = torch.tensor([0.299, 0.587, 0.114], device=images.device).view(1, 3, 1, 1)
+    grey = (images * grey).sum(1, keepdim=True)
+    seen = warp_down(torch.cat([images, second(grey, 3), second(grey, 2)], 1), flow, 1)
+    x = (flow[:, :1] + torch.arange(w, device=flow.device)).clamp(0, w - 1)
+    y = (flow[:, 1:] + torch.arange(h, device=flow.device)[:, None]).clamp(0, h - 1)
+    x, y = x - x.floor(), y - y.floor()
+    detail = -0.5 * (x * (1 - x) * seen[:, 3:4] + y * (1 - y) * seen[:, 4:5])
+    return torch.cat([seen[:, :3], detail], 1)
+
+
+def warp_hedged(images, opinions, t):
+    """Both frames [2 n, 3, h, w] moved to t by opinions of the velocity, and the mean of what these make of it: each is
+    taken at a pixel's two diagonal neighbours, which as the neighbours differ hedges where it is in doubt."""
+    made = 0
+    for k, share in enumerate((1 - t, t)):
+        for down, right in NEAR[k]:
+            v = shifted(opinions[:, 2 * k:2 * k + 2], down, right)
+            made = made + torch.cat([share, share]) / 2 * warp_down(images, torch.cat([-t * v, (1 - t) * v]), 1)
+    return made
+
+
 def kept_still(img0, img1, made):
     """`made` where the frames differ by 1.5 code values of 255 and more in some channel, their mean where they do by 0.5
     and less, and between these a share of each."""
@@ -116,18 +156,19 @@ class IFNet(nn.Module):
     blocks give as flow is of motion at an even speed, taken at t. With `still` a pixel that is the same in both frames
     stays. With `start` the first block begins with motion found without weights, and sees both what it moved and
     the frames as they are. With `choice` the last block sees what that motion moves as well, and says how much of it
-    either frame's part of the blend takes.
+    either frame's part of the blend takes. With `sharp` it says too how
+    much of the detail that sampling loses is given back.
     """
 
     def __init__(self, channels, scales, encoder=16, residual=False, linear=False, still=False, start=False,
-                 choice=False):
+                 choice=False, sharp=False):
         super().__init__()
         self.scales, self.residual, self.linear, self.still, self.start = scales, residual, linear, still, start
-        self.choice = choice
+        self.choice, self.sharp, self.warp = choice, sharp, warp_detailed if sharp else partial(warp_down, s=1)
         self.encode = Head(encoder)
         last = len(channels) - 1
         for i, c in enumerate(channels):
-            extra = (3 if residual else FEAT) + (2 if choice else 0) if i == last else FEAT
+            extra = (3 if residual else FEAT) + (2 if choice else 0) + (1 if sharp else 0) if i == last else FEAT
             more = 6 if choice and i == last else 0
             setattr(self, f"block{i}", IFBlock((25 if start else 15) if i == 0 else 16 + FEAT + 4 + more, c, extra))
 
@@ -140,10 +181,13 @@ class IFNet(nn.Module):
         speed = torch.cat([2 * t, 2 * t, 2 - 2 * t, 2 - 2 * t], 1) if self.linear else 1
         stages = []
         if self.start:
-            velocity = motion(img0, img1, t)
+            opinions = motion(img0, img1, t)
+            velocity = (1 - t) * opinions[:, :2] + t * opinions[:, 2:]
             flow = torch.cat([-t * velocity, (1 - t) * velocity], 1)
         if self.choice:
-            started = warp_down(images, torch.cat([flow[:, :2], flow[:, 2:]]), 1)
+            started = warp_hedged(images, opinions, t)
+            if self.sharp:
+                started = torch.cat([started, self.warp(images, torch.cat([flow[:, :2], flow[:, 2:]]))[:, 3:]], 1)
         for i, s in enumerate(self.scales):
             if i == 0 and self.start:
                 both, still = warp_down(frames, torch.cat([flow[:, :2], flow[:, 2:]]), s), down(images, s)
@@ -156,19 +200,21 @@ class IFNet(nn.Module):
                 stages.append((s, both[:n, :3], both[n:, :3], low[:, 4:5]))
                 x = torch.cat([self.planes(both, n, t), low[:, 4:], down(flow, s) / s], 1)
             if self.choice and i == len(self.scales) - 1:
-                x = torch.cat([x, started[:n], started[n:]], 1)
+                x = torch.cat([x, started[:n, :3], started[n:, :3]], 1)
             out = getattr(self, f"block{i}")(x)
             # Flow in pixels of full resolution; mask and features as they are.
             coarse = torch.cat([out[:, :4] * (s * speed), out[:, 4:]], 1)
             delta = up(coarse[:, :4], s)
             flow = delta if flow is None else flow + delta
         mask = up(coarse[:, 4:5], self.scales[-1])
-        warped = warp_down(images, torch.cat([flow[:, :2], flow[:, 2:]]), 1)
+        warped = self.warp(images, torch.cat([flow[:, :2], flow[:, 2:]]))
         if self.choice:
             share = torch.sigmoid(torch.cat([coarse[:, 8:9], coarse[:, 9:10]]))
             warped = started * share + warped * (1 - share)
         gate = torch.sigmoid(mask)
         merged = warped[:n] * gate + warped[n:] * (1 - gate)
+        if self.sharp:
+            merged = merged[:, :3] + SHARPEST * torch.sigmoid(coarse[:, -1:]) * merged[:, 3:]
         if self.residual:
             merged = merged + coarse[:, 5:8]
         if self.still:
@@ -187,7 +233,7 @@ def build(recipe, weights=None):
     """The recipe's network, fresh or with given weights."""
     r = recipe["network"]
     net = IFNet(r["channels"], r["scales"], r.get("encoder", 16), r.get("residual", False), r.get("linear", False),
-                r.get("still", False), r.get("start", False), r.get("choice", False))
+                r.get("still", False), r.get("start", False), r.get("choice", False), r.get("sharp", False))
     if weights is not None:
         net.load_state_dict(weights)
     return net.to(memory_format=torch.channels_last)

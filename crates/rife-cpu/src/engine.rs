@@ -328,6 +328,31 @@ impl Engine {
         Tensor::new(x.shape(), Op::Warp(x.clone(), flow.clone()))
     }
 
+    /// The mean of two samplings of `x` as by [`Engine::warp`], each by `factor` times the velocity of one of a pixel's
+    /// neighbours, rows down and columns right of it; beyond the edges velocities are repeated.
+    pub fn warp_near(&self, x: &Tensor, velocity: &Tensor, factor: f32, near: [[isize; 2]; 2]) -> Tensor {
+        let [_, height, width] = x.shape();
+        assert_eq!(velocity.shape(), [2, height, width], "velocities' shape");
+        Tensor::new(x.shape(), Op::WarpNear(x.clone(), velocity.clone(), factor, near))
+    }
+
+    /// What bilinear sampling of `x` where `flow` points loses against a cubic, see [`Engine::warp`] and `eval::warp`'s
+    /// `detail`.
+    pub fn detail(&self, x: &Tensor, flow: &Tensor) -> Tensor {
+        let [_, height, width] = x.shape();
+        assert_eq!(flow.shape(), [2, height, width], "a flow's shape");
+        Tensor::new(x.shape(), Op::Detail(x.clone(), flow.clone()))
+    }
+
+    /// The channels but the last, each with the last times `by` added.
+    pub fn sharpen(&self, x: &Tensor, by: &Tensor) -> Tensor {
+        let [channels, height, width] = x.shape();
+        assert!(channels > 1, "nothing to sharpen in {channels} channels");
+        assert_eq!(by.shape(), [1, height, width], "a factor's shape");
+        let shape = [channels - 1, height, width];
+        Tensor::new(shape, Op::Sharpen(x.clone(), by.clone()))
+    }
+
     /// `a * sigmoid(mask) + b * (1 - sigmoid(mask))`, one mask for all channels.
     pub fn blend(&self, a: &Tensor, b: &Tensor, mask: &Tensor) -> Tensor {
         assert_eq!(a.shape(), b.shape(), "tensors to be blended");
@@ -515,13 +540,18 @@ impl Engine {
             Op::Cat(parts) => parts.iter().for_each(|part| self.prepare(part, full)),
             Op::Channels(x, _) | Op::Affine(x, ..) | Op::Clamp01(x) | Op::Sigmoid(x) => self.prepare(x, full),
             Op::PixelShuffle(x) | Op::Rotate180(x) => self.prepare(x, full),
-            Op::Add(a, b) | Op::Scaled(a, b) => [a, b].into_iter().for_each(|x| self.prepare(x, full)),
+            Op::Add(a, b) | Op::Scaled(a, b) | Op::Sharpen(a, b) => {
+                [a, b].into_iter().for_each(|x| self.prepare(x, full))
+            }
             Op::Blend(a, b, c) | Op::KeepStill([a, b], c) => {
                 [a, b, c].into_iter().for_each(|x| self.prepare(x, full));
             }
             Op::Resize(x, factor) => self.prepare(x, full && !matches!(factor, Factor::Down(by) if *by > 2)),
-            Op::Warp(image, flow) => {
-                self.sampled(image);
+            Op::Warp(image, flow) | Op::WarpNear(image, flow, ..) | Op::Detail(image, flow) => {
+                match x.0.op {
+                    Op::Detail(..) => _ = self.planes(image),
+                    _ => self.sampled(image),
+                }
                 self.prepare(flow, full);
                 if full {
                     self.planes(whole(flow));

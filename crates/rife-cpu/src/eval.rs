@@ -33,6 +33,15 @@ impl Grid {
         }
     }
 
+    /// The neighbours so many rows below and columns to the right in an image of `height` by `width`, edges repeated.
+    fn near(&self, [down, right]: [isize; 2], [height, width]: [usize; 2]) -> Self {
+        let clamped = |at: &usize, off: isize, side: usize| at.saturating_add_signed(off).min(side - 1);
+        Self {
+            rows: self.rows.iter().map(|at| clamped(at, down, height)).collect(),
+            columns: self.columns.iter().map(|at| clamped(at, right, width)).collect(),
+        }
+    }
+
     fn patch(&self, channels: usize) -> Patch {
         Patch::new(channels, self.rows.len(), self.columns.len())
     }
@@ -41,8 +50,8 @@ impl Grid {
     fn run(&self) -> Option<Range<usize>> {
         let (first, last) = (*self.columns.first()?, *self.columns.last()?);
         let run = first <= last && last - first + 1 == self.columns.len();
-        // Columns come from resizes: sorted, or reversed by a rotation.
-        run.then_some(first..last + 1)
+        // Repeated edges may make up for what is skipped.
+        (run && self.columns.windows(2).all(|pair| pair[1] == pair[0] + 1)).then_some(first..last + 1)
     }
 
     /// Which columns are whole runs of so many that begin at a multiple of it; none where the columns are no run.
@@ -83,13 +92,22 @@ pub(crate) fn eval(tier: Tier, x: &Tensor, channels: Range<usize>, grid: &Grid, 
         }
         Op::Sigmoid(x) => {
             eval(tier, x, channels, grid, out);
-            out.map(|row| row.iter_mut().for_each(|v| *v = sigmoid(*v)));
+            out.map(|row| rows::sigmoid(tier, row));
         }
         Op::Resize(x, factor) => resize::resize(tier, x, *factor, channels, grid, out),
         Op::Warp(x, flow) => {
             let picks: Vec<_> = channels.enumerate().map(|(to, from)| [from, to]).collect();
             warp::warp(tier, [x, flow], &picks, grid, out);
         }
+        Op::WarpNear(x, velocity, factor, near) => {
+            let picks: Vec<_> = channels.enumerate().map(|(to, from)| [from, to]).collect();
+            warp::warp_near(tier, [x, velocity], *factor, near, &picks, grid, out);
+        }
+        Op::Detail(x, flow) => {
+            let planes = x.0.planes.get().expect("sampled planes were computed");
+            warp::detail(tier, planes, flow, channels.start, grid, out);
+        }
+        Op::Sharpen(x, by) => sharpen(tier, [x, by], channels, grid, out),
         Op::Blend(a, b, mask) => blend(tier, [a, b, mask], channels, grid, out),
         Op::Scaled(x, by) => {
             eval(tier, x, channels, grid, out);
@@ -114,10 +132,6 @@ fn computed(tier: Tier, x: &Tensor, channels: Range<usize>, grid: &Grid) -> Patc
     let mut patch = grid.patch(channels.len());
     eval(tier, x, channels, grid, &mut patch.whole());
     patch
-}
-
-fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + (-x).exp())
 }
 
 fn copy(planes: &Planes, channels: Range<usize>, grid: &Grid, out: &mut PatchMut<'_>) {
@@ -261,14 +275,23 @@ fn blend(
     eval(tier, a, channels.clone(), grid, out);
     let b = computed(tier, b, channels.clone(), grid);
     let mut share = computed(tier, mask, 0..1, grid);
-    share
-        .whole()
-        .map(|row| row.iter_mut().for_each(|v| *v = sigmoid(*v)));
+    share.whole().map(|row| rows::sigmoid(tier, row));
     for c in 0..channels.len() {
         for r in 0..grid.rows.len() {
             rows::blend(tier, out.row(c, r), b.row(c, r), share.row(0, r));
         }
     }
+}
+
+/// All channels at once: they are mixed by what it takes exponentials to know.
+fn sharpen(tier: Tier, [x, by]: [&Tensor; 2], channels: Range<usize>, grid: &Grid, out: &mut PatchMut<'_>) {
+    let x = computed(tier, x, channels.start..x.shape()[0], grid);
+    let by = computed(tier, by, 0..1, grid);
+    let last = x.channels() - 1;
+    out.each(|c, r, row| {
+        row.copy_from_slice(x.row(c, r));
+        rows::add_product(tier, row, x.row(last, r), by.row(0, r));
+    });
 }
 
 fn keep_still(

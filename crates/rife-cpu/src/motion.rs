@@ -93,8 +93,9 @@ fn clamped(row: isize, height: usize) -> usize {
 }
 
 impl Engine {
-    /// Velocities `[2, height >> finest, width >> finest]` from the first frame to the second, in pixels of that size,
-    /// of what is at each pixel at `timestep`; see [the module](self).
+    /// Velocities from the first frame to the second, in pixels of that size, of what is at each pixel at `timestep`: two
+    /// opinions of them, `[4, height >> finest, width >> finest]`, that of the search from the first frame and that of
+    /// the search from the second; see [the module](self).
     ///
     /// `frames` are `[3, height, width]`, RGB in 0..1, of sizes that 2 to the power of `finest` divides.
     ///
@@ -123,7 +124,7 @@ impl Engine {
         }
         let (found, level) = found.expect("a level");
         let between = self.between(level, &found, timestep);
-        self.velocity(level.field(&between), [2, height, width])
+        self.opinions(&between, level.width, [4, height, width])
     }
 
     /// Both frames in grey, reduced by `side`: the finest level.
@@ -212,14 +213,14 @@ impl Engine {
         to
     }
 
-    /// The mean of what was found from the first frame and, backwards, from the second, each where the motion passes
-    /// through what is seen at `timestep`.
+    /// What was found from the first frame and, backwards, from the second, each where the motion passes through what is
+    /// seen at `timestep`: four rows for every row of the level.
     fn between(&self, level: &Level, found: &[Buffer; 2], timestep: f32) -> Buffer {
         let (height, width) = (level.height, level.width);
         let shares = [1.0 - timestep, -timestep];
         let fields = found.each_ref().map(|data| level.field(data));
-        let mut to = self.recycler().take(2 * height * width);
-        self.threads().chunks(&mut to, 2 * width, &|row, to| {
+        let mut to = self.recycler().take(4 * height * width);
+        self.threads().chunks(&mut to, 4 * width, &|row, to| {
             let here = fields.each_ref().map(|field| field.row(row as isize));
             // A first guess, by what was found at this very place.
             let mut guess = Patch::new(2, 1, width);
@@ -231,13 +232,10 @@ impl Engine {
             let passed = [-timestep, 1.0 - timestep];
             let seen: [Patch; 2] = std::array::from_fn(|i| self.seen(&fields[i], guess, passed[i], row));
             for (part, to) in to.chunks_exact_mut(width).enumerate() {
-                rows::weighted(
-                    self.tier(),
-                    to,
-                    seen[0].row(part, 0),
-                    seen[1].row(part, 0),
-                    shares,
-                );
+                let from = seen[part / 2].row(part % 2, 0);
+                // What was found backwards goes from the second frame to the first.
+                let sign = if part < 2 { 1.0 } else { -1.0 };
+                to.iter_mut().zip(from).for_each(|(to, from)| *to = sign * from);
             }
         });
         to
@@ -276,13 +274,13 @@ impl Engine {
         seen
     }
 
-    /// The velocities as a tensor, without those by which the level was extended.
-    fn velocity(&self, from: Field<'_>, shape: [usize; 3]) -> Tensor {
-        let [_, height, width] = shape;
+    /// Rows of every channel of `wide` values each as a tensor, without those by which the level was extended.
+    fn opinions(&self, from: &[f32], wide: usize, shape: [usize; 3]) -> Tensor {
+        let [channels, height, width] = shape;
         let mut planes = Planes::unset(self.recycler(), shape);
         let [channel, line] = [planes.channel_stride(), planes.row_stride()];
-        for row in 0..height {
-            for (part, values) in from.row(row as isize).into_iter().enumerate() {
+        for (row, values) in from.chunks_exact(channels * wide).take(height).enumerate() {
+            for (part, values) in values.chunks_exact(wide).enumerate() {
                 let start = part * channel + (row + 1) * line + 1;
                 planes.data[start..][..width].copy_from_slice(&values[..width]);
             }

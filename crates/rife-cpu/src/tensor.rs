@@ -45,6 +45,10 @@ pub(crate) enum Op {
     Sigmoid(Tensor),
     Resize(Tensor, Factor),
     Warp(Tensor, Tensor),
+    /// Image, velocity, its factor, rows down and columns right of the neighbours whose velocities count.
+    WarpNear(Tensor, Tensor, f32, [[isize; 2]; 2]),
+    Detail(Tensor, Tensor),
+    Sharpen(Tensor, Tensor),
     Blend(Tensor, Tensor, Tensor),
     Scaled(Tensor, Tensor),
     KeepStill([Tensor; 2], Tensor),
@@ -112,6 +116,11 @@ impl Planes {
 
     pub(crate) fn channel_stride(&self) -> usize {
         plane_stride(self.shape[1], self.shape[2])
+    }
+
+    /// A plane with its border.
+    pub(crate) fn channel(&self, channel: usize) -> &[f32] {
+        &self.data[channel * self.channel_stride()..][..self.channel_stride()]
     }
 
     pub(crate) fn row_stride(&self) -> usize {

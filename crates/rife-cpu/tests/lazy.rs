@@ -68,6 +68,40 @@ impl Plain {
         })
     }
 
+    /// The values at each pixel's neighbour, times a factor, edges repeated.
+    fn near(&self, factor: f32, [down, right]: [isize; 2]) -> Self {
+        let [_, height, width] = self.0;
+        let inside =
+            |at: usize, off: isize, side: usize| (at as isize + off).clamp(0, side as isize - 1) as usize;
+        Self::build(self.0, |c, y, x| {
+            factor * self.at(c, inside(y, down, height), inside(x, right, width))
+        })
+    }
+
+    /// What a bilinear mean at a place is above a cubic along both axes, see `detail`: second differences of neighbours,
+    /// edges repeated, sampled like the image.
+    fn detail(&self, flow: &Self) -> Self {
+        let [_, height, width] = self.0;
+        let near = |c, y: isize, x: isize| {
+            let inside = |i: isize, side: usize| i.clamp(0, side as isize - 1) as usize;
+            self.at(c, inside(y, height), inside(x, width))
+        };
+        let bent = |down: isize, right: isize| {
+            Self::build(self.0, |c, y, x| {
+                let (y, x) = (y as isize, x as isize);
+                near(c, y - down, x - right) - 2.0 * near(c, y, x) + near(c, y + down, x + right)
+            })
+        };
+        let (along, down) = (bent(0, 1), bent(1, 0));
+        let share = |at: f32, side: usize| at.clamp(0.0, (side - 1) as f32).fract();
+        Self::build(self.0, |c, y, x| {
+            let (v, u) = (y as f32 + flow.at(1, y, x), x as f32 + flow.at(0, y, x));
+            let (g, f) = (share(v, height), share(u, width));
+            let lost = f * (1.0 - f) * along.sample(c, v, u) + g * (1.0 - g) * down.sample(c, v, u);
+            -0.5 * lost
+        })
+    }
+
     fn shuffle(&self) -> Self {
         let [channels, height, width] = self.0;
         Self::build([channels / 4, height * 2, width * 2], |c, y, x| {
@@ -144,6 +178,81 @@ fn sampling_at_and_around_the_tiles() {
             }
         }
     }
+}
+
+#[test]
+fn sampling_by_the_neighbours_velocities() {
+    for [channels, height, width] in [[3, 12, 20], [5, 8, 36], [1, 4, 4], [7, 12, 8]] {
+        let x = Plain::new([channels, height, width], 1);
+        let velocity = Plain::new([2, height, width], 2);
+        for near in [[[3, 3], [-3, -3]], [[3, -3], [-3, 3]], [[0, 0], [-9, 40]]] {
+            let [a, b] = near.map(|near| x.warp(&velocity.near(-2.5, near)));
+            let moved = |e: &Engine| e.warp_near(&upload(e, &x), &upload(e, &velocity), -2.5, near);
+            let expected = Plain::build(x.0, |c, y, x| 0.5 * (a.at(c, y, x) + b.at(c, y, x)));
+            check(&Case {
+                name: "near",
+                run: &moved,
+                expected: expected.clone(),
+            });
+            check(&Case {
+                name: "a channel of near",
+                run: &|e| e.channels(&moved(e), channels - 1..channels),
+                expected: Plain::build([1, height, width], |_, y, x| expected.at(channels - 1, y, x)),
+            });
+        }
+    }
+}
+
+#[test]
+fn detail_at_and_around_the_edges() {
+    println!("tiers: {:?}", Tier::available());
+    for [channels, height] in [[1, 12], [3, 4], [1, 20]] {
+        for width in [4, 8, 12, 36] {
+            let x = Plain::new([channels, height, width], 1);
+            // Within the image, past its edges, and far outside.
+            for reach in [0.0, 0.75, 3.0, 1e6] {
+                let flow = Plain::new([2, height, width], 2).map(|v| v * reach);
+                check(&Case {
+                    name: "detail",
+                    run: &|e| e.detail(&upload(e, &x), &upload(e, &flow)),
+                    expected: x.detail(&flow),
+                });
+            }
+        }
+    }
+}
+
+#[test]
+fn detail_of_the_smallest_images() {
+    for [height, width] in [[1, 1], [1, 7], [7, 1], [2, 2], [3, 5]] {
+        let x = Plain::new([2, height, width], 1);
+        let flow = Plain::new([2, height, width], 2).map(|v| v * 2.0);
+        let case = Case {
+            name: "detail",
+            run: &|e| e.detail(&upload(e, &x), &upload(e, &flow)),
+            expected: x.detail(&flow),
+        };
+        check_by(&case, &[None]);
+    }
+}
+
+#[test]
+fn sharpening() {
+    let (x, by) = (Plain::new([4, 12, 20], 1), Plain::new([1, 12, 20], 2));
+    let expected = Plain::build([3, 12, 20], |c, y, column| {
+        x.at(c, y, column) + x.at(3, y, column) * by.at(0, y, column)
+    });
+    let sharpened = |e: &Engine| e.sharpen(&upload(e, &x), &upload(e, &by));
+    check(&Case {
+        name: "sharpen",
+        run: &sharpened,
+        expected: expected.clone(),
+    });
+    check(&Case {
+        name: "a channel of sharpen",
+        run: &|e| e.channels(&sharpened(e), 1..2),
+        expected: Plain([1, 12, 20], expected.1[240..480].to_vec()),
+    });
 }
 
 /// Channels of both, one after another.
@@ -266,6 +375,30 @@ fn resizing() {
             });
         }
     }
+}
+
+#[test]
+fn sigmoids_of_all_sizes() {
+    let mut x: Vec<f32> = (-2000..2000).map(|i| i as f32 / 50.0 + 0.003).collect();
+    x.extend([
+        0.0,
+        -0.0,
+        88.0,
+        -88.0,
+        1e30,
+        -1e30,
+        f32::INFINITY,
+        f32::NEG_INFINITY,
+    ]);
+    let x = Plain([1, 8, x.len() / 8], x);
+    check_by(
+        &Case {
+            name: "sigmoid",
+            run: &|e| e.sigmoid(&upload(e, &x)),
+            expected: x.map(|v| (1.0 / (1.0 + (-f64::from(v)).exp())) as f32),
+        },
+        &[None],
+    );
 }
 
 #[test]

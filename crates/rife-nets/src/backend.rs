@@ -3,6 +3,7 @@
 
 pub(crate) mod count;
 mod cpu;
+mod detail;
 mod motion;
 pub mod reference;
 
@@ -10,6 +11,8 @@ use std::ops::Range;
 
 use crate::image::{crop, pad};
 pub use cpu::CpuBackend;
+pub use detail::{Placed, composed as composed_detail, near as composed_near};
+pub(crate) use motion::grey;
 pub use motion::{Pixelwise, composed as composed_motion};
 pub use rife_cpu::{Activation, ConvKind, ConvSpec, Factor};
 
@@ -62,9 +65,34 @@ pub trait Backend {
     /// `x` sampled at `(column + flow[0], row + flow[1])`: bilinear, border clamped, `align_corners = true`.
     /// `flow` has two channels, in pixels of its own size, which is `x`'s size.
     fn warp(&self, x: &Self::Tensor, flow: &Self::Tensor) -> Self::Tensor;
-    /// Velocities from the first frame to the second, without weights and without gradients, `[2, height >> finest,
-    /// width >> finest]` in pixels of that size: of what is at each pixel at `timestep`, a plane with one value
-    /// everywhere. `frames` are RGB in 0..1, of a size that 2 to the power of `finest` divides. `rife_cpu::motion`
+    /// The mean of two warps of `x`, each by the velocity of one of a pixel's neighbours, `near` rows down and columns
+    /// right of it, times `by`; beyond the edges velocities are repeated. `velocity` has two channels in pixels, `by` is
+    /// a plane with one value everywhere. Where motion is in doubt neighbours differ, and the mean errs less than either:
+    /// overlapped block motion compensation (Orchard and Sullivan, 1994) rests on the same.
+    fn warp_near(
+        &self,
+        x: &Self::Tensor,
+        velocity: &Self::Tensor,
+        by: &Self::Tensor,
+        near: [[isize; 2]; 2],
+    ) -> Self::Tensor;
+    /// What [`Backend::warp`] loses against a cubic: at a share f of the way between two pixels Catmull and Rom's cubic
+    /// through them and their neighbours is f (1 - f) / 2 times the second difference that is there below the line
+    /// between the two. Along both axes, added up; shapes as there. "Cubic convolution interpolation for digital image
+    /// processing" (Keys, 1981) has that cubic as a sampling kernel, with a = -0.5.
+    fn detail(&self, x: &Self::Tensor, flow: &Self::Tensor) -> Self::Tensor;
+    /// `x`'s channels but its last, each with the last times `by` added; `by` has one channel.
+    fn sharpen(&self, x: &Self::Tensor, by: &Self::Tensor) -> Self::Tensor {
+        let last = self.shape(x)[0] - 1;
+        let added = self.scaled(&self.channels(x, last..last + 1), by);
+        let channels: Vec<_> = (0..last)
+            .map(|c| self.add(&self.channels(x, c..c + 1), &added))
+            .collect();
+        self.cat(&channels.iter().collect::<Vec<_>>())
+    }
+    /// Velocities from the first frame to the second, without weights and without gradients, in pixels of the size found
+    /// at: of what is at each pixel at `timestep`, a plane with one value everywhere. Two opinions of them, that of a
+    /// search from the first frame and that of a search from the second, `[4, height >> finest, width >> finest]`. `frames` are RGB in 0..1, of a size that 2 to the power of `finest` divides. `rife_cpu::motion`
     /// explains it.
     fn motion(&self, frames: [&Self::Tensor; 2], timestep: &Self::Tensor, finest: u32) -> Self::Tensor;
     /// `a * sigmoid(mask) + b * (1 - sigmoid(mask))`, one mask channel for all of `a`'s.

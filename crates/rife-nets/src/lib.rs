@@ -16,7 +16,10 @@ mod version;
 mod weights;
 
 pub use backend::reference;
-pub use backend::{Activation, Backend, ConvKind, ConvSpec, CpuBackend, Factor, Pixelwise, composed_motion};
+pub use backend::{
+    Activation, Backend, ConvKind, ConvSpec, CpuBackend, Factor, Pixelwise, Placed, composed_detail,
+    composed_motion, composed_near,
+};
 pub use default_weights::default_weights;
 pub use error::{Mismatch, NetworkError};
 pub use image::{Image, MAX_SIDE, MIN_SIDE};

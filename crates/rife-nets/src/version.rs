@@ -66,6 +66,7 @@ const V4_0: V4Spec = V4Spec {
     still: false,
     start: false,
     choice: false,
+    sharp: false,
     adds_mask: true,
     doubles: true,
 };
@@ -150,9 +151,10 @@ const R3_LITE: V4Spec = V4Spec {
     ..R1_LITE
 };
 
-const R6_LITE: V4Spec = V4Spec {
+const R7_LITE: V4Spec = V4Spec {
     start: true,
     choice: true,
+    sharp: true,
     ..R3_LITE
 };
 const V4_26_HEAVY: V4Spec = V4Spec {
@@ -229,7 +231,7 @@ static TABLE: &[Spec] = &[
     // speed by construction, and still pixels kept.
     v4("r3.lite", R3_LITE),
     // r3.lite whose first block begins with motion found without weights, and whose last chooses between that and its own.
-    v4("r6.lite", R6_LITE),
+    v4("r7.lite", R7_LITE),
 ];
 
 /// Where the row of [`Version::IFNET_M`] is.
@@ -266,7 +268,7 @@ impl Version {
             .collect()
     }
 
-    /// Its name: `rife`, `rife_m`, `rife_2r`, `rife_hdv2`, a 4.x number such as `4.25.lite`, or `r6.lite`.
+    /// Its name: `rife`, `rife_m`, `rife_2r`, `rife_hdv2`, a 4.x number such as `4.25.lite`, or `r7.lite`.
     pub fn name(self) -> &'static str {
         self.0.name
     }
@@ -328,6 +330,12 @@ impl Version {
     /// Whether its last block says how much of the frames moved by that motion goes into the blend.
     pub fn chooses_start(self) -> bool {
         matches!(self.family(), Family::V4(spec) if spec.choice)
+    }
+
+    /// Whether its last block says how much of what sampling loses the blended frames get back
+    /// ([`Backend::detail`](crate::Backend::detail)).
+    pub fn sharpens(self) -> bool {
+        matches!(self.family(), Family::V4(spec) if spec.sharp)
     }
 
     /// By how much each block's inputs are shrunk, from coarse to fine.
@@ -567,7 +575,7 @@ mod tests {
     #[test]
     fn the_constants_point_to_their_rows() {
         assert_eq!(Version::IFNET_M.name(), "rife_m");
-        assert_eq!(Version::DEFAULT.name(), "r6.lite");
+        assert_eq!(Version::DEFAULT.name(), "r7.lite");
     }
 
     /// The counting back end refuses sizes that do not halve or join, as any engine would.

@@ -15,7 +15,7 @@ use std::sync::OnceLock;
 
 use burn_tensor::{Device, FloatDType, Tensor, TensorData, activation};
 use rife_cpu::{Engine, EngineOptions};
-use rife_nets::{Backend, ConvSpec, Factor};
+use rife_nets::{Backend, ConvSpec, Factor, Placed, composed_detail, composed_near};
 
 pub use conv::Conv;
 pub use lazy::Batch;
@@ -129,6 +129,14 @@ impl Backend for BurnBackend {
         Batch::warped(x.tensor(), flow.tensor())
     }
 
+    fn warp_near(&self, x: &Batch, velocity: &Batch, by: &Batch, near: [[isize; 2]; 2]) -> Batch {
+        composed_near(self, x, velocity, by, near)
+    }
+
+    fn detail(&self, x: &Batch, flow: &Batch) -> Batch {
+        composed_detail(self, x, flow)
+    }
+
     /// By the CPU engine, wherever all else is: it has no gradient, and is made of small choices that a kernel takes
     /// ten times faster than operations on whole planes.
     fn motion(&self, frames: [&Batch; 2], timestep: &Batch, finest: u32) -> Batch {
@@ -144,7 +152,7 @@ impl Backend for BurnBackend {
             let timestep = times[i * times.len() / count];
             engine.download(&engine.motion(frames.each_ref(), timestep, finest))
         });
-        self.batch([count, 2, height >> finest, width >> finest], found.collect())
+        self.batch([count, 4, height >> finest, width >> finest], found.collect())
     }
 
     fn blend(&self, a: &Batch, b: &Batch, mask: &Batch) -> Batch {
@@ -179,6 +187,41 @@ impl Backend for BurnBackend {
     fn max_abs(&self, x: &Batch) -> f32 {
         x.tensor().inner().abs().max().into_scalar::<f32>()
     }
+}
+
+impl Placed for BurnBackend {
+    fn neighbour(&self, x: &Batch, down: isize, right: isize) -> Batch {
+        Batch::dense(shifted(shifted(x.tensor(), 2, down), 3, right))
+    }
+
+    fn places(&self, like: &Batch) -> Batch {
+        let [batch, _, height, width] = like.dims();
+        let columns = (0..height).flat_map(|_| (0..width).map(|x| x as f32));
+        let rows = (0..height).flat_map(|y| (0..width).map(move |_| y as f32));
+        let one = self.batch([1, 2, height, width], columns.chain(rows).collect());
+        Batch::dense(one.tensor().expand([batch, 2, height, width]))
+    }
+
+    fn whole(&self, x: &Batch) -> Batch {
+        Batch::dense(x.tensor().floor())
+    }
+}
+
+/// Each value's neighbour so far along an axis, the last one before the edge repeated beyond it.
+fn shifted(x: Tensor<4>, axis: usize, by: isize) -> Tensor<4> {
+    let (side, off) = (x.dims()[axis], by.unsigned_abs());
+    if off == 0 {
+        return x;
+    }
+    let edge = x.clone().narrow(axis, if by > 0 { side - 1 } else { 0 }, 1);
+    let mut parts = vec![edge; off.min(side)];
+    let kept = side - parts.len();
+    if kept > 0 && by > 0 {
+        parts.insert(0, x.narrow(axis, off, kept));
+    } else if kept > 0 {
+        parts.push(x.narrow(axis, 0, kept));
+    }
+    Tensor::cat(parts, axis)
 }
 
 /// The values of a tensor in row-major order.

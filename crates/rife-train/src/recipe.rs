@@ -59,6 +59,10 @@ pub struct NetworkRecipe {
     /// Whether the last block chooses between that motion and the network's; checked against the version where given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub choice: Option<bool>,
+    /// Whether the last block says how much of what sampling loses is given back; checked against the version where
+    /// given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sharp: Option<bool>,
     /// Channels inside the frames' encoder; checked against the version where given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encoder: Option<usize>,
@@ -381,6 +385,7 @@ impl Recipe {
             ("still", network.still, version.keeps_still()),
             ("start", network.start, version.starts_from_motion()),
             ("choice", network.choice, version.chooses_start()),
+            ("sharp", network.sharp, version.sharpens()),
         ] {
             ensure!(
                 given.is_none_or(|given| given == of_version),

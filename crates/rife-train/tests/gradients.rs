@@ -108,6 +108,45 @@ fn warp_at_every_pixel() {
 }
 
 #[test]
+fn detail_that_sampling_loses() {
+    let mut rng = Rng::new(1, 9);
+    let (image, field) = ([2, 1, 8, 9], [2, 2, 8, 9]);
+    let inputs = [
+        (random(image, 0.0, 1.0, &mut rng), image),
+        (flow(field, &mut rng), field),
+    ];
+    check("detail", &inputs, 0.05, 2e-3, |x| {
+        let b = BurnBackend::new(x[0].device());
+        let [image, flow] = [&x[0], &x[1]].map(|x| Batch::dense(x.clone()));
+        weighed(b.detail(&image, &flow).tensor())
+    });
+}
+
+/// What is composed of Burn's operations is what is composed of the reference's.
+#[test]
+fn detail_is_that_of_the_reference() {
+    threads::start(0).unwrap();
+    let plain = rife_nets::reference::ReferenceBackend;
+    let b = BurnBackend::new(Device::flex());
+    let mut rng = Rng::new(1, 10);
+    for [height, width] in [[1, 1], [2, 1], [3, 5], [8, 9]] {
+        let shape = [1, 2, height, width];
+        let (image, flow) = (
+            random(shape, 0.0, 1.0, &mut rng),
+            random(shape, -4.0, 4.0, &mut rng),
+        );
+        let expected = {
+            let [image, flow] = [&image, &flow].map(|x| plain.upload([2, height, width], x));
+            plain.download(&plain.detail(&image, &flow))
+        };
+        let [image, flow] = [image, flow].map(|x| b.batch(shape, x));
+        let off = values(b.detail(&image, &flow).tensor());
+        let off = off.iter().zip(&expected).map(|(a, b)| (a - b).abs());
+        assert!(off.fold(0.0, f32::max) < 1e-5, "{height}x{width}");
+    }
+}
+
+#[test]
 fn warp_at_the_centres_of_cells() {
     let mut rng = Rng::new(1, 2);
     let (image, field) = ([2, 3, 16, 8], [2, 2, 8, 4]);

@@ -151,7 +151,7 @@ fn loss_and_gradients_are_the_twins() {
     assert_same("r3.lite", &twin.networks["r3.lite"], 1e-6);
     // Motion without weights divides by next to nothing where there is little to see: rounding to 32 bits by itself
     // moves PyTorch's total by 3e-5 from what it is in 64.
-    assert_same("r6.lite", &twin.networks["r6.lite"], 1e-5);
+    assert_same("r7.lite", &twin.networks["r7.lite"], 1e-5);
 }
 
 /// Compares a network's loss, to some accuracy, and its gradients.
@@ -220,8 +220,12 @@ fn operations_are_the_twins() {
 
     let image = batch(3, pictures(1.0));
     let warped = || b.warp(&image, &b.channels(&batch(4, flow()), 0..2));
-    let cases: [(&str, Batch); 4] = [
+    let cases: [(&str, Batch); 5] = [
         ("warp", warped()),
+        (
+            "detail",
+            b.detail(&b.channels(&image, 0..1), &b.channels(&batch(4, flow()), 0..2)),
+        ),
         ("warp_down4", b.resize(&warped(), Factor::Down(4))),
         ("down8", b.resize(&image, Factor::Down(8))),
         ("up4", b.resize(&image, Factor::Up(4))),

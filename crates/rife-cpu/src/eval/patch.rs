@@ -53,6 +53,10 @@ impl Patch {
         }
     }
 
+    pub(crate) fn channels(&self) -> usize {
+        self.channels
+    }
+
     pub(crate) fn row(&self, channel: usize, row: usize) -> &[f32] {
         let start = (channel * self.rows + row) * self.columns;
         &self.data[start..start + self.columns]

@@ -7,10 +7,12 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod detail;
 
 use super::{Grid, Patch, PatchMut, computed, rows};
 use crate::tensor::{Blocks, Op, Planes, Tensor};
 use crate::tier::Tier;
+pub(super) use detail::detail;
 
 /// An image whose `LANES` channels lie side by side.
 #[derive(Clone, Copy)]
@@ -118,8 +120,64 @@ pub(super) type Pick = [usize; 2];
 
 /// Samples `x` where `flow` points on a grid, some channels of it, into theirs of `out`.
 pub(super) fn warp(tier: Tier, [x, flow]: [&Tensor; 2], picks: &[Pick], grid: &Grid, out: &mut PatchMut<'_>) {
+    sample(tier, x, &Targets::new(tier, flow, grid), picks, out);
+}
+
+/// The mean of two such samplings, each by `factor` times what a neighbour of each pixel has for velocity.
+pub(super) fn warp_near(
+    tier: Tier,
+    [x, velocity]: [&Tensor; 2],
+    factor: f32,
+    near: &[[isize; 2]; 2],
+    picks: &[Pick],
+    grid: &Grid,
+    out: &mut PatchMut<'_>,
+) {
     let [_, height, width] = x.shape();
-    let targets = Targets::new(tier, flow, grid);
+    let targets = |[down, right]: [isize; 2]| {
+        // Whole rows are read as they lie, then shifted: picked value by value they took longer than the sampling.
+        let whole = grid.run() == Some(0..width);
+        let picked = if whole { 0 } else { right };
+        let mut flow = computed(tier, velocity, 0..2, &grid.near([down, picked], [height, width]));
+        flow.whole().map(|row| {
+            shift(row, right - picked);
+            rows::affine(tier, row, factor, 0.0);
+        });
+        Targets::of(tier, flow, grid)
+    };
+    let count = picks.len();
+    let mut other = grid.patch(count);
+    let others: Vec<Pick> = picks
+        .iter()
+        .enumerate()
+        .map(|(i, [from, _])| [*from, i])
+        .collect();
+    sample(tier, x, &targets(near[0]), picks, out);
+    sample(tier, x, &targets(near[1]), &others, &mut other.whole());
+    for (i, [_, to]) in picks.iter().enumerate() {
+        for r in 0..grid.rows.len() {
+            let row = out.row(*to, r);
+            rows::add(tier, row, other.row(i, r));
+            rows::affine(tier, row, 0.5, 0.0);
+        }
+    }
+}
+
+/// Moves values to the left, or to the right where `by` is negative; the last before the edge is repeated.
+fn shift(row: &mut [f32], by: isize) {
+    let (end, off) = (row.len() - 1, by.unsigned_abs().min(row.len() - 1));
+    let [first, last] = [row[0], row[end]];
+    if by > 0 {
+        row.copy_within(off.., 0);
+        row[end + 1 - off..].fill(last);
+    } else {
+        row.copy_within(..=end - off, off);
+        row[..off].fill(first);
+    }
+}
+
+fn sample(tier: Tier, x: &Tensor, targets: &Targets, picks: &[Pick], out: &mut PatchMut<'_>) {
+    let [_, height, width] = x.shape();
     if let Op::Blocks(blocks) = &x.0.op {
         for of_block in picks.chunk_by(|a, b| a[0] / 16 == b[0] / 16) {
             let image = sixteen(blocks, of_block[0][0] / 16);
@@ -200,7 +258,11 @@ struct Targets {
 
 impl Targets {
     fn new(tier: Tier, flow: &Tensor, grid: &Grid) -> Self {
-        let mut places = computed(tier, flow, 0..2, grid);
+        Self::of(tier, computed(tier, flow, 0..2, grid), grid)
+    }
+
+    /// From the flow on the grid.
+    fn of(tier: Tier, mut places: Patch, grid: &Grid) -> Self {
         let columns: Vec<f32> = grid.columns.iter().map(|&c| c as f32).collect();
         places.whole().each(|direction, r, row| match direction {
             0 => rows::add(tier, row, &columns),

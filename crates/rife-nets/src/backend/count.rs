@@ -105,12 +105,26 @@ impl Backend for CountBackend {
         *x
     }
 
+    fn warp_near(
+        &self,
+        x: &[usize; 3],
+        velocity: &[usize; 3],
+        by: &[usize; 3],
+        _: [[isize; 2]; 2],
+    ) -> [usize; 3] {
+        self.warp(x, &self.scaled(velocity, by))
+    }
+
+    fn detail(&self, x: &[usize; 3], flow: &[usize; 3]) -> [usize; 3] {
+        self.warp(x, flow)
+    }
+
     /// Its arithmetic has no weights and is not counted: some hundreds a pixel.
     fn motion(&self, [a, b]: [&[usize; 3]; 2], timestep: &[usize; 3], finest: u32) -> [usize; 3] {
         assert!(a == b && a[0] == 3, "frames of different shapes");
         assert_eq!(*timestep, [1, a[1], a[2]], "a timestep of another size");
         let [_, height, width] = self.resize(a, Factor::Down(1 << finest));
-        [2, height, width]
+        [4, height, width]
     }
 
     fn blend(&self, a: &[usize; 3], b: &[usize; 3], mask: &[usize; 3]) -> [usize; 3] {

@@ -89,6 +89,19 @@ impl Backend for CpuBackend {
         self.engine.warp(x, flow)
     }
 
+    fn warp_near(&self, x: &Tensor, velocity: &Tensor, by: &Tensor, near: [[isize; 2]; 2]) -> Tensor {
+        let by = self.engine.download_corner(by, [1, 1])[0];
+        self.engine.warp_near(x, velocity, by, near)
+    }
+
+    fn detail(&self, x: &Tensor, flow: &Tensor) -> Tensor {
+        self.engine.detail(x, flow)
+    }
+
+    fn sharpen(&self, x: &Tensor, by: &Tensor) -> Tensor {
+        self.engine.sharpen(x, by)
+    }
+
     fn motion(&self, frames: [&Tensor; 2], timestep: &Tensor, finest: u32) -> Tensor {
         let timestep = self.engine.download_corner(timestep, [1, 1])[0];
         self.engine.motion(frames, timestep, finest)

@@ -6,12 +6,10 @@
 
 use rife_cpu::motion::{DAMPING, DOUBT, FURTHEST, GREY, LAST_ROUNDS, ROUNDS, STEPS, STRIDE, depth};
 
-use super::{Backend, Factor};
+use super::{Backend, Factor, Placed};
 
-/// What [`composed`] needs of an engine beside [`Backend`].
-pub trait Pixelwise: Backend {
-    /// Each pixel's neighbour so many rows below and columns to the right; beyond the edges they are repeated.
-    fn neighbour(&self, x: &Self::Tensor, down: isize, right: isize) -> Self::Tensor;
+/// What [`composed`] needs of an engine beside [`Placed`].
+pub trait Pixelwise: Placed {
     /// Elementwise quotient of equal shapes.
     fn quotient(&self, a: &Self::Tensor, b: &Self::Tensor) -> Self::Tensor;
     /// Elementwise smaller of equal shapes.
@@ -76,7 +74,8 @@ fn doubled<B: Pixelwise>(b: &B, coarser: &B::Tensor, like: &B::Tensor) -> B::Ten
     )
 }
 
-fn grey<B: Backend>(b: &B, image: &B::Tensor) -> B::Tensor {
+/// One channel of three, by [`GREY`].
+pub(crate) fn grey<B: Backend>(b: &B, image: &B::Tensor) -> B::Tensor {
     let [red, green, blue] = [0, 1, 2].map(|i| b.affine(&b.channels(image, i..i + 1), GREY[i], 0.0));
     b.add(&b.add(&red, &green), &blue)
 }
@@ -86,14 +85,15 @@ fn resting<B: Backend>(b: &B, frame: &B::Tensor) -> B::Tensor {
     b.cat(&[&none, &none])
 }
 
-/// The mean of both opinions, each taken where the motion passes through what is seen at the timestep.
+/// Both opinions, each taken where the motion passes through what is seen at the timestep.
 fn between<B: Backend>(b: &B, [forth, back]: &[B::Tensor; 2], timestep: &B::Tensor) -> B::Tensor {
     let rest = b.affine(timestep, -1.0, 1.0);
     let earlier = b.affine(timestep, -1.0, 0.0);
     let mean = |f: &B::Tensor, g: &B::Tensor| b.add(&b.scaled(f, &rest), &b.scaled(g, &earlier));
     let guess = mean(forth, back);
     let seen = |field: &B::Tensor, part: &B::Tensor| b.warp(field, &b.scaled(&guess, part));
-    mean(&seen(forth, &earlier), &seen(back, &rest))
+    let backwards = b.affine(&seen(back, &rest), -1.0, 0.0);
+    b.cat(&[&seen(forth, &earlier), &backwards])
 }
 
 /// Slopes of a quarter of every patch, and its pixels.

@@ -4,7 +4,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Activation, Backend, ConvKind, ConvSpec, Factor, Pixelwise, composed_motion};
+use super::{
+    Activation, Backend, ConvKind, ConvSpec, Factor, Pixelwise, Placed, composed_detail, composed_motion,
+    composed_near,
+};
 
 /// Runs every operation by its definition, one thread, f32.
 #[derive(Debug, Clone, Copy, Default)]
@@ -146,6 +149,20 @@ impl Backend for ReferenceBackend {
         ReferenceTensor::new(x.shape, data)
     }
 
+    fn warp_near(
+        &self,
+        x: &ReferenceTensor,
+        velocity: &ReferenceTensor,
+        by: &ReferenceTensor,
+        near: [[isize; 2]; 2],
+    ) -> ReferenceTensor {
+        composed_near(self, x, velocity, by, near)
+    }
+
+    fn detail(&self, x: &ReferenceTensor, flow: &ReferenceTensor) -> ReferenceTensor {
+        composed_detail(self, x, flow)
+    }
+
     fn motion(
         &self,
         frames: [&ReferenceTensor; 2],
@@ -225,7 +242,7 @@ impl Backend for ReferenceBackend {
     }
 }
 
-impl Pixelwise for ReferenceBackend {
+impl Placed for ReferenceBackend {
     fn neighbour(&self, x: &ReferenceTensor, down: isize, right: isize) -> ReferenceTensor {
         let [channels, height, width] = x.shape;
         let near =
@@ -239,6 +256,19 @@ impl Pixelwise for ReferenceBackend {
         ReferenceTensor::new(x.shape, data)
     }
 
+    fn places(&self, like: &ReferenceTensor) -> ReferenceTensor {
+        let [_, height, width] = like.shape;
+        let columns = (0..height).flat_map(|_| (0..width).map(|x| x as f32));
+        let rows = (0..height).flat_map(|y| (0..width).map(move |_| y as f32));
+        ReferenceTensor::new([2, height, width], columns.chain(rows).collect())
+    }
+
+    fn whole(&self, x: &ReferenceTensor) -> ReferenceTensor {
+        x.map(f32::floor)
+    }
+}
+
+impl Pixelwise for ReferenceBackend {
     fn quotient(&self, a: &ReferenceTensor, b: &ReferenceTensor) -> ReferenceTensor {
         a.zip(b, |a, b| a / b)
     }

@@ -3,7 +3,7 @@
 
 use super::block::{Estimate, IfBlock, warp_both};
 use super::{Encoded, Make, Options, Output, Stage, Stages};
-use crate::backend::{Backend, ConvKind};
+use crate::backend::{Backend, ConvKind, grey};
 use crate::layer::LayerDesc;
 
 /// The eight layers in the middle of every block.
@@ -103,6 +103,9 @@ pub(crate) struct V4Spec {
     /// Whether the last block sees the frames as that motion moves them, too, and gives two channels more: how much of
     /// these either moved frame takes.
     pub(crate) choice: bool,
+    /// Whether the last block gives a channel more: how much of the detail that sampling the blended frames loses
+    /// ([`Backend::detail`]) they get back, all three channels that of their grey.
+    pub(crate) sharp: bool,
     /// Whether each block's mask is added to the one before, or replaces it.
     pub(crate) adds_mask: bool,
     /// Whether all scales double when the second block finds motion above 32 pixels both ways.
@@ -111,6 +114,10 @@ pub(crate) struct V4Spec {
 
 /// Channels of [`V4Spec::residual`].
 const RESIDUAL: usize = 3;
+
+/// The most of the lost detail that [`V4Spec::sharp`] gives back, a sigmoid's share of which counts: frames gained most
+/// from 0.7 of it, noisy ones from less.
+const SHARPEST: f32 = 1.4;
 
 /// Motion in pixels above which [`V4Spec::doubles`] starts again.
 pub(crate) const FAR: f32 = 32.0;
@@ -124,12 +131,17 @@ impl V4Spec {
 
     /// Channels that a block's head gives, and how many of them beside flow and mask are used.
     fn head_and_feat(&self, index: usize) -> (usize, usize) {
-        let more = RESIDUAL * usize::from(self.residual) + 2 * usize::from(self.choice);
+        let more = self.residual_channels() + 2 * usize::from(self.choice) + usize::from(self.sharp);
         match (index + 1 < self.channels.len(), more) {
             (true, _) => (self.head, self.feat),
             (false, 0) => (self.head, 0),
             (false, more) => (4 * (5 + more), more),
         }
+    }
+
+    /// Which come first of what the last block gives beside flow and mask.
+    fn residual_channels(&self) -> usize {
+        RESIDUAL * usize::from(self.residual)
     }
 
     /// Channels that enter a block.
@@ -157,6 +169,10 @@ pub(crate) struct V4Net<L> {
     encoder: Vec<L>,
 }
 
+/// Rows down and columns right of the neighbours whose velocities [`hedged`] takes for a pixel's, by opinion. With three
+/// pixels it gained more than with two, four or six.
+const NEAR: [[[isize; 2]; 2]; 2] = [[[3, 3], [-3, -3]], [[3, -3], [-3, 3]]];
+
 /// What the blocks so far have found.
 struct State<T> {
     stage: Stage<T>,
@@ -164,17 +180,6 @@ struct State<T> {
     feat: Option<T>,
     /// Whether no block has run yet: the flow is [`V4Spec::start`]'s.
     begun: bool,
-}
-
-impl<T: Clone> State<T> {
-    /// Mixes the moved frames with those that the motion begun with moved, each as the last block's last channels say.
-    fn choose<B: Backend<Tensor = T>>(&mut self, b: &B, started: &[T; 2]) {
-        let Some(more) = &self.feat else { return };
-        let first = b.shape(more)[0] - 2;
-        let share = |i: usize| b.channels(more, first + i..first + i + 1);
-        let warped = &self.stage.warped;
-        self.stage.warped = [0, 1].map(|i| b.blend(&started[i], &warped[i], &share(i)));
-    }
 }
 
 impl<L> V4Net<L> {
@@ -210,14 +215,16 @@ impl<L> V4Net<L> {
             timestep,
             features: self.spec.encoder.channels(),
             linear: self.spec.linear,
+            greys: self.spec.sharp.then(|| frames.map(|frame| grey(b, &frame.image))),
         };
         let mut log2 = -options.scale.log2();
-        let mut state = self.spec.start.then(|| self.begin(&pair, log2));
-        let started = state.as_ref().map(|state| state.stage.warped.clone());
+        let begun = self.spec.start.then(|| self.begin(&pair, log2));
+        let (mut state, started) = begun.unzip();
         let mut stages = Stages::new(options.keep_stages);
         for (i, block) in self.blocks.iter().enumerate() {
             let chosen = started.as_ref().filter(|_| self.spec.chooses(i));
-            let more = chosen.map_or(&[][..], |started| started);
+            let more = chosen.map(|started| started.each_ref().map(|x| b.channels(x, 0..3)));
+            let more = more.as_ref().map_or(&[][..], |more| more);
             let mut estimate = pair.estimate(block, state.as_ref(), more, log2 + self.log2(i));
             if i == 1 && self.spec.doubles && is_far(b, &estimate.flow) {
                 log2 += 1;
@@ -229,18 +236,16 @@ impl<L> V4Net<L> {
                 let back = pair.estimate_back(block, state.as_ref(), log2 + self.log2(i));
                 estimate = mean(b, estimate, back);
             }
-            let mut next = self.advance(&pair, state, estimate);
-            if let Some(started) = chosen {
-                next.choose(b, started);
-            }
+            let next = self.advance(&pair, state, estimate);
             stages.push(next.stage.clone());
             state = Some(next);
         }
         let (stage, stages) = stages.finish();
-        let blended = stage.merged(b);
-        let residual = state.filter(|_| self.spec.residual).and_then(|state| state.feat);
-        let residual = residual.map(|more| b.channels(&more, 0..RESIDUAL));
-        let merged = residual.map_or(blended.clone(), |residual| b.add(&blended, &residual));
+        let more = state.and_then(|state| state.feat);
+        let merged = more.map_or_else(
+            || stage.merged(b),
+            |more| self.corrected(&pair, &stage, started.as_ref(), &more),
+        );
         let images = frames.map(|frame| &frame.image);
         Output {
             merged: if self.spec.still {
@@ -254,21 +259,80 @@ impl<L> V4Net<L> {
         }
     }
 
-    /// The state before the first block, with flow that is found without weights at the network's size.
-    fn begin<B: Backend<Conv = L>>(&self, pair: &Pair<'_, B>, log2: i32) -> State<B::Tensor> {
+    /// The frame between, from what moved frames there are (by all blocks, and by the motion begun with), as the last
+    /// block says with what it gave beside flow and mask.
+    fn corrected<B: Backend<Conv = L>>(
+        &self,
+        pair: &Pair<'_, B>,
+        last: &Stage<B::Tensor>,
+        started: Option<&[B::Tensor; 2]>,
+        more: &B::Tensor,
+    ) -> B::Tensor {
+        let (b, spec) = (pair.b, &self.spec);
+        let channel = |i: usize| b.channels(more, i..i + 1);
+        let mut stage = last.clone();
+        stage.warped = Self::detailed(pair, &last.warped, &last.flow);
+        if let Some(started) = started.filter(|_| spec.choice) {
+            let share = |i| channel(spec.residual_channels() + i);
+            stage.warped = [0, 1].map(|i| b.blend(&started[i], &stage.warped[i], &share(i)));
+        }
+        let mut merged = stage.merged(b);
+        if spec.sharp {
+            let share = b.sigmoid(&channel(b.shape(more)[0] - 1));
+            merged = b.sharpen(&merged, &b.affine(&share, SHARPEST, 0.0));
+        }
+        if spec.residual {
+            merged = b.add(&merged, &b.channels(more, 0..RESIDUAL));
+        }
+        merged
+    }
+
+    /// The state before the first block, with flow that is found without weights at the network's size, and both frames
+    /// as they are moved by all opinions of that motion ([`hedged`]), with [`V4Net::detailed`]'s channel.
+    fn begin<B: Backend<Conv = L>>(
+        &self,
+        pair: &Pair<'_, B>,
+        log2: i32,
+    ) -> (State<B::Tensor>, [B::Tensor; 2]) {
         let b = pair.b;
         let finest = log2.max(0);
         let images = pair.frames.map(|frame| &frame.image);
-        let velocity = b.motion(images, pair.timestep, finest as u32);
-        let timestep = crate::scale::resize(b, pair.timestep, -finest);
-        let share = |factor, offset| b.scaled(&velocity, &b.affine(&timestep, factor, offset));
-        let flow = b.cat(&[&share(-1.0, 0.0), &share(-1.0, 1.0)]);
-        let flow = crate::scale::resize_flow(b, &flow, finest);
+        let opinions = b.motion(images, pair.timestep, finest as u32);
+        let opinions = crate::scale::resize_flow(b, &opinions, finest);
+        let opinions = [0, 1].map(|k| b.channels(&opinions, 2 * k..2 * k + 2));
+        let shares = [b.affine(pair.timestep, -1.0, 1.0), pair.timestep.clone()];
+        let velocity = b.add(
+            &b.scaled(&opinions[0], &shares[0]),
+            &b.scaled(&opinions[1], &shares[1]),
+        );
+        // Backwards to the first frame, onwards to the second.
+        let ways = [b.affine(pair.timestep, -1.0, 0.0), shares[0].clone()];
+        let flow = b.cat(&[&b.scaled(&velocity, &ways[0]), &b.scaled(&velocity, &ways[1])]);
+        let moved = [0, 1].map(|i| hedged(b, pair.sampled(i), &opinions, &shares, &ways[i]));
+        let moved = Self::detailed(pair, &moved, &flow).map(|x| b.materialize(&x));
         let mask = b.plane(pair.timestep, 0.0);
-        State {
+        let state = State {
             begun: true,
             ..self.moved(pair, flow, mask, None)
-        }
+        };
+        (state, moved)
+    }
+
+    /// The moved frames, each with what sampling its grey by a flow loses as a fourth channel, where [`V4Spec::sharp`]
+    /// says so.
+    fn detailed<B: Backend<Conv = L>>(
+        pair: &Pair<'_, B>,
+        moved: &[B::Tensor; 2],
+        flow: &B::Tensor,
+    ) -> [B::Tensor; 2] {
+        let b = pair.b;
+        let Some(greys) = &pair.greys else {
+            return moved.clone();
+        };
+        [0, 1].map(|i| {
+            let lost = b.detail(&greys[i], &b.channels(flow, 2 * i..2 * i + 2));
+            b.cat(&[&moved[i], &lost])
+        })
     }
 
     /// What [`V4Net::encode`] joined: images and their features.
@@ -333,6 +397,20 @@ impl<L> V4Net<L> {
     }
 }
 
+/// An image moved by `way` times each opinion of the velocity, the mean of what these make of it by their shares: where
+/// it is in doubt what moved how, that errs less than moving it by the mean velocity.
+fn hedged<B: Backend>(
+    b: &B,
+    image: &B::Tensor,
+    opinions: &[B::Tensor; 2],
+    shares: &[B::Tensor; 2],
+    way: &B::Tensor,
+) -> B::Tensor {
+    let [first, second] =
+        [0, 1].map(|k| b.scaled(&b.warp_near(image, &opinions[k], way, NEAR[k]), &shares[k]));
+    b.channels(&b.add(&first, &second), 0..3)
+}
+
 /// Two frames and a time between them.
 struct Pair<'a, B: Backend> {
     b: &'a B,
@@ -342,9 +420,16 @@ struct Pair<'a, B: Backend> {
     features: usize,
     /// As [`V4Spec::linear`].
     linear: bool,
+    /// The frames in grey, where [`V4Spec::sharp`] needs them.
+    greys: Option<[B::Tensor; 2]>,
 }
 
 impl<B: Backend> Pair<'_, B> {
+    /// What is sampled for a frame's image, in its first three channels, see [`V4Net::moved`].
+    fn sampled(&self, i: usize) -> &B::Tensor {
+        self.frames[i].features.first().unwrap_or(&self.frames[i].image)
+    }
+
     /// Runs a block on the frames, or on what they were warped to; `more` is joined last.
     fn estimate(
         &self,

@@ -6,7 +6,10 @@ use std::ops::Range;
 
 use super::graph::{Graph, Id, attribute_float, attribute_int, attribute_ints, attribute_text};
 use super::proto::Message;
-use crate::backend::{Activation, Backend, ConvKind, ConvSpec, Factor, Pixelwise, composed_motion};
+use crate::backend::{
+    Activation, Backend, ConvKind, ConvSpec, Factor, Pixelwise, Placed, composed_detail, composed_motion,
+    composed_near,
+};
 use crate::checkpoint::Dtype;
 use crate::layer::LayerDesc;
 
@@ -142,11 +145,15 @@ impl Recorder {
     }
 
     /// Every pixel's place as GridSample counts (-1 and 1 are the centres of the outermost pixels), x then y.
-    fn places(&self, [_, height, width]: [usize; 3]) -> Id {
-        let line = |count: usize| -> Vec<f32> {
+    fn normalized(&self, shape: [usize; 3]) -> Id {
+        self.grid(shape, |count| {
             let places = (0..count).map(|i| (2.0 * i as f64 / last(count) as f64 - 1.0) as f32);
             places.collect()
-        };
+        })
+    }
+
+    /// Every pixel's place, x then y, from those along a line of so many.
+    fn grid(&self, [_, height, width]: [usize; 3], line: impl Fn(usize) -> Vec<f32>) -> Id {
         let mut graph = self.graph.borrow_mut();
         let lines = [
             graph.floats(&[1, 1, 1, width], &line(width)),
@@ -311,7 +318,7 @@ impl Backend for Recorder {
         let pixel = [width, height].map(|count| 2.0 / last(count) as f32);
         let pixel = self.graph.borrow_mut().floats(&[1, 2, 1, 1], &pixel);
         let moved = self.node("Mul", &[flow.id, pixel], vec![], flow.shape);
-        let places = self.places(x.shape);
+        let places = self.normalized(x.shape);
         let grid = self.node("Add", &[places, moved.id], vec![], flow.shape);
         let last = attribute_ints("perm", &[0, 2, 3, 1]);
         let grid = self.node("Transpose", &[grid.id], vec![last], flow.shape);
@@ -321,6 +328,14 @@ impl Backend for Recorder {
             attribute_int("align_corners", 1),
         ];
         self.node("GridSample", &[x.id, grid.id], attributes, x.shape)
+    }
+
+    fn warp_near(&self, x: &Value, velocity: &Value, by: &Value, near: [[isize; 2]; 2]) -> Value {
+        composed_near(self, x, velocity, by, near)
+    }
+
+    fn detail(&self, x: &Value, flow: &Value) -> Value {
+        composed_detail(self, x, flow)
     }
 
     fn motion(&self, frames: [&Value; 2], timestep: &Value, finest: u32) -> Value {
@@ -388,7 +403,7 @@ impl Backend for Recorder {
     }
 }
 
-impl Pixelwise for Recorder {
+impl Placed for Recorder {
     fn neighbour(&self, x: &Value, down: isize, right: isize) -> Value {
         if (down, right) == (0, 0) {
             return *x;
@@ -404,6 +419,21 @@ impl Pixelwise for Recorder {
         self.slice(&wide, [&after, &ends, &[2, 3], &[1, 1]], x.shape)
     }
 
+    fn places(&self, like: &Value) -> Value {
+        let [_, height, width] = like.shape;
+        let id = self.grid(like.shape, |count| (0..count).map(|i| i as f32).collect());
+        Value {
+            id,
+            shape: [2, height, width],
+        }
+    }
+
+    fn whole(&self, x: &Value) -> Value {
+        self.node("Floor", &[x.id], vec![], x.shape)
+    }
+}
+
+impl Pixelwise for Recorder {
     fn quotient(&self, a: &Value, b: &Value) -> Value {
         self.node("Div", &[a.id, b.id], vec![], a.shape)
     }

@@ -185,7 +185,7 @@ fn cases() -> Vec<Case> {
         Case::new("default", Version::DEFAULT.name(), [100, 72]).at(0.3),
         Case::new("default_f16", Version::DEFAULT.name(), [64, 64]),
         Case::new("r3.lite", "r3.lite", [64, 64]).at(0.6),
-        Case::new("r6.lite_half", "r6.lite", [128, 128])
+        Case::new("r7.lite_half", "r7.lite", [128, 128])
             .at(0.7)
             .with(half),
         Case::new("4.25.lite", "4.25.lite", [128, 128]).at(0.75),
