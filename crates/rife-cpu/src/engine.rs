@@ -7,6 +7,7 @@ use crate::buffer::{Buffer, Recycler};
 use crate::conv::{self, ConvLayer, ConvSpec, Kernels};
 use crate::eval::{Grid, MOST_MIXED, Strips, eval, fill_mixed, join_mixed, lanes, warp_block};
 use crate::log::{ConvRun, Log};
+use crate::motion::Memo;
 use crate::tensor::{Blocks, Factor, Op, Planes, Tensor};
 use crate::threads::Threads;
 use crate::tier::{Tier, TierError};
@@ -51,6 +52,7 @@ pub struct Engine {
     tier: Tier,
     precision: Precision,
     log: Log,
+    memo: Memo,
 }
 
 /// Rows of a strip that is computed at once: enough to pay for its beginning, few enough to stay in cache.
@@ -80,6 +82,7 @@ impl Engine {
             tier,
             precision: options.precision,
             log: Log::default(),
+            memo: Memo::default(),
         })
     }
 
@@ -109,6 +112,10 @@ impl Engine {
 
     pub(crate) fn kernels(&self) -> &Kernels {
         &self.kernels
+    }
+
+    pub(crate) fn memo(&self) -> &Memo {
+        &self.memo
     }
 
     pub(crate) fn log(&self) -> &Log {

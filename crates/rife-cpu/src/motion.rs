@@ -15,10 +15,12 @@ mod kernel;
 mod rows;
 mod search;
 
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
 use crate::buffer::Buffer;
 use crate::engine::Engine;
 use crate::eval::Patch;
-use crate::tensor::{Planes, Tensor};
+use crate::tensor::{Node, Planes, Tensor};
 
 /// Parts of red, green and blue in grey.
 pub const GREY: [f32; 3] = [0.299, 0.587, 0.114];
@@ -72,6 +74,54 @@ impl Level {
     }
 }
 
+/// What was found between two frames, whatever the timestep: velocities from the first and from the second.
+#[derive(Debug)]
+struct Found {
+    fields: [Buffer; 2],
+    height: usize,
+    width: usize,
+}
+
+impl Found {
+    fn fields(&self) -> [Field<'_>; 2] {
+        self.fields.each_ref().map(|data| Field {
+            data,
+            height: self.height,
+            width: self.width,
+        })
+    }
+}
+
+/// The last pair's, for its other timesteps: the search takes a fourth of a pair's time.
+#[derive(Debug, Default)]
+pub(crate) struct Memo(Mutex<Option<Known>>);
+
+#[derive(Debug)]
+struct Known {
+    frames: [Weak<Node>; 2],
+    finest: u32,
+    found: Arc<Found>,
+}
+
+impl Memo {
+    /// What was found between these very frames, if they were the last.
+    fn get(&self, frames: [&Tensor; 2], finest: u32) -> Option<Arc<Found>> {
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = last.as_ref()?;
+        let same = |i: usize| known.frames[i].as_ptr() == Arc::as_ptr(&frames[i].0);
+        (known.finest == finest && same(0) && same(1)).then(|| known.found.clone())
+    }
+
+    /// Frames are known by where they are, which no other can be while what is left of them is held here.
+    fn keep(&self, frames: [&Tensor; 2], finest: u32, found: &Arc<Found>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Known {
+            frames: frames.map(|frame| Arc::downgrade(&frame.0)),
+            finest,
+            found: found.clone(),
+        });
+    }
+}
+
 /// Velocities of a level: of each row all x, then all y.
 struct Field<'a> {
     data: &'a [f32],
@@ -106,6 +156,18 @@ impl Engine {
         assert_eq!(frames[1].shape(), [3, height, width], "frames' shapes");
         let side = 1 << finest;
         assert!(channels == 3 && height % side == 0 && width % side == 0);
+        let found = self.memo().get(frames, finest).unwrap_or_else(|| {
+            let found = Arc::new(self.found(frames, side));
+            self.memo().keep(frames, finest, &found);
+            found
+        });
+        let between = self.between(&found, timestep);
+        self.opinions(&between, found.width, [4, height / side, width / side])
+    }
+
+    /// The search both ways, at one `side`th of the frames' size.
+    fn found(&self, frames: [&Tensor; 2], side: usize) -> Found {
+        let [_, height, width] = frames[0].shape();
         let (height, width) = (height / side, width / side);
         let mut pyramid = vec![self.grey(frames, side)];
         for _ in 0..depth(height, width) {
@@ -122,9 +184,12 @@ impl Engine {
             let moved = self.searched(level, begin, rounds);
             found = Some((moved.map(|velocities| self.medians(level, &velocities)), level));
         }
-        let (found, level) = found.expect("a level");
-        let between = self.between(level, &found, timestep);
-        self.opinions(&between, level.width, [4, height, width])
+        let (fields, &Level { height, width, .. }) = found.expect("a level");
+        Found {
+            fields,
+            height,
+            width,
+        }
     }
 
     /// Both frames in grey, reduced by `side`: the finest level.
@@ -215,10 +280,10 @@ impl Engine {
 
     /// What was found from the first frame and, backwards, from the second, each where the motion passes through what is
     /// seen at `timestep`: four rows for every row of the level.
-    fn between(&self, level: &Level, found: &[Buffer; 2], timestep: f32) -> Buffer {
-        let (height, width) = (level.height, level.width);
+    fn between(&self, found: &Found, timestep: f32) -> Buffer {
+        let (height, width) = (found.height, found.width);
         let shares = [1.0 - timestep, -timestep];
-        let fields = found.each_ref().map(|data| level.field(data));
+        let fields = found.fields();
         let mut to = self.recycler().take(4 * height * width);
         self.threads().chunks(&mut to, 4 * width, &|row, to| {
             let here = fields.each_ref().map(|field| field.row(row as isize));

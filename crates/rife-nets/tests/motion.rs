@@ -1,7 +1,7 @@
 //! Motion without weights: the CPU engine's kernels against the definition, on every tier of this machine, one thread
 //! against many; and whether it finds motion that is known.
 
-use rife_cpu::{EngineOptions, Tier};
+use rife_cpu::{EngineOptions, Tensor, Tier};
 use rife_nets::reference::ReferenceBackend;
 use rife_nets::{Backend, CpuBackend};
 
@@ -81,6 +81,30 @@ fn kernels_agree_with_the_definition() {
                 );
             }
         }
+    }
+}
+
+/// An engine keeps what it searched for the same frames, and for no others.
+#[test]
+fn what_is_known_of_a_pair_is_not_taken_for_another() {
+    let size = [64, 64];
+    let [still, left, right] = [[0.0; 2], [-3.0, 1.0], [4.0, 2.0]].map(|shift| picture(size, shift));
+    let kept = engine(Tier::detect().unwrap(), 2);
+    let upload = |values: &[f32]| kept.upload([3, 64, 64], values);
+    let [a, b] = [&still, &left].map(|values| upload(values));
+    let at = |frames: [&Tensor; 2], t: f32, finest: u32| {
+        kept.download(&kept.motion(frames, &kept.plane(&a, t), finest))
+    };
+    let alone =
+        |frames: [&[f32]; 2], t, finest| motion(&engine(Tier::detect().unwrap(), 2), size, frames, t, finest);
+    assert_eq!(at([&a, &b], 0.5, 0), alone([&still, &left], 0.5, 0));
+    assert_eq!(at([&a, &b], 0.25, 0), alone([&still, &left], 0.25, 0));
+    assert_eq!(at([&b, &a], 0.25, 0), alone([&left, &still], 0.25, 0));
+    assert_eq!(at([&b, &a], 0.25, 1), alone([&left, &still], 0.25, 1));
+    for values in [&right, &left, &right] {
+        // Where this tensor lies, the one of the round before may have lain.
+        let other = upload(values);
+        assert_eq!(at([&a, &other], 0.5, 0), alone([&still, values], 0.5, 0));
     }
 }
 
