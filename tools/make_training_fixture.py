@@ -79,7 +79,8 @@ def operations():
     """Single operations on the pictures."""
     image, field = pictures(1.0), flow()[:, :2]
     return {"laplacian": laplacian(pictures(0.0), pictures(1.0)).item(),
-            "warp": summary(warp_down(image, field, 1)), "detail": summary(warp_detailed(image[:, :1].expand(-1, 3, -1, -1), field)[:, 3:]),
+            "warp": summary(warp_down(image, field, 1)),
+            "detail": summary(warp_detailed(image[:, :1].expand(-1, 3, -1, -1), field)[:, 3:]),
             "warp_down4": summary(warp_down(image, field, 4)),
             "down8": summary(down(image, 8)), "up4": summary(up(image, 4))}
 

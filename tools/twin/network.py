@@ -16,7 +16,7 @@ from .motion import motion, shifted
 FEAT = 8
 # Rows down and columns right of the neighbours whose velocities either search's opinion is taken for a pixel.
 NEAR = ((3, 3), (-3, -3)), ((3, -3), (-3, 3))
-# The most of the detail that sampling lost that is given back, and the share of it that is at first.
+# The most that is given back of the detail lost by sampling; half of this where the last block says nothing.
 SHARPEST = 1.4
 
 
@@ -130,8 +130,8 @@ def warp_detailed(images, flow):
 
 
 def warp_hedged(images, opinions, t):
-    """Both frames [2 n, 3, h, w] moved to t by opinions of the velocity, and the mean of what these make of it: each is
-    taken at a pixel's two diagonal neighbours, which as the neighbours differ hedges where it is in doubt."""
+    """Both frames [2 n, 3, h, w] moved to t, each the mean of four samplings: by either opinion of the velocity, taken at
+    two diagonal neighbours of the pixel. Where it is in doubt what moved how these differ, and their mean errs less."""
     made = 0
     for k, share in enumerate((1 - t, t)):
         for down, right in NEAR[k]:
@@ -156,8 +156,8 @@ class IFNet(nn.Module):
     blocks give as flow is of motion at an even speed, taken at t. With `still` a pixel that is the same in both frames
     stays. With `start` the first block begins with motion found without weights, and sees both what it moved and
     the frames as they are. With `choice` the last block sees what that motion moves as well, and says how much of it
-    either frame's part of the blend takes. With `sharp` it says too how
-    much of the detail that sampling loses is given back.
+    either frame's part of the blend takes. With `sharp` it says too how much of the detail that sampling loses is given
+    back.
     """
 
     def __init__(self, channels, scales, encoder=16, residual=False, linear=False, still=False, start=False,

@@ -336,15 +336,23 @@ impl Engine {
     }
 
     /// The mean of two samplings of `x` as by [`Engine::warp`], each by `factor` times the velocity of one of a pixel's
-    /// neighbours, rows down and columns right of it; beyond the edges velocities are repeated.
+    /// neighbours, `near` being rows down and columns right of it; beyond the edges velocities are repeated.
     pub fn warp_near(&self, x: &Tensor, velocity: &Tensor, factor: f32, near: [[isize; 2]; 2]) -> Tensor {
         let [_, height, width] = x.shape();
         assert_eq!(velocity.shape(), [2, height, width], "velocities' shape");
+        if let Op::Channels(all, first) = &x.0.op
+            && matches!(all.0.op, Op::Mixed)
+        {
+            // All of them lie as they are sampled.
+            let range = *first..first + x.shape()[0];
+            return self.channels(&self.warp_near(all, velocity, factor, near), range);
+        }
         Tensor::new(x.shape(), Op::WarpNear(x.clone(), velocity.clone(), factor, near))
     }
 
-    /// What bilinear sampling of `x` where `flow` points loses against a cubic, see [`Engine::warp`] and `eval::warp`'s
-    /// `detail`.
+    /// What sampling `x` where `flow` points, as [`Engine::warp`] does, loses against a cubic: at a share f of the way
+    /// between two pixels Catmull and Rom's through them and their neighbours is f (1 - f) / 2 times the second difference
+    /// that is there below the line between the two. Along both axes, added up.
     pub fn detail(&self, x: &Tensor, flow: &Tensor) -> Tensor {
         let [_, height, width] = x.shape();
         assert_eq!(flow.shape(), [2, height, width], "a flow's shape");

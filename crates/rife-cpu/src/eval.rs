@@ -283,7 +283,7 @@ fn blend(
     }
 }
 
-/// All channels at once: they are mixed by what it takes exponentials to know.
+/// All channels of `x` at once: what makes them computes a sigmoid for every pixel, which should be done once.
 fn sharpen(tier: Tier, [x, by]: [&Tensor; 2], channels: Range<usize>, grid: &Grid, out: &mut PatchMut<'_>) {
     let x = computed(tier, x, channels.start..x.shape()[0], grid);
     let by = computed(tier, by, 0..1, grid);

@@ -4,9 +4,9 @@
 //! From the smallest level of a pyramid of grey pictures to the largest, patches of 8 x 8 pixels, one every 4, look for
 //! where in the other frame they are, by their own steps and by what those beside them have found. Every pixel takes the
 //! mean of what the patches over it found, each counted by how alike it makes this pixel, then the median of 3 x 3 such.
-//! What is found from the first frame and what is found from the second are two opinions with errors of their own. Their
-//! mean, each taken where the motion passes through the frame between, is better than either by more than any constant
-//! of a single one gives.
+//! What is found from the first frame and what is found from the second are two opinions with errors of their own, each
+//! taken where the motion passes through the frame between. Their mean is better than either by more than any constant
+//! of a single one gives, and the mean of what both make of a frame is better still.
 //!
 //! A network that begins with it knows within a pixel where most of the picture goes, at a fraction of its arithmetic,
 //! which a small one would have to be trained for long to find.
@@ -104,12 +104,15 @@ struct Known {
 }
 
 impl Memo {
-    /// What was found between these very frames, if they were the last.
+    /// What was found between these very frames, if they were the last; else it is forgotten.
     fn get(&self, frames: [&Tensor; 2], finest: u32) -> Option<Arc<Found>> {
-        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = last.as_ref()?;
-        let same = |i: usize| known.frames[i].as_ptr() == Arc::as_ptr(&frames[i].0);
-        (known.finest == finest && same(0) && same(1)).then(|| known.found.clone())
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = last.take_if(|known| {
+            let same = |i: usize| known.frames[i].as_ptr() == Arc::as_ptr(&frames[i].0);
+            known.finest != finest || !same(0) || !same(1)
+        });
+        drop(known);
+        last.as_ref().map(|known| known.found.clone())
     }
 
     /// Frames are known by where they are, which no other can be while what is left of them is held here.

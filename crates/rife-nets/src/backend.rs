@@ -92,8 +92,8 @@ pub trait Backend {
     }
     /// Velocities from the first frame to the second, without weights and without gradients, in pixels of the size found
     /// at: of what is at each pixel at `timestep`, a plane with one value everywhere. Two opinions of them, that of a
-    /// search from the first frame and that of a search from the second, `[4, height >> finest, width >> finest]`. `frames` are RGB in 0..1, of a size that 2 to the power of `finest` divides. `rife_cpu::motion`
-    /// explains it.
+    /// search from the first frame and that of a search from the second, `[4, height >> finest, width >> finest]`.
+    /// `frames` are RGB in 0..1, of a size that 2 to the power of `finest` divides. `rife_cpu::motion` explains it.
     fn motion(&self, frames: [&Self::Tensor; 2], timestep: &Self::Tensor, finest: u32) -> Self::Tensor;
     /// `a * sigmoid(mask) + b * (1 - sigmoid(mask))`, one mask channel for all of `a`'s.
     fn blend(&self, a: &Self::Tensor, b: &Self::Tensor, mask: &Self::Tensor) -> Self::Tensor;

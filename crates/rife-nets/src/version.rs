@@ -230,7 +230,8 @@ static TABLE: &[Spec] = &[
     // r1.lite with a correction of the blended frame in place of the last block's unused features, motion at an even
     // speed by construction, and still pixels kept.
     v4("r3.lite", R3_LITE),
-    // r3.lite whose first block begins with motion found without weights, and whose last chooses between that and its own.
+    // r3.lite whose first block begins with motion found without weights, and whose last chooses between that and its own
+    // and says how sharply to sample.
     v4("r7.lite", R7_LITE),
 ];
 

@@ -115,7 +115,8 @@ fn detail_that_sampling_loses() {
         (random(image, 0.0, 1.0, &mut rng), image),
         (flow(field, &mut rng), field),
     ];
-    check("detail", &inputs, 0.05, 2e-3, |x| {
+    // It is a cubic of the flow, whose curve a wider reach sees.
+    check("detail", &inputs, 0.01, 2e-3, |x| {
         let b = BurnBackend::new(x[0].device());
         let [image, flow] = [&x[0], &x[1]].map(|x| Batch::dense(x.clone()));
         weighed(b.detail(&image, &flow).tensor())

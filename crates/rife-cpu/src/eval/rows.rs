@@ -52,7 +52,7 @@ for_every_tier! {
         }
     }
 
-    /// The logistic function, within two units in the last place of 1.
+    /// The logistic function, within two units in the last place of 1, for numbers.
     fn sigmoid(to: &mut [f32]) {
         // 2^f = sum of (f ln 2)^k / k!, for f to half a whole number off: seven terms leave 2e-7 of it.
         const TERMS: [f32; 7] = [1.540_353e-4, 1.333_355_8e-3, 9.618_129e-3, 5.550_411e-2, 0.240_226_5, LN_2, 1.0];

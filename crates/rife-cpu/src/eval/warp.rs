@@ -135,7 +135,7 @@ pub(super) fn warp_near(
 ) {
     let [_, height, width] = x.shape();
     let targets = |[down, right]: [isize; 2]| {
-        // Whole rows are read as they lie, then shifted: picked value by value they took longer than the sampling.
+        // Whole rows are read as they lie, then shifted, instead of value by value.
         let whole = grid.run() == Some(0..width);
         let picked = if whole { 0 } else { right };
         let mut flow = computed(tier, velocity, 0..2, &grid.near([down, picked], [height, width]));
@@ -165,7 +165,10 @@ pub(super) fn warp_near(
 
 /// Moves values to the left, or to the right where `by` is negative; the last before the edge is repeated.
 fn shift(row: &mut [f32], by: isize) {
-    let (end, off) = (row.len() - 1, by.unsigned_abs().min(row.len() - 1));
+    let Some(end) = row.len().checked_sub(1) else {
+        return;
+    };
+    let off = by.unsigned_abs().min(end);
     let [first, last] = [row[0], row[end]];
     if by > 0 {
         row.copy_within(off.., 0);

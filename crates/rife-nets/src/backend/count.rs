@@ -119,7 +119,7 @@ impl Backend for CountBackend {
         self.warp(x, flow)
     }
 
-    /// Its arithmetic has no weights and is not counted: some hundreds a pixel.
+    /// Its arithmetic has no weights and is not counted: about a thousand a pixel.
     fn motion(&self, [a, b]: [&[usize; 3]; 2], timestep: &[usize; 3], finest: u32) -> [usize; 3] {
         assert!(a == b && a[0] == 3, "frames of different shapes");
         assert_eq!(*timestep, [1, a[1], a[2]], "a timestep of another size");

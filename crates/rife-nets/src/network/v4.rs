@@ -100,7 +100,7 @@ pub(crate) struct V4Spec {
     /// Whether the first block begins with motion that was found without weights ([`Backend::motion`]) and sees, beside
     /// what that moved, the frames as they are.
     pub(crate) start: bool,
-    /// Whether the last block sees the frames as that motion moves them, too, and gives two channels more: how much of
+    /// Whether the last block sees the frames as that motion alone moves them ([`hedged`]), too, and gives two channels more: how much of
     /// these either moved frame takes.
     pub(crate) choice: bool,
     /// Whether the last block gives a channel more: how much of the detail that sampling the blended frames loses
@@ -115,8 +115,8 @@ pub(crate) struct V4Spec {
 /// Channels of [`V4Spec::residual`].
 const RESIDUAL: usize = 3;
 
-/// The most of the lost detail that [`V4Spec::sharp`] gives back, a sigmoid's share of which counts: frames gained most
-/// from 0.7 of it, noisy ones from less.
+/// The most of the lost detail that [`V4Spec::sharp`] gives back: a sigmoid says how much of this. One share for all pixels
+/// did best at half of it; noisy pictures want less.
 const SHARPEST: f32 = 1.4;
 
 /// Motion in pixels above which [`V4Spec::doubles`] starts again.
@@ -139,7 +139,7 @@ impl V4Spec {
         }
     }
 
-    /// Which come first of what the last block gives beside flow and mask.
+    /// How many channels that is: they come first of what the last block gives beside flow and mask.
     fn residual_channels(&self) -> usize {
         RESIDUAL * usize::from(self.residual)
     }
@@ -170,7 +170,7 @@ pub(crate) struct V4Net<L> {
 }
 
 /// Rows down and columns right of the neighbours whose velocities [`hedged`] takes for a pixel's, by opinion. With three
-/// pixels it gained more than with two, four or six.
+/// pixels it gained more than with four or six.
 const NEAR: [[[isize; 2]; 2]; 2] = [[[3, 3], [-3, -3]], [[3, -3], [-3, 3]]];
 
 /// What the blocks so far have found.
@@ -308,7 +308,7 @@ impl<L> V4Net<L> {
         // Backwards to the first frame, onwards to the second.
         let ways = [b.affine(pair.timestep, -1.0, 0.0), shares[0].clone()];
         let flow = b.cat(&[&b.scaled(&velocity, &ways[0]), &b.scaled(&velocity, &ways[1])]);
-        let moved = [0, 1].map(|i| hedged(b, pair.sampled(i), &opinions, &shares, &ways[i]));
+        let moved = [0, 1].map(|i| hedged(b, images[i], &opinions, &shares, &ways[i]));
         let moved = Self::detailed(pair, &moved, &flow).map(|x| b.materialize(&x));
         let mask = b.plane(pair.timestep, 0.0);
         let state = State {
@@ -408,7 +408,7 @@ fn hedged<B: Backend>(
 ) -> B::Tensor {
     let [first, second] =
         [0, 1].map(|k| b.scaled(&b.warp_near(image, &opinions[k], way, NEAR[k]), &shares[k]));
-    b.channels(&b.add(&first, &second), 0..3)
+    b.add(&first, &second)
 }
 
 /// Two frames and a time between them.
@@ -425,11 +425,6 @@ struct Pair<'a, B: Backend> {
 }
 
 impl<B: Backend> Pair<'_, B> {
-    /// What is sampled for a frame's image, in its first three channels, see [`V4Net::moved`].
-    fn sampled(&self, i: usize) -> &B::Tensor {
-        self.frames[i].features.first().unwrap_or(&self.frames[i].image)
-    }
-
     /// Runs a block on the frames, or on what they were warped to; `more` is joined last.
     fn estimate(
         &self,
