@@ -25,6 +25,11 @@ def shifted(x, down, right):
     return x[:, :, rows][..., columns]
 
 
+def grey(images):
+    """One channel of three."""
+    return (images * torch.tensor([0.299, 0.587, 0.114], device=images.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
+
+
 def ordered(a, b, c):
     """Three pictures, pixel by pixel in order."""
     less, more = torch.minimum(a, b), torch.maximum(a, b)
@@ -156,9 +161,8 @@ def between(forth, back, t):
 def motion(img0, img1, t):
     """Two opinions [n, 4, h, w] of the velocity in pixels from the first frame to the second, by the search from either."""
     n, _, h, w = img0.shape
-    grey = torch.tensor([0.299, 0.587, 0.114], device=img0.device).view(1, 3, 1, 1)
     # Both ways side by side.
-    levels = [filled((torch.cat([img0, img1]).float() * grey).sum(1, keepdim=True))]
+    levels = [filled(grey(torch.cat([img0, img1]).float()))]
     for _ in range(depth(h, w)):
         levels.append(filled(F.avg_pool2d(levels[-1], 2)))
     v = None

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .motion import motion, shifted
+from .motion import grey, motion, shifted
 
 FEAT = 8
 # Rows down and columns right of the neighbours whose velocities either search's opinion is taken for a pixel.
@@ -106,22 +106,14 @@ def warp_down(x, flow, s):
     return F.avg_pool2d(x, 2) if s > 1 else x
 
 
-def second(x, dim):
-    """x's second difference along an axis, edges repeated."""
-    ends = [x.narrow(dim, 0, 1), x, x.narrow(dim, x.shape[dim] - 1, 1)]
-    x = torch.cat(ends, dim)
-    side = x.shape[dim] - 2
-    return x.narrow(dim, 0, side) + x.narrow(dim, 2, side) - 2 * x.narrow(dim, 1, side)
-
-
 def warp_detailed(images, flow):
     """warp(images, flow), and beside its three channels what bilinear sampling takes off a cubic, [n, 4, h, w]: at a
     share f of the way between two pixels a cubic through them and their neighbours (Catmull and Rom's) is
     f (1 - f) / 2 times the second difference that is there below the line between them. Of grey, along both axes."""
     h, w = images.shape[2:]
-    grey = torch.tensor([0.299, 0.587, 0.114], device=images.device).view(1, 3, 1, 1)
-    grey = (images * grey).sum(1, keepdim=True)
-    seen = warp_down(torch.cat([images, second(grey, 3), second(grey, 2)], 1), flow, 1)
+    plane = grey(images)
+    bent = [shifted(plane, i, j) + shifted(plane, -i, -j) - 2 * plane for i, j in ((0, 1), (1, 0))]
+    seen = warp_down(torch.cat([images, *bent], 1), flow, 1)
     x = (flow[:, :1] + torch.arange(w, device=flow.device)).clamp(0, w - 1)
     y = (flow[:, 1:] + torch.arange(h, device=flow.device)[:, None]).clamp(0, h - 1)
     x, y = x - x.floor(), y - y.floor()

@@ -562,16 +562,21 @@ impl Engine {
                 [a, b, c].into_iter().for_each(|x| self.prepare(x, full));
             }
             Op::Resize(x, factor) => self.prepare(x, full && !matches!(factor, Factor::Down(by) if *by > 2)),
-            Op::Warp(image, flow) | Op::WarpNear(image, flow, ..) | Op::Detail(image, flow) => {
-                match x.0.op {
-                    Op::Detail(..) => _ = self.planes(image),
-                    _ => self.sampled(image),
-                }
-                self.prepare(flow, full);
-                if full {
-                    self.planes(whole(flow));
-                }
+            Op::Warp(image, flow) | Op::WarpNear(image, flow, ..) => {
+                self.sampled(image);
+                self.prepare_flow(flow, full);
             }
+            Op::Detail(image, flow) => {
+                self.planes(image);
+                self.prepare_flow(flow, full);
+            }
+        }
+    }
+
+    fn prepare_flow(&self, flow: &Tensor, full: bool) {
+        self.prepare(flow, full);
+        if full {
+            self.planes(whole(flow));
         }
     }
 

@@ -82,14 +82,10 @@ impl Plain {
     /// edges repeated, sampled like the image.
     fn detail(&self, flow: &Self) -> Self {
         let [_, height, width] = self.0;
-        let near = |c, y: isize, x: isize| {
-            let inside = |i: isize, side: usize| i.clamp(0, side as isize - 1) as usize;
-            self.at(c, inside(y, height), inside(x, width))
-        };
         let bent = |down: isize, right: isize| {
+            let [before, after] = [[-down, -right], [down, right]].map(|near| self.near(1.0, near));
             Self::build(self.0, |c, y, x| {
-                let (y, x) = (y as isize, x as isize);
-                near(c, y - down, x - right) - 2.0 * near(c, y, x) + near(c, y + down, x + right)
+                before.at(c, y, x) - 2.0 * self.at(c, y, x) + after.at(c, y, x)
             })
         };
         let (along, down) = (bent(0, 1), bent(1, 0));
@@ -252,6 +248,24 @@ fn sharpening() {
         name: "a channel of sharpen",
         run: &|e| e.channels(&sharpened(e), 1..2),
         expected: Plain([1, 12, 20], expected.1[240..480].to_vec()),
+    });
+}
+
+/// An image that lies beside its features is sampled there.
+#[test]
+fn sampling_a_joined_image_by_the_neighbours_velocities() {
+    let (a, b) = (Plain::new([3, 12, 20], 1), Plain::new([4, 12, 20], 2));
+    let velocity = Plain::new([2, 12, 20], 3);
+    let near = [[3, -3], [-3, 3]];
+    let [first, second] = near.map(|near| a.warp(&velocity.near(1.5, near)));
+    check(&Case {
+        name: "near of joined",
+        run: &|e| {
+            let [a, b] = [&a, &b].map(|x| e.materialize(&upload(e, x)));
+            let joined = e.materialize(&e.cat(&[&a, &b]));
+            e.warp_near(&e.channels(&joined, 0..3), &upload(e, &velocity), 1.5, near)
+        },
+        expected: Plain::build(a.0, |c, y, x| 0.5 * (first.at(c, y, x) + second.at(c, y, x))),
     });
 }
 
