@@ -263,6 +263,38 @@ impl Container {
         })
     }
 
+    /// Whether a video of `codec` can be written into it. Nothing is asked of ffmpeg: of the containers that share
+    /// [`Container::Other`] each holds something else, so there the answer is whether it is worth trying, and
+    /// [`open_sink`] tries it before the first frame.
+    pub fn accepts(self, codec: Codec) -> bool {
+        match self {
+            Self::Mp4 => matches!(codec, Codec::H264 | Codec::H265 | Codec::Av1 | Codec::Vp9),
+            Self::Mov => matches!(codec, Codec::H264 | Codec::H265 | Codec::ProRes | Codec::Ffv1),
+            Self::WebM => matches!(codec, Codec::Vp9 | Codec::Av1),
+            Self::MpegTs => matches!(codec, Codec::H264 | Codec::H265),
+            Self::Gif => codec == Codec::Gif,
+            Self::Matroska | Self::Avi | Self::Nut | Self::Other => codec != Codec::Gif,
+            Self::VideoOnly => false,
+        }
+    }
+
+    /// The codecs that it [accepts](Container::accepts), in the order of [`Codec::ALL`]; none for
+    /// [`Container::VideoOnly`], whose formats are codecs themselves.
+    pub fn codecs(self) -> impl Iterator<Item = Codec> {
+        Codec::ALL.into_iter().filter(move |codec| self.accepts(*codec))
+    }
+
+    /// The codec that is written into it where none is asked for; nothing where that is left to ffmpeg, or where
+    /// there is no choice.
+    pub fn usual_codec(self) -> Option<Codec> {
+        match self {
+            Self::WebM => Some(Codec::Vp9),
+            Self::Gif => Some(Codec::Gif),
+            Self::Other | Self::VideoOnly => None,
+            _ => Some(Codec::H264),
+        }
+    }
+
     /// Whether it can hold a rotation tag (written by ourselves, so that any ffmpeg will do). For the others open
     /// the source with [`Orientation::Apply`](crate::Orientation::Apply).
     pub fn holds_rotation(self) -> bool {
@@ -290,6 +322,30 @@ pub enum Codec {
 }
 
 impl Codec {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::H264,
+        Self::H265,
+        Self::Av1,
+        Self::Vp9,
+        Self::ProRes,
+        Self::Ffv1,
+        Self::Gif,
+    ];
+
+    /// Its name for people, such as `H.264`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::H264 => "H.264",
+            Self::H265 => "H.265",
+            Self::Av1 => "AV1",
+            Self::Vp9 => "VP9",
+            Self::ProRes => "ProRes",
+            Self::Ffv1 => "FFV1",
+            Self::Gif => "GIF",
+        }
+    }
+
     /// From a user's word: `h264`, `h265` (`hevc`), `av1`, `vp9`, `prores`, `ffv1`, `gif`.
     pub fn parse(text: &str) -> Option<Self> {
         Some(match text {

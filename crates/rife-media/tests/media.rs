@@ -874,7 +874,10 @@ fn words_of_users_are_checked() {
     assert!(error(&|s| s.encoder = Some("no_such_encoder".into())).contains("no encoder no_such_encoder"));
     assert!(error(&|s| s.preset = Some("medium:log=file".into())).contains("preset"));
     assert!(error(&|s| s.crf = Some(64)).contains("0 (best) to 63"));
-    assert!(error(&|s| s.codec = Some(Codec::Ffv1)).contains("MP4 holds no Ffv1"));
+    assert!(
+        error(&|s| s.codec = Some(Codec::Ffv1))
+            .contains("MP4 holds no FFV1; it holds H.264, H.265, AV1, VP9.")
+    );
     assert!(error(&|s| s.output = Output::File("out.m3u8".into())).contains("accepted are mp4"));
     assert!(error(&|s| s.output = Output::File(input.clone())).contains("the input itself"));
     assert!(error(&|s| s.preset = Some("nonsense".into())).contains("ffmpeg failed"));
@@ -882,6 +885,64 @@ fn words_of_users_are_checked() {
         fs::read_dir(folder.path()).unwrap().count(),
         1,
         "nothing is left behind"
+    );
+}
+
+/// What [`Container::accepts`] says is what this ffmpeg does.
+#[test]
+fn containers_accept_the_codecs_that_can_be_written_into_them() {
+    let folder = folder();
+    let containers = ["mp4", "mov", "mkv", "webm", "avi", "ts", "gif", "nut"];
+    for codec in Codec::ALL {
+        let words = match codec {
+            Codec::H264 => "-c:v libx264 -preset ultrafast",
+            Codec::H265 => "-c:v libx265 -preset ultrafast -x265-params log-level=error",
+            Codec::Av1 => "-c:v libsvtav1 -preset 12",
+            Codec::Vp9 => "-c:v libvpx-vp9 -cpu-used 8",
+            Codec::ProRes => "-c:v prores_ks",
+            Codec::Ffv1 => "-c:v ffv1",
+            Codec::Gif => "-c:v gif",
+        };
+        let name = format!("{codec:?}.nut");
+        let stream = make(
+            &folder,
+            &name,
+            &format!("-f lavfi -i testsrc2=s=64x64:r=25:d=0.16 {words}"),
+        );
+        for extension in containers {
+            let container = Container::of(Path::new(&format!("x.{extension}"))).unwrap();
+            let output = folder.path().join(format!("out.{extension}"));
+            let muxer = if extension == "mkv" { "matroska" } else { extension };
+            let muxer = if extension == "ts" { "mpegts" } else { muxer };
+            let status = Command::new("ffmpeg")
+                .args(["-nostdin", "-v", "quiet", "-y", "-i"])
+                .arg(&stream)
+                .args(["-c", "copy", "-f", muxer])
+                .arg(&output)
+                .status();
+            let frames = || read_all(&mut *open(&output).ok()?).ok();
+            let written = status.unwrap().success() && frames().is_some_and(|frames| frames.len() == 4);
+            // QuickTime and NUT hold GIF too, which nobody would look for there.
+            if !(matches!(extension, "mov" | "nut") && codec == Codec::Gif) {
+                assert_eq!(
+                    container.accepts(codec),
+                    written,
+                    "{extension} and {}",
+                    codec.name()
+                );
+            }
+        }
+    }
+    assert_eq!(Container::VideoOnly.codecs().count(), 0);
+    let usual = |container: Container| {
+        container
+            .usual_codec()
+            .is_none_or(|codec| container.accepts(codec))
+    };
+    assert!(
+        [Container::Mp4, Container::WebM, Container::Gif, Container::MpegTs]
+            .into_iter()
+            .all(usual)
     );
 }
 

@@ -26,7 +26,7 @@ pub(super) fn choose(
     ffmpeg: &Ffmpeg,
 ) -> Result<Choice> {
     check_quality(spec)?;
-    let codec = spec.codec.or_else(|| usual_codec(container));
+    let codec = spec.codec.or_else(|| container.usual_codec());
     if let (Some(codec), None) = (codec, &spec.encoder) {
         check_fit(codec, container)?;
     }
@@ -79,30 +79,16 @@ fn check_quality(spec: &SinkSpec) -> Result<()> {
         .map_or(Ok(()), |name| check_word("the preset", name))
 }
 
-fn usual_codec(container: Container) -> Option<Codec> {
-    match container {
-        Container::WebM => Some(Codec::Vp9),
-        Container::Gif => Some(Codec::Gif),
-        Container::Other | Container::VideoOnly => None,
-        _ => Some(Codec::H264),
-    }
-}
-
 fn check_fit(codec: Codec, container: Container) -> Result<()> {
-    let fits = match container {
-        Container::WebM => matches!(codec, Codec::Vp9 | Codec::Av1),
-        Container::Gif => codec == Codec::Gif,
-        Container::Mp4 => !matches!(codec, Codec::ProRes | Codec::Ffv1 | Codec::Gif),
-        Container::MpegTs => matches!(codec, Codec::H264 | Codec::H265),
-        Container::Mov | Container::Matroska | Container::Avi | Container::Nut => codec != Codec::Gif,
-        Container::Other | Container::VideoOnly => true,
-    };
-    if fits {
+    if container.accepts(codec) {
         return Ok(());
     }
+    let held: Vec<_> = container.codecs().map(Codec::name).collect();
     let message = format!(
-        "{} holds no {codec:?}; Matroska (.mkv) holds every codec but GIF",
-        container.name()
+        "{} holds no {}; it holds {}. Matroska (.mkv) holds every codec but GIF",
+        container.name(),
+        codec.name(),
+        held.join(", ")
     );
     Err(MediaError::Unsupported(message))
 }
