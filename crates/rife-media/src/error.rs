@@ -34,7 +34,10 @@ pub enum MediaError {
         variable: &'static str,
     },
     /// ffmpeg runs but is older than 5.1, or prints no version we can read.
-    #[error("{} is version {found}; 5.1 or later is needed", path.display())]
+    #[error(
+        "{} is version {found}; 5.1 or later is needed (for its options of exact times). Install a newer one (a static build of https://ffmpeg.org/download.html needs no other files; Debian 12, Ubuntu 23.04 and later have one, macOS: `brew install ffmpeg`, Windows: `winget install ffmpeg`) and set RIFE_FFMPEG and RIFE_FFPROBE to its path where it is not the first on PATH. Y4M and image sequences work without it",
+        path.display()
+    )]
     FfmpegTooOld {
         /// The binary asked.
         path: PathBuf,

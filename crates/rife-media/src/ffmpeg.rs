@@ -70,18 +70,41 @@ impl Ffmpeg {
         self.lists("-decoders", name)
     }
 
-    /// Whether a listing has `name` in its second column. A binary's listing is asked for once a process.
+    /// The names of its hardware decoders.
+    pub(crate) fn hwaccels(&self) -> Result<Vec<String>> {
+        let text = self.says(&["-hwaccels"])?;
+        let names = text
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty() && !line.contains(' '));
+        Ok(names.map(str::to_owned).collect())
+    }
+
+    /// Whether the encoder `name`, which this ffmpeg has, knows the option `-option`.
+    pub(crate) fn encoder_has_option(&self, name: &str, option: &str) -> Result<bool> {
+        let help = self.says(&["-h", &format!("encoder={name}")])?;
+        let option = format!("-{option}");
+        Ok(help
+            .lines()
+            .any(|line| line.split_whitespace().next() == Some(&option)))
+    }
+
+    /// Whether a listing has `name` in its second column.
     fn lists(&self, listing: &'static str, name: &str) -> Result<bool> {
-        static KNOWN: Mutex<BTreeMap<(PathBuf, &'static str), String>> = Mutex::new(BTreeMap::new());
-        let has = |text: &str| {
-            text.lines()
-                .any(|line| line.split_whitespace().nth(1) == Some(name))
-        };
-        let key = (self.ffmpeg.clone(), listing);
+        let text = self.says(&[listing])?;
+        Ok(text
+            .lines()
+            .any(|line| line.split_whitespace().nth(1) == Some(name)))
+    }
+
+    /// What it says of itself; a binary is asked once a process.
+    fn says(&self, question: &[&str]) -> Result<String> {
+        static KNOWN: Mutex<BTreeMap<(PathBuf, String), String>> = Mutex::new(BTreeMap::new());
+        let key = (self.ffmpeg.clone(), question.join(" "));
         if let Some(text) = KNOWN.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            return Ok(has(text));
+            return Ok(text.clone());
         }
-        let args = vec!["-hide_banner".into(), listing.into()];
+        let args = ["-hide_banner"].iter().chain(question).map(Into::into).collect();
         let request = Request {
             stdout: true,
             stall: PATIENCE,
@@ -89,12 +112,11 @@ impl Ffmpeg {
         };
         let bytes = child::capture(request, 1 << 20, "while listing what it can do")?;
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        let found = has(&text);
         KNOWN
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(key, text);
-        Ok(found)
+            .insert(key, text.clone());
+        Ok(text)
     }
 
     /// Runs ffprobe and returns its output, at most `limit` bytes of it, within `stall`.

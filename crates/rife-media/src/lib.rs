@@ -35,7 +35,8 @@ pub use limits::Limits;
 pub use plan::{Action, Companions, PlannedStream, StreamPlan, plan_streams};
 pub use probe::{MediaInfo, probe};
 pub use sink::{
-    Codec, Container, ImageFormat, Output, Sink, SinkSpec, VideoParams, Written, open_sink, write_image,
+    Codec, Container, Encoding, ImageFormat, Output, Sink, SinkSpec, VideoParams, Written, open_sink,
+    plan_encoding, write_image,
 };
 pub use source::{
     Input, Orientation, Source, SourceSpec, StreamInfo, natural_order, open_source, read_image,

@@ -1,17 +1,16 @@
 //! What happens to each stream of the input: interpolated, copied, transcoded, or dropped with a reason.
 
 use std::fmt;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use num_rational::Ratio;
 
-use crate::ffmpeg::args::{Args, file_url};
+use crate::ffmpeg::args::{Args, NOWHERE};
 use crate::ffmpeg::child::{self, Request};
-use crate::probe::{MediaStream, StreamKind};
+use crate::probe::{MediaStream, SoundFormat, StreamKind, VideoStream};
 use crate::{CancelToken, Container, Ffmpeg, Limits, MediaError, MediaInfo, Result};
+
+pub(crate) mod sound;
 
 /// What happens to a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +19,8 @@ pub enum Action {
     Interpolate,
     /// Its packets are copied.
     Copy,
-    /// It is encoded anew with this ffmpeg encoder (audio at 160 kbit/s).
+    /// It is encoded anew with this ffmpeg encoder: sound without loss where the encoder is one for that, else at a bit
+    /// rate by its channels (160 kbit/s of AAC in stereo).
     Transcode {
         /// ffmpeg's encoder.
         encoder: &'static str,
@@ -45,6 +45,8 @@ pub struct PlannedStream {
     pub codec: String,
     /// Its language and title, for print.
     pub label: String,
+    /// Channels and coding of sound.
+    pub sound: Option<(u32, SoundFormat)>,
     /// What happens to it.
     pub action: Action,
 }
@@ -82,21 +84,24 @@ pub enum Companions {
 pub fn plan_streams(info: &MediaInfo, container: Container, companions: Companions) -> StreamPlan {
     let main = info.main_video().map(|(stream, _)| stream.index);
     let streams = info.streams.iter().map(|stream| {
-        let action = if Some(stream.index) == main {
-            Action::Interpolate
-        } else {
-            act(stream, container, companions)
-        };
         let words = [stream.language.clone(), stream.title.clone()]
             .into_iter()
             .flatten();
-        PlannedStream {
+        let mut planned = PlannedStream {
             index: stream.index,
             kind: stream.kind,
             codec: stream.codec.clone(),
             label: words.collect::<Vec<_>>().join(", "),
-            action,
+            sound: stream
+                .audio
+                .map(|(channels, _)| channels)
+                .zip(stream.sound.clone()),
+            action: Action::Interpolate,
+        };
+        if Some(stream.index) != main {
+            planned.action = act(stream, &planned, container, companions);
         }
+        planned
     });
     let kept = companions == Companions::Keep && !matches!(container, Container::Gif | Container::VideoOnly);
     StreamPlan {
@@ -115,14 +120,21 @@ pub fn plan_streams(info: &MediaInfo, container: Container, companions: Companio
 
 fn notes(info: &MediaInfo, kept: bool) -> Vec<String> {
     let video = info.main_video().map(|(_, video)| video);
-    let mut notes = video.map_or_else(Vec::new, |video| video.hdr.dropped());
+    let mut notes = info.notes.clone();
+    notes.extend(video.iter().flat_map(|video| video.hdr.dropped()));
+    notes.extend(video.and_then(VideoStream::captions_dropped));
     if !kept && !info.chapters.is_empty() {
         notes.push("chapters are dropped".to_owned());
     }
     notes
 }
 
-fn act(stream: &MediaStream, container: Container, companions: Companions) -> Action {
+fn act(
+    stream: &MediaStream,
+    planned: &PlannedStream,
+    container: Container,
+    companions: Companions,
+) -> Action {
     let drop = |reason: &str| Action::Drop {
         reason: reason.to_owned(),
     };
@@ -133,15 +145,16 @@ fn act(stream: &MediaStream, container: Container, companions: Companions) -> Ac
         (Companions::Drop(reason), _) => drop(reason),
         (_, StreamKind::Video) => drop("only the main video stream is interpolated"),
         (_, StreamKind::Data) => drop("timed data is not carried over"),
+        _ if stream.encrypted => drop("it is encrypted"),
         (_, kind) if stream.codec == "unknown" && kind != StreamKind::Attachment => {
             drop("ffmpeg does not know its codec")
         }
         (Companions::Stretch(_), StreamKind::Audio) => Action::Transcode {
-            encoder: audio_encoder(container),
+            encoder: stretched_encoder(stream, container),
             reason: "it is stretched".to_owned(),
         },
         (Companions::Stretch(_), _) => drop("its times do not fit the stretched video"),
-        (_, StreamKind::Audio) => audio(stream, container),
+        (_, StreamKind::Audio) => audio(planned, container),
         (_, StreamKind::Subtitle) => subtitle(stream, container),
         (_, StreamKind::Attachment) if container == Container::Matroska => Action::Copy,
         (_, StreamKind::CoverArt) if matches!(container, Container::Mp4 | Container::Mov) => Action::Copy,
@@ -152,48 +165,148 @@ fn act(stream: &MediaStream, container: Container, companions: Companions) -> Ac
     }
 }
 
-/// The encoder of sound that every player of the container knows.
+/// The lossy encoder of sound that every player of the container knows.
 pub(crate) fn audio_encoder(container: Container) -> &'static str {
     match container {
         Container::WebM => "libopus",
         Container::Avi => "libmp3lame",
+        Container::Other("ogg") => "libvorbis",
+        Container::Other("mpeg") => "mp2",
+        Container::Other("asf") => "wmav2",
+        Container::Other("mxf") => "pcm_s16le",
         _ => "aac",
     }
 }
 
-fn audio(stream: &MediaStream, container: Container) -> Action {
-    let codec = stream.codec.as_str();
-    let pcm = codec.starts_with("pcm_");
-    let held = match container {
+/// The encoder of sound for what is transcoded: lossless for what was lossless or has more channels than 5.1, where
+/// the container holds such; else the usual one, or for more than stereo the one that holds it.
+fn sound_encoder(stream: &PlannedStream, container: Container) -> &'static str {
+    let Some((channels, format)) = &stream.sound else {
+        return audio_encoder(container);
+    };
+    let deep = format.bits == 0 || format.bits > 16;
+    let lossless = sound::is_lossless(&stream.codec, format);
+    let pcm = if deep && lossless {
+        "pcm_s24le"
+    } else {
+        "pcm_s16le"
+    };
+    match container {
+        // AAC as everything reads it ends at 5.1.
+        Container::Mp4 | Container::Matroska | Container::Nut
+            if (lossless || *channels > 6) && *channels <= 8 =>
+        {
+            "flac"
+        }
+        Container::Mov if lossless && *channels <= 2 => "alac",
+        Container::Mov if lossless || *channels > 6 => pcm,
+        Container::Avi if lossless || *channels > 6 => pcm,
+        Container::Avi if *channels > 2 => "ac3",
+        _ => audio_encoder(container),
+    }
+}
+
+/// The encoder of sound whose time is stretched: what that makes of it is new in any case.
+fn stretched_encoder(stream: &MediaStream, container: Container) -> &'static str {
+    match (container, stream.audio) {
+        (Container::Avi, Some((3.., _))) => "ac3",
+        _ => audio_encoder(container),
+    }
+}
+
+/// What each container takes of sound as it is. What is in the list is tried all the same.
+fn holds_sound(container: Container, codec: &str) -> bool {
+    match container {
         Container::Mp4 => matches!(
             codec,
-            "aac" | "mp3" | "ac3" | "eac3" | "alac" | "opus" | "mp2" | "flac" | "dts"
+            "aac"
+                | "mp3"
+                | "ac3"
+                | "eac3"
+                | "alac"
+                | "opus"
+                | "mp2"
+                | "flac"
+                | "dts"
+                | "truehd"
+                | "mp1"
+                | "als"
         ),
-        Container::Mov => pcm || matches!(codec, "aac" | "mp3" | "ac3" | "eac3" | "alac" | "mp2"),
+        Container::Mov => matches!(
+            codec,
+            "aac"
+                | "mp3"
+                | "ac3"
+                | "eac3"
+                | "alac"
+                | "mp2"
+                | "pcm_alaw"
+                | "pcm_mulaw"
+                | "pcm_u8"
+                | "pcm_s8"
+                | "pcm_s16le"
+                | "pcm_s16be"
+                | "pcm_s24le"
+                | "pcm_s24be"
+                | "pcm_s32le"
+                | "pcm_s32be"
+                | "pcm_f32le"
+                | "pcm_f32be"
+                | "pcm_f64le"
+                | "pcm_f64be"
+        ),
         Container::WebM => matches!(codec, "opus" | "vorbis"),
         Container::Avi => matches!(
             codec,
-            "mp3" | "ac3" | "mp2" | "pcm_s16le" | "pcm_u8" | "pcm_s24le"
+            "mp3" | "ac3" | "mp2" | "pcm_s16le" | "pcm_u8" | "pcm_s24le" | "pcm_s32le" | "pcm_f32le"
         ),
-        Container::MpegTs => matches!(codec, "aac" | "mp2" | "mp3" | "ac3" | "eac3" | "opus" | "dts"),
-        Container::Matroska | Container::Nut | Container::Other => true,
+        Container::MpegTs => matches!(
+            codec,
+            "aac" | "mp2" | "mp3" | "ac3" | "eac3" | "opus" | "dts" | "truehd"
+        ),
+        Container::Other("flv") => matches!(codec, "aac" | "mp3"),
+        Container::Other("ogg") => matches!(codec, "vorbis" | "opus" | "flac" | "speex"),
+        Container::Other("mpeg") => matches!(codec, "mp2" | "mp3" | "ac3" | "dts"),
+        Container::Other("asf") => matches!(codec, "wmav1" | "wmav2" | "wmapro" | "mp3"),
+        Container::Other("mxf") => matches!(codec, "pcm_s16le" | "pcm_s24le"),
+        Container::Other(_) => matches!(codec, "aac" | "amr_nb" | "amr_wb"),
+        Container::Matroska | Container::Nut => true,
         Container::Gif | Container::VideoOnly => false,
-    };
-    if held {
+    }
+}
+
+fn audio(stream: &PlannedStream, container: Container) -> Action {
+    let codec = stream.codec.as_str();
+    if holds_sound(container, codec) {
         return Action::Copy;
     }
-    let reason = format!("{} holds no {codec}", container.name());
+    let encoder = sound_encoder(stream, container);
     Action::Transcode {
-        encoder: audio_encoder(container),
-        reason,
+        encoder,
+        reason: format!("{} holds no {codec}{}", container.name(), lost(stream, encoder)),
     }
+}
+
+/// What of its sound a transcoded stream loses, in words.
+fn lost(stream: &PlannedStream, encoder: &str) -> String {
+    let Some((channels, format)) = &stream.sound else {
+        return String::new();
+    };
+    let mut lost = String::new();
+    if sound::is_lossless(&stream.codec, format) && !sound::writes_lossless(encoder) {
+        lost += ", nor any other sound without loss";
+    }
+    if let Some(most) = sound::most_channels(encoder).filter(|most| channels > most) {
+        lost += &format!("; {channels} channels become {most}");
+    }
+    lost
 }
 
 fn subtitle(stream: &MediaStream, container: Container) -> Action {
     let codec = stream.codec.as_str();
     let text = matches!(
         codec,
-        "subrip" | "srt" | "ass" | "ssa" | "webvtt" | "text" | "mov_text" | "ttml"
+        "subrip" | "srt" | "ass" | "ssa" | "webvtt" | "text" | "mov_text" | "ttml" | "eia_608"
     );
     let bitmap = matches!(codec, "hdmv_pgs_subtitle" | "dvd_subtitle" | "dvb_subtitle");
     let transcode = |encoder| Action::Transcode {
@@ -220,23 +333,9 @@ impl StreamPlan {
     /// that fails is dropped with ffmpeg's reason.
     pub fn check(&mut self, info: &MediaInfo, container: Container, cancel: &CancelToken) -> Result<()> {
         let ffmpeg = Ffmpeg::find()?;
-        let folder = scratch_folder()?;
-        let result = self.try_streams(&ffmpeg, info, container, cancel, &folder);
-        let _ = fs::remove_dir_all(&folder);
-        result
-    }
-
-    fn try_streams(
-        &mut self,
-        ffmpeg: &Ffmpeg,
-        info: &MediaInfo,
-        container: Container,
-        cancel: &CancelToken,
-        folder: &Path,
-    ) -> Result<()> {
         let tried = |kind| matches!(kind, StreamKind::Audio | StreamKind::Subtitle);
         for stream in self.streams.iter_mut().filter(|stream| tried(stream.kind)) {
-            let attempt = |stream: &PlannedStream| attempt(ffmpeg, info, stream, container, cancel, folder);
+            let attempt = |stream: &PlannedStream| attempt(&ffmpeg, info, stream, container, cancel);
             if stream.action == Action::Copy
                 && let Err(reason) = attempt(stream)?
             {
@@ -263,7 +362,7 @@ impl StreamPlan {
 
 fn second_choice(stream: &PlannedStream, container: Container, reason: String) -> Action {
     let encoder = match (stream.kind, container) {
-        (StreamKind::Audio, _) => audio_encoder(container),
+        (StreamKind::Audio, _) => sound_encoder(stream, container),
         (_, Container::Mp4 | Container::Mov) => "mov_text",
         (_, Container::WebM) => "webvtt",
         (_, Container::Matroska) => "srt",
@@ -275,17 +374,22 @@ fn second_choice(stream: &PlannedStream, container: Container, reason: String) -
     };
     Action::Transcode {
         encoder,
-        reason: format!("it cannot be copied: {reason}"),
+        reason: format!("it cannot be copied: {reason}{}", lost(stream, encoder)),
     }
 }
 
-/// A new folder of our own for trial files.
-fn scratch_folder() -> Result<PathBuf> {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let folder = std::env::temp_dir().join(format!("rife-plan-{}-{count}", std::process::id()));
-    fs::create_dir(&folder).map_err(|e| MediaError::io("create", &folder, e))?;
-    Ok(folder)
+/// Whether ffmpeg wants to be told that this is meant: up to version 6 it calls FLAC in MP4 an experiment, and TrueHD
+/// there still.
+pub(crate) fn needs_experimental<'a>(
+    container: Container,
+    mut streams: impl Iterator<Item = &'a PlannedStream>,
+) -> bool {
+    let experiment = |stream: &PlannedStream| match &stream.action {
+        Action::Copy => matches!(stream.codec.as_str(), "flac" | "truehd" | "opus"),
+        Action::Transcode { encoder, .. } => *encoder == "flac",
+        Action::Interpolate | Action::Drop { .. } => false,
+    };
+    container == Container::Mp4 && streams.any(experiment)
 }
 
 /// Muxes three seconds of one stream into `container`; the inner error is ffmpeg's reason why not.
@@ -295,7 +399,6 @@ fn attempt(
     stream: &PlannedStream,
     container: Container,
     cancel: &CancelToken,
-    folder: &Path,
 ) -> Result<std::result::Result<(), String>> {
     let Some(muxer) = container.muxer() else {
         return Ok(Ok(()));
@@ -303,12 +406,18 @@ fn attempt(
     let mut args = Args::ffmpeg();
     args.all(["-y"]).input(&info.path, &Limits::default())?;
     args.all(["-map", &format!("0:{}", stream.index), "-t", "3", "-c"]);
-    args.one(if let Action::Transcode { encoder, .. } = stream.action {
-        encoder
+    if let Action::Transcode { encoder, .. } = stream.action {
+        args.one(encoder);
+        if let Some((channels, format)) = &stream.sound {
+            sound::options(&mut args, encoder, *channels, format, "a", None);
+        }
     } else {
-        "copy"
-    });
-    args.all(["-f", muxer]).one(file_url(&folder.join("trial"))?);
+        args.one("copy");
+    }
+    if needs_experimental(container, std::iter::once(stream)) {
+        args.all(["-strict", "experimental"]);
+    }
+    args.all(["-f", muxer]).one(NOWHERE);
     let request = Request::new("ffmpeg", &ffmpeg.ffmpeg, args.0);
     let mut child = child::start(Request {
         cancel: cancel.clone(),

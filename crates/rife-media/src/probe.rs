@@ -8,6 +8,8 @@ use num_rational::Ratio;
 use crate::ffmpeg::args::Args;
 use crate::{CancelToken, ColorTags, Ffmpeg, Limits, MediaError, PixelFormat, Result, Time};
 
+mod captions;
+mod encrypted;
 mod packets;
 mod report;
 
@@ -51,8 +53,23 @@ pub struct MediaStream {
     pub frames: Option<u64>,
     /// Channels and samples a second of sound.
     pub audio: Option<(u32, u32)>,
+    /// Details of sound beside channels and rate.
+    pub sound: Option<SoundFormat>,
     /// Details of video (and cover art).
     pub video: Option<VideoStream>,
+    /// Whether its packets are encrypted, so that nothing but a player with its key can read them.
+    pub encrypted: bool,
+}
+
+/// How sound is coded.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SoundFormat {
+    /// ffmpeg's name of the channels' places, such as `5.1(side)`, where they are known.
+    pub layout: Option<String>,
+    /// Bits of a sample; 0 where the codec has no such number.
+    pub bits: u32,
+    /// ffmpeg's name of the codec's profile, such as `DTS-HD MA`, where it has one.
+    pub profile: Option<String>,
 }
 
 /// The order of fields.
@@ -152,6 +169,17 @@ pub struct VideoStream {
     pub end: Option<Time>,
     /// Whether alpha is carried in a second layer (VP8 and VP9 in WebM).
     pub alpha_layer: bool,
+    /// Whether its first frames carry closed captions (CEA-608 or CEA-708, as ATSC A/53 user data).
+    pub captions: bool,
+}
+
+impl VideoStream {
+    /// What is to be said of captions that frames of our own do not have; nothing where there are none.
+    pub fn captions_dropped(&self) -> Option<String> {
+        let text = "closed captions (CEA-608/708) lie within the source's frames and cannot be carried over to new ones: \
+                    dropped; ffmpeg -f lavfi -i \"movie=IN[out0+subcc]\" -map 0:s OUT.srt takes them out as subtitles";
+        self.captions.then(|| text.to_owned())
+    }
 }
 
 /// A chapter.
@@ -182,6 +210,8 @@ pub struct MediaInfo {
     pub chapters: Vec<Chapter>,
     /// Tags of the whole file, such as `title`.
     pub metadata: Vec<(String, String)>,
+    /// What was met in opening it that is worth telling in the plan.
+    pub notes: Vec<String>,
 }
 
 impl MediaInfo {
@@ -215,6 +245,7 @@ pub fn probe_with(ffmpeg: &Ffmpeg, path: &Path, limits: &Limits, cancel: &Cancel
     let answer = ffmpeg.run_ffprobe(args.0, MAX_REPORT, PATIENCE, cancel, "while probing");
     let answer = answer.map_err(|e| explain(path, e))?;
     let mut info = report::parse(path, &answer)?;
+    encrypted::mark(path, &mut info)?;
     for stream in info
         .streams
         .iter_mut()
@@ -222,6 +253,7 @@ pub fn probe_with(ffmpeg: &Ffmpeg, path: &Path, limits: &Limits, cancel: &Cancel
         .take(4)
     {
         packets::examine(ffmpeg, path, limits, cancel, info.start, stream)?;
+        captions::examine(ffmpeg, path, limits, cancel, stream)?;
     }
     Ok(info)
 }
@@ -289,16 +321,11 @@ fn check_file(path: &Path) -> Result<()> {
 /// ffprobe's refusal of a file is about the file.
 fn explain(path: &Path, error: MediaError) -> MediaError {
     match error {
-        MediaError::Child { tail, .. } if tail.contains("not on whitelist") => MediaError::unreadable(
-            path,
-            format!(
-                "its container or codec is not one that is accepted (playlists and scripts never are): {tail}"
-            ),
-        ),
-        MediaError::Child { tail, .. } => MediaError::unreadable(
-            path,
-            format!("ffprobe finds no media in it, or it is damaged: {tail}"),
-        ),
+        MediaError::Child { tail, .. } => {
+            let reason = crate::ffmpeg::args::refusal(&tail)
+                .unwrap_or_else(|| format!("ffprobe finds no media in it, or it is damaged: {tail}"));
+            MediaError::unreadable(path, reason)
+        }
         other => other,
     }
 }

@@ -16,18 +16,22 @@ pub use images::write_image;
 pub use journal::{
     Need, Needs, Resume, SEGMENT_FRAMES, Shard, Share, folder as unfinished_folder, shard_folder,
 };
+pub use like::extension_like;
 pub use part::{TextFile, same_file};
 pub(crate) use read_back::Sent;
 pub use workplace::{Workplace, folder as work_folder};
 
 mod codecs;
 pub(crate) mod encoder;
+mod hardware;
 mod images;
 mod journal;
+mod like;
 mod mp4;
 pub(crate) mod part;
 mod read_back;
 mod segments;
+mod trial;
 mod webp;
 mod workplace;
 mod y4m;
@@ -175,8 +179,8 @@ pub enum Container {
     Gif,
     /// NUT.
     Nut,
-    /// Another container that ffmpeg writes: FLV, Ogg, MPEG program stream, ASF, MXF, 3GP.
-    Other,
+    /// Another container that ffmpeg writes, by ffmpeg's name of it: FLV, Ogg, MPEG program stream, ASF, MXF, 3GP.
+    Other(&'static str),
     /// Holds nothing but video: Y4M, animated WebP and images.
     VideoOnly,
 }
@@ -198,16 +202,16 @@ const EXTENSIONS: [(&str, Container); 24] = [
     ("nut", Container::Nut),
     ("y4m", Container::VideoOnly),
     ("webp", Container::VideoOnly),
-    ("flv", Container::Other),
-    ("ogv", Container::Other),
-    ("ogg", Container::Other),
-    ("mpg", Container::Other),
-    ("mpeg", Container::Other),
-    ("wmv", Container::Other),
-    ("asf", Container::Other),
-    ("mxf", Container::Other),
-    ("3gp", Container::Other),
-    ("3g2", Container::Other),
+    ("flv", Container::Other("flv")),
+    ("ogv", Container::Other("ogg")),
+    ("ogg", Container::Other("ogg")),
+    ("mpg", Container::Other("mpeg")),
+    ("mpeg", Container::Other("mpeg")),
+    ("wmv", Container::Other("asf")),
+    ("asf", Container::Other("asf")),
+    ("mxf", Container::Other("mxf")),
+    ("3gp", Container::Other("3gp")),
+    ("3g2", Container::Other("3g2")),
 ];
 
 impl Container {
@@ -243,12 +247,17 @@ impl Container {
             Self::MpegTs => "MPEG-TS",
             Self::Gif => "GIF",
             Self::Nut => "NUT",
-            Self::Other => "this container",
+            Self::Other("flv") => "FLV",
+            Self::Other("ogg") => "Ogg",
+            Self::Other("mpeg") => "an MPEG program stream",
+            Self::Other("asf") => "ASF (WMV)",
+            Self::Other("mxf") => "MXF",
+            Self::Other(_) => "3GP",
             Self::VideoOnly => "an output of pictures alone",
         }
     }
 
-    /// ffmpeg's muxer; nothing where it is left to the extension.
+    /// ffmpeg's muxer; nothing where ffmpeg does not write it.
     pub(crate) fn muxer(self) -> Option<&'static str> {
         Some(match self {
             Self::Mp4 => "mp4",
@@ -259,13 +268,13 @@ impl Container {
             Self::MpegTs => "mpegts",
             Self::Gif => "gif",
             Self::Nut => "nut",
-            Self::Other | Self::VideoOnly => return None,
+            Self::Other(muxer) => muxer,
+            Self::VideoOnly => return None,
         })
     }
 
-    /// Whether a video of `codec` can be written into it. Nothing is asked of ffmpeg: of the containers that share
-    /// [`Container::Other`] each holds something else, so there the answer is whether it is worth trying, and
-    /// [`open_sink`] tries it before the first frame.
+    /// Whether a video of `codec` can be written into it. Nothing is asked of ffmpeg, so that for the rarer ones of
+    /// [`Container::Other`] the answer is whether it is worth trying; [`open_sink`] tries it before the first frame.
     pub fn accepts(self, codec: Codec) -> bool {
         match self {
             Self::Mp4 => matches!(codec, Codec::H264 | Codec::H265 | Codec::Av1 | Codec::Vp9),
@@ -273,7 +282,10 @@ impl Container {
             Self::WebM => matches!(codec, Codec::Vp9 | Codec::Av1),
             Self::MpegTs => matches!(codec, Codec::H264 | Codec::H265),
             Self::Gif => codec == Codec::Gif,
-            Self::Matroska | Self::Avi | Self::Nut | Self::Other => codec != Codec::Gif,
+            Self::Matroska | Self::Avi | Self::Nut => codec != Codec::Gif,
+            Self::Other("flv" | "3gp" | "3g2") => codec == Codec::H264,
+            Self::Other("ogg") => false,
+            Self::Other(_) => codec != Codec::Gif,
             Self::VideoOnly => false,
         }
     }
@@ -290,7 +302,8 @@ impl Container {
         match self {
             Self::WebM => Some(Codec::Vp9),
             Self::Gif => Some(Codec::Gif),
-            Self::Other | Self::VideoOnly => None,
+            Self::Other("flv" | "3gp" | "3g2") => Some(Codec::H264),
+            Self::Other(_) | Self::VideoOnly => None,
             _ => Some(Codec::H264),
         }
     }
@@ -368,7 +381,9 @@ pub struct SinkSpec {
     pub output: Output,
     /// The codec; the container's usual one where none is given.
     pub codec: Option<Codec>,
-    /// An ffmpeg encoder by name (letters, digits, `_` and `-`), such as `h264_nvenc`; overrides `codec`.
+    /// An ffmpeg encoder by name (letters, digits, `_` and `-`), such as `h264_nvenc`, which overrides `codec`; or a
+    /// family of hardware encoders (`nvenc`, `qsv`, `vaapi`, `amf`, `videotoolbox`, `vulkan`, `mf`, `v4l2m2m`), or
+    /// `auto` for the first of them that works here: tried on one frame, and software where none does.
     pub encoder: Option<String>,
     /// Quality, 0 to 63; lower is better.
     pub crf: Option<u32>,
@@ -425,6 +440,73 @@ impl SinkSpec {
         let companion = self.companions.iter().map(|(media, _)| media.path.as_path());
         self.inputs.iter().map(PathBuf::as_path).chain(companion)
     }
+}
+
+/// How frames will be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encoding {
+    /// The encoder, its options and the format of the frames that it is given, for people. Where it is not the
+    /// encoder that was asked for, also why.
+    pub about: String,
+    /// What of the frames is lost, a sentence each: alpha, HDR metadata.
+    pub losses: Vec<String>,
+}
+
+/// Chooses the encoder and tries it on one frame in the output's container, as [`open_sink`] does; nothing is written.
+///
+/// # Errors
+/// [`MediaError::Unsupported`] where codec, encoder, preset, frame size and container do not go together, with
+/// ffmpeg's reason; those of finding and running ffmpeg.
+pub fn plan_encoding(spec: &SinkSpec, params: &VideoParams) -> Result<Encoding> {
+    let container = spec.container()?;
+    if container.muxer().is_none() {
+        return plain_encoding(spec, params);
+    }
+    let ffmpeg = spec.ffmpeg.clone().map_or_else(Ffmpeg::find, Ok)?;
+    let choice = codecs::choose(spec, container, params, &ffmpeg)?;
+    let mut losses = choice.notes.clone();
+    if params.matrix != DisplayMatrix::IDENTITY && !container.holds_rotation() {
+        losses.push(format!(
+            "rotation is dropped: {} has no place for it",
+            container.name()
+        ));
+    }
+    Ok(Encoding {
+        about: choice.describe(),
+        losses,
+    })
+}
+
+/// Outputs without ffmpeg: Y4M, WebP and pictures.
+fn plain_encoding(spec: &SinkSpec, params: &VideoParams) -> Result<Encoding> {
+    let webp = matches!(&spec.output, Output::File(path) if crate::source::has_extension(path, "webp"));
+    let (name, format) = match &spec.output {
+        Output::Images(_, format) => (format.extension(), format.pixel_format(params.format)),
+        Output::File(_) if webp => ("webp", ImageFormat::WebP.pixel_format(params.format)),
+        Output::File(_) | Output::Stdout => ("y4m", y4m::y4m_format(params.format)),
+    };
+    if let Some(given) = spec
+        .encoder
+        .clone()
+        .or(spec.codec.map(|codec| codec.name().to_owned()))
+    {
+        return Err(MediaError::Unsupported(format!(
+            "{name} is written by ourselves and holds no {given}; leave the codec out, or name an output such as .mkv"
+        )));
+    }
+    let mut losses = Vec::new();
+    if params.format.alpha && !format.alpha {
+        losses.push(format!("alpha is dropped: {name} holds none; png does"));
+    }
+    if params.tags.is_hdr() {
+        losses.push(format!(
+            "HDR is lost: {name} has no place for what the codes mean"
+        ));
+    }
+    Ok(Encoding {
+        about: format!("{name}, {format}"),
+        losses,
+    })
 }
 
 /// What was written.

@@ -114,6 +114,9 @@ pub struct SourceSpec {
     /// Take film out of video of 30 frames a second that it was telecined to: the result has 24, as the film had.
     /// Only for video files, of 8-bit YUV.
     pub inverse_telecine: bool,
+    /// Decode a video file with this hardware, by ffmpeg's name of it, or `auto`; by software where one frame cannot be
+    /// decoded with it (the plan's notes say so), and where nothing is given.
+    pub hwaccel: Option<String>,
     /// What to do with rotation.
     pub orientation: Orientation,
     /// Rate of still images (default 25), and of Y4M without one.
@@ -134,6 +137,7 @@ impl SourceSpec {
             allow_interlaced: false,
             deinterlace: false,
             inverse_telecine: false,
+            hwaccel: None,
             orientation: Orientation::Keep,
             frame_rate: None,
             stall_timeout: Duration::from_secs(120),

@@ -10,6 +10,9 @@ use rife_media::probe::{DisplayMatrix, StreamKind};
 use rife_media::timeline::Push;
 use rife_media::*;
 
+#[path = "media/streams.rs"]
+mod streams;
+
 type Folder = tempfile::TempDir;
 
 fn folder() -> Folder {
@@ -880,7 +883,7 @@ fn words_of_users_are_checked() {
     );
     assert!(error(&|s| s.output = Output::File("out.m3u8".into())).contains("accepted are mp4"));
     assert!(error(&|s| s.output = Output::File(input.clone())).contains("the input itself"));
-    assert!(error(&|s| s.preset = Some("nonsense".into())).contains("ffmpeg failed"));
+    assert!(error(&|s| s.preset = Some("nonsense".into())).contains("veryfast"));
     assert_eq!(
         fs::read_dir(folder.path()).unwrap().count(),
         1,

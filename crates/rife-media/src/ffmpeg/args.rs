@@ -24,6 +24,31 @@ adpcm_ima_wav,adpcm_ima_qt,adpcm_swf,adpcm_yamaha,g722,g726,g723_1,g729,\
 ass,ssa,srt,subrip,text,webvtt,mov_text,dvbsub,dvb_subtitle,dvdsub,dvd_subtitle,pgssub,hdmv_pgs_subtitle,xsub,\
 cc_dec,eia_608,microdvd,subviewer,ttml,dvb_teletext,libzvbi_teletext";
 
+/// Why a file is refused by the allow-lists, and a way out, where ffmpeg's message says that it was; nothing else.
+pub(crate) fn refusal(message: &str) -> Option<String> {
+    if let Some((before, _)) = message.split_once(") not on whitelist") {
+        let codec = before.rsplit('(').next().unwrap_or_default();
+        return Some(format!(
+            "its codec {codec} is not one that is accepted (H.264, H.265, AV1, VP8, VP9, MPEG-1, -2 and -4, ProRes, DNxHD, \
+             FFV1, MJPEG, Theora, WMV and their like are). If you trust the file, convert it first: \
+             ffmpeg -i IN -c:v ffv1 -c:a copy OUT.mkv"
+        ));
+    }
+    message.contains("Format not on whitelist").then(|| {
+        "its container is not one that is accepted (playlists and scripts, which open other files, never are): MP4, \
+         QuickTime, Matroska, WebM, AVI, MPEG, FLV, Ogg, ASF, MXF, GIF and their like are. If you trust the file, put its \
+         streams into another one first: ffmpeg -i IN -c copy OUT.mkv"
+            .to_owned()
+    })
+}
+
+/// Where trials are written: nowhere.
+pub(crate) const NOWHERE: &str = if cfg!(windows) {
+    "file:NUL"
+} else {
+    "file:/dev/null"
+};
+
 /// Arguments of a program, in order.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Args(pub(crate) Vec<OsString>);

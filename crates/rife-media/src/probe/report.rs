@@ -7,8 +7,8 @@ use num_rational::Ratio;
 use serde::Deserialize;
 
 use super::{
-    Chapter, DisplayMatrix, FieldOrder, HdrMetadata, MasteringDisplay, MediaInfo, MediaStream, StreamKind,
-    VideoStream,
+    Chapter, DisplayMatrix, FieldOrder, HdrMetadata, MasteringDisplay, MediaInfo, MediaStream, SoundFormat,
+    StreamKind, VideoStream,
 };
 use crate::time::{parse_decimal, parse_fraction};
 use crate::{
@@ -67,6 +67,9 @@ struct Stream {
     duration: Option<String>,
     nb_frames: Option<String>,
     channels: Option<u32>,
+    channel_layout: Option<String>,
+    bits_per_sample: Option<u32>,
+    bits_per_raw_sample: Option<String>,
     sample_rate: Option<String>,
     #[serde(default)]
     disposition: BTreeMap<String, i64>,
@@ -80,7 +83,7 @@ struct Stream {
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub(super) struct SideData {
-    side_data_type: String,
+    pub(super) side_data_type: String,
     displaymatrix: Option<String>,
     rotation: Option<f64>,
     red_x: Option<String>,
@@ -126,6 +129,7 @@ pub(super) fn parse(path: &Path, json: &[u8]) -> Result<MediaInfo> {
             .collect(),
         chapters: report.chapters.into_iter().filter_map(chapter).collect(),
         metadata: format.tags.into_iter().collect(),
+        notes: Vec::new(),
     })
 }
 
@@ -164,7 +168,11 @@ fn convert(stream: Stream, start: Time) -> MediaStream {
     MediaStream {
         index: stream.index,
         kind,
-        codec: stream.codec_name.clone().unwrap_or_else(|| "unknown".to_owned()),
+        codec: stream
+            .codec_name
+            .clone()
+            .filter(|name| !name.is_empty())
+            .unwrap_or_else(|| "unknown".to_owned()),
         language: tag("language").filter(|language| language != "und"),
         title: tag("title"),
         default: flag("default"),
@@ -176,7 +184,21 @@ fn convert(stream: Stream, start: Time) -> MediaStream {
             .and_then(|count| count.parse().ok())
             .filter(|count| *count > 0),
         audio: (kind == StreamKind::Audio).then(|| (stream.channels.unwrap_or(0), rate.unwrap_or(0))),
+        sound: (kind == StreamKind::Audio).then(|| sound(&stream)),
+        encrypted: false,
         video: matches!(kind, StreamKind::Video | StreamKind::CoverArt).then(|| video(&stream)),
+    }
+}
+
+fn sound(stream: &Stream) -> SoundFormat {
+    let raw = stream
+        .bits_per_raw_sample
+        .as_deref()
+        .and_then(|bits| bits.parse().ok());
+    SoundFormat {
+        layout: stream.channel_layout.clone().filter(|name| name != "unknown"),
+        bits: raw.or(stream.bits_per_sample).unwrap_or(0),
+        profile: stream.profile.clone().filter(|name| name != "unknown"),
     }
 }
 
@@ -215,6 +237,7 @@ fn video(stream: &Stream) -> VideoStream {
         },
         hdr,
         end: None,
+        captions: false,
         alpha_layer: stream
             .tags
             .get("alpha_mode")

@@ -1,12 +1,13 @@
 //! Which ffmpeg encoder stands for a codec, with which options, and which pixel format it is given.
 
-use super::{Codec, Container, SinkSpec, VideoParams};
+use super::hardware::{Family, families, family_of};
+use super::{Codec, Container, SinkSpec, VideoParams, trial};
 use crate::ffmpeg::args::check_word;
 use crate::probe::{HdrMetadata, MasteringDisplay};
 use crate::{ColorTags, Ffmpeg, Layout, MediaError, PixelFormat, Range, Result, nut};
 
 /// What has been chosen for an output.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Choice {
     /// The format that frames must have.
     pub(super) format: PixelFormat,
@@ -16,9 +17,39 @@ pub(super) struct Choice {
     pub(super) args: Vec<String>,
     /// What is lost, in words.
     pub(super) notes: Vec<String>,
+    /// Why it is not the encoder that was asked for; empty where it is.
+    pub(super) instead_of: Vec<String>,
 }
 
-/// Chooses by the user's wish, else by what is usual for the container.
+impl Choice {
+    /// The encoder's name and options, and what it is given, for people.
+    pub(super) fn describe(&self) -> String {
+        let options = self
+            .args
+            .split_first()
+            .map_or(String::new(), |(_, rest)| rest.join(" "));
+        let encoder = if options.is_empty() {
+            "ffmpeg's usual encoder"
+        } else {
+            &options
+        };
+        let mut text = format!("{encoder}, from {}", self.format);
+        for reason in &self.instead_of {
+            text += &format!("; {reason}");
+        }
+        text
+    }
+}
+
+/// An encoder that may be it.
+struct Candidate {
+    /// Nothing where it is left to ffmpeg's default for the container.
+    encoder: Option<String>,
+    family: Option<Family>,
+}
+
+/// Chooses by the user's wish, else by what is usual for the container, and tries it on one frame. An encoder that a
+/// family's word stands for gives way to the next one, at last to software.
 pub(super) fn choose(
     spec: &SinkSpec,
     container: Container,
@@ -26,45 +57,284 @@ pub(super) fn choose(
     ffmpeg: &Ffmpeg,
 ) -> Result<Choice> {
     check_quality(spec)?;
-    let codec = spec.codec.or_else(|| container.usual_codec());
-    if let (Some(codec), None) = (codec, &spec.encoder) {
+    let codec = wanted_codec(spec, container, params);
+    if let Some(codec) = codec {
         check_fit(codec, container)?;
     }
-    let encoder = encoder_name(spec, codec, params, ffmpeg)?;
-    let wanted = match spec.pixel_format {
-        Some(format) => format,
-        None => usual_format(
-            if spec.encoder.is_some() { None } else { codec },
-            params,
-            encoder.as_deref(),
-        ),
-    };
-    if nut::fourcc(wanted).is_none() {
-        return Err(MediaError::Unsupported(format!(
-            "pixel format {wanted} cannot be sent to ffmpeg"
-        )));
-    }
-    let mut choice = Choice {
-        format: wanted,
-        tags: tags_for(wanted, params),
-        args: Vec::new(),
-        notes: Vec::new(),
-    };
-    if params.format.alpha && !wanted.alpha {
-        choice
-            .notes
-            .push("alpha is dropped: this codec holds none (ProRes, FFV1, VP9 and PNG do)".to_owned());
-    }
-    if let Some(encoder) = encoder {
-        choice.args = options(spec, codec, container, &encoder)?;
-        hdr_options(&encoder, &params.hdr, &mut choice);
-        if spec.encoder.is_none() {
-            choice
-                .args
-                .extend(["-pix_fmt".to_owned(), pixel_format_of(&encoder, wanted)]);
+    let mut refused = Vec::new();
+    let mut last = String::new();
+    for candidate in candidates(spec, container, codec, params, ffmpeg)? {
+        let name = candidate
+            .encoder
+            .clone()
+            .unwrap_or_else(|| "its usual encoder".to_owned());
+        if let Some(reason) = candidate.family.and_then(|family| family.refusal(params)) {
+            last = reason.to_owned();
+            refused.push(format!("{name} cannot be used: {reason}"));
+            continue;
+        }
+        let mut choice = candidate.choice(spec, container, codec, params, ffmpeg)?;
+        let sent = VideoParams {
+            format: choice.format,
+            tags: choice.tags,
+            ..in_units_of(container, params)
+        };
+        match trial::one_frame(spec, container, &sent, &choice.args, ffmpeg)? {
+            Ok(()) => {
+                choice.instead_of = refused;
+                return Ok(choice);
+            }
+            Err(reason) => {
+                let brief = brief(&reason, candidate.family);
+                refused.push(format!("{name} cannot be used: {brief}"));
+                last = format!("with {}: {reason}", choice.args.join(" "));
+            }
         }
     }
-    Ok(choice)
+    let (width, height) = (params.width, params.height);
+    let message = match refused.len() {
+        1 => format!(
+            "this video ({width}x{height}) cannot be encoded into {} {last}",
+            container.name()
+        ),
+        _ => format!(
+            "this video ({width}x{height}) cannot be encoded into {}: {}",
+            container.name(),
+            refused.join("; ")
+        ),
+    };
+    Err(MediaError::Unsupported(message))
+}
+
+/// The params in the unit of time that the container has.
+pub(super) fn in_units_of(container: Container, params: &VideoParams) -> VideoParams {
+    let mut params = params.clone();
+    if container == Container::Gif {
+        params.time_base = num_rational::Ratio::new(1, 100);
+    }
+    params
+}
+
+/// The families of hardware encoders that were asked for by a word; nothing where an encoder's name was given, or none.
+fn asked_families(spec: &SinkSpec) -> Option<Vec<Family>> {
+    families(spec.encoder.as_deref()?)
+}
+
+/// The name of the encoder that was asked for; nothing for a family's word.
+fn asked_encoder(spec: &SinkSpec) -> Option<&str> {
+    spec.encoder.as_deref().filter(|word| families(word).is_none())
+}
+
+/// The codec that will be written, as far as it is one of ours: the encoder's, the one asked for, one that holds the
+/// source's alpha as the source did, the container's usual one.
+pub(super) fn wanted_codec(spec: &SinkSpec, container: Container, params: &VideoParams) -> Option<Codec> {
+    match asked_encoder(spec) {
+        Some(name) => codec_of(name),
+        None => spec
+            .codec
+            .or_else(|| codec_with_alpha(spec, container, params))
+            .or_else(|| container.usual_codec()),
+    }
+}
+
+/// Our codec that an encoder writes.
+fn codec_of(encoder: &str) -> Option<Codec> {
+    Some(match encoder {
+        "prores" | "prores_ks" | "prores_aw" | "prores_videotoolbox" => Codec::ProRes,
+        "ffv1" => Codec::Ffv1,
+        "gif" => Codec::Gif,
+        "libx264" | "libopenh264" => Codec::H264,
+        "libx265" | "libkvazaar" => Codec::H265,
+        "libvpx-vp9" => Codec::Vp9,
+        "libaom-av1" | "libsvtav1" | "librav1e" => Codec::Av1,
+        name if family_of(name).is_some() => match name.split('_').next() {
+            Some("h264") => Codec::H264,
+            Some("hevc") => Codec::H265,
+            Some("vp9") => Codec::Vp9,
+            Some("av1") => Codec::Av1,
+            _ => return None,
+        },
+        _ => return None,
+    })
+}
+
+/// Where the source's own codec carries alpha in a container of the same kind, the output's does so too. Codecs of
+/// pictures, such as GIF and PNG, have alpha even where nothing is transparent.
+fn codec_with_alpha(spec: &SinkSpec, container: Container, params: &VideoParams) -> Option<Codec> {
+    if !params.format.alpha {
+        return None;
+    }
+    let (media, _) = spec.companions.as_ref()?;
+    let source = media.main_video()?.0.codec.as_str();
+    match (container, source) {
+        (Container::Mov, "prores" | "qtrle" | "vp8" | "vp9" | "ffv1") => Some(Codec::ProRes),
+        (Container::Matroska, "vp8" | "vp9") => Some(Codec::Vp9),
+        (Container::Matroska, "prores" | "qtrle" | "ffv1") => Some(Codec::Ffv1),
+        _ => None,
+    }
+}
+
+/// What may encode it, in the order in which it is tried.
+fn candidates(
+    spec: &SinkSpec,
+    container: Container,
+    codec: Option<Codec>,
+    params: &VideoParams,
+    ffmpeg: &Ffmpeg,
+) -> Result<Vec<Candidate>> {
+    let mut found = Vec::new();
+    let asked = asked_encoder(spec);
+    for family in asked_families(spec).unwrap_or_default() {
+        if let Some(name) = codec.and_then(|codec| family.encoder(codec))
+            && ffmpeg.has_encoder(&name)?
+        {
+            found.push(Candidate {
+                encoder: Some(name),
+                family: Some(family),
+            });
+        }
+    }
+    let software: Vec<&str> = match (asked, codec) {
+        (Some(name), _) => vec![name],
+        (None, Some(codec)) => software(codec, params).to_vec(),
+        (None, None) => usual_encoder(container).into_iter().collect(),
+    };
+    let hardware = found.len();
+    for name in &software {
+        if ffmpeg.has_encoder(name)? {
+            found.push(Candidate {
+                encoder: Some((*name).to_owned()),
+                family: family_of(name),
+            });
+        }
+    }
+    if found.len() == hardware && !software.is_empty() {
+        let message = format!(
+            "this ffmpeg has no encoder {}; `ffmpeg -encoders` lists what it has",
+            software.join(" or ")
+        );
+        return Err(MediaError::Unsupported(message));
+    }
+    if found.is_empty() {
+        found.push(Candidate {
+            encoder: None,
+            family: None,
+        });
+    }
+    Ok(found)
+}
+
+/// The encoders of a codec, the best first.
+fn software(codec: Codec, params: &VideoParams) -> &'static [&'static str] {
+    match codec {
+        Codec::H264 => &["libx264"],
+        Codec::H265 => &["libx265"],
+        // SVT-AV1 takes even sizes from 64 pixels.
+        Codec::Av1 if odd(params) || params.width < 64 || params.height < 64 => &["libaom-av1"],
+        Codec::Av1 => &["libsvtav1", "libaom-av1"],
+        Codec::Vp9 => &["libvpx-vp9"],
+        Codec::ProRes => &["prores_ks"],
+        Codec::Ffv1 => &["ffv1"],
+        Codec::Gif => &["gif"],
+    }
+}
+
+/// What is written into a container whose codecs are none of ours.
+fn usual_encoder(container: Container) -> Option<&'static str> {
+    match container {
+        Container::Other("mpeg" | "mxf") => Some("mpeg2video"),
+        Container::Other("ogg") => Some("libtheora"),
+        Container::Other("asf") => Some("wmv2"),
+        _ => None,
+    }
+}
+
+/// What of ffmpeg's message says why, in one line.
+fn brief(reason: &str, family: Option<Family>) -> String {
+    if family.is_some() && reason.contains("Device creation failed") {
+        return "it finds no such device".to_owned();
+    }
+    let line = reason
+        .lines()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or("it gives no reason");
+    let words = line
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once("] "))
+        .map_or(line, |(_, words)| words);
+    words.trim().chars().take(200).collect()
+}
+
+impl Candidate {
+    /// Format, options and losses with this encoder.
+    fn choice(
+        &self,
+        spec: &SinkSpec,
+        container: Container,
+        codec: Option<Codec>,
+        params: &VideoParams,
+        ffmpeg: &Ffmpeg,
+    ) -> Result<Choice> {
+        let encoder = self.encoder.as_deref();
+        let wanted = spec.pixel_format.unwrap_or_else(|| match self.family {
+            Some(_) => hardware_format(codec, params),
+            None => usual_format(codec, params, encoder),
+        });
+        if nut::fourcc(wanted).is_none() {
+            return Err(MediaError::Unsupported(format!(
+                "pixel format {wanted} cannot be sent to ffmpeg"
+            )));
+        }
+        let mut choice = Choice {
+            format: wanted,
+            tags: tags_for(wanted, params),
+            args: Vec::new(),
+            notes: losses(codec, wanted, container, params),
+            instead_of: Vec::new(),
+        };
+        let Some(encoder) = encoder else {
+            return Ok(choice);
+        };
+        choice.args = options(spec, codec, container, encoder, params, ffmpeg)?;
+        hdr_options(encoder, &params.hdr, &mut choice);
+        match self.family {
+            Some(family) => choice.args.extend(family.device(wanted.depth > 8)),
+            // What another encoder takes instead ffmpeg knows best.
+            None if asked_encoder(spec).is_some() && codec.is_none() => {}
+            None => choice
+                .args
+                .extend(["-pix_fmt".to_owned(), pixel_format_of(encoder, wanted)]),
+        }
+        Ok(choice)
+    }
+}
+
+/// What the frames lose in a format, in words.
+fn losses(
+    codec: Option<Codec>,
+    format: PixelFormat,
+    container: Container,
+    params: &VideoParams,
+) -> Vec<String> {
+    let source = params.format;
+    let mut notes = Vec::new();
+    if source.alpha && !format.alpha {
+        notes.push(format!(
+            "alpha is dropped: {} holds none; ProRes in .mov, FFV1 in .mkv and VP9 in .webm do, and so does PNG",
+            codec.map_or("this encoder", Codec::name)
+        ));
+    }
+    if source.alpha && format.alpha && source.depth > 8 && format.depth == 8 {
+        notes.push(format!(
+            "{} bits become 8: with alpha {} holds no more; ProRes and FFV1 do",
+            source.depth,
+            codec.map_or("this encoder", Codec::name)
+        ));
+    }
+    if container == Container::Gif && params.tags.is_hdr() {
+        notes.push("HDR is lost: GIF has no place for what the codes mean".to_owned());
+    }
+    notes
 }
 
 fn check_quality(spec: &SinkSpec) -> Result<()> {
@@ -93,43 +363,6 @@ fn check_fit(codec: Codec, container: Container) -> Result<()> {
     Err(MediaError::Unsupported(message))
 }
 
-/// The encoder; nothing where it is left to ffmpeg's default for the file's extension.
-fn encoder_name(
-    spec: &SinkSpec,
-    codec: Option<Codec>,
-    params: &VideoParams,
-    ffmpeg: &Ffmpeg,
-) -> Result<Option<String>> {
-    let Some(codec) = codec else {
-        return Ok(spec.encoder.clone());
-    };
-    let candidates: &[&str] = match codec {
-        Codec::H264 => &["libx264"],
-        Codec::H265 => &["libx265"],
-        // SVT-AV1 takes even sizes from 64 pixels.
-        Codec::Av1 if odd(params) || params.width < 64 || params.height < 64 => &["libaom-av1"],
-        Codec::Av1 => &["libsvtav1", "libaom-av1"],
-        Codec::Vp9 => &["libvpx-vp9"],
-        Codec::ProRes => &["prores_ks"],
-        Codec::Ffv1 => &["ffv1"],
-        Codec::Gif => &["gif"],
-    };
-    let named: Vec<&str> = spec
-        .encoder
-        .as_deref()
-        .map_or(candidates.to_vec(), |name| vec![name]);
-    for name in &named {
-        if ffmpeg.has_encoder(name)? {
-            return Ok(Some((*name).to_owned()));
-        }
-    }
-    let message = format!(
-        "this ffmpeg has no encoder {}; `ffmpeg -encoders` lists what it has",
-        named.join(" or ")
-    );
-    Err(MediaError::Unsupported(message))
-}
-
 fn odd(params: &VideoParams) -> bool {
     params.width % 2 == 1 || params.height % 2 == 1
 }
@@ -142,16 +375,23 @@ fn usual_format(codec: Option<Codec>, params: &VideoParams, encoder: Option<&str
     match codec {
         // H.264 and H.265 crop in whole chroma samples, so an odd size needs chroma at full size.
         Some(Codec::H264 | Codec::H265) if odd(params) => PixelFormat::new(Layout::Yuv444, depth),
-        Some(Codec::Vp9) => PixelFormat::new(Layout::Yuv420, depth).with_alpha(source.alpha && depth == 8),
+        // Its layer of alpha has 8 bits, and alpha says more than two more bits of colour.
+        Some(Codec::Vp9) if source.alpha => PixelFormat::YUV420P.with_alpha(true),
         Some(Codec::ProRes) if full_chroma || source.alpha => {
             PixelFormat::new(Layout::Yuv444, 10).with_alpha(source.alpha)
         }
         Some(Codec::ProRes) => PixelFormat::new(Layout::Yuv422, 10),
         Some(Codec::Ffv1) => lossless(source),
         Some(Codec::Gif) => PixelFormat::RGB8.with_alpha(source.alpha),
-        None if encoder.is_none() => PixelFormat::YUV420P,
+        None if encoder.is_none_or(by_scale) => PixelFormat::YUV420P,
         _ => PixelFormat::new(Layout::Yuv420, depth),
     }
+}
+
+/// Hardware takes 4:2:0, and of H.264 8 bits only.
+fn hardware_format(codec: Option<Codec>, params: &VideoParams) -> PixelFormat {
+    let deep = params.format.depth > 8 && matches!(codec, Some(Codec::H265 | Codec::Av1 | Codec::Vp9));
+    PixelFormat::new(Layout::Yuv420, if deep { 10 } else { 8 })
 }
 
 /// The source's own format, or the next that holds it whole.
@@ -200,11 +440,14 @@ fn options(
     codec: Option<Codec>,
     container: Container,
     encoder: &str,
+    params: &VideoParams,
+    ffmpeg: &Ffmpeg,
 ) -> Result<Vec<String>> {
     let mut args = vec!["-c:v".to_owned(), encoder.to_owned()];
     let mut add = |name: &str, value: &str| args.extend([name.to_owned(), value.to_owned()]);
     let crf = |usual: u32| spec.crf.unwrap_or(usual).to_string();
     let preset = spec.preset.as_deref();
+    preset.map_or(Ok(()), |preset| check_preset(encoder, preset))?;
     match encoder {
         "libx264" | "libx265" => {
             add("-crf", &crf(if encoder == "libx264" { 18 } else { 20 }));
@@ -226,33 +469,132 @@ fn options(
         "ffv1" => ["-level", "3", "-g", "1", "-slicecrc", "1"]
             .chunks(2)
             .for_each(|pair| add(pair[0], pair[1])),
-        _ => {
-            if let Some(crf) = spec.crf {
-                add(quality_option(encoder), &crf.to_string());
-            }
-            preset.into_iter().for_each(|preset| add("-preset", preset));
-        }
+        "gif" => {}
+        _ => args.extend(other_options(spec, codec, encoder, params, ffmpeg)?),
     }
-    let hevc = codec == Some(Codec::H265) || encoder.contains("hevc") || encoder == "libx265";
+    let hevc = codec == Some(Codec::H265);
     if hevc && matches!(container, Container::Mp4 | Container::Mov) {
         // Players of Apple open H.265 under this tag only.
-        add("-tag:v", "hvc1");
+        args.extend(["-tag:v", "hvc1"].map(str::to_owned));
     }
-    if matches!(encoder, "ffv1" | "prores_ks" | "gif") && spec.crf.is_some() {
-        return Err(MediaError::Unsupported(format!("{encoder} knows no CRF")));
+    if matches!(encoder, "ffv1" | "prores_ks" | "gif") {
+        let given = [(spec.crf.is_some(), "CRF"), (preset.is_some(), "preset")];
+        if let Some((_, what)) = given.iter().find(|(given, _)| *given) {
+            return Err(MediaError::Unsupported(format!("{encoder} knows no {what}")));
+        }
     }
     Ok(args)
 }
 
-/// How families of hardware encoders call a constant quality.
-fn quality_option(encoder: &str) -> &'static str {
-    match encoder.rsplit('_').next() {
-        Some("nvenc") => "-cq",
-        Some("qsv") => "-global_quality",
-        Some("vaapi") => "-qp",
-        Some("videotoolbox") => "-q:v",
-        _ => "-crf",
+/// The presets of x264 and x265.
+const X26X_PRESETS: [&str; 10] = [
+    "ultrafast",
+    "superfast",
+    "veryfast",
+    "faster",
+    "fast",
+    "medium",
+    "slow",
+    "slower",
+    "veryslow",
+    "placebo",
+];
+
+/// Presets that our own encoders know, in words that ffmpeg does not have for them.
+fn check_preset(encoder: &str, preset: &str) -> Result<()> {
+    let number =
+        |range: std::ops::RangeInclusive<i32>| preset.parse().is_ok_and(|number| range.contains(&number));
+    let (known, accepted) = match encoder {
+        "libx264" | "libx265" => (X26X_PRESETS.contains(&preset), X26X_PRESETS.join(", ")),
+        "libsvtav1" => (number(0..=13), "0 (slowest) to 13".to_owned()),
+        "libvpx-vp9" | "libaom-av1" => (number(0..=8), "0 (slowest) to 8".to_owned()),
+        _ => return Ok(()),
+    };
+    if known {
+        return Ok(());
     }
+    Err(MediaError::limit(
+        format!("the preset of {encoder}"),
+        format!("`{preset}`"),
+        accepted,
+    ))
+}
+
+/// Quality and preset of an encoder that has no defaults of ours: as its family has them, else as it calls them.
+fn other_options(
+    spec: &SinkSpec,
+    codec: Option<Codec>,
+    encoder: &str,
+    params: &VideoParams,
+    ffmpeg: &Ffmpeg,
+) -> Result<Vec<String>> {
+    let unknown = |what: &str| Err(MediaError::Unsupported(format!("{encoder} knows no {what}")));
+    let pair = |name: &str, value: &str| vec![name.to_owned(), value.to_owned()];
+    let mut args = Vec::new();
+    let family = family_of(encoder);
+    match (family, spec.crf) {
+        (Some(family), crf) => args.extend(family.quality(codec, crf.unwrap_or(usual_crf(codec)), params)),
+        (None, crf) if by_scale(encoder) => {
+            let crf = crf.unwrap_or(18);
+            // Theora counts upwards to 10, the family of MPEG-4 downwards to 1.
+            let scale = if encoder == "libtheora" {
+                10 - crf / 9
+            } else {
+                (crf / 6).max(1)
+            };
+            args.extend(pair("-q:v", &scale.to_string()));
+        }
+        (None, None) => {}
+        (None, Some(crf)) if ffmpeg.encoder_has_option(encoder, "crf")? => {
+            args.extend(pair("-crf", &crf.to_string()));
+        }
+        (None, Some(crf)) if ffmpeg.encoder_has_option(encoder, "qp")? => {
+            args.extend(pair("-qp", &crf.to_string()));
+        }
+        (None, Some(_)) => return unknown("CRF"),
+    }
+    if let Some(preset) = &spec.preset {
+        let option = match family {
+            Some(family) => family.preset_option(),
+            None => ffmpeg.encoder_has_option(encoder, "preset")?.then_some("-preset"),
+        };
+        match option {
+            Some(option) => args.extend(pair(option, preset)),
+            None => return unknown("preset"),
+        }
+    }
+    Ok(args)
+}
+
+/// The quality of our own encoders of a codec, for those that count like them.
+fn usual_crf(codec: Option<Codec>) -> u32 {
+    match codec {
+        Some(Codec::H265) => 20,
+        Some(Codec::Av1) => 28,
+        Some(Codec::Vp9) => 24,
+        _ => 18,
+    }
+}
+
+/// Encoders whose constant quality is a scale of quantizers, and who without one write 200 kbit/s.
+fn by_scale(encoder: &str) -> bool {
+    matches!(
+        encoder,
+        "mpeg1video"
+            | "mpeg2video"
+            | "mpeg4"
+            | "libxvid"
+            | "msmpeg4"
+            | "msmpeg4v2"
+            | "wmv1"
+            | "wmv2"
+            | "flv"
+            | "h261"
+            | "h263"
+            | "h263p"
+            | "mjpeg"
+            | "libtheora"
+    )
 }
 
 /// HDR10 static metadata, which raw video does not carry, is given to the encoder again.

@@ -11,10 +11,13 @@ use super::{Container, Sent, Sink, SinkSpec, VideoParams, Written, check_frame, 
 use crate::ffmpeg::args::{Args, file_url};
 use crate::ffmpeg::child::{self, Child, Request};
 use crate::nut::write::Writer;
-use crate::plan::{Action, StreamPlan};
+use crate::plan::{Action, StreamPlan, needs_experimental, sound};
 use crate::probe::{DisplayMatrix, MediaInfo, StreamKind, read_back};
 use crate::time::{narrow, to_ticks, widen};
 use crate::{ColorTags, Ffmpeg, Frame, Limits, Matrix, MediaError, Result, Time, nut};
+
+/// The filter that gives each frame of a GIF a palette.
+pub(super) const PALETTES: &str = "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1";
 
 /// A running encoder.
 pub(super) struct Encoder {
@@ -41,17 +44,12 @@ impl Encoder {
         let container = Container::of(path)?;
         let ffmpeg = spec.ffmpeg.clone().map_or_else(Ffmpeg::find, Ok)?;
         let choice = codecs::choose(spec, container, params, &ffmpeg)?;
-        let time_base = if container == Container::Gif {
-            Ratio::new(1, 100)
-        } else {
-            params.time_base
-        };
         let params = VideoParams {
             format: choice.format,
             tags: choice.tags,
-            time_base,
-            ..params.clone()
+            ..codecs::in_units_of(container, params)
         };
+        let time_base = params.time_base;
         let part = Part::create(path, spec.overwrite, spec.all_inputs())?;
         let mut warnings = choice.notes;
         if params.matrix != DisplayMatrix::IDENTITY && !container.holds_rotation() {
@@ -259,8 +257,7 @@ fn arguments(
         }
     }
     if container == Container::Gif {
-        let palettes = "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1";
-        args.all(["-filter:v", palettes]);
+        args.all(["-filter:v", PALETTES]);
     }
     encoder.iter().for_each(|arg| {
         args.one(arg);
@@ -269,7 +266,7 @@ fn arguments(
         color_options(&mut args, params.tags);
     }
     match &spec.companions {
-        Some((media, plan)) => companions(&mut args, media, plan),
+        Some((media, plan)) => companions(&mut args, media, plan, container),
         None => {
             args.all(["-map_metadata", "-1"]);
         }
@@ -341,7 +338,7 @@ pub(super) fn color_options(args: &mut Args, tags: ColorTags) {
 }
 
 /// The streams of the plan, from the second input.
-pub(super) fn companions(args: &mut Args, media: &MediaInfo, plan: &StreamPlan) {
+pub(super) fn companions(args: &mut Args, media: &MediaInfo, plan: &StreamPlan, container: Container) {
     let mut of_kind = [0_u32; 4];
     for stream in plan.companions() {
         args.all(["-map", &format!("1:{}", stream.index)]);
@@ -363,14 +360,16 @@ pub(super) fn companions(args: &mut Args, media: &MediaInfo, plan: &StreamPlan) 
         };
         args.all([&format!("-c:{letter}:{number}"), encoder]);
         if letter == "a" {
-            args.all([&format!("-b:a:{number}"), "160k"]);
+            let (channels, format) = stream.sound.clone().unwrap_or_default();
+            let slower = plan.stretch_audio.map(tempo);
+            sound::options(args, encoder, channels, &format, &format!("a:{number}"), slower);
             if let Some(rate) = plan.audio_rate {
                 args.all([&format!("-ar:a:{number}"), &rate.to_string()]);
             }
-            if let Some(by) = plan.stretch_audio {
-                args.all([&format!("-filter:a:{number}"), &tempo(by)]);
-            }
         }
+    }
+    if needs_experimental(container, plan.companions()) {
+        args.all(["-strict", "experimental"]);
     }
     args.all(["-map_metadata", if plan.metadata { "1" } else { "-1" }]);
     args.all(["-map_chapters", if plan.chapters { "1" } else { "-1" }]);

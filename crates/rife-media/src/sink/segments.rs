@@ -33,10 +33,9 @@ pub(super) fn fits(spec: &SinkSpec, params: &VideoParams) -> Result<bool> {
     let container = spec.container()?;
     let known = !matches!(
         container,
-        Container::Gif | Container::Other | Container::VideoOnly
+        Container::Gif | Container::Other(_) | Container::VideoOnly
     );
-    let vp9 = spec.encoder.is_none()
-        && (spec.codec == Some(Codec::Vp9) || (spec.codec.is_none() && container == Container::WebM));
+    let vp9 = codecs::wanted_codec(spec, container, params) == Some(Codec::Vp9);
     Ok(known && matches!(spec.output, Output::File(_)) && !(vp9 && params.format.alpha))
 }
 
@@ -625,7 +624,7 @@ fn join_arguments(
         args.all(["-bsf:v:0", &filters.join(",")]);
     }
     match &spec.companions {
-        Some((media, plan)) => encoder::companions(&mut args, media, plan),
+        Some((media, plan)) => encoder::companions(&mut args, media, plan, container),
         None => {
             args.all(["-map_metadata", "-1"]);
         }

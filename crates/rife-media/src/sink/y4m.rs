@@ -147,7 +147,7 @@ impl Sink for Writer {
 }
 
 /// The nearest format that Y4M has a name for.
-fn y4m_format(format: PixelFormat) -> PixelFormat {
+pub(super) fn y4m_format(format: PixelFormat) -> PixelFormat {
     let depth = match format.depth {
         0..=8 => 8,
         9..=10 => 10,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use num_rational::Ratio;
 
 use super::{Orientation, Source, SourceSpec, StreamInfo};
-use crate::ffmpeg::args::Args;
+use crate::ffmpeg::args::{Args, check_word};
 use crate::ffmpeg::child::{self, Child, Request};
 use crate::nut;
 use crate::probe::{DisplayMatrix, FieldOrder, MediaInfo, MediaStream, StreamKind, VideoStream, probe_with};
@@ -45,7 +45,9 @@ impl Decoder {
         let ffmpeg = spec.tools()?;
         let media = probe_with(&ffmpeg, path, &spec.limits, &spec.cancel)?;
         let (stream, video) = media.main_video().ok_or_else(|| no_video(&media))?;
+        check_encryption(path, stream)?;
         check_video(path, spec, video)?;
+        let (hwaccel, note) = hardware(&ffmpeg, path, spec, stream.index)?;
         let format = wire_format(path, video)?;
         let alpha_decoder = if video.alpha_layer {
             alpha_decoder(&ffmpeg, &stream.codec)?
@@ -58,7 +60,12 @@ impl Decoder {
             .then(|| film_rate(video, format))
             .transpose()?;
         let filter = filter(spec, &stream.codec, video);
-        let args = arguments(path, spec, stream.index, video, format, alpha_decoder, filter)?;
+        let hwaccel = hwaccel.filter(|_| alpha_decoder.is_none());
+        let mut args = arguments(path, spec, stream.index, video, format, alpha_decoder, filter)?;
+        if let Some(name) = hwaccel {
+            // An option of the input: before all that is there.
+            args.0.splice(0..0, ["-hwaccel".into(), name.into()]);
+        }
         let request = Request {
             stdout: true,
             cancel: spec.cancel.clone(),
@@ -67,6 +74,9 @@ impl Decoder {
         };
         let reader = nut::read::Reader::new(child::start(request)?);
         let mut info = stream_info(&media, stream, video, format, spec.orientation);
+        if let Some(media) = &mut info.media {
+            media.notes.extend(note);
+        }
         if let Some(rate) = film {
             // How many frames there are shows when they have been seen.
             (info.frame_rate, info.variable_rate, info.frames) = (Some(rate), false, None);
@@ -239,6 +249,63 @@ fn no_video(media: &MediaInfo) -> MediaError {
     MediaError::NoVideo {
         path: media.path.clone(),
         detail,
+    }
+}
+
+fn check_encryption(path: &Path, stream: &MediaStream) -> Result<()> {
+    if !stream.encrypted {
+        return Ok(());
+    }
+    Err(MediaError::unreadable(
+        path,
+        "its video is encrypted (copy protection or a pay-TV recording), and only a player with its key can read it; a file \
+         without encryption is accepted",
+    ))
+}
+
+/// The hardware decoding that was asked for, where one frame can be decoded with it; else why not.
+fn hardware(
+    ffmpeg: &Ffmpeg,
+    path: &Path,
+    spec: &SourceSpec,
+    stream: u32,
+) -> Result<(Option<String>, Option<String>)> {
+    let Some(name) = &spec.hwaccel else {
+        return Ok((None, None));
+    };
+    check_word("the hardware decoder's name", name)?;
+    let known = ffmpeg.hwaccels()?;
+    if name != "auto" && !known.iter().any(|found| found == name) {
+        let message = format!(
+            "this ffmpeg has no hardware decoder {name}; it has {}, and auto and none are accepted",
+            known.join(", ")
+        );
+        return Err(MediaError::Unsupported(message));
+    }
+    let mut args = Args::ffmpeg();
+    args.all(["-hwaccel", name]).input(path, &spec.limits)?;
+    args.all([
+        "-map",
+        &format!("0:{stream}"),
+        "-frames:v",
+        "1",
+        "-f",
+        "null",
+        "-",
+    ]);
+    let request = Request {
+        cancel: spec.cancel.clone(),
+        stall: spec.stall_timeout,
+        ..Request::new("ffmpeg", &ffmpeg.ffmpeg, args.0)
+    };
+    match child::start(request)?.finish("while trying the hardware decoder") {
+        Ok(_) => Ok((Some(name.clone()), None)),
+        Err(MediaError::Child { tail, .. }) => {
+            let why = tail.split("; ").next().unwrap_or_default();
+            let note = format!("the video is decoded by software: {name} cannot be used here ({why})");
+            Ok((None, Some(note)))
+        }
+        Err(other) => Err(other),
     }
 }
 

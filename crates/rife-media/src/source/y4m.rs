@@ -40,6 +40,7 @@ impl Reader {
 
     fn new(name: PathBuf, input: Box<dyn Read + Send>, spec: &SourceSpec) -> Result<Self> {
         let mut input = BufReader::with_capacity(1 << 18, input);
+        check_magic(&name, &mut input)?;
         let line = header_line(&mut input).map_err(|e| MediaError::io("read", &name, e))?;
         let line = line.ok_or_else(|| MediaError::unreadable(&name, "the Y4M stream is empty"))?;
         let header = Header::parse(&line).map_err(|reason| MediaError::unreadable(&name, reason))?;
@@ -160,6 +161,18 @@ fn header_line(input: &mut impl BufRead) -> io::Result<Option<String>> {
     String::from_utf8(line)
         .map(Some)
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "a header that is not text"))
+}
+
+/// A stream that begins otherwise is something else, and there is a way to read that, too.
+fn check_magic(name: &Path, input: &mut impl BufRead) -> Result<()> {
+    let start = input.fill_buf().map_err(|e| MediaError::io("read", name, e))?;
+    let magic = b"YUV4MPEG2";
+    if start.is_empty() || start.iter().zip(magic).all(|(found, wanted)| found == wanted) {
+        return Ok(());
+    }
+    let reason = "it does not start with YUV4MPEG2, so it is no Y4M stream. A pipe carries Y4M only: give the file by its \
+                  name, or ffmpeg -i IN -f yuv4mpegpipe -strict -1 - | rife video - -o OUT";
+    Err(MediaError::unreadable(name, reason))
 }
 
 struct Header {
