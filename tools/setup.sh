@@ -1,8 +1,31 @@
 #!/bin/sh
 # Installs what rife needs beside the Rust toolchain: ffmpeg (5.1 or later) with ffprobe.
 set -eu
-if command -v ffmpeg >/dev/null 2>&1 && command -v ffprobe >/dev/null 2>&1; then
-    exit 0
+
+# Fails where the ffmpeg that is there is older than 5.1. Snapshots (N-..., git-...) are newer.
+check_version() {
+    version=$("${RIFE_FFMPEG:-ffmpeg}" -version 2>/dev/null | sed -n 's/^ffmpeg version n\{0,1\}\([^ ]*\).*/\1/p' | head -n 1)
+    case $version in
+        N-* | git-*) return 0 ;;
+    esac
+    major=${version%%.*}
+    rest=${version#*.}
+    minor=${rest%%[!0-9]*}
+    case $major in
+        '' | *[!0-9]*) major=$(printf '%s' "$major" | sed 's/[^0-9].*//') ;;
+    esac
+    if [ "${major:-0}" -gt 5 ] || { [ "${major:-0}" -eq 5 ] && [ "${minor:-0}" -ge 1 ]; }; then
+        return 0
+    fi
+    echo "ffmpeg is version ${version:-of no readable number}; rife needs 5.1 or later." >&2
+    echo "Install a newer one (Debian 12, Ubuntu 23.04 and later have it; static builds: https://ffmpeg.org/download.html)" >&2
+    echo "and set RIFE_FFMPEG and RIFE_FFPROBE to its path where it is not the first on PATH." >&2
+    return 1
+}
+
+if command -v "${RIFE_FFMPEG:-ffmpeg}" >/dev/null 2>&1 && command -v "${RIFE_FFPROBE:-ffprobe}" >/dev/null 2>&1; then
+    check_version
+    exit
 fi
 root=""
 [ "$(id -u)" = 0 ] || root="sudo"
@@ -20,3 +43,4 @@ else
     echo "ffmpeg is missing, and no known package manager was found: install ffmpeg 5.1 or later" >&2
     exit 1
 fi
+check_version

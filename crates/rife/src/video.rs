@@ -12,11 +12,12 @@ use std::time::Duration;
 
 use num_rational::Ratio;
 use rife_media::plan::{Companions, plan_streams};
+use rife_media::probe::DisplayMatrix;
 use rife_media::scene::{AnalysisOptions, CutList, CutRule};
-use rife_media::sink::{Resume, Share, TextFile};
+use rife_media::sink::{Resume, Share, TextFile, extension_like};
 use rife_media::{
     CancelToken, Input, MediaInfo, Orientation, Output, SinkSpec, Source, SourceSpec, StreamInfo,
-    TimelineMode, TimelineOptions, VideoParams, Written, open_sink, open_source,
+    TimelineMode, TimelineOptions, VideoParams, Written, open_sink, open_source, plan_encoding,
 };
 
 pub use duplicates::{DuplicatesReport, Stretch};
@@ -101,6 +102,10 @@ pub struct VideoJob {
     pub sink: SinkSpec,
     /// Write beside the input, with this extension and the name of [`default_output`], instead of the sink's output.
     pub beside: Option<String>,
+    /// Write into a file of the source's own container, where that holds what comes out (see
+    /// [`extension_like`](rife_media::sink::extension_like)): the output's extension, or that of [`VideoJob::beside`], is
+    /// replaced.
+    pub like_source: bool,
     /// With [`VideoJob::beside`]: write into this folder instead of the input's.
     pub folder: Option<PathBuf>,
     /// Write a [`Manifest`] beside the result, where that is a file.
@@ -147,6 +152,7 @@ impl VideoJob {
             source: SourceSpec::new(input),
             sink: SinkSpec::new(output),
             beside: None,
+            like_source: false,
             folder: None,
             manifest: false,
             interpolator: InterpolatorSpec::default(),
@@ -175,25 +181,22 @@ impl VideoJob {
     pub fn open(mut self, cancel: &CancelToken) -> Result<VideoRun> {
         self.source.cancel = cancel.clone();
         self.sink.cancel = cancel.clone();
-        self.name_output(None)?;
-        let container = self.sink.container()?;
-        if !container.holds_rotation() {
-            self.source.orientation = Orientation::Apply;
-        }
-        let source = open_source(&self.source)?;
+        let source = self.open_source()?;
         let info = source.info().clone();
         let timeline = self.timeline(&info)?;
         self.name_output(plan::output_rate(&timeline, &info).or(info.frame_rate))?;
+        let container = self.sink.container()?;
         let interpolator = Interpolator::new(&self.interpolator)?;
         if let Some(media) = &info.media {
             let mut streams = plan_streams(media, container, self.companions(&timeline));
             streams.check(media, container, cancel)?;
             self.sink.companions = Some((media.clone(), streams));
         }
+        let encoding = plan_encoding(&self.sink, &self.params(&info, &timeline))?;
         self.sink
             .inputs
             .extend(input_path(&self.source.input).map(Path::to_owned));
-        let plan = plan::plan(&self, &info, &timeline, &interpolator)?;
+        let plan = plan::plan(&self, &info, &timeline, &interpolator, encoding)?;
         let limits = &self.source.limits;
         limits.check_output_frames(plan.output_frames.unwrap_or(0))?;
         limits.check_memory(plan.memory)?;
@@ -207,6 +210,44 @@ impl VideoJob {
             facts: None,
             cancel: cancel.clone(),
         })
+    }
+
+    /// Opens the source, turned upright where the output has no place for a rotation, and settles the output's
+    /// extension.
+    fn open_source(&mut self) -> Result<Box<dyn Source>> {
+        if !self.like_source {
+            self.name_output(None)?;
+            if !self.sink.container()?.holds_rotation() {
+                self.source.orientation = Orientation::Apply;
+            }
+            return Ok(open_source(&self.source)?);
+        }
+        let source = open_source(&self.source)?;
+        let extension = extension_like(source.info(), self.sink.codec);
+        match (&mut self.beside, &mut self.sink.output) {
+            (Some(named), _) => *named = extension.to_owned(),
+            (None, Output::File(path)) => {
+                path.set_extension(extension);
+            }
+            (None, Output::Stdout | Output::Images(..)) => {}
+        }
+        self.name_output(None)?;
+        if self.sink.container()?.holds_rotation() || source.info().matrix == DisplayMatrix::IDENTITY {
+            return Ok(source);
+        }
+        drop(source);
+        self.source.orientation = Orientation::Apply;
+        Ok(open_source(&self.source)?)
+    }
+
+    /// What the sink is told of the frames.
+    fn params(&self, info: &StreamInfo, timeline: &TimelineOptions) -> VideoParams {
+        // Of a variable rate the mean: all segments must be told the same one.
+        let mut params = VideoParams::for_timeline(info, timeline);
+        if self.montage {
+            params.width = params.width / 2 * 2;
+        }
+        params
     }
 
     /// Fills in the output's name where it is to stand beside the input.
@@ -306,6 +347,11 @@ impl VideoJob {
             } => Companions::Drop("slow motion drops it unless sound is to be stretched"),
         }
     }
+}
+
+/// Captions within the pictures, which frames of our own do not have.
+fn captions(info: &StreamInfo) -> Option<String> {
+    info.media.as_ref()?.main_video()?.1.captions_dropped()
 }
 
 /// The path of an input that has one.
@@ -475,7 +521,8 @@ impl VideoRun {
             None
         };
         let cuts_file = self.cuts_file()?;
-        let sink = open_sink(&self.job.sink, &self.params())?;
+        let params = self.job.params(&self.info, &self.timeline);
+        let sink = open_sink(&self.job.sink, &params)?;
         let params = sink.params().clone();
         let setup = pipeline::Setup {
             interpolator: &self.interpolator,
@@ -489,6 +536,7 @@ impl VideoRun {
         let done = pipeline::run(&setup, self.source, sink, progress)?;
         // Said in the plan, too; here for whoever sees only what came of it.
         let mut warnings = self.info.hdr.dropped();
+        warnings.extend(captions(&self.info));
         warnings.extend(done.warnings);
         if let Some(file) = cuts_file {
             file.finish(&CutList::write(&done.cuts))?;
@@ -533,15 +581,5 @@ impl VideoRun {
         let taken = sink.inputs.iter().map(PathBuf::as_path).chain(self.output());
         let create = |path| TextFile::create(path, sink.overwrite, taken);
         Ok(path.map(create).transpose()?)
-    }
-
-    /// What the sink is told of the frames.
-    fn params(&self) -> VideoParams {
-        // Of a variable rate the mean: all segments must be told the same one.
-        let mut params = VideoParams::for_timeline(&self.info, &self.timeline);
-        if self.job.montage {
-            params.width = params.width / 2 * 2;
-        }
-        params
     }
 }

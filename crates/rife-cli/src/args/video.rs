@@ -130,7 +130,7 @@ pub(crate) struct VideoArgs {
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = parse::interval, requires = "watch")]
     pub(crate) poll: std::time::Duration,
     /// The result: a file, a folder (ends in /) for pictures, or - for Y4M on standard output; for several videos the
-    /// folder of their results [default: IN_2X_50fps.mp4 beside the input]
+    /// folder of their results [default: IN_2X_50fps beside the input, in its container]
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: Option<PathBuf>,
     /// Write OUT.rife.json beside the result, for `rife verify`: hashes of input, model and result, options, what is
@@ -283,12 +283,16 @@ pub(crate) struct EncodeArgs {
     /// The encoder's preset, such as slow or veryfast [default: medium]
     #[arg(long, value_name = "NAME")]
     pub(crate) preset: Option<String>,
-    /// An ffmpeg encoder by name, such as h264_nvenc
+    /// An ffmpeg encoder by name, such as h264_nvenc; or auto, nvenc, qsv, vaapi, amf or videotoolbox: hardware where one
+    /// frame can be encoded with it, else software
     #[arg(long, value_name = "NAME")]
     pub(crate) encoder: Option<String>,
-    /// The container of the default output name
-    #[arg(long, value_name = "EXT", default_value = "mp4", value_parser = parse::extension)]
-    pub(crate) ext: String,
+    /// The container of the default output name [default: the input's, where it holds what comes out, else mp4 or mkv]
+    #[arg(long, value_name = "EXT", value_parser = parse::extension)]
+    pub(crate) ext: Option<String>,
+    /// Decode with hardware: auto, or the name of one that `ffmpeg -hwaccels` lists; software where it does not work
+    #[arg(long, value_name = "NAME", default_value = "none")]
+    pub(crate) hwaccel: String,
     /// Write pictures instead of a video, into OUT or vid_out/
     #[arg(long)]
     pub(crate) png: bool,

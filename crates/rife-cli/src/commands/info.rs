@@ -85,12 +85,15 @@ fn media_text(media: &MediaInfo) -> String {
             .language
             .as_ref()
             .map_or(String::new(), |language| format!(" [{language}]"));
+        let details = match details(stream).as_str() {
+            "" => String::new(),
+            details => format!(", {details}"),
+        };
         text += &format!(
-            "\n  {} {}{language}: {}{}",
+            "\n  {} {}{language}: {}{details}",
             stream.index,
             kind(stream.kind),
             stream.codec,
-            details(stream)
         );
     }
     if !media.chapters.is_empty() {
@@ -121,11 +124,12 @@ fn details(stream: &MediaStream) -> String {
         } else {
             format!(", turned {} degrees", video.rotation)
         };
-        return format!(
-            ", {}x{} {}{rate}{variable}{turned}",
-            video.width, video.height, video.pixel_format
-        );
+        let format = match video.pixel_format.as_str() {
+            "" => String::new(),
+            name => format!(" {name}"),
+        };
+        return format!("{}x{}{format}{rate}{variable}{turned}", video.width, video.height);
     }
-    let sound = |(channels, rate): (u32, u32)| format!(", {channels} channels, {rate} Hz");
+    let sound = |(channels, rate): (u32, u32)| format!("{channels} channels, {rate} Hz");
     stream.audio.map_or(String::new(), sound)
 }

@@ -47,9 +47,13 @@ fn of_input(args: TaskArgs, input: Input, output: Option<&Path>) -> Result<Video
         Some(path) if pictures => (Output::Images(path.into(), ImageFormat::Png), None),
         Some(path) => (Output::parse(path), None),
         None if pictures => (Output::Images(PathBuf::from(PICTURES), ImageFormat::Png), None),
-        None => (Output::File(PathBuf::new()), Some(args.encode.ext.clone())),
+        None => (
+            Output::File(PathBuf::new()),
+            Some(args.encode.ext.clone().unwrap_or_else(|| "mp4".to_owned())),
+        ),
     };
     let mut job = VideoJob::new(input, output);
+    job.like_source = beside.is_some() && args.encode.ext.is_none();
     job.beside = beside;
     (job.rate, job.motion) = timing(&args)?;
     job.source.frame_rate = args.rate.input_fps;
@@ -84,6 +88,7 @@ fn of_input(args: TaskArgs, input: Input, output: Option<&Path>) -> Result<Video
     job.sink.codec = args.encode.codec.map(codec);
     (job.sink.crf, job.sink.preset) = (args.encode.crf, args.encode.preset.clone());
     job.sink.encoder = args.encode.encoder.clone();
+    job.source.hwaccel = (args.encode.hwaccel != "none").then(|| args.encode.hwaccel.clone());
     (job.video_only, job.montage) = (args.encode.video_only, args.encode.montage);
     job.interpolator = args.model.spec();
     Ok(job)

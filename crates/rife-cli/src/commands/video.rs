@@ -240,6 +240,8 @@ pub(super) fn plan_json(plan: &VideoPlan) -> Value {
         "output_rate": rate(plan.output_rate),
         "output_frames": plan.output_frames,
         "rule": plan.rule,
+        "encoding": plan.encoding,
+        "losses": plan.losses,
         "streams": streams,
         "model": plan.model,
         "method": plan.method,

@@ -378,6 +378,84 @@ fn networks_of_the_middle_recurse_and_say_so() {
 }
 
 #[test]
+fn a_result_is_in_its_source_s_container_and_losses_are_told_before() {
+    if !ffmpeg() {
+        return;
+    }
+    let place = Place::new();
+    let clip = place.clip("clip.mp4", 3);
+    let make = |name: &str, words: &str| {
+        let status = std::process::Command::new("ffmpeg")
+            .args(["-nostdin", "-v", "error", "-i"])
+            .arg(&clip)
+            .args(words.split_whitespace())
+            .arg(place.path(name))
+            .status();
+        assert!(status.unwrap().success(), "{words}");
+    };
+    make("film.mkv", "-c copy");
+    make(
+        "clear.webm",
+        "-vf format=yuva420p,colorchannelmixer=aa=0.5 -c:v libvpx-vp9 -an",
+    );
+    make(
+        "clear.mov",
+        "-vf format=yuva444p10le,colorchannelmixer=aa=0.5 -c:v prores_ks -c:a pcm_s16le",
+    );
+    make("tv.ts", "-c:v mpeg2video -c:a mp2");
+    for (input, output) in [
+        ("film.mkv", "film_2X_50fps.mkv"),
+        ("clear.webm", "clear_2X_50fps.webm"),
+        ("clear.mov", "clear_2X_50fps.mov"),
+        ("tv.ts", "tv_2X_50fps.ts"),
+    ] {
+        let events = place.rife(&video(&[input, "--json"])).json();
+        assert_eq!(events[0]["losses"], Value::Array(Vec::new()), "{input}");
+        assert!(place.path(output).is_file(), "{output}: {:?}", place.names());
+    }
+    place.rife(&video(&["film.mkv", "--ext", "mp4"])).ok();
+    assert!(place.path("film_2X_50fps.mp4").is_file());
+    let ran = place
+        .rife(&[&["info", "clear.mov", "--ext", "mp4"][..], &RANDOM].concat())
+        .ok();
+    assert!(ran.contains("alpha is dropped: H.264 holds none"), "{ran}");
+    // What cannot be encoded is refused with the plan, before a frame is made.
+    let refused = place.rife(
+        &[
+            &["info", "clip.mp4", "--codec", "vp9", "--preset", "slow"][..],
+            &RANDOM,
+        ]
+        .concat(),
+    );
+    assert!(
+        refused.code != 0 && refused.err.contains("the preset of libvpx-vp9 is `slow`"),
+        "{}",
+        refused.err
+    );
+}
+
+#[test]
+fn a_file_in_a_pipe_is_refused_with_a_way_out() {
+    if !ffmpeg() {
+        return;
+    }
+    let place = Place::new();
+    place.clip("clip.mp4", 3);
+    let mut command = place.command(&video(&["-", "-o", "out.mkv"]));
+    command.stdin(Stdio::from(std::fs::File::open(place.path("clip.mp4")).unwrap()));
+    let output = command.output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        !output.status.success() && error.contains("A pipe carries Y4M only"),
+        "{error}"
+    );
+    assert!(
+        error.contains("yuv4mpegpipe") && !place.path("out.mkv").exists(),
+        "{error}"
+    );
+}
+
+#[test]
 fn info_says_what_would_be_done_and_does_nothing() {
     if !ffmpeg() {
         return;
@@ -393,6 +471,13 @@ fn info_says_what_would_be_done_and_does_nothing() {
         .json();
     assert_eq!(objects[0]["plan"]["output_frames"], 12);
     assert_eq!(objects[0]["media"]["streams"].as_array().map(Vec::len), Some(2));
+    let description = &objects[0]["media"]["streams"][0]["description"];
+    assert!(
+        description
+            .as_str()
+            .is_some_and(|text| text.starts_with("96x64 yuv420p")),
+        "{description}"
+    );
     assert!(objects[0].get("layers").is_none());
     let plan = place
         .rife(&[&["info", "clip.mp4", "--plan", "--json"][..], &RANDOM].concat())

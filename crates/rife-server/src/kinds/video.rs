@@ -137,6 +137,7 @@ impl super::Options for VideoOptions {
         let output = place.result(self.encode.extension());
         let mut job = VideoJob::new(Input::parse(&place.inputs[0]), Output::File(output));
         job.sink.overwrite = true;
+        job.like_source = self.encode.ext.is_none();
         job.interpolator = place.interpolator(self.model.spec()?);
         (job.sink.codec, job.sink.crf) = (self.encode.codec(), self.encode.crf);
         job.sink.preset = self.encode.preset.clone();
@@ -157,12 +158,10 @@ impl super::Options for VideoOptions {
         (job.video_only, job.montage) = (rest.video_only, rest.montage);
         job.confidence = rest.confidence;
         let confidence = rest.confidence.then(|| place.output.join(store::CONFIDENCE));
-        let (rate, extension, label) = (
-            job.rate,
-            self.encode.extension().to_owned(),
-            place.label.to_owned(),
-        );
+        let (rate, label) = (job.rate, place.label.to_owned());
         Ok(job.open(cancel).map(|run| {
+            let extension = run.output().and_then(Path::extension).unwrap_or_default();
+            let extension = extension.to_string_lossy();
             let name = default_output(Path::new(&label), rate, run.plan().output_rate, &extension);
             Box::new(Planned {
                 run,
@@ -214,6 +213,7 @@ fn plan(plan: &VideoPlan) -> Value {
     let streams = plan.streams.as_ref().map(|streams| streams.to_string());
     let streams: Option<Vec<String>> =
         streams.map(|text| text.lines().map(|line| line.trim().to_owned()).collect());
+    let notes: Vec<&String> = std::iter::once(&plan.rule).chain(&plan.losses).collect();
     json!({
         "kind": "video",
         "width": plan.size[0], "height": plan.size[1],
@@ -224,7 +224,7 @@ fn plan(plan: &VideoPlan) -> Value {
         "estimated_s": plan.time.map(|time| time.as_secs_f64()),
         "memory_bytes": plan.memory, "disk_bytes": 0,
         "model": plan.model, "method": plan.method, "engine": plan.engine,
-        "streams": streams, "notes": [plan.rule],
+        "streams": streams, "notes": notes,
     })
 }
 

@@ -47,6 +47,7 @@ pub(super) fn facts(job: &VideoJob, interpolator: &Interpolator) -> Result<Optio
         ("--deinterlace", job.source.deinterlace.to_string()),
         ("--inverse-telecine", job.source.inverse_telecine.to_string()),
         ("--allow-interlaced", job.source.allow_interlaced.to_string()),
+        ("--hwaccel", or_usual(job.source.hwaccel.as_ref())),
         ("the cuts", cuts(&job.cuts)),
         ("--cut-fill", fill(job.cut_fill).to_owned()),
         ("--duplicates", duplicates(job.duplicates).to_owned()),

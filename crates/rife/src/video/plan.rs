@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use num_rational::Ratio;
 use rife_media::scene::Analysis;
-use rife_media::{Input, Output, StreamInfo, StreamPlan, TimelineMode, TimelineOptions, time};
+use rife_media::{Encoding, Input, Output, StreamInfo, StreamPlan, TimelineMode, TimelineOptions, time};
 
 use super::{Motion, VideoJob, pipeline};
 use crate::{Interpolator, Result};
@@ -37,6 +37,10 @@ pub struct VideoPlan {
     pub output_frames: Option<u64>,
     /// The rule of count and end.
     pub rule: String,
+    /// The encoder and what it is given.
+    pub encoding: String,
+    /// What of the frames is lost, a sentence each: alpha, HDR metadata.
+    pub losses: Vec<String>,
     /// What happens to each stream.
     pub streams: Option<StreamPlan>,
     /// The model and its options.
@@ -57,6 +61,7 @@ pub(super) fn plan(
     info: &StreamInfo,
     timeline: &TimelineOptions,
     interpolator: &Interpolator,
+    encoding: Encoding,
 ) -> Result<VideoPlan> {
     let frames = info.frames.or_else(|| counted(info));
     let output_frames = frames.map(|frames| timeline.estimate(frames, info.duration));
@@ -80,6 +85,8 @@ pub(super) fn plan(
         output_rate: output_rate(timeline, info),
         output_frames,
         rule: rule(timeline, job.motion),
+        encoding: encoding.about,
+        losses: encoding.losses,
         streams: job.sink.companions.as_ref().map(|(_, streams)| streams.clone()),
         model: interpolator.describe(),
         method: interpolator.describe_method(),
@@ -184,6 +191,7 @@ impl fmt::Display for VideoPlan {
             rate_text(self.output_rate)
         )?;
         writeln!(f, "rule:    {}", self.rule)?;
+        writeln!(f, "encoder: {}", self.encoding)?;
         writeln!(f, "model:   {}", self.model)?;
         writeln!(f, "times:   {}", self.method)?;
         writeln!(f, "engine:  {}", self.engine)?;
@@ -194,6 +202,9 @@ impl fmt::Display for VideoPlan {
         {
             writeln!(f, "{line}")?;
         }
+        self.losses
+            .iter()
+            .try_for_each(|loss| writeln!(f, "note: {loss}"))?;
         let time = self.time.map_or("unknown".into(), duration_text);
         write!(
             f,
