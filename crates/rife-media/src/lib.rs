@@ -18,6 +18,7 @@ mod nut;
 pub mod plan;
 pub mod probe;
 pub mod scene;
+pub mod scratch;
 pub mod sink;
 pub mod sound;
 pub mod source;
@@ -39,7 +40,8 @@ pub use sink::{
     plan_encoding, write_image,
 };
 pub use source::{
-    Input, Orientation, Source, SourceSpec, StreamInfo, natural_order, open_source, read_image,
+    ImageHeader, Input, Orientation, Source, SourceSpec, StreamInfo, image_header, natural_order,
+    open_source, read_image,
 };
 pub use time::Time;
 pub use timeline::{OutputFrame, Timeline, TimelineMode, TimelineOptions};

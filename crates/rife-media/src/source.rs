@@ -9,7 +9,7 @@ use num_rational::Ratio;
 use crate::probe::{DisplayMatrix, HdrMetadata, MediaInfo};
 use crate::{CancelToken, ColorTags, Ffmpeg, Frame, Limits, MediaError, PixelFormat, Result, Time};
 
-pub use images::{natural_order, read_image};
+pub use images::{ImageHeader, image_header, natural_order, read_image};
 
 mod decoder;
 mod images;
@@ -22,6 +22,11 @@ pub trait Source: Send {
 
     /// The next frame; nothing after the last. After an error there are no more frames.
     fn next_frame(&mut self) -> Result<Option<Frame>>;
+
+    /// Things worth telling the user before the work begins, none of them a fault: colours that are converted...
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Things worth telling the user that have been met so far: a truncated file, ignored images...
     fn warnings(&self) -> Vec<String> {
@@ -65,7 +70,7 @@ pub struct StreamInfo {
 /// What to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
-    /// A video file; `.y4m` by our own reader, the others through ffmpeg.
+    /// A video file; `.y4m` and animated WebP by our own readers, the others through ffmpeg.
     File(PathBuf),
     /// Y4M on standard input.
     Stdin,
@@ -74,14 +79,15 @@ pub enum Input {
 }
 
 impl Input {
-    /// `-` is standard input; a folder, a single still image or a pattern is images; all else is a file.
+    /// `-` is standard input; a folder, a single still image or a pattern is images; all else is a file. A file's content
+    /// counts before its name: an animated PNG or WebP is a file, whatever it is called.
     pub fn parse(text: impl AsRef<OsStr>) -> Self {
         let path = Path::new(text.as_ref());
         if path == Path::new("-") {
             return Self::Stdin;
         }
         let pattern = path.file_name().is_some_and(images::is_pattern) && !path.exists();
-        if path.is_dir() || pattern || images::has_image_extension(path) {
+        if path.is_dir() || pattern || images::is_still(path) {
             return Self::Images(path.to_owned());
         }
         Self::File(path.to_owned())
@@ -153,7 +159,8 @@ impl SourceSpec {
 
 /// Opens a source. The first frame has not been decoded yet, so that a damaged stream may still fail later.
 pub fn open_source(spec: &SourceSpec) -> Result<Box<dyn Source>> {
-    let through_ffmpeg = matches!(&spec.input, Input::File(path) if !has_extension(path, "y4m"));
+    let webp = matches!(&spec.input, Input::File(path) if images::is_animation(path));
+    let through_ffmpeg = matches!(&spec.input, Input::File(path) if !has_extension(path, "y4m") && !webp);
     if spec.inverse_telecine && !through_ffmpeg {
         let reason = "inverse telecine takes a video file, not pictures and not Y4M".to_owned();
         return Err(MediaError::Unsupported(reason));
@@ -162,6 +169,7 @@ pub fn open_source(spec: &SourceSpec) -> Result<Box<dyn Source>> {
         Input::Stdin => Ok(Box::new(y4m::Reader::stdin(spec)?)),
         Input::Images(path) => Ok(Box::new(images::Images::open(path, spec)?)),
         Input::File(path) if has_extension(path, "y4m") => Ok(Box::new(y4m::Reader::open(path, spec)?)),
+        Input::File(path) if webp => Ok(Box::new(images::Animation::open(path, spec)?)),
         Input::File(path) => Ok(Box::new(decoder::Decoder::open(path, spec)?)),
     }
 }

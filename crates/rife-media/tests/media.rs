@@ -1067,7 +1067,7 @@ fn still_images_round_trip_and_bombs_are_refused() {
     bomb[29..33].copy_from_slice(&crc.to_be_bytes());
     fs::write(path("bomb.png"), &bomb).unwrap();
     let error = read_image(&path("bomb.png"), &limits).err().unwrap();
-    assert!(error.to_string().contains("more than a file of"), "{error}");
+    assert!(error.to_string().contains("cannot hold"), "{error}");
     fs::write(path("text.png"), b"no image at all").unwrap();
     assert_eq!(
         read_image(&path("text.png"), &limits).err().map(|e| e.code()),
@@ -1077,15 +1077,11 @@ fn still_images_round_trip_and_bombs_are_refused() {
     fs::create_dir(path("mixed")).unwrap();
     write_image(&path("mixed/1.png"), &small, &ColorTags::SRGB, false).unwrap();
     fs::copy(path("a.png"), path("mixed/2.png")).unwrap();
-    let mut source = open_source(&SourceSpec::new(Input::parse(path("mixed/*.png")))).unwrap();
-    assert!(source.next_frame().unwrap().is_some());
+    let error = open_source(&SourceSpec::new(Input::parse(path("mixed/*.png"))));
+    let error = error.err().unwrap().to_string();
     assert!(
-        source
-            .next_frame()
-            .err()
-            .unwrap()
-            .to_string()
-            .contains("20x16 where the images before it are 18x16")
+        error.contains("20x16 where the images before it are 18x16"),
+        "{error}"
     );
 }
 

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use num_rational::Ratio;
 use rife_media::sink::{same_file, write_image};
 use rife_media::{
-    CancelToken, Codec, ColorTags, Container, Fit, Frame, MediaError, Output, PixelFormat, Sink, SinkSpec,
-    Time, VideoParams, open_sink,
+    CancelToken, Codec, ColorTags, Container, Fit, Frame, Limits, MediaError, Output, PixelFormat, Sink,
+    SinkSpec, Time, VideoParams, open_sink,
 };
 
 use crate::{Error, Interpolator, InterpolatorSpec, Result};
@@ -173,7 +173,8 @@ impl ImageJob {
         }
     }
 
-    /// Reads every picture once, loads the model, and measures what the job will take. Nothing is written yet.
+    /// Looks at the headers of all pictures, loads the model, and measures what the job will take, before any picture of
+    /// integers is decoded. Nothing is written yet.
     ///
     /// # Errors
     /// Those of reading and of the model; [`Error::Usage`] for options that make no sense together.
@@ -187,9 +188,11 @@ impl ImageJob {
         }
         let made = times.len() * (self.pictures.len() - 1);
         self.check_target(made)?;
-        let coding = Coding::of(&self, cancel)?;
+        let mut coding = Coding::of(&self, cancel)?;
         let interpolator = Interpolator::new(&self.interpolator)?;
         let (memory, disk) = memory::estimate(&self, &coding, &interpolator)?;
+        Limits::default().check_memory(memory)?;
+        coding.find_peak(&self, cancel)?;
         let frames = match self.target(made) {
             Target::Picture(_) => 1,
             Target::Folder(..) | Target::Clip(_) => made + self.pictures.len(),

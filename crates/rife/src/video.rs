@@ -196,7 +196,9 @@ impl VideoJob {
         self.sink
             .inputs
             .extend(input_path(&self.source.input).map(Path::to_owned));
-        let plan = plan::plan(&self, &info, &timeline, &interpolator, encoding)?;
+        let mut plan = plan::plan(&self, &info, &timeline, &interpolator, encoding)?;
+        plan.notes
+            .extend(source.notes().into_iter().chain(source.warnings()));
         let limits = &self.source.limits;
         limits.check_output_frames(plan.output_frames.unwrap_or(0))?;
         limits.check_memory(plan.memory)?;

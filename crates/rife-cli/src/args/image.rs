@@ -40,7 +40,7 @@ pub(crate) enum FitArg {
 #[command(after_help = EXAMPLES)]
 #[command(group(ArgGroup::new("pair").required(true)), group(ArgGroup::new("which")))]
 pub(crate) struct ImageArgs {
-    /// Two pictures or more: PNG, JPEG, WebP, TIFF or EXR
+    /// Two pictures or more: PNG, JPEG, WebP, TIFF, EXR, BMP or PPM
     #[arg(value_names = ["A", "B"], num_args = 2.., group = "pair")]
     pub(crate) pictures: Vec<PathBuf>,
     /// The two pictures, as the original names them

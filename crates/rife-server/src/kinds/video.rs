@@ -213,7 +213,10 @@ fn plan(plan: &VideoPlan) -> Value {
     let streams = plan.streams.as_ref().map(|streams| streams.to_string());
     let streams: Option<Vec<String>> =
         streams.map(|text| text.lines().map(|line| line.trim().to_owned()).collect());
-    let notes: Vec<&String> = std::iter::once(&plan.rule).chain(&plan.losses).collect();
+    let notes: Vec<&String> = std::iter::once(&plan.rule)
+        .chain(&plan.losses)
+        .chain(&plan.notes)
+        .collect();
     json!({
         "kind": "video",
         "width": plan.size[0], "height": plan.size[1],

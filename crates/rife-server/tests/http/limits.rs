@@ -177,3 +177,48 @@ fn drop_in(server: &Server, count: usize) {
     }
     change.commit().unwrap();
 }
+
+#[test]
+fn a_picture_that_claims_more_memory_than_there_is_does_not_end_the_server() {
+    let server = Server::start();
+    let attribute = |name: &str, kind: &str, value: &[u8]| {
+        let mut out = [name.as_bytes(), b"\0", kind.as_bytes(), b"\0"].concat();
+        out.extend((value.len() as i32).to_le_bytes());
+        out.extend(value);
+        out
+    };
+    let window = |right: i32, bottom: i32| -> Vec<u8> {
+        [0, 0, right, bottom]
+            .iter()
+            .flat_map(|v: &i32| v.to_le_bytes())
+            .collect()
+    };
+    // An EXR that shows 64 by 64 pixels of a data window a thousand million wide.
+    let mut channels = Vec::new();
+    for name in [b"B", b"G", b"R"] {
+        channels.extend([name.as_slice(), b"\0\x01\0\0\0\0\0\0\0\x01\0\0\0\x01\0\0\0"].concat());
+    }
+    channels.push(0);
+    let mut exr = b"\x76\x2f\x31\x01\x02\0\0\0".to_vec();
+    exr.extend(attribute("channels", "chlist", &channels));
+    exr.extend(attribute("compression", "compression", &[3]));
+    exr.extend(attribute("dataWindow", "box2i", &window(1_000_000_000, 15)));
+    exr.extend(attribute("displayWindow", "box2i", &window(63, 63)));
+    exr.extend(attribute("lineOrder", "lineOrder", &[0]));
+    exr.extend(attribute("pixelAspectRatio", "float", &1_f32.to_le_bytes()));
+    exr.extend(attribute("screenWindowCenter", "v2f", &[0; 8]));
+    exr.extend(attribute("screenWindowWidth", "float", &1_f32.to_le_bytes()));
+    exr.push(0);
+    exr.extend([0; 64]);
+    for name in ["a.exr", "b.png", "c.bin"] {
+        let upload = server.upload(name, &exr);
+        let answer = server.get(&format!("/uploads/{upload}/probe"));
+        assert!((400..500).contains(&answer.status), "{}", answer.text());
+        assert!(answer.text().contains("data window"), "{}", answer.text());
+        let request = json!({"kind": "images", "inputs": [upload, upload], "options": {}});
+        let id = server.job(&request);
+        let job = server.wait(&id, |job| job["state"] == "failed");
+        assert!(job["error"].to_string().contains("data window"), "{job}");
+    }
+    assert_eq!(server.get("/health").status, 200);
+}

@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use num_rational::Ratio;
 use rife_media::{
-    CancelToken, ColorTags, Fit, Frame, Limits, PixelFormat, RgbImage, Transfer, fit, read_image,
+    CancelToken, ColorTags, Fit, Frame, Limits, PixelFormat, RgbImage, Transfer, fit, image_header,
+    read_image,
 };
 
 use super::walk::Step;
@@ -44,22 +45,25 @@ pub(super) struct Picture {
 }
 
 impl Coding {
-    /// Reads every picture once.
+    /// Looks at the headers of all pictures; nothing is decoded yet.
     pub(super) fn of(job: &ImageJob, cancel: &CancelToken) -> Result<Self> {
-        let mut sizes = Vec::new();
-        let (mut depth, mut alpha, mut floats, mut peak) = (8, false, 0, 1.0_f32);
+        let (mut sizes, mut told) = (Vec::new(), Vec::new());
+        let (mut depth, mut alpha, mut floats) = (8, false, 0);
         for path in &job.pictures {
             if cancel.is_cancelled() {
                 return Err(Error::Cancelled);
             }
-            let (frame, tags) = read_image(path, &Limits::default())?;
-            sizes.push([frame.width, frame.height]);
-            depth = depth.max(frame.format.depth.min(16));
-            alpha |= frame.format.alpha;
-            if frame.format.is_float() {
-                floats += 1;
-                peak = brightest(&frame.to_rgb(&tags)).max(peak);
-            }
+            let header = image_header(path, &Limits::default())?;
+            sizes.push([header.width, header.height]);
+            depth = depth.max(header.format.depth.min(16));
+            alpha |= header.format.alpha;
+            floats += usize::from(header.format.is_float());
+            told.extend(
+                header
+                    .notes
+                    .iter()
+                    .map(|note| format!("{}: {note}", path.display())),
+            );
         }
         let size = job.size.unwrap_or(sizes[0]);
         Limits::default().check_size(size[0].into(), size[1].into())?;
@@ -77,11 +81,29 @@ impl Coding {
             size,
             format: format.with_alpha(alpha),
             tags: if linear { linear_tags } else { ColorTags::SRGB },
-            notes: notes(job, &sizes, size, floats > 0 && !linear),
+            notes: {
+                told.extend(notes(job, &sizes, size, floats > 0 && !linear));
+                told
+            },
             fit: job.fit,
             alpha,
-            peak: linear.then_some(peak),
+            peak: linear.then_some(1.0),
         })
+    }
+
+    /// Decodes pictures of linear light once, to find the brightest value of all.
+    pub(super) fn find_peak(&mut self, job: &ImageJob, cancel: &CancelToken) -> Result<()> {
+        let Some(peak) = &mut self.peak else {
+            return Ok(());
+        };
+        for path in &job.pictures {
+            if cancel.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            let (frame, tags) = read_image(path, &Limits::default())?;
+            *peak = brightest(&frame.to_rgb(&tags)).max(*peak);
+        }
+        Ok(())
     }
 
     /// A picture from its file.

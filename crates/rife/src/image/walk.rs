@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use num_rational::Ratio;
 use rife_media::RgbImage;
+use rife_media::scratch::Scratch;
 
 use super::Picture;
 use crate::{Error, Interpolator, Prepared, Result};
@@ -139,20 +140,13 @@ impl Parked {
 
 /// A folder of our own for frames that wait, removed with what is in it.
 struct Shelf {
-    folder: PathBuf,
+    folder: Scratch,
     count: AtomicU64,
 }
 
 impl Shelf {
     fn new() -> Result<Self> {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let name = format!(
-            "rife-image-{}-{}",
-            std::process::id(),
-            COUNT.fetch_add(1, Ordering::Relaxed)
-        );
-        let folder = std::env::temp_dir().join(name);
-        fs::create_dir(&folder).map_err(|error| Error::io("create", &folder, error))?;
+        let folder = Scratch::new()?;
         let count = AtomicU64::new(0);
         Ok(Self { folder, count })
     }
@@ -160,6 +154,7 @@ impl Shelf {
     fn put(&self, image: &RgbImage) -> Result<Stored> {
         let path = self
             .folder
+            .path()
             .join(self.count.fetch_add(1, Ordering::Relaxed).to_string());
         let failed = |error| Error::io("write", &path, error);
         let mut file = BufWriter::new(File::create(&path).map_err(failed)?);
@@ -173,12 +168,6 @@ impl Shelf {
             size: [image.width, image.height],
             alpha: image.alpha.is_some(),
         })
-    }
-}
-
-impl Drop for Shelf {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 

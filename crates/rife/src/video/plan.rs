@@ -53,6 +53,8 @@ pub struct VideoPlan {
     pub time: Option<Duration>,
     /// Memory that frames and network need together, in bytes, roughly.
     pub memory: u64,
+    /// Things worth telling the user before the start.
+    pub notes: Vec<String>,
 }
 
 /// Puts the plan together; measures the network for a moment.
@@ -96,6 +98,7 @@ pub(super) fn plan(
         ),
         time: made.and_then(|made| Some(a_frame * u32::try_from(made).ok()?)),
         memory: memory(info.width, info.height, job.interpolator.memory_limit) + waiting(job, info, timeline),
+        notes: Vec::new(),
     })
 }
 
@@ -210,7 +213,10 @@ impl fmt::Display for VideoPlan {
             f,
             "needs:   about {time} and up to {} MB of memory",
             self.memory.div_ceil(1_000_000)
-        )
+        )?;
+        self.notes
+            .iter()
+            .try_for_each(|note| write!(f, "\nnote:    {note}"))
     }
 }
 

@@ -1,0 +1,608 @@
+//! JPEG (ITU-T T.81): the frame header, and whether the entropy-coded data is whole.
+//!
+//! Decoders fill up what is missing with grey and say nothing. Here the Huffman codes of sequential and progressive
+//! JPEGs are walked through once, without computing a pixel: every scan must hold exactly the blocks that it announces.
+
+/// Bytes that some cameras leave between the last code and the marker after it.
+const LEFT_OVER: usize = 16;
+
+/// What the frame header says.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Header {
+    pub(super) width: u32,
+    pub(super) height: u32,
+    progressive: bool,
+    /// Whether its codes can be walked through: sequential or progressive Huffman codes.
+    known: bool,
+    components: Vec<Component>,
+    /// Where the first scan's marker is.
+    first_scan: usize,
+    /// Where its codes begin: all that comes before is header.
+    pub(super) data: usize,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Component {
+    id: u8,
+    h: u32,
+    v: u32,
+    /// Blocks a row and rows of blocks in scans of their own.
+    own: (u32, u32),
+    /// Blocks a row, padded to whole MCUs.
+    stride: u32,
+    /// For each block a bit for each coefficient that is not zero; progressive only.
+    nonzero: Vec<u64>,
+    seen: bool,
+}
+
+impl Header {
+    /// Reads the markers up to the first scan; nothing where there is none.
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        let mut header = Self::default();
+        let mut at = 2;
+        loop {
+            let (marker, body) = next_marker(bytes, at)?;
+            match marker {
+                0xC0..=0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF => {
+                    header.frame(marker, segment(bytes, body)?)?;
+                }
+                0xDA => {
+                    header.first_scan = body - 2;
+                    header.data = body + length(bytes, body)?;
+                    return (!header.components.is_empty()).then_some(header);
+                }
+                0xD9 => return None,
+                _ => {}
+            }
+            at = body
+                + if has_length(marker) {
+                    length(bytes, body)?
+                } else {
+                    0
+                };
+        }
+    }
+
+    fn frame(&mut self, marker: u8, body: &[u8]) -> Option<()> {
+        let word = |at: usize| Some(u32::from(*body.get(at)?) << 8 | u32::from(*body.get(at + 1)?));
+        (self.height, self.width) = (word(1)?, word(3)?);
+        self.progressive = marker == 0xC2;
+        self.known = matches!(marker, 0xC0..=0xC2) && body[0] == 8 && self.height > 0 && self.width > 0;
+        self.components = body
+            .get(6..)?
+            .chunks_exact(3)
+            .take(usize::from(*body.get(5)?))
+            .map(|spec| Component {
+                id: spec[0],
+                h: u32::from(spec[1] >> 4).clamp(1, 4),
+                v: u32::from(spec[1] & 15).clamp(1, 4),
+                ..Component::default()
+            })
+            .collect();
+        let (h, v) = self.largest();
+        let (across, down) = self.mcus();
+        for component in &mut self.components {
+            let blocks = |size: u32, part: u32, whole: u32| (size * part).div_ceil(whole).div_ceil(8);
+            component.own = (
+                blocks(self.width, component.h, h),
+                blocks(self.height, component.v, v),
+            );
+            component.stride = across * component.h;
+        }
+        (down > 0 && !self.components.is_empty()).then_some(())
+    }
+
+    fn largest(&self) -> (u32, u32) {
+        let most = |of: fn(&Component) -> u32| self.components.iter().map(of).max().unwrap_or(1);
+        (most(|c| c.h), most(|c| c.v))
+    }
+
+    /// MCUs across and down in a scan of several components.
+    fn mcus(&self) -> (u32, u32) {
+        let (h, v) = self.largest();
+        (self.width.div_ceil(8 * h), self.height.div_ceil(8 * v))
+    }
+
+    /// The fewest bytes that hold such a picture: a block has a code for its first coefficient, in a sequential JPEG
+    /// another for its end, and no code is shorter than a bit.
+    pub(super) fn least_bytes(&self) -> u64 {
+        let blocks: u64 = self
+            .components
+            .iter()
+            .map(|c| u64::from(c.own.0) * u64::from(c.own.1))
+            .sum();
+        let bits = if self.progressive || !self.known {
+            blocks
+        } else {
+            2 * blocks
+        };
+        bits / 8
+    }
+
+    /// Bytes that its decoder holds beside the pixels: a progressive picture's coefficients.
+    pub(super) fn working_bytes(&self) -> u64 {
+        let (across, down) = self.mcus();
+        let blocks: u64 = self.components.iter().map(|c| u64::from(c.h * c.v)).sum();
+        let blocks = blocks * u64::from(across) * u64::from(down);
+        if self.progressive { blocks * (128 + 8) } else { 0 }
+    }
+}
+
+/// Whether a marker is followed by a length.
+fn has_length(marker: u8) -> bool {
+    !matches!(marker, 0xD0..=0xD9 | 0x01)
+}
+
+/// The next marker from `at` on, and where what follows it begins.
+fn next_marker(bytes: &[u8], at: usize) -> Option<(u8, usize)> {
+    let mut at = at;
+    loop {
+        at += bytes.get(at..)?.iter().position(|&byte| byte == 0xFF)? + 1;
+        while bytes.get(at) == Some(&0xFF) {
+            at += 1;
+        }
+        match bytes.get(at)? {
+            0 => at += 1,
+            &marker => return Some((marker, at + 1)),
+        }
+    }
+}
+
+fn length(bytes: &[u8], at: usize) -> Option<usize> {
+    let length = usize::from(*bytes.get(at)?) << 8 | usize::from(*bytes.get(at + 1)?);
+    (length >= 2).then_some(length)
+}
+
+/// The body of the segment whose length is at `at`.
+fn segment(bytes: &[u8], at: usize) -> Option<&[u8]> {
+    bytes.get(at + 2..at + length(bytes, at)?)
+}
+
+/// Whether the file ends with the end of an image, perhaps filled up with zeros: then it has not been cut off.
+pub(super) fn ends_properly(tail: &[u8]) -> bool {
+    let zeros = tail.iter().rev().take_while(|&&byte| byte == 0).count();
+    tail[..tail.len() - zeros].ends_with(&[0xFF, 0xD9])
+}
+
+/// Says what is wrong with the entropy-coded data, if anything is. Codings that are not known here are left to the
+/// decoder.
+pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
+    let Some(header) = Header::read(bytes) else {
+        return Err("it has no picture data".to_owned());
+    };
+    if !header.known {
+        return Ok(());
+    }
+    let at = header.first_scan;
+    Walk {
+        bytes,
+        header,
+        tables: Default::default(),
+        restart: 0,
+    }
+    .run(at)
+}
+
+/// A Huffman table: for every 16 bits the length of the code that they begin with (0: none) and its symbol.
+type Table = Vec<(u8, u8)>;
+
+struct Walk<'a> {
+    bytes: &'a [u8],
+    header: Header,
+    /// Tables of first coefficients, then of the others.
+    tables: [[Table; 4]; 2],
+    /// MCUs between restart markers, 0 for none.
+    restart: u32,
+}
+
+/// Which coefficients a scan holds, and which of their bits.
+#[derive(Clone, Copy)]
+struct Band {
+    start: u32,
+    end: u32,
+    high: u32,
+}
+
+/// A component of a scan: which, and its tables.
+type Part = (usize, usize, usize);
+
+impl Walk<'_> {
+    fn run(mut self, first: usize) -> Result<(), String> {
+        self.tables_before(first);
+        let mut at = first;
+        while let Some((marker, body)) = next_marker(self.bytes, at) {
+            let whole = || "a segment is cut off".to_owned();
+            at = body;
+            match marker {
+                0xDA => {
+                    let scan = segment(self.bytes, body).ok_or_else(whole)?;
+                    at = self.scan(scan, body + scan.len() + 2)?;
+                    continue;
+                }
+                0xD9 => return self.ended(),
+                _ if has_length(marker) => {
+                    let body = segment(self.bytes, body).ok_or_else(whole)?;
+                    self.tables(marker, body);
+                    at += body.len() + 2;
+                }
+                _ => {}
+            }
+        }
+        if self.header.progressive {
+            return Err("it ends before its last scan".to_owned());
+        }
+        self.ended()
+    }
+
+    /// Reads the tables in front of the first scan.
+    fn tables_before(&mut self, first: usize) {
+        let mut at = 2;
+        while let Some((marker, body)) = next_marker(self.bytes, at).filter(|(_, body)| *body <= first) {
+            at = body;
+            if let Some(content) = segment(self.bytes, body).filter(|_| has_length(marker)) {
+                self.tables(marker, content);
+                at += content.len() + 2;
+            }
+        }
+    }
+
+    fn tables(&mut self, marker: u8, body: &[u8]) {
+        match (marker, body) {
+            (0xDD, [high, low, ..]) => self.restart = u32::from(*high) << 8 | u32::from(*low),
+            (0xC4, _) => self.huffman(body),
+            _ => {}
+        }
+    }
+
+    fn huffman(&mut self, mut body: &[u8]) {
+        while let Some((counts, rest)) = body.get(1..17).zip(body.get(17..)) {
+            let total: usize = counts.iter().map(|&count| usize::from(count)).sum();
+            let Some(symbols) = rest.get(..total) else { return };
+            let slot = usize::from(body[0] >> 4 & 1);
+            self.tables[slot][usize::from(body[0] & 3)] = table(counts, symbols);
+            body = &rest[total..];
+        }
+    }
+
+    fn ended(&self) -> Result<(), String> {
+        let missing = self.header.components.iter().filter(|c| !c.seen).count();
+        match missing {
+            0 => Ok(()),
+            count => Err(format!("the data of {count} of its components is missing")),
+        }
+    }
+
+    /// Walks through a scan whose header is `scan` and whose codes begin at `at`; gives where they end.
+    fn scan(&mut self, scan: &[u8], at: usize) -> Result<usize, String> {
+        let bad = || "the header of a scan is damaged".to_owned();
+        let count = usize::from(*scan.first().ok_or_else(bad)?);
+        let specs = scan.get(1..1 + 2 * count).ok_or_else(bad)?;
+        let Some(&[start, end, bits]) = scan.get(1 + 2 * count..4 + 2 * count) else {
+            return Err(bad());
+        };
+        let mut parts = Vec::new();
+        for spec in specs.chunks_exact(2) {
+            let index = self.header.components.iter().position(|c| c.id == spec[0]);
+            let index = index.ok_or_else(bad)?;
+            self.header.components[index].seen = true;
+            parts.push((index, usize::from(spec[1] >> 4 & 3), usize::from(spec[1] & 3)));
+        }
+        let band = Band {
+            start: u32::from(start),
+            end: u32::from(end),
+            high: u32::from(bits >> 4),
+        };
+        if parts.is_empty() || self.header.progressive && (band.end > 63 || band.start > band.end) {
+            return Err(bad());
+        }
+        if self.header.progressive {
+            self.make_masks();
+        }
+        self.mcus(&parts, band, at)
+    }
+
+    fn make_masks(&mut self) {
+        let rows = self.header.mcus().1;
+        for component in &mut self.header.components {
+            let blocks = component.stride as usize * (rows * component.v) as usize;
+            component.nonzero.resize(blocks, 0);
+        }
+    }
+
+    fn mcus(&mut self, parts: &[Part], band: Band, at: usize) -> Result<usize, String> {
+        let alone = parts.len() == 1;
+        let (across, down) = if alone {
+            self.header.components[parts[0].0].own
+        } else {
+            self.header.mcus()
+        };
+        let total = across * down;
+        let (restart, lines) = (self.restart, self.header.height);
+        let (mut bits, mut run) = (Bits::new(self.bytes, at), 0);
+        for mcu in 0..total {
+            let place = (mcu % across, mcu / across);
+            let row = || u64::from(place.1) * u64::from(lines) / u64::from(down.max(1));
+            if restart > 0 && mcu > 0 && mcu % restart == 0 {
+                bits.restart((mcu / restart - 1) % 8)
+                    .map_err(|what| format!("{what} at row {} of {lines}", row()))?;
+                run = 0;
+            }
+            self.mcu(parts, band, place, alone, &mut bits, &mut run)
+                .ok_or_else(|| {
+                    let what = if bits.short {
+                        "its data ends"
+                    } else {
+                        "its data is damaged"
+                    };
+                    format!("{what} at row {} of {lines}", row())
+                })?;
+        }
+        match bits.left_over() {
+            0..=LEFT_OVER => Ok(bits.at),
+            count => Err(format!(
+                "its data is damaged: {count} bytes are left over where its {lines} rows end"
+            )),
+        }
+    }
+
+    fn mcu(
+        &mut self,
+        parts: &[Part],
+        band: Band,
+        (x, y): (u32, u32),
+        alone: bool,
+        bits: &mut Bits<'_>,
+        run: &mut u32,
+    ) -> Option<()> {
+        for &(index, first, others) in parts {
+            let component = &mut self.header.components[index];
+            let (h, v) = if alone { (1, 1) } else { (component.h, component.v) };
+            for block in 0..h * v {
+                let (column, row) = (x * h + block % h, y * v + block / h);
+                let (first, others) = (&self.tables[0][first], &self.tables[1][others]);
+                if !self.header.progressive {
+                    sequential(bits, first, others)?;
+                    continue;
+                }
+                let mask = component
+                    .nonzero
+                    .get_mut((row * component.stride + column) as usize)?;
+                progressive(bits, first, others, band, mask, run)?;
+            }
+        }
+        Some(())
+    }
+}
+
+fn sequential(bits: &mut Bits<'_>, first: &Table, others: &Table) -> Option<()> {
+    let size = bits.symbol(first)?;
+    bits.skip(u32::from(size).min(16))?;
+    let mut k = 1;
+    while k < 64 {
+        let symbol = bits.symbol(others)?;
+        let (zeros, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
+        if size == 0 {
+            if zeros < 15 {
+                break;
+            }
+            k += 16;
+            continue;
+        }
+        k += zeros + 1;
+        if k > 64 {
+            return None;
+        }
+        bits.skip(size)?;
+    }
+    Some(())
+}
+
+fn progressive(
+    bits: &mut Bits<'_>,
+    first: &Table,
+    others: &Table,
+    band: Band,
+    mask: &mut u64,
+    run: &mut u32,
+) -> Option<()> {
+    match (band.start, band.high) {
+        (0, 0) => {
+            let size = bits.symbol(first)?;
+            bits.skip(u32::from(size).min(16))
+        }
+        (0, _) => bits.skip(1),
+        (_, 0) => spectral(bits, others, band, mask, run),
+        _ => refinement(bits, others, band, mask, run),
+    }
+}
+
+/// The first bits of a band of coefficients.
+fn spectral(bits: &mut Bits<'_>, table: &Table, band: Band, mask: &mut u64, run: &mut u32) -> Option<()> {
+    if *run > 0 {
+        *run -= 1;
+        return Some(());
+    }
+    let mut k = band.start;
+    while k <= band.end {
+        let symbol = bits.symbol(table)?;
+        let (zeros, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
+        match (zeros, size) {
+            (15, 0) => k += 16,
+            (_, 0) => {
+                *run = (1 << zeros) + bits.take(zeros)? - 1;
+                return Some(());
+            }
+            _ => {
+                k += zeros;
+                if k > band.end {
+                    return None;
+                }
+                bits.skip(size)?;
+                *mask |= 1 << k;
+                k += 1;
+            }
+        }
+    }
+    Some(())
+}
+
+/// Further bits of a band of coefficients: a bit for each that is not zero already, codes for those that no longer are.
+fn refinement(bits: &mut Bits<'_>, table: &Table, band: Band, mask: &mut u64, run: &mut u32) -> Option<()> {
+    let mut k = band.start;
+    while *run == 0 && k <= band.end {
+        let symbol = bits.symbol(table)?;
+        let (mut zeros, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
+        if size == 0 && zeros < 15 {
+            *run = (1 << zeros) + bits.take(zeros)?;
+            break;
+        }
+        bits.skip(size.min(1))?;
+        while k <= band.end {
+            if *mask >> k & 1 == 1 {
+                bits.skip(1)?;
+            } else if zeros == 0 {
+                break;
+            } else {
+                zeros -= 1;
+            }
+            k += 1;
+        }
+        if size > 0 {
+            if k > band.end {
+                return None;
+            }
+            *mask |= 1 << k;
+        }
+        k += 1;
+    }
+    if *run > 0 {
+        for k in k..=band.end {
+            bits.skip((*mask >> k & 1) as u32)?;
+        }
+        *run -= 1;
+    }
+    Some(())
+}
+
+fn table(counts: &[u8], symbols: &[u8]) -> Table {
+    let mut table = vec![(0, 0); 1 << 16];
+    let (mut code, mut next) = (0_usize, symbols.iter());
+    for (length, &count) in (1_u8..).zip(counts) {
+        let span = 1_usize << (16 - length);
+        for &symbol in next.by_ref().take(usize::from(count)) {
+            if let Some(entries) = table.get_mut(code..code + span) {
+                entries.fill((length, symbol));
+            }
+            code += span;
+        }
+    }
+    table
+}
+
+/// The bits of entropy-coded data, up to the next marker.
+struct Bits<'a> {
+    bytes: &'a [u8],
+    /// The next byte that has not been taken.
+    at: usize,
+    buffer: u64,
+    count: u32,
+    /// Whether more was asked for than there is.
+    short: bool,
+}
+
+impl<'a> Bits<'a> {
+    fn new(bytes: &'a [u8], at: usize) -> Self {
+        Self {
+            bytes,
+            at,
+            buffer: 0,
+            count: 0,
+            short: false,
+        }
+    }
+
+    /// Takes bytes until there are 32 bits, or a marker comes.
+    fn fill(&mut self) {
+        while self.count <= 48 {
+            let byte = match (self.bytes.get(self.at), self.bytes.get(self.at + 1)) {
+                (Some(0xFF), Some(0)) => {
+                    self.at += 2;
+                    0xFF
+                }
+                (Some(0xFF), _) | (None, _) => return,
+                (Some(&byte), _) => {
+                    self.at += 1;
+                    byte
+                }
+            };
+            self.buffer = self.buffer << 8 | u64::from(byte);
+            self.count += 8;
+        }
+    }
+
+    fn take(&mut self, count: u32) -> Option<u32> {
+        if self.count < count {
+            self.fill();
+        }
+        if self.count < count {
+            self.short = true;
+            return None;
+        }
+        self.count -= count;
+        Some((self.buffer >> self.count) as u32 & ((1 << count) - 1))
+    }
+
+    fn skip(&mut self, count: u32) -> Option<()> {
+        self.take(count).map(|_| ())
+    }
+
+    fn symbol(&mut self, table: &Table) -> Option<u8> {
+        if self.count < 16 {
+            self.fill();
+        }
+        let next = if self.count >= 16 {
+            self.buffer >> (self.count - 16)
+        } else {
+            self.buffer << (16 - self.count)
+        };
+        let &(length, symbol) = table.get(next as usize & 0xFFFF)?;
+        if length == 0 {
+            self.short = self.count < 16;
+            return None;
+        }
+        self.skip(u32::from(length))?;
+        Some(symbol)
+    }
+
+    /// Whole bytes before the next marker that no code needed, and goes on behind them.
+    fn left_over(&mut self) -> usize {
+        let mut count = self.count as usize / 8;
+        while let Some(&byte) = self.bytes.get(self.at) {
+            match self.bytes.get(self.at + 1) {
+                Some(0) if byte == 0xFF => self.at += 1,
+                Some(0xFF) | None if byte == 0xFF => {}
+                _ if byte == 0xFF => break,
+                _ => {}
+            }
+            count += usize::from(byte != 0xFF);
+            self.at += 1;
+        }
+        self.count = 0;
+        count
+    }
+
+    /// Goes on behind the restart marker of this number.
+    fn restart(&mut self, number: u32) -> Result<(), &'static str> {
+        if self.left_over() > LEFT_OVER {
+            return Err("its data is damaged");
+        }
+        match self.bytes.get(self.at + 1) {
+            Some(&marker) if u32::from(marker) == 0xD0 + number => {
+                self.at += 2;
+                Ok(())
+            }
+            Some(0xD0..=0xD7) => Err("a part of its data is missing"),
+            _ => Err("its data ends"),
+        }
+    }
+}
