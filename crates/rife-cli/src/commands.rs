@@ -17,20 +17,24 @@ pub(crate) mod video;
 
 use std::path::Path;
 
-use rife::Interpolator;
+use rife::media::CancelToken;
+use rife::{Interpolator, InterpolatorSpec};
 
 use crate::args::ModelArgs;
 use crate::output;
 
 /// Loads the model that the arguments ask for.
-fn interpolator(args: &ModelArgs) -> rife::Result<Interpolator> {
+fn interpolator(args: &ModelArgs, cancel: &CancelToken) -> rife::Result<Interpolator> {
     if args.fp16 {
         output::note("--fp16 is ignored: the CPU computes in f32");
     }
-    Interpolator::new(&args.spec())
+    Interpolator::new(&InterpolatorSpec {
+        cancel: cancel.clone(),
+        ..args.spec()
+    })
 }
 
 /// A path for people.
 fn shown(path: &Path) -> String {
-    output::plain(&path.display().to_string())
+    rife_files::shown(path)
 }

@@ -1,12 +1,13 @@
 //! Errors to exit codes and to text, for people or for programs.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use rife::media::MediaError;
 use rife::{Error, ErrorKind};
 use serde_json::json;
 
-use crate::output;
+use crate::{output, spelling};
 
 /// The exit code of each kind of failure.
 fn code(kind: ErrorKind) -> u8 {
@@ -21,9 +22,30 @@ fn code(kind: ErrorKind) -> u8 {
 }
 
 /// What clap has to say: help and version are no failure.
-pub(crate) fn parsing(error: &clap::Error) -> ExitCode {
-    let _ = error.print();
+pub(crate) fn parsing(mut error: clap::Error) -> ExitCode {
+    spelling::suggest(&mut error);
+    let text = error.render().to_string();
+    let plain = output::plain(&std::env::args_os().skip(1).fold(text.clone(), without_forgeries));
+    if plain == text {
+        let _ = error.print();
+    } else {
+        output::note(plain.trim_end());
+    }
     ExitCode::from(if error.use_stderr() { 2 } else { 0 })
+}
+
+/// `text` with an argument that it repeats, or the option of one, on a line of its own making.
+fn without_forgeries(text: String, argument: OsString) -> String {
+    let argument = argument.to_string_lossy();
+    let option = argument.split('=').next().unwrap_or_default();
+    [&*argument, option].into_iter().fold(text, |text, word| {
+        let line = output::one_line(word);
+        if line == word {
+            text
+        } else {
+            text.replace(word, &line)
+        }
+    })
 }
 
 /// Says what went wrong and returns its code. A reader of our output that went away is no failure.
@@ -36,7 +58,7 @@ pub(crate) fn failed(error: &Error, json: bool) -> ExitCode {
             &json!({"event": "error", "code": error.code(), "message": error.to_string()}).to_string(),
         );
     }
-    output::note(&format!("rife: {}", output::plain(&error.to_string())));
+    output::note(&format!("rife: {}", output::one_line(&error.to_string())));
     if matches!(error, Error::Media(MediaError::Interlaced { .. })) {
         output::note(
             "rife: --deinterlace does it here, --inverse-telecine for film in it; --allow-interlaced takes the video as it is",

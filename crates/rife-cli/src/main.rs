@@ -7,6 +7,7 @@ mod output;
 mod parse;
 mod progress;
 mod signal;
+mod spelling;
 
 use std::process::ExitCode;
 
@@ -17,7 +18,7 @@ use args::{Cli, Command};
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return exit::parsing(&error),
+        Err(error) => return exit::parsing(error),
     };
     let json = cli.command.json();
     match run(cli.command) {

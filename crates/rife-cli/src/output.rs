@@ -1,9 +1,9 @@
 //! Text to standard output and standard error that survives closed pipes and hostile file names.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use rife::Error;
-use rife::media::MediaError;
+use rife::media::{MediaError, Output};
 
 /// The name that standard output has in errors.
 const STDOUT: &str = "standard output";
@@ -17,6 +17,18 @@ pub(crate) fn line(text: &str) -> rife::Result<()> {
     writeln!(out, "{text}")
         .and_then(|()| out.flush())
         .map_err(|error| Error::io("write", STDOUT, error))
+}
+
+/// Refuses to write frames to a terminal.
+///
+/// # Errors
+/// [`Error::Usage`].
+pub(crate) fn check_stdout(output: &Output) -> rife::Result<()> {
+    if *output == Output::Stdout && io::stdout().is_terminal() {
+        let text = "frames are not written to a terminal: pipe them to a program, as in -o - | ffplay -, or name a file";
+        return Err(Error::Usage(text.into()));
+    }
+    Ok(())
 }
 
 /// A line on standard error; nobody reading it changes nothing.
@@ -35,16 +47,16 @@ pub(crate) fn is_broken_pipe(error: &Error) -> bool {
     }
 }
 
-/// Text without control characters, which a file name may hold and a terminal would obey.
+/// Lines without what a terminal would obey (see [`rife_files::one_line`]). Names in them are to be single lines already:
+/// see [`rife_files::shown`].
 pub(crate) fn plain(text: &str) -> String {
-    let shown = |c: char| {
-        if c.is_control() && c != '\n' {
-            '\u{FFFD}'
-        } else {
-            c
-        }
-    };
-    text.chars().map(shown).collect()
+    let lines: Vec<_> = text.split('\n').map(rife_files::one_line).collect();
+    lines.join("\n")
+}
+
+/// One line of it: for errors, which hold names.
+pub(crate) fn one_line(text: &str) -> String {
+    rife_files::one_line(text)
 }
 
 #[cfg(test)]

@@ -15,6 +15,12 @@ pub(crate) fn rate(text: &str) -> Result<Ratio<i64>, String> {
     })
 }
 
+/// How many frames for each one: `2`, `2.5`, `5/2`.
+pub(crate) fn factor(text: &str) -> Result<Ratio<i64>, String> {
+    time::parse_factor(text)
+        .ok_or_else(|| "a factor is from 1 to 256, such as 2, 2.5 or 5/2, with three decimals at most".into())
+}
+
 /// A time between two pictures: `0.3` or `1/3`.
 pub(crate) fn fraction(text: &str) -> Result<Ratio<i64>, String> {
     let value = time::parse_decimal(text).or_else(|| time::parse_fraction(text));
@@ -114,6 +120,39 @@ mod tests {
         assert_eq!(rate("60000/1001"), Ok(Ratio::new(60000, 1001)));
         for bad in ["0", "-5", "1/0", "fast", "2000", ""] {
             assert!(rate(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn factors_are_exact() {
+        let known = ["2", "2.5", "5/2", "1.1", "23.976", "1", "256", "7/3"].map(|text| factor(text).unwrap());
+        assert_eq!(
+            known,
+            [
+                (2, 1),
+                (5, 2),
+                (5, 2),
+                (11, 10),
+                (2997, 125),
+                (1, 1),
+                (256, 1),
+                (7, 3)
+            ]
+            .map(|(n, d)| Ratio::new(n, d))
+        );
+        for wrong in [
+            "0",
+            "0.5",
+            "-2",
+            "257",
+            "2,5",
+            "two",
+            "",
+            "1/0",
+            "100001/1000",
+            "2.0000001",
+        ] {
+            assert!(factor(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -8,6 +8,8 @@ mod cli {
     mod chain;
     mod convert;
     mod drift;
+    #[cfg(unix)]
+    mod files;
     mod help;
     mod image;
     mod models;
@@ -21,4 +23,5 @@ mod cli {
     mod threats;
     mod verify;
     mod video;
+    mod words;
 }

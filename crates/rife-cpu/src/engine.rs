@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use crate::buffer::{Buffer, Recycler};
 use crate::conv::{self, ConvLayer, ConvSpec, Kernels};
@@ -104,6 +105,13 @@ impl Engine {
     /// How many threads work.
     pub fn thread_count(&self) -> usize {
         self.threads.count()
+    }
+
+    /// From when `flag` is set the engine computes nothing any more: loops in work end after the rows that threads are
+    /// at, and every later operation returns at once with values that mean nothing. Who reads results looks at the flag
+    /// afterwards. Only the first flag counts.
+    pub fn stop_on(&self, flag: Arc<AtomicBool>) {
+        self.threads.stop_on(flag);
     }
 
     pub(crate) fn threads(&self) -> &Threads {

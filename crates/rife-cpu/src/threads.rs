@@ -3,8 +3,8 @@
 //! about as long as waking up would take: within a network it nearly always comes.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
 /// A loop's body, called once with each item's number.
@@ -25,16 +25,22 @@ struct Job {
     body: Body<'static>,
     next: Arc<AtomicUsize>,
     panic: Arc<Mutex<Option<Box<dyn std::any::Any + Send>>>>,
+    stop: Option<Arc<AtomicBool>>,
     items: usize,
 }
 
+/// Whether somebody has asked for the end of all loops.
+fn is_set(stop: Option<&Arc<AtomicBool>>) -> bool {
+    stop.is_some_and(|flag| flag.load(Ordering::Relaxed))
+}
+
 impl Job {
-    /// Takes items until none is left; a panic ends the loop and is kept for the caller.
+    /// Takes items until none is left or all is to stop; a panic ends the loop and is kept for the caller.
     fn work(&self) {
         let result = catch_unwind(AssertUnwindSafe(|| {
             loop {
                 let item = self.next.fetch_add(1, Ordering::Relaxed);
-                if item >= self.items {
+                if item >= self.items || is_set(self.stop.as_ref()) {
                     break;
                 }
                 (self.body)(item);
@@ -77,6 +83,8 @@ pub(crate) struct Threads {
     workers: Vec<JoinHandle<()>>,
     /// Held through a loop: loops asked for by several threads take turns.
     turn: Mutex<()>,
+    /// See [`Threads::stop_on`].
+    stop: OnceLock<Arc<AtomicBool>>,
 }
 
 impl std::fmt::Debug for Threads {
@@ -118,17 +126,24 @@ impl Threads {
             shared,
             workers,
             turn: Mutex::new(()),
+            stop: OnceLock::new(),
         }
+    }
+
+    /// From when `flag` is set, no loop begins another item, now or later. Only the first flag counts.
+    pub(crate) fn stop_on(&self, flag: Arc<AtomicBool>) {
+        let _ = self.stop.set(flag);
     }
 
     pub(crate) fn count(&self) -> usize {
         self.workers.len() + 1
     }
 
-    /// Calls `body` with each of `0..items`, on any thread and in any order, and returns when all are done.
+    /// Calls `body` with each of `0..items`, on any thread and in any order, and returns when all are done, or none is
+    /// in work after a stop.
     pub(crate) fn run(&self, items: usize, body: Body<'_>) {
         if self.workers.is_empty() || items < 2 {
-            (0..items).for_each(body);
+            (0..items).take_while(|_| !is_set(self.stop.get())).for_each(body);
             return;
         }
         let _turn = lock(&self.turn);
@@ -139,6 +154,7 @@ impl Threads {
             body,
             next: Arc::default(),
             panic: Arc::default(),
+            stop: self.stop.get().cloned(),
             items,
         };
         {
@@ -250,6 +266,24 @@ mod tests {
                 });
                 assert!(done.iter().all(|d| d.load(Ordering::Relaxed) == 1));
             }
+        }
+    }
+
+    #[test]
+    fn after_a_stop_no_item_is_begun() {
+        for count in [1, 3] {
+            let (threads, flag) = (Threads::new(count), Arc::<AtomicBool>::default());
+            threads.stop_on(flag.clone());
+            let done = AtomicUsize::new(0);
+            threads.run(1000, &|_| {
+                flag.store(done.fetch_add(1, Ordering::Relaxed) >= 9, Ordering::Relaxed);
+                std::thread::yield_now();
+            });
+            threads.run(1000, &|_| {
+                done.fetch_add(1, Ordering::Relaxed);
+            });
+            let done = done.into_inner();
+            assert!((10..10 + count).contains(&done), "{done} by {count} threads");
         }
     }
 

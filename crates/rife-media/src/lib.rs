@@ -24,6 +24,7 @@ pub mod sound;
 pub mod source;
 pub mod time;
 pub mod timeline;
+mod words;
 
 pub use cancel::CancelToken;
 pub use color::{ChromaLocation, ColorTags, Matrix, Primaries, Range, Transfer};
@@ -45,3 +46,4 @@ pub use source::{
 };
 pub use time::Time;
 pub use timeline::{OutputFrame, Timeline, TimelineMode, TimelineOptions};
+pub use words::counted;

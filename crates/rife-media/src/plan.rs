@@ -91,7 +91,7 @@ pub fn plan_streams(info: &MediaInfo, container: Container, companions: Companio
             index: stream.index,
             kind: stream.kind,
             codec: stream.codec.clone(),
-            label: words.collect::<Vec<_>>().join(", "),
+            label: rife_files::one_line(&words.collect::<Vec<_>>().join(", ")),
             sound: stream
                 .audio
                 .map(|(channels, _)| channels)

@@ -123,17 +123,22 @@ pub enum Output {
     File(PathBuf),
     /// Y4M on standard output.
     Stdout,
-    /// A folder of still images `0000000.png`, `0000001.png`... (created where missing).
+    /// A folder of still images `0000000.png`, `0000001.png`... (created where missing); or, with `%d` or `%05d` in its
+    /// last part and an image's extension, a pattern of their names, which are numbered from 0.
     Images(PathBuf, ImageFormat),
 }
 
 impl Output {
-    /// `-` is standard output; a name that ends in a separator, or is a folder, is images; all else is a file.
+    /// `-` is standard output; a name that ends in a separator, or is a folder, or a pattern such as `out/%05d.png` or
+    /// `out/*.png` (which means `out/%07d.png`) is images; all else is a file.
     pub fn parse(text: impl AsRef<OsStr>) -> Self {
         let text = text.as_ref();
         let path = Path::new(text);
         if path == Path::new("-") {
             return Self::Stdout;
+        }
+        if let Some((path, format)) = images::pattern(path) {
+            return Self::Images(path, format);
         }
         let folder = text.to_string_lossy().ends_with(['/', std::path::MAIN_SEPARATOR]) || path.is_dir();
         if folder {
@@ -141,6 +146,11 @@ impl Output {
         } else {
             Self::File(path.to_owned())
         }
+    }
+
+    /// Whether it is a pattern of pictures' names.
+    pub fn is_pattern(&self) -> bool {
+        matches!(self, Self::Images(path, _) if images::pattern(path).is_some())
     }
 }
 
@@ -230,7 +240,7 @@ impl Container {
             let known: Vec<&str> = EXTENSIONS.iter().map(|(name, _)| *name).collect();
             let name = path.display();
             MediaError::Unsupported(format!(
-                "{name} has no extension of a video file; accepted are {}, a folder (ending in /) for images, and - for Y4M on standard output",
+                "{name} has no extension of a video file; accepted are {}, a folder (ending in /), a pattern such as out/%05d.png for pictures, and - for Y4M on standard output",
                 known.join(", ")
             ))
         })

@@ -13,6 +13,7 @@ pub use images::{ImageHeader, image_header, natural_order, read_image};
 
 mod decoder;
 mod images;
+mod stream;
 mod y4m;
 
 /// A stream of frames in order of display.
@@ -70,7 +71,8 @@ pub struct StreamInfo {
 /// What to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
-    /// A video file; `.y4m` and animated WebP by our own readers, the others through ffmpeg.
+    /// A video file; `.y4m`, animated WebP and named pipes, which are Y4M whatever their name, by our own readers, the
+    /// others through ffmpeg.
     File(PathBuf),
     /// Y4M on standard input.
     Stdin,
@@ -159,8 +161,10 @@ impl SourceSpec {
 
 /// Opens a source. The first frame has not been decoded yet, so that a damaged stream may still fail later.
 pub fn open_source(spec: &SourceSpec) -> Result<Box<dyn Source>> {
-    let webp = matches!(&spec.input, Input::File(path) if images::is_animation(path));
-    let through_ffmpeg = matches!(&spec.input, Input::File(path) if !has_extension(path, "y4m") && !webp);
+    let webp =
+        matches!(&spec.input, Input::File(path) if !stream::is_pipe(path) && images::is_animation(path));
+    let own = |path: &Path| has_extension(path, "y4m") || stream::is_pipe(path);
+    let through_ffmpeg = matches!(&spec.input, Input::File(path) if !own(path) && !webp);
     if spec.inverse_telecine && !through_ffmpeg {
         let reason = "inverse telecine takes a video file, not pictures and not Y4M".to_owned();
         return Err(MediaError::Unsupported(reason));
@@ -168,9 +172,20 @@ pub fn open_source(spec: &SourceSpec) -> Result<Box<dyn Source>> {
     match &spec.input {
         Input::Stdin => Ok(Box::new(y4m::Reader::stdin(spec)?)),
         Input::Images(path) => Ok(Box::new(images::Images::open(path, spec)?)),
-        Input::File(path) if has_extension(path, "y4m") => Ok(Box::new(y4m::Reader::open(path, spec)?)),
+        Input::File(path) if has_extension(path, "y4m") || stream::is_pipe(path) => {
+            Ok(Box::new(y4m::Reader::open(path, spec)?))
+        }
         Input::File(path) if webp => Ok(Box::new(images::Animation::open(path, spec)?)),
         Input::File(path) => Ok(Box::new(decoder::Decoder::open(path, spec)?)),
+    }
+}
+
+/// Whether the input can be read only once: standard input, or a named pipe.
+pub fn is_stream(input: &Input) -> bool {
+    match input {
+        Input::Stdin => true,
+        Input::File(path) => stream::is_pipe(path),
+        Input::Images(_) => false,
     }
 }
 

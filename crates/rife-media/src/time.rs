@@ -43,6 +43,14 @@ pub fn parse_fraction(text: &str) -> Option<Time> {
     (numer > 0 && denom > 0).then(|| Ratio::new(numer, denom))
 }
 
+/// How many frames for each one, 1 to 256: `2`, `2.5`, `5/2`; with a numerator up to 100 000 and a denominator up to 1000.
+pub fn parse_factor(text: &str) -> Option<Ratio<i64>> {
+    let value = parse_decimal(text).or_else(|| parse_fraction(text));
+    let inside = |value: &Ratio<i64>| (Ratio::from(1)..=Ratio::from(256)).contains(value);
+    let simple = |value: &Ratio<i64>| *value.numer() <= 100_000 && *value.denom() <= 1000;
+    value.filter(|value| inside(value) && simple(value))
+}
+
 /// A rate in frames a second, above 0 and up to 1000: `60`, `23.976`, `30000/1001`. The decimal forms of the NTSC rates
 /// mean the exact ones: 23.976 is 24000/1001.
 pub fn parse_rate(text: &str) -> Option<Ratio<i64>> {

@@ -6,6 +6,9 @@
 //!   `F-1` of hold, F*N in all, ending exactly when the source ends. Where the last frame is shorter than the one
 //!   before (an edit list may cut into it), only as many repeats are made as start before its end. Variable rates
 //!   stay variable.
+//! - **Multiple P/Q** (2.5 is 5/2). Frame k stands where the source's frame k*Q/P would, were there one: between source
+//!   frames i and i+1 at the time step k*Q/P - i, and that share of their interval after the first. Every Q-th interval
+//!   begins with a source frame, bit-true. N frames give P/Q*N frames, rounded up.
 //! - **Target rate X.** Output frames stand at `start + k/X`, from the first source frame's time until the end of
 //!   the last one. A grid point on a source frame is that frame, bit-true. The clip ends within one output frame
 //!   of the source's end.
@@ -30,8 +33,20 @@ pub use anchors::{Anchors, Placed};
 pub enum TimelineMode {
     /// Every interval divided into this many parts, 1 to 256.
     Factor(u32),
+    /// This many frames for each of the source, 1 to 256, where that is no whole number: the numerator up to 100 000.
+    Multiple(Ratio<i64>),
     /// A constant rate in frames a second.
     TargetRate(Ratio<i64>),
+}
+
+impl TimelineMode {
+    /// This many frames for each of the source.
+    pub fn times(factor: Ratio<i64>) -> Self {
+        match u32::try_from(*factor.numer()) {
+            Ok(whole) if factor.is_integer() => Self::Factor(whole),
+            _ => Self::Multiple(factor),
+        }
+    }
 }
 
 /// What a [`Timeline`] is to do.
@@ -57,10 +72,14 @@ impl TimelineOptions {
 
     /// Slow motion: the rate is kept and time is stretched by `factor`.
     pub fn slow_motion(factor: u32, frame_rate: Option<Ratio<i64>>) -> Self {
-        let mode = TimelineMode::Factor(factor);
+        Self::slowed(Ratio::from(i64::from(factor)), frame_rate)
+    }
+
+    /// As [`TimelineOptions::slow_motion`], by any factor.
+    pub fn slowed(factor: Ratio<i64>, frame_rate: Option<Ratio<i64>>) -> Self {
         Self {
-            stretch: Ratio::from(i64::from(factor)),
-            ..Self::new(mode, frame_rate)
+            stretch: factor,
+            ..Self::new(TimelineMode::times(factor), frame_rate)
         }
     }
 
@@ -73,6 +92,10 @@ impl TimelineOptions {
                 (widen(rate) * i128::from(f.max(1))).recip()
             }
             (TimelineMode::Factor(f), _) => widen(source.time_base) / i128::from(f.max(1)),
+            (TimelineMode::Multiple(times), Some(rate)) if !source.variable_rate => {
+                (widen(rate) * widen(times)).recip()
+            }
+            (TimelineMode::Multiple(times), _) => widen(source.time_base) / i128::from(*times.numer()),
         };
         // A first frame off the grid keeps its place, so the unit must divide its time too.
         let exact = match source.start {
@@ -92,6 +115,7 @@ impl TimelineOptions {
         let exact = match self.mode {
             TimelineMode::TargetRate(rate) => widen(rate),
             TimelineMode::Factor(f) => widen(source.frame_rate?) * i128::from(f),
+            TimelineMode::Multiple(times) => widen(source.frame_rate?) * widen(times),
         };
         narrow(exact / widen(self.stretch))
     }
@@ -100,6 +124,10 @@ impl TimelineOptions {
     pub fn estimate(&self, frames: u64, duration: Option<Time>) -> u64 {
         match (self.mode, duration) {
             (TimelineMode::Factor(f), _) => frames.saturating_mul(u64::from(f)),
+            (TimelineMode::Multiple(times), _) => {
+                let exact = widen(times) * i128::from(frames);
+                u64::try_from(exact.ceil().to_integer()).unwrap_or(u64::MAX)
+            }
             (TimelineMode::TargetRate(rate), Some(duration)) => {
                 u64::try_from((widen(duration) * widen(rate)).ceil().to_integer()).unwrap_or(0)
             }
@@ -158,7 +186,9 @@ pub struct Timeline {
     last: Option<(u64, Ratio<i128>, Ratio<i128>)>,
     /// The interval before it that was no gap.
     last_interval: Option<Ratio<i128>>,
-    /// Grid of a target rate: its origin and the next point.
+    /// Of a multiple: intervals between kept frames so far.
+    intervals: i128,
+    /// Grid of a target rate: its origin and the next point, which a multiple counts, too.
     origin: Ratio<i128>,
     next_point: i128,
     max_interval_frames: i128,
@@ -173,6 +203,15 @@ impl Timeline {
         match options.mode {
             TimelineMode::Factor(f) if !(1..=256).contains(&f) => {
                 return Err(MediaError::limit("the factor", f, "1 to 256"));
+            }
+            TimelineMode::Multiple(times)
+                if times < Ratio::from(1) || times > Ratio::from(256) || *times.numer() > 100_000 =>
+            {
+                return Err(MediaError::limit(
+                    "the factor",
+                    times,
+                    "1 to 256, as a fraction of numbers up to 100000",
+                ));
             }
             TimelineMode::TargetRate(rate) if rate <= Ratio::from(0) || rate > Ratio::from(1000) => {
                 return Err(MediaError::limit(
@@ -197,6 +236,7 @@ impl Timeline {
             next_index: 0,
             last: None,
             last_interval: None,
+            intervals: 0,
             origin: zero,
             next_point: 0,
             max_interval_frames,
@@ -268,7 +308,7 @@ impl Timeline {
     fn fallback_duration(&self) -> Ratio<i128> {
         match self.options.mode {
             TimelineMode::TargetRate(rate) => widen(rate).recip(),
-            TimelineMode::Factor(_) => Ratio::new(1, 25),
+            TimelineMode::Factor(_) | TimelineMode::Multiple(_) => Ratio::new(1, 25),
         }
     }
 
@@ -285,6 +325,7 @@ impl Timeline {
                 let step = (end - start) / i128::from(f);
                 (0..i128::from(f)).map(|k| (start + step * k, step)).collect()
             }
+            TimelineMode::Multiple(times) => self.share(widen(times), start, end, fill),
             TimelineMode::TargetRate(rate) => self.grid(widen(rate).recip(), end, fill)?,
         };
         let frame = |(at, length): (Ratio<i128>, Ratio<i128>)| {
@@ -295,6 +336,32 @@ impl Timeline {
             self.output(left, timestep, at, length)
         };
         points.into_iter().map(frame).collect()
+    }
+
+    /// The frames of a multiple in the next interval; a gap has one frame, which is its first.
+    fn share(
+        &mut self,
+        times: Ratio<i128>,
+        start: Ratio<i128>,
+        end: Ratio<i128>,
+        fill: Fill,
+    ) -> Vec<(Ratio<i128>, Ratio<i128>)> {
+        let number = self.intervals;
+        self.intervals += 1;
+        let first = self.next_point;
+        self.next_point = (times * self.intervals).ceil().to_integer();
+        if fill == Fill::Gap {
+            return vec![(start, end - start)];
+        }
+        // Of a last frame that is shorter than the one before, as much as there is at the spacing before.
+        let whole = match (fill, self.last_interval) {
+            (Fill::Hold, Some(before)) => before.max(end - start),
+            _ => end - start,
+        };
+        let at = |k: i128| start + (times.recip() * k - number) * whole;
+        let step = whole / times;
+        let points = (first..self.next_point).map(at).take_while(|at| *at < end);
+        points.map(|at| (at, step.min(end - at))).collect()
     }
 
     /// The grid points before `end` that are still to come; of a gap only the first.
@@ -472,6 +539,57 @@ mod tests {
             ticks.push(ticks[ticks.len() - 1] + (milliseconds * base + 500) / 1000);
         }
         ticks.into_iter().map(|tick| time(tick, base)).collect()
+    }
+
+    #[test]
+    fn a_multiple_that_is_no_whole_number_is_exact_at_any_rate() {
+        let shown = |times: &[Time], factor: Time| {
+            let options = TimelineOptions::new(TimelineMode::times(factor), None);
+            let mut timeline = Timeline::new(options).unwrap();
+            let mut frames = Vec::new();
+            for pts in times {
+                match timeline.push(*pts, time(1, 10)).unwrap() {
+                    Push::Frames(more) => frames.extend(more),
+                    Push::Dropped => panic!("dropped"),
+                }
+            }
+            frames.extend(timeline.finish().unwrap());
+            frames
+                .iter()
+                .map(|f| (f.left, f.timestep, f.pts))
+                .collect::<Vec<_>>()
+        };
+        // A constant rate: 5/2 times 10 a second is 25 a second.
+        let steady: Vec<_> = (0..4).map(|n| time(n, 10)).collect();
+        let frames = shown(&steady, time(5, 2));
+        assert_eq!(frames.len(), 10);
+        for (k, frame) in frames.iter().enumerate() {
+            let k = k as i64;
+            let left = (k * 2 / 5).min(3);
+            let step = if left == 3 {
+                time(0, 1)
+            } else {
+                time(2 * k, 5) - left
+            };
+            assert_eq!(*frame, (left as u64, step, time(k, 25)));
+        }
+        // A variable one: each at its share of its own interval, source frames among them.
+        let frames = shown(&[time(0, 1), time(1, 10), time(4, 10)], time(3, 2));
+        let wanted = [
+            (0, time(0, 1), time(0, 1)),
+            (0, time(2, 3), time(2, 30)),
+            (1, time(1, 3), time(2, 10)),
+            (2, time(0, 1), time(4, 10)),
+            (2, time(0, 1), time(4, 10) + time(2, 30)),
+        ];
+        // The last frame is shown for a tenth of a second, at the spacing of the frames before.
+        assert_eq!(frames[..4], wanted[..4], "{frames:?}");
+        assert!(frames.len() == 4 || frames[4].2 < time(5, 10), "{frames:?}");
+        // Whole numbers are factors.
+        assert_eq!(TimelineMode::times(time(4, 2)), TimelineMode::Factor(2));
+        for wrong in [time(1, 2), time(513, 2), time(100_001, 1000)] {
+            assert!(Timeline::new(TimelineOptions::new(TimelineMode::times(wrong), None)).is_err());
+        }
     }
 
     #[test]

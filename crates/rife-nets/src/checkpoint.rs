@@ -2,7 +2,6 @@
 //! PyTorch's keys. Nothing in a file is run, trusted for a length, or loaded in part. Which network the tensors
 //! are is not decided here.
 
-mod atomic;
 mod bytes;
 mod element;
 mod error;
@@ -18,7 +17,6 @@ use std::fmt;
 use std::io::Read;
 use std::path::Path;
 
-pub(crate) use atomic::write as write_atomically;
 pub use error::{CheckpointError, Problem};
 pub use folder::pkl_files;
 pub use ncnn::NcnnProblem;
@@ -146,7 +144,7 @@ fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, CheckpointError> {
     }
     let mut bytes = Vec::new();
     if metadata.len() <= limit {
-        let file = std::fs::File::open(path).map_err(io)?;
+        let file = rife_files::open_regular(path).map_err(io)?;
         file.take(limit + 1).read_to_end(&mut bytes).map_err(io)?;
     }
     let found = metadata.len().max(bytes.len() as u64);

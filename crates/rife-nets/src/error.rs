@@ -39,6 +39,18 @@ pub enum NetworkError {
         /// NaN or an infinity.
         value: f32,
     },
+    /// A picture, or the motion that made it, is NaN or infinite somewhere.
+    #[error(
+        "RIFE {version} with these weights makes {what} of {value}: the weights are damaged, or of another network"
+    )]
+    Overflow {
+        /// The network.
+        version: &'static str,
+        /// What of it.
+        what: &'static str,
+        /// NaN or an infinity.
+        value: f32,
+    },
     /// A scale that is none of the five.
     #[error("scale {0} is not one of 0.25, 0.5, 1, 2 and 4")]
     Scale(String),

@@ -1,6 +1,6 @@
 //! A network with its engine: pictures of any size in, the picture between them out.
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Factor};
 use crate::error::NetworkError;
 use crate::image::Image;
 use crate::network::{Encoded, Network, Options, Output};
@@ -138,10 +138,36 @@ impl<B: Backend> Model<B> {
         options: &Options,
     ) -> Result<Image, NetworkError> {
         let output = self.interpolate_tensors(first, second, timestep, options)?;
-        let merged = self.backend.clamp01(&output.merged);
         let [width, height] = first.size;
-        let data = self.backend.download_corner(&merged, [height, width]);
-        Image::new(first.size[0], first.size[1], data)
+        Image::new(width, height, self.picture(&output, [height, width])?)
+    }
+
+    /// The `[height, width]` picture of an output, its values clamped to 0..1, planar.
+    ///
+    /// Errors: [`NetworkError::Overflow`] where it is not made of finite numbers, or of a motion or mask that is not,
+    /// each fourth pixel of which is looked at along both axes.
+    pub fn picture(
+        &self,
+        output: &Output<B::Tensor>,
+        [height, width]: [usize; 2],
+    ) -> Result<Vec<f32>, NetworkError> {
+        let few = |x| self.backend.download(&self.backend.resize(x, Factor::Down(4)));
+        self.check_finite("motion", &few(&output.flow))?;
+        self.check_finite("a mask", &few(&output.mask))?;
+        let mut data = self.backend.download_corner(&output.merged, [height, width]);
+        self.check_finite("a picture", &data)?;
+        data.iter_mut().for_each(|value| *value = value.clamp(0.0, 1.0));
+        Ok(data)
+    }
+
+    fn check_finite(&self, what: &'static str, values: &[f32]) -> Result<(), NetworkError> {
+        // Without a way out of the loop it is vectorised.
+        if values.iter().fold(true, |all, value| all & value.is_finite()) {
+            return Ok(());
+        }
+        let value = values.iter().copied().find(|value| !value.is_finite());
+        let (version, value) = (self.version().name(), value.unwrap_or(f32::NAN));
+        Err(NetworkError::Overflow { version, what, value })
     }
 
     /// As [`Model::interpolate`], giving the engine's tensors in the padded size: flow and mask beside the frame.

@@ -57,7 +57,7 @@ pub fn save_onnx(
     metadata: &BTreeMap<String, String>,
 ) -> Result<(), CheckpointError> {
     encode(version, weights, options, metadata)
-        .and_then(|bytes| checkpoint::write_atomically(path, &bytes).map_err(Problem::Io))
+        .and_then(|bytes| rife_files::replace(path, &bytes).map_err(Problem::Io))
         .map_err(|problem| CheckpointError::new(path, problem))
 }
 

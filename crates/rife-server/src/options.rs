@@ -183,6 +183,18 @@ impl<'de> Deserialize<'de> for Rate {
     }
 }
 
+/// A factor: a number or a string.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Factor(pub(crate) Ratio<i64>);
+
+impl<'de> Deserialize<'de> for Factor {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let text = plain(Value::deserialize(deserializer)?);
+        let wrong = || D::Error::custom("a factor is from 1 to 256, such as 2, 2.5 or \"7/3\"");
+        time::parse_factor(&text).map(Self).ok_or_else(wrong)
+    }
+}
+
 /// A time from 0 to 1: a number or a string.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fraction(pub(crate) Ratio<i64>);

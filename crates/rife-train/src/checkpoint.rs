@@ -96,7 +96,7 @@ impl State {
 }
 
 fn read(path: &Path, recipe: &Recipe) -> Result<(State, Recipe)> {
-    let bytes = std::fs::read(path)?;
+    let bytes = rife_files::read_regular(path, crate::weights_file::MOST)?;
     let (_, header) = SafeTensors::read_metadata(&bytes)?;
     let metadata = header.metadata().clone().unwrap_or_default();
     let entry = |key: &str| {

@@ -290,9 +290,9 @@ impl Recipe {
     ///
     /// Errors: a file that cannot be read, a key that is missing, unknown or out of range; each is named.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path);
+        let text = rife_files::read_regular(path, 1 << 20);
         let text = text.with_context(|| format!("cannot read the recipe {}", path.display()))?;
-        let parsed = Self::parse(&text);
+        let parsed = Self::parse(&String::from_utf8_lossy(&text));
         let mut recipe = parsed.with_context(|| format!("in the recipe {}", path.display()))?;
         if let (Some(teacher), Some(folder)) = (&mut recipe.teacher, path.parent()) {
             teacher.seen_from(folder);

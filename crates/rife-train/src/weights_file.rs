@@ -55,11 +55,15 @@ pub fn write(
     write_whole(path, &safetensors::serialize(views, Some(metadata))?)
 }
 
+/// The largest file of weights or training state that is read, in bytes.
+pub(crate) const MOST: u64 = 4 << 30;
+
 /// Reads weights of 16-bit or 32-bit floats.
 ///
 /// Errors: a file that cannot be read, or tensors of another kind.
 pub fn read(path: &Path) -> Result<Weights> {
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let bytes =
+        rife_files::read_regular(path, MOST).with_context(|| format!("cannot read {}", path.display()))?;
     let file = SafeTensors::deserialize(&bytes).with_context(|| format!("in {}", path.display()))?;
     let tensor = |(key, view): (String, TensorView<'_>)| {
         let data = match view.dtype() {
@@ -94,15 +98,5 @@ pub fn read(path: &Path) -> Result<Weights> {
 ///
 /// Errors: where it cannot be written.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    use std::io::Write;
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".part");
-    let partial = path.with_file_name(name);
-    let written = || -> std::io::Result<()> {
-        let mut file = std::fs::File::create(&partial)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&partial, path)
-    };
-    written().with_context(|| format!("cannot write {}", path.display()))
+    rife_files::replace(path, bytes).with_context(|| format!("cannot write {}", path.display()))
 }

@@ -92,7 +92,11 @@ impl BatchSummary {
         let shared = self.failed.iter().all(|(_, error)| error.kind() == kind);
         let total = self.made + self.there + self.failed.len();
         Err(Error::Several {
-            message: format!("{} of {total} videos failed", self.failed.len()),
+            message: format!(
+                "{} of {} failed",
+                self.failed.len(),
+                rife_media::counted(total as u64, "video")
+            ),
             kind: if shared { kind } else { ErrorKind::Failure },
         })
     }
@@ -155,11 +159,13 @@ impl Batch {
     /// Makes them one after the other. A failure is kept for the summary, and the next one is begun.
     ///
     /// # Errors
-    /// [`Error::Cancelled`]; the results so far are complete. Those of creating the folder.
+    /// [`Error::Cancelled`]; the results so far are complete. [`Error::Usage`] where two videos would have one result,
+    /// before anything is made. Those of creating the folder.
     pub fn run(&self, tell: &mut dyn FnMut(Event<'_>), cancel: &CancelToken) -> Result<BatchSummary> {
         if let Some(folder) = &self.folder {
             fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error))?;
         }
+        self.check_names(cancel)?;
         let mut summary = BatchSummary::default();
         let mut outputs = BTreeSet::new();
         for (index, input) in self.inputs.iter().enumerate() {
@@ -174,6 +180,40 @@ impl Batch {
             summary.add(input, outcome);
         }
         Ok(summary)
+    }
+}
+
+impl Batch {
+    /// Refuses inputs of one result. Results differ where their inputs' stems or folders do; only of the others is it
+    /// asked what they are called, and of those that cannot be read nothing is known before they fail.
+    fn check_names(&self, cancel: &CancelToken) -> Result<()> {
+        let mut alike: BTreeMap<_, Vec<&Path>> = BTreeMap::new();
+        for input in &self.inputs {
+            let folder = self.folder.as_deref().or(input.parent());
+            let key = (folder, input.file_stem());
+            alike.entry(key).or_default().push(input);
+        }
+        let mut outputs = BTreeSet::new();
+        for input in alike.values().filter(|inputs| inputs.len() > 1).flatten() {
+            match job(&self.template, input, self.folder.as_deref()).open(cancel) {
+                Ok(run) => claim(run.output(), &mut outputs)?,
+                Err(_) if cancel.is_cancelled() => return Err(Error::Cancelled),
+                Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Takes a name for a result.
+fn claim(output: Option<&Path>, outputs: &mut BTreeSet<PathBuf>) -> Result<()> {
+    match output {
+        // Also where overwriting is allowed: two inputs of one name must not cost the first one's result.
+        Some(output) if !outputs.insert(output.to_owned()) => Err(Error::Usage(format!(
+            "{} is the result of another video of this batch: give one of them another name",
+            output.display()
+        ))),
+        _ => Ok(()),
     }
 }
 
@@ -275,14 +315,8 @@ fn try_one(
 ) -> Result<Outcome> {
     let restart = job.keep.restart;
     let mut run = job.open(cancel)?;
+    claim(run.output(), outputs)?;
     if let Some(output) = run.output().map(Path::to_owned) {
-        // Also where overwriting is allowed: two inputs of one name must not cost the first one's result.
-        if !outputs.insert(output.clone()) {
-            return Err(Error::Usage(format!(
-                "{} is the result of another video of this batch: give one of them another name",
-                output.display()
-            )));
-        }
         if !restart && run.done_before()? {
             return Ok(Outcome::There(output));
         }

@@ -179,7 +179,15 @@ impl ChainJob {
                 self.clips.len()
             )));
         }
+        let stream = |clip: &&PathBuf| rife_media::source::is_stream(&Input::parse(clip));
+        if let Some(clip) = self.clips.iter().find(stream) {
+            let clip = clip.display();
+            return Err(Error::Usage(format!(
+                "{clip} is a stream, which cannot be read twice: give files"
+            )));
+        }
         self.sink.cancel = cancel.clone();
+        self.interpolator.cancel = cancel.clone();
         self.sink.inputs.clone_from(&self.clips);
         self.source.cancel = cancel.clone();
         self.source.orientation = Orientation::Apply;
@@ -312,6 +320,5 @@ fn summary(written: Written, chain: writer::Done, sound: bool) -> ChainSummary {
 
 /// The output's name when none is given, beside the first clip: `{stem}_chain.mp4`.
 pub fn default_output(first: &Path) -> PathBuf {
-    let stem = first.file_stem().unwrap_or_default().to_string_lossy();
-    first.with_file_name(format!("{stem}_chain.mp4"))
+    rife_files::with_stem(first, "_chain.mp4")
 }

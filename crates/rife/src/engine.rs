@@ -129,6 +129,7 @@ pub(crate) fn start(spec: &InterpolatorSpec) -> Result<Started> {
         tier: Some(tier),
         precision: spec.precision.resolve(tier),
     })?;
+    backend.engine().stop_on(spec.cancel.flag());
     let engine = EngineInfo {
         tier: tier.name().to_owned(),
         precision: backend.engine().precision().name().to_owned(),

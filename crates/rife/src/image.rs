@@ -189,7 +189,10 @@ impl ImageJob {
         let made = times.len() * (self.pictures.len() - 1);
         self.check_target(made)?;
         let mut coding = Coding::of(&self, cancel)?;
-        let interpolator = Interpolator::new(&self.interpolator)?;
+        let interpolator = Interpolator::new(&InterpolatorSpec {
+            cancel: cancel.clone(),
+            ..self.interpolator.clone()
+        })?;
         let (memory, disk) = memory::estimate(&self, &coding, &interpolator)?;
         Limits::default().check_memory(memory)?;
         coding.find_peak(&self, cancel)?;
@@ -230,6 +233,24 @@ impl ImageJob {
             _ if self.pictures.iter().all(|path| extension(path) == "exr") => Target::Folder(output, "exr"),
             _ => Target::Folder(output, "png"),
         }
+    }
+
+    /// Removes what an earlier, longer run has left in the folder: the pictures whose numbers follow on from this one's.
+    fn remove_longer(&self, made: usize, total: usize) -> Result<()> {
+        let Target::Folder(folder, extension) = self.target(made) else {
+            return Ok(());
+        };
+        for path in (total..).map(|index| folder.join(file_name(index, extension))) {
+            let input = self.pictures.iter().any(|picture| same_file(picture, &path));
+            if input
+                || path.symlink_metadata().is_ok_and(|there| there.is_dir())
+                || path.symlink_metadata().is_err()
+            {
+                break;
+            }
+            std::fs::remove_file(&path).map_err(|error| Error::io("remove", &path, error))?;
+        }
+        Ok(())
     }
 
     /// Refuses an output that the frames do not fit into, or that is there.
@@ -287,6 +308,9 @@ impl ImageRun {
             walk.push(self.coding.load(path)?, &mut emit)?;
         }
         let (files, mut notes) = writer.finish()?;
+        if self.job.overwrite {
+            self.job.remove_longer(self.plan.made, total)?;
+        }
         notes.splice(0..0, self.plan.notes.iter().cloned());
         Ok(ImageSummary {
             files,

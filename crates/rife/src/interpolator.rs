@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use num_rational::Ratio;
 use rife_cpu::ConvRun;
-use rife_media::RgbImage;
+use rife_media::{CancelToken, RgbImage};
 use rife_nets::{Image, Model, NetworkError, Options, PreparedFrame, Scale, Version};
 
 pub use bisect::{Between, Bisection};
@@ -19,7 +19,7 @@ pub use bisect::{Between, Bisection};
 use tiles::Tiling;
 
 use crate::engine::{self, Engine, Started, Tensor};
-use crate::{Device, EngineInfo, ModelChoice, Precision, Result, Watch};
+use crate::{Device, EngineInfo, Error, ModelChoice, Precision, Result, Watch};
 
 /// How frames at times other than the middle are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -61,6 +61,8 @@ pub struct InterpolatorSpec {
     pub memory_limit: Option<u64>,
     /// Who is shown every frame that is made.
     pub watch: Option<Watch>,
+    /// Stops the network in the middle of a frame: what is being made then is [`Error::Cancelled`].
+    pub cancel: CancelToken,
 }
 
 /// A model ready to make frames.
@@ -74,6 +76,7 @@ pub struct Interpolator {
     bisection: Bisection,
     tiling: Option<Tiling>,
     watch: Option<Watch>,
+    cancel: CancelToken,
 }
 
 /// A picture prepared for the network once, for every pair and time that it takes part in. Cheap to clone.
@@ -128,6 +131,7 @@ impl Interpolator {
             recursive,
             bisection: spec.bisection,
             watch: spec.watch.clone(),
+            cancel: spec.cancel.clone(),
             tiling: None,
         };
         let tiling = spec.memory_limit.map(|limit| Tiling::new(&interpolator, limit));
@@ -210,7 +214,21 @@ impl Interpolator {
     fn prepare_whole(&self, image: &RgbImage) -> Result<Arc<PreparedFrame<Tensor>>> {
         let clamped = image.data.iter().map(|value| value.clamp(0.0, 1.0)).collect();
         let picture = Image::new(image.width as usize, image.height as usize, clamped)?;
-        Ok(Arc::new(self.model.prepare_frame(&picture, &self.options)?))
+        self.checked(self.model.prepare_frame(&picture, &self.options))
+            .map(Arc::new)
+    }
+
+    /// What the network has returned, unless it was stopped meanwhile: then it means nothing.
+    fn checked<T>(&self, made: std::result::Result<T, NetworkError>) -> Result<T> {
+        if self.cancel.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        made.map_err(|error| match error {
+            NetworkError::Overflow { .. } => {
+                Error::NoModel(format!("the model ({}) cannot be used: {error}", self.origin))
+            }
+            other => other.into(),
+        })
     }
 
     /// Runs `work` and tells which convolutions the engine ran meanwhile.
@@ -234,14 +252,15 @@ impl Interpolator {
         };
         let alphas = first.image.alpha.as_ref().zip(second.image.alpha.as_ref());
         let Some((alpha_a, alpha_b)) = alphas else {
-            let image = self.model.interpolate(a, b, timestep, &self.options)?;
+            let image = self.checked(self.model.interpolate(a, b, timestep, &self.options))?;
             return Ok(RgbImage::new(
                 image.width() as u32,
                 image.height() as u32,
                 image.into_data(),
             ));
         };
-        matte::interpolate(&self.model, [a, b], [alpha_a, alpha_b], timestep, &self.options)
+        let made = matte::interpolate(&self.model, [a, b], [alpha_a, alpha_b], timestep, &self.options);
+        self.checked(made)
     }
 
     /// Measures how long one frame of this size takes, on a small part of it, and scales up.

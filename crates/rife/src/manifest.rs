@@ -73,9 +73,7 @@ pub struct Sound {
 
 /// Where the manifest of a result is.
 pub fn path_of(output: &Path) -> PathBuf {
-    let mut name = output.file_name().unwrap_or_default().to_owned();
-    name.push(".rife.json");
-    output.with_file_name(name)
+    rife_files::beside(output, "", ".rife.json")
 }
 
 /// No time.
@@ -143,7 +141,7 @@ impl Manifest {
     /// # Errors
     /// As [`Manifest::read`].
     pub fn read_at(path: &Path) -> Result<Option<Self>> {
-        let file = match fs::File::open(path) {
+        let file = match rife_files::open_regular(path) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Error::io("open", path, error)),
@@ -163,10 +161,8 @@ impl Manifest {
     /// Writes it beside `output`, whole or not at all.
     pub(crate) fn write(&self, output: &Path) -> Result<PathBuf> {
         let path = path_of(output);
-        let new = path.with_extension("json.new");
         let text = serde_json::to_vec_pretty(self).map_err(|error| Error::Data(error.to_string()))?;
-        fs::write(&new, text).map_err(|error| Error::io("write", &new, error))?;
-        fs::rename(&new, &path).map_err(|error| Error::io("rename to", &path, error))?;
+        rife_files::replace(&path, &text).map_err(|error| Error::io("write", &path, error))?;
         Ok(path)
     }
 

@@ -117,6 +117,11 @@ pub struct ReencodeRun {
 }
 
 impl ReencodeJob {
+    /// What the result of `input` is called where [`ReencodeJob::output`] is nothing: `{stem}_reencoded.{extension}`.
+    pub fn usual_output(&self, input: &Path) -> PathBuf {
+        rife_files::with_stem(input, &format!("_reencoded.{}", self.profile.extension()))
+    }
+
     /// `input` by `profile`, everything else by default.
     pub fn new(input: &Path, profile: Profile) -> Self {
         Self {
@@ -138,17 +143,13 @@ impl ReencodeJob {
     /// Those of opening the source; [`Error::Data`] for HDR, except into an archive.
     pub fn open(mut self, cancel: &CancelToken) -> Result<ReencodeRun> {
         self.source.cancel = cancel.clone();
-        let path = crate::video::input_path(&self.source.input).map(Path::to_owned);
-        let path =
-            path.ok_or_else(|| Error::Usage("standard input cannot be read twice: give a file".into()))?;
-        let target = self.output.clone().unwrap_or_else(|| {
-            let stem = path
-                .file_stem()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
-            path.with_file_name(format!("{stem}_reencoded.{}", self.profile.extension()))
-        });
+        let input = &self.source.input;
+        let path = crate::video::input_path(input).filter(|_| !rife_media::source::is_stream(input));
+        let path = path.map(Path::to_owned);
+        let path = path.ok_or_else(|| {
+            Error::Usage("standard input and pipes cannot be read twice: give a file".into())
+        })?;
+        let target = self.output.clone().unwrap_or_else(|| self.usual_output(&path));
         let container = Container::of(&target)?;
         if !container.holds_rotation() {
             self.source.orientation = Orientation::Apply;

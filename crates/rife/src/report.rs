@@ -143,7 +143,10 @@ impl ReportJob {
             ..self.source.clone()
         };
         let mut source = open_source(&spec)?;
-        let interpolator = Interpolator::new(&self.interpolator)?;
+        let interpolator = Interpolator::new(&InterpolatorSpec {
+            cancel: cancel.clone(),
+            ..self.interpolator.clone()
+        })?;
         let info = source.info().clone();
         let mut sampler = Sampler::new(self, &interpolator, &info);
         let mut window: Vec<Held> = Vec::new();

@@ -34,8 +34,21 @@ use crate::{Error, Interpolator, InterpolatorSpec, Result};
 pub enum Rate {
     /// Every interval is divided into this many, 1 to 256.
     Factor(u32),
+    /// This many frames for each of the source, 1 to 256, where that is no whole number: see
+    /// [`TimelineMode::Multiple`].
+    Multiple(Ratio<i64>),
     /// A constant rate in frames a second.
     Fps(Ratio<i64>),
+}
+
+impl Rate {
+    /// This many frames for each of the source.
+    pub fn times(factor: Ratio<i64>) -> Self {
+        match u32::try_from(*factor.numer()) {
+            Ok(whole) if factor.is_integer() => Self::Factor(whole),
+            _ => Self::Multiple(factor),
+        }
+    }
 }
 
 /// Whether time keeps its pace.
@@ -44,7 +57,7 @@ pub enum Motion {
     /// The clip lasts as long as before.
     #[default]
     Normal,
-    /// With [`Rate::Factor`] F the clip lasts F times as long, at the source's rate or at the one given here.
+    /// With [`Rate::Factor`] (or [`Rate::Multiple`]) F the clip lasts F times as long, at the source's rate or at the one given here.
     Slow {
         /// The output's rate; the source's when absent.
         fps: Option<Ratio<i64>>,
@@ -106,7 +119,7 @@ pub struct VideoJob {
     /// [`extension_like`](rife_media::sink::extension_like)): the output's extension, or that of [`VideoJob::beside`], is
     /// replaced.
     pub like_source: bool,
-    /// With [`VideoJob::beside`]: write into this folder instead of the input's.
+    /// With [`VideoJob::beside`]: write into this folder, made where it is missing, instead of the input's.
     pub folder: Option<PathBuf>,
     /// Write a [`Manifest`] beside the result, where that is a file.
     pub manifest: bool,
@@ -181,6 +194,7 @@ impl VideoJob {
     pub fn open(mut self, cancel: &CancelToken) -> Result<VideoRun> {
         self.source.cancel = cancel.clone();
         self.sink.cancel = cancel.clone();
+        self.interpolator.cancel = cancel.clone();
         let source = self.open_source()?;
         let info = source.info().clone();
         let timeline = self.timeline(&info)?;
@@ -277,7 +291,8 @@ impl VideoJob {
     /// The timeline's options for this source.
     fn timeline(&self, info: &StreamInfo) -> Result<TimelineOptions> {
         let factor = match (self.rate, self.motion) {
-            (Rate::Factor(factor), _) => factor,
+            (Rate::Factor(factor), _) => Ratio::from(i64::from(factor)),
+            (Rate::Multiple(factor), _) => factor,
             (Rate::Fps(rate), Motion::Normal) => {
                 return Ok(TimelineOptions::new(
                     TimelineMode::TargetRate(rate),
@@ -290,18 +305,18 @@ impl VideoJob {
                 ));
             }
         };
-        let options = TimelineOptions::new(TimelineMode::Factor(factor), info.frame_rate);
+        let options = TimelineOptions::new(TimelineMode::times(factor), info.frame_rate);
         let Motion::Slow { fps, .. } = self.motion else {
             return Ok(options);
         };
         let Some(fps) = fps else {
-            return Ok(TimelineOptions::slow_motion(factor, info.frame_rate));
+            return Ok(TimelineOptions::slowed(factor, info.frame_rate));
         };
         let rate = info.frame_rate.ok_or_else(|| {
             Error::Usage("slow motion at a given rate needs a source whose rate is known".into())
         })?;
         Ok(TimelineOptions {
-            stretch: rate * i64::from(factor) / fps,
+            stretch: rate * factor / fps,
             ..options
         })
     }
@@ -367,17 +382,22 @@ pub fn input_path(input: &Input) -> Option<&Path> {
 /// The output's name when none is given, beside the input: `{stem}_{factor}X_{fps}fps.{extension}`, with a target
 /// rate `{stem}_{fps}fps.{extension}`; `fps` is the output's rate, rounded.
 pub fn default_output(input: &Path, rate: Rate, output_rate: Option<Ratio<i64>>, extension: &str) -> PathBuf {
-    let stem = input
-        .file_stem()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
     let factor = match rate {
         Rate::Factor(factor) => format!("_{factor}X"),
+        Rate::Multiple(factor) => format!("_{}X", factor_text(factor).replace('/', "-")),
         Rate::Fps(_) => String::new(),
     };
     let fps = output_rate.map_or(String::new(), |rate| format!("_{}fps", rate.round()));
-    input.with_file_name(format!("{stem}{factor}{fps}.{extension}"))
+    rife_files::with_stem(input, &format!("{factor}{fps}.{extension}"))
+}
+
+/// A factor for people: 2.5, or 7/3 where that has no short decimal form.
+pub(crate) fn factor_text(factor: Ratio<i64>) -> String {
+    let thousandths = factor * 1000;
+    match thousandths.is_integer() {
+        true => format!("{}", rife_media::time::seconds(factor)),
+        false => factor.to_string(),
+    }
 }
 
 /// How far a job is.
@@ -391,7 +411,7 @@ pub struct Progress {
     pub resumed: u64,
     /// Frames that will be, as far as it is known.
     pub total_out: Option<u64>,
-    /// Frames that the network made.
+    /// Frames that the network made, by an earlier run of this job too, but not on other machines.
     pub made: u64,
     /// Cuts met.
     pub cuts: u64,
@@ -500,6 +520,9 @@ impl VideoRun {
     /// [`VideoJob::strict`] says so: that one is left.
     pub fn run(mut self, progress: &mut dyn FnMut(&Progress)) -> Result<VideoSummary> {
         let start = std::time::Instant::now();
+        if let Some(folder) = &self.job.folder {
+            std::fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error))?;
+        }
         let keep = self.job.keep;
         if keep.on
             && let Some(facts) = self.facts()?

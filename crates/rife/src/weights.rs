@@ -46,12 +46,24 @@ pub fn read_weights(path: &Path) -> Result<Weights> {
 /// # Errors
 /// [`Error::Checkpoint`]; [`Error::Network`] where the tensors are those of no network known, or not whole.
 pub fn inspect(path: &Path) -> Result<Inspected> {
+    looked_into(checkpoint::load(path)?)
+}
+
+/// As [`inspect`], of whatever a model can be chosen by: the built-in one, a pulled one, a path.
+///
+/// # Errors
+/// As there, and [`Error::NoModel`].
+pub fn inspect_chosen(choice: &ModelChoice) -> Result<Inspected> {
+    looked_into(engine::find_weights(choice)?.0)
+}
+
+fn looked_into(loaded: LoadedCheckpoint) -> Result<Inspected> {
     let LoadedCheckpoint {
         weights,
         format,
         metadata,
         notes,
-    } = checkpoint::load(path)?;
+    } = loaded;
     let version = Version::recognise(&weights)?;
     version.check(&weights, false)?;
     Ok(Inspected {

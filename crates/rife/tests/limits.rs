@@ -1,13 +1,15 @@
 //! Limits are charged before the work, and while it goes on.
 
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rife::chain::ChainJob;
-use rife::media::{CancelToken, Input, Output};
+use rife::media::{CancelToken, Input, Output, RgbImage};
 use rife::nets::Version;
 use rife::video::VideoJob;
-use rife::{InterpolatorSpec, ModelChoice};
+use rife::{Error, ErrorKind, Interpolator, InterpolatorSpec, ModelChoice};
 
 fn clip(path: &Path, frames: usize) {
     let mut bytes = b"YUV4MPEG2 W64 H48 F25:1 Ip A1:1 C444\n".to_vec();
@@ -118,4 +120,87 @@ fn a_chain_beyond_its_limits_is_refused() {
     );
     assert!(!folder.path().join("out.y4m").exists());
     assert_eq!(refused(&|job| job.source.limits.max_output_frames = 11), None);
+}
+
+/// Soft waves that move.
+fn waves(width: u32, height: u32, shift: f32) -> Arc<RgbImage> {
+    let value =
+        |i: u32| 0.5 + 0.4 * ((i % width) as f32 * 0.2 + (i / width % height) as f32 * 0.1 - shift).sin();
+    Arc::new(RgbImage::new(
+        width,
+        height,
+        (0..3 * width * height).map(value).collect(),
+    ))
+}
+
+#[test]
+fn a_frame_is_given_up_in_its_middle() {
+    let cancel = CancelToken::new();
+    let interpolator = Interpolator::new(&InterpolatorSpec {
+        model: ModelChoice::Random("4.26".parse::<Version>().unwrap()),
+        threads: Some(2),
+        cancel: cancel.clone(),
+        ..InterpolatorSpec::default()
+    });
+    let interpolator = interpolator.unwrap();
+    let [first, second] = [0.0, 1.0].map(|shift| interpolator.prepare(waves(960, 576, shift)).unwrap());
+    let middle = || {
+        let start = Instant::now();
+        let made = interpolator.between(&first, &second).at((1, 2).into());
+        (made, start.elapsed())
+    };
+    let (made, whole) = middle();
+    assert!(made.is_ok());
+    let stopped = cancel.clone();
+    let asked = std::thread::spawn(move || {
+        std::thread::sleep(whole / 10);
+        stopped.cancel();
+    });
+    let (made, part) = middle();
+    asked.join().unwrap();
+    assert!(matches!(made, Err(Error::Cancelled)), "{made:?}");
+    assert!(part < whole / 2, "{part:?} of {whole:?}");
+    // What comes later is no picture either.
+    assert!(matches!(middle().0, Err(Error::Cancelled)));
+}
+
+#[test]
+fn weights_that_overflow_are_an_error_that_names_the_model() {
+    let mut refused = 0;
+    let folder = tempfile::tempdir().unwrap();
+    for version in ["4.17.lite", "4.26", "rife"] {
+        let version: Version = version.parse().unwrap();
+        for factor in [1e12, 1e25] {
+            let sound = rife::nets::deterministic::weights(version);
+            let mut weights = rife::nets::Weights::new();
+            for (key, tensor) in sound.iter() {
+                let mut tensor = tensor.clone();
+                tensor.data.iter_mut().for_each(|value| *value *= factor);
+                weights.insert(key, tensor);
+            }
+            let path = folder.path().join("huge.safetensors");
+            let dtype = rife::nets::checkpoint::Dtype::F32;
+            rife::nets::checkpoint::save_safetensors(&path, &weights, dtype, &BTreeMap::new()).unwrap();
+            let interpolator = Interpolator::new(&InterpolatorSpec {
+                model: ModelChoice::Named(path.display().to_string()),
+                version: Some(version),
+                ..InterpolatorSpec::default()
+            });
+            let interpolator = interpolator.unwrap();
+            let [first, second] = [0.0, 1.0].map(|shift| interpolator.prepare(waves(64, 64, shift)).unwrap());
+            // What overflows within may be cut back to finite numbers, which nothing tells from a bad network's.
+            match interpolator.between(&first, &second).at((1, 2).into()) {
+                Ok(made) => assert!(
+                    made.data.iter().any(|value| *value > 0.05),
+                    "{version} {factor}: black"
+                ),
+                Err(error) => {
+                    refused += 1;
+                    assert_eq!(error.kind(), ErrorKind::Model, "{version} {factor}");
+                    assert!(error.to_string().contains("huge.safetensors"), "{error}");
+                }
+            }
+        }
+    }
+    assert!(refused > 0, "none of them is told");
 }

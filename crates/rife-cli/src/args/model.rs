@@ -121,7 +121,7 @@ impl ModelArgs {
                 max_cycles: self.rmaxcycles,
             },
             memory_limit: self.memory_limit,
-            watch: None,
+            ..InterpolatorSpec::default()
         }
     }
 

@@ -30,7 +30,7 @@ pub(crate) enum ModelsCommand {
     },
     /// What is in a weights file or folder
     Info {
-        /// The file or folder
+        /// The file or folder, the name of a pulled model, or `default` for the built-in one
         file: PathBuf,
         /// Print one JSON object
         #[arg(long)]

@@ -212,9 +212,9 @@ pub(crate) struct TaskArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Time")]
 pub(crate) struct RateArgs {
-    /// Frames for each one of the source, 1 to 256 [default: 2]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256), conflicts_with = "exp")]
-    pub(crate) factor: Option<u32>,
+    /// Frames for each one of the source, 1 to 256, such as 2, 2.5 or 7/3 [default: 2]
+    #[arg(long, value_name = "N", value_parser = parse::factor, conflicts_with = "exp")]
+    pub(crate) factor: Option<Ratio<i64>>,
     /// The factor as a power of two: 1 to 4 for 2x to 16x
     #[arg(long, visible_alias = "passes", value_name = "N", value_parser = clap::value_parser!(u32).range(0..=4))]
     pub(crate) exp: Option<u32>,

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use rife::batch::{Batch, BatchSummary, Event, Outcome, Watch, expand};
-use rife::media::CancelToken;
+use rife::media::source::is_image_name;
+use rife::media::{CancelToken, Container, Input};
 use rife::{Error, Result};
 use serde_json::json;
 
@@ -11,6 +12,7 @@ use super::video::{Options, plan_json, summary_json, summary_text};
 use super::{job, shown};
 use crate::args::VideoArgs;
 use crate::output;
+use crate::parse;
 use crate::progress::Progress;
 
 /// The videos, where the arguments name several or a folder; nothing where it is one job.
@@ -18,12 +20,38 @@ pub(super) fn inputs(args: &VideoArgs) -> Result<Option<Vec<PathBuf>>> {
     if args.watch.is_some() {
         return Ok(Some(Vec::new()));
     }
+    for input in &args.task.inputs {
+        check_there(input, args)?;
+    }
     let mut found = Vec::new();
     for input in &args.task.inputs {
         found.extend(expand(input)?);
     }
     let one = args.task.inputs.len() < 2 && found == args.task.inputs;
     Ok((!one).then_some(found))
+}
+
+/// Refuses an input that is not there, with what may have been meant.
+fn check_there(input: &Path, args: &VideoArgs) -> Result<()> {
+    let pattern = matches!(Input::parse(input), Input::Images(path) if !is_image_name(&path) || path.to_string_lossy().contains(['*', '?']));
+    if pattern || input == Path::new("-") || input.symlink_metadata().is_ok() {
+        return Ok(());
+    }
+    let name = shown(input);
+    let several = args.task.inputs.len() > 1;
+    let is_number = parse::factor(&input.to_string_lossy()).is_ok();
+    Err(Error::Data(match () {
+        () if is_number && args.task.rate.slow_motion => format!(
+            "no video is called {name}; --slow-motion takes no number of its own: add --factor {name}"
+        ),
+        () if is_number => {
+            format!("no video is called {name}; for {name} times the frames add --factor {name}")
+        }
+        () if several && Container::of(input).is_ok() => format!(
+            "{name} is not there, and every name is an input: if the result is to be called so, write -o {name}"
+        ),
+        () => format!("{name} is not there"),
+    }))
 }
 
 /// Makes all of them.
@@ -139,11 +167,7 @@ impl Text {
                         "",
                     );
                 }
-                output::note(&format!(
-                    "rife: {}: {}",
-                    shown(input),
-                    output::plain(&error.to_string())
-                ));
+                output::note(&format!("rife: {}", failure(input, error)));
             }
         }
     }
@@ -179,7 +203,16 @@ fn summary_lines(summary: &BatchSummary) -> String {
         summary.failed.len()
     );
     for (path, error) in &summary.failed {
-        text += &format!("\n  {}: {error}", path.display());
+        text += &format!("\n  {}", failure(path, error));
     }
     text
+}
+
+/// An error with the name of the video, unless it holds that itself.
+fn failure(input: &Path, error: &Error) -> String {
+    let (name, error) = (shown(input), output::one_line(&error.to_string()));
+    match error.contains(&name) {
+        true => error,
+        false => format!("{name}: {error}"),
+    }
 }

@@ -25,7 +25,7 @@ pub(crate) fn run(args: BenchmarkArgs, cancel: &CancelToken) -> Result<()> {
         let found = benchmark::against(truth, result, args.factor.unwrap_or(2), cancel)?;
         return tables::against(&found, args.json);
     }
-    let interpolator = || interpolator(&args.model);
+    let interpolator = || interpolator(&args.model, cancel);
     match args.folder.as_deref() {
         folder if args.steps => steps(&args, folder, &interpolator()?, cancel),
         Some(folder) if args.still => still(&args, folder, interpolator, cancel),

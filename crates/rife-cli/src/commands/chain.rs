@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use rife::Result;
 use rife::chain::{ChainJob, ChainPlan, ChainSummary, Progress as Counts, Sound, default_output};
-use rife::media::{CancelToken, Output, time};
+use rife::media::{CancelToken, Output, counted, time};
 use serde_json::{Value, json};
 
 use super::job;
@@ -14,7 +14,8 @@ use crate::progress::Progress;
 
 pub(crate) fn run(args: ChainArgs, cancel: &CancelToken) -> Result<()> {
     let (json, quiet) = (args.json, args.quiet);
-    let job = build(args);
+    let job = build(args)?;
+    output::check_stdout(&job.sink.output)?;
     let target = match &job.sink.output {
         Output::File(path) => path.clone(),
         Output::Stdout | Output::Images(..) => PathBuf::new(),
@@ -39,18 +40,19 @@ pub(crate) fn run(args: ChainArgs, cancel: &CancelToken) -> Result<()> {
     Ok(())
 }
 
-fn build(args: ChainArgs) -> ChainJob {
-    let output = args.output.map_or_else(
-        || {
-            Output::File(
-                args.clips
-                    .first()
-                    .map(|first| default_output(first))
-                    .unwrap_or_default(),
-            )
-        },
-        Output::parse,
-    );
+fn build(args: ChainArgs) -> Result<ChainJob> {
+    let usual = || {
+        args.clips
+            .first()
+            .map(|first| default_output(first))
+            .unwrap_or_default()
+    };
+    let output = match args.output.map(Output::parse) {
+        None => Output::File(usual()),
+        // A folder gets a video.
+        Some(Output::Images(folder, _)) => Output::File(job::in_folder(&folder, &usual())?),
+        Some(output) => output,
+    };
     let mut job = ChainJob::new(args.clips, output);
     (job.passes, job.fps, job.size, job.fit) = (args.passes, args.fps, args.size, job::fit(args.fit));
     job.sound = match args.sound {
@@ -63,7 +65,7 @@ fn build(args: ChainArgs) -> ChainJob {
     (job.sink.crf, job.sink.preset, job.sink.overwrite) = (args.crf, args.preset, args.overwrite);
     job.keep = args.keep.keep();
     job.interpolator = args.model.spec();
-    job
+    Ok(job)
 }
 
 fn plan_json(plan: &ChainPlan) -> Value {
@@ -75,15 +77,21 @@ fn plan_json(plan: &ChainPlan) -> Value {
 }
 
 fn plan_text(plan: &ChainPlan) -> String {
-    let clips: String = plan.clips.iter().map(|clip| format!("clip:  {clip}\n")).collect();
+    let clips: String = plan
+        .clips
+        .iter()
+        .map(|clip| format!("clip:  {}\n", output::one_line(clip)))
+        .collect();
     let [width, height] = plan.size;
     let frames = plan
         .frames
-        .map_or("an unknown number of".into(), |frames| frames.to_string());
+        .map_or("an unknown number of frames".into(), |frames| {
+            counted(frames, "frame")
+        });
     format!(
-        "{clips}out:   {}: {width}x{height}, {:.3} fps, {frames} frames, {} new ones in each transition\n\
+        "{clips}out:   {}: {width}x{height}, {:.3} fps, {frames}, {} new ones in each transition\n\
          sound: {}\nmodel: {}",
-        plan.output,
+        output::one_line(&plan.output),
         time::seconds(plan.rate),
         plan.transition,
         plan.sound,
@@ -106,10 +114,10 @@ fn summary_text(summary: &ChainSummary) -> String {
     let path = summary
         .path
         .as_ref()
-        .map_or("standard output".into(), |path| path.display().to_string());
+        .map_or("standard output".into(), |path| rife_files::shown(path));
     let mut text = format!(
-        "{path}: {} frames of {} clips ({} made), {:.3} s",
-        summary.counts.frames,
+        "{path}: {} of {} clips ({} made), {:.3} s",
+        counted(summary.counts.frames, "frame"),
         summary.counts.clips,
         summary.counts.made,
         time::seconds(summary.duration)
@@ -121,7 +129,7 @@ fn summary_text(summary: &ChainSummary) -> String {
         );
     }
     for warning in &summary.warnings {
-        text += &format!("\n  note: {warning}");
+        text += &format!("\n  note: {}", output::one_line(warning));
     }
     text
 }

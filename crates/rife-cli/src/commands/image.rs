@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use rife::Result;
 use rife::image::{Between, ImageJob, ImagePlan, Waiting};
-use rife::media::CancelToken;
+use rife::media::{CancelToken, counted};
 use serde_json::json;
 
 use super::{job, shown};
@@ -46,7 +46,7 @@ pub(crate) fn run(args: ImageArgs, cancel: &CancelToken) -> Result<()> {
         return output::line(&object.to_string());
     }
     for note in summary.notes.iter().filter(|note| !plan.notes.contains(note)) {
-        output::note(&output::plain(&format!("note: {note}")));
+        output::note(&output::one_line(&format!("note: {note}")));
     }
     summary
         .files
@@ -90,10 +90,14 @@ fn plan_text(plan: &ImagePlan) -> String {
         0 => String::new(),
         bytes => format!(" and {} MB of disk", megabytes(bytes)),
     };
-    let notes: String = plan.notes.iter().map(|note| format!("\nnote:  {note}")).collect();
+    let notes: String = plan
+        .notes
+        .iter()
+        .map(|note| format!("\nnote:  {}", output::one_line(note)))
+        .collect();
     format!(
-        "out:   {} frames of {width}x{height} ({} made){lasts}\nmodel: {}\ntimes: {}\nneeds: {} MB of memory{disk}{notes}",
-        plan.frames,
+        "out:   {} of {width}x{height} ({} made){lasts}\nmodel: {}\ntimes: {}\nneeds: {} MB of memory{disk}{notes}",
+        counted(plan.frames as u64, "frame"),
         plan.made,
         plan.model,
         plan.method,

@@ -2,8 +2,8 @@
 
 use rife::benchmark::{self, LayerTime};
 use rife::media::probe::{MediaStream, StreamKind};
-use rife::media::{CancelToken, MediaInfo, time};
-use rife::{Interpolator, Result};
+use rife::media::{CancelToken, MediaInfo, counted, time};
+use rife::{Interpolator, InterpolatorSpec, Result};
 use serde_json::{Value, json};
 
 use super::{job, video};
@@ -16,7 +16,10 @@ pub(crate) fn run(mut args: InfoArgs, cancel: &CancelToken) -> Result<()> {
     if report {
         return video::report_duplicates(&job, args.json, false, cancel);
     }
-    let spec = job.interpolator.clone();
+    let spec = InterpolatorSpec {
+        cancel: cancel.clone(),
+        ..job.interpolator.clone()
+    };
     let run = job.open(cancel)?;
     let layers = match args.plan {
         true => benchmark::layers(&Interpolator::new(&spec)?, run.plan().size)?,
@@ -79,12 +82,15 @@ fn media_text(media: &MediaInfo) -> String {
     let duration = media
         .duration
         .map_or("unknown length".into(), |d| format!("{:.3} s", time::seconds(d)));
-    let mut text = format!("{}: {}, {duration}", media.path.display(), media.container);
+    let mut text = format!(
+        "{}: {}, {duration}",
+        rife_files::shown(&media.path),
+        media.container
+    );
     for stream in &media.streams {
-        let language = stream
-            .language
-            .as_ref()
-            .map_or(String::new(), |language| format!(" [{language}]"));
+        let language = stream.language.as_ref().map_or(String::new(), |language| {
+            format!(" [{}]", output::one_line(language))
+        });
         let details = match details(stream).as_str() {
             "" => String::new(),
             details => format!(", {details}"),
@@ -97,7 +103,7 @@ fn media_text(media: &MediaInfo) -> String {
         );
     }
     if !media.chapters.is_empty() {
-        text += &format!("\n  {} chapters", media.chapters.len());
+        text += &format!("\n  {}", counted(media.chapters.len() as u64, "chapter"));
     }
     text
 }

@@ -1,9 +1,8 @@
 //! The arguments of `rife video` and `rife info` as a video job.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use num_rational::Ratio;
 use rife::media::scene::{CutList, CutRule};
 use rife::media::sink::{self, ImageFormat};
 use rife::media::{Codec, Fit, Input, Output};
@@ -43,18 +42,26 @@ pub(super) fn template(args: TaskArgs) -> Result<VideoJob> {
 
 fn of_input(args: TaskArgs, input: Input, output: Option<&Path>) -> Result<VideoJob> {
     let pictures = args.encode.png || args.img.is_some();
-    let (output, beside) = match output {
-        Some(path) if pictures => (Output::Images(path.into(), ImageFormat::Png), None),
-        Some(path) => (Output::parse(path), None),
+    let beside = || {
+        let extension = args.encode.ext.clone().unwrap_or_else(|| "mp4".to_owned());
+        (Output::File(PathBuf::new()), Some(extension))
+    };
+    let mut folder = None;
+    let (output, beside) = match output.map(|path| (path, Output::parse(path))) {
+        Some((_, pattern @ Output::Images(..))) if pattern.is_pattern() => (pattern, None),
+        Some((path, _)) if pictures => (Output::Images(path.into(), ImageFormat::Png), None),
+        // Of pictures more pictures are made, of a video a video in this folder.
+        Some((path, Output::Images(..))) if !matches!(input, Input::Images(_)) => {
+            folder = Some(path.to_owned());
+            beside()
+        }
+        Some((_, output)) => (output, None),
         None if pictures => (Output::Images(PathBuf::from(PICTURES), ImageFormat::Png), None),
-        None => (
-            Output::File(PathBuf::new()),
-            Some(args.encode.ext.clone().unwrap_or_else(|| "mp4".to_owned())),
-        ),
+        None => beside(),
     };
     let mut job = VideoJob::new(input, output);
     job.like_source = beside.is_some() && args.encode.ext.is_none();
-    job.beside = beside;
+    (job.beside, job.folder) = (beside, folder);
     (job.rate, job.motion) = timing(&args)?;
     job.source.frame_rate = args.rate.input_fps;
     (job.source.deinterlace, job.source.allow_interlaced) =
@@ -98,37 +105,28 @@ fn of_input(args: TaskArgs, input: Input, output: Option<&Path>) -> Result<Video
 fn read_cuts(path: &Path) -> Result<CutList> {
     const MOST: u64 = 16 << 20;
     let io = |error| Error::io("read", path, error);
-    let mut text = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MOST + 1).read_to_end(&mut text))
-        .map_err(io)?;
-    if text.len() as u64 > MOST {
-        let message = format!(
-            "{} has more than {MOST} bytes: that is no list of cuts",
-            path.display()
-        );
-        return Err(Error::Usage(message));
-    }
+    let text = rife_files::read_regular(path, MOST).map_err(io)?;
     let list = CutList::parse(&String::from_utf8_lossy(&text));
     list.map_err(|error| Error::Usage(format!("{}: {error}", path.display())))
 }
 
 fn timing(args: &TaskArgs) -> Result<(Rate, Motion)> {
     let rate = &args.rate;
-    let factor = rate.factor.or(rate.exp.map(|exp| 1 << exp));
+    let factor = rate.factor.or(rate.exp.map(|exp| Ratio::from(1 << exp)));
+    let usual = Ratio::from(2);
     if rate.slow_motion {
         let motion = Motion::Slow {
             fps: rate.fps,
             stretch_audio: rate.stretch_audio,
         };
-        return Ok((Rate::Factor(factor.unwrap_or(2)), motion));
+        return Ok((Rate::times(factor.unwrap_or(usual)), motion));
     }
     match (rate.fps, factor) {
         (Some(_), Some(_)) => Err(Error::Usage(
             "--fps is a target rate and needs no factor; to play a factor's frames at that rate, add --slow-motion".into(),
         )),
         (Some(fps), None) => Ok((Rate::Fps(fps), Motion::Normal)),
-        (None, factor) => Ok((Rate::Factor(factor.unwrap_or(2)), Motion::Normal)),
+        (None, factor) => Ok((Rate::times(factor.unwrap_or(usual)), Motion::Normal)),
     }
 }
 
@@ -154,15 +152,19 @@ pub(super) fn fit(fit: FitArg) -> Fit {
     }
 }
 
+/// A result's usual name in a folder that was named, which is made where it is missing.
+pub(super) fn in_folder(folder: &Path, usual: &Path) -> Result<PathBuf> {
+    std::fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error))?;
+    Ok(folder.join(usual.file_name().unwrap_or_default()))
+}
+
 /// Says where the work of a job that did not come to its end is kept.
 pub(super) fn say_kept(error: &Error, output: &Path, quiet: bool) {
     let sinks = [sink::unfinished_folder(output), sink::work_folder(output)];
     let folder = sinks.iter().find(|folder| folder.is_dir());
     if let Some(folder) = folder.filter(|_| !quiet && error.code() != "job_changed") {
-        let text = format!(
-            "what is done is kept in {}: the same command goes on from there",
-            folder.display()
-        );
-        output::note(&output::plain(&text));
+        let folder = rife_files::shown(folder);
+        let text = format!("what is done is kept in {folder}: the same command goes on from there");
+        output::note(&text);
     }
 }

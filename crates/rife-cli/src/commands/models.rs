@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use rife::Result;
 use rife::media::CancelToken;
 use rife::models::{CATALOG, Download, LOCK_FILE, Lock, checkpoint, download, models_folder};
 use rife::nets::{Scale, Version};
-use rife::weights::{Inspected, inspect};
+use rife::weights::{Inspected, inspect, inspect_chosen};
+use rife::{ModelChoice, Result};
 use serde_json::{Value, json};
 
 use super::shown;
@@ -38,11 +38,15 @@ pub(crate) fn run(command: ModelsCommand, cancel: &CancelToken) -> Result<()> {
 }
 
 fn list(json: bool) -> Result<()> {
-    let folder = models_folder()?;
-    let lock = Lock::read(&folder)?;
+    // Without one, nothing was pulled.
+    let folder = models_folder().ok();
+    let lock = folder
+        .as_deref()
+        .map_or_else(|| Ok(Lock::default()), Lock::read)?;
     if json {
         let rows: Vec<_> = Version::all().map(|version| row_json(version, &lock)).collect();
-        return output::line(&json!({"folder": folder.display().to_string(), "models": rows}).to_string());
+        let folder = folder.map(|folder| folder.display().to_string());
+        return output::line(&json!({"folder": folder, "models": rows}).to_string());
     }
     output::line("version     multiple of  timestep  ensemble   parameters   MAC/pixel  weights")?;
     for version in Version::all() {
@@ -63,11 +67,17 @@ fn list(json: bool) -> Result<()> {
         .iter()
         .filter(|(name, _)| !known.contains(&name.as_str()))
     {
-        output::line(&format!("{name:<11} pulled from {}", entry.url))?;
+        output::line(&output::one_line(&format!(
+            "{name:<11} pulled from {}",
+            entry.url
+        )))?;
     }
+    let place = match &folder {
+        Some(folder) => format!("The models folder is {}.", shown(folder)),
+        None => "There is no models folder: RIFE_MODELS_DIR or HOME would say where.".to_owned(),
+    };
     output::line(&format!(
-        "\nThe models folder is {}. Versions marked `pull` can be fetched by name;",
-        shown(&folder)
+        "\n{place} Versions marked `pull` can be fetched by name;"
     ))?;
     output::line("their addresses are those of vs-rife's releases, which this project cannot vouch for.")
 }
@@ -98,6 +108,18 @@ fn row_json(version: Version, lock: &Lock) -> Value {
     })
 }
 
+/// The model of this name, where it is no file's: the built-in one, or one that was pulled.
+fn choice(file: &Path) -> Option<ModelChoice> {
+    let name = file.to_str().filter(|_| !file.exists())?;
+    if name == "default" {
+        return Some(ModelChoice::Default);
+    }
+    let lock = Lock::read(&models_folder().ok()?).ok()?;
+    lock.models
+        .contains_key(name)
+        .then(|| ModelChoice::Named(name.to_owned()))
+}
+
 fn info(file: &Path, json: bool) -> Result<()> {
     let Inspected {
         format,
@@ -108,7 +130,10 @@ fn info(file: &Path, json: bool) -> Result<()> {
         sha256,
         metadata,
         notes,
-    } = inspect(file)?;
+    } = match choice(file) {
+        Some(choice) => inspect_chosen(&choice)?,
+        None => inspect(file)?,
+    };
     if json {
         let object = json!({
             "format": format, "version": version.name(), "fits": candidates, "tensors": tensors,
@@ -127,11 +152,11 @@ fn info(file: &Path, json: bool) -> Result<()> {
         "sha256:     {sha256} (of the values, whatever the file)"
     ))?;
     for (key, value) in metadata {
-        output::line(&output::plain(&format!("{key}: {value}")))?;
+        output::line(&output::one_line(&format!("{key}: {value}")))?;
     }
     notes
         .iter()
-        .try_for_each(|note| output::line(&output::plain(&format!("note: {note}"))))
+        .try_for_each(|note| output::line(&output::one_line(&format!("note: {note}"))))
 }
 
 fn pull(wanted: &Download, json: bool, cancel: &CancelToken) -> Result<()> {

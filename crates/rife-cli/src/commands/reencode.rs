@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rife::media::{CancelToken, Input, Orientation, SourceSpec, time};
+use rife::media::{CancelToken, Input, Orientation, Output, SourceSpec, counted, time};
 use rife::reencode::{
     ColorCheck, ColorLimits, Finding, Profile, ReencodeJob, ReencodeSummary, Stage, compare,
 };
@@ -10,7 +10,7 @@ use rife::video::duration_text;
 use rife::{Error, Result};
 use serde_json::{Value, json};
 
-use super::job::say_kept;
+use super::job::{in_folder, say_kept};
 use super::shown;
 use crate::args::{ProfileArg, ReencodeArgs};
 use crate::output;
@@ -20,7 +20,7 @@ pub(crate) fn run(args: &ReencodeArgs, cancel: &CancelToken) -> Result<()> {
     if let Some(other) = &args.check {
         return check(args, other, cancel);
     }
-    let run = job(args).open(cancel)?;
+    let run = job(args)?.open(cancel)?;
     let (conforms, needed) = (run.conforms(), run.is_needed());
     let say = |text: &str| match args.json || args.quiet {
         true => {}
@@ -64,13 +64,16 @@ pub(crate) fn run(args: &ReencodeArgs, cancel: &CancelToken) -> Result<()> {
     Ok(())
 }
 
-fn job(args: &ReencodeArgs) -> ReencodeJob {
+fn job(args: &ReencodeArgs) -> Result<ReencodeJob> {
     let mut job = ReencodeJob::new(&args.input, profile(args));
     (job.output, job.force, job.overwrite) = (args.output.clone(), args.force, args.overwrite);
+    if let Some(Output::Images(folder, _)) = args.output.as_ref().map(Output::parse) {
+        job.output = Some(in_folder(&folder, &job.usual_output(&args.input))?);
+    }
     (job.crf, job.preset, job.limits) = (args.crf, args.preset.clone(), limits(args));
     job.source.deinterlace = args.deinterlace;
     job.keep = args.keep.keep();
-    job
+    Ok(job)
 }
 
 fn profile(args: &ReencodeArgs) -> Profile {
@@ -152,8 +155,8 @@ fn check_json(check: &ColorCheck) -> Value {
 fn check_text(check: &ColorCheck) -> String {
     let three = |values: [f64; 3], digits: usize| values.map(|value| format!("{value:.digits$}")).join(" ");
     format!(
-        "colours over {} frames (red green blue): PSNR {} dB; means off by {} codes of 255, in places by {}",
-        check.frames,
+        "colours over {} (red green blue): PSNR {} dB; means off by {} codes of 255, in places by {}",
+        counted(check.frames, "frame"),
         three(check.psnr, 1),
         three(check.bias, 2),
         three(check.shift, 2)
@@ -163,14 +166,14 @@ fn check_text(check: &ColorCheck) -> String {
 fn summary_text(summary: &ReencodeSummary) -> String {
     let path = summary.written.path.as_deref().map_or(String::new(), shown);
     let mut text = format!(
-        "{path}: {} frames, {:.3} s, in {}\n{}",
-        summary.written.frames,
+        "{path}: {}, {:.3} s, in {}\n{}",
+        counted(summary.written.frames, "frame"),
         time::seconds(summary.written.duration),
         duration_text(summary.elapsed),
         check_text(&summary.check)
     );
     for warning in &summary.warnings {
-        text += &format!("\n  note: {warning}");
+        text += &format!("\n  note: {}", output::one_line(warning));
     }
     text
 }

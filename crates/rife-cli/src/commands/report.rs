@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use rife::media::sink::TextFile;
-use rife::media::{CancelToken, Input, SourceSpec};
+use rife::media::{CancelToken, Input, SourceSpec, counted};
 use rife::report::{Likeness, Report, ReportJob};
 use rife::{Error, Result};
 use serde_json::json;
@@ -93,10 +93,10 @@ pub(super) fn text(report: &Report) -> String {
         |name: &str, Likeness { psnr, ssim }: Likeness| format!("{name:8} {psnr:6.2} dB  SSIM {ssim:.4}");
     let count = report.frames.len();
     format!(
-        "{}: {count} of {} frames left out and rebuilt ({} beside cuts passed over)\n{}\n{}\n{}\nnearer to the truth than \
+        "{}: {count} of {} left out and rebuilt ({} beside cuts passed over)\n{}\n{}\n{}\nnearer to the truth than \
          blending in {} of {count}; mean confidence {:.3}{}",
-        report.clip,
-        report.frames_read,
+        output::one_line(&report.clip),
+        counted(report.frames_read, "frame"),
         report.beside_cuts,
         row("network", means.network),
         row("blend", means.blend),

@@ -15,7 +15,7 @@ const FACTOR: u32 = 2;
 
 pub(crate) fn run(args: SampleArgs, cancel: &CancelToken) -> Result<()> {
     if let Some(picture) = &args.picture {
-        sample::picture(picture, &interpolator(&args.model)?, args.overwrite)?;
+        sample::picture(picture, &interpolator(&args.model, cancel)?, args.overwrite)?;
         return written(std::slice::from_ref(picture), args.json);
     }
     if let (Some(result), Some(truth)) = (&args.compare, &args.truth) {

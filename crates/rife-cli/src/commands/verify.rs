@@ -49,6 +49,7 @@ fn as_text(verified: &Verified) -> String {
             Verdict::Right => check.found.clone(),
             Verdict::Wrong | Verdict::Unknown => format!("{}; expected {}", check.found, check.expected),
         };
+        let said = output::one_line(&said);
         lines.push(format!("{:5} {:18} {said}", word(check.verdict), check.name));
     }
     lines.join("\n")

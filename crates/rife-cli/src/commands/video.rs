@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use rife::media::sink::{Share, TextFile, same_file};
-use rife::media::{CancelToken, Output};
+use rife::media::source::is_stream;
+use rife::media::{CancelToken, Output, counted};
 use rife::report::ReportJob;
 use rife::video::{
     Confidence, DuplicatesReport, Keep, Progress as Counts, Stretch, VideoJob, VideoPlan, VideoSummary,
@@ -32,6 +33,7 @@ pub(crate) fn run(mut args: VideoArgs, cancel: &CancelToken) -> Result<()> {
     let only_report = args.task.scene.duplicates.take_report();
     let options = Options::of(&args);
     let mut job = job::build(args.task, args.output.as_deref())?;
+    output::check_stdout(&job.sink.output)?;
     if only_report {
         return report_duplicates(&job, args.json, args.quiet, cancel);
     }
@@ -61,8 +63,8 @@ impl Beside {
     /// Makes sure that the files can be written before hours of work, and that they replace neither input nor result.
     fn prepare(&self, overwrite: bool, job: ReportJob, result: Option<&Path>) -> Result<Prepared> {
         let taken = input_path(&job.source.input).map(Path::to_owned);
-        if self.report.is_some() && taken.is_none() {
-            let reason = "--report reads the input once more, which standard input does not allow";
+        if self.report.is_some() && is_stream(&job.source.input) {
+            let reason = "--report reads the input once more, which standard input and pipes do not allow";
             return Err(Error::Usage(reason.to_owned()));
         }
         let names = [self.confidence.as_deref(), self.report.as_deref()];
@@ -280,43 +282,47 @@ pub(super) fn summary_text(summary: &VideoSummary) -> String {
         .written
         .path
         .as_ref()
-        .map_or("standard output".into(), |path| path.display().to_string());
+        .map_or("standard output".into(), |path| rife_files::shown(path));
     let mut text = format!(
-        "{path}: {} frames from {} ({} made), {:.3} s, in {} ({:.2} frames a second)",
-        counts.frames_out,
+        "{path}: {} from {} ({} made), {:.3} s, in {} ({:.2} frames a second)",
+        counted(counts.frames_out, "frame"),
         counts.frames_in,
         counts.made,
         rife::media::time::seconds(summary.written.duration),
         duration_text(summary.elapsed),
         summary.frames_per_second(),
     );
-    for (count, what) in [
-        (counts.resumed, "of these frames were there from the run before"),
-        (counts.elsewhere, "of these frames are other shards'"),
+    for (count, noun, what) in [
+        (counts.resumed, "frame", "there from the run before"),
+        (counts.elsewhere, "frame", "left to other shards"),
         (
             counts.fallen_back,
-            "made frames replaced by the fallback, being trusted too little",
+            "made frame",
+            "replaced by the fallback, being trusted too little",
         ),
-        (counts.cuts, "cuts, not morphed across"),
+        (counts.cuts, "cut", "not morphed across"),
         (
             counts.held,
-            "frames only repeated the one before: motion leads evenly through their times (--duplicates keep leaves them)",
+            "frame",
+            "only repeating the one before: motion leads evenly through (--duplicates keep leaves them)",
         ),
         (
             counts.retimed,
-            "distinct frames were moved to their even place between repeated ones",
+            "distinct frame",
+            "moved to its even place between repeated ones",
         ),
         (
             counts.dropped,
-            "frames left out since their time does not advance",
+            "frame",
+            "left out, of a time that does not advance",
         ),
     ] {
         if count > 0 {
-            text += &format!("\n  {count} {what}");
+            text += &format!("\n  {}, {what}", counted(count, noun));
         }
     }
     for warning in &summary.warnings {
-        text += &format!("\n  note: {warning}");
+        text += &format!("\n  note: {}", output::one_line(warning));
     }
     text
 }

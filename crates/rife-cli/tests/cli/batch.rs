@@ -101,7 +101,19 @@ fn two_inputs_of_one_name_do_not_replace_each_other() {
         said.contains("is the result of another video of this batch"),
         "{said}"
     );
-    assert_eq!(probe(&place.path("out/a_2X_50fps.mp4")).0, 4);
+    assert_eq!(
+        place.names(),
+        ["a.y4m", "x"],
+        "nothing is made before that is known"
+    );
+    // Of one stem, but not of one result.
+    let slow = fs::read(place.path("a.y4m")).unwrap();
+    let fast = String::from_utf8_lossy(&slow[..30])
+        .replace("F25:1", "F50:1")
+        .into_bytes();
+    fs::write(place.path("x/a.y4m"), [&fast, &slow[30..]].concat()).unwrap();
+    place.rife(&batch(&["a.y4m", "x/a.y4m", "-o", "out"])).ok();
+    assert_eq!(probe(&place.path("out/a_2X_100fps.mp4")).0, 4);
 }
 
 #[test]

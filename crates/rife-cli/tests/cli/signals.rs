@@ -114,6 +114,54 @@ fn every_signal_stops_and_a_second_one_at_once() {
     }
 }
 
+/// Standard input and a named pipe that nobody writes to, or no more: one signal ends the wait, and nothing is left.
+#[cfg(target_os = "linux")]
+#[test]
+fn one_signal_ends_the_wait_for_input() {
+    let place = Place::new();
+    let clip = std::fs::read(place.y4m("in.y4m", 3)).unwrap();
+    let pipe = Command::new("mkfifo").arg(place.path("pipe.y4m")).status();
+    assert!(pipe.unwrap().success());
+    for (input, written) in [
+        ("-", 0),
+        ("-", 10),
+        ("-", 15_000),
+        ("pipe.y4m", 0),
+        ("pipe.y4m", 15_000),
+    ] {
+        let args = [&["video", input, "-o", "out.y4m"][..], &RANDOM].concat();
+        let mut command = place.command(&args);
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut writer: Box<dyn Write> = match input {
+            "-" => Box::new(child.stdin.take().unwrap()),
+            // Without a writer, where nothing is to be written.
+            _ if written == 0 => Box::new(std::io::sink()),
+            _ => Box::new(
+                std::fs::OpenOptions::new()
+                    .write(true)
+                    .open(place.path(input))
+                    .unwrap(),
+            ),
+        };
+        writer.write_all(&clip[..written]).unwrap();
+        std::thread::sleep(Duration::from_millis(700));
+        signal(&child, if written == 10 { "-INT" } else { "-TERM" });
+        let start = Instant::now();
+        assert_eq!(wait(&mut child), Some(130), "{input} after {written} bytes");
+        assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+        assert_eq!(
+            place.names(),
+            ["in.y4m", "pipe.y4m"],
+            "{input} after {written} bytes"
+        );
+        drop(writer);
+    }
+}
+
 /// ffmpeg processes whose command line holds `word`.
 #[cfg(target_os = "linux")]
 fn children_with(parent: &Child, word: &str) -> Vec<String> {

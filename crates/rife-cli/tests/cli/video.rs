@@ -299,7 +299,7 @@ fn repeated_frames_are_smoothed_kept_or_reported() {
         .rife(&video(&["in.y4m", "-o", "out.y4m", "--duplicates", "report"]))
         .ok();
     assert!(
-        said.contains("7 frames, 0 cuts, 1 frames that only repeat"),
+        said.contains("7 frames, 0 cuts, 1 frame only repeating"),
         "{said}"
     );
 }

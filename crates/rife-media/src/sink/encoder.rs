@@ -177,9 +177,9 @@ impl Sink for Encoder {
             });
         }
         let context = format!(
-            "while completing {} after {} frames",
+            "while completing {} after {}",
             self.target.display(),
-            self.frames
+            crate::counted(self.frames, "frame")
         );
         let part = self.part.path().to_owned();
         self.child.finish_while_growing(&context, || {
@@ -193,8 +193,8 @@ impl Sink for Encoder {
         self.verify()?;
         if self.nudged > 0 {
             self.warnings.push(format!(
-                "{} frames were moved by a tick: their times fell together",
-                self.nudged
+                "{} moved by a tick, since times fell together",
+                crate::counted(self.nudged, "frame")
             ));
         }
         let Self {

@@ -1,4 +1,5 @@
-//! Still images into a folder: `0000000.png`, `0000001.png` and so on, each complete before it gets its name.
+//! An image sequence in a folder: `0000000.png`, `0000001.png` and so on, or names by a pattern, each picture complete
+//! before it gets its name.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,9 @@ use crate::{ColorTags, Frame, MediaError, PixelFormat, Result, Time};
 
 /// A folder that is being filled.
 pub(super) struct Images {
-    folder: PathBuf,
+    /// The folder or pattern as it was given.
+    target: PathBuf,
+    names: Names,
     format: ImageFormat,
     params: VideoParams,
     overwrite: bool,
@@ -68,10 +71,11 @@ impl Images {
         spec: &SinkSpec,
         params: &VideoParams,
     ) -> Result<Self> {
+        let (target, names) = (folder, Names::of(folder, format));
+        let folder = names.folder.as_path();
         fs::create_dir_all(folder).map_err(|e| MediaError::io("create", folder, e))?;
-        let first = folder.join(name(0, format));
-        if !spec.overwrite && first.symlink_metadata().is_ok() {
-            return Err(MediaError::Exists(first));
+        if !spec.overwrite {
+            names.check_free(target)?;
         }
         if spec.inputs.iter().any(|input| reads_from(input, folder)) {
             return Err(MediaError::OutputIsInput(folder.to_owned()));
@@ -82,7 +86,8 @@ impl Images {
             ..params.clone()
         };
         Ok(Self {
-            folder: folder.to_owned(),
+            target: target.to_owned(),
+            names,
             format,
             params,
             overwrite: spec.overwrite,
@@ -120,7 +125,7 @@ impl Sink for Images {
             return Err(MediaError::Cancelled);
         }
         check_frame(&self.params, frame, self.frames)?;
-        let path = self.folder.join(name(self.frames, self.format));
+        let path = self.names.path(self.frames);
         if self.inputs.iter().any(|input| same_file(input, &path)) {
             return Err(MediaError::OutputIsInput(path));
         }
@@ -133,7 +138,10 @@ impl Sink for Images {
 
     fn finish(self: Box<Self>) -> Result<Written> {
         let duration = self.end - self.first.unwrap_or(self.end);
-        let (path, bytes) = (Some(self.folder), Some(self.bytes));
+        if self.overwrite {
+            self.names.remove_from(self.frames)?;
+        }
+        let (path, bytes) = (Some(self.target), Some(self.bytes));
         Ok(Written {
             path,
             frames: self.frames,
@@ -141,6 +149,123 @@ impl Sink for Images {
             bytes,
             warnings: Vec::new(),
         })
+    }
+}
+
+/// What the pictures of a sequence are called.
+struct Names {
+    folder: PathBuf,
+    /// Before the number.
+    prefix: String,
+    /// Digits of the number, at least.
+    digits: usize,
+    /// After it, with the extension.
+    suffix: String,
+    /// Whether they were given as a pattern.
+    given: bool,
+}
+
+/// Digits of a number where none are given.
+const DIGITS: usize = 7;
+
+/// The pattern, with `*` as a number, and the format of its extension, where the path's last part is one.
+pub(super) fn pattern(path: &Path) -> Option<(PathBuf, ImageFormat)> {
+    let name = path.file_name()?.to_str()?;
+    let format = ImageFormat::parse(path.extension()?.to_str()?)?;
+    let name = match name.split_once('*') {
+        Some((before, after)) => format!("{before}%0{DIGITS}d{after}"),
+        None => name.to_owned(),
+    };
+    parts(&name)
+        .is_some()
+        .then(|| (path.with_file_name(&name), format))
+}
+
+/// What stands before and after the one `%d` or `%05d` of a name, and its digits.
+fn parts(name: &str) -> Option<(&str, usize, &str)> {
+    let (prefix, rest) = name.split_once('%')?;
+    let (digits, suffix) = rest.split_once('d')?;
+    let digits = match digits {
+        "" => 1,
+        digits => digits.strip_prefix('0').unwrap_or(digits).parse().ok()?,
+    };
+    ((1..=18).contains(&digits) && !suffix.contains(['%', '*'])).then_some((prefix, digits, suffix))
+}
+
+impl Names {
+    fn of(target: &Path, format: ImageFormat) -> Self {
+        let given = pattern(target).map(|(path, _)| path);
+        let name = given.as_ref().and_then(|path| path.file_name()?.to_str());
+        let found = name.and_then(parts);
+        let extension = format!(".{}", format.extension());
+        let (prefix, digits, suffix) = found.unwrap_or(("", DIGITS, &extension));
+        let parent = target.parent().filter(|path| !path.as_os_str().is_empty());
+        Self {
+            folder: match given {
+                Some(_) => parent.unwrap_or(Path::new(".")).to_owned(),
+                None => target.to_owned(),
+            },
+            prefix: prefix.to_owned(),
+            digits,
+            suffix: suffix.to_owned(),
+            given: given.is_some(),
+        }
+    }
+
+    fn path(&self, index: u64) -> PathBuf {
+        let (prefix, digits, suffix) = (&self.prefix, self.digits, &self.suffix);
+        self.folder.join(format!("{prefix}{index:0digits$}{suffix}"))
+    }
+
+    /// The number in a name of the sequence.
+    fn index(&self, name: &str) -> Option<u64> {
+        let number = name.strip_prefix(&self.prefix)?.strip_suffix(&self.suffix)?;
+        let index = number.parse().ok()?;
+        (self.path(index).file_name()?.to_str()? == name).then_some(index)
+    }
+
+    /// The names in the folder, without hidden ones.
+    fn found(&self) -> Result<Vec<String>> {
+        let io = |e| MediaError::io("read", &self.folder, e);
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.folder).map_err(io)? {
+            names.push(entry.map_err(io)?.file_name().to_string_lossy().into_owned());
+        }
+        names.retain(|name| !name.starts_with('.') && name != "Thumbs.db");
+        names.sort();
+        Ok(names)
+    }
+
+    /// Refuses a folder that holds pictures of such names already, or other files among which the new ones would be lost.
+    fn check_free(&self, target: &Path) -> Result<()> {
+        for name in self.found()? {
+            if self.index(&name).is_some() {
+                return Err(MediaError::Exists(self.folder.join(name)));
+            }
+            if !self.given {
+                let (folder, pattern) = (
+                    target.display(),
+                    self.folder.join(format!("%0{DIGITS}d{}", self.suffix)),
+                );
+                return Err(MediaError::Unsupported(format!(
+                    "{folder} holds other files, such as {name}: pictures are written into a new or empty folder, or by a pattern of their names, as in {}",
+                    pattern.display()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the pictures of an earlier, longer sequence.
+    fn remove_from(&self, end: u64) -> Result<()> {
+        let stale = |name: &String| self.index(name).is_some_and(|index| index >= end);
+        for name in self.found()?.iter().filter(|name| stale(name)) {
+            let path = self.folder.join(name);
+            if path.symlink_metadata().is_ok_and(|there| !there.is_dir()) {
+                fs::remove_file(&path).map_err(|e| MediaError::io("remove", &path, e))?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -163,10 +288,6 @@ pub fn write_image(path: &Path, frame: &Frame, tags: &ColorTags, overwrite: bool
     }
     let converted = Frame::from_rgb(&frame.to_rgb(tags), wanted, &tags.for_rgb());
     save(&converted, path, format, overwrite).map(|_| ())
-}
-
-fn name(index: u64, format: ImageFormat) -> String {
-    format!("{index:07}.{}", format.extension())
 }
 
 /// Encodes into memory, writes beside the final name, renames; returns the size.
@@ -234,4 +355,49 @@ fn interleave<T: Copy>(frame: &Frame, samples: impl Fn(&Samples) -> &[T]) -> Vec
         out.extend(planes.iter().map(|plane| plane[i]));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_of_names_are_numbered_and_others_are_none() {
+        for (given, first, format) in [
+            ("out/%06d.png", "out/000000.png", ImageFormat::Png),
+            ("out/frame_%d.jpg", "out/frame_0.jpg", ImageFormat::Jpeg),
+            ("out/*.TIF", "out/0000000.TIF", ImageFormat::Tiff),
+            ("%4d.exr", "./0000.exr", ImageFormat::Exr),
+        ] {
+            let (path, found) = pattern(Path::new(given)).unwrap();
+            assert_eq!(found, format);
+            let names = Names::of(&path, found);
+            assert_eq!(names.path(0), Path::new(first), "{given}");
+            assert_eq!(
+                names.index(Path::new(first).file_name().unwrap().to_str().unwrap()),
+                Some(0)
+            );
+        }
+        for given in [
+            "out/%06d.mp4",
+            "out/1.png",
+            "100%.png",
+            "a%s.png",
+            "%d%d.png",
+            "out/%99d.png",
+            "%02d",
+        ] {
+            assert!(pattern(Path::new(given)).is_none(), "{given}");
+        }
+        let names = Names::of(Path::new("out"), ImageFormat::Png);
+        let found = [
+            "0000012.png",
+            "12.png",
+            "00000012.png",
+            "10000000.png",
+            "0000012.jpg",
+        ]
+        .map(|name| names.index(name));
+        assert_eq!(found, [Some(12), None, None, Some(10_000_000), None]);
+    }
 }

@@ -122,9 +122,7 @@ impl Resume {
 
 /// Where a shard of an output is kept.
 pub fn shard_folder(target: &Path, shard: Shard) -> PathBuf {
-    let mut name = target.file_name().unwrap_or_default().to_owned();
-    name.push(format!("{SHARD}{}-of-{}", shard.index, shard.count));
-    target.with_file_name(name)
+    rife_files::beside(target, "", &format!("{SHARD}{}-of-{}", shard.index, shard.count))
 }
 
 /// What stands between an output's name and the numbers in the name of a shard's folder.
@@ -139,16 +137,14 @@ pub(super) fn shards(target: &Path) -> Result<Vec<PathBuf>> {
     let parent = target.parent().filter(|path| !path.as_os_str().is_empty());
     let parent = parent.unwrap_or(Path::new("."));
     let io = |e| MediaError::io("read", parent, e);
-    let prefix = format!(
-        "{}{SHARD}",
-        target.file_name().unwrap_or_default().to_string_lossy()
-    );
+    let prefix = rife_files::beside(target, "", SHARD);
+    let prefix = prefix.file_name().unwrap_or_default().to_string_lossy();
     let mut counts = std::collections::BTreeSet::new();
     for entry in fs::read_dir(parent).map_err(io)? {
         let name = entry.map_err(io)?.file_name();
         let name = name.to_string_lossy();
         let numbers = name
-            .strip_prefix(&prefix)
+            .strip_prefix(&*prefix)
             .and_then(|rest| rest.split_once("-of-"));
         counts.extend(numbers.and_then(|(_, count)| count.parse::<u32>().ok()));
     }
@@ -176,9 +172,7 @@ pub(super) fn shards(target: &Path) -> Result<Vec<PathBuf>> {
 
 /// Where the unfinished job of an output is kept.
 pub fn folder(target: &Path) -> PathBuf {
-    let mut name = target.file_name().unwrap_or_default().to_owned();
-    name.push(".rife-part");
-    target.with_file_name(name)
+    rife_files::beside(target, "", ".rife-part")
 }
 
 /// A segment that is complete and on the disk.
@@ -430,19 +424,16 @@ impl Journal {
     }
 
     fn write(&self) -> Result<()> {
-        let (path, new) = (self.folder.join("journal.json"), self.folder.join("journal.new"));
+        let path = self.folder.join("journal.json");
         let text = serde_json::to_vec_pretty(&self.state).unwrap_or_default();
-        let io = |action, path: &Path| {
-            let path = path.to_owned();
-            move |e| MediaError::io(action, path, e)
-        };
-        let mut file = File::create(&new).map_err(io("create", &new))?;
-        file.write_all(&text).map_err(io("write", &new))?;
+        let written = rife_files::replace_with(&path, |file| {
+            file.write_all(&text)?;
+            wrote();
+            Ok(())
+        });
+        written.map_err(|e| MediaError::io("write", &path, e))?;
         wrote();
-        file.sync_all().map_err(io("flush", &new))?;
-        fs::rename(&new, &path).map_err(io("rename to", &path))?;
-        wrote();
-        flush(&self.folder)
+        Ok(())
     }
 }
 
@@ -471,14 +462,14 @@ fn read(folder: &Path) -> Result<Option<State>> {
         return refuse("it is in the way: an unfinished job is kept in a folder of this name");
     }
     let path = folder.join("journal.json");
-    let file = match File::open(&path) {
+    let file = match rife_files::open_regular(&path) {
         Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             // A run that died before its first journal left at most the new one.
             let foreign = fs::read_dir(folder)
                 .map_err(|e| MediaError::io("read", folder, e))?
                 .flatten()
-                .any(|entry| entry.file_name() != "journal.new");
+                .any(|entry| !is_new_journal(&entry.file_name()));
             return if foreign {
                 refuse("it holds files but no journal")
             } else {
@@ -496,6 +487,11 @@ fn read(folder: &Path) -> Result<Option<State>> {
         Ok(_) => refuse("another version of rife has left it"),
         Err(_) => refuse("its journal is damaged"),
     }
+}
+
+/// Whether a name is that of a journal that was being written: the one of today, or of versions before.
+fn is_new_journal(name: &std::ffi::OsStr) -> bool {
+    name == "journal.new" || name.to_string_lossy().starts_with(".journal.json.")
 }
 
 /// What differs between two lists of facts, for people.
@@ -530,7 +526,7 @@ fn link_or_copy(from: &Path, to: &Path) -> Result<()> {
 /// The hash of a file in hexadecimal, and its size.
 pub(super) fn sha256(path: &Path) -> Result<(String, u64)> {
     let io = |e| MediaError::io("read", path, e);
-    let mut file = File::open(path).map_err(io)?;
+    let mut file = rife_files::open_regular(path).map_err(io)?;
     let mut hasher = Sha256::new();
     let (mut buffer, mut bytes) = (vec![0; 1 << 18], 0);
     loop {

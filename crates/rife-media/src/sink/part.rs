@@ -1,6 +1,6 @@
 //! A file that is written beside its final name and takes that name only when it is complete.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -184,18 +184,9 @@ fn part_name(target: &Path) -> Result<PathBuf> {
 }
 
 pub(super) fn open_locked(path: &Path, target: &Path) -> Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32);
-    }
     // A part that its owner removes between our opening and locking it is opened again.
     for _ in 0..8 {
-        let file = options
-            .open(path)
-            .map_err(|e| MediaError::io("create", path, e))?;
+        let file = rife_files::open_own(path).map_err(|e| MediaError::io("create", path, e))?;
         if !lock(&file) {
             return Err(MediaError::Busy {
                 path: target.to_owned(),

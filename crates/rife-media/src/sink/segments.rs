@@ -6,7 +6,7 @@
 //! another they are one NUT stream. A job that was never interrupted does exactly the same, which is why its bytes
 //! are the same.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -215,9 +215,9 @@ impl Segments {
         };
         let path = self.journal.unfinished_path();
         let context = format!(
-            "while completing a segment of {} after {} frames",
+            "while completing a segment of {} after {}",
             self.target.display(),
-            self.frames
+            crate::counted(self.frames, "frame")
         );
         current.child.finish_while_growing(&context, || growth(&path))?;
         self.check_headers(&path)?;
@@ -262,7 +262,7 @@ impl Segments {
         for index in 0..self.journal.segments().len() {
             let path = self.journal.segment_path(index);
             let io = |e| MediaError::io("read", &path, e);
-            let mut file = File::open(&path).map_err(io)?;
+            let mut file = rife_files::open_regular(&path).map_err(io)?;
             if index > 0 {
                 file.read_exact(&mut buffer[..nut::FILE_ID.len()]).map_err(io)?;
             }
@@ -412,7 +412,8 @@ impl Sink for Segments {
         self.verify()?;
         if nudged > 0 {
             self.warnings.push(format!(
-                "{nudged} frames were moved by a tick: their times fell together"
+                "{} moved by a tick, since times fell together",
+                crate::counted(nudged, "frame")
             ));
         }
         let (sha256, bytes) = journal::sha256(self.part.path())?;
@@ -523,7 +524,7 @@ fn growth(path: &Path) -> Option<(u64, std::time::SystemTime)> {
 fn headers(path: &Path) -> Result<Vec<u8>> {
     let io = |e| MediaError::io("read", path, e);
     let mut start = Vec::new();
-    let file = File::open(path).map_err(io)?;
+    let file = rife_files::open_regular(path).map_err(io)?;
     file.take(MAX_HEADER).read_to_end(&mut start).map_err(io)?;
     let syncpoint = nut::SYNCPOINT.to_be_bytes();
     let end = start.windows(8).position(|window| window == syncpoint);

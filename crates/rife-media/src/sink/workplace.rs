@@ -11,9 +11,7 @@ const LOCK: &str = "lock";
 
 /// Where an output of several steps is made.
 pub fn folder(target: &Path) -> PathBuf {
-    let mut name = target.file_name().unwrap_or_default().to_owned();
-    name.push(".rife-work");
-    target.with_file_name(name)
+    rife_files::beside(target, "", ".rife-work")
 }
 
 /// A folder for the steps towards one output. Dropped, it goes with the files that were asked for by

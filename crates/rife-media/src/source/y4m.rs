@@ -1,11 +1,11 @@
 //! Y4M, the plain stream of planar frames that many tools pipe to each other: our own reader.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use num_rational::Ratio;
 
+use super::stream::Stream;
 use super::{Source, SourceSpec, StreamInfo};
 use crate::probe::{DisplayMatrix, HdrMetadata};
 use crate::time::{narrow, parse_fraction, widen};
@@ -30,18 +30,24 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn open(path: &Path, spec: &SourceSpec) -> Result<Self> {
-        let file = File::open(path).map_err(|e| MediaError::io("open", path, e))?;
-        Self::new(path.to_owned(), Box::new(file), spec)
+        let stream = Stream::open(path, &spec.cancel).map_err(|e| MediaError::io("open", path, e))?;
+        Self::new(path.to_owned(), Box::new(stream), spec)
     }
 
     pub(super) fn stdin(spec: &SourceSpec) -> Result<Self> {
-        Self::new(PathBuf::from("standard input"), Box::new(io::stdin()), spec)
+        let name = PathBuf::from("standard input");
+        let stream = Stream::stdin(&spec.cancel).map_err(|e| MediaError::io("open", &name, e))?;
+        Self::new(name, Box::new(stream), spec)
     }
 
     fn new(name: PathBuf, input: Box<dyn Read + Send>, spec: &SourceSpec) -> Result<Self> {
         let mut input = BufReader::with_capacity(1 << 18, input);
-        check_magic(&name, &mut input)?;
-        let line = header_line(&mut input).map_err(|e| MediaError::io("read", &name, e))?;
+        let failed = |e: MediaError| match spec.cancel.is_cancelled() {
+            true => MediaError::Cancelled,
+            false => e,
+        };
+        check_magic(&name, &mut input).map_err(failed)?;
+        let line = header_line(&mut input).map_err(|e| failed(MediaError::io("read", &name, e)))?;
         let line = line.ok_or_else(|| MediaError::unreadable(&name, "the Y4M stream is empty"))?;
         let header = Header::parse(&line).map_err(|reason| MediaError::unreadable(&name, reason))?;
         spec.limits.check_size(header.width, header.height)?;
@@ -121,6 +127,10 @@ impl Source for Reader {
                     self.frames
                 ));
                 return Ok(None);
+            }
+            Err(_) if self.cancel.is_cancelled() => {
+                self.ended = true;
+                return Err(MediaError::Cancelled);
             }
             Err(e) => {
                 self.ended = true;

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::element::{self, Element};
 use super::error::{CheckpointError, Problem, shown};
-use super::{MAX_RANK, MAX_TENSORS, Raw, atomic};
+use super::{MAX_RANK, MAX_TENSORS, Raw};
 use crate::weights::{WeightTensor, Weights};
 
 /// Longest header read: MAX_TENSORS long keys fit.
@@ -354,7 +354,7 @@ pub fn save_safetensors(
     metadata: &BTreeMap<String, String>,
 ) -> Result<(), CheckpointError> {
     encode(weights, dtype, metadata)
-        .and_then(|bytes| atomic::write(path, &bytes).map_err(Problem::Io))
+        .and_then(|bytes| rife_files::replace(path, &bytes).map_err(Problem::Io))
         .map_err(|problem| CheckpointError::new(path, problem))
 }
 

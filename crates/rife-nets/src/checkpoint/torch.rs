@@ -9,7 +9,7 @@ use super::element::{self, Element};
 use super::error::{CheckpointError, Problem, shown};
 use super::pickle::{self, MAX_PICKLE_BYTES, Node, Pickle, Ref, Storage, View};
 use super::zip::{Archive, Writer};
-use super::{MAX_TENSORS, Raw, atomic};
+use super::{MAX_TENSORS, Raw};
 use crate::weights::{WeightTensor, Weights};
 
 /// How a file before PyTorch 1.6 begins: a pickle of the number 0x1950a86a20f9469cfc6c.
@@ -351,7 +351,7 @@ pub fn save_pkl(path: &Path, weights: &Weights) -> Result<(), CheckpointError> {
     };
     archive(weights)
         .ok_or_else(too_long)
-        .and_then(|bytes| atomic::write(path, &bytes).map_err(Problem::Io))
+        .and_then(|bytes| rife_files::replace(path, &bytes).map_err(Problem::Io))
         .map_err(|problem| CheckpointError::new(path, problem))
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use num_rational::Ratio;
 use rife::media::scene::{CutRule, DETECTED_BELOW};
 use rife::media::{CancelToken, Input, Output, time};
 use rife::video::{
@@ -28,7 +29,7 @@ pub(super) struct VideoOptions {
 #[serde(deny_unknown_fields, default)]
 struct Rest {
     passes: Option<u32>,
-    factor: Option<u32>,
+    factor: Option<options::Factor>,
     fps: Option<options::Rate>,
     slow_motion: bool,
     stretch_audio: bool,
@@ -76,7 +77,6 @@ impl VideoOptions {
         );
         let rest: Rest = parse(options)?;
         check_range("passes", rest.passes.unwrap_or(1), 1, 4)?;
-        check_range("factor", rest.factor.unwrap_or(2), 1, 256)?;
         check_range(
             "cut_threshold",
             rest.cut_threshold.unwrap_or(DETECTED_BELOW),
@@ -119,15 +119,17 @@ impl Rest {
     }
 
     fn timing(&self) -> (Rate, Motion) {
-        let factor = self.factor.or(self.passes.map(|passes| 1 << passes)).unwrap_or(2);
+        let passes = self.passes.map(|passes| Ratio::from(1 << passes));
+        let factor = self.factor.map(|factor| factor.0).or(passes);
+        let rate = Rate::times(factor.unwrap_or(Ratio::from(2)));
         let fps = self.fps.map(|fps| fps.0);
         match fps {
             _ if self.slow_motion => {
                 let stretch_audio = self.stretch_audio;
-                (Rate::Factor(factor), Motion::Slow { fps, stretch_audio })
+                (rate, Motion::Slow { fps, stretch_audio })
             }
             Some(fps) => (Rate::Fps(fps), Motion::Normal),
-            None => (Rate::Factor(factor), Motion::Normal),
+            None => (rate, Motion::Normal),
         }
     }
 }

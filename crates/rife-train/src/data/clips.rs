@@ -167,18 +167,17 @@ fn names(folders: &[PathBuf]) -> String {
 
 /// Windows on their way to the file whose header needs their number.
 struct Spool {
-    path: PathBuf,
+    place: rife_files::Temporary,
     file: std::io::BufWriter<std::fs::File>,
     count: usize,
 }
 
 impl Spool {
     fn create(out: &Path, name: &str) -> Result<Self> {
-        let path = out.join(format!("{name}.spool"));
-        let file =
-            std::fs::File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+        let created = rife_files::Temporary::create(|part| out.join(format!("{name}.{part}.spool")));
+        let (place, file) = created.with_context(|| format!("cannot write into {}", out.display()))?;
         Ok(Self {
-            path,
+            place,
             file: std::io::BufWriter::new(file),
             count: 0,
         })
@@ -189,21 +188,20 @@ impl Spool {
         self.count += 1;
         self.file
             .write_all(window)
-            .with_context(|| format!("cannot write {}", self.path.display()))
+            .with_context(|| format!("cannot write {}", self.place.path().display()))
     }
 
     fn finish(self, path: &Path, [frames, height, width, channels]: [usize; 4]) -> Result<()> {
-        use std::io::Read;
-        drop(self.file.into_inner()?);
-        let mut spool = std::fs::File::open(&self.path)?;
+        use std::io::{Read, Seek};
+        let mut spool = self.file.into_inner()?;
+        spool.rewind()?;
         let mut writer = Writer::create(path, [self.count, frames, height, width, channels])?;
         let mut window = vec![0; frames * height * width * channels];
         for _ in 0..self.count {
             spool.read_exact(&mut window)?;
             writer.push(&window)?;
         }
-        writer.finish()?;
-        Ok(std::fs::remove_file(&self.path)?)
+        writer.finish()
     }
 }
 

@@ -98,7 +98,7 @@ pub struct Content {
 impl Index {
     /// The hash of a file whose size is still the one taken down.
     fn read(path: &Path) -> Result<Option<String>> {
-        let Ok(text) = std::fs::read(path.with_file_name(INDEX)) else {
+        let Ok(text) = rife_files::read_regular(&path.with_file_name(INDEX), 64 << 20) else {
             return Ok(None);
         };
         // tools/prepare_corpus.py and earlier versions write other things or nothing here.
@@ -140,7 +140,8 @@ impl Index {
 /// SHA-256 of a file.
 fn hash(path: &Path) -> Result<String> {
     let mut sum = Sha256::new();
-    let mut file = std::fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut file =
+        rife_files::open_regular(path).with_context(|| format!("cannot read {}", path.display()))?;
     std::io::copy(&mut file, &mut sum).with_context(|| format!("cannot read {}", path.display()))?;
     Ok(format!("{:x}", sum.finalize()))
 }

@@ -19,6 +19,8 @@ const LISTS: [(&str, &str); 2] = [
     ("tri_trainlist.txt", "tri_testlist.txt"),
     ("sep_trainlist.txt", "sep_testlist.txt"),
 ];
+/// The longest such list that is read, in bytes.
+const LONGEST: u64 = 64 << 20;
 /// Frames that make the shortest run.
 const SHORTEST: usize = 3;
 /// The part of the runs that is trained on; the rest, last by name or list, is for validation.
@@ -150,7 +152,9 @@ fn listed(root: &Path, left_out: &mut Vec<String>) -> Result<Option<Vec<Vec<Path
             root.display()
         ),
     };
-    let text = std::fs::read_to_string(list).with_context(|| format!("cannot read {}", list.display()))?;
+    let text = rife_files::read_regular(list, LONGEST);
+    let text = text.with_context(|| format!("cannot read {}", list.display()))?;
+    let text = String::from_utf8_lossy(&text);
     let names: Vec<_> = text
         .lines()
         .map(str::trim)
@@ -215,8 +219,9 @@ fn unlisted(root: &Path, left_out: &mut Vec<String>) -> Result<Vec<Vec<PathBuf>>
     })?;
     let test: HashSet<PathBuf> = LISTS
         .iter()
-        .flat_map(|(_, list)| std::fs::read_to_string(root.join(list)).ok())
+        .flat_map(|(_, list)| rife_files::read_regular(&root.join(list), LONGEST).ok())
         .flat_map(|text| {
+            let text = String::from_utf8_lossy(&text);
             let folder = |line: &str| root.join("sequences").join(line.trim());
             text.lines().map(folder).collect::<Vec<_>>()
         })

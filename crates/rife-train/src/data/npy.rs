@@ -26,7 +26,8 @@ impl Windows {
     ///
     /// Errors: a file that cannot be read, is no such array, or is shorter than its header says.
     pub fn open(path: &Path) -> Result<Self> {
-        let mut file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+        let mut file =
+            rife_files::open_regular(path).with_context(|| format!("cannot open {}", path.display()))?;
         let (shape, start) = header(&mut file).with_context(|| format!("in {}", path.display()))?;
         let windows = Self {
             path: path.to_owned(),
@@ -100,8 +101,7 @@ fn header(file: &mut File) -> Result<([usize; 5], u64)> {
 #[derive(Debug)]
 pub struct Writer {
     path: PathBuf,
-    partial: PathBuf,
-    file: std::io::BufWriter<File>,
+    file: std::io::BufWriter<rife_files::NewFile>,
 }
 
 impl Writer {
@@ -109,8 +109,8 @@ impl Writer {
     ///
     /// Errors: where it cannot be written.
     pub fn create(path: &Path, shape: [usize; 5]) -> Result<Self> {
-        let partial = path.with_extension("npy.part");
-        let file = File::create(&partial).with_context(|| format!("cannot write {}", partial.display()))?;
+        let file = rife_files::NewFile::create(path);
+        let file = file.with_context(|| format!("cannot write {}", path.display()))?;
         let mut file = std::io::BufWriter::new(file);
         let sizes = shape.map(|n| n.to_string()).join(", ");
         let text = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': ({sizes}), }}");
@@ -120,7 +120,6 @@ impl Writer {
         file.write_all(format!("{text:<width$}\n", width = length - 1).as_bytes())?;
         Ok(Self {
             path: path.to_owned(),
-            partial,
             file,
         })
     }
@@ -131,15 +130,15 @@ impl Writer {
     pub fn push(&mut self, window: &[u8]) -> Result<()> {
         self.file
             .write_all(window)
-            .with_context(|| format!("cannot write {}", self.partial.display()))
+            .with_context(|| format!("cannot write {}", self.path.display()))
     }
 
     /// Gives the file its name.
     ///
     /// Errors: where it cannot be written.
-    pub fn finish(mut self) -> Result<()> {
-        self.file.flush()?;
-        std::fs::rename(&self.partial, &self.path)
+    pub fn finish(self) -> Result<()> {
+        let file = self.file.into_inner()?;
+        file.finish()
             .with_context(|| format!("cannot write {}", self.path.display()))
     }
 }

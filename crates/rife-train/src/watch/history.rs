@@ -49,7 +49,7 @@ impl History {
     /// Errors: a file that cannot be read or written.
     pub fn open(folder: &Path, step: u64) -> Result<Self> {
         let path = folder.join(HISTORY);
-        let before = match std::fs::read(&path) {
+        let before = match rife_files::read_regular(&path, 1 << 30) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),

@@ -1,7 +1,6 @@
 //! Where a frame of a data set comes from, and reading it: picture files, and raw 4:2:0 clips as the paper's script
 //! reads them.
 
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -58,7 +57,7 @@ pub(super) fn yuv_bytes([width, height]: [u32; 2]) -> u64 {
 
 fn read_yuv(path: &Path, index: u64, size: [u32; 2]) -> Result<RgbImage> {
     let mut bytes = vec![0; yuv_bytes(size) as usize];
-    let mut file = File::open(path).map_err(|error| Error::io("open", path, error))?;
+    let mut file = rife_files::open_regular(path).map_err(|error| Error::io("open", path, error))?;
     file.seek(SeekFrom::Start(index * yuv_bytes(size)))
         .and_then(|_| file.read_exact(&mut bytes))
         .map_err(|error| Error::io("read", path, error))?;

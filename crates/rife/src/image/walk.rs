@@ -157,7 +157,7 @@ impl Shelf {
             .path()
             .join(self.count.fetch_add(1, Ordering::Relaxed).to_string());
         let failed = |error| Error::io("write", &path, error);
-        let mut file = BufWriter::new(File::create(&path).map_err(failed)?);
+        let mut file = BufWriter::new(File::create_new(&path).map_err(failed)?);
         let mut values = image.data.iter().chain(image.alpha.iter().flatten());
         values
             .try_for_each(|value| file.write_all(&value.to_le_bytes()))

@@ -43,9 +43,9 @@ impl Interpolator {
             Ok(self.model.prepare_frame(&picture, &options)?)
         });
         let (a, b) = (a?, b?);
-        let output = self
-            .model
-            .interpolate_tensors(&a, &b, timestep.clamp(1e-3, 1.0 - 1e-3), &options)?;
+        let timestep = timestep.clamp(1e-3, 1.0 - 1e-3);
+        let output = self.model.interpolate_tensors(&a, &b, timestep, &options);
+        let output = self.checked(output)?;
         let backend = self.model.backend();
         let corner = |tensor: &_, frame: &PreparedFrame<_>| {
             backend.download_corner(tensor, [frame.height(), frame.width()])
@@ -57,6 +57,8 @@ impl Interpolator {
         let held = [&a, &b].map(|frame| corner(frame.encoded().image(), frame));
         let differences =
             |[a, b]: &[Vec<f32>; 2]| -> Vec<f32> { a.iter().zip(b).map(|(a, b)| (a - b).abs()).collect() };
+        // The motion is computed by now, not before.
+        self.checked(Ok(()))?;
         let (moved, held) = (differences(&moved), differences(&held));
         let apart = moved.iter().zip(&held).filter(|(_, held)| **held > SAME);
         let mean = apart.map(|(moved, _)| f64::from(*moved)).sum::<f64>() / moved.len().max(1) as f64;

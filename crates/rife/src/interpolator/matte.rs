@@ -1,9 +1,8 @@
 //! Alpha of an interpolated picture: both mattes moved by the flow that moved the colours, blended by its mask.
 
 use rife_media::RgbImage;
-use rife_nets::{Backend, Model, Options, PreparedFrame};
+use rife_nets::{Backend, Model, NetworkError, Options, PreparedFrame};
 
-use crate::Result;
 use crate::engine::{Engine, Tensor};
 
 /// The picture at `timestep` with its alpha.
@@ -13,7 +12,7 @@ pub(super) fn interpolate(
     alphas: [&Vec<f32>; 2],
     timestep: f32,
     options: &Options,
-) -> Result<RgbImage> {
+) -> Result<RgbImage, NetworkError> {
     let backend = model.backend();
     let output = model.interpolate_tensors(first, second, timestep, options)?;
     let [_, height, width] = backend.shape(&output.merged);
@@ -23,8 +22,7 @@ pub(super) fn interpolate(
         backend.warp(&alpha, &backend.channels(&output.flow, 2 * i..2 * i + 2))
     });
     let alpha = backend.clamp01(&backend.blend(&moved[0], &moved[1], &output.mask));
-    let color = backend.clamp01(&output.merged);
-    let data = backend.download_corner(&color, size);
+    let data = model.picture(&output, size)?;
     let mut image = RgbImage::new(size[1] as u32, size[0] as u32, data);
     image.alpha = Some(backend.download_corner(&alpha, size));
     Ok(image)

@@ -1,7 +1,7 @@
 //! Fetching a file over HTTPS: resumed where it stopped, bounded in size, checked by SHA-256 before it is used.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -350,22 +350,17 @@ impl Part {
     }
 
     fn open_at(&self, start: u64) -> Result<File> {
-        let file = OpenOptions::new().create(true).append(true).open(&self.path);
-        let file = file.map_err(|error| Error::io("write", &self.path, error))?;
-        file.set_len(start)
-            .map_err(|error| Error::io("write", &self.path, error))?;
+        let io = |error| Error::io("write", &self.path, error);
+        let mut file = rife_files::open_own(&self.path).map_err(io)?;
+        file.set_len(start).map_err(io)?;
+        file.seek(SeekFrom::Start(start)).map_err(io)?;
         Ok(file)
     }
 
     /// The note of an earlier transfer from the same address.
     fn origin(&self, url: &str) -> Option<Origin> {
-        let mut text = String::new();
-        File::open(&self.note)
-            .ok()?
-            .take(1 << 16)
-            .read_to_string(&mut text)
-            .ok()?;
-        serde_json::from_str::<Origin>(&text)
+        let text = rife_files::read_regular(&self.note, 1 << 16).ok()?;
+        serde_json::from_slice::<Origin>(&text)
             .ok()
             .filter(|origin| origin.url == url)
     }
@@ -385,7 +380,8 @@ impl Part {
             validator: validator.into(),
         };
         let note = serde_json::to_string(&origin).unwrap_or_default();
-        fs::write(&self.note, note).map_err(|error| Error::io("write", &self.note, error))
+        rife_files::replace(&self.note, note.as_bytes())
+            .map_err(|error| Error::io("write", &self.note, error))
     }
 }
 

@@ -1,7 +1,6 @@
 //! `models.lock`: which file each pulled model is, by SHA-256. It is written by replacing it, never in place.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -45,7 +44,7 @@ impl Lock {
     /// [`Error::Io`] where it cannot be read, [`Error::NoModel`] where it is no lock file.
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join(LOCK_FILE);
-        let file = match File::open(&path) {
+        let file = match rife_files::open_regular(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => return Err(Error::io("read", &path, error)),
@@ -72,13 +71,9 @@ impl Lock {
     /// # Errors
     /// [`Error::Io`].
     pub fn write(&self, folder: &Path) -> Result<()> {
-        let (path, fresh) = (
-            folder.join(LOCK_FILE),
-            folder.join(format!("{LOCK_FILE}.{}.new", std::process::id())),
-        );
-        let text = serde_json::to_string_pretty(self).unwrap_or_default();
-        fs::write(&fresh, text + "\n").map_err(|error| Error::io("write", &fresh, error))?;
-        fs::rename(&fresh, &path).map_err(|error| Error::io("rename", &path, error))
+        let path = folder.join(LOCK_FILE);
+        let text = serde_json::to_string_pretty(self).unwrap_or_default() + "\n";
+        rife_files::replace(&path, text.as_bytes()).map_err(|error| Error::io("write", &path, error))
     }
 
     /// The names, for a message.
@@ -108,7 +103,7 @@ pub(crate) fn is_plain_name(name: &str) -> bool {
 pub fn sha256_file(path: &Path) -> Result<String> {
     let read = |error| Error::io("read", path, error);
     let mut hasher = Sha256::new();
-    io::copy(&mut File::open(path).map_err(read)?, &mut hasher).map_err(read)?;
+    io::copy(&mut rife_files::open_regular(path).map_err(read)?, &mut hasher).map_err(read)?;
     Ok(hexadecimal(&hasher.finalize()))
 }
 
@@ -119,6 +114,8 @@ pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -1,7 +1,9 @@
 //! The sample's sound: two soft tones with a beat a second, as a WAV file that is gone when it is no longer needed.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::Path;
+
+use rife_files::Temporary;
 
 use crate::{Error, Result};
 
@@ -9,25 +11,20 @@ use crate::{Error, Result};
 const RATE: u32 = 48_000;
 
 /// A WAV file that is removed when this is dropped.
-pub(super) struct Wav(PathBuf);
+pub(super) struct Wav(Temporary);
 
 impl Wav {
     /// Writes `seconds` of sound beside where it is needed.
     pub(super) fn write(folder: &Path, seconds: u32) -> Result<Self> {
-        let path = folder.join(format!(".rife-sample-{}.wav", std::process::id()));
-        let file = Self(path);
-        fs::write(&file.0, wav(seconds)).map_err(|error| Error::io("write", &file.0, error))?;
-        Ok(file)
+        let io = |error| Error::io("write", folder, error);
+        let name = |part: &str| folder.join(format!(".rife-sample-{part}.wav"));
+        let (place, mut file) = Temporary::create(name).map_err(io)?;
+        file.write_all(&wav(seconds)).map_err(io)?;
+        Ok(Self(place))
     }
 
     pub(super) fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Wav {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
+        self.0.path()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use rife_media::counted;
 use rife_media::scene::Role;
 use rife_media::{CancelToken, Time, open_source, time};
 
@@ -136,14 +137,16 @@ impl fmt::Display for DuplicatesReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} frames, {} cuts, {} frames that only repeat the one before",
-            self.frames, self.cuts, self.held
+            "{}, {}, {} only repeating the one before",
+            counted(self.frames, "frame"),
+            counted(self.cuts, "cut"),
+            counted(self.held, "frame")
         )?;
         if self.dropped > 0 {
             write!(
                 f,
-                ", {} frames whose time does not advance (always left out)",
-                self.dropped
+                ", {} of a time that does not advance (always left out)",
+                counted(self.dropped, "frame")
             )?;
         }
         for stretch in &self.stretches {

@@ -1,6 +1,6 @@
 //! What a video job's result depends on, each thing with a name for people: by this an unfinished job is known again.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Read;
 use std::path::Path;
 
@@ -64,6 +64,7 @@ pub(super) fn facts(job: &VideoJob, interpolator: &Interpolator) -> Result<Optio
 fn rate(rate: Rate) -> String {
     match rate {
         Rate::Factor(factor) => format!("{factor} times the frames"),
+        Rate::Multiple(factor) => format!("{factor} times the frames"),
         Rate::Fps(rate) => format!("{rate} frames a second"),
     }
 }
@@ -158,6 +159,7 @@ fn cuts(rule: &CutRule) -> String {
 /// than the job.
 pub(crate) fn input_facts(input: &Input, cancel: &CancelToken) -> Result<Option<String>> {
     match input {
+        _ if rife_media::source::is_stream(input) => Ok(None),
         Input::Stdin => Ok(None),
         Input::File(path) => file_hash(path, cancel).map(Some),
         Input::Images(path) => {
@@ -174,7 +176,7 @@ pub(crate) fn input_facts(input: &Input, cancel: &CancelToken) -> Result<Option<
 /// The SHA-256 of a file in hexadecimal.
 pub(crate) fn file_hash(path: &Path, cancel: &CancelToken) -> Result<String> {
     let io = |e| Error::io("read", path, e);
-    let mut file = File::open(path).map_err(io)?;
+    let mut file = rife_files::open_regular(path).map_err(io)?;
     let (mut hasher, mut buffer) = (Sha256::new(), vec![0; 1 << 20]);
     loop {
         match file.read(&mut buffer).map_err(io)? {

@@ -380,8 +380,9 @@ impl<'a> Pairing<'a> {
             .take(frames.len())
             .any(|frame| self.needs.of(frame) == Need::Make);
         if !needed {
-            self.counts.made += frames.len() as u64;
-            frames.iter().try_for_each(|frame| self.pass(*frame))?;
+            for frame in frames {
+                self.pass_made(*frame)?;
+            }
             return self.tell();
         }
         let interpolator = self.setup.interpolator;
@@ -389,8 +390,7 @@ impl<'a> Pairing<'a> {
         let mut between = interpolator.between(&first, &second);
         for frame in frames {
             if !self.is_needed() {
-                self.pass(*frame)?;
-                self.counts.made += 1;
+                self.pass_made(*frame)?;
                 continue;
             }
             let start = std::time::Instant::now();
@@ -462,6 +462,13 @@ impl<'a> Pairing<'a> {
         }
         self.counts.frames_out += 1;
         self.deliver(Some(Outgoing { picture: None, at }))
+    }
+
+    /// Counts a frame that is not wanted and would have been made: by an earlier run of this job, or by another machine.
+    fn pass_made(&mut self, at: OutputFrame) -> Result<()> {
+        let here = self.needs.of(self.counts.frames_out) != Need::Elsewhere;
+        self.counts.made += u64::from(here);
+        self.pass(at)
     }
 
     fn montage(&self, shown: &End, picture: Picture) -> Picture {

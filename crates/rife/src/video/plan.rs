@@ -71,7 +71,7 @@ pub(super) fn plan(
         .zip(output_frames)
         .map(|(frames, out)| match timeline.mode {
             TimelineMode::Factor(factor) => frames.saturating_sub(1) * u64::from(factor - 1),
-            TimelineMode::TargetRate(_) => out,
+            TimelineMode::Multiple(_) | TimelineMode::TargetRate(_) => out,
         });
     let a_frame = interpolator.estimate_frame_time(info.width, info.height)?;
     job.source.limits.check_frame_time(a_frame)?;
@@ -93,8 +93,10 @@ pub(super) fn plan(
         model: interpolator.describe(),
         method: interpolator.describe_method(),
         engine: format!(
-            "cpu ({}, {}, {} threads)",
-            engine.tier, engine.precision, engine.threads
+            "cpu ({}, {}, {})",
+            engine.tier,
+            engine.precision,
+            rife_media::counted(engine.threads as u64, "thread")
         ),
         time: made.and_then(|made| Some(a_frame * u32::try_from(made).ok()?)),
         memory: memory(info.width, info.height, job.interpolator.memory_limit) + waiting(job, info, timeline),
@@ -112,7 +114,8 @@ fn counted(info: &StreamInfo) -> Option<u64> {
 pub(super) fn output_rate(timeline: &TimelineOptions, info: &StreamInfo) -> Option<Ratio<i64>> {
     match timeline.mode {
         TimelineMode::TargetRate(rate) => Some(rate / timeline.stretch),
-        TimelineMode::Factor(_) if info.variable_rate => None,
+        TimelineMode::Factor(_) | TimelineMode::Multiple(_) if info.variable_rate => None,
+        TimelineMode::Multiple(factor) => Some(info.frame_rate? * factor / timeline.stretch),
         TimelineMode::Factor(factor) => Some(info.frame_rate? * i64::from(factor) / timeline.stretch),
     }
 }
@@ -127,6 +130,10 @@ fn rule(timeline: &TimelineOptions, motion: Motion) -> String {
         TimelineMode::Factor(f) => format!(
             "N frames give {f}*(N-1)+1, and up to {} more of the last one, so that the clip ends when the source does{pace}",
             f - 1
+        ),
+        TimelineMode::Multiple(factor) => format!(
+            "N frames give {0}*N, rounded up: frame k lies k/({0}) source frames after the first, and is that frame where there is one{pace}",
+            super::factor_text(factor)
         ),
         TimelineMode::TargetRate(rate) => format!(
             "a frame every 1/{rate} s from the first frame's time until the source ends; those that fall on a source frame are that frame{pace}"
@@ -169,7 +176,9 @@ pub(crate) fn rate_text(rate: Option<Ratio<i64>>) -> String {
 }
 
 fn count_text(frames: Option<u64>) -> String {
-    frames.map_or("an unknown number of".into(), |frames| frames.to_string())
+    frames.map_or("an unknown number of frames".into(), |frames| {
+        rife_media::counted(frames, "frame")
+    })
 }
 
 impl fmt::Display for VideoPlan {
@@ -181,16 +190,16 @@ impl fmt::Display for VideoPlan {
             .map_or(String::new(), |seconds| format!(", {seconds:.2} s"));
         writeln!(
             f,
-            "in:      {}: {width}x{height}, {} frames, {}{lasts}",
-            self.input,
+            "in:      {}: {width}x{height}, {}, {}{lasts}",
+            rife_files::one_line(&self.input),
             count_text(self.input_frames),
             rate_text(source_rate)
         )?;
         let out = count_text(self.output_frames);
         writeln!(
             f,
-            "out:     {}: {out} frames, {}",
-            self.output,
+            "out:     {}: {out}, {}",
+            rife_files::one_line(&self.output),
             rate_text(self.output_rate)
         )?;
         writeln!(f, "rule:    {}", self.rule)?;

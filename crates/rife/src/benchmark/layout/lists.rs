@@ -1,6 +1,5 @@
 //! Sets whose samples are named by text files: Vimeo90K and SNU-FILM.
 
-use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use super::Sample;
@@ -96,15 +95,21 @@ fn inside(list: &Path, name: &str) -> Result<PathBuf> {
     )))
 }
 
+/// The longest list that is read, in bytes.
+const LONGEST: u64 = 64 << 20;
+
 /// The lines of a text file that are not empty.
 fn lines(path: &Path) -> Result<Vec<String>> {
-    let text = fs::read_to_string(path).map_err(|error| Error::io("read", path, error))?;
+    let text = rife_files::read_regular(path, LONGEST).map_err(|error| Error::io("read", path, error))?;
+    let text = String::from_utf8_lossy(&text);
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     Ok(lines.map(str::to_owned).collect())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

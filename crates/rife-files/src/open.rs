@@ -1,0 +1,151 @@
+//! Opening of regular files only: a named pipe would block until somebody writes to it, a device may never end.
+
+use std::fs::{File, FileType, Metadata, OpenOptions};
+use std::io::{self, Read};
+use std::path::Path;
+
+/// Opens a regular file for reading, through links too.
+///
+/// # Errors
+/// Those of the file system; [`io::ErrorKind::InvalidInput`] for anything but a regular file, which is not opened, or
+/// not for long: neither call waits.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    check(&std::fs::metadata(path)?)?;
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use rustix::fs::OFlags;
+        use std::os::unix::fs::OpenOptionsExt;
+        // What has taken the file's place since then must not block either. Regular files never do.
+        options.custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32);
+    }
+    let file = options.open(path)?;
+    check(&file.metadata()?)?;
+    Ok(file)
+}
+
+/// Opens a file that this program keeps under a known name, for reading and writing, and creates it where there is
+/// none. A link is not followed. What else has the name, such as a pipe or a file that has other names too, loses it to
+/// a new file.
+///
+/// # Errors
+/// Those of the file system, such as that of too many links for a symbolic link.
+pub fn open_own(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    {
+        use rustix::fs::OFlags;
+        use std::os::unix::fs::OpenOptionsExt;
+        options.custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32);
+    }
+    for _ in 0..8 {
+        let file = options.open(path)?;
+        if is_alone(&file.metadata()?) {
+            return Ok(file);
+        }
+        std::fs::remove_file(path)?;
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// Whether it is a regular file without another name.
+fn is_alone(metadata: &Metadata) -> bool {
+    #[cfg(unix)]
+    let names = std::os::unix::fs::MetadataExt::nlink(metadata);
+    #[cfg(not(unix))]
+    let names = 1;
+    // None where its owner removes it at this moment.
+    metadata.is_file() && names <= 1
+}
+
+/// The content of a regular file of at most `most` bytes.
+///
+/// # Errors
+/// As [`open_regular`]; [`io::ErrorKind::FileTooLarge`] for a longer file.
+pub fn read_regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let file = open_regular(path)?;
+    let mut content = Vec::new();
+    file.take(most.saturating_add(1)).read_to_end(&mut content)?;
+    if content.len() as u64 > most {
+        let text = format!("it has more than the {most} bytes that are read");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
+    }
+    Ok(content)
+}
+
+fn check(metadata: &Metadata) -> io::Result<()> {
+    if metadata.is_file() {
+        return Ok(());
+    }
+    let text = format!("it is {}, not a regular file", kind(metadata.file_type()));
+    Err(io::Error::new(io::ErrorKind::InvalidInput, text))
+}
+
+fn kind(kind: FileType) -> &'static str {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        if kind.is_fifo() {
+            return "a named pipe";
+        }
+        if kind.is_socket() {
+            return "a socket";
+        }
+        if kind.is_char_device() || kind.is_block_device() {
+            return "a device";
+        }
+    }
+    if kind.is_dir() {
+        "a folder"
+    } else {
+        "something else"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn pipes_devices_folders_and_links_to_them_are_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            path("pipe"),
+            rustix::fs::FileType::Fifo,
+            0o600.into(),
+            0,
+        )
+        .unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(path("socket")).unwrap();
+        for (name, to) in [("a", "pipe"), ("b", "/dev/zero"), ("c", "."), ("d", "socket")] {
+            std::os::unix::fs::symlink(to, path(name)).unwrap();
+        }
+        for (name, said) in [
+            ("pipe", "a named pipe"),
+            ("a", "a named pipe"),
+            ("b", "a device"),
+            ("c", "a folder"),
+            ("d", "a socket"),
+        ] {
+            let error = open_regular(&path(name)).unwrap_err().to_string();
+            assert!(error.contains(said), "{name}: {error}");
+        }
+        std::fs::write(path("file"), "four").unwrap();
+        std::fs::hard_link(path("file"), path("hard")).unwrap();
+        for name in ["hard", "pipe"] {
+            open_own(&path(name)).unwrap().set_len(0).unwrap();
+            assert!(path(name).symlink_metadata().unwrap().is_file());
+        }
+        assert_eq!(std::fs::read(path("file")).unwrap(), b"four");
+        assert!(open_own(&path("b")).is_err(), "a link");
+        std::os::unix::fs::symlink("file", path("link")).unwrap();
+        assert_eq!(read_regular(&path("link"), 4).unwrap(), b"four");
+        let error = read_regular(&path("link"), 3).unwrap_err().to_string();
+        assert!(error.contains("more than the 3 bytes"), "{error}");
+    }
+}

@@ -1,0 +1,18 @@
+//! Counts as text for people: English singular and plural forms.
+
+/// `1 frame`, `2 frames`: `noun` is the singular of a word that takes an s.
+pub fn counted(count: u64, noun: &str) -> String {
+    match count {
+        1 => format!("1 {noun}"),
+        _ => format!("{count} {noun}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn one_is_singular() {
+        let said = [0, 1, 2, 21].map(|count| super::counted(count, "frame"));
+        assert_eq!(said, ["0 frames", "1 frame", "2 frames", "21 frames"]);
+    }
+}
