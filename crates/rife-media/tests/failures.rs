@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-const TESTS: [(&str, fn()); 10] = [
+const TESTS: [(&str, fn()); 11] = [
     ("a_noisy_encoder_finishes", a_noisy_encoder_finishes),
     (
         "an_encoder_that_dies_is_an_error",
@@ -51,6 +51,10 @@ const TESTS: [(&str, fn()); 10] = [
     (
         "a_frame_at_another_time_is_not_promoted",
         a_frame_at_another_time_is_not_promoted,
+    ),
+    (
+        "an_unfinished_job_goes_on_with_the_encoder_it_was_begun_with",
+        an_unfinished_job_goes_on_with_the_encoder_it_was_begun_with,
     ),
     ("a_decoder_that_dies_is_an_error", a_decoder_that_dies_is_an_error),
     ("versions_are_checked", versions_are_checked),
@@ -76,6 +80,17 @@ fn fake(name: &Path, args: Vec<OsString>) -> ExitCode {
     }
     let encodes = args.iter().any(|a| a == "pipe:0");
     let decodes = args.iter().any(|a| a == "pipe:1");
+    if mode == "card" && tool == "ffmpeg" {
+        // A machine with a card of NVIDIA's: its encoder is played by another.
+        let played = |arg: OsString| {
+            if arg == "h264_nvenc" {
+                "libx264".into()
+            } else {
+                arg
+            }
+        };
+        return real(&tool, &args.into_iter().map(played).collect::<Vec<_>>());
+    }
     // The trial of one frame, which goes nowhere, is not what is to fail.
     let tries = args.last().is_some_and(|to| to == "file:/dev/null");
     if tool == "ffprobe" || tries || !(encodes || decodes) {
@@ -298,6 +313,60 @@ fn a_frame_at_another_time_is_not_promoted() {
         assert!(text.contains("s in it instead of"), "{text}");
         assert!(!folder.path().join("out.mkv").exists());
     }
+}
+
+fn an_unfinished_job_goes_on_with_the_encoder_it_was_begun_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = Ffmpeg::find().unwrap();
+    if !own.has_encoder("h264_nvenc").unwrap() {
+        println!("skipped: this ffmpeg has no h264_nvenc");
+        return;
+    }
+    let card = tools(folder.path(), "card").unwrap();
+    let spec = |ffmpeg: &Ffmpeg| SinkSpec {
+        encoder: Some("auto".to_owned()),
+        ffmpeg: Some(ffmpeg.clone()),
+        resume: Some(sink::Resume {
+            segment_frames: 2,
+            ..sink::Resume::new(vec![("the input".to_owned(), "grey".to_owned())])
+        }),
+        ..SinkSpec::new(Output::File(folder.path().join("out.mp4")))
+    };
+    let frame = Frame::zeroed(64, 48, PixelFormat::YUV420P);
+    let write = |sink: &mut dyn Sink, frames: std::ops::Range<i64>| {
+        for n in frames {
+            sink.write(&frame.clone().at(Ratio::new(n, 25), Ratio::new(1, 25)))
+                .unwrap();
+        }
+    };
+    let plan = |ffmpeg| {
+        plan_encoding(
+            &SinkSpec {
+                resume: None,
+                ..spec(ffmpeg)
+            },
+            &params(),
+        )
+        .unwrap()
+        .about
+    };
+    assert!(
+        plan(&card).starts_with("h264_nvenc -rc vbr -cq 18"),
+        "{}",
+        plan(&card)
+    );
+    if plan(&own).starts_with("h264_nvenc") {
+        println!("skipped: there is such a card here");
+        return;
+    }
+    // Begun where there is no card, and gone on where there is one.
+    let mut begun = open_sink(&spec(&own), &params()).unwrap();
+    write(&mut *begun, 0..3);
+    drop(begun);
+    let mut sink = open_sink(&spec(&card), &params()).unwrap();
+    assert_eq!(sink.resume_at(), 2);
+    write(&mut *sink, 2..4);
+    assert_eq!(sink.finish().unwrap().frames, 4);
 }
 
 fn a_decoder_that_dies_is_an_error() {

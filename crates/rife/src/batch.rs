@@ -16,7 +16,8 @@ use crate::{Error, ErrorKind, Result};
 #[derive(Debug, Clone)]
 pub struct Batch {
     /// The options. Its input is replaced by each of `inputs`, and its output by a name beside the input or in `folder`
-    /// with the extension of [`VideoJob::beside`] (`mp4` where there is none).
+    /// with the extension of [`VideoJob::beside`] (`mp4` where there is none) or that of its own container (see
+    /// [`VideoJob::like_source`]).
     pub template: VideoJob,
     /// The videos.
     pub inputs: Vec<PathBuf>,

@@ -1,7 +1,8 @@
 //! Which ffmpeg encoder stands for a codec, with which options, and which pixel format it is given.
 
 use super::hardware::{Family, families, family_of};
-use super::{Codec, Container, SinkSpec, VideoParams, trial};
+use super::journal::Journal;
+use super::{Codec, Container, Output, SinkSpec, VideoParams, trial};
 use crate::ffmpeg::args::check_word;
 use crate::probe::{HdrMetadata, MasteringDisplay};
 use crate::{ColorTags, Ffmpeg, Layout, MediaError, PixelFormat, Range, Result, nut};
@@ -63,7 +64,16 @@ pub(super) fn choose(
     }
     let mut refused = Vec::new();
     let mut last = String::new();
-    for candidate in candidates(spec, container, codec, params, ffmpeg)? {
+    let mut candidates = candidates(spec, container, codec, params, ffmpeg)?;
+    if let Some(begun) = begun_with(spec) {
+        // What is unfinished goes on with the encoder that it was begun with, where that still works.
+        let is_it = |candidate: &Candidate| {
+            let choice = candidate.choice(spec, container, codec, params, ffmpeg);
+            choice.is_ok_and(|choice| choice.args.join(" ") == begun)
+        };
+        candidates.sort_by_key(|candidate| !is_it(candidate));
+    }
+    for candidate in candidates {
         let name = candidate
             .encoder
             .clone()
@@ -105,6 +115,19 @@ pub(super) fn choose(
     };
     Err(MediaError::Unsupported(message))
 }
+
+/// The encoder's options that an unfinished job was begun with, where several could be meant.
+fn begun_with(spec: &SinkSpec) -> Option<String> {
+    asked_families(spec)?;
+    let (Output::File(path), Some(resume)) = (&spec.output, &spec.resume) else {
+        return None;
+    };
+    let going_on = Some(resume).filter(|resume| !resume.restart)?;
+    Journal::recorded(path, going_on, ENCODER_FACT)
+}
+
+/// The name of the journal's fact that holds the encoder's options.
+pub(super) const ENCODER_FACT: &str = "the encoder";
 
 /// The params in the unit of time that the container has.
 pub(super) fn in_units_of(container: Container, params: &VideoParams) -> VideoParams {

@@ -272,6 +272,19 @@ impl Journal {
         (hash == promised.sha256).then_some(promised)
     }
 
+    /// A fact of the unfinished job of `target`, where one is kept beside it.
+    pub(super) fn recorded(target: &Path, resume: &Resume, name: &str) -> Option<String> {
+        let folder = match resume.share {
+            Some(Share::Shard(shard)) => shard_folder(target, shard),
+            Some(Share::Join) | None => folder(target),
+        };
+        let facts = read(&folder).ok().flatten()?.facts;
+        facts
+            .into_iter()
+            .find(|(found, _)| found == name)
+            .map(|(_, value)| value)
+    }
+
     /// Which frames are still wanted.
     pub(super) fn needs(&self, resume: &Resume) -> Needs {
         Needs {

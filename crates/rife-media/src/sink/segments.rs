@@ -455,7 +455,7 @@ fn own_facts(
     let processors = std::thread::available_parallelism().map_or(1, |count| count.get());
     let own = [
         ("the frames of a segment", resume.segment_frames.to_string()),
-        ("the encoder", encoder.join(" ")),
+        (codecs::ENCODER_FACT, encoder.join(" ")),
         ("ffmpeg", format!("{}.{}", ffmpeg.version.0, ffmpeg.version.1)),
         // Encoders choose their threads by it, and some their decisions by the threads.
         ("the number of processors", processors.to_string()),
