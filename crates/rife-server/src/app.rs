@@ -136,7 +136,12 @@ impl App {
         if let Some(job) = self.db.job(id)? {
             self.events.job(id, &self.show(&job)?, job.state.is_final());
         }
-        Ok(())
+        self.announce_queue()
+    }
+
+    /// Tells everybody the order of the queue, where it has changed.
+    pub(crate) fn announce_queue(&self) -> Result<()> {
+        Ok(self.events.queue(|| self.db.queue())?)
     }
 
     /// The names by which a client knows the files of a job.

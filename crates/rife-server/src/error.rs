@@ -7,6 +7,7 @@ use rife::{Error, ErrorKind};
 use serde_json::{Map, Value, json};
 
 use crate::log;
+use crate::reason::{self, Params, Reason};
 
 pub(crate) type Result<T> = std::result::Result<T, ApiError>;
 
@@ -68,6 +69,7 @@ codes! {
 pub(crate) struct ApiError {
     pub(crate) code: Code,
     message: String,
+    reason: Option<(Reason, Params)>,
     more: Map<String, Value>,
     retry_after: Option<u32>,
 }
@@ -77,8 +79,18 @@ impl ApiError {
         Self {
             code,
             message: message.into(),
+            reason: None,
             more: Map::new(),
             retry_after: None,
+        }
+    }
+
+    /// An error whose sentence is in the table.
+    pub(crate) fn because<const N: usize>(code: Code, reason: Reason, pairs: [(&str, Value); N]) -> Self {
+        let params = reason::params(pairs);
+        Self {
+            reason: Some((reason, params.clone())),
+            ..Self::new(code, reason.fill(&params))
         }
     }
 
@@ -95,8 +107,15 @@ impl ApiError {
         Self::new(Code::NotFound, format!("no such {what}"))
     }
 
-    pub(crate) fn option(field: &str, message: impl Into<String>) -> Self {
-        Self::new(Code::InvalidOption, message).with("field", field)
+    /// An option that does not fit; `field` is among the parameters.
+    pub(crate) fn option<const N: usize>(field: &str, reason: Reason, pairs: [(&str, Value); N]) -> Self {
+        let mut params = reason::params(pairs);
+        params.insert("field".into(), field.into());
+        let error = Self::new(Code::InvalidOption, reason.fill(&params)).with("field", field);
+        Self {
+            reason: Some((reason, params)),
+            ..error
+        }
     }
 
     pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
@@ -123,7 +142,10 @@ impl ApiError {
             _ if is_full(error) => Code::Quota,
             _ => Code::Failed,
         };
-        Self::new(code, message)
+        Self {
+            reason: library_reason(error, names),
+            ..Self::new(code, message)
+        }
     }
 
     /// The same as an answer to a request: what only jobs know becomes what the caller can do something about.
@@ -139,11 +161,98 @@ impl ApiError {
     /// The object that stands under `error`.
     pub(crate) fn body(&self) -> Value {
         let mut body = json!({"code": self.code.name(), "message": self.message});
+        if let Some((reason, params)) = &self.reason {
+            body["reason"] = json!(reason.name());
+            body["params"] = json!(params);
+        }
         for (name, value) in &self.more {
             body[name] = value.clone();
         }
         body
     }
+}
+
+/// What an error of the library says, in the table's words; nothing where it has none for it.
+fn library_reason(error: &Error, names: &Names) -> Option<(Reason, Params)> {
+    let name = |path: &std::path::Path| Value::from(names.hide(&path.display().to_string()));
+    let text = |text: &str| Value::from(names.hide(text));
+    let found = match error {
+        Error::Media(error) => match error {
+            MediaError::Io { action, path, source } => (
+                Reason::Io,
+                reason::params([
+                    ("action", (*action).into()),
+                    ("name", name(path)),
+                    ("cause", text(&source.to_string())),
+                ]),
+            ),
+            MediaError::FfmpegMissing { tool, .. } => {
+                (Reason::FfmpegMissing, reason::params([("tool", (*tool).into())]))
+            }
+            MediaError::FfmpegTooOld { found, .. } => {
+                (Reason::FfmpegTooOld, reason::params([("found", text(found))]))
+            }
+            MediaError::Child {
+                tool,
+                status,
+                context,
+                tail,
+            } => (
+                Reason::ChildFailed,
+                reason::params([
+                    ("tool", (*tool).into()),
+                    ("status", text(status)),
+                    ("context", text(context)),
+                    ("cause", text(tail)),
+                ]),
+            ),
+            MediaError::Stalled { tool, after, .. } => (
+                Reason::Stalled,
+                reason::params([("tool", (*tool).into()), ("seconds", after.as_secs().into())]),
+            ),
+            MediaError::Unreadable { path, reason: cause } => (
+                Reason::Unreadable,
+                reason::params([("name", name(path)), ("cause", text(cause))]),
+            ),
+            MediaError::NoVideo { path, .. } => (Reason::NoVideo, reason::params([("name", name(path))])),
+            MediaError::Interlaced { path, order } => (
+                Reason::Interlaced,
+                reason::params([("name", name(path)), ("order", text(order))]),
+            ),
+            MediaError::Limit {
+                what,
+                value,
+                accepted,
+            } => (
+                Reason::Limit,
+                reason::params([
+                    ("what", text(what)),
+                    ("value", text(value)),
+                    ("accepted", text(accepted)),
+                ]),
+            ),
+            MediaError::Frame { frame, reason: cause } => (
+                Reason::BadFrame,
+                reason::params([("frame", (*frame).into()), ("cause", text(cause))]),
+            ),
+            MediaError::Incomplete { path, reason: cause } => (
+                Reason::Incomplete,
+                reason::params([("name", name(path)), ("cause", text(cause))]),
+            ),
+            MediaError::Unsupported(cause) => (Reason::Unsupported, reason::params([("cause", text(cause))])),
+            _ => return None,
+        },
+        Error::Io { action, path, source } => (
+            Reason::Io,
+            reason::params([
+                ("action", (*action).into()),
+                ("name", name(path)),
+                ("cause", text(&source.to_string())),
+            ]),
+        ),
+        _ => return None,
+    };
+    Some(found)
 }
 
 fn is_full(error: &Error) -> bool {

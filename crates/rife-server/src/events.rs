@@ -12,15 +12,26 @@ const KEPT: usize = 1024;
 /// Events that a slow listener may be behind before it is given the present state instead.
 const BEHIND: usize = 256;
 
+/// The name of events about the order of the queue.
+const QUEUE: &str = "queue";
+
 /// Something that happened.
 #[derive(Debug)]
 pub(crate) struct Event {
     pub(crate) seq: u64,
     pub(crate) name: &'static str,
+    /// The job; none where it is about the queue.
     pub(crate) job: String,
     /// The state that ends the stream of this one job.
     pub(crate) last: bool,
     pub(crate) data: String,
+}
+
+impl Event {
+    /// Whether it says something of this job.
+    pub(crate) fn concerns(&self, job: &str) -> bool {
+        self.job == job || (self.name == QUEUE && self.data.contains(job))
+    }
 }
 
 /// What a new listener starts from.
@@ -43,8 +54,28 @@ pub(crate) struct Events {
 #[derive(Debug)]
 struct Inner {
     seq: u64,
+    /// The order of the queue that was told last.
+    queue: Vec<String>,
     kept: VecDeque<Arc<Event>>,
     sender: broadcast::Sender<Arc<Event>>,
+}
+
+impl Inner {
+    fn publish(&mut self, name: &'static str, job: &str, last: bool, data: &Value) {
+        self.seq += 1;
+        let event = Arc::new(Event {
+            seq: self.seq,
+            name,
+            job: job.to_owned(),
+            last,
+            data: data.to_string(),
+        });
+        if self.kept.len() == KEPT {
+            self.kept.pop_front();
+        }
+        self.kept.push_back(Arc::clone(&event));
+        let _ = self.sender.send(event);
+    }
 }
 
 impl Events {
@@ -52,6 +83,7 @@ impl Events {
         let (sender, _) = broadcast::channel(BEHIND);
         let inner = Inner {
             seq: 0,
+            queue: Vec::new(),
             kept: VecDeque::new(),
             sender,
         };
@@ -66,20 +98,7 @@ impl Events {
     }
 
     fn publish(&self, name: &'static str, job: &str, last: bool, data: &Value) {
-        let mut inner = self.lock();
-        inner.seq += 1;
-        let event = Arc::new(Event {
-            seq: inner.seq,
-            name,
-            job: job.to_owned(),
-            last,
-            data: data.to_string(),
-        });
-        if inner.kept.len() == KEPT {
-            inner.kept.pop_front();
-        }
-        inner.kept.push_back(Arc::clone(&event));
-        let _ = inner.sender.send(event);
+        self.lock().publish(name, job, last, data);
     }
 
     /// A job as it is now.
@@ -90,6 +109,21 @@ impl Events {
     /// How far a job is.
     pub(crate) fn progress(&self, id: &str, progress: &Value) {
         self.publish("progress", id, false, &json!({"id": id, "progress": progress}));
+    }
+
+    /// The order of the queue, where `read` finds another than was told last. It is read under the lock: of two changes
+    /// at once the later one is told last.
+    pub(crate) fn queue<E>(
+        &self,
+        read: impl FnOnce() -> std::result::Result<Vec<String>, E>,
+    ) -> std::result::Result<(), E> {
+        let mut inner = self.lock();
+        let queue = read()?;
+        if inner.queue != queue {
+            inner.publish(QUEUE, "", false, &json!({"jobs": queue}));
+            inner.queue = queue;
+        }
+        Ok(())
     }
 
     /// A job is gone.

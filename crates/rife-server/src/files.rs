@@ -1,5 +1,7 @@
 //! Files to clients: whole or in ranges, what is in them, and single frames of them.
 
+pub(crate) mod at;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,6 +19,7 @@ use tower_http::services::ServeFile;
 use crate::app::App;
 use crate::db::{Upload, UploadState};
 use crate::error::{ApiError, Code, Result};
+use crate::frames::Which;
 use crate::http::{InPath, InQuery, Json};
 use crate::jobs::{CancelOnDrop, look};
 use crate::refs::{Found, Ref};
@@ -172,6 +175,15 @@ pub(crate) async fn probe_result(
     probe(&app, found).await
 }
 
+/// `GET /jobs/{id}/inputs/{index}/probe`.
+pub(crate) async fn probe_input(
+    State(app): State<Arc<App>>,
+    InPath((id, index)): InPath<(String, usize)>,
+) -> Result<Response> {
+    let found = app.blocking(move |app| app.find_input(&id, index)).await?;
+    probe(&app, found).await
+}
+
 async fn probe(app: &Arc<App>, found: Found) -> Result<Response> {
     let _permit = look(app).await?;
     let guard = CancelOnDrop::default();
@@ -254,7 +266,7 @@ pub(crate) async fn frame_of_upload(
     InQuery(size): InQuery<Sized>,
 ) -> Result<Response> {
     let found = app.blocking(move |app| app.find_upload(&id)).await?;
-    frame(&app, found, number, size.width).await
+    frame(&app, found, Which::Number(number), size.width).await
 }
 
 /// `GET /jobs/{id}/files/{name}/frames/{n}`.
@@ -264,7 +276,17 @@ pub(crate) async fn frame_of_result(
     InQuery(size): InQuery<Sized>,
 ) -> Result<Response> {
     let found = app.blocking(move |app| app.find_file(&id, &name)).await?;
-    frame(&app, found, number, size.width).await
+    frame(&app, found, Which::Number(number), size.width).await
+}
+
+/// `GET /jobs/{id}/inputs/{index}/frames/{n}`.
+pub(crate) async fn frame_of_input(
+    State(app): State<Arc<App>>,
+    InPath((id, index, number)): InPath<(String, usize, u64)>,
+    InQuery(size): InQuery<Sized>,
+) -> Result<Response> {
+    let found = app.blocking(move |app| app.find_input(&id, index)).await?;
+    frame(&app, found, Which::Number(number), size.width).await
 }
 
 /// The thumbnails that were asked for last.
@@ -288,14 +310,14 @@ impl Thumbnails {
     }
 }
 
-async fn frame(app: &Arc<App>, found: Found, number: u64, width: Option<u32>) -> Result<Response> {
+async fn frame(app: &Arc<App>, found: Found, which: Which, width: Option<u32>) -> Result<Response> {
     if let Some(width) = width.filter(|width| !(16..=WIDEST).contains(width)) {
         return Err(ApiError::new(
             Code::BadRequest,
             format!("width {width} is not from 16 to {WIDEST}"),
         ));
     }
-    let key = format!("{} {number} {width:?}", found.path.display());
+    let key = format!("{} {which:?} {width:?}", found.path.display());
     let kept = app.thumbnails.get(&key);
     let bytes = match kept {
         Some(bytes) => bytes,
@@ -304,7 +326,7 @@ async fn frame(app: &Arc<App>, found: Found, number: u64, width: Option<u32>) ->
             let guard = CancelOnDrop::default();
             let cancel = guard.0.clone();
             app.blocking(move |app| {
-                let (frame, tags) = frames::read(&found.path, number, &cancel, &found.names())?;
+                let (frame, tags) = frames::read(&found.path, which, &cancel, &found.names())?;
                 let image = frame.to_rgb(&tags);
                 let Some(width) = width else {
                     return frames::png(&image).map(Bytes::from);
@@ -350,7 +372,8 @@ pub(crate) async fn keep_frame(
             let promised = crate::uploads::promised(app)?;
             app.store
                 .check_room(0, promised, app.config.quota, app.config.free_space)?;
-            let (frame, tags) = frames::read(&found.path, request.frame, &cancel, &found.names())?;
+            let (frame, tags) =
+                frames::read(&found.path, Which::Number(request.frame), &cancel, &found.names())?;
             let upload = Upload {
                 seq: 0,
                 id: ids::new("up")?,

@@ -5,18 +5,31 @@ use std::path::Path;
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 use rife::media::{
-    CancelToken, ColorTags, Frame, Input, MediaError, Orientation, RgbImage, SourceSpec, open_source,
+    CancelToken, ColorTags, Frame, Input, MediaError, Orientation, RgbImage, Source, SourceSpec, open_source,
+    time,
 };
 
 use crate::error::{ApiError, Code, Names, Result};
+use crate::reason::Reason;
 
+/// Seconds by which a frame may begin after the time that is asked for: clocks of a page count in thousandths.
+const EARLY: f64 = 0.0005;
 /// Quality of thumbnails and previews.
 const QUALITY: u8 = 82;
 
-/// Frame `number` of a file, counted from 1, as it is displayed.
+/// Which frame of a file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Which {
+    /// By number, counted from 1.
+    Number(u64),
+    /// The one that is shown so many seconds after the first one's time; the last one after its end.
+    At(f64),
+}
+
+/// A frame of a file as it is displayed.
 pub(crate) fn read(
     path: &Path,
-    number: u64,
+    which: Which,
     cancel: &CancelToken,
     names: &Names,
 ) -> Result<(Frame, ColorTags)> {
@@ -29,18 +42,54 @@ pub(crate) fn read(
     let refused = |error: MediaError| ApiError::from_library(&error.into(), names);
     let mut source = open_source(&spec).map_err(refused)?;
     let tags = source.info().tags;
+    let found = match which {
+        Which::Number(number) => numbered(source.as_mut(), number),
+        Which::At(time) => shown_at(source.as_mut(), time),
+    };
+    match found.map_err(refused)? {
+        Ok(frame) => Ok((frame, tags)),
+        Err(seen) => Err(missing(which, seen)),
+    }
+}
+
+/// The frame of a number, else how many there are.
+fn numbered(
+    source: &mut dyn Source,
+    number: u64,
+) -> std::result::Result<std::result::Result<Frame, u64>, MediaError> {
     let mut seen = 0;
-    while let Some(frame) = source.next_frame().map_err(refused)? {
+    while let Some(frame) = source.next_frame()? {
         seen += 1;
         if seen == number {
-            return Ok((frame, tags));
+            return Ok(Ok(frame));
         }
     }
-    Err(ApiError::new(
-        Code::NoFrame,
-        format!("there is no frame {number}; the frames are 1 to {seen}"),
-    )
-    .with("frames", seen))
+    Ok(Err(seen))
+}
+
+/// The last frame that begins no later than `wanted` seconds after the first one.
+fn shown_at(
+    source: &mut dyn Source,
+    wanted: f64,
+) -> std::result::Result<std::result::Result<Frame, u64>, MediaError> {
+    let mut found: Option<(f64, Frame)> = None;
+    while let Some(frame) = source.next_frame()? {
+        let start = time::seconds(frame.pts);
+        let first = found.as_ref().map_or(start, |(first, _)| *first);
+        if found.is_some() && start - first > wanted + EARLY {
+            break;
+        }
+        found = Some((first, frame));
+    }
+    Ok(found.map(|(_, frame)| frame).ok_or(0))
+}
+
+fn missing(which: Which, seen: u64) -> ApiError {
+    let Which::Number(number) = which else {
+        return ApiError::because(Code::NoFrame, Reason::NoFrames, []);
+    };
+    let pairs = [("number", number.into()), ("frames", seen.into())];
+    ApiError::because(Code::NoFrame, Reason::NoFrame, pairs).with("frames", seen)
 }
 
 /// `image` at most `width` wide, by the means of blocks.

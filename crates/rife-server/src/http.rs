@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::db::Page;
 use crate::error::{ApiError, Code, Result};
+use crate::reason::Reason;
 
 /// The most that a JSON body may have: ten thousand refs fit.
 const BODY: usize = 1 << 20;
@@ -82,17 +83,50 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Json<T> {
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let wrong = |error: serde_path_to_error::Error<serde_json::Error>| {
-        let text = format!("the body does not fit: {}", error.inner());
-        ApiError::new(Code::BadRequest, text).with("field", error.path().to_string())
+        let field = error.path().to_string();
+        misfit(error.inner(), &field).with("field", field)
     };
     let value = serde_path_to_error::deserialize(&mut reader).map_err(wrong)?;
-    reader.end().map_err(|error| {
-        ApiError::new(
-            Code::BadRequest,
-            format!("the body goes on after its end: {error}"),
-        )
-    })?;
+    reader.end().map_err(|error| misfit(&error, "."))?;
     Ok(value)
+}
+
+/// Why a body was refused, in words for who sent it.
+fn misfit(error: &serde_json::Error, field: &str) -> ApiError {
+    let refused = |reason, pairs: [(&str, Value); 2]| ApiError::because(Code::BadRequest, reason, pairs);
+    if !error.is_data() {
+        let place = [("line", error.line().into()), ("column", error.column().into())];
+        return refused(Reason::BodyJson, place);
+    }
+    let text = error.to_string();
+    let quoted = text.split('`').nth(1).unwrap_or(field);
+    match text.split(' ').next() {
+        Some("missing") => refused(
+            Reason::BodyMissing,
+            [("field", quoted.into()), ("at", field.into())],
+        ),
+        Some("unknown") if text.starts_with("unknown field") => refused(
+            Reason::BodyUnknown,
+            [("field", quoted.into()), ("at", field.into())],
+        ),
+        _ => refused(
+            Reason::BodyValue,
+            [("field", field.into()), ("cause", accepted(field).into())],
+        ),
+    }
+}
+
+/// What stands at a place of a body.
+fn accepted(field: &str) -> &'static str {
+    match field.split(['[', '.']).next() {
+        Some("kind") => "one of video, images, chain, reencode",
+        Some("inputs" | "input") => {
+            "{\"upload\": \"up_…\"} or {\"job\": \"job_…\", \"file\": \"result.mp4\"}; inputs are a list of them"
+        }
+        Some("size" | "frame") => "a whole number",
+        Some("name" | "token") => "a text",
+        _ => "an object with the fields of docs/api.md",
+    }
 }
 
 /// The media type of a body, without its parameters.

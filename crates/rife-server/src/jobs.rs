@@ -17,6 +17,7 @@ use crate::db::{Job, JobQuery, NewJob, State as JobState};
 use crate::error::{ApiError, Code, Names, Result};
 use crate::http::{self, InPath, InQuery, Json, PageQuery};
 use crate::kinds::{self, Kind, Place};
+use crate::reason::Reason;
 use crate::refs::{Found, Ref};
 use crate::worker::hide_paths;
 use crate::{clock, ids, store, uploads};
@@ -87,8 +88,8 @@ fn queue(app: &App, request: JobRequest) -> Result<Value> {
 }
 
 fn full(app: &App) -> ApiError {
-    let text = format!("{} jobs are waiting; try again later", app.config.queue_limit);
-    ApiError::new(Code::QueueFull, text).retry_after(RETRY_AFTER)
+    let pairs = [("count", app.config.queue_limit.into())];
+    ApiError::because(Code::QueueFull, Reason::QueueFull, pairs).retry_after(RETRY_AFTER)
 }
 
 /// Links of the job's own to its inputs.
@@ -236,11 +237,8 @@ pub(crate) async fn retry(State(app): State<Arc<App>>, InPath(id): InPath<String
         .blocking(move |app| {
             let job = row(app, &id)?;
             if !matches!(job.state, JobState::Failed | JobState::Cancelled) {
-                let text = format!(
-                    "the job is {}; failed and cancelled ones are tried again",
-                    job.state.name()
-                );
-                return Err(ApiError::new(Code::Busy, text));
+                let pairs = [("state", job.state.name().into())];
+                return Err(ApiError::because(Code::Busy, Reason::JobState, pairs));
             }
             if !app.db.retry(&id, app.config.queue_limit)? {
                 return Err(full(app));
@@ -280,6 +278,7 @@ pub(crate) async fn delete(State(app): State<Arc<App>>, InPath(id): InPath<Strin
 pub(crate) fn remove(app: &App, id: &str) -> Result<()> {
     if app.db.remove_job(id)? {
         app.events.deleted(id);
+        app.announce_queue()?;
     }
     Ok(store::remove(&app.store.job(id))?)
 }

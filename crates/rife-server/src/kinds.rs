@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::error::{ApiError, Result};
+use crate::reason::Reason;
 
 /// What a job does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -133,7 +134,7 @@ pub(crate) fn options(kind: Kind, options: &Value, inputs: usize) -> Result<Box<
     let options: Map<String, Value> = match options {
         Value::Null => Map::new(),
         Value::Object(options) => options.clone(),
-        _ => return Err(ApiError::option("options", "options are an object")),
+        _ => return Err(ApiError::option("options", Reason::OptionsObject, [])),
     };
     if !kind.inputs().contains(&inputs) {
         let (least, most) = (kind.inputs().start().to_owned(), kind.inputs().end().to_owned());
@@ -142,8 +143,12 @@ pub(crate) fn options(kind: Kind, options: &Value, inputs: usize) -> Result<Box<
         } else {
             format!("{least} to {most}")
         };
-        let text = format!("{inputs} inputs; a {} job takes {accepted}", kind.name());
-        return Err(ApiError::option("inputs", text));
+        let pairs = [
+            ("count", inputs.into()),
+            ("kind", kind.name().into()),
+            ("accepted", accepted.into()),
+        ];
+        return Err(ApiError::option("inputs", Reason::InputCount, pairs));
     }
     Ok(match kind {
         Kind::Video => Box::new(video::VideoOptions::new(options)?),

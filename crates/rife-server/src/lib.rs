@@ -20,6 +20,7 @@ mod live;
 mod log;
 mod metrics;
 mod options;
+mod reason;
 mod refs;
 mod routes;
 mod session;

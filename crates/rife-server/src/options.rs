@@ -1,7 +1,9 @@
 //! The options of jobs from JSON, each with its range. What they mean is the library's business.
 
+use std::path::Path;
+
 use num_rational::Ratio;
-use rife::media::{Codec, time};
+use rife::media::{Codec, Container, time};
 use rife::models::{Lock, installed, models_folder};
 use rife::nets::Scale;
 use rife::{InterpolatorSpec, ModelChoice, Precision, TimestepMethod};
@@ -10,6 +12,7 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde_json::{Map, Value};
 
 use crate::error::{ApiError, Result};
+use crate::reason::Reason;
 
 /// The fields of [`ModelOptions`].
 const MODEL: [&str; 6] = [
@@ -22,6 +25,9 @@ const MODEL: [&str; 6] = [
 ];
 /// The fields of [`EncodeOptions`].
 const ENCODE: [&str; 4] = ["ext", "codec", "crf", "preset"];
+
+/// The extensions of videos.
+const VIDEOS: [&str; 5] = ["mp4", "mov", "mkv", "webm", "gif"];
 
 /// What to interpolate with.
 #[derive(Debug, Default, Deserialize)]
@@ -76,12 +82,8 @@ impl ModelOptions {
         let found = Scale::ALL
             .into_iter()
             .find(|scale| f64::from(scale.factor()) == wanted);
-        found.ok_or_else(|| {
-            ApiError::option(
-                "scale",
-                format!("scale {wanted} is not one of 0.25, 0.5, 1, 2, 4"),
-            )
-        })
+        let accepted = "0.25, 0.5, 1, 2, 4";
+        found.ok_or_else(|| one_of("scale", &wanted.to_string(), accepted))
     }
 
     fn precision(&self) -> Result<Precision> {
@@ -91,10 +93,9 @@ impl ModelOptions {
         let here = Precision::available();
         let names: Vec<_> = here.iter().map(|precision| precision.name()).collect();
         let found = here.iter().find(|precision| precision.name() == name);
-        found.copied().ok_or_else(|| {
-            let text = format!("precision {name:?} is not one of {}", names.join(", "));
-            ApiError::option("precision", text)
-        })
+        found
+            .copied()
+            .ok_or_else(|| one_of("precision", name, &names.join(", ")))
     }
 
     /// A model that was pulled, by name: a client's text is never taken for a path.
@@ -102,7 +103,7 @@ impl ModelOptions {
         let Some(name) = self.model.as_deref().filter(|name| *name != "default") else {
             return Ok(ModelChoice::Default);
         };
-        let unknown = || ApiError::option("model", "no such model; GET /api/v1/models lists them");
+        let unknown = || ApiError::option("model", Reason::OptionModel, [("value", name.into())]);
         let folder = models_folder().map_err(|_| unknown())?;
         let known = Lock::read(&folder).is_ok_and(|lock| lock.models.contains_key(name));
         let path = known
@@ -123,7 +124,7 @@ pub(crate) struct EncodeOptions {
     pub(crate) preset: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum CodecName {
     H264,
@@ -139,18 +140,41 @@ impl EncodeOptions {
     /// Takes its fields out of `options`; `more` are extensions beside those of videos.
     pub(crate) fn take(options: &mut Map<String, Value>, more: &[&str]) -> Result<Self> {
         let taken: Self = parse(split(options, &ENCODE))?;
-        let known = ["mp4", "mov", "mkv", "webm", "gif"];
+        let known = VIDEOS;
         let extension = taken.extension();
         if !known.contains(&extension) && !more.contains(&extension) {
-            let accepted = [&known, more].concat().join(", ");
-            return Err(ApiError::option(
-                "ext",
-                format!("ext {extension:?} is not one of {accepted}"),
-            ));
+            return Err(one_of("ext", extension, &[&known, more].concat().join(", ")));
         }
+        taken.check_codec()?;
         check_crf(taken.crf, 63)?;
         check_preset(taken.preset.as_deref())?;
         Ok(taken)
+    }
+
+    /// Whether the container holds the codec.
+    fn check_codec(&self) -> Result<()> {
+        let (Some(codec), extension) = (self.codec(), self.extension()) else {
+            return Ok(());
+        };
+        if codecs(extension).contains(&codec) {
+            return Ok(());
+        }
+        let held = names(extension).join(", ");
+        let accepted = if held.is_empty() {
+            "pictures, without a codec".into()
+        } else {
+            held
+        };
+        let known = CODECS.iter().find(|(.., one)| *one == codec);
+        Err(ApiError::option(
+            "codec",
+            Reason::CodecContainer,
+            [
+                ("ext", extension.into()),
+                ("value", known.map_or("", |(_, name, _)| name).into()),
+                ("accepted", accepted.into()),
+            ],
+        ))
     }
 
     pub(crate) fn extension(&self) -> &str {
@@ -158,16 +182,50 @@ impl EncodeOptions {
     }
 
     pub(crate) fn codec(&self) -> Option<Codec> {
-        self.codec.map(|codec| match codec {
-            CodecName::H264 => Codec::H264,
-            CodecName::H265 => Codec::H265,
-            CodecName::Av1 => Codec::Av1,
-            CodecName::Vp9 => Codec::Vp9,
-            CodecName::Prores => Codec::ProRes,
-            CodecName::Ffv1 => Codec::Ffv1,
-            CodecName::Gif => Codec::Gif,
-        })
+        let name = self.codec?;
+        CODECS
+            .iter()
+            .find(|(known, ..)| *known == name)
+            .map(|(_, _, codec)| *codec)
     }
+}
+
+/// Codecs, as they are asked for and as the library has them.
+const CODECS: [(CodecName, &str, Codec); 7] = [
+    (CodecName::H264, "h264", Codec::H264),
+    (CodecName::H265, "h265", Codec::H265),
+    (CodecName::Av1, "av1", Codec::Av1),
+    (CodecName::Vp9, "vp9", Codec::Vp9),
+    (CodecName::Prores, "prores", Codec::ProRes),
+    (CodecName::Ffv1, "ffv1", Codec::Ffv1),
+    (CodecName::Gif, "gif", Codec::Gif),
+];
+
+/// The codecs that a file of this extension holds; none for pictures.
+fn codecs(extension: &str) -> Vec<Codec> {
+    let container = Container::of(Path::new(&format!("a.{extension}")));
+    container.map_or_else(|_| Vec::new(), |container| container.codecs().collect())
+}
+
+/// The same by the words in which they are asked for.
+fn names(extension: &str) -> Vec<&'static str> {
+    let held = codecs(extension);
+    let known = CODECS.iter().filter(|(.., codec)| held.contains(codec));
+    known.map(|(_, name, _)| *name).collect()
+}
+
+/// The codecs that a result of each extension may have.
+pub(crate) fn containers() -> Value {
+    let all = VIDEOS.iter().chain(&["webp", "png"]);
+    Value::Object(
+        all.map(|extension| ((*extension).to_owned(), names(extension).into()))
+            .collect(),
+    )
+}
+
+fn one_of(field: &str, value: &str, accepted: &str) -> ApiError {
+    let pairs = [("value", value.into()), ("accepted", accepted.into())];
+    ApiError::option(field, Reason::OptionChoice, pairs)
 }
 
 /// A rate: a number or a string.
@@ -263,19 +321,81 @@ fn split(options: &mut Map<String, Value>, names: &[&str]) -> Map<String, Value>
 
 /// `options` as a `T`, with the field's name where one is wrong.
 pub(crate) fn parse<T: DeserializeOwned>(options: Map<String, Value>) -> Result<T> {
+    let given = options.clone();
     serde_path_to_error::deserialize(Value::Object(options)).map_err(|error| {
         let field = error.path().to_string();
-        ApiError::option(&field, error.inner().to_string())
+        let unknown = error.inner().to_string().starts_with("unknown field");
+        misfit(&field, given.get(&field).filter(|_| !unknown))
     })
+}
+
+/// What an option takes.
+enum Takes {
+    Whole,
+    Number,
+    Flag,
+    Text,
+    Rate,
+    Time,
+    Size,
+    OneOf(&'static str),
+}
+
+/// What the option of this name takes.
+fn takes(field: &str) -> Option<Takes> {
+    Some(match field {
+        "passes" | "factor" | "crf" => Takes::Whole,
+        "scale" | "cut_threshold" | "min_psnr" | "max_bias" | "max_shift" => Takes::Number,
+        "tta" | "ensemble" | "slow_motion" | "stretch_audio" | "deinterlace" | "inverse_telecine"
+        | "allow_interlaced" | "video_only" | "montage" | "confidence" | "force" => Takes::Flag,
+        "model" | "precision" | "ext" | "preset" => Takes::Text,
+        "fps" => Takes::Rate,
+        "timestep" => Takes::Time,
+        "size" => Takes::Size,
+        "timestep_method" => Takes::OneOf("auto, direct, recursive"),
+        "codec" => Takes::OneOf("h264, h265, av1, vp9, prores, ffv1, gif"),
+        "cut_fill" => Takes::OneOf("repeat, blend"),
+        "duplicates" => Takes::OneOf("smooth, keep"),
+        "mask_static" => Takes::OneOf("auto, off"),
+        "fit" => Takes::OneOf("pad, crop, stretch"),
+        "memory" => Takes::OneOf("memory, disk"),
+        "sound" => Takes::OneOf("crossfade, silence, drop"),
+        "profile" => Takes::OneOf("web, latentsync, archive"),
+        _ => return None,
+    })
+}
+
+/// Why an option was refused, in words for who gave it: `value` is none where there is no such option.
+fn misfit(field: &str, value: Option<&Value>) -> ApiError {
+    let Some(value) = value else {
+        return ApiError::option(field, Reason::OptionUnknown, []);
+    };
+    let shown = Value::from(short(value));
+    let reason = match takes(field) {
+        Some(Takes::OneOf(accepted)) => return one_of(field, &short(value), accepted),
+        Some(Takes::Whole) => Reason::OptionWhole,
+        Some(Takes::Number) => Reason::OptionNumber,
+        Some(Takes::Flag) => Reason::OptionFlag,
+        Some(Takes::Text) => Reason::OptionText,
+        Some(Takes::Rate) => Reason::OptionRate,
+        Some(Takes::Time) => Reason::OptionTime,
+        Some(Takes::Size) => Reason::OptionSize,
+        None => Reason::OptionForm,
+    };
+    ApiError::option(field, reason, [("value", shown)])
+}
+
+/// A value as JSON, cut where it is long.
+fn short(value: &Value) -> String {
+    let text = value.to_string();
+    let cut: String = text.chars().take(60).collect();
+    if cut.len() < text.len() { cut + "…" } else { cut }
 }
 
 pub(crate) fn check_crf(crf: Option<u32>, most: u32) -> Result<()> {
     match crf {
-        Some(crf) if crf > most => Err(ApiError::option(
-            "crf",
-            format!("crf {crf} is not from 0 to {most}"),
-        )),
-        _ => Ok(()),
+        Some(crf) => check_range("crf", crf, 0, most),
+        None => Ok(()),
     }
 }
 
@@ -288,10 +408,7 @@ pub(crate) fn check_preset(preset: Option<&str>) -> Result<()> {
                 .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
     };
     match preset {
-        Some(text) if !word(text) => Err(ApiError::option(
-            "preset",
-            "a preset is a short word, such as slow or veryfast, or a number",
-        )),
+        Some(text) if !word(text) => Err(ApiError::option("preset", Reason::OptionPreset, [])),
         _ => Ok(()),
     }
 }
@@ -306,8 +423,7 @@ pub(crate) fn check_range<T: PartialOrd + std::fmt::Display>(
     if value >= from && value <= to {
         return Ok(());
     }
-    Err(ApiError::option(
-        field,
-        format!("{field} {value} is not from {from} to {to}"),
-    ))
+    let text = |value: T| Value::from(value.to_string());
+    let pairs = [("value", text(value)), ("from", text(from)), ("to", text(to))];
+    Err(ApiError::option(field, Reason::OptionRange, pairs))
 }

@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::error::{ApiError, Code, Result};
 use crate::http::Json;
 use crate::ids;
+use crate::reason::Reason;
 
 const COOKIE: &str = "rife_session";
 /// How long a wrong token is left waiting.
@@ -102,7 +103,7 @@ pub(crate) async fn open(
     };
     if !key.is_token(&credentials.token) {
         tokio::time::sleep(PAUSE).await;
-        return Err(ApiError::new(Code::Unauthorized, "this is not the token"));
+        return Err(ApiError::because(Code::Unauthorized, Reason::WrongToken, []));
     }
     Ok((
         StatusCode::NO_CONTENT,

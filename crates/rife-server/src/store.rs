@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::{ApiError, Code, Result};
+use crate::reason::Reason;
 
 /// Beside a job's result: how far each made frame is to be trusted.
 pub(crate) const CONFIDENCE: &str = "confidence.json";
@@ -83,15 +84,13 @@ impl Store {
 
     /// Refuses what does not fit, with `more` bytes to come beside what is there and promised.
     pub(crate) fn check_room(&self, more: u64, promised: u64, quota: u64, floor: u64) -> Result<()> {
-        let full = |what: String| Err(ApiError::new(Code::Quota, what));
         let used = self.used().saturating_add(promised);
         if used.saturating_add(more) > quota {
-            return full(format!(
-                "{used} of {quota} bytes are in use; delete jobs or uploads to make room"
-            ));
+            let pairs = [("used", used.into()), ("quota", quota.into())];
+            return Err(ApiError::because(Code::Quota, Reason::QuotaUsed, pairs));
         }
         if self.free() < floor.saturating_add(promised).saturating_add(more) {
-            return full("the disk is nearly full".into());
+            return Err(ApiError::because(Code::Quota, Reason::DiskFull, []));
         }
         Ok(())
     }

@@ -54,7 +54,7 @@ pub(crate) async fn models(State(app): State<Arc<App>>) -> Result<Response> {
     let precisions: Vec<_> = Precision::available().into_iter().map(Precision::name).collect();
     let scales = Scale::ALL.map(|scale| scale.factor());
     let body = json!({
-        "default": "default", "precisions": precisions, "scales": scales, "engine": "cpu", "items": items,
+        "default": "default", "containers": crate::options::containers(), "precisions": precisions, "scales": scales, "engine": "cpu", "items": items,
     });
     Ok(axum::Json(body).into_response())
 }

@@ -1,5 +1,7 @@
 //! Uploads: bodies to files, a range at a time, with the space reserved before.
 
+mod form;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,10 +15,13 @@ use serde_json::{Value, json};
 use tokio::fs::{File, OpenOptions};
 use tokio::io::{AsyncWriteExt, BufWriter};
 
+use form::Form;
+
 use crate::app::{App, Writing};
 use crate::db::{Upload, UploadState};
 use crate::error::{ApiError, Code, Result};
 use crate::http::{self, Chunks, InPath, InQuery, Json, PageQuery};
+use crate::reason::Reason;
 use crate::{clock, ids, store};
 
 /// Bytes that are gathered before they go to the disk.
@@ -35,7 +40,7 @@ pub(crate) struct Named {
     name: Option<String>,
 }
 
-/// `POST /uploads`: name and size as JSON, or the file itself.
+/// `POST /uploads`: name and size as JSON, or the file itself, as the body or in a form.
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
     InQuery(named): InQuery<Named>,
@@ -44,17 +49,22 @@ pub(crate) async fn create(
     if http::media_type(request.headers()) == Some("application/json") {
         let Json(NewUpload { name, size }) = Json::from_request(request, &app).await?;
         if size == 0 {
-            return Err(ApiError::new(
-                Code::BadRequest,
-                "size 0: an upload has at least one byte",
-            ));
+            return Err(ApiError::because(Code::BadRequest, Reason::FileEmpty, []));
         }
         let upload = app.blocking(move |app| reserve(app, &name, size)).await?;
         return created(&upload, 0);
     }
-    require_bytes(request.headers())?;
-    let size = content_length(request.headers())?;
-    let name = named.name.unwrap_or_else(|| "file".into());
+    let (form, request, size) = if http::media_type(request.headers()) == Some("multipart/form-data") {
+        let (form, file) = Form::open(request, app.config.patience).await?;
+        // The length is that of the whole form: the file is counted as it comes.
+        (Some(form), file, None)
+    } else {
+        require_bytes(request.headers())?;
+        let size = content_length(request.headers())?;
+        (None, request, size)
+    };
+    let told = form.as_ref().and_then(|form| form.name.clone());
+    let name = named.name.or(told).unwrap_or_else(|| "file".into());
     let (upload, room) = app
         .blocking(move |app| Ok((reserve(app, &name, size.unwrap_or(0))?, room(app)?)))
         .await?;
@@ -62,6 +72,9 @@ pub(crate) async fn create(
     // A body of unknown length is counted as it comes.
     let most = size.unwrap_or(room.min(app.config.max_upload));
     let received = receive(&partial.path, Chunks::new(request, app.config.patience), 0, most).await?;
+    if let Some(form) = form {
+        form.end().await?;
+    }
     if size.is_some_and(|size| size != received) {
         return Err(ApiError::new(
             Code::BadRequest,
@@ -110,11 +123,8 @@ fn reserve(app: &App, name: &str, size: u64) -> Result<Upload> {
 }
 
 fn too_large(size: u64, limit: u64) -> ApiError {
-    ApiError::new(
-        Code::TooLarge,
-        format!("{size} bytes; an upload has at most {limit}"),
-    )
-    .with("limit", limit)
+    let pairs = [("size", size.into()), ("limit", limit.into())];
+    ApiError::because(Code::TooLarge, Reason::FileTooLarge, pairs).with("limit", limit)
 }
 
 /// Bytes that have been promised to uploads and have not come yet.

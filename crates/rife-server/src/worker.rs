@@ -121,7 +121,7 @@ fn end(app: &App, job: &Job, live: &Live, result: std::result::Result<Outcome, S
     match result {
         Ok(outcome) => {
             finished.state = State::Done;
-            finished.files = results(&app.store.output(&job.id), &outcome.label)?;
+            finished.files = results(&app.store.output(&job.id), &free_label(app, &outcome.label))?;
             finished.summary = Some(outcome.summary);
         }
         Err(Stopped::Cancelled) if live.by_user.load(Ordering::SeqCst) => finished.state = State::Cancelled,
@@ -201,6 +201,11 @@ pub(crate) fn hide_paths(value: Value, names: &crate::error::Names) -> Value {
         }
         other => other,
     }
+}
+
+/// What the result is called: no two of the same name, so that none replaces another where they are saved.
+fn free_label(app: &App, label: &str) -> String {
+    app.db.free_label(label).unwrap_or_else(|_| label.to_owned())
 }
 
 /// The files of a job that is done. What unfinished work has left is not among them.

@@ -222,6 +222,23 @@ impl Db {
         Ok(())
     }
 
+    /// `label`, with a number where a result of another job is called that already.
+    pub(crate) fn free_label(&self, label: &str) -> rusqlite::Result<String> {
+        let connection = self.lock();
+        let mut taken = connection.prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM jobs, json_each(CASE WHEN json_valid(files) THEN files ELSE '[]' END) AS file
+                            WHERE json_extract(file.value, '$.label') = ?1)",
+        )?;
+        let (stem, extension) = label.rsplit_once('.').unwrap_or((label, ""));
+        let mut free = label.to_owned();
+        let mut number = 1;
+        while taken.query_row([&free], |row| row.get(0))? {
+            number += 1;
+            free = format!("{stem} ({number}).{extension}");
+        }
+        Ok(free)
+    }
+
     pub(crate) fn set_resumed(&self, id: &str) -> rusqlite::Result<()> {
         self.lock()
             .execute("UPDATE jobs SET resumed = 1 WHERE id = ?1", [id])?;

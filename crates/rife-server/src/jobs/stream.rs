@@ -98,7 +98,7 @@ impl Listener {
     }
 
     fn take(&mut self, event: &Event) {
-        if self.ended || self.job.as_ref().is_some_and(|job| *job != event.job) {
+        if self.ended || self.job.as_ref().is_some_and(|job| !event.concerns(job)) {
             return;
         }
         let id = self.app.events.id(event.seq);

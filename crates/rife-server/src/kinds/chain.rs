@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::{Outcome, Place, Run, Step};
 use crate::error::Result;
 use crate::options::{EncodeOptions, Fit, ModelOptions, Rate, Size, check_range, parse};
+use crate::reason::note;
 
 /// The options, checked.
 #[derive(Debug)]
@@ -90,7 +91,8 @@ impl Run for Planned {
             "width": plan.size[0], "height": plan.size[1],
             "output_frames": plan.frames, "output_rate": plan.rate.to_string(), "transition_frames": plan.transition,
             "duration_s": plan.frames.map(|frames| frames as f64 / rate),
-            "model": plan.model, "streams": [format!("sound: {}", plan.sound)], "notes": plan.clips,
+            "model": plan.model, "streams": [note(&format!("sound: {}", plan.sound))],
+            "notes": plan.clips.iter().map(|clip| note(clip)).collect::<Vec<_>>(),
         })
     }
 

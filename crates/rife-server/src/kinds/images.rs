@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::{Outcome, Place, Run, Step};
 use crate::error::{ApiError, Result};
 use crate::options::{EncodeOptions, Fit, Fraction, ModelOptions, Rate, Size, check_range, parse};
+use crate::reason::{Reason, note};
 
 /// The options, checked.
 #[derive(Debug)]
@@ -46,14 +47,17 @@ impl ImagesOptions {
         let rest: Rest = parse(options)?;
         check_range("passes", rest.passes.unwrap_or(2), 1, rife::image::MAX_EXP)?;
         if encode.preset.is_some() {
-            return Err(ApiError::option("preset", "an images job takes no preset"));
+            return Err(ApiError::option("preset", Reason::NotForImages, []));
         }
         if rest.timestep.is_some() && rest.passes.is_some() {
-            return Err(ApiError::option("timestep", "give passes or timestep, not both"));
+            return Err(ApiError::option(
+                "timestep",
+                Reason::OptionEither,
+                [("other", "passes".into())],
+            ));
         }
         if rest.timestep.is_some() && (inputs != 2 || encode.extension() != "png") {
-            let text = "timestep makes one picture: it takes two inputs and ext png";
-            return Err(ApiError::option("timestep", text));
+            return Err(ApiError::option("timestep", Reason::OnePicture, []));
         }
         Ok(Self { model, encode, rest })
     }
@@ -103,7 +107,7 @@ impl Run for Planned {
             "output_frames": plan.frames, "made": plan.made,
             "output_rate": plan.duration.map(|_| self.fps.to_string()), "duration_s": plan.duration,
             "memory_bytes": plan.memory, "disk_bytes": plan.disk,
-            "model": plan.model, "method": plan.method, "notes": plan.notes,
+            "model": plan.model, "method": plan.method, "notes": plan.notes.iter().map(|text| note(text)).collect::<Vec<_>>(),
         })
     }
 

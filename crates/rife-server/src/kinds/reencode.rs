@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{Outcome, Place, Run, Step};
 use crate::error::Result;
 use crate::options::{check_crf, check_preset, check_range, parse};
+use crate::reason::note;
 
 /// The options, checked.
 #[derive(Debug, Default, Deserialize)]
@@ -91,8 +92,8 @@ impl Run for Planned {
     fn plan(&self) -> Value {
         let streams = self.run.streams().map(|streams| streams.to_string());
         // The library's word for the main stream is that of the other kinds.
-        let line = |line: &str| line.trim().replace(": interpolated", ": encoded anew");
-        let lines: Option<Vec<String>> = streams.map(|text| text.lines().map(line).collect());
+        let line = |line: &str| note(&line.trim().replace(": interpolated", ": encoded anew"));
+        let lines: Option<Vec<Value>> = streams.map(|text| text.lines().map(line).collect());
         json!({
             "kind": "reencode",
             "input_frames": self.run.frames(), "output_frames": self.run.frames(),

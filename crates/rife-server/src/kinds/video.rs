@@ -13,8 +13,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{Outcome, Place, Run, Step};
-use crate::error::{ApiError, Result};
+use crate::error::{ApiError, Code, Result};
 use crate::options::{self, EncodeOptions, ModelOptions, check_range, parse};
+use crate::reason::{Reason, note, own_note};
 use crate::store;
 
 /// The options, checked.
@@ -95,27 +96,21 @@ impl Rest {
         let both =
             self.fps.is_some() && (self.passes.is_some() || self.factor.is_some()) && !self.slow_motion;
         let wrong = match () {
-            () if several => ("factor", "give passes or factor, not both"),
-            () if both => (
-                "fps",
-                "fps is a target rate and needs no factor; with slow_motion it is the playing rate",
-            ),
+            () if several => ("factor", Reason::OptionEither, "passes"),
+            () if both => ("fps", Reason::RateNeedsNoFactor, "factor"),
             () if self.stretch_audio && !self.slow_motion => {
-                ("stretch_audio", "stretch_audio goes with slow_motion")
+                ("stretch_audio", Reason::OptionWith, "slow_motion")
             }
             () if u8::from(self.deinterlace)
                 + u8::from(self.inverse_telecine)
                 + u8::from(self.allow_interlaced)
                 > 1 =>
             {
-                (
-                    "deinterlace",
-                    "give one of deinterlace, inverse_telecine and allow_interlaced",
-                )
+                ("deinterlace", Reason::OneDeinterlacing, "inverse_telecine")
             }
             () => return Ok(()),
         };
-        Err(ApiError::option(wrong.0, wrong.1))
+        Err(ApiError::option(wrong.0, wrong.1, [("other", wrong.2.into())]))
     }
 
     fn timing(&self) -> (Rate, Motion) {
@@ -160,13 +155,22 @@ impl super::Options for VideoOptions {
         (job.video_only, job.montage) = (rest.video_only, rest.montage);
         job.confidence = rest.confidence;
         let confidence = rest.confidence.then(|| place.output.join(store::CONFIDENCE));
-        let (rate, label) = (job.rate, place.label.to_owned());
-        Ok(job.open(cancel).map(|run| {
+        let (timing, label) = ((job.rate, job.motion), place.label.to_owned());
+        let opened = job.open(cancel);
+        if opened
+            .as_ref()
+            .is_ok_and(|run| run.plan().input_frames == Some(1))
+        {
+            let pairs = [("name", place.label.into())];
+            return Err(ApiError::because(Code::BadInput, Reason::SinglePicture, pairs));
+        }
+        Ok(opened.map(|run| {
             let extension = run.output().and_then(Path::extension).unwrap_or_default();
             let extension = extension.to_string_lossy();
-            let name = default_output(Path::new(&label), rate, run.plan().output_rate, &extension);
+            let name = default_output(Path::new(&label), timing.0, run.plan().output_rate, &extension);
             Box::new(Planned {
                 run,
+                timing,
                 label: name.display().to_string(),
                 confidence,
             }) as Box<dyn Run>
@@ -176,6 +180,7 @@ impl super::Options for VideoOptions {
 
 struct Planned {
     run: VideoRun,
+    timing: (Rate, Motion),
     label: String,
     /// Where to write how far each made frame is to be trusted.
     confidence: Option<PathBuf>,
@@ -183,7 +188,7 @@ struct Planned {
 
 impl Run for Planned {
     fn plan(&self) -> Value {
-        plan(self.run.plan())
+        plan(self.run.plan(), self.timing)
     }
 
     fn run(self: Box<Self>, progress: &mut dyn FnMut(Step)) -> rife::Result<Outcome> {
@@ -211,25 +216,53 @@ fn write_confidences(path: &Path, confidences: &[Confidence]) -> rife::Result<()
     std::fs::write(path, text).map_err(|error| rife::Error::io("write", path, error))
 }
 
-fn plan(plan: &VideoPlan) -> Value {
+/// What becomes of the frames, and what to think twice about.
+fn notes(plan: &VideoPlan, (rate, motion): (Rate, Motion)) -> Vec<Value> {
+    let mut notes = vec![match rate {
+        Rate::Factor(1) => own_note(Reason::RuleSame, []),
+        Rate::Factor(factor) => own_note(
+            Reason::RuleFactor,
+            [("factor", factor.into()), ("more", (factor - 1).into())],
+        ),
+        Rate::Fps(rate) => own_note(Reason::RuleRate, [("rate", rate.to_string().into())]),
+    }];
+    if let (Motion::Slow { .. }, Some(from), Some(to)) = (motion, plan.duration, plan.output_duration)
+        && from > 0.0
+    {
+        let times = (1000.0 * to / from).round() / 1000.0;
+        notes.push(own_note(Reason::Stretched, [("times", times.into())]));
+    }
+    if matches!((rate, motion), (Rate::Factor(1), Motion::Normal)) {
+        notes.push(own_note(Reason::NothingNew, []));
+    }
+    if let (Rate::Fps(to), Some(from)) = (rate, plan.input_rate)
+        && to < from
+    {
+        let shown = |rate| Value::from((1000.0 * time::seconds(rate)).round() / 1000.0);
+        notes.push(own_note(
+            Reason::RateBelow,
+            [("to", shown(to)), ("from", shown(from))],
+        ));
+    }
+    notes.extend(plan.losses.iter().chain(&plan.notes).map(|text| note(text)));
+    notes
+}
+
+fn plan(plan: &VideoPlan, timing: (Rate, Motion)) -> Value {
     let streams = plan.streams.as_ref().map(|streams| streams.to_string());
-    let streams: Option<Vec<String>> =
-        streams.map(|text| text.lines().map(|line| line.trim().to_owned()).collect());
-    let notes: Vec<&String> = std::iter::once(&plan.rule)
-        .chain(&plan.losses)
-        .chain(&plan.notes)
-        .collect();
+    let streams: Option<Vec<Value>> =
+        streams.map(|text| text.lines().map(|line| note(line.trim())).collect());
     json!({
         "kind": "video",
         "width": plan.size[0], "height": plan.size[1],
         "input_frames": plan.input_frames, "input_rate": super::rate(plan.input_rate),
         "variable_rate": plan.variable_rate,
         "output_frames": plan.output_frames, "output_rate": super::rate(plan.output_rate),
-        "duration_s": plan.duration,
+        "input_duration_s": plan.duration, "duration_s": plan.output_duration,
         "estimated_s": plan.time.map(|time| time.as_secs_f64()),
         "memory_bytes": plan.memory, "disk_bytes": 0,
         "model": plan.model, "method": plan.method, "engine": plan.engine,
-        "streams": streams, "notes": notes,
+        "streams": streams, "notes": notes(plan, timing),
     })
 }
 

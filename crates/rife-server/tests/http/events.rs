@@ -108,3 +108,33 @@ fn clients_that_never_read_hold_nobody_up() {
     assert!(metrics.contains("rife_event_streams 200"), "{metrics}");
     drop(deaf);
 }
+
+#[test]
+fn the_order_of_the_queue_is_told_whenever_it_changes() {
+    // Nobody works: everything waits.
+    let server = Server::with(|config| config.workers = 0);
+    let upload = server.upload("a.mp4", b"12345");
+    let mut all = open(&server, "/events", None);
+    let request = json!({"kind": "video", "inputs": [{"upload": upload}]});
+    let ids: Vec<String> = (0..3).map(|_| server.job(&request)).collect();
+    let mut last = open(&server, &format!("/jobs/{}/events", ids[2]), None);
+    assert_eq!(next(&mut last).unwrap().data["position"], 3);
+    server.post(&format!("/jobs/{}/cancel", ids[0]), &json!({}));
+    assert_eq!(server.delete(&format!("/jobs/{}", ids[1])).status, 204);
+    let told = |stream: &mut BufReader<TcpStream>, count: usize| -> Vec<Value> {
+        let events = std::iter::from_fn(|| next(stream)).filter(|event| event.name == "queue");
+        events
+            .take(count)
+            .map(|event| event.data["jobs"].clone())
+            .collect()
+    };
+    let orders = [
+        json!(ids[..1]),
+        json!(ids[..2]),
+        json!(ids),
+        json!(ids[1..]),
+        json!(ids[2..]),
+    ];
+    assert_eq!(told(&mut all, 5), orders);
+    assert_eq!(told(&mut last, 2), orders[3..]);
+}

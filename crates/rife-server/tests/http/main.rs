@@ -7,5 +7,6 @@ mod guard;
 mod jobs;
 mod limits;
 mod openapi;
+mod page;
 mod support;
 mod uploads;

@@ -178,7 +178,7 @@ fn bodies_of_another_type_are_refused() {
     let server = Server::start();
     for kind in [
         "text/plain",
-        "multipart/form-data; boundary=x",
+        "multipart/mixed; boundary=x",
         "application/x-www-form-urlencoded",
     ] {
         let answer = server.send("POST", "/api/v1/uploads", &[("Content-Type", kind)], b"{}");
@@ -261,4 +261,48 @@ fn a_slow_reader_holds_nobody_up_and_keeps_what_is_deleted_under_it() {
     slow[0].read_to_end(&mut rest).unwrap();
     assert!(rest.ends_with(&content[content.len() - 1000..]));
     assert!(files(&server.data.join("uploads")).is_empty());
+}
+
+#[test]
+fn a_form_brings_its_one_file() {
+    let server = Server::start();
+    let send = |parts: &[(&str, &[u8])]| {
+        let mut body = Vec::new();
+        for (head, bytes) in parts {
+            body.extend(format!("--XX\r\nContent-Disposition: form-data; {head}\r\n\r\n").as_bytes());
+            body.extend(*bytes);
+            body.extend(b"\r\n");
+        }
+        body.extend(b"--XX--\r\n");
+        let headers = [("Content-Type", "multipart/form-data; boundary=XX")];
+        server.send("POST", "/api/v1/uploads", &headers, &body)
+    };
+    let file = "name=\"file\"; filename=\"my clip.mp4\"";
+    let bytes: Vec<u8> = (0..200_000_u32).flat_map(u32::to_le_bytes).collect();
+    let answer = send(&[("name=\"note\"", b"hello"), (file, &bytes)]);
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    let upload = answer.json();
+    assert_eq!(
+        (&upload["name"], &upload["state"]),
+        (&json!("my clip.mp4"), &json!("complete"))
+    );
+    assert_eq!(upload["size"], bytes.len());
+    let content = server.get(&format!("/uploads/{}/content", answer.id()));
+    assert_eq!(content.body, bytes);
+    // Nothing is lost without a word, and nothing is left of what is refused.
+    send(&[(file, b"one"), (file, b"two")]).refused(400, "bad_request");
+    send(&[("name=\"note\"", b"hello")]).refused(400, "bad_request");
+    let headers = [("Content-Type", "multipart/form-data")];
+    server
+        .send("POST", "/api/v1/uploads", &headers, b"--XX--")
+        .refused(400, "bad_request");
+    let cut = b"--XX\r\nContent-Disposition: form-data; name=\"f\"; filename=\"a.mp4\"\r\n\r\nhalf";
+    let headers = [("Content-Type", "multipart/form-data; boundary=XX")];
+    server
+        .send("POST", "/api/v1/uploads", &headers, cut)
+        .refused(400, "bad_request");
+    assert_eq!(
+        server.get("/uploads").json()["items"].as_array().unwrap().len(),
+        1
+    );
 }

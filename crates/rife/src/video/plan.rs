@@ -31,6 +31,8 @@ pub struct VideoPlan {
     pub variable_rate: bool,
     /// The source's duration in seconds.
     pub duration: Option<f64>,
+    /// The output's duration in seconds: the source's, stretched where that is asked for.
+    pub output_duration: Option<f64>,
     /// The output's rate where it is constant.
     pub output_rate: Option<Ratio<i64>>,
     /// Frames that will be written.
@@ -84,6 +86,9 @@ pub(super) fn plan(
         input_rate: info.frame_rate,
         variable_rate: info.variable_rate,
         duration: info.duration.map(time::seconds),
+        output_duration: info
+            .duration
+            .map(|duration| time::seconds(duration) * time::seconds(timeline.stretch)),
         output_rate: output_rate(timeline, info),
         output_frames,
         rule: rule(timeline, job.motion),
