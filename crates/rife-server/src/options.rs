@@ -145,14 +145,17 @@ impl EncodeOptions {
         if !known.contains(&extension) && !more.contains(&extension) {
             return Err(one_of("ext", extension, &[&known, more].concat().join(", ")));
         }
-        taken.check_codec()?;
+        if taken.ext.is_some() {
+            taken.check_codec()?;
+        }
         check_crf(taken.crf, 63)?;
         check_preset(taken.preset.as_deref())?;
         Ok(taken)
     }
 
-    /// Whether the container holds the codec.
-    fn check_codec(&self) -> Result<()> {
+    /// Whether the container, mp4 unless another is asked for, holds the codec. A video's own default is its source's
+    /// container, which is not known yet.
+    pub(crate) fn check_codec(&self) -> Result<()> {
         let (Some(codec), extension) = (self.codec(), self.extension()) else {
             return Ok(());
         };

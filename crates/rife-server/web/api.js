@@ -1,7 +1,7 @@
 // @ts-check
 // Calls of the HTTP API; see docs/api.md.
 
-import { told } from './text.js';
+import { t, told } from './text.js';
 
 const BASE = '/api/v1';
 /** Bytes of a range of an upload: small enough for progress that moves. */
@@ -46,29 +46,40 @@ async function read(answer) {
 }
 
 /**
- * Sends a file by ranges; goes on where it was when a connection breaks.
- * @param {File} file @param {(part: number) => void} progress @param {AbortSignal} signal
- * @returns {Promise<any>} the upload
+ * Sends a file by ranges, from where its upload is; goes on there when a connection breaks.
+ * @param {File} file @param {{id: string, received: number}} upload
+ * @param {(part: number) => void} progress @param {AbortSignal} signal
  */
-export async function send(file, progress, signal) {
-  const upload = await call('POST', '/uploads', { name: file.name, size: file.size });
-  let [received, tries] = [0, 0];
-  try {
-    while (received < file.size) {
-      signal.throwIfAborted();
-      try {
-        received = await range(upload.id, file, received, signal);
-        tries = 0;
-      } catch (error) {
-        received = await recover(error, upload.id, ++tries, signal);
-      }
-      progress(received / file.size);
+export async function send(file, upload, progress, signal) {
+  let [received, tries] = [upload.received, 0];
+  while (received < file.size) {
+    signal.throwIfAborted();
+    try {
+      received = await range(upload.id, file, received, signal);
+      tries = 0;
+    } catch (error) {
+      await readable(file);
+      received = await recover(error, upload.id, ++tries, signal);
     }
-  } catch (error) {
-    call('DELETE', `/uploads/${upload.id}`).catch(() => {});
-    throw error;
+    progress(received / file.size);
   }
-  return { ...upload, received, state: 'complete' };
+}
+
+/** Throws where the browser cannot read it: a folder, or a file that was moved or changed since it was chosen. @param {File} file */
+export async function readable(file) {
+  await file.slice(0, 1).arrayBuffer().catch(() => { throw new ApiError(0, { code: 'unreadable_here', message: t('unreadable_here') }); });
+}
+
+/** Deletes an upload; one that is still being written when that is given up is waited for. @param {string} id */
+export async function discard(id) {
+  for (let tries = 0; tries < 8; tries += 1) {
+    try {
+      return await call('DELETE', `/uploads/${id}`);
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.code !== 'busy') return;
+      await new Promise((resolve) => setTimeout(resolve, 100 * 2 ** tries));
+    }
+  }
 }
 
 /** @param {string} id @param {File} file @param {number} from @param {AbortSignal} signal */
@@ -91,19 +102,38 @@ async function recover(error, id, tries, signal) {
   return (await call('GET', `/uploads/${id}`).catch(() => ({ received: error.received ?? 0 }))).received;
 }
 
+/** Milliseconds after which a silent server is asked whether it is there, and which it has for its answer. */
+const [QUIET, ANSWER] = [15_000, 8000];
+
 /**
  * Listens to all jobs, for as long as the page is open.
  * @param {(type: string, data: any) => void} heard @param {(up: boolean) => void} state
  */
 export function listen(heard, state) {
+  let last = Date.now();
+  // A connection may be dead without an end, such as that to a machine that sleeps.
+  setInterval(async () => {
+    if (Date.now() - last < QUIET) return;
+    const alive = await fetch(url('/health'), { signal: AbortSignal.timeout(ANSWER) }).then(() => true, () => false);
+    if (alive) last = Date.now();
+    state(alive);
+  }, QUIET / 3);
+  subscribe((type, data) => {
+    last = Date.now();
+    heard(type, data);
+  }, state);
+}
+
+/** @param {(type: string, data: any) => void} heard @param {(up: boolean) => void} state */
+function subscribe(heard, state) {
   const source = new EventSource(url('/events'));
-  for (const type of ['job', 'progress', 'deleted']) {
+  for (const type of ['job', 'progress', 'queue', 'deleted']) {
     source.addEventListener(type, (event) => heard(type, JSON.parse(/** @type {MessageEvent} */ (event).data)));
   }
   source.addEventListener('open', () => state(true));
   source.addEventListener('error', () => {
     state(false);
     // A server that refuses closes the stream for good; ask again after a while.
-    if (source.readyState === EventSource.CLOSED) setTimeout(() => listen(heard, state), 3000);
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => subscribe(heard, state), 3000);
   });
 }

@@ -1,18 +1,19 @@
 // @ts-check
-// Before and after: source and result in step, parted by a line that moves.
+// Before and after: source and result in step, parted by a line that is dragged in the picture.
 
 import { url } from './api.js';
 import { el } from './dom.js';
+import { player } from './players.js';
 import { t } from './text.js';
 
-/** Seconds by which the two may be apart before the source is set right. */
-const APART = 0.06;
+/** Per cent by which a key moves the line, alone and with Shift. */
+const STEP = [2, 10];
 
 /**
  * How far each made frame is to be trusted, over the length of the result: where to look for what went wrong.
- * @param {any} job @param {HTMLVideoElement} movie
+ * @param {any} job @param {import('./players.js').Player} shown
  */
-async function strip(job, movie) {
+async function strip(job, shown) {
   if (!job.files.some((/** @type {any} */ file) => file.name === 'confidence.json')) return null;
   /** @type {{time: number, confidence: number}[]} */
   const frames = await (await fetch(url(`/jobs/${job.id}/files/confidence.json`))).json();
@@ -20,7 +21,7 @@ async function strip(job, movie) {
   const least = frames.reduce((a, b) => (b.confidence < a.confidence ? b : a));
   const label = t('confidence', { least: Math.round(100 * least.confidence), at: least.time.toFixed(2) });
   const canvas = el('canvas', { className: 'confidence', width: 1000, height: 48, role: 'img', 'aria-label': label });
-  const length = movie.duration || frames[frames.length - 1].time || 1;
+  const length = shown.length || frames[frames.length - 1].time || 1;
   const pen = canvas.getContext('2d');
   const wide = Math.max(1, canvas.width / frames.length);
   for (const { time, confidence } of frames) {
@@ -28,57 +29,102 @@ async function strip(job, movie) {
     pen.fillStyle = `hsl(${120 * confidence} 65% 45%)`;
     pen.fillRect((time / length) * canvas.width - wide / 2, canvas.height - high, wide, high);
   }
-  canvas.addEventListener('click', (/** @type {MouseEvent} */ at) => { movie.currentTime = length * (at.offsetX / canvas.clientWidth); });
+  canvas.addEventListener('click', (/** @type {MouseEvent} */ at) => shown.seek(length * (at.offsetX / canvas.clientWidth)));
   return el('figure', {}, canvas, el('figcaption', { className: 'hint' }, label));
 }
 
-/** @param {any} job @param {any} file */
-export function compare(job, file) {
-  const movie = (/** @type {string} */ src, /** @type {string} */ className) =>
-    el('video', { src, className, muted: true, loop: true, playsInline: true, preload: 'auto' });
-  const after = movie(url(`/jobs/${job.id}/files/${encodeURIComponent(file.name)}`), 'after');
-  const before = movie(url(`/jobs/${job.id}/inputs/0`), 'before');
-  const stage = el('div', { className: 'stage' }, after, before, el('span', { className: 'edge' }),
-    el('span', { className: 'tag left' }, t('before')), el('span', { className: 'tag right' }, t('after')));
-  const divider = slider('divider', 0, 100, 50, 0.1);
-  const position = slider('position', 0, 1, 0, 0.001);
-  const cut = (/** @type {number} */ part) => stage.style.setProperty('--cut', `${part}%`);
-  divider.addEventListener('input', () => cut(Number(divider.value)));
-  const play = el('button', { type: 'button', onclick: () => (after.paused ? after.play() : after.pause()) }, t('play'));
-  const flip = el('button', { className: 'plain', type: 'button', onclick: () => {
-    divider.value = Number(divider.value) > 50 ? '0' : '100';
-    cut(Number(divider.value));
-  } }, t('flip'));
-  const wrong = el('p', { className: 'wrong', role: 'alert', hidden: true }, t('cannot_play'));
-  const dialog = el('dialog', { 'aria-label': t('compare') }, stage, wrong,
-    el('div', { className: 'row' }, play, flip, el('label', { className: 'grow' }, el('span', { className: 'hint' }, t('divider')), divider),
-      el('label', { className: 'grow' }, el('span', { className: 'hint' }, t('position')), position),
-      el('button', { className: 'plain', type: 'button', onclick: () => dialog.close() }, t('close'))));
-  // Slow motion: the source is as far in its own length as the result is in its.
-  const stretch = () => (before.duration && after.duration ? before.duration / after.duration : 1);
-  const step = () => {
-    const wanted = after.currentTime * stretch();
-    if (Math.abs(before.currentTime - wanted) > (after.paused ? 0.001 : APART)) before.currentTime = wanted;
-    if (document.activeElement !== position && after.duration) position.value = String(after.currentTime / after.duration);
-    if (dialog.open) requestAnimationFrame(step);
+/** The line between the two: a slider to keys and to those who listen, a thing to drag to others. @param {HTMLElement} stage */
+function divider(stage) {
+  const edge = el('div', { className: 'edge', role: 'slider', tabIndex: 0, 'aria-label': t('divider'), 'aria-valuemin': 0, 'aria-valuemax': 100 });
+  let part = 50;
+  const cut = (/** @type {number} */ to) => {
+    part = Math.min(100, Math.max(0, to));
+    stage.style.setProperty('--cut', `${part}%`);
+    edge.setAttribute('aria-valuenow', String(Math.round(part)));
+    edge.setAttribute('aria-valuetext', `${Math.round(part)} %`);
   };
-  position.addEventListener('input', () => { after.currentTime = Number(position.value) * (after.duration || 0); });
-  after.addEventListener('play', () => { before.playbackRate = stretch(); before.play().catch(() => {}); play.textContent = t('pause'); });
-  after.addEventListener('pause', () => { before.pause(); play.textContent = t('play'); });
-  after.addEventListener('loadedmetadata', async () => {
-    const drawn = await strip(job, after).catch(() => null);
-    if (drawn) stage.after(drawn);
+  const drag = (/** @type {PointerEvent} */ event) => {
+    const box = stage.getBoundingClientRect();
+    cut((100 * (event.clientX - box.left)) / box.width);
+  };
+  stage.addEventListener('pointerdown', (event) => {
+    if (event.button !== 0) return;
+    event.preventDefault();
+    stage.setPointerCapture(event.pointerId);
+    edge.focus({ preventScroll: true });
+    drag(event);
   });
-  after.addEventListener('loadedmetadata', () => stage.style.setProperty('--shape', `${after.videoWidth} / ${after.videoHeight}`));
-  for (const video of [before, after]) video.addEventListener('error', () => { wrong.hidden = false; });
-  dialog.addEventListener('close', () => dialog.remove());
-  document.body.append(dialog);
-  dialog.showModal();
-  step();
-  after.play().catch(() => {});
+  stage.addEventListener('pointermove', (event) => stage.hasPointerCapture(event.pointerId) && drag(event));
+  edge.addEventListener('keydown', (/** @type {KeyboardEvent} */ event) => {
+    const step = STEP[Number(event.shiftKey)];
+    /** @type {Record<string, number>} */
+    const moves = { ArrowLeft: part - step, ArrowDown: part - step, ArrowRight: part + step, ArrowUp: part + step, Home: 0, End: 100 };
+    if (!(event.key in moves)) return;
+    event.preventDefault();
+    cut(moves[event.key]);
+  });
+  cut(50);
+  return { edge, cut, flip: () => cut(part > 50 ? 0 : 100) };
 }
 
-/** @param {string} label @param {number} min @param {number} max @param {number} value @param {number} step */
-function slider(label, min, max, value, step) {
-  return el('input', { type: 'range', 'aria-label': t(label), min, max, step, value });
+/** @param {any} job @param {any} file */
+export async function compare(job, file) {
+  const stage = el('div', { className: 'stage', 'aria-busy': 'true' }, el('span', { className: 'tag left' }, t('before')), el('span', { className: 'tag right' }, t('after')));
+  const line = divider(stage);
+  const position = el('input', { type: 'range', 'aria-label': t('position'), min: 0, max: 1, value: 0, step: 0.001 });
+  const clock = el('span', { className: 'hint clock' });
+  const note = el('p', { className: 'hint', role: 'status', hidden: true });
+  const play = el('button', { type: 'button', disabled: true }, t('play'));
+  const step = (/** @type {string} */ key, /** @type {string} */ sign) => el('button', { className: 'plain icon', type: 'button', disabled: true, 'aria-label': t(key), title: t(key) }, sign);
+  const [back, on] = [step('frame_back', '◂'), step('frame_on', '▸')];
+  const dialog = el('dialog', { 'aria-label': t('compare') }, stage, note,
+    el('div', { className: 'row' }, play, back, on, el('button', { className: 'plain', type: 'button', onclick: line.flip }, t('flip')),
+      el('label', { className: 'grow' }, el('span', { className: 'hint' }, t('position')), position), clock,
+      el('button', { className: 'plain', type: 'button', onclick: () => dialog.close() }, t('close'))));
+  document.body.append(dialog);
+  dialog.showModal();
+  /** @type {import('./players.js').Player | undefined} */
+  let shown;
+  dialog.addEventListener('close', () => {
+    shown?.close();
+    dialog.remove();
+  });
+  const moved = () => {
+    if (!shown) return;
+    if (document.activeElement !== position && shown.length) position.value = String(shown.time / shown.length);
+    clock.textContent = t('clock', { at: shown.time.toFixed(2), length: shown.length.toFixed(2) });
+    play.textContent = shown.paused ? t('play') : t('pause');
+  };
+  const name = encodeURIComponent(file.name);
+  try {
+    shown = await player({ job, file, before: `/jobs/${job.id}/inputs/0`, after: `/jobs/${job.id}/files/${name}`, moved });
+  } catch (error) {
+    note.textContent = /** @type {Error} */ (error).message;
+    note.hidden = false;
+    return;
+  }
+  const ready = shown;
+  if (!dialog.isConnected) return ready.close();
+  stage.prepend(ready.after, ready.before, line.edge);
+  stage.removeAttribute('aria-busy');
+  stage.style.setProperty('--shape', ready.shape);
+  note.textContent = ready.note;
+  note.hidden = !ready.note;
+  const [above, below = '1'] = (job.plan?.output_rate ?? '25').split('/');
+  const interval = Number(below) / Number(above);
+  const seek = (/** @type {number} */ time) => ready.seek(Math.min(Math.max(0, time), Math.max(0, ready.length - interval / 2)));
+  for (const [button, by] of /** @type {[any, number][]} */ ([[back, -1], [on, 1]])) {
+    button.disabled = false;
+    button.addEventListener('click', () => {
+      if (!ready.paused) ready.toggle();
+      seek(ready.time + by * interval);
+    });
+  }
+  position.addEventListener('input', () => seek(Number(position.value) * ready.length));
+  play.disabled = false;
+  play.addEventListener('click', ready.toggle);
+  const drawn = await strip(job, ready).catch(() => null);
+  if (drawn) note.before(drawn);
+  moved();
+  if (!ready.note) ready.toggle();
 }

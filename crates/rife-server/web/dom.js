@@ -38,6 +38,22 @@ export function say(text) {
   if (said) said.textContent = text;
 }
 
+/** When the server was last heard of, while it is not. @type {Date | null} */
+let silent = null;
+
+/**
+ * Whether the server is reached. While it is not, what the page says of jobs is old, and looks so.
+ * @param {boolean} up
+ */
+export function connection(up) {
+  silent = up ? null : (silent ?? new Date());
+  document.body.classList.toggle('stale', !up);
+  const element = document.getElementById('connection');
+  if (!element) return;
+  element.hidden = up;
+  element.textContent = silent ? t('offline', { time: silent.toLocaleTimeString() }) : '';
+}
+
 /**
  * Shows what went wrong, or nothing.
  * @param {string} text

@@ -7,7 +7,8 @@ import { t } from './text.js';
 /**
  * @typedef {{name: string, kind: 'choice' | 'number' | 'text' | 'check', label: string, hint?: string,
  *   choices?: [string, string][], value?: any, min?: number, max?: number, step?: number | 'any', more?: boolean,
- *   shown?: (values: Record<string, any>) => boolean, numeric?: boolean, always?: boolean, local?: boolean}} Field
+ *   shown?: (values: Record<string, any>) => boolean, numeric?: boolean, always?: boolean, local?: boolean, needed?: string}} Field
+ * `needed` is what to say where it is empty and must not be.
  */
 
 export class Form {
@@ -60,6 +61,12 @@ export class Form {
     return values;
   }
 
+  /** Whether something that must be given is not. */
+  get missing() {
+    const values = this.values;
+    return this.fields.some((field) => field.needed && (!field.shown || field.shown(values)) && values[field.name] === '');
+  }
+
   /** What a job is told: values that are shown and are not the default. */
   get options() {
     const values = this.values;
@@ -104,6 +111,8 @@ export class Form {
     const values = this.values;
     for (const { field, box } of this.parts.values()) box.hidden = Boolean(field.shown && !field.shown(values));
     this.wrong(undefined, '');
+    const empty = this.fields.find((field) => field.needed && (!field.shown || field.shown(values)) && values[field.name] === '');
+    if (empty) this.wrong(empty.name, t(empty.needed ?? ''));
   }
 
   /**

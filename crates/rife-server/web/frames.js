@@ -3,7 +3,8 @@
 
 import { call } from './api.js';
 import { el, say } from './dom.js';
-import { CLIPS, Inputs, frameUrl, place } from './inputs.js';
+import { CLIPS } from './files.js';
+import { Inputs, frameUrl, place } from './inputs.js';
 import { duration, t } from './text.js';
 
 /** Milliseconds without a move before a picture is fetched. */
@@ -13,7 +14,7 @@ export class Frames {
   /** @param {(inputs: import('./inputs.js').Input[]) => void} use */
   constructor(use) {
     this.use = use;
-    this.inputs = new Inputs('frames', { many: false, accept: CLIPS, drop: 'drop_one', label: 'choose_frames' }, () => this.changed());
+    this.inputs = new Inputs('frames', { many: false, takes: 'clips', accept: CLIPS, drop: 'drop_one', label: 'choose_frames' }, () => this.changed());
     this.about = el('p', { className: 'hint' });
     this.first = this.picker('start_frame');
     this.last = this.picker('end_frame');

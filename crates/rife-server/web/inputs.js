@@ -1,14 +1,24 @@
 // @ts-check
 // What a tab works on: files that are dropped or chosen, and results of other jobs; in an order that can be changed.
 
-import { send, url } from './api.js';
+import { ApiError, call, discard, readable, send, url } from './api.js';
 import { el, notice, say } from './dom.js';
-import { bytes, t } from './text.js';
+import { gather } from './files.js';
+import { bytes, duration, t } from './text.js';
 
-/** @typedef {{ref: any, name: string, size?: number, busy?: AbortController, part?: number}} Input */
+/**
+ * @typedef {{ref: any, name: string, size?: number, modified?: number, upload?: string, busy?: AbortController, part?: number,
+ *   file?: File, about?: string, wrong?: string, refused?: string}} Input
+ * `ref` is null until it has arrived whole; `upload` is where it goes meanwhile; `wrong` says why it is of no use,
+ * `refused` why not with the options as they are.
+ */
 
-/** What clips are, to the dialog that chooses files. */
-export const CLIPS = 'video/*,.mkv,.mov,.avi,.ts';
+/** Every list of the page: what one of them lets go may still be in another. @type {Inputs[]} */
+const LISTS = [];
+/** Milliseconds before a look that the server was too busy for is tried again. */
+const AGAIN = 1500;
+/** Looks at files, one after the other. */
+let looks = Promise.resolve();
 
 /** The address of what stands for an input in the API. @param {any} ref */
 export const place = (ref) =>
@@ -20,7 +30,7 @@ export const frameUrl = (ref, number, width) => url(`${place(ref)}/frames/${numb
 export class Inputs {
   /**
    * @param {string} key the tab
-   * @param {{many: boolean, accept: string, drop: string, label: string, ordered?: boolean}} options
+   * @param {{many: boolean, accept: string, drop: string, label: string, takes: 'clips' | 'pictures', ordered?: boolean}} options
    * @param {() => void} changed
    */
   constructor(key, options, changed) {
@@ -29,20 +39,28 @@ export class Inputs {
     this.changed = changed;
     /** @type {Input[]} */
     this.items = JSON.parse(sessionStorage.getItem(`inputs-${key}`) ?? '[]');
+    LISTS.push(this);
     /** @type {Map<Input, HTMLElement>} */
     this.rows = new Map();
     this.list = el('ul', { className: 'inputs' });
     this.element = el('div', { className: 'card' }, this.drop(), this.list);
     this.show();
+    for (const item of this.items) this.look(item);
   }
 
-  /** Those that have arrived. */
+  /** Those that have arrived and are of use. */
   get ready() {
-    return this.items.filter((item) => !item.busy);
+    return this.items.filter((item) => item.ref && !item.wrong);
   }
 
+  /** Whether some are on their way. */
   get waiting() {
     return this.items.some((item) => item.busy);
+  }
+
+  /** How many will not be worked on as they are. */
+  get unusable() {
+    return this.items.filter((item) => item.wrong || item.refused || (!item.ref && !item.busy)).length;
   }
 
   drop() {
@@ -53,36 +71,86 @@ export class Inputs {
       file.value = '';
     });
     const area = el('div', { className: 'drop' }, el('b', {}, t(drop)), many && !this.options.ordered ? el('span', { className: 'hint' }, t('several_queue')) : null, file);
-    for (const type of ['dragenter', 'dragover']) area.addEventListener(type, () => area.classList.add('over'));
-    for (const type of ['dragleave', 'drop']) area.addEventListener(type, () => area.classList.remove('over'));
     return area;
+  }
+
+  /** Files and folders that were dropped or pasted. @param {DataTransfer} data */
+  async receive(data) {
+    try {
+      const { files, said } = await gather(data, this.options.takes);
+      this.take(files);
+      if (said) notice(said);
+    } catch {
+      notice(t('unreadable_here'));
+    }
   }
 
   /** @param {File[]} files */
   take(files) {
-    for (const file of this.options.many ? files : files.slice(0, 1)) this.upload(file);
+    notice(!this.options.many && files.length > 1 ? t('only_first', { name: files[0].name, count: files.length }) : '');
+    for (const file of this.options.many ? files : files.slice(0, 1)) {
+      const begun = this.items.find((item) => !item.ref && !item.busy && item.name === file.name && item.size === file.size && item.modified === file.lastModified);
+      const item = begun ?? { ref: null, name: file.name, size: file.size, modified: file.lastModified, part: 0 };
+      if (!begun) this.add(item);
+      this.upload(item, file);
+    }
   }
 
-  /** @param {File} file */
-  async upload(file) {
-    notice('');
-    const item = /** @type {Input} */ ({ ref: null, name: file.name, size: file.size, busy: new AbortController(), part: 0 });
-    this.add(item);
+  /** Sends what is missing of it. @param {Input} item @param {File} file */
+  async upload(item, file) {
+    const { signal } = (item.busy = new AbortController());
+    item.file = file;
+    this.changes();
     try {
-      const signal = /** @type {AbortController} */ (item.busy).signal;
-      const upload = await send(file, (part) => this.progress(item, part), signal);
+      await readable(file);
+      let upload = item.upload ? await call('GET', `/uploads/${item.upload}`).catch(() => null) : null;
+      upload ??= await call('POST', '/uploads', { name: file.name, size: file.size });
+      item.upload = upload.id;
+      this.keep();
+      await send(file, upload, (part) => this.progress(item, part), signal);
       item.ref = { upload: upload.id };
-      item.busy = undefined;
+      item.busy = item.file = undefined;
       this.changes();
+      this.look(item);
     } catch (error) {
-      this.remove(item);
-      if (/** @type {any} */ (error).name !== 'AbortError') notice(`${file.name}: ${/** @type {Error} */ (error).message}`);
+      item.busy = undefined;
+      if (signal.aborted) return;
+      if (error instanceof ApiError) {
+        this.remove(item);
+        notice(`${file.name}: ${error.message}`);
+      } else this.changes();
     }
+  }
+
+  /** What the server finds in it, on its row: what is of no use here is marked. @param {Input} item */
+  look(item) {
+    if (!item.ref || item.about) return;
+    looks = looks.then(async () => {
+      if (!this.items.includes(item)) return;
+      try {
+        const probe = await call('GET', `${place(item.ref)}/probe`);
+        item.about = described(probe);
+        item.wrong = this.unfit(probe);
+      } catch (error) {
+        if (!(error instanceof ApiError) || error.code === 'too_many') setTimeout(() => this.look(item), AGAIN);
+        else item.wrong = error.message;
+      }
+      if (!this.items.includes(item)) return;
+      this.changes();
+      if (item.wrong) say(`${item.name}: ${item.wrong}`);
+    });
+  }
+
+  /** Why it is not for this tab. @param {any} probe */
+  unfit(probe) {
+    if (this.options.takes === 'pictures') return probe.kind === 'video' && probe.frames !== 1 ? t('not_a_picture') : undefined;
+    return probe.kind === 'image' || probe.frames === 1 ? t('not_a_clip') : undefined;
   }
 
   /** @param {Input} item @param {number} part */
   progress(item, part) {
     item.part = part;
+    this.keep();
     const row = this.list.children[this.items.indexOf(item)];
     const bar = row?.querySelector('progress');
     if (!bar) return;
@@ -92,19 +160,24 @@ export class Inputs {
 
   /** @param {Input} item */
   add(item) {
-    if (!this.options.many) {
-      for (const old of this.items) old.busy?.abort();
-      this.items = [];
-    }
+    if (!this.options.many) for (const old of this.items) this.remove(old);
     this.items.push(item);
     this.changes();
+    this.look(item);
   }
 
-  /** @param {Input} item */
+  /** Takes it out of the list, and its upload off the server unless another list has it. @param {Input} item */
   remove(item) {
     item.busy?.abort();
     this.items = this.items.filter((other) => other !== item);
     this.changes();
+    const id = item.ref ? item.ref.upload : item.upload;
+    const elsewhere = LISTS.some(({ items }) => items.some((other) => other.ref?.upload === id));
+    if (id && !elsewhere) discard(id);
+  }
+
+  clear() {
+    for (const item of this.items) this.remove(item);
   }
 
   /** @param {number} from @param {number} to */
@@ -115,9 +188,13 @@ export class Inputs {
     say(`${this.items[to].name}: ${to + 1}`);
   }
 
-  changes() {
-    const kept = this.ready.map(({ ref, name, size }) => ({ ref, name, size }));
+  keep() {
+    const kept = this.items.map(({ ref, name, size, modified, upload, part }) => ({ ref, name, size, modified, upload, part }));
     sessionStorage.setItem(`inputs-${this.key}`, JSON.stringify(kept));
+  }
+
+  changes() {
+    this.keep();
     this.show();
     this.changed();
   }
@@ -146,22 +223,29 @@ export class Inputs {
     const { name } = item;
     const button = (/** @type {string} */ text, /** @type {string} */ sign, /** @type {() => void} */ click, off = false) =>
       el('button', { className: 'plain icon', type: 'button', 'aria-label': t(text, { name }), title: t(text, { name }), disabled: off, onclick: click }, sign);
-    const picture = item.busy
-      ? el('span', { className: 'blank' })
-      : el('img', { alt: '', loading: 'lazy', src: frameUrl(item.ref, 1, 176) });
-    const about = item.busy
-      ? [el('progress', { max: 1, value: item.part, 'aria-label': name }), el('span', { className: 'hint' }, t('uploading', { percent: Math.floor((item.part ?? 0) * 100) }))]
-      : [el('span', { className: 'hint' }, item.size ? bytes(item.size) : '')];
+    const picture = item.ref && !item.wrong
+      ? el('img', { alt: '', loading: 'lazy', src: frameUrl(item.ref, 1, 176) })
+      : el('span', { className: 'blank' });
     const ordered = this.options.ordered && this.items.length > 1;
-    const row = el('li', { draggable: Boolean(ordered) },
+    const row = el('li', { draggable: Boolean(ordered), className: item.wrong || item.refused ? 'bad' : '' },
       picture,
-      el('div', {}, el('div', { className: 'name', title: name }, name), ...about),
+      el('div', {}, el('div', { className: 'name', title: name }, name), ...this.state(item)),
       el('div', { className: 'row' },
         ordered && button('earlier', '↑', () => this.move(index, index - 1), index === 0),
         ordered && button('later', '↓', () => this.move(index, index + 1), index === this.items.length - 1),
+        !item.ref && !item.busy && item.file && button('again', '↻', () => this.upload(item, /** @type {File} */ (item.file))),
         button('remove', '✕', () => this.remove(item))));
     if (ordered) this.drag(row, index);
     return row;
+  }
+
+  /** How far it is, or what is in it. @param {Input} item @returns {(HTMLElement | null)[]} */
+  state(item) {
+    const percent = Math.floor((item.part ?? 0) * 100);
+    if (item.busy) return [el('progress', { max: 1, value: item.part, 'aria-label': item.name }), el('span', { className: 'hint' }, t('uploading', { percent }))];
+    if (!item.ref) return [el('span', { className: 'wrong' }, t(item.file ? 'broke_off' : 'choose_again', { percent }))];
+    const facts = [item.about, item.size ? bytes(item.size) : ''].filter(Boolean).join(' · ');
+    return [el('span', { className: 'hint' }, facts), item.wrong || item.refused ? el('div', { className: 'wrong' }, item.wrong ?? item.refused) : null];
   }
 
   /** @param {HTMLElement} row @param {number} index */
@@ -172,15 +256,26 @@ export class Inputs {
     });
     row.addEventListener('dragend', () => row.classList.remove('dragged'));
     row.addEventListener('dragover', (event) => {
+      if (event.dataTransfer?.types.includes('Files')) return;
       event.preventDefault();
       row.classList.add('target');
     });
     row.addEventListener('dragleave', () => row.classList.remove('target'));
     row.addEventListener('drop', (event) => {
+      if (event.dataTransfer?.types.includes('Files')) return;
       event.preventDefault();
       row.classList.remove('target');
       const from = Number.parseInt(event.dataTransfer?.getData('text/plain') ?? '', 10);
       if (Number.isInteger(from)) this.move(from, index);
     });
   }
+}
+
+/** What is in a file, in a line. @param {any} probe */
+function described(probe) {
+  const size = `${probe.width}×${probe.height}`;
+  if (probe.kind === 'image') return size;
+  const fps = Math.round((probe.fps ?? 0) * 1000) / 1000;
+  const sound = probe.streams.some((/** @type {any} */ stream) => stream.kind === 'audio');
+  return [size, fps && t('fps', { fps }), probe.duration_s && duration(probe.duration_s), sound ? t('with_sound') : ''].filter(Boolean).join(' · ');
 }

@@ -25,7 +25,7 @@ const model = (more) => [
 
 /** @param {...string} types @returns {Field[]} */
 const encoding = (...types) => [
-  { name: 'ext', kind: 'choice', label: 'o_ext', choices: plain(...types), value: types[0] },
+  { name: 'ext', kind: 'choice', label: 'o_ext', choices: types.map((type) => [type, type || t('o_ext_source')]), value: types[0] },
   { name: 'codec', kind: 'choice', label: 'o_codec', choices: [['', t('o_codec_usual')], ...plain('h264', 'h265', 'av1', 'vp9', 'prores', 'ffv1')], value: '', more: true },
   { name: 'crf', kind: 'number', label: 'o_crf', hint: 'o_crf_hint', min: 0, max: 63, more: true },
 ];
@@ -39,12 +39,13 @@ const fitting = [
 /** @returns {Field[]} */
 export const video = () => [
   { name: 'by', kind: 'choice', label: 'o_rate_by', choices: named(['factor', 'o_rate_factor'], ['passes', 'o_rate_passes'], ['fps', 'o_rate_fps']), value: 'factor', local: true },
-  { name: 'factor', kind: 'number', label: 'o_factor', min: 1, max: 256, value: 2, shown: (values) => values.by === 'factor' },
+  { name: 'factor', kind: 'number', label: 'o_factor', min: 1, max: 256, value: 2, needed: 'needs_factor', shown: (values) => values.by === 'factor' },
   { name: 'passes', kind: 'choice', label: 'o_passes', choices: passes(4, 'o_passes_video'), value: '1', numeric: true, shown: (values) => values.by === 'passes' },
-  { name: 'fps', kind: 'text', label: 'o_rate_fps', hint: 'o_fps_hint', value: '50', always: true, shown: (values) => values.by === 'fps' },
-  ...encoding('mp4', 'mov', 'mkv', 'webm', 'gif'),
+  { name: 'fps', kind: 'text', label: 'o_rate_fps', hint: 'o_fps_hint', value: '50', always: true, needed: 'needs_rate', shown: (values) => values.by === 'fps' },
+  ...encoding('', 'mp4', 'mov', 'mkv', 'webm', 'gif'),
   { name: 'slow_motion', kind: 'check', label: 'o_slow', hint: 'o_slow_hint' },
   { name: 'stretch_audio', kind: 'check', label: 'o_stretch', shown: (values) => values.slow_motion },
+  { name: 'confidence', kind: 'check', label: 'o_confidence', hint: 'o_confidence_hint' },
   ...model(true),
   { name: 'cut_threshold', kind: 'number', label: 'o_cut', hint: 'o_cut_hint', min: 0, max: 1, step: 0.05, value: 0.4, more: true },
   { name: 'cut_fill', kind: 'choice', label: 'o_cut_fill', choices: named(['repeat', 'o_cut_repeat'], ['blend', 'o_cut_blend']), value: 'repeat', more: true },
@@ -54,7 +55,6 @@ export const video = () => [
   { name: 'inverse_telecine', kind: 'check', label: 'o_telecine', more: true },
   { name: 'video_only', kind: 'check', label: 'o_video_only', more: true },
   { name: 'montage', kind: 'check', label: 'o_montage', more: true },
-  { name: 'confidence', kind: 'check', label: 'o_confidence', hint: 'o_confidence_hint', more: true },
 ];
 
 /** @returns {Field[]} */

@@ -4,6 +4,7 @@
 import { url } from './api.js';
 import { compare } from './compare.js';
 import { el } from './dom.js';
+import { decodes } from './players.js';
 import { bytes, t } from './text.js';
 
 /** @typedef {(tab: string, input: import('./inputs.js').Input) => void} Use */
@@ -15,7 +16,7 @@ const CLIPS = ['video', 'chain', 'reencode', 'frames'];
 /** @param {any} job @param {any} file */
 const path = (job, file) => `/jobs/${job.id}/files/${encodeURIComponent(file.name)}`;
 /** @param {any} file */
-const isClip = (file) => file.media_type.startsWith('video/');
+const isClip = (file) => file.media_type.startsWith('video/') || file.media_type === 'application/mxf';
 /** Whether it is a single picture: an animation is no input. @param {any} file */
 const isPicture = (file) => file.media_type.startsWith('image/') && file.media_type !== 'image/gif';
 
@@ -57,7 +58,7 @@ function picture(job, file, stage) {
     still, el('span', { className: 'sign', 'aria-hidden': 'true' }, '▶'));
   button.addEventListener('click', () => {
     const movie = el('video', { src: url(path(job, file)), controls: true, autoplay: true, playsInline: true, 'aria-label': file.label });
-    movie.addEventListener('error', () => stage.replaceChildren(el('p', { className: 'wrong', role: 'alert' }, t('cannot_play_one'))));
+    decodes(movie).then((good) => good || stage.replaceChildren(el('p', { className: 'wrong', role: 'alert' }, t('cannot_play_one'))));
     stage.replaceChildren(movie);
     movie.focus();
   });

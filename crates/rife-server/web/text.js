@@ -1,5 +1,7 @@
 // @ts-check
-// Every text of the page, in one table: add a language by adding a column.
+// Every text of the page, in one table: add a language by adding a column here and in reasons.js.
+
+import { REASONS } from './reasons.js';
 
 /** @type {Record<string, [string, string]>} */
 export const TABLE = {
@@ -13,6 +15,14 @@ export const TABLE = {
   theme_dark: ['Dark', '深色'],
   footer: ['Files stay on this server; nothing is sent elsewhere.', '文件只留在此服务器，不会发往别处。'],
   api: ['API', '接口'],
+  api_title: ['HTTP API', 'HTTP 接口'],
+  api_back: ['Back to the page', '返回页面'],
+  api_lead: ['A clip of 25 frames a second to one of 50, from a shell:', '在命令行中把每秒 25 帧的视频变成 50 帧：'],
+  api_token: ['where the server asks for a token: add -H "Authorization: Bearer $TOKEN" to each call', '服务器需要令牌时：每次调用加上 -H "Authorization: Bearer $TOKEN"'],
+  api_machine: ['For programs, as OpenAPI 3.1:', '供程序使用的 OpenAPI 3.1 文档：'],
+  api_method: ['Method', '方法'],
+  api_path: ['Path', '路径'],
+  api_what: ['What', '说明'],
   tab_frames: ['Select frames', '选取帧'],
   tab_images: ['Between images', '图像之间'],
   tab_chain: ['Chain', '串接'],
@@ -33,6 +43,18 @@ export const TABLE = {
   choose_reencode: ['Clip to re-encode', '要重新编码的视频'],
   several_queue: ['Several files queue, one after the other.', '多个文件会依次排队处理。'],
   uploading: ['Uploading, {percent}%', '正在上传，{percent}%'],
+  choose_again: ['The page was left at {percent}%. Choose or drop the same file again to go on there.', '上传到 {percent}% 时页面被关闭。请再次选择或拖入同一文件以继续。'],
+  broke_off: ['The upload broke off at {percent}%.', '上传在 {percent}% 处中断。'],
+  again: ['Go on with {name}', '继续上传 {name}'],
+  unreadable_here: ['Your browser cannot read it: it was moved or changed, or is no file.', '浏览器无法读取：文件已被移动或修改，或者不是文件。'],
+  only_first: ['One file at a time here: of {count}, {name} is taken.', '此处一次只能使用一个文件：共 {count} 个，已取 {name}。'],
+  left_out: ['{count} files of other kinds were left out.', '已略过 {count} 个其他类型的文件。'],
+  nothing_clips: ['There is no clip in it.', '其中没有视频。'],
+  nothing_pictures: ['There is no picture in it.', '其中没有图像。'],
+  not_a_clip: ['A single picture: there is nothing between its frames. Two pictures go into “Between images”.', '只有一张画面，没有可插的帧。两张图像请放入“图像之间”。'],
+  not_a_picture: ['A clip, not a picture: take frames of it in “Select frames”.', '这是视频而不是图像：请在“选取帧”中取帧。'],
+  fps: ['{fps} fps', '{fps} 帧/秒'],
+  with_sound: ['sound', '有声音'],
   remove: ['Remove {name}', '移除 {name}'],
   earlier: ['Move {name} up', '上移 {name}'],
   later: ['Move {name} down', '下移 {name}'],
@@ -46,6 +68,13 @@ export const TABLE = {
   frames_order: ['The start frame must be before the end frame.', '起始帧必须在结束帧之前。'],
   start: ['Start', '开始'],
   start_many: ['Start {count} jobs', '开始 {count} 个任务'],
+  run_again: ['Run again', '再次运行'],
+  begun: ['In the queue already; change something for another job.', '已在队列中；修改选项可新建任务。'],
+  checking: ['Checking every file…', '正在检查每个文件…'],
+  not_started: ['{bad} of {count} files cannot be used and will not be started.', '{count} 个文件中有 {bad} 个无法使用，不会开始。'],
+  in_the_way: ['{bad} of {count} files cannot be used: remove or replace them first.', '{count} 个文件中有 {bad} 个无法使用：请先移除或替换。'],
+  needs_factor: ['Give a factor from 1 to 256.', '请输入 1 到 256 的倍数。'],
+  needs_rate: ['Give a rate, such as 50 or 60000/1001.', '请输入帧率，例如 50 或 60000/1001。'],
   reset: ['Defaults', '恢复默认'],
   more_options: ['More options', '更多选项'],
   needs: ['Needs {count} or more.', '至少需要 {count} 个。'],
@@ -57,6 +86,8 @@ export const TABLE = {
   plan_memory: ['Memory', '内存'],
   plan_disk: ['Disk', '磁盘'],
   plan_size: ['Size', '尺寸'],
+  plan_total: ['All {count} together: about {time}, for {length} of video.', '{count} 个合计：约 {time}，视频总长 {length}。'],
+  findings: ['What the clip has, and what the profile wants', '视频现状与规格要求'],
   conforms: ['This clip already conforms. Nothing has to be done.', '该视频已符合要求，无需处理。'],
   finding: ['What', '项目'],
   found: ['Found', '当前'],
@@ -120,8 +151,9 @@ export const TABLE = {
   o_video_only: ['Video only', '只保留视频'],
   o_montage: ['Source and result side by side', '原片与结果并排'],
   o_confidence: ['Measure confidence', '测量可信度'],
-  o_confidence_hint: ['Shown below before and after; takes more time', '显示在前后对比下方；耗时更长'],
+  o_confidence_hint: ['Shows where a made frame may be wrong, below before and after; takes more time', '在前后对比下方显示可能有误的生成帧；耗时更长'],
   o_ext: ['File type', '文件类型'],
+  o_ext_source: ['as the source', '与原片相同'],
   o_codec: ['Codec', '编码'],
   o_codec_usual: ['usual', '默认'],
   o_crf: ['Quality (CRF)', '质量（CRF）'],
@@ -166,6 +198,8 @@ export const TABLE = {
   cancel: ['Cancel', '取消'],
   retry: ['Try again', '重试'],
   delete: ['Delete', '删除'],
+  deleted: ['{name} is deleted.', '已删除 {name}。'],
+  undo: ['Undo', '撤销'],
   download: ['Download', '下载'],
   download_of: ['Download {name}', '下载 {name}'],
   play_of: ['Play {name}', '播放 {name}'],
@@ -190,9 +224,13 @@ export const TABLE = {
   pause: ['Pause', '暂停'],
   position: ['Position', '位置'],
   close: ['Close', '关闭'],
-  cannot_play: ['Your browser cannot play one of these files; download them to compare.', '浏览器无法播放其中的文件；请下载后对比。'],
-  cannot_play_one: ['Your browser cannot play this file; download it.', '浏览器无法播放此文件，请下载。'],
-  offline: ['The server does not answer. Trying again…', '服务器没有响应，正在重试…'],
+  stills: ['Your browser cannot play: {what}. The server draws both, one frame at a time.', '浏览器无法播放：{what}。两侧画面均由服务器逐帧绘制。'],
+  frame_back: ['One frame back', '后退一帧'],
+  frame_on: ['One frame on', '前进一帧'],
+  clock: ['{at} of {length} s', '{at} / {length} 秒'],
+  cannot_play_one: ['Your browser cannot play this file; download it, or look at it under “Before and after”.', '浏览器无法播放此文件；请下载，或在“前后对比”中查看。'],
+  offline: ['Server not reachable since {time}, trying again. What is in grey is as it was then.', '自 {time} 起无法连接服务器，正在重试。灰色内容为当时的状态。'],
+  leave: ['Log out', '退出登录'],
   token: ['This server asks for its token.', '此服务器需要令牌。'],
   token_label: ['Token', '令牌'],
   enter: ['Enter', '进入'],
@@ -200,6 +238,12 @@ export const TABLE = {
   minutes: ['{m} min {s} s', '{m} 分 {s} 秒'],
   hours: ['{h} h {m} min', '{h} 小时 {m} 分'],
   system: ['rife {version} · models: {models} · {engine}', 'rife {version} · 模型：{models} · {engine}'],
+  stream_video: ['video', '视频'],
+  stream_audio: ['audio', '音频'],
+  stream_subtitle: ['subtitle', '字幕'],
+  stream_attachment: ['attachment', '附件'],
+  stream_data: ['data', '数据'],
+  stream_cover_art: ['cover art', '封面'],
   error_bad_request: ['The request makes no sense.', '请求无效。'],
   error_unauthorized: ['The token is missing or wrong.', '令牌缺失或错误。'],
   error_bad_origin: ['The call comes from another site.', '请求来自其他网站。'],
@@ -247,15 +291,39 @@ export function language() {
 export function t(key, values = {}, other = key) {
   const row = TABLE[key];
   if (!row) return other;
-  return row[COLUMNS.indexOf(language())].replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ''));
+  return fill(row[COLUMNS.indexOf(language())], values);
+}
+
+/** @param {string} text @param {Record<string, any>} values */
+const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ''));
+
+/**
+ * A line of a plan, or the reason of an error; its message, which is English, where the table has none.
+ * @param {{code?: string, params?: Record<string, any>, message?: string}} note
+ * @returns {string}
+ */
+export function noted({ code = '', params = {}, message = '' }) {
+  const row = REASONS[code];
+  const at = COLUMNS.indexOf(language());
+  if (!row || at === 0) return message;
+  // What a stream is begins with its kind.
+  const words = Object.entries(params).map(([name, value]) => [name, value?.code ? noted(value) : name === 'what' ? kinds(String(value)) : value]);
+  return fill(row[at], Object.fromEntries(words));
+}
+
+/** @param {string} text such as `audio aac (eng)` */
+function kinds(text) {
+  return text.replace(/^(video|audio|subtitle|attachment|data|cover art)\b/, (kind) => t(`stream_${kind.replace(' ', '_')}`));
 }
 
 /**
- * An error of the API, for people: its message is English and says more, its code is in the table.
- * @param {{code?: string, message?: string}} error
+ * An error of the API, for people.
+ * @param {{code?: string, message?: string, reason?: string, params?: Record<string, any>}} error
  */
-export function told({ code, message = '' }) {
-  return language() === 'en' ? message : `${t(`error_${code}`, {}, '')} ${message}`.trim();
+export function told({ code, message = '', reason, params }) {
+  if (language() === 'en') return message;
+  const kind = t(`error_${code}`, {}, '');
+  return `${kind} ${reason ? noted({ code: reason, params, message }) : message}`.trim();
 }
 
 /** @param {number} seconds */

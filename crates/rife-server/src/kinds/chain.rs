@@ -46,6 +46,7 @@ impl ChainOptions {
             ModelOptions::take(&mut options)?,
             EncodeOptions::take(&mut options, &[])?,
         );
+        encode.check_codec()?;
         let rest: Rest = parse(options)?;
         check_range("passes", rest.passes.unwrap_or(2), 1, MAX_PASSES)?;
         Ok(Self { model, encode, rest })

@@ -44,6 +44,7 @@ impl ImagesOptions {
     pub(super) fn new(mut options: Map<String, Value>, inputs: usize) -> Result<Self> {
         let model = ModelOptions::take(&mut options)?;
         let encode = EncodeOptions::take(&mut options, &["webp", "png"])?;
+        encode.check_codec()?;
         let rest: Rest = parse(options)?;
         check_range("passes", rest.passes.unwrap_or(2), 1, rife::image::MAX_EXP)?;
         if encode.preset.is_some() {

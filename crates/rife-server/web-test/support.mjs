@@ -1,0 +1,134 @@
+// A real server, a real browser, clips, and what people do on the page of `rife serve`.
+
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, before } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright-core';
+
+export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
+export const program = process.env.RIFE ?? path.join(root, 'target/debug/rife');
+export const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'rife-web-'));
+export const shots = path.join(root, 'target/page');
+export const TAB = { frames: 'Select frames', images: 'Between images', chain: 'Chain', video: 'Video', reencode: 'Re-encode' };
+export const CHOOSE = { frames: 'Clip to take frames from', images: 'Pictures', chain: 'Clips to join', video: 'Clips to smooth', reencode: 'Clip to re-encode' };
+
+/** The server, its address and the browser of this file's tests. */
+export const site = { server: null, address: '', browser: null };
+
+/** Starts `rife serve` over the test's folder; its port stays what it was. */
+export async function serve(port = 0, name = 'data', ...more) {
+  const data = path.join(folder, name);
+  const child = spawn(program, ['serve', '--port', String(port), '--data', data, ...more], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const found = await new Promise((resolve, reject) => {
+    let text = '';
+    const look = (chunk) => {
+      text += chunk;
+      const match = text.match(/http:\/\/[\d.]+:\d+/);
+      if (match) resolve(match[0]);
+    };
+    child.stdout.on('data', look);
+    child.stderr.on('data', look);
+    child.on('exit', () => reject(new Error(text)));
+  });
+  return { child, found };
+}
+
+export const ffmpeg = (...args) => execFileSync('ffmpeg', ['-v', 'error', '-y', ...args]);
+
+export function clip(name, seconds, size = '160x96', pattern = 'testsrc2') {
+  const file = path.join(folder, name);
+  ffmpeg('-f', 'lavfi', '-i', `${pattern}=size=${size}:rate=25`, '-f', 'lavfi', '-i', 'sine=440:sample_rate=16000', '-t', String(seconds), '-pix_fmt', 'yuv420p', file);
+  return file;
+}
+
+/** A real clip, where the machine has them. */
+export function real(t, name) {
+  const file = path.join(root, '../shared/clips', name);
+  if (fs.existsSync(file)) return file;
+  t.diagnostic(`skipped: ${name} is not here; a made one instead`);
+  return clip(path.basename(name).replace(/\.\w+$/, '.mp4'), 1);
+}
+
+/** Whether all pictures of a part of the page are there. */
+export const drawn = (part) => part.evaluateAll((all) => all.length > 0 && all.every((one) => one.complete && one.naturalWidth > 0));
+
+export async function until(what, good) {
+  for (let tries = 0; tries < 300; tries += 1) {
+    if (await good()) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  assert.fail(`never: ${what}`);
+}
+
+/** What ffmpeg still does to files of ours. */
+export const children = () => fs.readdirSync('/proc').filter((id) => {
+  if (!/^\d+$/.test(id)) return false;
+  try {
+    const line = fs.readFileSync(`/proc/${id}/cmdline`, 'utf8');
+    return /(^|\/)ff(mpeg|probe)\0/.test(line) && line.includes(folder);
+  } catch {
+    return false;
+  }
+});
+
+export const probe = (file, entries) =>
+  execFileSync('ffprobe', ['-v', 'error', '-count_frames', '-select_streams', 'v', '-show_entries', `stream=${entries}`, '-of', 'csv=p=0', file]).toString().trim();
+
+before(async () => {
+  const started = await serve();
+  [site.server, site.address] = [started.child, started.found];
+  const executablePath = process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((file) => fs.existsSync(file));
+  site.browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+  fs.mkdirSync(shots, { recursive: true });
+});
+
+after(async () => {
+  await site.browser?.close();
+  site.server?.kill();
+  fs.rmSync(folder, { recursive: true, force: true });
+});
+
+/** A page of its own; an error in it fails the test. */
+export async function visit(t, options = {}) {
+  const context = await site.browser.newContext({ viewport: { width: 1280, height: 900 }, locale: 'en-US', acceptDownloads: true, ...options });
+  const page = await context.newPage();
+  page.setDefaultTimeout(60_000);
+  const errors = [];
+  page.on('pageerror', (error) => errors.push(error.message));
+  t.after(async () => {
+    await context.close();
+    assert.deepEqual(errors, []);
+  });
+  await page.goto(site.address);
+  await page.getByRole('tab', { name: 'Video', exact: true }).or(page.getByRole('tab', { name: '视频', exact: true })).waitFor();
+  return page;
+}
+
+export async function choose(page, tab, ...files) {
+  await page.getByRole('tab', { name: TAB[tab], exact: true }).click();
+  await page.getByLabel(CHOOSE[tab]).setInputFiles(files);
+}
+
+export async function start(page, button = /^Start/) {
+  const before = await page.locator('article.job').count();
+  await page.getByRole('tabpanel').getByRole('button', { name: button }).click();
+  await page.waitForFunction((count) => document.querySelectorAll('article.job').length > count, before);
+  return page.locator('article.job').first().getAttribute('data-id');
+}
+
+export const card = (page, id) => page.locator(`article.job[data-id="${id}"]`);
+
+export async function finished(page, id, state = 'done') {
+  await page.locator(`article.job[data-id="${id}"][data-state="${state}"]`).waitFor({ timeout: 120_000 });
+}
+
+export async function download(page, id, name) {
+  const [file] = await Promise.all([page.waitForEvent('download'), card(page, id).getByRole('link', { name: /^Download/ }).click()]);
+  const to = path.join(folder, name);
+  await file.saveAs(to);
+  return to;
+}
