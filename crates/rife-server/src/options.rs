@@ -338,6 +338,7 @@ enum Takes {
     Number,
     Flag,
     Text,
+    Factor,
     Rate,
     Time,
     Size,
@@ -347,7 +348,8 @@ enum Takes {
 /// What the option of this name takes.
 fn takes(field: &str) -> Option<Takes> {
     Some(match field {
-        "passes" | "factor" | "crf" => Takes::Whole,
+        "passes" | "crf" => Takes::Whole,
+        "factor" => Takes::Factor,
         "scale" | "cut_threshold" | "min_psnr" | "max_bias" | "max_shift" => Takes::Number,
         "tta" | "ensemble" | "slow_motion" | "stretch_audio" | "deinterlace" | "inverse_telecine"
         | "allow_interlaced" | "video_only" | "montage" | "confidence" | "force" => Takes::Flag,
@@ -380,6 +382,7 @@ fn misfit(field: &str, value: Option<&Value>) -> ApiError {
         Some(Takes::Number) => Reason::OptionNumber,
         Some(Takes::Flag) => Reason::OptionFlag,
         Some(Takes::Text) => Reason::OptionText,
+        Some(Takes::Factor) => Reason::OptionFactor,
         Some(Takes::Rate) => Reason::OptionRate,
         Some(Takes::Time) => Reason::OptionTime,
         Some(Takes::Size) => Reason::OptionSize,

@@ -35,6 +35,7 @@ reasons! {
     OptionText "option_text" "{field} is {value}; it is a text",
     OptionChoice "option_choice" "{field} is {value}; it is one of {accepted}",
     OptionRange "option_range" "{field} is {value}; it is from {from} to {to}",
+    OptionFactor "option_factor" "{field} is {value}; a factor is from 1 to 256, such as 2, 2.5 or \"7/3\"",
     OptionRate "option_rate" "{field} is {value}; a rate is above 0 and up to 1000, such as 60, 59.94 or \"60000/1001\"",
     OptionTime "option_time" "{field} is {value}; a time is from 0 to 1, such as 0.5 or \"1/3\"",
     OptionSize "option_size" "{field} is {value}; a size is WIDTHxHEIGHT, 16 to 16384 each, such as 1280x720",
@@ -82,6 +83,7 @@ reasons! {
     // Lines of plans.
     RuleSame "rule_same" "N frames give N",
     RuleFactor "rule_factor" "N frames give {factor}*(N-1)+1, and up to {more} more of the last one, so that the clip ends when the source does",
+    RuleMultiple "rule_multiple" "N frames give {factor}*N, rounded up; those that fall on a source frame are that frame",
     RuleRate "rule_rate" "a frame every 1/{rate} s from the first frame's time until the source ends; those that fall on a source frame are that frame",
     Stretched "stretched" "time is stretched {times} times",
     NothingNew "nothing_new" "factor 1 makes no new frame: the clip is encoded anew as it is",

@@ -323,8 +323,9 @@ test('tabs by the keyboard, and every text in both languages', async (t) => {
   await page.getByLabel('要插帧的视频').setInputFiles(clip('chinese.mp4', 0.4));
   await page.getByText('流 1 音频 aac').waitFor({ timeout: 30_000 });
   await page.getByText('N 帧得到 2*(N-1)+1 帧').waitFor();
-  await page.getByRole('tabpanel').getByLabel('倍数').fill('2.5');
-  await page.getByText('factor 为 2.5；应为整数').waitFor({ timeout: 30_000 });
+  await page.getByRole('tabpanel').getByText('更多选项').click();
+  await page.getByRole('tabpanel').getByLabel('质量（CRF）').fill('2.5');
+  await page.getByText('crf 为 2.5；应为整数').waitFor({ timeout: 30_000 });
   const notes = await page.getByRole('tabpanel').locator('.notes li').allTextContents();
   assert.ok(notes.every((note) => /[\u4e00-\u9fff]/.test(note)), String(notes));
 });

@@ -39,7 +39,7 @@ const fitting = [
 /** @returns {Field[]} */
 export const video = () => [
   { name: 'by', kind: 'choice', label: 'o_rate_by', choices: named(['factor', 'o_rate_factor'], ['passes', 'o_rate_passes'], ['fps', 'o_rate_fps']), value: 'factor', local: true },
-  { name: 'factor', kind: 'number', label: 'o_factor', min: 1, max: 256, value: 2, needed: 'needs_factor', shown: (values) => values.by === 'factor' },
+  { name: 'factor', kind: 'number', label: 'o_factor', min: 1, max: 256, step: 'any', value: 2, needed: 'needs_factor', shown: (values) => values.by === 'factor' },
   { name: 'passes', kind: 'choice', label: 'o_passes', choices: passes(4, 'o_passes_video'), value: '1', numeric: true, shown: (values) => values.by === 'passes' },
   { name: 'fps', kind: 'text', label: 'o_rate_fps', hint: 'o_fps_hint', value: '50', always: true, needed: 'needs_rate', shown: (values) => values.by === 'fps' },
   ...encoding('', 'mp4', 'mov', 'mkv', 'webm', 'gif'),

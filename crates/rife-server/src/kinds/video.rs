@@ -224,6 +224,7 @@ fn notes(plan: &VideoPlan, (rate, motion): (Rate, Motion)) -> Vec<Value> {
             Reason::RuleFactor,
             [("factor", factor.into()), ("more", (factor - 1).into())],
         ),
+        Rate::Multiple(factor) => own_note(Reason::RuleMultiple, [("factor", factor.to_string().into())]),
         Rate::Fps(rate) => own_note(Reason::RuleRate, [("rate", rate.to_string().into())]),
     }];
     if let (Motion::Slow { .. }, Some(from), Some(to)) = (motion, plan.duration, plan.output_duration)

@@ -101,14 +101,14 @@ fn refusals_are_sentences_with_names_and_parameters() {
     let id = server.upload("a.mp4", b"no video");
     let cases = [
         (
-            json!({"factor": 2.5}),
+            json!({"passes": 2.5}),
             "option_whole",
-            "factor is 2.5; it is a whole number",
+            "passes is 2.5; it is a whole number",
         ),
         (
-            json!({"factor": -1}),
-            "option_whole",
-            "factor is -1; it is a whole number",
+            json!({"factor": 257}),
+            "option_factor",
+            "factor is 257; a factor is from 1 to 256",
         ),
         (
             json!({"tta": "yes"}),
