@@ -123,6 +123,7 @@ fn notes(info: &MediaInfo, kept: bool) -> Vec<String> {
     let mut notes = info.notes.clone();
     notes.extend(video.iter().flat_map(|video| video.hdr.dropped()));
     notes.extend(video.and_then(VideoStream::captions_dropped));
+    notes.extend(info.cut_off.clone());
     if !kept && !info.chapters.is_empty() {
         notes.push("chapters are dropped".to_owned());
     }
@@ -334,7 +335,17 @@ impl StreamPlan {
     pub fn check(&mut self, info: &MediaInfo, container: Container, cancel: &CancelToken) -> Result<()> {
         let ffmpeg = Ffmpeg::find()?;
         let tried = |kind| matches!(kind, StreamKind::Audio | StreamKind::Subtitle);
+        let mut outcomes: Vec<(PlannedStream, Action)> = Vec::new();
         for stream in self.streams.iter_mut().filter(|stream| tried(stream.kind)) {
+            let alike = PlannedStream {
+                index: 0,
+                label: String::new(),
+                ..stream.clone()
+            };
+            if let Some(action) = agreed(&outcomes, &alike) {
+                stream.action = action;
+                continue;
+            }
             let attempt = |stream: &PlannedStream| attempt(&ffmpeg, info, stream, container, cancel);
             if stream.action == Action::Copy
                 && let Err(reason) = attempt(stream)?
@@ -348,6 +359,7 @@ impl StreamPlan {
                     reason: format!("it can be neither copied nor transcoded: {reason}"),
                 };
             }
+            outcomes.push((alike, stream.action.clone()));
         }
         Ok(())
     }
@@ -358,6 +370,21 @@ impl StreamPlan {
             .iter()
             .filter(|s| matches!(s.action, Action::Copy | Action::Transcode { .. }))
     }
+}
+
+/// Streams of a codec that are tried before more of them are taken to be like these: a file may have hundreds.
+const TRIALS: usize = 4;
+
+/// What became of all streams that were like this one, where enough of them have been tried and they agree.
+fn agreed(outcomes: &[(PlannedStream, Action)], alike: &PlannedStream) -> Option<Action> {
+    let mut same = outcomes
+        .iter()
+        .filter(|(kind, _)| kind == alike)
+        .map(|(_, became)| became);
+    let first = same.next()?;
+    let others: Vec<&Action> = same.collect();
+    let enough = others.len() + 1 >= TRIALS && others.iter().all(|became| *became == first);
+    enough.then(|| first.clone())
 }
 
 fn second_choice(stream: &PlannedStream, container: Container, reason: String) -> Action {

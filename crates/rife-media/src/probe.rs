@@ -9,9 +9,13 @@ use crate::ffmpeg::args::Args;
 use crate::{CancelToken, ColorTags, Ffmpeg, Limits, MediaError, PixelFormat, Result, Time};
 
 mod captions;
+pub(crate) mod clock;
 mod encrypted;
+mod length;
 mod packets;
 mod report;
+
+pub use clock::Clock;
 
 /// What a stream carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,6 +171,9 @@ pub struct VideoStream {
     pub hdr: HdrMetadata,
     /// When the last frame's display ends, where all packets could be read.
     pub end: Option<Time>,
+    /// When the first packets are decoded, where the container does not say when frames are shown (AVI): frame n is shown
+    /// when packet n is decoded. Empty elsewhere.
+    pub decoding_times: Vec<Time>,
     /// Whether alpha is carried in a second layer (VP8 and VP9 in WebM).
     pub alpha_layer: bool,
     /// Whether its first frames carry closed captions (CEA-608 or CEA-708, as ATSC A/53 user data).
@@ -212,6 +219,11 @@ pub struct MediaInfo {
     pub metadata: Vec<(String, String)>,
     /// What was met in opening it that is worth telling in the plan.
     pub notes: Vec<String>,
+    /// What is missing of a file that ends before its header says, in words.
+    pub cut_off: Option<String>,
+    /// Where its clock starts anew or jumps. Times of streams here are those of the part that comes first; frames that are
+    /// decoded have times on one line.
+    pub clock: Clock,
 }
 
 impl MediaInfo {
@@ -246,15 +258,22 @@ pub fn probe_with(ffmpeg: &Ffmpeg, path: &Path, limits: &Limits, cancel: &Cancel
     let answer = answer.map_err(|e| explain(path, e))?;
     let mut info = report::parse(path, &answer)?;
     encrypted::mark(path, &mut info)?;
+    info.clock = clock::scan(ffmpeg, &info, limits, cancel)?;
+    let main = info.main_video().map(|(stream, _)| stream.index);
     for stream in info
         .streams
         .iter_mut()
         .filter(|s| s.kind == StreamKind::Video)
         .take(4)
     {
-        packets::examine(ffmpeg, path, limits, cancel, info.start, stream)?;
+        let clock = Some(&info.clock).filter(|_| Some(stream.index) == main);
+        packets::examine(ffmpeg, path, limits, cancel, (info.start, clock), stream)?;
         captions::examine(ffmpeg, path, limits, cancel, stream)?;
     }
+    if !info.clock.is_continuous() {
+        info.duration = info.clock.end().map(|end| end - info.start);
+    }
+    info.cut_off = length::cut_off(&info);
     Ok(info)
 }
 
@@ -265,6 +284,24 @@ pub fn probe_with(ffmpeg: &Ffmpeg, path: &Path, limits: &Limits, cancel: &Cancel
 /// ffprobe cannot be found or run.
 pub fn sound_priming(path: &Path, limits: &Limits) -> Result<Vec<(u32, Time)>> {
     packets::priming(&Ffmpeg::find()?, path, limits, &CancelToken::new())
+}
+
+/// From when to when a stream of sound is heard, in the file's own times.
+#[derive(Debug, Clone)]
+pub(crate) struct SoundExtent {
+    /// The stream's index.
+    pub(crate) index: u32,
+    /// When the first packet begins that is not hidden.
+    pub(crate) start: Time,
+    /// When the last one ends.
+    pub(crate) end: Time,
+    /// How long the longest one is.
+    pub(crate) packet: Time,
+}
+
+/// From when to when each stream of sound of `path` is heard, by all of its packets.
+pub(crate) fn sound_extents(ffmpeg: &Ffmpeg, path: &Path, cancel: &CancelToken) -> Result<Vec<SoundExtent>> {
+    packets::extents(ffmpeg, path, cancel)
 }
 
 /// What is in an output of ours.
@@ -284,6 +321,15 @@ impl Contents {
     /// Frames of the first video stream.
     pub(crate) fn frames(&self) -> u64 {
         self.times.len() as u64 + self.untimed
+    }
+
+    /// What is to be added to the file's times so that they are those of the frames that were sent, of which the first was at
+    /// `first`.
+    pub(crate) fn moved(&self, first: Option<Time>) -> Time {
+        let found = self.times.first().filter(|_| self.untimed == 0);
+        let found = found.and_then(|ticks| crate::time::from_ticks(*ticks, self.unit));
+        let moved = first.zip(found).map(|(sent, found)| sent - found);
+        moved.unwrap_or_default()
     }
 }
 

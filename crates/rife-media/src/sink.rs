@@ -22,6 +22,7 @@ pub(crate) use read_back::Sent;
 pub use workplace::{Workplace, folder as work_folder};
 
 mod codecs;
+pub(crate) mod companion;
 pub(crate) mod encoder;
 mod hardware;
 mod images;

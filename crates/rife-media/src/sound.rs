@@ -5,6 +5,8 @@
 //! backwards: the end of the left clip, fading out, and the start of the right one, fading in, both as far as the
 //! transition goes. At both seams the wave goes on where it was.
 
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,8 +15,9 @@ use num_rational::Ratio;
 use crate::ffmpeg::args::{Args, file_url};
 use crate::ffmpeg::child::{self, Request};
 use crate::plan::audio_encoder;
-use crate::probe::{StreamKind, read_back};
+use crate::probe::{StreamKind, probe_with, read_back};
 use crate::sink::Sent;
+use crate::sink::companion::{BASE, on_one_line};
 use crate::sink::encoder::{decimal_seconds, timescale};
 use crate::time::to_ticks;
 use crate::{CancelToken, Container, Ffmpeg, Limits, MediaError, MediaInfo, Result, Time};
@@ -101,23 +104,58 @@ impl SoundJoin<'_> {
     /// Those of ffmpeg and of writing; [`MediaError::Incomplete`] where the frames and one track are not found again.
     pub fn write(&self, target: &Path, scratch: &mut dyn FnMut(&str) -> PathBuf) -> Result<()> {
         let ffmpeg = Ffmpeg::find()?;
+        let mut pieces = self.pieces.to_vec();
+        let timed = self.straighten(&ffmpeg, &mut pieces, scratch)?;
         // The first input of the last step is the video.
-        let grouped = self.pieces.len() > GROUP;
-        let mut graph = Graph::new(self.pieces, usize::from(!grouped));
+        let grouped = pieces.len() > GROUP;
+        let mut graph = Graph::new(&pieces, usize::from(!grouped), timed);
         let mut parts = Vec::new();
-        for start in (0..self.pieces.len()).step_by(GROUP) {
-            let end = (start + GROUP).min(self.pieces.len());
-            (start..end).for_each(|index| graph.add(self.pieces, index, self.bridge));
+        for start in (0..pieces.len()).step_by(GROUP) {
+            let end = (start + GROUP).min(pieces.len());
+            (start..end).for_each(|index| graph.add(&pieces, index, self.bridge));
             if grouped {
                 let part = scratch(&format!("sound-{}.w64", parts.len()));
                 self.render(&ffmpeg, &graph, &part)?;
-                graph.begin(usize::from(end == self.pieces.len()));
+                graph.begin(usize::from(end == pieces.len()));
                 parts.push(part);
             }
         }
         parts.iter().for_each(|part| graph.whole(part));
         self.mux(&ffmpeg, &graph, target)?;
         self.check(&ffmpeg, target)
+    }
+
+    /// Copies the sound of clips whose times ffmpeg would correct by the streams that are read: there sound that starts after
+    /// the picture, or after a clock has started anew, would be heard at another time. The copies, whose times count from
+    /// the start of their clips.
+    fn straighten(
+        &self,
+        ffmpeg: &Ffmpeg,
+        pieces: &mut [Piece],
+        scratch: &mut dyn FnMut(&str) -> PathBuf,
+    ) -> Result<BTreeSet<PathBuf>> {
+        let mut copies: BTreeMap<(PathBuf, u32), Option<PathBuf>> = BTreeMap::new();
+        for (number, piece) in pieces.iter_mut().enumerate() {
+            let Some(stream) = piece.stream else { continue };
+            let copy = match copies.entry((piece.path.clone(), stream)) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => {
+                    let media = probe_with(ffmpeg, &piece.path, &Limits::default(), self.cancel)?;
+                    let corrected = matches!(media.container.as_str(), "mpegts" | "mpeg" | "ogg");
+                    let copy = (corrected || !media.clock.is_continuous())
+                        .then(|| scratch(&format!("clip-{number}.nut")));
+                    if let Some(copy) = &copy {
+                        on_one_line(ffmpeg, &media, &[stream], copy, self.cancel)?;
+                    }
+                    new.insert(copy)
+                }
+            };
+            if let Some(copy) = copy {
+                (piece.path, piece.stream) = (copy.clone(), Some(0));
+                piece.from += BASE;
+            }
+        }
+        Ok(copies.into_values().flatten().collect())
     }
 
     /// Reads the result back: the pictures at their times, and one track of sound.
@@ -202,6 +240,8 @@ struct Graph {
     first: usize,
     layout: &'static str,
     inputs: Vec<Opened>,
+    /// Files in which parts are found by their own times, not by those from their start.
+    timed: BTreeSet<PathBuf>,
     chains: Vec<String>,
     joined: Vec<String>,
     /// Samples so far, by which lengths are rounded without drift.
@@ -210,12 +250,13 @@ struct Graph {
 }
 
 impl Graph {
-    fn new(pieces: &[Piece], first: usize) -> Self {
+    fn new(pieces: &[Piece], first: usize, timed: BTreeSet<PathBuf>) -> Self {
         let mono = pieces.iter().all(|piece| piece.channels <= 1);
         Self {
             first,
             layout: if mono { "mono" } else { "stereo" },
             inputs: Vec::new(),
+            timed,
             chains: Vec::new(),
             joined: Vec::new(),
             samples: 0,
@@ -252,6 +293,9 @@ impl Graph {
     /// The options that open the inputs.
     fn inputs(&self, args: &mut Args) -> Result<()> {
         for input in &self.inputs {
+            if self.timed.contains(&input.path) {
+                args.all(["-seek_timestamp", "1"]);
+            }
             if let Some((from, length)) = input.part {
                 args.all(["-ss", &decimal_seconds(from), "-t", &decimal_seconds(length)]);
             }

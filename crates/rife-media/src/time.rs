@@ -8,6 +8,17 @@ pub type Time = Ratio<i64>;
 /// The largest absolute time that is accepted, in seconds (about three years).
 pub const MAX_SECONDS: i64 = 100_000_000;
 
+/// The finest division of a second that is accepted in a file of ours; ffmpeg's own time bases have 31 bits.
+pub const MAX_DENOMINATOR: i64 = 1 << 40;
+
+/// A time that a file of ours holds as numerator and denominator; nothing where it is beyond [`MAX_SECONDS`] or finer than
+/// [`MAX_DENOMINATOR`], so that sums of such times cannot overflow.
+pub fn from_fraction([numer, denom]: [i64; 2]) -> Option<Time> {
+    let accepted = (1..=MAX_DENOMINATOR).contains(&denom) && numer != i64::MIN;
+    let time = accepted.then(|| Ratio::new(numer, denom))?;
+    (time.to_integer().abs() <= MAX_SECONDS).then_some(time)
+}
+
 /// `ticks` of `time_base` in seconds, or nothing where that is beyond [`MAX_SECONDS`].
 pub fn from_ticks(ticks: i64, time_base: Time) -> Option<Time> {
     let numer = i128::from(ticks) * i128::from(*time_base.numer());

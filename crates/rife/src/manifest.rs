@@ -13,7 +13,7 @@ use num_rational::Ratio;
 use rife_media::probe::{self, StreamKind};
 use rife_media::{
     Action, CancelToken, ColorTags, Limits, MediaInfo, PixelFormat, StreamInfo, StreamPlan, VideoParams,
-    Written,
+    Written, time,
 };
 use serde::{Deserialize, Serialize};
 
@@ -86,9 +86,9 @@ pub(crate) fn fraction(time: Ratio<i64>) -> Fraction {
     [*time.numer(), *time.denom()]
 }
 
-/// A stored time; a denominator of zero is read as one.
-pub(crate) fn ratio([numer, denom]: Fraction) -> Ratio<i64> {
-    Ratio::new(numer, if denom == 0 { 1 } else { denom })
+/// A stored time, which [`Manifest::read_at`] has found in range; zero for any other.
+pub(crate) fn ratio(fraction: Fraction) -> Ratio<i64> {
+    time::from_fraction(fraction).unwrap_or_default()
 }
 
 /// What a manifest is made of.
@@ -155,7 +155,30 @@ impl Manifest {
         if manifest.layout != LAYOUT {
             return Err(bad(format!("its layout is {}, not {LAYOUT}", manifest.layout)));
         }
+        if let Some((name, [numer, denom])) = manifest.wrong_time() {
+            return Err(bad(format!(
+                "its {name} is {numer}/{denom}; a time of at most {} s either way is accepted, with a denominator from 1 to \
+                 {}",
+                time::MAX_SECONDS,
+                time::MAX_DENOMINATOR
+            )));
+        }
         Ok(Some(manifest))
+    }
+
+    /// The first time in it that is out of range.
+    fn wrong_time(&self) -> Option<(&'static str, Fraction)> {
+        let own = [("duration", self.duration), ("time base", self.time_base)];
+        let sound = self.sound.iter().flat_map(|sound| {
+            let known = [
+                ("start of sound", sound.start),
+                ("priming of sound", sound.priming),
+            ];
+            let length = sound.duration.map(|duration| ("duration of sound", duration));
+            known.into_iter().chain(length)
+        });
+        let mut all = own.into_iter().chain(sound);
+        all.find(|(_, fraction)| time::from_fraction(*fraction).is_none())
     }
 
     /// Writes it beside `output`, whole or not at all.

@@ -1,5 +1,6 @@
 //! What only the packets and the first frames tell: the true rate, the number of frames, in-band HDR metadata.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
@@ -15,6 +16,8 @@ use crate::{CancelToken, Ffmpeg, Limits, Result, Time};
 
 /// How many packets are looked at: eleven minutes at 30 frames a second.
 const MAX_PACKETS: usize = 20_000;
+/// The most frames that a decoder holds back to put them in order; H.264 allows 16.
+const MAX_REORDER: usize = 32;
 
 /// Fills in what the packets of `stream` tell. A stream whose packets cannot be read keeps what its header says.
 pub(super) fn examine(
@@ -22,7 +25,7 @@ pub(super) fn examine(
     path: &Path,
     limits: &Limits,
     cancel: &CancelToken,
-    start: Time,
+    (start, clock): (Time, Option<&super::Clock>),
     stream: &mut MediaStream,
 ) -> Result<()> {
     let select = stream.index.to_string();
@@ -44,7 +47,7 @@ pub(super) fn examine(
             .input(path, limits)?;
         ffmpeg.run_ffprobe(args.0, MAX_REPORT, PATIENCE, cancel, "while reading packets")
     };
-    let answer = match run(&["-show_entries", "packet=pts,duration,flags"], MAX_PACKETS) {
+    let answer = match run(&["-show_entries", "packet=pts,dts,duration,flags"], MAX_PACKETS) {
         Err(crate::MediaError::Child { .. }) => return Ok(()),
         answer => answer?,
     };
@@ -55,6 +58,13 @@ pub(super) fn examine(
         return Ok(());
     };
     let shown: Vec<&Packet> = packets.iter().filter(|p| !p.flags.contains('D')).collect();
+    let mut times = display_times(&shown);
+    if let Some(clock) = clock.filter(|clock| !clock.is_continuous()) {
+        clock.correct(&mut times, video.time_base);
+        video.end = clock.end().map(|end| end - start);
+        stream.frames = Some(clock.packets() as u64);
+        stream.duration = video.end.zip(stream.start).map(|(end, start)| end - start);
+    }
     if packets.len() < MAX_PACKETS && !shown.is_empty() {
         stream.frames = Some(shown.len() as u64);
         // An edit list may cut into the last frame; then the stream's duration ends before its packets.
@@ -62,16 +72,18 @@ pub(super) fn examine(
             .start
             .zip(stream.duration)
             .map(|(begin, length)| begin + length);
-        let last = shown
+        let last = times
             .iter()
-            .filter_map(|p| p.pts)
             .max()
-            .and_then(|pts| from_ticks(pts, video.time_base));
+            .and_then(|time| from_ticks(*time, video.time_base));
         let cut = announced.filter(|end| last.is_some_and(|last| *end > last - start));
-        let end = end_of(&shown, video.time_base).map(|end| end - start);
+        let end = end_of(&shown, &times, video.time_base).map(|end| end - start);
         video.end = end.map(|end| cut.map_or(end, |cut| end.min(cut)));
     }
-    let mut times: Vec<i64> = shown.iter().filter_map(|p| p.pts).collect();
+    if shown.first().is_some_and(|packet| packet.pts.is_none()) {
+        let time = |ticks: &i64| from_ticks(*ticks, video.time_base);
+        video.decoding_times = times.iter().take(MAX_REORDER).map_while(time).collect();
+    }
     times.sort_unstable();
     judge_rate(&times, video);
     if video.color.is_hdr() || video.color.primaries == crate::Primaries::Bt2020 {
@@ -127,6 +139,53 @@ pub(super) fn times(
     lines.get_mut().finish(context)?;
     contents.times.sort_unstable();
     Ok(())
+}
+
+/// See [`super::sound_extents`]; what a damaged file shows until its end.
+pub(super) fn extents(ffmpeg: &Ffmpeg, path: &Path, cancel: &CancelToken) -> Result<Vec<super::SoundExtent>> {
+    let mut args = Args::default();
+    args.all(["-hide_banner", "-loglevel", "quiet", "-of", "csv=p=0"]);
+    args.all(["-select_streams", "a", "-show_entries"]);
+    args.one("packet=stream_index,pts_time,duration_time,flags")
+        .input(path, &Limits::default())?;
+    let mut lines = BufReader::new(child::start(Request {
+        stdout: true,
+        stall: super::READ_BACK,
+        cancel: cancel.clone(),
+        ..Request::new("ffprobe", &ffmpeg.ffprobe, args.0)
+    })?);
+    let (mut found, mut line) = (BTreeMap::new(), String::new());
+    while lines.read_line(&mut line).is_ok_and(|length| length > 0) {
+        extend(&mut found, line.trim());
+        line.clear();
+    }
+    match lines.get_mut().finish("while looking at the sound") {
+        Err(crate::MediaError::Child { .. }) => {}
+        ended => drop(ended?),
+    }
+    Ok(found.into_values().collect())
+}
+
+/// Adds a packet's line.
+fn extend(found: &mut BTreeMap<u32, super::SoundExtent>, line: &str) -> Option<()> {
+    let mut fields = line.split(',');
+    let index = fields.next()?.parse().ok()?;
+    let start = parse_decimal(fields.next()?)?;
+    let packet = fields.next().and_then(parse_decimal).unwrap_or_default();
+    if fields.next().is_some_and(|flags| flags.contains('D')) {
+        return None;
+    }
+    let end = start + packet;
+    let extent = found.entry(index).or_insert(super::SoundExtent {
+        index,
+        start,
+        end,
+        packet,
+    });
+    extent.start = extent.start.min(start);
+    extent.end = extent.end.max(end);
+    extent.packet = extent.packet.max(packet);
+    Some(())
 }
 
 /// How long each stream of sound of `path` runs before its start, as `(index, time)`: an encoder's priming, which an edit
@@ -201,6 +260,7 @@ struct PacketReport {
 #[derive(Deserialize)]
 struct Packet {
     pts: Option<i64>,
+    dts: Option<i64>,
     duration: Option<i64>,
     #[serde(default)]
     flags: String,
@@ -218,11 +278,27 @@ struct FrameEntry {
     side_data_list: Vec<SideData>,
 }
 
+/// When the frames of packets are shown, in ticks, in the order of the file. AVI has decoding times only and MPEG program
+/// streams leave some presentation times out; there frames are shown as evenly as they are decoded, which is all that
+/// can be known.
+fn display_times(packets: &[&Packet]) -> Vec<i64> {
+    let stated = || packets.iter().filter_map(|p| p.pts);
+    if packets.iter().all(|p| p.pts.is_some()) {
+        return stated().collect();
+    }
+    let first = packets.first().and_then(|p| p.pts.and(p.dts));
+    let delay = first
+        .zip(stated().min())
+        .map_or(0, |(decoded, shown)| shown.saturating_sub(decoded));
+    let decoded: Option<Vec<i64>> = packets.iter().map(|p| p.dts?.checked_add(delay)).collect();
+    decoded.unwrap_or_else(|| stated().collect())
+}
+
 /// Where the display of the last packet ends.
-fn end_of(packets: &[&Packet], time_base: Time) -> Option<Time> {
-    let last = packets.iter().filter(|p| p.pts.is_some()).max_by_key(|p| p.pts)?;
-    let duration = last.duration.filter(|d| *d > 0)?;
-    from_ticks(last.pts?.checked_add(duration)?, time_base)
+fn end_of(packets: &[&Packet], times: &[i64], time_base: Time) -> Option<Time> {
+    let (time, packet) = times.iter().zip(packets).max_by_key(|(time, _)| **time)?;
+    let duration = packet.duration.filter(|d| *d > 0)?;
+    from_ticks(time.checked_add(duration)?, time_base)
 }
 
 /// Says whether the times are those of a constant rate, rounded to the time base, and of which.
@@ -231,6 +307,9 @@ fn judge_rate(times: &[i64], video: &mut VideoStream) {
         return;
     };
     if times.len() < 3 || last <= first {
+        return;
+    }
+    if counts_frames(times, video) {
         return;
     }
     let tick = widen(video.time_base);
@@ -249,6 +328,16 @@ fn judge_rate(times: &[i64], video: &mut VideoStream) {
             video.frame_rate = video.frame_rate.filter(close).or_else(|| approximate(mean));
         }
     }
+}
+
+/// Whether the times only number the frames of the rate that the header gives, as in AVI. What is left out there makes
+/// frames last longer; it is no other rate, unless most frames are left out.
+fn counts_frames(times: &[i64], video: &VideoStream) -> bool {
+    let numbered = video
+        .frame_rate
+        .is_some_and(|rate| rate.recip() == video.time_base);
+    let next = times.windows(2).filter(|pair| pair[1] - pair[0] == 1).count();
+    numbered && next * 2 >= times.len() - 1
 }
 
 /// Whether every time lies within a tick of its place on the grid of `rate`.

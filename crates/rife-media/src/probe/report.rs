@@ -130,6 +130,8 @@ pub(super) fn parse(path: &Path, json: &[u8]) -> Result<MediaInfo> {
         chapters: report.chapters.into_iter().filter_map(chapter).collect(),
         metadata: format.tags.into_iter().collect(),
         notes: Vec::new(),
+        cut_off: None,
+        clock: super::Clock::default(),
     })
 }
 
@@ -238,6 +240,7 @@ fn video(stream: &Stream) -> VideoStream {
         hdr,
         end: None,
         captions: false,
+        decoding_times: Vec::new(),
         alpha_layer: stream
             .tags
             .get("alpha_mode")

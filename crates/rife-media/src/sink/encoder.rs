@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use num_rational::Ratio;
 
+use super::companion::{self, Companion};
 use super::part::Part;
 use super::{Container, Sent, Sink, SinkSpec, VideoParams, Written, check_frame, codecs, mp4};
 use crate::ffmpeg::args::{Args, file_url};
@@ -14,7 +15,7 @@ use crate::nut::write::Writer;
 use crate::plan::{Action, StreamPlan, needs_experimental, sound};
 use crate::probe::{DisplayMatrix, MediaInfo, StreamKind, read_back};
 use crate::time::{narrow, to_ticks, widen};
-use crate::{ColorTags, Ffmpeg, Frame, Limits, Matrix, MediaError, Result, Time, nut};
+use crate::{ColorTags, Ffmpeg, Frame, Matrix, MediaError, Result, Time, nut};
 
 /// The filter that gives each frame of a GIF a palette.
 pub(super) const PALETTES: &str = "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1";
@@ -26,6 +27,7 @@ pub(super) struct Encoder {
     container: Container,
     spec: SinkSpec,
     ffmpeg: Ffmpeg,
+    companion: Option<Companion>,
     // The child is dropped, and so ended, before its unfinished file is removed.
     child: Child,
     part: Part,
@@ -58,7 +60,17 @@ impl Encoder {
                 container.name()
             ));
         }
-        let args = arguments(spec, container, &params, &choice.args, part.path())?;
+        let open = |(media, plan)| Companion::open(&ffmpeg, media, plan, &spec.cancel);
+        let companions = spec.companions.as_ref().map(|(media, plan)| (media, plan));
+        let companion = companions.map(open).transpose()?;
+        let args = arguments(
+            spec,
+            container,
+            &params,
+            &choice.args,
+            companion.as_ref(),
+            part.path(),
+        )?;
         let request = Request {
             stdin: true,
             cancel: spec.cancel.clone(),
@@ -83,6 +95,7 @@ impl Encoder {
             container,
             spec: spec.clone(),
             ffmpeg,
+            companion,
             child,
             part,
             buffer: Vec::new(),
@@ -138,6 +151,16 @@ impl Encoder {
             self.warnings.push(format!(
                 "{missing} of {expected} planned streams of sound or text are missing in the output"
             ));
+        }
+        if let (Some((_, plan)), Some(companion)) = (&self.spec.companions, &self.companion) {
+            let placed = companion::Placed {
+                plan,
+                companion,
+                output: self.part.path(),
+                moved: found.moved(self.first),
+            };
+            self.warnings
+                .extend(companion::compare(&self.ffmpeg, &placed, &self.spec.cancel)?);
         }
         Ok(())
     }
@@ -223,15 +246,15 @@ fn arguments(
     container: Container,
     params: &VideoParams,
     encoder: &[String],
+    companion: Option<&Companion>,
     part: &Path,
 ) -> Result<Args> {
     let mut args = Args::ffmpeg();
     raw_input(&mut args, params);
-    if let Some((media, _)) = &spec.companions {
+    if let (Some((media, _)), Some(companion)) = (&spec.companions, companion) {
         // Without `-copyts` ffmpeg would move the video to zero and lose its place beside the sound. Our times count
         // from the start of the original, so its streams are moved there.
-        args.all(["-itsoffset", &decimal_seconds(-media.start)])
-            .input(&media.path, &Limits::default())?;
+        companion.input(&mut args, media)?;
     }
     args.one("-copyts");
     args.all(["-map", "0:v:0", "-fps_mode", "passthrough"]);
@@ -265,9 +288,9 @@ fn arguments(
     if container != Container::Gif {
         color_options(&mut args, params.tags);
     }
-    match &spec.companions {
-        Some((media, plan)) => companions(&mut args, media, plan, container),
-        None => {
+    match (&spec.companions, companion) {
+        (Some((media, plan)), Some(companion)) => companions(&mut args, media, plan, companion, container),
+        _ => {
             args.all(["-map_metadata", "-1"]);
         }
     }
@@ -338,10 +361,16 @@ pub(super) fn color_options(args: &mut Args, tags: ColorTags) {
 }
 
 /// The streams of the plan, from the second input.
-pub(super) fn companions(args: &mut Args, media: &MediaInfo, plan: &StreamPlan, container: Container) {
+pub(super) fn companions(
+    args: &mut Args,
+    media: &MediaInfo,
+    plan: &StreamPlan,
+    from: &Companion,
+    container: Container,
+) {
     let mut of_kind = [0_u32; 4];
-    for stream in plan.companions() {
-        args.all(["-map", &format!("1:{}", stream.index)]);
+    for (index, stream) in plan.companions().enumerate() {
+        args.all(["-map", &from.stream(index, stream.index)]);
         let (letter, slot) = match stream.kind {
             StreamKind::Audio => ("a", 0),
             StreamKind::Subtitle => ("s", 1),
@@ -351,6 +380,9 @@ pub(super) fn companions(args: &mut Args, media: &MediaInfo, plan: &StreamPlan, 
         // The main video is the first video stream.
         let number = of_kind[slot] + u32::from(letter == "v");
         of_kind[slot] += 1;
+        if let Some(filters) = companion::trim(media, stream.kind, stream.action == Action::Copy) {
+            args.all([&format!("-bsf:{letter}:{number}"), filters]);
+        }
         let Action::Transcode { encoder, .. } = &stream.action else {
             args.all([&format!("-c:{letter}:{number}"), "copy"]);
             if letter == "v" {

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use num_rational::Ratio;
 
+use super::companion::{self, Companion};
 use super::journal::{self, Complete, Journal, Needs, Resume, Segment, Share};
 use super::part::{self, Part};
 use super::{
@@ -21,8 +22,8 @@ use crate::ffmpeg::args::{Args, file_url};
 use crate::ffmpeg::child::{self, Child, Request};
 use crate::nut::{self, write::Writer};
 use crate::probe::{DisplayMatrix, HdrMetadata, MasteringDisplay, read_back};
-use crate::time::{narrow, to_ticks, widen};
-use crate::{Ffmpeg, Frame, Limits, MediaError, Result, Time};
+use crate::time::{from_fraction, narrow, to_ticks, widen};
+use crate::{Ffmpeg, Frame, MediaError, Result, Time};
 
 /// Where the headers of a NUT file must have ended.
 const MAX_HEADER: u64 = 1 << 20;
@@ -248,12 +249,13 @@ impl Segments {
     }
 
     /// Writes the output from the segments and the original's other streams.
-    fn join(&mut self) -> Result<()> {
+    fn join(&mut self, companion: Option<&Companion>) -> Result<()> {
         let args = join_arguments(
             &self.spec,
             self.container,
             &self.params,
             &self.encoder,
+            companion,
             self.part.path(),
         )?;
         let mut child = self.child(args)?;
@@ -293,13 +295,11 @@ impl Segments {
     /// Leaves the segments for the join.
     fn finish_shard(self) -> Result<Written> {
         let segments = self.journal.segments();
-        let time = |[numer, denom]: [i64; 2]| Ratio::new(numer, denom.max(1));
         let frames = segments.iter().map(|segment| segment.frames).sum();
         let bytes = segments.iter().map(|segment| segment.bytes).sum();
-        let duration = segments
-            .iter()
-            .map(|segment| time(segment.end) - time(segment.first))
-            .sum();
+        let lengths = segments.iter().map(|segment| between(segment.first, segment.end));
+        let duration = lengths.fold(Ratio::from(0), |sum, length| sum + widen(length));
+        let duration = narrow(duration).unwrap_or_default();
         Ok(Written {
             path: Some(self.journal.shard_done(self.frames)?),
             frames,
@@ -310,7 +310,7 @@ impl Segments {
     }
 
     /// Reads back what is in the output and compares it with what was sent.
-    fn verify(&mut self) -> Result<()> {
+    fn verify(&mut self, first: Time, companion: Option<&Companion>) -> Result<()> {
         let incomplete = |reason: String| MediaError::Incomplete {
             path: self.target.clone(),
             reason,
@@ -326,6 +326,16 @@ impl Segments {
             self.warnings.push(format!(
                 "{missing} of {expected} planned streams of sound or text are missing in the output"
             ));
+        }
+        if let (Some((_, plan)), Some(companion)) = (&self.spec.companions, companion) {
+            let placed = companion::Placed {
+                plan,
+                companion,
+                output: self.part.path(),
+                moved: found.moved(Some(first)),
+            };
+            self.warnings
+                .extend(companion::compare(&self.ffmpeg, &placed, &self.spec.cancel)?);
         }
         Ok(())
     }
@@ -405,11 +415,14 @@ impl Sink for Segments {
                 reason: "no frame was written".to_owned(),
             });
         };
-        let time = |[numer, denom]: [i64; 2]| Ratio::new(numer, denom.max(1));
-        let duration = time(last.end) - time(first.first);
+        let duration = between(first.first, last.end);
+        let start = from_fraction(first.first).unwrap_or_default();
         let nudged: u64 = self.journal.segments().iter().map(|segment| segment.nudged).sum();
-        self.join()?;
-        self.verify()?;
+        let open = |(media, plan)| Companion::open(&self.ffmpeg, media, plan, &self.spec.cancel);
+        let companions = self.spec.companions.as_ref().map(|(media, plan)| (media, plan));
+        let companion = companions.map(open).transpose()?;
+        self.join(companion.as_ref())?;
+        self.verify(start, companion.as_ref())?;
         if nudged > 0 {
             self.warnings.push(format!(
                 "{} moved by a tick, since times fell together",
@@ -434,12 +447,19 @@ impl Sink for Segments {
     }
 }
 
+/// The length of what lies between two times of the journal; nothing where either is out of range.
+fn between(first: [i64; 2], end: [i64; 2]) -> Time {
+    let ends = from_fraction(first).zip(from_fraction(end));
+    ends.and_then(|(first, end)| narrow(widen(end) - widen(first)))
+        .unwrap_or_default()
+}
+
 fn written(target: PathBuf, complete: &Complete, warnings: Vec<String>) -> Written {
     let [numer, denom] = complete.duration;
     Written {
         path: Some(target),
         frames: complete.frames,
-        duration: Ratio::new(numer, denom.max(1)),
+        duration: from_fraction([numer, denom]).unwrap_or_default(),
         bytes: Some(complete.bytes),
         warnings,
     }
@@ -589,15 +609,15 @@ fn join_arguments(
     container: Container,
     params: &VideoParams,
     encoder: &[String],
+    companion: Option<&Companion>,
     part: &Path,
 ) -> Result<Args> {
     let mut args = Args::ffmpeg();
     args.all(["-y", "-protocol_whitelist", "pipe", "-format_whitelist", "nut"]);
     args.all(["-f", "nut", "-i", "pipe:0"]);
-    if let Some((media, _)) = &spec.companions {
+    if let (Some((media, _)), Some(companion)) = (&spec.companions, companion) {
         // As in one piece: our times count from the start of the original, so its streams are moved there.
-        args.all(["-itsoffset", &encoder::decimal_seconds(-media.start)])
-            .input(&media.path, &Limits::default())?;
+        companion.input(&mut args, media)?;
     }
     args.one("-copyts");
     args.all(["-map", "0:v:0", "-c:v:0", "copy"]);
@@ -624,9 +644,11 @@ fn join_arguments(
     if !filters.is_empty() {
         args.all(["-bsf:v:0", &filters.join(",")]);
     }
-    match &spec.companions {
-        Some((media, plan)) => encoder::companions(&mut args, media, plan, container),
-        None => {
+    match (&spec.companions, companion) {
+        (Some((media, plan)), Some(companion)) => {
+            encoder::companions(&mut args, media, plan, companion, container);
+        }
+        _ => {
             args.all(["-map_metadata", "-1"]);
         }
     }

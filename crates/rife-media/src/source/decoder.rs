@@ -1,5 +1,6 @@
 //! Any file that ffmpeg decodes: a child process sends raw frames with their exact times through a pipe.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use num_rational::Ratio;
@@ -8,6 +9,7 @@ use super::{Orientation, Source, SourceSpec, StreamInfo};
 use crate::ffmpeg::args::{Args, check_word};
 use crate::ffmpeg::child::{self, Child, Request};
 use crate::nut;
+use crate::probe::clock::EPOCH_FILTER;
 use crate::probe::{DisplayMatrix, FieldOrder, MediaInfo, MediaStream, StreamKind, VideoStream, probe_with};
 use crate::time::{from_ticks, narrow, to_ticks, widen};
 use crate::{Ffmpeg, Frame, Layout, MediaError, PixelFormat, Result, Time};
@@ -27,6 +29,7 @@ pub(super) struct Decoder {
     spec: SourceSpec,
     reader: nut::read::Reader<Child>,
     grid: Option<Grid>,
+    late: Late,
     /// What is added to every time.
     moved: Option<Time>,
     /// The frame that was read ahead, so that the one before it knows its duration.
@@ -60,12 +63,20 @@ impl Decoder {
             .then(|| film_rate(video, format))
             .transpose()?;
         let filter = filter(spec, &stream.codec, video);
-        let hwaccel = hwaccel.filter(|_| alpha_decoder.is_none());
+        let follows = follows(&media, spec);
+        let filters: Vec<&str> = follows
+            .then_some(EPOCH_FILTER)
+            .into_iter()
+            .chain(filter)
+            .collect();
+        let filter = (!filters.is_empty()).then(|| filters.join(","));
+        let filter = filter.as_deref();
         let mut args = arguments(path, spec, stream.index, video, format, alpha_decoder, filter)?;
-        if let Some(name) = hwaccel {
+        if let Some(name) = hwaccel.filter(|_| alpha_decoder.is_none()) {
             // An option of the input: before all that is there.
             args.0.splice(0..0, ["-hwaccel".into(), name.into()]);
         }
+        clock_options(&mut args, follows);
         let request = Request {
             stdout: true,
             cancel: spec.cancel.clone(),
@@ -81,19 +92,27 @@ impl Decoder {
             // How many frames there are shows when they have been seen.
             (info.frame_rate, info.variable_rate, info.frames) = (Some(rate), false, None);
         }
-        let grid = info.frame_rate.filter(|_| !info.variable_rate).map(|rate| Grid {
+        // Times that number the frames are exact.
+        let rounded = |rate: &Time| !info.variable_rate && rate.recip() > info.time_base;
+        let grid = info.frame_rate.filter(rounded).map(|rate| Grid {
             rate,
             start: None,
             count: 0,
         });
         let last_duration = info.frame_rate.map_or(Ratio::new(1, 25), |rate| rate.recip());
         let end = video.end;
+        let late = Late::new(&video.decoding_times);
+        let warnings = media.cut_off.iter();
+        let warnings = warnings
+            .map(|missing| format!("{}: {missing}", path.display()))
+            .collect();
         Ok(Self {
             path: path.to_owned(),
             info,
             spec: spec.clone(),
             reader,
             grid,
+            late,
             moved: None,
             ahead: None,
             end,
@@ -101,7 +120,7 @@ impl Decoder {
             frames: 0,
             done: false,
             buffer: Vec::new(),
-            warnings: Vec::new(),
+            warnings,
         })
     }
 
@@ -116,16 +135,32 @@ impl Decoder {
         self.frames += 1;
         self.spec.limits.check_frames(self.frames)?;
         let time_base = self.reader.time_base();
-        let pts = from_ticks(ticks, time_base).ok_or_else(|| MediaError::Frame {
+        let pts = self.time_of(ticks).ok_or_else(|| MediaError::Frame {
             frame: self.frames - 1,
             reason: format!("its time {ticks} is out of range"),
         })?;
-        let pts = pts + self.displacement(pts);
+        let pts = self.late.place(pts);
         // Filters may have made the unit finer than that of the times.
         let tick = time_base.max(self.info.time_base);
         let pts = self.grid.as_mut().map_or(pts, |grid| grid.place(pts, tick));
         let frame = Frame::from_raw(self.info.width, self.info.height, self.info.format, &self.buffer)?;
         Ok(Some(frame.at(pts, Time::from(0))))
+    }
+
+    /// A frame's time, counted from the container's start.
+    fn time_of(&mut self, ticks: i64) -> Option<Time> {
+        let unit = self.reader.time_base();
+        if let Some(media) = self
+            .info
+            .media
+            .as_ref()
+            .filter(|media| follows(media, &self.spec))
+        {
+            let placed = media.clock.place(ticks, unit, self.info.time_base)?;
+            return Some(placed - media.start);
+        }
+        let pts = from_ticks(ticks, unit)?;
+        Some(pts + self.displacement(pts))
     }
 
     /// MPEG streams may be discontinuous, so ffmpeg counts their times from the first of the streams it was asked
@@ -209,6 +244,33 @@ impl Source for Decoder {
 
     fn warnings(&self) -> Vec<String> {
         self.warnings.clone()
+    }
+}
+
+/// The frames' times where the container tells only when packets are decoded: ffmpeg then gives each frame the time of the
+/// packet after which its decoder put it out, which is as many packets late as the decoder holds frames back.
+struct Late {
+    /// When the first packets are decoded, until the first frame has come.
+    decoded: Vec<Time>,
+    /// Times that frames to come will have.
+    waiting: VecDeque<Time>,
+}
+
+impl Late {
+    fn new(decoded: &[Time]) -> Self {
+        Self {
+            decoded: decoded.to_vec(),
+            waiting: VecDeque::new(),
+        }
+    }
+
+    fn place(&mut self, pts: Time) -> Time {
+        let decoded = std::mem::take(&mut self.decoded);
+        if let Some(held) = decoded.iter().position(|time| *time == pts) {
+            self.waiting.extend(&decoded[..held]);
+        }
+        self.waiting.push_back(pts);
+        self.waiting.pop_front().unwrap_or(pts)
     }
 }
 
@@ -471,6 +533,23 @@ fn arguments(
         "pipe:1",
     ]);
     Ok(args)
+}
+
+/// Whether frames come with the times of a clock that starts anew or jumps, to be put on one line here. Inverse telecine
+/// makes new times of its own.
+fn follows(media: &MediaInfo, spec: &SourceSpec) -> bool {
+    !media.clock.is_continuous() && !spec.inverse_telecine
+}
+
+/// Keeps ffmpeg from correcting times by its own rules: where the clock is continuous a long step is a pause.
+fn clock_options(args: &mut Args, follows: bool) {
+    let limit = crate::time::MAX_SECONDS.to_string();
+    let mut options = vec!["-dts_delta_threshold", &limit, "-dts_error_threshold", &limit];
+    if follows {
+        options.push("-copyts");
+    }
+    args.0
+        .splice(0..0, options.into_iter().map(std::ffi::OsString::from));
 }
 
 fn stream_info(
