@@ -197,3 +197,30 @@ fn a_resumed_result_has_the_manifest_of_an_uninterrupted_one() {
     place.rife(&args).ok();
     assert_eq!(fs::read(place.path("out.mp4.rife.json")).unwrap(), manifest);
 }
+
+#[test]
+fn a_manifest_with_impossible_times_is_refused() {
+    if !ffmpeg() {
+        return;
+    }
+    let place = Place::new();
+    place.clip("clip.mp4", 3);
+    make(&place, "clip.mp4", "out.mkv", &[]);
+    let path = place.path("out.mkv.rife.json");
+    let whole: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let (least, most) = (i64::MIN, i64::MAX);
+    for (name, wrong) in [
+        ("time_base", [1, least]),
+        ("time_base", [1, 0]),
+        ("duration", [least, 1]),
+        ("duration", [most, most - 2]),
+        ("duration", [most, 1]),
+    ] {
+        let mut manifest = whole.clone();
+        manifest[name] = serde_json::json!(wrong);
+        fs::write(&path, manifest.to_string()).unwrap();
+        let said = place.rife(&["verify", "out.mkv"]).failed(3);
+        let value = format!("{}/{}", wrong[0], wrong[1]);
+        assert!(said.contains(&value) && said.contains("accepted"), "{said}");
+    }
+}

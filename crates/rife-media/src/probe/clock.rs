@@ -294,16 +294,6 @@ pub(crate) fn moves(
         .collect())
 }
 
-/// What is to be added to the times that ffmpeg gives packets with `offset`: it takes what lies far behind the start of an
-/// MPEG stream for a clock that has wrapped.
-pub(crate) fn unwrapped(info: &MediaInfo, offset: Time) -> Time {
-    let start = time_to_micros(info.start + WRAP / 2);
-    let mut parts = info.clock.parts.iter();
-    let wrapped = parts.any(|part| part.offset == offset && part.first > start);
-    let mpeg = matches!(info.container.as_str(), "mpegts" | "mpeg");
-    if wrapped && mpeg { offset + WRAP } else { offset }
-}
-
 /// Calls `each` for every packet of a file, in its order.
 fn packets(
     ffmpeg: &Ffmpeg,

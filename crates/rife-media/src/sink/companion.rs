@@ -142,7 +142,7 @@ pub(crate) fn on_one_line(
         .input(&media.path, &Limits::default())?;
     for (number, offset) in offsets.iter().enumerate() {
         select(&mut args, indices, &moves, *offset);
-        let whole = clock::unwrapped(media, *offset) - media.start + BASE;
+        let whole = *offset - media.start + BASE;
         args.all(["-output_ts_offset", &decimal_seconds(whole)]);
         args.all([
             "-avoid_negative_ts",
