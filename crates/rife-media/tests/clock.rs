@@ -224,11 +224,6 @@ fn sound_that_starts_elsewhere_than_the_picture_keeps_its_place() {
             format!("{earlier} -c:v mpeg2video -bf 2 -c:a ac3 -f vob"),
             -0.7,
         ),
-        (
-            "later.ogv",
-            format!("{later} -c:v libtheora -c:a libvorbis"),
-            1.476,
-        ),
     ];
     for (name, words, place) in cases {
         let input = make(&folder, name, &words);

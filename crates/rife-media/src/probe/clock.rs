@@ -199,7 +199,8 @@ impl Scan {
         let step = self.last.map_or(0, |last| line.decoded - last);
         let last = self.last.replace(line.decoded).unwrap_or(line.decoded);
         let lasts = if line.length > 0 { line.length } else { self.step };
-        let paused = |time: &i64| *time > last + BACK && *time < line.decoded - BACK;
+        // Sound may outlast the picture a little where recordings meet.
+        let paused = |time: &i64| *time > last + FORTH / 4 && *time < line.decoded - FORTH / 4;
         let jumps = step < -BACK || (step > FORTH && !self.between.iter().any(paused));
         self.between.clear();
         if self.parts.is_empty() || jumps {
