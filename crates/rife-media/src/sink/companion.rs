@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::encoder::decimal_seconds;
@@ -15,6 +14,7 @@ use crate::nut;
 use crate::plan::{Action, StreamPlan};
 use crate::probe::clock::{self, Moves};
 use crate::probe::{MediaInfo, SoundExtent, StreamKind, sound_extents};
+use crate::scratch::Scratch;
 use crate::time::{seconds, to_ticks, widen};
 use crate::{CancelToken, Ffmpeg, Limits, MediaError, Result, Time};
 
@@ -32,16 +32,8 @@ pub(crate) struct Companion {
     offset: Time,
     /// Whether it holds the companions of the plan alone, in their order.
     copied: bool,
-    /// A folder of ours to be removed.
-    folder: Option<PathBuf>,
-}
-
-impl Drop for Companion {
-    fn drop(&mut self) {
-        if let Some(folder) = &self.folder {
-            let _ = fs::remove_dir_all(folder);
-        }
-    }
+    /// The folder of the copy, which goes with it.
+    _folder: Option<Scratch>,
 }
 
 impl Companion {
@@ -59,15 +51,15 @@ impl Companion {
                 path: media.path.clone(),
                 offset: -media.start,
                 copied: false,
-                folder: None,
+                _folder: None,
             });
         }
-        let folder = scratch_folder()?;
+        let folder = Scratch::new()?;
         let copy = Self {
-            path: folder.join("companions.nut"),
+            path: folder.path().join("companions.nut"),
             offset: -BASE,
             copied: true,
-            folder: Some(folder),
+            _folder: Some(folder),
         };
         on_one_line(ffmpeg, media, &indices, &copy.path, cancel)?;
         Ok(copy)
@@ -92,24 +84,6 @@ impl Companion {
             format!("1:{number}")
         } else {
             format!("1:{index}")
-        }
-    }
-}
-
-/// A new folder that nobody else can read.
-fn scratch_folder() -> Result<PathBuf> {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let place = std::env::temp_dir();
-    loop {
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let folder = place.join(format!("rife-plan-{}-sound-{count}", std::process::id()));
-        let mut builder = fs::DirBuilder::new();
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        match builder.create(&folder) {
-            Ok(()) => return Ok(folder),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(MediaError::io("create", &folder, error)),
         }
     }
 }
