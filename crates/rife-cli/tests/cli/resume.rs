@@ -112,7 +112,7 @@ fn another_input_model_or_option_is_refused_with_what_changed() {
         (
             "in.y4m",
             &["--crf", "30"][..],
-            "the encoder was -c:v libx264 -crf 18",
+            "the encoder was -c:v libx264 -threads:v 8 -crf 18",
         ),
         (
             "in.y4m",

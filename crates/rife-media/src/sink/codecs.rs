@@ -7,6 +7,13 @@ use crate::ffmpeg::args::check_word;
 use crate::probe::{HdrMetadata, MasteringDisplay};
 use crate::{ColorTags, Ffmpeg, Layout, MediaError, PixelFormat, Range, Result, nut};
 
+/// Threads of every encoder. What some encoders decide depends on how many there are, so the number is the same on
+/// every machine: a job that goes on with fewer processors, or is shared by several machines, has the bytes of one
+/// that did not. Eight keep up with the network on any of them.
+const THREADS: &str = "8";
+/// H.265's frames that are encoded at once; its threads are those of a pool.
+const X265_THREADS: &str = "frame-threads=3:pools=8";
+
 /// What has been chosen for an output.
 #[derive(Debug, Clone)]
 pub(super) struct Choice {
@@ -466,7 +473,9 @@ fn options(
     params: &VideoParams,
     ffmpeg: &Ffmpeg,
 ) -> Result<Vec<String>> {
-    let mut args = vec!["-c:v".to_owned(), encoder.to_owned()];
+    let mut args = ["-c:v", encoder, "-threads:v", THREADS]
+        .map(str::to_owned)
+        .to_vec();
     let mut add = |name: &str, value: &str| args.extend([name.to_owned(), value.to_owned()]);
     let crf = |usual: u32| spec.crf.unwrap_or(usual).to_string();
     let preset = spec.preset.as_deref();
@@ -625,7 +634,8 @@ fn hdr_options(encoder: &str, hdr: &HdrMetadata, choice: &mut Choice) {
     let mut parts = Vec::new();
     let option = match encoder {
         "libx265" => {
-            parts.push("log-level=error".to_owned());
+            // The text about itself that it would write into the video names the processor.
+            parts.push(format!("log-level=error:info=0:{X265_THREADS}"));
             parts.extend(
                 hdr.mastering
                     .map(|m| format!("hdr10=1:master-display={}", in_units(m))),
@@ -637,6 +647,8 @@ fn hdr_options(encoder: &str, hdr: &HdrMetadata, choice: &mut Choice) {
             "-x265-params"
         }
         "libx264" => {
+            // With a lookahead of its own, what is decided depends on which thread is quicker.
+            parts.push("sync-lookahead=0".to_owned());
             parts.extend(
                 hdr.mastering
                     .map(|m| format!("mastering-display={}", in_units(m))),

@@ -472,13 +472,10 @@ fn own_facts(
     encoder: &[String],
     ffmpeg: &Ffmpeg,
 ) -> Vec<(String, String)> {
-    let processors = std::thread::available_parallelism().map_or(1, |count| count.get());
     let own = [
         ("the frames of a segment", resume.segment_frames.to_string()),
         (codecs::ENCODER_FACT, encoder.join(" ")),
         ("ffmpeg", format!("{}.{}", ffmpeg.version.0, ffmpeg.version.1)),
-        // Encoders choose their threads by it, and some their decisions by the threads.
-        ("the number of processors", processors.to_string()),
     ];
     let facts = own.into_iter().chain(video_facts(params));
     facts.map(|(name, value)| (name.to_owned(), value)).collect()
