@@ -60,7 +60,7 @@ impl Scratch {
 /// Removes folders that were left behind.
 fn sweep(place: &Path) {
     let entries = fs::read_dir(place).into_iter().flatten().flatten();
-    for path in entries.map(|entry| entry.path()).filter(|path| left_behind(path)) {
+    for path in entries.map(|entry| entry.path()).filter(left_behind) {
         let _ = fs::remove_dir_all(path);
     }
 }

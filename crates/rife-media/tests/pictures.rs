@@ -355,6 +355,16 @@ fn damaged_pictures_are_found_and_never_filled_up() {
         &[&jpeg[..], b"....ftypmp42", &[7; 3000]].concat(),
     ))
     .unwrap();
+    // Scans without end take time without end.
+    let sound = unhex(PROGRESSIVE);
+    let scan = sound
+        .windows(4)
+        .rposition(|bytes| bytes == [0xFF, 0xDA, 0, 12])
+        .unwrap();
+    let is_marker = |pair: &[u8]| pair[0] == 0xFF && pair[1] != 0;
+    let end = scan + 14 + sound[scan + 14..].windows(2).position(is_marker).unwrap();
+    let many = [&sound[..scan], &sound[scan..end].repeat(300), &sound[end..]].concat();
+    assert!(refused(&written(&folder, "many.jpg", &many), false).contains("more than 100 scans"));
     // Found before the first frame, where its file's end tells.
     let name = |n: usize| format!("sequence/{n}.jpg");
     fs::create_dir(folder.path().join("sequence")).unwrap();

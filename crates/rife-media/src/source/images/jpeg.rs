@@ -4,7 +4,10 @@
 //! JPEGs are walked through once, without computing a pixel: every scan must hold exactly the blocks that it announces.
 
 /// Bytes that some cameras leave between the last code and the marker after it.
-const LEFT_OVER: usize = 16;
+const LEFT_OVER: usize = 4;
+/// Most scans and most Huffman tables of a file: encoders write about ten of each, and every one takes time.
+const MAX_SCANS: usize = 100;
+const MAX_TABLES: usize = 1000;
 
 /// What the frame header says.
 #[derive(Debug, Clone, Default)]
@@ -179,6 +182,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
         header,
         tables: Default::default(),
         restart: 0,
+        counts: (0, 0),
     }
     .run(at)
 }
@@ -193,6 +197,8 @@ struct Walk<'a> {
     tables: [[Table; 4]; 2],
     /// MCUs between restart markers, 0 for none.
     restart: u32,
+    /// Scans and tables so far.
+    counts: (usize, usize),
 }
 
 /// Which coefficients a scan holds, and which of their bits.
@@ -213,8 +219,14 @@ impl Walk<'_> {
         while let Some((marker, body)) = next_marker(self.bytes, at) {
             let whole = || "a segment is cut off".to_owned();
             at = body;
+            if self.counts.0 > MAX_SCANS || self.counts.1 > MAX_TABLES {
+                return Err(format!(
+                    "it has more than {MAX_SCANS} scans or {MAX_TABLES} tables"
+                ));
+            }
             match marker {
                 0xDA => {
+                    self.counts.0 += 1;
                     let scan = segment(self.bytes, body).ok_or_else(whole)?;
                     at = self.scan(scan, body + scan.len() + 2)?;
                     continue;
@@ -256,6 +268,10 @@ impl Walk<'_> {
 
     fn huffman(&mut self, mut body: &[u8]) {
         while let Some((counts, rest)) = body.get(1..17).zip(body.get(17..)) {
+            self.counts.1 += 1;
+            if self.counts.1 > MAX_TABLES {
+                return;
+            }
             let total: usize = counts.iter().map(|&count| usize::from(count)).sum();
             let Some(symbols) = rest.get(..total) else { return };
             let slot = usize::from(body[0] >> 4 & 1);

@@ -106,7 +106,7 @@ impl Kind {
     pub(super) fn refusal(self, path: &Path) -> MediaError {
         let reason = match self {
             Self::Foreign(name) => format!(
-                "it is a {name} picture, which is not read; {ACCEPTED}: turn it into PNG first, for example with ImageMagick: magick IN OUT.png"
+                "it is {name}, which is not read; {ACCEPTED}: turn it into PNG first, for example with ImageMagick: magick IN OUT.png"
             ),
             Self::Video(name) => format!(
                 "it is no still picture but {name}, which is read as a video; as a picture {ACCEPTED}: ffmpeg -i IN -frames:v 1 OUT.png takes its first one"

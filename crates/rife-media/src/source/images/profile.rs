@@ -9,9 +9,12 @@ use moxcms::{ColorProfile, DataColorSpace, Layout, ProfileText, TransformExecuto
 /// Codes of 8 bits by which a profile may differ from sRGB and still be sRGB: what rounding does.
 const ROUNDING: u8 = 1;
 
+/// A profile, whether the pixels were gray and whether they were floats, and what was found of it.
+type Known = (Vec<u8>, bool, bool, Colors);
+
 thread_local! {
     /// The last profile: the pictures of a folder mostly have the same.
-    static LAST: RefCell<Option<(Vec<u8>, bool, bool, Colors)>> = const { RefCell::new(None) };
+    static LAST: RefCell<Option<Known>> = const { RefCell::new(None) };
 }
 
 /// What is to be done with a picture's colours.
