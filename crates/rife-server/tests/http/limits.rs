@@ -215,7 +215,8 @@ fn a_picture_that_claims_more_memory_than_there_is_does_not_end_the_server() {
         let answer = server.get(&format!("/uploads/{upload}/probe"));
         assert!((400..500).contains(&answer.status), "{}", answer.text());
         assert!(answer.text().contains("data window"), "{}", answer.text());
-        let request = json!({"kind": "images", "inputs": [upload, upload], "options": {}});
+        let request =
+            json!({"kind": "images", "inputs": [{"upload": upload}, {"upload": upload}], "options": {}});
         let id = server.job(&request);
         let job = server.wait(&id, |job| job["state"] == "failed");
         assert!(job["error"].to_string().contains("data window"), "{job}");
