@@ -13,6 +13,7 @@ mod cli {
     mod help;
     mod image;
     mod models;
+    mod pace;
     mod reencode;
     mod reference;
     mod refusals;

@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         spec.companions = Some((media.clone(), plan));
     }
 
-    let options = TimelineOptions::new(TimelineMode::Factor(factor), info.frame_rate);
+    let options = TimelineOptions::new(TimelineMode::Factor(factor));
     let mut sink = open_sink(&spec, &VideoParams::for_timeline(&info, &options))?;
     let (format, tags) = (sink.params().format, sink.params().tags);
     let mut timeline = Timeline::new(options)?;
@@ -46,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut read = 0;
     while let Some(frame) = source.next_frame()? {
         read += 1;
-        let Push::Frames(frames) = timeline.push(frame.pts, frame.duration)? else {
+        let Push::Frames(frames) = timeline.push(frame.pts, frame.duration, false)? else {
             continue;
         };
         let image = frame.to_rgb(&info.tags);

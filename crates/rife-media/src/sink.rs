@@ -32,6 +32,7 @@ mod mp4;
 pub(crate) mod part;
 mod read_back;
 mod segments;
+mod spaced;
 mod trial;
 mod webp;
 mod workplace;
@@ -444,6 +445,20 @@ impl SinkSpec {
             Output::File(path) => Container::of(path),
             Output::Stdout | Output::Images(..) => Ok(Container::VideoOnly),
         }
+    }
+
+    /// The highest rate, in frames a second, that players show of the output's kind. They take the delays of faster GIF (below
+    /// two hundredths of a second) and WebP (below 11 ms) for mistakes, and show each frame for a tenth of a second. Nothing
+    /// where there is no such limit.
+    pub fn fastest(&self) -> Option<Ratio<i64>> {
+        let Output::File(path) = &self.output else {
+            return None;
+        };
+        let limits = [("gif", 50), ("webp", 90)];
+        let found = limits
+            .iter()
+            .find(|(extension, _)| crate::source::has_extension(path, extension));
+        found.map(|(_, rate)| Ratio::from(*rate))
     }
 
     /// The files that the output must not be.

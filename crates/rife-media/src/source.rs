@@ -11,6 +11,7 @@ use crate::{CancelToken, ColorTags, Ffmpeg, Frame, Limits, MediaError, PixelForm
 
 pub use images::{ImageHeader, image_header, natural_order, read_image};
 
+mod combing;
 mod decoder;
 mod images;
 mod stream;
@@ -117,7 +118,7 @@ pub struct SourceSpec {
     pub cancel: CancelToken,
     /// Read interlaced material as if it were progressive.
     pub allow_interlaced: bool,
-    /// De-interlace (bwdif, one frame a frame) where the stream is interlaced.
+    /// De-interlace (bwdif, one frame a frame) where the stream is marked as interlaced, or looks so.
     pub deinterlace: bool,
     /// Take film out of video of 30 frames a second that it was telecined to: the result has 24, as the film had.
     /// Only for video files, of 8-bit YUV.

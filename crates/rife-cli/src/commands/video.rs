@@ -244,6 +244,7 @@ pub(super) fn plan_json(plan: &VideoPlan) -> Value {
         "rule": plan.rule,
         "encoding": plan.encoding,
         "losses": plan.losses,
+        "notes": plan.notes,
         "streams": streams,
         "model": plan.model,
         "method": plan.method,

@@ -19,6 +19,13 @@ use crate::{CancelToken, MediaError, Result};
 const TAIL_BYTES: usize = 64 << 10;
 /// How much of the tail an error shows.
 const SHOWN_LINES: usize = 6;
+/// The longest line of stderr that is read as one.
+const MAX_LINE: usize = 8 << 10;
+/// The most frame sizes that are remembered.
+const MAX_SIZES: usize = 64;
+/// The level of messages at which ffmpeg says what size its filters are given, and so when that changes. What is said below
+/// a warning is kept out of the tail.
+pub(crate) const WITH_SIZES: &str = "level+verbose";
 /// How often the watchdog looks.
 const WATCH_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -64,9 +71,16 @@ pub(crate) struct Child {
     shared: Arc<Shared>,
     stdin: Option<ChildStdin>,
     stdout: Option<ChildStdout>,
-    tail: Arc<Mutex<VecDeque<u8>>>,
+    said: Arc<Mutex<Said>>,
     stderr_done: Receiver<()>,
     watchdog: Thread,
+}
+
+/// What a child has said on stderr.
+#[derive(Debug, Default)]
+struct Said {
+    tail: VecDeque<u8>,
+    sizes: Vec<[u32; 2]>,
 }
 
 /// What the watchdog and the owner both see.
@@ -102,8 +116,8 @@ impl Child {
         restrict(&mut command);
         let mut child = spawn(command)?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
-        let tail = Arc::new(Mutex::new(VecDeque::new()));
-        let stderr_done = drain(child.stderr.take(), Arc::clone(&tail));
+        let said = Arc::new(Mutex::new(Said::default()));
+        let stderr_done = drain(child.stderr.take(), Arc::clone(&said));
         let shared = Arc::new(Shared {
             process: Mutex::new(Process { child, status: None }),
             waiting: AtomicU64::new(0),
@@ -118,7 +132,7 @@ impl Child {
             shared,
             stdin,
             stdout,
-            tail,
+            said,
             stderr_done,
             watchdog,
         })
@@ -219,7 +233,7 @@ impl Child {
     pub(crate) fn tail(&self) -> String {
         // A grandchild may hold the pipe open; then what has come so far must do.
         let _ = self.stderr_done.recv_timeout(Duration::from_millis(500));
-        let tail: Vec<u8> = lock(&self.tail).iter().copied().collect();
+        let tail: Vec<u8> = lock(&self.said).tail.iter().copied().collect();
         let text = String::from_utf8_lossy(&tail);
         let lines: Vec<&str> = text
             .lines()
@@ -232,6 +246,12 @@ impl Child {
             return "it said nothing".to_owned();
         }
         shown.iter().map(clean).collect::<Vec<_>>().join("; ")
+    }
+
+    /// Widths and heights of the frames that its filters were given, each time that they were set up, where it was run with
+    /// [`WITH_SIZES`]. To be asked for at its end.
+    pub(crate) fn sizes(&self) -> Vec<[u32; 2]> {
+        lock(&self.said).sizes.clone()
     }
 
     /// Whether the user cancelled or the watchdog struck.
@@ -350,20 +370,52 @@ fn describe(status: ExitStatus) -> String {
 }
 
 /// Reads stderr to its end on a thread of its own, so that the child never blocks on it.
-fn drain(stderr: Option<ChildStderr>, tail: Arc<Mutex<VecDeque<u8>>>) -> Receiver<()> {
+fn drain(stderr: Option<ChildStderr>, said: Arc<Mutex<Said>>) -> Receiver<()> {
     let (done, receiver) = mpsc::channel();
     thread::spawn(move || {
         let mut buffer = [0; 4096];
-        let mut stderr = stderr;
+        let (mut stderr, mut line) = (stderr, Vec::new());
         while let Some(Ok(count @ 1..)) = stderr.as_mut().map(|pipe| pipe.read(&mut buffer)) {
-            let mut tail = lock(&tail);
-            tail.extend(&buffer[..count]);
-            let excess = tail.len().saturating_sub(TAIL_BYTES);
-            tail.drain(..excess);
+            for &byte in &buffer[..count] {
+                line.push(byte);
+                if byte == b'\n' || line.len() >= MAX_LINE {
+                    lock(&said).hear(&line);
+                    line.clear();
+                }
+            }
         }
+        lock(&said).hear(&line);
         drop(done);
     });
     receiver
+}
+
+impl Said {
+    /// Takes one line.
+    fn hear(&mut self, line: &[u8]) {
+        let text = String::from_utf8_lossy(line);
+        if text.contains("[verbose] ") || text.contains("[info] ") {
+            let size = size_of_input(&text).filter(|_| self.sizes.len() < MAX_SIZES);
+            self.sizes.extend(size);
+            return;
+        }
+        let plain = ["[warning] ", "[error] ", "[fatal] "]
+            .iter()
+            .fold(text.into_owned(), |text, level| text.replacen(level, "", 1));
+        self.tail.extend(plain.as_bytes());
+        let excess = self.tail.len().saturating_sub(TAIL_BYTES);
+        self.tail.drain(..excess);
+    }
+}
+
+/// The size in the line that ffmpeg says of a filter graph's input: `w:160 h:96 pixfmt:yuv420p ...`.
+fn size_of_input(line: &str) -> Option<[u32; 2]> {
+    let (_, words) = line
+        .split_once(" input from stream ")?
+        .1
+        .split_once("] [verbose] w:")?;
+    let (width, rest) = words.split_once(" h:")?;
+    Some([width.parse().ok()?, rest.split(' ').next()?.parse().ok()?])
 }
 
 /// Looks after the child until it has been reaped.
@@ -497,6 +549,27 @@ fn widen_pipes(stdin: Option<&ChildStdin>, stdout: Option<&ChildStdout>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_are_heard_and_what_is_no_warning_is_not_told() {
+        let mut said = Said::default();
+        for line in [
+            "[graph 0 input from stream 0:0 @ 0x55] [verbose] w:160 h:96 pixfmt:yuv420p tb:1/90000\n",
+            "[h264 @ 0x55] [verbose] Reinit context to 176x144\n",
+            "[info] Input #0, mpegts\n",
+            "[h264 @ 0x55] [warning] a [warning] that stays\n",
+            "[graph 0 input from stream 0:0 @ 0x56] [verbose] w:176 h:144 pixfmt:yuv420p\n",
+            "no level\n",
+        ] {
+            said.hear(line.as_bytes());
+        }
+        assert_eq!(said.sizes, [[160, 96], [176, 144]]);
+        let tail: Vec<u8> = said.tail.into();
+        assert_eq!(
+            String::from_utf8(tail).unwrap(),
+            "[h264 @ 0x55] a [warning] that stays\nno level\n"
+        );
+    }
 
     #[test]
     fn addresses_of_memory_are_not_told() {

@@ -7,7 +7,7 @@ use super::{CutList, Detail, Miniature, cadence, cuts};
 use crate::{RgbImage, Time};
 
 /// Frames that are known ahead of the one that is decided.
-const AHEAD: usize = cuts::NEIGHBOURS + cadence::HOLD_AHEAD + cadence::PERIOD_AHEAD;
+const AHEAD: usize = cuts::REACH + cadence::HOLD_AHEAD + cadence::PERIOD_AHEAD;
 /// Decided frames that are remembered.
 const PAST: usize = 24;
 
@@ -33,8 +33,6 @@ pub struct AnalysisOptions {
     pub cuts: CutRule,
     /// Whether to look for frames that repeat the one before.
     pub duplicates: bool,
-    /// A longer interval is held: no motion is looked for across it.
-    pub max_gap: Time,
 }
 
 /// What is seen of a frame.
@@ -71,6 +69,8 @@ pub struct Verdict {
     pub pts: Time,
     /// Whether a cut lies before it.
     pub cut: bool,
+    /// Whether a pause lies before it.
+    pub pause: bool,
     /// How like the frame before it is; 1 for the first one.
     pub similarity: f32,
     /// What it is to motion.
@@ -86,8 +86,8 @@ pub(super) struct Edge {
     pub(super) change: f32,
     /// Difference of the most changed parts.
     pub(super) step: f32,
-    /// Whether the interval is so long that it is held.
-    pub(super) gap: bool,
+    /// Whether the interval is a pause, through which no motion leads.
+    pub(super) pause: bool,
 }
 
 /// A frame with what is known of it by now.
@@ -105,7 +105,7 @@ pub(super) struct Entry {
 impl Entry {
     /// Whether no motion leads here from the frame before.
     pub(super) fn starts_scene(&self) -> bool {
-        self.cut || self.edge.is_none_or(|edge| edge.gap)
+        self.cut || self.edge.is_none_or(|edge| edge.pause)
     }
 }
 
@@ -138,14 +138,15 @@ impl Analysis {
     pub fn look_ahead(options: &AnalysisOptions) -> usize {
         match (&options.cuts, options.duplicates) {
             (_, true) => AHEAD,
-            (CutRule::Detect(_), false) => cuts::NEIGHBOURS,
+            (CutRule::Detect(_), false) => cuts::REACH,
             (CutRule::Listed(_), false) => 0,
         }
     }
 
-    /// Takes the next frame, whose time must advance; `number` counts all frames of the stream from 0. Verdicts come in
-    /// order of the frames, late by [`Self::look_ahead`].
-    pub fn push(&mut self, number: u64, pts: Time, look: Look) -> Vec<Verdict> {
+    /// Takes the next frame, whose time must advance, and whether a [pause](crate::timeline::is_pause) lies before it;
+    /// `number` counts all frames of the stream from 0. Verdicts come in order of the frames, late by
+    /// [`Self::look_ahead`].
+    pub fn push(&mut self, number: u64, pts: Time, pause: bool, look: Look) -> Vec<Verdict> {
         let edge = self
             .frames
             .back()
@@ -154,7 +155,7 @@ impl Analysis {
                 similarity: before.miniature.similarity(&look.miniature),
                 change: before.miniature.difference(&look.miniature),
                 step: detail.step(&look.detail),
-                gap: pts - before.pts > self.options.max_gap,
+                pause,
             });
         self.last_detail = Some(look.detail);
         self.frames.push_back(Entry {
@@ -179,7 +180,7 @@ impl Analysis {
         let ahead = |frames: usize, wanted: bool| if wanted && !ended { frames } else { 0 };
         let find = self.options.duplicates;
         let detect = matches!(self.options.cuts, CutRule::Detect(_));
-        while self.cuts + ahead(cuts::NEIGHBOURS, detect) < seen {
+        while self.cuts + ahead(cuts::REACH, detect) < seen {
             frames[self.cuts].cut = self.cuts > 0 && is_cut(&self.options.cuts, frames, self.cuts);
             self.cuts += 1;
         }
@@ -222,6 +223,7 @@ fn verdict(frames: &[Entry], i: usize, find: bool) -> Verdict {
     Verdict {
         pts: frame.pts,
         cut: frame.cut,
+        pause: frame.edge.is_some_and(|edge| edge.pause),
         similarity: frame.edge.map_or(1.0, |edge| edge.similarity),
         role,
     }

@@ -10,6 +10,7 @@ use num_rational::Ratio;
 use super::analysis::Entry;
 use crate::Time;
 use crate::time::{narrow, widen};
+use crate::timeline::{AHEAD, BEHIND, is_long};
 
 /// The most repeats in a row: animation on fives.
 const MAX_RUN: usize = 4;
@@ -40,7 +41,8 @@ pub(super) fn is_held(frames: &[Entry], i: usize) -> bool {
             after - before - 1 <= MAX_RUN
                 && moves(after)
                 && moves(before)
-                && moves_beyond(frames, before, after, noise),
+                && moves_beyond(frames, before, after, noise)
+                && !rests(frames, before, after),
         )
     };
     found().unwrap_or(false)
@@ -77,6 +79,16 @@ fn motion_before(frames: &[Entry], i: usize, mut noise: f32) -> Option<(usize, f
         }
     }
     None
+}
+
+/// Whether a picture that is shown from frame `before` to frame `after` rests for longer than repeats do where intervals
+/// are as long as usual: then nothing was lost in its time.
+fn rests(frames: &[Entry], before: usize, after: usize) -> bool {
+    let interval = |k: usize| widen(frames[k].pts) - widen(frames[k - 1].pts);
+    let from = (before + 1).saturating_sub(BEHIND).max(1);
+    let to = frames.len().min(after + 1 + AHEAD);
+    let shown = widen(frames[after].pts) - widen(frames[before].pts);
+    is_long(shown, (from..to).map(interval).collect(), MAX_RUN as i128 + 2)
 }
 
 /// Whether there is motion farther away too, so that the steps around the run are not a flash of light.

@@ -9,7 +9,9 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::ops::Bound;
 
-use crate::time::{parse_decimal, seconds};
+use num_rational::Ratio;
+
+use crate::time::{narrow, parse_decimal, seconds, widen};
 use crate::{MediaError, Result, Time};
 
 /// The most cuts a list may have.
@@ -93,9 +95,10 @@ impl CutList {
 
     /// Whether a cut lies between a frame at `before` and the next one, of this number, at `pts`.
     pub fn contains(&self, number: u64, before: Time, pts: Time) -> bool {
-        let grace = Time::new(1, 1000);
-        let range = (Bound::Excluded(before + grace), Bound::Included(pts + grace));
-        self.frames.contains(&number) || self.times.range(range).next().is_some()
+        let late = |time: Time| narrow(widen(time) + Ratio::new(1, 1000)).unwrap_or(time);
+        let (after, until) = (late(before), late(pts));
+        let range = (Bound::Excluded(after), Bound::Included(until));
+        self.frames.contains(&number) || (after < until && self.times.range(range).next().is_some())
     }
 
     /// How many cuts it has.

@@ -8,6 +8,7 @@ use num_rational::Ratio;
 
 use super::companion::{self, Companion};
 use super::part::Part;
+use super::spaced::Spaced;
 use super::{Container, Sent, Sink, SinkSpec, VideoParams, Written, check_frame, codecs, mp4};
 use crate::ffmpeg::args::{Args, file_url};
 use crate::ffmpeg::child::{self, Child, Request};
@@ -19,6 +20,8 @@ use crate::{ColorTags, Ffmpeg, Frame, Matrix, MediaError, Result, Time, nut};
 
 /// The filter that gives each frame of a GIF a palette.
 pub(super) const PALETTES: &str = "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1";
+/// The shortest delay of a GIF's frame that players keep, in hundredths of a second.
+const SHORTEST_GIF: i64 = 2;
 
 /// A running encoder.
 pub(super) struct Encoder {
@@ -38,6 +41,8 @@ pub(super) struct Encoder {
     last_tick: i64,
     sent: Sent,
     nudged: u64,
+    /// Where frames must not lie closer than so many ticks.
+    spaced: Option<Spaced>,
     warnings: Vec<String>,
 }
 
@@ -105,6 +110,7 @@ impl Encoder {
             last_tick: -1,
             sent: Sent::default(),
             nudged: 0,
+            spaced: (container == Container::Gif).then(|| Spaced::new(SHORTEST_GIF)),
             warnings,
         })
     }
@@ -119,15 +125,32 @@ impl Encoder {
                 reason,
             });
         }
-        let tick = if tick <= self.last_tick {
+        let tick = if tick <= self.last_tick && self.spaced.is_none() {
             self.nudged += 1;
             self.last_tick + 1
         } else {
             tick
         };
         self.last_tick = tick;
-        self.sent.push(tick);
         Ok(tick)
+    }
+
+    /// Sends a frame to ffmpeg.
+    fn send(&mut self, tick: i64, frame: &Frame) -> Result<()> {
+        let size = self
+            .params
+            .format
+            .frame_bytes(self.params.width, self.params.height);
+        self.buffer.clear();
+        self.buffer.extend(Writer::frame_header(tick, size));
+        frame.to_raw(&mut self.buffer);
+        let (frames, target) = (self.frames, &self.target);
+        self.child.write(&self.buffer, || {
+            format!("at frame {frames} of {}", target.display())
+        })?;
+        self.sent.push(tick);
+        self.frames += 1;
+        Ok(())
     }
 
     /// Reads back what is in the file and compares it with what was sent.
@@ -174,24 +197,23 @@ impl Sink for Encoder {
     fn write(&mut self, frame: &Frame) -> Result<()> {
         check_frame(&self.params, frame, self.frames)?;
         let tick = self.place(frame)?;
-        let size = self
-            .params
-            .format
-            .frame_bytes(self.params.width, self.params.height);
-        self.buffer.clear();
-        self.buffer.extend(Writer::frame_header(tick, size));
-        frame.to_raw(&mut self.buffer);
-        let (frames, target) = (self.frames, &self.target);
-        self.child.write(&self.buffer, || {
-            format!("at frame {frames} of {}", target.display())
-        })?;
         self.first.get_or_insert(frame.pts);
         self.end = narrow(widen(frame.pts) + widen(frame.duration)).unwrap_or(frame.pts);
-        self.frames += 1;
-        Ok(())
+        let Some(spaced) = &mut self.spaced else {
+            return self.send(tick, frame);
+        };
+        match spaced.push(tick, frame.clone()) {
+            Some((tick, frame)) => self.send(tick, &frame),
+            None => Ok(()),
+        }
     }
 
     fn finish(mut self: Box<Self>) -> Result<Written> {
+        if let Some((tick, frame)) = self.spaced.as_mut().and_then(Spaced::finish) {
+            self.send(tick, &frame)?;
+        }
+        let merged = self.spaced.as_ref().and_then(|spaced| spaced.told("0.02"));
+        self.warnings.extend(merged);
         if self.frames == 0 {
             let reason = "no frame was written".to_owned();
             return Err(MediaError::Incomplete {

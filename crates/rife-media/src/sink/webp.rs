@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use num_rational::Ratio;
 
 use super::part::Part;
+use super::spaced::Spaced;
 use super::{ImageFormat, Sink, SinkSpec, VideoParams, Written, check_frame, images};
 use crate::time::{narrow, to_ticks, widen};
 use crate::{CancelToken, Frame, MediaError, Result, Time};
@@ -17,6 +18,8 @@ const MAX_SIDE: u32 = 16384;
 const FILE_HEADER: usize = 12;
 /// Frames are shown for milliseconds.
 const UNIT: (i64, i64) = (1, 1000);
+/// The shortest time that players show a frame for, and the longest that the format holds.
+const SHOWN: [i64; 2] = [11, (1 << 24) - 1];
 
 /// A WebP animation that is being written.
 pub(super) struct Writer {
@@ -28,6 +31,7 @@ pub(super) struct Writer {
     bytes: u64,
     first: Option<Time>,
     end: Time,
+    spaced: Spaced,
 }
 
 impl Writer {
@@ -54,6 +58,7 @@ impl Writer {
             bytes: 0,
             first: None,
             end: Time::from(0),
+            spaced: Spaced::new(SHOWN[0]),
         };
         let header = writer.header();
         writer.put(&header)?;
@@ -99,28 +104,19 @@ impl Sink for Writer {
             return Err(MediaError::Cancelled);
         }
         check_frame(&self.params, frame, self.frames)?;
-        let still = images::encode(frame, ImageFormat::WebP).map_err(|error| {
-            MediaError::io("encode", &self.target, std::io::Error::other(error.to_string()))
-        })?;
-        let end = narrow(widen(frame.pts) + widen(frame.duration)).unwrap_or(frame.pts);
-        let unit = Ratio::new(UNIT.0, UNIT.1);
-        // Both ends are rounded, so that lengths do not drift.
-        let shown = (to_ticks(end, unit) - to_ticks(frame.pts, unit)).clamp(1, (1 << 24) - 1);
-        let mut body = vec![0; 6];
-        body.extend(three_bytes(self.params.width - 1));
-        body.extend(three_bytes(self.params.height - 1));
-        body.extend(three_bytes(shown as u32));
-        // Bit 1: the frame replaces what was there.
-        body.push(2);
-        body.extend(picture_chunks(&still));
-        self.put(&chunk(b"ANMF", &body))?;
         self.first.get_or_insert(frame.pts);
-        self.end = end;
-        self.frames += 1;
-        Ok(())
+        self.end = narrow(widen(frame.pts) + widen(frame.duration)).unwrap_or(frame.pts);
+        let tick = milliseconds(frame.pts);
+        match self.spaced.push(tick, frame.clone()) {
+            Some((start, before)) => self.send(&before, tick - start),
+            None => Ok(()),
+        }
     }
 
-    fn finish(self: Box<Self>) -> Result<Written> {
+    fn finish(mut self: Box<Self>) -> Result<Written> {
+        if let Some((start, last)) = self.spaced.finish() {
+            self.send(&last, milliseconds(self.end) - start)?;
+        }
         let length = (self.bytes as u32 - 8).to_le_bytes();
         let mut file = self.part.file();
         let patched = file
@@ -133,8 +129,33 @@ impl Sink for Writer {
             frames: self.frames,
             duration: self.end - self.first.unwrap_or(self.end),
             bytes: Some(bytes),
-            warnings: Vec::new(),
+            warnings: self.spaced.told("0.011").into_iter().collect(),
         })
+    }
+}
+
+/// A time in milliseconds. Both ends of a frame are rounded, so that lengths do not drift.
+fn milliseconds(time: Time) -> i64 {
+    to_ticks(time, Ratio::new(UNIT.0, UNIT.1))
+}
+
+impl Writer {
+    /// Writes a frame that is shown for so many milliseconds.
+    fn send(&mut self, frame: &Frame, shown: i64) -> Result<()> {
+        let still = images::encode(frame, ImageFormat::WebP).map_err(|error| {
+            MediaError::io("encode", &self.target, std::io::Error::other(error.to_string()))
+        })?;
+        let shown = shown.clamp(SHOWN[0], SHOWN[1]);
+        let mut body = vec![0; 6];
+        body.extend(three_bytes(self.params.width - 1));
+        body.extend(three_bytes(self.params.height - 1));
+        body.extend(three_bytes(shown as u32));
+        // Bit 1: the frame replaces what was there.
+        body.push(2);
+        body.extend(picture_chunks(&still));
+        self.put(&chunk(b"ANMF", &body))?;
+        self.frames += 1;
+        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use num_rational::Ratio;
 
+use super::combing::{self, Combing};
 use super::{Orientation, Source, SourceSpec, StreamInfo};
 use crate::ffmpeg::args::{Args, check_word};
 use crate::ffmpeg::child::{self, Child, Request};
@@ -12,6 +13,7 @@ use crate::nut;
 use crate::probe::clock::EPOCH_FILTER;
 use crate::probe::{DisplayMatrix, FieldOrder, MediaInfo, MediaStream, StreamKind, VideoStream, probe_with};
 use crate::time::{from_ticks, narrow, to_ticks, widen};
+use crate::timeline::{BEHIND, is_pause};
 use crate::{Ffmpeg, Frame, Layout, MediaError, PixelFormat, Result, Time};
 
 /// Fields put together to the film's frames again, those that find no partner de-interlaced, and of each five frames
@@ -21,6 +23,9 @@ macro_rules! film {
         "fieldmatch=mode=pcn_ub,bwdif=mode=send_frame:deint=interlaced,decimate"
     };
 }
+
+/// The longest that a last frame is shown, in seconds: beyond, its packet's length is taken for nonsense.
+const LONGEST_LAST_FRAME: i128 = 3600;
 
 /// A running decoder.
 pub(super) struct Decoder {
@@ -36,10 +41,14 @@ pub(super) struct Decoder {
     ahead: Option<Frame>,
     /// The end of the last frame, where the probe knows it.
     end: Option<Time>,
-    last_duration: Time,
+    /// How long a frame is shown by the nominal rate.
+    nominal: Time,
+    /// The last intervals between frames.
+    intervals: VecDeque<Time>,
     frames: u64,
     done: bool,
     buffer: Vec<u8>,
+    notes: Vec<String>,
     warnings: Vec<String>,
 }
 
@@ -62,12 +71,17 @@ impl Decoder {
             .inverse_telecine
             .then(|| film_rate(video, format))
             .transpose()?;
-        let filter = filter(spec, &stream.codec, video);
+        let combing = if is_doubtful(spec, video) {
+            combing::look(&ffmpeg, path, spec, stream.index, video, media.duration)?
+        } else {
+            Combing::default()
+        };
+        let own = filter(spec, &stream.codec, video, combing);
         let follows = follows(&media, spec);
         let filters: Vec<&str> = follows
             .then_some(EPOCH_FILTER)
             .into_iter()
-            .chain(filter)
+            .chain(own.as_deref())
             .collect();
         let filter = (!filters.is_empty()).then(|| filters.join(","));
         let filter = filter.as_deref();
@@ -88,6 +102,14 @@ impl Decoder {
         if let Some(media) = &mut info.media {
             media.notes.extend(note);
         }
+        let combed = combing.found() && !spec.deinterlace;
+        let (mut notes, mut warnings): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
+        let told = combing_note(spec, video, combing).map(|note| format!("{}: {note}", path.display()));
+        if combed {
+            warnings.extend(told);
+        } else {
+            notes.extend(told);
+        }
         if let Some(rate) = film {
             // How many frames there are shows when they have been seen.
             (info.frame_rate, info.variable_rate, info.frames) = (Some(rate), false, None);
@@ -99,13 +121,11 @@ impl Decoder {
             start: None,
             count: 0,
         });
-        let last_duration = info.frame_rate.map_or(Ratio::new(1, 25), |rate| rate.recip());
+        let nominal = info.frame_rate.map_or(Ratio::new(1, 25), |rate| rate.recip());
         let end = video.end;
         let late = Late::new(&video.decoding_times);
-        let warnings = media.cut_off.iter();
-        let warnings = warnings
-            .map(|missing| format!("{}: {missing}", path.display()))
-            .collect();
+        let missing = media.cut_off.iter();
+        warnings.extend(missing.map(|missing| format!("{}: {missing}", path.display())));
         Ok(Self {
             path: path.to_owned(),
             info,
@@ -116,10 +136,12 @@ impl Decoder {
             moved: None,
             ahead: None,
             end,
-            last_duration,
+            nominal,
+            intervals: VecDeque::new(),
             frames: 0,
             done: false,
             buffer: Vec::new(),
+            notes,
             warnings,
         })
     }
@@ -166,10 +188,8 @@ impl Decoder {
     /// MPEG streams may be discontinuous, so ffmpeg counts their times from the first of the streams it was asked
     /// for, not from the file's start. Their first frame tells whether it did.
     fn displacement(&mut self, pts: Time) -> Time {
-        let media = self.info.media.as_ref();
-        let mpeg = media.is_some_and(|media| matches!(media.container.as_str(), "mpegts" | "mpeg"));
         let start = self.info.start;
-        let moved = mpeg && start - pts > Ratio::new(1, 1000);
+        let moved = self.is_mpeg() && start - pts > Ratio::new(1, 1000);
         *self
             .moved
             .get_or_insert(if moved { start } else { Time::from(0) })
@@ -180,6 +200,7 @@ impl Decoder {
         let context = format!("after frame {} of {}", self.frames, self.path.display());
         self.reader.get_mut().finish(&context)?;
         let tail = self.reader.get_mut().tail();
+        self.tell_sizes();
         if self.frames == 0 {
             return Err(MediaError::unreadable(
                 &self.path,
@@ -199,6 +220,25 @@ impl Decoder {
         Ok(())
     }
 
+    /// Says which other sizes than the first frame's there were, which ffmpeg has scaled to that.
+    fn tell_sizes(&mut self) {
+        let sizes = self.reader.get_mut().sizes();
+        let Some(&[width, height]) = sizes.first() else {
+            return;
+        };
+        let mut others: Vec<_> = sizes.iter().filter(|size| **size != [width, height]).collect();
+        others.dedup();
+        let others: Vec<_> = others.iter().map(|[w, h]| format!("{w}x{h}")).collect();
+        if !others.is_empty() {
+            self.warnings.push(format!(
+                "{}: the picture's size changes from {width}x{height} to {}: all frames are scaled to {width}x{height}, the \
+                 size of the first",
+                self.path.display(),
+                others.join(", ")
+            ));
+        }
+    }
+
     /// Tells a changed frame size from a dead child.
     fn broken(&mut self, error: &std::io::Error) -> MediaError {
         self.done = true;
@@ -213,11 +253,43 @@ impl Decoder {
     }
 
     /// How long the last frame is shown: to the end the probe found where that makes sense (some files give their
-    /// packets a length of one tick), else as long as the one before.
+    /// packets a length of one tick, and of MPEG streams the end may be counted from another start), else as long as is
+    /// usual.
     fn final_duration(&self, pts: Time) -> Time {
-        let left = self.end.map(|end| end - pts);
-        let sane = |left: &Time| *left * 8 >= self.last_duration && *left <= self.last_duration * 20 + 1;
-        left.filter(sane).unwrap_or(self.last_duration)
+        let usual = self.usual_duration();
+        let longest = if self.is_mpeg() {
+            widen(usual) * 20 + 1
+        } else {
+            Ratio::from(LONGEST_LAST_FRAME)
+        };
+        let left = self.end.and_then(|end| narrow(widen(end) - widen(pts)));
+        let sane = |left: &Time| widen(*left) * 8 >= widen(usual) && widen(*left) <= longest;
+        left.filter(sane).unwrap_or(usual)
+    }
+
+    /// The last interval; where that was a pause, the usual one of those before it.
+    fn usual_duration(&self) -> Time {
+        let mut before: Vec<Time> = self.intervals.iter().copied().collect();
+        let last = before.pop().unwrap_or(self.nominal);
+        if !is_pause(last, &before) {
+            return last;
+        }
+        before.sort_unstable();
+        before[before.len() / 4]
+    }
+
+    /// Remembers the interval after a frame, unless its time did not advance.
+    fn note(&mut self, interval: Time) {
+        self.intervals
+            .extend((interval > Time::from(0)).then_some(interval));
+        if self.intervals.len() > BEHIND + 1 {
+            self.intervals.pop_front();
+        }
+    }
+
+    fn is_mpeg(&self) -> bool {
+        let media = self.info.media.as_ref();
+        media.is_some_and(|media| matches!(media.container.as_str(), "mpegts" | "mpeg"))
     }
 }
 
@@ -238,8 +310,12 @@ impl Source for Decoder {
             Some(next) => (next.pts - frame.pts).max(Time::from(0)),
             None => self.final_duration(frame.pts),
         };
-        self.last_duration = frame.duration;
+        self.note(frame.duration);
         Ok(Some(frame))
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.notes.clone()
     }
 
     fn warnings(&self) -> Vec<String> {
@@ -426,18 +502,58 @@ fn near(rate: Time, whole: i64) -> bool {
     rate == Ratio::from(whole) || rate == Ratio::new(whole * 1000, 1001)
 }
 
+/// Whether a stream may be interlaced although it does not say so: one that says so has been refused, or is to be taken as
+/// it is; and what is taken for twice as many frames a second has no fields.
+fn is_doubtful(spec: &SourceSpec, video: &VideoStream) -> bool {
+    let slow = video.frame_rate.is_none_or(|rate| rate <= Ratio::from(31));
+    video.field_order == FieldOrder::Progressive
+        && !spec.inverse_telecine
+        && (spec.deinterlace || (slow && !spec.allow_interlaced))
+}
+
+/// What was found by combing, and what is done about it.
+fn combing_note(spec: &SourceSpec, video: &VideoStream, combing: Combing) -> Option<String> {
+    let Combing { moving, combed, .. } = combing;
+    let found = format!("{combed} of {moving} frames that were looked at are combed");
+    let order = combing.order();
+    match (spec.deinterlace, combing.found()) {
+        (true, true) => Some(format!(
+            "it is not marked as interlaced, but {found} ({order}): it is de-interlaced"
+        )),
+        (true, false) if video.field_order == FieldOrder::Progressive && !spec.inverse_telecine => Some(
+            format!("it is not marked as interlaced, and {found}: it is not de-interlaced"),
+        ),
+        (false, true) if combed * 5 < moving * 3 => Some(format!(
+            "it looks telecined, or interlaced in part ({found}, {order}), without being marked: combs become wrong motion; \
+             ask for the film to be taken out of it, or for de-interlacing"
+        )),
+        (false, true) => Some(format!(
+            "it looks interlaced ({found}, {order}) without being marked: combs become wrong motion; ask for de-interlacing"
+        )),
+        _ => None,
+    }
+}
+
 /// What is done to the frames before they come to us.
-fn filter(spec: &SourceSpec, codec: &str, video: &VideoStream) -> Option<&'static str> {
+fn filter(spec: &SourceSpec, codec: &str, video: &VideoStream, combing: Combing) -> Option<String> {
     let interlaced = video.field_order != FieldOrder::Progressive;
     if spec.inverse_telecine {
         // MPEG-2 can ask players to repeat fields; elsewhere the filter that obeys has no use, and does harm.
-        return Some(if codec == "mpeg2video" && !interlaced && video.variable_rate {
+        let film = if codec == "mpeg2video" && !interlaced && video.variable_rate {
             concat!("repeatfields,", film!())
         } else {
             film!()
-        });
+        };
+        return Some(film.to_owned());
     }
-    (interlaced && spec.deinterlace).then_some("bwdif=mode=send_frame:parity=auto:deint=all")
+    let parity = match (interlaced, combing.found()) {
+        (true, _) => "auto",
+        (false, true) if combing.top_first => "tff",
+        (false, true) => "bff",
+        (false, false) => return None,
+    };
+    spec.deinterlace
+        .then(|| format!("bwdif=mode=send_frame:parity={parity}:deint=all"))
 }
 
 /// The planar format that comes through the pipe: the stream's own, or the nearest that NUT has a name for.
@@ -487,6 +603,8 @@ fn arguments(
     filter: Option<&str>,
 ) -> Result<Args> {
     let mut args = Args::ffmpeg();
+    // So that a change of the frames' size is told, see `Child::sizes`.
+    args.all(["-loglevel", child::WITH_SIZES]);
     if let Some(decoder) = decoder {
         args.all(["-c:v", decoder]);
     }
@@ -519,7 +637,7 @@ fn arguments(
         "-fps_mode",
         "passthrough",
         "-autoscale",
-        "0",
+        "1",
     ]);
     args.all([
         "-enc_time_base",

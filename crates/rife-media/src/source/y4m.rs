@@ -59,7 +59,11 @@ impl Reader {
         }
         let mut warnings = Vec::new();
         let rate = header.rate.or(spec.frame_rate).unwrap_or_else(|| {
-            warnings.push("the Y4M header gives no frame rate; 25 is assumed".to_owned());
+            let given = header.odd_rate.as_ref();
+            let given = given.map_or("no frame rate".to_owned(), |rate| {
+                format!("the frame rate `{rate}`, where one from 1 in a day to 1000 in a second is accepted")
+            });
+            warnings.push(format!("the Y4M header gives {given}; 25 is assumed"));
             Ratio::from(25)
         });
         let info = header.info(rate);
@@ -189,6 +193,8 @@ struct Header {
     width: u64,
     height: u64,
     rate: Option<Time>,
+    /// A rate that is none, as it was written.
+    odd_rate: Option<String>,
     aspect: Ratio<i64>,
     interlaced: bool,
     format: PixelFormat,
@@ -205,6 +211,7 @@ impl Header {
             width: 0,
             height: 0,
             rate: None,
+            odd_rate: None,
             aspect: Ratio::from(1),
             interlaced: false,
             format: PixelFormat::YUV420P,
@@ -228,7 +235,10 @@ impl Header {
         match key {
             Some('W') => self.width = side()?,
             Some('H') => self.height = side()?,
-            Some('F') => self.rate = parse_fraction(value).filter(|rate| *rate <= Ratio::from(1000)),
+            Some('F') => {
+                self.rate = parse_fraction(value).filter(is_a_rate);
+                self.odd_rate = Some(value.chars().take(40).collect());
+            }
             Some('A') => self.aspect = parse_fraction(value).unwrap_or(Ratio::from(1)),
             Some('I') => self.interlaced = matches!(value, "t" | "b" | "m"),
             Some('C') => (self.format, self.location) = color_space(value)?,
@@ -261,6 +271,12 @@ impl Header {
             media: None,
         }
     }
+}
+
+/// Whether a rate is from one frame a day to a thousand a second, in numbers that times can be counted with.
+fn is_a_rate(rate: &Time) -> bool {
+    let countable = *rate.numer() <= i64::from(i32::MAX) && *rate.denom() <= i64::from(i32::MAX);
+    countable && *rate >= Ratio::new(1, 86_400) && *rate <= Ratio::from(1000)
 }
 
 fn color_space(value: &str) -> std::result::Result<(PixelFormat, ChromaLocation), String> {

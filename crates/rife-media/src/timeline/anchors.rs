@@ -23,8 +23,8 @@ pub struct Placed {
 #[derive(Debug)]
 pub struct Anchors {
     stretch: Ratio<i128>,
-    /// Times of the anchors that are still needed.
-    times: VecDeque<Ratio<i128>>,
+    /// Times of the anchors that are still needed, and whether a pause lies before each.
+    times: VecDeque<(Ratio<i128>, bool)>,
     /// Number of the first of them.
     first: u64,
     /// Frames that wait for the anchor after them, with their times in the source.
@@ -42,9 +42,10 @@ impl Anchors {
         }
     }
 
-    /// The next anchor's time; later than the one before.
-    pub fn anchor(&mut self, time: Time) {
-        self.times.push_back(widen(time));
+    /// The next anchor's time, later than the one before, and whether a pause lies before it: through that no motion leads,
+    /// and all frames in it show the anchor before.
+    pub fn anchor(&mut self, time: Time, pause: bool) {
+        self.times.push_back((widen(time), pause));
     }
 
     /// Takes the next output frames, in order, with which all are known that lie before `until` in the source.
@@ -55,8 +56,8 @@ impl Anchors {
         self.wait(frames);
         let until = widen(until);
         let mut placed = Vec::new();
-        while let Some(&right) = self.times.get(1).filter(|&&right| right <= until) {
-            let ready = self.waiting.iter().take_while(|(at, _)| *at < right).count();
+        while let Some(&right) = self.times.get(1).filter(|(right, _)| *right <= until) {
+            let ready = self.waiting.iter().take_while(|(at, _)| *at < right.0).count();
             placed.extend(self.place(ready, Some(right))?);
             self.times.pop_front();
             self.first += 1;
@@ -69,7 +70,7 @@ impl Anchors {
     /// # Errors
     /// As [`Self::push`].
     pub fn finish(mut self, frames: &[OutputFrame]) -> Result<Vec<Placed>> {
-        let end = self.times.back().map_or(Ratio::from(0), |time| *time);
+        let end = self.times.back().map_or(Ratio::from(0), |(time, _)| *time);
         let end = narrow(end).ok_or_else(|| MediaError::limit("a time", end, "times up to 3 years"))?;
         let mut placed = self.push(frames, end)?;
         placed.extend(self.place(self.waiting.len(), None)?);
@@ -87,11 +88,14 @@ impl Anchors {
         self.waiting.extend(frames.iter().map(in_source));
     }
 
-    fn place(&mut self, count: usize, right: Option<Ratio<i128>>) -> Result<Option<Placed>> {
-        let Some(&left) = self.times.front().filter(|_| count > 0) else {
+    fn place(&mut self, count: usize, right: Option<(Ratio<i128>, bool)>) -> Result<Option<Placed>> {
+        let Some(&(left, _)) = self.times.front().filter(|_| count > 0) else {
             return Ok(None);
         };
-        let step = |at: Ratio<i128>| right.map_or(Ratio::from(0), |right| (at - left) / (right - left));
+        let step = |at: Ratio<i128>| match right {
+            Some((right, false)) => (at - left) / (right - left),
+            Some((_, true)) | None => Ratio::from(0),
+        };
         let frame = |(at, frame): (Ratio<i128>, OutputFrame)| {
             let timestep = step(at).max(Ratio::from(0));
             let timestep = narrow(timestep)
@@ -119,17 +123,17 @@ mod tests {
     /// Every output frame with the time in the source that it shows, in frames of a source at 30 a second.
     fn shown(source: &[i64], anchors: &[(usize, Time)], mode: TimelineMode) -> Vec<(Time, Time)> {
         let second = |n: Time| n / 30;
-        let mut timeline = Timeline::new(TimelineOptions::new(mode, None)).unwrap();
+        let mut timeline = Timeline::new(TimelineOptions::new(mode)).unwrap();
         let mut places = Anchors::new(time(1, 1));
         let mut placed = Vec::new();
         for (i, &n) in source.iter().enumerate() {
-            let Push::Frames(frames) = timeline.push(time(n, 30), time(1, 30)).unwrap() else {
+            let Push::Frames(frames) = timeline.push(time(n, 30), time(1, 30), false).unwrap() else {
                 panic!("it advances")
             };
             anchors
                 .iter()
                 .filter(|(k, _)| *k == i)
-                .for_each(|(_, at)| places.anchor(second(*at)));
+                .for_each(|(_, at)| places.anchor(second(*at), false));
             placed.extend(places.push(&frames, time(n, 30)).unwrap());
         }
         placed.extend(places.finish(&timeline.finish().unwrap()).unwrap());
@@ -166,6 +170,27 @@ mod tests {
         let out = shown(&[0, 1, 2, 3, 5], &even, TimelineMode::TargetRate(time(60, 1)));
         assert_eq!(out.len(), 12);
         assert!(out[..11].iter().all(|(pts, shown)| pts == shown), "{out:?}");
+    }
+
+    #[test]
+    fn all_frames_in_a_pause_show_the_picture_before_it() {
+        let mut places = Anchors::new(time(1, 1));
+        let mut timeline =
+            Timeline::new(TimelineOptions::new(TimelineMode::TargetRate(time(30, 1)))).unwrap();
+        let mut placed = Vec::new();
+        for (at, pause) in [(time(0, 1), false), (time(1, 20), false), (time(2, 1), true)] {
+            let Push::Frames(frames) = timeline.push(at, time(1, 20), pause).unwrap() else {
+                panic!("it advances")
+            };
+            places.anchor(at, pause);
+            placed.extend(places.push(&frames, at).unwrap());
+        }
+        let resting = placed
+            .iter()
+            .filter(|group| group.left == 1)
+            .flat_map(|group| &group.frames);
+        let steps: Vec<_> = resting.map(|frame| frame.timestep).collect();
+        assert_eq!(steps, vec![time(0, 1); 58]);
     }
 
     proptest! {

@@ -19,6 +19,8 @@ const RATE: i64 = 25;
 pub(super) fn params(job: &ChainJob, infos: &[StreamInfo]) -> Result<VideoParams> {
     let first = &infos[0];
     let rate = job.fps.or(first.frame_rate).unwrap_or(Ratio::from(RATE));
+    // Faster, players would show each frame for a tenth of a second.
+    let rate = job.sink.fastest().map_or(rate, |fastest| rate.min(fastest));
     let [width, height] = job.size.unwrap_or_else(|| displayed(first));
     Limits::default().check_size(width.into(), height.into())?;
     let depth = infos.iter().map(|info| info.format.depth).max().unwrap_or(8);
@@ -38,11 +40,8 @@ pub(super) fn params(job: &ChainJob, infos: &[StreamInfo]) -> Result<VideoParams
 }
 
 /// The timeline of one clip.
-pub(super) fn timeline(params: &VideoParams, info: &StreamInfo) -> TimelineOptions {
-    TimelineOptions::new(
-        TimelineMode::TargetRate(params.time_base.recip()),
-        info.frame_rate,
-    )
+pub(super) fn timeline(params: &VideoParams) -> TimelineOptions {
+    TimelineOptions::new(TimelineMode::TargetRate(params.time_base.recip()))
 }
 
 pub(super) fn plan(
@@ -53,7 +52,7 @@ pub(super) fn plan(
 ) -> Result<ChainPlan> {
     let transition = (1_u64 << job.passes) - 1;
     let counts = infos.iter().map(|info| {
-        let timeline = timeline(params, info);
+        let timeline = timeline(params);
         Some(timeline.estimate(info.frames?, Some(info.duration?)))
     });
     let frames: Option<u64> = counts.sum();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use num_rational::Ratio;
 use rife_media::scene::Miniature;
 use rife_media::sound::Piece;
-use rife_media::timeline::Push;
+use rife_media::timeline::{Paced, Push};
 use rife_media::{
     ColorTags, Frame, OutputFrame, RgbImage, Sink, Source, StreamInfo, Time, Timeline, VideoParams, Written,
     fit,
@@ -113,14 +113,15 @@ impl<'a> Writer<'a> {
     }
 
     /// The transition to a clip, and the clip.
-    pub(super) fn clip(&mut self, mut source: Box<dyn Source>, info: &StreamInfo) -> Result<()> {
+    pub(super) fn clip(&mut self, source: Box<dyn Source>, info: &StreamInfo) -> Result<()> {
         self.done.counts.clips += 1;
-        let mut timeline = Timeline::new(plan::timeline(&self.run.params, info))?;
+        let mut timeline = Timeline::new(plan::timeline(&self.run.params))?;
         let before = self.end;
         let mut clip: Option<Clip> = None;
         let mut left: Option<End> = None;
-        while let Some(frame) = source.next_frame()? {
-            let frames = match timeline.push(frame.pts, frame.duration)? {
+        let mut source = Paced::new(source);
+        while let Some((frame, pause)) = source.next_frame()? {
+            let frames = match timeline.push(frame.pts, frame.duration, pause)? {
                 Push::Dropped => continue,
                 Push::Frames(frames) => frames,
             };

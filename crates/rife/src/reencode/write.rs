@@ -7,8 +7,8 @@ use rife_media::sink::Resume;
 use rife_media::timeline::Push;
 use rife_media::{
     CancelToken, Codec, ColorTags, Frame, Matrix, Output, OutputFrame, PixelFormat, Primaries, Range,
-    RgbImage, Sink, SinkSpec, StreamInfo, Time, Timeline, TimelineMode, TimelineOptions, Transfer,
-    VideoParams, Written, open_sink, open_source, time,
+    RgbImage, Sink, SinkSpec, StreamInfo, Timeline, TimelineMode, TimelineOptions, Transfer, VideoParams,
+    Written, open_sink, open_source,
 };
 
 use super::{Profile, ReencodeJob, ReencodeRun, Stage};
@@ -48,7 +48,8 @@ pub(super) fn write(
     let mut timeline = Timeline::new(options)?;
     let mut left: Option<Arc<Frame>> = None;
     while let Some(frame) = source.next_frame()? {
-        if let Push::Frames(frames) = timeline.push(frame.pts, frame.duration)? {
+        // No motion is made, so that every interval is as a pause.
+        if let Push::Frames(frames) = timeline.push(frame.pts, frame.duration, true)? {
             if let Some(left) = &left {
                 writer.show(left, &frames)?;
             }
@@ -110,10 +111,7 @@ fn facts(job: &ReencodeJob, cancel: &CancelToken) -> Result<Option<Vec<(String, 
 fn timeline(run: &ReencodeRun) -> TimelineOptions {
     let rate = run.job.profile.rate();
     let mode = rate.map_or(TimelineMode::Factor(1), TimelineMode::TargetRate);
-    TimelineOptions {
-        max_gap: Time::from(time::MAX_SECONDS),
-        ..TimelineOptions::new(mode, run.info.frame_rate)
-    }
+    TimelineOptions::new(mode)
 }
 
 struct Writer<'a> {

@@ -68,8 +68,8 @@ impl Ahead {
         }
     }
 
-    /// Takes the next frame; gives those that it decides.
-    pub(super) fn push(&mut self, frame: Frame) -> Vec<Decided> {
+    /// Takes the next frame and whether a pause lies before it; gives those that it decides.
+    pub(super) fn push(&mut self, frame: Frame, pause: bool) -> Vec<Decided> {
         let number = self.count;
         self.count += 1;
         if self.last.is_some_and(|last| frame.pts <= last) {
@@ -78,7 +78,7 @@ impl Ahead {
         }
         self.last = Some(frame.pts);
         let image = frame.to_rgb(&self.tags);
-        let verdicts = self.analysis.push(number, frame.pts, Look::new(&image));
+        let verdicts = self.analysis.push(number, frame.pts, pause, Look::new(&image));
         let image = self.keep_pictures.then(|| Arc::new(image));
         let dropped = std::mem::take(&mut self.dropped);
         self.waiting.push_back((number, frame, image, dropped));

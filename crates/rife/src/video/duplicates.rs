@@ -4,6 +4,7 @@ use std::fmt;
 
 use rife_media::counted;
 use rife_media::scene::Role;
+use rife_media::timeline::Paced;
 use rife_media::{CancelToken, Time, open_source, time};
 
 use super::VideoJob;
@@ -112,14 +113,19 @@ impl VideoJob {
     ) -> Result<DuplicatesReport> {
         let mut spec = self.source.clone();
         spec.cancel = cancel.clone();
-        let mut source = open_source(&spec)?;
+        let source = open_source(&spec)?;
         let info = source.info().clone();
-        let mut options = self.analysis(&self.timeline(&info)?);
+        self.timeline(&info)?;
+        let mut options = self.analysis();
         options.duplicates = true;
         let mut ahead = Ahead::new(options, info.tags);
         let mut report = DuplicatesReport::default();
-        while let Some(frame) = source.next_frame()? {
-            ahead.push(frame).iter().for_each(|frame| report.take(frame));
+        let mut source = Paced::new(source);
+        while let Some((frame, pause)) = source.next_frame()? {
+            ahead
+                .push(frame, pause)
+                .iter()
+                .for_each(|frame| report.take(frame));
             progress(report.frames);
             if cancel.is_cancelled() {
                 return Err(Error::Cancelled);

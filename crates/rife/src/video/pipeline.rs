@@ -8,7 +8,7 @@ use std::thread;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rife_media::scene::{AnalysisOptions, DetectedCut, Overlay, Overlays, Role};
 use rife_media::sink::{Need, Needs};
-use rife_media::timeline::{Anchors, Placed, Push};
+use rife_media::timeline::{Anchors, Paced, Placed, Push};
 use rife_media::{
     CancelToken, ColorTags, Frame, OutputFrame, RgbImage, Sink, Source, Timeline, TimelineOptions, Written,
 };
@@ -131,11 +131,12 @@ enum Message {
 }
 
 /// Decodes until the end, an error, or until nobody wants more frames.
-fn decode(mut source: Box<dyn Source>, setup: &Setup<'_>, out: Sender<Result<Message>>) -> Vec<String> {
+fn decode(source: Box<dyn Source>, setup: &Setup<'_>, out: Sender<Result<Message>>) -> Vec<String> {
+    let mut source = Paced::new(source);
     let mut ahead = Ahead::new(setup.analysis.clone(), setup.tags);
     loop {
         let (decided, end) = match source.next_frame() {
-            Ok(Some(frame)) => (ahead.push(frame), None),
+            Ok(Some((frame, pause))) => (ahead.push(frame, pause), None),
             Ok(None) => {
                 let (decided, dropped) = ahead.finish();
                 (decided, Some(Ok(Message::End(dropped))))
@@ -265,11 +266,11 @@ impl<'a> Pairing<'a> {
             };
             self.count(&frame);
             let pts = frame.frame.pts;
-            let Push::Frames(frames) = timeline.push(pts, frame.frame.duration)? else {
+            let Push::Frames(frames) = timeline.push(pts, frame.frame.duration, frame.verdict.pause)? else {
                 continue;
             };
             if let (Role::Anchor(time), Some(image)) = (frame.verdict.role, frame.image) {
-                anchors.anchor(time);
+                anchors.anchor(time, frame.verdict.pause);
                 let cut = frame.verdict.cut;
                 let mask = self.setup.job.mask_static;
                 self.ends.push_back(End {

@@ -64,6 +64,7 @@ pub(super) fn plan(
     job: &VideoJob,
     info: &StreamInfo,
     timeline: &TimelineOptions,
+    notes: Option<String>,
     interpolator: &Interpolator,
     encoding: Encoding,
 ) -> Result<VideoPlan> {
@@ -104,8 +105,8 @@ pub(super) fn plan(
             rife_media::counted(engine.threads as u64, "thread")
         ),
         time: made.and_then(|made| Some(a_frame * u32::try_from(made).ok()?)),
-        memory: memory(info.width, info.height, job.interpolator.memory_limit) + waiting(job, info, timeline),
-        notes: Vec::new(),
+        memory: memory(info.width, info.height, job.interpolator.memory_limit) + waiting(job, info),
+        notes: notes.into_iter().collect(),
     })
 }
 
@@ -155,8 +156,8 @@ pub(crate) fn memory(width: u32, height: u32, limit: Option<u64>) -> u64 {
 }
 
 /// Bytes of the frames that wait, as decoded, until it is known what they are.
-fn waiting(job: &VideoJob, info: &StreamInfo, timeline: &TimelineOptions) -> u64 {
-    let frames = Analysis::look_ahead(&job.analysis(timeline)) as u64;
+fn waiting(job: &VideoJob, info: &StreamInfo) -> u64 {
+    let frames = (Analysis::look_ahead(&job.analysis()) + rife_media::timeline::AHEAD) as u64;
     frames * info.format.frame_bytes(info.width, info.height) as u64
 }
 
