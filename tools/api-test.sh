@@ -15,7 +15,7 @@ place=$PWD/target/schemathesis
 }
 cargo build --quiet -p rife-cli
 data=$(mktemp -d)
-target/debug/rife serve --port 0 --data "$data" >"$data/said" 2>&1 &
+target/debug/rife serve --port 0 --data "$data/data" >"$data/said" 2>&1 &
 server=$!
 trap 'kill $server 2>/dev/null || true; rm -rf "$data"' EXIT
 for _ in $(seq 100); do

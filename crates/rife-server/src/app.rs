@@ -50,16 +50,13 @@ impl App {
         config: Config,
     ) -> std::result::Result<Arc<Self>, Box<dyn std::error::Error + Send + Sync>> {
         let (store, lock) = Store::open(&config.data)?;
-        let db = Db::open(&store.database())?;
+        let db = Db::open(&store.database(), store.spare())?;
         let error = ApiError::new(Code::Interrupted, "the server died too often while this job ran").body();
         db.recover(crate::worker::MOST_DEATHS, &error, clock::now())?;
-        let key = config
-            .token
-            .as_deref()
-            .map(|token| Key::open(store.root(), token));
+        let key = config.token.as_deref().map(Key::new);
         let run = ids::random::<4>().map_err(|_| "the system has no random numbers")?;
         let app = Self {
-            key: key.transpose()?,
+            key,
             events: Events::new(run),
             running: Running::default(),
             counters: Counters::default(),

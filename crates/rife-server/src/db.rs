@@ -1,18 +1,25 @@
 //! The database: what survives the server. One connection; every call is short.
 
+mod ages;
 mod jobs;
+mod rows;
+mod sessions;
 mod uploads;
 
-use std::path::Path;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use ages::Age;
 pub(crate) use jobs::{Finished, Job, JobInput, JobQuery, NewJob, State};
+pub(crate) use rows::is_bad_row;
 pub(crate) use uploads::{Upload, UploadState};
 
 /// The schema by versions; a database is brought from its own to the newest.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
 CREATE TABLE uploads (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
@@ -43,37 +50,139 @@ CREATE TABLE jobs (
     error TEXT
 );
 CREATE INDEX jobs_by_state ON jobs (state, seq);
-"];
+",
+    // pending: files that are about to be made or removed; what a killed server leaves of them is ours to remove.
+    // aged_from: when the age of a row began, in milliseconds that the server has run.
+    "
+CREATE TABLE pending (name TEXT PRIMARY KEY);
+CREATE TABLE facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
+CREATE TABLE sessions (hash TEXT PRIMARY KEY, opened_at INTEGER NOT NULL);
+ALTER TABLE uploads ADD COLUMN aged_from INTEGER;
+ALTER TABLE jobs ADD COLUMN aged_from INTEGER;
+",
+];
+
+/// Why a database is not used.
+#[derive(Debug)]
+pub(crate) enum DbError {
+    /// Its schema is of a later version of this program.
+    Newer(usize),
+    /// It has other tables or columns than its version says, or is no database.
+    Foreign(rusqlite::Error),
+    Sqlite(rusqlite::Error),
+}
+
+impl std::fmt::Display for DbError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Newer(version) => write!(
+                f,
+                "rife.db has schema {version}, of a newer rife; this one knows schemas up to {}: use the newer rife, \
+                 or another folder",
+                MIGRATIONS.len()
+            ),
+            Self::Foreign(error) => write!(
+                f,
+                "rife.db cannot be read as the server's database ({error}): restore it from a backup, or move it away, \
+                 and the uploads and results that are here are adopted by a new one"
+            ),
+            Self::Sqlite(error) => write!(f, "rife.db: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for DbError {}
+
+impl From<rusqlite::Error> for DbError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Self::Foreign(error),
+            _ => Self::Sqlite(error),
+        }
+    }
+}
 
 /// The database.
 #[derive(Debug)]
 pub(crate) struct Db {
     connection: Mutex<Connection>,
+    age: Age,
+    /// A file to be removed for the room that it takes, where a change finds none.
+    spare: PathBuf,
+    /// Ends of jobs that could not be written down yet, by job.
+    unwritten: Mutex<HashMap<String, (Finished, i64)>>,
+    /// Rows that cannot be read and have been told of.
+    told: Mutex<HashSet<String>>,
 }
 
 impl Db {
-    /// Opens it, creating or upgrading it.
-    pub(crate) fn open(path: &Path) -> rusqlite::Result<Self> {
+    /// Opens it, creating or upgrading it. `spare` is a file that is removed where the disk has no room for a change.
+    ///
+    /// # Errors
+    /// A schema of a newer version, another program's tables, what SQLite says.
+    pub(crate) fn open(path: &Path, spare: PathBuf) -> Result<Self, DbError> {
         let mut connection = Connection::open(path)?;
         // A log beside the database: what is committed survives a killed process, and readers do not wait.
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         migrate(&mut connection)?;
+        check(&connection).map_err(DbError::Foreign)?;
+        let age = Age::open(&connection)?;
         Ok(Self {
             connection: Mutex::new(connection),
+            age,
+            spare,
+            unwritten: Mutex::default(),
+            told: Mutex::default(),
         })
+    }
+
+    /// Whether the file is a database of this server's.
+    pub(crate) fn is_ours(path: &Path) -> bool {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
+        path.is_file() && Connection::open_with_flags(path, flags).is_ok_and(|found| check(&found).is_ok())
     }
 
     fn lock(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Makes a change that has to be possible on a full disk too: where there is no room, the spare file makes some.
+    fn change<T>(&self, work: impl Fn(&mut Connection) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+        let result = work(&mut self.lock());
+        match result {
+            Err(error) if is_full(&error) && std::fs::remove_file(&self.spare).is_ok() => {
+                work(&mut self.lock())
+            }
+            result => result,
+        }
+    }
 }
 
-fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+/// Whether the disk has no room for a change.
+pub(crate) fn is_full(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure)
+    )
+}
+
+/// Whether the tables have the columns that are read.
+fn check(connection: &Connection) -> rusqlite::Result<()> {
+    for (columns, table) in [(jobs::COLUMNS, "jobs"), (uploads::COLUMNS, "uploads")] {
+        connection.prepare(&format!("SELECT {columns} FROM {table} LIMIT 1"))?;
+    }
+    Ok(())
+}
+
+fn migrate(connection: &mut Connection) -> Result<(), DbError> {
     let version: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if version > MIGRATIONS.len() {
+        return Err(DbError::Newer(version));
+    }
     for (index, statements) in MIGRATIONS.iter().enumerate().skip(version) {
         let change = connection.transaction()?;
-        change.execute_batch(statements)?;
+        change.execute_batch(statements).map_err(DbError::Foreign)?;
         change.pragma_update(None, "user_version", index + 1)?;
         change.commit()?;
     }
@@ -88,11 +197,14 @@ pub(crate) struct Page<T> {
 }
 
 impl<T> Page<T> {
-    /// From one row more than the page holds.
-    fn new(mut items: Vec<T>, limit: usize, seq: impl Fn(&T) -> i64) -> Self {
-        let more = items.len() > limit;
-        items.truncate(limit);
-        let next = if more { items.last().map(seq) } else { None };
+    /// From the rows of a page: their numbers, and what of them can be read. `more` says that there are others.
+    fn new(rows: Vec<(i64, Option<T>)>, more: bool) -> Self {
+        let next = if more {
+            rows.last().map(|(seq, _)| *seq)
+        } else {
+            None
+        };
+        let items = rows.into_iter().filter_map(|(_, row)| row).collect();
         Self { items, next }
     }
 }

@@ -375,7 +375,6 @@ pub(crate) async fn keep_frame(
             let (frame, tags) =
                 frames::read(&found.path, Which::Number(request.frame), &cancel, &found.names())?;
             let upload = Upload {
-                seq: 0,
                 id: ids::new("up")?,
                 name: frame_name(&found.input.name, request.frame),
                 extension: "png".into(),
@@ -384,6 +383,7 @@ pub(crate) async fn keep_frame(
                 created_at: clock::now(),
             };
             let path = app.store.upload(&upload.id, "png");
+            app.db.begin(&upload.file())?;
             let written = rife::media::write_image(&path, &frame, &tags, false);
             written.map_err(|error| ApiError::from_library(&error.into(), &found.names()))?;
             let size = path.metadata()?.len();

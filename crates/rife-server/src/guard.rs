@@ -49,10 +49,9 @@ fn admit(app: &App, request: &Request) -> Result<()> {
     let host = host(&app.config, request.headers(), request.uri())?;
     origin(request, host)?;
     match &app.key {
-        Some(key) if needs_key(request.uri().path()) && !key.opens(request.headers()) => Err(ApiError::new(
-            Code::Unauthorized,
-            "show the token: Authorization: Bearer TOKEN",
-        )),
+        Some(key) if needs_key(request.uri().path()) && !key.opens(request.headers(), &app.db) => Err(
+            ApiError::new(Code::Unauthorized, "show the token: Authorization: Bearer TOKEN"),
+        ),
         _ => Ok(()),
     }
 }

@@ -76,6 +76,7 @@ fn queue(app: &App, request: JobRequest) -> Result<Value> {
         .and_then(|()| Ok(app.db.add_job(&new, app.config.queue_limit, clock::now())?));
     if !matches!(queued, Ok(true)) {
         store::remove(&app.store.job(&new.id))?;
+        app.db.settle(&new.id)?;
     }
     if !queued? {
         return Err(full(app));
@@ -94,6 +95,7 @@ fn full(app: &App) -> ApiError {
 
 /// Links of the job's own to its inputs.
 fn own_inputs(app: &App, new: &NewJob, found: &[Found]) -> Result<()> {
+    app.db.begin(&new.id)?;
     fs::create_dir_all(app.store.job(&new.id).join("in"))?;
     for (index, found) in found.iter().enumerate() {
         store::link(
@@ -220,6 +222,7 @@ pub(crate) async fn cancel(State(app): State<Arc<App>>, InPath(id): InPath<Strin
     let job = app
         .blocking(move |app| {
             row(app, &id)?;
+            app.db.write_down();
             if app.db.cancel_queued(&id, clock::now())? {
                 app.announce(&id)?;
             } else if let Some(live) = app.running.get(&id) {
@@ -235,6 +238,11 @@ pub(crate) async fn cancel(State(app): State<Arc<App>>, InPath(id): InPath<Strin
 pub(crate) async fn retry(State(app): State<Arc<App>>, InPath(id): InPath<String>) -> Result<Response> {
     let job = app
         .blocking(move |app| {
+            app.db.write_down();
+            if app.db.is_unwritten(&id) {
+                let text = "the end of this job cannot be written down: is the disk full?";
+                return Err(ApiError::new(Code::Quota, text));
+            }
             let job = row(app, &id)?;
             if !matches!(job.state, JobState::Failed | JobState::Cancelled) {
                 let pairs = [("state", job.state.name().into())];
@@ -255,7 +263,10 @@ pub(crate) async fn retry(State(app): State<Arc<App>>, InPath(id): InPath<String
 pub(crate) async fn delete(State(app): State<Arc<App>>, InPath(id): InPath<String>) -> Result<StatusCode> {
     let wanted = id.clone();
     app.blocking(move |app| {
-        row(app, &wanted)?;
+        // Also one whose row cannot be read.
+        if !ids::is_valid(&wanted, "job") || !app.db.has_job(&wanted)? {
+            return Err(ApiError::not_found("job"));
+        }
         app.db.cancel_queued(&wanted, clock::now())?;
         if let Some(live) = app.running.get(&wanted) {
             live.cancel_by_user();
@@ -280,7 +291,8 @@ pub(crate) fn remove(app: &App, id: &str) -> Result<()> {
         app.events.deleted(id);
         app.announce_queue()?;
     }
-    Ok(store::remove(&app.store.job(id))?)
+    store::remove(&app.store.job(id))?;
+    Ok(app.db.settle(id)?)
 }
 
 /// `GET /jobs/{id}/preview`.

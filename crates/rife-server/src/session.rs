@@ -1,8 +1,5 @@
 //! Who may call: a token in a header, or, for what a browser asks for by itself, a cookie that stands for it.
 
-use std::fs;
-use std::io::{self, Write};
-use std::path::Path;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -12,54 +9,44 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::app::App;
+use crate::db::Db;
 use crate::error::{ApiError, Code, Result};
 use crate::http::Json;
-use crate::ids;
 use crate::reason::Reason;
+use crate::{clock, ids};
 
 const COOKIE: &str = "rife_session";
 /// How long a wrong token is left waiting.
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(300);
 
-/// What callers must show. The token itself is not kept.
+/// What callers must show. Neither the token nor a cookie is kept, only what they hash to.
 #[derive(Debug)]
 pub(crate) struct Key {
     token: [u8; 32],
-    cookie: String,
 }
 
 impl Key {
-    /// The cookie is made of the token and a secret of this folder: it outlives the server, and is worth nothing
-    /// elsewhere or with another token.
-    pub(crate) fn open(root: &Path, token: &str) -> io::Result<Self> {
-        let path = root.join("secret");
-        let secret = match fs::read(&path) {
-            Ok(secret) if secret.len() == 64 => secret,
-            _ => new_secret(&path)?,
-        };
-        let cookie = Sha256::new().chain_update(&secret).chain_update(token).finalize();
-        Ok(Self {
-            token: digest(token),
-            cookie: ids::hexadecimal(&cookie),
-        })
+    pub(crate) fn new(token: &str) -> Self {
+        Self { token: digest(token) }
     }
 
-    /// Whether a request shows it.
-    pub(crate) fn opens(&self, headers: &HeaderMap) -> bool {
-        let bearer = headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.strip_prefix("Bearer "));
-        let cookies = headers
-            .get_all(header::COOKIE)
-            .iter()
-            .filter_map(|value| value.to_str().ok());
-        let mut cookies = cookies.flat_map(|value| value.split(';')).filter_map(|pair| {
-            let (name, value) = pair.trim().split_once('=')?;
-            (name == COOKIE).then_some(value)
-        });
-        bearer.is_some_and(|token| self.is_token(token))
-            || cookies.any(|cookie| same(&digest(cookie), &digest(&self.cookie)))
+    /// A cookie that stands for the token until it is taken back. It outlives the server, and is worth nothing elsewhere
+    /// or with another token.
+    fn open_session(&self, db: &Db) -> Result<String> {
+        let cookie = ids::random::<32>()?;
+        db.open_session(&self.hash(&cookie), clock::now())?;
+        Ok(cookie)
+    }
+
+    fn hash(&self, cookie: &str) -> String {
+        let hash = Sha256::new().chain_update(self.token).chain_update(cookie);
+        ids::hexadecimal(&hash.finalize())
+    }
+
+    /// Whether a request shows the token or the cookie of a session.
+    pub(crate) fn opens(&self, headers: &HeaderMap, db: &Db) -> bool {
+        bearer(headers).is_some_and(|token| self.is_token(token))
+            || cookies(headers).any(|cookie| db.has_session(&self.hash(cookie)).unwrap_or(false))
     }
 
     fn is_token(&self, token: &str) -> bool {
@@ -67,14 +54,24 @@ impl Key {
     }
 }
 
-fn new_secret(path: &Path) -> io::Result<Vec<u8>> {
-    let secret = ids::random::<32>().map_err(|_| io::Error::other("the system has no random numbers"))?;
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)?.write_all(secret.as_bytes())?;
-    Ok(secret.into_bytes())
+/// The token that a request shows, right or wrong.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    value.strip_prefix("Bearer ")
+}
+
+/// The cookies of sessions that a request shows. The first few: a browser sends one.
+fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let values = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    let pairs = values.flat_map(|value| value.split(';'));
+    let ours = pairs.filter_map(|pair| {
+        let (name, value) = pair.trim().split_once('=')?;
+        (name == COOKIE).then_some(value)
+    });
+    ours.take(4)
 }
 
 fn digest(text: &str) -> [u8; 32] {
@@ -105,20 +102,29 @@ pub(crate) async fn open(
         tokio::time::sleep(PAUSE).await;
         return Err(ApiError::because(Code::Unauthorized, Reason::WrongToken, []));
     }
-    Ok((
-        StatusCode::NO_CONTENT,
-        [(header::SET_COOKIE, cookie(&key.cookie, &headers, ""))],
-    )
-        .into_response())
+    let opened = app
+        .blocking(|app| app.key.as_ref().map(|key| key.open_session(&app.db)).transpose())
+        .await?;
+    let cookie = cookie(&opened.unwrap_or_default(), &headers, "");
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
 }
 
-/// `DELETE /session`.
-pub(crate) async fn close(headers: HeaderMap) -> Response {
-    (
-        StatusCode::NO_CONTENT,
-        [(header::SET_COOKIE, cookie("", &headers, "; Max-Age=0"))],
-    )
-        .into_response()
+/// `DELETE /session`: the cookie opens nothing any more.
+pub(crate) async fn close(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response> {
+    let shown: Vec<String> = cookies(&headers).map(str::to_owned).collect();
+    app.blocking(move |app| {
+        for (key, cookie) in app
+            .key
+            .iter()
+            .flat_map(|key| shown.iter().map(move |cookie| (key, cookie)))
+        {
+            app.db.close_session(&key.hash(cookie))?;
+        }
+        Ok(())
+    })
+    .await?;
+    let cookie = cookie("", &headers, "; Max-Age=0");
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
 }
 
 fn cookie(value: &str, headers: &HeaderMap, more: &str) -> String {
@@ -140,10 +146,14 @@ mod tests {
     #[test]
     fn token_or_cookie_open_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
-        let key = Key::open(folder.path(), "s3cret").unwrap();
-        let opens = |name, value: &str| key.opens(&HeaderMap::from_iter([(name, value.parse().unwrap())]));
+        let open = || Db::open(&folder.path().join("rife.db"), folder.path().join("spare")).unwrap();
+        let (db, key) = (open(), Key::new("s3cret"));
+        let headers = |name, value: &str| HeaderMap::from_iter([(name, value.parse().unwrap())]);
+        let opens = |name, value: &str| key.opens(&headers(name, value), &db);
+        let cookie = key.open_session(&db).unwrap();
+        let shown = format!("a=b; {COOKIE}={cookie}");
         assert!(opens(header::AUTHORIZATION, "Bearer s3cret"));
-        assert!(opens(header::COOKIE, &format!("a=b; {COOKIE}={}", key.cookie)));
+        assert!(opens(header::COOKIE, &shown));
         for wrong in [
             "Bearer s3cre",
             "Bearer s3cret2",
@@ -153,8 +163,15 @@ mod tests {
         ] {
             assert!(!opens(header::AUTHORIZATION, wrong), "{wrong}");
         }
-        let again = Key::open(folder.path(), "s3cret").unwrap();
-        assert_eq!(again.cookie, key.cookie, "a session outlives the server");
-        assert_ne!(Key::open(folder.path(), "other").unwrap().cookie, key.cookie);
+        let again = Key::new("s3cret");
+        assert!(
+            again.opens(&headers(header::COOKIE, &shown), &open()),
+            "a session outlives the server"
+        );
+        let other = Key::new("other");
+        assert!(!other.opens(&headers(header::COOKIE, &shown), &db));
+        assert_ne!(key.open_session(&db).unwrap(), cookie);
+        db.close_session(&key.hash(&cookie)).unwrap();
+        assert!(!opens(header::COOKIE, &shown), "it was taken back");
     }
 }

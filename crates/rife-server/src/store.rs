@@ -1,7 +1,7 @@
-//! The folders of the server, and how much they hold. Every name in them is the server's own.
+//! The folders of the server, and how much they hold. A marker says that they are its own; nothing else is touched.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{ApiError, Code, Result};
@@ -16,23 +16,66 @@ pub(crate) struct Store {
     root: PathBuf,
 }
 
+/// The file that says that a folder is a server's.
+const MARKER: &str = "rife-server";
+const MARKER_TEXT: &str = "This folder belongs to rife serve, which keeps uploads, jobs and its database here and removes \
+                           what is old. Other files do not belong here.\n";
+/// What a new file system has in it already.
+const OF_THE_SYSTEM: [&str; 1] = ["lost+found"];
+/// Bytes of the file that makes room for the database where the disk is full.
+const SPARE: usize = 2 << 20;
+
 impl Store {
     /// Opens `root`, creating what is missing, and locks it: two servers on one folder would run the same jobs.
+    ///
+    /// # Errors
+    /// A folder that has something in it and is no server's; another server that uses it; what the system says.
     pub(crate) fn open(root: &Path) -> io::Result<(Self, File)> {
-        fs::create_dir_all(root)?;
+        create_private(root)?;
         let root = root.canonicalize()?;
+        claim(&root)?;
         for folder in ["uploads", "jobs"] {
-            fs::create_dir_all(root.join(folder))?;
+            create_private(&root.join(folder))?;
         }
-        private(&root)?;
-        let lock = File::create(root.join("lock"))?;
+        let lock = private_file().truncate(false).open(root.join("lock"))?;
         lock.try_lock().map_err(|error| match error {
             fs::TryLockError::WouldBlock => {
                 io::Error::new(io::ErrorKind::WouldBlock, "another rife serve uses this folder")
             }
             fs::TryLockError::Error(error) => error,
         })?;
-        Ok((Self { root }, lock))
+        // SQLite gives the files beside it the same rights.
+        private_file().truncate(false).open(root.join("rife.db"))?;
+        let store = Self { root };
+        store.keep_spare();
+        Ok((store, lock))
+    }
+
+    /// The file that is removed where the database finds no room.
+    pub(crate) fn spare(&self) -> PathBuf {
+        self.root.join("spare")
+    }
+
+    /// Makes the spare file, where it is not there and there is room for it.
+    pub(crate) fn keep_spare(&self) {
+        if self.spare().exists() || self.free() < 4 * SPARE as u64 {
+            return;
+        }
+        let written = private_file()
+            .truncate(true)
+            .open(self.spare())
+            .and_then(|mut file| file.write_all(&vec![0; SPARE]));
+        if written.is_err() {
+            let _ = fs::remove_file(self.spare());
+        }
+    }
+
+    /// The files of uploads, and the folders of jobs, by name. What is no name of ours comes as the second list.
+    pub(crate) fn listing(&self, folder: &str, kind: &str) -> io::Result<(Vec<String>, Vec<String>)> {
+        let names = fs::read_dir(self.root.join(folder))?.map(|entry| Ok(entry?.file_name()));
+        let names: Vec<_> = names.collect::<io::Result<_>>()?;
+        let names = names.iter().map(|name| name.to_string_lossy().into_owned());
+        Ok(names.partition(|name| crate::ids::is_valid(name.split('.').next().unwrap_or(""), kind)))
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -45,6 +88,12 @@ impl Store {
 
     pub(crate) fn upload(&self, id: &str, extension: &str) -> PathBuf {
         self.root.join("uploads").join(format!("{id}.{extension}"))
+    }
+
+    /// What the file of an upload is called, where there is one.
+    pub(crate) fn file_of(&self, id: &str) -> io::Result<Option<String>> {
+        let (names, _) = self.listing("uploads", "up")?;
+        Ok(names.into_iter().find(|name| name.split('.').next() == Some(id)))
     }
 
     pub(crate) fn job(&self, id: &str) -> PathBuf {
@@ -128,16 +177,54 @@ fn free(_: &Path) -> u64 {
     u64::MAX
 }
 
-/// Other users of the machine have no business in it.
-#[cfg(unix)]
-fn private(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o700))
+/// Takes a folder for the server's own: one that is marked, one that has its database, or one with nothing in it. The
+/// files of anybody else are not to be touched.
+fn claim(root: &Path) -> io::Result<()> {
+    if root.join(MARKER).is_file() {
+        return Ok(());
+    }
+    let names = fs::read_dir(root)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+    let mut names: Vec<String> = names.collect::<io::Result<_>>()?;
+    names.retain(|name| !OF_THE_SYSTEM.contains(&name.as_str()));
+    names.sort_unstable();
+    if !names.is_empty() && !crate::db::Db::is_ours(&root.join("rife.db")) {
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, foreign(&names)));
+    }
+    private_file()
+        .create_new(true)
+        .open(root.join(MARKER))?
+        .write_all(MARKER_TEXT.as_bytes())
 }
 
-#[cfg(not(unix))]
-fn private(_: &Path) -> io::Result<()> {
-    Ok(())
+fn foreign(names: &[String]) -> String {
+    let shown: Vec<String> = names.iter().take(3).map(|name| format!("{name:?}")).collect();
+    let more = match names.len().saturating_sub(shown.len()) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!(
+        "it is no folder of rife serve (there is neither its file \"{MARKER}\" nor its database in it) and it is not \
+         empty: it has {}{more}; name a new folder, or an empty one",
+        shown.join(", ")
+    )
+}
+
+/// Creates a folder that other users of the machine have no business in. One that is there keeps its rights.
+fn create_private(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+/// How files are opened that only the server's user may read.
+fn private_file() -> fs::OpenOptions {
+    let mut options = fs::OpenOptions::new();
+    options.read(true).write(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
 }
 
 /// A second name for a file, or a copy where the file system has no links.

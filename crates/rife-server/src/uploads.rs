@@ -48,9 +48,7 @@ pub(crate) async fn create(
 ) -> Result<Response> {
     if http::media_type(request.headers()) == Some("application/json") {
         let Json(NewUpload { name, size }) = Json::from_request(request, &app).await?;
-        if size == 0 {
-            return Err(ApiError::because(Code::BadRequest, Reason::FileEmpty, []));
-        }
+        refuse_empty(Some(size))?;
         let upload = app.blocking(move |app| reserve(app, &name, size)).await?;
         return created(&upload, 0);
     }
@@ -61,6 +59,7 @@ pub(crate) async fn create(
     } else {
         require_bytes(request.headers())?;
         let size = content_length(request.headers())?;
+        refuse_empty(size)?;
         (None, request, size)
     };
     let told = form.as_ref().and_then(|form| form.name.clone());
@@ -81,6 +80,7 @@ pub(crate) async fn create(
             "the body is shorter than it said",
         ));
     }
+    refuse_empty(Some(received))?;
     app.counters.upload_bytes.add(received);
     let id = upload.id.clone();
     app.blocking(move |app| Ok(app.db.touch_upload(&id, clock::now(), received, true)?))
@@ -92,6 +92,13 @@ pub(crate) async fn create(
         ..upload
     };
     created(&upload, received)
+}
+
+fn refuse_empty(size: Option<u64>) -> Result<()> {
+    if size == Some(0) {
+        return Err(ApiError::because(Code::BadRequest, Reason::FileEmpty, []));
+    }
+    Ok(())
 }
 
 fn created(upload: &Upload, received: u64) -> Result<Response> {
@@ -109,7 +116,6 @@ fn reserve(app: &App, name: &str, size: u64) -> Result<Upload> {
         .check_room(size, promised(app)?, app.config.quota, app.config.free_space)?;
     let label = store::label(name);
     let upload = Upload {
-        seq: 0,
         id: ids::new("up")?,
         extension: store::extension(&label).to_owned(),
         name: label,
@@ -117,6 +123,7 @@ fn reserve(app: &App, name: &str, size: u64) -> Result<Upload> {
         state: UploadState::Receiving,
         created_at: clock::now(),
     };
+    app.db.begin(&upload.file())?;
     std::fs::File::create_new(app.store.upload(&upload.id, &upload.extension))?;
     app.db.add_upload(&upload)?;
     Ok(upload)
@@ -178,7 +185,7 @@ fn content_length(headers: &HeaderMap) -> Result<Option<u64>> {
 /// An upload in one go, which is removed again unless it comes to its end.
 struct Partial {
     app: Arc<App>,
-    id: String,
+    upload: Upload,
     path: PathBuf,
     _writing: Writing,
     kept: bool,
@@ -188,7 +195,7 @@ impl Partial {
     fn new(app: &Arc<App>, upload: &Upload) -> Result<Self> {
         Ok(Self {
             app: Arc::clone(app),
-            id: upload.id.clone(),
+            upload: upload.clone(),
             path: app.store.upload(&upload.id, &upload.extension),
             _writing: app.write_upload(&upload.id).ok_or_else(busy)?,
             kept: false,
@@ -203,8 +210,7 @@ impl Partial {
 impl Drop for Partial {
     fn drop(&mut self) {
         if !self.kept {
-            let _ = std::fs::remove_file(&self.path);
-            let _ = self.app.db.remove_upload(&self.id);
+            let _ = remove(&self.app, &self.upload);
         }
     }
 }
@@ -342,19 +348,31 @@ pub(crate) async fn list(
     Ok(axum::Json(body).into_response())
 }
 
-/// `DELETE /uploads/{id}`.
+/// `DELETE /uploads/{id}`, also of one whose row cannot be read.
 pub(crate) async fn delete(State(app): State<Arc<App>>, InPath(id): InPath<String>) -> Result<StatusCode> {
-    let upload = get_row(&app, &id).await?;
     let _writing = app.write_upload(&id).ok_or_else(busy)?;
-    app.blocking(move |app| remove(app, &upload)).await?;
+    app.blocking(move |app| {
+        if !ids::is_valid(&id, "up") || !app.db.has_upload(&id)? {
+            return Err(ApiError::not_found("upload"));
+        }
+        match app.db.upload(&id) {
+            Ok(Some(upload)) => remove(app, &upload),
+            _ => remove_file(app, &id, &app.store.file_of(&id)?.unwrap_or_else(|| id.clone())),
+        }
+    })
+    .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Removes row and file.
 pub(crate) fn remove(app: &App, upload: &Upload) -> Result<()> {
-    app.db.remove_upload(&upload.id)?;
-    let _ = std::fs::remove_file(app.store.upload(&upload.id, &upload.extension));
-    Ok(())
+    remove_file(app, &upload.id, &upload.file())
+}
+
+fn remove_file(app: &App, id: &str, file: &str) -> Result<()> {
+    app.db.remove_upload(id, file)?;
+    let _ = std::fs::remove_file(app.store.root().join("uploads").join(file));
+    Ok(app.db.settle(file)?)
 }
 
 #[cfg(test)]

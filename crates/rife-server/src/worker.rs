@@ -60,10 +60,14 @@ fn work(app: &App) {
     while !app.is_stopping() {
         match app.db.start_next(clock::now()) {
             Ok(Some(job)) => see_through(app, &job),
-            Ok(None) => app.wake.wait(),
+            Ok(None) => {
+                app.wake.wait();
+                app.db.write_down();
+            }
             Err(error) => {
                 log::line(&format!("the queue cannot be read: {error}"));
                 app.wake.wait();
+                app.db.write_down();
             }
         }
     }
@@ -84,9 +88,13 @@ fn see_through(app: &App, job: &Job) {
     let ended = end(app, job, &live, result);
     app.running.end(&job.id);
     give_memory_back();
-    if let Err(error) = ended.and_then(|()| app.announce(&job.id)) {
-        log::line(&format!("{}: its end cannot be written down: {error:?}", job.id));
+    if let Err(error) = ended {
+        log::line(&format!(
+            "{}: its end cannot be written down yet: {error:?}",
+            job.id
+        ));
     }
+    let _ = app.announce(&job.id);
 }
 
 /// glibc keeps freed frames in the arena of every thread that ever made one: without this, twelve jobs of 640 x 360 one
@@ -120,9 +128,11 @@ fn end(app: &App, job: &Job, live: &Live, result: std::result::Result<Outcome, S
     };
     match result {
         Ok(outcome) => {
-            finished.state = State::Done;
-            finished.files = results(&app.store.output(&job.id), &free_label(app, &outcome.label))?;
-            finished.summary = Some(outcome.summary);
+            match results(&app.store.output(&job.id), &free_label(app, &outcome.label)) {
+                Ok(files) => (finished.state, finished.files) = (State::Done, files),
+                Err(error) => finished.error = Some(error.body()),
+            }
+            finished.summary = Some(outcome.summary).filter(|_| finished.state == State::Done);
         }
         Err(Stopped::Cancelled) if live.by_user.load(Ordering::SeqCst) => finished.state = State::Cancelled,
         Err(Stopped::Cancelled) if app.is_stopping() => return Ok(app.db.put_back(&job.id)?),
@@ -209,7 +219,7 @@ fn free_label(app: &App, label: &str) -> String {
 }
 
 /// The files of a job that is done. What unfinished work has left is not among them.
-fn results(folder: &Path, label: &str) -> Result<Value> {
+pub(crate) fn results(folder: &Path, label: &str) -> Result<Value> {
     let mut found: Vec<(String, u64)> = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;

@@ -2,12 +2,11 @@
 
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::{Db, Page};
+use super::{Db, Page, rows};
 
 /// An upload.
 #[derive(Debug, Clone)]
 pub(crate) struct Upload {
-    pub(crate) seq: i64,
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) extension: String,
@@ -32,11 +31,10 @@ impl UploadState {
     }
 }
 
-const COLUMNS: &str = "seq, id, name, extension, size, complete, created_at";
+pub(super) const COLUMNS: &str = "seq, id, name, extension, size, complete, created_at";
 
 fn upload(row: &Row<'_>) -> rusqlite::Result<Upload> {
     Ok(Upload {
-        seq: row.get(0)?,
         id: row.get(1)?,
         name: row.get(2)?,
         extension: row.get(3)?,
@@ -50,22 +48,41 @@ fn upload(row: &Row<'_>) -> rusqlite::Result<Upload> {
     })
 }
 
+impl Upload {
+    /// What its file is called.
+    pub(crate) fn file(&self) -> String {
+        format!("{}.{}", self.id, self.extension)
+    }
+}
+
 impl Db {
+    /// Adds the row of a file that is there.
     pub(crate) fn add_upload(&self, upload: &Upload) -> rusqlite::Result<()> {
         let complete = upload.state == UploadState::Complete;
-        self.lock().execute(
-            "INSERT INTO uploads (id, name, extension, size, complete, created_at, touched_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
+        let mut connection = self.lock();
+        let change = connection.transaction()?;
+        change.execute(
+            "INSERT INTO uploads (id, name, extension, size, complete, created_at, touched_at, aged_from)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7)",
             params![
                 upload.id,
                 upload.name,
                 upload.extension,
                 upload.size,
                 complete,
-                upload.created_at
+                upload.created_at,
+                self.age()
             ],
         )?;
-        Ok(())
+        rows::settle(&change, &upload.file())?;
+        change.commit()
+    }
+
+    /// Whether there is a row of this id, also one that cannot be read.
+    pub(crate) fn has_upload(&self, id: &str) -> rusqlite::Result<bool> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached("SELECT 1 FROM uploads WHERE id = ?1")?;
+        statement.exists([id])
     }
 
     pub(crate) fn upload(&self, id: &str) -> rusqlite::Result<Option<Upload>> {
@@ -77,21 +94,24 @@ impl Db {
         let sql = format!("SELECT {COLUMNS} FROM uploads WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2");
         let connection = self.lock();
         let mut statement = connection.prepare_cached(&sql)?;
-        let rows = statement.query_map(params![before, limit + 1], upload)?;
-        Ok(Page::new(rows.collect::<Result<_, _>>()?, limit, |upload| {
-            upload.seq
-        }))
+        let found = statement.query_map(params![before, limit + 1], |row| self.lenient(row, upload))?;
+        let mut found = found.collect::<Result<Vec<_>, _>>()?;
+        let more = found.len() > limit;
+        found.truncate(limit);
+        Ok(Page::new(found, more))
     }
 
-    /// Uploads that were last written to before `idle`, or have been complete since before `old`.
+    /// Uploads that were last written to before `idle`, or have been complete since before `old`, both as ages of the
+    /// server.
     pub(crate) fn stale_uploads(&self, idle: i64, old: i64) -> rusqlite::Result<Vec<Upload>> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM uploads WHERE (NOT complete AND touched_at < ?1) OR (complete AND touched_at < ?2)"
+            "SELECT {COLUMNS} FROM uploads WHERE (NOT complete AND aged_from < ?1) OR (complete AND aged_from < ?2)"
         );
         let connection = self.lock();
         let mut statement = connection.prepare(&sql)?;
-        let rows = statement.query_map([idle, old], upload)?;
-        rows.collect()
+        let rows = statement.query_map([idle, old], |row| self.lenient(row, upload))?;
+        rows.filter_map(|row| row.map(|(_, upload)| upload).transpose())
+            .collect()
     }
 
     /// Uploads that are still coming.
@@ -99,19 +119,27 @@ impl Db {
         let connection = self.lock();
         let sql = format!("SELECT {COLUMNS} FROM uploads WHERE NOT complete");
         let mut statement = connection.prepare_cached(&sql)?;
-        let rows = statement.query_map([], upload)?;
-        rows.collect()
+        let rows = statement.query_map([], |row| self.lenient(row, upload))?;
+        rows.filter_map(|row| row.map(|(_, upload)| upload).transpose())
+            .collect()
     }
 
     pub(crate) fn touch_upload(&self, id: &str, now: i64, size: u64, complete: bool) -> rusqlite::Result<()> {
         self.lock().execute(
-            "UPDATE uploads SET touched_at = ?2, size = ?3, complete = ?4 WHERE id = ?1",
-            params![id, now, size, complete],
+            "UPDATE uploads SET touched_at = ?2, size = ?3, complete = ?4, aged_from = ?5 WHERE id = ?1",
+            params![id, now, size, complete, self.age()],
         )?;
         Ok(())
     }
 
-    pub(crate) fn remove_upload(&self, id: &str) -> rusqlite::Result<bool> {
-        Ok(self.lock().execute("DELETE FROM uploads WHERE id = ?1", [id])? > 0)
+    /// Removes the row; the file is to follow, see [`Db::settle`].
+    pub(crate) fn remove_upload(&self, id: &str, file: &str) -> rusqlite::Result<bool> {
+        self.change(|connection| {
+            let change = connection.transaction()?;
+            rows::begin(&change, file)?;
+            let removed = change.execute("DELETE FROM uploads WHERE id = ?1", [id])? > 0;
+            change.commit()?;
+            Ok(removed)
+        })
     }
 }

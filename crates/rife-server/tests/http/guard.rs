@@ -156,6 +156,15 @@ fn a_token_is_shown_in_a_header_or_exchanged_for_a_cookie() {
         200,
         "the page is public"
     );
+    // Another session, and what closing one does: it opens nothing any more, the other does.
+    let other = server.post("/session", &json!({"token": "open-sesame"}));
+    let other = other.header("set-cookie").split(';').next().unwrap().to_owned();
+    assert_ne!(other, cookie);
+    let closed = server.send("DELETE", "/api/v1/session", &[("Cookie", cookie)], b"");
+    assert!(closed.status == 204 && closed.header("set-cookie").contains("Max-Age=0"));
+    let jobs = |cookie: &str| server.send("GET", "/api/v1/jobs", &[("Cookie", cookie)], b"");
+    jobs(cookie).refused(401, "unauthorized");
+    assert_eq!(jobs(&other).status, 200);
 }
 
 #[test]

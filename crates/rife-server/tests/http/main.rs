@@ -3,6 +3,7 @@
 mod docs;
 mod errors;
 mod events;
+mod folder;
 mod guard;
 mod jobs;
 mod limits;

@@ -32,13 +32,38 @@ impl Server {
     }
 
     /// The same folder with a new server, after this one has stopped.
-    pub(crate) fn again(mut self) -> Self {
+    pub(crate) fn again(self) -> Self {
+        self.again_after(|_| {})
+    }
+
+    /// As [`Server::again`], with something done to the folder in between.
+    pub(crate) fn again_after(mut self, change: impl FnOnce(&Path)) -> Self {
         self.end();
+        change(&self.data);
         Self::over(self.folder.take().unwrap(), |_| {})
+    }
+
+    /// What a new server on this folder says when it does not come up, after this one has stopped.
+    pub(crate) fn refused_after(mut self, change: impl FnOnce(&Path)) -> String {
+        self.end();
+        change(&self.data);
+        refusal(&self.data)
+    }
+
+    /// The server's database.
+    pub(crate) fn database(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.data.join("rife.db")).unwrap()
     }
 
     fn over(folder: TempDir, change: impl FnOnce(&mut Config)) -> Self {
         let data = folder.path().canonicalize().unwrap().join("data");
+        let mut server = Self::on(data, change);
+        server.folder = Some(folder);
+        server
+    }
+
+    /// On a folder of the caller's.
+    pub(crate) fn on(data: PathBuf, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::new(data.clone());
         config.port = 0;
         config.free_space = 1 << 20;
@@ -52,7 +77,7 @@ impl Server {
         Self {
             address: address.recv_timeout(Duration::from_secs(20)).unwrap(),
             data,
-            folder: Some(folder),
+            folder: None,
             stop,
             thread: Some(thread),
         }
@@ -169,6 +194,16 @@ impl Server {
         assert_eq!(job["state"], "done", "{job}");
         job
     }
+}
+
+/// Why no server comes up on a folder.
+pub(crate) fn refusal(data: &Path) -> String {
+    let config = Config {
+        port: 0,
+        ..Config::new(data.to_owned())
+    };
+    let served = serve(config, &CancelToken::new(), |_| panic!("it serves"));
+    served.unwrap_err().to_string()
 }
 
 impl Drop for Server {

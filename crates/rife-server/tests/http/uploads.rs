@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::support::{Server, files};
+use super::support::{Answer, Server, files};
 
 const BYTES: (&str, &str) = ("Content-Type", "application/octet-stream");
 
@@ -193,6 +193,24 @@ fn bodies_of_another_type_are_refused() {
     server
         .post("/uploads", &json!({"name": "a", "size": -1}))
         .refused(400, "bad_request");
+}
+
+#[test]
+fn an_empty_file_is_refused_however_it_comes() {
+    let server = Server::start();
+    let empty = server.send("POST", "/api/v1/uploads?name=a.mp4", &[BYTES], b"");
+    empty.refused(400, "bad_request");
+    assert!(empty.text().contains("empty"), "{}", empty.text());
+    let chunked = format!(
+        "{}Content-Type: application/octet-stream\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        server.head("POST", "/api/v1/uploads?name=a.mp4", &[])
+    );
+    Answer::parse(&server.raw(chunked.as_bytes())).refused(400, "bad_request");
+    server
+        .post("/uploads", &json!({"name": "a.mp4", "size": 0}))
+        .refused(400, "bad_request");
+    assert_eq!(server.get("/uploads").json()["items"], json!([]));
+    assert!(files(&server.data.join("uploads")).is_empty());
 }
 
 #[test]
