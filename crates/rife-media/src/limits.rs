@@ -1,6 +1,9 @@
 //! What is accepted from the outside world, checked before memory or work is taken for it. The time that a child
 //! process may take over a frame is the `stall_timeout` of sources and sinks.
 
+mod system;
+
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::{MediaError, Result};
@@ -22,6 +25,9 @@ pub struct Limits {
     /// Most bytes of memory that a job may plan for its frames and its network (default: the address space that the process
     /// may have, which is any unless `ulimit -v` or its like says otherwise).
     pub max_memory: u64,
+    /// Most bytes of memory that a job and the ffmpeg beside it may plan together (default: seven eighths of the machine's
+    /// memory, or the limit of the process's control group where that is less).
+    pub max_total_memory: u64,
     /// The longest that making one frame may take (default an hour): what is estimated before the start, and what it
     /// then takes.
     pub max_frame_time: Duration,
@@ -36,9 +42,16 @@ impl Default for Limits {
             max_frames: 10_000_000,
             max_output_frames: 100_000_000,
             max_memory: address_space(),
+            max_total_memory: system_memory().0,
             max_frame_time: Duration::from_secs(3600),
         }
     }
+}
+
+/// What the system lets this process and its children have, and what says so.
+fn system_memory() -> (u64, &'static str) {
+    static FOUND: OnceLock<(u64, &str)> = OnceLock::new();
+    *FOUND.get_or_init(system::memory)
 }
 
 /// Bytes of address space that this process may take.
@@ -109,6 +122,25 @@ impl Limits {
         Ok(())
     }
 
+    /// Checks the memory that a job and the ffmpeg beside it plan together, in bytes. `fits` says what would.
+    pub fn check_total_memory(&self, bytes: u64, fits: &str) -> Result<()> {
+        if bytes <= self.max_total_memory {
+            return Ok(());
+        }
+        let megabytes = |bytes: u64| bytes / 1_000_000;
+        let (found, name) = system_memory();
+        let of = match self.max_total_memory == found {
+            true => format!(", {name}"),
+            false => String::new(),
+        };
+        let accepted = format!("{} MB{of}; {fits}", megabytes(self.max_total_memory));
+        Err(MediaError::limit(
+            "the memory of this job, ffmpeg's included,",
+            format!("{} MB", megabytes(bytes) + 1),
+            accepted,
+        ))
+    }
+
     /// Checks the memory that a job plans, in bytes.
     pub fn check_memory(&self, bytes: u64) -> Result<()> {
         if bytes > self.max_memory {
@@ -135,6 +167,7 @@ mod tests {
             max_frames: 10,
             max_output_frames: 20,
             max_memory: 1_000_000,
+            max_total_memory: 2_000_000,
             max_frame_time: Duration::from_millis(1500),
             ..Limits::default()
         };
@@ -148,6 +181,14 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "the time that a frame takes is 2.0 s, outside the accepted 1.5 s"
+        );
+        assert!(limits.check_total_memory(2_000_000, "").is_ok());
+        assert_eq!(
+            limits
+                .check_total_memory(2_000_001, "1 MB would do")
+                .unwrap_err()
+                .to_string(),
+            "the memory of this job, ffmpeg's included, is 3 MB, outside the accepted 2 MB; 1 MB would do"
         );
         assert!(limits.check_memory(1_000_000).is_ok());
         let error = limits.check_memory(1_000_001).unwrap_err();

@@ -198,11 +198,18 @@ impl ChainJob {
         let infos: Vec<StreamInfo> = infos.collect::<Result<_>>()?;
         plan::check_range(&self.clips, &infos)?;
         let params = plan::params(&self, &infos)?;
+        let (size, given) = ([params.width, params.height], self.interpolator.memory_limit);
+        let whole = crate::video::memory(params.width, params.height, None);
+        let beside = plan::fitting(&infos) + crate::memory::of_ffmpeg(size);
+        self.interpolator.memory_limit = crate::memory::limit(&self.source.limits, given, whole, beside);
         let interpolator = Interpolator::new(&self.interpolator)?;
-        let plan = plan::plan(&self, &infos, &params, &interpolator)?;
+        let mut plan = plan::plan(&self, &infos, &params, &interpolator)?;
+        plan.model += &crate::memory::note(given, self.interpolator.memory_limit);
         let limits = &self.source.limits;
         limits.check_output_frames(plan.frames.unwrap_or(0))?;
         limits.check_memory(plan.memory)?;
+        let planned = crate::video::memory(params.width, params.height, self.interpolator.memory_limit);
+        crate::memory::check(limits, &interpolator, size, given, [planned, whole, beside])?;
         Ok(ChainRun {
             job: self,
             infos,

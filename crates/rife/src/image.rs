@@ -189,12 +189,23 @@ impl ImageJob {
         let made = times.len() * (self.pictures.len() - 1);
         self.check_target(made)?;
         let mut coding = Coding::of(&self, cancel)?;
-        let interpolator = Interpolator::new(&InterpolatorSpec {
+        let (limits, given) = (Limits::default(), self.interpolator.memory_limit);
+        let mut spec = InterpolatorSpec {
             cancel: cancel.clone(),
             ..self.interpolator.clone()
-        })?;
-        let (memory, disk) = memory::estimate(&self, &coding, &interpolator)?;
-        Limits::default().check_memory(memory)?;
+        };
+        let mut interpolator = Interpolator::new(&spec)?;
+        let (whole, disk) = memory::estimate(&self, &coding, &interpolator)?;
+        let beside = crate::memory::of_ffmpeg(coding.size);
+        let limit = crate::memory::limit(&limits, given, whole, beside);
+        if limit != given {
+            spec.memory_limit = limit;
+            interpolator = Interpolator::new(&spec)?;
+        }
+        let memory = limit.map_or(whole, |limit| whole.min(limit));
+        limits.check_memory(memory)?;
+        let parts = [memory, whole, beside];
+        crate::memory::check(&limits, &interpolator, coding.size, given, parts)?;
         coding.find_peak(&self, cancel)?;
         let frames = match self.target(made) {
             Target::Picture(_) => 1,
@@ -208,7 +219,7 @@ impl ImageJob {
             duration: clip.then(|| frames as f64 / rife_media::time::seconds(self.fps)),
             memory,
             disk,
-            method: interpolator.describe_method(),
+            method: interpolator.describe_method() + &crate::memory::note(given, limit),
             model: interpolator.describe(),
             notes: coding.notes.iter().cloned().chain(self.too_fast(clip)).collect(),
         };

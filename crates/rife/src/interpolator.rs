@@ -211,6 +211,17 @@ impl Interpolator {
         Ok(Prepared { image, frame })
     }
 
+    /// The memory that the process is held to, where it is.
+    pub(crate) fn memory_limit(&self) -> Option<u64> {
+        self.tiling.as_ref().map(Tiling::limit)
+    }
+
+    /// Bytes that pictures of `size` take in the smallest tiles; nothing where there is no limit to make tiles for.
+    pub(crate) fn least_memory(&self, size: [u32; 2]) -> u64 {
+        let size = size.map(|side| side as usize);
+        self.tiling.as_ref().map_or(0, |tiling| tiling.least(size))
+    }
+
     fn prepare_whole(&self, image: &RgbImage) -> Result<Arc<PreparedFrame<Tensor>>> {
         let clamped = image.data.iter().map(|value| value.clamp(0.0, 1.0)).collect();
         let picture = Image::new(image.width as usize, image.height as usize, clamped)?;

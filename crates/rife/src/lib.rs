@@ -9,6 +9,7 @@ mod gamut;
 pub mod image;
 mod interpolator;
 pub mod manifest;
+mod memory;
 pub mod metrics;
 pub mod models;
 pub mod reencode;

@@ -200,6 +200,10 @@ impl VideoJob {
         let (timeline, slower) = self.shown(self.timeline(&info)?, &info);
         self.name_output(plan::output_rate(&timeline, &info).or(info.frame_rate))?;
         let container = self.sink.container()?;
+        let (size, given) = ([info.width, info.height], self.interpolator.memory_limit);
+        let whole = plan::memory(info.width, info.height, None);
+        let beside = plan::waiting(&self, &info) + crate::memory::of_ffmpeg(size);
+        self.interpolator.memory_limit = crate::memory::limit(&self.source.limits, given, whole, beside);
         let interpolator = Interpolator::new(&self.interpolator)?;
         if let Some(media) = &info.media {
             let mut streams = plan_streams(media, container, self.companions(&timeline));
@@ -213,9 +217,12 @@ impl VideoJob {
         let mut plan = plan::plan(&self, &info, &timeline, slower, &interpolator, encoding)?;
         plan.notes
             .extend(source.notes().into_iter().chain(source.warnings()));
+        plan.method += &crate::memory::note(given, self.interpolator.memory_limit);
         let limits = &self.source.limits;
         limits.check_output_frames(plan.output_frames.unwrap_or(0))?;
         limits.check_memory(plan.memory)?;
+        let planned = plan::memory(info.width, info.height, self.interpolator.memory_limit);
+        crate::memory::check(limits, &interpolator, size, given, [planned, whole, beside])?;
         Ok(VideoRun {
             job: self,
             source,

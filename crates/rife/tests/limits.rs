@@ -204,3 +204,44 @@ fn weights_that_overflow_are_an_error_that_names_the_model() {
     }
     assert!(refused > 0, "none of them is told");
 }
+
+/// A machine with less memory than a job takes as a whole: it is made in tiles, and says so; where those do not fit either it
+/// is refused with what would.
+#[test]
+fn pictures_too_large_for_the_machine_are_made_in_tiles_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bytes = b"YUV4MPEG2 W1024 H512 F25:1 Ip A1:1 C444\n".to_vec();
+    for index in 0..2 {
+        bytes.extend(b"FRAME\n");
+        bytes.extend(std::iter::repeat_n(40 * index as u8, 3 * 1024 * 512));
+    }
+    let open = |total: u64| {
+        let mut job = job(folder.path());
+        std::fs::write(folder.path().join("in.y4m"), &bytes).unwrap();
+        (job.source.limits.max_total_memory, job.sink.overwrite) = (total, true);
+        job.open(&CancelToken::new())
+    };
+    let whole = open(u64::MAX).unwrap().plan().clone();
+    assert!(!whole.method.contains("tiles"), "{}", whole.method);
+    // A little less than it takes with ffmpeg.
+    let ffmpeg = 100_000_000 + 240 * 1024 * 512;
+    let run = open(whole.memory + ffmpeg - 1).unwrap();
+    let plan = run.plan().clone();
+    assert!(plan.memory < whole.memory, "{} of {}", plan.memory, whole.memory);
+    assert!(
+        plan.method.contains("tiles") && plan.method.contains("this machine"),
+        "{}",
+        plan.method
+    );
+    assert_eq!(run.run(&mut |_| ()).unwrap().counts.frames_out, 4);
+    for total in [0, 1_000_000, ffmpeg + (65 << 20)] {
+        let error = open(total).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            error.code() == "limit_exceeded"
+                && text.contains("ffmpeg's included")
+                && text.contains("smaller frames"),
+            "{text}"
+        );
+    }
+}

@@ -79,11 +79,15 @@ pub(super) fn plan(
 
 /// The network's at the output's size, a frame of the largest clip, and what it was fitted to.
 fn memory(job: &ChainJob, infos: &[StreamInfo], params: &VideoParams) -> u64 {
-    let pixels = |info: &StreamInfo| u64::from(info.width) * u64::from(info.height);
-    let largest = infos.iter().map(pixels).max().unwrap_or(0);
     let made = crate::video::memory(params.width, params.height, job.interpolator.memory_limit);
+    made + fitting(infos)
+}
+
+/// A frame of the largest clip, and what it was fitted to.
+pub(super) fn fitting(infos: &[StreamInfo]) -> u64 {
+    let pixels = |info: &StreamInfo| u64::from(info.width) * u64::from(info.height);
     // Codes and floats.
-    made + largest * (6 + 12)
+    infos.iter().map(pixels).max().unwrap_or(0) * (6 + 12)
 }
 
 /// What is heard, in words.

@@ -77,6 +77,16 @@ impl Tiling {
         Ok(self.parts(size)? != [1, 1])
     }
 
+    pub(super) fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// Bytes taken with the smallest tiles.
+    pub(super) fn least(&self, size: [usize; 2]) -> u64 {
+        let [x, y] = size.map(|side| (side / LEAST).max(1));
+        self.bytes(size, self.padded(size[0], x) * self.padded(size[1], y))
+    }
+
     /// Bytes taken with tiles of so many padded pixels.
     fn bytes(&self, [width, height]: [usize; 2], pixels: usize) -> u64 {
         let frames = FRAMES * FRAME_BYTES_A_PIXEL * (width * height) as u64;

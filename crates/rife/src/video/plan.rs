@@ -156,7 +156,7 @@ pub(crate) fn memory(width: u32, height: u32, limit: Option<u64>) -> u64 {
 }
 
 /// Bytes of the frames that wait, as decoded, until it is known what they are.
-fn waiting(job: &VideoJob, info: &StreamInfo) -> u64 {
+pub(super) fn waiting(job: &VideoJob, info: &StreamInfo) -> u64 {
     let frames = (Analysis::look_ahead(&job.analysis()) + rife_media::timeline::AHEAD) as u64;
     frames * info.format.frame_bytes(info.width, info.height) as u64
 }
