@@ -1,6 +1,7 @@
 #!/bin/sh
 # What the API's document says against what the server does: schemathesis makes requests from it, fitting and not, and
-# judges every answer. Says so where something is missing that it needs.
+# judges every answer; a client that openapi-python-client generates runs jobs of every kind. Says so where something is
+# missing that it needs.
 set -eu
 skip() {
     echo "skipped: the API's tests by its document need $1"
@@ -9,9 +10,10 @@ skip() {
 cd "$(dirname "$0")/.."
 command -v python3 >/dev/null 2>&1 || skip "python3"
 place=$PWD/target/schemathesis
-[ -x "$place/bin/schemathesis" ] || {
+[ -x "$place/bin/schemathesis" ] && [ -x "$place/bin/openapi-python-client" ] || {
     python3 -m venv "$place" >/dev/null 2>&1 || skip "python3's venv"
-    "$place/bin/pip" install --quiet --disable-pip-version-check schemathesis==4.32.5 || skip "packages that cannot be fetched here"
+    "$place/bin/pip" install --quiet --disable-pip-version-check schemathesis==4.32.5 \
+        openapi-python-client==0.29.1 || skip "packages that cannot be fetched here"
 }
 cargo build --quiet -p rife-cli
 data=$(mktemp -d)
@@ -23,6 +25,11 @@ for _ in $(seq 100); do
     [ -z "$address" ] || break
     sleep 0.1
 done
+client=$(mktemp -d)
+trap 'kill $server 2>/dev/null || true; rm -rf "$data" "$client"' EXIT
+"$place/bin/openapi-python-client" generate --url "$address/api/v1/openapi.json" --meta none --config tools/api-client.yaml \
+    --output-path "$client/rife_client" --fail-on-warning
+"$place/bin/python" tools/api_client.py "$client" "$address"
 # Streams of events never end, so they have tests of their own. It leaves a folder where it runs.
 cd "$place"
 bin/schemathesis run "$address/api/v1/openapi.json" --url "$address/api/v1" --exclude-path-regex events \
