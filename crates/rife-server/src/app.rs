@@ -2,12 +2,16 @@
 
 use std::collections::HashSet;
 use std::fs::File;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
+use crate::attempts::Attempts;
+use crate::connections::Connections;
 use crate::db::{Db, Job};
 use crate::error::{ApiError, Code, Names, Result};
 use crate::events::Events;
@@ -20,8 +24,18 @@ use crate::{Config, clock, ids};
 
 /// Plans, probes and thumbnails that are made at the same time: each runs ffmpeg or a network.
 const LOOKS: usize = 2;
+/// Megabytes that frames may take while they are read for thumbnails; a larger one is read alone.
+pub(crate) const LOOK_MEGABYTES: usize = 1024;
+/// Kilobytes that bodies of JSON may take while they are received.
+pub(crate) const BODY_KILOBYTES: usize = 32 << 10;
 /// Event streams at the same time.
 pub(crate) const STREAMS: usize = 1024;
+
+/// Kinds of jobs and paths.
+pub(crate) type GoodInputs = HashSet<(&'static str, PathBuf)>;
+
+/// How long it is believed that there is no ffmpeg.
+const NO_FFMPEG: Duration = Duration::from_secs(5);
 
 /// What every handler and worker shares.
 #[derive(Debug)]
@@ -35,6 +49,13 @@ pub(crate) struct App {
     pub(crate) key: Option<Key>,
     pub(crate) wake: Wake,
     pub(crate) looks: Arc<Semaphore>,
+    pub(crate) look_memory: Arc<Semaphore>,
+    pub(crate) body_memory: Arc<Semaphore>,
+    pub(crate) connections: Arc<Connections>,
+    pub(crate) attempts: Attempts,
+    ffmpeg: Mutex<Option<(Instant, String)>>,
+    /// Inputs that are good for a kind of job.
+    good_inputs: Mutex<GoodInputs>,
     pub(crate) streams: Arc<Semaphore>,
     pub(crate) thumbnails: crate::files::Thumbnails,
     /// Uploads that somebody is writing.
@@ -62,6 +83,12 @@ impl App {
             counters: Counters::default(),
             wake: Wake::default(),
             looks: Arc::new(Semaphore::new(LOOKS)),
+            look_memory: Arc::new(Semaphore::new(LOOK_MEGABYTES)),
+            body_memory: Arc::new(Semaphore::new(BODY_KILOBYTES)),
+            connections: Arc::default(),
+            attempts: Attempts::default(),
+            ffmpeg: Mutex::default(),
+            good_inputs: Mutex::default(),
             streams: Arc::new(Semaphore::new(STREAMS)),
             thumbnails: crate::files::Thumbnails::default(),
             writing: Mutex::default(),
@@ -83,6 +110,27 @@ impl App {
         tokio::task::spawn_blocking(move || work(&app))
             .await
             .map_err(ApiError::internal)?
+    }
+
+    /// Refuses what cannot be done without ffmpeg, with what to do about it.
+    pub(crate) fn need_ffmpeg(&self) -> Result<()> {
+        let mut missing = self.ffmpeg.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = |text: &str| Err(ApiError::new(Code::NoFfmpeg, text));
+        match &*missing {
+            Some((at, text)) if at.elapsed() < NO_FFMPEG => return refused(text),
+            _ => {}
+        }
+        let found = rife::media::Ffmpeg::find();
+        *missing = found.err().map(|error| {
+            let text = Names::default().hide(&error.to_string());
+            (Instant::now(), text)
+        });
+        missing.as_ref().map_or(Ok(()), |(_, text)| refused(text))
+    }
+
+    /// Inputs that have been looked at and are good, by kind of job and path.
+    pub(crate) fn good_inputs(&self) -> MutexGuard<'_, GoodInputs> {
+        self.good_inputs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the server is coming to its end.

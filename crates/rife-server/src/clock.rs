@@ -17,6 +17,19 @@ pub(crate) fn text(millis: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
+/// `Fri, 31 Jan 2025 12:00:00 GMT`, as HTTP writes a time, of seconds since 1970.
+pub(crate) fn http_date(seconds: u64) -> String {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let (days, of_day) = ((seconds / 86_400) as i64, seconds % 86_400);
+    let (year, month, day) = date(days);
+    let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
+    let (name, month) = (DAYS[(days % 7) as usize], MONTHS[(month - 1) as usize]);
+    format!("{name}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
+}
+
 /// Year, month and day of a number of days since 1970 (Howard Hinnant's `civil_from_days`).
 fn date(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
@@ -37,5 +50,6 @@ mod tests {
         assert_eq!(super::text(0), "1970-01-01T00:00:00Z");
         assert_eq!(super::text(951_827_696_789), "2000-02-29T12:34:56Z");
         assert_eq!(super::text(1_735_689_599_000), "2024-12-31T23:59:59Z");
+        assert_eq!(super::http_date(784_111_777), "Sun, 06 Nov 1994 08:49:37 GMT");
     }
 }

@@ -63,13 +63,24 @@ impl Config {
         if !self.host.is_loopback() && self.token.is_none() && !self.insecure {
             return Err(ConfigError::Open(self.host));
         }
-        let printable =
-            |token: &String| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
+        let printable = |token: &String| token.bytes().all(|byte| byte.is_ascii_graphic());
         if !self.token.as_ref().is_none_or(printable) {
             return Err(ConfigError::Token);
         }
+        if self.token.as_ref().is_some_and(|token| is_weak(token)) {
+            return Err(ConfigError::Weak);
+        }
         Ok(())
     }
+}
+
+/// Characters that a token has at least, and different ones among them.
+const TOKEN: (usize, usize) = (8, 5);
+
+/// Whether a token can be guessed by trying.
+fn is_weak(token: &str) -> bool {
+    let different: std::collections::BTreeSet<u8> = token.bytes().collect();
+    token.len() < TOKEN.0 || different.len() < TOKEN.1
 }
 
 /// A set-up that is refused.
@@ -79,6 +90,8 @@ pub enum ConfigError {
     Open(IpAddr),
     /// A token that no header can carry.
     Token,
+    /// A token that can be guessed.
+    Weak,
 }
 
 impl std::fmt::Display for ConfigError {
@@ -88,9 +101,12 @@ impl std::fmt::Display for ConfigError {
                 f,
                 "{host} can be reached from other machines: give a --token (or RIFE_TOKEN) that callers must show, or say --insecure"
             ),
-            Self::Token => write!(
+            Self::Token => write!(f, "a token is of visible ASCII characters, without spaces"),
+            Self::Weak => write!(
                 f,
-                "a token is one or more visible ASCII characters, without spaces"
+                "this token can be guessed: it has to have {} characters at least, {} of them different; \
+                 `openssl rand -hex 16` makes a good one",
+                TOKEN.0, TOKEN.1
             ),
         }
     }

@@ -94,6 +94,10 @@ impl ApiError {
         }
     }
 
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// An error of the server itself: the client is told no more than that.
     pub(crate) fn internal(cause: impl std::fmt::Display) -> Self {
         log::line(&format!("internal error: {cause}"));

@@ -20,13 +20,15 @@ use crate::app::App;
 use crate::db::{Upload, UploadState};
 use crate::error::{ApiError, Code, Result};
 use crate::frames::Which;
-use crate::http::{InPath, InQuery, Json};
+use crate::http::{self, InPath, InQuery, Json};
 use crate::jobs::{CancelOnDrop, look};
 use crate::refs::{Found, Ref};
 use crate::{clock, frames, ids, store};
 
-/// Thumbnails that are kept.
-const THUMBNAILS: usize = 512;
+/// How clients may keep files: they ask whether theirs is the present one.
+const CACHING: &str = "private, no-cache";
+/// Bytes of thumbnails that are kept; one that takes an eighth of them is not.
+const THUMBNAILS: usize = 32 << 20;
 /// The widest thumbnail.
 const WIDEST: u32 = 1920;
 
@@ -83,19 +85,25 @@ async fn serve(found: &Found, saving: &Saving, mut request: Request) -> Result<R
         modified.unwrap_or_default().as_nanos()
     );
     let headers = request.headers_mut();
+    if http::names_tag(headers, header::IF_NONE_MATCH, &tag) {
+        let known = [(header::ETAG, tag.as_str()), (header::CACHE_CONTROL, CACHING)];
+        return Ok((StatusCode::NOT_MODIFIED, known).into_response());
+    }
+    // It tells more than a date does.
+    if headers.contains_key(header::IF_NONE_MATCH) {
+        headers.remove(header::IF_MODIFIED_SINCE);
+    }
+    let modified = clock::http_date(modified.unwrap_or_default().as_secs());
     // A part of another state of the file is of no use to the client.
-    if headers
-        .get(header::IF_RANGE)
-        .is_some_and(|known| known.as_bytes() != tag.as_bytes())
-    {
+    let other =
+        |known: &HeaderValue| known.as_bytes() != tag.as_bytes() && known.as_bytes() != modified.as_bytes();
+    if headers.get(header::IF_RANGE).is_some_and(other) {
         headers.remove(header::RANGE);
     }
-    // Many ranges in one request are answered by the whole, as HTTP allows; so are units that are not known, as it asks.
-    if headers
-        .get(header::RANGE)
-        .is_some_and(|range| range.as_bytes().contains(&b',') || !range.as_bytes().starts_with(b"bytes="))
+    if let Some(range) = headers.remove(header::RANGE)
+        && let Some(range) = one_range(range.to_str().unwrap_or(""), metadata.len())
     {
-        headers.remove(header::RANGE);
+        headers.insert(header::RANGE, value(&range));
     }
     let served = ServeFile::new(&found.path).oneshot(request).await;
     let mut response = match served {
@@ -114,10 +122,7 @@ async fn serve(found: &Found, saving: &Saving, mut request: Request) -> Result<R
     let media_type = store::media_type(&found.input.extension);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert(header::ETAG, value(&tag));
-    headers.insert(
-        header::CACHE_CONTROL,
-        HeaderValue::from_static("private, no-cache"),
-    );
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(CACHING));
     let unknown = media_type == "application/octet-stream";
     let how = if saving.download == Some(1) || unknown {
         "attachment"
@@ -129,6 +134,26 @@ async fn serve(found: &Found, saving: &Saving, mut request: Request) -> Result<R
         value(&disposition(how, &found.input.name)),
     );
     Ok(response)
+}
+
+/// A range within a file of `size` bytes, as RFC 9110 has it: what goes beyond the end is cut, a suffix longer than the file
+/// is the file. Many ranges in one request, and units that are not known, are answered by the whole.
+fn one_range(range: &str, size: u64) -> Option<String> {
+    let (unit, range) = range.split_once('=')?;
+    if !unit.trim().eq_ignore_ascii_case("bytes") || range.contains(',') {
+        return None;
+    }
+    let (first, last) = range.trim().split_once('-')?;
+    // Numbers beyond all files are the largest one.
+    let number = |digits: &str| match digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        true if !digits.is_empty() => Some(digits.parse().unwrap_or(u64::MAX)),
+        _ => None,
+    };
+    Some(match (first.is_empty(), last.is_empty()) {
+        (true, false) => format!("bytes=-{}", number(last)?.min(size)),
+        (false, true) => format!("bytes={}-", number(first)?),
+        _ => format!("bytes={}-{}", number(first)?, number(last)?),
+    })
 }
 
 fn value(text: &str) -> HeaderValue {
@@ -291,22 +316,36 @@ pub(crate) async fn frame_of_input(
 
 /// The thumbnails that were asked for last.
 #[derive(Debug, Default)]
-pub(crate) struct Thumbnails(Mutex<VecDeque<(String, Bytes)>>);
+pub(crate) struct Thumbnails(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    bytes: usize,
+    items: VecDeque<(String, Bytes)>,
+}
 
 impl Thumbnails {
     fn get(&self, key: &str) -> Option<Bytes> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.iter()
+        kept.items
+            .iter()
             .find(|(known, _)| known == key)
             .map(|(_, bytes)| bytes.clone())
     }
 
     fn put(&self, key: String, bytes: Bytes) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() == THUMBNAILS {
-            kept.pop_front();
+        let weight = |(key, bytes): &(String, Bytes)| key.len() + bytes.len();
+        let item = (key, bytes);
+        if weight(&item) > THUMBNAILS / 8 {
+            return;
         }
-        kept.push_back((key, bytes));
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.bytes += weight(&item);
+        kept.items.push_back(item);
+        while kept.bytes > THUMBNAILS {
+            let oldest = kept.items.pop_front();
+            kept.bytes -= oldest.as_ref().map_or(0, weight);
+        }
     }
 }
 
@@ -326,12 +365,12 @@ async fn frame(app: &Arc<App>, found: Found, which: Which, width: Option<u32>) -
             let guard = CancelOnDrop::default();
             let cancel = guard.0.clone();
             app.blocking(move |app| {
+                let _room = frames::reserve(app, &found.path)?;
                 let (frame, tags) = frames::read(&found.path, which, &cancel, &found.names())?;
-                let image = frame.to_rgb(&tags);
                 let Some(width) = width else {
-                    return frames::png(&image).map(Bytes::from);
+                    return frames::png(&frame, &tags).map(Bytes::from);
                 };
-                let bytes = Bytes::from(frames::jpeg(&frames::shrink(&image, width))?);
+                let bytes = Bytes::from(frames::thumbnail(&frame, &tags, width)?);
                 app.thumbnails.put(key, bytes.clone());
                 Ok(bytes)
             })
@@ -372,6 +411,7 @@ pub(crate) async fn keep_frame(
             let promised = crate::uploads::promised(app)?;
             app.store
                 .check_room(0, promised, app.config.quota, app.config.free_space)?;
+            let _room = frames::reserve(app, &found.path)?;
             let (frame, tags) =
                 frames::read(&found.path, Which::Number(request.frame), &cancel, &found.names())?;
             let upload = Upload {
@@ -405,6 +445,54 @@ fn frame_name(name: &str, number: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn thumbnails_are_bounded_by_bytes() {
+        let kept = super::Thumbnails::default();
+        for index in 0..200 {
+            kept.put(index.to_string(), bytes::Bytes::from(vec![0; 1 << 20]));
+        }
+        kept.put("large".into(), bytes::Bytes::from(vec![0; super::THUMBNAILS / 2]));
+        let inner = kept.0.lock().unwrap();
+        let bytes: usize = inner
+            .items
+            .iter()
+            .map(|(key, bytes)| key.len() + bytes.len())
+            .sum();
+        assert!(bytes == inner.bytes && bytes <= super::THUMBNAILS && inner.items.len() > 20);
+        drop(inner);
+        assert!(kept.get("199").is_some() && kept.get("0").is_none() && kept.get("large").is_none());
+    }
+
+    #[test]
+    fn ranges_are_cut_to_the_file() {
+        let one = |range| super::one_range(range, 100);
+        for (range, wanted) in [
+            ("bytes=0-9", "bytes=0-9"),
+            ("Bytes = 5-", "bytes=5-"),
+            ("bytes=-100", "bytes=-100"),
+            ("bytes=-101", "bytes=-100"),
+            ("bytes=-99999999999999999999999", "bytes=-100"),
+            (
+                "bytes=90-99999999999999999999999",
+                "bytes=90-18446744073709551615",
+            ),
+            ("bytes=200-", "bytes=200-"),
+        ] {
+            assert_eq!(one(range).as_deref(), Some(wanted), "{range}");
+        }
+        for whole in [
+            "lines=1-2",
+            "bytes",
+            "bytes=",
+            "bytes=-",
+            "bytes=a-b",
+            "bytes=0-1,2-3",
+            "bytes=+1-2",
+        ] {
+            assert_eq!(one(whole), None, "{whole}");
+        }
+    }
+
     #[test]
     fn a_name_cannot_leave_its_header() {
         let header = super::disposition("attachment", "a\"; b\r\nc é.mp4");

@@ -1,14 +1,16 @@
 //! Single frames of a file, for thumbnails and as pictures to go on with.
 
+use std::ops::Range;
 use std::path::Path;
 
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 use rife::media::{
-    CancelToken, ColorTags, Frame, Input, MediaError, Orientation, RgbImage, Source, SourceSpec, open_source,
-    time,
+    CancelToken, ColorTags, Frame, Input, MediaError, Orientation, Plane, RgbImage, Samples, Source,
+    SourceSpec, open_source, time,
 };
 
+use crate::app::App;
 use crate::error::{ApiError, Code, Names, Result};
 use crate::reason::Reason;
 
@@ -16,6 +18,39 @@ use crate::reason::Reason;
 const EARLY: f64 = 0.0005;
 /// Quality of thumbnails and previews.
 const QUALITY: u8 = 82;
+/// The tallest thumbnail: a narrow picture may be as tall as it likes.
+const TALLEST: u32 = 4096;
+/// Bytes that a frame takes for each pixel while it is read: what the decoder gives, and its planes.
+const BYTES_A_PIXEL: u64 = 16;
+/// Rows that are converted at a time: a multiple of all that chroma is halved by.
+const BAND: u32 = 256;
+
+/// Waits until there is memory to read a frame of `path`, and holds it as long as the result lives. Called where waiting
+/// is allowed.
+pub(crate) fn reserve(app: &App, path: &Path) -> Result<tokio::sync::OwnedSemaphorePermit> {
+    let pixels = picture_size(path).map_or(0, |[width, height]| u64::from(width) * u64::from(height));
+    let wanted = (pixels * BYTES_A_PIXEL).div_ceil(1 << 20);
+    // One that takes more than all of it waits until it is alone.
+    let wanted = wanted.clamp(1, crate::app::LOOK_MEGABYTES as u64) as u32;
+    let waiting = std::sync::Arc::clone(&app.look_memory).acquire_many_owned(wanted);
+    let waiting = tokio::time::timeout(app.config.patience, waiting);
+    match tokio::runtime::Handle::current().block_on(waiting) {
+        Ok(permit) => permit.map_err(ApiError::internal),
+        Err(_) => Err(ApiError::new(Code::TooMany, "too many large pictures are being read").retry_after(5)),
+    }
+}
+
+/// The size that a still image announces.
+fn picture_size(path: &Path) -> Option<[u32; 2]> {
+    if !matches!(Input::parse(path), Input::Images(_)) {
+        return None;
+    }
+    let reader = image::ImageReader::open(path).ok()?.with_guessed_format().ok()?;
+    reader
+        .into_dimensions()
+        .ok()
+        .map(|(width, height)| [width, height])
+}
 
 /// Which frame of a file.
 #[derive(Debug, Clone, Copy)]
@@ -92,30 +127,125 @@ fn missing(which: Which, seen: u64) -> ApiError {
     ApiError::because(Code::NoFrame, Reason::NoFrame, pairs).with("frames", seen)
 }
 
-/// `image` at most `width` wide, by the means of blocks.
-pub(crate) fn shrink(image: &RgbImage, width: u32) -> RgbImage {
-    let step = image.width.div_ceil(width.max(1)).max(1);
-    if step == 1 {
-        return image.clone();
-    }
-    let (width, height) = ((image.width / step).max(1), (image.height / step).max(1));
-    let mut data = Vec::with_capacity(3 * (width * height) as usize);
-    for channel in image.channels() {
-        for y in 0..height {
-            data.extend((0..width).map(|x| mean(channel, image, [x, y], step)));
-        }
-    }
-    RgbImage::new(width, height, data)
+/// Some rows of a frame as a picture, so that a large one is never held in floats as a whole.
+fn bands<'a>(frame: &'a Frame, tags: &'a ColorTags) -> impl Iterator<Item = RgbImage> + 'a {
+    let starts = (0..frame.height).step_by(BAND as usize);
+    starts.map(move |from| rows(frame, from..(from + BAND).min(frame.height)).to_rgb(tags))
 }
 
-fn mean(channel: &[f32], image: &RgbImage, [x, y]: [u32; 2], step: u32) -> f32 {
-    let (columns, rows) = (step.min(image.width), step.min(image.height));
-    let mut sum = 0.0;
-    for row in y * step..y * step + rows {
-        let from = (row * image.width + x * step) as usize;
-        sum += channel[from..from + columns as usize].iter().sum::<f32>();
+fn rows(frame: &Frame, rows: Range<u32>) -> Frame {
+    let planes = frame.planes.iter().map(|plane| {
+        // Chroma rows are those of several rows of luma; bands begin at multiples of that.
+        let shared = frame.height.div_ceil(plane.height.max(1)).max(1);
+        let (from, to) = (rows.start / shared, rows.end.div_ceil(shared).min(plane.height));
+        let range = from as usize * plane.width as usize..to as usize * plane.width as usize;
+        Plane {
+            width: plane.width,
+            height: to - from,
+            samples: match &plane.samples {
+                Samples::U8(samples) => Samples::U8(samples[range].to_vec()),
+                Samples::U16(samples) => Samples::U16(samples[range].to_vec()),
+                Samples::F32(samples) => Samples::F32(samples[range].to_vec()),
+            },
+        }
+    });
+    Frame {
+        width: frame.width,
+        height: rows.end - rows.start,
+        format: frame.format,
+        planes: planes.collect(),
+        pts: frame.pts,
+        duration: frame.duration,
     }
-    sum / (columns * rows) as f32
+}
+
+/// A JPEG of a frame, `width` wide where the frame is wider.
+pub(crate) fn thumbnail(frame: &Frame, tags: &ColorTags, width: u32) -> Result<Vec<u8>> {
+    let mut shrinker = Shrinker::new([frame.width, frame.height], width);
+    bands(frame, tags).for_each(|band| shrinker.add(&band));
+    jpeg(&shrinker.finish())
+}
+
+/// `image` at most `width` wide, by the means of what each pixel covers.
+pub(crate) fn shrink(image: &RgbImage, width: u32) -> RgbImage {
+    let mut shrinker = Shrinker::new([image.width, image.height], width);
+    if shrinker.to == shrinker.from {
+        return image.clone();
+    }
+    shrinker.add(image);
+    shrinker.finish()
+}
+
+/// Makes a picture smaller as its rows come: a pixel is the mean of what it covers, parts of pixels by their area.
+struct Shrinker {
+    from: [u32; 2],
+    to: [u32; 2],
+    /// Rows that have come.
+    rows: u32,
+    sums: Vec<f32>,
+}
+
+impl Shrinker {
+    fn new(from: [u32; 2], width: u32) -> Self {
+        let scale = [(width, from[0]), (TALLEST, from[1])]
+            .map(|(most, side)| f64::from(most) / f64::from(side.max(1)));
+        let scale = scale[0].min(scale[1]).min(1.0);
+        let to = from.map(|side| ((f64::from(side) * scale).round() as u32).max(1));
+        Self {
+            from,
+            to,
+            rows: 0,
+            sums: vec![0.0; 3 * to[0] as usize * to[1] as usize],
+        }
+    }
+
+    /// Adds rows.
+    fn add(&mut self, image: &RgbImage) {
+        let width = image.width as usize;
+        let tall = f64::from(self.from[1]) / f64::from(self.to[1]);
+        for y in 0..image.height as usize {
+            let row = f64::from(self.rows);
+            self.rows += 1;
+            // The rows of the result that this one is a part of: two where it lies across a border.
+            let first = (row / tall).floor() as u32;
+            let last = (((row + 1.0) / tall).ceil() as u32).min(self.to[1]);
+            for target in first..last {
+                let (from, to) = (f64::from(target) * tall, f64::from(target + 1) * tall);
+                let share = ((row + 1.0).min(to) - row.max(from)) / tall;
+                if share > 0.0 {
+                    for (index, channel) in image.channels().into_iter().enumerate() {
+                        self.add_row(index, &channel[y * width..][..width], target, share as f32);
+                    }
+                }
+            }
+        }
+    }
+
+    fn add_row(&mut self, channel: usize, row: &[f32], target: u32, share: f32) {
+        let [width, height] = self.to.map(|side| side as usize);
+        let wide = f64::from(self.from[0]) / f64::from(self.to[0]);
+        let sums = &mut self.sums[(channel * height + target as usize) * width..][..width];
+        for (x, sum) in sums.iter_mut().enumerate() {
+            *sum += share * mean(row, x as f64 * wide, (x + 1) as f64 * wide);
+        }
+    }
+
+    fn finish(self) -> RgbImage {
+        RgbImage::new(self.to[0], self.to[1], self.sums)
+    }
+}
+
+/// The mean of a row between two places in it.
+fn mean(row: &[f32], from: f64, to: f64) -> f32 {
+    let first = (from.floor() as usize).min(row.len() - 1);
+    let last = (to.ceil() as usize).clamp(first + 1, row.len()) - 1;
+    if first == last {
+        return row[first];
+    }
+    let whole: f32 = row[first + 1..last].iter().sum();
+    let left = (first as f64 + 1.0 - from) as f32 * row[first];
+    let right = (to - last as f64) as f32 * row[last];
+    (left + whole + right) / (to - from) as f32
 }
 
 /// Codes of 8 bits, red, green and blue of each pixel.
@@ -138,16 +268,19 @@ pub(crate) fn jpeg(image: &RgbImage) -> Result<Vec<u8>> {
 }
 
 /// A PNG of 8 bits.
-pub(crate) fn png(image: &RgbImage) -> Result<Vec<u8>> {
+pub(crate) fn png(frame: &Frame, tags: &ColorTags) -> Result<Vec<u8>> {
+    let codes: Vec<u8> = bands(frame, tags).flat_map(|band| codes(&band)).collect();
     let mut bytes = Vec::new();
     image::codecs::png::PngEncoder::new(&mut bytes)
-        .write_image(&codes(image), image.width, image.height, ExtendedColorType::Rgb8)
+        .write_image(&codes, frame.width, frame.height, ExtendedColorType::Rgb8)
         .map_err(ApiError::internal)?;
     Ok(bytes)
 }
 
 #[cfg(test)]
 mod tests {
+    use rife::media::PixelFormat;
+
     use super::*;
 
     #[test]
@@ -162,9 +295,58 @@ mod tests {
     }
 
     #[test]
+    fn any_width_up_to_the_pictures_own_is_made_exactly() {
+        for (size, width, expected) in [
+            ([640, 360], 480, [480, 270]),
+            ([640, 360], 639, [639, 359]),
+            ([1000, 3], 16, [16, 1]),
+            ([33, 17], 32, [32, 16]),
+            ([16, 16384], 16, [4, 4096]),
+        ] {
+            let count = 3 * (size[0] * size[1]) as usize;
+            let small = shrink(&RgbImage::new(size[0], size[1], vec![0.25; count]), width);
+            assert_eq!([small.width, small.height], expected);
+            assert!(
+                small.data.iter().all(|value| (value - 0.25).abs() < 1e-5),
+                "{size:?}"
+            );
+        }
+        // A third of the middle pixel goes to either side.
+        let small = shrink(&RgbImage::new(3, 1, vec![0.0, 3.0, 9.0].repeat(3)), 2);
+        assert!((small.data[0] - 1.0).abs() < 1e-6 && (small.data[1] - 7.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn bands_are_the_rows_of_the_whole() {
+        for format in [PixelFormat::YUV420P, PixelFormat::YUV420P10, PixelFormat::RGB8] {
+            let mut frame = Frame::zeroed(18, 601, format);
+            for plane in &mut frame.planes {
+                let width = plane.width as usize;
+                let code = |index: usize| (index / width * 7 % 200) + index % width;
+                match &mut plane.samples {
+                    Samples::U8(samples) => samples
+                        .iter_mut()
+                        .enumerate()
+                        .for_each(|(i, s)| *s = code(i) as u8),
+                    Samples::U16(samples) => samples
+                        .iter_mut()
+                        .enumerate()
+                        .for_each(|(i, s)| *s = code(i) as u16),
+                    Samples::F32(_) => unreachable!("none of these"),
+                }
+            }
+            let tags = ColorTags::default();
+            let whole = codes(&frame.to_rgb(&tags));
+            let banded: Vec<u8> = bands(&frame, &tags).flat_map(|band| codes(&band)).collect();
+            assert!(whole == banded, "{format}");
+        }
+    }
+
+    #[test]
     fn frames_become_pictures() {
         let image = RgbImage::new(32, 16, vec![0.5; 3 * 32 * 16]);
         assert_eq!(&jpeg(&image).unwrap()[..2], [0xff, 0xd8]);
-        assert_eq!(&png(&image).unwrap()[1..4], b"PNG");
+        let frame = Frame::zeroed(32, 16, PixelFormat::RGB8);
+        assert_eq!(&png(&frame, &ColorTags::default()).unwrap()[1..4], b"PNG");
     }
 }

@@ -10,7 +10,9 @@ use axum::response::{IntoResponse, Response};
 
 use crate::app::App;
 use crate::config::Config;
+use crate::connections::Client;
 use crate::error::{ApiError, Code, Result};
+use crate::session;
 
 /// Headers of every answer: nothing from elsewhere is loaded, nothing is guessed, nobody frames the page.
 const HEADERS: [(&str, &str); 5] = [
@@ -48,11 +50,51 @@ pub(crate) async fn check(State(app): State<Arc<App>>, request: Request, next: N
 fn admit(app: &App, request: &Request) -> Result<()> {
     let host = host(&app.config, request.headers(), request.uri())?;
     origin(request, host)?;
-    match &app.key {
-        Some(key) if needs_key(request.uri().path()) && !key.opens(request.headers(), &app.db) => Err(
-            ApiError::new(Code::Unauthorized, "show the token: Authorization: Bearer TOKEN"),
-        ),
-        _ => Ok(()),
+    if !needs_key(request.uri().path()) {
+        return Ok(());
+    }
+    shows_key(app, request.extensions().get::<Client>(), request.headers())
+}
+
+/// Refuses a request without the token or the cookie of a session. A client that has shown many wrong tokens waits.
+pub(crate) fn shows_key(app: &App, client: Option<&Client>, headers: &HeaderMap) -> Result<()> {
+    let Some(key) = &app.key else {
+        return Ok(());
+    };
+    if key.has_session(headers, &app.db) {
+        return Ok(());
+    }
+    if let Some(token) = session::bearer(headers) {
+        let client = caller(client, headers);
+        may_try(app, client)?;
+        if key.is_token(token) {
+            return Ok(());
+        }
+        app.attempts.wrong(client);
+    }
+    let text = "show the token: Authorization: Bearer TOKEN";
+    Err(ApiError::new(Code::Unauthorized, text))
+}
+
+/// Refuses to look at a token where the client has shown many wrong ones.
+pub(crate) fn may_try(app: &App, client: Client) -> Result<()> {
+    app.attempts.check(client).map_err(|seconds| {
+        let text = format!("too many wrong tokens: no token is looked at for {seconds} s");
+        ApiError::new(Code::TooMany, text).retry_after(seconds)
+    })
+}
+
+/// Who calls: the other end of the connection, or, where that is a proxy on this machine, whom it names last.
+pub(crate) fn caller(client: Option<&Client>, headers: &HeaderMap) -> Client {
+    let here = Client::new(IpAddr::from([127, 0, 0, 1]));
+    let client = client.copied().unwrap_or(here);
+    let forwarded = headers.get_all("x-forwarded-for").iter().next_back();
+    let named = forwarded
+        .and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok())
+        .map(Client::new);
+    match named {
+        Some(named) if client.0.is_loopback() => named,
+        _ => client,
     }
 }
 

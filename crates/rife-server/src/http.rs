@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_TYPE, HeaderName};
 use axum::http::request::Parts;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -19,6 +20,8 @@ use crate::reason::Reason;
 
 /// The most that a JSON body may have: ten thousand refs fit.
 const BODY: usize = 1 << 20;
+/// Bodies up to this length are not counted.
+const SMALL: usize = 16 << 10;
 /// The most items of a page, and how many it has unless asked.
 const PAGE: (usize, usize) = (200, 50);
 
@@ -65,19 +68,31 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Json<T> {
             let text = "send JSON, with Content-Type: application/json";
             return Err(ApiError::new(Code::UnsupportedType, text));
         }
-        let mut body = Chunks::new(request, app.config.patience);
-        let mut bytes = BytesMut::new();
-        while let Some(chunk) = body.next().await? {
-            if bytes.len() + chunk.len() > BODY {
-                return Err(ApiError::new(
-                    Code::TooLarge,
-                    format!("the body is above {BODY} bytes"),
-                ));
-            }
-            bytes.extend_from_slice(&chunk);
-        }
-        parse(&bytes).map(Self)
+        let body = Chunks::new(request, app.config.patience);
+        // A client that sends a byte now and then does not hold others' memory for long.
+        let Ok(bytes) = tokio::time::timeout(4 * app.config.patience, gather(app, body)).await else {
+            return Err(ApiError::new(Code::Timeout, "the body took too long"));
+        };
+        parse(&bytes?).map(Self)
     }
+}
+
+/// A body as a whole. All bodies together take no more than so many bytes: a large one waits until there is room.
+async fn gather(app: &App, mut body: Chunks) -> Result<BytesMut> {
+    let mut bytes = BytesMut::new();
+    let mut room = None;
+    while let Some(chunk) = body.next().await? {
+        if bytes.len() + chunk.len() > BODY {
+            let text = format!("the body is above {BODY} bytes");
+            return Err(ApiError::new(Code::TooLarge, text));
+        }
+        if room.is_none() && bytes.len() + chunk.len() > SMALL {
+            let wanted = Arc::clone(&app.body_memory).acquire_many_owned((BODY >> 10) as u32);
+            room = Some(wanted.await.map_err(ApiError::internal)?);
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
@@ -133,6 +148,16 @@ fn accepted(field: &str) -> &'static str {
 pub(crate) fn media_type(headers: &axum::http::HeaderMap) -> Option<&str> {
     let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
     value.split(';').next().map(str::trim)
+}
+
+/// Whether `If-None-Match` or its like names a state of what is asked for: a list of tags, or any. Weak tags are as good.
+pub(crate) fn names_tag(headers: &HeaderMap, name: HeaderName, tag: &str) -> bool {
+    let values = headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    let mut tags = values.flat_map(|value| value.split(',')).map(str::trim);
+    tags.any(|known| known == "*" || known.trim_start_matches("W/") == tag)
 }
 
 /// A body, a piece at a time. A client that pauses too long is given up.

@@ -20,7 +20,7 @@ use crate::kinds::{self, Kind, Place};
 use crate::reason::Reason;
 use crate::refs::{Found, Ref};
 use crate::worker::hide_paths;
-use crate::{clock, ids, store, uploads};
+use crate::{clock, ids, inspect, store, uploads};
 
 /// When to come back to a full queue, in seconds.
 const RETRY_AFTER: u32 = 30;
@@ -48,16 +48,37 @@ pub(crate) async fn create(State(app): State<Arc<App>>, Json(request): Json<JobR
     if app.is_stopping() {
         return Err(ApiError::new(Code::ShuttingDown, "the server is about to stop").retry_after(RETRY_AFTER));
     }
-    let job = app.blocking(move |app| queue(app, request)).await?;
+    app.blocking(has_place).await?;
+    let request = Arc::new(request);
+    look_at(&app, &request).await?;
+    let job = app.blocking(move |app| queue(app, &request)).await?;
     let location = format!("/api/v1/jobs/{}", job["id"].as_str().unwrap_or_default());
     Ok((StatusCode::CREATED, [("location", location)], axum::Json(job)).into_response())
 }
 
-fn queue(app: &App, request: JobRequest) -> Result<Value> {
-    let found = request.check(app)?;
+/// Refuses a job whose inputs cannot be worked on, before it is queued.
+async fn look_at(app: &Arc<App>, request: &Arc<JobRequest>) -> Result<()> {
+    let _permit = look(app).await?;
+    let guard = CancelOnDrop::default();
+    let (request, cancel) = (Arc::clone(request), guard.0.clone());
+    app.blocking(move |app| {
+        has_place(app)?;
+        inspect::inputs(app, request.kind, &request.check(app)?, &cancel)
+    })
+    .await
+}
+
+/// Refuses a job where enough are waiting.
+fn has_place(app: &App) -> Result<()> {
     if app.db.queue()?.len() >= app.config.queue_limit {
         return Err(full(app));
     }
+    Ok(())
+}
+
+fn queue(app: &App, request: &JobRequest) -> Result<Value> {
+    let found = request.check(app)?;
+    has_place(app)?;
     let (quota, floor) = (app.config.quota, app.config.free_space);
     app.store.check_room(0, uploads::promised(app)?, quota, floor)?;
     let new = NewJob {
@@ -67,9 +88,9 @@ fn queue(app: &App, request: JobRequest) -> Result<Value> {
             .first()
             .map_or_else(String::new, |first| first.input.name.clone()),
         inputs: found.iter().map(|found| found.input.clone()).collect(),
-        options: match request.options {
+        options: match &request.options {
             Value::Null => json!({}),
-            options => options,
+            options => options.clone(),
         },
     };
     let queued = own_inputs(app, &new, &found)
@@ -118,6 +139,7 @@ pub(crate) async fn plan(State(app): State<Arc<App>>, Json(request): Json<JobReq
 
 fn plan_now(app: &App, request: &JobRequest, cancel: &CancelToken) -> Result<Value> {
     let found = request.check(app)?;
+    inspect::inputs(app, request.kind, &found, cancel)?;
     let mut names = Names::default();
     found
         .iter()
@@ -310,9 +332,7 @@ pub(crate) async fn preview(
     let (number, bytes) =
         found.ok_or_else(|| ApiError::new(Code::NoPreview, "no frame has been made yet"))?;
     let tag = format!("\"{number}\"");
-    let fresh = headers
-        .get(header::IF_NONE_MATCH)
-        .is_some_and(|known| known.as_bytes() == tag.as_bytes());
+    let fresh = http::names_tag(&headers, header::IF_NONE_MATCH, &tag);
     let headers = [
         (header::ETAG, tag.as_str()),
         (header::CACHE_CONTROL, "no-cache"),

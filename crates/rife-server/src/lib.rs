@@ -2,8 +2,10 @@
 //! rows; what a job does is the library's business.
 
 mod app;
+mod attempts;
 mod clock;
 mod config;
+mod connections;
 mod db;
 mod error;
 mod events;
@@ -12,6 +14,7 @@ mod frames;
 mod guard;
 mod http;
 mod ids;
+mod inspect;
 mod janitor;
 mod jobs;
 mod kinds;

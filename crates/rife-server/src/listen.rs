@@ -6,16 +6,15 @@ use std::time::Duration;
 
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use rife::media::CancelToken;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tower::ServiceExt;
 
 use crate::app::App;
+use crate::connections::{self, Answering, Client, Connection};
 use crate::{Config, ConfigError, janitor, log, routes, worker};
 
-/// Connections at the same time; more wait to be accepted.
-const CONNECTIONS: usize = 4096;
 /// The most that a request's head may have.
 const HEAD: usize = 64 << 10;
 /// How long answers that are under way may take when the server stops.
@@ -68,6 +67,8 @@ async fn run(config: Config, stop: &CancelToken, ready: impl FnOnce(SocketAddr))
         .map_err(|error| ServeError::Listen(address, error))?;
     let app = App::open(config).map_err(ServeError::Data)?;
     janitor::tidy(&app).map_err(|_| ServeError::Data("it cannot be tidied up".into()))?;
+    tell_missing(&app);
+    allow_files();
     let workers = worker::start(&app).map_err(|error| ServeError::Data(error.into()))?;
     tokio::spawn(janitor::run(Arc::clone(&app)));
     ready(listener.local_addr().unwrap_or(address));
@@ -76,26 +77,63 @@ async fn run(config: Config, stop: &CancelToken, ready: impl FnOnce(SocketAddr))
     Ok(())
 }
 
+/// Says at the start, and not after the first upload, that there is no ffmpeg.
+fn tell_missing(app: &Arc<App>) {
+    let app = Arc::clone(app);
+    tokio::task::spawn_blocking(move || {
+        if let Err(error) = app.need_ffmpeg() {
+            log::line(&format!(
+                "no video can be read or written until this is mended: {}",
+                error.message()
+            ));
+        }
+    });
+}
+
+/// As many open files as the system allows: a connection is one, and the usual limit is a quarter of them.
+fn allow_files() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let limit = getrlimit(Resource::Nofile);
+        let wanted = limit
+            .maximum
+            .unwrap_or(u64::MAX)
+            .min(4 * connections::MOST as u64);
+        if limit.current.is_some_and(|current| current < wanted) {
+            let raised = Rlimit {
+                current: Some(wanted),
+                maximum: limit.maximum,
+            };
+            let _ = setrlimit(Resource::Nofile, raised);
+        }
+    }
+}
+
 /// Takes connections until `stop`, then lets answers that are under way come to their end.
 async fn accept(app: &Arc<App>, listener: TcpListener, stop: &CancelToken) {
-    let service = TowerToHyperService::new(routes::router(app));
+    let router = routes::router(app);
     let mut http = hyper::server::conn::http1::Builder::new();
+    // Also of the next request of a connection: one that is idle for longer is closed.
     http.timer(TokioTimer::new())
         .header_read_timeout(app.config.patience)
         .max_buf_size(HEAD);
-    let connections = Arc::new(Semaphore::new(CONNECTIONS));
     let graceful = GracefulShutdown::new();
-    while let Some(stream) = next(&listener, stop).await {
-        let Ok(permit) = Arc::clone(&connections).acquire_owned().await else {
-            break;
+    while let Some((stream, address)) = next(app, &listener, stop).await {
+        let Some(connection) = app.connections.admit(Client::new(address.ip())) else {
+            tokio::spawn(turn_away(stream));
+            continue;
         };
         let _ = stream.set_nodelay(true);
-        let connection = http.serve_connection(TokioIo::new(stream), service.clone());
-        let connection = graceful.watch(connection);
+        let connection = Arc::new(connection);
+        let service = service(router.clone(), Arc::clone(&connection));
+        let served = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
         tokio::spawn(async move {
             // A client that breaks off, or makes no sense, is its own affair.
-            let _ = connection.await;
-            drop(permit);
+            tokio::select! {
+                _ = served => {}
+                () = connection.closed() => {}
+            }
         });
     }
     drop(listener);
@@ -104,13 +142,49 @@ async fn accept(app: &Arc<App>, listener: TcpListener, stop: &CancelToken) {
     let _ = tokio::time::timeout(LAST_ANSWERS, graceful.shutdown()).await;
 }
 
+/// The routes for one connection, which is busy while it is answered.
+fn service(
+    router: axum::Router,
+    connection: Arc<Connection>,
+) -> impl hyper::service::Service<
+    hyper::Request<hyper::body::Incoming>,
+    Response = hyper::Response<Answering>,
+    Error = std::convert::Infallible,
+    Future = impl Send,
+> {
+    hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        let busy = connection.busy();
+        request.extensions_mut().insert(connection.client());
+        let answer = router.clone().oneshot(request.map(axum::body::Body::new));
+        async move {
+            answer
+                .await
+                .map(|answer| answer.map(|body| Answering { body, _busy: busy }))
+        }
+    })
+}
+
+/// The answer to a connection that there is no room for.
+async fn turn_away(mut stream: TcpStream) {
+    let body = "{\"error\":{\"code\":\"too_many\",\"message\":\"too many connections\"}}";
+    let answer = format!(
+        "HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\nContent-Length: {}\r\nRetry-After: 5\r\n\
+         Connection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let _ = tokio::time::timeout(Duration::from_secs(1), stream.write_all(answer.as_bytes())).await;
+}
+
 /// The next connection; nothing once the server is to stop.
-async fn next(listener: &TcpListener, stop: &CancelToken) -> Option<TcpStream> {
+async fn next(app: &App, listener: &TcpListener, stop: &CancelToken) -> Option<(TcpStream, SocketAddr)> {
     while !stop.is_cancelled() {
         match tokio::time::timeout(Duration::from_millis(100), listener.accept()).await {
-            Ok(Ok((stream, _))) => return Some(stream),
-            // Out of file descriptors, perhaps: some will be free again.
-            Ok(Err(_)) => tokio::time::sleep(Duration::from_millis(50)).await,
+            Ok(Ok(accepted)) => return Some(accepted),
+            // Out of file descriptors, perhaps: an idle connection gives one back.
+            Ok(Err(_)) => {
+                app.connections.make_room();
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
             Err(_) => {}
         }
     }

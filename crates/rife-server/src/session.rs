@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -9,11 +10,12 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::app::App;
+use crate::connections::Client;
 use crate::db::Db;
 use crate::error::{ApiError, Code, Result};
 use crate::http::Json;
 use crate::reason::Reason;
-use crate::{clock, ids};
+use crate::{clock, guard, ids};
 
 const COOKIE: &str = "rife_session";
 /// How long a wrong token is left waiting.
@@ -43,13 +45,12 @@ impl Key {
         ids::hexadecimal(&hash.finalize())
     }
 
-    /// Whether a request shows the token or the cookie of a session.
-    pub(crate) fn opens(&self, headers: &HeaderMap, db: &Db) -> bool {
-        bearer(headers).is_some_and(|token| self.is_token(token))
-            || cookies(headers).any(|cookie| db.has_session(&self.hash(cookie)).unwrap_or(false))
+    /// Whether a request shows the cookie of a session.
+    pub(crate) fn has_session(&self, headers: &HeaderMap, db: &Db) -> bool {
+        cookies(headers).any(|cookie| db.has_session(&self.hash(cookie)).unwrap_or(false))
     }
 
-    fn is_token(&self, token: &str) -> bool {
+    pub(crate) fn is_token(&self, token: &str) -> bool {
         same(&digest(token), &self.token)
     }
 }
@@ -92,13 +93,17 @@ pub(crate) struct Credentials {
 /// `POST /session`.
 pub(crate) async fn open(
     State(app): State<Arc<App>>,
+    client: Option<Extension<Client>>,
     headers: HeaderMap,
     Json(credentials): Json<Credentials>,
 ) -> Result<Response> {
     let Some(key) = &app.key else {
         return Ok(StatusCode::NO_CONTENT.into_response());
     };
+    let client = guard::caller(client.as_deref(), &headers);
+    guard::may_try(&app, client)?;
     if !key.is_token(&credentials.token) {
+        app.attempts.wrong(client);
         tokio::time::sleep(PAUSE).await;
         return Err(ApiError::because(Code::Unauthorized, Reason::WrongToken, []));
     }
@@ -149,11 +154,14 @@ mod tests {
         let open = || Db::open(&folder.path().join("rife.db"), folder.path().join("spare")).unwrap();
         let (db, key) = (open(), Key::new("s3cret"));
         let headers = |name, value: &str| HeaderMap::from_iter([(name, value.parse().unwrap())]);
-        let opens = |name, value: &str| key.opens(&headers(name, value), &db);
+        let opens = |key: &Key, name, value: &str| {
+            let headers = headers(name, value);
+            key.has_session(&headers, &db) || bearer(&headers).is_some_and(|token| key.is_token(token))
+        };
         let cookie = key.open_session(&db).unwrap();
         let shown = format!("a=b; {COOKIE}={cookie}");
-        assert!(opens(header::AUTHORIZATION, "Bearer s3cret"));
-        assert!(opens(header::COOKIE, &shown));
+        assert!(opens(&key, header::AUTHORIZATION, "Bearer s3cret"));
+        assert!(opens(&key, header::COOKIE, &shown));
         for wrong in [
             "Bearer s3cre",
             "Bearer s3cret2",
@@ -161,17 +169,17 @@ mod tests {
             "s3cret",
             "Basic s3cret",
         ] {
-            assert!(!opens(header::AUTHORIZATION, wrong), "{wrong}");
+            assert!(!opens(&key, header::AUTHORIZATION, wrong), "{wrong}");
         }
         let again = Key::new("s3cret");
         assert!(
-            again.opens(&headers(header::COOKIE, &shown), &open()),
+            again.has_session(&headers(header::COOKIE, &shown), &open()),
             "a session outlives the server"
         );
         let other = Key::new("other");
-        assert!(!other.opens(&headers(header::COOKIE, &shown), &db));
+        assert!(!opens(&other, header::COOKIE, &shown));
         assert_ne!(key.open_session(&db).unwrap(), cookie);
         db.close_session(&key.hash(&cookie)).unwrap();
-        assert!(!opens(header::COOKIE, &shown), "it was taken back");
+        assert!(!opens(&key, header::COOKIE, &shown), "it was taken back");
     }
 }

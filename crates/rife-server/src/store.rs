@@ -260,6 +260,14 @@ pub(crate) fn extension(name: &str) -> &'static str {
         .unwrap_or("bin")
 }
 
+/// Whether a file of this name is a picture.
+pub(crate) fn is_picture(name: &str) -> bool {
+    matches!(
+        extension(name),
+        "png" | "jpg" | "jpeg" | "webp" | "tif" | "tiff" | "exr"
+    )
+}
+
 /// The extension of a job's own file called `name`.
 pub(crate) fn own_extension(name: &str) -> &'static str {
     if name == CONFIDENCE {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
@@ -12,14 +13,20 @@ use rife::{Interpolator, InterpolatorSpec, ModelChoice, Precision};
 use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::connections::Client;
 use crate::db::State as JobState;
 use crate::error::Result;
+use crate::guard;
 
 /// `GET /health`.
-pub(crate) async fn health(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response> {
+pub(crate) async fn health(
+    State(app): State<Arc<App>>,
+    client: Option<Extension<Client>>,
+    headers: HeaderMap,
+) -> Result<Response> {
     let auth = if app.key.is_some() { "token" } else { "none" };
     let mut body = json!({"status": "ok", "version": env!("CARGO_PKG_VERSION"), "auth": auth});
-    if app.key.as_ref().is_none_or(|key| key.opens(&headers, &app.db)) {
+    if guard::shows_key(&app, client.as_deref(), &headers).is_ok() {
         let more = app.blocking(details).await?;
         if let (Some(body), Value::Object(more)) = (body.as_object_mut(), more) {
             body.extend(more);
@@ -41,7 +48,14 @@ fn details(app: &App) -> Result<Value> {
         (major, minor) => format!("{major}.{minor}"),
     });
     let config = &app.config;
+    let problems: Vec<String> = app
+        .need_ffmpeg()
+        .err()
+        .map(|error| error.message().to_owned())
+        .into_iter()
+        .collect();
     Ok(json!({
+        "problems": problems,
         "ffmpeg": ffmpeg, "workers": config.workers, "queued": count(JobState::Queued),
         "running": count(JobState::Running), "queue_limit": config.queue_limit, "max_upload": config.max_upload,
         "quota": config.quota, "used": app.store.used(), "retention_s": config.retention.as_secs(),

@@ -109,12 +109,16 @@ fn created(upload: &Upload, received: u64) -> Result<Response> {
 
 /// A row and an empty file, with room for `size` bytes.
 fn reserve(app: &App, name: &str, size: u64) -> Result<Upload> {
+    let label = store::label(name);
+    // Pictures become pictures without it.
+    if !store::is_picture(&label) {
+        app.need_ffmpeg()?;
+    }
     if size > app.config.max_upload {
         return Err(too_large(size, app.config.max_upload));
     }
     app.store
         .check_room(size, promised(app)?, app.config.quota, app.config.free_space)?;
-    let label = store::label(name);
     let upload = Upload {
         id: ids::new("up")?,
         extension: store::extension(&label).to_owned(),

@@ -5,7 +5,7 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::error::{ApiError, Code};
-use crate::ids;
+use crate::{http, ids};
 
 #[derive(rust_embed::RustEmbed)]
 #[folder = "web/"]
@@ -25,8 +25,7 @@ pub(crate) async fn serve(request: Request) -> Response {
         return ApiError::new(Code::MethodNotAllowed, "the page is only read").into_response();
     }
     let tag = format!("\"{}\"", ids::hexadecimal(&file.metadata.sha256_hash()[..8]));
-    let known = request.headers().get(header::IF_NONE_MATCH);
-    let fresh = known.is_some_and(|known| known.as_bytes() == tag.as_bytes());
+    let fresh = http::names_tag(request.headers(), header::IF_NONE_MATCH, &tag);
     let tag = HeaderValue::from_str(&tag).unwrap_or(HeaderValue::from_static("\"\""));
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(media_type(name))),

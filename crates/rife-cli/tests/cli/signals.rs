@@ -354,3 +354,53 @@ fn a_server_that_is_stopped_goes_on_with_its_job_later() {
     let _ = child.kill();
     let _ = child.wait();
 }
+
+/// Without ffmpeg nothing can be done: said at the start, by `/health`, and before an upload is taken.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_server_without_ffmpeg_says_so_before_it_takes_anything() {
+    let place = Place::new();
+    let data = place.path("data").display().to_string();
+    let mut child = place
+        .command(&["serve", "--port", "0", "--data", &data])
+        .env("RIFE_FFMPEG", "/nowhere/ffmpeg")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let address = line.trim().trim_start_matches("http://").to_owned();
+    let mut told = String::new();
+    BufReader::new(child.stderr.take().unwrap())
+        .read_line(&mut told)
+        .unwrap();
+    assert!(told.contains("ffmpeg was not found"), "{told}");
+    let health = ask(&address, "GET /api/v1/health", "text/plain", b"");
+    assert!(
+        health.contains("\"ffmpeg\":null") && health.contains("ffmpeg was not found"),
+        "{health}"
+    );
+    for (kind, body) in [
+        ("application/octet-stream", &b"12345"[..]),
+        ("application/json", br#"{"name": "a.mp4", "size": 5}"#),
+    ] {
+        let answer = ask(&address, "POST /api/v1/uploads?name=a.mp4", kind, body);
+        assert!(
+            answer.contains(" 503 ") && answer.contains("no_ffmpeg"),
+            "{answer}"
+        );
+        assert!(!answer.contains("/nowhere"), "{answer}");
+    }
+    let picture = ask(
+        &address,
+        "POST /api/v1/uploads?name=a.png",
+        "application/octet-stream",
+        b"12345",
+    );
+    assert!(picture.contains(" 201 "), "{picture}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

@@ -78,7 +78,6 @@ pub(crate) struct JobInput {
 /// A job.
 #[derive(Debug, Clone)]
 pub(crate) struct Job {
-    pub(crate) seq: i64,
     pub(crate) id: String,
     pub(crate) kind: Kind,
     pub(crate) state: State,
@@ -150,7 +149,6 @@ fn optional(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Value>> {
 
 fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
     Ok(Job {
-        seq: row.get(0)?,
         id: row.get(1)?,
         kind: row.get(2)?,
         state: row.get(3)?,
@@ -252,6 +250,15 @@ impl Db {
         let connection = self.lock();
         let sql = format!("SELECT id FROM jobs WHERE state = 'queued' {QUEUE}");
         let mut statement = connection.prepare_cached(&sql)?;
+        let rows = statement.query_map([], |row| row.get(0))?;
+        rows.collect()
+    }
+
+    /// Ids of jobs that are not finished, oldest first.
+    pub(crate) fn unfinished(&self) -> rusqlite::Result<Vec<String>> {
+        let connection = self.lock();
+        let sql = "SELECT id FROM jobs WHERE state IN ('queued', 'running') ORDER BY seq";
+        let mut statement = connection.prepare_cached(sql)?;
         let rows = statement.query_map([], |row| row.get(0))?;
         rows.collect()
     }

@@ -2,19 +2,19 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use axum::body::Body;
 use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::response::sse::{self, KeepAlive, Sse};
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use futures_util::stream;
-use tokio::sync::{OwnedSemaphorePermit, broadcast};
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::app::App;
-use crate::db::{JobQuery, State as JobState};
 use crate::error::{ApiError, Code, Result};
-use crate::events::{Event, Start};
+use crate::events::Next;
 use crate::http::InPath;
 
 /// How often a comment says that the stream is alive.
@@ -44,95 +44,104 @@ fn open(app: Arc<App>, job: Option<String>, headers: &HeaderMap) -> Result<Respo
         .try_acquire_owned()
         .map_err(|_| ApiError::new(Code::TooMany, "too many event streams").retry_after(5))?;
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok());
-    let (receiver, start) = app.events.listen(last);
+    let known = last.and_then(|last| app.events.known(last));
     let mut listener = Listener {
+        newest: app.events.listen(),
         app,
         job,
-        receiver,
-        ready: VecDeque::new(),
+        seen: known.unwrap_or(0),
+        present: VecDeque::new(),
+        told: Instant::now(),
         ended: false,
         _permit: permit,
     };
-    match start {
-        Start::Missed(events) => events.iter().for_each(|event| listener.take(event)),
-        Start::Anew => listener.catch_up(),
+    if known.is_none() {
+        listener.catch_up();
     }
     let events = stream::unfold(listener, |mut listener| async {
-        let event = listener.next().await?;
-        Some((Ok::<_, std::convert::Infallible>(event), listener))
+        let bytes = listener.next().await?;
+        Some((Ok::<_, std::convert::Infallible>(bytes), listener))
     });
-    Ok(Sse::new(events)
-        .keep_alive(KeepAlive::new().interval(ALIVE))
-        .into_response())
+    let headers = [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-cache"),
+    ];
+    Ok((headers, Body::from_stream(events)).into_response())
 }
 
-/// One client.
+/// One client. It holds no events, only how far it is.
 struct Listener {
     app: Arc<App>,
     /// The job that it wants to hear of; all when absent.
     job: Option<String>,
-    receiver: broadcast::Receiver<Arc<Event>>,
-    ready: VecDeque<sse::Event>,
+    newest: watch::Receiver<u64>,
+    /// The last event that it was given.
+    seen: u64,
+    /// Jobs whose present state it is to be given first.
+    present: VecDeque<String>,
+    told: Instant,
     /// Whether no more is to come.
     ended: bool,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Listener {
-    async fn next(&mut self) -> Option<sse::Event> {
+    async fn next(&mut self) -> Option<Bytes> {
         loop {
-            if let Some(event) = self.ready.pop_front() {
-                return Some(event);
-            }
             if self.ended || self.app.is_stopping() {
                 return None;
             }
-            match tokio::time::timeout(LOOK, self.receiver.recv()).await {
-                Ok(Ok(event)) => self.take(&event),
-                // Too slow: what it missed is made good by the present state.
-                Ok(Err(broadcast::error::RecvError::Lagged(_))) => self.catch_up(),
-                Ok(Err(broadcast::error::RecvError::Closed)) => return None,
-                Err(_) => {}
+            if let Some(id) = self.present.pop_front() {
+                if let Some(bytes) = self.state(id).await {
+                    return Some(self.tell(bytes));
+                }
+                continue;
             }
+            match self.app.events.next(self.seen, self.job.as_deref()) {
+                Next::Event(event) => {
+                    self.seen = event.seq;
+                    self.ended = self.job.is_some() && event.last;
+                    return Some(self.tell(event.bytes.clone()));
+                }
+                Next::Nothing(newest) => self.seen = newest,
+                // Too slow: what it missed is made good by the present state.
+                Next::Lost => {
+                    self.catch_up();
+                    continue;
+                }
+            }
+            if self.told.elapsed() >= ALIVE {
+                return Some(self.tell(Bytes::from_static(b":\n\n")));
+            }
+            let seen = self.seen;
+            let _ = tokio::time::timeout(LOOK, self.newest.wait_for(|newest| *newest > seen)).await;
         }
     }
 
-    fn take(&mut self, event: &Event) {
-        if self.ended || self.job.as_ref().is_some_and(|job| !event.concerns(job)) {
-            return;
-        }
-        let id = self.app.events.id(event.seq);
-        self.ready
-            .push_back(sse::Event::default().id(id).event(event.name).data(&event.data));
-        self.ended = self.job.is_some() && event.last;
+    fn tell(&mut self, bytes: Bytes) -> Bytes {
+        self.told = Instant::now();
+        bytes
     }
 
-    /// The present state: of the one job, or of all that are not finished.
+    /// The present state of a job.
+    async fn state(&mut self, id: String) -> Option<Bytes> {
+        let (seen, one) = (self.seen, self.job.is_some());
+        let shown = self.app.blocking(move |app| {
+            let job = app.db.job(&id)?;
+            let shown = job.map(|job| Ok((app.events.present(seen, &app.show(&job)?), job.state)));
+            shown.transpose()
+        });
+        let (bytes, state) = shown.await.ok()??;
+        self.ended = one && state.is_final();
+        Some(bytes)
+    }
+
+    /// The present state comes next: of the one job, or of all that are not finished.
     fn catch_up(&mut self) {
-        let id = self.app.events.newest();
-        let jobs = match &self.job {
-            Some(job) => self.app.db.job(job).map(|job| job.into_iter().collect()),
-            None => unfinished(&self.app),
+        self.seen = *self.newest.borrow_and_update();
+        self.present = match &self.job {
+            Some(job) => [job.clone()].into(),
+            None => self.app.db.unfinished().unwrap_or_default().into(),
         };
-        let queue = self.app.db.queue().unwrap_or_default();
-        for job in jobs.unwrap_or_default() {
-            let data = self.app.show_in(&job, &queue).to_string();
-            self.ready
-                .push_back(sse::Event::default().id(&id).event("job").data(data));
-            self.ended = self.job.is_some() && job.state.is_final();
-        }
     }
-}
-
-fn unfinished(app: &App) -> rusqlite::Result<Vec<crate::db::Job>> {
-    let mut found = Vec::new();
-    for state in [JobState::Queued, JobState::Running] {
-        let query = JobQuery {
-            state: Some(state),
-            kind: None,
-        };
-        found.extend(app.db.jobs(&query, i64::MAX, 1000)?.items);
-    }
-    found.sort_by_key(|job| job.seq);
-    Ok(found)
 }

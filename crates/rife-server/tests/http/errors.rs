@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::support::{Server, files};
+use super::support::{Server, can_run, clip, files};
 
 #[test]
 fn no_path_parameter_leads_out() {
@@ -144,11 +144,10 @@ fn a_playlist_is_refused_and_calls_nobody() {
             server.get(&format!("/uploads/{id}/frames/1?width=64")),
             server.post("/frames", &json!({"input": input, "frame": 1})),
             server.post("/plans", &request),
+            server.post("/jobs", &request),
         ] {
             answer.refused(422, "bad_input");
         }
-        let job = server.job(&request);
-        server.wait(&job, |job| job["state"] == "failed");
     }
     let called = listener.accept().map(|_| ()).unwrap_err();
     assert_eq!(called.kind(), std::io::ErrorKind::WouldBlock);
@@ -209,12 +208,47 @@ fn a_file_that_is_no_media_is_the_clients_fault() {
         .get(&format!("/uploads/{id}/frames/1?width=64"))
         .refused(422, "bad_input");
     let request = json!({"kind": "video", "inputs": [{"upload": id}]});
-    server.post("/plans", &request).refused(422, "bad_input");
-    let job = server.job(&request);
-    let job = server.wait(&job, |job| job["state"] == "failed");
-    assert_eq!(job["error"]["code"], "bad_input");
-    assert!(
-        job["error"]["message"].as_str().unwrap().contains("a.mp4"),
-        "{job}"
-    );
+    for route in ["/plans", "/jobs"] {
+        let answer = server.post(route, &request);
+        answer.refused(422, "bad_input");
+        assert!(answer.text().contains("a.mp4"), "{}", answer.text());
+    }
+    assert_eq!(server.get("/jobs").json()["items"], json!([]));
+}
+
+/// Rows of a batch that nothing can be made of are refused when they are added; the others are not held up by them.
+#[test]
+fn one_frame_is_no_clip_and_bad_rows_of_a_batch_are_not_queued() {
+    if !can_run() {
+        return;
+    }
+    let server = Server::start();
+    let good = server.upload("good.mp4", &clip(3, "96x64"));
+    let one = server.upload("one.mp4", &clip(1, "96x64"));
+    let picture = server
+        .post("/frames", &json!({"input": {"upload": good}, "frame": 1}))
+        .id();
+    let cut = clip(8, "96x64");
+    let cut = server.upload("cut.mp4", &cut[..cut.len() / 3]);
+    let request = |kind: &str, inputs: &[&str]| {
+        let inputs: Vec<_> = inputs.iter().map(|id| json!({"upload": id})).collect();
+        json!({"kind": kind, "inputs": inputs})
+    };
+    for (kind, inputs, told) in [
+        ("video", &[one.as_str()][..], "one frame"),
+        ("video", &[&picture], "one frame"),
+        ("video", &[&cut], "cut.mp4"),
+        ("images", &[&picture, &good], "good.mp4"),
+        ("chain", &[&good, &cut], "cut.mp4"),
+    ] {
+        for route in ["/plans", "/jobs"] {
+            let answer = server.post(route, &request(kind, inputs));
+            answer.refused(422, "bad_input");
+            assert!(answer.text().contains(told), "{}", answer.text());
+        }
+    }
+    assert_eq!(server.get("/jobs").json()["items"], json!([]));
+    assert_eq!(files(&server.data.join("jobs")), Vec::<std::path::PathBuf>::new());
+    server.done(&server.job(&request("video", &[&good])));
+    server.done(&server.job(&request("reencode", &[&one])));
 }

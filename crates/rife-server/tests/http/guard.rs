@@ -185,6 +185,56 @@ fn an_open_address_needs_a_token_or_insecure() {
 }
 
 #[test]
+fn a_token_that_can_be_guessed_is_refused() {
+    for weak in ["a", "1234567", "aaaaaaaaaaaaaaaa", ""] {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config {
+            token: Some(weak.into()),
+            ..Config::new(folder.path().join("data"))
+        };
+        let refused = serve(config, &CancelToken::new(), |_| panic!("it listens")).unwrap_err();
+        let text = refused.to_string();
+        assert!(
+            text.contains("openssl rand -hex 16") && text.contains("8 characters"),
+            "{text}"
+        );
+        assert!(!folder.path().join("data").exists());
+    }
+}
+
+/// By every way to try a token; a session, and other clients of a proxy, are not held up.
+#[test]
+fn wrong_tokens_in_a_row_have_to_wait() {
+    let server = Server::with(|config| config.token = Some("open-sesame".into()));
+    let opened = server.post("/session", &json!({"token": "open-sesame"}));
+    let cookie = opened.header("set-cookie").split(';').next().unwrap().to_owned();
+    let jobs = |headers: &[(&str, &str)]| server.send("GET", "/api/v1/jobs", headers, b"");
+    let mut statuses: Vec<u16> = (0..41)
+        .map(|index| jobs(&[("Authorization", &format!("Bearer wrong-{index}"))]).status)
+        .collect();
+    statuses.dedup();
+    assert_eq!(statuses, [401, 429]);
+    let right = ("Authorization", "Bearer open-sesame");
+    let waits = jobs(&[right]);
+    waits.refused(429, "too_many");
+    assert!(
+        (1..=10).contains(&waits.header("retry-after").parse().unwrap()),
+        "{waits:?}"
+    );
+    server
+        .post("/session", &json!({"token": "open-sesame"}))
+        .refused(429, "too_many");
+    let health = server.send("GET", "/api/v1/health", &[right], b"");
+    assert_eq!((health.status, &health.json()["used"]), (200, &Value::Null));
+    assert_eq!(jobs(&[("Cookie", &cookie)]).status, 200);
+    jobs(&[]).refused(401, "unauthorized");
+    assert_eq!(
+        jobs(&[right, ("X-Forwarded-For", "1.2.3.4, 10.0.0.9")]).status,
+        200
+    );
+}
+
+#[test]
 fn odd_methods_and_framing_are_refused() {
     let server = Server::start();
     for method in ["TRACE", "PATCH", "OPTIONS", "BREW"] {

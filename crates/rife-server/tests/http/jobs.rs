@@ -114,6 +114,11 @@ fn frames_of_clips_become_morphs_and_chains() {
         (thumbnail.status, thumbnail.header("content-type")),
         (200, "image/jpeg")
     );
+    for (width, size) in [(48, [48, 32]), (40, [40, 27]), (95, [95, 63]), (1000, [96, 64])] {
+        let made = server.get(&format!("/uploads/{upload}/frames/1?width={width}"));
+        let made = image::load_from_memory(&made.body).unwrap();
+        assert_eq!([made.width(), made.height()], size, "{width}");
+    }
     server
         .get(&format!("/uploads/{upload}/frames/9?width=48"))
         .refused(422, "no_frame");

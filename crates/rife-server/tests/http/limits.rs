@@ -40,6 +40,30 @@ fn slow_heads_and_bodies_are_given_up_and_others_served() {
     assert!(files(&server.data.join("uploads")).is_empty());
 }
 
+/// One client that holds as many connections as it can open, with and without a request begun.
+#[cfg(unix)]
+#[test]
+fn idle_connections_shut_nobody_out() {
+    let server = Server::start();
+    // Once the server is up this process may have as many files as the system allows it.
+    let mut held = Vec::new();
+    for index in 0..2500 {
+        let Ok(mut stream) = std::net::TcpStream::connect(server.address) else {
+            break;
+        };
+        if index % 2 == 0 {
+            let _ = stream.write_all(b"GET / HT");
+        }
+        held.push(stream);
+    }
+    println!("{} connections are held", held.len());
+    let start = Instant::now();
+    for _ in 0..5 {
+        assert_eq!(server.get("/health").status, 200);
+    }
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
 #[test]
 fn heads_that_are_too_large_are_refused() {
     let server = Server::start();

@@ -227,7 +227,23 @@ fn ranges_of_a_file() {
     assert_eq!(part.body, content[100..200]);
     assert_eq!(get("bytes=-5").body, content[9995..]);
     assert_eq!(get("bytes=9990-99999").body, content[9990..]);
+    // A suffix that is longer than the file is the file, and numbers beyond all files are its end.
+    for (range, from) in [
+        ("bytes=-10001", 0),
+        ("bytes=-99999999999999999999999", 0),
+        ("bytes=0-99999999999999999999999", 0),
+        ("BYTES=9000-10000", 9000),
+    ] {
+        let answer = get(range);
+        assert_eq!(
+            (answer.status, answer.body.len()),
+            (206, 10_000 - from),
+            "{range}"
+        );
+        assert_eq!(answer.header("content-range"), format!("bytes {from}-9999/10000"));
+    }
     get("bytes=10000-").refused(416, "range");
+    get("bytes=-0").refused(416, "range");
     get("bytes=200-100").refused(416, "range");
     let many = format!("bytes={}", vec!["0-1"; 10_000].join(","));
     assert_eq!(
@@ -254,6 +270,61 @@ fn ranges_of_a_file() {
         (head.status, head.header("content-length"), head.body.len()),
         (200, "10000", 0)
     );
+}
+
+/// A client that has the present state is told so, and nothing more.
+#[test]
+fn what_a_client_has_is_not_sent_again() {
+    let (server, content) = (Server::start(), content(10_000));
+    let id = server.upload("a.mp4", &content);
+    let path = format!("/api/v1/uploads/{id}/content");
+    let get = |headers: &[(&str, &str)]| server.send("GET", &path, headers, b"");
+    let whole = get(&[]);
+    let (tag, date) = (
+        whole.header("etag").to_owned(),
+        whole.header("last-modified").to_owned(),
+    );
+    assert!(tag.len() > 4 && date.ends_with("GMT"), "{tag} {date}");
+    let weak = format!("W/{tag}");
+    let list = format!("\"other\", {tag}");
+    let before = ("If-Modified-Since", "Thu, 01 Jan 1970 00:00:00 GMT");
+    for known in [
+        &[("If-None-Match", tag.as_str())][..],
+        &[("If-None-Match", &weak)],
+        &[("If-None-Match", &list)],
+        &[("If-None-Match", "*")],
+        &[("If-None-Match", &tag), ("Range", "bytes=0-9")],
+        &[("If-None-Match", &tag), before],
+        &[("If-Modified-Since", &date)],
+    ] {
+        let answer = get(known);
+        assert_eq!((answer.status, answer.body.len()), (304, 0), "{known:?}");
+        assert!(known[0].0 == "If-Modified-Since" || answer.header("etag") == tag);
+    }
+    for other in [
+        &[("If-None-Match", "\"other\"")][..],
+        &[("If-None-Match", "\"o\""), ("If-Modified-Since", &date)],
+    ] {
+        assert_eq!(get(other).body.len(), 10_000, "{other:?}");
+    }
+    let part = |known: &str| get(&[("Range", "bytes=0-1"), ("If-Range", known)]).status;
+    assert_eq!(
+        (
+            part(&tag),
+            part(&date),
+            part(&weak),
+            part("Thu, 01 Jan 1970 00:00:00 GMT")
+        ),
+        (206, 206, 200, 200)
+    );
+    let page = server.send("GET", "/", &[], b"");
+    let fresh = server.send(
+        "GET",
+        "/",
+        &[("If-None-Match", &format!("W/{}", page.header("etag")))],
+        b"",
+    );
+    assert_eq!(fresh.status, 304);
 }
 
 #[test]
