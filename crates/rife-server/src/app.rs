@@ -1,6 +1,6 @@
 //! What every handler and worker shares.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -60,6 +60,8 @@ pub(crate) struct App {
     pub(crate) thumbnails: crate::files::Thumbnails,
     /// Uploads that somebody is writing.
     writing: Mutex<HashSet<String>>,
+    /// Uploads and jobs that requests are looking into, and how many do.
+    held: Mutex<HashMap<String, usize>>,
     stopping: AtomicBool,
     /// Held as long as the server lives.
     _lock: File,
@@ -92,6 +94,7 @@ impl App {
             streams: Arc::new(Semaphore::new(STREAMS)),
             thumbnails: crate::files::Thumbnails::default(),
             writing: Mutex::default(),
+            held: Mutex::default(),
             stopping: AtomicBool::new(false),
             _lock: lock,
             config,
@@ -207,12 +210,47 @@ impl App {
         })
     }
 
+    /// Whether a request looks into it.
+    pub(crate) fn is_held(&self, id: &str) -> bool {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.contains_key(id)
+    }
+
     /// Whether somebody is writing it.
     pub(crate) fn is_written(&self, id: &str) -> bool {
         self.writing
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .contains(id)
+    }
+}
+
+/// Uploads and jobs that a request looks into: they do not grow too old meanwhile.
+#[derive(Debug)]
+pub(crate) struct Held {
+    app: Arc<App>,
+    ids: Vec<String>,
+}
+
+impl Held {
+    pub(crate) fn new(app: &Arc<App>, ids: Vec<String>) -> Self {
+        let mut held = app.held.lock().unwrap_or_else(PoisonError::into_inner);
+        ids.iter()
+            .for_each(|id| *held.entry(id.clone()).or_default() += 1);
+        let app = Arc::clone(app);
+        Self { app, ids }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut held = self.app.held.lock().unwrap_or_else(PoisonError::into_inner);
+        for id in &self.ids {
+            if let Some(count) = held.get_mut(id) {
+                *count -= 1;
+            }
+        }
+        held.retain(|_, count| *count > 0);
     }
 }
 

@@ -50,7 +50,9 @@ impl Attempts {
         if over <= 0.0 {
             return Ok(());
         }
-        Err((over * ONE_MORE.as_secs_f64()).ceil().max(1.0) as u32)
+        // To the millisecond, so that a whole number of seconds stays one.
+        let seconds = (over * ONE_MORE.as_secs_f64() * 1000.0).round() / 1000.0;
+        Err(seconds.ceil().max(1.0) as u32)
     }
 
     fn wrong_at(&self, client: Client, now: Instant) {

@@ -128,9 +128,14 @@ fn missing(which: Which, seen: u64) -> ApiError {
 }
 
 /// Some rows of a frame as a picture, so that a large one is never held in floats as a whole.
-fn bands<'a>(frame: &'a Frame, tags: &'a ColorTags) -> impl Iterator<Item = RgbImage> + 'a {
+fn bands(frame: &Frame, tags: &ColorTags) -> impl Iterator<Item = RgbImage> {
+    // A matrix that is not told goes by the size of the whole.
+    let tags = ColorTags {
+        matrix: tags.effective_matrix(frame.width, frame.height),
+        ..*tags
+    };
     let starts = (0..frame.height).step_by(BAND as usize);
-    starts.map(move |from| rows(frame, from..(from + BAND).min(frame.height)).to_rgb(tags))
+    starts.map(move |from| rows(frame, from..(from + BAND).min(frame.height)).to_rgb(&tags))
 }
 
 fn rows(frame: &Frame, rows: Range<u32>) -> Frame {

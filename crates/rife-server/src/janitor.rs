@@ -36,14 +36,16 @@ pub(crate) fn sweep(app: &App) -> Result<()> {
     app.store.keep_spare();
     let now = app.db.age();
     let before = |age: Duration| now.saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX));
-    for id in app.db.old_jobs(before(app.config.retention))? {
+    let old = app.db.old_jobs(before(app.config.retention))?;
+    for id in old.into_iter().filter(|id| !app.is_held(id)) {
         jobs::remove(app, &id)?;
         log::line(&format!("{id} removed: older than it is kept"));
     }
     let stale = app
         .db
         .stale_uploads(before(app.config.upload_idle), before(app.config.retention))?;
-    for upload in stale.iter().filter(|upload| !app.is_written(&upload.id)) {
+    let unused = |id: &str| !app.is_written(id) && !app.is_held(id);
+    for upload in stale.iter().filter(|upload| unused(&upload.id)) {
         uploads::remove(app, upload)?;
         log::line(&format!("{} removed: idle or older than it is kept", upload.id));
     }

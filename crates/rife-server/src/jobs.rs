@@ -12,7 +12,7 @@ use rife::media::CancelToken;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::app::App;
+use crate::app::{App, Held};
 use crate::db::{Job, JobQuery, NewJob, State as JobState};
 use crate::error::{ApiError, Code, Names, Result};
 use crate::http::{self, InPath, InQuery, Json, PageQuery};
@@ -48,6 +48,7 @@ pub(crate) async fn create(State(app): State<Arc<App>>, Json(request): Json<JobR
     if app.is_stopping() {
         return Err(ApiError::new(Code::ShuttingDown, "the server is about to stop").retry_after(RETRY_AFTER));
     }
+    let _held = Held::new(&app, request.inputs.iter().map(Ref::id).collect());
     app.blocking(has_place).await?;
     let request = Arc::new(request);
     look_at(&app, &request).await?;

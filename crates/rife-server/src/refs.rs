@@ -17,6 +17,16 @@ pub(crate) enum Ref {
     File(FileRef),
 }
 
+impl Ref {
+    /// The upload or the job that it names.
+    pub(crate) fn id(&self) -> String {
+        match self {
+            Self::Upload(UploadRef { upload }) => upload.clone(),
+            Self::File(FileRef { job, .. }) => job.clone(),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UploadRef {
