@@ -163,10 +163,10 @@ impl Batch {
     /// [`Error::Cancelled`]; the results so far are complete. [`Error::Usage`] where two videos would have one result,
     /// before anything is made. Those of creating the folder.
     pub fn run(&self, tell: &mut dyn FnMut(Event<'_>), cancel: &CancelToken) -> Result<BatchSummary> {
+        self.check_names(cancel)?;
         if let Some(folder) = &self.folder {
             fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error))?;
         }
-        self.check_names(cancel)?;
         let mut summary = BatchSummary::default();
         let mut outputs = BTreeSet::new();
         for (index, input) in self.inputs.iter().enumerate() {
