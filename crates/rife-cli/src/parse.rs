@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use num_rational::Ratio;
-use rife::media::sink::Shard;
+use rife::media::sink::{MAX_SHARDS, Shard};
 use rife::media::time;
 
 /// A rate in frames a second: `60`, `23.976`, `30000/1001`.
@@ -91,7 +91,7 @@ pub(crate) fn shard(text: &str) -> Result<Shard, String> {
         .split_once('/')
         .and_then(|(index, count)| Some((index.parse().ok()?, count.parse().ok()?)));
     numbers
-        .filter(|&(index, count)| (1..=count).contains(&index) && count <= 10_000)
+        .filter(|&(index, count)| (1..=count).contains(&index) && count <= MAX_SHARDS)
         .map(|(index, count)| Shard { index, count })
         .ok_or_else(|| "I/N with I from 1 to N and N up to 10000, such as 2/8".into())
 }

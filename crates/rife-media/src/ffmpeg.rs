@@ -153,10 +153,14 @@ fn version_of(tool: &'static str, variable: &'static str, path: &Path) -> Result
         stall: PATIENCE,
         ..Request::new(tool, path, vec!["-version".into()])
     };
-    let started = Child::start(request).map_err(|e| missing(format!("{}: {e}", path.display())))?;
+    let started = Child::start(request).map_err(|e| child::not_started(tool, path, variable, e))?;
     let text = started
         .capture(1 << 16, "when asked for its version")
-        .map_err(|e| missing(e.to_string()))?;
+        .map_err(|e| match e {
+            // It is there, but its libraries are more files than the process may open.
+            MediaError::Child { ref tail, .. } if tail.contains("Error 24") => e,
+            e => missing(e.to_string()),
+        })?;
     let text = String::from_utf8_lossy(&text);
     let prefix = format!("{tool} version ");
     let words = text

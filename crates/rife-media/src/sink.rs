@@ -14,7 +14,7 @@ use crate::{
 
 pub use images::write_image;
 pub use journal::{
-    Need, Needs, Resume, SEGMENT_FRAMES, Shard, Share, folder as unfinished_folder, shard_folder,
+    MAX_SHARDS, Need, Needs, Resume, SEGMENT_FRAMES, Shard, Share, folder as unfinished_folder, shard_folder,
 };
 pub use like::extension_like;
 pub use part::{TextFile, same_file};

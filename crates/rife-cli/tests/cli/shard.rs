@@ -79,8 +79,19 @@ fn shards_that_do_not_fit_are_refused() {
             .failed(2)
             .contains("out.mp4.rife-shard-2-of-2 is missing")
     );
+    // Told before the work, not by the join; --restart begins anew with other options, and the join still looks.
+    let other = ["--shard", "2/2", "--crf", "30"];
+    let said = place.rife(&job("video", "out.mp4", &other)).failed(4);
+    assert!(
+        said.contains("shard-1-of-2") && said.contains("-crf 30"),
+        "{said}"
+    );
+    let said = place
+        .rife(&job("video", "out.mp4", &["--shard", "2/3"]))
+        .failed(2);
+    assert!(said.contains("another division"), "{said}");
     place
-        .rife(&job("video", "out.mp4", &["--shard", "2/2", "--crf", "30"]))
+        .rife(&job("video", "out.mp4", &[&other[..], &["--restart"]].concat()))
         .ok();
     let said = place.rife(&join).failed(4);
     assert!(
@@ -99,6 +110,9 @@ fn shards_that_do_not_fit_are_refused() {
     place.rife(&job("video", "out.mp4", &["--shard", "2/2"])).ok();
     fs::create_dir(place.path("out.mp4.rife-shard-1-of-5")).unwrap();
     assert!(place.rife(&join).failed(2).contains("different divisions"));
+    fs::create_dir(place.path("out.mp4.rife-shard-1-of-4294967295")).unwrap();
+    assert!(place.rife(&join).failed(2).contains("1 to 10000 machines"));
+    fs::remove_dir(place.path("out.mp4.rife-shard-1-of-4294967295")).unwrap();
     fs::remove_dir(place.path("out.mp4.rife-shard-1-of-5")).unwrap();
     place.rife(&join).ok();
     assert_eq!(place.names(), ["clip.mp4", "out.mp4"]);

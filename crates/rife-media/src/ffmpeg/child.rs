@@ -346,12 +346,38 @@ pub(crate) fn start(request: Request) -> Result<Child> {
     } else {
         "RIFE_FFMPEG"
     };
-    let missing = |e: io::Error| MediaError::FfmpegMissing {
+    Child::start(request).map_err(|e| not_started(tool, &program, variable, e))
+}
+
+/// Why a program could not be started: it is not to be had, or the system has no more files, processes or memory.
+pub(super) fn not_started(
+    tool: &'static str,
+    program: &Path,
+    variable: &'static str,
+    error: io::Error,
+) -> MediaError {
+    if is_shortage(&error) {
+        return MediaError::io("start", program, error);
+    }
+    MediaError::FfmpegMissing {
         tool,
-        reason: format!("{}: {e}", program.display()),
+        reason: format!("{}: {error}", program.display()),
         variable,
-    };
-    Child::start(request).map_err(missing)
+    }
+}
+
+#[cfg(unix)]
+fn is_shortage(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let codes = [Errno::MFILE, Errno::NFILE, Errno::AGAIN, Errno::NOMEM];
+    codes
+        .iter()
+        .any(|code| error.raw_os_error() == Some(code.raw_os_error()))
+}
+
+#[cfg(not(unix))]
+fn is_shortage(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::OutOfMemory
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -361,7 +387,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn describe(status: ExitStatus) -> String {
     #[cfg(unix)]
     if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
-        return format!("killed by signal {signal}");
+        let too_large = signal == rustix::process::Signal::XFSZ.as_raw();
+        let why = if too_large {
+            ": a file has reached the size that `ulimit -f` allows"
+        } else {
+            ""
+        };
+        return format!("killed by signal {signal}{why}");
     }
     status.code().map_or_else(
         || "no exit status".to_owned(),

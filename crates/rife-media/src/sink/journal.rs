@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::time::MAX_SECONDS;
 use crate::{MediaError, Result};
 
 /// Output frames in a segment: as many as x264 and x265 put between key frames by themselves, so that segments cost
@@ -21,6 +22,12 @@ pub const SEGMENT_FRAMES: u64 = 250;
 const LAYOUT: u32 = 1;
 /// The largest journal that is read: some 100 000 segments.
 const MAX_JOURNAL: u64 = 64 << 20;
+/// The most machines that share an output.
+pub const MAX_SHARDS: u32 = 10_000;
+/// The most frames that a journal may speak of: sums over all its segments cannot overflow.
+const MAX_FRAMES: u64 = 1 << 40;
+/// The most bytes of a segment.
+const MAX_BYTES: u64 = 1 << 44;
 
 /// One of several machines that make an output together: segments `index - 1`, `index - 1 + count` and so on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,20 +141,8 @@ const SHARD: &str = ".rife-shard-";
 /// [`MediaError::Unsupported`] where there are none, some are missing, or they are of different divisions.
 pub(super) fn shards(target: &Path) -> Result<Vec<PathBuf>> {
     let bad = |reason: String| Err(MediaError::Unsupported(reason));
-    let parent = target.parent().filter(|path| !path.as_os_str().is_empty());
-    let parent = parent.unwrap_or(Path::new("."));
-    let io = |e| MediaError::io("read", parent, e);
-    let prefix = rife_files::beside(target, "", SHARD);
-    let prefix = prefix.file_name().unwrap_or_default().to_string_lossy();
-    let mut counts = std::collections::BTreeSet::new();
-    for entry in fs::read_dir(parent).map_err(io)? {
-        let name = entry.map_err(io)?.file_name();
-        let name = name.to_string_lossy();
-        let numbers = name
-            .strip_prefix(&*prefix)
-            .and_then(|rest| rest.split_once("-of-"));
-        counts.extend(numbers.and_then(|(_, count)| count.parse::<u32>().ok()));
-    }
+    let counts: std::collections::BTreeSet<u32> =
+        shards_beside(target)?.iter().map(|shard| shard.count).collect();
     let count = match counts.iter().collect::<Vec<_>>()[..] {
         [] => return bad(format!("there are no shards of {} beside it", target.display())),
         [&count] => count,
@@ -158,16 +153,76 @@ pub(super) fn shards(target: &Path) -> Result<Vec<PathBuf>> {
             ));
         }
     };
-    let folders: Vec<_> = (1..=count)
-        .map(|index| shard_folder(target, Shard { index, count }))
-        .collect();
-    match folders.iter().find(|folder| !folder.is_dir()) {
-        Some(missing) => bad(format!(
+    let folders = (1..=count).map(|index| shard_folder(target, Shard { index, count }));
+    let there = |folder: PathBuf| match folder.is_dir() {
+        true => Ok(folder),
+        false => Err(MediaError::Unsupported(format!(
             "{} is missing: make that shard, or put it here",
-            missing.display()
-        )),
-        None => Ok(folders),
+            folder.display()
+        ))),
+    };
+    folders.map(there).collect()
+}
+
+/// The shards of `target` whose folders are beside it.
+///
+/// # Errors
+/// [`MediaError::Unsupported`] for a folder that is named as a shard with numbers out of range; those of the file
+/// system.
+fn shards_beside(target: &Path) -> Result<Vec<Shard>> {
+    let parent = target.parent().filter(|path| !path.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new("."));
+    let io = |e| MediaError::io("read", parent, e);
+    let prefix = rife_files::beside(target, "", SHARD);
+    let prefix = prefix.file_name().unwrap_or_default().to_string_lossy();
+    let mut found = Vec::new();
+    for entry in fs::read_dir(parent).map_err(io)? {
+        let entry = entry.map_err(io)?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let numbers = name
+            .strip_prefix(&*prefix)
+            .and_then(|rest| rest.split_once("-of-"));
+        let Some((index, count)) = numbers.filter(|_| entry.path().is_dir()) else {
+            continue;
+        };
+        let shard = index.parse().ok().zip(count.parse().ok());
+        let shard = shard.map(|(index, count)| Shard { index, count });
+        let in_range = |shard: &Shard| shard.count <= MAX_SHARDS && (1..=shard.count).contains(&shard.index);
+        found.push(shard.filter(in_range).ok_or_else(|| {
+            MediaError::Unsupported(format!(
+                "{} is named as a shard, but a video is shared by 1 to {MAX_SHARDS} machines, numbered from 1: remove or rename it",
+                entry.path().display()
+            ))
+        })?);
     }
+    Ok(found)
+}
+
+/// Refuses to begin a shard beside others that the join would refuse with it.
+///
+/// # Errors
+/// [`MediaError::Unsupported`] where another division is there, [`MediaError::Changed`] where another job is.
+fn agree(target: &Path, own: Shard, facts: &[(String, String)]) -> Result<()> {
+    for shard in shards_beside(target)? {
+        let folder = shard_folder(target, shard);
+        if shard.count != own.count {
+            return Err(MediaError::Unsupported(format!(
+                "{} is a shard of another division: all shards of an output have the same number, and this one is of {}; remove the others, or keep to their number",
+                folder.display(),
+                own.count
+            )));
+        }
+        if shard == own {
+            continue;
+        }
+        let changes = read(&folder)?.map_or_else(Vec::new, |state| differences(&state.facts, facts));
+        if !changes.is_empty() {
+            let changes = format!("this shard would not fit to it: {}", changes.join("; "));
+            return Err(MediaError::Changed { folder, changes });
+        }
+    }
+    Ok(())
 }
 
 /// Where the unfinished job of an output is kept.
@@ -213,6 +268,29 @@ struct State {
     total: Option<u64>,
 }
 
+impl State {
+    /// Whether its numbers can be those of a job of ours, and reckoned with.
+    fn is_sound(&self) -> bool {
+        let time = |[numer, denom]: [i64; 2]| {
+            denom > 0 && numer > i64::MIN && numer / denom <= MAX_SECONDS && numer / denom >= -MAX_SECONDS
+        };
+        let segment = |segment: &Segment| {
+            (1..=MAX_FRAMES).contains(&segment.frames)
+                && segment.bytes <= MAX_BYTES
+                && time(segment.first)
+                && time(segment.end)
+                && (-1..i64::MAX / 2).contains(&segment.tick)
+                && segment.nudged <= segment.frames
+        };
+        let complete = |complete: &Complete| complete.frames <= MAX_FRAMES && time(complete.duration);
+        let frames = self.segments.iter().map(|segment| u128::from(segment.frames));
+        self.segments.iter().all(segment)
+            && frames.sum::<u128>() <= u128::from(MAX_FRAMES)
+            && self.complete.iter().all(complete)
+            && self.total.unwrap_or(0) <= MAX_FRAMES
+    }
+}
+
 /// An open journal. Dropped without a segment in it, its folder goes.
 #[derive(Debug)]
 pub(super) struct Journal {
@@ -231,6 +309,9 @@ impl Journal {
             Some(Share::Shard(shard)) => shard_folder(target, shard),
             Some(Share::Join) | None => folder(target),
         };
+        if let (Some(Share::Shard(own)), false) = (resume.share, resume.restart) {
+            agree(target, own, &resume.facts)?;
+        }
         let mut state = match read(&folder)? {
             Some(state) if !resume.restart => state,
             _ => State::default(),
@@ -496,7 +577,8 @@ fn read(folder: &Path) -> Result<Option<State>> {
         .read_to_end(&mut text)
         .map_err(|e| MediaError::io("read", &path, e))?;
     match serde_json::from_slice::<State>(&text) {
-        Ok(state) if state.layout == LAYOUT => Ok(Some(state)),
+        Ok(state) if state.layout == LAYOUT && state.is_sound() => Ok(Some(state)),
+        Ok(state) if state.layout == LAYOUT => refuse("its journal is damaged"),
         Ok(_) => refuse("another version of rife has left it"),
         Err(_) => refuse("its journal is damaged"),
     }
@@ -669,6 +751,76 @@ mod tests {
         assert_eq!(of(needs(1, 2)), [W, W, E, E, W, W, M]);
         assert_eq!(of(needs(3, 0)), [E, E, E, M, E, E, E]);
         assert_eq!(Needs::ALL.of(u64::MAX - 1), M);
+    }
+
+    #[test]
+    fn names_and_numbers_out_of_range_are_refused_in_words() {
+        let place = tempfile::tempdir().unwrap();
+        let target = place.path().join("o.mp4");
+        for name in [
+            "1-of-4294967295",
+            "0-of-2",
+            "3-of-2",
+            "1-of-99999999999",
+            "x-of-2",
+        ] {
+            let folder = place.path().join(format!("o.mp4.rife-shard-{name}"));
+            fs::create_dir(&folder).unwrap();
+            let error = shards(&target).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains("1 to 10000"), "{error}");
+            fs::remove_dir(folder).unwrap();
+        }
+        fs::create_dir(place.path().join("o.mp4.rife-shard-1-of-10000")).unwrap();
+        let error = shards(&target).unwrap_err().to_string();
+        assert!(error.contains("2-of-10000 is missing"), "{error}");
+        fs::create_dir(folder(&target)).unwrap();
+        let journal = String::from_utf8(sound()).unwrap();
+        for (from, to) in [
+            (r#""frames":250"#, r#""frames":18446744073709551615"#),
+            (r#""frames":250"#, r#""frames":0"#),
+            (r#""end":[250,25]"#, r#""end":[-9223372036854775808,25]"#),
+            (r#""first":[250,25]"#, r#""first":[9223372036854775807,1]"#),
+            (r#""tick":250"#, r#""tick":9223372036854775807"#),
+            (r#""total":500"#, r#""total":18446744073709551615"#),
+        ] {
+            assert!(journal.contains(from), "{from} in {journal}");
+            fs::write(folder(&target).join("journal.json"), journal.replace(from, to)).unwrap();
+            let error = Journal::open(&target, &Resume::new(facts("18"))).unwrap_err();
+            assert!(error.to_string().contains("journal is damaged"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_shard_that_does_not_fit_to_another_is_refused_before_it_begins() {
+        let place = tempfile::tempdir().unwrap();
+        let target = place.path().join("out.mp4");
+        let shard = |index, count, crf| Resume {
+            share: Some(Share::Shard(Shard { index, count })),
+            ..Resume::new(facts(crf))
+        };
+        let first = Journal::open(&target, &shard(1, 2, "18"))
+            .unwrap()
+            .shard_done(0)
+            .unwrap();
+        let other = Journal::open(&target, &shard(2, 2, "20"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            other.contains("shard-1-of-2") && other.contains("--crf was 18 and is 20"),
+            "{other}"
+        );
+        let division = Journal::open(&target, &shard(2, 3, "18"))
+            .unwrap_err()
+            .to_string();
+        assert!(division.contains("another division"), "{division}");
+        let mut again = shard(2, 2, "20");
+        again.restart = true;
+        assert!(
+            Journal::open(&target, &again).is_ok(),
+            "a restart of all begins with one"
+        );
+        assert!(Journal::open(&target, &shard(2, 2, "18")).is_ok());
+        assert!(first.is_dir());
     }
 
     #[test]
