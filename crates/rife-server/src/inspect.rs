@@ -7,6 +7,7 @@ use crate::app::App;
 use crate::error::{ApiError, Code, Result};
 use crate::frames;
 use crate::kinds::Kind;
+use crate::reason::Reason;
 use crate::refs::Found;
 
 /// Pictures of a job that are looked at; with more, the job itself reads them all before it begins.
@@ -59,10 +60,6 @@ fn input(app: &App, kind: Kind, found: &Found, cancel: &CancelToken) -> Result<(
 }
 
 fn single(found: &Found) -> ApiError {
-    let text = format!(
-        "{} has one frame: there is nothing between it and a next one; a video job takes a clip, an images job two \
-         pictures or more",
-        found.input.name
-    );
-    ApiError::new(Code::BadInput, text)
+    let pairs = [("name", found.input.name.clone().into())];
+    ApiError::because(Code::BadInput, Reason::SinglePicture, pairs)
 }

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::error::{ApiError, Code, Result};
 use crate::reason::Reason;
@@ -22,6 +23,8 @@ const MARKER_TEXT: &str = "This folder belongs to rife serve, which keeps upload
                            what is old. Other files do not belong here.\n";
 /// What a new file system has in it already.
 const OF_THE_SYSTEM: [&str; 1] = ["lost+found"];
+/// How long another server may take to let go of the folder.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Bytes of the file that makes room for the database where the disk is full.
 const SPARE: usize = 2 << 20;
 
@@ -38,12 +41,7 @@ impl Store {
             create_private(&root.join(folder))?;
         }
         let lock = private_file().truncate(false).open(root.join("lock"))?;
-        lock.try_lock().map_err(|error| match error {
-            fs::TryLockError::WouldBlock => {
-                io::Error::new(io::ErrorKind::WouldBlock, "another rife serve uses this folder")
-            }
-            fs::TryLockError::Error(error) => error,
-        })?;
+        wait_for(&lock)?;
         // SQLite gives the files beside it the same rights.
         private_file().truncate(false).open(root.join("rife.db"))?;
         let store = Self { root };
@@ -175,6 +173,22 @@ fn free(path: &Path) -> u64 {
 #[cfg(not(unix))]
 fn free(_: &Path) -> u64 {
     u64::MAX
+}
+
+/// Locks a file. A server that has just ended may hold it for a moment more: a child that it was starting has it too.
+fn wait_for(lock: &File) -> io::Result<()> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(fs::TryLockError::WouldBlock) if Instant::now() < until => std::thread::sleep(PATIENCE / 20),
+            Err(fs::TryLockError::WouldBlock) => {
+                let text = "another rife serve uses this folder";
+                return Err(io::Error::new(io::ErrorKind::WouldBlock, text));
+            }
+            Err(fs::TryLockError::Error(error)) => return Err(error),
+        }
+    }
 }
 
 /// Takes a folder for the server's own: one that is marked, one that has its database, or one with nothing in it. The

@@ -235,8 +235,8 @@ fn one_frame_is_no_clip_and_bad_rows_of_a_batch_are_not_queued() {
         json!({"kind": kind, "inputs": inputs})
     };
     for (kind, inputs, told) in [
-        ("video", &[one.as_str()][..], "one frame"),
-        ("video", &[&picture], "one frame"),
+        ("video", &[one.as_str()][..], "single picture"),
+        ("video", &[&picture], "single picture"),
         ("video", &[&cut], "cut.mp4"),
         ("images", &[&picture, &good], "good.mp4"),
         ("chain", &[&good, &cut], "cut.mp4"),

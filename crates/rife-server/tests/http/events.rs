@@ -111,9 +111,12 @@ fn clients_that_never_read_hold_nobody_up() {
 
 #[test]
 fn the_order_of_the_queue_is_told_whenever_it_changes() {
+    if !can_run() {
+        return;
+    }
     // Nobody works: everything waits.
     let server = Server::with(|config| config.workers = 0);
-    let upload = server.upload("a.mp4", b"12345");
+    let upload = server.upload("a.mp4", &clip(3, "64x48"));
     let mut all = open(&server, "/events", None);
     let request = json!({"kind": "video", "inputs": [{"upload": upload}]});
     let ids: Vec<String> = (0..3).map(|_| server.job(&request)).collect();

@@ -114,13 +114,20 @@ fn our_own_page_is_let_in_and_links_to_it_are_followed() {
 #[test]
 fn a_token_is_shown_in_a_header_or_exchanged_for_a_cookie() {
     let server = Server::with(|config| config.token = Some("open-sesame".into()));
-    for (method, path) in paths().iter().filter(|(_, path)| path.starts_with("/api/")) {
+    let paths = paths();
+    let guarded = paths.iter().filter(|(_, path)| path.starts_with("/api/"));
+    for (index, (method, path)) in guarded.enumerate() {
         if path.ends_with("/health") || path.ends_with("/session") {
             continue;
         }
+        // Each from another client, as a proxy tells: many wrong tokens of one have to wait.
+        let client = format!("10.0.0.{index}");
         for wrong in [
             &[][..],
-            &[("Authorization", "Bearer open-sesam")],
+            &[
+                ("Authorization", "Bearer open-sesam"),
+                ("X-Forwarded-For", &client),
+            ],
             &[("Cookie", "rife_session=open-sesame")],
         ] {
             server.send(method, path, wrong, b"").refused(401, "unauthorized");

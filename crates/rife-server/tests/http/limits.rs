@@ -241,9 +241,9 @@ fn a_picture_that_claims_more_memory_than_there_is_does_not_end_the_server() {
         assert!(answer.text().contains("data window"), "{}", answer.text());
         let request =
             json!({"kind": "images", "inputs": [{"upload": upload}, {"upload": upload}], "options": {}});
-        let id = server.job(&request);
-        let job = server.wait(&id, |job| job["state"] == "failed");
-        assert!(job["error"].to_string().contains("data window"), "{job}");
+        let refused = server.post("/jobs", &request);
+        refused.refused(422, "bad_input");
+        assert!(refused.text().contains("data window"), "{}", refused.text());
     }
     assert_eq!(server.get("/health").status, 200);
 }

@@ -246,11 +246,14 @@ fn a_single_picture_is_no_clip() {
     for (name, bytes) in [("a.mp4", clip(1, "64x48")), ("b.png", png)] {
         let upload = server.upload(name, &bytes);
         let request = json!({"kind": "video", "inputs": [{"upload": upload}]});
-        let answer = server.post("/plans", &request);
-        answer.refused(422, "bad_input");
-        assert_eq!(answer.json()["error"]["reason"], "single_picture", "{name}");
-        let id = server.job(&request);
-        let job = server.wait(&id, |job| job["state"] == "failed");
-        assert_eq!(job["error"]["params"]["name"], name);
+        for route in ["/plans", "/jobs"] {
+            let answer = server.post(route, &request);
+            answer.refused(422, "bad_input");
+            let error = &answer.json()["error"];
+            assert_eq!(
+                (&error["reason"], &error["params"]["name"]),
+                (&json!("single_picture"), &json!(name))
+            );
+        }
     }
 }
