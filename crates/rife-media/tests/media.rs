@@ -421,7 +421,7 @@ fn interlaced_material_without_a_mark_is_found_and_deinterlaced() {
             note.contains("is de-interlaced") && warnings.is_empty(),
             "{note}; {warnings:?}"
         );
-        assert!(after * 4 < before, "{name}: {after} combs of {before} are left");
+        assert!(after * 3 < before, "{name}: {after} combs of {before} are left");
         let as_it_is = SourceSpec {
             allow_interlaced: true,
             ..SourceSpec::new(Input::File(input.clone()))

@@ -77,6 +77,6 @@ mod tests {
         let sixty: Vec<i64> = (0..60).map(|n| (n * 100 + 30) / 60).collect();
         let out = spaced(&sixty);
         assert!(out.windows(2).all(|pair| pair[1].0 - pair[0].0 >= 2), "{out:?}");
-        assert!(out.len() > 40 && spaced(&[]).is_empty());
+        assert!(out.len() == 40 && spaced(&[]).is_empty());
     }
 }
