@@ -1,6 +1,6 @@
 """Motion between two frames without weights: dense inverse search, both ways, seen from the frame between them.
 
-Patches of 8 x 8 pixels, one every 4, look for where in the other frame they are; the same as `rife_cpu::motion`, which
+Patches of 8 x 8 pixels, one every 4, look for where in the other frame they are; the same as `rife_backend::dis`, which
 explains it, by whole planes of patches.
 """
 

@@ -4,7 +4,8 @@
 use std::hint::black_box;
 
 use limits::{dots_limit, multiply_adds_limit, shortest, together};
-use rife_cpu::{Activation, ConvKind, ConvSpec, Engine, EngineOptions, Precision};
+use rife_backend::{Activation, ConvKind, ConvSpec};
+use rife_cpu::{Engine, EngineOptions, Precision};
 
 #[path = "common/limits.rs"]
 mod limits;

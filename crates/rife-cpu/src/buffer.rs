@@ -41,13 +41,18 @@ impl Kept {
     /// pair of frames needs the same sizes, so that what then remains unused will not be needed. With a quarter some were
     /// let go and made anew for every pair, at a twentieth of its time; half gained nothing and took 150 MB more at 4K.
     fn trim(&mut self) {
-        while self.in_use + self.idle > self.peak + self.peak * 3 / 8 {
+        while self.in_use + self.idle > bound(self.peak) {
             let Some(oldest) = self.free.pop_front() else {
                 break;
             };
             self.idle -= oldest.len();
         }
     }
+}
+
+/// The most lines that are held, in use and idle, where at most `peak` were in use at once.
+fn bound(peak: usize) -> usize {
+    peak + peak * 3 / 8
 }
 
 impl Recycler {
@@ -68,9 +73,9 @@ impl Recycler {
         }
     }
 
-    /// The most memory that was ever in use at once, in bytes.
-    pub(crate) fn peak_bytes(&self) -> usize {
-        self.lock().peak * size_of::<Line>()
+    /// The most memory that is held, in bytes: what was in use at once and what may be idle besides.
+    pub(crate) fn bound_bytes(&self) -> usize {
+        bound(self.lock().peak) * size_of::<Line>()
     }
 
     /// The memory in use and idle, in bytes.

@@ -13,6 +13,8 @@ mod winograd;
 use std::ops::Range;
 use std::time::Instant;
 
+use rife_backend::{ConvKind, ConvSpec};
+
 use crate::engine::Engine;
 use crate::tensor::{BlockList, Blocks, Planes, Tensor};
 use kernel::{InBlock, Row};
@@ -20,70 +22,15 @@ pub use pack::ConvLayer;
 use pack::{Group, Phase};
 pub(crate) use tiers::Kernels;
 
-/// What follows a convolution's sum and bias.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Activation {
-    /// Nothing.
-    None,
-    /// `x` where positive, `slope * x` elsewhere, one slope for all channels.
-    LeakyRelu(f32),
-    /// As [`Activation::LeakyRelu`] with one slope an output channel.
-    Prelu(Vec<f32>),
+/// From the input of one output pixel (of one phase) to the next one's.
+fn stride(kind: ConvKind) -> usize {
+    if kind == ConvKind::Down { 2 } else { 1 }
 }
 
-/// How the kernel moves over its input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ConvKind {
-    /// 3x3, stride 1, zero padding 1: the size stays.
-    Same,
-    /// 3x3, stride 2, zero padding 1: the size halves, rounded up.
-    Down,
-    /// Transposed 4x4, stride 2, padding 1: the size doubles.
-    Up,
-}
-
-impl ConvKind {
-    /// Height or width of the output.
-    pub fn size(self, input: usize) -> usize {
-        match self {
-            Self::Same => input,
-            Self::Down => input.div_ceil(2),
-            Self::Up => input * 2,
-        }
-    }
-
-    /// From the input of one output pixel (of one phase) to the next one's.
-    fn step(self) -> usize {
-        if self == Self::Down { 2 } else { 1 }
-    }
-
-    /// The input rows or columns, of `size`, that some of the output (of one phase) are computed from.
-    fn reads(self, wanted: &Range<usize>, size: usize) -> Range<usize> {
-        let last = (wanted.end - 1) * self.step() + 2;
-        (wanted.start * self.step()).saturating_sub(1)..last.min(size)
-    }
-}
-
-/// One convolution with everything that is fused into it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ConvSpec {
-    /// Stride and direction.
-    pub kind: ConvKind,
-    /// Channels in, all groups together.
-    pub input: usize,
-    /// Channels out.
-    pub output: usize,
-    /// Groups; 1 for [`ConvKind::Up`].
-    pub groups: usize,
-    /// `[output, input / groups, 3, 3]`, for [`ConvKind::Up`] `[input, output, 4, 4]`.
-    pub weight: Vec<f32>,
-    /// `[output]`.
-    pub bias: Vec<f32>,
-    /// A factor a channel: the result is `activation(conv(x) * factor + x)`. [`ConvKind::Same`] with as many
-    /// channels out as in only.
-    pub residual: Option<Vec<f32>>,
-    /// Applied last.
-    pub activation: Activation,
+/// The input rows or columns, of `size`, that the output range `wanted` (of one phase) is computed from.
+fn input_range(kind: ConvKind, wanted: &Range<usize>, size: usize) -> Range<usize> {
+    let last = (wanted.end - 1) * stride(kind) + 2;
+    (wanted.start * stride(kind)).saturating_sub(1)..last.min(size)
 }
 
 /// What a kernel reads: either layout, of all rows of the image or of some.
@@ -218,8 +165,8 @@ fn computed(engine: &Engine, x: &Tensor, target: &Target<'_>) {
     let [channels, height, width] = x.shape();
     let size = [target.rows(), target.columns()];
     let kind = target.layer.kind;
-    let lines = channels * kind.reads(&(0..COMPUTED_ROWS), usize::MAX).len();
-    let columns = (COMPUTED / lines / kind.step() / COMPUTED_COLUMNS).max(1) * COMPUTED_COLUMNS;
+    let lines = channels * input_range(kind, &(0..COMPUTED_ROWS), usize::MAX).len();
+    let columns = (COMPUTED / lines / stride(kind) / COMPUTED_COLUMNS).max(1) * COMPUTED_COLUMNS;
     let across = size[1].div_ceil(columns);
     let parts = target.parts();
     let range = |i: usize, step: usize, size: usize| i * step..((i + 1) * step).min(size);
@@ -228,7 +175,10 @@ fn computed(engine: &Engine, x: &Tensor, target: &Target<'_>) {
         .run(size[0].div_ceil(COMPUTED_ROWS) * across, &|item| {
             let rows = range(item / across, COMPUTED_ROWS, size[0]);
             let columns = range(item % across, columns, size[1]);
-            let read = [kind.reads(&rows, height), kind.reads(&columns, width)];
+            let read = [
+                input_range(kind, &rows, height),
+                input_range(kind, &columns, width),
+            ];
             let first = [read[0].start, read[1].start];
             let input = engine.tile(x, read);
             let job = Job {
@@ -337,7 +287,7 @@ impl<'a> Job<'a> {
     unsafe fn row(&self, kernels: &Kernels, phase: &Phase, group: &Group, row: usize) {
         let Target { layer, shape, .. } = self.target;
         let [pixel, line] = self.input.strides();
-        let step = layer.kind.step();
+        let step = stride(layer.kind);
         let column = self.columns.start;
         let mut taps = [0; 9];
         for (tap, [dy, dx]) in taps.iter_mut().zip(&phase.taps) {

@@ -4,12 +4,13 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use rife_backend::{ConvSpec, Resize};
+
 use crate::buffer::{Buffer, Recycler};
-use crate::conv::{self, ConvLayer, ConvSpec, Kernels};
+use crate::conv::{self, ConvLayer, Kernels};
 use crate::eval::{Grid, MOST_MIXED, Strips, eval, fill_mixed, join_mixed, lanes, warp_block};
 use crate::log::{ConvRun, Log};
-use crate::motion::Memo;
-use crate::tensor::{Blocks, Factor, Op, Planes, Tensor};
+use crate::tensor::{Blocks, Op, Planes, Tensor};
 use crate::threads::Threads;
 use crate::tier::{Tier, TierError};
 
@@ -53,7 +54,6 @@ pub struct Engine {
     tier: Tier,
     precision: Precision,
     log: Log,
-    memo: Memo,
 }
 
 /// Rows of a strip that is computed at once: enough to pay for its beginning, few enough to stay in cache.
@@ -83,7 +83,6 @@ impl Engine {
             tier,
             precision: options.precision,
             log: Log::default(),
-            memo: Memo::default(),
         })
     }
 
@@ -122,10 +121,6 @@ impl Engine {
         &self.kernels
     }
 
-    pub(crate) fn memo(&self) -> &Memo {
-        &self.memo
-    }
-
     pub(crate) fn log(&self) -> &Log {
         &self.log
     }
@@ -146,14 +141,14 @@ impl Engine {
     /// # Panics
     /// Where there are more or fewer values than `shape` says.
     pub fn upload(&self, shape: [usize; 3], data: &[f32]) -> Tensor {
-        self.upload_extended(shape, data, [shape[1], shape[2]])
+        self.upload_padded(shape, data, [shape[1], shape[2]])
     }
 
     /// As [`Engine::upload`], extended to the right and down to `[height, width]` by the last column and row.
     ///
     /// # Panics
     /// As there, and where that is smaller.
-    pub fn upload_extended(&self, shape: [usize; 3], data: &[f32], [height, width]: [usize; 2]) -> Tensor {
+    pub fn upload_padded(&self, shape: [usize; 3], data: &[f32], [height, width]: [usize; 2]) -> Tensor {
         let [channels, rows, columns] = shape;
         assert_eq!(
             data.len(),
@@ -182,14 +177,14 @@ impl Engine {
 
     /// The values of a tensor, row by row, channel by channel.
     pub fn download(&self, x: &Tensor) -> Vec<f32> {
-        self.download_corner(x, [x.shape()[1], x.shape()[2]])
+        self.download_cropped(x, [x.shape()[1], x.shape()[2]])
     }
 
     /// The values of a tensor's upper left `[height, width]`, computed straight to where they are wanted.
     ///
     /// # Panics
     /// Where the tensor is smaller.
-    pub fn download_corner(&self, x: &Tensor, [height, width]: [usize; 2]) -> Vec<f32> {
+    pub fn download_cropped(&self, x: &Tensor, [height, width]: [usize; 2]) -> Vec<f32> {
         let [channels, rows, columns] = x.shape();
         assert!(
             height <= rows && width <= columns,
@@ -212,9 +207,10 @@ impl Engine {
         self.recycler.held_bytes()
     }
 
-    /// The most memory, in bytes, that its tensors have taken at once so far.
-    pub fn memory_peak(&self) -> usize {
-        self.recycler.peak_bytes()
+    /// An upper bound, in bytes, of the memory that tensors like those so far take: the most that were in use at once, with
+    /// the idle buffers that are kept for reuse besides.
+    pub fn memory_bound(&self) -> usize {
+        self.recycler.bound_bytes()
     }
 
     /// One channel of a value, of the size of `like`.
@@ -236,10 +232,10 @@ impl Engine {
     }
 
     /// Some of the channels.
-    pub fn channels(&self, x: &Tensor, range: Range<usize>) -> Tensor {
+    pub fn narrow(&self, x: &Tensor, range: Range<usize>) -> Tensor {
         let [channels, height, width] = x.shape();
         assert!(range.end <= channels, "channels {range:?} of {channels}");
-        Tensor::new([range.len(), height, width], Op::Channels(x.clone(), range.start))
+        Tensor::new([range.len(), height, width], Op::Narrow(x.clone(), range.start))
     }
 
     /// Elementwise sum.
@@ -272,22 +268,22 @@ impl Engine {
     }
 
     /// Elementwise product, one channel of `by` for all of `x`'s.
-    pub fn scaled(&self, x: &Tensor, by: &Tensor) -> Tensor {
+    pub fn mul(&self, x: &Tensor, by: &Tensor) -> Tensor {
         let [_, height, width] = x.shape();
         assert_eq!(by.shape(), [1, height, width], "a factor's shape");
         match by.0.op {
             Op::Constant(factor) => self.affine(x, factor, 0.0),
-            _ => Tensor::new(x.shape(), Op::Scaled(x.clone(), by.clone())),
+            _ => Tensor::new(x.shape(), Op::Mul(x.clone(), by.clone())),
         }
     }
 
     /// `made` but where the frames are alike: the share `clamp01(1.5 - apart)` is their mean's, `apart` being their
     /// channels' largest difference in code values of 255.
-    pub fn keep_still(&self, frames: [&Tensor; 2], made: &Tensor) -> Tensor {
+    pub fn keep_static(&self, frames: [&Tensor; 2], made: &Tensor) -> Tensor {
         assert_eq!(frames.map(Tensor::shape), [made.shape(); 2], "frames' shapes");
         Tensor::new(
             made.shape(),
-            Op::KeepStill(frames.map(Tensor::clone), made.clone()),
+            Op::KeepStatic(frames.map(Tensor::clone), made.clone()),
         )
     }
 
@@ -304,12 +300,12 @@ impl Engine {
     /// Bilinear resize.
     ///
     /// # Panics
-    /// Where the size can't be divided by [`Factor::Down`].
-    pub fn resize(&self, x: &Tensor, factor: Factor) -> Tensor {
+    /// Where the size can't be divided by [`Resize::Down`].
+    pub fn resize(&self, x: &Tensor, factor: Resize) -> Tensor {
         let [channels, height, width] = x.shape();
         let size = |n: usize| match factor {
-            Factor::Up(by) => n * by,
-            Factor::Down(by) => {
+            Resize::Up(by) => n * by,
+            Resize::Down(by) => {
                 assert_eq!(n % by, 0, "a side of {n} can't be divided by {by}");
                 n / by
             }
@@ -319,7 +315,7 @@ impl Engine {
             _ => None,
         };
         match factor {
-            Factor::Up(1) | Factor::Down(1) => x.clone(),
+            Resize::Up(1) | Resize::Down(1) => x.clone(),
             _ => Tensor::new(
                 [channels, size(height), size(width)],
                 constant.unwrap_or_else(|| Op::Resize(x.clone(), factor)),
@@ -345,35 +341,35 @@ impl Engine {
 
     /// The mean of two samplings of `x` as by [`Engine::warp`], each by `factor` times the velocity of one of a pixel's
     /// neighbours, `near` being rows down and columns right of it; beyond the edges velocities are repeated.
-    pub fn warp_near(&self, x: &Tensor, velocity: &Tensor, factor: f32, near: [[isize; 2]; 2]) -> Tensor {
+    pub fn warp_obmc(&self, x: &Tensor, velocity: &Tensor, factor: f32, near: [[isize; 2]; 2]) -> Tensor {
         let [_, height, width] = x.shape();
         assert_eq!(velocity.shape(), [2, height, width], "velocities' shape");
-        if let Op::Channels(all, first) = &x.0.op
+        if let Op::Narrow(all, first) = &x.0.op
             && matches!(all.0.op, Op::Mixed)
         {
             // All of them lie as they are sampled.
             let range = *first..first + x.shape()[0];
-            return self.channels(&self.warp_near(all, velocity, factor, near), range);
+            return self.narrow(&self.warp_obmc(all, velocity, factor, near), range);
         }
-        Tensor::new(x.shape(), Op::WarpNear(x.clone(), velocity.clone(), factor, near))
+        Tensor::new(x.shape(), Op::WarpObmc(x.clone(), velocity.clone(), factor, near))
     }
 
     /// What sampling `x` where `flow` points, as [`Engine::warp`] does, loses against a cubic: at a share f of the way
     /// between two pixels Catmull and Rom's through them and their neighbours is f (1 - f) / 2 times the second difference
     /// that is there below the line between the two. Along both axes, added up.
-    pub fn detail(&self, x: &Tensor, flow: &Tensor) -> Tensor {
+    pub fn cubic_residual(&self, x: &Tensor, flow: &Tensor) -> Tensor {
         let [_, height, width] = x.shape();
         assert_eq!(flow.shape(), [2, height, width], "a flow's shape");
-        Tensor::new(x.shape(), Op::Detail(x.clone(), flow.clone()))
+        Tensor::new(x.shape(), Op::CubicResidual(x.clone(), flow.clone()))
     }
 
     /// The channels but the last, each with the last times `by` added.
-    pub fn sharpen(&self, x: &Tensor, by: &Tensor) -> Tensor {
+    pub fn add_last_channel(&self, x: &Tensor, by: &Tensor) -> Tensor {
         let [channels, height, width] = x.shape();
         assert!(channels > 1, "nothing to sharpen in {channels} channels");
         assert_eq!(by.shape(), [1, height, width], "a factor's shape");
         let shape = [channels - 1, height, width];
-        Tensor::new(shape, Op::Sharpen(x.clone(), by.clone()))
+        Tensor::new(shape, Op::AddLastChannel(x.clone(), by.clone()))
     }
 
     /// `a * sigmoid(mask) + b * (1 - sigmoid(mask))`, one mask for all channels.
@@ -561,20 +557,20 @@ impl Engine {
         match &x.0.op {
             Op::Planes | Op::Blocks(_) | Op::Patches(_) | Op::Mixed | Op::Constant(_) => {}
             Op::Cat(parts) => parts.iter().for_each(|part| self.prepare(part, full)),
-            Op::Channels(x, _) | Op::Affine(x, ..) | Op::Clamp01(x) | Op::Sigmoid(x) => self.prepare(x, full),
+            Op::Narrow(x, _) | Op::Affine(x, ..) | Op::Clamp01(x) | Op::Sigmoid(x) => self.prepare(x, full),
             Op::PixelShuffle(x) | Op::Rotate180(x) => self.prepare(x, full),
-            Op::Add(a, b) | Op::Scaled(a, b) | Op::Sharpen(a, b) => {
+            Op::Add(a, b) | Op::Mul(a, b) | Op::AddLastChannel(a, b) => {
                 [a, b].into_iter().for_each(|x| self.prepare(x, full))
             }
-            Op::Blend(a, b, c) | Op::KeepStill([a, b], c) => {
+            Op::Blend(a, b, c) | Op::KeepStatic([a, b], c) => {
                 [a, b, c].into_iter().for_each(|x| self.prepare(x, full));
             }
-            Op::Resize(x, factor) => self.prepare(x, full && !matches!(factor, Factor::Down(by) if *by > 2)),
-            Op::Warp(image, flow) | Op::WarpNear(image, flow, ..) => {
+            Op::Resize(x, factor) => self.prepare(x, full && !matches!(factor, Resize::Down(by) if *by > 2)),
+            Op::Warp(image, flow) | Op::WarpObmc(image, flow, ..) => {
                 self.sampled(image);
                 self.prepare_flow(flow, full);
             }
-            Op::Detail(image, flow) => {
+            Op::CubicResidual(image, flow) => {
                 self.planes(image);
                 self.prepare_flow(flow, full);
             }
@@ -638,7 +634,7 @@ fn to_join(x: &Tensor) -> Option<[&Tensor; 2]> {
 /// What a choice of channels is a part of: computing that serves every part of it.
 fn whole(x: &Tensor) -> &Tensor {
     match &x.0.op {
-        Op::Channels(x, _) => whole(x),
+        Op::Narrow(x, _) => whole(x),
         _ => x,
     }
 }

@@ -76,7 +76,7 @@ pub(crate) fn eval(tier: Tier, x: &Tensor, channels: Range<usize>, grid: &Grid, 
         Op::Mixed => unmix(x, channels, grid, out),
         Op::Constant(value) => out.map(|row| row.fill(*value)),
         Op::Cat(parts) => cat(tier, parts, channels, grid, out),
-        Op::Channels(x, first) => eval(tier, x, channels.start + first..channels.end + first, grid, out),
+        Op::Narrow(x, first) => eval(tier, x, channels.start + first..channels.end + first, grid, out),
         Op::Add(a, b) => {
             eval(tier, a, channels.clone(), grid, out);
             let b = computed(tier, b, channels, grid);
@@ -99,22 +99,22 @@ pub(crate) fn eval(tier: Tier, x: &Tensor, channels: Range<usize>, grid: &Grid, 
             let picks: Vec<_> = channels.enumerate().map(|(to, from)| [from, to]).collect();
             warp::warp(tier, [x, flow], &picks, grid, out);
         }
-        Op::WarpNear(x, velocity, factor, near) => {
+        Op::WarpObmc(x, velocity, factor, near) => {
             let picks: Vec<_> = channels.enumerate().map(|(to, from)| [from, to]).collect();
             warp::warp_near(tier, [x, velocity], *factor, near, &picks, grid, out);
         }
-        Op::Detail(x, flow) => {
+        Op::CubicResidual(x, flow) => {
             let planes = x.0.planes.get().expect("sampled planes were computed");
             warp::detail(tier, planes, flow, channels.start, grid, out);
         }
-        Op::Sharpen(x, by) => sharpen(tier, [x, by], channels, grid, out),
+        Op::AddLastChannel(x, by) => sharpen(tier, [x, by], channels, grid, out),
         Op::Blend(a, b, mask) => blend(tier, [a, b, mask], channels, grid, out),
-        Op::Scaled(x, by) => {
+        Op::Mul(x, by) => {
             eval(tier, x, channels, grid, out);
             let by = computed(tier, by, 0..1, grid);
             out.each(|_, r, row| rows::scale(tier, row, by.row(0, r)));
         }
-        Op::KeepStill(frames, made) => keep_still(tier, frames, made, channels, grid, out),
+        Op::KeepStatic(frames, made) => keep_still(tier, frames, made, channels, grid, out),
         Op::PixelShuffle(x) => shuffle(tier, x, channels, grid, out),
         Op::Rotate180(x) => {
             let [_, height, width] = x.shape();
@@ -239,7 +239,7 @@ fn cat(tier: Tier, parts: &[Tensor], channels: Range<usize>, grid: &Grid, out: &
         let to = channels.end.min(first + own).saturating_sub(first);
         if from < to {
             match &part.0.op {
-                Op::Channels(x, start) if matches!(x.0.op, Op::Warp(..)) && x.0.planes.get().is_none() => {
+                Op::Narrow(x, start) if matches!(x.0.op, Op::Warp(..)) && x.0.planes.get().is_none() => {
                     let picks = (from..to).map(|channel| [start + channel, done + channel - from]);
                     match warped.iter_mut().find(|(image, _)| Arc::ptr_eq(&image.0, &x.0)) {
                         Some((_, all)) => all.extend(picks),

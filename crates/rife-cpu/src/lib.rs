@@ -4,18 +4,20 @@
 //! between convolutions (resizing, warping, joining, arithmetic) is computed where and when a convolution or a
 //! download asks for it, on the rows and columns that are needed and no others.
 
+mod backend;
 mod buffer;
 mod conv;
+mod dis;
 mod engine;
 mod eval;
 mod log;
-pub mod motion;
 mod tensor;
 mod threads;
 mod tier;
 
-pub use conv::{Activation, ConvKind, ConvLayer, ConvSpec, reference};
+pub use backend::CpuBackend;
+pub use conv::{ConvLayer, reference};
 pub use engine::{Engine, EngineOptions, Precision};
 pub use log::ConvRun;
-pub use tensor::{Factor, Tensor};
+pub use tensor::Tensor;
 pub use tier::{Tier, TierError};

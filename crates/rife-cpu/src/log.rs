@@ -3,7 +3,9 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::conv::{ConvKind, ConvLayer};
+use rife_backend::ConvKind;
+
+use crate::conv::ConvLayer;
 
 /// A convolution that ran.
 #[derive(Debug, Clone, PartialEq)]

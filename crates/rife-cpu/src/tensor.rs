@@ -2,16 +2,9 @@
 
 use std::sync::{Arc, OnceLock};
 
-use crate::buffer::{Buffer, Recycler};
+use rife_backend::Resize;
 
-/// A bilinear resize's factor (`align_corners = false`, no antialiasing).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Factor {
-    /// Enlarge by a whole factor.
-    Up(usize),
-    /// Shrink by a whole factor, which divides the size.
-    Down(usize),
-}
+use crate::buffer::{Buffer, Recycler};
 
 /// `[channels, height, width]` values, or what they are to be computed from. Cloning copies a reference.
 #[derive(Debug, Clone)]
@@ -38,20 +31,20 @@ pub(crate) enum Op {
     Mixed,
     Constant(f32),
     Cat(Vec<Tensor>),
-    Channels(Tensor, usize),
+    Narrow(Tensor, usize),
     Add(Tensor, Tensor),
     Affine(Tensor, f32, f32),
     Clamp01(Tensor),
     Sigmoid(Tensor),
-    Resize(Tensor, Factor),
+    Resize(Tensor, Resize),
     Warp(Tensor, Tensor),
     /// Image, velocity, its factor, rows down and columns right of the neighbours whose velocities count.
-    WarpNear(Tensor, Tensor, f32, [[isize; 2]; 2]),
-    Detail(Tensor, Tensor),
-    Sharpen(Tensor, Tensor),
+    WarpObmc(Tensor, Tensor, f32, [[isize; 2]; 2]),
+    CubicResidual(Tensor, Tensor),
+    AddLastChannel(Tensor, Tensor),
     Blend(Tensor, Tensor, Tensor),
-    Scaled(Tensor, Tensor),
-    KeepStill([Tensor; 2], Tensor),
+    Mul(Tensor, Tensor),
+    KeepStatic([Tensor; 2], Tensor),
     PixelShuffle(Tensor),
     Rotate180(Tensor),
 }

@@ -3,9 +3,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use rife_cpu::{
-    Activation, ConvKind, ConvSpec, Engine, EngineOptions, Precision, Tier, TierError, reference,
-};
+use rife_backend::{Activation, ConvKind, ConvSpec};
+use rife_cpu::{Engine, EngineOptions, Precision, Tier, TierError, reference};
 
 fn value(i: usize) -> f32 {
     (i.wrapping_mul(2_654_435_761) >> 7 & 0xffff) as f32 / 32_768.0 - 1.0

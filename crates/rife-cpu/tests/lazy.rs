@@ -1,8 +1,9 @@
 //! What lies between convolutions against its definition: each operation as a whole, and read through a reduction,
 //! which asks for a few of its pixels only. On every tier of this machine, with one thread against many.
 
+use rife_backend::{Activation, ConvKind, ConvSpec, Resize};
 use rife_cpu::reference::conv as plain_conv;
-use rife_cpu::{Activation, ConvKind, ConvSpec, Engine, EngineOptions, Factor, Tensor, Tier};
+use rife_cpu::{Engine, EngineOptions, Tensor, Tier};
 
 fn values(count: usize, seed: usize) -> Vec<f32> {
     let value = |i: usize| (i.wrapping_mul(2_654_435_761) >> 7 & 0xffff) as f32 / 32_768.0 - 1.0;
@@ -50,11 +51,11 @@ impl Plain {
         upper * (1.0 - v) + lower * v
     }
 
-    fn resize(&self, factor: Factor) -> Self {
+    fn resize(&self, factor: Resize) -> Self {
         let [channels, height, width] = self.0;
         let (step, size): (f32, &dyn Fn(usize) -> usize) = match factor {
-            Factor::Up(n) => (1.0 / n as f32, &move |side| side * n),
-            Factor::Down(n) => (n as f32, &move |side| side / n),
+            Resize::Up(n) => (1.0 / n as f32, &move |side| side * n),
+            Resize::Down(n) => (n as f32, &move |side| side / n),
         };
         let place = |i: usize| (i as f32 + 0.5) * step - 0.5;
         Self::build([channels, size(height), size(width)], |c, y, x| {
@@ -116,11 +117,11 @@ struct Case<'a> {
 }
 
 fn check(case: &Case<'_>) {
-    use Factor::{Down, Up};
+    use Resize::{Down, Up};
     check_by(case, &[None, Some(Down(2)), Some(Down(4)), Some(Up(2))]);
 }
 
-fn check_by(case: &Case<'_>, factors: &[Option<Factor>]) {
+fn check_by(case: &Case<'_>, factors: &[Option<Resize>]) {
     for tier in Tier::available() {
         for &factor in factors {
             let expected = factor.map_or(case.expected.clone(), |factor| case.expected.resize(factor));
@@ -183,7 +184,7 @@ fn sampling_by_the_neighbours_velocities() {
         let velocity = Plain::new([2, height, width], 2);
         for near in [[[3, 3], [-3, -3]], [[3, -3], [-3, 3]], [[0, 0], [-9, 40]]] {
             let [a, b] = near.map(|near| x.warp(&velocity.near(-2.5, near)));
-            let moved = |e: &Engine| e.warp_near(&upload(e, &x), &upload(e, &velocity), -2.5, near);
+            let moved = |e: &Engine| e.warp_obmc(&upload(e, &x), &upload(e, &velocity), -2.5, near);
             let expected = Plain::build(x.0, |c, y, x| 0.5 * (a.at(c, y, x) + b.at(c, y, x)));
             check(&Case {
                 name: "near",
@@ -192,7 +193,7 @@ fn sampling_by_the_neighbours_velocities() {
             });
             check(&Case {
                 name: "a channel of near",
-                run: &|e| e.channels(&moved(e), channels - 1..channels),
+                run: &|e| e.narrow(&moved(e), channels - 1..channels),
                 expected: Plain::build([1, height, width], |_, y, x| expected.at(channels - 1, y, x)),
             });
         }
@@ -210,7 +211,7 @@ fn detail_at_and_around_the_edges() {
                 let flow = Plain::new([2, height, width], 2).map(|v| v * reach);
                 check(&Case {
                     name: "detail",
-                    run: &|e| e.detail(&upload(e, &x), &upload(e, &flow)),
+                    run: &|e| e.cubic_residual(&upload(e, &x), &upload(e, &flow)),
                     expected: x.detail(&flow),
                 });
             }
@@ -225,7 +226,7 @@ fn detail_of_the_smallest_images() {
         let flow = Plain::new([2, height, width], 2).map(|v| v * 2.0);
         let case = Case {
             name: "detail",
-            run: &|e| e.detail(&upload(e, &x), &upload(e, &flow)),
+            run: &|e| e.cubic_residual(&upload(e, &x), &upload(e, &flow)),
             expected: x.detail(&flow),
         };
         check_by(&case, &[None]);
@@ -238,7 +239,7 @@ fn sharpening() {
     let expected = Plain::build([3, 12, 20], |c, y, column| {
         x.at(c, y, column) + x.at(3, y, column) * by.at(0, y, column)
     });
-    let sharpened = |e: &Engine| e.sharpen(&upload(e, &x), &upload(e, &by));
+    let sharpened = |e: &Engine| e.add_last_channel(&upload(e, &x), &upload(e, &by));
     check(&Case {
         name: "sharpen",
         run: &sharpened,
@@ -246,7 +247,7 @@ fn sharpening() {
     });
     check(&Case {
         name: "a channel of sharpen",
-        run: &|e| e.channels(&sharpened(e), 1..2),
+        run: &|e| e.narrow(&sharpened(e), 1..2),
         expected: Plain([1, 12, 20], expected.1[240..480].to_vec()),
     });
 }
@@ -263,7 +264,7 @@ fn sampling_a_joined_image_by_the_neighbours_velocities() {
         run: &|e| {
             let [a, b] = [&a, &b].map(|x| e.materialize(&upload(e, x)));
             let joined = e.materialize(&e.cat(&[&a, &b]));
-            e.warp_near(&e.channels(&joined, 0..3), &upload(e, &velocity), 1.5, near)
+            e.warp_obmc(&e.narrow(&joined, 0..3), &upload(e, &velocity), 1.5, near)
         },
         expected: Plain::build(a.0, |c, y, x| 0.5 * (first.at(c, y, x) + second.at(c, y, x))),
     });
@@ -381,7 +382,7 @@ fn a_flow_that_is_no_number_stays_in_the_image() {
 fn resizing() {
     let x = Plain::new([3, 32, 48], 3);
     for factor in [2, 4, 8] {
-        for factor in [Factor::Up(factor), Factor::Down(factor / 2)] {
+        for factor in [Resize::Up(factor), Resize::Down(factor / 2)] {
             check(&Case {
                 name: "resize",
                 run: &|e| e.resize(&upload(e, &x), factor),
@@ -449,14 +450,14 @@ fn arithmetic_and_joining() {
         ),
         (
             "scaled",
-            &|e| e.scaled(&upload(e, &a), &upload(e, &mask)),
+            &|e| e.mul(&upload(e, &a), &upload(e, &mask)),
             Plain::build(a.0, |c, y, x| a.at(c, y, x) * mask.at(0, y, x)),
         ),
         (
             "scaled by a constant of which a part is wanted",
             &|e| {
                 let by = e.affine(&e.plane(&upload(e, &a), 0.25), -2.0, 2.0);
-                e.channels(&e.scaled(&upload(e, &a), &by), 0..3)
+                e.narrow(&e.mul(&upload(e, &a), &by), 0..3)
             },
             a.map(|v| v * 1.5),
         ),
@@ -464,7 +465,7 @@ fn arithmetic_and_joining() {
             "cat and channels",
             &|e| {
                 let parts = e.cat(&[&upload(e, &a), &e.plane(&upload(e, &a), 0.5), &upload(e, &b)]);
-                e.channels(&parts, 2..6)
+                e.narrow(&parts, 2..6)
             },
             Plain::build([4, 12, 20], |c, y, x| match c {
                 0 => a.at(2, y, x),
@@ -500,7 +501,7 @@ fn still_pixels_stay() {
     });
     let stayed = expected.1.iter().zip(&a.1).filter(|(v, a)| v == a).count();
     assert!(stayed > 0 && stayed < a.1.len(), "{stayed} of {}", a.1.len());
-    let run: Run<'_> = &|e| e.keep_still([&upload(e, &a), &upload(e, &b)], &upload(e, &made));
+    let run: Run<'_> = &|e| e.keep_static([&upload(e, &a), &upload(e, &b)], &upload(e, &made));
     check(&Case {
         name: "keep still",
         run,
@@ -508,7 +509,7 @@ fn still_pixels_stay() {
     });
     check(&Case {
         name: "some channels of it",
-        run: &|e| e.channels(&run(e), 1..2),
+        run: &|e| e.narrow(&run(e), 1..2),
         expected: Plain::build([1, 12, 20], |_, y, x| expected.at(1, y, x)),
     });
 }
@@ -556,16 +557,16 @@ fn expressions_of_several_operations() {
         Plain::new([4, 8, 12], 10),
     );
     let sum = {
-        let (a, b) = (coarse.resize(Factor::Up(8)), fine.resize(Factor::Up(4)));
+        let (a, b) = (coarse.resize(Resize::Up(8)), fine.resize(Resize::Up(4)));
         Plain::build([4, 32, 48], |c, y, x| 8.0 * a.at(c, y, x) + b.at(c, y, x))
     };
     let towards = Plain::build([2, 32, 48], |c, y, x| sum.at(c + 2, y, x));
     check(&Case {
         name: "warp by a sum",
         run: &|e| {
-            let coarse = e.affine(&e.resize(&upload(e, &coarse), Factor::Up(8)), 8.0, 0.0);
-            let flow = e.add(&coarse, &e.resize(&upload(e, &fine), Factor::Up(4)));
-            e.warp(&upload(e, &image), &e.channels(&flow, 2..4))
+            let coarse = e.affine(&e.resize(&upload(e, &coarse), Resize::Up(8)), 8.0, 0.0);
+            let flow = e.add(&coarse, &e.resize(&upload(e, &fine), Resize::Up(4)));
+            e.warp(&upload(e, &image), &e.narrow(&flow, 2..4))
         },
         expected: image.warp(&towards),
     });

@@ -51,6 +51,9 @@ pub enum NetworkError {
         /// NaN or an infinity.
         value: f32,
     },
+    /// The engine failed.
+    #[error(transparent)]
+    Backend(#[from] rife_backend::BackendError),
     /// A scale that is none of the five.
     #[error("scale {0} is not one of 0.25, 0.5, 1, 2 and 4")]
     Scale(String),

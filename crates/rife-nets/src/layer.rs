@@ -1,7 +1,8 @@
 //! One convolution of a network as data: its keys in a checkpoint, its shapes and what it computes. The list of
 //! a network's tensors, the check of a checkpoint and the building of layers all come from here.
 
-use crate::backend::{Activation, ConvKind, ConvSpec};
+use rife_backend::{Activation, ConvKind, ConvSpec};
+
 use crate::weights::Weights;
 
 /// Slope of every LeakyReLU in the 4.x networks.

@@ -1,8 +1,8 @@
-//! Every RIFE network as one description generic over a [`Backend`], the readers and writers of their
-//! checkpoints, and their export to ONNX.
+//! Every RIFE network as one description generic over a [`Backend`](rife_backend::Backend), the readers and writers of
+//! their checkpoints, and their export to ONNX. No engine: those are crates of their own.
 
-mod backend;
 pub mod checkpoint;
+mod count;
 mod default_weights;
 pub mod deterministic;
 mod error;
@@ -15,17 +15,12 @@ mod scale;
 mod version;
 mod weights;
 
-pub use backend::reference;
-pub use backend::{
-    Activation, Backend, ConvKind, ConvSpec, CpuBackend, Factor, Pixelwise, Placed, composed_detail,
-    composed_motion, composed_near,
-};
 pub use default_weights::default_weights;
 pub use error::{Mismatch, NetworkError};
 pub use image::{Image, MAX_SIDE, MIN_SIDE};
 pub use layer::{ActivationDesc, LayerDesc, TensorDesc, TensorRole};
-pub use model::{Model, PreparedFrame};
-pub use network::{Encoded, Network, Options, Output, Stage};
+pub use model::{Model, PreparedFrame, PreparedPair};
+pub use network::{Encoded, EncodedPair, Network, Options, Output, Stage};
 pub use scale::Scale;
 pub use version::Version;
 pub use weights::{WeightTensor, Weights};

@@ -1,9 +1,10 @@
 //! A network with its engine: pictures of any size in, the picture between them out.
 
-use crate::backend::{Backend, Factor};
+use rife_backend::{Backend, Resize};
+
 use crate::error::NetworkError;
 use crate::image::Image;
-use crate::network::{Encoded, Network, Options, Output};
+use crate::network::{Encoded, EncodedPair, Network, Options, Output};
 use crate::scale::Scale;
 use crate::version::Version;
 use crate::weights::Weights;
@@ -37,6 +38,20 @@ impl<T> PreparedFrame<T> {
     /// What the network keeps of the picture, padded.
     pub fn encoded(&self) -> &Encoded<T> {
         &self.encoded
+    }
+}
+
+/// Two prepared frames with what all timesteps between them share, see [`EncodedPair`].
+#[derive(Debug, Clone)]
+pub struct PreparedPair<T> {
+    encoded: EncodedPair<T>,
+    size: [usize; 2],
+}
+
+impl<T> PreparedPair<T> {
+    /// The frames' width and height before padding.
+    pub fn size(&self) -> [usize; 2] {
+        self.size
     }
 }
 
@@ -120,48 +135,70 @@ impl<B: Backend> Model<B> {
         let shape = [3, size[1], size[0]];
         let tensor = self
             .backend
-            .upload_extended(shape, image.data(), [padded[1], padded[0]]);
+            .upload_padded(shape, image.data(), [padded[1], padded[0]])?;
         let encoded = self.network.encode(&self.backend, &tensor, options)?;
         Ok(PreparedFrame { encoded, size })
     }
 
-    /// The picture at `timestep` (0 is the first frame, 1 the second, both excluded), in the frames' size, its
-    /// values clamped to 0..1.
+    /// Computes what all timesteps between two frames share.
     ///
-    /// Errors: [`NetworkError::Timestep`], [`NetworkError::OnlyMiddle`], [`NetworkError::NoEnsemble`],
-    /// [`NetworkError::FramesDiffer`], [`NetworkError::NotMultiple`] for frames prepared for another scale.
-    pub fn interpolate(
+    /// Errors: [`NetworkError::NoEnsemble`], [`NetworkError::FramesDiffer`], [`NetworkError::NotMultiple`] for frames
+    /// prepared for another scale, [`NetworkError::Backend`].
+    pub fn pair(
         &self,
         first: &PreparedFrame<B::Tensor>,
         second: &PreparedFrame<B::Tensor>,
+        options: &Options,
+    ) -> Result<PreparedPair<B::Tensor>, NetworkError> {
+        if first.size != second.size {
+            return Err(NetworkError::FramesDiffer {
+                first: first.size,
+                second: second.size,
+            });
+        }
+        let frames = [&first.encoded, &second.encoded];
+        Ok(PreparedPair {
+            encoded: self.network.pair(&self.backend, frames, options)?,
+            size: first.size,
+        })
+    }
+
+    /// The frame at `timestep` (0 is the first frame, 1 the second, both excluded) between the frames of a pair, in their
+    /// size, its values clamped to 0..1.
+    ///
+    /// Errors: [`NetworkError::Timestep`], [`NetworkError::OnlyMiddle`], [`NetworkError::Overflow`],
+    /// [`NetworkError::Backend`].
+    pub fn frame_at(
+        &self,
+        pair: &PreparedPair<B::Tensor>,
         timestep: f32,
         options: &Options,
     ) -> Result<Image, NetworkError> {
-        let output = self.interpolate_tensors(first, second, timestep, options)?;
-        let [width, height] = first.size;
+        let output = self.tensors_at(pair, timestep, options)?;
+        let [width, height] = pair.size;
         Image::new(width, height, self.picture(&output, [height, width])?)
     }
 
-    /// The `[height, width]` picture of an output, its values clamped to 0..1, planar.
+    /// The frame of an output, cropped to `[height, width]`, its values clamped to 0..1: planar RGB.
     ///
-    /// Errors: [`NetworkError::Overflow`] where it is not made of finite numbers, or of a motion or mask that is not,
-    /// each fourth pixel of which is looked at along both axes.
+    /// Errors: [`NetworkError::Overflow`] where the frame has a NaN or an infinity, or the flow or the mask has one at
+    /// every fourth row and column; [`NetworkError::Backend`].
     pub fn picture(
         &self,
         output: &Output<B::Tensor>,
         [height, width]: [usize; 2],
     ) -> Result<Vec<f32>, NetworkError> {
-        let few = |x| self.backend.download(&self.backend.resize(x, Factor::Down(4)));
-        self.check_finite("motion", &few(&output.flow))?;
-        self.check_finite("a mask", &few(&output.mask))?;
-        let mut data = self.backend.download_corner(&output.merged, [height, width]);
+        let sampled = |x| self.backend.download(&self.backend.resize(x, Resize::Down(4)));
+        self.check_finite("motion", &sampled(&output.flow)?)?;
+        self.check_finite("a mask", &sampled(&output.mask)?)?;
+        let mut data = self.backend.download_cropped(&output.merged, [height, width])?;
         self.check_finite("a picture", &data)?;
         data.iter_mut().for_each(|value| *value = value.clamp(0.0, 1.0));
         Ok(data)
     }
 
     fn check_finite(&self, what: &'static str, values: &[f32]) -> Result<(), NetworkError> {
-        // Without a way out of the loop it is vectorised.
+        // Without an early exit the loop is vectorised.
         if values.iter().fold(true, |all, value| all & value.is_finite()) {
             return Ok(());
         }
@@ -170,23 +207,29 @@ impl<B: Backend> Model<B> {
         Err(NetworkError::Overflow { version, what, value })
     }
 
-    /// As [`Model::interpolate`], giving the engine's tensors in the padded size: flow and mask beside the frame.
+    /// As [`Model::frame_at`], giving the engine's tensors in the padded size: flow and mask besides the frame.
     ///
     /// Errors: as there.
-    pub fn interpolate_tensors(
+    pub fn tensors_at(
+        &self,
+        pair: &PreparedPair<B::Tensor>,
+        timestep: f32,
+        options: &Options,
+    ) -> Result<Output<B::Tensor>, NetworkError> {
+        self.network
+            .interpolate(&self.backend, &pair.encoded, timestep, options)
+    }
+
+    /// The frame at one timestep between two frames: [`Model::pair`], then [`Model::frame_at`].
+    ///
+    /// Errors: as these.
+    pub fn interpolate(
         &self,
         first: &PreparedFrame<B::Tensor>,
         second: &PreparedFrame<B::Tensor>,
         timestep: f32,
         options: &Options,
-    ) -> Result<Output<B::Tensor>, NetworkError> {
-        if first.size != second.size {
-            return Err(NetworkError::FramesDiffer {
-                first: first.size,
-                second: second.size,
-            });
-        }
-        let frames = [&first.encoded, &second.encoded];
-        self.network.interpolate(&self.backend, frames, timestep, options)
+    ) -> Result<Image, NetworkError> {
+        self.frame_at(&self.pair(first, second, options)?, timestep, options)
     }
 }

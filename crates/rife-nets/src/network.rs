@@ -7,7 +7,8 @@ mod paper;
 mod refine;
 mod v4;
 
-use crate::backend::Backend;
+use rife_backend::{Backend, Result as BackendResult};
+
 use crate::error::NetworkError;
 use crate::layer::LayerDesc;
 use crate::scale::Scale;
@@ -51,6 +52,17 @@ impl<T> Encoded<T> {
     pub fn image(&self) -> &T {
         &self.image
     }
+}
+
+/// Two encoded frames with what all timesteps between them share. It owns both, so that it can be kept and sent to another
+/// thread as its tensors can.
+#[derive(Debug, Clone)]
+pub struct EncodedPair<T> {
+    pub(crate) frames: [Encoded<T>; 2],
+    /// The flow that the network begins with, where it has a prior: see [`Backend::dis_flow`].
+    pub(crate) prior: Option<T>,
+    /// The same of the frames rotated by 180 degrees, for [`Options::tta`].
+    pub(crate) rotated: Option<Box<EncodedPair<T>>>,
 }
 
 /// What is known after one block.
@@ -190,21 +202,63 @@ impl<L> Network<L> {
         B: Backend<Conv = L>,
     {
         self.check_size(b.shape(image), options.scale)?;
-        let mut encoded = self.features(b, image);
+        let mut encoded = self.features(b, image)?;
         if options.tta {
-            encoded.rotated = Some(Box::new(self.rotated(b, &encoded)));
+            encoded.rotated = Some(Box::new(self.rotated(b, &encoded)?));
         }
         Ok(encoded)
     }
 
-    /// The frame at `timestep` between two frames that were encoded for the same options.
+    /// Computes what all timesteps between two frames share. Both were encoded for the same options.
     ///
-    /// Errors: [`NetworkError::Timestep`] outside 0..1, [`NetworkError::OnlyMiddle`], [`NetworkError::NoEnsemble`],
-    /// [`NetworkError::FramesDiffer`], [`NetworkError::NotMultiple`].
-    pub fn interpolate<B>(
+    /// Errors: [`NetworkError::NoEnsemble`], [`NetworkError::FramesDiffer`], [`NetworkError::NotMultiple`],
+    /// [`NetworkError::Backend`].
+    pub fn pair<B>(
         &self,
         b: &B,
         frames: [&Encoded<B::Tensor>; 2],
+        options: &Options,
+    ) -> Result<EncodedPair<B::Tensor>, NetworkError>
+    where
+        B: Backend<Conv = L>,
+    {
+        self.check_pair(b, frames, options)?;
+        let mut pair = self.with_prior(b, frames, options);
+        if options.tta {
+            let [first, second] = frames.map(|frame| match &frame.rotated {
+                Some(rotated) => Ok(rotated.as_ref().clone()),
+                None => self.rotated(b, frame),
+            });
+            let rotated = self.with_prior(b, [&first?, &second?], options);
+            pair.rotated = Some(Box::new(rotated));
+        }
+        Ok(pair)
+    }
+
+    fn with_prior<B: Backend<Conv = L>>(
+        &self,
+        b: &B,
+        frames: [&Encoded<B::Tensor>; 2],
+        options: &Options,
+    ) -> EncodedPair<B::Tensor> {
+        let prior = match &self.body {
+            Body::V4(net) => net.prior(b, frames, options),
+            Body::Paper(_) | Body::Hdv2(_) => None,
+        };
+        EncodedPair {
+            frames: frames.map(Encoded::clone),
+            prior,
+            rotated: None,
+        }
+    }
+
+    /// The frame at `timestep` between the frames of a pair made for the same options.
+    ///
+    /// Errors: [`NetworkError::Timestep`] outside 0..1, [`NetworkError::OnlyMiddle`], [`NetworkError::Backend`].
+    pub fn interpolate<B>(
+        &self,
+        b: &B,
+        pair: &EncodedPair<B::Tensor>,
         timestep: f32,
         options: &Options,
     ) -> Result<Output<B::Tensor>, NetworkError>
@@ -212,33 +266,27 @@ impl<L> Network<L> {
         B: Backend<Conv = L>,
     {
         self.version.check_timestep(timestep)?;
-        let plane = b.plane(&frames[0].image, timestep);
-        self.interpolate_at(b, frames, &plane, options)
+        let timestep = b.timestep(timestep, &pair.frames[0].image);
+        self.interpolate_at(b, pair, &timestep, options)
     }
 
-    /// As [`Network::interpolate`] with the timestep as a `[1, height, width]` plane, so that each sample of a
-    /// batch can have its own.
+    /// As [`Network::interpolate`] with a timestep of the engine, so that each sample of a batch can have its own.
     ///
     /// Errors: as there, without the timestep's.
     pub fn interpolate_at<B>(
         &self,
         b: &B,
-        frames: [&Encoded<B::Tensor>; 2],
-        timestep: &B::Tensor,
+        pair: &EncodedPair<B::Tensor>,
+        timestep: &B::Timestep,
         options: &Options,
     ) -> Result<Output<B::Tensor>, NetworkError>
     where
         B: Backend<Conv = L>,
     {
-        self.check_pair(b, frames, options)?;
-        let mut output = self.run(b, frames, timestep, options);
-        if options.tta {
-            let rotated = frames.map(|frame| match &frame.rotated {
-                Some(rotated) => rotated.as_ref().clone(),
-                None => self.rotated(b, frame),
-            });
-            let turned = self.run(b, rotated.each_ref(), &b.rotate180(timestep), options);
-            let sum = b.add(&output.merged, &b.rotate180(&turned.merged));
+        let mut output = self.run(b, pair, timestep, options)?;
+        if let Some(rotated) = &pair.rotated {
+            let rotated = self.run(b, rotated, timestep, options)?;
+            let sum = b.add(&output.merged, &b.rotate180(&rotated.merged));
             output.merged = b.affine(&sum, 0.5, 0.0);
         }
         Ok(output)
@@ -250,7 +298,7 @@ impl<L> Network<L> {
         &self,
         b: &B,
         frames: [&Encoded<B::Tensor>; 2],
-        timestep: &B::Tensor,
+        timestep: &B::Timestep,
         truth: &B::Tensor,
         last: &Stage<B::Tensor>,
     ) -> Option<Stage<B::Tensor>>
@@ -263,40 +311,45 @@ impl<L> Network<L> {
         }
     }
 
-    fn features<B: Backend<Conv = L>>(&self, b: &B, image: &B::Tensor) -> Encoded<B::Tensor> {
+    fn features<B: Backend<Conv = L>>(&self, b: &B, image: &B::Tensor) -> BackendResult<Encoded<B::Tensor>> {
         let image = match &self.body {
-            Body::V4(_) => b.materialize(&b.clamp01(image)),
+            Body::V4(_) => b.materialize(&b.clamp01(image))?,
             Body::Paper(_) | Body::Hdv2(_) => image.clone(),
         };
         let features = match &self.body {
-            Body::Paper(net) => net.encode(b, &image),
-            Body::Hdv2(net) => net.encode(b, &image),
-            Body::V4(net) => net.encode(b, &image),
+            Body::Paper(net) => net.encode(b, &image)?,
+            Body::Hdv2(net) => net.encode(b, &image)?,
+            Body::V4(net) => net.encode(b, &image)?,
         };
-        // Images that are joined to their features need not be kept beside.
-        let joined = features.first().filter(|_| matches!(self.body, Body::V4(_)));
-        Encoded {
-            image: joined.map_or(image, |joined| b.channels(joined, 0..3)),
+        // An image that is concatenated with its features need not be kept a second time.
+        let concatenated = features.first().filter(|_| matches!(self.body, Body::V4(_)));
+        Ok(Encoded {
+            image: concatenated.map_or(image, |both| b.narrow(both, 0..3)),
             features,
             rotated: None,
-        }
+        })
     }
 
-    fn rotated<B: Backend<Conv = L>>(&self, b: &B, frame: &Encoded<B::Tensor>) -> Encoded<B::Tensor> {
+    fn rotated<B: Backend<Conv = L>>(
+        &self,
+        b: &B,
+        frame: &Encoded<B::Tensor>,
+    ) -> BackendResult<Encoded<B::Tensor>> {
         self.features(b, &b.rotate180(&frame.image))
     }
 
     fn run<B: Backend<Conv = L>>(
         &self,
         b: &B,
-        frames: [&Encoded<B::Tensor>; 2],
-        timestep: &B::Tensor,
+        pair: &EncodedPair<B::Tensor>,
+        timestep: &B::Timestep,
         options: &Options,
-    ) -> Output<B::Tensor> {
+    ) -> BackendResult<Output<B::Tensor>> {
+        let frames = pair.frames.each_ref();
         match &self.body {
-            Body::Paper(net) => net.interpolate(b, frames, timestep, options),
-            Body::Hdv2(net) => net.interpolate(b, frames, options),
-            Body::V4(net) => net.interpolate(b, frames, timestep, options),
+            Body::Paper(net) => Ok(net.interpolate(b, frames, timestep, options)),
+            Body::Hdv2(net) => Ok(net.interpolate(b, frames, options)),
+            Body::V4(net) => net.interpolate(b, pair, timestep, options),
         }
     }
 

@@ -8,7 +8,8 @@ mod recorder;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::backend::Backend;
+use rife_backend::Backend;
+
 use crate::checkpoint::{self, CheckpointError, Dtype, Problem};
 use crate::error::NetworkError;
 use crate::image::{MAX_SIDE, MIN_SIDE};
@@ -123,7 +124,8 @@ fn record(
     let frames = [frame("img0")?, frame("img1")?];
     let timestep = recorder.input("timestep", [1; 3]);
     let timestep = recorder.spread(timestep.id, frames[0].image().shape);
-    let output = network.interpolate_at(recorder, frames.each_ref(), &timestep, &options.network)?;
+    let pair = network.pair(recorder, frames.each_ref(), &options.network)?;
+    let output = network.interpolate_at(recorder, &pair, &timestep, &options.network)?;
     let given = |name, value: Value| {
         let value = recorder.crop(&value, [height, width]);
         let [channels, ..] = value.shape;

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::backend::{Backend, Factor};
+use rife_backend::{Backend, Resize};
+
 use crate::error::NetworkError;
 
 /// At which size the flow is estimated, as a factor of the frame's: smaller is faster and finds larger motion.
@@ -77,8 +78,8 @@ pub(crate) fn pow2(log2: i32) -> f32 {
 pub(crate) fn resize<B: Backend>(b: &B, x: &B::Tensor, log2: i32) -> B::Tensor {
     match log2 {
         0 => x.clone(),
-        1.. => b.resize(x, Factor::Up(1 << log2)),
-        _ => b.resize(x, Factor::Down(1 << -log2)),
+        1.. => b.resize(x, Resize::Up(1 << log2)),
+        _ => b.resize(x, Resize::Down(1 << -log2)),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::backend::count::CountBackend;
+use crate::count::CountBackend;
 use crate::error::{Mismatch, NetworkError};
 use crate::layer::{LayerDesc, TensorDesc};
 use crate::network::{Encoder, HDV2_SCALES, Network, Options, PAPER_SCALES, PaperSpec, Trunk, V4Spec};
@@ -63,10 +63,10 @@ const V4_0: V4Spec = V4Spec {
     ensemble: true,
     residual: false,
     linear: false,
-    still: false,
-    start: false,
-    choice: false,
-    sharp: false,
+    keep_static: false,
+    prior: false,
+    blend_prior: false,
+    cubic_residual: false,
     adds_mask: true,
     doubles: true,
 };
@@ -147,14 +147,14 @@ const R1_LITE: V4Spec = V4Spec {
 const R3_LITE: V4Spec = V4Spec {
     residual: true,
     linear: true,
-    still: true,
+    keep_static: true,
     ..R1_LITE
 };
 
 const R7_LITE: V4Spec = V4Spec {
-    start: true,
-    choice: true,
-    sharp: true,
+    prior: true,
+    blend_prior: true,
+    cubic_residual: true,
     ..R3_LITE
 };
 const V4_26_HEAVY: V4Spec = V4Spec {
@@ -228,7 +228,7 @@ static TABLE: &[Spec] = &[
     // Trained here: 4.25.lite without its coarsest block, the others narrower.
     v4("r1.lite", R1_LITE),
     // r1.lite with a correction of the blended frame in place of the last block's unused features, motion at an even
-    // speed by construction, and still pixels kept.
+    // speed by construction, and static pixels kept.
     v4("r3.lite", R3_LITE),
     // r3.lite whose first block begins with motion found without weights, and whose last chooses between that and its own
     // and says how sharply to sample.
@@ -318,25 +318,25 @@ impl Version {
         matches!(self.family(), Family::V4(spec) if spec.linear)
     }
 
-    /// Whether a pixel that is the same in both frames stays ([`Backend::keep_still`](crate::Backend::keep_still)).
-    pub fn keeps_still(self) -> bool {
-        matches!(self.family(), Family::V4(spec) if spec.still)
+    /// Whether a pixel that is the same in both frames stays ([`Backend::keep_static`](crate::Backend::keep_static)).
+    pub fn keeps_static(self) -> bool {
+        matches!(self.family(), Family::V4(spec) if spec.keep_static)
     }
 
-    /// Whether its first block begins with motion found without weights ([`Backend::motion`](crate::Backend::motion)).
+    /// Whether its first block begins with motion found without weights ([`Backend::dis_flow`](crate::Backend::dis_flow)).
     pub fn starts_from_motion(self) -> bool {
-        matches!(self.family(), Family::V4(spec) if spec.start)
+        matches!(self.family(), Family::V4(spec) if spec.prior)
     }
 
     /// Whether its last block says how much of the frames moved by that motion goes into the blend.
-    pub fn chooses_start(self) -> bool {
-        matches!(self.family(), Family::V4(spec) if spec.choice)
+    pub fn blends_prior(self) -> bool {
+        matches!(self.family(), Family::V4(spec) if spec.blend_prior)
     }
 
     /// Whether its last block says how much of what sampling loses the blended frames get back
-    /// ([`Backend::detail`](crate::Backend::detail)).
+    /// ([`Backend::cubic_residual`](crate::Backend::cubic_residual)).
     pub fn sharpens(self) -> bool {
-        matches!(self.family(), Family::V4(spec) if spec.sharp)
+        matches!(self.family(), Family::V4(spec) if spec.cubic_residual)
     }
 
     /// By how much each block's inputs are shrunk, from coarse to fine.
@@ -410,9 +410,8 @@ impl Version {
         let run = || -> Result<(), NetworkError> {
             let frame = network.encode(&counter, &[3, side, side], &options)?;
             let other = network.encode(&counter, &[3, side, side], &options)?;
-            network
-                .interpolate(&counter, [&frame, &other], 0.5, &options)
-                .map(drop)
+            let pair = network.pair(&counter, [&frame, &other], &options)?;
+            network.interpolate(&counter, &pair, 0.5, &options).map(drop)
         };
         run().expect("the size and the timestep fit every network");
         counter.macs() as f64 / (side * side) as f64
@@ -595,9 +594,8 @@ mod tests {
                     tta: true,
                 };
                 let frame = network.encode(&counter, &[3, side, 2 * side], &options).unwrap();
-                let output = network
-                    .interpolate(&counter, [&frame, &frame], 0.5, &options)
-                    .unwrap();
+                let pair = network.pair(&counter, [&frame, &frame], &options).unwrap();
+                let output = network.interpolate(&counter, &pair, 0.5, &options).unwrap();
                 assert_eq!(output.merged, [3, side, 2 * side], "{version} at scale {scale}");
                 assert_eq!(output.flow, [4, side, 2 * side], "{version} at scale {scale}");
                 assert!(output.stages.len() >= 3, "{version} keeps its stages");
@@ -616,12 +614,10 @@ mod tests {
             let network = Network::build(version, true, Clone::clone);
             let side = version.size_multiple(Scale::One);
             let frame = network.encode(&counter, &[3, side, side], &options).unwrap();
-            let time = [1, side, side];
-            let output = network
-                .interpolate_at(&counter, [&frame, &frame], &time, &options)
-                .unwrap();
+            let pair = network.pair(&counter, [&frame, &frame], &options).unwrap();
+            let output = network.interpolate_at(&counter, &pair, &(), &options).unwrap();
             let last = output.stages.last().unwrap();
-            let taught = network.teach(&counter, [&frame, &frame], &time, &[3, side, side], last);
+            let taught = network.teach(&counter, [&frame, &frame], &(), &[3, side, side], last);
             let expected = version.has_teacher_block().then_some([4, side, side]);
             assert_eq!(taught.map(|stage| stage.flow), expected, "{version}");
             assert_eq!(version.block_scales().len(), output.stages.len(), "{version}");

@@ -1,11 +1,11 @@
 //! What a user of the networks relies on beside the right numbers: sizes, reuse, options and refusals.
 
 use proptest::prelude::*;
-use rife_cpu::EngineOptions;
-use rife_nets::reference::ReferenceBackend;
+use rife_backend::Backend;
+use rife_backend::reference::ReferenceBackend;
+use rife_cpu::{CpuBackend, EngineOptions};
 use rife_nets::{
-    Backend, CpuBackend, Image, MAX_SIDE, Model, NetworkError, Options, Scale, Version, WeightTensor,
-    Weights, deterministic,
+    Image, MAX_SIDE, Model, NetworkError, Options, Scale, Version, WeightTensor, Weights, deterministic,
 };
 
 fn version(name: &str) -> Version {

@@ -14,8 +14,9 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use burn_tensor::{Device, FloatDType, Tensor, TensorData, activation};
+use rife_backend::composed::{self, SampleOps};
+use rife_backend::{Backend, ConvSpec, Resize, Result};
 use rife_cpu::{Engine, EngineOptions};
-use rife_nets::{Backend, ConvSpec, Factor, Placed, composed_detail, composed_near};
 
 pub use conv::Conv;
 pub use lazy::Batch;
@@ -51,15 +52,16 @@ impl BurnBackend {
         Batch::dense(Tensor::from_data(TensorData::new(data, shape), &self.device))
     }
 
-    /// One plane a sample, `[batch, 1, height, width]`, of that sample's value.
-    pub fn planes(&self, values: &[f32], [height, width]: [usize; 2]) -> Batch {
-        let shape = [values.len(), 1, 1, 1];
-        let column: Tensor<4> = Tensor::from_data(TensorData::new(values.to_vec(), shape), &self.device);
-        Batch::dense(column.expand([values.len(), 1, height, width]))
+    /// Timesteps of the samples of a batch, `[batch, 1, 1, 1]`.
+    pub fn timesteps(&self, values: &[f32]) -> Tensor<4> {
+        Tensor::from_data(
+            TensorData::new(values.to_vec(), [values.len(), 1, 1, 1]),
+            &self.device,
+        )
     }
 }
 
-/// The engine that finds motion.
+/// The CPU engine that runs the dense inverse search.
 fn searcher() -> &'static Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
     ENGINE.get_or_init(|| Engine::new(EngineOptions::default()).expect("an engine with the defaults"))
@@ -68,17 +70,19 @@ fn searcher() -> &'static Engine {
 impl Backend for BurnBackend {
     type Tensor = Batch;
     type Conv = Conv;
+    /// `[batch, 1, 1, 1]`.
+    type Timestep = Tensor<4>;
 
     fn conv_layer(&self, spec: ConvSpec) -> Conv {
         Conv::constant(spec, &self.device)
     }
 
-    fn upload(&self, [channels, height, width]: [usize; 3], data: &[f32]) -> Batch {
-        self.batch([1, channels, height, width], data.to_vec())
+    fn upload(&self, [channels, height, width]: [usize; 3], data: &[f32]) -> Result<Batch> {
+        Ok(self.batch([1, channels, height, width], data.to_vec()))
     }
 
-    fn download(&self, x: &Batch) -> Vec<f32> {
-        values(x.tensor().narrow(0, 0, 1))
+    fn download(&self, x: &Batch) -> Result<Vec<f32>> {
+        Ok(values(x.tensor().narrow(0, 0, 1)))
     }
 
     fn shape(&self, x: &Batch) -> [usize; 3] {
@@ -87,15 +91,27 @@ impl Backend for BurnBackend {
     }
 
     fn plane(&self, like: &Batch, value: f32) -> Batch {
+        self.timestep_plane(&self.timestep(value, like), like)
+    }
+
+    fn timestep(&self, value: f32, like: &Batch) -> Tensor<4> {
+        self.timesteps(&vec![value; like.dims()[0]])
+    }
+
+    fn timestep_affine(&self, timestep: &Tensor<4>, factor: f32, offset: f32) -> Tensor<4> {
+        timestep.clone() * factor + offset
+    }
+
+    fn timestep_plane(&self, timestep: &Tensor<4>, like: &Batch) -> Batch {
         let [batch, _, height, width] = like.dims();
-        self.planes(&vec![value; batch], [height, width])
+        Batch::dense(timestep.clone().expand([batch, 1, height, width]))
     }
 
     fn cat(&self, parts: &[&Batch]) -> Batch {
         Batch::dense(Tensor::cat(parts.iter().map(|part| part.tensor()).collect(), 1))
     }
 
-    fn channels(&self, x: &Batch, range: Range<usize>) -> Batch {
+    fn narrow(&self, x: &Batch, range: Range<usize>) -> Batch {
         x.map_planes(|x| x.narrow(1, range.start, range.len()))
     }
 
@@ -118,10 +134,10 @@ impl Backend for BurnBackend {
         Batch::dense(activation::sigmoid(x.tensor()))
     }
 
-    fn resize(&self, x: &Batch, factor: Factor) -> Batch {
+    fn resize(&self, x: &Batch, factor: Resize) -> Batch {
         match factor {
-            Factor::Up(factor) => x.enlarged(factor),
-            Factor::Down(factor) => x.reduced(factor),
+            Resize::Up(factor) => x.enlarged(factor),
+            Resize::Down(factor) => x.reduced(factor),
         }
     }
 
@@ -129,30 +145,48 @@ impl Backend for BurnBackend {
         Batch::warped(x.tensor(), flow.tensor())
     }
 
-    fn warp_near(&self, x: &Batch, velocity: &Batch, by: &Batch, near: [[isize; 2]; 2]) -> Batch {
-        composed_near(self, x, velocity, by, near)
+    fn warp_obmc(
+        &self,
+        x: &Batch,
+        velocity: &Batch,
+        factor: &Tensor<4>,
+        neighbours: [[isize; 2]; 2],
+    ) -> Batch {
+        composed::warp_obmc(self, x, velocity, factor, neighbours)
     }
 
-    fn detail(&self, x: &Batch, flow: &Batch) -> Batch {
-        composed_detail(self, x, flow)
+    fn cubic_residual(&self, x: &Batch, flow: &Batch) -> Batch {
+        composed::cubic_residual(self, x, flow)
     }
 
-    /// By the CPU engine, wherever all else is: it has no gradient, and is made of small choices that a kernel takes
-    /// ten times faster than operations on whole planes.
-    fn motion(&self, frames: [&Batch; 2], timestep: &Batch, finest: u32) -> Batch {
+    /// By the CPU engine, whatever the device: it has no gradient, and its kernels are ten times faster than a composition
+    /// of operations on whole planes.
+    fn dis_flow(&self, frames: [&Batch; 2], level: u32) -> Batch {
         let [count, channels, height, width] = frames[0].tensor().dims();
-        let [first, second, times] = [frames[0], frames[1], timestep].map(|x| values(x.tensor().detach()));
+        let frames = frames.map(|frame| values(frame.tensor().detach()));
         let engine = searcher();
         let size = channels * height * width;
-        let found = (0..count).flat_map(|i| {
-            let frames = [&first, &second].map(|frame| {
+        let flow = (0..count).flat_map(|i| {
+            let frames = frames.each_ref().map(|frame| {
                 let image = &frame[i * size..][..size];
                 engine.materialize(&engine.upload([channels, height, width], image))
             });
-            let timestep = times[i * times.len() / count];
-            engine.download(&engine.motion(frames.each_ref(), timestep, finest))
+            engine.download(&engine.dis_flow(frames.each_ref(), level))
         });
-        self.batch([count, 4, height >> finest, width >> finest], found.collect())
+        self.batch([count, 4, height >> level, width >> level], flow.collect())
+    }
+
+    /// By the CPU engine, as the search.
+    fn project_flow(&self, flow: &Batch, timestep: &Tensor<4>) -> Batch {
+        let shape @ [_, channels, height, width] = flow.dims();
+        let (flow, times) = (values(flow.tensor().detach()), values(timestep.clone()));
+        let engine = searcher();
+        let samples = flow.chunks_exact(channels * height * width).zip(times);
+        let projected = samples.flat_map(|(flow, timestep)| {
+            let flow = engine.upload([channels, height, width], flow);
+            engine.download(&engine.project_flow(&flow, timestep))
+        });
+        self.batch(shape, projected.collect())
     }
 
     fn blend(&self, a: &Batch, b: &Batch, mask: &Batch) -> Batch {
@@ -161,11 +195,11 @@ impl Backend for BurnBackend {
         Batch::dense((a.tensor() - b.clone()) * gate + b)
     }
 
-    fn scaled(&self, x: &Batch, by: &Batch) -> Batch {
+    fn mul(&self, x: &Batch, by: &Batch) -> Batch {
         Batch::dense(x.tensor() * by.tensor())
     }
 
-    fn keep_still(&self, [a, b]: [&Batch; 2], made: &Batch) -> Batch {
+    fn keep_static(&self, [a, b]: [&Batch; 2], made: &Batch) -> Batch {
         let (a, b, made) = (a.tensor(), b.tensor(), made.tensor());
         let apart = (a.clone() - b.clone()).abs().max_dim(1);
         let share = (apart * -255.0 + 1.5).clamp(0.0, 1.0);
@@ -184,17 +218,17 @@ impl Backend for BurnBackend {
         Batch::dense(x.tensor().flip([2, 3]))
     }
 
-    fn max_abs(&self, x: &Batch) -> f32 {
-        x.tensor().inner().abs().max().into_scalar::<f32>()
+    fn max_abs(&self, x: &Batch) -> Result<f32> {
+        Ok(x.tensor().inner().abs().max().into_scalar::<f32>())
     }
 }
 
-impl Placed for BurnBackend {
-    fn neighbour(&self, x: &Batch, down: isize, right: isize) -> Batch {
+impl SampleOps for BurnBackend {
+    fn shift(&self, x: &Batch, down: isize, right: isize) -> Batch {
         Batch::dense(shifted(shifted(x.tensor(), 2, down), 3, right))
     }
 
-    fn places(&self, like: &Batch) -> Batch {
+    fn pixel_grid(&self, like: &Batch) -> Batch {
         let [batch, _, height, width] = like.dims();
         let columns = (0..height).flat_map(|_| (0..width).map(|x| x as f32));
         let rows = (0..height).flat_map(|y| (0..width).map(move |_| y as f32));
@@ -202,7 +236,7 @@ impl Placed for BurnBackend {
         Batch::dense(one.tensor().expand([batch, 2, height, width]))
     }
 
-    fn whole(&self, x: &Batch) -> Batch {
+    fn floor(&self, x: &Batch) -> Batch {
         Batch::dense(x.tensor().floor())
     }
 }

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use anyhow::{Context, Result, ensure};
-use burn_tensor::Device;
+use burn_tensor::{Device, Tensor};
 use rayon::prelude::*;
 use rife_nets::{Network, Options, Output};
 
@@ -167,7 +167,7 @@ pub fn evaluate(
         )
     };
     let frames = [0, 1, 2].map(|i| planes(3, &samples.frames[i]));
-    let time = b.planes(&samples.times, [samples.crop; 2]);
+    let time = b.timesteps(&samples.times);
     let teaches = weights[Term::TeacherBlock] > 0.0;
     let found = predict(b, network, &frames, (samples, &time), teaches)?;
     let imitated = |larger| -> Result<Output<Batch>> {
@@ -192,19 +192,20 @@ fn predict(
     b: &BurnBackend,
     network: &Network<Conv>,
     [first, truth, second]: &[Batch; 3],
-    (samples, time): (&Samples, &Batch),
+    (samples, time): (&Samples, &Tensor<4>),
     teaches: bool,
 ) -> Result<Predicted> {
     for time in &samples.times {
         network.version().check_timestep(*time)?;
     }
-    let pair = [
+    let frames = [
         network.encode(b, first, &OPTIONS)?,
         network.encode(b, second, &OPTIONS)?,
     ];
-    let output = network.interpolate_at(b, pair.each_ref(), time, &OPTIONS)?;
+    let pair = network.pair(b, frames.each_ref(), &OPTIONS)?;
+    let output = network.interpolate_at(b, &pair, time, &OPTIONS)?;
     let last = output.stages.last().filter(|_| teaches);
-    let taught = last.and_then(|last| network.teach(b, pair.each_ref(), time, truth, last));
+    let taught = last.and_then(|last| network.teach(b, frames.each_ref(), time, truth, last));
     Ok(Predicted { output, taught })
 }
 

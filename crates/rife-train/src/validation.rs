@@ -4,7 +4,8 @@ use std::fmt;
 
 use anyhow::Result;
 use burn_tensor::Device;
-use rife_nets::{Backend, Image, Model, Options, PreparedFrame};
+use rife_backend::Backend;
+use rife_nets::{Image, Model, Options, PreparedFrame};
 use serde::{Deserialize, Serialize};
 
 use crate::backend::{Batch, BurnBackend};
@@ -191,28 +192,24 @@ fn example(model: &Model<BurnBackend>, name: String, frames: Vec<Picture>, time:
     let size = frames[1].size();
     let made = made(model, &frames, time)?;
     let [first, second] = [prepared(model, &frames[0])?, prepared(model, &frames[2])?];
-    let output = model.interpolate_tensors(&first, &second, time, &Options::default())?;
+    let pair = model.pair(&first, &second, &Options::default())?;
+    let output = model.tensors_at(&pair, time, &Options::default())?;
     let share = |x: &f32| 1.0 / (1.0 + (-x).exp());
-    let mask = cropped(model.backend(), &output.mask, size);
+    let mask = cropped(model.backend(), &output.mask, size)?;
     Ok(Example {
         name,
         psnr: psnr(&made, &frames[1]),
         frames: frames.try_into().expect("a sample has three frames"),
         time,
         made,
-        flow: cropped(model.backend(), &output.flow, size),
+        flow: cropped(model.backend(), &output.flow, size)?,
         mask: mask.iter().map(share).collect(),
     })
 }
 
 /// Planes without what was padded on the right and below.
-fn cropped(b: &BurnBackend, x: &Batch, [height, width]: [usize; 2]) -> Vec<f32> {
-    let [_, _, padded] = b.shape(x);
-    let all = b.download(x);
-    let [channels, rows, _] = b.shape(x);
-    let row = |c: usize, y: usize| &all[(c * rows + y) * padded..][..width];
-    let places = (0..channels).flat_map(|c| (0..height).map(move |y| (c, y)));
-    places.flat_map(|(c, y)| row(c, y)).copied().collect()
+fn cropped(b: &BurnBackend, x: &Batch, [height, width]: [usize; 2]) -> Result<Vec<f32>> {
+    Ok(b.download_cropped(x, [height, width])?)
 }
 
 #[cfg(test)]

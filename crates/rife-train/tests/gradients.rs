@@ -2,7 +2,9 @@
 //! directions of every input.
 
 use burn_tensor::{Device, Tensor, TensorData};
-use rife_nets::{ActivationDesc, Backend, ConvKind, ConvSpec, Factor, Stage};
+use rife_backend::reference::ReferenceBackend;
+use rife_backend::{Activation, Backend, ConvKind, ConvSpec, Resize};
+use rife_nets::{ActivationDesc, Stage};
 use rife_train::backend::{Batch, BurnBackend, resample, values, warp};
 use rife_train::loss::{
     KnownFlow, census, charbonnier, decibels, distillation, flow_loss, l1, laplacian, stages,
@@ -119,15 +121,15 @@ fn detail_that_sampling_loses() {
     check("detail", &inputs, 0.01, 2e-3, |x| {
         let b = BurnBackend::new(x[0].device());
         let [image, flow] = [&x[0], &x[1]].map(|x| Batch::dense(x.clone()));
-        weighed(b.detail(&image, &flow).tensor())
+        weighed(b.cubic_residual(&image, &flow).tensor())
     });
 }
 
 /// What is composed of Burn's operations is what is composed of the reference's.
 #[test]
-fn detail_is_that_of_the_reference() {
+fn the_cubic_residual_is_that_of_the_reference() {
     threads::start(0).unwrap();
-    let plain = rife_nets::reference::ReferenceBackend;
+    let plain = ReferenceBackend;
     let b = BurnBackend::new(Device::flex());
     let mut rng = Rng::new(1, 10);
     for [height, width] in [[1, 1], [2, 1], [3, 5], [8, 9]] {
@@ -137,11 +139,11 @@ fn detail_is_that_of_the_reference() {
             random(shape, -4.0, 4.0, &mut rng),
         );
         let expected = {
-            let [image, flow] = [&image, &flow].map(|x| plain.upload([2, height, width], x));
-            plain.download(&plain.detail(&image, &flow))
+            let [image, flow] = [&image, &flow].map(|x| plain.upload([2, height, width], x).unwrap());
+            plain.download(&plain.cubic_residual(&image, &flow)).unwrap()
         };
         let [image, flow] = [image, flow].map(|x| b.batch(shape, x));
-        let off = values(b.detail(&image, &flow).tensor());
+        let off = values(b.cubic_residual(&image, &flow).tensor());
         let off = off.iter().zip(&expected).map(|(a, b)| (a - b).abs());
         assert!(off.fold(0.0, f32::max) < 1e-5, "{height}x{width}");
     }
@@ -357,31 +359,27 @@ fn late_evaluation_changes_nothing() {
         let off = values((late.tensor() - early.tensor()).abs().max());
         assert!(off[0] < 1e-5, "{name}: {off:?}");
     };
-    let (enlarged, warped) = (b.resize(&small, Factor::Up(8)), b.warp(&image, &flow));
+    let (enlarged, warped) = (b.resize(&small, Resize::Up(8)), b.warp(&image, &flow));
     for factor in [2, 4, 8, 16] {
-        let down = |x: &Batch| b.resize(x, Factor::Down(factor));
+        let down = |x: &Batch| b.resize(x, Resize::Down(factor));
         close("enlarged", down(&enlarged), down(&at_once(&enlarged)));
         close("warped", down(&warped), down(&at_once(&warped)));
     }
-    let picked = |x: &Batch| b.affine(&b.channels(x, 1..4), -2.0, 1.0);
+    let picked = |x: &Batch| b.affine(&b.narrow(x, 1..4), -2.0, 1.0);
     close("channels", picked(&enlarged), picked(&at_once(&enlarged)));
 }
 
-/// The back end computes what the plain one of `rife-nets` does, activations included.
+/// The backend computes what the reference engine does, activations included.
 #[test]
 fn layers_are_those_of_the_reference() {
     threads::start(0).unwrap();
-    let plain = rife_nets::reference::ReferenceBackend;
+    let plain = ReferenceBackend;
     let b = BurnBackend::new(Device::flex());
     let mut rng = Rng::new(1, 7);
     for (kind, taps, activation) in [
-        (ConvKind::Same, 9, rife_nets::Activation::LeakyRelu(0.2)),
-        (
-            ConvKind::Down,
-            9,
-            rife_nets::Activation::Prelu(vec![0.1, 0.2, 0.3, 0.4]),
-        ),
-        (ConvKind::Up, 16, rife_nets::Activation::None),
+        (ConvKind::Same, 9, Activation::LeakyRelu(0.2)),
+        (ConvKind::Down, 9, Activation::Prelu(vec![0.1, 0.2, 0.3, 0.4])),
+        (ConvKind::Up, 16, Activation::None),
     ] {
         let mut vector = |n: usize| random([n, 1, 1, 1], -1.0, 1.0, &mut rng);
         let residual = (kind == ConvKind::Same).then(|| vector(4));
@@ -396,9 +394,12 @@ fn layers_are_those_of_the_reference() {
             residual,
             activation,
         };
-        let expected = plain.conv(&plain.upload([4, 8, 6], &data), &plain.conv_layer(spec.clone()));
-        let found = b.conv(&b.upload([4, 8, 6], &data), &b.conv_layer(spec));
-        let (found, expected) = (b.download(&found), plain.download(&expected));
+        let expected = plain.conv(
+            &plain.upload([4, 8, 6], &data).unwrap(),
+            &plain.conv_layer(spec.clone()),
+        );
+        let found = b.conv(&b.upload([4, 8, 6], &data).unwrap(), &b.conv_layer(spec));
+        let (found, expected) = (b.download(&found).unwrap(), plain.download(&expected).unwrap());
         let off = found.iter().zip(&expected).map(|(a, b)| (a - b).abs());
         assert!(off.fold(0.0, f32::max) < 1e-4, "{kind:?}");
     }

@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 
 use burn_tensor::Device;
-use rife_nets::{Backend, Factor, Version, deterministic};
+use rife_backend::{Backend, Resize};
+use rife_nets::{Version, deterministic};
 use rife_train::backend::{Batch, BurnBackend, values};
 use rife_train::data::Samples;
 use rife_train::loss::{KnownFlow, Term, Terms, census, charbonnier, decibels, flow_loss, l1, laplacian};
@@ -219,16 +220,16 @@ fn operations_are_the_twins() {
     );
 
     let image = batch(3, pictures(1.0));
-    let warped = || b.warp(&image, &b.channels(&batch(4, flow()), 0..2));
+    let warped = || b.warp(&image, &b.narrow(&batch(4, flow()), 0..2));
     let cases: [(&str, Batch); 5] = [
         ("warp", warped()),
         (
             "detail",
-            b.detail(&b.channels(&image, 0..1), &b.channels(&batch(4, flow()), 0..2)),
+            b.cubic_residual(&b.narrow(&image, 0..1), &b.narrow(&batch(4, flow()), 0..2)),
         ),
-        ("warp_down4", b.resize(&warped(), Factor::Down(4))),
-        ("down8", b.resize(&image, Factor::Down(8))),
-        ("up4", b.resize(&image, Factor::Up(4))),
+        ("warp_down4", b.resize(&warped(), Resize::Down(4))),
+        ("down8", b.resize(&image, Resize::Down(8))),
+        ("up4", b.resize(&image, Resize::Up(4))),
     ];
     for (name, found) in cases {
         let distance = results[name].distance(&values(found.tensor()));

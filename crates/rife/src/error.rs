@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rife_cpu::TierError;
+use rife_backend::BackendError;
 use rife_media::MediaError;
 use rife_nets::NetworkError;
 use rife_nets::checkpoint::CheckpointError;
@@ -41,9 +41,9 @@ pub enum Error {
     /// A weights file that cannot be read or written.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// The engine cannot run as it was asked to.
-    #[error(transparent)]
-    Engine(#[from] TierError),
+    /// The device cannot run as it was asked to.
+    #[error("{0}")]
+    Device(String),
     /// No model of this name or path.
     #[error("{0}")]
     NoModel(String),
@@ -106,6 +106,12 @@ pub enum Error {
     Cancelled,
 }
 
+impl From<BackendError> for Error {
+    fn from(error: BackendError) -> Self {
+        Self::Network(error.into())
+    }
+}
+
 impl Error {
     /// An [`Error::Io`] for `path`.
     pub fn io(action: &'static str, path: impl AsRef<Path>, source: io::Error) -> Self {
@@ -122,7 +128,7 @@ impl Error {
             Self::Media(error) => media_kind(error),
             Self::Network(NetworkError::Scale(_) | NetworkError::Timestep(_))
             | Self::Usage(_)
-            | Self::Engine(_) => ErrorKind::Usage,
+            | Self::Device(_) => ErrorKind::Usage,
             Self::Network(NetworkError::ImageSize { .. } | NetworkError::FramesDiffer { .. })
             | Self::Data(_) => ErrorKind::Input,
             Self::Network(_) | Self::Checkpoint(_) | Self::NoModel(_) => ErrorKind::Model,
@@ -148,7 +154,7 @@ impl Error {
             Self::Io { .. } => "io",
             Self::Download { .. } => "download",
             Self::HashChanged { .. } => "hash_changed",
-            Self::Usage(_) | Self::Engine(_) => "usage",
+            Self::Usage(_) | Self::Device(_) => "usage",
             Self::Data(_) => "bad_data",
             Self::Several { .. } => "several",
             Self::Stage(_) => "stage",

@@ -3,22 +3,21 @@
 
 mod bisect;
 mod confidence;
-mod matte;
 mod tiles;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use num_rational::Ratio;
-use rife_cpu::ConvRun;
 use rife_media::{CancelToken, RgbImage};
-use rife_nets::{Image, Model, NetworkError, Options, PreparedFrame, Scale, Version};
+use rife_nets::{NetworkError, Options, Scale, Version};
 
 pub use bisect::{Between, Bisection};
 
 use tiles::Tiling;
 
-use crate::engine::{self, Engine, Started, Tensor};
+use crate::device::{self, Started};
+use crate::runner::{Convolution, DeviceFrame, FramePair, Pending, Runner};
 use crate::{Device, EngineInfo, Error, ModelChoice, Precision, Result, Watch};
 
 /// How frames at times other than the middle are made.
@@ -68,8 +67,7 @@ pub struct InterpolatorSpec {
 /// A model ready to make frames.
 #[derive(Debug)]
 pub struct Interpolator {
-    model: Model<Engine>,
-    engine: EngineInfo,
+    runner: Arc<dyn Runner>,
     origin: String,
     options: Options,
     recursive: bool,
@@ -79,12 +77,12 @@ pub struct Interpolator {
     cancel: CancelToken,
 }
 
-/// A picture prepared for the network once, for every pair and time that it takes part in. Cheap to clone.
+/// A picture padded, uploaded and encoded once, for reuse in all its pairs and at all times. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Prepared {
     image: Arc<RgbImage>,
     /// Nothing where the picture is too large to be held at once, and is prepared tile by tile.
-    frame: Option<Arc<PreparedFrame<Tensor>>>,
+    frame: Option<DeviceFrame>,
 }
 
 impl Prepared {
@@ -101,12 +99,8 @@ impl Interpolator {
     /// Those of finding, reading and recognising weights; [`NetworkError::NoEnsemble`]; [`NetworkError::OnlyMiddle`]
     /// where [`TimestepMethod::Direct`] is asked of a network without a timestep.
     pub fn new(spec: &InterpolatorSpec) -> Result<Self> {
-        let Started {
-            model,
-            engine,
-            origin,
-        } = engine::start(spec)?;
-        let version = model.version();
+        let Started { runner, origin } = device::start(spec)?;
+        let version = runner.version();
         if spec.ensemble && !version.supports_ensemble() {
             return Err(NetworkError::NoEnsemble {
                 version: version.name(),
@@ -124,8 +118,7 @@ impl Interpolator {
             keep_stages: false,
         };
         let mut interpolator = Self {
-            model,
-            engine,
+            runner,
             origin,
             options,
             recursive,
@@ -141,12 +134,12 @@ impl Interpolator {
 
     /// Which network it is.
     pub fn version(&self) -> Version {
-        self.model.version()
+        self.runner.version()
     }
 
     /// The engine's tier, precision and threads.
     pub fn engine(&self) -> &EngineInfo {
-        &self.engine
+        self.runner.info()
     }
 
     /// Where the weights came from: `built in`, `random weights` or a path.
@@ -163,7 +156,7 @@ impl Interpolator {
     pub fn describe(&self) -> String {
         let mut text = format!(
             "{} ({}), scale {}",
-            self.model.describe(),
+            self.runner.describe(),
             self.origin,
             self.options.scale
         );
@@ -222,29 +215,26 @@ impl Interpolator {
         self.tiling.as_ref().map_or(0, |tiling| tiling.least(size))
     }
 
-    fn prepare_whole(&self, image: &RgbImage) -> Result<Arc<PreparedFrame<Tensor>>> {
-        let clamped = image.data.iter().map(|value| value.clamp(0.0, 1.0)).collect();
-        let picture = Image::new(image.width as usize, image.height as usize, clamped)?;
-        self.checked(self.model.prepare_frame(&picture, &self.options))
-            .map(Arc::new)
+    fn prepare_whole(&self, image: &RgbImage) -> Result<DeviceFrame> {
+        self.checked(self.runner.prepare(image, &self.options))
     }
 
-    /// What the network has returned, unless it was stopped meanwhile: then it means nothing.
-    fn checked<T>(&self, made: std::result::Result<T, NetworkError>) -> Result<T> {
+    /// What the device has returned, unless it was stopped meanwhile: then it means nothing.
+    fn checked<T>(&self, made: Result<T>) -> Result<T> {
         if self.cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
         made.map_err(|error| match error {
-            NetworkError::Overflow { .. } => {
+            Error::Network(NetworkError::Overflow { .. }) => {
                 Error::NoModel(format!("the model ({}) cannot be used: {error}", self.origin))
             }
-            other => other.into(),
+            other => other,
         })
     }
 
-    /// Runs `work` and tells which convolutions the engine ran meanwhile.
-    pub(crate) fn logged<T>(&self, work: impl FnOnce() -> T) -> (T, Vec<ConvRun>) {
-        self.model.backend().engine().logged(work)
+    /// Runs `work` and tells which convolutions ran meanwhile.
+    pub(crate) fn profile(&self, work: &mut dyn FnMut()) -> Vec<Convolution> {
+        self.runner.profile(work)
     }
 
     /// Starts on the frames between two pictures of one size.
@@ -252,26 +242,39 @@ impl Interpolator {
         Between::new(self, first, second)
     }
 
-    /// The picture at `timestep`, by one run of the network.
-    fn run(&self, first: &Prepared, second: &Prepared, timestep: f32) -> Result<RgbImage> {
-        let (a, b) = match (&first.frame, &second.frame, &self.tiling) {
-            (Some(a), Some(b), _) => (a, b),
-            (_, _, Some(tiling)) => {
-                return tiles::run(self, tiling, [&first.image, &second.image], timestep);
+    /// What all times between two pictures share; nothing where they are made in tiles.
+    fn pair(&self, first: &Prepared, second: &Prepared) -> Result<Option<Box<dyn FramePair>>> {
+        match (&first.frame, &second.frame) {
+            (Some(a), Some(b)) => {
+                let pair = self.runner.clone().pair([a, b], &self.options);
+                self.checked(pair).map(Some)
             }
-            _ => unreachable!("pictures are prepared as a whole where there are no tiles"),
-        };
-        let alphas = first.image.alpha.as_ref().zip(second.image.alpha.as_ref());
-        let Some((alpha_a, alpha_b)) = alphas else {
-            let image = self.checked(self.model.interpolate(a, b, timestep, &self.options))?;
-            return Ok(RgbImage::new(
-                image.width() as u32,
-                image.height() as u32,
-                image.into_data(),
-            ));
-        };
-        let made = matte::interpolate(&self.model, [a, b], [alpha_a, alpha_b], timestep, &self.options);
-        self.checked(made)
+            _ => Ok(None),
+        }
+    }
+
+    /// The picture at `timestep`, by one run of the network; `pair` is [`Interpolator::pair`]'s.
+    fn run(
+        &self,
+        pair: Option<&dyn FramePair>,
+        [first, second]: [&Prepared; 2],
+        timestep: f32,
+    ) -> Result<RgbImage> {
+        match (pair, &self.tiling) {
+            (Some(pair), _) => {
+                let alpha = first.image.alpha.as_deref().zip(second.image.alpha.as_deref());
+                let submitted = pair.submit(timestep, alpha.map(|(a, b)| [a, b]));
+                self.checked(submitted.and_then(Pending::wait))
+            }
+            (None, Some(tiling)) => tiles::run(self, tiling, [&first.image, &second.image], timestep),
+            (None, None) => unreachable!("pictures are prepared as a whole where there are no tiles"),
+        }
+    }
+
+    /// [`Interpolator::pair`], then [`Interpolator::run`].
+    fn run_once(&self, first: &Prepared, second: &Prepared, timestep: f32) -> Result<RgbImage> {
+        let pair = self.pair(first, second)?;
+        self.run(pair.as_deref(), [first, second], timestep)
     }
 
     /// Measures how long one frame of this size takes, on a small part of it, and scales up.
@@ -285,7 +288,7 @@ impl Interpolator {
         for _ in 0..2 {
             let start = Instant::now();
             let frame = self.prepare(sample.clone())?;
-            self.run(&frame, &frame, 0.5)?;
+            self.run_once(&frame, &frame, 0.5)?;
             fastest = fastest.min(start.elapsed());
         }
         let pixels = |side: u32| {

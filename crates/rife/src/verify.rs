@@ -9,7 +9,7 @@ use rife_media::{CancelToken, Input, SourceSpec, StreamInfo, open_source, time};
 use crate::manifest::{self, Manifest, Sound, ratio, sound};
 use crate::video::file_hash;
 use crate::weights::weights_sha256;
-use crate::{Error, ErrorKind, ModelChoice, Result, engine};
+use crate::{Error, ErrorKind, ModelChoice, Result, model_choice};
 
 /// How far sound may lie from its place, in seconds: a packet of AAC at 44.1 kHz lasts 23 ms, and containers begin a
 /// stream with a whole packet.
@@ -376,7 +376,7 @@ fn in_sync(expected: &Sound, found: &Sound) -> Check {
 fn weights(manifest: &Manifest) -> Check {
     let name = "weights (SHA-256)";
     let expected = manifest.fact("the weights").unwrap_or_default().to_owned();
-    let built_in = engine::find_weights(&ModelChoice::Default)
+    let built_in = model_choice::find_weights(&ModelChoice::Default)
         .map(|(loaded, _)| weights_sha256(&loaded.weights))
         .unwrap_or_default();
     if built_in == expected {

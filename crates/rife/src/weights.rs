@@ -10,7 +10,7 @@ use rife_nets::{Version, Weights};
 use sha2::{Digest, Sha256};
 
 use crate::models::hexadecimal;
-use crate::{Error, ModelChoice, Result, engine};
+use crate::{Error, ModelChoice, Result, model_choice};
 
 /// What is in a weights file or folder.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,7 +54,7 @@ pub fn inspect(path: &Path) -> Result<Inspected> {
 /// # Errors
 /// As there, and [`Error::NoModel`].
 pub fn inspect_chosen(choice: &ModelChoice) -> Result<Inspected> {
-    looked_into(engine::find_weights(choice)?.0)
+    looked_into(model_choice::find_weights(choice)?.0)
 }
 
 fn looked_into(loaded: LoadedCheckpoint) -> Result<Inspected> {
@@ -142,7 +142,7 @@ pub fn convert(
     target: &Target,
     overwrite: bool,
 ) -> Result<Converted> {
-    let (loaded, _) = engine::find_weights(choice)?;
+    let (loaded, _) = model_choice::find_weights(choice)?;
     let weights = loaded.weights;
     let version = version.or(choice.version());
     let version = version.map_or_else(|| Version::recognise(&weights), Ok)?;

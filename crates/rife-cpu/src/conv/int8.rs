@@ -9,9 +9,11 @@
 
 use std::ops::Range;
 
+use rife_backend::ConvKind;
+
 use super::kernel::Lanes;
 use super::pack::{ConvLayer, Group, Phase};
-use super::{ConvKind, Part, Target};
+use super::{Part, Target};
 use crate::buffer::Buffer;
 use crate::engine::{Engine, Precision};
 use crate::tensor::BlockList;
@@ -427,7 +429,7 @@ pub(super) fn tiles(height: usize, width: usize) -> Vec<[Range<usize>; 2]> {
 
 impl Tiles<'_> {
     fn run(&self, tile: &[Range<usize>; 2]) {
-        let step = self.target.layer.kind.step();
+        let step = super::stride(self.target.layer.kind);
         let read = |range: &Range<usize>| range.start * step..(range.end - 1) * step + 3;
         let bytes = self.bytes(read(&tile[0]), read(&tile[1]));
         for (part, weights) in self.parts.iter().zip(self.weights) {
@@ -487,7 +489,7 @@ impl Tiles<'_> {
         [rows, columns]: &[Range<usize>; 2],
     ) {
         let Target { layer, shape, .. } = self.target;
-        let stride = layer.kind.step();
+        let stride = super::stride(layer.kind);
         let mut taps = [0; 9];
         for (tap, [dy, dx]) in taps.iter_mut().zip(&phase.taps) {
             let place = |at: usize, step_back: isize| (at * stride + 1).wrapping_add_signed(step_back);

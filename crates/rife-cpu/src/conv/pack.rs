@@ -4,7 +4,9 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use super::int8::Quantised;
-use super::{Activation, ConvKind, ConvSpec, inputs_of};
+use rife_backend::{Activation, ConvKind, ConvSpec};
+
+use super::inputs_of;
 
 /// A convolution prepared for an engine.
 #[derive(Debug, Clone)]

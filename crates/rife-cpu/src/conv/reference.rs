@@ -1,7 +1,9 @@
 //! The convolutions as their definitions read, for checks.
 
+use rife_backend::{Activation, ConvKind, ConvSpec};
+
+use super::input_range;
 use super::int8::{Scale, tiles};
-use super::{Activation, ConvKind, ConvSpec};
 
 /// Applies a convolution to planar values of `[channels, height, width]`; sums are in `f64`.
 pub fn conv(spec: &ConvSpec, input: &[f32], [_, height, width]: [usize; 3]) -> Vec<f32> {
@@ -139,8 +141,8 @@ fn whole_input(
     [channels, height, width]: [usize; 3],
     tile: &[std::ops::Range<usize>; 2],
 ) -> (Vec<f32>, f64) {
-    let rows = spec.kind.reads(&tile[0], height);
-    let columns = spec.kind.reads(&tile[1], width);
+    let rows = input_range(spec.kind, &tile[0], height);
+    let columns = input_range(spec.kind, &tile[1], width);
     let places: Vec<usize> = (0..channels)
         .flat_map(|c| rows.clone().map(move |y| (c * height + y) * width))
         .flat_map(|line| columns.clone().map(move |x| line + x))

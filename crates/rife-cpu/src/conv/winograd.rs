@@ -8,9 +8,11 @@
 
 use std::ops::Range;
 
+use rife_backend::ConvKind;
+
 use super::kernel::{InBlock, Lanes, Row};
 use super::pack::{ConvLayer, Phase};
-use super::{ConvKind, Part, Target};
+use super::{Part, Target};
 use crate::engine::Engine;
 use crate::tensor::BlockList;
 

@@ -2,8 +2,10 @@
 
 use std::ops::Range;
 
+use rife_backend::Resize;
+
 use super::{Grid, Patch, PatchMut, computed, rows};
-use crate::tensor::{Factor, Tensor};
+use crate::tensor::Tensor;
 use crate::tier::Tier;
 
 /// One wanted row or column: the two it lies between (places in the list of needed ones) and the second's share.
@@ -15,10 +17,10 @@ struct Tap {
 }
 
 /// Which of `size` source rows (or columns) the wanted ones lie between, and those needed in order.
-fn taps(wanted: &[usize], factor: Factor, size: usize) -> (Vec<usize>, Vec<Tap>) {
+fn taps(wanted: &[usize], factor: Resize, size: usize) -> (Vec<usize>, Vec<Tap>) {
     let step = match factor {
-        Factor::Up(n) => 1.0 / n as f32,
-        Factor::Down(n) => n as f32,
+        Resize::Up(n) => 1.0 / n as f32,
+        Resize::Down(n) => n as f32,
     };
     let tap = |&i: &usize| {
         let at = ((i as f32 + 0.5) * step - 0.5).max(0.0);
@@ -68,8 +70,8 @@ fn across(to: &mut [f32], from: &[f32], taps: &[Tap]) {
 
 /// The wanted columns of an enlargement that are whole sets of those between two source columns, for
 /// [`rows::expand`]; empty where it can't do them.
-fn even_part(taps: &[Tap], factor: Factor, grid: &Grid) -> Range<usize> {
-    let Factor::Up(n @ (2 | 4 | 8 | 16 | 32)) = factor else {
+fn even_part(taps: &[Tap], factor: Resize, grid: &Grid) -> Range<usize> {
+    let Resize::Up(n @ (2 | 4 | 8 | 16 | 32)) = factor else {
         return 0..0;
     };
     let Some(run) = grid.run() else { return 0..0 };
@@ -91,7 +93,7 @@ fn even_part(taps: &[Tap], factor: Factor, grid: &Grid) -> Range<usize> {
 pub(super) fn resize(
     tier: Tier,
     x: &Tensor,
-    factor: Factor,
+    factor: Resize,
     channels: Range<usize>,
     grid: &Grid,
     out: &mut PatchMut<'_>,
@@ -113,7 +115,7 @@ pub(super) fn resize(
                 continue;
             }
             across(&mut to[..even.start], from, &column_taps[..even.start]);
-            if let (Factor::Up(n), Some(first)) = (factor, column_taps[even.clone()].first()) {
+            if let (Resize::Up(n), Some(first)) = (factor, column_taps[even.clone()].first()) {
                 let shares: Vec<f32> = column_taps[even.clone()]
                     .iter()
                     .take(n)
@@ -136,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_reduction_by_an_even_factor_needs_the_two_middle_rows_of_each_cell() {
-        let (needed, taps) = taps(&[0, 1], Factor::Down(8), 16);
+        let (needed, taps) = taps(&[0, 1], Resize::Down(8), 16);
         assert_eq!(needed, [3, 4, 11, 12]);
         assert!(taps.iter().all(|tap| tap.share == 0.5));
     }
@@ -152,16 +154,16 @@ mod tests {
             };
             even_part(&taps, factor, &grid)
         };
-        assert_eq!(part(0..32, Factor::Up(4), 8), 2..30);
-        assert_eq!(part(5..32, Factor::Up(4), 8), 1..25);
-        assert_eq!(part(7..9, Factor::Up(4), 8), 0..0);
-        assert_eq!(part(0..8, Factor::Up(8), 1), 0..0);
-        assert_eq!(part(0..3, Factor::Down(2), 6), 0..0);
+        assert_eq!(part(0..32, Resize::Up(4), 8), 2..30);
+        assert_eq!(part(5..32, Resize::Up(4), 8), 1..25);
+        assert_eq!(part(7..9, Resize::Up(4), 8), 0..0);
+        assert_eq!(part(0..8, Resize::Up(8), 1), 0..0);
+        assert_eq!(part(0..3, Resize::Down(2), 6), 0..0);
     }
 
     #[test]
     fn an_enlargement_repeats_its_edges() {
-        let (needed, taps) = taps(&[0, 1, 2, 3], Factor::Up(2), 2);
+        let (needed, taps) = taps(&[0, 1, 2, 3], Resize::Up(2), 2);
         assert_eq!(needed, [0, 1]);
         let places: Vec<_> = taps
             .iter()

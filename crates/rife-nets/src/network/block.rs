@@ -1,7 +1,8 @@
 //! The block that every RIFE flow network is a stack of: two convolutions down, a trunk, one transposed
 //! convolution up. Which convolutions those are is the network's business.
 
-use crate::backend::Backend;
+use rife_backend::Backend;
+
 use crate::scale::{pow2, resize};
 
 /// One block, its layers in the order in which they run.
@@ -34,8 +35,8 @@ impl<L> IfBlock<L> {
     pub(crate) fn trunk<B: Backend<Conv = L>>(&self, b: &B, x: &B::Tensor) -> B::Tensor {
         let (stem, rest) = self.layers.split_at(2);
         let (trunk, head) = rest.split_at(rest.len() - 1);
-        let x = b.chain(x, stem);
-        let mut out = b.chain(&x, trunk);
+        let x = b.conv_chain(x, stem);
+        let mut out = b.conv_chain(&x, trunk);
         if self.residual {
             out = b.add(&out, &x);
         }
@@ -62,11 +63,11 @@ impl<L> IfBlock<L> {
         let joined = b.cat(&inputs.iter().collect::<Vec<_>>());
         let out = self.trunk(b, &joined);
         let grow = log2 + self.shrink;
-        let enlarged = |range| resize(b, &b.channels(&out, range), grow);
+        let enlarged = |range| resize(b, &b.narrow(&out, range), grow);
         let motion = enlarged(0..5);
         Estimate {
-            flow: b.affine(&b.channels(&motion, 0..4), pow2(grow), 0.0),
-            mask: b.channels(&motion, 4..5),
+            flow: b.affine(&b.narrow(&motion, 0..4), pow2(grow), 0.0),
+            mask: b.narrow(&motion, 4..5),
             feat: (self.feat > 0).then(|| enlarged(5..5 + self.feat)),
         }
     }
@@ -74,6 +75,6 @@ impl<L> IfBlock<L> {
 
 /// Both frames, or their features, moved by the flow towards each.
 pub(crate) fn warp_both<B: Backend>(b: &B, frames: [&B::Tensor; 2], flow: &B::Tensor) -> [B::Tensor; 2] {
-    let towards = |i: usize| b.warp(frames[i], &b.channels(flow, 2 * i..2 * i + 2));
+    let towards = |i: usize| b.warp(frames[i], &b.narrow(flow, 2 * i..2 * i + 2));
     [towards(0), towards(1)]
 }

@@ -1,11 +1,12 @@
 //! RIFE_HDv2 (the v2.x models): four blocks that estimate the flow at half resolution and no mask, then the
 //! paper's context and refinement at twice the width, the mask coming from the refinement.
 
+use rife_backend::{Backend, ConvKind, Result};
+
 use super::block::{IfBlock, warp_both};
 use super::paper::add_residual;
 use super::refine::{ContextNet, RefineSpec, Unet};
 use super::{Encoded, Make, Options, Output, Stage};
-use crate::backend::{Backend, ConvKind};
 use crate::layer::LayerDesc;
 use crate::scale::{Scale, resize, resize_flow};
 
@@ -47,7 +48,7 @@ impl<L> Hdv2Net<L> {
         }
     }
 
-    pub(crate) fn encode<B: Backend<Conv = L>>(&self, b: &B, image: &B::Tensor) -> Vec<B::Tensor> {
+    pub(crate) fn encode<B: Backend<Conv = L>>(&self, b: &B, image: &B::Tensor) -> Result<Vec<B::Tensor>> {
         self.context.features(b, image)
     }
 
@@ -61,7 +62,7 @@ impl<L> Hdv2Net<L> {
         let flows = self.flows(b, images, options.scale);
         let half = flows.last().expect("four blocks");
         let warped = [0, 1].map(|i| {
-            let flow = b.channels(half, 2 * i..2 * i + 2);
+            let flow = b.narrow(half, 2 * i..2 * i + 2);
             self.context.warp(b, &frames[i].features, &flow)
         });
         let flow = resize_flow(b, half, 1);
@@ -69,13 +70,13 @@ impl<L> Hdv2Net<L> {
         let sums = self
             .unet
             .refine(b, &[&moved[0], &moved[1], &flow], [&warped[0], &warped[1]]);
-        let mask = b.channels(&sums, 3..4);
+        let mask = b.narrow(&sums, 3..4);
         let kept = flows.iter().filter(|_| options.keep_stages);
         let stages = kept
             .map(|flow| stage(b, images, &resize_flow(b, flow, 1), &mask))
             .collect();
         let blended = b.blend(&moved[0], &moved[1], &mask);
-        let merged = add_residual(b, &blended, &b.channels(&sums, 0..3));
+        let merged = add_residual(b, &blended, &b.narrow(&sums, 0..3));
         Output {
             merged,
             flow,

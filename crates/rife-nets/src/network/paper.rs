@@ -1,10 +1,11 @@
 //! The networks of the ECCV 2022 paper: IFNet, IFNet_m (with a timestep) and IFNet_2R (at twice the resolution),
 //! one description with options, and the teacher block that their training has beside.
 
+use rife_backend::{Backend, ConvKind, Result};
+
 use super::block::{IfBlock, warp_both};
 use super::refine::{ContextNet, RefineSpec, Unet};
 use super::{Encoded, Make, Options, Output, Stage, Stages};
-use crate::backend::{Backend, ConvKind};
 use crate::layer::LayerDesc;
 
 /// Which of the paper's networks.
@@ -57,7 +58,7 @@ impl<L> PaperNet<L> {
         }
     }
 
-    pub(crate) fn encode<B: Backend<Conv = L>>(&self, b: &B, image: &B::Tensor) -> Vec<B::Tensor> {
+    pub(crate) fn encode<B: Backend<Conv = L>>(&self, b: &B, image: &B::Tensor) -> Result<Vec<B::Tensor>> {
         self.context.features(b, image)
     }
 
@@ -65,7 +66,7 @@ impl<L> PaperNet<L> {
         &self,
         b: &B,
         frames: [&Encoded<B::Tensor>; 2],
-        timestep: &B::Tensor,
+        timestep: &B::Timestep,
         options: &Options,
     ) -> Output<B::Tensor> {
         let images = frames.map(|frame| &frame.image);
@@ -89,7 +90,7 @@ impl<L> PaperNet<L> {
         &self,
         b: &B,
         frames: [&Encoded<B::Tensor>; 2],
-        timestep: &B::Tensor,
+        timestep: &B::Timestep,
         truth: &B::Tensor,
         last: &Stage<B::Tensor>,
     ) -> Option<Stage<B::Tensor>> {
@@ -104,12 +105,13 @@ impl<L> PaperNet<L> {
         b: &B,
         block: &IfBlock<L>,
         images: [&B::Tensor; 2],
-        (timestep, truth): (&B::Tensor, Option<&B::Tensor>),
+        (timestep, truth): (&B::Timestep, Option<&B::Tensor>),
         last: Option<&Stage<B::Tensor>>,
         log2: i32,
     ) -> Stage<B::Tensor> {
         let mut parts = images.to_vec();
-        parts.extend(self.spec.timestep.then_some(timestep));
+        let timestep = self.spec.timestep.then(|| b.timestep_plane(timestep, images[0]));
+        parts.extend(&timestep);
         if let Some(stage) = last {
             parts.extend([&stage.warped[0], &stage.warped[1], &stage.mask]);
         }
@@ -133,7 +135,7 @@ impl<L> PaperNet<L> {
         stage: &Stage<B::Tensor>,
     ) -> B::Tensor {
         let warped = [0, 1].map(|i| {
-            let flow = b.channels(&stage.flow, 2 * i..2 * i + 2);
+            let flow = b.narrow(&stage.flow, 2 * i..2 * i + 2);
             self.context.warp(b, &frames[i].features, &flow)
         });
         let [image0, image1] = frames.map(|frame| &frame.image);

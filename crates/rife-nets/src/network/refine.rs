@@ -1,8 +1,9 @@
 //! The paper's second half: features of each frame (context), and a U-shaped network that corrects the blend of
 //! the warped frames with them. RIFE_HDv2 has the same two at twice the width and one halving deeper.
 
+use rife_backend::{Backend, ConvKind, Result};
+
 use super::Make;
-use crate::backend::{Backend, ConvKind};
 use crate::layer::LayerDesc;
 use crate::scale::resize_flow;
 
@@ -75,14 +76,14 @@ impl<L> ContextNet<L> {
     }
 
     /// The four features, from fine to coarse; each is computed from the one before.
-    pub(crate) fn features<B: Backend<Conv = L>>(&self, b: &B, image: &B::Tensor) -> Vec<B::Tensor> {
+    pub(crate) fn features<B: Backend<Conv = L>>(&self, b: &B, image: &B::Tensor) -> Result<Vec<B::Tensor>> {
         let mut x = image.clone();
         let mut features = Vec::with_capacity(self.pairs.len());
         for pair in &self.pairs {
-            x = b.materialize(&b.chain(&x, pair));
+            x = b.materialize(&b.conv_chain(&x, pair))?;
             features.push(x.clone());
         }
-        features.split_off(usize::from(self.spec.entry))
+        Ok(features.split_off(usize::from(self.spec.entry)))
     }
 
     /// The four features moved by a flow of 2 channels, which has the frame's size (half of it with the extra
@@ -161,11 +162,11 @@ impl<L> Unet<L> {
     ) -> B::Tensor {
         let mut x = b.cat(inputs);
         if let Some(entry) = &self.entry {
-            x = b.chain(&x, entry);
+            x = b.conv_chain(&x, entry);
         }
         let mut finer = Vec::with_capacity(self.down.len());
         for (i, pair) in self.down.iter().enumerate() {
-            let down = b.chain(&x, pair);
+            let down = b.conv_chain(&x, pair);
             x = b.cat(&[&down, &context0[i], &context1[i]]);
             finer.push(down);
         }

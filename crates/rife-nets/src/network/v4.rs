@@ -1,9 +1,12 @@
 //! RIFE 4.x: a stack of blocks from coarse to fine, each correcting the flow and giving a mask, with features of
 //! each frame from an encoder in the later versions. One description; what differs is [`V4Spec`].
 
+use rife_backend::composed::luma;
+use rife_backend::{Backend, ConvKind, Result};
+
 use super::block::{Estimate, IfBlock, warp_both};
-use super::{Encoded, Make, Options, Output, Stage, Stages};
-use crate::backend::{Backend, ConvKind, grey};
+use super::{Encoded, EncodedPair, Make, Options, Output, Stage, Stages};
+
 use crate::layer::LayerDesc;
 
 /// The eight layers in the middle of every block.
@@ -90,22 +93,22 @@ pub(crate) struct V4Spec {
     pub(crate) feat: usize,
     /// Whether the network may be run with both directions averaged.
     pub(crate) ensemble: bool,
-    /// Whether the last block gives, beside flow and mask, three channels that are added to the blended frame.
+    /// Whether the last block outputs, after flow and mask, an RGB residual that is added to the blended frame.
     pub(crate) residual: bool,
-    /// Whether the blocks' flow is that of motion at an even speed, at the middle: at t it is 2 t times that towards the
-    /// first frame, 2 - 2 t times that towards the second.
+    /// Whether flow is linear in time: a block's output is the flow at the middle frame, and at timestep t its part towards
+    /// the first frame is multiplied by 2t, its part towards the second by 2 - 2t.
     pub(crate) linear: bool,
-    /// Whether a pixel that is the same in both frames stays ([`Backend::keep_still`]).
-    pub(crate) still: bool,
-    /// Whether the first block begins with motion that was found without weights ([`Backend::motion`]) and sees, beside
-    /// what that moved, the frames as they are.
-    pub(crate) start: bool,
-    /// Whether the last block sees the frames as that motion alone moves them ([`hedged`]), too, and gives two channels more: how much of
-    /// these either moved frame takes.
-    pub(crate) choice: bool,
-    /// Whether the last block gives a channel more: how much of the detail that sampling the blended frames loses
-    /// ([`Backend::detail`]) they get back, all three channels that of their grey.
-    pub(crate) sharp: bool,
+    /// Whether pixels that are equal in both frames are kept ([`Backend::keep_static`]).
+    pub(crate) keep_static: bool,
+    /// Whether the initial flow is a prior without weights ([`Backend::dis_flow`]). The first block then sees, besides the
+    /// frames warped by it, the frames themselves.
+    pub(crate) prior: bool,
+    /// Whether the last block also sees the frames warped by the prior alone ([`warp_candidates`]) and outputs two more
+    /// channels: before the sigmoid, their share in the blend with the frames warped by the network's flow.
+    pub(crate) blend_prior: bool,
+    /// Whether the last block outputs one more channel: before the sigmoid, the strength with which the cubic
+    /// interpolation residual of the luma ([`Backend::cubic_residual`]) is added to all three channels of the blend.
+    pub(crate) cubic_residual: bool,
     /// Whether each block's mask is added to the one before, or replaces it.
     pub(crate) adds_mask: bool,
     /// Whether all scales double when the second block finds motion above 32 pixels both ways.
@@ -113,11 +116,11 @@ pub(crate) struct V4Spec {
 }
 
 /// Channels of [`V4Spec::residual`].
-const RESIDUAL: usize = 3;
+const RESIDUAL_CHANNELS: usize = 3;
 
-/// The most of the lost detail that [`V4Spec::sharp`] gives back: a sigmoid says how much of this. One share for all pixels
-/// did best at half of it; noisy pictures want less.
-const SHARPEST: f32 = 1.4;
+/// Upper bound of the strength of [`V4Spec::cubic_residual`]: the sigmoid is multiplied by it. Of constant strengths, 0.7
+/// did best; noisy images want less.
+const MAX_CUBIC_RESIDUAL: f32 = 1.4;
 
 /// Motion in pixels above which [`V4Spec::doubles`] starts again.
 pub(crate) const FAR: f32 = 32.0;
@@ -131,7 +134,8 @@ impl V4Spec {
 
     /// Channels that a block's head gives, and how many of them beside flow and mask are used.
     fn head_and_feat(&self, index: usize) -> (usize, usize) {
-        let more = self.residual_channels() + 2 * usize::from(self.choice) + usize::from(self.sharp);
+        let more =
+            self.residual_channels() + 2 * usize::from(self.blend_prior) + usize::from(self.cubic_residual);
         match (index + 1 < self.channels.len(), more) {
             (true, _) => (self.head, self.feat),
             (false, 0) => (self.head, 0),
@@ -141,23 +145,23 @@ impl V4Spec {
 
     /// How many channels that is: they come first of what the last block gives beside flow and mask.
     fn residual_channels(&self) -> usize {
-        RESIDUAL * usize::from(self.residual)
+        RESIDUAL_CHANNELS * usize::from(self.residual)
     }
 
     /// Channels that enter a block.
     fn input(&self, index: usize) -> usize {
         let frames = 2 * (3 + self.encoder.channels()) + 1;
-        match (index, self.start) {
+        match (index, self.prior) {
             (0, false) => frames,
             (0, true) => frames + 2 * 3 + 4,
-            _ if self.chooses(index) => frames + 1 + self.feat + 4 + 2 * 3,
+            _ if self.blends_prior(index) => frames + 1 + self.feat + 4 + 2 * 3,
             _ => frames + 1 + self.feat + 4,
         }
     }
 
-    /// Whether a block is the one that [`V4Spec::choice`] speaks of.
-    fn chooses(&self, index: usize) -> bool {
-        self.choice && index + 1 == self.channels.len()
+    /// Whether a block is the one that [`V4Spec::blend_prior`] concerns.
+    fn blends_prior(&self, index: usize) -> bool {
+        self.blend_prior && index + 1 == self.channels.len()
     }
 }
 
@@ -169,17 +173,17 @@ pub(crate) struct V4Net<L> {
     encoder: Vec<L>,
 }
 
-/// Rows down and columns right of the neighbours whose velocities [`hedged`] takes for a pixel's, by opinion. With three
-/// pixels it gained more than with four or six.
-const NEAR: [[[isize; 2]; 2]; 2] = [[[3, 3], [-3, -3]], [[3, -3], [-3, 3]]];
+/// OBMC neighbours in rows and columns of [`warp_candidates`], by direction of the search: along one diagonal for the
+/// forward search, along the other for the backward one. A distance of three pixels gained more than four or six.
+const OBMC_NEIGHBOURS: [[[isize; 2]; 2]; 2] = [[[3, 3], [-3, -3]], [[3, -3], [-3, 3]]];
 
-/// What the blocks so far have found.
+/// The estimate after some blocks.
 struct State<T> {
     stage: Stage<T>,
     features: Option<[T; 2]>,
     feat: Option<T>,
-    /// Whether no block has run yet: the flow is [`V4Spec::start`]'s.
-    begun: bool,
+    /// Whether no block has run yet: the flow is that of [`V4Spec::prior`].
+    is_prior: bool,
 }
 
 impl<L> V4Net<L> {
@@ -193,40 +197,59 @@ impl<L> V4Net<L> {
         }
     }
 
-    pub(crate) fn encode<B: Backend<Conv = L>>(&self, b: &B, image: &B::Tensor) -> Vec<B::Tensor> {
+    pub(crate) fn encode<B: Backend<Conv = L>>(&self, b: &B, image: &B::Tensor) -> Result<Vec<B::Tensor>> {
         if self.encoder.is_empty() {
-            return Vec::new();
+            return Ok(Vec::new());
         }
-        let features = b.materialize(&b.chain(image, &self.encoder));
-        // Joined to what they are features of: both are warped by the same flows.
-        vec![b.materialize(&b.cat(&[image, &features]))]
+        let features = b.materialize(&b.conv_chain(image, &self.encoder))?;
+        // Concatenated with the image: both are warped by the same flow.
+        Ok(vec![b.materialize(&b.cat(&[image, &features]))?])
+    }
+
+    /// The flow of [`V4Spec::prior`], which does not depend on the timestep.
+    pub(crate) fn prior<B: Backend<Conv = L>>(
+        &self,
+        b: &B,
+        frames: [&Encoded<B::Tensor>; 2],
+        options: &Options,
+    ) -> Option<B::Tensor> {
+        let level = prior_level(options) as u32;
+        let images = frames.map(|frame| &frame.image);
+        self.spec.prior.then(|| b.dis_flow(images, level))
     }
 
     pub(crate) fn interpolate<B: Backend<Conv = L>>(
         &self,
         b: &B,
-        frames: [&Encoded<B::Tensor>; 2],
-        timestep: &B::Tensor,
+        encoded: &EncodedPair<B::Tensor>,
+        timestep: &B::Timestep,
         options: &Options,
-    ) -> Output<B::Tensor> {
+    ) -> Result<Output<B::Tensor>> {
+        let frames = encoded.frames.each_ref();
+        let images = frames.map(|frame| &frame.image);
         let pair = Pair {
             b,
             frames,
             timestep,
+            timestep_plane: b.timestep_plane(timestep, images[0]),
             features: self.spec.encoder.channels(),
             linear: self.spec.linear,
-            greys: self.spec.sharp.then(|| frames.map(|frame| grey(b, &frame.image))),
+            luma: self
+                .spec
+                .cubic_residual
+                .then(|| images.map(|image| luma(b, image))),
         };
         let mut log2 = -options.scale.log2();
-        let begun = self.spec.start.then(|| self.begin(&pair, log2));
-        let (mut state, started) = begun.unzip();
+        let prior = encoded.prior.as_ref();
+        let initial = prior.map(|flow| self.initial(&pair, flow, prior_level(options)));
+        let (mut state, candidates) = initial.transpose()?.unzip();
         let mut stages = Stages::new(options.keep_stages);
         for (i, block) in self.blocks.iter().enumerate() {
-            let chosen = started.as_ref().filter(|_| self.spec.chooses(i));
-            let more = chosen.map(|started| started.each_ref().map(|x| b.channels(x, 0..3)));
-            let more = more.as_ref().map_or(&[][..], |more| more);
-            let mut estimate = pair.estimate(block, state.as_ref(), more, log2 + self.log2(i));
-            if i == 1 && self.spec.doubles && is_far(b, &estimate.flow) {
+            let seen = candidates.as_ref().filter(|_| self.spec.blends_prior(i));
+            let seen = seen.map(|both| both.each_ref().map(|x| b.narrow(x, 0..3)));
+            let extra = seen.as_ref().map_or(&[][..], |both| both);
+            let mut estimate = pair.estimate(block, state.as_ref(), extra, log2 + self.log2(i));
+            if i == 1 && self.spec.doubles && is_far(b, &estimate.flow)? {
                 log2 += 1;
                 let first = pair.estimate(&self.blocks[0], None, &[], log2 + self.log2(0));
                 state = Some(self.advance(&pair, None, first));
@@ -241,109 +264,89 @@ impl<L> V4Net<L> {
             state = Some(next);
         }
         let (stage, stages) = stages.finish();
-        let more = state.and_then(|state| state.feat);
-        let merged = more.map_or_else(
-            || stage.merged(b),
-            |more| self.corrected(&pair, &stage, started.as_ref(), &more),
-        );
-        let images = frames.map(|frame| &frame.image);
-        Output {
-            merged: if self.spec.still {
-                b.keep_still(images, &merged)
-            } else {
-                merged
-            },
+        let extra = state.and_then(|state| state.feat);
+        let mut merged = match extra {
+            Some(extra) => self.synthesize(&pair, &stage, candidates.as_ref(), &extra),
+            None => stage.merged(b),
+        };
+        if self.spec.keep_static {
+            merged = b.keep_static(images, &merged);
+        }
+        Ok(Output {
+            merged,
             flow: stage.flow,
             mask: stage.mask,
             stages,
-        }
+        })
     }
 
-    /// The frame between, from what moved frames there are (by all blocks, and by the motion begun with), as the last
-    /// block says with what it gave beside flow and mask.
-    fn corrected<B: Backend<Conv = L>>(
+    /// Synthesis: the frame between, from the frames warped by the network's flow, those warped by the prior
+    /// (`candidates`), and the last block's channels after flow and mask (`extra`).
+    fn synthesize<B: Backend<Conv = L>>(
         &self,
         pair: &Pair<'_, B>,
         last: &Stage<B::Tensor>,
-        started: Option<&[B::Tensor; 2]>,
-        more: &B::Tensor,
+        candidates: Option<&[B::Tensor; 2]>,
+        extra: &B::Tensor,
     ) -> B::Tensor {
         let (b, spec) = (pair.b, &self.spec);
-        let channel = |i: usize| b.channels(more, i..i + 1);
+        let channel = |i: usize| b.narrow(extra, i..i + 1);
         let mut stage = last.clone();
-        stage.warped = Self::detailed(pair, &last.warped, &last.flow);
-        if let Some(started) = started.filter(|_| spec.choice) {
+        stage.warped = pair.with_cubic_residual(&last.warped, &last.flow);
+        if let Some(candidates) = candidates.filter(|_| spec.blend_prior) {
             let share = |i| channel(spec.residual_channels() + i);
-            stage.warped = [0, 1].map(|i| b.blend(&started[i], &stage.warped[i], &share(i)));
+            stage.warped = [0, 1].map(|i| b.blend(&candidates[i], &stage.warped[i], &share(i)));
         }
         let mut merged = stage.merged(b);
-        if spec.sharp {
-            let share = b.sigmoid(&channel(b.shape(more)[0] - 1));
-            merged = b.sharpen(&merged, &b.affine(&share, SHARPEST, 0.0));
+        if spec.cubic_residual {
+            let strength = b.sigmoid(&channel(b.shape(extra)[0] - 1));
+            merged = b.add_last_channel(&merged, &b.affine(&strength, MAX_CUBIC_RESIDUAL, 0.0));
         }
         if spec.residual {
-            merged = b.add(&merged, &b.channels(more, 0..RESIDUAL));
+            merged = b.add(&merged, &b.narrow(extra, 0..RESIDUAL_CHANNELS));
         }
         merged
     }
 
-    /// The state before the first block, with flow that is found without weights at the network's size, and both frames
-    /// as they are moved by all opinions of that motion ([`hedged`]), with [`V4Net::detailed`]'s channel.
-    fn begin<B: Backend<Conv = L>>(
+    /// The state before the first block, with the prior as its flow, and both frames warped by the prior's candidates
+    /// ([`warp_candidates`]), with [`Pair::with_cubic_residual`]'s channel.
+    fn initial<B: Backend<Conv = L>>(
         &self,
         pair: &Pair<'_, B>,
-        log2: i32,
-    ) -> (State<B::Tensor>, [B::Tensor; 2]) {
-        let b = pair.b;
-        let finest = log2.max(0);
+        prior: &B::Tensor,
+        level: i32,
+    ) -> Result<(State<B::Tensor>, [B::Tensor; 2])> {
+        let (b, timestep) = (pair.b, pair.timestep);
+        let velocities = crate::scale::resize_flow(b, &b.project_flow(prior, timestep), level);
+        let velocities = [0, 1].map(|k| b.narrow(&velocities, 2 * k..2 * k + 2));
+        let weights = [b.timestep_affine(timestep, -1.0, 1.0), timestep.clone()];
+        let [forward, backward] = [0, 1].map(|k| b.mul_timestep(&velocities[k], &weights[k]));
+        let velocity = b.add(&forward, &backward);
+        // From the frame between back to the first frame, and on to the second.
+        let factors = [b.timestep_affine(timestep, -1.0, 0.0), weights[0].clone()];
+        let [to_first, to_second] = factors.each_ref().map(|factor| b.mul_timestep(&velocity, factor));
+        let flow = b.cat(&[&to_first, &to_second]);
         let images = pair.frames.map(|frame| &frame.image);
-        let opinions = b.motion(images, pair.timestep, finest as u32);
-        let opinions = crate::scale::resize_flow(b, &opinions, finest);
-        let opinions = [0, 1].map(|k| b.channels(&opinions, 2 * k..2 * k + 2));
-        let shares = [b.affine(pair.timestep, -1.0, 1.0), pair.timestep.clone()];
-        let velocity = b.add(
-            &b.scaled(&opinions[0], &shares[0]),
-            &b.scaled(&opinions[1], &shares[1]),
-        );
-        // Backwards to the first frame, onwards to the second.
-        let ways = [b.affine(pair.timestep, -1.0, 0.0), shares[0].clone()];
-        let flow = b.cat(&[&b.scaled(&velocity, &ways[0]), &b.scaled(&velocity, &ways[1])]);
-        let moved = [0, 1].map(|i| hedged(b, images[i], &opinions, &shares, &ways[i]));
-        let moved = Self::detailed(pair, &moved, &flow).map(|x| b.materialize(&x));
-        let mask = b.plane(pair.timestep, 0.0);
+        let warped = [0, 1].map(|i| warp_candidates(b, images[i], &velocities, &weights, &factors[i]));
+        let [first, second] = pair.with_cubic_residual(&warped, &flow);
+        let candidates = [b.materialize(&first)?, b.materialize(&second)?];
+        let mask = b.plane(&pair.timestep_plane, 0.0);
         let state = State {
-            begun: true,
-            ..self.moved(pair, flow, mask, None)
+            is_prior: true,
+            ..self.warped(pair, flow, mask, None)
         };
-        (state, moved)
+        Ok((state, candidates))
     }
 
-    /// The moved frames, each with what sampling its grey by a flow loses as a fourth channel, where [`V4Spec::sharp`]
-    /// says so.
-    fn detailed<B: Backend<Conv = L>>(
-        pair: &Pair<'_, B>,
-        moved: &[B::Tensor; 2],
-        flow: &B::Tensor,
-    ) -> [B::Tensor; 2] {
-        let b = pair.b;
-        let Some(greys) = &pair.greys else {
-            return moved.clone();
-        };
-        [0, 1].map(|i| {
-            let lost = b.detail(&greys[i], &b.channels(flow, 2 * i..2 * i + 2));
-            b.cat(&[&moved[i], &lost])
-        })
-    }
-
-    /// What [`V4Net::encode`] joined: images and their features.
-    fn parted<B: Backend<Conv = L>>(
+    /// Splits what [`V4Net::encode`] concatenated into images and features.
+    fn split<B: Backend<Conv = L>>(
         &self,
         b: &B,
-        joined: [B::Tensor; 2],
+        encoded: [B::Tensor; 2],
     ) -> ([B::Tensor; 2], Option<[B::Tensor; 2]>) {
         let end = 3 + self.spec.encoder.channels();
-        let images = joined.each_ref().map(|x| b.channels(x, 0..3));
-        (images, Some(joined.each_ref().map(|x| b.channels(x, 3..end))))
+        let images = encoded.each_ref().map(|x| b.narrow(x, 0..3));
+        (images, Some(encoded.each_ref().map(|x| b.narrow(x, 3..end))))
     }
 
     fn log2(&self, index: usize) -> i32 {
@@ -370,11 +373,11 @@ impl<L> V4Net<L> {
                 (b.add(&stage.flow, &estimate.flow), mask)
             }
         };
-        self.moved(pair, flow, mask, estimate.feat)
+        self.warped(pair, flow, mask, estimate.feat)
     }
 
-    /// Moves the frames by a flow.
-    fn moved<B: Backend<Conv = L>>(
+    /// Warps the frames by a flow.
+    fn warped<B: Backend<Conv = L>>(
         &self,
         pair: &Pair<'_, B>,
         flow: B::Tensor,
@@ -382,49 +385,70 @@ impl<L> V4Net<L> {
         feat: Option<B::Tensor>,
     ) -> State<B::Tensor> {
         let b = pair.b;
-        // After the last block nothing looks at the features; the images are sampled in them all the same, since an
-        // engine that lays out images for sampling then needs no second copy of theirs.
+        // After the last block the features are unused. The images are warped together with them all the same, since an
+        // engine that keeps images interleaved for sampling then needs no second copy.
         let (warped, features) = match pair.frames.map(|frame| frame.features.first()) {
-            [Some(first), Some(second)] => self.parted(b, warp_both(b, [first, second], &flow)),
+            [Some(first), Some(second)] => self.split(b, warp_both(b, [first, second], &flow)),
             _ => (warp_both(b, pair.frames.map(|frame| &frame.image), &flow), None),
         };
         State {
             stage: Stage { flow, mask, warped },
             features,
             feat,
-            begun: false,
+            is_prior: false,
         }
     }
 }
 
-/// An image moved by `way` times each opinion of the velocity, the mean of what these make of it by their shares: where
-/// it is in doubt what moved how, that errs less than moving it by the mean velocity.
-fn hedged<B: Backend>(
+/// The resolution of the prior as a power of two: the search runs at the network's scale, at most at the frame's size.
+fn prior_level(options: &Options) -> i32 {
+    (-options.scale.log2()).max(0)
+}
+
+/// An image warped by `factor` times the velocities of both searches with OBMC, averaged by `weights`: where the motion
+/// is uncertain, a mean of warped candidates errs less than a warp by the mean velocity.
+fn warp_candidates<B: Backend>(
     b: &B,
     image: &B::Tensor,
-    opinions: &[B::Tensor; 2],
-    shares: &[B::Tensor; 2],
-    way: &B::Tensor,
+    velocities: &[B::Tensor; 2],
+    weights: &[B::Timestep; 2],
+    factor: &B::Timestep,
 ) -> B::Tensor {
-    let [first, second] =
-        [0, 1].map(|k| b.scaled(&b.warp_near(image, &opinions[k], way, NEAR[k]), &shares[k]));
+    let [first, second] = [0, 1].map(|k| {
+        let warped = b.warp_obmc(image, &velocities[k], factor, OBMC_NEIGHBOURS[k]);
+        b.mul_timestep(&warped, &weights[k])
+    });
     b.add(&first, &second)
 }
 
-/// Two frames and a time between them.
+/// Two frames and a timestep.
 struct Pair<'a, B: Backend> {
     b: &'a B,
     frames: [&'a Encoded<B::Tensor>; 2],
-    timestep: &'a B::Tensor,
+    timestep: &'a B::Timestep,
+    timestep_plane: B::Tensor,
     /// Channels of a frame's features.
     features: usize,
     /// As [`V4Spec::linear`].
     linear: bool,
-    /// The frames in grey, where [`V4Spec::sharp`] needs them.
-    greys: Option<[B::Tensor; 2]>,
+    /// Luma of the frames, where [`V4Spec::cubic_residual`] needs it.
+    luma: Option<[B::Tensor; 2]>,
 }
 
 impl<B: Backend> Pair<'_, B> {
+    /// The warped frames, each with the cubic residual of its luma at the flow as a fourth channel where
+    /// [`V4Spec::cubic_residual`] is set.
+    fn with_cubic_residual(&self, warped: &[B::Tensor; 2], flow: &B::Tensor) -> [B::Tensor; 2] {
+        let b = self.b;
+        let Some(luma) = &self.luma else {
+            return warped.clone();
+        };
+        [0, 1].map(|i| {
+            let residual = b.cubic_residual(&luma[i], &b.narrow(flow, 2 * i..2 * i + 2));
+            b.cat(&[&warped[i], &residual])
+        })
+    }
+
     /// Runs a block on the frames, or on what they were warped to; `more` is joined last.
     fn estimate(
         &self,
@@ -433,11 +457,11 @@ impl<B: Backend> Pair<'_, B> {
         more: &[B::Tensor],
         log2: i32,
     ) -> Estimate<B::Tensor> {
-        let looks = self.looks(state);
-        let mut parts: Vec<_> = looks.iter().collect();
-        parts.push(self.timestep);
+        let inputs = self.inputs(state);
+        let mut parts: Vec<_> = inputs.iter().collect();
+        parts.push(&self.timestep_plane);
         match state {
-            Some(State { begun: true, .. }) => parts.extend(self.frames.map(|frame| &frame.image)),
+            Some(State { is_prior: true, .. }) => parts.extend(self.frames.map(|frame| &frame.image)),
             Some(state) => {
                 parts.push(&state.stage.mask);
                 parts.extend(&state.feat);
@@ -455,12 +479,13 @@ impl<B: Backend> Pair<'_, B> {
         state: Option<&State<B::Tensor>>,
         log2: i32,
     ) -> Estimate<B::Tensor> {
-        let timestep = self.b.affine(self.timestep, -1.0, 1.0);
+        let timestep = self.b.timestep_affine(self.timestep, -1.0, 1.0);
+        let timestep_plane = self.b.timestep_plane(&timestep, &self.timestep_plane);
         let mask = state.map(|state| self.b.affine(&state.stage.mask, -1.0, 0.0));
         let flow = state.map(|state| exchanged(self.b, &state.stage.flow));
-        let looks = self.looks(state);
-        let mut parts: Vec<_> = looks.chunks(2).flat_map(|two| [&two[1], &two[0]]).collect();
-        parts.push(&timestep);
+        let inputs = self.inputs(state);
+        let mut parts: Vec<_> = inputs.chunks(2).flat_map(|two| [&two[1], &two[0]]).collect();
+        parts.push(&timestep_plane);
         parts.extend(&mask);
         parts.extend(state.and_then(|state| state.feat.as_ref()));
         self.at(
@@ -469,27 +494,29 @@ impl<B: Backend> Pair<'_, B> {
         )
     }
 
-    /// A block's estimate at a time, see [`V4Spec::linear`].
-    fn at(&self, timestep: &B::Tensor, estimate: Estimate<B::Tensor>) -> Estimate<B::Tensor> {
+    /// A block's estimate with its flow scaled to a timestep, see [`V4Spec::linear`].
+    fn at(&self, timestep: &B::Timestep, estimate: Estimate<B::Tensor>) -> Estimate<B::Tensor> {
         if !self.linear {
             return estimate;
         }
         let b = self.b;
-        let share = |range, by: &B::Tensor| b.scaled(&b.channels(&estimate.flow, range), by);
-        let before = share(0..2, &b.affine(timestep, 2.0, 0.0));
-        let after = share(2..4, &b.affine(timestep, -2.0, 2.0));
+        let scaled = |channels, factor, offset| {
+            let factor = b.timestep_affine(timestep, factor, offset);
+            b.mul_timestep(&b.narrow(&estimate.flow, channels), &factor)
+        };
+        let [to_first, to_second] = [scaled(0..2, 2.0, 0.0), scaled(2..4, -2.0, 2.0)];
         Estimate {
-            flow: b.cat(&[&before, &after]),
+            flow: b.cat(&[&to_first, &to_second]),
             ..estimate
         }
     }
 
     /// Both images and, where there is an encoder, both frames' features: warped from the second block on.
-    fn looks(&self, state: Option<&State<B::Tensor>>) -> Vec<B::Tensor> {
+    fn inputs(&self, state: Option<&State<B::Tensor>>) -> Vec<B::Tensor> {
         let Some(state) = state else {
             let images = self.frames.map(|frame| frame.image.clone());
             let features = self.frames.iter().flat_map(|frame| frame.features.first());
-            let features = features.map(|joined| self.b.channels(joined, 3..3 + self.features));
+            let features = features.map(|joined| self.b.narrow(joined, 3..3 + self.features));
             return images.into_iter().chain(features).collect();
         };
         let features = state.features.iter().flatten();
@@ -499,7 +526,7 @@ impl<B: Backend> Pair<'_, B> {
 
 /// The flow with its two directions exchanged.
 fn exchanged<B: Backend>(b: &B, flow: &B::Tensor) -> B::Tensor {
-    b.cat(&[&b.channels(flow, 2..4), &b.channels(flow, 0..2)])
+    b.cat(&[&b.narrow(flow, 2..4), &b.narrow(flow, 0..2)])
 }
 
 /// The mean of an estimate and one made with the frames exchanged, whose mask has the other sign.
@@ -514,10 +541,9 @@ fn mean<B: Backend>(b: &B, there: Estimate<B::Tensor>, back: Estimate<B::Tensor>
     }
 }
 
-fn is_far<B: Backend>(b: &B, flow: &B::Tensor) -> bool {
-    [0..2, 2..4]
-        .into_iter()
-        .all(|direction| b.max_abs(&b.channels(flow, direction)) > FAR)
+fn is_far<B: Backend>(b: &B, flow: &B::Tensor) -> Result<bool> {
+    let is_far = |direction| Ok(b.max_abs(&b.narrow(flow, direction))? > FAR);
+    Ok(is_far(0..2)? && is_far(2..4)?)
 }
 
 /// Channels of a head that flow, mask and `feat` more come from.
@@ -573,10 +599,10 @@ fn block<L>(spec: &V4Spec, index: usize, make: Make<'_, L>) -> IfBlock<L> {
 mod tests {
     use super::*;
     use crate::network::Network;
-    use crate::reference::ReferenceBackend;
     use crate::scale::Scale;
     use crate::version::{Family, Version};
     use crate::{Weights, deterministic};
+    use rife_backend::reference::ReferenceBackend;
 
     fn interpolated(spec: V4Spec, weights: &Weights, scale: Scale) -> Vec<f32> {
         let b = ReferenceBackend;
@@ -587,14 +613,19 @@ mod tests {
             features: Vec::new(),
             rotated: None,
         };
-        let first = frame(b.upload([3, 128, 128], &values));
+        let first = frame(b.upload([3, 128, 128], &values).unwrap());
         let second = frame(b.rotate180(&first.image));
         let options = Options {
             scale,
             ..Options::default()
         };
-        let timestep = b.plane(&first.image, 0.5);
-        b.download(&net.interpolate(&b, [&first, &second], &timestep, &options).merged)
+        let pair = EncodedPair {
+            frames: [first, second],
+            prior: None,
+            rotated: None,
+        };
+        b.download(&net.interpolate(&b, &pair, &0.5, &options).unwrap().merged)
+            .unwrap()
     }
 
     /// Starting again with doubled scales is the same as having begun at half the scale.

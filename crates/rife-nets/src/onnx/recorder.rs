@@ -4,12 +4,11 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use rife_backend::composed::{self, DisOps, SampleOps};
+use rife_backend::{Activation, Backend, ConvKind, ConvSpec, Resize, Result};
+
 use super::graph::{Graph, Id, attribute_float, attribute_int, attribute_ints, attribute_text};
 use super::proto::Message;
-use crate::backend::{
-    Activation, Backend, ConvKind, ConvSpec, Factor, Pixelwise, Placed, composed_detail, composed_motion,
-    composed_near,
-};
 use crate::checkpoint::Dtype;
 use crate::layer::LayerDesc;
 
@@ -125,6 +124,15 @@ impl Recorder {
             .reduce(|a, b| graph.node("And", &[a, b], vec![]))
     }
 
+    fn constant(&self, shape: [usize; 3], data: &[f32]) -> Value {
+        let [channels, height, width] = shape;
+        let id = self
+            .graph
+            .borrow_mut()
+            .floats(&[1, channels, height, width], data);
+        Value { id, shape }
+    }
+
     fn ints(&self, values: &[i64]) -> Id {
         self.graph.borrow_mut().ints(values)
     }
@@ -190,6 +198,8 @@ fn last(count: usize) -> usize {
 impl Backend for Recorder {
     type Tensor = Value;
     type Conv = Layer;
+    /// A plane, of the frames' size.
+    type Timestep = Value;
 
     fn conv_layer(&self, spec: ConvSpec) -> Layer {
         let desc = self.layers.borrow_mut().pop_front().expect("a layer described");
@@ -225,18 +235,13 @@ impl Backend for Recorder {
         }
     }
 
-    fn upload(&self, shape: [usize; 3], data: &[f32]) -> Value {
-        let [channels, height, width] = shape;
-        let id = self
-            .graph
-            .borrow_mut()
-            .floats(&[1, channels, height, width], data);
-        Value { id, shape }
+    fn upload(&self, shape: [usize; 3], data: &[f32]) -> Result<Value> {
+        Ok(self.constant(shape, data))
     }
 
     /// There are no values in a graph: NaN.
-    fn download(&self, x: &Value) -> Vec<f32> {
-        vec![f32::NAN; x.shape.iter().product()]
+    fn download(&self, x: &Value) -> Result<Vec<f32>> {
+        Ok(vec![f32::NAN; x.shape.iter().product()])
     }
 
     fn shape(&self, x: &Value) -> [usize; 3] {
@@ -244,8 +249,23 @@ impl Backend for Recorder {
     }
 
     fn plane(&self, like: &Value, value: f32) -> Value {
-        let value = self.upload([1; 3], &[value]);
+        let value = self.constant([1; 3], &[value]);
         self.spread(value.id, like.shape)
+    }
+
+    fn timestep(&self, value: f32, like: &Value) -> Value {
+        self.plane(like, value)
+    }
+
+    fn timestep_affine(&self, timestep: &Value, factor: f32, offset: f32) -> Value {
+        self.affine(timestep, factor, offset)
+    }
+
+    fn timestep_plane(&self, timestep: &Value, like: &Value) -> Value {
+        match timestep.shape[1] / like.shape[1] {
+            1 => *timestep,
+            factor => self.resize(timestep, Resize::Down(factor)),
+        }
     }
 
     fn cat(&self, parts: &[&Value]) -> Value {
@@ -259,7 +279,7 @@ impl Backend for Recorder {
         self.node("Concat", &ids, vec![axis], [channels, height, width])
     }
 
-    fn channels(&self, x: &Value, range: Range<usize>) -> Value {
+    fn narrow(&self, x: &Value, range: Range<usize>) -> Value {
         if range == (0..x.shape[0]) {
             return *x;
         }
@@ -296,11 +316,11 @@ impl Backend for Recorder {
         self.node("Sigmoid", &[x.id], vec![], x.shape)
     }
 
-    fn resize(&self, x: &Value, factor: Factor) -> Value {
+    fn resize(&self, x: &Value, factor: Resize) -> Value {
         let [channels, height, width] = x.shape;
         let (size, scale) = match factor {
-            Factor::Up(n) => ([height * n, width * n], n as f32),
-            Factor::Down(n) => ([height / n, width / n], 1.0 / n as f32),
+            Resize::Up(n) => ([height * n, width * n], n as f32),
+            Resize::Down(n) => ([height / n, width / n], 1.0 / n as f32),
         };
         let region = self.graph.borrow_mut().absent();
         let scales = self.graph.borrow_mut().floats(&[4], &[1.0, 1.0, scale, scale]);
@@ -330,16 +350,16 @@ impl Backend for Recorder {
         self.node("GridSample", &[x.id, grid.id], attributes, x.shape)
     }
 
-    fn warp_near(&self, x: &Value, velocity: &Value, by: &Value, near: [[isize; 2]; 2]) -> Value {
-        composed_near(self, x, velocity, by, near)
+    fn warp_obmc(&self, x: &Value, velocity: &Value, factor: &Value, neighbours: [[isize; 2]; 2]) -> Value {
+        composed::warp_obmc(self, x, velocity, factor, neighbours)
     }
 
-    fn detail(&self, x: &Value, flow: &Value) -> Value {
-        composed_detail(self, x, flow)
+    fn cubic_residual(&self, x: &Value, flow: &Value) -> Value {
+        composed::cubic_residual(self, x, flow)
     }
 
-    fn motion(&self, frames: [&Value; 2], timestep: &Value, finest: u32) -> Value {
-        composed_motion(self, frames, timestep, finest)
+    fn dis_flow(&self, frames: [&Value; 2], level: u32) -> Value {
+        composed::dis_flow(self, frames, level)
     }
 
     fn blend(&self, a: &Value, b: &Value, mask: &Value) -> Value {
@@ -349,11 +369,11 @@ impl Backend for Recorder {
         self.add(&part(a, share), &part(b, rest))
     }
 
-    fn scaled(&self, x: &Value, by: &Value) -> Value {
+    fn mul(&self, x: &Value, by: &Value) -> Value {
         self.node("Mul", &[x.id, by.id], vec![], x.shape)
     }
 
-    fn keep_still(&self, [a, b]: [&Value; 2], made: &Value) -> Value {
+    fn keep_static(&self, [a, b]: [&Value; 2], made: &Value) -> Value {
         let minus = |x: &Value| self.affine(x, -1.0, 0.0);
         let apart = self.node("Abs", &[self.add(a, &minus(b)).id], vec![], a.shape);
         let one = [1, a.shape[1], a.shape[2]];
@@ -361,7 +381,7 @@ impl Backend for Recorder {
         let apart = self.node("ReduceMax", &[apart.id], vec![channels], one);
         let share = self.clamp01(&self.affine(&apart, -255.0, 1.5));
         let mean = self.affine(&self.add(a, b), 0.5, 0.0);
-        self.add(made, &self.scaled(&self.add(&mean, &minus(made)), &share))
+        self.add(made, &self.mul(&self.add(&mean, &minus(made)), &share))
     }
 
     fn conv(&self, x: &Value, layer: &Layer) -> Value {
@@ -394,17 +414,17 @@ impl Backend for Recorder {
         self.slice(x, [&[-1, -1], &[before_first; 2], &[2, 3], &[-1, -1]], x.shape)
     }
 
-    fn max_abs(&self, x: &Value) -> f32 {
+    fn max_abs(&self, x: &Value) -> Result<f32> {
         let size = self.node("Abs", &[x.id], vec![], x.shape);
         let whole = attribute_int("keepdims", 0);
         let most = self.node("ReduceMax", &[size.id], vec![whole], [1; 3]);
         self.asked.borrow_mut().push(most.id);
-        if self.far.get() { f32::MAX } else { 0.0 }
+        Ok(if self.far.get() { f32::MAX } else { 0.0 })
     }
 }
 
-impl Placed for Recorder {
-    fn neighbour(&self, x: &Value, down: isize, right: isize) -> Value {
+impl SampleOps for Recorder {
+    fn shift(&self, x: &Value, down: isize, right: isize) -> Value {
         if (down, right) == (0, 0) {
             return *x;
         }
@@ -419,7 +439,7 @@ impl Placed for Recorder {
         self.slice(&wide, [&after, &ends, &[2, 3], &[1, 1]], x.shape)
     }
 
-    fn places(&self, like: &Value) -> Value {
+    fn pixel_grid(&self, like: &Value) -> Value {
         let [_, height, width] = like.shape;
         let id = self.grid(like.shape, |count| (0..count).map(|i| i as f32).collect());
         Value {
@@ -428,29 +448,29 @@ impl Placed for Recorder {
         }
     }
 
-    fn whole(&self, x: &Value) -> Value {
+    fn floor(&self, x: &Value) -> Value {
         self.node("Floor", &[x.id], vec![], x.shape)
     }
 }
 
-impl Pixelwise for Recorder {
-    fn quotient(&self, a: &Value, b: &Value) -> Value {
+impl DisOps for Recorder {
+    fn div(&self, a: &Value, b: &Value) -> Value {
         self.node("Div", &[a.id, b.id], vec![], a.shape)
     }
 
-    fn least(&self, a: &Value, b: &Value) -> Value {
+    fn min(&self, a: &Value, b: &Value) -> Value {
         self.node("Min", &[a.id, b.id], vec![], a.shape)
     }
 
-    fn most(&self, a: &Value, b: &Value) -> Value {
+    fn max(&self, a: &Value, b: &Value) -> Value {
         self.node("Max", &[a.id, b.id], vec![], a.shape)
     }
 
-    fn extended(&self, x: &Value, size: [usize; 2]) -> Value {
+    fn pad(&self, x: &Value, size: [usize; 2]) -> Value {
         self.pad(x, size)
     }
 
-    fn cropped(&self, x: &Value, size: [usize; 2]) -> Value {
+    fn crop(&self, x: &Value, size: [usize; 2]) -> Value {
         self.crop(x, size)
     }
 

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use rife_cpu::EngineOptions;
+use rife_backend::Backend;
+use rife_cpu::{CpuBackend, EngineOptions};
 use rife_nets::checkpoint::{self, Dtype, Problem};
 use rife_nets::onnx::{OnnxOptions, save_onnx};
 use rife_nets::{
-    Backend, CpuBackend, Image, Model, NetworkError, Options, Scale, Version, Weights, default_weights,
-    deterministic,
+    Image, Model, NetworkError, Options, Scale, Version, Weights, default_weights, deterministic,
 };
 
 /// Largest difference between ONNX Runtime and the engine, in the frame and in the mask.
@@ -104,16 +104,13 @@ impl Case {
             .images()
             .map(|image| model.prepare_frame(&image, &self.options).unwrap());
         let [first, second] = &frames;
-        let merged = model
-            .interpolate(first, second, self.timestep, &self.options)
-            .unwrap();
-        let output = model
-            .interpolate_tensors(first, second, self.timestep, &self.options)
-            .unwrap();
+        let pair = model.pair(first, second, &self.options).unwrap();
+        let merged = model.frame_at(&pair, self.timestep, &self.options).unwrap();
+        let output = model.tensors_at(&pair, self.timestep, &self.options).unwrap();
         let b = model.backend();
         let cropped = |tensor| {
             let [_, height, width] = b.shape(&tensor);
-            let rows = b.download(&tensor);
+            let rows = b.download(&tensor).unwrap();
             let planes = rows.chunks_exact(height * width);
             let rows = planes.flat_map(|plane| plane.chunks_exact(width).take(self.size[1]));
             rows.flat_map(|row| &row[..self.size[0]]).copied().collect()

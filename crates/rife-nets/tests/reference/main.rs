@@ -4,8 +4,9 @@ mod stored;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rife_cpu::{EngineOptions, Tier};
-use rife_nets::{Backend, CpuBackend, LayerDesc, Model, Options, Scale, TensorRole, Version, deterministic};
+use rife_backend::Backend;
+use rife_cpu::{CpuBackend, EngineOptions, Tier};
+use rife_nets::{LayerDesc, Model, Options, Scale, TensorRole, Version, deterministic};
 use stored::Stored;
 
 /// Largest and mean difference that counts as the same network.
@@ -46,15 +47,15 @@ impl Run {
         let options = Options { tta, ..self.options };
         let frames = ["img0", "img1"].map(|key| model.prepare_frame(&stored.image(key), &options).unwrap());
         let [first, second] = &frames;
-        let output = model
-            .interpolate_tensors(first, second, self.timestep, &options)
-            .unwrap();
+        let pair = model.pair(first, second, &options).unwrap();
+        let output = model.tensors_at(&pair, self.timestep, &options).unwrap();
         if tta {
-            return vec![("tta", b.download(&output.merged))];
+            return vec![("tta", b.download(&output.merged).unwrap())];
         }
         let mask = b.sigmoid(&output.mask);
         let all = [("merged", output.merged), ("flow", output.flow), ("mask", mask)];
-        all.map(|(what, tensor)| (what, b.download(&tensor))).to_vec()
+        all.map(|(what, tensor)| (what, b.download(&tensor).unwrap()))
+            .to_vec()
     }
 }
 
@@ -116,9 +117,12 @@ const PLAIN: [(&str, &str); 6] = [
 #[test]
 fn the_plain_engine_agrees_with_the_published_definitions() {
     for (name, key) in PLAIN {
-        compare(rife_nets::reference::ReferenceBackend, "plain", name, |found| {
-            found == key
-        });
+        compare(
+            rife_backend::reference::ReferenceBackend,
+            "plain",
+            name,
+            |found| found == key,
+        );
     }
 }
 

@@ -3,7 +3,8 @@
 use burn_tensor::module::{conv_transpose2d, conv2d};
 use burn_tensor::ops::{ConvOptions, ConvTransposeOptions};
 use burn_tensor::{Device, FloatDType, Tensor, TensorData, activation};
-use rife_nets::{Activation, ConvKind, ConvSpec, LayerDesc};
+use rife_backend::{Activation, ConvKind, ConvSpec};
+use rife_nets::LayerDesc;
 
 /// What follows the sum.
 #[derive(Debug, Clone)]

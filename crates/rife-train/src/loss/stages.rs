@@ -1,7 +1,8 @@
 //! What looks inside a network: the stages' blends and flows.
 
 use burn_tensor::Tensor;
-use rife_nets::{Backend, Factor, Stage};
+use rife_backend::{Backend, Resize};
+use rife_nets::Stage;
 
 use super::KnownFlow;
 use super::frame::l1;
@@ -18,7 +19,7 @@ const LEAST_SQUARE: f32 = 1e-12;
 /// are the blocks'.
 pub fn stages(b: &BurnBackend, stages: &[Stage<Batch>], frame: &Batch, scales: &[usize]) -> Tensor<1> {
     let off = |(stage, scale): (&Stage<Batch>, &usize)| {
-        let small = |x: &Batch| b.resize(x, Factor::Down(*scale));
+        let small = |x: &Batch| b.resize(x, Resize::Down(*scale));
         let blend = b.blend(
             &small(&stage.warped[0]),
             &small(&stage.warped[1]),

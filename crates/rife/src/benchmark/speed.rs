@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use num_rational::Ratio;
-use rife_cpu::{ConvKind, ConvRun};
+use rife_backend::ConvKind;
 use rife_media::{CancelToken, RgbImage};
 use serde::Serialize;
 
+use crate::runner::Convolution;
 use crate::{Error, Interpolator, Result};
 
 /// What a speed measurement found.
@@ -112,13 +113,14 @@ pub fn layers(interpolator: &Interpolator, [width, height]: [u32; 2]) -> Result<
             .map(|_| ())
     };
     run(1)?;
-    let (done, runs) = interpolator.logged(|| run(2));
+    let mut done = Ok(());
+    let runs = interpolator.profile(&mut || done = run(2));
     done?;
     Ok(runs.into_iter().map(LayerTime::from).collect())
 }
 
-impl From<ConvRun> for LayerTime {
-    fn from(run: ConvRun) -> Self {
+impl From<Convolution> for LayerTime {
+    fn from(run: Convolution) -> Self {
         let seconds = run.time.as_secs_f64();
         Self {
             kind: match run.kind {

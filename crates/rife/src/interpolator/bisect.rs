@@ -7,6 +7,7 @@ use num_rational::Ratio;
 use rife_media::RgbImage;
 
 use super::{Interpolator, Prepared, to_f32};
+use crate::runner::FramePair;
 use crate::{Error, Result};
 
 /// How far middles of middles go, as in the original `inference_img.py`.
@@ -61,6 +62,8 @@ impl Bisection {
 pub struct Between<'a> {
     interpolator: &'a Interpolator,
     ends: [&'a Prepared; 2],
+    /// What all times share, once one of them was asked for.
+    pair: Option<Box<dyn FramePair>>,
     middles: BTreeMap<Ratio<i64>, Prepared>,
 }
 
@@ -69,6 +72,7 @@ impl<'a> Between<'a> {
         Self {
             interpolator,
             ends: [first, second],
+            pair: None,
             middles: BTreeMap::new(),
         }
     }
@@ -94,9 +98,12 @@ impl<'a> Between<'a> {
         let image = if self.interpolator.recursive {
             self.dyadic(timestep)?.image
         } else {
+            if self.pair.is_none() {
+                self.pair = self.interpolator.pair(self.ends[0], self.ends[1])?;
+            }
             Arc::new(
                 self.interpolator
-                    .run(self.ends[0], self.ends[1], to_f32(timestep))?,
+                    .run(self.pair.as_deref(), self.ends, to_f32(timestep))?,
             )
         };
         if let Some(watch) = &self.interpolator.watch {
@@ -115,7 +122,7 @@ impl<'a> Between<'a> {
         }
         let half_step = Ratio::new(1, *at.denom());
         let (low, high) = (self.dyadic(at - half_step)?, self.dyadic(at + half_step)?);
-        let image = self.interpolator.run(&low, &high, 0.5)?;
+        let image = self.interpolator.run_once(&low, &high, 0.5)?;
         let made = self.interpolator.prepare(Arc::new(image))?;
         self.middles.insert(at, made.clone());
         Ok(made)

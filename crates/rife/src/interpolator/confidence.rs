@@ -3,7 +3,7 @@
 
 use num_rational::Ratio;
 use rife_media::RgbImage;
-use rife_nets::{Backend, Image, Options, PreparedFrame};
+use rife_nets::Options;
 
 use super::{Interpolator, to_f32};
 use crate::Result;
@@ -38,27 +38,14 @@ impl Interpolator {
         let factor = factor(first.width, first.height);
         let [a, b] = [first, second].map(|image| -> Result<_> {
             let small = image.reduced(factor);
-            let clamped = small.data.iter().map(|value| value.clamp(0.0, 1.0)).collect();
-            let picture = Image::new(small.width as usize, small.height as usize, clamped)?;
-            Ok(self.model.prepare_frame(&picture, &options)?)
+            self.runner.prepare(&small, &options)
         });
-        let (a, b) = (a?, b?);
-        let timestep = timestep.clamp(1e-3, 1.0 - 1e-3);
-        let output = self.model.interpolate_tensors(&a, &b, timestep, &options);
-        let output = self.checked(output)?;
-        let backend = self.model.backend();
-        let corner = |tensor: &_, frame: &PreparedFrame<_>| {
-            backend.download_corner(tensor, [frame.height(), frame.width()])
+        let pair = self.checked(self.runner.clone().pair([&a?, &b?], &options))?;
+        let warped = pair.warped_at(timestep.clamp(1e-3, 1.0 - 1e-3));
+        let [moved, held] = self.checked(warped)?;
+        let differences = |[a, b]: &[RgbImage; 2]| -> Vec<f32> {
+            a.data.iter().zip(&b.data).map(|(a, b)| (a - b).abs()).collect()
         };
-        let moved = [(&a, 0..2), (&b, 2..4)].map(|(frame, flow)| {
-            let flow = backend.channels(&output.flow, flow);
-            corner(&backend.warp(frame.encoded().image(), &flow), frame)
-        });
-        let held = [&a, &b].map(|frame| corner(frame.encoded().image(), frame));
-        let differences =
-            |[a, b]: &[Vec<f32>; 2]| -> Vec<f32> { a.iter().zip(b).map(|(a, b)| (a - b).abs()).collect() };
-        // The motion is computed by now, not before.
-        self.checked(Ok(()))?;
         let (moved, held) = (differences(&moved), differences(&held));
         let apart = moved.iter().zip(&held).filter(|(_, held)| **held > SAME);
         let mean = apart.map(|(moved, _)| f64::from(*moved)).sum::<f64>() / moved.len().max(1) as f64;

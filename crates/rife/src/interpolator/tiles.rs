@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rife_media::RgbImage;
 
 use super::{Interpolator, Prepared};
+use crate::runner::Memory;
 use crate::{Error, Result};
 
 /// How far around a tile the network sees, in pixels at scale 1. Measured on 1080p clips with the built-in network: see
@@ -54,16 +55,14 @@ impl Tiling {
         let side = SAMPLE.next_multiple_of(multiple);
         let picture = RgbImage::new(side as u32, side as u32, vec![0.5; 3 * side * side]);
         let [first, second] = [picture.clone(), picture].map(|picture| prepared(interpolator, picture));
-        interpolator.run(&first?, &second?, 0.5)?;
-        let engine = interpolator.model.backend().engine();
-        let base = (resident_bytes() + RESERVE).saturating_sub(engine.memory_held() as u64);
-        // Idle buffers may be a quarter of those in use; see the engine's recycler.
-        let taken = engine.memory_peak() as u64 * 5 / 4;
+        interpolator.run_once(&first?, &second?, 0.5)?;
+        let Memory { held, peak } = interpolator.runner.memory();
+        let base = (resident_bytes() + RESERVE).saturating_sub(held);
         let halo = (HALO as f32 / scale.factor()).ceil() as usize;
         Ok(Self {
             limit,
             base,
-            a_pixel: taken.div_ceil((side * side) as u64) + COPIES_BYTES_A_PIXEL,
+            a_pixel: peak.div_ceil((side * side) as u64) + COPIES_BYTES_A_PIXEL,
             multiple,
             halo: halo.next_multiple_of(multiple),
         })
@@ -161,7 +160,7 @@ pub(super) fn run(
     for tile in tiling.tiles([width, height])? {
         let [first, second] =
             [first, second].map(|picture| prepared(interpolator, part(picture, &tile.seen)));
-        let made = interpolator.run(&first?, &second?, timestep)?;
+        let made = interpolator.run_once(&first?, &second?, timestep)?;
         paste(&mut whole, &made, &tile);
     }
     Ok(whole)

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::{CutFill, Duplicates, Fallback, Motion, Rate, VideoJob};
 use crate::weights::weights_sha256;
-use crate::{Bisection, Error, Interpolator, InterpolatorSpec, Result, TimestepMethod, engine};
+use crate::{Bisection, Error, Interpolator, InterpolatorSpec, Result, TimestepMethod, model_choice};
 
 /// Where an unfinished job is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,7 +113,7 @@ pub(crate) fn model_facts(
     spec: &InterpolatorSpec,
     interpolator: &Interpolator,
 ) -> Result<Vec<(String, String)>> {
-    let (loaded, _) = engine::find_weights(&spec.model)?;
+    let (loaded, _) = model_choice::find_weights(&spec.model)?;
     let engine = interpolator.engine();
     let method = match spec.method {
         TimestepMethod::Auto => "auto",

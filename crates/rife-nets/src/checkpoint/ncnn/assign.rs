@@ -1,11 +1,12 @@
 //! Which network an ncnn model's convolutions are, and their keys in PyTorch. ONNX writes a layer as often as it
 //! is used: the encoder once a frame, the blocks twice in an ensemble. Such copies are checked and dropped.
 
+use rife_backend::ConvKind;
+
 use super::super::Raw;
 use super::super::error::shown;
 use super::weights::Conv;
 use super::{NcnnProblem as Fault, Part};
-use crate::backend::ConvKind;
 use crate::layer::{ActivationDesc, LayerDesc};
 use crate::version::{Family, Version};
 use crate::weights::WeightTensor;

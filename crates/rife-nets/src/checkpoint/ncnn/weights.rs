@@ -3,12 +3,13 @@
 
 use std::collections::HashMap;
 
+use rife_backend::ConvKind;
+
 use super::super::bytes::Cursor;
 use super::super::element::Element;
 use super::super::error::shown;
 use super::NcnnProblem as Fault;
 use super::param::Layer;
-use crate::backend::ConvKind;
 
 /// A convolution of the model.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,11 +1,11 @@
-//! Eight numbers at a time, in whatever a tier has for them.
+//! Vectors of eight f32: a portable one and AVX2 with FMA.
 
 use crate::tier::Tier;
 
-/// Eight numbers.
-pub(super) trait Eight: Copy {
+/// Eight f32 values.
+pub(super) trait Vector8: Copy {
     /// # Safety
-    /// Eight numbers are there, and the machine has the tier.
+    /// Eight values are readable at `from`, and the machine has the tier.
     unsafe fn load(from: *const f32) -> Self;
     /// The same number eight times.
     fn splat(value: f32) -> Self;
@@ -15,12 +15,12 @@ pub(super) trait Eight: Copy {
     fn sub(self, other: Self) -> Self;
     /// `self + a * b`.
     fn add_product(self, a: Self, b: Self) -> Self;
-    /// One over how large each is, which counts as `least` at least and as one at most, as what is no number counts as `least`.
-    fn counted(self, least: f32) -> Self;
-    /// In order.
+    /// `1 / clamp(|v|, min, 1)` of each value v; NaN counts as `min`.
+    fn densification_weight(self, min: f32) -> Self;
+    /// The values in order.
     fn values(self) -> [f32; 8];
 
-    /// All added.
+    /// The sum of the eight, pairwise.
     #[inline(always)]
     fn sum(self) -> f32 {
         let [a, b, c, d, e, f, g, h] = self.values();
@@ -28,23 +28,23 @@ pub(super) trait Eight: Copy {
     }
 }
 
-/// What is done with one or another kind of [`Eight`].
-pub(super) trait Work {
-    /// Does it.
-    fn run<E: Eight>(self);
+/// A computation generic over the vector type.
+pub(super) trait Kernel {
+    /// Runs it.
+    fn run<E: Vector8>(self);
 }
 
-/// Does some work with what a tier has, which the machine has.
-pub(super) fn run(tier: Tier, work: impl Work) {
+/// Runs a kernel with the vector type of a tier that the machine has.
+pub(super) fn run(tier: Tier, kernel: impl Kernel) {
     match tier {
         // SAFETY: tiers are those that the machine has.
         #[cfg(target_arch = "x86_64")]
-        Tier::Avx2 | Tier::Avx512 | Tier::Amx => unsafe { x86::run(work) },
-        _ => work.run::<[f32; 8]>(),
+        Tier::Avx2 | Tier::Avx512 | Tier::Amx => unsafe { x86::run(kernel) },
+        _ => kernel.run::<[f32; 8]>(),
     }
 }
 
-impl Eight for [f32; 8] {
+impl Vector8 for [f32; 8] {
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {
         // SAFETY: the caller's.
@@ -72,8 +72,8 @@ impl Eight for [f32; 8] {
     }
 
     #[inline(always)]
-    fn counted(self, least: f32) -> Self {
-        self.map(|v| 1.0 / v.abs().max(least).min(1.0))
+    fn densification_weight(self, min: f32) -> Self {
+        self.map(|v| 1.0 / v.abs().max(min).min(1.0))
     }
 
     #[inline(always)]
@@ -86,18 +86,18 @@ impl Eight for [f32; 8] {
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::{Eight, Work};
+    use super::{Kernel, Vector8};
 
     #[target_feature(enable = "avx2,fma")]
-    pub(super) fn run(work: impl Work) {
-        work.run::<Avx>();
+    pub(super) fn run(kernel: impl Kernel) {
+        kernel.run::<Avx>();
     }
 
     /// Made by [`run`] only.
     #[derive(Clone, Copy)]
     struct Avx(__m256);
 
-    impl Eight for Avx {
+    impl Vector8 for Avx {
         #[inline(always)]
         unsafe fn load(from: *const f32) -> Self {
             // SAFETY: the caller's.
@@ -129,14 +129,14 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn counted(self, least: f32) -> Self {
+        fn densification_weight(self, min: f32) -> Self {
             // SAFETY: as above.
             unsafe {
-                let size = _mm256_andnot_ps(_mm256_set1_ps(-0.0), self.0);
-                // The second of the two where the first is no number.
-                let size = _mm256_max_ps(size, _mm256_set1_ps(least));
+                let magnitude = _mm256_andnot_ps(_mm256_set1_ps(-0.0), self.0);
+                // `max` returns its second operand where the first is NaN.
+                let magnitude = _mm256_max_ps(magnitude, _mm256_set1_ps(min));
                 let one = _mm256_set1_ps(1.0);
-                Self(_mm256_div_ps(one, _mm256_min_ps(size, one)))
+                Self(_mm256_div_ps(one, _mm256_min_ps(magnitude, one)))
             }
         }
 

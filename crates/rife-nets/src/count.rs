@@ -4,7 +4,8 @@
 use std::cell::Cell;
 use std::ops::Range;
 
-use super::{Backend, ConvKind, ConvSpec, Factor};
+use rife_backend::{Backend, ConvKind, ConvSpec, Resize, Result};
+
 use crate::layer::LayerDesc;
 
 /// Counts multiply-adds of convolutions.
@@ -32,6 +33,7 @@ impl CountBackend {
 impl Backend for CountBackend {
     type Tensor = [usize; 3];
     type Conv = LayerDesc;
+    type Timestep = ();
 
     fn conv_layer(&self, spec: ConvSpec) -> LayerDesc {
         LayerDesc {
@@ -40,12 +42,12 @@ impl Backend for CountBackend {
         }
     }
 
-    fn upload(&self, shape: [usize; 3], _: &[f32]) -> [usize; 3] {
-        shape
+    fn upload(&self, shape: [usize; 3], _: &[f32]) -> Result<[usize; 3]> {
+        Ok(shape)
     }
 
-    fn download(&self, x: &[usize; 3]) -> Vec<f32> {
-        vec![0.0; x.iter().product()]
+    fn download(&self, x: &[usize; 3]) -> Result<Vec<f32>> {
+        Ok(vec![0.0; x.iter().product()])
     }
 
     fn shape(&self, x: &[usize; 3]) -> [usize; 3] {
@@ -53,6 +55,14 @@ impl Backend for CountBackend {
     }
 
     fn plane(&self, like: &[usize; 3], _: f32) -> [usize; 3] {
+        [1, like[1], like[2]]
+    }
+
+    fn timestep(&self, _: f32, _: &[usize; 3]) {}
+
+    fn timestep_affine(&self, (): &(), _: f32, _: f32) {}
+
+    fn timestep_plane(&self, (): &(), like: &[usize; 3]) -> [usize; 3] {
         [1, like[1], like[2]]
     }
 
@@ -65,7 +75,7 @@ impl Backend for CountBackend {
         [parts.iter().map(|part| part[0]).sum(), size[0], size[1]]
     }
 
-    fn channels(&self, x: &[usize; 3], range: Range<usize>) -> [usize; 3] {
+    fn narrow(&self, x: &[usize; 3], range: Range<usize>) -> [usize; 3] {
         assert!(range.end <= x[0], "channels {range:?} of {}", x[0]);
         [range.len(), x[1], x[2]]
     }
@@ -87,10 +97,10 @@ impl Backend for CountBackend {
         *x
     }
 
-    fn resize(&self, x: &[usize; 3], factor: Factor) -> [usize; 3] {
+    fn resize(&self, x: &[usize; 3], factor: Resize) -> [usize; 3] {
         match factor {
-            Factor::Up(n) => [x[0], x[1] * n, x[2] * n],
-            Factor::Down(n) => {
+            Resize::Up(n) => [x[0], x[1] * n, x[2] * n],
+            Resize::Down(n) => {
                 assert!(
                     x[1].is_multiple_of(n) && x[2].is_multiple_of(n),
                     "{x:?} does not shrink by {n}"
@@ -105,25 +115,18 @@ impl Backend for CountBackend {
         *x
     }
 
-    fn warp_near(
-        &self,
-        x: &[usize; 3],
-        velocity: &[usize; 3],
-        by: &[usize; 3],
-        _: [[isize; 2]; 2],
-    ) -> [usize; 3] {
-        self.warp(x, &self.scaled(velocity, by))
+    fn warp_obmc(&self, x: &[usize; 3], velocity: &[usize; 3], (): &(), _: [[isize; 2]; 2]) -> [usize; 3] {
+        self.warp(x, velocity)
     }
 
-    fn detail(&self, x: &[usize; 3], flow: &[usize; 3]) -> [usize; 3] {
+    fn cubic_residual(&self, x: &[usize; 3], flow: &[usize; 3]) -> [usize; 3] {
         self.warp(x, flow)
     }
 
-    /// Its arithmetic has no weights and is not counted: about a thousand a pixel.
-    fn motion(&self, [a, b]: [&[usize; 3]; 2], timestep: &[usize; 3], finest: u32) -> [usize; 3] {
+    /// Its arithmetic has no weights and is not counted: about a thousand operations a pixel.
+    fn dis_flow(&self, [a, b]: [&[usize; 3]; 2], level: u32) -> [usize; 3] {
         assert!(a == b && a[0] == 3, "frames of different shapes");
-        assert_eq!(*timestep, [1, a[1], a[2]], "a timestep of another size");
-        let [_, height, width] = self.resize(a, Factor::Down(1 << finest));
+        let [_, height, width] = self.resize(a, Resize::Down(1 << level));
         [4, height, width]
     }
 
@@ -133,12 +136,12 @@ impl Backend for CountBackend {
         *a
     }
 
-    fn scaled(&self, x: &[usize; 3], by: &[usize; 3]) -> [usize; 3] {
+    fn mul(&self, x: &[usize; 3], by: &[usize; 3]) -> [usize; 3] {
         assert_eq!(*by, [1, x[1], x[2]], "a factor of another size");
         *x
     }
 
-    fn keep_still(&self, frames: [&[usize; 3]; 2], made: &[usize; 3]) -> [usize; 3] {
+    fn keep_static(&self, frames: [&[usize; 3]; 2], made: &[usize; 3]) -> [usize; 3] {
         assert_eq!(frames, [made; 2], "frames of another shape");
         *made
     }
@@ -164,7 +167,7 @@ impl Backend for CountBackend {
         *x
     }
 
-    fn max_abs(&self, _: &[usize; 3]) -> f32 {
-        if self.far { f32::MAX } else { 0.0 }
+    fn max_abs(&self, _: &[usize; 3]) -> Result<f32> {
+        Ok(if self.far { f32::MAX } else { 0.0 })
     }
 }

@@ -1,13 +1,11 @@
-//! The plainest engine: loops over a `Vec<f32>`, written to be read beside the definitions in [`Backend`], not
-//! to be fast. Tests and checks of faster engines compare with it; nothing else should use it.
+//! The reference engine: loops over a `Vec<f32>` that follow the definitions in [`Backend`] literally. It is slow; faster
+//! engines are compared with it in tests.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{
-    Activation, Backend, ConvKind, ConvSpec, Factor, Pixelwise, Placed, composed_detail, composed_motion,
-    composed_near,
-};
+use crate::composed::{self, DisOps, SampleOps};
+use crate::{Activation, Backend, ConvKind, ConvSpec, Resize, Result};
 
 /// Runs every operation by its definition, one thread, f32.
 #[derive(Debug, Clone, Copy, Default)]
@@ -56,17 +54,18 @@ impl ReferenceTensor {
 impl Backend for ReferenceBackend {
     type Tensor = ReferenceTensor;
     type Conv = ConvSpec;
+    type Timestep = f32;
 
     fn conv_layer(&self, spec: ConvSpec) -> ConvSpec {
         spec
     }
 
-    fn upload(&self, shape: [usize; 3], data: &[f32]) -> ReferenceTensor {
-        ReferenceTensor::new(shape, data.to_vec())
+    fn upload(&self, shape: [usize; 3], data: &[f32]) -> Result<ReferenceTensor> {
+        Ok(ReferenceTensor::new(shape, data.to_vec()))
     }
 
-    fn download(&self, x: &ReferenceTensor) -> Vec<f32> {
-        x.data.to_vec()
+    fn download(&self, x: &ReferenceTensor) -> Result<Vec<f32>> {
+        Ok(x.data.to_vec())
     }
 
     fn shape(&self, x: &ReferenceTensor) -> [usize; 3] {
@@ -76,6 +75,18 @@ impl Backend for ReferenceBackend {
     fn plane(&self, like: &ReferenceTensor, value: f32) -> ReferenceTensor {
         let [_, height, width] = like.shape;
         ReferenceTensor::new([1, height, width], vec![value; height * width])
+    }
+
+    fn timestep(&self, value: f32, _: &ReferenceTensor) -> f32 {
+        value
+    }
+
+    fn timestep_affine(&self, timestep: &f32, factor: f32, offset: f32) -> f32 {
+        timestep * factor + offset
+    }
+
+    fn timestep_plane(&self, timestep: &f32, like: &ReferenceTensor) -> ReferenceTensor {
+        self.plane(like, *timestep)
     }
 
     fn cat(&self, parts: &[&ReferenceTensor]) -> ReferenceTensor {
@@ -89,7 +100,7 @@ impl Backend for ReferenceBackend {
         ReferenceTensor::new([channels, height, width], data)
     }
 
-    fn channels(&self, x: &ReferenceTensor, range: Range<usize>) -> ReferenceTensor {
+    fn narrow(&self, x: &ReferenceTensor, range: Range<usize>) -> ReferenceTensor {
         let [_, height, width] = x.shape;
         let data = x.data[range.start * height * width..range.end * height * width].to_vec();
         ReferenceTensor::new([range.len(), height, width], data)
@@ -115,7 +126,7 @@ impl Backend for ReferenceBackend {
         x.map(logistic)
     }
 
-    fn resize(&self, x: &ReferenceTensor, factor: Factor) -> ReferenceTensor {
+    fn resize(&self, x: &ReferenceTensor, factor: Resize) -> ReferenceTensor {
         let [channels, height, width] = x.shape;
         let (rows, columns) = (Taps::new(height, factor), Taps::new(width, factor));
         let mut data = Vec::with_capacity(channels * rows.len() * columns.len());
@@ -149,27 +160,22 @@ impl Backend for ReferenceBackend {
         ReferenceTensor::new(x.shape, data)
     }
 
-    fn warp_near(
+    fn warp_obmc(
         &self,
         x: &ReferenceTensor,
         velocity: &ReferenceTensor,
-        by: &ReferenceTensor,
-        near: [[isize; 2]; 2],
+        factor: &f32,
+        neighbours: [[isize; 2]; 2],
     ) -> ReferenceTensor {
-        composed_near(self, x, velocity, by, near)
+        composed::warp_obmc(self, x, velocity, factor, neighbours)
     }
 
-    fn detail(&self, x: &ReferenceTensor, flow: &ReferenceTensor) -> ReferenceTensor {
-        composed_detail(self, x, flow)
+    fn cubic_residual(&self, x: &ReferenceTensor, flow: &ReferenceTensor) -> ReferenceTensor {
+        composed::cubic_residual(self, x, flow)
     }
 
-    fn motion(
-        &self,
-        frames: [&ReferenceTensor; 2],
-        timestep: &ReferenceTensor,
-        finest: u32,
-    ) -> ReferenceTensor {
-        composed_motion(self, frames, timestep, finest)
+    fn dis_flow(&self, frames: [&ReferenceTensor; 2], level: u32) -> ReferenceTensor {
+        composed::dis_flow(self, frames, level)
     }
 
     fn blend(&self, a: &ReferenceTensor, b: &ReferenceTensor, mask: &ReferenceTensor) -> ReferenceTensor {
@@ -182,14 +188,14 @@ impl Backend for ReferenceBackend {
         ReferenceTensor::new(a.shape, data)
     }
 
-    fn scaled(&self, x: &ReferenceTensor, by: &ReferenceTensor) -> ReferenceTensor {
+    fn mul(&self, x: &ReferenceTensor, by: &ReferenceTensor) -> ReferenceTensor {
         let plane = by.channel(0);
         let values = x.data.iter().enumerate();
         let data = values.map(|(i, x)| x * plane[i % plane.len()]).collect();
         ReferenceTensor::new(x.shape, data)
     }
 
-    fn keep_still(&self, [a, b]: [&ReferenceTensor; 2], made: &ReferenceTensor) -> ReferenceTensor {
+    fn keep_static(&self, [a, b]: [&ReferenceTensor; 2], made: &ReferenceTensor) -> ReferenceTensor {
         assert_eq!([a.shape, b.shape], [made.shape; 2], "frames of another shape");
         let plane = made.shape[1] * made.shape[2];
         let apart = |i: usize| {
@@ -237,13 +243,13 @@ impl Backend for ReferenceBackend {
         ReferenceTensor::new(x.shape, data)
     }
 
-    fn max_abs(&self, x: &ReferenceTensor) -> f32 {
-        x.data.iter().fold(0.0, |most, v| v.abs().max(most))
+    fn max_abs(&self, x: &ReferenceTensor) -> Result<f32> {
+        Ok(x.data.iter().fold(0.0, |max, v| v.abs().max(max)))
     }
 }
 
-impl Placed for ReferenceBackend {
-    fn neighbour(&self, x: &ReferenceTensor, down: isize, right: isize) -> ReferenceTensor {
+impl SampleOps for ReferenceBackend {
+    fn shift(&self, x: &ReferenceTensor, down: isize, right: isize) -> ReferenceTensor {
         let [channels, height, width] = x.shape;
         let near =
             |at: usize, off: isize, size: usize| (at as isize + off).clamp(0, size as isize - 1) as usize;
@@ -256,47 +262,47 @@ impl Placed for ReferenceBackend {
         ReferenceTensor::new(x.shape, data)
     }
 
-    fn places(&self, like: &ReferenceTensor) -> ReferenceTensor {
+    fn pixel_grid(&self, like: &ReferenceTensor) -> ReferenceTensor {
         let [_, height, width] = like.shape;
         let columns = (0..height).flat_map(|_| (0..width).map(|x| x as f32));
         let rows = (0..height).flat_map(|y| (0..width).map(move |_| y as f32));
         ReferenceTensor::new([2, height, width], columns.chain(rows).collect())
     }
 
-    fn whole(&self, x: &ReferenceTensor) -> ReferenceTensor {
+    fn floor(&self, x: &ReferenceTensor) -> ReferenceTensor {
         x.map(f32::floor)
     }
 }
 
-impl Pixelwise for ReferenceBackend {
-    fn quotient(&self, a: &ReferenceTensor, b: &ReferenceTensor) -> ReferenceTensor {
+impl DisOps for ReferenceBackend {
+    fn div(&self, a: &ReferenceTensor, b: &ReferenceTensor) -> ReferenceTensor {
         a.zip(b, |a, b| a / b)
     }
 
-    fn least(&self, a: &ReferenceTensor, b: &ReferenceTensor) -> ReferenceTensor {
+    fn min(&self, a: &ReferenceTensor, b: &ReferenceTensor) -> ReferenceTensor {
         a.zip(b, f32::min)
     }
 
-    fn most(&self, a: &ReferenceTensor, b: &ReferenceTensor) -> ReferenceTensor {
+    fn max(&self, a: &ReferenceTensor, b: &ReferenceTensor) -> ReferenceTensor {
         a.zip(b, f32::max)
     }
 
-    fn extended(&self, x: &ReferenceTensor, size: [usize; 2]) -> ReferenceTensor {
+    fn pad(&self, x: &ReferenceTensor, size: [usize; 2]) -> ReferenceTensor {
         sized(x, size)
     }
 
-    fn cropped(&self, x: &ReferenceTensor, size: [usize; 2]) -> ReferenceTensor {
+    fn crop(&self, x: &ReferenceTensor, size: [usize; 2]) -> ReferenceTensor {
         sized(x, size)
     }
 
-    fn where_less(&self, [a, b]: [&ReferenceTensor; 2], pair: [&ReferenceTensor; 2]) -> ReferenceTensor {
+    fn where_less(&self, [a, b]: [&ReferenceTensor; 2], values: [&ReferenceTensor; 2]) -> ReferenceTensor {
         assert_eq!(
-            [b.shape, pair[0].shape, pair[1].shape],
+            [b.shape, values[0].shape, values[1].shape],
             [a.shape; 3],
             "shapes differ"
         );
         let less = a.data.iter().zip(b.data.iter()).map(|(a, b)| a < b);
-        let values = pair[0].data.iter().zip(pair[1].data.iter()).zip(less);
+        let values = values[0].data.iter().zip(values[1].data.iter()).zip(less);
         let data = values.map(|((first, second), less)| if less { *first } else { *second });
         ReferenceTensor::new(a.shape, data.collect())
     }
@@ -321,10 +327,10 @@ type Tap = (usize, usize, f32);
 struct Taps(Vec<Tap>);
 
 impl Taps {
-    fn new(size: usize, factor: Factor) -> Self {
+    fn new(size: usize, factor: Resize) -> Self {
         let (size_out, ratio) = match factor {
-            Factor::Up(n) => (size * n, 1.0 / n as f32),
-            Factor::Down(n) => (size / n, n as f32),
+            Resize::Up(n) => (size * n, 1.0 / n as f32),
+            Resize::Down(n) => (size / n, n as f32),
         };
         Self(
             (0..size_out)

@@ -1,5 +1,5 @@
-//! Times the search for motion without weights, by tier:
-//! `cargo run --release -p rife-cpu --example motion [threads]`.
+//! Times the dense inverse search, by tier:
+//! `cargo run --release -p rife-cpu --example dis [threads]`.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -39,10 +39,9 @@ fn shortest(engine: &Engine, [height, width]: [usize; 2]) -> f64 {
         (0..3 * height * width).map(value).collect::<Vec<f32>>()
     });
     let time = |_| {
-        // New ones every time: what was found between the same frames is kept.
         let frames = [0, 1].map(|i| engine.materialize(&engine.upload([3, height, width], &values[i])));
         let begin = Instant::now();
-        black_box(engine.motion(frames.each_ref(), 0.5, 0));
+        black_box(engine.dis_flow(frames.each_ref(), 0));
         begin.elapsed().as_secs_f64()
     };
     (0..15).map(time).fold(f64::INFINITY, f64::min)

@@ -1,9 +1,9 @@
-//! Motion without weights: the CPU engine's kernels against the definition, on every tier of this machine, one thread
-//! against many; and whether it finds motion that is known.
+//! Dense inverse search: the kernels against the composed definition on every tier of this machine, one thread against
+//! several; and whether it finds known motion.
 
-use rife_cpu::{EngineOptions, Tensor, Tier};
-use rife_nets::reference::ReferenceBackend;
-use rife_nets::{Backend, CpuBackend};
+use rife_backend::Backend;
+use rife_backend::reference::ReferenceBackend;
+use rife_cpu::{CpuBackend, EngineOptions, Tier};
 
 /// A smooth picture `[3, height, width]` whose content lies `[x, y]` pixels away.
 fn picture([height, width]: [usize; 2], [x, y]: [f32; 2]) -> Vec<f32> {
@@ -31,13 +31,14 @@ fn engine(tier: Tier, threads: usize) -> CpuBackend {
 }
 
 /// Velocities by any engine.
-fn motion<B: Backend>(b: &B, size: [usize; 2], frames: [&[f32]; 2], t: f32, finest: u32) -> Vec<f32> {
-    let frames = frames.map(|values| b.upload([3, size[0], size[1]], values));
-    let timestep = b.plane(&frames[0], t);
-    b.download(&b.motion(frames.each_ref(), &timestep, finest))
+fn motion<B: Backend>(b: &B, size: [usize; 2], frames: [&[f32]; 2], t: f32, level: u32) -> Vec<f32> {
+    let frames = frames.map(|values| b.upload([3, size[0], size[1]], values).unwrap());
+    let timestep = b.timestep(t, &frames[0]);
+    let flow = b.dis_flow(frames.each_ref(), level);
+    b.download(&b.project_flow(&flow, &timestep)).unwrap()
 }
 
-/// Sizes of a pixel, of whole cells and of parts of them on the finest level and below, of one level and of many.
+/// Sizes of a pixel, of whole cells and of parts of them on the level level and below, of one level and of many.
 const CASES: [([usize; 2], u32); 8] = [
     ([1, 1], 0),
     ([4, 4], 0),
@@ -56,13 +57,13 @@ fn kernels_agree_with_the_definition() {
         "tiers: {:?}",
         tiers.iter().map(|tier| tier.name()).collect::<Vec<_>>()
     );
-    for (size, finest) in CASES {
+    for (size, level) in CASES {
         let (first, second) = (picture(size, [0.0, 0.0]), picture(size, [2.3, -1.1]));
         for t in [0.5, 0.2] {
             let frames = [&first[..], &second[..]];
-            let wanted = motion(&ReferenceBackend, size, frames, t, finest);
+            let wanted = motion(&ReferenceBackend, size, frames, t, level);
             for tier in &tiers {
-                let found = motion(&engine(*tier, 1), size, frames, t, finest);
+                let found = motion(&engine(*tier, 1), size, frames, t, level);
                 assert_eq!(wanted.len(), found.len());
                 let mut off: Vec<f32> = wanted.iter().zip(&found).map(|(a, b)| (a - b).abs()).collect();
                 off.sort_by(f32::total_cmp);
@@ -76,35 +77,11 @@ fn kernels_agree_with_the_definition() {
                 );
                 assert_eq!(
                     found,
-                    motion(&engine(*tier, 3), size, frames, t, finest),
+                    motion(&engine(*tier, 3), size, frames, t, level),
                     "threads"
                 );
             }
         }
-    }
-}
-
-/// An engine keeps what it searched for the same frames, and for no others.
-#[test]
-fn what_is_known_of_a_pair_is_not_taken_for_another() {
-    let size = [64, 64];
-    let [still, left, right] = [[0.0; 2], [-3.0, 1.0], [4.0, 2.0]].map(|shift| picture(size, shift));
-    let kept = engine(Tier::detect().unwrap(), 2);
-    let upload = |values: &[f32]| kept.upload([3, 64, 64], values);
-    let [a, b] = [&still, &left].map(|values| upload(values));
-    let at = |frames: [&Tensor; 2], t: f32, finest: u32| {
-        kept.download(&kept.motion(frames, &kept.plane(&a, t), finest))
-    };
-    let alone =
-        |frames: [&[f32]; 2], t, finest| motion(&engine(Tier::detect().unwrap(), 2), size, frames, t, finest);
-    assert_eq!(at([&a, &b], 0.5, 0), alone([&still, &left], 0.5, 0));
-    assert_eq!(at([&a, &b], 0.25, 0), alone([&still, &left], 0.25, 0));
-    assert_eq!(at([&b, &a], 0.25, 0), alone([&left, &still], 0.25, 0));
-    assert_eq!(at([&b, &a], 0.25, 1), alone([&left, &still], 0.25, 1));
-    for values in [&right, &left, &right] {
-        // Where this tensor lies, the one of the round before may have lain.
-        let other = upload(values);
-        assert_eq!(at([&a, &other], 0.5, 0), alone([&still, values], 0.5, 0));
     }
 }
 
@@ -127,7 +104,7 @@ fn a_shift_is_found() {
         values.sort_by(f32::total_cmp);
         [values[values.len() / 20], values[values.len() * 19 / 20]]
     };
-    // Two opinions, of x and of y each.
+    // Forward, then backward search, x and y each.
     for (part, wanted) in parts.into_iter().zip([3.25, -1.625, 3.25, -1.625]) {
         let [low, high] = inner(part);
         assert!(
@@ -137,9 +114,9 @@ fn a_shift_is_found() {
     }
 }
 
-/// Values that are no numbers give velocities all the same: nothing is read outside, nothing spreads.
+/// NaN and huge values give finite velocities: nothing is read outside of the image.
 #[test]
-fn any_values_give_places_inside() {
+fn any_values_give_finite_velocities() {
     let size = [64, 64];
     let wild: Vec<f32> = (0..3 * 64 * 64)
         .map(|i| [f32::NAN, 1e30, -1e30, 0.5][i % 4])

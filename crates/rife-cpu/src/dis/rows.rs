@@ -1,16 +1,17 @@
-//! The loops over rows that motion is made of, compiled for every tier. They are written out, without closures and
-//! arrays' `map`: inside functions of a tier these are calls.
+//! Loops over rows of pixels and patches for the dense inverse search, compiled for every tier. They use no closures and
+//! no `map` of arrays, which are not inlined into functions with target features.
 
 use super::STRIDE;
-use super::search::KEPT;
+use super::search::PATCH_VALUES;
 use crate::eval::split;
 use crate::tier::for_every_tier;
 
-/// Where a row of samples falls: the upper left of four pixels, and how far right of it and below it.
-pub(super) struct Located<'a> {
-    pub(super) places: &'a mut [u32],
-    pub(super) along: &'a mut [f32],
-    pub(super) down: &'a mut [f32],
+/// Sampling positions of a row: the index of the upper left of the four pixels, and the fractions to the right of it and
+/// below it.
+pub(super) struct Samples<'a> {
+    pub(super) indices: &'a mut [u32],
+    pub(super) right: &'a mut [f32],
+    pub(super) below: &'a mut [f32],
 }
 
 for_every_tier! {
@@ -21,7 +22,7 @@ for_every_tier! {
         }
     }
 
-    /// The sums of `from.len() / to.len()` values beside each other.
+    /// Sums of `from.len() / to.len()` adjacent values.
     fn gather(to: &mut [f32], from: &[f32]) {
         match from.len() / to.len() {
             1 => to.copy_from_slice(from),
@@ -30,7 +31,7 @@ for_every_tier! {
         }
     }
 
-    /// Means of two by two.
+    /// 2x2 box averages.
     fn halve(to: &mut [f32], upper: &[f32], lower: &[f32]) {
         let pairs = upper.as_chunks::<2>().0.iter().zip(lower.as_chunks::<2>().0);
         for (to, (upper, lower)) in to.iter_mut().zip(pairs) {
@@ -45,7 +46,7 @@ for_every_tier! {
         }
     }
 
-    /// Bilinear enlargement by two along a row that has a value more on either side.
+    /// Bilinear upsampling by 2 of a row that has one more value on either side.
     fn expand(to: &mut [f32], from: &[f32]) {
         for (to, from) in to.as_chunks_mut::<2>().0.iter_mut().zip(from.windows(3)) {
             to[0] = 0.75 * from[1] + 0.25 * from[0];
@@ -53,29 +54,29 @@ for_every_tier! {
         }
     }
 
-    /// Locates the samples of a row in a field of velocities: each pixel moved by `factor` times its own.
-    fn locate(to: Located<'_>, velocity: [&[f32]; 2], factor: f32, row: usize, size: [usize; 2]) {
-        let [height, width] = size;
-        let places = to.places.iter_mut().zip(to.along).zip(to.down);
+    /// The sampling positions of a row's pixels, each displaced by `factor` times its velocity; `size` is height, width
+    /// and the distance between rows.
+    fn locate(to: Samples<'_>, velocity: [&[f32]; 2], factor: f32, row: usize, size: [usize; 3]) {
+        let [height, width, stride] = size;
+        let samples = to.indices.iter_mut().zip(to.right).zip(to.below);
         let velocities = velocity[0].iter().zip(velocity[1]).enumerate();
-        for (((place, along), down), (column, (x, y))) in places.zip(velocities) {
+        for (((index, to_right), to_below), (column, (x, y))) in samples.zip(velocities) {
             let (column, right) = split(column as u32 as f32 + factor * x, width);
             let (row, below) = split(row as u32 as f32 + factor * y, height);
-            // Two rows, of x and of y, to each of the field's.
-            *place = 2 * row * width as u32 + column;
-            *along = right;
-            *down = below;
+            *index = row * stride as u32 + column;
+            *to_right = right;
+            *to_below = below;
         }
     }
 
-    /// Samples of an image whose right and lower neighbours are so far away.
-    fn sample(to: &mut [f32], places: &[u32], shares: [&[f32]; 2], image: &[f32], neighbours: [usize; 2]) {
+    /// Bilinear samples of an image; `neighbours` are the distances to the pixels on the right and below.
+    fn sample(to: &mut [f32], indices: &[u32], fractions: [&[f32]; 2], image: &[f32], neighbours: [usize; 2]) {
         let [right, below] = neighbours;
-        let last = places.iter().copied().max().unwrap_or(0) as usize;
+        let last = indices.iter().copied().max().unwrap_or(0) as usize;
         assert!(last + right + below < image.len(), "a sample outside of the image");
-        for ((to, place), (along, down)) in to.iter_mut().zip(places).zip(shares[0].iter().zip(shares[1])) {
-            let at = *place as usize;
-            // SAFETY: no place is above `last`, whose neighbours were just found to be inside.
+        for ((to, index), (along, down)) in to.iter_mut().zip(indices).zip(fractions[0].iter().zip(fractions[1])) {
+            let at = *index as usize;
+            // SAFETY: no index is above `last`, whose neighbours were just checked to be inside.
             let pixel = |offset: usize| unsafe { *image.get_unchecked(at + offset) };
             let upper = pixel(0) + (pixel(right) - pixel(0)) * along;
             let lower = pixel(below) + (pixel(below + right) - pixel(below)) * along;
@@ -83,7 +84,7 @@ for_every_tier! {
         }
     }
 
-    /// Three rows sorted, column by column.
+    /// Sorts three rows column by column into minima, medians and maxima.
     fn sort(to: Vec<&mut [f32]>, from: [&[f32]; 3]) {
         let Ok([low, middle, high]) = <[&mut [f32]; 3]>::try_from(to) else { unreachable!("three rows") };
         let width = low.len();
@@ -98,7 +99,7 @@ for_every_tier! {
         }
     }
 
-    /// Medians of three by three, of sorted columns with one more on either side.
+    /// 3x3 medians of sorted columns, one more on either side.
     fn middle(to: &mut [f32], sorted: [&[f32]; 3]) {
         let width = to.len();
         let (l, m, h) = (&sorted[0][..width + 2], &sorted[1][..width + 2], &sorted[2][..width + 2]);
@@ -112,32 +113,32 @@ for_every_tier! {
         }
     }
 
-    /// The means of [`STRIDE`] rows of velocities over as many columns: into the velocities of a row of patches.
-    fn cells(to: &mut [f32], velocities: &[f32]) {
-        let columns = to.len() / KEPT;
-        for part in 0..2 {
+    /// Initial velocities of a row of patches: the means over cells of [`STRIDE`] x [`STRIDE`] velocities.
+    fn cell_means(to: &mut [f32], velocities: &[f32]) {
+        let columns = to.len() / PATCH_VALUES;
+        for axis in 0..2 {
             for column in 0..columns {
                 let mut total = 0.0;
                 for row in 0..STRIDE {
-                    let at = (2 * row + part) * columns * STRIDE + column * STRIDE;
+                    let at = (2 * row + axis) * columns * STRIDE + column * STRIDE;
                     let cell: &[f32; STRIDE] = velocities[at..].first_chunk().expect("a cell");
                     total += (cell[0] + cell[1]) + (cell[2] + cell[3]);
                 }
-                to[part * columns + column] = total * (1.0 / (STRIDE * STRIDE) as f32);
+                to[axis * columns + column] = total * (1.0 / (STRIDE * STRIDE) as f32);
             }
         }
     }
 
-    /// Means of a row of velocities, all x, then all y, of sums of the weights and of the parts by them.
+    /// Weighted means of a row of velocities, all x, then all y, from the sums of weights and of weighted components.
     fn divide(to: &mut [f32], sums: [&[f32]; 3]) {
         let width = to.len() / 2;
         let (to_x, to_y) = to.split_at_mut(width);
         let to_y = &mut to_y[..width];
         let (weights, by_x, by_y) = (&sums[0][..width], &sums[1][..width], &sums[2][..width]);
         for i in 0..width {
-            let share = 1.0 / weights[i];
-            to_x[i] = by_x[i] * share;
-            to_y[i] = by_y[i] * share;
+            let reciprocal = 1.0 / weights[i];
+            to_x[i] = by_x[i] * reciprocal;
+            to_y[i] = by_y[i] * reciprocal;
         }
     }
 }

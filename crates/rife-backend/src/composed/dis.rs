@@ -1,0 +1,312 @@
+//! Dense inverse search ([`crate::dis`]) in operations on whole planes.
+//!
+//! A patch of 8x8 pixels is four quadrants of 4x4, the size of a cell of the stride's grid. For each quadrant the image
+//! is shifted by half a cell up or down and left or right, so that the means of the shifted image's cells are those of
+//! this quadrant of every patch.
+
+use crate::dis::{
+    DAMPING, FINEST_PROPAGATION_ROUNDS, GAUSS_NEWTON_STEPS, LUMA, MAX_STEP, MIN_RESIDUAL, PROPAGATION_ROUNDS,
+    STRIDE, coarser_levels,
+};
+use crate::{Backend, Resize};
+
+use super::SampleOps;
+
+/// What [`dis_flow`] needs of an engine besides [`SampleOps`].
+pub trait DisOps: SampleOps {
+    /// Elementwise quotient of equal shapes.
+    fn div(&self, a: &Self::Tensor, b: &Self::Tensor) -> Self::Tensor;
+    /// Elementwise minimum of equal shapes.
+    fn min(&self, a: &Self::Tensor, b: &Self::Tensor) -> Self::Tensor;
+    /// Elementwise maximum of equal shapes.
+    fn max(&self, a: &Self::Tensor, b: &Self::Tensor) -> Self::Tensor;
+    /// `x` padded on the right and at the bottom to `[height, width]` by replicating the last column and row.
+    fn pad(&self, x: &Self::Tensor, size: [usize; 2]) -> Self::Tensor;
+    /// The upper left `[height, width]` of `x`.
+    fn crop(&self, x: &Self::Tensor, size: [usize; 2]) -> Self::Tensor;
+    /// Elementwise `values[0]` where `compared[0] < compared[1]`, `values[1]` elsewhere; all of one shape.
+    fn where_less(&self, compared: [&Self::Tensor; 2], values: [&Self::Tensor; 2]) -> Self::Tensor;
+}
+
+/// Half a cell: the offset of a patch's quadrants.
+const HALF: isize = STRIDE as isize / 2;
+/// Offsets of a patch's quadrants, rows and columns.
+const QUADRANTS: [[isize; 2]; 4] = [[-HALF, -HALF], [-HALF, HALF], [HALF, -HALF], [HALF, HALF]];
+
+/// [`Backend::dis_flow`] by its definition.
+pub fn dis_flow<B: DisOps>(b: &B, frames: [&B::Tensor; 2], level: u32) -> B::Tensor {
+    let [height, width] = [1, 2].map(|axis| b.shape(frames[0])[axis] >> level);
+    let luma_at_level = |frame| (0..level).fold(luma(b, frame), |x, _| half(b, &x));
+    let mut pyramid = vec![frames.map(|frame| pad_to_cells(b, &luma_at_level(frame)))];
+    for _ in 0..coarser_levels(height, width) {
+        let larger = pyramid[pyramid.len() - 1].each_ref();
+        pyramid.push(larger.map(|x| pad_to_cells(b, &half(b, x))));
+    }
+    let mut found: Option<[B::Tensor; 2]> = None;
+    for (coarseness, [first, second]) in pyramid.iter().enumerate().rev() {
+        let [forward, backward] = match found {
+            None => [zero_velocity(b, first), zero_velocity(b, first)],
+            Some(coarser) => coarser.map(|v| upsample_velocity(b, &v, first)),
+        };
+        let rounds = if coarseness > 0 {
+            PROPAGATION_ROUNDS
+        } else {
+            FINEST_PROPAGATION_ROUNDS
+        };
+        let search = |from, to, initial| median(b, &Search::new(b, from, to).dense(&initial, rounds));
+        found = Some([search(first, second, forward), search(second, first, backward)]);
+    }
+    let [forward, backward] = found.expect("a pyramid has a level");
+    b.crop(&b.cat(&[&forward, &backward]), [height, width])
+}
+
+/// Pads to whole cells of [`STRIDE`].
+fn pad_to_cells<B: DisOps>(b: &B, x: &B::Tensor) -> B::Tensor {
+    let [_, height, width] = b.shape(x);
+    b.pad(x, [height, width].map(|side| side.next_multiple_of(STRIDE)))
+}
+
+/// The coarser level's velocities upsampled to the size of `like`, in its pixels.
+fn upsample_velocity<B: DisOps>(b: &B, coarser: &B::Tensor, like: &B::Tensor) -> B::Tensor {
+    let [_, height, width] = b.shape(like);
+    b.crop(
+        &b.affine(&b.resize(coarser, Resize::Up(2)), 2.0, 0.0),
+        [height, width],
+    )
+}
+
+/// Luma of an RGB image, `[3, height, width]` to `[1, height, width]`, by the weights [`LUMA`].
+pub fn luma<B: Backend>(b: &B, image: &B::Tensor) -> B::Tensor {
+    let [red, green, blue] = [0, 1, 2].map(|i| b.affine(&b.narrow(image, i..i + 1), LUMA[i], 0.0));
+    b.add(&b.add(&red, &green), &blue)
+}
+
+fn zero_velocity<B: Backend>(b: &B, like: &B::Tensor) -> B::Tensor {
+    let zero = b.affine(like, 0.0, 0.0);
+    b.cat(&[&zero, &zero])
+}
+
+/// [`Backend::project_flow`] by its definition.
+pub fn project_flow<B: Backend + ?Sized>(b: &B, flow: &B::Tensor, timestep: &B::Timestep) -> B::Tensor {
+    let to_second = b.timestep_affine(timestep, -1.0, 1.0);
+    let to_first = b.timestep_affine(timestep, -1.0, 0.0);
+    let [forward, backward] = [0, 2].map(|first| b.narrow(flow, first..first + 2));
+    let velocity = b.add(
+        &b.mul_timestep(&forward, &to_second),
+        &b.mul_timestep(&backward, &to_first),
+    );
+    let sampled = |field, factor| b.warp(field, &b.mul_timestep(&velocity, factor));
+    let negated = b.affine(&sampled(&backward, &to_second), -1.0, 0.0);
+    b.cat(&[&sampled(&forward, &to_first), &negated])
+}
+
+/// One quadrant of every patch: its pixels and their central differences along rows and columns, in images shifted by
+/// `offset`.
+struct Quadrant<T> {
+    pixels: T,
+    dx: T,
+    dy: T,
+    offset: [isize; 2],
+}
+
+/// The search for the patches of the image `from` in the image `to`, both luma of one level.
+struct Search<'a, B: Backend> {
+    b: &'a B,
+    from: &'a B::Tensor,
+    to: &'a B::Tensor,
+    quadrants: [Quadrant<B::Tensor>; 4],
+}
+
+impl<'a, B: DisOps> Search<'a, B> {
+    fn new(b: &'a B, from: &'a B::Tensor, to: &'a B::Tensor) -> Self {
+        let at = |down, right| b.shift(from, down, right);
+        let quadrants = QUADRANTS.map(|offset @ [down, right]| Quadrant {
+            pixels: at(down, right),
+            dx: b.affine(&sub(b, &at(down, right + 1), &at(down, right - 1)), 0.5, 0.0),
+            dy: b.affine(&sub(b, &at(down + 1, right), &at(down - 1, right)), 0.5, 0.0),
+            offset,
+        });
+        Self {
+            b,
+            from,
+            to,
+            quadrants,
+        }
+    }
+
+    /// Velocities of every pixel: search from the initial ones, propagation, densification.
+    fn dense(&self, initial: &B::Tensor, rounds: usize) -> B::Tensor {
+        let b = self.b;
+        let mut best = self.descend(cell_means(b, initial));
+        for _ in 0..rounds {
+            best = self.propagate(best);
+        }
+        let per_pixel = upsample_cells(b, &best.0);
+        let parts = QUADRANTS.map(|[down, right]| {
+            let velocity = b.shift(&per_pixel, down, right);
+            let difference = sub(b, &b.warp(self.to, &velocity), self.from);
+            let absolute = b.max(&difference, &b.affine(&difference, -1.0, 0.0));
+            let [low, high] = [MIN_RESIDUAL, 1.0].map(|bound| b.plane(&difference, bound));
+            let weight = b.div(&high, &b.min(&b.max(&absolute, &low), &high));
+            [b.mul(&velocity, &weight), weight]
+        });
+        let sum = |i: usize| sum(b, parts.each_ref().map(|part| part[i].clone()));
+        let (weighted, total) = (sum(0), sum(1));
+        b.div(&weighted, &b.cat(&[&total, &total]))
+    }
+
+    /// Gauss-Newton steps from the initial velocities of the patches: the velocity of the lowest cost on the way, and
+    /// that cost.
+    fn descend(&self, initial: B::Tensor) -> (B::Tensor, B::Tensor) {
+        let inverse = self.inverse_hessian();
+        let mut differences = self.differences(&initial);
+        let mut best = (initial.clone(), self.cost(&differences));
+        let mut velocity = initial;
+        for _ in 0..GAUSS_NEWTON_STEPS {
+            velocity = self.b.add(&velocity, &self.step(&inverse, &differences));
+            differences = self.differences(&velocity);
+            best = self.cheaper(best, (velocity.clone(), self.cost(&differences)));
+        }
+        best
+    }
+
+    /// One propagation round: every patch tries the velocities of its four neighbours.
+    fn propagate(&self, best: (B::Tensor, B::Tensor)) -> (B::Tensor, B::Tensor) {
+        let before = best.0.clone();
+        let neighbours = [[-1, 0], [1, 0], [0, -1], [0, 1]];
+        neighbours.into_iter().fold(best, |best, [down, right]| {
+            let candidate = self.b.shift(&before, down, right);
+            let cost = self.cost(&self.differences(&candidate));
+            self.cheaper(best, (candidate, cost))
+        })
+    }
+
+    /// The candidate where its cost is lower, else the best so far.
+    fn cheaper(
+        &self,
+        (best, best_cost): (B::Tensor, B::Tensor),
+        (candidate, cost): (B::Tensor, B::Tensor),
+    ) -> (B::Tensor, B::Tensor) {
+        let b = self.b;
+        let component = |i: usize| {
+            let [new, old] = [&candidate, &best].map(|v| b.narrow(v, i..i + 1));
+            b.where_less([&cost, &best_cost], [&new, &old])
+        };
+        (b.cat(&[&component(0), &component(1)]), b.min(&cost, &best_cost))
+    }
+
+    /// The differences between the patches of `to`, displaced by their velocities, and those of `from`, per quadrant.
+    fn differences(&self, velocity: &B::Tensor) -> [B::Tensor; 4] {
+        let b = self.b;
+        let per_pixel = upsample_cells(b, velocity);
+        let [x, y] = [0, 1].map(|i| b.narrow(&per_pixel, i..i + 1));
+        self.quadrants.each_ref().map(|quadrant| {
+            let [down, right] = quadrant.offset.map(|offset| offset as f32);
+            let flow = b.cat(&[&b.affine(&x, 1.0, right), &b.affine(&y, 1.0, down)]);
+            sub(b, &b.warp(self.to, &flow), &quadrant.pixels)
+        })
+    }
+
+    /// Covariance of `x` and `y` over each patch.
+    fn covariance(&self, x: [&B::Tensor; 4], y: [&B::Tensor; 4]) -> B::Tensor {
+        let b = self.b;
+        let products = self.mean([0, 1, 2, 3].map(|i| b.mul(x[i], y[i])));
+        let [x, y] = [x, y].map(|of| self.mean(of.map(|x| x.clone())));
+        sub(b, &products, &b.mul(&x, &y))
+    }
+
+    /// Means over patches.
+    fn mean(&self, quadrants: [B::Tensor; 4]) -> B::Tensor {
+        self.b
+            .affine(&sum(self.b, quadrants.map(|x| cell_means(self.b, &x))), 0.25, 0.0)
+    }
+
+    /// The variance of the differences over each patch: the sum of squares without the patches' difference in brightness.
+    fn cost(&self, differences: &[B::Tensor; 4]) -> B::Tensor {
+        self.covariance(differences.each_ref(), differences.each_ref())
+    }
+
+    fn dx(&self) -> [&B::Tensor; 4] {
+        self.quadrants.each_ref().map(|quadrant| &quadrant.dx)
+    }
+
+    fn dy(&self) -> [&B::Tensor; 4] {
+        self.quadrants.each_ref().map(|quadrant| &quadrant.dy)
+    }
+
+    /// The inverse of the damped Hessian of each patch: its elements xx, xy and yy, the first and the last exchanged and
+    /// xy without its sign.
+    fn inverse_hessian(&self) -> [B::Tensor; 3] {
+        let b = self.b;
+        let (dx, dy) = (self.dx(), self.dy());
+        let damped = |x: B::Tensor| b.affine(&x, 1.0, DAMPING);
+        let (xx, xy) = (damped(self.covariance(dx, dx)), self.covariance(dx, dy));
+        let yy = damped(self.covariance(dy, dy));
+        let determinant = sub(b, &b.mul(&xx, &yy), &b.mul(&xy, &xy));
+        [xx, xy, yy].map(|x| b.div(&x, &determinant))
+    }
+
+    /// A Gauss-Newton step, each component at most [`MAX_STEP`].
+    fn step(&self, [xx, xy, yy]: &[B::Tensor; 3], differences: &[B::Tensor; 4]) -> B::Tensor {
+        let b = self.b;
+        let differences = differences.each_ref();
+        let gradient_x = self.covariance(differences, self.dx());
+        let gradient_y = self.covariance(differences, self.dy());
+        let component = |p: &B::Tensor, q: &B::Tensor, r: &B::Tensor, s: &B::Tensor| {
+            let step = sub(b, &b.mul(p, q), &b.mul(r, s));
+            let [low, high] = [-MAX_STEP, MAX_STEP].map(|bound| b.plane(&step, bound));
+            b.max(&b.min(&step, &high), &low)
+        };
+        b.cat(&[
+            &component(xy, &gradient_y, yy, &gradient_x),
+            &component(xy, &gradient_x, xx, &gradient_y),
+        ])
+    }
+}
+
+fn sub<B: Backend>(b: &B, x: &B::Tensor, y: &B::Tensor) -> B::Tensor {
+    b.add(x, &b.affine(y, -1.0, 0.0))
+}
+
+fn sum<B: Backend>(b: &B, [p, q, r, s]: [B::Tensor; 4]) -> B::Tensor {
+    b.add(&b.add(&p, &q), &b.add(&r, &s))
+}
+
+fn half<B: Backend>(b: &B, x: &B::Tensor) -> B::Tensor {
+    b.resize(x, Resize::Down(2))
+}
+
+/// Means over cells of 4x4 pixels.
+fn cell_means<B: Backend>(b: &B, x: &B::Tensor) -> B::Tensor {
+    half(b, &half(b, x))
+}
+
+/// Two planes upsampled by 4, nearest neighbour: each value fills a cell.
+fn upsample_cells<B: Backend>(b: &B, x: &B::Tensor) -> B::Tensor {
+    let twice = |x: &B::Tensor| {
+        let [first, second] = [0, 1].map(|i| b.narrow(x, i..i + 1));
+        let four = |x| [x; 4];
+        let [[p, q, r, s], [t, u, v, w]] = [four(&first), four(&second)];
+        b.pixel_shuffle(&b.cat(&[p, q, r, s, t, u, v, w]))
+    };
+    twice(&twice(x))
+}
+
+/// 3x3 median filter: with each column sorted, the median is that of the largest minimum, the median of the middle
+/// values and the smallest maximum.
+fn median<B: DisOps>(b: &B, x: &B::Tensor) -> B::Tensor {
+    let three =
+        |x: &B::Tensor, down: isize, right: isize| [-1, 0, 1].map(|i| b.shift(x, i * down, i * right));
+    let [low, middle, high] = sorted(b, three(x, 1, 0));
+    let [_, _, low] = sorted(b, three(&low, 0, 1));
+    let [_, middle, _] = sorted(b, three(&middle, 0, 1));
+    let [high, _, _] = sorted(b, three(&high, 0, 1));
+    let [_, median, _] = sorted(b, [low, middle, high]);
+    median
+}
+
+fn sorted<B: DisOps>(b: &B, [p, q, r]: [B::Tensor; 3]) -> [B::Tensor; 3] {
+    let (less, more) = (b.min(&p, &q), b.max(&p, &q));
+    let middle = b.max(&less, &b.min(&more, &r));
+    [b.min(&less, &r), middle, b.max(&more, &r)]
+}

@@ -1,0 +1,307 @@
+//! Dense inverse search (DIS) optical flow on the CPU: [`Engine::dis_flow`] finds forward and backward flow between two
+//! frames, [`Engine::project_flow`] projects it to a timestep. The algorithm and its constants are those of
+//! [`rife_backend::dis`]; a pyramid level is two luma images, a velocity field is stored row by row, all x, then all y.
+//!
+//! `search` runs one level, `kernel` its work on one row of patches, `rows` the loops over rows of pixels.
+
+mod kernel;
+mod rows;
+mod search;
+
+use rife_backend::dis::{FINEST_PROPAGATION_ROUNDS, LUMA, PROPAGATION_ROUNDS, STRIDE, coarser_levels};
+
+use crate::buffer::Buffer;
+use crate::engine::Engine;
+use crate::eval::{Patch, Strips};
+use crate::tensor::{Planes, Tensor};
+
+/// Rows that a thread takes at once.
+const STRIP: usize = 16;
+
+/// Computes a row of one of the two images of a level: which frame, which row.
+type FillRow<'a> = dyn Fn(usize, usize, &mut [f32]) + Sync + 'a;
+
+/// Luma images of both frames at one pyramid level, `height` rows of `width`, both padded to multiples of [`STRIDE`] by
+/// replicating the last row and column.
+struct Level {
+    frames: [Buffer; 2],
+    height: usize,
+    width: usize,
+}
+
+impl Level {
+    /// A velocity field of this level.
+    fn field<'a>(&self, data: &'a [f32]) -> Field<'a> {
+        Field {
+            data,
+            height: self.height,
+            width: self.width,
+        }
+    }
+}
+
+/// A velocity field of `height` x `width`: of each row all x, then all y.
+struct Field<'a> {
+    data: &'a [f32],
+    height: usize,
+    width: usize,
+}
+
+impl Field<'_> {
+    /// x and y of a row, of the nearest one beyond the border.
+    fn row(&self, row: isize) -> [&[f32]; 2] {
+        let row = clamped(row, self.height);
+        let both = &self.data[row * 2 * self.width..][..2 * self.width];
+        both.split_at(self.width).into()
+    }
+}
+
+fn clamped(row: isize, height: usize) -> usize {
+    row.clamp(0, height as isize - 1) as usize
+}
+
+impl Engine {
+    /// Forward and backward flow between two frames, `[4, height >> level, width >> level]`, see
+    /// [`rife_backend::Backend::dis_flow`]. `frames` are `[3, height, width]`, RGB in 0..1.
+    ///
+    /// # Panics
+    /// Where the frames have other shapes, or sides that are no multiples of `1 << level`.
+    pub fn dis_flow(&self, frames: [&Tensor; 2], level: u32) -> Tensor {
+        let [channels, height, width] = frames[0].shape();
+        assert_eq!(frames[1].shape(), [3, height, width], "frames' shapes");
+        let side = 1 << level;
+        assert!(channels == 3 && height % side == 0 && width % side == 0);
+        let mut pyramid = vec![self.luma(frames, side)];
+        for _ in 0..coarser_levels(height / side, width / side) {
+            let smaller = self.half(pyramid.last().expect("a level"));
+            pyramid.push(smaller);
+        }
+        let mut coarser: Option<([Buffer; 2], &Level)> = None;
+        for (coarseness, level) in pyramid.iter().enumerate().rev() {
+            let initial = match &coarser {
+                None => [self.zero_velocity(level), self.zero_velocity(level)],
+                Some((both, from)) => both
+                    .each_ref()
+                    .map(|v| self.upsample_velocity(from.field(v), level)),
+            };
+            let rounds = match coarseness {
+                0 => FINEST_PROPAGATION_ROUNDS,
+                _ => PROPAGATION_ROUNDS,
+            };
+            let flow = self.search_level(level, initial, rounds);
+            coarser = Some((flow.map(|velocity| self.median(level, &velocity)), level));
+        }
+        let (flow, finest) = coarser.expect("a level");
+        self.joined(
+            flow.each_ref().map(|data| finest.field(data)),
+            [height / side, width / side],
+        )
+    }
+
+    /// The finest level: luma of both frames, downsampled by `side`.
+    fn luma(&self, frames: [&Tensor; 2], side: usize) -> Level {
+        let [_, height, width] = frames[0].shape();
+        frames.into_iter().for_each(|frame| self.prepare(frame, true));
+        self.level([height / side, width / side], &|i, row, to| {
+            let tile = self.tile(frames[i], [row * side..(row + 1) * side, 0..width]);
+            luma_row(self.tier(), &tile, 0..side, to);
+        })
+    }
+
+    /// The next coarser level.
+    fn half(&self, level: &Level) -> Level {
+        self.level([level.height / 2, level.width / 2], &|i, row, to| {
+            let pair = &level.frames[i][2 * row * level.width..][..2 * level.width];
+            rows::halve(self.tier(), to, &pair[..level.width], &pair[level.width..]);
+        })
+    }
+
+    /// A level of images whose rows `fill` computes, padded to multiples of [`STRIDE`].
+    fn level(&self, [height, width]: [usize; 2], fill: &FillRow<'_>) -> Level {
+        let padded_width = width.next_multiple_of(STRIDE);
+        let padded_height = height.next_multiple_of(STRIDE);
+        let frames = [0, 1].map(|i| {
+            let mut image = self.recycler().take(padded_height * padded_width);
+            self.threads().chunks(&mut image, padded_width, &|row, to| {
+                fill(i, row.min(height - 1), &mut to[..width]);
+                let last = to[width - 1];
+                to[width..].fill(last);
+            });
+            image
+        });
+        Level {
+            frames,
+            height: padded_height,
+            width: padded_width,
+        }
+    }
+
+    fn zero_velocity(&self, level: &Level) -> Buffer {
+        let mut zero = self.recycler().take(2 * level.height * level.width);
+        zero.fill(0.0);
+        zero
+    }
+
+    /// The coarser level's velocities upsampled to this level, in its pixels.
+    fn upsample_velocity(&self, from: Field<'_>, level: &Level) -> Buffer {
+        let width = from.width;
+        let mut to = self.recycler().take(2 * level.height * level.width);
+        self.threads().chunks(&mut to, 2 * level.width, &|row, to| {
+            let mut between_rows = Patch::new(1, 1, width + 2);
+            let near = from.row((row / 2) as isize);
+            let far = from.row((row / 2) as isize + if row % 2 == 0 { -1 } else { 1 });
+            for (axis, to) in to.chunks_exact_mut(level.width).enumerate() {
+                let mut whole = between_rows.whole();
+                let between = whole.row(0, 0);
+                // Twice the velocity, as the pixels are half as large.
+                let inner = &mut between[1..=width];
+                rows::weighted(self.tier(), inner, near[axis], far[axis], [1.5, 0.5]);
+                replicate_border(between, 1);
+                // The coarser level may be padded by more than this one.
+                rows::expand(self.tier(), to, &between[..level.width / 2 + 2]);
+            }
+        });
+        to
+    }
+
+    /// 3x3 median filter of either component.
+    fn median(&self, level: &Level, from: &Buffer) -> Buffer {
+        let width = level.width;
+        let from = level.field(from);
+        let mut to = self.recycler().take(from.data.len());
+        self.threads().chunks(&mut to, 2 * width, &|row, to| {
+            let mut sorted = Patch::new(3, 1, width + 2);
+            let around = [-1, 0, 1].map(|off| from.row(row as isize + off));
+            for (axis, to) in to.chunks_exact_mut(width).enumerate() {
+                let mut whole = sorted.whole();
+                let mut columns: Vec<_> = whole.rows(0, &[[0, 0], [1, 1], [2, 2]]);
+                let inner = columns.iter_mut().map(|column| &mut column[1..=width]);
+                rows::sort(self.tier(), inner.collect(), around.map(|both| both[axis]));
+                columns.iter_mut().for_each(|column| replicate_border(column, 1));
+                rows::middle(self.tier(), to, [0, 1, 2].map(|i| &*columns[i]));
+            }
+        });
+        to
+    }
+
+    /// Two fields as one tensor, cropped to `[height, width]`.
+    fn joined(&self, fields: [Field<'_>; 2], [height, width]: [usize; 2]) -> Tensor {
+        let mut planes = Planes::unset(self.recycler(), [4, height, width]);
+        let strips = Strips::new(&mut planes);
+        self.threads().run(height.div_ceil(STRIP), &|i| {
+            let rows = i * STRIP..(i * STRIP + STRIP).min(height);
+            // SAFETY: the loop's items have different rows.
+            let mut out = unsafe { strips.strip(rows.clone()) };
+            out.each(|channel, row, to| {
+                let from = fields[channel / 2].row((rows.start + row) as isize)[channel % 2];
+                to.copy_from_slice(&from[..width]);
+            });
+        });
+        Tensor::from_planes(planes)
+    }
+
+    /// Flow as [`Engine::dis_flow`] gives it, projected to a timestep; see [`rife_backend::Backend::project_flow`].
+    ///
+    /// # Panics
+    /// Where `flow` has not four channels.
+    pub fn project_flow(&self, flow: &Tensor, timestep: f32) -> Tensor {
+        let [channels, height, width] = flow.shape();
+        assert_eq!(channels, 4, "channels of a flow");
+        let flow = self.planes(flow);
+        let mut planes = Planes::unset(self.recycler(), flow.shape);
+        let strips = Strips::new(&mut planes);
+        self.threads().run(height.div_ceil(STRIP), &|i| {
+            let rows = i * STRIP..(i * STRIP + STRIP).min(height);
+            // SAFETY: the loop's items have different rows.
+            let mut out = unsafe { strips.strip(rows.clone()) };
+            for (i, row) in rows.enumerate() {
+                let mut mean = Patch::new(2, 1, width);
+                let mut whole = mean.whole();
+                for axis in 0..2 {
+                    let [forward, backward] = [axis, axis + 2].map(|channel| flow.row(channel, row));
+                    let weights = [1.0 - timestep, -timestep];
+                    rows::weighted(self.tier(), whole.row(axis, 0), forward, backward, weights);
+                }
+                let velocity = [0, 1].map(|axis| mean.row(axis, 0));
+                for (direction, factor) in [-timestep, 1.0 - timestep].into_iter().enumerate() {
+                    let sampled = self.sampled_flow(flow, 2 * direction, velocity, factor, row);
+                    for axis in 0..2 {
+                        // The backward flow goes from the second frame to the first.
+                        let sign = if direction == 0 { 1.0 } else { -1.0 };
+                        let to = out.row(2 * direction + axis, i);
+                        let from = sampled.row(axis, 0);
+                        to.iter_mut().zip(from).for_each(|(to, from)| *to = sign * from);
+                    }
+                }
+            }
+        });
+        Tensor::from_planes(planes)
+    }
+
+    /// Two channels of a flow sampled along a row, each pixel displaced by `factor` times its velocity.
+    fn sampled_flow(
+        &self,
+        flow: &Planes,
+        first_channel: usize,
+        velocity: [&[f32]; 2],
+        factor: f32,
+        row: usize,
+    ) -> Patch {
+        let [_, height, width] = flow.shape;
+        let mut fractions = Patch::new(2, 1, width);
+        let mut indices = vec![0; width];
+        let mut whole = fractions.whole();
+        let mut both = whole.rows(0, &[[0, 0], [1, 1]]);
+        let [right, below] = &mut both[..] else {
+            unreachable!("two rows")
+        };
+        let samples = rows::Samples {
+            indices: &mut indices,
+            right,
+            below,
+        };
+        let stride = flow.row_stride();
+        rows::locate(
+            self.tier(),
+            samples,
+            velocity,
+            factor,
+            row,
+            [height, width, stride],
+        );
+        let neighbours = [usize::from(width > 1), if height > 1 { stride } else { 0 }];
+        let mut sampled = Patch::new(2, 1, width);
+        let mut whole = sampled.whole();
+        for axis in 0..2 {
+            // Behind the border of one.
+            let plane = &flow.channel(first_channel + axis)[stride + 1..];
+            let to = whole.row(axis, 0);
+            rows::sample(self.tier(), to, &indices, [right, below], plane, neighbours);
+        }
+        sampled
+    }
+}
+
+/// A row of luma downsampled by box averaging: `from` are as many rows of the frame as columns are averaged.
+fn luma_row(tier: crate::tier::Tier, tile: &Planes, from: std::ops::Range<usize>, to: &mut [f32]) {
+    let side = from.len();
+    let width = to.len() * side;
+    let mut sum = Patch::new(1, 1, width);
+    let mut sum = sum.whole();
+    let sum = sum.row(0, 0);
+    sum.fill(0.0);
+    for row in from {
+        for (channel, weight) in LUMA.into_iter().enumerate() {
+            rows::accumulate(tier, sum, tile.row(channel, row), weight / (side * side) as f32);
+        }
+    }
+    rows::gather(tier, to, sum);
+}
+
+/// Replicates the first and last values of the row into the `count` values before and after them.
+fn replicate_border(row: &mut [f32], count: usize) {
+    let end = row.len() - count;
+    let (first, last) = (row[count], row[end - 1]);
+    row[..count].fill(first);
+    row[end..].fill(last);
+}

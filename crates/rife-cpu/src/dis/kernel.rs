@@ -1,0 +1,390 @@
+//! Dense inverse search kernels over one row of 8x8 patches: descent, propagation and densification weights. They
+//! process one row of a patch, eight pixels, at a time in a vector type of the tier.
+
+// `clamp` would propagate NaN.
+#![allow(clippy::manual_clamp)]
+
+mod vector;
+
+use rife_backend::dis::{DAMPING, GAUSS_NEWTON_STEPS, MAX_STEP, MIN_RESIDUAL};
+
+use self::vector::{Kernel, Vector8};
+use super::STRIDE;
+use super::search::PATCH_VALUES;
+use crate::tier::Tier;
+
+/// Pixels of a patch dx rows and columns.
+pub(super) const SIDE: usize = 2 * STRIDE;
+/// Width of the replicated border of images: a patch displaced further would see nothing but replicated pixels either.
+pub(super) const BORDER: usize = SIDE + 2;
+/// Reciprocal of the number of pixels of a patch.
+const PIXEL_WEIGHT: f32 = 1.0 / (SIDE * SIDE) as f32;
+
+/// A luma image of `size`, height and width, with a border of [`BORDER`] pixels in memory.
+#[derive(Clone, Copy)]
+pub(super) struct Bordered<'a> {
+    data: &'a [f32],
+    size: [usize; 2],
+}
+
+/// A row of patches of the image `from`, and the image `to` in which they are searched.
+#[derive(Clone, Copy)]
+pub(super) struct PatchRow<'a> {
+    pub(super) from: Bordered<'a>,
+    pub(super) to: Bordered<'a>,
+    pub(super) row: usize,
+}
+
+impl<'a> Bordered<'a> {
+    /// # Panics
+    /// Where the memory is too small.
+    pub(super) fn new(data: &'a [f32], size: [usize; 2]) -> Self {
+        assert!(
+            data.len() >= (size[0] + 2 * BORDER) * (size[1] + 2 * BORDER),
+            "an image with its border"
+        );
+        Self { data, size }
+    }
+
+    #[inline(always)]
+    fn stride(&self) -> usize {
+        self.size[1] + 2 * BORDER
+    }
+
+    /// Pointer to a pixel by its index in memory, border included.
+    #[inline(always)]
+    fn at(&self, pixel: usize) -> *const f32 {
+        debug_assert!(pixel + SIDE <= self.data.len());
+        self.data.as_ptr().wrapping_add(pixel)
+    }
+}
+
+/// A patch, `first` being the index of its upper left pixel in memory.
+#[derive(Clone, Copy)]
+struct Patch<'a> {
+    patches: PatchRow<'a>,
+    column: usize,
+    first: usize,
+}
+
+/// Sampling position of a displaced patch: the index of the pixel above and left of its first sample, and the fractions
+/// below and to the right of it.
+struct Position {
+    first: usize,
+    below: f32,
+    right: f32,
+}
+
+/// Integer and fraction of a displaced patch's coordinate dx one axis, border included: from 1 to `size + BORDER`.
+#[inline(always)]
+fn coordinate(patch: usize, displacement: f32, size: usize) -> (usize, f32) {
+    let at = (patch * STRIDE) as f32 - (STRIDE / 2) as f32 + displacement;
+    // Not `clamp`: NaN must give a position inside too.
+    let at = at.max(1.0 - BORDER as f32).min(size as f32) + BORDER as f32;
+    // SAFETY: a small number.
+    let pixel = unsafe { at.to_int_unchecked::<i32>() };
+    (pixel as usize, at - pixel as f32)
+}
+
+impl<'a> Patch<'a> {
+    #[inline(always)]
+    fn new(patches: PatchRow<'a>, column: usize) -> Self {
+        let [height, width] = patches.from.size;
+        // The bounds that make the loads below sound.
+        assert!(
+            patches.row * STRIDE < height && column * STRIDE < width && patches.to.size == [height, width]
+        );
+        let before = BORDER - STRIDE / 2;
+        let first = (patches.row * STRIDE + before) * patches.from.stride() + column * STRIDE + before;
+        Self {
+            patches,
+            column,
+            first,
+        }
+    }
+
+    /// Its position in the image `to` when displaced by a velocity.
+    #[inline(always)]
+    fn displaced(&self, [x, y]: [f32; 2]) -> Position {
+        let PatchRow { to, row, .. } = self.patches;
+        let (column, right) = coordinate(self.column, x, to.size[1]);
+        let (row, below) = coordinate(row, y, to.size[0]);
+        Position {
+            first: row * to.stride() + column,
+            below,
+            right,
+        }
+    }
+
+    /// Calls `with` with the differences of each row of the patch: bilinear samples at `position` minus its own pixels.
+    #[inline(always)]
+    fn differences<V: Vector8>(
+        &self,
+        position: &Position,
+        rows: std::ops::Range<usize>,
+        mut with: impl FnMut(usize, V),
+    ) {
+        let PatchRow { from, to, .. } = self.patches;
+        let (right, below) = (V::splat(position.right), V::splat(position.below));
+        let interpolated = |row: usize| {
+            let at = to.at(position.first + row * to.stride());
+            // SAFETY: a position and the row below it are inside the image with its border, with one more pixel to the right.
+            let (left, next) = unsafe { (V::load(at), V::load(at.wrapping_add(1))) };
+            left.add_product(next.sub(left), right)
+        };
+        let mut upper = interpolated(rows.start);
+        for row in rows {
+            let lower = interpolated(row + 1);
+            // SAFETY: patches begin at most half a stride above and left of the image, and end as far beyond it: in its border.
+            let here = unsafe { V::load(from.at(self.first + row * from.stride())) };
+            with(row, upper.add_product(lower.sub(upper), below).sub(here));
+            upper = lower;
+        }
+    }
+
+    /// The cost of a position: the variance of the differences times the number of pixels, which a change of brightness
+    /// leaves as it is.
+    #[inline(always)]
+    fn cost<V: Vector8>(&self, position: &Position) -> f32 {
+        let (mut sums, mut squares) = (V::splat(0.0), V::splat(0.0));
+        self.differences(position, 0..SIDE, |_, difference: V| {
+            sums = sums.add(difference);
+            squares = squares.add_product(difference, difference);
+        });
+        let total = sums.sum();
+        squares.sum() - total * total * PIXEL_WEIGHT
+    }
+}
+
+/// The template of a patch: its gradients minus their means, and the inverse of the damped Hessian (elements xx, xy and
+/// yy divided by the determinant).
+struct Template<V> {
+    dx: [V; SIDE],
+    dy: [V; SIDE],
+    inverse_hessian: [f32; 3],
+}
+
+impl<V: Vector8> Template<V> {
+    #[inline(always)]
+    fn new(patch: &Patch<'_>) -> Self {
+        let zero = V::splat(0.0);
+        let half = V::splat(0.5);
+        let (mut dx, mut dy) = ([zero; SIDE], [zero; SIDE]);
+        let (mut sum_x, mut sum_y) = (zero, zero);
+        let from = patch.patches.from;
+        let stride = from.stride();
+        for row in 0..SIDE {
+            let at = patch.first + row * stride;
+            // SAFETY: as in `differences`: the border is wider than that by more than a pixel.
+            let [left, right, above, below] = unsafe {
+                [
+                    V::load(from.at(at - 1)),
+                    V::load(from.at(at + 1)),
+                    V::load(from.at(at - stride)),
+                    V::load(from.at(at + stride)),
+                ]
+            };
+            dx[row] = zero.add_product(right.sub(left), half);
+            dy[row] = zero.add_product(below.sub(above), half);
+            sum_x = sum_x.add(dx[row]);
+            sum_y = sum_y.add(dy[row]);
+        }
+        let (mean_x, mean_y) = (
+            V::splat(sum_x.sum() * PIXEL_WEIGHT),
+            V::splat(sum_y.sum() * PIXEL_WEIGHT),
+        );
+        let (mut xx, mut xy, mut yy) = (zero, zero, zero);
+        for row in 0..SIDE {
+            dx[row] = dx[row].sub(mean_x);
+            dy[row] = dy[row].sub(mean_y);
+            xx = xx.add_product(dx[row], dx[row]);
+            xy = xy.add_product(dx[row], dy[row]);
+            yy = yy.add_product(dy[row], dy[row]);
+        }
+        let (xx, xy, yy) = (
+            xx.sum() + DAMPING / PIXEL_WEIGHT,
+            xy.sum(),
+            yy.sum() + DAMPING / PIXEL_WEIGHT,
+        );
+        let reciprocal = 1.0 / (xx * yy - xy * xy);
+        Self {
+            dx,
+            dy,
+            inverse_hessian: [xx * reciprocal, xy * reciprocal, yy * reciprocal],
+        }
+    }
+
+    /// The Gauss-Newton step from a position, and the cost there.
+    #[inline(always)]
+    fn step(&self, patch: &Patch<'_>, position: &Position) -> ([f32; 2], f32) {
+        let zero = V::splat(0.0);
+        let (mut sums, mut squares, mut by_x, mut by_y) = (zero, zero, zero, zero);
+        patch.differences(position, 0..SIDE, |row, difference: V| {
+            sums = sums.add(difference);
+            squares = squares.add_product(difference, difference);
+            by_x = by_x.add_product(difference, self.dx[row]);
+            by_y = by_y.add_product(difference, self.dy[row]);
+        });
+        let (total, by_x, by_y) = (sums.sum(), by_x.sum(), by_y.sum());
+        let [xx, xy, yy] = self.inverse_hessian;
+        let x = (xy * by_y - yy * by_x).max(-MAX_STEP).min(MAX_STEP);
+        let y = (xy * by_x - xx * by_y).max(-MAX_STEP).min(MAX_STEP);
+        ([x, y], squares.sum() - total * total * PIXEL_WEIGHT)
+    }
+}
+
+/// The values of a row of patches: all x, all y, all costs.
+#[inline(always)]
+fn components(row: &[f32]) -> [&[f32]; PATCH_VALUES] {
+    let (x, rest) = row.split_at(row.len() / PATCH_VALUES);
+    let (y, costs) = rest.split_at(x.len());
+    [x, y, costs]
+}
+
+/// Gauss-Newton descent of a row of patches from the velocities in `row`, which receives the velocities of the lowest cost
+/// on the way and these costs.
+pub(super) fn descend(tier: Tier, row: &mut [f32], patches: PatchRow<'_>) {
+    vector::run(tier, Descend { row, patches });
+}
+
+struct Descend<'a> {
+    row: &'a mut [f32],
+    patches: PatchRow<'a>,
+}
+
+impl Kernel for Descend<'_> {
+    #[inline(always)]
+    fn run<V: Vector8>(self) {
+        let columns = self.row.len() / PATCH_VALUES;
+        for column in 0..columns {
+            let patch = Patch::new(self.patches, column);
+            let template = Template::<V>::new(&patch);
+            let mut velocity = [self.row[column], self.row[columns + column]];
+            let (mut best, mut min_cost) = (velocity, f32::INFINITY);
+            for _ in 0..GAUSS_NEWTON_STEPS {
+                let (step, cost) = template.step(&patch, &patch.displaced(velocity));
+                if cost < min_cost {
+                    (best, min_cost) = (velocity, cost);
+                }
+                velocity = [velocity[0] + step[0], velocity[1] + step[1]];
+            }
+            let cost = patch.cost::<V>(&patch.displaced(velocity));
+            if cost < min_cost {
+                (best, min_cost) = (velocity, cost);
+            }
+            self.row[column] = best[0];
+            self.row[columns + column] = best[1];
+            self.row[2 * columns + column] = min_cost;
+        }
+    }
+}
+
+/// One propagation round for a row of patches: into `to` the velocity of the lowest cost of each patch's own and those of
+/// the patches above, below, left and right of it. `around` are the rows above, at and below.
+pub(super) fn propagate(tier: Tier, to: &mut [f32], around: [&[f32]; 3], patches: PatchRow<'_>) {
+    let around = around.map(components);
+    vector::run(tier, Propagate { to, around, patches });
+}
+
+/// The velocities of the patches above, below, left and right of one.
+#[inline(always)]
+fn neighbours([above, at, below]: &[[&[f32]; PATCH_VALUES]; 3], column: usize) -> [[f32; 2]; 4] {
+    let (left, right) = (column.saturating_sub(1), (column + 1).min(at[0].len() - 1));
+    [
+        [above[0][column], above[1][column]],
+        [below[0][column], below[1][column]],
+        [at[0][left], at[1][left]],
+        [at[0][right], at[1][right]],
+    ]
+}
+
+struct Propagate<'a> {
+    to: &'a mut [f32],
+    around: [[&'a [f32]; PATCH_VALUES]; 3],
+    patches: PatchRow<'a>,
+}
+
+impl Kernel for Propagate<'_> {
+    #[inline(always)]
+    fn run<V: Vector8>(self) {
+        let [xs, ys, costs] = self.around[1];
+        let columns = xs.len();
+        for column in 0..columns {
+            let patch = Patch::new(self.patches, column);
+            let candidates = neighbours(&self.around, column);
+            // All four costs before any comparison, and without branches, which would be mispredicted.
+            let mut candidate_costs = [0.0; 4];
+            for (cost, candidate) in candidate_costs.iter_mut().zip(candidates) {
+                *cost = patch.cost::<V>(&patch.displaced(candidate));
+            }
+            let (mut best, mut min_cost) = ([xs[column], ys[column]], costs[column]);
+            for (cost, candidate) in candidate_costs.into_iter().zip(candidates) {
+                let better = cost < min_cost;
+                best = [
+                    std::hint::select_unpredictable(better, candidate[0], best[0]),
+                    std::hint::select_unpredictable(better, candidate[1], best[1]),
+                ];
+                min_cost = std::hint::select_unpredictable(better, cost, min_cost);
+            }
+            self.to[column] = best[0];
+            self.to[columns + column] = best[1];
+            self.to[2 * columns + column] = min_cost;
+        }
+    }
+}
+
+/// Densification of one row of pixels by a row of patches: adds to `sums` the weights, and the velocities' x and y times
+/// these. `patch_line` is the patches' row of pixels (0 to 7) that this is.
+pub(super) fn accumulate(
+    tier: Tier,
+    sums: [&mut [f32]; 3],
+    row: &[f32],
+    patches: PatchRow<'_>,
+    patch_line: usize,
+) {
+    vector::run(
+        tier,
+        Accumulate {
+            sums,
+            row,
+            patches,
+            patch_line,
+        },
+    );
+}
+
+struct Accumulate<'a> {
+    sums: [&'a mut [f32]; 3],
+    row: &'a [f32],
+    patches: PatchRow<'a>,
+    patch_line: usize,
+}
+
+impl Kernel for Accumulate<'_> {
+    #[inline(always)]
+    fn run<V: Vector8>(self) {
+        let [weights, by_x, by_y] = self.sums;
+        let [xs, ys, _] = components(self.row);
+        for column in 0..xs.len() {
+            let velocity = [xs[column], ys[column]];
+            let patch = Patch::new(self.patches, column);
+            let mut weight = V::splat(0.0);
+            patch.differences(
+                &patch.displaced(velocity),
+                self.patch_line..self.patch_line + 1,
+                |_, difference: V| {
+                    weight = difference.densification_weight(MIN_RESIDUAL);
+                },
+            );
+            let add = |to: &mut [f32], by: f32| {
+                let to: &mut [f32; SIDE] = to[column * STRIDE..].first_chunk_mut().expect("a patch");
+                // SAFETY: eight values.
+                let sum = unsafe { V::load(to.as_ptr()) };
+                *to = sum.add_product(weight, V::splat(by)).values();
+            };
+            add(weights, 1.0);
+            add(by_x, velocity[0]);
+            add(by_y, velocity[1]);
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! One pyramid level of the dense inverse search: Gauss-Newton descent of every patch, propagation rounds, densification.
+
+use super::kernel::{self, BORDER, Bordered, PatchRow, SIDE};
+use super::{Level, STRIDE, STRIP, rows};
+use crate::buffer::Buffer;
+use crate::engine::Engine;
+use crate::eval::Patch;
+
+/// Values stored per patch: its velocity's x and y, and its cost. Of a row of patches all x, all y, then all costs.
+pub(super) const PATCH_VALUES: usize = 3;
+
+/// The search for the patches of the image `from` in the image `to`.
+struct Search<'a> {
+    engine: &'a Engine,
+    from: Bordered<'a>,
+    to: Bordered<'a>,
+    /// Height and width without the border.
+    size: [usize; 2],
+    /// Patches in a row.
+    columns: usize,
+}
+
+impl Engine {
+    /// Forward and backward velocities of a level from initial ones, with so many propagation rounds.
+    pub(super) fn search_level(&self, level: &Level, initial: [Buffer; 2], rounds: usize) -> [Buffer; 2] {
+        let size = [level.height, level.width];
+        let bordered = level.frames.each_ref().map(|image| self.with_border(image, size));
+        let [first, second] = bordered.each_ref().map(|data| Bordered::new(data, size));
+        let columns = level.width / STRIDE;
+        let search = |from, to, initial| {
+            let search = Search {
+                engine: self,
+                from,
+                to,
+                size,
+                columns,
+            };
+            let descended = search.descend(initial);
+            let best = (0..rounds).fold(descended, |best, _| search.propagate(&best));
+            search.densify(&best)
+        };
+        let [forward, backward] = initial;
+        [search(first, second, forward), search(second, first, backward)]
+    }
+
+    /// An image with a replicated border, so that displaced patches may lie outside of it.
+    fn with_border(&self, image: &Buffer, [height, width]: [usize; 2]) -> Buffer {
+        let stride = width + 2 * BORDER;
+        let mut bordered = self.recycler().take((height + 2 * BORDER) * stride);
+        self.threads().chunks(&mut bordered, stride, &|row, to| {
+            let row = super::clamped(row as isize - BORDER as isize, height);
+            to[BORDER..][..width].copy_from_slice(&image[row * width..][..width]);
+            super::replicate_border(to, BORDER);
+        });
+        bordered
+    }
+}
+
+impl Search<'_> {
+    /// Gauss-Newton descent of every patch from the mean initial velocity over the cell at its centre.
+    fn descend(&self, initial: Buffer) -> Buffer {
+        let [height, width] = self.size;
+        let mut to = self.buffer(height / STRIDE);
+        self.engine
+            .threads()
+            .chunks(&mut to, PATCH_VALUES * self.columns, &|row, to| {
+                let initial = &initial[row * STRIDE * 2 * width..][..STRIDE * 2 * width];
+                rows::cell_means(self.engine.tier(), to, initial);
+                kernel::descend(self.engine.tier(), to, self.patch_row(row));
+            });
+        to
+    }
+
+    /// One propagation round: every patch takes the velocity of the lowest cost of its own and its four neighbours'.
+    fn propagate(&self, best: &Buffer) -> Buffer {
+        let line = PATCH_VALUES * self.columns;
+        let last = best.len() / line - 1;
+        let mut to = self.buffer(last + 1);
+        self.engine.threads().chunks(&mut to, line, &|row, to| {
+            let rows = [row.saturating_sub(1), row, (row + 1).min(last)];
+            let around = rows.map(|row| &best[row * line..][..line]);
+            kernel::propagate(self.engine.tier(), to, around, self.patch_row(row));
+        });
+        to
+    }
+
+    /// Densification: every pixel's weighted mean velocity of the patches that cover it.
+    fn densify(&self, best: &Buffer) -> Buffer {
+        let [height, width] = self.size;
+        let (line, last) = (PATCH_VALUES * self.columns, height / STRIDE - 1);
+        let mut to = self.engine.recycler().take(2 * height * width);
+        self.engine
+            .threads()
+            .chunks(&mut to, STRIP * 2 * width, &|i, to| {
+                let rows = i * STRIP..i * STRIP + to.len() / (2 * width);
+                // Of the weights, of weighted x and of weighted y; half a stride beyond the image on either side.
+                let mut sums = Patch::new(3, rows.len(), width + SIDE);
+                sums.whole().map(|row| row.fill(0.0));
+                let patch_rows = (rows.start / STRIDE).saturating_sub(1)..=(rows.end / STRIDE).min(last);
+                for row in patch_rows {
+                    let patches = &best[row * line..][..line];
+                    for inner in 0..SIDE {
+                        // A patch begins half a stride above and left of its cell.
+                        let pixels = (row * STRIDE + inner).wrapping_sub(STRIDE / 2);
+                        if rows.contains(&pixels) {
+                            let mut whole = sums.whole();
+                            let sums = whole.rows(pixels - rows.start, &[[0, 0], [1, 1], [2, 2]]);
+                            let sums = sums.try_into().expect("three rows");
+                            kernel::accumulate(self.engine.tier(), sums, patches, self.patch_row(row), inner);
+                        }
+                    }
+                }
+                for (row, to) in to.chunks_exact_mut(2 * width).enumerate() {
+                    let sums = [0, 1, 2].map(|i| &sums.row(i, row)[STRIDE / 2..]);
+                    rows::divide(self.engine.tier(), to, sums);
+                }
+            });
+        to
+    }
+
+    fn patch_row(&self, row: usize) -> PatchRow<'_> {
+        PatchRow {
+            from: self.from,
+            to: self.to,
+            row,
+        }
+    }
+
+    fn buffer(&self, rows: usize) -> Buffer {
+        self.engine.recycler().take(rows * PATCH_VALUES * self.columns)
+    }
+}
