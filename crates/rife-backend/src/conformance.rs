@@ -406,7 +406,7 @@ fn branch(b: &mut Builder, channels: usize, size: [usize; 2], depth: u32) -> Exp
         return *b.image(channels, size);
     }
     let [height, width] = size;
-    let mut part = |b: &mut Builder, channels: usize| Box::new(branch(b, channels, size, depth - 1));
+    let part = |b: &mut Builder, channels: usize| Box::new(branch(b, channels, size, depth - 1));
     match b.random.below(15) {
         0 => Expr::Add(part(b, channels), part(b, channels)),
         1 => Expr::Mul(part(b, channels), part(b, 1)),

@@ -86,7 +86,7 @@ fn pass(input: &Path, output: &Path, in_segments: bool) -> Written {
     let mut plan = plan_streams(&media, container, Companions::Keep);
     plan.check(&media, container, &spec.cancel).unwrap();
     spec.companions = Some((media, plan));
-    let options = TimelineOptions::new(TimelineMode::Factor(1), info.frame_rate);
+    let options = TimelineOptions::new(TimelineMode::Factor(1));
     let mut sink = open_sink(&spec, &VideoParams::for_timeline(&info, &options)).unwrap();
     let (format, tags) = (sink.params().format, sink.params().tags);
     let mut timeline = Timeline::new(options).unwrap();
@@ -98,7 +98,7 @@ fn pass(input: &Path, output: &Path, in_segments: bool) -> Written {
         }
     };
     while let Some(frame) = source.next_frame().unwrap() {
-        let Push::Frames(frames) = timeline.push(frame.pts, frame.duration).unwrap() else {
+        let Push::Frames(frames) = timeline.push(frame.pts, frame.duration, false).unwrap() else {
             continue;
         };
         if let Some(left) = &left {
