@@ -42,7 +42,7 @@ fn unreadable_inputs_are_named() {
     for (input, words) in [
         ("missing.y4m", "missing.y4m"),
         ("text.y4m", "text.y4m"),
-        ("empty", "no image"),
+        ("empty", "no picture"),
     ] {
         let args = [&["video", input, "-o", "out.y4m"][..], &RANDOM].concat();
         let error = place.rife(&args).failed(3);

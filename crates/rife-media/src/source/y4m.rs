@@ -13,6 +13,11 @@ use crate::{ChromaLocation, ColorTags, Frame, Layout, Limits, MediaError, PixelF
 
 /// Longest accepted header line; real ones are under 200 bytes.
 const MAX_LINE: u64 = 4096;
+/// How every stream begins.
+const MAGIC: &str = "YUV4MPEG2";
+/// What a stream is told that begins otherwise.
+const NOT_Y4M: &str = "it does not start with YUV4MPEG2, so it is no Y4M stream. A pipe carries Y4M only: give the file by its \
+                       name, or ffmpeg -i IN -f yuv4mpegpipe -strict -1 - | rife video - -o OUT";
 
 /// A Y4M stream.
 pub(super) struct Reader {
@@ -40,13 +45,14 @@ impl Reader {
         Self::new(name, Box::new(stream), spec)
     }
 
-    fn new(name: PathBuf, input: Box<dyn Read + Send>, spec: &SourceSpec) -> Result<Self> {
-        let mut input = BufReader::with_capacity(1 << 18, input);
+    fn new(name: PathBuf, mut input: Box<dyn Read + Send>, spec: &SourceSpec) -> Result<Self> {
         let failed = |e: MediaError| match spec.cancel.is_cancelled() {
             true => MediaError::Cancelled,
             false => e,
         };
-        check_magic(&name, &mut input).map_err(failed)?;
+        let magic = read_magic(&name, &mut input).map_err(failed)?;
+        let input: Box<dyn Read + Send> = Box::new(io::Cursor::new(magic).chain(input));
+        let mut input = BufReader::with_capacity(1 << 18, input);
         let line = header_line(&mut input).map_err(|e| failed(MediaError::io("read", &name, e)))?;
         let line = line.ok_or_else(|| MediaError::unreadable(&name, "the Y4M stream is empty"))?;
         let header = Header::parse(&line).map_err(|reason| MediaError::unreadable(&name, reason))?;
@@ -177,16 +183,19 @@ fn header_line(input: &mut impl BufRead) -> io::Result<Option<String>> {
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "a header that is not text"))
 }
 
-/// A stream that begins otherwise is something else, and there is a way to read that, too.
-fn check_magic(name: &Path, input: &mut impl BufRead) -> Result<()> {
-    let start = input.fill_buf().map_err(|e| MediaError::io("read", name, e))?;
-    let magic = b"YUV4MPEG2";
-    if start.is_empty() || start.iter().zip(magic).all(|(found, wanted)| found == wanted) {
-        return Ok(());
+/// Reads the start of a stream as far as it is [`MAGIC`]; one that begins otherwise is an error, which says how to read it.
+fn read_magic(name: &Path, input: &mut impl Read) -> Result<Vec<u8>> {
+    let mut start = Vec::new();
+    for wanted in MAGIC.bytes() {
+        // One byte at a time: nothing is waited for behind the first one that is wrong.
+        let count = input.take(1).read_to_end(&mut start);
+        match count.map_err(|e| MediaError::io("read", name, e))? {
+            0 => break,
+            _ if start.last() == Some(&wanted) => {}
+            _ => return Err(MediaError::unreadable(name, NOT_Y4M)),
+        }
     }
-    let reason = "it does not start with YUV4MPEG2, so it is no Y4M stream. A pipe carries Y4M only: give the file by its \
-                  name, or ffmpeg -i IN -f yuv4mpegpipe -strict -1 - | rife video - -o OUT";
-    Err(MediaError::unreadable(name, reason))
+    Ok(start)
 }
 
 struct Header {
@@ -204,9 +213,7 @@ struct Header {
 
 impl Header {
     fn parse(line: &str) -> std::result::Result<Self, String> {
-        let rest = line
-            .strip_prefix("YUV4MPEG2")
-            .ok_or("it does not start with YUV4MPEG2, so it is no Y4M stream")?;
+        let rest = line.strip_prefix("YUV4MPEG2").ok_or(NOT_Y4M)?;
         let mut header = Self {
             width: 0,
             height: 0,

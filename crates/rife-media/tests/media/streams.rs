@@ -85,10 +85,10 @@ fn what_will_not_be_encoded_is_told_before_the_first_frame() {
 fn containers_without_a_codec_of_ours_get_a_constant_quality() {
     let folder = folder();
     for (name, words) in [
-        ("a.mpg", "mpeg2video -q:v 3"),
-        ("a.wmv", "wmv2 -q:v 3"),
-        ("a.ogv", "libtheora -q:v 8"),
-        ("a.flv", "libx264 -crf 18"),
+        ("a.mpg", "mpeg2video -threads:v 8 -q:v 3"),
+        ("a.wmv", "wmv2 -threads:v 8 -q:v 3"),
+        ("a.ogv", "libtheora -threads:v 8 -q:v 8"),
+        ("a.flv", "libx264 -threads:v 8 -crf 18"),
     ] {
         let plan = plan_encoding(&spec(folder.path().join(name)), &params(PixelFormat::YUV420P)).unwrap();
         assert!(plan.about.starts_with(words), "{name}: {}", plan.about);
@@ -309,7 +309,7 @@ fn sound_without_loss_stays_so_where_the_container_can_hold_it() {
 #[test]
 fn transcoded_sound_has_a_bit_rate_for_its_channels_and_a_layout_that_players_know() {
     let folder = folder();
-    let all = vec!["random(0)-0.5"; 6].join("|");
+    let all = ["random(0)-0.5"; 6].join("|");
     let source = |layout: &str| format!("-f lavfi -i aevalsrc=exprs={all}:d=2:s=48000:c={layout}");
     let picture = "-f lavfi -i testsrc2=s=64x48:r=25:d=2";
     let vorbis = make(
