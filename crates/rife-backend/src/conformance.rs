@@ -159,7 +159,7 @@ impl Case {
         }
         for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
             let close = (found - expected).abs() <= tolerance * expected.abs().max(1.0);
-            if !close && !(found.is_nan() && expected.is_nan()) {
+            if !(close || found.is_nan() && expected.is_nan()) {
                 return Err(format!("{}: value {i} is {found}, not {expected}", self.name));
             }
         }

@@ -9,6 +9,9 @@ use crate::scale::Scale;
 use crate::version::Version;
 use crate::weights::Weights;
 
+/// The longest flow in pixels, along either axis, that a network with sound weights can be thought to find.
+const MAX_FLOW: f32 = 1e6;
+
 /// A network ready to run on an engine.
 #[derive(Debug)]
 pub struct Model<B: Backend> {
@@ -181,28 +184,30 @@ impl<B: Backend> Model<B> {
 
     /// The frame of an output, cropped to `[height, width]`, its values clamped to 0..1: planar RGB.
     ///
-    /// Errors: [`NetworkError::Overflow`] where the frame has a NaN or an infinity, or the flow or the mask has one at
-    /// every fourth row and column; [`NetworkError::Backend`].
+    /// Errors: [`NetworkError::Overflow`] where the frame, or the flow or the mask at every fourth row and column, has a NaN
+    /// or an infinity, or the flow is longer than a million pixels (kernels turn NaN within a network into numbers, which
+    /// then come out as such flow); [`NetworkError::Backend`].
     pub fn picture(
         &self,
         output: &Output<B::Tensor>,
         [height, width]: [usize; 2],
     ) -> Result<Vec<f32>, NetworkError> {
         let sampled = |x| self.backend.download(&self.backend.resize(x, Resize::Down(4)));
-        self.check_finite("motion", &sampled(&output.flow)?)?;
-        self.check_finite("a mask", &sampled(&output.mask)?)?;
+        self.check_range("motion", &sampled(&output.flow)?, MAX_FLOW)?;
+        self.check_range("a mask", &sampled(&output.mask)?, f32::MAX)?;
         let mut data = self.backend.download_cropped(&output.merged, [height, width])?;
-        self.check_finite("a picture", &data)?;
+        self.check_range("a picture", &data, f32::MAX)?;
         data.iter_mut().for_each(|value| *value = value.clamp(0.0, 1.0));
         Ok(data)
     }
 
-    fn check_finite(&self, what: &'static str, values: &[f32]) -> Result<(), NetworkError> {
-        // Without an early exit the loop is vectorised.
-        if values.iter().fold(true, |all, value| all & value.is_finite()) {
+    /// Whether all values are numbers within `-max..=max`.
+    fn check_range(&self, what: &'static str, values: &[f32], max: f32) -> Result<(), NetworkError> {
+        // Without an early exit the loop is vectorised. NaN is within nothing.
+        if values.iter().fold(true, |all, value| all & (value.abs() <= max)) {
             return Ok(());
         }
-        let value = values.iter().copied().find(|value| !value.is_finite());
+        let value = values.iter().copied().find(|value| value.is_nan() || value.abs() > max);
         let (version, value) = (self.version().name(), value.unwrap_or(f32::NAN));
         Err(NetworkError::Overflow { version, what, value })
     }

@@ -317,7 +317,7 @@ mod tests {
             );
         }
         // A third of the middle pixel goes to either side.
-        let small = shrink(&RgbImage::new(3, 1, vec![0.0, 3.0, 9.0].repeat(3)), 2);
+        let small = shrink(&RgbImage::new(3, 1, [0.0, 3.0, 9.0].repeat(3)), 2);
         assert!((small.data[0] - 1.0).abs() < 1e-6 && (small.data[1] - 7.0).abs() < 1e-6);
     }
 

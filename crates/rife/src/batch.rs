@@ -317,10 +317,11 @@ fn try_one(
     let restart = job.keep.restart;
     let mut run = job.open(cancel)?;
     claim(run.output(), outputs)?;
-    if let Some(output) = run.output().map(Path::to_owned) {
-        if !restart && run.done_before()? {
-            return Ok(Outcome::There(output));
-        }
+    if let Some(output) = run.output().map(Path::to_owned)
+        && !restart
+        && run.done_before()?
+    {
+        return Ok(Outcome::There(output));
     }
     tell(Event::Plan(run.plan()));
     let summary = run.run(&mut |progress| tell(Event::Progress(progress)))?;

@@ -48,7 +48,7 @@ fn groups(root: &Path) -> u64 {
 fn mounted<'a>(line: &'a str, kind: &str) -> Option<(PathBuf, &'a str)> {
     let (place, system) = line.split_once(" - ")?;
     let mut system = system.split(' ');
-    let options = (system.next()? == kind).then(|| system.last().unwrap_or(""))?;
+    let options = (system.next()? == kind).then(|| system.next_back().unwrap_or(""))?;
     if kind == "cgroup" && !options.split(',').any(|option| option == "memory") {
         return None;
     }

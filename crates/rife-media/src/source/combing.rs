@@ -145,7 +145,7 @@ impl Tally {
         let rows = |frame: &[u8]| -> Vec<Vec<u8>> { frame.chunks_exact(width).map(<[u8]>::to_vec).collect() };
         let (a, b) = (rows(before), rows(after));
         let woven = |top: &[Vec<u8>], bottom: &[Vec<u8>]| -> Vec<Vec<u8>> {
-            let row = |y: usize| if y % 2 == 0 { &top[y] } else { &bottom[y] };
+            let row = |y: usize| if y.is_multiple_of(2) { &top[y] } else { &bottom[y] };
             (0..top.len()).map(|y| row(y).clone()).collect()
         };
         let (mut moved, mut combs) = (0, [0; 4]);

@@ -177,6 +177,9 @@ pub(crate) struct V4Net<L> {
 /// forward search, along the other for the backward one. A distance of three pixels gained more than four or six.
 const OBMC_NEIGHBOURS: [[[isize; 2]; 2]; 2] = [[[3, 3], [-3, -3]], [[3, -3], [-3, 3]]];
 
+/// The state before the first block, and both frames warped by the prior.
+type Initial<T> = (State<T>, [T; 2]);
+
 /// The estimate after some blocks.
 struct State<T> {
     stage: Stage<T>,
@@ -315,7 +318,7 @@ impl<L> V4Net<L> {
         pair: &Pair<'_, B>,
         prior: &B::Tensor,
         level: i32,
-    ) -> Result<(State<B::Tensor>, [B::Tensor; 2])> {
+    ) -> Result<Initial<B::Tensor>> {
         let (b, timestep) = (pair.b, pair.timestep);
         let velocities = crate::scale::resize_flow(b, &b.project_flow(prior, timestep), level);
         let velocities = [0, 1].map(|k| b.narrow(&velocities, 2 * k..2 * k + 2));
