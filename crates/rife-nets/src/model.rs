@@ -207,7 +207,10 @@ impl<B: Backend> Model<B> {
         if values.iter().fold(true, |all, value| all & (value.abs() <= max)) {
             return Ok(());
         }
-        let value = values.iter().copied().find(|value| value.is_nan() || value.abs() > max);
+        let value = values
+            .iter()
+            .copied()
+            .find(|value| value.is_nan() || value.abs() > max);
         let (version, value) = (self.version().name(), value.unwrap_or(f32::NAN));
         Err(NetworkError::Overflow { version, what, value })
     }

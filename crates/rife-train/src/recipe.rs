@@ -382,9 +382,9 @@ impl Recipe {
         for (key, given, of_version) in [
             ("residual", network.residual, version.corrects_blend()),
             ("linear", network.linear, version.moves_evenly()),
-            ("still", network.still, version.keeps_still()),
+            ("still", network.still, version.keeps_static()),
             ("start", network.start, version.starts_from_motion()),
-            ("choice", network.choice, version.chooses_start()),
+            ("choice", network.choice, version.blends_prior()),
             ("sharp", network.sharp, version.sharpens()),
         ] {
             ensure!(
