@@ -318,12 +318,12 @@ impl Version {
         matches!(self.family(), Family::V4(spec) if spec.linear)
     }
 
-    /// Whether a pixel that is the same in both frames stays ([`Backend::keep_static`](crate::Backend::keep_static)).
+    /// Whether a pixel that is the same in both frames stays ([`Backend::keep_static`](rife_backend::Backend::keep_static)).
     pub fn keeps_static(self) -> bool {
         matches!(self.family(), Family::V4(spec) if spec.keep_static)
     }
 
-    /// Whether its first block begins with motion found without weights ([`Backend::dis_flow`](crate::Backend::dis_flow)).
+    /// Whether its first block begins with motion found without weights ([`Backend::dis_flow`](rife_backend::Backend::dis_flow)).
     pub fn starts_from_motion(self) -> bool {
         matches!(self.family(), Family::V4(spec) if spec.prior)
     }
@@ -334,7 +334,7 @@ impl Version {
     }
 
     /// Whether its last block says how much of what sampling loses the blended frames get back
-    /// ([`Backend::cubic_residual`](crate::Backend::cubic_residual)).
+    /// ([`Backend::cubic_residual`](rife_backend::Backend::cubic_residual)).
     pub fn sharpens(self) -> bool {
         matches!(self.family(), Family::V4(spec) if spec.cubic_residual)
     }

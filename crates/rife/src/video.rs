@@ -116,7 +116,7 @@ pub struct VideoJob {
     /// Write beside the input, with this extension and the name of [`default_output`], instead of the sink's output.
     pub beside: Option<String>,
     /// Write into a file of the source's own container, where that holds what comes out (see
-    /// [`extension_like`](rife_media::sink::extension_like)): the output's extension, or that of [`VideoJob::beside`], is
+    /// [`extension_like`]): the output's extension, or that of [`VideoJob::beside`], is
     /// replaced.
     pub like_source: bool,
     /// With [`VideoJob::beside`]: write into this folder, made where it is missing, instead of the input's.
