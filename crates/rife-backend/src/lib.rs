@@ -1,6 +1,6 @@
 //! The backend seam: the tensor operations that a RIFE network is written in ([`Backend`]), what they take
 //! ([`ConvSpec`], [`Resize`]), compositions of simpler operations that define the fused ones ([`composed`]), and a plain
-//! engine to compare others with ([`reference`]).
+//! engine to compare others with ([`mod@reference`]).
 //!
 //! This crate is a leaf: networks and engines depend on it and not on each other.
 
