@@ -70,7 +70,7 @@ mod tests {
     fn slips_of_the_pen_are_counted() {
         let pairs = [
             ("fps", "fsp", 1),
-            ("skip", "fsp", 4),
+            ("skip", "fsp", 3),
             ("factor", "facotr", 1),
             ("crf", "crf", 0),
             ("", "ab", 2),
