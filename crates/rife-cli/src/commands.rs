@@ -17,8 +17,8 @@ pub(crate) mod video;
 
 use std::path::Path;
 
+use rife::Interpolator;
 use rife::media::CancelToken;
-use rife::{Interpolator, InterpolatorSpec};
 
 use crate::args::ModelArgs;
 use crate::output;
@@ -28,10 +28,9 @@ fn interpolator(args: &ModelArgs, cancel: &CancelToken) -> rife::Result<Interpol
     if args.fp16 {
         output::note("--fp16 is ignored: the CPU computes in f32");
     }
-    Interpolator::new(&InterpolatorSpec {
-        cancel: cancel.clone(),
-        ..args.spec()
-    })
+    let mut spec = args.spec();
+    spec.cancel = cancel.clone();
+    Interpolator::new(&spec)
 }
 
 /// A path for people.

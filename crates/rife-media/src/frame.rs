@@ -1,6 +1,6 @@
-//! A decoded frame, its planes, and the RGB picture the networks see.
+//! A decoded frame and its planes.
 
-use crate::{ColorTags, MediaError, PixelFormat, Result, Time};
+use crate::{ColorTags, MediaError, PixelFormat, Result, RgbImage, Time};
 
 /// The samples of one plane, row by row without padding.
 #[derive(Debug, Clone, PartialEq)]
@@ -189,89 +189,6 @@ fn decode_samples(format: PixelFormat, bytes: &[u8]) -> Samples {
                 .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
                 .collect(),
         ),
-    }
-}
-
-/// A picture as the networks see it: planar RGB floats, nominally 0 to 1 and never clamped here.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RgbImage {
-    /// Width in pixels.
-    pub width: u32,
-    /// Height in pixels.
-    pub height: u32,
-    /// `3 * width * height` values: the red plane, the green plane, the blue plane, rows without padding.
-    pub data: Vec<f32>,
-    /// `width * height` values of alpha, 0 to 1, where the source has alpha.
-    pub alpha: Option<Vec<f32>>,
-}
-
-impl RgbImage {
-    /// A picture of `data` without alpha.
-    ///
-    /// # Panics
-    /// Where `data` has not `3 * width * height` values.
-    pub fn new(width: u32, height: u32, data: Vec<f32>) -> Self {
-        assert_eq!(
-            data.len(),
-            3 * width as usize * height as usize,
-            "planar RGB of {width}x{height}"
-        );
-        Self {
-            width,
-            height,
-            data,
-            alpha: None,
-        }
-    }
-
-    /// The red, green and blue planes.
-    pub fn channels(&self) -> [&[f32]; 3] {
-        let (red, rest) = self.data.split_at(self.data.len() / 3);
-        let (green, blue) = rest.split_at(rest.len() / 2);
-        [red, green, blue]
-    }
-
-    /// The mean of each `factor` by `factor` pixels, without alpha; columns and rows left over are cut off, but at least
-    /// one pixel remains.
-    pub fn reduced(&self, factor: u32) -> Self {
-        let factor = factor.clamp(1, self.width.min(self.height).max(1)) as usize;
-        if factor == 1 {
-            return Self {
-                alpha: None,
-                ..self.clone()
-            };
-        }
-        let (width, height) = (self.width as usize / factor, self.height as usize / factor);
-        let share = 1.0 / (factor * factor) as f32;
-        let mut data = Vec::with_capacity(3 * width * height);
-        for channel in self.channels() {
-            for rows in channel.chunks_exact(factor * self.width as usize).take(height) {
-                let start = data.len();
-                data.resize(start + width, 0.0);
-                for row in rows.chunks_exact(self.width as usize) {
-                    let cells = row.chunks_exact(factor).map(|cell| cell.iter().sum::<f32>());
-                    data[start..]
-                        .iter_mut()
-                        .zip(cells)
-                        .for_each(|(sum, cell)| *sum += cell * share);
-                }
-            }
-        }
-        Self::new(width as u32, height as u32, data)
-    }
-
-    /// The linear mixture `(1 - t) * self + t * other` of two pictures of one size, alpha included.
-    pub fn blend(&self, other: &Self, t: f32) -> Self {
-        let mix = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a + (b - a) * t).collect();
-        let alpha = self
-            .alpha
-            .as_ref()
-            .zip(other.alpha.as_ref())
-            .map(|(a, b)| mix(a, b));
-        Self {
-            alpha,
-            ..Self::new(self.width, self.height, mix(&self.data, &other.data))
-        }
     }
 }
 

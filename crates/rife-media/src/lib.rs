@@ -17,6 +17,7 @@ pub mod limits;
 mod nut;
 pub mod plan;
 pub mod probe;
+mod rgb_image;
 pub mod scene;
 pub mod scratch;
 pub mod sink;
@@ -32,10 +33,11 @@ pub use error::{MediaError, Result};
 pub use ffmpeg::{Ffmpeg, minterpolate};
 pub use fit::{Fit, fit};
 pub use format::{Layout, PixelFormat};
-pub use frame::{Frame, Plane, RgbImage, Samples};
+pub use frame::{Frame, Plane, Samples};
 pub use limits::Limits;
 pub use plan::{Action, Companions, PlannedStream, StreamPlan, plan_streams};
 pub use probe::{MediaInfo, probe};
+pub use rgb_image::{RgbImage, srgb_decode, srgb_encode};
 pub use sink::{
     Codec, Container, Encoding, ImageFormat, Output, Sink, SinkSpec, VideoParams, Written, open_sink,
     plan_encoding, write_image,

@@ -83,11 +83,9 @@ pub(crate) struct Place<'a> {
 
 impl Place<'_> {
     /// `spec`, with whoever is shown frames.
-    fn interpolator(&self, spec: InterpolatorSpec) -> InterpolatorSpec {
-        InterpolatorSpec {
-            watch: self.watch.clone(),
-            ..spec
-        }
+    fn interpolator(&self, mut spec: InterpolatorSpec) -> InterpolatorSpec {
+        spec.watch = self.watch.clone();
+        spec
     }
 
     /// The result of a job of one file.

@@ -62,19 +62,18 @@ impl ModelOptions {
 
     /// What the library is to interpolate with.
     pub(crate) fn spec(&self) -> Result<InterpolatorSpec> {
-        Ok(InterpolatorSpec {
-            model: self.choice()?,
-            precision: self.precision()?,
-            scale: self.scale()?,
-            tta: self.tta,
-            ensemble: self.ensemble,
-            method: match self.timestep_method {
-                Method::Auto => TimestepMethod::Auto,
-                Method::Direct => TimestepMethod::Direct,
-                Method::Recursive => TimestepMethod::Recursive,
-            },
-            ..InterpolatorSpec::default()
-        })
+        let mut spec = InterpolatorSpec::default();
+        spec.model = self.choice()?;
+        spec.precision = self.precision()?;
+        spec.scale = self.scale()?;
+        spec.tta = self.tta;
+        spec.ensemble = self.ensemble;
+        spec.method = match self.timestep_method {
+            Method::Auto => TimestepMethod::Auto,
+            Method::Direct => TimestepMethod::Direct,
+            Method::Recursive => TimestepMethod::Recursive,
+        };
+        Ok(spec)
     }
 
     fn scale(&self) -> Result<Scale> {

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use rife::media::Ffmpeg;
 use rife::models::{Lock, models_folder};
 use rife::nets::{Scale, Version};
-use rife::{Interpolator, InterpolatorSpec, ModelChoice, Precision};
+use rife::{Interpolator, InterpolatorSpec, Precision};
 use serde_json::{Value, json};
 
 use crate::app::App;
@@ -75,11 +75,8 @@ pub(crate) async fn models(State(app): State<Arc<App>>) -> Result<Response> {
 
 /// The built-in one where there is one, and those that were pulled.
 fn all_models() -> Vec<Value> {
-    let built_in = InterpolatorSpec {
-        model: ModelChoice::Default,
-        threads: Some(1),
-        ..InterpolatorSpec::default()
-    };
+    let mut built_in = InterpolatorSpec::default();
+    built_in.threads = Some(1);
     let mut items: Vec<Value> = Interpolator::new(&built_in)
         .ok()
         .map(|model| item("default", model.version(), "built in"))

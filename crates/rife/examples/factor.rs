@@ -19,10 +19,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let version = arguments.next().unwrap_or_else(|| "4.25.lite".into());
     let (width, height) = size.split_once('x').ok_or("a size is WIDTHxHEIGHT")?;
     let (width, height) = (width.parse()?, height.parse()?);
-    let interpolator = Interpolator::new(&InterpolatorSpec {
-        model: ModelChoice::Random(version.parse::<Version>()?),
-        ..InterpolatorSpec::default()
-    })?;
+    let mut spec = InterpolatorSpec::default();
+    spec.model = ModelChoice::Random(version.parse::<Version>()?);
+    let interpolator = Interpolator::new(&spec)?;
     let pictures = [0, 1].map(|index| waves(width, height, index));
     let mut times = FACTORS.map(|_| Vec::new());
     for round in 0..=ROUNDS {

@@ -14,6 +14,7 @@ use crate::{Error, ErrorKind, Result};
 
 /// Videos that are made with the same options. Each result has a [`manifest`], by which a later run knows what is done.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Batch {
     /// The options. Its input is replaced by each of `inputs`, and its output by a name beside the input or in `folder`
     /// with the extension of [`VideoJob::beside`] (`mp4` where there is none) or that of its own container (see
@@ -27,6 +28,7 @@ pub struct Batch {
 
 /// A folder in which videos appear.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Watch {
     /// The options, as in [`Batch`].
     pub template: VideoJob,
@@ -157,6 +159,15 @@ fn is_video_name(path: &Path) -> bool {
 }
 
 impl Batch {
+    /// `inputs` with the options of `template`, each result beside its input.
+    pub fn new(template: VideoJob, inputs: Vec<PathBuf>) -> Self {
+        Self {
+            template,
+            inputs,
+            folder: None,
+        }
+    }
+
     /// Makes them one after the other. A failure is kept for the summary, and the next one is begun.
     ///
     /// # Errors
@@ -219,6 +230,16 @@ fn claim(output: Option<&Path>, outputs: &mut BTreeSet<PathBuf>) -> Result<()> {
 }
 
 impl Watch {
+    /// Videos that appear in `watched`, with the options of `template`, into `folder`; looks every two seconds.
+    pub fn new(template: VideoJob, watched: PathBuf, folder: PathBuf) -> Self {
+        Self {
+            template,
+            watched,
+            folder,
+            interval: Duration::from_secs(2),
+        }
+    }
+
     /// Looks for videos until it is cancelled, and makes each one once. What an earlier watch has made is known by its
     /// manifests, and what it left unfinished goes on; a video that failed is tried again when it has changed, or by
     /// the next watch.

@@ -54,6 +54,7 @@ pub enum Sound {
 
 /// Clips to be joined.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct ChainJob {
     /// The clips in order, two or more.
     pub clips: Vec<PathBuf>,

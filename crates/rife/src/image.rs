@@ -60,6 +60,7 @@ impl Between {
 
 /// Pictures to interpolate.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct ImageJob {
     /// The pictures in order, two or more.
     pub pictures: Vec<PathBuf>,

@@ -34,6 +34,7 @@ pub enum TimestepMethod {
 
 /// What to interpolate with.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct InterpolatorSpec {
     /// Which weights.
     pub model: ModelChoice,
@@ -237,6 +238,45 @@ impl Interpolator {
         self.runner.profile(work)
     }
 
+    /// The picture at `timestep` between two of one size: 0 is `first`, 1 is `second`. With alpha in either, colours are
+    /// mixed by it, and the result has alpha.
+    ///
+    /// Each call prepares both pictures. For several times between two, or a row of pictures, prepare each once with
+    /// [`Interpolator::prepare`] and ask [`Interpolator::between`] for the times; for video, use a
+    /// [`VideoJob`](crate::video::VideoJob).
+    ///
+    /// ```
+    /// use rife::{Interpolator, InterpolatorSpec, RgbImage};
+    ///
+    /// let interpolator = Interpolator::new(&InterpolatorSpec::default())?;
+    /// let dark = RgbImage::from_rgb8(32, 32, &[100; 3 * 32 * 32])?;
+    /// let light = RgbImage::from_rgb8(32, 32, &[104; 3 * 32 * 32])?;
+    /// let between = interpolator.interpolate(&dark, &light, 0.5)?;
+    /// assert!(between.to_rgb8().iter().all(|code| (100..=104).contains(code)));
+    /// # Ok::<(), rife::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for times outside 0 to 1, [`NetworkError::FramesDiffer`] for pictures of two sizes, and those of
+    /// [`Interpolator::prepare`].
+    pub fn interpolate(&self, first: &RgbImage, second: &RgbImage, timestep: f64) -> Result<RgbImage> {
+        let at = Ratio::approximate_float(timestep)
+            .ok_or_else(|| Error::Usage(format!("timestep {timestep} is not between 0 and 1")))?;
+        let alpha = first.alpha.is_some() || second.alpha.is_some();
+        let prepared = |image: &RgbImage| {
+            let mut image = image.clone();
+            if alpha {
+                let opaque = || vec![1.0; image.data.len() / 3];
+                image.alpha = Some(image.alpha.take().unwrap_or_else(opaque));
+            }
+            self.prepare(Arc::new(image.premultiplied()))
+        };
+        let (first, second) = (prepared(first)?, prepared(second)?);
+        let made = self.between(&first, &second).at(at)?;
+        drop((first, second));
+        Ok(Arc::unwrap_or_clone(made).unpremultiplied())
+    }
+
     /// Starts on the frames between two pictures of one size.
     pub fn between<'a>(&'a self, first: &'a Prepared, second: &'a Prepared) -> Between<'a> {
         Between::new(self, first, second)
@@ -244,6 +284,11 @@ impl Interpolator {
 
     /// What all times between two pictures share; nothing where they are made in tiles.
     fn pair(&self, first: &Prepared, second: &Prepared) -> Result<Option<Box<dyn FramePair>>> {
+        let [a, b] = [first, second].map(|frame| [frame.image.width, frame.image.height]);
+        if a != b {
+            let [first, second] = [a, b].map(|size| size.map(|side| side as usize));
+            return Err(NetworkError::FramesDiffer { first, second }.into());
+        }
         match (&first.frame, &second.frame) {
             (Some(a), Some(b)) => {
                 let pair = self.runner.clone().pair([a, b], &self.options);

@@ -1,4 +1,106 @@
-//! Frame interpolation with the RIFE networks: interpolator, jobs and metrics.
+//! Video frame interpolation with the RIFE networks (Real-Time Intermediate Flow Estimation, Huang et al., ECCV 2022):
+//! the frames between two frames, on a plain CPU, with a network that comes with the crate.
+//!
+//! # Two images
+//!
+//! ```
+//! use rife::{Interpolator, InterpolatorSpec, RgbImage};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let [a, b, out] = ["a.png", "b.png", "between.png"].map(|name| folder.path().join(name));
+//! # rife::sample::render(0.0, 96, 64).save(&a)?;
+//! # rife::sample::render(0.1, 96, 64).save(&b)?;
+//! let interpolator = Interpolator::new(&InterpolatorSpec::default())?;
+//! let (first, second) = (RgbImage::open(&a)?, RgbImage::open(&b)?);
+//! let between = interpolator.interpolate(&first, &second, 0.5)?;
+//! between.save(&out)?;
+//! # assert_eq!(RgbImage::open(&out)?.width, 96);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`RgbImage`] also comes from and becomes buffers: 8 and 16-bit RGB and RGBA, BGRA rows with a stride, and pictures of
+//! the `image` crate. Morphs of several pictures, with files of any depth, are an [`image::ImageJob`].
+//!
+//! # A video, with progress and cancel
+//!
+//! A [`VideoJob`](video::VideoJob) reads a file (ffmpeg is needed for all but Y4M, animated WebP and still images), finds
+//! cuts and repeated frames, keeps times exact and sound in sync, and writes the result whole or not at all.
+//!
+//! ```
+//! use rife::media::{CancelToken, Input, Output};
+//! use rife::video::{Rate, VideoJob};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let [clip, out] = ["clip.y4m", "smooth.y4m"].map(|name| folder.path().join(name));
+//! # let mut bytes = b"YUV4MPEG2 W64 H48 F10:1 Ip A1:1 C444\n".to_vec();
+//! # for frame in 0..4 {
+//! #     bytes.extend(b"FRAME\n");
+//! #     bytes.extend((0..3 * 64 * 48).map(|i| (i / 7 + 3 * frame) as u8));
+//! # }
+//! # std::fs::write(&clip, bytes)?;
+//! let cancel = CancelToken::new(); // a clone of it stops the job from any thread
+//! let mut job = VideoJob::new(Input::parse(&clip), Output::parse(&out));
+//! job.rate = Rate::Fps(60.into()); // twice the rate when not given
+//!
+//! let run = job.open(&cancel)?;
+//! println!("{}", run.plan()); // nothing has been written yet
+//! let summary = run.run(&mut |progress| {
+//!     println!("{} of {:?} frames", progress.frames_out, progress.total_out);
+//! })?;
+//! assert_eq!(summary.written.frames, 24);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Frames in memory
+//!
+//! [`Interpolator::prepare`] does once what all pairs and times of a frame share, and [`Interpolator::between`] gives
+//! frames at exact times.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use rife::{Interpolator, InterpolatorSpec, Ratio, RgbImage};
+//!
+//! let frames: Vec<Vec<u8>> = vec![vec![100; 3 * 64 * 48], vec![104; 3 * 64 * 48]]; // interleaved RGB
+//! let interpolator = Interpolator::new(&InterpolatorSpec::default())?;
+//! let mut prepared = Vec::new();
+//! for codes in &frames {
+//!     let image = RgbImage::from_rgb8(64, 48, codes)?;
+//!     prepared.push(interpolator.prepare(Arc::new(image))?);
+//! }
+//! for pair in prepared.windows(2) {
+//!     let mut between = interpolator.between(&pair[0], &pair[1]);
+//!     for third in 1..3 {
+//!         let made: Vec<u8> = between.at(Ratio::new(third, 3))?.to_rgb8();
+//!         assert_eq!(made.len(), 3 * 64 * 48);
+//!     }
+//! }
+//! # Ok::<(), rife::Error>(())
+//! ```
+//!
+//! # Models
+//!
+//! [`InterpolatorSpec::model`] names another network: a file of published RIFE weights (`.pkl`, `.safetensors`, an ncnn
+//! folder) or a model that was pulled (see [`models`]). Networks that know only the middle reach other times by middles of
+//! middles. [`InterpolatorSpec`] also holds threads, precision, the limit of memory, and what stops the network in the
+//! middle of a frame.
+//!
+//! # Errors
+//!
+//! Every failure is an [`Error`]: its text says what was wrong, with which value, and what would be accepted;
+//! [`Error::kind`] says whose fault it is, and [`Error::code`] is a word for programs. Nothing panics on bad input.
+//!
+//! # More
+//!
+//! Other jobs are [`chain`] (clips joined by made transitions), [`reencode`], [`batch`] (folders of videos),
+//! [`report`](mod@report) (what interpolation does to a clip), [`verify`] and [`benchmark`]. [`media`] holds frames, sources,
+//! sinks and colour, [`nets`] the networks and their files. Specifications are `#[non_exhaustive]`: make one with `new` or
+//! `default` and set its fields.
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
 
 pub mod batch;
 pub mod benchmark;
@@ -26,6 +128,8 @@ pub use device::{Device, EngineInfo, Precision};
 pub use error::{Error, ErrorKind, Result};
 pub use interpolator::{Between, Bisection, Interpolator, InterpolatorSpec, Prepared, TimestepMethod};
 pub use model_choice::ModelChoice;
+pub use num_rational::Ratio;
 pub use rife_media as media;
+pub use rife_media::RgbImage;
 pub use rife_nets as nets;
 pub use watch::Watch;

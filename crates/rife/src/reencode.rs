@@ -71,6 +71,7 @@ impl Profile {
 
 /// A video to write anew.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct ReencodeJob {
     /// What to read.
     pub source: SourceSpec,

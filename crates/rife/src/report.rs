@@ -23,6 +23,7 @@ const THUMBNAIL: u32 = 320;
 
 /// A clip to report on.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct ReportJob {
     /// What to read.
     pub source: SourceSpec,

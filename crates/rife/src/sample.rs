@@ -23,6 +23,7 @@ use crate::{Error, Interpolator, Result};
 
 /// What the sample clip is like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SampleSpec {
     /// Width in pixels, even.
     pub width: u32,

@@ -17,6 +17,7 @@ pub const SYNC_TOLERANCE: f64 = 0.025;
 
 /// What is to be checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct VerifyJob {
     /// The result.
     pub output: PathBuf,

@@ -108,6 +108,7 @@ pub struct Confidence {
 
 /// A video to interpolate.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct VideoJob {
     /// What to read.
     pub source: SourceSpec,

@@ -26,10 +26,7 @@ fn job(folder: &Path) -> VideoJob {
         Input::File(folder.join("in.y4m")),
         Output::File(folder.join("out.y4m")),
     );
-    job.interpolator = InterpolatorSpec {
-        model: ModelChoice::Random("4.17.lite".parse::<Version>().unwrap()),
-        ..InterpolatorSpec::default()
-    };
+    job.interpolator.model = ModelChoice::Random("4.17.lite".parse::<Version>().unwrap());
     job
 }
 
@@ -136,13 +133,11 @@ fn waves(width: u32, height: u32, shift: f32) -> Arc<RgbImage> {
 #[test]
 fn a_frame_is_given_up_in_its_middle() {
     let cancel = CancelToken::new();
-    let interpolator = Interpolator::new(&InterpolatorSpec {
-        model: ModelChoice::Random("4.26".parse::<Version>().unwrap()),
-        threads: Some(2),
-        cancel: cancel.clone(),
-        ..InterpolatorSpec::default()
-    });
-    let interpolator = interpolator.unwrap();
+    let mut spec = InterpolatorSpec::default();
+    spec.model = ModelChoice::Random("4.26".parse::<Version>().unwrap());
+    spec.threads = Some(2);
+    spec.cancel = cancel.clone();
+    let interpolator = Interpolator::new(&spec).unwrap();
     let [first, second] = [0.0, 1.0].map(|shift| interpolator.prepare(waves(960, 576, shift)).unwrap());
     let middle = || {
         let start = Instant::now();
@@ -181,12 +176,10 @@ fn weights_that_overflow_are_an_error_that_names_the_model() {
             let path = folder.path().join("huge.safetensors");
             let dtype = rife::nets::checkpoint::Dtype::F32;
             rife::nets::checkpoint::save_safetensors(&path, &weights, dtype, &BTreeMap::new()).unwrap();
-            let interpolator = Interpolator::new(&InterpolatorSpec {
-                model: ModelChoice::Named(path.display().to_string()),
-                version: Some(version),
-                ..InterpolatorSpec::default()
-            });
-            let interpolator = interpolator.unwrap();
+            let mut spec = InterpolatorSpec::default();
+            spec.model = ModelChoice::Named(path.display().to_string());
+            spec.version = Some(version);
+            let interpolator = Interpolator::new(&spec).unwrap();
             let [first, second] = [0.0, 1.0].map(|shift| interpolator.prepare(waves(64, 64, shift)).unwrap());
             // What overflows within may be cut back to finite numbers, which nothing tells from a bad network's.
             match interpolator.between(&first, &second).at((1, 2).into()) {

@@ -20,10 +20,10 @@ pub(crate) struct KeepArgs {
 impl KeepArgs {
     /// As a job takes it.
     pub(crate) fn keep(&self) -> Keep {
-        Keep {
-            on: !self.no_resume,
-            restart: self.restart,
-            segment_frames: self.segment_frames,
-        }
+        let mut keep = Keep::default();
+        keep.on = !self.no_resume;
+        keep.restart = self.restart;
+        keep.segment_frames = self.segment_frames;
+        keep
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use rife::nets::{Scale, Version};
-use rife::{Bisection, Device, InterpolatorSpec, ModelChoice, Precision, Result, TimestepMethod};
+use rife::{Device, InterpolatorSpec, ModelChoice, Precision, Result, TimestepMethod};
 
 use crate::parse;
 
@@ -94,43 +94,39 @@ impl ModelArgs {
             "default" => ModelChoice::Default,
             name => ModelChoice::Named(checkpoint_in(name)),
         };
-        InterpolatorSpec {
-            model,
-            version: self.model_version,
-            scale: if self.uhd && self.scale == Scale::One {
-                Scale::Half
-            } else {
-                self.scale
-            },
-            tta: self.tta,
-            ensemble: self.ensemble,
-            threads: self.threads.map(usize::from),
-            device: self.device,
-            precision: match self.precision {
-                PrecisionArg::F32 => Precision::F32,
-                PrecisionArg::Int8 => Precision::Int8,
-                PrecisionArg::Auto => Precision::Auto,
-            },
-            method: match self.timestep_method {
-                Method::Auto => TimestepMethod::Auto,
-                Method::Direct => TimestepMethod::Direct,
-                Method::Recursive => TimestepMethod::Recursive,
-            },
-            bisection: Bisection {
-                threshold: self.rthreshold,
-                max_cycles: self.rmaxcycles,
-            },
-            memory_limit: self.memory_limit,
-            ..InterpolatorSpec::default()
-        }
+        let mut spec = InterpolatorSpec::default();
+        spec.model = model;
+        spec.version = self.model_version;
+        spec.scale = if self.uhd && self.scale == Scale::One {
+            Scale::Half
+        } else {
+            self.scale
+        };
+        spec.tta = self.tta;
+        spec.ensemble = self.ensemble;
+        spec.threads = self.threads.map(usize::from);
+        spec.device = self.device;
+        spec.precision = match self.precision {
+            PrecisionArg::F32 => Precision::F32,
+            PrecisionArg::Int8 => Precision::Int8,
+            PrecisionArg::Auto => Precision::Auto,
+        };
+        spec.method = match self.timestep_method {
+            Method::Auto => TimestepMethod::Auto,
+            Method::Direct => TimestepMethod::Direct,
+            Method::Recursive => TimestepMethod::Recursive,
+        };
+        spec.bisection.threshold = self.rthreshold;
+        spec.bisection.max_cycles = self.rmaxcycles;
+        spec.memory_limit = self.memory_limit;
+        spec
     }
 
     /// As [`ModelArgs::spec`], by middles of middles.
     pub(crate) fn recursive_spec(&self) -> InterpolatorSpec {
-        InterpolatorSpec {
-            method: TimestepMethod::Recursive,
-            ..self.spec()
-        }
+        let mut spec = self.spec();
+        spec.method = TimestepMethod::Recursive;
+        spec
     }
 }
 

@@ -77,20 +77,13 @@ pub(super) fn run(args: VideoArgs, inputs: Vec<PathBuf>, cancel: &CancelToken) -
     let summary = match watched {
         Some(watched) => {
             let folder = folder.ok_or_else(|| Error::Usage("--watch needs --output".into()))?;
-            let watch = Watch {
-                template,
-                watched,
-                folder,
-                interval,
-            };
+            let mut watch = Watch::new(template, watched, folder);
+            watch.interval = interval;
             watch.run(&mut tell, cancel)?
         }
         None => {
-            let batch = Batch {
-                template,
-                inputs,
-                folder,
-            };
+            let mut batch = Batch::new(template, inputs);
+            batch.folder = folder;
             batch.run(&mut tell, cancel)?
         }
     };

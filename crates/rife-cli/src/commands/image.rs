@@ -61,23 +61,22 @@ fn build(args: ImageArgs) -> ImageJob {
         (None, None) => Between::Exp(args.exp.unwrap_or(EXP)),
     };
     let output = args.output.unwrap_or_else(|| PathBuf::from(FOLDER));
-    ImageJob {
-        fps: args.fps,
-        size: args.size,
-        fit: job::fit(args.fit),
-        waiting: match args.memory {
-            MemoryArg::Memory => Waiting::Memory,
-            MemoryArg::Disk => Waiting::Disk,
-        },
-        codec: args.codec.map(job::codec),
-        crf: args.crf,
-        overwrite: args.overwrite,
-        interpolator: match between {
-            Between::Ratio(_) => args.model.recursive_spec(),
-            Between::Timestep(_) | Between::Exp(_) => args.model.spec(),
-        },
-        ..ImageJob::new([args.pictures, args.img].concat(), between, output)
-    }
+    let mut job = ImageJob::new([args.pictures, args.img].concat(), between, output);
+    job.fps = args.fps;
+    job.size = args.size;
+    job.fit = job::fit(args.fit);
+    job.waiting = match args.memory {
+        MemoryArg::Memory => Waiting::Memory,
+        MemoryArg::Disk => Waiting::Disk,
+    };
+    job.codec = args.codec.map(job::codec);
+    job.crf = args.crf;
+    job.overwrite = args.overwrite;
+    job.interpolator = match between {
+        Between::Ratio(_) => args.model.recursive_spec(),
+        Between::Timestep(_) | Between::Exp(_) => args.model.spec(),
+    };
+    job
 }
 
 fn plan_text(plan: &ImagePlan) -> String {

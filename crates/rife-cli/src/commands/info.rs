@@ -3,7 +3,7 @@
 use rife::benchmark::{self, LayerTime};
 use rife::media::probe::{MediaStream, StreamKind};
 use rife::media::{CancelToken, MediaInfo, counted, time};
-use rife::{Interpolator, InterpolatorSpec, Result};
+use rife::{Interpolator, Result};
 use serde_json::{Value, json};
 
 use super::{job, video};
@@ -16,10 +16,8 @@ pub(crate) fn run(mut args: InfoArgs, cancel: &CancelToken) -> Result<()> {
     if report {
         return video::report_duplicates(&job, args.json, false, cancel);
     }
-    let spec = InterpolatorSpec {
-        cancel: cancel.clone(),
-        ..job.interpolator.clone()
-    };
+    let mut spec = job.interpolator.clone();
+    spec.cancel = cancel.clone();
     let run = job.open(cancel)?;
     let layers = match args.plan {
         true => benchmark::layers(&Interpolator::new(&spec)?, run.plan().size)?,

@@ -18,12 +18,9 @@ pub(crate) fn run(args: ReportArgs, cancel: &CancelToken) -> Result<()> {
         .output
         .clone()
         .map_or_else(|| default_page(&args.input), Ok)?;
-    let job = ReportJob {
-        interpolator: args.model.spec(),
-        samples: args.samples,
-        worst: usize::from(args.worst),
-        ..ReportJob::new(SourceSpec::new(Input::parse(&args.input)))
-    };
+    let mut job = ReportJob::new(SourceSpec::new(Input::parse(&args.input)));
+    job.interpolator = args.model.spec();
+    (job.samples, job.worst) = (args.samples, usize::from(args.worst));
     let files = Files::create(&page, args.overwrite, [args.input.as_path()].into_iter())?;
     let report = measure(&job, args.json, cancel)?;
     let names = files.write(&report)?;

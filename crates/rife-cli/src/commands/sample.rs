@@ -35,12 +35,8 @@ pub(crate) fn run(args: SampleArgs, cancel: &CancelToken) -> Result<()> {
             "the sample's sides are even, not {width}x{height}"
         )));
     }
-    let spec = SampleSpec {
-        width,
-        height,
-        seconds: args.seconds,
-        ..SampleSpec::default()
-    };
+    let mut spec = SampleSpec::default();
+    (spec.width, spec.height, spec.seconds) = (width, height, args.seconds);
     let truth = args.truth.as_deref().map(|truth| (truth, FACTOR));
     written(
         &sample::write(&spec, &output, truth, args.overwrite, cancel)?,

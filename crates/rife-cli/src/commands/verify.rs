@@ -10,11 +10,8 @@ use crate::output;
 use crate::progress::Progress;
 
 pub(crate) fn run(args: VerifyArgs, cancel: &CancelToken) -> Result<()> {
-    let job = VerifyJob {
-        output: args.output,
-        manifest: args.manifest,
-        input: args.input,
-    };
+    let mut job = VerifyJob::new(args.output);
+    (job.manifest, job.input) = (args.manifest, args.input);
     let mut progress = Progress::frames(None, false, args.json);
     let result = job.run(&mut |done, total| progress.set(done, total, || json!({})), cancel);
     progress.finish();

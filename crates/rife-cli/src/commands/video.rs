@@ -123,10 +123,8 @@ fn one(mut job: VideoJob, beside: &Beside, json: bool, quiet: bool, cancel: &Can
     let shared = job.share.is_some();
     job.confidence = beside.confidence.is_some();
     let overwrite = job.sink.overwrite;
-    let report = ReportJob {
-        interpolator: job.interpolator.clone(),
-        ..ReportJob::new(job.source.clone())
-    };
+    let mut report = ReportJob::new(job.source.clone());
+    report.interpolator = job.interpolator.clone();
     let run = job.open(cancel)?;
     let beside = beside.prepare(overwrite, report, run.output())?;
     if json {

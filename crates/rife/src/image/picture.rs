@@ -11,7 +11,7 @@ use std::sync::Arc;
 use num_rational::Ratio;
 use rife_media::{
     CancelToken, ColorTags, Fit, Frame, Limits, PixelFormat, RgbImage, Transfer, fit, image_header,
-    read_image,
+    read_image, srgb_decode, srgb_encode,
 };
 
 use super::walk::Step;
@@ -117,13 +117,13 @@ impl Coding {
             image
                 .data
                 .iter_mut()
-                .for_each(|value| *value = coded(*value / peak));
+                .for_each(|value| *value = srgb_encode(*value / peak));
         }
         if self.alpha {
             let opaque = || vec![1.0; image.data.len() / 3];
             let alpha = image.alpha.take().unwrap_or_else(opaque);
-            multiply(&mut image.data, &alpha);
             image.alpha = Some(alpha);
+            image = image.premultiplied();
         }
         let image = if [frame.width, frame.height] == self.size {
             image
@@ -146,15 +146,12 @@ impl Coding {
             let (frame, its_tags) = original.as_ref();
             return as_format(frame, its_tags, format, tags);
         }
-        let mut image = RgbImage::clone(step.image());
-        if let Some(alpha) = &image.alpha {
-            divide(&mut image.data, alpha);
-        }
+        let mut image = RgbImage::clone(step.image()).unpremultiplied();
         if let Some(peak) = self.peak {
             image
                 .data
                 .iter_mut()
-                .for_each(|value| *value = light(*value) * peak);
+                .for_each(|value| *value = srgb_decode(*value) * peak);
         }
         Frame::from_rgb(&image, format, tags)
     }
@@ -206,69 +203,4 @@ fn notes(job: &ImageJob, sizes: &[[u32; 2]], [width, height]: [u32; 2], clipped:
 fn brightest(image: &RgbImage) -> f32 {
     let finite = image.data.iter().copied().filter(|value| value.is_finite());
     finite.fold(0.0, f32::max)
-}
-
-/// The sRGB curve (IEC 61966-2-1), from light to code, both 0 to 1; what is no number is black.
-fn coded(light: f32) -> f32 {
-    let light = if light.is_nan() {
-        0.0
-    } else {
-        light.clamp(0.0, 1.0)
-    };
-    if light <= 0.003_130_8 {
-        light * 12.92
-    } else {
-        1.055 * light.powf(1.0 / 2.4) - 0.055
-    }
-}
-
-/// The same curve from code to light.
-fn light(code: f32) -> f32 {
-    if code <= 0.040_45 {
-        code / 12.92
-    } else {
-        ((code + 0.055) / 1.055).powf(2.4)
-    }
-}
-
-fn multiply(data: &mut [f32], alpha: &[f32]) {
-    for plane in data.chunks_exact_mut(alpha.len()) {
-        plane
-            .iter_mut()
-            .zip(alpha)
-            .for_each(|(value, alpha)| *value *= alpha);
-    }
-}
-
-/// The other way; where nothing can be seen, black.
-fn divide(data: &mut [f32], alpha: &[f32]) {
-    for plane in data.chunks_exact_mut(alpha.len()) {
-        for (value, &alpha) in plane.iter_mut().zip(alpha) {
-            *value = if alpha > 1e-4 {
-                (*value / alpha).min(1.0)
-            } else {
-                0.0
-            };
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn curves_and_alpha_come_back() {
-        for value in [0.0, 0.001, 0.2, 0.5, 1.0] {
-            assert!((light(coded(value)) - value).abs() < 1e-5, "{value}");
-        }
-        assert_eq!((coded(f32::NAN), coded(-1.0)), (0.0, 0.0));
-        assert!((coded(7.0) - 1.0).abs() < 1e-6);
-        let mut data = vec![0.2, 0.4, 0.6, 0.8, 0.1, 0.3];
-        let (before, alpha) = (data.clone(), [0.5, 1.0]);
-        multiply(&mut data, &alpha);
-        assert_eq!(data[0], 0.1);
-        divide(&mut data, &alpha);
-        assert!(data.iter().zip(&before).all(|(a, b)| (a - b).abs() < 1e-6));
-    }
 }

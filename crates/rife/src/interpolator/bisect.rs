@@ -12,6 +12,7 @@ use crate::{Error, Result};
 
 /// How far middles of middles go, as in the original `inference_img.py`.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Bisection {
     /// A time is met when it is nearer than half of this (`--rthreshold`, 0.02).
     pub threshold: f64,

@@ -14,6 +14,7 @@ use crate::{Bisection, Error, Interpolator, InterpolatorSpec, Result, TimestepMe
 
 /// Where an unfinished job is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Keep {
     /// Whether it is kept at all.
     pub on: bool,

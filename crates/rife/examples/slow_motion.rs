@@ -1,0 +1,40 @@
+//! Slows a video down, with its sound stretched and its pitch kept:
+//! `cargo run --release -p rife --example slow_motion IN.mp4 OUT.mp4 [FACTOR]`, twice as long when FACTOR is left out.
+
+use std::error::Error;
+
+use rife::media::{CancelToken, Input, Output, time};
+use rife::video::{Motion, Rate, VideoJob};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    run(&arguments)
+}
+
+pub(crate) fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
+    let [input, output, factor @ ..] = arguments else {
+        return Err("usage: slow_motion IN.mp4 OUT.mp4 [FACTOR]".into());
+    };
+    let factor = factor.first().map_or("2", String::as_str);
+    let factor = time::parse_factor(factor).ok_or(format!("FACTOR is 1 to 256, not {factor}"))?;
+
+    let mut job = VideoJob::new(Input::parse(input), Output::parse(output));
+    job.rate = Rate::times(factor);
+    job.motion = Motion::Slow {
+        fps: None,
+        stretch_audio: true,
+    };
+    let run = job.open(&CancelToken::new())?;
+    // What will be done, and what becomes of each stream.
+    eprint!("{}", run.plan());
+    let summary = run.run(&mut |_| ())?;
+    for warning in &summary.warnings {
+        eprintln!("warning: {warning}");
+    }
+    println!(
+        "{output}: {} frames, {:.2} s",
+        summary.written.frames,
+        time::seconds(summary.written.duration)
+    );
+    Ok(())
+}
