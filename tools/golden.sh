@@ -60,9 +60,9 @@ hashes() {
         run image mid.png image a.png b.png -o mid.png --overwrite
         run reencode re.mp4 reencode clip.mp4 -o re.mp4 --overwrite
         for version in rife_m rife_hdv2 4.0 4.6 4.25.lite; do
-            run "random-$version" "v$version.mkv" video small.mkv -o "v$version.mkv" --random-weights "$version" $lossless
+            run "random-$version" "v$version.mkv" video small.mkv -o "v$version.mkv" --random-weights --model-version "$version" $lossless
         done
-        run ensemble ensemble.mkv video small.mkv -o ensemble.mkv --random-weights 4.6 --ensemble $lossless
+        run ensemble ensemble.mkv video small.mkv -o ensemble.mkv --random-weights --model-version 4.6 --ensemble $lossless
         run onnx-4.6 net.onnx convert default net.onnx --size 192x112 --overwrite
         run safetensors net.safetensors convert default net.safetensors --overwrite
         for shard in 1 2; do "$bin" video clip.mp4 -o shards.mp4 --shard "$shard/2" --overwrite --quiet >>shards.log 2>&1 || true; done

@@ -6,6 +6,7 @@ mod cli {
     mod batch;
     mod benchmark;
     mod chain;
+    mod companions;
     mod convert;
     mod drift;
     #[cfg(unix)]
@@ -14,6 +15,7 @@ mod cli {
     mod image;
     mod models;
     mod pace;
+    mod processors;
     mod reencode;
     mod reference;
     mod refusals;

@@ -333,7 +333,50 @@ impl StreamPlan {
     /// Tries each stream on its own, for its first seconds: a copy that fails becomes a transcode, a transcode
     /// that fails is dropped with ffmpeg's reason.
     pub fn check(&mut self, info: &MediaInfo, container: Container, cancel: &CancelToken) -> Result<()> {
-        let ffmpeg = Ffmpeg::find()?;
+        self.try_streams(&Ffmpeg::find()?, info, container, cancel, Some(TRIAL))
+    }
+
+    /// As [`StreamPlan::check`], but tries each stream to its end; returns the lines of those that have changed.
+    pub(crate) fn check_to_end(
+        &mut self,
+        ffmpeg: &Ffmpeg,
+        info: &MediaInfo,
+        container: Container,
+        cancel: &CancelToken,
+    ) -> Result<Vec<String>> {
+        let tried = |kind| matches!(kind, StreamKind::Audio | StreamKind::Subtitle);
+        let copied = (self.streams.iter()).filter(|s| s.action == Action::Copy && tried(s.kind));
+        let copied: Vec<_> = copied.collect();
+        if copied.is_empty() || all_copied(ffmpeg, info, &copied, container, cancel)? {
+            return Ok(Vec::new());
+        }
+        let before = self.streams.clone();
+        self.try_streams(ffmpeg, info, container, cancel, None)?;
+        let pairs = before.iter().zip(&self.streams);
+        let changed = pairs.filter(|(before, now)| before.action != now.action);
+        Ok(changed.map(|(_, now)| now.to_string()).collect())
+    }
+
+    /// Leaves out every stream but the main video, for this reason; returns the lines of those that were left out.
+    pub(crate) fn drop_companions(&mut self, reason: &str) -> Vec<String> {
+        let goes_along = |s: &&mut PlannedStream| matches!(s.action, Action::Copy | Action::Transcode { .. });
+        let dropped = self.streams.iter_mut().filter(goes_along).map(|stream| {
+            let reason = reason.to_owned();
+            stream.action = Action::Drop { reason };
+            stream.to_string()
+        });
+        dropped.collect()
+    }
+
+    /// Tries each stream for `seconds`, or to its end.
+    fn try_streams(
+        &mut self,
+        ffmpeg: &Ffmpeg,
+        info: &MediaInfo,
+        container: Container,
+        cancel: &CancelToken,
+        seconds: Option<&str>,
+    ) -> Result<()> {
         let tried = |kind| matches!(kind, StreamKind::Audio | StreamKind::Subtitle);
         let mut outcomes: Vec<(PlannedStream, Action)> = Vec::new();
         for stream in self.streams.iter_mut().filter(|stream| tried(stream.kind)) {
@@ -342,11 +385,11 @@ impl StreamPlan {
                 label: String::new(),
                 ..stream.clone()
             };
-            if let Some(action) = agreed(&outcomes, &alike) {
+            if let Some(action) = agreed(&outcomes, &alike).filter(|_| seconds.is_some()) {
                 stream.action = action;
                 continue;
             }
-            let attempt = |stream: &PlannedStream| attempt(&ffmpeg, info, stream, container, cancel);
+            let attempt = |stream: &PlannedStream| attempt(ffmpeg, info, stream, container, cancel, seconds);
             if stream.action == Action::Copy
                 && let Err(reason) = attempt(stream)?
             {
@@ -419,20 +462,24 @@ pub(crate) fn needs_experimental<'a>(
     container == Container::Mp4 && streams.any(experiment)
 }
 
-/// Muxes three seconds of one stream into `container`; the inner error is ffmpeg's reason why not.
+/// How many seconds of a stream are tried before the start.
+const TRIAL: &str = "3";
+
+/// Muxes the first seconds of one stream, or all of it, into `container`; the inner error is ffmpeg's reason why not.
 fn attempt(
     ffmpeg: &Ffmpeg,
     info: &MediaInfo,
     stream: &PlannedStream,
     container: Container,
     cancel: &CancelToken,
+    seconds: Option<&str>,
 ) -> Result<std::result::Result<(), String>> {
-    let Some(muxer) = container.muxer() else {
-        return Ok(Ok(()));
-    };
-    let mut args = Args::ffmpeg();
-    args.all(["-y"]).input(&info.path, &Limits::default())?;
-    args.all(["-map", &format!("0:{}", stream.index), "-t", "3", "-c"]);
+    let mut args = Args::default();
+    args.all(["-map", &format!("0:{}", stream.index)]);
+    if let Some(seconds) = seconds {
+        args.all(["-t", seconds]);
+    }
+    args.one("-c");
     if let Action::Transcode { encoder, .. } = stream.action {
         args.one(encoder);
         if let Some((channels, format)) = &stream.sound {
@@ -444,11 +491,49 @@ fn attempt(
     if needs_experimental(container, std::iter::once(stream)) {
         args.all(["-strict", "experimental"]);
     }
+    mux(ffmpeg, info, &args, container, cancel, seconds.is_some())
+}
+
+/// Whether all streams that are to be copied can be, to their ends and at once.
+fn all_copied(
+    ffmpeg: &Ffmpeg,
+    info: &MediaInfo,
+    copied: &[&PlannedStream],
+    container: Container,
+    cancel: &CancelToken,
+) -> Result<bool> {
+    let mut args = Args::default();
+    for stream in copied {
+        args.all(["-map", &format!("0:{}", stream.index)]);
+    }
+    args.all(["-c", "copy"]);
+    if needs_experimental(container, copied.iter().copied()) {
+        args.all(["-strict", "experimental"]);
+    }
+    mux(ffmpeg, info, &args, container, cancel, false).map(|tried| tried.is_ok())
+}
+
+/// Muxes streams of `info` into nothing; the inner error is ffmpeg's reason why not.
+fn mux(
+    ffmpeg: &Ffmpeg,
+    info: &MediaInfo,
+    streams: &Args,
+    container: Container,
+    cancel: &CancelToken,
+    short: bool,
+) -> Result<std::result::Result<(), String>> {
+    let Some(muxer) = container.muxer() else {
+        return Ok(Ok(()));
+    };
+    let mut args = Args::ffmpeg();
+    args.all(["-y"]).input(&info.path, &Limits::default())?;
+    args.0.extend_from_slice(&streams.0);
     args.all(["-f", muxer]).one(NOWHERE);
     let request = Request::new("ffmpeg", &ffmpeg.ffmpeg, args.0);
     let mut child = child::start(Request {
         cancel: cancel.clone(),
-        stall: Duration::from_secs(60),
+        // A child that writes nowhere shows no progress.
+        stall: Duration::from_secs(if short { 60 } else { 6 * 3600 }),
         ..request
     })?;
     match child.finish("while trying a stream") {
@@ -458,30 +543,34 @@ fn attempt(
     }
 }
 
+impl fmt::Display for PlannedStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.kind {
+            StreamKind::Video => "video",
+            StreamKind::CoverArt => "cover art",
+            StreamKind::Audio => "audio",
+            StreamKind::Subtitle => "subtitle",
+            StreamKind::Attachment => "attachment",
+            StreamKind::Data => "data",
+        };
+        write!(f, "stream {} {kind} {}", self.index, self.codec)?;
+        if !self.label.is_empty() {
+            write!(f, " ({})", self.label.replace(char::is_control, " "))?;
+        }
+        match &self.action {
+            Action::Interpolate => write!(f, ": interpolated"),
+            Action::Copy => write!(f, ": copied"),
+            Action::Transcode { encoder, reason } => {
+                write!(f, ": transcoded with {encoder} ({reason})")
+            }
+            Action::Drop { reason } => write!(f, ": dropped ({reason})"),
+        }
+    }
+}
+
 impl fmt::Display for StreamPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for stream in &self.streams {
-            let kind = match stream.kind {
-                StreamKind::Video => "video",
-                StreamKind::CoverArt => "cover art",
-                StreamKind::Audio => "audio",
-                StreamKind::Subtitle => "subtitle",
-                StreamKind::Attachment => "attachment",
-                StreamKind::Data => "data",
-            };
-            write!(f, "stream {} {kind} {}", stream.index, stream.codec)?;
-            if !stream.label.is_empty() {
-                write!(f, " ({})", stream.label.replace(char::is_control, " "))?;
-            }
-            match &stream.action {
-                Action::Interpolate => writeln!(f, ": interpolated")?,
-                Action::Copy => writeln!(f, ": copied")?,
-                Action::Transcode { encoder, reason } => {
-                    writeln!(f, ": transcoded with {encoder} ({reason})")?
-                }
-                Action::Drop { reason } => writeln!(f, ": dropped ({reason})")?,
-            }
-        }
+        (self.streams.iter()).try_for_each(|stream| writeln!(f, "{stream}"))?;
         if self.chapters {
             writeln!(f, "chapters: kept")?;
         }

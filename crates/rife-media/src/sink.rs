@@ -546,6 +546,8 @@ pub struct Written {
     pub duration: Time,
     /// Size in bytes, where it is a file.
     pub bytes: Option<u64>,
+    /// What became of each stream, where sound or text could not go along as planned.
+    pub streams: Option<StreamPlan>,
     /// Things worth telling the user.
     pub warnings: Vec<String>,
 }

@@ -359,7 +359,8 @@ impl VideoJob {
         }
     }
 
-    /// The job's facts and those of the encoding, which a sink that writes segments adds by itself.
+    /// The job's facts, those of the encoding, which a sink that writes segments adds by itself, and those of sound and
+    /// text, which are no part of its segments.
     fn with_encoding(&self, mut facts: Vec<(String, String)>) -> Vec<(String, String)> {
         let sink = &self.sink;
         let codec = sink.codec.map(|codec| format!("{codec:?}"));
@@ -371,6 +372,7 @@ impl VideoJob {
             facts::or_usual(sink.preset.as_ref())
         );
         facts.push(("the encoding".to_owned(), text));
+        facts.push(("the sound".to_owned(), facts::sound(self)));
         facts
     }
 
@@ -603,7 +605,12 @@ impl VideoRun {
                 facts: self.job.with_encoding(facts),
                 info: &self.info,
                 params: &params,
-                streams: self.job.sink.companions.as_ref().map(|(_, streams)| streams),
+                streams: (done.written.streams.as_ref()).or(self
+                    .job
+                    .sink
+                    .companions
+                    .as_ref()
+                    .map(|(_, streams)| streams)),
                 stretch: self.timeline.stretch,
                 written: &done.written,
                 cancel: &self.cancel,

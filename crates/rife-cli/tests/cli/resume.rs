@@ -7,7 +7,7 @@ use super::support::{Place, RANDOM, Ran, ffmpeg, probe};
 /// Frames of a segment in these tests.
 const SEGMENT: [&str; 3] = ["--segment-frames", "8", "--quiet"];
 
-fn job<'a>(input: &'a str, output: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+pub(super) fn job<'a>(input: &'a str, output: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     [&["video", input, "-o", output], &RANDOM[..], &SEGMENT[..], more].concat()
 }
 

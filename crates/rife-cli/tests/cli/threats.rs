@@ -403,6 +403,41 @@ fn a_full_file_system_is_told_of_and_the_job_goes_on_when_there_is_room() {
     assert!(resumed == whole, "the bytes of a run that always had room");
 }
 
+/// The disk is full as the output is put together, in MP4 and in one piece.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_at_the_end_is_called_a_full_disk() {
+    if !super::support::ffmpeg() {
+        return;
+    }
+    let place = Place::new();
+    place.y4m("in.y4m", 40);
+    fs::create_dir(place.path("small")).unwrap();
+    for (output, more, size) in [
+        ("small/out.mov", "--codec prores", "400k"),
+        ("small/out.mkv", "--codec ffv1 --no-resume", "250k"),
+        ("small/out.mp4", "--crf 0 --no-resume", "150k"),
+    ] {
+        let job = video("in.y4m", output).join(" ");
+        let script = format!(
+            "mount -t tmpfs -o size={size} none small || exit 77\n{} {job} {more}",
+            env!("CARGO_BIN_EXE_rife")
+        );
+        let ran = Command::new("unshare")
+            .args(["-rm", "sh", "-c", &script])
+            .current_dir(place.path(""))
+            .output();
+        let Some(ran) = ran.ok().filter(|ran| ran.status.code() != Some(77)) else {
+            println!("skipped: this user may not mount a small file system");
+            return;
+        };
+        let said = Ran::from(ran);
+        assert_ne!(said.code, 0, "{output} fits");
+        let full = said.err.contains("the disk is full") || said.err.contains("No space left");
+        assert!(full, "{output}: {}", said.err);
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn a_folder_of_pictures_may_hold_other_things() {

@@ -254,6 +254,12 @@ impl Child {
         lock(&self.said).sizes.clone()
     }
 
+    /// What it has written to stderr so far, where that is anything: one that ends with status 0 may tell of a full disk.
+    pub(crate) fn said(&self) -> Option<String> {
+        let quiet = lock(&self.said).tail.is_empty();
+        (!quiet).then(|| self.tail())
+    }
+
     /// Whether the user cancelled or the watchdog struck.
     pub(crate) fn was_stopped(&self) -> bool {
         self.shared.verdict() != 0

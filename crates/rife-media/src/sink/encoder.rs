@@ -9,12 +9,12 @@ use num_rational::Ratio;
 use super::companion::{self, Companion};
 use super::part::Part;
 use super::spaced::Spaced;
-use super::{Container, Sent, Sink, SinkSpec, VideoParams, Written, check_frame, codecs, mp4};
+use super::{Container, Sent, Sink, SinkSpec, VideoParams, Written, check_frame, codecs, mp4, read_back};
 use crate::ffmpeg::args::{Args, file_url};
 use crate::ffmpeg::child::{self, Child, Request};
 use crate::nut::write::Writer;
 use crate::plan::{Action, StreamPlan, needs_experimental, sound};
-use crate::probe::{DisplayMatrix, MediaInfo, StreamKind, read_back};
+use crate::probe::{self, DisplayMatrix, MediaInfo, StreamKind};
 use crate::time::{narrow, to_ticks, widen};
 use crate::{ColorTags, Ffmpeg, Frame, Matrix, MediaError, Result, Time, nut};
 
@@ -29,6 +29,8 @@ pub(super) struct Encoder {
     params: VideoParams,
     container: Container,
     spec: SinkSpec,
+    /// Whether its plan for sound and text is other than what was asked for.
+    changed: bool,
     ffmpeg: Ffmpeg,
     companion: Option<Companion>,
     // The child is dropped, and so ended, before its unfinished file is removed.
@@ -65,11 +67,18 @@ impl Encoder {
                 container.name()
             ));
         }
+        let (mut spec, mut changed) = (spec.clone(), false);
+        if let Some((media, plan)) = &mut spec.companions {
+            // What fails late would cost all frames, which nothing keeps here.
+            let told = plan.check_to_end(&ffmpeg, media, container, &spec.cancel)?;
+            changed = !told.is_empty();
+            warnings.extend(told);
+        }
         let open = |(media, plan)| Companion::open(&ffmpeg, media, plan, &spec.cancel);
         let companions = spec.companions.as_ref().map(|(media, plan)| (media, plan));
         let companion = companions.map(open).transpose()?;
         let args = arguments(
-            spec,
+            &spec,
             container,
             &params,
             &choice.args,
@@ -98,7 +107,8 @@ impl Encoder {
             target: path.to_owned(),
             params,
             container,
-            spec: spec.clone(),
+            spec,
+            changed,
             ffmpeg,
             companion,
             child,
@@ -155,11 +165,9 @@ impl Encoder {
 
     /// Reads back what is in the file and compares it with what was sent.
     fn verify(&mut self) -> Result<()> {
-        let incomplete = |reason: String| MediaError::Incomplete {
-            path: self.target.clone(),
-            reason,
-        };
-        let found = read_back(&self.ffmpeg, self.part.path(), &self.spec.cancel)
+        let incomplete =
+            |reason: String| read_back::incomplete(&self.target, self.part.path(), &self.child, reason);
+        let found = probe::read_back(&self.ffmpeg, self.part.path(), &self.spec.cancel)
             .map_err(|e| incomplete(format!("it cannot be read back: {e}")))?;
         let placed = self.sent.check(&found, self.params.time_base, self.container);
         self.warnings.extend(placed.map_err(incomplete)?);
@@ -249,8 +257,11 @@ impl Sink for Encoder {
             end,
             warnings,
             part,
+            spec,
+            changed,
             ..
         } = *self;
+        let plan = spec.companions.map(|(_, plan)| plan);
         let bytes = part.promote()?;
         let duration = end - first.unwrap_or(end);
         Ok(Written {
@@ -258,6 +269,7 @@ impl Sink for Encoder {
             frames,
             duration,
             bytes: Some(bytes),
+            streams: plan.filter(|_| changed),
             warnings,
         })
     }

@@ -147,6 +147,7 @@ impl Sink for Images {
             frames: self.frames,
             duration,
             bytes,
+            streams: None,
             warnings: Vec::new(),
         })
     }

@@ -254,6 +254,9 @@ pub(super) struct Complete {
     pub(super) frames: u64,
     /// End of its last frame less start of its first, as a fraction.
     pub(super) duration: [i64; 2],
+    /// The streams of sound and text that were planned for it, in words.
+    #[serde(default)]
+    pub(super) streams: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -1,10 +1,47 @@
 //! What is read back of an output: that every frame that was sent is in it, at its time.
 
+use std::path::Path;
+
+use crate::ffmpeg::child::Child;
 use crate::probe::Contents;
-use crate::{Container, Time};
+use crate::{Container, MediaError, Time};
 
 /// The most that a codec's priming may move streams: AAC at 8 kHz begins 128 ms early, with HE at twice that.
 const PRIMING: Time = Time::new_raw(1, 2);
+
+/// Fewer bytes than these on a disk make it a full one.
+#[cfg(unix)]
+const FULL: u64 = 256 << 10;
+
+/// That an output is not whole, with what may be the cause: a full disk, and what its encoder said. `part` is the file
+/// that was written.
+pub(super) fn incomplete(target: &Path, part: &Path, child: &Child, mut reason: String) -> MediaError {
+    if let Some(shortage) = shortage(part) {
+        reason = format!("{shortage} ({reason})");
+    }
+    if let Some(said) = child.said() {
+        reason = format!("{reason}; ffmpeg said: {said}");
+    }
+    MediaError::Incomplete {
+        path: target.to_owned(),
+        reason,
+    }
+}
+
+/// That the disk on which `path` lies is full, in words.
+pub(super) fn shortage(path: &Path) -> Option<String> {
+    #[cfg(unix)]
+    {
+        let state = rustix::fs::statvfs(path).ok()?;
+        let left = state.f_bavail.saturating_mul(state.f_frsize);
+        (left < FULL).then(|| format!("the disk is full: {left} bytes are left on it"))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        None
+    }
+}
 
 /// The times of the frames that were sent.
 #[derive(Debug, Default)]

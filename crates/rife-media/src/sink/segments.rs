@@ -17,11 +17,12 @@ use super::journal::{self, Complete, Journal, Needs, Resume, Segment, Share};
 use super::part::{self, Part};
 use super::{
     Codec, Container, Output, Sent, Sink, SinkSpec, VideoParams, Written, check_frame, codecs, encoder, mp4,
+    read_back,
 };
 use crate::ffmpeg::args::{Args, file_url};
 use crate::ffmpeg::child::{self, Child, Request};
 use crate::nut::{self, write::Writer};
-use crate::probe::{DisplayMatrix, HdrMetadata, MasteringDisplay, read_back};
+use crate::probe::{self, DisplayMatrix, HdrMetadata, MasteringDisplay};
 use crate::time::{from_fraction, narrow, to_ticks, widen};
 use crate::{Ffmpeg, Frame, MediaError, Result, Time};
 
@@ -54,6 +55,12 @@ struct Current {
     first: Time,
     end: Time,
     nudged: u64,
+}
+
+/// An output that has been put together, and where its sound and text came from.
+struct Joined {
+    child: Child,
+    companion: Option<Companion>,
 }
 
 /// A running job.
@@ -96,7 +103,9 @@ impl Segments {
             tags: choice.tags,
             ..params.clone()
         };
-        let named = Journal::completed(path).filter(|_| !resume.restart && resume.share.is_none());
+        let named = Journal::completed(path)
+            .filter(|_| !resume.restart && resume.share.is_none())
+            .filter(|complete| complete.streams == streams(spec));
         let part = match resume.share {
             Some(Share::Shard(shard)) => {
                 // Shards of one output may be made at once: each has a lock of its own, and none is the output.
@@ -248,14 +257,47 @@ impl Segments {
         ))
     }
 
-    /// Writes the output from the segments and the original's other streams.
-    fn join(&mut self, companion: Option<&Companion>) -> Result<()> {
+    /// Writes the output from the segments and the original's other streams. Where one of those cannot be copied to
+    /// its end it is transcoded, or dropped: the work on the pictures is not lost for it.
+    fn join(&mut self) -> Result<Joined> {
+        let error = match self.join_once() {
+            Err(error @ MediaError::Child { .. }) if read_back::shortage(self.part.path()).is_none() => error,
+            joined => return joined,
+        };
+        let Some((media, plan)) = &mut self.spec.companions else {
+            return Err(error);
+        };
+        let told = plan.check_to_end(&self.ffmpeg, media, self.container, &self.spec.cancel)?;
+        if !told.is_empty() {
+            match self.join_once() {
+                Ok(joined) => {
+                    self.warnings.extend(told);
+                    return Ok(joined);
+                }
+                Err(MediaError::Child { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let Some((_, plan)) = &mut self.spec.companions else {
+            return Err(error);
+        };
+        let dropped = plan.drop_companions(&error.to_string());
+        let joined = self.join_once().map_err(|_| error)?;
+        self.warnings.extend(dropped);
+        Ok(joined)
+    }
+
+    /// Joins by the plan as it is.
+    fn join_once(&self) -> Result<Joined> {
+        let open = |(media, plan)| Companion::open(&self.ffmpeg, media, plan, &self.spec.cancel);
+        let companions = self.spec.companions.as_ref().map(|(media, plan)| (media, plan));
+        let companion = companions.map(open).transpose()?;
         let args = join_arguments(
             &self.spec,
             self.container,
             &self.params,
             &self.encoder,
-            companion,
+            companion.as_ref(),
             self.part.path(),
         )?;
         let mut child = self.child(args)?;
@@ -281,7 +323,7 @@ impl Segments {
             let written = mp4::set_display_matrix(self.part.file(), self.params.matrix);
             written.map_err(|e| MediaError::io("write the rotation of", &self.target, e))?;
         }
-        Ok(())
+        Ok(Joined { child, companion })
     }
 
     /// Counts the frames that are written where the caller has left them out instead of skipping them.
@@ -305,17 +347,16 @@ impl Segments {
             frames,
             duration,
             bytes: Some(bytes),
+            streams: None,
             warnings: self.warnings,
         })
     }
 
     /// Reads back what is in the output and compares it with what was sent.
-    fn verify(&mut self, first: Time, companion: Option<&Companion>) -> Result<()> {
-        let incomplete = |reason: String| MediaError::Incomplete {
-            path: self.target.clone(),
-            reason,
-        };
-        let found = read_back(&self.ffmpeg, self.part.path(), &self.spec.cancel)
+    fn verify(&mut self, first: Time, joined: &Joined) -> Result<()> {
+        let incomplete =
+            |reason: String| read_back::incomplete(&self.target, self.part.path(), &joined.child, reason);
+        let found = probe::read_back(&self.ffmpeg, self.part.path(), &self.spec.cancel)
             .map_err(|e| incomplete(format!("it cannot be read back: {e}")))?;
         let placed = self.sent.check(&found, self.params.time_base, self.container);
         self.warnings.extend(placed.map_err(incomplete)?);
@@ -327,7 +368,7 @@ impl Segments {
                 "{missing} of {expected} planned streams of sound or text are missing in the output"
             ));
         }
-        if let (Some((_, plan)), Some(companion)) = (&self.spec.companions, companion) {
+        if let (Some((_, plan)), Some(companion)) = (&self.spec.companions, &joined.companion) {
             let placed = companion::Placed {
                 plan,
                 companion,
@@ -418,11 +459,9 @@ impl Sink for Segments {
         let duration = between(first.first, last.end);
         let start = from_fraction(first.first).unwrap_or_default();
         let nudged: u64 = self.journal.segments().iter().map(|segment| segment.nudged).sum();
-        let open = |(media, plan)| Companion::open(&self.ffmpeg, media, plan, &self.spec.cancel);
-        let companions = self.spec.companions.as_ref().map(|(media, plan)| (media, plan));
-        let companion = companions.map(open).transpose()?;
-        self.join(companion.as_ref())?;
-        self.verify(start, companion.as_ref())?;
+        let planned = streams(&self.spec);
+        let joined = self.join()?;
+        self.verify(start, &joined)?;
         if nudged > 0 {
             self.warnings.push(format!(
                 "{} moved by a tick, since times fell together",
@@ -435,6 +474,8 @@ impl Sink for Segments {
             bytes,
             frames: self.frames,
             duration: [*duration.numer(), *duration.denom()],
+            // As planned, not as it came out: the same command plans the same.
+            streams: planned.clone(),
         };
         self.journal.complete(complete.clone())?;
         self.part.promote()?;
@@ -443,7 +484,12 @@ impl Sink for Segments {
         for folder in &self.adopted {
             fs::remove_dir_all(folder).map_err(|e| MediaError::io("remove", folder, e))?;
         }
-        Ok(written(self.target, &complete, self.warnings))
+        let changed = streams(&self.spec) != planned;
+        let plan = self.spec.companions.map(|(_, plan)| plan);
+        Ok(Written {
+            streams: plan.filter(|_| changed),
+            ..written(self.target, &complete, self.warnings)
+        })
     }
 }
 
@@ -461,8 +507,16 @@ fn written(target: PathBuf, complete: &Complete, warnings: Vec<String>) -> Writt
         frames: complete.frames,
         duration: from_fraction([numer, denom]).unwrap_or_default(),
         bytes: Some(complete.bytes),
+        streams: None,
         warnings,
     }
+}
+
+/// The plan for sound and text, on which no picture depends.
+fn streams(spec: &SinkSpec) -> String {
+    spec.companions
+        .as_ref()
+        .map_or_else(String::new, |(_, plan)| plan.to_string())
 }
 
 /// What decides a segment's bytes beside the job's own facts.

@@ -129,6 +129,7 @@ impl Sink for Writer {
             frames: self.frames,
             duration: self.end - self.first.unwrap_or(self.end),
             bytes: Some(bytes),
+            streams: None,
             warnings: self.spaced.told("0.011").into_iter().collect(),
         })
     }

@@ -141,6 +141,7 @@ impl Sink for Writer {
             frames,
             duration: end - first,
             bytes,
+            streams: None,
             warnings,
         })
     }

@@ -34,7 +34,7 @@ impl Default for Keep {
     }
 }
 
-/// The facts of `job`; nothing where its input cannot be read twice.
+/// The facts of the pictures of `job`, sound and text aside; nothing where its input cannot be read twice.
 pub(super) fn facts(job: &VideoJob, interpolator: &Interpolator) -> Result<Option<Vec<(String, String)>>> {
     let Some(input) = input_facts(&job.source.input, &job.sink.cancel)? else {
         return Ok(None);
@@ -54,7 +54,6 @@ pub(super) fn facts(job: &VideoJob, interpolator: &Interpolator) -> Result<Optio
         ("--duplicates", duplicates(job.duplicates).to_owned()),
         ("--mask-static", job.mask_static.to_string()),
         ("--fallback", fallback(job.fallback)),
-        ("--video-only", job.video_only.to_string()),
         ("--montage", job.montage.to_string()),
     ];
     let mut facts = facts.map(|(name, value)| (name.to_owned(), value)).to_vec();
@@ -73,15 +72,21 @@ fn rate(rate: Rate) -> String {
 fn motion(motion: Motion) -> String {
     match motion {
         Motion::Normal => "as fast as the source".to_owned(),
-        Motion::Slow { fps, stretch_audio } => {
-            let sound = if stretch_audio {
-                "sound stretched"
-            } else {
-                "no sound"
-            };
-            format!("slow, rate {}, {sound}", or_usual(fps))
-        }
+        Motion::Slow { fps, .. } => format!("slow, rate {}", or_usual(fps)),
     }
+}
+
+/// What the sound and text of the result depend on; the pictures do not depend on it.
+pub(super) fn sound(job: &VideoJob) -> String {
+    match job.motion {
+        _ if job.video_only => "left out",
+        Motion::Normal => "kept",
+        Motion::Slow {
+            stretch_audio: true, ..
+        } => "stretched",
+        Motion::Slow { .. } => "left out of slow motion",
+    }
+    .to_owned()
 }
 
 fn fill(fill: CutFill) -> &'static str {

@@ -1,0 +1,54 @@
+//! The number and load of the processors decide nothing about an output.
+#![cfg(all(target_os = "linux", debug_assertions))]
+
+use std::fs;
+
+use super::resume::job;
+use super::support::{Place, ffmpeg};
+
+/// Whether `taskset` can keep a process to one processor here; says so when a test is skipped for want of it.
+fn taskset() -> bool {
+    let ran = std::process::Command::new("taskset")
+        .args(["-c", "0", "true"])
+        .status();
+    let found = ran.is_ok_and(|status| status.success());
+    if !found {
+        eprintln!("skipped: taskset is not installed");
+    }
+    found
+}
+
+#[test]
+fn other_processors_are_the_same_job_and_give_the_same_bytes() {
+    if !ffmpeg() || !taskset() {
+        return;
+    }
+    let place = Place::new();
+    place.y4m("in.y4m", 24);
+    let hog = std::process::Command::new("sh")
+        .args(["-c", "while :; do :; done"])
+        .spawn();
+    let mut hog = hog.unwrap();
+    for (output, more) in [
+        ("a.mp4", &[][..]),
+        // One whose slices are as many as its threads.
+        ("b.mkv", &["--encoder", "mpeg4"]),
+    ] {
+        let args = job("in.y4m", output, more);
+        place.rife(&args).ok();
+        let whole = fs::read(place.path(output)).unwrap();
+        fs::remove_file(place.path(output)).unwrap();
+        let mut one = std::process::Command::new("taskset");
+        one.args(["-c", "0", env!("CARGO_BIN_EXE_rife")])
+            .args(&args)
+            .current_dir(place.path(""))
+            .env("RIFE_MODELS_DIR", place.path("models"))
+            .env("RIFE_TEST_KILL_AT_WRITE", "9");
+        assert!(one.output().unwrap().status.code().is_none(), "killed");
+        let said = place.rife(&[&args[..], &["--json"]].concat()).json();
+        assert!(said.last().unwrap()["resumed"].as_u64() >= Some(8), "{said:?}");
+        assert!(fs::read(place.path(output)).unwrap() == whole, "{output}");
+    }
+    hog.kill().unwrap();
+    hog.wait().unwrap();
+}
