@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use crate::reference::ReferenceBackend;
-use crate::{Activation, Backend, ConvKind, ConvSpec, Resize, Result};
+use crate::{Activation, Backend, ConvKind, ConvSpec, DisOptions, Resize, Result};
 
 /// An expression: an operation of [`Backend`] and its arguments.
 #[derive(Debug, Clone)]
@@ -32,10 +32,10 @@ pub enum Expr {
     WarpObmc(Box<Expr>, Box<Expr>, f32, [[isize; 2]; 2]),
     CubicResidual(Box<Expr>, Box<Expr>),
     AddLastChannel(Box<Expr>, Box<Expr>),
-    DisFlow(Box<Expr>, Box<Expr>, u32),
+    DisFlow(Box<Expr>, Box<Expr>, u32, DisOptions),
     ProjectFlow(Box<Expr>, f32),
     Blend(Box<Expr>, Box<Expr>, Box<Expr>),
-    KeepStatic(Box<Expr>, Box<Expr>, Box<Expr>),
+    KeepStatic(Box<Expr>, Box<Expr>, Box<Expr>, f32),
     Conv(Box<Expr>, ConvSpec),
     ConvShuffled(Box<Expr>, ConvSpec),
     PixelShuffle(Box<Expr>),
@@ -82,13 +82,15 @@ impl Expr {
             }
             Self::CubicResidual(x, flow) => b.cubic_residual(&of(x)?, &of(flow)?),
             Self::AddLastChannel(x, by) => b.add_last_channel(&of(x)?, &of(by)?),
-            Self::DisFlow(x, y, level) => b.dis_flow([&of(x)?, &of(y)?], *level),
+            Self::DisFlow(x, y, level, options) => b.dis_flow([&of(x)?, &of(y)?], *level, options),
             Self::ProjectFlow(flow, value) => {
                 let flow = of(flow)?;
                 b.project_flow(&flow, &timestep(*value, &flow))
             }
             Self::Blend(x, y, mask) => b.blend(&of(x)?, &of(y)?, &of(mask)?),
-            Self::KeepStatic(x, y, made) => b.keep_static([&of(x)?, &of(y)?], &of(made)?),
+            Self::KeepStatic(x, y, made, threshold) => {
+                b.keep_static([&of(x)?, &of(y)?], &of(made)?, *threshold)
+            }
             Self::Conv(x, spec) => b.conv(&of(x)?, &b.conv_layer(spec.clone())),
             Self::ConvShuffled(x, spec) => b.conv_shuffled(&of(x)?, &b.conv_layer(spec.clone())),
             Self::PixelShuffle(x) => b.pixel_shuffle(&of(x)?),
@@ -351,7 +353,12 @@ const OPERATIONS: &[(&str, Make)] = &[
     ("keep_static", |b, size| {
         let first = b.image(3, size);
         let second = Expr::Affine(first.clone(), 1.0, 0.002);
-        Expr::KeepStatic(first, Box::new(second), b.image(3, size))
+        Expr::KeepStatic(first, Box::new(second), b.image(3, size), 1.5)
+    }),
+    ("keep_static, another threshold", |b, size| {
+        let first = b.image(3, size);
+        let second = Expr::Affine(first.clone(), 1.0, 0.01);
+        Expr::KeepStatic(first, Box::new(second), b.image(3, size), 3.0)
     }),
     ("conv same", |b, size| {
         Expr::Conv(b.image(6, size), b.conv(ConvKind::Same, 6, 18, 1, false))

@@ -15,6 +15,7 @@ pub mod reference;
 use std::ops::Range;
 
 pub use conv::{Activation, ConvKind, ConvSpec};
+pub use dis::DisOptions;
 pub use error::{BackendError, Result};
 
 /// Factor of a bilinear resize (PyTorch: `align_corners = false`, no antialiasing).
@@ -133,10 +134,10 @@ pub trait Backend {
             .collect();
         self.cat(&channels.iter().collect::<Vec<_>>())
     }
-    /// Forward and backward optical flow by dense inverse search ([`dis`]), without weights or gradients: `[4, height >>
-    /// level, width >> level]`, x and y from the first frame to the second, then x and y from the second to the first, in
+    /// Forward and backward optical flow by dense inverse search ([`dis`]) with these options, without weights or gradients:
+    /// `[4, height >> level, width >> level]`, x and y from the first frame to the second, then x and y from the second to the first, in
     /// pixels of that size. `frames` are `[3, height, width]`, RGB in 0..1, both sides multiples of `1 << level`.
-    fn dis_flow(&self, frames: [&Self::Tensor; 2], level: u32) -> Self::Tensor;
+    fn dis_flow(&self, frames: [&Self::Tensor; 2], level: u32, options: &DisOptions) -> Self::Tensor;
     /// Projects the flow of [`Backend::dis_flow`] to a timestep: each direction sampled where the motion passes through the
     /// pixel, by their weighted mean at the pixel itself, and the backward one negated. Both are then velocities from the
     /// first frame to the second of what is seen at the timestep: `[4, height, width]`, that of the forward search, then
@@ -147,8 +148,8 @@ pub trait Backend {
     /// `a * sigmoid(mask) + b * (1 - sigmoid(mask))`; `mask` has one channel for all of `a`'s.
     fn blend(&self, a: &Self::Tensor, b: &Self::Tensor, mask: &Self::Tensor) -> Self::Tensor;
     /// `made` except where the two frames are equal within rounding: with d the largest absolute difference of the frames'
-    /// channels in code values of 255, `clamp01(1.5 - d)` of the frames' mean and the rest of `made`.
-    fn keep_static(&self, frames: [&Self::Tensor; 2], made: &Self::Tensor) -> Self::Tensor;
+    /// channels in code values of 255, `clamp01(threshold - d)` of the frames' mean and the rest of `made`.
+    fn keep_static(&self, frames: [&Self::Tensor; 2], made: &Self::Tensor, threshold: f32) -> Self::Tensor;
     /// Applies a prepared convolution.
     fn conv(&self, x: &Self::Tensor, layer: &Self::Conv) -> Self::Tensor;
     /// Applies convolutions one after another; an engine may keep its own memory layout in between.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::composed::{self, DisOps, SampleOps};
-use crate::{Activation, Backend, ConvKind, ConvSpec, Resize, Result};
+use crate::{Activation, Backend, ConvKind, ConvSpec, DisOptions, Resize, Result};
 
 /// Runs every operation by its definition, one thread, f32.
 #[derive(Debug, Clone, Copy, Default)]
@@ -174,8 +174,8 @@ impl Backend for ReferenceBackend {
         composed::cubic_residual(self, x, flow)
     }
 
-    fn dis_flow(&self, frames: [&ReferenceTensor; 2], level: u32) -> ReferenceTensor {
-        composed::dis_flow(self, frames, level)
+    fn dis_flow(&self, frames: [&ReferenceTensor; 2], level: u32, options: &DisOptions) -> ReferenceTensor {
+        composed::dis_flow(self, frames, level, options)
     }
 
     fn blend(&self, a: &ReferenceTensor, b: &ReferenceTensor, mask: &ReferenceTensor) -> ReferenceTensor {
@@ -195,7 +195,12 @@ impl Backend for ReferenceBackend {
         ReferenceTensor::new(x.shape, data)
     }
 
-    fn keep_static(&self, [a, b]: [&ReferenceTensor; 2], made: &ReferenceTensor) -> ReferenceTensor {
+    fn keep_static(
+        &self,
+        [a, b]: [&ReferenceTensor; 2],
+        made: &ReferenceTensor,
+        threshold: f32,
+    ) -> ReferenceTensor {
         assert_eq!([a.shape, b.shape], [made.shape; 2], "frames of another shape");
         let plane = made.shape[1] * made.shape[2];
         let apart = |i: usize| {
@@ -207,7 +212,7 @@ impl Backend for ReferenceBackend {
         let values = made.data.iter().enumerate();
         let data = values
             .map(|(i, made)| {
-                let share = (1.5 - 255.0 * apart(i)).clamp(0.0, 1.0);
+                let share = (threshold - 255.0 * apart(i)).clamp(0.0, 1.0);
                 mix(*made, 0.5 * (a.data[i] + b.data[i]), share)
             })
             .collect();

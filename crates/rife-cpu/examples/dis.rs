@@ -4,6 +4,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
+use rife_backend::DisOptions;
 use rife_cpu::{Engine, EngineOptions, Tier};
 
 /// Width and height.
@@ -41,7 +42,7 @@ fn shortest(engine: &Engine, [height, width]: [usize; 2]) -> f64 {
     let time = |_| {
         let frames = [0, 1].map(|i| engine.materialize(&engine.upload([3, height, width], &values[i])));
         let begin = Instant::now();
-        black_box(engine.dis_flow(frames.each_ref(), 0));
+        black_box(engine.dis_flow(frames.each_ref(), 0, &DisOptions::default()));
         begin.elapsed().as_secs_f64()
     };
     (0..15).map(time).fold(f64::INFINITY, f64::min)

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use rife_backend::{Backend, ConvSpec, Resize, Result};
+use rife_backend::{Backend, ConvSpec, DisOptions, Resize, Result};
 
 use crate::{ConvLayer, Engine, EngineOptions, Tensor, TierError};
 
@@ -114,8 +114,8 @@ impl Backend for CpuBackend {
         self.engine.add_last_channel(x, by)
     }
 
-    fn dis_flow(&self, frames: [&Tensor; 2], level: u32) -> Tensor {
-        self.engine.dis_flow(frames, level)
+    fn dis_flow(&self, frames: [&Tensor; 2], level: u32, options: &DisOptions) -> Tensor {
+        self.engine.dis_flow(frames, level, options)
     }
 
     fn project_flow(&self, flow: &Tensor, timestep: &f32) -> Tensor {
@@ -130,8 +130,8 @@ impl Backend for CpuBackend {
         self.engine.mul(x, by)
     }
 
-    fn keep_static(&self, frames: [&Tensor; 2], made: &Tensor) -> Tensor {
-        self.engine.keep_static(frames, made)
+    fn keep_static(&self, frames: [&Tensor; 2], made: &Tensor, threshold: f32) -> Tensor {
+        self.engine.keep_static(frames, made, threshold)
     }
 
     fn conv(&self, x: &Tensor, layer: &ConvLayer) -> Tensor {

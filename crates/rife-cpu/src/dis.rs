@@ -1,5 +1,5 @@
 //! Dense inverse search (DIS) optical flow on the CPU: [`Engine::dis_flow`] finds forward and backward flow between two
-//! frames, [`Engine::project_flow`] projects it to a timestep. The algorithm and its constants are those of
+//! frames, [`Engine::project_flow`] projects it to a timestep. The algorithm and its options are those of
 //! [`rife_backend::dis`]; a pyramid level is two luma images, a velocity field is stored row by row, all x, then all y.
 //!
 //! `search` runs one level, `kernel` its work on one row of patches, `rows` the loops over rows of pixels.
@@ -8,7 +8,7 @@ mod kernel;
 mod rows;
 mod search;
 
-use rife_backend::dis::{FINEST_PROPAGATION_ROUNDS, LUMA, PROPAGATION_ROUNDS, STRIDE, coarser_levels};
+use rife_backend::dis::{DisOptions, LUMA, STRIDE};
 
 use crate::buffer::Buffer;
 use crate::engine::Engine;
@@ -66,13 +66,13 @@ impl Engine {
     ///
     /// # Panics
     /// Where the frames have other shapes, or sides that are no multiples of `1 << level`.
-    pub fn dis_flow(&self, frames: [&Tensor; 2], level: u32) -> Tensor {
+    pub fn dis_flow(&self, frames: [&Tensor; 2], level: u32, options: &DisOptions) -> Tensor {
         let [channels, height, width] = frames[0].shape();
         assert_eq!(frames[1].shape(), [3, height, width], "frames' shapes");
         let side = 1 << level;
         assert!(channels == 3 && height % side == 0 && width % side == 0);
         let mut pyramid = vec![self.luma(frames, side)];
-        for _ in 0..coarser_levels(height / side, width / side) {
+        for _ in 0..options.coarser_levels(height / side, width / side) {
             let smaller = self.half(pyramid.last().expect("a level"));
             pyramid.push(smaller);
         }
@@ -85,10 +85,10 @@ impl Engine {
                     .map(|v| self.upsample_velocity(from.field(v), level)),
             };
             let rounds = match coarseness {
-                0 => FINEST_PROPAGATION_ROUNDS,
-                _ => PROPAGATION_ROUNDS,
+                0 => options.finest_propagation_rounds,
+                _ => options.propagation_rounds,
             };
-            let flow = self.search_level(level, initial, rounds);
+            let flow = self.search_level(level, initial, options, rounds);
             coarser = Some((flow.map(|velocity| self.median(level, &velocity)), level));
         }
         let (flow, finest) = coarser.expect("a level");

@@ -277,13 +277,13 @@ impl Engine {
         }
     }
 
-    /// `made` but where the frames are alike: the share `clamp01(1.5 - apart)` is their mean's, `apart` being their
+    /// `made` but where the frames are alike: the share `clamp01(threshold - apart)` is their mean's, `apart` being their
     /// channels' largest difference in code values of 255.
-    pub fn keep_static(&self, frames: [&Tensor; 2], made: &Tensor) -> Tensor {
+    pub fn keep_static(&self, frames: [&Tensor; 2], made: &Tensor, threshold: f32) -> Tensor {
         assert_eq!(frames.map(Tensor::shape), [made.shape(); 2], "frames' shapes");
         Tensor::new(
             made.shape(),
-            Op::KeepStatic(frames.map(Tensor::clone), made.clone()),
+            Op::KeepStatic(frames.map(Tensor::clone), made.clone(), threshold),
         )
     }
 
@@ -366,7 +366,7 @@ impl Engine {
     /// The channels but the last, each with the last times `by` added.
     pub fn add_last_channel(&self, x: &Tensor, by: &Tensor) -> Tensor {
         let [channels, height, width] = x.shape();
-        assert!(channels > 1, "nothing to sharpen in {channels} channels");
+        assert!(channels > 1, "no last channel to add in {channels} channels");
         assert_eq!(by.shape(), [1, height, width], "a factor's shape");
         let shape = [channels - 1, height, width];
         Tensor::new(shape, Op::AddLastChannel(x.clone(), by.clone()))
@@ -562,7 +562,7 @@ impl Engine {
             Op::Add(a, b) | Op::Mul(a, b) | Op::AddLastChannel(a, b) => {
                 [a, b].into_iter().for_each(|x| self.prepare(x, full))
             }
-            Op::Blend(a, b, c) | Op::KeepStatic([a, b], c) => {
+            Op::Blend(a, b, c) | Op::KeepStatic([a, b], c, _) => {
                 [a, b, c].into_iter().for_each(|x| self.prepare(x, full));
             }
             Op::Resize(x, factor) => self.prepare(x, full && !matches!(factor, Resize::Down(by) if *by > 2)),

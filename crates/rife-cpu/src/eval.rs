@@ -101,20 +101,23 @@ pub(crate) fn eval(tier: Tier, x: &Tensor, channels: Range<usize>, grid: &Grid, 
         }
         Op::WarpObmc(x, velocity, factor, near) => {
             let picks: Vec<_> = channels.enumerate().map(|(to, from)| [from, to]).collect();
-            warp::warp_near(tier, [x, velocity], *factor, near, &picks, grid, out);
+            warp::warp_obmc(tier, [x, velocity], *factor, near, &picks, grid, out);
         }
         Op::CubicResidual(x, flow) => {
             let planes = x.0.planes.get().expect("sampled planes were computed");
-            warp::detail(tier, planes, flow, channels.start, grid, out);
+            warp::cubic_residual(tier, planes, flow, channels.start, grid, out);
         }
-        Op::AddLastChannel(x, by) => sharpen(tier, [x, by], channels, grid, out),
+        Op::AddLastChannel(x, by) => add_last_channel(tier, [x, by], channels, grid, out),
         Op::Blend(a, b, mask) => blend(tier, [a, b, mask], channels, grid, out),
         Op::Mul(x, by) => {
             eval(tier, x, channels, grid, out);
             let by = computed(tier, by, 0..1, grid);
             out.each(|_, r, row| rows::scale(tier, row, by.row(0, r)));
         }
-        Op::KeepStatic(frames, made) => keep_still(tier, frames, made, channels, grid, out),
+        Op::KeepStatic(frames, made, threshold) => {
+            eval(tier, made, channels.clone(), grid, out);
+            keep_static(tier, frames, *threshold, channels, grid, out);
+        }
         Op::PixelShuffle(x) => shuffle(tier, x, channels, grid, out),
         Op::Rotate180(x) => {
             let [_, height, width] = x.shape();
@@ -284,7 +287,13 @@ fn blend(
 }
 
 /// All channels of `x` at once: what makes them computes a sigmoid for every pixel, which should be done once.
-fn sharpen(tier: Tier, [x, by]: [&Tensor; 2], channels: Range<usize>, grid: &Grid, out: &mut PatchMut<'_>) {
+fn add_last_channel(
+    tier: Tier,
+    [x, by]: [&Tensor; 2],
+    channels: Range<usize>,
+    grid: &Grid,
+    out: &mut PatchMut<'_>,
+) {
     let x = computed(tier, x, channels.start..x.shape()[0], grid);
     let by = computed(tier, by, 0..1, grid);
     let last = x.channels() - 1;
@@ -294,16 +303,15 @@ fn sharpen(tier: Tier, [x, by]: [&Tensor; 2], channels: Range<usize>, grid: &Gri
     });
 }
 
-fn keep_still(
+fn keep_static(
     tier: Tier,
     frames: &[Tensor; 2],
-    made: &Tensor,
+    threshold: f32,
     channels: Range<usize>,
     grid: &Grid,
     out: &mut PatchMut<'_>,
 ) {
-    eval(tier, made, channels.clone(), grid, out);
-    // Whether a pixel is still is for all channels to say.
+    // Whether a pixel is static is for all channels to say.
     let [mut first, second] = [0, 1].map(|i| computed(tier, &frames[i], 0..frames[i].shape()[0], grid));
     let mut apart = grid.patch(1);
     apart.whole().map(|row| row.fill(0.0));
@@ -311,9 +319,11 @@ fn keep_still(
         rows::apart(tier, apart.whole().row(0, r), row, second.row(c, r));
         rows::add(tier, row, second.row(c, r));
     });
-    apart.whole().map(|row| rows::affine(tier, row, -255.0, 1.5));
+    apart
+        .whole()
+        .map(|row| rows::affine(tier, row, -255.0, threshold));
     out.each(|c, r, row| {
-        rows::keep_still(tier, row, first.row(channels.start + c, r), apart.row(0, r));
+        rows::keep_static(tier, row, first.row(channels.start + c, r), apart.row(0, r));
     });
 }
 

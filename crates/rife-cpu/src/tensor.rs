@@ -44,7 +44,7 @@ pub(crate) enum Op {
     AddLastChannel(Tensor, Tensor),
     Blend(Tensor, Tensor, Tensor),
     Mul(Tensor, Tensor),
-    KeepStatic([Tensor; 2], Tensor),
+    KeepStatic([Tensor; 2], Tensor, f32),
     PixelShuffle(Tensor),
     Rotate180(Tensor),
 }

@@ -1,8 +1,8 @@
 //! Dense inverse search: the kernels against the composed definition on every tier of this machine, one thread against
 //! several; and whether it finds known motion.
 
-use rife_backend::Backend;
 use rife_backend::reference::ReferenceBackend;
+use rife_backend::{Backend, DisOptions};
 use rife_cpu::{CpuBackend, EngineOptions, Tier};
 
 /// A smooth picture `[3, height, width]` whose content lies `[x, y]` pixels away.
@@ -32,9 +32,20 @@ fn engine(tier: Tier, threads: usize) -> CpuBackend {
 
 /// Velocities by any engine.
 fn motion<B: Backend>(b: &B, size: [usize; 2], frames: [&[f32]; 2], t: f32, level: u32) -> Vec<f32> {
+    motion_with(b, size, frames, t, level, &DisOptions::default())
+}
+
+fn motion_with<B: Backend>(
+    b: &B,
+    size: [usize; 2],
+    frames: [&[f32]; 2],
+    t: f32,
+    level: u32,
+    options: &DisOptions,
+) -> Vec<f32> {
     let frames = frames.map(|values| b.upload([3, size[0], size[1]], values).unwrap());
     let timestep = b.timestep(t, &frames[0]);
-    let flow = b.dis_flow(frames.each_ref(), level);
+    let flow = b.dis_flow(frames.each_ref(), level, options);
     b.download(&b.project_flow(&flow, &timestep)).unwrap()
 }
 
@@ -81,6 +92,52 @@ fn kernels_agree_with_the_definition() {
                     "threads"
                 );
             }
+        }
+    }
+}
+
+/// Every option changed alone: the kernels still agree with the definition, and find something else than before.
+#[test]
+fn every_option_reaches_the_kernels() {
+    let size = [66, 190];
+    let (first, second) = (picture(size, [0.0, 0.0]), picture(size, [7.3, -4.1]));
+    let frames = [&first[..], &second[..]];
+    let usual = DisOptions::default();
+    let changed = [
+        DisOptions {
+            min_coarsest_area: 8192,
+            ..usual
+        },
+        DisOptions {
+            gauss_newton_steps: 1,
+            ..usual
+        },
+        DisOptions {
+            propagation_rounds: 0,
+            ..usual
+        },
+        DisOptions {
+            finest_propagation_rounds: 0,
+            ..usual
+        },
+        DisOptions { damping: 0.1, ..usual },
+        DisOptions {
+            min_residual: 0.1,
+            ..usual
+        },
+        DisOptions { max_step: 0.25, ..usual },
+    ];
+    for tier in Tier::available() {
+        let engine = engine(tier, 2);
+        let before = motion(&engine, size, frames, 0.5, 0);
+        for options in &changed {
+            let found = motion_with(&engine, size, frames, 0.5, 0, options);
+            assert_ne!(found, before, "{options:?}");
+            let wanted = motion_with(&ReferenceBackend, size, frames, 0.5, 0, options);
+            let mut off: Vec<f32> = wanted.iter().zip(&found).map(|(a, b)| (a - b).abs()).collect();
+            off.sort_by(f32::total_cmp);
+            let usual = off[off.len() * 99 / 100];
+            assert!(usual < 5e-3, "{options:?} on {}: {usual}", tier.name());
         }
     }
 }

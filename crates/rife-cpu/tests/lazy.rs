@@ -501,7 +501,7 @@ fn still_pixels_stay() {
     });
     let stayed = expected.1.iter().zip(&a.1).filter(|(v, a)| v == a).count();
     assert!(stayed > 0 && stayed < a.1.len(), "{stayed} of {}", a.1.len());
-    let run: Run<'_> = &|e| e.keep_static([&upload(e, &a), &upload(e, &b)], &upload(e, &made));
+    let run: Run<'_> = &|e| e.keep_static([&upload(e, &a), &upload(e, &b)], &upload(e, &made), 1.5);
     check(&Case {
         name: "keep still",
         run,

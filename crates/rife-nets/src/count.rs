@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::ops::Range;
 
-use rife_backend::{Backend, ConvKind, ConvSpec, Resize, Result};
+use rife_backend::{Backend, ConvKind, ConvSpec, DisOptions, Resize, Result};
 
 use crate::layer::LayerDesc;
 
@@ -124,7 +124,7 @@ impl Backend for CountBackend {
     }
 
     /// Its arithmetic has no weights and is not counted: about a thousand operations a pixel.
-    fn dis_flow(&self, [a, b]: [&[usize; 3]; 2], level: u32) -> [usize; 3] {
+    fn dis_flow(&self, [a, b]: [&[usize; 3]; 2], level: u32, _: &DisOptions) -> [usize; 3] {
         assert!(a == b && a[0] == 3, "frames of different shapes");
         let [_, height, width] = self.resize(a, Resize::Down(1 << level));
         [4, height, width]
@@ -141,7 +141,7 @@ impl Backend for CountBackend {
         *x
     }
 
-    fn keep_static(&self, frames: [&[usize; 3]; 2], made: &[usize; 3]) -> [usize; 3] {
+    fn keep_static(&self, frames: [&[usize; 3]; 2], made: &[usize; 3], _: f32) -> [usize; 3] {
         assert_eq!(frames, [made; 2], "frames of another shape");
         *made
     }

@@ -15,7 +15,7 @@ use std::sync::OnceLock;
 
 use burn_tensor::{Device, FloatDType, Tensor, TensorData, activation};
 use rife_backend::composed::{self, SampleOps};
-use rife_backend::{Backend, ConvSpec, Resize, Result};
+use rife_backend::{Backend, ConvSpec, DisOptions, Resize, Result};
 use rife_cpu::{Engine, EngineOptions};
 
 pub use conv::Conv;
@@ -161,7 +161,7 @@ impl Backend for BurnBackend {
 
     /// By the CPU engine, whatever the device: it has no gradient, and its kernels are ten times faster than a composition
     /// of operations on whole planes.
-    fn dis_flow(&self, frames: [&Batch; 2], level: u32) -> Batch {
+    fn dis_flow(&self, frames: [&Batch; 2], level: u32, options: &DisOptions) -> Batch {
         let [count, channels, height, width] = frames[0].tensor().dims();
         let frames = frames.map(|frame| values(frame.tensor().detach()));
         let engine = searcher();
@@ -171,7 +171,7 @@ impl Backend for BurnBackend {
                 let image = &frame[i * size..][..size];
                 engine.materialize(&engine.upload([channels, height, width], image))
             });
-            engine.download(&engine.dis_flow(frames.each_ref(), level))
+            engine.download(&engine.dis_flow(frames.each_ref(), level, options))
         });
         self.batch([count, 4, height >> level, width >> level], flow.collect())
     }
@@ -199,10 +199,10 @@ impl Backend for BurnBackend {
         Batch::dense(x.tensor() * by.tensor())
     }
 
-    fn keep_static(&self, [a, b]: [&Batch; 2], made: &Batch) -> Batch {
+    fn keep_static(&self, [a, b]: [&Batch; 2], made: &Batch, threshold: f32) -> Batch {
         let (a, b, made) = (a.tensor(), b.tensor(), made.tensor());
         let apart = (a.clone() - b.clone()).abs().max_dim(1);
-        let share = (apart * -255.0 + 1.5).clamp(0.0, 1.0);
+        let share = (apart * -255.0 + threshold).clamp(0.0, 1.0);
         Batch::dense(made.clone() + ((a + b) * 0.5 - made) * share)
     }
 

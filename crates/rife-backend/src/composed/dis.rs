@@ -4,10 +4,7 @@
 //! is shifted by half a cell up or down and left or right, so that the means of the shifted image's cells are those of
 //! this quadrant of every patch.
 
-use crate::dis::{
-    DAMPING, FINEST_PROPAGATION_ROUNDS, GAUSS_NEWTON_STEPS, LUMA, MAX_STEP, MIN_RESIDUAL, PROPAGATION_ROUNDS,
-    STRIDE, coarser_levels,
-};
+use crate::dis::{DisOptions, LUMA, STRIDE};
 use crate::{Backend, Resize};
 
 use super::SampleOps;
@@ -34,11 +31,11 @@ const HALF: isize = STRIDE as isize / 2;
 const QUADRANTS: [[isize; 2]; 4] = [[-HALF, -HALF], [-HALF, HALF], [HALF, -HALF], [HALF, HALF]];
 
 /// [`Backend::dis_flow`] by its definition.
-pub fn dis_flow<B: DisOps>(b: &B, frames: [&B::Tensor; 2], level: u32) -> B::Tensor {
+pub fn dis_flow<B: DisOps>(b: &B, frames: [&B::Tensor; 2], level: u32, options: &DisOptions) -> B::Tensor {
     let [height, width] = [1, 2].map(|axis| b.shape(frames[0])[axis] >> level);
     let luma_at_level = |frame| (0..level).fold(luma(b, frame), |x, _| half(b, &x));
     let mut pyramid = vec![frames.map(|frame| pad_to_cells(b, &luma_at_level(frame)))];
-    for _ in 0..coarser_levels(height, width) {
+    for _ in 0..options.coarser_levels(height, width) {
         let larger = pyramid[pyramid.len() - 1].each_ref();
         pyramid.push(larger.map(|x| pad_to_cells(b, &half(b, x))));
     }
@@ -49,11 +46,14 @@ pub fn dis_flow<B: DisOps>(b: &B, frames: [&B::Tensor; 2], level: u32) -> B::Ten
             Some(coarser) => coarser.map(|v| upsample_velocity(b, &v, first)),
         };
         let rounds = if coarseness > 0 {
-            PROPAGATION_ROUNDS
+            options.propagation_rounds
         } else {
-            FINEST_PROPAGATION_ROUNDS
+            options.finest_propagation_rounds
         };
-        let search = |from, to, initial| median(b, &Search::new(b, from, to).dense(&initial, rounds));
+        let search = |from, to, initial| {
+            let search = Search::new(b, from, to, options);
+            median(b, &search.dense(&initial, rounds))
+        };
         found = Some([search(first, second, forward), search(second, first, backward)]);
     }
     let [forward, backward] = found.expect("a pyramid has a level");
@@ -112,13 +112,14 @@ struct Quadrant<T> {
 /// The search for the patches of the image `from` in the image `to`, both luma of one level.
 struct Search<'a, B: Backend> {
     b: &'a B,
+    options: &'a DisOptions,
     from: &'a B::Tensor,
     to: &'a B::Tensor,
     quadrants: [Quadrant<B::Tensor>; 4],
 }
 
 impl<'a, B: DisOps> Search<'a, B> {
-    fn new(b: &'a B, from: &'a B::Tensor, to: &'a B::Tensor) -> Self {
+    fn new(b: &'a B, from: &'a B::Tensor, to: &'a B::Tensor, options: &'a DisOptions) -> Self {
         let at = |down, right| b.shift(from, down, right);
         let quadrants = QUADRANTS.map(|offset @ [down, right]| Quadrant {
             pixels: at(down, right),
@@ -128,6 +129,7 @@ impl<'a, B: DisOps> Search<'a, B> {
         });
         Self {
             b,
+            options,
             from,
             to,
             quadrants,
@@ -146,7 +148,7 @@ impl<'a, B: DisOps> Search<'a, B> {
             let velocity = b.shift(&per_pixel, down, right);
             let difference = sub(b, &b.warp(self.to, &velocity), self.from);
             let absolute = b.max(&difference, &b.affine(&difference, -1.0, 0.0));
-            let [low, high] = [MIN_RESIDUAL, 1.0].map(|bound| b.plane(&difference, bound));
+            let [low, high] = [self.options.min_residual, 1.0].map(|bound| b.plane(&difference, bound));
             let weight = b.div(&high, &b.min(&b.max(&absolute, &low), &high));
             [b.mul(&velocity, &weight), weight]
         });
@@ -162,7 +164,7 @@ impl<'a, B: DisOps> Search<'a, B> {
         let mut differences = self.differences(&initial);
         let mut best = (initial.clone(), self.cost(&differences));
         let mut velocity = initial;
-        for _ in 0..GAUSS_NEWTON_STEPS {
+        for _ in 0..self.options.gauss_newton_steps {
             velocity = self.b.add(&velocity, &self.step(&inverse, &differences));
             differences = self.differences(&velocity);
             best = self.cheaper(best, (velocity.clone(), self.cost(&differences)));
@@ -239,14 +241,14 @@ impl<'a, B: DisOps> Search<'a, B> {
     fn inverse_hessian(&self) -> [B::Tensor; 3] {
         let b = self.b;
         let (dx, dy) = (self.dx(), self.dy());
-        let damped = |x: B::Tensor| b.affine(&x, 1.0, DAMPING);
+        let damped = |x: B::Tensor| b.affine(&x, 1.0, self.options.damping);
         let (xx, xy) = (damped(self.covariance(dx, dx)), self.covariance(dx, dy));
         let yy = damped(self.covariance(dy, dy));
         let determinant = sub(b, &b.mul(&xx, &yy), &b.mul(&xy, &xy));
         [xx, xy, yy].map(|x| b.div(&x, &determinant))
     }
 
-    /// A Gauss-Newton step, each component at most [`MAX_STEP`].
+    /// A Gauss-Newton step, each component at most [`DisOptions::max_step`].
     fn step(&self, [xx, xy, yy]: &[B::Tensor; 3], differences: &[B::Tensor; 4]) -> B::Tensor {
         let b = self.b;
         let differences = differences.each_ref();
@@ -254,7 +256,8 @@ impl<'a, B: DisOps> Search<'a, B> {
         let gradient_y = self.covariance(differences, self.dy());
         let component = |p: &B::Tensor, q: &B::Tensor, r: &B::Tensor, s: &B::Tensor| {
             let step = sub(b, &b.mul(p, q), &b.mul(r, s));
-            let [low, high] = [-MAX_STEP, MAX_STEP].map(|bound| b.plane(&step, bound));
+            let [low, high] =
+                [-self.options.max_step, self.options.max_step].map(|bound| b.plane(&step, bound));
             b.max(&b.min(&step, &high), &low)
         };
         b.cat(&[

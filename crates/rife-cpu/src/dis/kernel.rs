@@ -6,7 +6,7 @@
 
 mod vector;
 
-use rife_backend::dis::{DAMPING, GAUSS_NEWTON_STEPS, MAX_STEP, MIN_RESIDUAL};
+use rife_backend::DisOptions;
 
 use self::vector::{Kernel, Vector8};
 use super::STRIDE;
@@ -162,11 +162,12 @@ struct Template<V> {
     dx: [V; SIDE],
     dy: [V; SIDE],
     inverse_hessian: [f32; 3],
+    max_step: f32,
 }
 
 impl<V: Vector8> Template<V> {
     #[inline(always)]
-    fn new(patch: &Patch<'_>) -> Self {
+    fn new(patch: &Patch<'_>, options: &DisOptions) -> Self {
         let zero = V::splat(0.0);
         let half = V::splat(0.5);
         let (mut dx, mut dy) = ([zero; SIDE], [zero; SIDE]);
@@ -201,16 +202,14 @@ impl<V: Vector8> Template<V> {
             xy = xy.add_product(dx[row], dy[row]);
             yy = yy.add_product(dy[row], dy[row]);
         }
-        let (xx, xy, yy) = (
-            xx.sum() + DAMPING / PIXEL_WEIGHT,
-            xy.sum(),
-            yy.sum() + DAMPING / PIXEL_WEIGHT,
-        );
+        let damping = options.damping / PIXEL_WEIGHT;
+        let (xx, xy, yy) = (xx.sum() + damping, xy.sum(), yy.sum() + damping);
         let reciprocal = 1.0 / (xx * yy - xy * xy);
         Self {
             dx,
             dy,
             inverse_hessian: [xx * reciprocal, xy * reciprocal, yy * reciprocal],
+            max_step: options.max_step,
         }
     }
 
@@ -226,9 +225,9 @@ impl<V: Vector8> Template<V> {
             by_y = by_y.add_product(difference, self.dy[row]);
         });
         let (total, by_x, by_y) = (sums.sum(), by_x.sum(), by_y.sum());
-        let [xx, xy, yy] = self.inverse_hessian;
-        let x = (xy * by_y - yy * by_x).max(-MAX_STEP).min(MAX_STEP);
-        let y = (xy * by_x - xx * by_y).max(-MAX_STEP).min(MAX_STEP);
+        let ([xx, xy, yy], max_step) = (self.inverse_hessian, self.max_step);
+        let x = (xy * by_y - yy * by_x).max(-max_step).min(max_step);
+        let y = (xy * by_x - xx * by_y).max(-max_step).min(max_step);
         ([x, y], squares.sum() - total * total * PIXEL_WEIGHT)
     }
 }
@@ -243,13 +242,21 @@ fn components(row: &[f32]) -> [&[f32]; PATCH_VALUES] {
 
 /// Gauss-Newton descent of a row of patches from the velocities in `row`, which receives the velocities of the lowest cost
 /// on the way and these costs.
-pub(super) fn descend(tier: Tier, row: &mut [f32], patches: PatchRow<'_>) {
-    vector::run(tier, Descend { row, patches });
+pub(super) fn descend(tier: Tier, row: &mut [f32], patches: PatchRow<'_>, options: &DisOptions) {
+    vector::run(
+        tier,
+        Descend {
+            row,
+            patches,
+            options,
+        },
+    );
 }
 
 struct Descend<'a> {
     row: &'a mut [f32],
     patches: PatchRow<'a>,
+    options: &'a DisOptions,
 }
 
 impl Kernel for Descend<'_> {
@@ -258,10 +265,10 @@ impl Kernel for Descend<'_> {
         let columns = self.row.len() / PATCH_VALUES;
         for column in 0..columns {
             let patch = Patch::new(self.patches, column);
-            let template = Template::<V>::new(&patch);
+            let template = Template::<V>::new(&patch, self.options);
             let mut velocity = [self.row[column], self.row[columns + column]];
             let (mut best, mut min_cost) = (velocity, f32::INFINITY);
-            for _ in 0..GAUSS_NEWTON_STEPS {
+            for _ in 0..self.options.gauss_newton_steps {
                 let (step, cost) = template.step(&patch, &patch.displaced(velocity));
                 if cost < min_cost {
                     (best, min_cost) = (velocity, cost);
@@ -341,6 +348,7 @@ pub(super) fn accumulate(
     row: &[f32],
     patches: PatchRow<'_>,
     patch_line: usize,
+    min_residual: f32,
 ) {
     vector::run(
         tier,
@@ -349,6 +357,7 @@ pub(super) fn accumulate(
             row,
             patches,
             patch_line,
+            min_residual,
         },
     );
 }
@@ -358,6 +367,7 @@ struct Accumulate<'a> {
     row: &'a [f32],
     patches: PatchRow<'a>,
     patch_line: usize,
+    min_residual: f32,
 }
 
 impl Kernel for Accumulate<'_> {
@@ -373,7 +383,7 @@ impl Kernel for Accumulate<'_> {
                 &patch.displaced(velocity),
                 self.patch_line..self.patch_line + 1,
                 |_, difference: V| {
-                    weight = difference.densification_weight(MIN_RESIDUAL);
+                    weight = difference.densification_weight(self.min_residual);
                 },
             );
             let add = |to: &mut [f32], by: f32| {

@@ -1,5 +1,7 @@
 //! One pyramid level of the dense inverse search: Gauss-Newton descent of every patch, propagation rounds, densification.
 
+use rife_backend::DisOptions;
+
 use super::kernel::{self, BORDER, Bordered, PatchRow, SIDE};
 use super::{Level, STRIDE, STRIP, rows};
 use crate::buffer::Buffer;
@@ -12,6 +14,7 @@ pub(super) const PATCH_VALUES: usize = 3;
 /// The search for the patches of the image `from` in the image `to`.
 struct Search<'a> {
     engine: &'a Engine,
+    options: &'a DisOptions,
     from: Bordered<'a>,
     to: Bordered<'a>,
     /// Height and width without the border.
@@ -22,7 +25,13 @@ struct Search<'a> {
 
 impl Engine {
     /// Forward and backward velocities of a level from initial ones, with so many propagation rounds.
-    pub(super) fn search_level(&self, level: &Level, initial: [Buffer; 2], rounds: usize) -> [Buffer; 2] {
+    pub(super) fn search_level(
+        &self,
+        level: &Level,
+        initial: [Buffer; 2],
+        options: &DisOptions,
+        rounds: usize,
+    ) -> [Buffer; 2] {
         let size = [level.height, level.width];
         let bordered = level.frames.each_ref().map(|image| self.with_border(image, size));
         let [first, second] = bordered.each_ref().map(|data| Bordered::new(data, size));
@@ -30,6 +39,7 @@ impl Engine {
         let search = |from, to, initial| {
             let search = Search {
                 engine: self,
+                options,
                 from,
                 to,
                 size,
@@ -66,7 +76,7 @@ impl Search<'_> {
             .chunks(&mut to, PATCH_VALUES * self.columns, &|row, to| {
                 let initial = &initial[row * STRIDE * 2 * width..][..STRIDE * 2 * width];
                 rows::cell_means(self.engine.tier(), to, initial);
-                kernel::descend(self.engine.tier(), to, self.patch_row(row));
+                kernel::descend(self.engine.tier(), to, self.patch_row(row), self.options);
             });
         to
     }
@@ -106,7 +116,16 @@ impl Search<'_> {
                             let mut whole = sums.whole();
                             let sums = whole.rows(pixels - rows.start, &[[0, 0], [1, 1], [2, 2]]);
                             let sums = sums.try_into().expect("three rows");
-                            kernel::accumulate(self.engine.tier(), sums, patches, self.patch_row(row), inner);
+                            let min_residual = self.options.min_residual;
+                            let patch_row = self.patch_row(row);
+                            kernel::accumulate(
+                                self.engine.tier(),
+                                sums,
+                                patches,
+                                patch_row,
+                                inner,
+                                min_residual,
+                            );
                         }
                     }
                 }

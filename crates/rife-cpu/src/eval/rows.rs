@@ -95,7 +95,7 @@ for_every_tier! {
     }
 
     /// The share `clamp01(share)` of half the sum, and the rest of what was there.
-    fn keep_still(to: &mut [f32], sum: &[f32], share: &[f32]) {
+    fn keep_static(to: &mut [f32], sum: &[f32], share: &[f32]) {
         for (to, (sum, share)) in to.iter_mut().zip(sum.iter().zip(share)) {
             *to += (0.5 * sum - *to) * share.clamp(0.0, 1.0);
         }

@@ -7,12 +7,12 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
-mod detail;
+mod cubic;
 
 use super::{Grid, Patch, PatchMut, computed, rows};
 use crate::tensor::{Blocks, Op, Planes, Tensor};
 use crate::tier::Tier;
-pub(super) use detail::detail;
+pub(super) use cubic::cubic_residual;
 
 /// An image whose `LANES` channels lie side by side.
 #[derive(Clone, Copy)]
@@ -124,7 +124,7 @@ pub(super) fn warp(tier: Tier, [x, flow]: [&Tensor; 2], picks: &[Pick], grid: &G
 }
 
 /// The mean of two such samplings, each by `factor` times what a neighbour of each pixel has for velocity.
-pub(super) fn warp_near(
+pub(super) fn warp_obmc(
     tier: Tier,
     [x, velocity]: [&Tensor; 2],
     factor: f32,

@@ -218,7 +218,9 @@ impl<L> V4Net<L> {
     ) -> Option<B::Tensor> {
         let level = prior_level(options) as u32;
         let images = frames.map(|frame| &frame.image);
-        self.spec.prior.then(|| b.dis_flow(images, level))
+        self.spec
+            .prior
+            .then(|| b.dis_flow(images, level, &rife_backend::DisOptions::default()))
     }
 
     pub(crate) fn interpolate<B: Backend<Conv = L>>(
@@ -273,7 +275,7 @@ impl<L> V4Net<L> {
             None => stage.merged(b),
         };
         if self.spec.keep_static {
-            merged = b.keep_static(images, &merged);
+            merged = b.keep_static(images, &merged, 1.5);
         }
         Ok(Output {
             merged,

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use rife_backend::composed::{self, DisOps, SampleOps};
-use rife_backend::{Activation, Backend, ConvKind, ConvSpec, Resize, Result};
+use rife_backend::{Activation, Backend, ConvKind, ConvSpec, DisOptions, Resize, Result};
 
 use super::graph::{Graph, Id, attribute_float, attribute_int, attribute_ints, attribute_text};
 use super::proto::Message;
@@ -358,8 +358,8 @@ impl Backend for Recorder {
         composed::cubic_residual(self, x, flow)
     }
 
-    fn dis_flow(&self, frames: [&Value; 2], level: u32) -> Value {
-        composed::dis_flow(self, frames, level)
+    fn dis_flow(&self, frames: [&Value; 2], level: u32, options: &DisOptions) -> Value {
+        composed::dis_flow(self, frames, level, options)
     }
 
     fn blend(&self, a: &Value, b: &Value, mask: &Value) -> Value {
@@ -373,13 +373,13 @@ impl Backend for Recorder {
         self.node("Mul", &[x.id, by.id], vec![], x.shape)
     }
 
-    fn keep_static(&self, [a, b]: [&Value; 2], made: &Value) -> Value {
+    fn keep_static(&self, [a, b]: [&Value; 2], made: &Value, threshold: f32) -> Value {
         let minus = |x: &Value| self.affine(x, -1.0, 0.0);
         let apart = self.node("Abs", &[self.add(a, &minus(b)).id], vec![], a.shape);
         let one = [1, a.shape[1], a.shape[2]];
         let channels = attribute_ints("axes", &[1]);
         let apart = self.node("ReduceMax", &[apart.id], vec![channels], one);
-        let share = self.clamp01(&self.affine(&apart, -255.0, 1.5));
+        let share = self.clamp01(&self.affine(&apart, -255.0, threshold));
         let mean = self.affine(&self.add(a, b), 0.5, 0.0);
         self.add(made, &self.mul(&self.add(&mean, &minus(made)), &share))
     }

@@ -146,7 +146,7 @@ for_every_tier! {
 }
 
 /// What sampling `planes` where `flow` points loses, on a grid, of its channels from `first` on.
-pub(crate) fn detail(
+pub(crate) fn cubic_residual(
     tier: Tier,
     planes: &Planes,
     flow: &Tensor,
