@@ -8,11 +8,32 @@ pub enum NetworkError {
     /// No version of this name.
     #[error("unknown model version {0:?}; known are {known}", known = crate::Version::names().join(", "))]
     UnknownVersion(String),
+    /// A network that was shipped once and that this program cannot run any more.
+    #[error("RIFE {name} cannot be run any more: {why}; r7.lite is its successor")]
+    Retired {
+        /// Its name.
+        name: &'static str,
+        /// What of it is gone.
+        why: &'static str,
+    },
+    /// A network's description that cannot be read.
+    #[error("this description of a network cannot be read: {0}")]
+    SpecSyntax(String),
+    /// A network's description with a value out of range.
+    #[error("network.{field} is {value}; accepted: {accepted}")]
+    Spec {
+        /// The field, such as `blocks[0].channels`.
+        field: String,
+        /// What was found.
+        value: String,
+        /// What would be accepted.
+        accepted: String,
+    },
     /// The weights are no RIFE network that is known.
     #[error("these weights are no RIFE network known here; the nearest is {nearest}: {mismatch}")]
     Unrecognised {
         /// The version with the fewest differences.
-        nearest: &'static str,
+        nearest: String,
         /// Those differences.
         mismatch: Mismatch,
     },
@@ -20,11 +41,11 @@ pub enum NetworkError {
     #[error("these weights are not RIFE {version}: {mismatch}{hint}", hint = hint(fits))]
     WrongWeights {
         /// The version asked for.
-        version: &'static str,
+        version: String,
         /// How the weights differ from it.
         mismatch: Mismatch,
         /// The versions that the weights do fit.
-        fits: Vec<&'static str>,
+        fits: Vec<String>,
     },
     /// There are no weights at all.
     #[error("there are no tensors in these weights")]
@@ -45,7 +66,7 @@ pub enum NetworkError {
     )]
     Overflow {
         /// The network.
-        version: &'static str,
+        version: String,
         /// What of it.
         what: &'static str,
         /// NaN or an infinity.
@@ -68,7 +89,7 @@ pub enum NetworkError {
     )]
     OnlyMiddle {
         /// The network.
-        version: &'static str,
+        version: String,
         /// The timestep asked for.
         timestep: f32,
     },
@@ -76,7 +97,7 @@ pub enum NetworkError {
     #[error("RIFE {version} has no ensemble; these have: {}", crate::Version::with_ensemble().join(", "))]
     NoEnsemble {
         /// The network.
-        version: &'static str,
+        version: String,
     },
     /// Test-time augmentation in an ONNX graph of a network that looks again where motion is large: which way to
     /// go would have to be decided for each half.
@@ -86,7 +107,7 @@ pub enum NetworkError {
     )]
     NoTtaGraph {
         /// The network.
-        version: &'static str,
+        version: String,
     },
     /// A picture smaller or larger than any network here takes.
     #[error("a picture of {width}x{height} is outside {min}x{min} to {max}x{max}", min = crate::MIN_SIDE, max = crate::MAX_SIDE)]
@@ -120,7 +141,7 @@ pub enum NetworkError {
     )]
     NotMultiple {
         /// The network.
-        version: &'static str,
+        version: String,
         /// The scale asked for.
         scale: crate::Scale,
         /// What both sides must be multiples of.
@@ -132,7 +153,7 @@ pub enum NetworkError {
     },
 }
 
-fn hint(fits: &[&'static str]) -> String {
+fn hint(fits: &[String]) -> String {
     if fits.is_empty() {
         String::new()
     } else {

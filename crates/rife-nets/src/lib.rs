@@ -11,7 +11,10 @@ mod layer;
 mod model;
 mod network;
 pub mod onnx;
+mod recognise;
+mod registry;
 mod scale;
+mod spec;
 mod version;
 mod weights;
 
@@ -21,6 +24,11 @@ pub use image::{Image, MAX_SIDE, MIN_SIDE};
 pub use layer::{ActivationDesc, LayerDesc, TensorDesc, TensorRole};
 pub use model::{Model, PreparedFrame, PreparedPair};
 pub use network::{Encoded, EncodedPair, Network, Options, Output, Stage};
+pub use recognise::{NAME_KEY, SPEC_KEY};
 pub use scale::Scale;
+pub use spec::{
+    BlendPrior, BlockSpec, Blocks, EncoderKeys, EncoderSpec, FlowModel, Head, MAX_BLOCKS, MaskUpdate,
+    NetworkSpec, Prior, Synthesis, Trunk,
+};
 pub use version::Version;
 pub use weights::{WeightTensor, Weights};

@@ -211,7 +211,7 @@ impl<B: Backend> Model<B> {
             .iter()
             .copied()
             .find(|value| value.is_nan() || value.abs() > max);
-        let (version, value) = (self.version().name(), value.unwrap_or(f32::NAN));
+        let (version, value) = (self.version().name().to_owned(), value.unwrap_or(f32::NAN));
         Err(NetworkError::Overflow { version, what, value })
     }
 

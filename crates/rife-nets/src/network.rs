@@ -4,8 +4,10 @@
 mod block;
 mod hdv2;
 mod paper;
+mod prior;
 mod refine;
-mod v4;
+mod stack;
+mod synthesis;
 
 use rife_backend::{Backend, Result as BackendResult};
 
@@ -17,7 +19,7 @@ use crate::weights::Weights;
 
 pub(crate) use hdv2::SCALES as HDV2_SCALES;
 pub(crate) use paper::{PaperSpec, SCALES as PAPER_SCALES};
-pub(crate) use v4::{Encoder, FAR, Trunk, V4Spec};
+pub(crate) use stack::layers as stack_layers;
 
 /// Makes one layer of a network; called in the order of [`Version::layers`].
 pub(crate) type Make<'a, L> = &'a mut (dyn FnMut(&LayerDesc) -> L + 'a);
@@ -142,7 +144,7 @@ pub struct Network<L> {
 enum Body<L> {
     Paper(paper::PaperNet<L>),
     Hdv2(hdv2::Hdv2Net<L>),
-    V4(v4::V4Net<L>),
+    Stack(Box<stack::StackNet<L>>),
 }
 
 impl<L> Network<L> {
@@ -152,7 +154,7 @@ impl<L> Network<L> {
         let body = match version.family() {
             Family::Paper(spec) => Body::Paper(paper::PaperNet::new(*spec, training, &mut make)),
             Family::Hdv2 => Body::Hdv2(hdv2::Hdv2Net::new(&mut make)),
-            Family::V4(spec) => Body::V4(v4::V4Net::new(*spec, &mut make)),
+            Family::Stack(spec) => Body::Stack(Box::new(stack::StackNet::new(*spec, &mut make))),
         };
         Self { version, body }
     }
@@ -242,7 +244,7 @@ impl<L> Network<L> {
         options: &Options,
     ) -> EncodedPair<B::Tensor> {
         let prior = match &self.body {
-            Body::V4(net) => net.prior(b, frames, options),
+            Body::Stack(net) => net.prior(b, frames, options),
             Body::Paper(_) | Body::Hdv2(_) => None,
         };
         EncodedPair {
@@ -307,22 +309,22 @@ impl<L> Network<L> {
     {
         match &self.body {
             Body::Paper(net) => net.teach(b, frames, timestep, truth, last),
-            Body::Hdv2(_) | Body::V4(_) => None,
+            Body::Hdv2(_) | Body::Stack(_) => None,
         }
     }
 
     fn features<B: Backend<Conv = L>>(&self, b: &B, image: &B::Tensor) -> BackendResult<Encoded<B::Tensor>> {
         let image = match &self.body {
-            Body::V4(_) => b.materialize(&b.clamp01(image))?,
+            Body::Stack(_) => b.materialize(&b.clamp01(image))?,
             Body::Paper(_) | Body::Hdv2(_) => image.clone(),
         };
         let features = match &self.body {
             Body::Paper(net) => net.encode(b, &image)?,
             Body::Hdv2(net) => net.encode(b, &image)?,
-            Body::V4(net) => net.encode(b, &image)?,
+            Body::Stack(net) => net.encode(b, &image)?,
         };
         // An image that is concatenated with its features need not be kept a second time.
-        let concatenated = features.first().filter(|_| matches!(self.body, Body::V4(_)));
+        let concatenated = features.first().filter(|_| matches!(self.body, Body::Stack(_)));
         Ok(Encoded {
             image: concatenated.map_or(image, |both| b.narrow(both, 0..3)),
             features,
@@ -349,7 +351,7 @@ impl<L> Network<L> {
         match &self.body {
             Body::Paper(net) => Ok(net.interpolate(b, frames, timestep, options)),
             Body::Hdv2(net) => Ok(net.interpolate(b, frames, options)),
-            Body::V4(net) => net.interpolate(b, pair, timestep, options),
+            Body::Stack(net) => net.interpolate(b, pair, timestep, options),
         }
     }
 
@@ -361,7 +363,7 @@ impl<L> Network<L> {
     ) -> Result<(), NetworkError> {
         if options.ensemble && !self.version.supports_ensemble() {
             return Err(NetworkError::NoEnsemble {
-                version: self.version.name(),
+                version: self.version.name().to_owned(),
             });
         }
         let [first, second] = frames.map(|frame| b.shape(&frame.image));
@@ -378,7 +380,7 @@ impl<L> Network<L> {
     fn check_size(&self, [_, height, width]: [usize; 3], scale: Scale) -> Result<(), NetworkError> {
         let multiple = self.version.size_multiple(scale);
         if width == 0 || height == 0 || width % multiple != 0 || height % multiple != 0 {
-            let version = self.version.name();
+            let version = self.version.name().to_owned();
             return Err(NetworkError::NotMultiple {
                 version,
                 scale,

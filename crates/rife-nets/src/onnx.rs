@@ -13,7 +13,7 @@ use rife_backend::Backend;
 use crate::checkpoint::{self, CheckpointError, Dtype, Problem};
 use crate::error::NetworkError;
 use crate::image::{MAX_SIDE, MIN_SIDE};
-use crate::network::{FAR, Network, Options};
+use crate::network::{Network, Options};
 use crate::version::Version;
 use crate::weights::Weights;
 use graph::Output;
@@ -78,7 +78,7 @@ fn encode(
     let near = record(&recorder, &network, options)?;
     recorder.assume_far(true);
     let far = record(&recorder, &network, options)?;
-    let graph = match recorder.is_far(FAR) {
+    let graph = match version.restart().and_then(|limit| recorder.is_far(limit)) {
         None => recorder.into_graph().encode(&near),
         Some(condition) => recorder.into_graph().encode_choice(condition, &far, &near),
     };
@@ -101,8 +101,8 @@ fn check(version: Version, weights: &Weights, options: &OnnxOptions) -> Result<(
     if !sides.contains(&width) || !sides.contains(&height) {
         return Err(NetworkError::ImageSize { width, height }.into());
     }
-    if options.network.tta && version.looks_again() {
-        let version = version.name();
+    if options.network.tta && version.restart().is_some() {
+        let version = version.name().to_owned();
         return Err(NetworkError::NoTtaGraph { version }.into());
     }
     checkpoint::check_range(weights, options.dtype)

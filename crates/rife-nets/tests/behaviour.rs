@@ -220,7 +220,7 @@ fn networks_without_a_timestep_refuse_all_but_the_middle() {
         assert_eq!(
             error,
             NetworkError::OnlyMiddle {
-                version: name,
+                version: name.to_owned(),
                 timestep: 0.25
             }
         );

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use rife_cpu::{ConvRun, CpuBackend, Engine, EngineOptions, Tier};
-use rife_nets::Model;
+use rife_nets::{Model, Version};
 
 use crate::model_choice::find_weights;
 use crate::runner::{Convolution, Device as DeviceState, Memory, ModelRunner, Runner};
@@ -108,11 +108,14 @@ pub(crate) struct Started {
 /// Loads a model onto the device that `spec` names.
 pub(crate) fn start(spec: &InterpolatorSpec) -> Result<Started> {
     let (loaded, origin) = find_weights(&spec.model)?;
-    let version = spec.version.or(spec.model.version());
+    let version = match spec.version.or(spec.model.version()) {
+        Some(version) => version,
+        None => Version::of_checkpoint(&loaded)?,
+    };
     let (backend, info) = match spec.device {
         Device::Cpu => start_cpu(spec)?,
     };
-    let model = Model::from_weights(backend, &loaded.weights, version)?;
+    let model = Model::from_weights(backend, &loaded.weights, Some(version))?;
     Ok(Started {
         runner: Arc::new(ModelRunner::new(model, info)),
         origin,

@@ -104,7 +104,7 @@ impl Interpolator {
         let version = runner.version();
         if spec.ensemble && !version.supports_ensemble() {
             return Err(NetworkError::NoEnsemble {
-                version: version.name(),
+                version: version.name().to_owned(),
             }
             .into());
         }

@@ -19,8 +19,8 @@ pub struct Inspected {
     pub format: String,
     /// Which network it is taken for.
     pub version: Version,
-    /// Every version that its tensors fit.
-    pub candidates: Vec<&'static str>,
+    /// Every named version that its tensors fit.
+    pub candidates: Vec<String>,
     /// How many tensors it holds.
     pub tensors: usize,
     /// How many values they hold.
@@ -58,20 +58,20 @@ pub fn inspect_chosen(choice: &ModelChoice) -> Result<Inspected> {
 }
 
 fn looked_into(loaded: LoadedCheckpoint) -> Result<Inspected> {
+    let version = Version::of_checkpoint(&loaded)?;
     let LoadedCheckpoint {
         weights,
         format,
         metadata,
         notes,
     } = loaded;
-    let version = Version::recognise(&weights)?;
     version.check(&weights, false)?;
     Ok(Inspected {
         format: format.to_string(),
         version,
         candidates: Version::candidates(&weights)
             .into_iter()
-            .map(Version::name)
+            .map(|version| version.name().to_owned())
             .collect(),
         tensors: weights.len(),
         parameters: weights.iter().map(|(_, tensor)| tensor.data.len()).sum(),
@@ -128,12 +128,12 @@ pub struct Converted {
     pub notes: Vec<String>,
 }
 
-/// Writes a network's weights anew. The version goes into the file's metadata where it has any, for ONNX also the
-/// weights' hash.
+/// Writes a network's weights anew. The network's name and description go into the file's metadata where it has any, for
+/// ONNX also the weights' hash.
 ///
 /// # Errors
 /// Those of finding, reading and recognising weights; [`MediaError::Exists`] where a file exists and may not be
-/// replaced; [`Error::Usage`] for one `.pkl` file of a network in three parts; [`Error::Io`] for writing; else
+/// replaced; [`Error::Usage`] for one `.pkl` file of a network in three parts, and for `.pkl` files of a network without a name; [`Error::Io`] for writing; else
 /// those of [`checkpoint::save_safetensors`], [`checkpoint::save_pkl`] and [`save_onnx`].
 pub fn convert(
     choice: &ModelChoice,
@@ -143,13 +143,20 @@ pub fn convert(
     overwrite: bool,
 ) -> Result<Converted> {
     let (loaded, _) = model_choice::find_weights(choice)?;
-    let weights = loaded.weights;
     let version = version.or(choice.version());
-    let version = version.map_or_else(|| Version::recognise(&weights), Ok)?;
+    let version = version.map_or_else(|| Version::of_checkpoint(&loaded), Ok)?;
+    let LoadedCheckpoint {
+        weights,
+        mut metadata,
+        mut notes,
+        ..
+    } = loaded;
     version.check(&weights, false)?;
     let sha256 = weights_sha256(&weights);
-    let mut metadata = loaded.metadata;
-    metadata.insert("rife_version".into(), version.name().into());
+    version.describe_in(&mut metadata);
+    if matches!(target, Target::Pkl { .. } | Target::PklFolder { .. }) {
+        notes.extend(ambiguous_without_metadata(version, &weights)?);
+    }
     let files = match target {
         Target::Safetensors(dtype) => write(output, overwrite, |path| {
             checkpoint::save_safetensors(path, &weights, *dtype, &metadata)
@@ -167,8 +174,28 @@ pub fn convert(
         version,
         files,
         sha256,
-        notes: loaded.notes,
+        notes,
     })
+}
+
+/// What a reader of a file without metadata takes these weights for, where that is another network.
+///
+/// Errors: [`Error::Usage`] for a network without a name, which could not be chosen either.
+fn ambiguous_without_metadata(version: Version, weights: &Weights) -> Result<Option<String>> {
+    let found = Version::recognise(weights).ok();
+    if found.is_some_and(|found| found == version || found.spec().is_some() && found.spec() == version.spec())
+    {
+        return Ok(None);
+    }
+    if !version.is_named() {
+        return Err(Error::Usage(format!(
+            "a file for PyTorch has no place for the description of {version}, a network without a name: give a name that \
+             ends in .safetensors or .onnx"
+        )));
+    }
+    Ok(found.map(|found| {
+        format!("a file for PyTorch does not say which network it is: these weights are read as {found} unless --model-version {version} is given")
+    }))
 }
 
 fn write_pkl(

@@ -137,15 +137,17 @@ fn info(file: &Path, json: bool) -> Result<()> {
     if json {
         let object = json!({
             "format": format, "version": version.name(), "fits": candidates, "tensors": tensors,
-            "parameters": parameters, "weights_sha256": sha256, "metadata": metadata, "notes": notes,
+            "parameters": parameters, "weights_sha256": sha256, "network": version.spec(), "metadata": metadata,
+            "notes": notes,
         });
         return output::line(&object.to_string());
     }
     output::line(&format!("{}: {format}", shown(file)))?;
-    output::line(&format!(
-        "version:    {version} (its tensors fit {})",
-        candidates.join(", ")
-    ))?;
+    let fits = match &candidates[..] {
+        [] => "no network that has a name".to_owned(),
+        names => names.join(", "),
+    };
+    output::line(&format!("version:    {version} (its tensors fit {fits})"))?;
     output::line(&format!("tensors:    {tensors}"))?;
     output::line(&format!("parameters: {parameters}"))?;
     output::line(&format!(

@@ -1,10 +1,11 @@
 //! `rife convert`: what it writes, read again by rife and by the real libraries, and what it refuses.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use rife::nets::checkpoint::{load, save_pkl};
-use rife::nets::{Version, Weights, deterministic};
+use rife::nets::checkpoint::{Dtype, load, save_pkl, save_safetensors};
+use rife::nets::{BlockSpec, Blocks, NetworkSpec, Version, Weights, deterministic};
 
 use super::support::{Place, has_default_network};
 
@@ -216,4 +217,93 @@ fn what_cannot_be_written_is_refused_with_what_can() {
     );
     assert_eq!(std::fs::read(place.path("there.onnx")).unwrap(), b"precious");
     assert_eq!(place.names(), ["in.pkl", "own.pkl", "there.onnx"]);
+}
+
+/// The description of a network that no table has goes from file to file, and the network runs.
+#[test]
+fn a_network_without_a_name_keeps_its_description() {
+    let place = Place::new();
+    let blocks = [(24, 8), (20, 4), (12, 1)].map(|(channels, scale)| BlockSpec { channels, scale });
+    let spec = NetworkSpec {
+        blocks: Blocks::try_from(blocks.to_vec()).unwrap(),
+        ..*Version::DEFAULT.spec().unwrap()
+    };
+    let own = Version::from_spec(spec).unwrap();
+    let mut metadata = BTreeMap::new();
+    own.describe_in(&mut metadata);
+    let path = place.path("own.safetensors");
+    save_safetensors(&path, &deterministic::weights(own), Dtype::F32, &metadata).unwrap();
+    let half = ["convert", "own.safetensors", "half.safetensors", "--f16"];
+    place.rife(&half).ok();
+    for file in ["own.safetensors", "half.safetensors"] {
+        let info = place.rife(&["models", "info", file, "--json"]).json().remove(0);
+        assert_eq!(
+            (&info["version"], &info["fits"]),
+            (&own.name().into(), &serde_json::json!([]))
+        );
+        assert_eq!(
+            NetworkSpec::from_json(&info["network"].to_string()).unwrap(),
+            spec,
+            "{file}"
+        );
+        let info = place.rife(&["models", "info", file]).ok();
+        assert!(info.contains("no network that has a name"), "{info}");
+    }
+    place
+        .rife(&["convert", "own.safetensors", "own.onnx", "--size", "64x64"])
+        .ok();
+    let model = std::fs::read(place.path("own.onnx")).unwrap();
+    let json = spec.to_json();
+    assert!(model.windows(json.len()).any(|window| window == json.as_bytes()));
+    place.picture("a.png", 0.0);
+    place.picture("b.png", 2.0);
+    let image = [
+        "image",
+        "a.png",
+        "b.png",
+        "-o",
+        "c.png",
+        "--model",
+        "half.safetensors",
+    ];
+    place.rife(&image).ok();
+
+    let error = place.rife(&["convert", "own.safetensors", "own.pkl"]).failed(2);
+    assert!(
+        error.contains(own.name()) && error.contains(".safetensors or .onnx"),
+        "{error}"
+    );
+    let bad = metadata["rife_network"].replace("\"max_step\":2.0", "\"max_step\":2000.0");
+    metadata.insert("rife_network".into(), bad);
+    save_safetensors(&path, &deterministic::weights(own), Dtype::F32, &metadata).unwrap();
+    let error = place.rife(&["models", "info", "own.safetensors"]).failed(5);
+    assert!(error.contains("network.prior.dis.max_step is 2000"), "{error}");
+}
+
+/// A file for PyTorch has no metadata: what it is read as is told where that is another network.
+#[test]
+fn a_name_that_a_file_cannot_hold_is_told() {
+    let place = Place::new();
+    save_pkl(&place.path("in.pkl"), &weights("r2.lite")).unwrap();
+    let convert = |output: &str| {
+        let convert = [
+            "convert",
+            "in.pkl",
+            output,
+            "--model-version",
+            "r2.lite",
+            "--json",
+        ];
+        place.rife(&convert).json().remove(0)["notes"].to_string()
+    };
+    let told = convert("out.pkl");
+    assert!(
+        told.contains("read as r3.lite unless --model-version r2.lite"),
+        "{told}"
+    );
+    assert_eq!(convert("out.safetensors"), "[]");
+    let info = place
+        .rife(&["models", "info", "out.safetensors", "--json"])
+        .json();
+    assert_eq!(info[0]["version"], "r2.lite");
 }

@@ -91,7 +91,7 @@ pub enum NcnnProblem {
     #[error("this ncnn model is no RIFE network known here; the nearest is {nearest}, {differs}")]
     Unrecognised {
         /// The version that fits the most layers.
-        nearest: &'static str,
+        nearest: String,
         /// Where it differs.
         differs: String,
     },

@@ -140,7 +140,7 @@ impl Case {
             );
             let limit = if name == "flow" { LARGEST_FLOW } else { LARGEST };
             // A search for motion takes the better of two places: where they are as good, rounding decides which.
-            let (found, exception) = if self.version().starts_from_motion() {
+            let (found, exception) = if self.version().spec().is_some_and(|spec| spec.prior.is_some()) {
                 (usual, 100.0 * limit)
             } else {
                 (largest, limit)

@@ -8,7 +8,8 @@ use super::super::error::shown;
 use super::weights::Conv;
 use super::{NcnnProblem as Fault, Part};
 use crate::layer::{ActivationDesc, LayerDesc};
-use crate::version::{Family, Version};
+use crate::spec::Head;
+use crate::version::Version;
 use crate::weights::WeightTensor;
 
 /// The version whose refinement the 4.0 export outside its fast mode also holds.
@@ -91,12 +92,16 @@ fn notes(version: Version, pairs: &Pairs<'_>, models: &[(Part, Vec<Conv>)]) -> V
         let note = "its refinement (contextnet, unet) is left out: RIFE 4.0 works without it";
         notes.push(note.to_owned());
     }
-    if let Family::V4(spec) = version.family() {
+    if let Some(spec) = version.spec() {
         let heads = pairs.iter().filter(|(layer, _)| layer.key.contains(".lastconv"));
         let found: Vec<_> = heads.filter_map(|(_, conv)| conv.enlarged).collect();
         // Before 4.5 the heads are enlarged by twice the block's scale.
-        let twice = if spec.head == 5 { 2.0 } else { 1.0 };
-        let own: Vec<_> = spec.scales.iter().map(|&scale| scale as f32 * twice).collect();
+        let twice = if spec.head == Head::Transposed { 2.0 } else { 1.0 };
+        let own: Vec<_> = spec
+            .blocks
+            .iter()
+            .map(|block| block.scale as f32 * twice)
+            .collect();
         if found.len() == own.len() && found != own {
             notes.push(format!(
                 "the file's graph has the scales {found:?}; {version} is run at its own, {own:?}"
@@ -140,7 +145,7 @@ fn in_graph_order(version: Version) -> Vec<LayerDesc> {
 }
 
 fn misfit(version: Version, matched: usize, differs: String) -> Misfit {
-    let nearest = version.name();
+    let nearest = version.name().to_owned();
     Misfit {
         matched,
         fault: Fault::Unrecognised { nearest, differs },

@@ -1,0 +1,459 @@
+//! RIFE 4.x: a stack of blocks from coarse to fine, each correcting the flow and giving a mask, with features of
+//! each frame from an encoder in the later versions. One description; what differs is [`NetworkSpec`].
+
+use rife_backend::{Backend, ConvKind, Result};
+
+use super::block::{Estimate, IfBlock, warp_both};
+use super::prior::{self, Projected};
+use super::synthesis::Synthesizer;
+use super::{Encoded, EncodedPair, Make, Options, Output, Stage, Stages};
+use crate::layer::LayerDesc;
+use crate::spec::{EncoderKeys, EncoderSpec, FlowModel, Head, MaskUpdate, NetworkSpec, Trunk};
+
+/// Layers in the middle of a block.
+const TRUNK_LAYERS: usize = 8;
+
+/// One of the 4.x networks.
+#[derive(Debug, Clone)]
+pub(crate) struct StackNet<L> {
+    spec: NetworkSpec,
+    blocks: Vec<IfBlock<L>>,
+    encoder: Vec<L>,
+}
+
+/// The estimate after some blocks.
+struct State<T> {
+    stage: Stage<T>,
+    features: Option<[T; 2]>,
+    feat: Option<T>,
+    /// Whether no block has run yet: the flow is that of the prior.
+    is_prior: bool,
+}
+
+impl<L> StackNet<L> {
+    /// A network of this description, which was checked.
+    pub(crate) fn new(spec: NetworkSpec, make: Make<'_, L>) -> Self {
+        let blocks = (0..spec.blocks.len()).map(|i| block(&spec, i, make)).collect();
+        let encoder = encoder_layers(spec.encoder).iter().map(make).collect();
+        Self {
+            spec,
+            blocks,
+            encoder,
+        }
+    }
+
+    pub(crate) fn encode<B: Backend<Conv = L>>(&self, b: &B, image: &B::Tensor) -> Result<Vec<B::Tensor>> {
+        if self.encoder.is_empty() {
+            return Ok(Vec::new());
+        }
+        let features = b.materialize(&b.conv_chain(image, &self.encoder))?;
+        // Concatenated with the image: both are warped by the same flow.
+        Ok(vec![b.materialize(&b.cat(&[image, &features]))?])
+    }
+
+    /// The flow of the prior, where there is one. It does not depend on the timestep.
+    pub(crate) fn prior<B: Backend<Conv = L>>(
+        &self,
+        b: &B,
+        frames: [&Encoded<B::Tensor>; 2],
+        options: &Options,
+    ) -> Option<B::Tensor> {
+        let images = frames.map(|frame| &frame.image);
+        self.spec
+            .prior
+            .map(|prior| prior::flow(b, &prior, images, options))
+    }
+
+    pub(crate) fn interpolate<B: Backend<Conv = L>>(
+        &self,
+        b: &B,
+        encoded: &EncodedPair<B::Tensor>,
+        timestep: &B::Timestep,
+        options: &Options,
+    ) -> Result<Output<B::Tensor>> {
+        let frames = encoded.frames.each_ref();
+        let images = frames.map(|frame| &frame.image);
+        let pair = Pair {
+            b,
+            frames,
+            timestep,
+            timestep_plane: b.timestep_plane(timestep, images[0]),
+            features: self.spec.encoder_features(),
+            flow_model: self.spec.flow,
+        };
+        let synthesizer = Synthesizer::new(b, self.spec.synthesis, images);
+        let mut log2 = -options.scale.log2();
+        let projected = encoded.prior.as_ref();
+        let projected = projected.map(|flow| Projected::new(b, flow, timestep, options));
+        let mut state = projected.as_ref().map(|projected| self.initial(&pair, projected));
+        let candidates = self.candidates(&pair, &synthesizer, projected.as_ref(), state.as_ref())?;
+        let mut stages = Stages::new(options.keep_stages);
+        for (i, block) in self.blocks.iter().enumerate() {
+            let seen = candidates.as_ref().filter(|_| self.spec.sees_prior(i));
+            let seen = seen.map(|both| both.each_ref().map(|x| b.narrow(x, 0..3)));
+            let extra = seen.as_ref().map_or(&[][..], |both| both);
+            let mut estimate = pair.estimate(block, state.as_ref(), extra, log2 + self.log2(i));
+            if i == 1 && self.restarts(b, &estimate.flow)? {
+                log2 += 1;
+                let first = pair.estimate(&self.blocks[0], None, &[], log2 + self.log2(0));
+                state = Some(self.advance(&pair, None, first));
+                estimate = pair.estimate(block, state.as_ref(), &[], log2 + self.log2(i));
+            }
+            if options.ensemble {
+                let back = pair.estimate_back(block, state.as_ref(), log2 + self.log2(i));
+                estimate = mean(b, estimate, back);
+            }
+            let next = self.advance(&pair, state, estimate);
+            stages.push(next.stage.clone());
+            state = Some(next);
+        }
+        let (stage, stages) = stages.finish();
+        let extra = state.and_then(|state| state.feat);
+        Ok(Output {
+            merged: synthesizer.frame(&stage, candidates.as_ref(), extra.as_ref()),
+            flow: stage.flow,
+            mask: stage.mask,
+            stages,
+        })
+    }
+
+    /// The state before the first block: the frames warped by the prior's flow.
+    fn initial<B: Backend<Conv = L>>(
+        &self,
+        pair: &Pair<'_, B>,
+        projected: &Projected<'_, B>,
+    ) -> State<B::Tensor> {
+        let mask = pair.b.plane(&pair.timestep_plane, 0.0);
+        State {
+            is_prior: true,
+            ..self.warped(pair, projected.flow(), mask, None)
+        }
+    }
+
+    /// Both frames warped by the prior for the blend, where the network has that.
+    fn candidates<B: Backend<Conv = L>>(
+        &self,
+        pair: &Pair<'_, B>,
+        synthesizer: &Synthesizer<'_, B>,
+        projected: Option<&Projected<'_, B>>,
+        state: Option<&State<B::Tensor>>,
+    ) -> Result<Option<[B::Tensor; 2]>> {
+        let (Some(projected), Some(state), Some(blend)) = (projected, state, self.spec.synthesis.blend_prior)
+        else {
+            return Ok(None);
+        };
+        let warped = projected.candidates(pair.frames.map(|frame| &frame.image), blend);
+        let [first, second] = synthesizer.with_cubic_residual(&warped, &state.stage.flow);
+        Ok(Some([pair.b.materialize(&first)?, pair.b.materialize(&second)?]))
+    }
+
+    /// Whether the second block's flow is so long in both directions that the first two run again.
+    fn restarts<B: Backend<Conv = L>>(&self, b: &B, flow: &B::Tensor) -> Result<bool> {
+        let Some(limit) = self.spec.restart else {
+            return Ok(false);
+        };
+        let is_long = |direction| Ok(b.max_abs(&b.narrow(flow, direction))? > limit);
+        Ok(is_long(0..2)? && is_long(2..4)?)
+    }
+
+    /// Splits what [`StackNet::encode`] concatenated into images and features.
+    fn split<B: Backend<Conv = L>>(
+        &self,
+        b: &B,
+        encoded: [B::Tensor; 2],
+    ) -> ([B::Tensor; 2], Option<[B::Tensor; 2]>) {
+        let end = 3 + self.spec.encoder_features();
+        let images = encoded.each_ref().map(|x| b.narrow(x, 0..3));
+        (images, Some(encoded.each_ref().map(|x| b.narrow(x, 3..end))))
+    }
+
+    fn log2(&self, index: usize) -> i32 {
+        self.spec.blocks[index].scale.ilog2() as i32
+    }
+
+    /// Adds a block's estimate to what was found before.
+    fn advance<B: Backend<Conv = L>>(
+        &self,
+        pair: &Pair<'_, B>,
+        state: Option<State<B::Tensor>>,
+        estimate: Estimate<B::Tensor>,
+    ) -> State<B::Tensor> {
+        let b = pair.b;
+        let (flow, mask) = match state {
+            None => (estimate.flow, estimate.mask),
+            Some(State { stage, .. }) => {
+                let mask = match self.spec.mask {
+                    MaskUpdate::Sum => b.add(&stage.mask, &estimate.mask),
+                    MaskUpdate::Replace => estimate.mask.clone(),
+                };
+                (b.add(&stage.flow, &estimate.flow), mask)
+            }
+        };
+        self.warped(pair, flow, mask, estimate.feat)
+    }
+
+    /// Warps the frames by a flow.
+    fn warped<B: Backend<Conv = L>>(
+        &self,
+        pair: &Pair<'_, B>,
+        flow: B::Tensor,
+        mask: B::Tensor,
+        feat: Option<B::Tensor>,
+    ) -> State<B::Tensor> {
+        let b = pair.b;
+        // After the last block the features are unused. The images are warped together with them all the same, since an
+        // engine that keeps images interleaved for sampling then needs no second copy.
+        let (warped, features) = match pair.frames.map(|frame| frame.features.first()) {
+            [Some(first), Some(second)] => self.split(b, warp_both(b, [first, second], &flow)),
+            _ => (warp_both(b, pair.frames.map(|frame| &frame.image), &flow), None),
+        };
+        State {
+            stage: Stage { flow, mask, warped },
+            features,
+            feat,
+            is_prior: false,
+        }
+    }
+}
+
+/// Two frames and a timestep.
+struct Pair<'a, B: Backend> {
+    b: &'a B,
+    frames: [&'a Encoded<B::Tensor>; 2],
+    timestep: &'a B::Timestep,
+    timestep_plane: B::Tensor,
+    /// Channels of a frame's features.
+    features: usize,
+    flow_model: FlowModel,
+}
+
+impl<B: Backend> Pair<'_, B> {
+    /// Runs a block on the frames, or on what they were warped to; `more` is joined last.
+    fn estimate(
+        &self,
+        block: &IfBlock<B::Conv>,
+        state: Option<&State<B::Tensor>>,
+        more: &[B::Tensor],
+        log2: i32,
+    ) -> Estimate<B::Tensor> {
+        let inputs = self.inputs(state);
+        let mut parts: Vec<_> = inputs.iter().collect();
+        parts.push(&self.timestep_plane);
+        match state {
+            Some(State { is_prior: true, .. }) => parts.extend(self.frames.map(|frame| &frame.image)),
+            Some(state) => {
+                parts.push(&state.stage.mask);
+                parts.extend(&state.feat);
+            }
+            None => {}
+        }
+        let flow = state.map(|state| &state.stage.flow);
+        self.at(self.timestep, block.estimate(self.b, &parts, flow, more, log2))
+    }
+
+    /// Runs a block with the frames' roles exchanged, its estimate still in those roles.
+    fn estimate_back(
+        &self,
+        block: &IfBlock<B::Conv>,
+        state: Option<&State<B::Tensor>>,
+        log2: i32,
+    ) -> Estimate<B::Tensor> {
+        let timestep = self.b.timestep_affine(self.timestep, -1.0, 1.0);
+        let timestep_plane = self.b.timestep_plane(&timestep, &self.timestep_plane);
+        let mask = state.map(|state| self.b.affine(&state.stage.mask, -1.0, 0.0));
+        let flow = state.map(|state| exchanged(self.b, &state.stage.flow));
+        let inputs = self.inputs(state);
+        let mut parts: Vec<_> = inputs.chunks(2).flat_map(|two| [&two[1], &two[0]]).collect();
+        parts.push(&timestep_plane);
+        parts.extend(&mask);
+        parts.extend(state.and_then(|state| state.feat.as_ref()));
+        self.at(
+            &timestep,
+            block.estimate(self.b, &parts, flow.as_ref(), &[], log2),
+        )
+    }
+
+    /// A block's estimate with its flow scaled to a timestep, see [`FlowModel`].
+    fn at(&self, timestep: &B::Timestep, estimate: Estimate<B::Tensor>) -> Estimate<B::Tensor> {
+        if self.flow_model == FlowModel::Free {
+            return estimate;
+        }
+        let b = self.b;
+        let scaled = |channels, factor, offset| {
+            let factor = b.timestep_affine(timestep, factor, offset);
+            b.mul_timestep(&b.narrow(&estimate.flow, channels), &factor)
+        };
+        let [to_first, to_second] = [scaled(0..2, 2.0, 0.0), scaled(2..4, -2.0, 2.0)];
+        Estimate {
+            flow: b.cat(&[&to_first, &to_second]),
+            ..estimate
+        }
+    }
+
+    /// Both images and, where there is an encoder, both frames' features: warped from the second block on.
+    fn inputs(&self, state: Option<&State<B::Tensor>>) -> Vec<B::Tensor> {
+        let Some(state) = state else {
+            let images = self.frames.map(|frame| frame.image.clone());
+            let features = self.frames.iter().flat_map(|frame| frame.features.first());
+            let features = features.map(|joined| self.b.narrow(joined, 3..3 + self.features));
+            return images.into_iter().chain(features).collect();
+        };
+        let features = state.features.iter().flatten();
+        state.stage.warped.iter().chain(features).cloned().collect()
+    }
+}
+
+/// The flow with its two directions exchanged.
+fn exchanged<B: Backend>(b: &B, flow: &B::Tensor) -> B::Tensor {
+    b.cat(&[&b.narrow(flow, 2..4), &b.narrow(flow, 0..2)])
+}
+
+/// The mean of an estimate and one made with the frames exchanged, whose mask has the other sign.
+fn mean<B: Backend>(b: &B, there: Estimate<B::Tensor>, back: Estimate<B::Tensor>) -> Estimate<B::Tensor> {
+    let flow = b.affine(&b.add(&there.flow, &exchanged(b, &back.flow)), 0.5, 0.0);
+    let negated = b.affine(&back.mask, -1.0, 0.0);
+    let mask = b.affine(&b.add(&there.mask, &negated), 0.5, 0.0);
+    Estimate {
+        flow,
+        mask,
+        feat: there.feat,
+    }
+}
+
+/// The layers of an encoder.
+fn encoder_layers(encoder: Option<EncoderSpec>) -> Vec<LayerDesc> {
+    let Some(encoder) = encoder else {
+        return Vec::new();
+    };
+    let EncoderSpec {
+        layers,
+        keys,
+        inner,
+        features,
+    } = encoder;
+    if layers == 2 {
+        return vec![
+            LayerDesc::plain(ConvKind::Down, "encode.0", 3, inner),
+            LayerDesc::plain(ConvKind::Up, "encode.1", inner, features),
+        ];
+    }
+    let key = |i: usize| match keys {
+        // PyTorch's `Sequential` counts the activations too.
+        EncoderKeys::Numbered => format!("encode.{}", 2 * i),
+        EncoderKeys::Named => format!("encode.cnn{i}"),
+    };
+    vec![
+        LayerDesc::leaky(ConvKind::Down, key(0), 3, inner),
+        LayerDesc::leaky(ConvKind::Same, key(1), inner, inner),
+        LayerDesc::leaky(ConvKind::Same, key(2), inner, inner),
+        LayerDesc::plain(ConvKind::Up, key(3), inner, features),
+    ]
+}
+
+/// Every layer of a network, in the order in which [`StackNet::new`] asks for them.
+pub(crate) fn layers(spec: &NetworkSpec) -> Vec<LayerDesc> {
+    let mut layers = Vec::new();
+    StackNet::new(*spec, &mut |layer| layers.push(layer.clone()));
+    layers
+}
+
+fn block<L>(spec: &NetworkSpec, index: usize, make: Make<'_, L>) -> IfBlock<L> {
+    let key = format!("block{index}");
+    let (input, trunk) = (spec.input(index), spec.blocks[index].channels);
+    let activated = |kind, key: &str, input, output| match spec.trunk {
+        Trunk::Prelu => LayerDesc::prelu(kind, key, input, output),
+        Trunk::LeakyRelu | Trunk::ResConv { .. } => LayerDesc::leaky(kind, format!("{key}.0"), input, output),
+    };
+    let mut layers = vec![
+        make(&activated(
+            ConvKind::Down,
+            &format!("{key}.conv0.0"),
+            input,
+            trunk / 2,
+        )),
+        make(&activated(
+            ConvKind::Down,
+            &format!("{key}.conv0.1"),
+            trunk / 2,
+            trunk,
+        )),
+    ];
+    for i in 0..TRUNK_LAYERS {
+        let key = format!("{key}.convblock.{i}");
+        layers.push(make(&match spec.trunk {
+            Trunk::ResConv { groups } => LayerDesc::res_conv(&key, trunk, groups),
+            Trunk::Prelu | Trunk::LeakyRelu => activated(ConvKind::Same, &key, trunk, trunk),
+        }));
+    }
+    let (shuffle, head) = (spec.head != Head::Transposed, spec.head_channels(index));
+    let last = if shuffle { "lastconv.0" } else { "lastconv" };
+    layers.push(make(&LayerDesc {
+        used: spec.used_head_channels(index),
+        ..LayerDesc::plain(ConvKind::Up, format!("{key}.{last}"), trunk, head)
+    }));
+    IfBlock {
+        layers,
+        residual: spec.trunk == Trunk::Prelu,
+        shuffle,
+        shrink: i32::from(!shuffle),
+        feat: spec.extra(index),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::Network;
+    use crate::scale::Scale;
+    use crate::version::Version;
+    use crate::{Weights, deterministic};
+    use rife_backend::reference::ReferenceBackend;
+
+    fn interpolated(spec: NetworkSpec, weights: &Weights, scale: Scale) -> Vec<f32> {
+        let b = ReferenceBackend;
+        let net = StackNet::new(spec, &mut |layer| b.conv_layer(layer.spec(weights).unwrap()));
+        let values: Vec<f32> = (0..3 * 128 * 128).map(|i| (i % 251) as f32 / 251.0).collect();
+        let frame = |image| Encoded {
+            image,
+            features: Vec::new(),
+            rotated: None,
+        };
+        let first = frame(b.upload([3, 128, 128], &values).unwrap());
+        let second = frame(b.rotate180(&first.image));
+        let options = Options {
+            scale,
+            ..Options::default()
+        };
+        let pair = EncodedPair {
+            frames: [first, second],
+            prior: None,
+            rotated: None,
+        };
+        b.download(&net.interpolate(&b, &pair, &0.5, &options).unwrap().merged)
+            .unwrap()
+    }
+
+    /// Starting again with doubled scales is the same as having begun at half the scale.
+    #[test]
+    fn large_motion_doubles_the_scales_of_4_0() {
+        let version: Version = "4.0".parse().unwrap();
+        let spec = version.spec().unwrap();
+        let mut weights = deterministic::weights(version);
+        let mut bias = weights.get("block1.lastconv.bias").unwrap().clone();
+        bias.data[..4].fill(20.0);
+        weights.insert("block1.lastconv.bias", bias);
+        let never = NetworkSpec {
+            restart: None,
+            ..*spec
+        };
+        let doubled = interpolated(*spec, &weights, Scale::One);
+        assert_eq!(doubled, interpolated(never, &weights, Scale::Half));
+        assert_ne!(doubled, interpolated(never, &weights, Scale::One));
+    }
+
+    #[test]
+    fn a_network_keeps_its_version() {
+        let version: Version = "4.6".parse().unwrap();
+        assert_eq!(Network::build(version, false, |_| ()).version(), version);
+    }
+}

@@ -1,0 +1,89 @@
+//! The blocks of a network: at most [`MAX_BLOCKS`], so that a description has a bounded size.
+
+use std::ops::Deref;
+
+use serde::{Deserialize, Serialize};
+
+/// Most blocks of a network.
+pub const MAX_BLOCKS: usize = 8;
+
+/// One block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BlockSpec {
+    /// Channels of its trunk: even, 2 to 1024.
+    pub channels: usize,
+    /// Its inputs are shrunk by this: a power of 2 from 1 to 64, at most that of the block before.
+    pub scale: usize,
+}
+
+/// Blocks from coarse to fine. Dereferences to a slice.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<BlockSpec>", into = "Vec<BlockSpec>")]
+pub struct Blocks {
+    /// What is beyond `len` is [`NONE`].
+    blocks: [BlockSpec; MAX_BLOCKS],
+    len: usize,
+}
+
+const NONE: BlockSpec = BlockSpec {
+    channels: 0,
+    scale: 0,
+};
+
+impl Blocks {
+    /// Blocks of the table of published networks.
+    ///
+    /// # Panics
+    /// Where the lists differ in length or are longer than [`MAX_BLOCKS`].
+    pub(crate) const fn of(channels: &[usize], scales: &[usize]) -> Self {
+        assert!(channels.len() == scales.len(), "a scale for every block");
+        let mut blocks = [NONE; MAX_BLOCKS];
+        let mut i = 0;
+        while i < channels.len() {
+            blocks[i] = BlockSpec {
+                channels: channels[i],
+                scale: scales[i],
+            };
+            i += 1;
+        }
+        Self {
+            blocks,
+            len: channels.len(),
+        }
+    }
+}
+
+impl Deref for Blocks {
+    type Target = [BlockSpec];
+
+    fn deref(&self) -> &[BlockSpec] {
+        &self.blocks[..self.len]
+    }
+}
+
+impl std::fmt::Debug for Blocks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+impl TryFrom<Vec<BlockSpec>> for Blocks {
+    type Error = String;
+
+    fn try_from(list: Vec<BlockSpec>) -> Result<Self, String> {
+        let len = list.len();
+        if len > MAX_BLOCKS {
+            return Err(format!("{len} blocks, at most {MAX_BLOCKS} are accepted"));
+        }
+        let mut blocks = [NONE; MAX_BLOCKS];
+        blocks[..len].copy_from_slice(&list);
+        Ok(Self { blocks, len })
+    }
+}
+
+impl From<Blocks> for Vec<BlockSpec> {
+    fn from(blocks: Blocks) -> Self {
+        blocks.to_vec()
+    }
+}
