@@ -8,6 +8,7 @@ the test makes both itself; of every gradient the norm, one projection and a few
 import argparse
 import json
 import math
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,11 @@ import torch
 
 from train_twin import IFNet, down, laplacian, loss_of, up, warp_down
 from twin.losses import decibels, flow_loss
-from twin.network import warp_detailed
+from twin.network import with_cubic_residual
 from twin.paper import NEARER, PaperNet, distillation
 from twin.terms import census, charbonnier
 
 CROP, TIMES = 64, (0.5, 0.25)
-CHANNELS, SCALES = (160, 96, 64, 24), (16, 8, 4, 1)
 MASK = (1 << 64) - 1
 
 
@@ -80,7 +80,7 @@ def operations():
     image, field = pictures(1.0), flow()[:, :2]
     return {"laplacian": laplacian(pictures(0.0), pictures(1.0)).item(),
             "warp": summary(warp_down(image, field, 1)),
-            "detail": summary(warp_detailed(image[:, :1].expand(-1, 3, -1, -1), field)[:, 3:]),
+            "detail": summary(with_cubic_residual(image[:, :1].expand(-1, 3, -1, -1), field)[:, 3:]),
             "warp_down4": summary(warp_down(image, field, 4)),
             "down8": summary(down(image, 8)), "up4": summary(up(image, 4))}
 
@@ -140,10 +140,10 @@ def paper(timestep):
     return {"phase": phase, **{key: value.item() for key, value in values.items()}, "gradients": gradients}
 
 
-def network(**more):
+def network(spec):
     """Loss and gradients of one of our own networks."""
     torch.manual_seed(0)
-    net = IFNet(CHANNELS, SCALES, residual=True, linear=True, still=True, **more)
+    net = IFNet(spec)
     net.load_state_dict(weights(net))
     output = net(pictures(0.0), pictures(2.0), torch.tensor(TIMES).view(2, 1, 1, 1))
     terms_of = {"stage_weight": 0.25, "psnr_weight": 0.005}
@@ -158,8 +158,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", default="crates/rife-train/tests", type=Path, help="folder")
     args = parser.parse_args()
-    result = {"networks": {"r3.lite": network(), "r7.lite": network(start=True, choice=True, sharp=True)},
-              "operations": operations()}
+    r7 = tomllib.loads((Path(__file__).parent.parent / "recipes/default.toml").read_text())["network"]
+    r3 = {key: value for key, value in r7.items() if key != "prior"}
+    r3["synthesis"] = {key: r7["synthesis"][key] for key in ("residual", "keep_static")}
+    result = {"networks": {"r3.lite": network(r3), "r7.lite": network(r7)}, "operations": operations()}
     rest = {"terms": terms(), "adamw": adamw(), "rife": paper(False), "rife_m": paper(True)}
     for name, numbers in (("twin", result), ("terms", rest)):
         (args.out / f"{name}.json").write_text(json.dumps(numbers, separators=(",", ":")) + "\n")

@@ -142,7 +142,7 @@ def score_folders(net, folders, multiple, device):
 def export(state, path, recipe):
     """The averaged weights as f16, as they are shipped."""
     weights = {k: v.half().contiguous().cpu() for k, v in state["average"].items()}
-    save_file(weights, path, {"version": recipe["network"]["version"], "steps": str(state["step"]),
+    save_file(weights, path, {"rife_network": json.dumps(recipe["network"]), "steps": str(state["step"]),
                               "trained-by": "rife tools/train_twin.py"})
 
 
@@ -201,7 +201,7 @@ def train(args, recipe):
             last = time.time()
         if trainer.step_count % args.validate == 0 or done:
             net = build(recipe, {k: v.clone() for k, v in trainer.average.items()}).to(device)
-            multiple = 4 * recipe["network"]["scales"][0]
+            multiple = 4 * recipe["network"]["blocks"][0]["scale"]
             log.append({"step": trainer.step_count, "progress": round(trainer.progress, 4),
                         **evaluate(net, judged, data["size"]), **score_folders(net, args.eval, multiple, device)})
             print(log[-1], flush=True)

@@ -1,20 +1,18 @@
-"""Motion between two frames without weights: dense inverse search, both ways, seen from the frame between them.
+"""Dense inverse search (DIS) optical flow in both directions, projected to a timestep: the prior of a network.
 
-Patches of 8 x 8 pixels, one every 4, look for where in the other frame they are; the same as `rife_backend::dis`, which
-explains it, by whole planes of patches.
+The same as `rife_backend::dis`, which explains it, by whole planes of 8x8 patches with stride 4. `dis` are the constants of
+a recipe's `[network.prior.dis]`.
 """
 
 import torch
 import torch.nn.functional as F
 
 STRIDE, SIDE = 4, 8
-STEPS, ROUNDS, LAST_ROUNDS = 3, 8, 3
-DAMPING, DOUBT, FURTHEST = 1e-4, 1 / 255, 2.0
 
 
-def depth(height, width):
-    """How many levels there are beside the finest."""
-    return (max(max(height, width) ** 2 // 512, 1).bit_length() - 1) // 2
+def coarser_levels(height, width, dis):
+    """Pyramid levels above the finest."""
+    return (max(max(height, width) ** 2 // dis["min_coarsest_area"], 1).bit_length() - 1) // 2
 
 
 def shifted(x, down, right):
@@ -25,8 +23,8 @@ def shifted(x, down, right):
     return x[:, :, rows][..., columns]
 
 
-def grey(images):
-    """One channel of three."""
+def luma(images):
+    """BT.601 luma: one channel of three."""
     return (images * torch.tensor([0.299, 0.587, 0.114], device=images.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
 
 
@@ -61,10 +59,10 @@ def filled(x):
 
 
 class Patches:
-    """The patches of one frame, sought in another."""
+    """The patches of one frame, searched in another."""
 
-    def __init__(self, a, b):
-        self.a, self.b = a, b
+    def __init__(self, a, b, dis):
+        self.a, self.b, self.dis = a, b, dis
         h, w = a.shape[2:]
         self.y, self.x = (self.places(side, a.device) for side in (h, w))
         rows, columns = (p.clamp(0, side - 1) for p, side in ((self.y, h), (self.x, w)))
@@ -72,7 +70,7 @@ class Patches:
         self.pixels = a[:, :, rows][..., columns]
         self.along, self.down = (self.centred((at(*i) - at(*j)) / 2)
                                  for i, j in (((0, 1), (0, -1)), ((1, 0), (-1, 0))))
-        xx, yy = (self.mean(s * s) + DAMPING for s in (self.along, self.down))
+        xx, yy = (self.mean(s * s) + dis["damping"] for s in (self.along, self.down))
         xy = self.mean(self.along * self.down)
         self.inverse = [part / (xx * yy - xy * xy) for part in (xx, xy, yy)]
 
@@ -104,20 +102,20 @@ class Patches:
         seen = F.grid_sample(self.b, torch.stack([gx, gy], -1), mode="bilinear", padding_mode="border", align_corners=True)
         return self.centred(seen - self.pixels)
 
-    def found(self, v):
-        """The best of the places that every patch comes by on its steps of Gauss-Newton, and its cost."""
+    def descend(self, v):
+        """The velocity of the lowest cost that every patch comes by on its Gauss-Newton steps, and that cost."""
         best = least = None
-        xx, xy, yy = self.inverse
-        for _ in range(STEPS + 1):
+        (xx, xy, yy), most = self.inverse, self.dis["max_step"]
+        for _ in range(self.dis["gauss_newton_steps"] + 1):
             off = self.off(v)
             cost = self.mean(off * off)
             best, least = (v, cost) if best is None else better(best, least, v, cost)
             x, y = self.mean(off * self.along), self.mean(off * self.down)
-            v = v + torch.cat([xy * y - yy * x, xy * x - xx * y], 1).clamp(-FURTHEST, FURTHEST)
+            v = v + torch.cat([xy * y - yy * x, xy * x - xx * y], 1).clamp(-most, most)
         return best, least
 
-    def spread(self, best, least):
-        """The best of what every patch and its four neighbours have."""
+    def propagate(self, best, least):
+        """One propagation round: the velocity of the lowest cost of every patch and its four neighbours."""
         had = best
         for down, right in ((-1, 0), (1, 0), (0, -1), (0, 1)):
             offer = shifted(had, down, right)
@@ -126,13 +124,14 @@ class Patches:
         return best, least
 
     def dense(self, best):
-        """Every pixel's mean of what the patches over it found, each counted by how alike it makes that pixel."""
+        """Densification: every pixel's mean of the velocities of the patches that cover it, weighted by the inverse of the
+        absolute difference that each leaves at the pixel."""
         half = STRIDE // 2
         wide = best.repeat_interleave(STRIDE, 2).repeat_interleave(STRIDE, 3)
         total = weighted = 0
         for down, right in ((-half, -half), (-half, half), (half, -half), (half, half)):
             v = shifted(wide, down, right)
-            weight = 1 / (moved(self.b, v) - self.a).abs().clamp(DOUBT, 1)
+            weight = 1 / (moved(self.b, v) - self.a).abs().clamp(self.dis["min_residual"], 1)
             total, weighted = total + weight, weighted + weight * v
         return weighted / total
 
@@ -142,28 +141,29 @@ def better(best, least, v, cost):
     return torch.where(cost < least, v, best), torch.minimum(cost, least)
 
 
-def searched(a, b, v, rounds):
-    """Better velocities of one level."""
-    patches = Patches(a, b)
-    best, least = patches.found(F.avg_pool2d(v, STRIDE))
+def searched(a, b, v, rounds, dis):
+    """Velocities of one level from initial ones."""
+    patches = Patches(a, b, dis)
+    best, least = patches.descend(F.avg_pool2d(v, STRIDE))
     for _ in range(rounds):
-        best, least = patches.spread(best, least)
+        best, least = patches.propagate(best, least)
     return median(patches.dense(best))
 
 
-def between(forth, back, t):
-    """Both opinions [n, 4, h, w], each taken where the motion passes through what is seen at t."""
-    v = (1 - t) * forth - t * back
-    return torch.cat([moved(forth, -t * v), -moved(back, (1 - t) * v)], 1)
+def project(forward, backward, t):
+    """Velocities [n, 4, h, w] of both searches, each sampled where the motion passes through what is seen at t."""
+    v = (1 - t) * forward - t * backward
+    return torch.cat([moved(forward, -t * v), -moved(backward, (1 - t) * v)], 1)
 
 
 @torch.no_grad()
-def motion(img0, img1, t):
-    """Two opinions [n, 4, h, w] of the velocity in pixels from the first frame to the second, by the search from either."""
+def prior(img0, img1, t, dis):
+    """Velocities in pixels from the first frame to the second of what is seen at t: [n, 4, h, w], those of the forward
+    search, then those of the backward search."""
     n, _, h, w = img0.shape
     # Both ways side by side.
-    levels = [filled(grey(torch.cat([img0, img1]).float()))]
-    for _ in range(depth(h, w)):
+    levels = [filled(luma(torch.cat([img0, img1]).float()))]
+    for _ in range(coarser_levels(h, w, dis)):
         levels.append(filled(F.avg_pool2d(levels[-1], 2)))
     v = None
     for level, a in reversed(list(enumerate(levels))):
@@ -171,5 +171,5 @@ def motion(img0, img1, t):
             v = torch.zeros_like(a).repeat(1, 2, 1, 1)
         else:
             v = 2 * F.interpolate(v, scale_factor=2, mode="bilinear", align_corners=False)[..., :a.shape[2], :a.shape[3]]
-        v = searched(a, a.roll(n, 0), v, ROUNDS if level > 0 else LAST_ROUNDS)
-    return between(v[:n], v[n:], t)[..., :h, :w]
+        v = searched(a, a.roll(n, 0), v, dis["propagation_rounds" if level > 0 else "finest_propagation_rounds"], dis)
+    return project(v[:n], v[n:], t)[..., :h, :w]

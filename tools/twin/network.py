@@ -1,23 +1,15 @@
-"""The 4.25 kind of network, with the keys and the arithmetic of `rife-nets`.
+"""The 4.25 kind of network, described by a recipe's `[network]` table, with the keys and the arithmetic of `rife-nets`.
 
 The network is the published one, evaluated with less work: a bilinear reduction by an even factor s
 (align_corners = false) averages the four centre pixels of each s x s cell, so a coarse block needs the warped
 image at those pixels only; and enlarging by s, then reducing by s/2, is enlarging by 2.
 """
 
-from functools import partial
-
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .motion import grey, motion, shifted
-
-FEAT = 8
-# Rows down and columns right of the neighbours whose velocities either search's opinion is taken for a pixel.
-NEAR = ((3, 3), (-3, -3)), ((3, -3), (-3, 3))
-# The most that is given back of the detail lost by sampling; half of this where the last block says nothing.
-SHARPEST = 1.4
+from .motion import luma, prior, shifted
 
 
 def act():
@@ -26,14 +18,14 @@ def act():
 
 
 class Head(nn.Module):
-    """Encoder of one frame: 3 channels in, 4 out, at full resolution, `inner` channels at half of it."""
+    """Encoder of one frame: 3 channels in, `features` out, at full resolution, `inner` channels at half of it."""
 
-    def __init__(self, inner):
+    def __init__(self, inner, features):
         super().__init__()
         self.cnn0 = nn.Conv2d(3, inner, 3, 2, 1)
         self.cnn1 = nn.Conv2d(inner, inner, 3, 1, 1)
         self.cnn2 = nn.Conv2d(inner, inner, 3, 1, 1)
-        self.cnn3 = nn.ConvTranspose2d(inner, 4, 4, 2, 1)
+        self.cnn3 = nn.ConvTranspose2d(inner, features, 4, 2, 1)
 
     def forward(self, x):
         x = F.leaky_relu(self.cnn0(x), 0.2)
@@ -106,63 +98,91 @@ def warp_down(x, flow, s):
     return F.avg_pool2d(x, 2) if s > 1 else x
 
 
-def warp_detailed(images, flow):
-    """warp(images, flow), and beside its three channels what bilinear sampling takes off a cubic, [n, 4, h, w]: at a
-    share f of the way between two pixels a cubic through them and their neighbours (Catmull and Rom's) is
-    f (1 - f) / 2 times the second difference that is there below the line between them. Of grey, along both axes."""
+def with_cubic_residual(images, flow):
+    """warp(images, flow), and after its three channels the cubic residual of luma, [n, 4, h, w]: at a fraction f between
+    two pixels, f (1 - f) / 2 times the negated second difference interpolated there, summed over both axes (Catmull-Rom)."""
     h, w = images.shape[2:]
-    plane = grey(images)
+    plane = luma(images)
     bent = [shifted(plane, i, j) + shifted(plane, -i, -j) - 2 * plane for i, j in ((0, 1), (1, 0))]
     seen = warp_down(torch.cat([images, *bent], 1), flow, 1)
     x = (flow[:, :1] + torch.arange(w, device=flow.device)).clamp(0, w - 1)
     y = (flow[:, 1:] + torch.arange(h, device=flow.device)[:, None]).clamp(0, h - 1)
     x, y = x - x.floor(), y - y.floor()
-    detail = -0.5 * (x * (1 - x) * seen[:, 3:4] + y * (1 - y) * seen[:, 4:5])
-    return torch.cat([seen[:, :3], detail], 1)
+    residual = -0.5 * (x * (1 - x) * seen[:, 3:4] + y * (1 - y) * seen[:, 4:5])
+    return torch.cat([seen[:, :3], residual], 1)
 
 
-def warp_hedged(images, opinions, t):
-    """Both frames [2 n, 3, h, w] moved to t, each the mean of four samplings: by either opinion of the velocity, taken at
-    two diagonal neighbours of the pixel. Where it is in doubt what moved how these differ, and their mean errs less."""
-    made = 0
+def warp_candidates(images, velocities, t, distance):
+    """Both frames [2 n, 3, h, w] warped to t with OBMC: each the mean of four warps, by the velocities of either search at
+    two neighbours `distance` rows and columns away, along one diagonal for the forward search, along the other for the
+    backward one."""
+    made, d = 0, distance
     for k, share in enumerate((1 - t, t)):
-        for down, right in NEAR[k]:
-            v = shifted(opinions[:, 2 * k:2 * k + 2], down, right)
+        for down, right in (((d, d), (-d, -d)), ((d, -d), (-d, d)))[k]:
+            v = shifted(velocities[:, 2 * k:2 * k + 2], down, right)
             made = made + torch.cat([share, share]) / 2 * warp_down(images, torch.cat([-t * v, (1 - t) * v]), 1)
     return made
 
 
-def kept_still(img0, img1, made):
-    """`made` where the frames differ by 1.5 code values of 255 and more in some channel, their mean where they do by 0.5
-    and less, and between these a share of each."""
+def keep_static(img0, img1, made, threshold):
+    """`made` where the frames differ by `threshold` code values of 255 and more in some channel, their mean where they do by
+    one less and below, and between these a share of each."""
     apart = (img0 - img1).abs().amax(1, keepdim=True)
-    share = (1.5 - 255 * apart).clamp(0, 1)
+    share = (threshold - 255 * apart).clamp(0, 1)
     return made + share * (0.5 * (img0 + img1) - made)
+
+
+# What this network has one form of, and the form.
+ONLY = {"trunk": {"res_conv": {"groups": 1}}, "head": {"pixel_shuffle": {"unused": 0}}, "mask": "replace",
+        "ensemble": False, "restart": None}
+KEYS = {*ONLY, "encoder", "blocks", "features", "flow", "prior", "synthesis"}
+
+
+def check(spec):
+    """Refuses a description that is not one of this kind of network."""
+    if "version" in spec:
+        raise ValueError(f"network.version is {spec['version']!r}: the twin takes a description, the other keys of [network]")
+    for key, only in ONLY.items():
+        if spec.get(key, only) != only:
+            raise ValueError(f"network.{key} is {spec[key]!r}, the twin has {only!r} alone")
+    encoder = spec.get("encoder", {})
+    if (encoder.get("layers"), encoder.get("keys")) != (4, "named"):
+        raise ValueError(f"network.encoder is {encoder!r}, the twin has 4 layers with keys by name alone")
+    unknown = sorted(set(spec) - KEYS)
+    if unknown:
+        raise ValueError(f"network.{unknown[0]}: no such key; there are {', '.join(sorted(KEYS))}")
 
 
 class IFNet(nn.Module):
     """RIFE of the 4.25 kind. Returns flow and mask at full resolution, merged frame, each stage's coarse images.
 
-    `channels` and `scales` are the blocks', coarse to fine; `encoder` is the width inside the encoder. With
-    `residual` the last block gives, beside flow and mask, what is added to the blended frame. With `linear` what the
-    blocks give as flow is of motion at an even speed, taken at t. With `still` a pixel that is the same in both frames
-    stays. With `start` the first block begins with motion found without weights, and sees both what it moved and
-    the frames as they are. With `choice` the last block sees what that motion moves as well, and says how much of it
-    either frame's part of the blend takes. With `sharp` it says too how much of the detail that sampling loses is given
-    back.
+    `spec` is a recipe's `[network]` table, with the keys of rife-nets' `NetworkSpec`, which explains them.
     """
 
-    def __init__(self, channels, scales, encoder=16, residual=False, linear=False, still=False, start=False,
-                 choice=False, sharp=False):
+    def __init__(self, spec):
         super().__init__()
-        self.scales, self.residual, self.linear, self.still, self.start = scales, residual, linear, still, start
-        self.choice, self.sharp, self.warp = choice, sharp, warp_detailed if sharp else partial(warp_down, s=1)
-        self.encode = Head(encoder)
-        last = len(channels) - 1
-        for i, c in enumerate(channels):
-            extra = (3 if residual else FEAT) + (2 if choice else 0) + (1 if sharp else 0) if i == last else FEAT
-            more = 6 if choice and i == last else 0
-            setattr(self, f"block{i}", IFBlock((25 if start else 15) if i == 0 else 16 + FEAT + 4 + more, c, extra))
+        check(spec)
+        self.scales = [block["scale"] for block in spec["blocks"]]
+        self.linear, self.dis = spec["flow"] == "linear", spec.get("prior", {}).get("dis")
+        synthesis = spec.get("synthesis", {})
+        self.residual, self.blend = synthesis.get("residual", False), synthesis.get("blend_prior")
+        self.cubic, self.static = synthesis.get("cubic_residual"), synthesis.get("keep_static")
+        features, encoder = spec.get("features", 0), spec["encoder"]
+        self.encode = Head(encoder["inner"], encoder["features"])
+        last = len(self.scales) - 1
+        frames = 2 * (3 + encoder["features"]) + 1
+        # The first of the last block's channels after flow and mask that are shares of the candidates.
+        self.shares = 3 * self.residual
+        extra = 3 * self.residual + 2 * (self.blend is not None) + (self.cubic is not None)
+        for i, block in enumerate(spec["blocks"]):
+            planes = frames + (10 if self.dis else 0) if i == 0 else frames + 1 + features + 4
+            planes += 6 if self.blend and i == last else 0
+            setattr(self, f"block{i}", IFBlock(planes, block["channels"], extra or features if i == last else features))
+
+    def warp(self, images, flow):
+        """Both frames warped, with the cubic residual where the network has that."""
+        flow = torch.cat([flow[:, :2], flow[:, 2:]])
+        return with_cubic_residual(images, flow) if self.cubic else warp_down(images, flow, 1)
 
     def forward(self, img0, img1, t):
         """Images [n, 3, h, w] in [0, 1]; t [n, 1, 1, 1] in (0, 1). h and w are multiples of 4 * the largest scale."""
@@ -172,16 +192,16 @@ class IFNet(nn.Module):
         flow = mask = coarse = None
         speed = torch.cat([2 * t, 2 * t, 2 - 2 * t, 2 - 2 * t], 1) if self.linear else 1
         stages = []
-        if self.start:
-            opinions = motion(img0, img1, t)
-            velocity = (1 - t) * opinions[:, :2] + t * opinions[:, 2:]
+        if self.dis:
+            velocities = prior(img0, img1, t, self.dis)
+            velocity = (1 - t) * velocities[:, :2] + t * velocities[:, 2:]
             flow = torch.cat([-t * velocity, (1 - t) * velocity], 1)
-        if self.choice:
-            started = warp_hedged(images, opinions, t)
-            if self.sharp:
-                started = torch.cat([started, self.warp(images, torch.cat([flow[:, :2], flow[:, 2:]]))[:, 3:]], 1)
+        if self.blend:
+            candidates = warp_candidates(images, velocities, t, self.blend["obmc_distance"])
+            if self.cubic:
+                candidates = torch.cat([candidates, self.warp(images, flow)[:, 3:]], 1)
         for i, s in enumerate(self.scales):
-            if i == 0 and self.start:
+            if i == 0 and self.dis:
                 both, still = warp_down(frames, torch.cat([flow[:, :2], flow[:, 2:]]), s), down(images, s)
                 x = torch.cat([self.planes(both, n, t), still[:n], still[n:], down(flow, s) / s], 1)
             elif flow is None:
@@ -191,26 +211,29 @@ class IFNet(nn.Module):
                 low = up(coarse, self.scales[i - 1] // s)
                 stages.append((s, both[:n, :3], both[n:, :3], low[:, 4:5]))
                 x = torch.cat([self.planes(both, n, t), low[:, 4:], down(flow, s) / s], 1)
-            if self.choice and i == len(self.scales) - 1:
-                x = torch.cat([x, started[:n, :3], started[n:, :3]], 1)
+            if self.blend and i == len(self.scales) - 1:
+                seen = down(candidates[:, :3], s)
+                x = torch.cat([x, seen[:n], seen[n:]], 1)
             out = getattr(self, f"block{i}")(x)
             # Flow in pixels of full resolution; mask and features as they are.
             coarse = torch.cat([out[:, :4] * (s * speed), out[:, 4:]], 1)
             delta = up(coarse[:, :4], s)
             flow = delta if flow is None else flow + delta
-        mask = up(coarse[:, 4:5], self.scales[-1])
-        warped = self.warp(images, torch.cat([flow[:, :2], flow[:, 2:]]))
-        if self.choice:
-            share = torch.sigmoid(torch.cat([coarse[:, 8:9], coarse[:, 9:10]]))
-            warped = started * share + warped * (1 - share)
+        fine = up(coarse[:, 4:], self.scales[-1])
+        mask, extra = fine[:, :1], fine[:, 1:]
+        warped = self.warp(images, flow)
+        if self.blend:
+            shares = torch.sigmoid(extra[:, self.shares:self.shares + 2])
+            share = torch.cat([shares[:, :1], shares[:, 1:]])
+            warped = candidates * share + warped * (1 - share)
         gate = torch.sigmoid(mask)
         merged = warped[:n] * gate + warped[n:] * (1 - gate)
-        if self.sharp:
-            merged = merged[:, :3] + SHARPEST * torch.sigmoid(coarse[:, -1:]) * merged[:, 3:]
+        if self.cubic:
+            merged = merged[:, :3] + self.cubic * torch.sigmoid(extra[:, -1:]) * merged[:, 3:]
         if self.residual:
-            merged = merged + coarse[:, 5:8]
-        if self.still:
-            merged = kept_still(img0, img1, merged)
+            merged = merged + extra[:, :3]
+        if self.static:
+            merged = keep_static(img0, img1, merged, self.static)
         return flow, mask, merged, stages
 
     @staticmethod
@@ -223,9 +246,7 @@ class IFNet(nn.Module):
 
 def build(recipe, weights=None):
     """The recipe's network, fresh or with given weights."""
-    r = recipe["network"]
-    net = IFNet(r["channels"], r["scales"], r.get("encoder", 16), r.get("residual", False), r.get("linear", False),
-                r.get("still", False), r.get("start", False), r.get("choice", False), r.get("sharp", False))
+    net = IFNet(recipe["network"])
     if weights is not None:
         net.load_state_dict(weights)
     return net.to(memory_format=torch.channels_last)

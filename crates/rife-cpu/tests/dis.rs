@@ -120,12 +120,18 @@ fn every_option_reaches_the_kernels() {
             finest_propagation_rounds: 0,
             ..usual
         },
-        DisOptions { damping: 0.1, ..usual },
+        DisOptions {
+            damping: 0.1,
+            ..usual
+        },
         DisOptions {
             min_residual: 0.1,
             ..usual
         },
-        DisOptions { max_step: 0.25, ..usual },
+        DisOptions {
+            max_step: 0.25,
+            ..usual
+        },
     ];
     for tier in Tier::available() {
         let engine = engine(tier, 2);

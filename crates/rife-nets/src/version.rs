@@ -49,9 +49,9 @@ impl Version {
     /// Errors: those of [`NetworkSpec::check`].
     pub fn from_spec(spec: NetworkSpec) -> Result<Self, NetworkError> {
         spec.check()?;
-        let mut named = Self::all().filter(|version| version.spec() == Some(&spec));
-        if let Some(last) = named.by_ref().last() {
-            return Ok(last);
+        let named = Self::all().filter(|version| version.spec() == Some(&spec));
+        if let Some(newest) = named.last() {
+            return Ok(newest);
         }
         let mut name = *b"custom-........";
         name[7..].copy_from_slice(&spec.sha256().as_bytes()[..8]);

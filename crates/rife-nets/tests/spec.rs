@@ -416,6 +416,20 @@ fn synthesis() -> impl Strategy<Value = Synthesis> {
         })
 }
 
+fn any_prior() -> impl Strategy<Value = Option<Prior>> {
+    let areas = prop::sample::select(vec![64usize, 512, 1 << 28]);
+    proptest::option::of((areas, 0usize..4, 0usize..4, 0usize..4)).prop_map(|options| {
+        let (min_coarsest_area, gauss_newton_steps, propagation_rounds, finest_propagation_rounds) = options?;
+        Some(Prior::Dis(DisOptions {
+            min_coarsest_area,
+            gauss_newton_steps,
+            propagation_rounds,
+            finest_propagation_rounds,
+            ..DisOptions::default()
+        }))
+    })
+}
+
 /// Any network within the ranges, of few channels, that is accepted.
 fn any_spec() -> impl Strategy<Value = NetworkSpec> {
     let list = proptest::collection::vec((1usize..9, 0u32..5), 2..5);
@@ -424,7 +438,7 @@ fn any_spec() -> impl Strategy<Value = NetworkSpec> {
         0usize..6,
         any::<bool>(),
         any::<bool>(),
-        any::<bool>(),
+        any_prior(),
         any::<bool>(),
         any::<bool>(),
     );
@@ -459,7 +473,7 @@ fn any_spec() -> impl Strategy<Value = NetworkSpec> {
                 } else {
                     FlowModel::Free
                 },
-                prior: prior.then(|| Prior::Dis(DisOptions::default())),
+                prior,
                 synthesis,
                 ensemble,
                 restart: restart.then_some(0.5),

@@ -87,15 +87,15 @@ impl State {
         Ok(about.into_iter().chain(pairs).collect())
     }
 
-    /// Reads a checkpoint of this recipe's network, and the recipe that it was made with.
+    /// Reads a checkpoint of this recipe's network, and the recipe that it was made with where this program can read that.
     ///
     /// Errors: a file that cannot be read, is no checkpoint, or is of another network.
-    pub fn read(path: &Path, recipe: &Recipe) -> Result<(Self, Recipe)> {
+    pub fn read(path: &Path, recipe: &Recipe) -> Result<(Self, Option<Recipe>)> {
         read(path, recipe).with_context(|| format!("cannot resume from {}", path.display()))
     }
 }
 
-fn read(path: &Path, recipe: &Recipe) -> Result<(State, Recipe)> {
+fn read(path: &Path, recipe: &Recipe) -> Result<(State, Option<Recipe>)> {
     let bytes = rife_files::read_regular(path, crate::weights_file::MOST)?;
     let (_, header) = SafeTensors::read_metadata(&bytes)?;
     let metadata = header.metadata().clone().unwrap_or_default();
@@ -138,5 +138,5 @@ fn read(path: &Path, recipe: &Recipe) -> Result<(State, Recipe)> {
         },
         scores: serde_json::from_str(entry("scores")?)?,
     };
-    Ok((state, serde_json::from_str(entry("recipe")?)?))
+    Ok((state, serde_json::from_str(entry("recipe")?).ok()))
 }

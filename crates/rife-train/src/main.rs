@@ -119,7 +119,7 @@ fn main() -> Result<()> {
         .min(recipe.optimizer.steps());
     println!(
         "{} ({} values), {} windows and folders, {} held out, steps {} to {last_step}",
-        recipe.network.version,
+        recipe.version()?,
         state.parameters.count(),
         data.training.len(),
         data.held_out.as_ref().map_or(0, Sources::len),
@@ -145,7 +145,7 @@ fn page_head(recipe: &Recipe, about: &BTreeMap<String, String>) -> Result<About>
     let mut facts: Vec<_> = about.clone().into_iter().collect();
     facts.push(("recipe".to_owned(), serde_json::to_string(recipe)?));
     Ok(About {
-        title: format!("Training of {}", recipe.network.version),
+        title: format!("Training of {}", recipe.version()?),
         facts,
     })
 }
@@ -155,7 +155,7 @@ fn first_state(arguments: &Arguments, recipe: &Recipe) -> Result<State> {
     let checkpoint = arguments.out.join(CHECKPOINT);
     if arguments.resume {
         let (state, before) = State::read(&checkpoint, recipe)?;
-        if before != *recipe {
+        if before.as_ref() != Some(recipe) {
             eprintln!(
                 "warning: the recipe differs from the one that {} was made with",
                 checkpoint.display()

@@ -2,6 +2,7 @@
 //! the same file.
 
 mod loss;
+mod network;
 
 use std::path::Path;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::loss::{Term, Terms};
 pub use loss::{LossRecipe, TeacherRecipe};
+pub use network::NetworkRecipe;
 
 /// A whole recipe.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,42 +32,6 @@ pub struct Recipe {
     pub teacher: Option<TeacherRecipe>,
     /// Optimiser and schedule.
     pub optimizer: OptimizerRecipe,
-}
-
-/// The `[network]` table.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NetworkRecipe {
-    /// A name of `rife-nets`' table.
-    pub version: String,
-    /// Channels of each block's trunk, coarse to fine; checked against the version where given.
-    #[serde(default)]
-    pub channels: Vec<usize>,
-    /// Each block's scale, coarse to fine; checked against the version where given.
-    #[serde(default)]
-    pub scales: Vec<usize>,
-    /// Whether the last block corrects the blended frame; checked against the version where given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub residual: Option<bool>,
-    /// Whether motion is at an even speed by construction; checked against the version where given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub linear: Option<bool>,
-    /// Whether still pixels are kept; checked against the version where given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub still: Option<bool>,
-    /// Whether the first block begins with motion found without weights; checked against the version where given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub start: Option<bool>,
-    /// Whether the last block chooses between that motion and the network's; checked against the version where given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub choice: Option<bool>,
-    /// Whether the last block says how much of what sampling loses is given back; checked against the version where
-    /// given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sharp: Option<bool>,
-    /// Channels inside the frames' encoder; checked against the version where given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub encoder: Option<usize>,
 }
 
 /// The `[data]` table.
@@ -309,11 +275,11 @@ impl Recipe {
         Ok(recipe)
     }
 
-    /// The network's row in the table of versions.
+    /// Which network is trained.
     ///
-    /// Errors: an unknown name.
+    /// Errors: an unknown name, a description out of range.
     pub fn version(&self) -> Result<Version> {
-        Ok(self.network.version.parse()?)
+        self.network.version()
     }
 
     /// The weights of the loss's terms at a step.
@@ -327,7 +293,6 @@ impl Recipe {
     }
 
     fn check(&self) -> Result<()> {
-        self.check_network()?;
         self.loss.check(self.version()?)?;
         self.check_times()?;
         let (data, shares) = (&self.data, self.sampling.shares());
@@ -364,42 +329,6 @@ impl Recipe {
         );
         ensure!(data.most_frames > 0, "data.most_frames is 0, expected 1 or more");
         self.check_optimizer()
-    }
-
-    fn check_network(&self) -> Result<()> {
-        let version = self.version()?;
-        let (scales, channels) = (&self.network.scales, &self.network.channels);
-        let (blocks, of_blocks) = (trunk_channels(version), version.block_scales());
-        ensure!(
-            scales.is_empty() || *scales == of_blocks,
-            "network.scales are {scales:?}, but those of {version} are {of_blocks:?}"
-        );
-        ensure!(
-            channels.is_empty() || *channels == blocks,
-            "network.channels are {channels:?}, but those of {version} are {blocks:?}"
-        );
-        let network = &self.network;
-        for (key, given, of_version) in [
-            ("residual", network.residual, version.corrects_blend()),
-            ("linear", network.linear, version.moves_evenly()),
-            ("still", network.still, version.keeps_static()),
-            ("start", network.start, version.starts_from_motion()),
-            ("choice", network.choice, version.blends_prior()),
-            ("sharp", network.sharp, version.sharpens()),
-        ] {
-            ensure!(
-                given.is_none_or(|given| given == of_version),
-                "network.{key} is {}, but that of {version} is {of_version}",
-                !of_version
-            );
-        }
-        let inner = encoder_channels(version);
-        ensure!(
-            self.network.encoder.is_none_or(|encoder| encoder == inner),
-            "network.encoder is {}, but that of {version} is {inner}",
-            self.network.encoder.unwrap_or_default()
-        );
-        Ok(())
     }
 
     /// A network that knows only the middle has no use for samples at other times, and nothing to teach about them.
@@ -471,26 +400,6 @@ impl Recipe {
     }
 }
 
-/// Channels inside the encoder: those that the version's first layer of it gives, 0 without one.
-fn encoder_channels(version: Version) -> usize {
-    let layers = version.layers();
-    let first = layers.iter().find(|layer| layer.key.starts_with("encode."));
-    first.map_or(0, |layer| layer.output)
-}
-
-/// Channels of each block's trunk, from the version's keys.
-fn trunk_channels(version: Version) -> Vec<usize> {
-    let width = |block: usize| {
-        let prefix = format!("block{block}.convblock.0.");
-        version
-            .layers()
-            .iter()
-            .find(|layer| layer.key.starts_with(&prefix))
-            .map(|layer| layer.output)
-    };
-    (0..).map_while(width).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -524,7 +433,7 @@ mod tests {
                 "{}: {} steps of {}",
                 path.display(),
                 recipe.optimizer.steps(),
-                recipe.network.version
+                recipe.version().unwrap()
             );
         }
     }
@@ -559,11 +468,67 @@ mod tests {
         }
     }
 
+    /// The fixed recipe with this as its network.
+    fn with_network(keys: &str) -> String {
+        let (before, rest) = FIXED.split_once("[network]").unwrap();
+        let (_, after) = rest.split_once("[data]").unwrap();
+        format!("{before}[network]\n{keys}\n[data]{after}")
+    }
+
+    #[test]
+    fn a_network_is_described_or_named() {
+        let described = Recipe::parse(FIXED).unwrap();
+        let named = Recipe::parse(&with_network("version = \"r1.lite\"")).unwrap();
+        assert_eq!(described.version().unwrap(), named.version().unwrap());
+        let wider = FIXED.replace("channels = 160", "channels = 144");
+        let recipe = Recipe::parse(&wider).unwrap();
+        let NetworkRecipe::Described(spec) = &recipe.network else {
+            panic!("{:?}", recipe.network)
+        };
+        assert_eq!(spec.blocks[0].channels, 144);
+        assert!(!recipe.version().unwrap().is_named());
+        // As it is kept in checkpoints.
+        let json = serde_json::to_string(&recipe).unwrap();
+        assert_eq!(serde_json::from_str::<Recipe>(&json).unwrap(), recipe);
+    }
+
+    #[test]
+    fn wrong_networks_are_refused_with_the_key() {
+        for (keys, named) in [
+            ("version = \"5.0\"", "5.0"),
+            ("version = \"r4.lite\"", "Lucas-Kanade"),
+            ("version = 4.25", "version"),
+            (
+                "version = \"r1.lite\"\nresidual = true",
+                "unknown field `residual`",
+            ),
+            ("version = \"r1.lite\"\nencoder = 8", "unknown field `encoder`"),
+            ("", "missing field `trunk`"),
+        ] {
+            let error = format!("{:?}", Recipe::parse(&with_network(keys)).unwrap_err());
+            assert!(error.contains(named), "{keys}: {error}");
+        }
+    }
+
     #[test]
     fn wrong_recipes_are_refused_with_the_key() {
         let cases = [
-            ("version = \"r1.lite\"", "version = \"5.0\"", "5.0"),
-            ("scales = [16,", "scales = [15,", "network.scales"),
+            ("scale = 16 }", "scale = 15 }", "network.blocks[0].scale is 15"),
+            (
+                "channels = 160,",
+                "channels = \"wide\",",
+                "network.blocks[0].channels",
+            ),
+            (
+                "features = 8",
+                "features = 8\nchoice = true",
+                "unknown field `choice`",
+            ),
+            (
+                "features = 8",
+                "restart = nan\nfeatures = 8",
+                "network.restart is NaN",
+            ),
             ("flow_weight = 0.02", "flow_weigth = 0.02", "flow_weigth"),
             ("flow_weight = 0.02", "flow_weight = -0.02", "of flow is -0.02"),
             ("[loss]", "[loss]\ncensus_weight = inf", "of census is inf"),
@@ -580,8 +545,6 @@ mod tests {
             ),
             ("warmup =", "warmups =", "warmups"),
             ("warmup =", "precision = \"f8\"\nwarmup =", "f8"),
-            ("[data]", "residual = true\n[data]", "network.residual"),
-            ("[data]", "encoder = 8\n[data]", "network.encoder"),
             ("128, 8]", "100, 8]", "100"),
             ("window = 5", "window = 2", "data.window"),
         ];

@@ -192,14 +192,15 @@ impl Trainer {
     }
 
     fn metadata(&self, run: &Run) -> Result<HashMap<String, String>> {
+        let mut metadata = run.about.clone();
+        self.state.parameters.version().describe_in(&mut metadata);
         let pairs = [
-            ("network", self.recipe.network.version.clone()),
             ("recipe", serde_json::to_string(&self.recipe)?),
             ("step", self.state.step.to_string()),
             ("scores", serde_json::to_string(&self.state.scores)?),
         ];
         let pairs = pairs.into_iter().map(|(key, value)| (key.to_owned(), value));
-        Ok(run.about.clone().into_iter().chain(pairs).collect())
+        Ok(metadata.into_iter().chain(pairs).collect())
     }
 }
 

@@ -1,15 +1,21 @@
-//! Short training runs: the loss falls, and a resumed run is the uninterrupted one to the bit.
+//! Short training runs: the loss falls, a resumed run is the uninterrupted one to the bit, and a network that no table has is
+//! trained, converted and run.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use burn_tensor::Device;
-use rife_nets::{Version, deterministic};
+use rife_cpu::{CpuBackend, EngineOptions};
+use rife_nets::checkpoint::{self, Dtype, load};
+use rife_nets::onnx::{OnnxOptions, save_onnx};
+use rife_nets::{Image, Model, NetworkSpec, Options, SPEC_KEY, Version, Weights, deterministic};
 use rife_train::checkpoint::State;
 use rife_train::data::npy::Writer;
 use rife_train::data::{Corpus, Picture, Sources, corpus};
 use rife_train::loss::Term;
 use rife_train::parameters::Parameters;
-use rife_train::recipe::{self, Recipe, TeacherRecipe};
+use rife_train::recipe::{self, NetworkRecipe, Recipe, TeacherRecipe};
 use rife_train::step::Devices;
 use rife_train::trainer::{CHECKPOINT, Run, Trainer, WEIGHTS};
 use rife_train::weights_file::Precision;
@@ -104,7 +110,7 @@ fn a_resumed_run_gives_the_same_bits() {
 
     train(&parts, start(), 3);
     let (stored, stored_recipe) = State::read(&parts.join(CHECKPOINT), &recipe).unwrap();
-    assert_eq!((stored.step, &stored_recipe), (3, &recipe));
+    assert_eq!((stored.step, stored_recipe.as_ref()), (3, Some(&recipe)));
     let (resumed, _) = train(&parts, stored, 6);
     assert_eq!(resumed.scores, uninterrupted.scores, "scores");
     assert!(resumed == uninterrupted, "weights or moments differ");
@@ -128,7 +134,7 @@ fn damaged_and_foreign_checkpoints_are_refused() {
     assert_eq!(State::read(&path, &recipe).unwrap().0, state);
 
     let mut other = recipe.clone();
-    other.network.version = "4.25.lite".to_owned();
+    other.network = NetworkRecipe::named("4.25.lite");
     assert!(State::read(&path, &other).is_err(), "another network");
     let bytes = std::fs::read(&path).unwrap();
     std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
@@ -144,7 +150,7 @@ fn damaged_and_foreign_checkpoints_are_refused() {
 /// A network of the paper's, made small in steps, with its teacher block.
 fn paper_recipe(steps: u64, batch: u64) -> Recipe {
     let mut recipe = small_recipe(steps, batch);
-    recipe.network.version = "rife_m".to_owned();
+    recipe.network = NetworkRecipe::named("rife_m");
     recipe.loss.stage_weight = 0.0;
     recipe.loss.flow_weight = 0.0;
     recipe.loss.teacher_block_weight = 1.0;
@@ -270,7 +276,7 @@ fn a_resumed_run_with_teachers_gives_the_same_bits() {
     train("parts", start(), 2);
     let parts = folder.path().join("parts");
     let (stored, stored_recipe) = State::read(&parts.join(CHECKPOINT), &recipe).unwrap();
-    assert_eq!((stored.step, &stored_recipe), (2, &recipe));
+    assert_eq!((stored.step, stored_recipe.as_ref()), (2, Some(&recipe)));
     let (resumed, _) = train("parts", stored, 4);
     assert!(resumed == uninterrupted, "weights or moments differ");
     let block = |parameters: &Parameters| {
@@ -309,11 +315,168 @@ fn middle_frames_are_all_that_ifnet_trains_on() {
     let folder = tempfile::tempdir().unwrap();
     let sources = Sources::new(Some(corpus_in(folder.path(), corpus::TRAINING, 4)), None).unwrap();
     let mut recipe = paper_recipe(4, 2);
-    recipe.network.version = "rife".to_owned();
+    recipe.network = NetworkRecipe::named("rife");
     let mut samples = sources.batch(&recipe.sampling, 1, 0, [2, 64]).unwrap();
     let state = State::new(Parameters::random(recipe.version().unwrap(), 1));
     let mut trainer = Trainer::new(recipe, state, vec![Device::flex()]).unwrap();
     samples.times = vec![0.5, 0.25];
     let error = format!("{:#}", trainer.step(&samples).unwrap_err());
     assert!(error.contains("0.25"), "{error}");
+}
+
+/// Widths, scales and constants that no table has.
+const OWN_NETWORK: &str = r#"
+trunk = { res_conv = { groups = 2 } }
+head = { pixel_shuffle = { unused = 0 } }
+encoder = { layers = 4, keys = "named", inner = 12, features = 3 }
+blocks = [{ channels = 36, scale = 8 }, { channels = 28, scale = 4 }, { channels = 20, scale = 1 }]
+features = 6
+mask = "replace"
+flow = "linear"
+
+[network.prior.dis]
+min_coarsest_area = 256
+gauss_newton_steps = 2
+propagation_rounds = 4
+finest_propagation_rounds = 1
+damping = 2e-4
+min_residual = 0.01
+max_step = 1.5
+
+[network.synthesis]
+residual = true
+blend_prior = { obmc_distance = 2 }
+cubic_residual = 1.1
+keep_static = 2.0
+"#;
+
+/// The CPU engine's frame in the middle of two.
+fn middle(version: Version, weights: &Weights, images: &[Image; 2]) -> Image {
+    let engine = CpuBackend::new(EngineOptions::default()).unwrap();
+    let model = Model::from_weights(engine, weights, Some(version)).unwrap();
+    let options = Options::default();
+    let frames = images
+        .each_ref()
+        .map(|image| model.prepare_frame(image, &options).unwrap());
+    model.interpolate(&frames[0], &frames[1], 0.5, &options).unwrap()
+}
+
+/// What ONNX Runtime makes of a model, or nothing where there is no Python with it: `RIFE_PYTHON`, else `python3`.
+fn run_onnx(folder: &Path, images: &[Image; 2]) -> Option<Vec<f32>> {
+    let program = std::env::var_os("RIFE_PYTHON").unwrap_or_else(|| "python3".into());
+    let has = Command::new(&program)
+        .args(["-c", "import numpy, onnx, onnxruntime"])
+        .stderr(Stdio::null())
+        .status();
+    if !has.is_ok_and(|status| status.success()) {
+        println!(
+            "skipped: {} has no numpy, onnx and onnxruntime",
+            program.display()
+        );
+        return None;
+    }
+    let bytes = |values: &[f32]| values.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
+    let case = folder.join("own");
+    for (name, values) in [
+        ("img0", images[0].data()),
+        ("img1", images[1].data()),
+        ("timestep", &[0.5]),
+    ] {
+        std::fs::write(case.join(format!("{name}.f32")), bytes(values)).unwrap();
+    }
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../rife-nets/tests/onnx/run.py");
+    let ran = Command::new(&program).arg(script).arg(folder).output().unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let bytes = std::fs::read(case.join("merged.f32")).unwrap();
+    let values = bytes
+        .chunks_exact(4)
+        .map(|value| f32::from_le_bytes(value.try_into().unwrap()));
+    Some(values.collect())
+}
+
+#[test]
+fn a_network_that_no_table_has_is_trained_converted_and_run() {
+    threads::start(0).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let sources = Sources::new(Some(corpus_in(folder.path(), corpus::TRAINING, 4)), None).unwrap();
+    let recipe = include_str!("../../../recipes/default.toml");
+    let (before, rest) = recipe.split_once("[network]").unwrap();
+    let (_, after) = rest.split_once("[data]").unwrap();
+    let mut recipe = Recipe::parse(&format!("{before}[network]{OWN_NETWORK}[data]{after}")).unwrap();
+    let small = small_recipe(6, 2);
+    (recipe.data, recipe.optimizer) = (small.data, small.optimizer);
+    let version = recipe.version().unwrap();
+    assert!(!version.is_named());
+    let state = State::new(Parameters::random(version, 1));
+    let untrained = state.average.to_weights();
+    let out = folder.path().join("run");
+    std::fs::create_dir(&out).unwrap();
+    let mut trainer = Trainer::new(recipe.clone(), state, vec![Device::flex()]).unwrap();
+    trainer.run(&sources, None, &run_in(&out, 6), |_| {}).unwrap();
+    assert!(
+        State::read(&out.join(CHECKPOINT), &recipe).unwrap().0 == trainer.state,
+        "resumes"
+    );
+
+    // What is written says what it is: nothing but the file is needed.
+    let trained = load(&out.join(WEIGHTS[0].0)).unwrap();
+    let found = Version::of_checkpoint(&trained).unwrap();
+    assert_eq!((found, found.spec()), (version, version.spec()));
+    assert_ne!(trained.weights, untrained);
+    let images = [0.0, 1.0].map(|time| {
+        let pixels = frame(3.0, time, [2.0, 1.0]);
+        let plane = |c: usize| {
+            pixels
+                .pixels()
+                .iter()
+                .skip(c)
+                .step_by(3)
+                .map(|x| f32::from(*x) / 255.0)
+        };
+        Image::new(96, 96, (0..3).flat_map(plane).collect()).unwrap()
+    });
+    let expected = middle(found, &trained.weights, &images);
+
+    // To f16 and back to the same network.
+    let mut metadata = BTreeMap::new();
+    found.describe_in(&mut metadata);
+    let path = folder.path().join("own.safetensors");
+    checkpoint::save_safetensors(&path, &trained.weights, Dtype::F16, &metadata).unwrap();
+    let converted = load(&path).unwrap();
+    assert_eq!(
+        NetworkSpec::from_json(&converted.metadata[SPEC_KEY]).unwrap(),
+        *version.spec().unwrap()
+    );
+    let made = middle(
+        Version::of_checkpoint(&converted).unwrap(),
+        &converted.weights,
+        &images,
+    );
+    let off = |values: &[f32]| {
+        let mut off: Vec<_> = values
+            .iter()
+            .zip(expected.data())
+            .map(|(a, b)| (a - b).abs())
+            .collect();
+        off.sort_by(f32::total_cmp);
+        // A search for motion takes the better of two places: where they are as good, rounding decides which.
+        off[off.len() * 9 / 10]
+    };
+    assert!(off(made.data()) < 2e-3, "f16 is off by {}", off(made.data()));
+
+    // To ONNX, which another engine runs.
+    let models = folder.path().join("models");
+    std::fs::create_dir_all(models.join("own")).unwrap();
+    let options = OnnxOptions {
+        size: [96, 96],
+        network: Options::default(),
+        with_flow: false,
+        dtype: Dtype::F32,
+    };
+    let model = models.join("own/model.onnx");
+    save_onnx(&model, found, &trained.weights, &options, &metadata).unwrap();
+    if let Some(made) = run_onnx(&models, &images) {
+        assert_eq!(made.len(), expected.data().len());
+        assert!(off(&made) < 1e-4, "ONNX Runtime is off by {}", off(&made));
+    }
 }

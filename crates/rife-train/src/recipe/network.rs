@@ -1,0 +1,66 @@
+//! What is trained: the `[network]` table.
+
+use anyhow::Result;
+use rife_nets::{NetworkSpec, Version};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// The `[network]` table: a network's description, or its name.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum NetworkRecipe {
+    /// The one key `version`.
+    Named {
+        /// A name of `rife-nets`' table.
+        version: String,
+    },
+    /// The keys of [`NetworkSpec`].
+    Described(Box<NetworkSpec>),
+}
+
+impl NetworkRecipe {
+    /// A network of `rife-nets`' table.
+    pub fn named(version: &str) -> Self {
+        Self::Named {
+            version: version.to_owned(),
+        }
+    }
+
+    /// Which network it is.
+    ///
+    /// Errors: an unknown name, a description out of range.
+    pub fn version(&self) -> Result<Version> {
+        match self {
+            Self::Named { version } => Ok(version.parse()?),
+            Self::Described(spec) => Ok(Version::from_spec(**spec)?),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for NetworkRecipe {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Named {
+            version: String,
+        }
+        let table = toml::Table::deserialize(deserializer)?;
+        let is_named = table.contains_key("version");
+        let value = toml::Value::Table(table);
+        if is_named {
+            let Named { version } = serde_path_to_error::deserialize(value).map_err(in_network)?;
+            return Ok(Self::Named { version });
+        }
+        let spec = serde_path_to_error::deserialize(value).map_err(in_network)?;
+        Ok(Self::Described(Box::new(spec)))
+    }
+}
+
+/// An error with the keys that lead to it.
+fn in_network<E: Error>(error: serde_path_to_error::Error<toml::de::Error>) -> E {
+    let inner = error.inner().message().to_owned();
+    match error.path().to_string().as_str() {
+        "." => E::custom(format!("network: {inner}")),
+        path => E::custom(format!("network.{path}: {inner}")),
+    }
+}
