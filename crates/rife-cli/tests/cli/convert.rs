@@ -257,16 +257,8 @@ fn a_network_without_a_name_keeps_its_description() {
     assert!(model.windows(json.len()).any(|window| window == json.as_bytes()));
     place.picture("a.png", 0.0);
     place.picture("b.png", 2.0);
-    let image = [
-        "image",
-        "a.png",
-        "b.png",
-        "-o",
-        "c.png",
-        "--model",
-        "half.safetensors",
-    ];
-    place.rife(&image).ok();
+    let image = "image a.png b.png --timestep 0.5 -o c.png --model half.safetensors";
+    place.rife(&image.split(' ').collect::<Vec<_>>()).ok();
 
     let error = place.rife(&["convert", "own.safetensors", "own.pkl"]).failed(2);
     assert!(
