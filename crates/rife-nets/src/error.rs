@@ -35,7 +35,7 @@ pub enum NetworkError {
         /// The version with the fewest differences.
         nearest: String,
         /// Those differences.
-        mismatch: Mismatch,
+        mismatch: Box<Mismatch>,
     },
     /// The weights are not those of the version asked for.
     #[error("these weights are not RIFE {version}: {mismatch}{hint}", hint = hint(fits))]
@@ -43,7 +43,7 @@ pub enum NetworkError {
         /// The version asked for.
         version: String,
         /// How the weights differ from it.
-        mismatch: Mismatch,
+        mismatch: Box<Mismatch>,
         /// The versions that the weights do fit.
         fits: Vec<String>,
     },

@@ -87,7 +87,7 @@ impl Version {
         }
         Err(NetworkError::Unrecognised {
             nearest: version.name().to_owned(),
-            mismatch,
+            mismatch: Box::new(mismatch),
         })
     }
 
@@ -101,7 +101,7 @@ impl Version {
             let fits = Self::candidates(weights);
             return Err(NetworkError::WrongWeights {
                 version: self.name().to_owned(),
-                mismatch,
+                mismatch: Box::new(mismatch),
                 fits: fits.iter().map(|version| version.name().to_owned()).collect(),
             });
         }

@@ -10,6 +10,8 @@ use crate::models::{installed, models_folder};
 use crate::{Error, Result};
 
 /// Which weights to use.
+// A job has one.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum ModelChoice {
     /// The network that comes with the program.

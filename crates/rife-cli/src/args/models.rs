@@ -37,7 +37,7 @@ pub(crate) enum ModelsCommand {
         json: bool,
     },
     /// The same as `rife convert`
-    Convert(ConvertArgs),
+    Convert(Box<ConvertArgs>),
     /// Fetch a public checkpoint into the models folder (RIFE_MODELS_DIR) and pin its SHA-256 in models.lock
     Pull {
         /// A version of `rife models list`, or an https:// address
