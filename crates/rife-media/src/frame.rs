@@ -96,6 +96,49 @@ impl Frame {
         self
     }
 
+    /// Whether the planes are those of its format, as [`Frame::zeroed`] makes them, so that nothing that reads them
+    /// panics; else what is wrong.
+    ///
+    /// # Errors
+    /// A sentence that names the first plane that is not.
+    pub fn check(&self) -> std::result::Result<(), String> {
+        let (format, found) = (self.format, self.planes.len());
+        if !matches!(format.depth, 8..=16 | 32) || format.is_float() && format.layout != crate::Layout::Rgb {
+            return Err(format!(
+                "its depth of {} bits is not 8 to 16, or 32 of RGB",
+                format.depth
+            ));
+        }
+        if found != format.planes() {
+            return Err(format!(
+                "it has {found} planes where {format} has {}",
+                format.planes()
+            ));
+        }
+        for (index, plane) in self.planes.iter().enumerate() {
+            let (width, height) = format.plane_size(index, self.width, self.height);
+            let bytes = match &plane.samples {
+                Samples::U8(_) => 1,
+                Samples::U16(_) => 2,
+                Samples::F32(_) => 4,
+            };
+            let expected = (
+                width,
+                height,
+                width as usize * height as usize,
+                format.bytes_per_sample(),
+            );
+            let found = (plane.width, plane.height, plane.samples.len(), bytes);
+            if found != expected {
+                return Err(format!(
+                    "its plane {index} is {}x{} with {} samples of {} bytes where {}x{} with {} of {} belong",
+                    found.0, found.1, found.2, found.3, expected.0, expected.1, expected.2, expected.3
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// Reads a raw frame (ffmpeg's order of planes, little endian) of exactly `format.frame_bytes()` bytes.
     pub fn from_raw(width: u32, height: u32, format: PixelFormat, bytes: &[u8]) -> Result<Self> {
         let expected = format.frame_bytes(width, height);
@@ -209,5 +252,32 @@ mod tests {
         frame.to_raw(&mut out);
         assert_eq!(out, bytes);
         assert!(Frame::from_raw(2, 2, PixelFormat::RGB8, &bytes[1..]).is_err());
+    }
+
+    #[test]
+    fn planes_that_are_not_the_format_s_are_told() {
+        let sound = Frame::zeroed(5, 3, PixelFormat::YUV420P10.with_alpha(true));
+        assert_eq!(sound.check(), Ok(()));
+        let broken = |change: &dyn Fn(&mut Frame)| {
+            let mut frame = sound.clone();
+            change(&mut frame);
+            frame.check().unwrap_err()
+        };
+        for (wrong, told) in [
+            (broken(&|frame| drop(frame.planes.pop())), "3 planes"),
+            (broken(&|frame| frame.planes[1].width = 2), "plane 1 is 2x2"),
+            (
+                broken(&|frame| frame.planes[3].samples = Samples::U16(vec![0; 14])),
+                "14 samples",
+            ),
+            (
+                broken(&|frame| frame.planes[0].samples = Samples::U8(vec![0; 15])),
+                "of 1 bytes",
+            ),
+            (broken(&|frame| frame.format.depth = 40), "depth of 40"),
+            (broken(&|frame| frame.format.depth = 32), "depth of 32"),
+        ] {
+            assert!(wrong.contains(told), "{wrong}");
+        }
     }
 }

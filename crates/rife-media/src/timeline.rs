@@ -29,7 +29,7 @@ use crate::{MediaError, Result};
 
 pub use anchors::{Anchors, Placed};
 pub(crate) use pauses::is_long;
-pub use pauses::{AHEAD, BEHIND, Paced, is_pause};
+pub use pauses::{AHEAD, BEHIND, Paced, Pauses, is_pause};
 
 /// How output times are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

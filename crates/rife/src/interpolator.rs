@@ -12,6 +12,7 @@ use num_rational::Ratio;
 use rife_media::{CancelToken, RgbImage};
 use rife_nets::{NetworkError, Options, Scale, Version};
 
+pub(crate) use bisect::Middles;
 pub use bisect::{Between, Bisection};
 
 use tiles::Tiling;
@@ -205,6 +206,11 @@ impl Interpolator {
         Ok(Prepared { image, frame })
     }
 
+    /// Whether [`InterpolatorSpec::cancel`] was.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancel.is_cancelled()
+    }
+
     /// The memory that the process is held to, where it is.
     pub(crate) fn memory_limit(&self) -> Option<u64> {
         self.tiling.as_ref().map(Tiling::limit)
@@ -272,13 +278,12 @@ impl Interpolator {
             self.prepare(Arc::new(image.premultiplied()))
         };
         let (first, second) = (prepared(first)?, prepared(second)?);
-        let made = self.between(&first, &second).at(at)?;
-        drop((first, second));
+        let made = Middles::new(first, second).at(self, at)?;
         Ok(Arc::unwrap_or_clone(made).unpremultiplied())
     }
 
     /// Starts on the frames between two pictures of one size.
-    pub fn between<'a>(&'a self, first: &'a Prepared, second: &'a Prepared) -> Between<'a> {
+    pub fn between(&self, first: &Prepared, second: &Prepared) -> Between<'_> {
         Between::new(self, first, second)
     }
 

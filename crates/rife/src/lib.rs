@@ -78,6 +78,36 @@
 //! # Ok::<(), rife::Error>(())
 //! ```
 //!
+//! # A stream of frames
+//!
+//! A [`stream::Stream`] takes frames with their times as they come and gives those of the wanted rate, with cuts, pauses,
+//! repeated frames, still overlays and exact times as the video job has them.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use rife::stream::{Stream, StreamOptions};
+//! use rife::{Interpolator, InterpolatorSpec, Ratio, RgbImage};
+//!
+//! # let camera = (0..4).map(|i| (Ratio::new(i, 30), vec![100 + 2 * i as u8; 3 * 64 * 48]));
+//! let interpolator = Arc::new(Interpolator::new(&InterpolatorSpec::default())?);
+//! let mut stream = Stream::new(interpolator, StreamOptions::default())?; // twice the frames
+//! let mut shown = Vec::new();
+//! for (time, codes) in camera {
+//!     stream.push_image(&RgbImage::from_rgb8(64, 48, &codes)?, time)?;
+//!     while let Some(frame) = stream.next_frame()? {
+//!         shown.push((frame.pts, frame.image().to_rgb8()));
+//!     }
+//! }
+//! stream.finish();
+//! while let Some(frame) = stream.next_frame()? {
+//!     shown.push((frame.pts, frame.image().to_rgb8()));
+//! }
+//! assert_eq!(shown.len(), 8);
+//! assert_eq!(shown[1].0, Ratio::new(1, 60));
+//! # Ok::<(), rife::Error>(())
+//! ```
+//!
 //! # Models
 //!
 //! [`InterpolatorSpec::model`] names another network: a file of published RIFE weights (`.pkl`, `.safetensors`, an ncnn
@@ -119,6 +149,7 @@ pub mod reencode;
 pub mod report;
 mod runner;
 pub mod sample;
+pub mod stream;
 pub mod verify;
 pub mod video;
 mod watch;

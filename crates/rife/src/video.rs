@@ -1,13 +1,13 @@
 //! The video job: a source's frames at their own times, the network's between them, into a sink. What is decided
-//! before the start is in `plan`, what a frame is among those around it in `ahead`, the threads in `pipeline`.
+//! before the start is in `plan`, what comes of the frames is a [`Stream`]'s work, the threads are in `pipeline`.
 
-mod ahead;
 mod duplicates;
 mod facts;
 mod pipeline;
 mod plan;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use num_rational::Ratio;
@@ -27,6 +27,8 @@ pub use plan::{VideoPlan, duration_text};
 pub(crate) use plan::{memory, rate_text};
 
 use crate::manifest::{self, Manifest};
+pub use crate::stream::{Confidence, CutFill, Duplicates, Fallback};
+use crate::stream::{Stream, StreamOptions};
 use crate::{Error, Interpolator, InterpolatorSpec, Result};
 
 /// How many frames come out.
@@ -64,46 +66,6 @@ pub enum Motion {
         /// Keep sound and stretch it (its pitch is kept); dropped otherwise.
         stretch_audio: bool,
     },
-}
-
-/// What is shown between two frames that a cut parts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum CutFill {
-    /// The frame before the cut again.
-    #[default]
-    Repeat,
-    /// A mixture of both, as a fade.
-    Blend,
-}
-
-/// What becomes of frames that only repeat the one before while motion goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Duplicates {
-    /// Motion goes through their times evenly, from the distinct frames around them.
-    #[default]
-    Smooth,
-    /// They stay as they are.
-    Keep,
-}
-
-/// What is shown instead of made frames that are trusted too little.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Fallback {
-    /// Below this [`Interpolator::confidence`].
-    pub below: f64,
-    /// This.
-    pub fill: CutFill,
-}
-
-/// How far a made frame is to be trusted.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
-pub struct Confidence {
-    /// The frame's time in seconds.
-    pub time: f64,
-    /// See [`Interpolator::confidence`].
-    pub confidence: f64,
-    /// Whether the fallback was shown in its place.
-    pub replaced: bool,
 }
 
 /// A video to interpolate.
@@ -205,7 +167,7 @@ impl VideoJob {
         let whole = plan::memory(info.width, info.height, None);
         let beside = plan::waiting(&self, &info) + crate::memory::of_ffmpeg(size);
         self.interpolator.memory_limit = crate::memory::limit(&self.source.limits, given, whole, beside);
-        let interpolator = Interpolator::new(&self.interpolator)?;
+        let interpolator = Arc::new(Interpolator::new(&self.interpolator)?);
         if let Some(media) = &info.media {
             let mut streams = plan_streams(media, container, self.companions(&timeline));
             streams.check(media, container, cancel)?;
@@ -384,6 +346,21 @@ impl VideoJob {
         }
     }
 
+    /// What is made of the frames.
+    fn stream(&self, info: &StreamInfo, timeline: TimelineOptions) -> StreamOptions {
+        StreamOptions {
+            timeline,
+            tags: info.tags,
+            cuts: self.cuts.clone(),
+            cut_fill: self.cut_fill,
+            duplicates: self.duplicates,
+            mask_static: self.mask_static,
+            fallback: self.fallback,
+            confidence: self.confidence,
+            limits: self.source.limits.clone(),
+        }
+    }
+
     fn companions(&self, timeline: &TimelineOptions) -> Companions {
         match self.motion {
             _ if self.video_only => Companions::Drop("only the video was asked for"),
@@ -487,7 +464,7 @@ pub struct VideoRun {
     source: Box<dyn Source>,
     info: StreamInfo,
     timeline: TimelineOptions,
-    interpolator: Interpolator,
+    interpolator: Arc<Interpolator>,
     plan: VideoPlan,
     /// What decides the result, once it was asked for; nothing in it where the input cannot be read twice.
     facts: Option<Option<Vec<(String, String)>>>,
@@ -581,16 +558,15 @@ impl VideoRun {
         let params = self.job.params(&self.info, &self.timeline);
         let sink = open_sink(&self.job.sink, &params)?;
         let params = sink.params().clone();
+        let options = self.job.stream(&self.info, self.timeline);
         let setup = pipeline::Setup {
-            interpolator: &self.interpolator,
-            timeline: self.timeline,
-            job: &self.job,
+            stream: Stream::new(self.interpolator.clone(), options)?,
+            montage: self.job.montage,
             total_out: self.plan.output_frames,
             tags: self.info.tags,
-            analysis: self.job.analysis(),
             cancel: &self.cancel,
         };
-        let done = pipeline::run(&setup, self.source, sink, progress)?;
+        let done = pipeline::run(setup, self.source, sink, progress)?;
         // Said in the plan, too; here for whoever sees only what came of it.
         let mut warnings = self.info.hdr.dropped();
         warnings.extend(captions(&self.info));

@@ -49,57 +49,31 @@ fn is_regular(around: &[Ratio<i128>]) -> bool {
     around.iter().filter(near).count() * 4 >= around.len() * 3
 }
 
-/// A source whose frames come with whether a pause lies before each; [`AHEAD`] frames are read ahead for that.
-pub struct Paced {
-    source: Box<dyn Source>,
+/// Frames in order, each with whether a pause lies before it; [`AHEAD`] frames wait for that.
+#[derive(Debug, Default)]
+pub struct Pauses {
     /// Intervals before the last frame given, and its time.
     behind: VecDeque<Time>,
     last: Option<Time>,
     waiting: VecDeque<Frame>,
-    ended: bool,
 }
 
-impl std::fmt::Debug for Paced {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Paced")
-            .field("last", &self.last)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Paced {
-    /// Frames of `source` from here on.
-    pub fn new(source: Box<dyn Source>) -> Self {
-        Self {
-            source,
-            behind: VecDeque::new(),
-            last: None,
-            waiting: VecDeque::new(),
-            ended: false,
+impl Pauses {
+    /// Takes the next frame; gives the one before which is now known whether a pause lies.
+    pub fn push(&mut self, frame: Frame) -> Option<(Frame, bool)> {
+        self.waiting.push_back(frame);
+        if self.waiting.len() > AHEAD {
+            self.pop()
+        } else {
+            None
         }
     }
 
-    /// As [`Source::warnings`].
-    pub fn warnings(&self) -> Vec<String> {
-        self.source.warnings()
-    }
-
-    /// The next frame, and whether a pause lies before it; nothing after the last.
-    ///
-    /// # Errors
-    /// Those of [`Source::next_frame`].
-    pub fn next_frame(&mut self) -> Result<Option<(Frame, bool)>> {
-        while !self.ended && self.waiting.len() <= AHEAD {
-            match self.source.next_frame()? {
-                Some(frame) => self.waiting.push_back(frame),
-                None => self.ended = true,
-            }
-        }
-        let Some(frame) = self.waiting.pop_front() else {
-            return Ok(None);
-        };
+    /// The next of the frames that wait, after the last one was pushed; nothing when none does.
+    pub fn pop(&mut self) -> Option<(Frame, bool)> {
+        let frame = self.waiting.pop_front()?;
         let pause = self.pause_before(frame.pts);
-        Ok(Some((frame, pause)))
+        Some((frame, pause))
     }
 
     /// Whether the next frame, at `pts`, comes after a pause. Times that do not advance count for nothing.
@@ -126,6 +100,55 @@ impl Paced {
             self.behind.pop_front();
         }
         is_pause(interval, &around)
+    }
+}
+
+/// A source whose frames come with whether a pause lies before each; [`AHEAD`] frames are read ahead for that.
+pub struct Paced {
+    source: Box<dyn Source>,
+    pauses: Pauses,
+    ended: bool,
+}
+
+impl std::fmt::Debug for Paced {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Paced")
+            .field("pauses", &self.pauses)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Paced {
+    /// Frames of `source` from here on.
+    pub fn new(source: Box<dyn Source>) -> Self {
+        Self {
+            source,
+            pauses: Pauses::default(),
+            ended: false,
+        }
+    }
+
+    /// As [`Source::warnings`].
+    pub fn warnings(&self) -> Vec<String> {
+        self.source.warnings()
+    }
+
+    /// The next frame, and whether a pause lies before it; nothing after the last.
+    ///
+    /// # Errors
+    /// Those of [`Source::next_frame`].
+    pub fn next_frame(&mut self) -> Result<Option<(Frame, bool)>> {
+        while !self.ended {
+            match self.source.next_frame()? {
+                Some(frame) => {
+                    if let Some(next) = self.pauses.push(frame) {
+                        return Ok(Some(next));
+                    }
+                }
+                None => self.ended = true,
+            }
+        }
+        Ok(self.pauses.pop())
     }
 }
 

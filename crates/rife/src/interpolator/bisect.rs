@@ -62,19 +62,14 @@ impl Bisection {
 #[derive(Debug)]
 pub struct Between<'a> {
     interpolator: &'a Interpolator,
-    ends: [&'a Prepared; 2],
-    /// What all times share, once one of them was asked for.
-    pair: Option<Box<dyn FramePair>>,
-    middles: BTreeMap<Ratio<i64>, Prepared>,
+    middles: Middles,
 }
 
 impl<'a> Between<'a> {
-    pub(super) fn new(interpolator: &'a Interpolator, first: &'a Prepared, second: &'a Prepared) -> Self {
+    pub(super) fn new(interpolator: &'a Interpolator, first: &Prepared, second: &Prepared) -> Self {
         Self {
             interpolator,
-            ends: [first, second],
-            pair: None,
-            middles: BTreeMap::new(),
+            middles: Middles::new(first.clone(), second.clone()),
         }
     }
 
@@ -83,38 +78,59 @@ impl<'a> Between<'a> {
     /// # Errors
     /// [`Error::Usage`] outside 0 to 1, and those of running the network.
     pub fn at(&mut self, timestep: Ratio<i64>) -> Result<Arc<RgbImage>> {
+        self.middles.at(self.interpolator, timestep)
+    }
+}
+
+/// As [`Between`], with the interpolator given to each call.
+#[derive(Debug)]
+pub(crate) struct Middles {
+    ends: [Prepared; 2],
+    /// What all times share, once one of them was asked for.
+    pair: Option<Box<dyn FramePair>>,
+    middles: BTreeMap<Ratio<i64>, Prepared>,
+}
+
+impl Middles {
+    pub(crate) fn new(first: Prepared, second: Prepared) -> Self {
+        Self {
+            ends: [first, second],
+            pair: None,
+            middles: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn at(&mut self, interpolator: &Interpolator, timestep: Ratio<i64>) -> Result<Arc<RgbImage>> {
         if timestep < Ratio::from(0) || timestep > Ratio::from(1) {
             return Err(Error::Usage(format!(
                 "timestep {timestep} is not between 0 and 1"
             )));
         }
-        let timestep = if self.interpolator.recursive {
-            self.interpolator.bisection.settle(timestep)
+        let timestep = if interpolator.recursive {
+            interpolator.bisection.settle(timestep)
         } else {
             timestep
         };
         if let Some(end) = [0, 1].into_iter().find(|end| Ratio::from(*end) == timestep) {
             return Ok(self.ends[end as usize].image.clone());
         }
-        let image = if self.interpolator.recursive {
-            self.dyadic(timestep)?.image
+        let image = if interpolator.recursive {
+            self.dyadic(interpolator, timestep)?.image
         } else {
+            let ends = self.ends.each_ref();
             if self.pair.is_none() {
-                self.pair = self.interpolator.pair(self.ends[0], self.ends[1])?;
+                self.pair = interpolator.pair(ends[0], ends[1])?;
             }
-            Arc::new(
-                self.interpolator
-                    .run(self.pair.as_deref(), self.ends, to_f32(timestep))?,
-            )
+            Arc::new(interpolator.run(self.pair.as_deref(), ends, to_f32(timestep))?)
         };
-        if let Some(watch) = &self.interpolator.watch {
+        if let Some(watch) = &interpolator.watch {
             watch.show(&image);
         }
         Ok(image)
     }
 
     /// The picture at a time whose denominator is a power of two, by the middles above it.
-    fn dyadic(&mut self, at: Ratio<i64>) -> Result<Prepared> {
+    fn dyadic(&mut self, interpolator: &Interpolator, at: Ratio<i64>) -> Result<Prepared> {
         if let Some(end) = [0, 1].into_iter().find(|end| Ratio::from(*end) == at) {
             return Ok(self.ends[end as usize].clone());
         }
@@ -122,9 +138,10 @@ impl<'a> Between<'a> {
             return Ok(made.clone());
         }
         let half_step = Ratio::new(1, *at.denom());
-        let (low, high) = (self.dyadic(at - half_step)?, self.dyadic(at + half_step)?);
-        let image = self.interpolator.run_once(&low, &high, 0.5)?;
-        let made = self.interpolator.prepare(Arc::new(image))?;
+        let low = self.dyadic(interpolator, at - half_step)?;
+        let high = self.dyadic(interpolator, at + half_step)?;
+        let image = interpolator.run_once(&low, &high, 0.5)?;
+        let made = interpolator.prepare(Arc::new(image))?;
         self.middles.insert(at, made.clone());
         Ok(made)
     }

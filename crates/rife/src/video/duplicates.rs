@@ -8,7 +8,7 @@ use rife_media::timeline::Paced;
 use rife_media::{CancelToken, Time, open_source, time};
 
 use super::VideoJob;
-use super::ahead::{Ahead, Decided};
+use crate::stream::{Ahead, Decided};
 use crate::{Error, Result};
 
 /// Frames between two repeated ones that still belong to the same stretch.

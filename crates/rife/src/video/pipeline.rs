@@ -1,33 +1,29 @@
 //! The three threads of a video job and the bounded queues between them: decoding, interpolation (the caller's
-//! thread), encoding. An error in one ends the others, and is the one that is returned.
+//! thread), encoding. An error in one ends the others, and is the one that is returned. What comes of the frames is the
+//! work of a [`Stream`], whose halves run in the first two threads.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use rife_media::scene::{AnalysisOptions, DetectedCut, Overlay, Overlays, Role};
+use rife_media::scene::DetectedCut;
 use rife_media::sink::{Need, Needs};
-use rife_media::timeline::{Anchors, Paced, Placed, Push};
-use rife_media::{
-    CancelToken, ColorTags, Frame, OutputFrame, RgbImage, Sink, Source, Timeline, TimelineOptions, Written,
-};
+use rife_media::{CancelToken, ColorTags, Frame, RgbImage, Sink, Source, Time, Written};
 
-use super::ahead::{Ahead, Decided};
-use super::{Confidence, CutFill, Progress, VideoJob};
-use crate::{Error, Interpolator, Prepared, Result};
+use super::{Confidence, Progress};
+use crate::stream::{Decided, Lookahead, Next, Pairing, Stream, StreamFrame};
+use crate::{Error, Result};
 
 /// Bytes that the frames of one queue may take together. Larger frames are handed from thread to thread.
 const QUEUE_BYTES: u64 = 48 << 20;
 
-/// What the threads share.
+/// What a job is run with.
 pub(super) struct Setup<'a> {
-    pub(super) interpolator: &'a Interpolator,
-    pub(super) timeline: TimelineOptions,
-    pub(super) job: &'a VideoJob,
+    pub(super) stream: Stream,
+    /// Show the source's middle half on the left and the result's on the right.
+    pub(super) montage: bool,
     pub(super) total_out: Option<u64>,
     pub(super) tags: ColorTags,
-    pub(super) analysis: AnalysisOptions,
     pub(super) cancel: &'a CancelToken,
 }
 
@@ -54,7 +50,8 @@ pub(super) fn queue_length(bytes: u64) -> usize {
 struct Outgoing {
     /// Nothing where the sink does not need the frame.
     picture: Option<Picture>,
-    at: OutputFrame,
+    pts: Time,
+    duration: Time,
 }
 
 enum Picture {
@@ -66,7 +63,7 @@ enum Picture {
 
 /// Runs the job to its end.
 pub(super) fn run(
-    setup: &Setup<'_>,
+    setup: Setup<'_>,
     source: Box<dyn Source>,
     sink: Box<dyn Sink>,
     progress: &mut dyn FnMut(&Progress),
@@ -76,17 +73,31 @@ pub(super) fn run(
     let capacity = queue_length(frame_bytes(info.width, info.height));
     let (decoded_in, decoded) = bounded(capacity);
     let (outgoing, to_write) = bounded(capacity);
+    let (lookahead, pairing) = setup.stream.split();
+    let (tags, cancel) = (setup.tags, setup.cancel);
     thread::scope(|scope| {
         // Each thread owns its ends of the queues, so that one that stops wakes the others.
-        let decoder = scope.spawn(|| decode(source, setup, decoded_in));
-        let encoder = scope.spawn(|| encode(sink, &setup.tags, to_write));
-        let mut pairing = Pairing::new(setup, outgoing, progress, needs);
-        let made = pairing.run(decoded);
-        let told = pairing.told();
-        drop(pairing);
+        let decoder = scope.spawn(move || decode(source, lookahead, &tags, decoded_in));
+        let encoder = scope.spawn(move || encode(sink, &tags, to_write));
+        let mut delivery = Delivery {
+            pairing,
+            montage: setup.montage,
+            outgoing,
+            progress,
+            counts: Progress {
+                total_out: setup.total_out,
+                ..Progress::default()
+            },
+            confidences: Vec::new(),
+            needs,
+            cancel,
+        };
+        let made = delivery.run(decoded);
+        let told = delivery.told();
+        drop(delivery);
         let warnings = decoder.join().map_err(|_| Error::Stage("decoding"));
         let written = encoder.join().unwrap_or(Err(Error::Stage("encoding")));
-        settle(setup, made.map(|()| told), warnings, written)
+        settle(cancel, made.map(|()| told), warnings, written)
     })
 }
 
@@ -100,12 +111,12 @@ struct Told {
 /// Which of the threads' results counts: a stop by the user before all, then the encoder's error, since a broken
 /// queue is only its echo, then the rest in order.
 fn settle(
-    setup: &Setup<'_>,
+    cancel: &CancelToken,
     made: Result<Told>,
     warnings: Result<Vec<String>>,
     written: Result<Option<Written>>,
 ) -> Result<Done> {
-    if setup.cancel.is_cancelled() {
+    if cancel.is_cancelled() {
         return Err(Error::Cancelled);
     }
     match (made, written) {
@@ -131,31 +142,40 @@ enum Message {
 }
 
 /// Decodes until the end, an error, or until nobody wants more frames.
-fn decode(source: Box<dyn Source>, setup: &Setup<'_>, out: Sender<Result<Message>>) -> Vec<String> {
-    let mut source = Paced::new(source);
-    let mut ahead = Ahead::new(setup.analysis.clone(), setup.tags);
-    loop {
-        let (decided, end) = match source.next_frame() {
-            Ok(Some((frame, pause))) => (ahead.push(frame, pause), None),
-            Ok(None) => {
-                let (decided, dropped) = ahead.finish();
-                (decided, Some(Ok(Message::End(dropped))))
+fn decode(
+    mut source: Box<dyn Source>,
+    mut lookahead: Lookahead,
+    tags: &ColorTags,
+    out: Sender<Result<Message>>,
+) -> Vec<String> {
+    let send = |frames: Vec<Decided>| {
+        frames.into_iter().all(|frame| {
+            let message = Message::Frame(Box::new(frame.converted(tags)));
+            out.send(Ok(message)).is_ok()
+        })
+    };
+    let mut wanted = true;
+    while wanted {
+        match source.next_frame() {
+            Ok(Some(frame)) => wanted = send(lookahead.push(frame)),
+            Ok(None) => break,
+            Err(error) => {
+                wanted = false;
+                // Nobody may want it any more.
+                let _ = out.send(Err(error.into()));
             }
-            Err(error) => (Vec::new(), Some(Err(error.into()))),
-        };
-        let frames = decided
-            .into_iter()
-            .map(|frame| Ok(Message::Frame(Box::new(frame.converted(&setup.tags)))));
-        let ended = end.is_some();
-        for message in frames.chain(end) {
-            if out.send(message).is_err() {
-                return source.warnings();
-            }
-        }
-        if ended {
-            return source.warnings();
         }
     }
+    while wanted && let Some(frames) = lookahead.take_waiting() {
+        wanted = send(frames);
+    }
+    if wanted {
+        let (frames, dropped) = lookahead.finish();
+        if send(frames) {
+            let _ = out.send(Ok(Message::End(dropped)));
+        }
+    }
+    source.warnings()
 }
 
 /// Encodes what comes; completes the output only when told that everything came.
@@ -167,11 +187,16 @@ fn encode(
     let params = sink.params().clone();
     let (format, size, same_tags) = (params.format, [params.width, params.height], params.tags == *tags);
     for message in frames {
-        let Some(Outgoing { picture, at }) = message else {
+        let Some(Outgoing {
+            picture,
+            pts,
+            duration,
+        }) = message
+        else {
             return Ok(Some(sink.finish()?));
         };
         let Some(picture) = picture else {
-            sink.skip(at.pts)?;
+            sink.skip(pts)?;
             continue;
         };
         let frame = match picture {
@@ -183,302 +208,109 @@ fn encode(
             Picture::Source(frame) => Frame::from_rgb(&frame.to_rgb(tags), format, &params.tags),
             Picture::Made(image) => Frame::from_rgb(&image, format, &params.tags),
         };
-        sink.write(&frame.at(at.pts, at.duration))?;
+        sink.write(&frame.at(pts, duration))?;
     }
     Ok(None)
 }
 
-/// A source frame through which motion passes, as one end of a pair.
-struct End {
-    frame: Arc<Frame>,
-    image: Arc<RgbImage>,
-    /// Whether a cut lies before it.
-    cut: bool,
-    /// What stays still between the end before and this one.
-    overlay: Option<Overlay>,
-    prepared: Option<Prepared>,
-}
-
-impl End {
-    fn prepare(&mut self, interpolator: &Interpolator) -> Result<Prepared> {
-        if self.prepared.is_none() {
-            self.prepared = Some(interpolator.prepare(self.image.clone())?);
-        }
-        self.prepared.clone().ok_or(Error::Stage("interpolation"))
-    }
-
-    fn picture(&self) -> Picture {
-        Picture::Source(self.frame.clone())
-    }
-}
-
-/// The interpolation stage.
-struct Pairing<'a> {
-    setup: &'a Setup<'a>,
+/// The interpolation stage: the frames of a stream, to the sink.
+struct Delivery<'a> {
+    pairing: Pairing,
+    montage: bool,
     outgoing: Sender<Option<Outgoing>>,
     progress: &'a mut dyn FnMut(&Progress),
+    /// Those of the stream and, of frames that the sink does not need, our own.
     counts: Progress,
     confidences: Vec<Confidence>,
     needs: Needs,
-    found: Vec<DetectedCut>,
-    overlays: Overlays,
-    /// The anchors that frames may still lie after.
-    ends: VecDeque<End>,
-    /// Number of the first of them.
-    first: u64,
+    cancel: &'a CancelToken,
 }
 
-impl<'a> Pairing<'a> {
-    fn new(
-        setup: &'a Setup<'a>,
-        outgoing: Sender<Option<Outgoing>>,
-        progress: &'a mut dyn FnMut(&Progress),
-        needs: Needs,
-    ) -> Self {
-        let counts = Progress {
-            total_out: setup.total_out,
-            ..Progress::default()
-        };
-        Self {
-            setup,
-            outgoing,
-            progress,
-            counts,
-            confidences: Vec::new(),
-            needs,
-            found: Vec::new(),
-            overlays: Overlays::default(),
-            ends: VecDeque::new(),
-            first: 0,
+impl Delivery<'_> {
+    fn run(&mut self, decoded: Receiver<Result<Message>>) -> Result<()> {
+        loop {
+            match decoded.recv().unwrap_or(Err(Error::Stage("decoding")))? {
+                Message::Frame(frame) => {
+                    self.pairing.push(*frame)?;
+                    self.drain()?;
+                    self.tell()?;
+                }
+                Message::End(dropped) => {
+                    self.pairing.finish(dropped)?;
+                    break;
+                }
+            }
+        }
+        self.drain()?;
+        if self.pairing.counts().frames_out == 0 {
+            return Err(Error::Data("the input has no frame".into()));
+        }
+        self.deliver(None)
+    }
+
+    /// Sends all frames whose place is known.
+    fn drain(&mut self) -> Result<()> {
+        loop {
+            let need = self.needs.of(self.pairing.counts().frames_out);
+            match self.pairing.next(need == Need::Make)? {
+                Some(Next::Frame(frame)) => self.send(frame)?,
+                Some(Next::Passed { at, made }) => {
+                    match need {
+                        Need::Elsewhere => self.counts.elsewhere += 1,
+                        Need::Written | Need::Make => self.counts.resumed += 1,
+                    }
+                    self.counts.made += u64::from(made && need != Need::Elsewhere);
+                    self.deliver(Some(Outgoing {
+                        picture: None,
+                        pts: at.pts,
+                        duration: at.duration,
+                    }))?;
+                }
+                None => return Ok(()),
+            }
         }
     }
 
-    fn run(&mut self, decoded: Receiver<Result<Message>>) -> Result<()> {
-        let mut timeline = Timeline::new(self.setup.timeline)?;
-        let mut anchors = Anchors::new(self.setup.timeline.stretch);
-        loop {
-            let frame = match decoded.recv().unwrap_or(Err(Error::Stage("decoding")))? {
-                Message::Frame(frame) => frame,
-                Message::End(dropped) => {
-                    self.count_dropped(dropped);
-                    break;
-                }
-            };
-            self.count(&frame);
-            let pts = frame.frame.pts;
-            let Push::Frames(frames) = timeline.push(pts, frame.frame.duration, frame.verdict.pause)? else {
-                continue;
-            };
-            if let (Role::Anchor(time), Some(image)) = (frame.verdict.role, frame.image) {
-                anchors.anchor(time, frame.verdict.pause);
-                let cut = frame.verdict.cut;
-                let mask = self.setup.job.mask_static;
-                self.ends.push_back(End {
-                    overlay: mask.then(|| self.overlays.push(&frame.frame, cut)).flatten(),
-                    frame: Arc::new(frame.frame),
-                    image,
-                    cut,
-                    prepared: None,
-                });
-            }
-            self.place(anchors.push(&frames, pts)?)?;
-            self.forget(anchors.first());
-            self.tell()?;
-        }
-        if anchors.first() == 0 && self.ends.is_empty() {
-            return Err(Error::Data("the input has no frame".into()));
-        }
-        self.place(anchors.finish(&timeline.finish()?)?)?;
-        self.deliver(None)
+    /// Hands a frame on, beside the source's own picture where a montage is asked for.
+    fn send(&mut self, frame: StreamFrame) -> Result<()> {
+        self.confidences.extend(frame.confidence);
+        let was_made = frame.made.is_some();
+        let (pts, duration) = (frame.pts, frame.duration);
+        let picture = match frame.made {
+            _ if self.montage => Picture::Made(Arc::new(side_by_side(frame.source_image(), frame.image()))),
+            Some(image) => Picture::Made(image),
+            None => Picture::Source(frame.source),
+        };
+        self.deliver(Some(Outgoing {
+            picture: Some(picture),
+            pts,
+            duration,
+        }))?;
+        if was_made { self.tell() } else { Ok(()) }
     }
 
     fn told(&mut self) -> Told {
         Told {
-            counts: self.counts,
+            counts: self.counts(),
             confidences: std::mem::take(&mut self.confidences),
-            cuts: std::mem::take(&mut self.found),
+            cuts: self.pairing.cuts().to_vec(),
         }
     }
 
-    fn count(&mut self, frame: &Decided) {
-        self.count_dropped(frame.dropped_before);
-        self.counts.frames_in += 1;
-        match frame.verdict.role {
-            Role::Held => self.counts.held += 1,
-            Role::Anchor(time) => self.counts.retimed += u64::from(time != frame.frame.pts),
+    /// How far the job is.
+    fn counts(&self) -> Progress {
+        let stream = self.pairing.counts();
+        Progress {
+            frames_in: stream.frames_in,
+            frames_out: stream.frames_out,
+            made: stream.made + self.counts.made,
+            cuts: stream.cuts,
+            held: stream.held,
+            retimed: stream.retimed,
+            dropped: stream.dropped,
+            fallen_back: stream.fallen_back,
+            ..self.counts
         }
-        if frame.verdict.cut {
-            self.counts.cuts += 1;
-            self.found.push(frame.cut());
-        }
-    }
-
-    fn count_dropped(&mut self, dropped: u64) {
-        self.counts.frames_in += dropped;
-        self.counts.dropped += dropped;
-    }
-
-    fn place(&mut self, placed: Vec<Placed>) -> Result<()> {
-        for Placed { left, frames } in placed {
-            self.forget(left);
-            let mut ends = std::mem::take(&mut self.ends);
-            let mut pair = ends.iter_mut();
-            let done = match (pair.next(), pair.next()) {
-                (Some(left), Some(right)) => self.pair(left, right, &frames),
-                (Some(last), None) => frames
-                    .iter()
-                    .try_for_each(|frame| self.send(last, last.picture(), *frame)),
-                (None, _) => Err(Error::Stage("interpolation")),
-            };
-            self.ends = ends;
-            done?;
-        }
-        Ok(())
-    }
-
-    /// Lets go of the anchors before `first`.
-    fn forget(&mut self, first: u64) {
-        while self.first < first {
-            self.ends.pop_front();
-            self.first += 1;
-        }
-    }
-
-    /// Sends the frames at or after `left` and before `right`.
-    fn pair(&mut self, left: &mut End, right: &mut End, frames: &[OutputFrame]) -> Result<()> {
-        let whole = |frame: &&OutputFrame| *frame.timestep.numer() == 0;
-        for frame in frames.iter().take_while(whole) {
-            self.send(left, left.picture(), *frame)?;
-        }
-        let between: Vec<_> = frames.iter().skip_while(whole).copied().collect();
-        match () {
-            () if between.is_empty() => Ok(()),
-            () if right.cut => self.fill_cut(left, right, &between),
-            () if left.image == right.image => between
-                .into_iter()
-                .try_for_each(|frame| self.send(left, left.picture(), frame)),
-            () => self.morph(left, right, &between),
-        }
-    }
-
-    fn fill_cut(&mut self, left: &End, right: &End, frames: &[OutputFrame]) -> Result<()> {
-        for frame in frames {
-            let picture = match self.setup.job.cut_fill {
-                CutFill::Repeat => left.picture(),
-                CutFill::Blend => {
-                    let (a, b) = (&left.image, &right.image);
-                    Picture::Made(Arc::new(a.blend(b, crate::interpolator::to_f32(frame.timestep))))
-                }
-            };
-            self.send(left, picture, *frame)?;
-        }
-        Ok(())
-    }
-
-    fn morph(&mut self, left: &mut End, right: &mut End, frames: &[OutputFrame]) -> Result<()> {
-        let next = self.counts.frames_out;
-        let needed = (next..)
-            .take(frames.len())
-            .any(|frame| self.needs.of(frame) == Need::Make);
-        if !needed {
-            for frame in frames {
-                self.pass_made(*frame)?;
-            }
-            return self.tell();
-        }
-        let interpolator = self.setup.interpolator;
-        let (first, second) = (left.prepare(interpolator)?, right.prepare(interpolator)?);
-        let mut between = interpolator.between(&first, &second);
-        for frame in frames {
-            if !self.is_needed() {
-                self.pass_made(*frame)?;
-                continue;
-            }
-            let start = std::time::Instant::now();
-            let picture = match self.fallback(left, right, *frame)? {
-                Some(picture) => picture,
-                None => Picture::Made(restored(between.at(frame.timestep)?, left, right, *frame)),
-            };
-            self.setup.job.source.limits.check_frame_time(start.elapsed())?;
-            self.counts.made += 1;
-            self.send(left, picture, *frame)?;
-            self.tell()?;
-        }
-        Ok(())
-    }
-
-    /// Notes how far the frame is to be trusted, where that is asked for, and what is shown in its place where that is
-    /// too little.
-    fn fallback(&mut self, left: &End, right: &End, frame: OutputFrame) -> Result<Option<Picture>> {
-        let job = self.setup.job;
-        if job.fallback.is_none() && !job.confidence {
-            return Ok(None);
-        }
-        let (a, b) = (&left.image, &right.image);
-        let confidence = self.setup.interpolator.confidence(a, b, frame.timestep)?;
-        let fallback = job.fallback.filter(|fallback| confidence < fallback.below);
-        self.confidences.push(Confidence {
-            time: rife_media::time::seconds(frame.pts),
-            confidence,
-            replaced: fallback.is_some(),
-        });
-        self.counts.fallen_back += u64::from(fallback.is_some());
-        Ok(fallback.map(|fallback| match fallback.fill {
-            CutFill::Repeat => left.picture(),
-            CutFill::Blend => {
-                Picture::Made(Arc::new(a.blend(b, crate::interpolator::to_f32(frame.timestep))))
-            }
-        }))
-    }
-
-    /// Hands a frame on, beside the source's own picture where a montage is asked for.
-    fn send(&mut self, shown: &End, picture: Picture, at: OutputFrame) -> Result<()> {
-        // What was announced may be less than what comes.
-        let limits = &self.setup.job.source.limits;
-        limits.check_output_frames(self.counts.frames_out + 1)?;
-        if !self.is_needed() {
-            return self.pass(at);
-        }
-        let picture = if self.setup.job.montage {
-            self.montage(shown, picture)
-        } else {
-            picture
-        };
-        let picture = Some(picture);
-        self.deliver(Some(Outgoing { picture, at }))?;
-        self.counts.frames_out += 1;
-        Ok(())
-    }
-
-    /// Whether the frame that comes next is wanted by the sink.
-    fn is_needed(&self) -> bool {
-        self.needs.of(self.counts.frames_out) == Need::Make
-    }
-
-    /// Counts a frame that is not.
-    fn pass(&mut self, at: OutputFrame) -> Result<()> {
-        match self.needs.of(self.counts.frames_out) {
-            Need::Elsewhere => self.counts.elsewhere += 1,
-            Need::Written | Need::Make => self.counts.resumed += 1,
-        }
-        self.counts.frames_out += 1;
-        self.deliver(Some(Outgoing { picture: None, at }))
-    }
-
-    /// Counts a frame that is not wanted and would have been made: by an earlier run of this job, or by another machine.
-    fn pass_made(&mut self, at: OutputFrame) -> Result<()> {
-        let here = self.needs.of(self.counts.frames_out) != Need::Elsewhere;
-        self.counts.made += u64::from(here);
-        self.pass(at)
-    }
-
-    fn montage(&self, shown: &End, picture: Picture) -> Picture {
-        let source = shown.frame.to_rgb(&self.setup.tags);
-        let result = match &picture {
-            Picture::Source(_) => &source,
-            Picture::Made(image) => image.as_ref(),
-        };
-        Picture::Made(Arc::new(side_by_side(&source, result)))
     }
 
     fn deliver(&mut self, message: Option<Outgoing>) -> Result<()> {
@@ -486,22 +318,14 @@ impl<'a> Pairing<'a> {
     }
 
     fn tell(&mut self) -> Result<()> {
-        (self.progress)(&self.counts);
-        if self.setup.cancel.is_cancelled() {
+        let counts = self.counts();
+        (self.progress)(&counts);
+        if self.cancel.is_cancelled() {
             Err(Error::Cancelled)
         } else {
             Ok(())
         }
     }
-}
-
-/// A made picture with the overlays of its ends.
-fn restored(mut made: Arc<RgbImage>, left: &End, right: &End, at: OutputFrame) -> Arc<RgbImage> {
-    if let Some(overlay) = &right.overlay {
-        let t = crate::interpolator::to_f32(at.timestep);
-        overlay.restore(Arc::make_mut(&mut made), &left.image, &right.image, t);
-    }
-    made
 }
 
 /// The middle half of `left` and, to the right of it, the middle half of `right`.
@@ -524,6 +348,7 @@ mod tests {
     use rife_media::{Input, Output, StreamInfo};
 
     use super::*;
+    use crate::video::VideoJob;
     use crate::{InterpolatorSpec, ModelChoice};
 
     /// A source whose thread panics after so many frames.

@@ -5,25 +5,26 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use rife_media::scene::{Analysis, AnalysisOptions, DetectedCut, Look, Role, Verdict};
+use rife_media::timeline::Pauses;
 use rife_media::{ColorTags, Frame, RgbImage, Time};
 
 /// A source frame of which is known what it is.
 #[derive(Debug)]
-pub(super) struct Decided {
+pub(crate) struct Decided {
     /// Its number among all decoded frames.
-    pub(super) number: u64,
+    pub(crate) number: u64,
     /// As it came.
-    pub(super) frame: Frame,
+    pub(crate) frame: Frame,
     /// As the network sees it; nothing where it is not needed.
-    pub(super) image: Option<Arc<RgbImage>>,
-    pub(super) verdict: Verdict,
+    pub(crate) image: Option<Arc<RgbImage>>,
+    pub(crate) verdict: Verdict,
     /// Frames right before it whose times did not advance.
-    pub(super) dropped_before: u64,
+    pub(crate) dropped_before: u64,
 }
 
 impl Decided {
     /// With its picture, where motion passes through it.
-    pub(super) fn converted(mut self, tags: &ColorTags) -> Self {
+    pub(crate) fn converted(mut self, tags: &ColorTags) -> Self {
         if let Role::Anchor(_) = self.verdict.role
             && self.image.is_none()
         {
@@ -33,7 +34,7 @@ impl Decided {
     }
 
     /// The cut before it.
-    pub(super) fn cut(&self) -> DetectedCut {
+    pub(crate) fn cut(&self) -> DetectedCut {
         DetectedCut {
             frame: self.number,
             pts: self.frame.pts,
@@ -42,8 +43,44 @@ impl Decided {
     }
 }
 
-/// The frames that wait.
-pub(super) struct Ahead {
+/// Decides of frames, as they come, what they are.
+#[derive(Debug)]
+pub(crate) struct Lookahead {
+    pauses: Pauses,
+    ahead: Ahead,
+}
+
+impl Lookahead {
+    pub(crate) fn new(options: AnalysisOptions, tags: ColorTags) -> Self {
+        Self {
+            pauses: Pauses::default(),
+            ahead: Ahead::new(options, tags),
+        }
+    }
+
+    /// Takes the next frame; gives those that it decides.
+    pub(crate) fn push(&mut self, frame: Frame) -> Vec<Decided> {
+        let Some((frame, pause)) = self.pauses.push(frame) else {
+            return Vec::new();
+        };
+        self.ahead.push(frame, pause)
+    }
+
+    /// After the last frame: takes one of those that wait; nothing when none does.
+    pub(crate) fn take_waiting(&mut self) -> Option<Vec<Decided>> {
+        let (frame, pause) = self.pauses.pop()?;
+        Some(self.ahead.push(frame, pause))
+    }
+
+    /// After that, the last frames, and how many were left out after them.
+    pub(crate) fn finish(&mut self) -> (Vec<Decided>, u64) {
+        self.ahead.finish()
+    }
+}
+
+/// The frames that wait for their verdict.
+#[derive(Debug)]
+pub(crate) struct Ahead {
     analysis: Analysis,
     tags: ColorTags,
     /// Whether pictures are kept while their frames wait: only where few do.
@@ -56,7 +93,7 @@ pub(super) struct Ahead {
 }
 
 impl Ahead {
-    pub(super) fn new(options: AnalysisOptions, tags: ColorTags) -> Self {
+    pub(crate) fn new(options: AnalysisOptions, tags: ColorTags) -> Self {
         Self {
             keep_pictures: Analysis::look_ahead(&options) == 0,
             analysis: Analysis::new(options),
@@ -69,7 +106,7 @@ impl Ahead {
     }
 
     /// Takes the next frame and whether a pause lies before it; gives those that it decides.
-    pub(super) fn push(&mut self, frame: Frame, pause: bool) -> Vec<Decided> {
+    pub(crate) fn push(&mut self, frame: Frame, pause: bool) -> Vec<Decided> {
         let number = self.count;
         self.count += 1;
         if self.last.is_some_and(|last| frame.pts <= last) {
@@ -86,7 +123,7 @@ impl Ahead {
     }
 
     /// The frames that still wait, and how many were left out after them.
-    pub(super) fn finish(&mut self) -> (Vec<Decided>, u64) {
+    pub(crate) fn finish(&mut self) -> (Vec<Decided>, u64) {
         let verdicts = self.analysis.finish();
         (decided(&mut self.waiting, verdicts), self.dropped)
     }
