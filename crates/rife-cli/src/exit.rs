@@ -59,10 +59,29 @@ pub(crate) fn failed(error: &Error, json: bool) -> ExitCode {
         );
     }
     output::note(&format!("rife: {}", output::one_line(&error.to_string())));
-    if matches!(error, Error::Media(MediaError::Interlaced { .. })) {
-        output::note(
-            "rife: --deinterlace does it here, --inverse-telecine for film in it; --allow-interlaced takes the video as it is",
-        );
+    if let Some(hint) = hint(error) {
+        output::note(&format!("rife: {}", output::one_line(&hint)));
     }
     ExitCode::from(code(error.kind()))
+}
+
+/// Which option or command helps: the library's errors know none.
+fn hint(error: &Error) -> Option<String> {
+    let text = match error {
+        Error::Media(MediaError::Interlaced { .. }) => {
+            "--deinterlace does it here, --inverse-telecine for film in it; --allow-interlaced takes the video as it is"
+        }
+        Error::Media(MediaError::Changed { .. }) => "--restart starts over",
+        Error::Media(MediaError::Limit { what, .. }) if what == "the memory of this job" => {
+            "--memory-limit makes large pictures in tiles"
+        }
+        Error::NotPulled {
+            name, known: true, ..
+        } => return Some(format!("rife models pull {name} fetches it")),
+        Error::HashChanged { found, remedy, .. } if remedy.starts_with("pull it with") => {
+            return Some(format!("--sha256 {found} accepts it"));
+        }
+        _ => return None,
+    };
+    Some(text.to_owned())
 }

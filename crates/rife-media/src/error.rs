@@ -128,7 +128,7 @@ pub enum MediaError {
         part: PathBuf,
     },
     /// An unfinished output was begun with another input, model or options.
-    #[error("{} holds an unfinished job that is not this one: {changes}. Run it as before and it goes on, or start over with --restart", folder.display())]
+    #[error("{} holds an unfinished job that is not this one: {changes}. Run it as before and it goes on, or start over", folder.display())]
     Changed {
         /// Where the unfinished job is kept.
         folder: PathBuf,

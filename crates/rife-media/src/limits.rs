@@ -145,7 +145,7 @@ impl Limits {
     pub fn check_memory(&self, bytes: u64) -> Result<()> {
         if bytes > self.max_memory {
             let accepted = format!(
-                "{} MB; with a memory limit (--memory-limit) large pictures are made in tiles",
+                "{} MB; with a memory limit large pictures are made in tiles",
                 self.max_memory / 1_000_000
             );
             let planned = format!("{} MB", bytes.div_ceil(1_000_000));

@@ -128,6 +128,8 @@ pub enum Output {
     /// A folder of still images `0000000.png`, `0000001.png`... (created where missing); or, with `%d` or `%05d` in its
     /// last part and an image's extension, a pattern of their names, which are numbered from 0.
     Images(PathBuf, ImageFormat),
+    /// A [`Sink`] that the program brings itself, by a name for people. [`open_sink`] does not open it.
+    Custom(String),
 }
 
 impl Output {
@@ -443,7 +445,7 @@ impl SinkSpec {
     pub fn container(&self) -> Result<Container> {
         match &self.output {
             Output::File(path) => Container::of(path),
-            Output::Stdout | Output::Images(..) => Ok(Container::VideoOnly),
+            Output::Stdout | Output::Images(..) | Output::Custom(_) => Ok(Container::VideoOnly),
         }
     }
 
@@ -507,6 +509,7 @@ pub fn plan_encoding(spec: &SinkSpec, params: &VideoParams) -> Result<Encoding> 
 fn plain_encoding(spec: &SinkSpec, params: &VideoParams) -> Result<Encoding> {
     let webp = matches!(&spec.output, Output::File(path) if crate::source::has_extension(path, "webp"));
     let (name, format) = match &spec.output {
+        Output::Custom(name) => (name.as_str(), params.format),
         Output::Images(_, format) => (format.extension(), format.pixel_format(params.format)),
         Output::File(_) if webp => ("webp", ImageFormat::WebP.pixel_format(params.format)),
         Output::File(_) | Output::Stdout => ("y4m", y4m::y4m_format(params.format)),
@@ -536,7 +539,7 @@ fn plain_encoding(spec: &SinkSpec, params: &VideoParams) -> Result<Encoding> {
 }
 
 /// What was written.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Written {
     /// The output; nothing for standard output.
     pub path: Option<PathBuf>,
@@ -561,6 +564,9 @@ pub fn open_sink(spec: &SinkSpec, params: &VideoParams) -> Result<Box<dyn Sink>>
         return Err(MediaError::Unsupported(reason));
     }
     match &spec.output {
+        Output::Custom(name) => Err(MediaError::Unsupported(format!(
+            "{name} is a sink of the program's own, which cannot be opened by its name"
+        ))),
         Output::Stdout => Ok(Box::new(y4m::Writer::stdout(spec, params)?)),
         Output::Images(folder, format) => {
             Ok(Box::new(images::Images::create(folder, *format, spec, params)?))

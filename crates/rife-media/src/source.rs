@@ -7,7 +7,7 @@ use std::time::Duration;
 use num_rational::Ratio;
 
 use crate::probe::{DisplayMatrix, HdrMetadata, MediaInfo};
-use crate::{CancelToken, ColorTags, Ffmpeg, Frame, Limits, MediaError, PixelFormat, Result, Time};
+use crate::{CancelToken, ColorTags, Ffmpeg, Frame, Layout, Limits, MediaError, PixelFormat, Result, Time};
 
 pub use images::{ImageHeader, image_header, natural_order, read_image};
 
@@ -69,6 +69,36 @@ pub struct StreamInfo {
     pub media: Option<MediaInfo>,
 }
 
+impl StreamInfo {
+    /// Frames of a constant rate in frames a second, from time 0 on; of RGB in sRGB, of YUV with tags that say nothing.
+    /// Nothing more is known of them.
+    ///
+    /// # Panics
+    /// Where the rate is 0.
+    pub fn new(width: u32, height: u32, format: PixelFormat, frame_rate: Ratio<i64>) -> Self {
+        let tags = match format.layout {
+            Layout::Rgb => ColorTags::SRGB,
+            _ => ColorTags::default(),
+        };
+        Self {
+            width,
+            height,
+            format,
+            tags,
+            sample_aspect: Ratio::from(1),
+            matrix: DisplayMatrix::IDENTITY,
+            time_base: frame_rate.recip(),
+            frame_rate: Some(frame_rate),
+            variable_rate: false,
+            frames: None,
+            duration: None,
+            start: Time::from(0),
+            hdr: HdrMetadata::default(),
+            media: None,
+        }
+    }
+}
+
 /// What to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
@@ -79,6 +109,8 @@ pub enum Input {
     Stdin,
     /// Still images: a folder, or a pattern with `*` and `?` in the file name; natural order.
     Images(PathBuf),
+    /// A [`Source`] that the program brings itself, by a name for people. [`open_source`] does not open it.
+    Custom(String),
 }
 
 impl Input {
@@ -172,6 +204,9 @@ pub fn open_source(spec: &SourceSpec) -> Result<Box<dyn Source>> {
     }
     match &spec.input {
         Input::Stdin => Ok(Box::new(y4m::Reader::stdin(spec)?)),
+        Input::Custom(name) => Err(MediaError::Unsupported(format!(
+            "{name} is a source of the program's own, which cannot be opened by its name"
+        ))),
         Input::Images(path) => Ok(Box::new(images::Images::open(path, spec)?)),
         Input::File(path) if has_extension(path, "y4m") || stream::is_pipe(path) => {
             Ok(Box::new(y4m::Reader::open(path, spec)?))
@@ -181,10 +216,10 @@ pub fn open_source(spec: &SourceSpec) -> Result<Box<dyn Source>> {
     }
 }
 
-/// Whether the input can be read only once: standard input, or a named pipe.
+/// Whether the input can be read only once: standard input, a named pipe, or a source of the program's own.
 pub fn is_stream(input: &Input) -> bool {
     match input {
-        Input::Stdin => true,
+        Input::Stdin | Input::Custom(_) => true,
         Input::File(path) => stream::is_pipe(path),
         Input::Images(_) => false,
     }

@@ -47,6 +47,19 @@ pub enum Error {
     /// No model of this name or path.
     #[error("{0}")]
     NoModel(String),
+    /// A name that is neither a file nor a model that was pulled.
+    #[error("no model {name:?}: no such file, and none pulled; {}", match known {
+        true => "it is a public checkpoint that can be pulled".to_owned(),
+        false => format!("pulled are: {pulled}"),
+    })]
+    NotPulled {
+        /// The name.
+        name: String,
+        /// Whether it is in the table of public checkpoints, and can be pulled.
+        known: bool,
+        /// The models that were pulled, for people.
+        pulled: String,
+    },
     /// A file that is neither media nor weights: a lock file, a downloaded part, a list.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
@@ -131,7 +144,9 @@ impl Error {
             | Self::Device(_) => ErrorKind::Usage,
             Self::Network(NetworkError::ImageSize { .. } | NetworkError::FramesDiffer { .. })
             | Self::Data(_) => ErrorKind::Input,
-            Self::Network(_) | Self::Checkpoint(_) | Self::NoModel(_) => ErrorKind::Model,
+            Self::Network(_) | Self::Checkpoint(_) | Self::NoModel(_) | Self::NotPulled { .. } => {
+                ErrorKind::Model
+            }
             Self::Download { .. } | Self::HashChanged { .. } => ErrorKind::Model,
             Self::Cancelled => ErrorKind::Cancelled,
             Self::Io {
@@ -150,7 +165,7 @@ impl Error {
             Self::Media(error) => error.code(),
             Self::Network(_) => "network",
             Self::Checkpoint(_) => "bad_weights",
-            Self::NoModel(_) => "no_model",
+            Self::NoModel(_) | Self::NotPulled { .. } => "no_model",
             Self::Io { .. } => "io",
             Self::Download { .. } => "download",
             Self::HashChanged { .. } => "hash_changed",

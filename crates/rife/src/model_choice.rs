@@ -55,9 +55,7 @@ pub(crate) fn find_weights(choice: &ModelChoice) -> Result<(LoadedCheckpoint, St
 
 fn default_weights() -> Result<LoadedCheckpoint> {
     let bytes = rife_nets::default_weights().ok_or_else(|| {
-        Error::NoModel(
-            "this build has no default network; choose one with --model, or --random-weights to time".into(),
-        )
+        Error::NoModel("this build has no default network; choose another, or random weights to time".into())
     })?;
     checkpoint::load_bytes(bytes)
         .map_err(|error| Error::NoModel(format!("the network built in cannot be read: {error}")))

@@ -38,17 +38,15 @@ pub fn models_folder() -> Result<PathBuf> {
 /// The file of a model that was pulled into `folder`, its hash checked against the lock file.
 ///
 /// # Errors
-/// [`Error::NoModel`] where `name` was never pulled, [`Error::HashChanged`] where the file is another one now.
+/// [`Error::NotPulled`] where `name` was never pulled, [`Error::HashChanged`] where the file is another one now.
 pub fn installed(folder: &Path, name: &str) -> Result<PathBuf> {
     let lock = Lock::read(folder)?;
     let Some(entry) = lock.models.get(name) else {
-        let hint = match checkpoint(name) {
-            Some(_) => format!("fetch it with: rife models pull {name}"),
-            None => format!("pulled are: {}", lock.names()),
-        };
-        return Err(Error::NoModel(format!(
-            "no model {name:?}: no such file, and none pulled; {hint}"
-        )));
+        return Err(Error::NotPulled {
+            name: name.to_owned(),
+            known: checkpoint(name).is_some(),
+            pulled: lock.names(),
+        });
     };
     let path = folder.join(&entry.file);
     let found = sha256_file(&path)?;

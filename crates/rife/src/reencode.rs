@@ -158,7 +158,7 @@ impl ReencodeJob {
         let info = open_source(&self.source)?.info().clone();
         if info.tags.is_hdr() && self.profile != Profile::Archive {
             return Err(Error::Data(format!(
-                "{} is HDR ({}): BT.709 would need tone mapping, which is not done here; --preset-profile archive keeps it",
+                "{} is HDR ({}): BT.709 would need tone mapping, which is not done here; the profile for archives keeps it",
                 path.display(),
                 info.tags.transfer.name().unwrap_or_default()
             )));

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use rife_media::scene::{Analysis, AnalysisOptions, CutRule, DetectedCut};
 use rife_media::timeline::AHEAD;
 use rife_media::{
-    ColorTags, Frame, Limits, MediaError, PixelFormat, RgbImage, Time, TimelineMode, TimelineOptions, time,
+    ColorTags, Frame, Limits, MediaError, PixelFormat, RgbImage, Source, StreamInfo, Time, TimelineMode,
+    TimelineOptions, time,
 };
 
 pub(crate) use lookahead::{Ahead, Decided, Lookahead};
@@ -317,29 +318,83 @@ impl Stream {
     }
 
     fn check(&mut self, frame: &Frame) -> Result<()> {
-        let (width, height, format) = (frame.width, frame.height, frame.format);
-        self.limits.check_size(width.into(), height.into())?;
-        let wrong = |reason: String| MediaError::Frame {
-            frame: self.pushed,
-            reason,
+        let shape = (frame.width, frame.height, frame.format);
+        self.limits.check_size(frame.width.into(), frame.height.into())?;
+        let first = *self.shape.get_or_insert(shape);
+        Ok(check_frame(frame, first, self.pushed)?)
+    }
+}
+
+/// Whether a frame, `number` of its stream, is as the others and holds what its format says, at a time that can be
+/// reckoned with.
+fn check_frame(
+    frame: &Frame,
+    (first_width, first_height, first_format): (u32, u32, PixelFormat),
+    number: u64,
+) -> std::result::Result<(), MediaError> {
+    let (width, height, format) = (frame.width, frame.height, frame.format);
+    let wrong = |reason: String| MediaError::Frame {
+        frame: number,
+        reason,
+    };
+    frame.check().map_err(wrong)?;
+    if (first_width, first_height, first_format) != (width, height, format) {
+        return Err(wrong(format!(
+            "it is {width}x{height} {format} where the first was {first_width}x{first_height} {first_format}"
+        )));
+    }
+    if !checked_time(frame.pts) || !checked_time(frame.duration) || frame.duration < Time::from(0) {
+        let accepted = format!(
+            "seconds below {}, as fractions with denominators up to {MAX_DENOMINATOR}",
+            time::MAX_SECONDS
+        );
+        let value = format!("{} for {}", frame.pts, frame.duration);
+        return Err(MediaError::limit("the frame's time", value, accepted));
+    }
+    Ok(())
+}
+
+/// A source of somebody else, whose frames are checked.
+pub(crate) struct Checked {
+    source: Box<dyn Source>,
+    frames: u64,
+    limits: Limits,
+}
+
+impl Checked {
+    pub(crate) fn new(source: Box<dyn Source>, limits: &Limits) -> Result<Self> {
+        let info = source.info();
+        limits.check_size(info.width.into(), info.height.into())?;
+        Ok(Self {
+            source,
+            frames: 0,
+            limits: limits.clone(),
+        })
+    }
+}
+
+impl Source for Checked {
+    fn info(&self) -> &StreamInfo {
+        self.source.info()
+    }
+
+    fn next_frame(&mut self) -> rife_media::Result<Option<Frame>> {
+        let Some(frame) = self.source.next_frame()? else {
+            return Ok(None);
         };
-        frame.check().map_err(wrong)?;
-        let (first_width, first_height, first_format) = *self.shape.get_or_insert((width, height, format));
-        if (first_width, first_height, first_format) != (width, height, format) {
-            let reason = format!(
-                "it is {width}x{height} {format} where the first was {first_width}x{first_height} {first_format}"
-            );
-            return Err(wrong(reason).into());
-        }
-        if !checked_time(frame.pts) || !checked_time(frame.duration) || frame.duration < Time::from(0) {
-            let accepted = format!(
-                "seconds below {}, as fractions with denominators up to {MAX_DENOMINATOR}",
-                time::MAX_SECONDS
-            );
-            let value = format!("{} for {}", frame.pts, frame.duration);
-            return Err(MediaError::limit("the frame's time", value, accepted).into());
-        }
-        Ok(())
+        let info = self.source.info();
+        check_frame(&frame, (info.width, info.height, info.format), self.frames)?;
+        self.frames += 1;
+        self.limits.check_frames(self.frames)?;
+        Ok(Some(frame))
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.source.notes()
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.source.warnings()
     }
 }
 

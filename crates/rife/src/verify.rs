@@ -166,11 +166,7 @@ impl VerifyJob {
         let place = places.into_iter().flatten().find(|path| path.is_file());
         Ok(match place {
             Some(path) => same("input (SHA-256)", &expected, &file_hash(&path, cancel)?),
-            None => unknown(
-                "input (SHA-256)",
-                expected,
-                "it is not at hand (--input names it)",
-            ),
+            None => unknown("input (SHA-256)", expected, "it is not at hand"),
         })
     }
 }

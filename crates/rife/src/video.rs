@@ -16,7 +16,7 @@ use rife_media::probe::DisplayMatrix;
 use rife_media::scene::{AnalysisOptions, CutList, CutRule};
 use rife_media::sink::{Resume, Share, TextFile, extension_like};
 use rife_media::{
-    CancelToken, Input, MediaInfo, Orientation, Output, SinkSpec, Source, SourceSpec, StreamInfo,
+    CancelToken, Input, MediaInfo, Orientation, Output, Sink, SinkSpec, Source, SourceSpec, StreamInfo,
     TimelineMode, TimelineOptions, VideoParams, Written, open_sink, open_source, plan_encoding, time,
 };
 
@@ -27,8 +27,8 @@ pub use plan::{VideoPlan, duration_text};
 pub(crate) use plan::{memory, rate_text};
 
 use crate::manifest::{self, Manifest};
+use crate::stream::{Checked, Stream, StreamOptions};
 pub use crate::stream::{Confidence, CutFill, Duplicates, Fallback};
-use crate::stream::{Stream, StreamOptions};
 use crate::{Error, Interpolator, InterpolatorSpec, Result};
 
 /// How many frames come out.
@@ -68,7 +68,8 @@ pub enum Motion {
     },
 }
 
-/// A video to interpolate.
+/// A video to interpolate. A program's own source of frames is given to [`VideoJob::open_from`], its own sink to
+/// [`VideoRun::run_into`].
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct VideoJob {
@@ -155,10 +156,37 @@ impl VideoJob {
     /// Those of opening the source and loading the model, and [`Error::Usage`] for options that make no sense
     /// together.
     pub fn open(mut self, cancel: &CancelToken) -> Result<VideoRun> {
+        self.stop_on(cancel);
+        let source = self.open_source()?;
+        self.plan(source, cancel)
+    }
+
+    /// As [`VideoJob::open`], reading `source` in place of [`VideoJob::source`], whose limits hold for it all the same. The
+    /// plan calls it what [`Input::Custom`] says. Such a job cannot be kept, and goes on nowhere.
+    ///
+    /// # Errors
+    /// As [`VideoJob::open`]; [`MediaError::Limit`](rife_media::MediaError::Limit) for a size that is not accepted.
+    pub fn open_from(mut self, source: Box<dyn Source>, cancel: &CancelToken) -> Result<VideoRun> {
+        self.stop_on(cancel);
+        if !matches!(self.source.input, Input::Custom(_)) {
+            self.source.input = Input::Custom("a source of the program's own".into());
+        }
+        let source = Box::new(Checked::new(source, &self.source.limits)?);
+        if self.like_source {
+            self.follow(source.info());
+        }
+        self.name_output(None)?;
+        self.plan(source, cancel)
+    }
+
+    fn stop_on(&mut self, cancel: &CancelToken) {
         self.source.cancel = cancel.clone();
         self.sink.cancel = cancel.clone();
         self.interpolator.cancel = cancel.clone();
-        let source = self.open_source()?;
+    }
+
+    /// Loads the model and plans.
+    fn plan(mut self, source: Box<dyn Source>, cancel: &CancelToken) -> Result<VideoRun> {
         let info = source.info().clone();
         let (timeline, slower) = self.shown(self.timeline(&info)?, &info);
         self.name_output(plan::output_rate(&timeline, &info).or(info.frame_rate))?;
@@ -209,14 +237,7 @@ impl VideoJob {
             return Ok(open_source(&self.source)?);
         }
         let source = open_source(&self.source)?;
-        let extension = extension_like(source.info(), self.sink.codec);
-        match (&mut self.beside, &mut self.sink.output) {
-            (Some(named), _) => *named = extension.to_owned(),
-            (None, Output::File(path)) => {
-                path.set_extension(extension);
-            }
-            (None, Output::Stdout | Output::Images(..)) => {}
-        }
+        self.follow(source.info());
         self.name_output(None)?;
         if self.sink.container()?.holds_rotation() || source.info().matrix == DisplayMatrix::IDENTITY {
             return Ok(source);
@@ -224,6 +245,18 @@ impl VideoJob {
         drop(source);
         self.source.orientation = Orientation::Apply;
         Ok(open_source(&self.source)?)
+    }
+
+    /// Gives the output the extension of the source's own container.
+    fn follow(&mut self, source: &StreamInfo) {
+        let extension = extension_like(source, self.sink.codec);
+        match (&mut self.beside, &mut self.sink.output) {
+            (Some(named), _) => *named = extension.to_owned(),
+            (None, Output::File(path)) => {
+                path.set_extension(extension);
+            }
+            (None, Output::Stdout | Output::Images(..) | Output::Custom(_)) => {}
+        }
     }
 
     /// What the sink is told of the frames.
@@ -244,7 +277,7 @@ impl VideoJob {
         let input = match &self.source.input {
             Input::File(path) => path,
             Input::Images(path) if path.is_dir() => path,
-            Input::Images(_) | Input::Stdin => {
+            Input::Images(_) | Input::Stdin | Input::Custom(_) => {
                 return Err(Error::Usage(
                     "this input has no name that the output could follow: name the output".into(),
                 ));
@@ -317,7 +350,7 @@ impl VideoJob {
     fn output_file(&self) -> Option<&Path> {
         match &self.sink.output {
             Output::File(path) => Some(path),
-            Output::Stdout | Output::Images(..) => None,
+            Output::Stdout | Output::Images(..) | Output::Custom(_) => None,
         }
     }
 
@@ -384,7 +417,7 @@ fn captions(info: &StreamInfo) -> Option<String> {
 pub fn input_path(input: &Input) -> Option<&Path> {
     match input {
         Input::File(path) | Input::Images(path) => Some(path),
-        Input::Stdin => None,
+        Input::Stdin | Input::Custom(_) => None,
     }
 }
 
@@ -527,13 +560,38 @@ impl VideoRun {
     /// Those of reading, interpolating and writing; [`Error::Cancelled`]. Nothing is left under the output's name
     /// then; what is done is kept beside it as [`VideoJob::keep`] says. [`Error::Data`] for a result with warnings where
     /// [`VideoJob::strict`] says so: that one is left.
-    pub fn run(mut self, progress: &mut dyn FnMut(&Progress)) -> Result<VideoSummary> {
+    pub fn run(self, progress: &mut dyn FnMut(&Progress)) -> Result<VideoSummary> {
+        self.run_to(None, progress)
+    }
+
+    /// The frames that a sink given to [`VideoRun::run_into`] gets: their size, format, time base and rate. It may say
+    /// another format or other colour tags in its own [`Sink::params`], and gets those.
+    pub fn params(&self) -> VideoParams {
+        self.job.params(&self.info, &self.timeline)
+    }
+
+    /// As [`VideoRun::run`], into `sink` in place of the job's own output; nothing is kept and no manifest is written.
+    ///
+    /// # Errors
+    /// As [`VideoRun::run`].
+    pub fn run_into(self, sink: Box<dyn Sink>, progress: &mut dyn FnMut(&Progress)) -> Result<VideoSummary> {
+        self.run_to(Some(sink), progress)
+    }
+
+    fn run_to(
+        mut self,
+        sink: Option<Box<dyn Sink>>,
+        progress: &mut dyn FnMut(&Progress),
+    ) -> Result<VideoSummary> {
         let start = std::time::Instant::now();
+        let own = sink.is_some();
         if let Some(folder) = &self.job.folder {
             std::fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error))?;
         }
         let keep = self.job.keep;
-        if keep.on
+        if own {
+            self.job.manifest = false;
+        } else if keep.on
             && let Some(facts) = self.facts()?
         {
             self.job.sink.resume = Some(Resume {
@@ -556,7 +614,7 @@ impl VideoRun {
         };
         let cuts_file = self.cuts_file()?;
         let params = self.job.params(&self.info, &self.timeline);
-        let sink = open_sink(&self.job.sink, &params)?;
+        let sink = sink.map_or_else(|| open_sink(&self.job.sink, &params), Ok)?;
         let params = sink.params().clone();
         let options = self.job.stream(&self.info, self.timeline);
         let setup = pipeline::Setup {
@@ -596,7 +654,7 @@ impl VideoRun {
         if self.job.strict && !warnings.is_empty() {
             let warnings = warnings.join("; ");
             return Err(Error::Data(format!(
-                "the result is written, but a warning is a failure with --strict: {warnings}"
+                "the result is written, but warnings were asked to be failures: {warnings}"
             )));
         }
         Ok(VideoSummary {

@@ -18,7 +18,7 @@ pub(crate) fn run(args: ChainArgs, cancel: &CancelToken) -> Result<()> {
     output::check_stdout(&job.sink.output)?;
     let target = match &job.sink.output {
         Output::File(path) => path.clone(),
-        Output::Stdout | Output::Images(..) => PathBuf::new(),
+        Output::Stdout | Output::Images(..) | Output::Custom(_) => PathBuf::new(),
     };
     let run = job.open(cancel)?;
     if json {

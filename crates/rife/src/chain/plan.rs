@@ -60,6 +60,7 @@ pub(super) fn plan(
         output: match &job.sink.output {
             Output::File(path) | Output::Images(path, _) => path.display().to_string(),
             Output::Stdout => "standard output".into(),
+            Output::Custom(name) => name.clone(),
         },
         size: [params.width, params.height],
         rate: params.time_base.recip(),

@@ -179,7 +179,7 @@ fn check_pins(lock: &Lock, wanted: &Download, found: &str) -> Result<()> {
             expected: expected.into(),
             found: found.into(),
             pinned_by: pinned_by.into(),
-            remedy: format!("pull it with --sha256 {found}"),
+            remedy: format!("pull it with the SHA-256 {found}"),
         }),
         _ => Ok(()),
     }

@@ -213,7 +213,7 @@ fn confidence_plot(report: &Report) -> String {
     let second = figure(
         "PSNR against confidence",
         &body,
-        "The network's PSNR in dB against confidence, a dot a frame: where they rise together, <code>--fallback-below</code> finds the frames that are worth replacing.",
+        "The network's PSNR in dB against confidence, a dot a frame: where they rise together, a fallback below some confidence replaces the right frames.",
     );
     format!("<h2>Confidence</h2>\n{first}{second}")
 }

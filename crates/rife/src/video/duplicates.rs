@@ -171,7 +171,7 @@ impl fmt::Display for DuplicatesReport {
             0 => write!(f, "\nnothing would be changed"),
             _ => write!(
                 f,
-                "\n--duplicates smooth (the default) leads motion evenly through these times; keep leaves it"
+                "\nsmooth, the default, leads motion evenly through these times; keep leaves it"
             ),
         }
     }

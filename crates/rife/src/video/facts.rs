@@ -166,7 +166,7 @@ fn cuts(rule: &CutRule) -> String {
 pub(crate) fn input_facts(input: &Input, cancel: &CancelToken) -> Result<Option<String>> {
     match input {
         _ if rife_media::source::is_stream(input) => Ok(None),
-        Input::Stdin => Ok(None),
+        Input::Stdin | Input::Custom(_) => Ok(None),
         Input::File(path) => file_hash(path, cancel).map(Some),
         Input::Images(path) => {
             let folder = if path.is_dir() {

@@ -162,13 +162,18 @@ pub(super) fn waiting(job: &VideoJob, info: &StreamInfo) -> u64 {
 }
 
 fn input_name(input: &Input) -> String {
-    super::input_path(input).map_or("standard input".into(), |path| path.display().to_string())
+    match input {
+        Input::File(path) | Input::Images(path) => path.display().to_string(),
+        Input::Stdin => "standard input".into(),
+        Input::Custom(name) => name.clone(),
+    }
 }
 
 fn output_name(output: &Output) -> String {
     match output {
         Output::File(path) | Output::Images(path, _) => path.display().to_string(),
         Output::Stdout => "standard output".into(),
+        Output::Custom(name) => name.clone(),
     }
 }
 
