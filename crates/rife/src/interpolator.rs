@@ -18,7 +18,9 @@ pub use bisect::{Between, Bisection};
 use tiles::Tiling;
 
 use crate::device::{self, Started};
-use crate::runner::{Convolution, DeviceFrame, FramePair, Pending, Runner};
+#[cfg(feature = "benchmark")]
+use crate::runner::Convolution;
+use crate::runner::{DeviceFrame, FramePair, Pending, Runner};
 use crate::{Device, EngineInfo, Error, ModelChoice, Precision, Result, Watch};
 
 /// How frames at times other than the middle are made.
@@ -240,6 +242,7 @@ impl Interpolator {
     }
 
     /// Runs `work` and tells which convolutions ran meanwhile.
+    #[cfg(feature = "benchmark")]
     pub(crate) fn profile(&self, work: &mut dyn FnMut()) -> Vec<Convolution> {
         self.runner.profile(work)
     }

@@ -120,10 +120,15 @@
 //! Every failure is an [`Error`]: its text says what was wrong, with which value, and what would be accepted;
 //! [`Error::kind`] says whose fault it is, and [`Error::code`] is a word for programs. Nothing panics on bad input.
 //!
+//! # Cargo features
+//!
+//! All are on by default: `default-weights` embeds the network that [`ModelChoice::Default`] runs (7 MB), `download` fetches
+//! published weights over HTTPS (`models::download`), `benchmark` measures quality and speed (module `benchmark`).
+//!
 //! # More
 //!
 //! Other jobs are [`chain`] (clips joined by made transitions), [`reencode`], [`batch`] (folders of videos),
-//! [`report`](mod@report) (what interpolation does to a clip), [`verify`] and [`benchmark`]. [`media`] holds frames, sources,
+//! [`report`](mod@report) (what interpolation does to a clip), [`verify`] and `benchmark`. [`media`] holds frames, sources,
 //! sinks and colour, [`nets`] the networks and their files. Specifications are `#[non_exhaustive]`: make one with `new` or
 //! `default` and set its fields.
 
@@ -133,6 +138,7 @@
 struct Readme;
 
 pub mod batch;
+#[cfg(feature = "benchmark")]
 pub mod benchmark;
 pub mod chain;
 mod device;

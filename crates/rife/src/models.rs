@@ -2,12 +2,14 @@
 //! the download between them. What is inside a weights file is `rife-nets`' business.
 
 mod catalog;
+#[cfg(feature = "download")]
 mod download;
 mod lock;
 
 use std::path::{Path, PathBuf};
 
 pub use catalog::{CATALOG, Checkpoint, checkpoint};
+#[cfg(feature = "download")]
 pub use download::{DEFAULT_MAX_BYTES, Download, Pulled, download};
 pub(crate) use lock::hexadecimal;
 pub use lock::{LOCK_FILE, Lock, LockEntry, sha256_file};

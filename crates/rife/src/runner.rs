@@ -25,6 +25,7 @@ pub(crate) struct Memory {
 }
 
 /// A convolution that ran, and its time.
+#[cfg_attr(not(feature = "benchmark"), allow(dead_code))]
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Convolution {
     /// Kernel size, stride and padding.
@@ -46,6 +47,7 @@ pub(crate) trait Device {
     /// Memory of its tensors.
     fn memory(&self) -> Memory;
     /// Runs `work` and tells which convolutions ran meanwhile.
+    #[cfg_attr(not(feature = "benchmark"), allow(dead_code))]
     fn profile(&self, work: &mut dyn FnMut()) -> Vec<Convolution>;
 }
 
@@ -64,6 +66,7 @@ pub(crate) trait Runner: fmt::Debug + Send + Sync {
     /// Memory of the device's tensors.
     fn memory(&self) -> Memory;
     /// Runs `work` and tells which convolutions ran meanwhile.
+    #[cfg_attr(not(feature = "benchmark"), allow(dead_code))]
     fn profile(&self, work: &mut dyn FnMut()) -> Vec<Convolution>;
 }
 

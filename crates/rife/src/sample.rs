@@ -16,6 +16,7 @@ use rife_media::{
     Transfer, VideoParams, open_sink, probe,
 };
 
+#[cfg(feature = "benchmark")]
 pub(crate) use scene::noise;
 pub use scene::render;
 

@@ -1,5 +1,7 @@
 //! Pulling checkpoints from a real HTTP server: whole, broken and resumed, changed, too large, refused.
 
+#![cfg(feature = "download")]
+
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
