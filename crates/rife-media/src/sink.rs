@@ -18,18 +18,21 @@ pub use journal::{
 };
 pub use like::extension_like;
 pub use part::{TextFile, same_file};
+pub use pictures::Pictures;
 pub(crate) use read_back::Sent;
 pub use workplace::{Workplace, folder as work_folder};
 
 mod codecs;
 pub(crate) mod companion;
 pub(crate) mod encoder;
+mod frame_log;
 mod hardware;
 mod images;
 mod journal;
 mod like;
 mod mp4;
 pub(crate) mod part;
+mod pictures;
 mod read_back;
 mod segments;
 mod spaced;
@@ -42,12 +45,6 @@ mod y4m;
 pub trait Sink: Send {
     /// Size, format, tags and time base that [`Sink::write`] expects.
     fn params(&self) -> &VideoParams;
-
-    /// How many of the job's first frames an earlier run has written already. They are not to be sent again: each is
-    /// skipped, or all are left out.
-    fn resume_at(&self) -> u64 {
-        0
-    }
 
     /// Which frames are to be sent; for each of the others [`Sink::skip`] is called in its place.
     fn needs(&self) -> Needs {

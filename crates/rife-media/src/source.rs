@@ -230,6 +230,11 @@ pub fn is_image_name(path: &Path) -> bool {
     images::has_image_extension(path)
 }
 
+/// The pictures that a folder or a pattern stands for, in order.
+pub(crate) fn image_files(path: &Path) -> Result<Vec<PathBuf>> {
+    images::files(path)
+}
+
 /// Whether the file's name ends in `.extension`, in any case.
 pub(crate) fn has_extension(path: &Path, extension: &str) -> bool {
     path.extension()

@@ -14,7 +14,7 @@ use num_rational::Ratio;
 use rife_media::plan::{Companions, plan_streams};
 use rife_media::probe::DisplayMatrix;
 use rife_media::scene::{AnalysisOptions, CutList, CutRule};
-use rife_media::sink::{Resume, Share, TextFile, extension_like};
+use rife_media::sink::{Pictures, Resume, Share, TextFile, extension_like};
 use rife_media::{
     CancelToken, Input, MediaInfo, Orientation, Output, Sink, SinkSpec, Source, SourceSpec, StreamInfo,
     TimelineMode, TimelineOptions, VideoParams, Written, open_sink, open_source, plan_encoding, time,
@@ -592,9 +592,17 @@ impl VideoRun {
         if own {
             self.job.manifest = false;
         } else if keep.on
-            && let Some(facts) = self.facts()?
+            && let Some(mut facts) = self.facts()?
         {
+            let pictures = Pictures::of(&self.job.source.input)?;
+            if let (Some(pictures), Some(path)) = (&pictures, input_path(&self.job.source.input)) {
+                // Of the pictures those count that have been used.
+                let of_input = facts.iter_mut().filter(|(name, _)| name == facts::INPUT);
+                of_input.for_each(|(_, value)| *value = path.display().to_string());
+                self.source = pictures.counted(self.source);
+            }
             self.job.sink.resume = Some(Resume {
+                pictures,
                 restart: keep.restart,
                 segment_frames: keep.segment_frames,
                 share: self.job.share,

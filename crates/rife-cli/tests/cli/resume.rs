@@ -52,7 +52,7 @@ fn killed_after_any_write_it_goes_on_to_the_same_bytes() {
         return;
     }
     let place = Place::new();
-    place.y4m("in.y4m", 10);
+    place.y4m("in.y4m", 6);
     let args = job("in.y4m", "out.mp4", &[]);
     place.rife(&args).ok();
     let whole = fs::read(place.path("out.mp4")).unwrap();
@@ -182,4 +182,183 @@ fn joints_cost_no_frame_and_no_time() {
         assert_eq!(times(&joined), times(&one), "{output}");
         assert!(more.is_empty() || joined == one, "{output}");
     }
+}
+
+/// The last line of what the job says in JSON, once it is done.
+fn done(place: &Place, args: &[&str]) -> serde_json::Value {
+    place.rife(&[args, &["--json"]].concat()).json().pop().unwrap()
+}
+
+/// Runs the job until it tells of so many frames, and ends it with this signal; the frames that it told of.
+#[cfg(unix)]
+fn stopped(place: &Place, args: &[&str], frames: u64, signal: &str) -> u64 {
+    use std::io::{BufRead, BufReader};
+    let mut child = place
+        .command(&[args, &["--json"]].concat())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut told = 0;
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        let line: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
+        told = line["done"].as_u64().unwrap_or(told);
+        if told >= frames {
+            break;
+        }
+    }
+    let id = child.id().to_string();
+    let sent = std::process::Command::new("kill").args([signal, &id]).status();
+    assert!(sent.unwrap().success());
+    assert_ne!(child.wait().unwrap().code(), Some(0), "it was done before");
+    told
+}
+
+#[cfg(unix)]
+#[test]
+fn a_job_stopped_within_its_first_segment_loses_no_frame() {
+    if !ffmpeg() {
+        return;
+    }
+    let place = Place::new();
+    place.clip("clip.mp4", 40);
+    for (output, more, signal) in [
+        ("a.mp4", &[][..], "-TERM"),
+        ("b.mkv", &["--codec", "ffv1"], "-INT"),
+    ] {
+        let args = [
+            &["video", "clip.mp4", "-o", output, "--factor", "6", "-q"][..],
+            &RANDOM,
+            more,
+        ]
+        .concat();
+        place.rife(&args).ok();
+        let whole = fs::read(place.path(output)).unwrap();
+        fs::remove_file(place.path(output)).unwrap();
+        let told = stopped(&place, &args, 60, signal);
+        assert!((60..240).contains(&told), "{told}");
+        assert!(!place.path(output).exists());
+        let resumed = done(&place, &args)["resumed"].as_u64().unwrap();
+        assert!((told..240).contains(&resumed), "{resumed} of {told}");
+        assert!(fs::read(place.path(output)).unwrap() == whole, "{output}");
+        assert!(!place.names().contains(&format!("{output}.rife-part")));
+    }
+}
+
+#[cfg(all(unix, debug_assertions))]
+#[test]
+fn a_killed_job_goes_on_after_the_last_frame_that_was_logged() {
+    if !ffmpeg() {
+        return;
+    }
+    let place = Place::new();
+    place.y4m("in.y4m", 10);
+    let args = [&["video", "in.y4m", "-o", "out.mp4", "-q"][..], &RANDOM].concat();
+    place.rife(&args).ok();
+    let whole = fs::read(place.path("out.mp4")).unwrap();
+    fs::remove_file(place.path("out.mp4")).unwrap();
+    // Two writes are the journal's.
+    assert!(killed(&place, &args, 2 + 7));
+    let log = place.path("out.mp4.rife-part/unfinished.frames");
+    let logged = fs::read(&log).unwrap();
+    assert_eq!(done(&place, &args)["resumed"], 7);
+    assert!(fs::read(place.path("out.mp4")).unwrap() == whole);
+    fs::remove_file(place.path("out.mp4")).unwrap();
+    // The power failed as the last of them was written.
+    assert!(killed(&place, &args, 2 + 7));
+    fs::write(&log, &logged[..logged.len() - 100]).unwrap();
+    assert!(killed(&place, &args, 2 + 3));
+    assert_eq!(done(&place, &args)["resumed"], 6 + 3);
+    assert!(fs::read(place.path("out.mp4")).unwrap() == whole);
+    assert_eq!(place.names(), ["in.y4m", "out.mp4"]);
+}
+
+/// An ffmpeg that is the machine's own, but once cuts what it has written into a segment, as a full disk would.
+#[cfg(unix)]
+fn cutting_ffmpeg(place: &Place, segment: u32) -> std::path::PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let (path, count) = (place.path("ffmpeg"), place.path("count"));
+    let count = count.display();
+    let script = format!(
+        "#!/bin/sh\nffmpeg \"$@\"\nstatus=$?\nfor last; do :; done\n\
+         case $last in *unfinished.nut)\n\
+         echo >> '{count}'\n\
+         if [ $(wc -l < '{count}') = {segment} ]; then\n\
+         file=${{last#file:}}; size=$(wc -c < \"$file\")\n\
+         head -c $((size * 2 / 3)) \"$file\" > '{count}.cut'; cat '{count}.cut' > \"$file\"\n\
+         fi;; esac\nexit $status\n"
+    );
+    fs::write(&path, script).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+#[cfg(unix)]
+#[test]
+fn a_segment_that_lost_its_end_is_noticed_and_encoded_again() {
+    if !ffmpeg() {
+        return;
+    }
+    let place = Place::new();
+    place.y4m("in.y4m", 12);
+    for (output, more) in [("a.mp4", &[][..]), ("b.mkv", &["--codec", "ffv1"])] {
+        let args = job("in.y4m", output, more);
+        place.rife(&args).ok();
+        let whole = fs::read(place.path(output)).unwrap();
+        fs::remove_file(place.path(output)).unwrap();
+        let _ = fs::remove_file(place.path("count"));
+        let mut command = place.command(&args);
+        command.env("RIFE_FFMPEG", cutting_ffmpeg(&place, 2));
+        let said = Ran::from(command.output().unwrap()).failed(4);
+        assert!(
+            said.contains("8 frames were sent into a segment") && said.contains("makes it again"),
+            "{said}"
+        );
+        // The one before was so quick that this one was not logged.
+        assert_eq!(done(&place, &args)["resumed"], 8, "{output}");
+        assert!(fs::read(place.path(output)).unwrap() == whole, "{output}");
+    }
+}
+
+#[test]
+fn a_mended_picture_costs_nothing_and_a_changed_one_what_depends_on_it() {
+    if !ffmpeg() {
+        return;
+    }
+    let place = Place::new();
+    for index in 0..40 {
+        place.picture(&format!("in/{index:02}.png"), 2.0 * index as f32);
+    }
+    let bad = place.path("in/36.png");
+    let whole = fs::read(&bad).unwrap();
+    // Repeats are looked for far ahead, and nothing else is.
+    let args = job("in", "out.mp4", &["--duplicates", "keep"]);
+    // Its chunks are whole, so that it is found when it is reached.
+    let mut broken = whole.clone();
+    let middle = broken.len() / 2;
+    broken[middle..middle + 64].fill(0);
+    fs::write(&bad, &broken).unwrap();
+    for changed in [None, Some("in/32.png")] {
+        let said = place.rife(&args).failed(3);
+        assert!(said.contains("36.png"), "{said}");
+        fs::write(&bad, &whole).unwrap();
+        if let Some(changed) = changed {
+            place.picture(changed, 7.0);
+        }
+        let resumed = done(&place, &args)["resumed"].as_u64().unwrap();
+        let expected = if changed.is_some() { 8..64 } else { 40..72 };
+        assert!(expected.contains(&resumed), "{changed:?}: {resumed}");
+        let made = fs::read(place.path("out.mp4")).unwrap();
+        place
+            .rife(&[&args[..], &["--overwrite", "--restart"]].concat())
+            .ok();
+        assert!(fs::read(place.path("out.mp4")).unwrap() == made, "{changed:?}");
+        fs::remove_file(place.path("out.mp4")).unwrap();
+        fs::write(&bad, &broken).unwrap();
+    }
+    // Other pictures are another job.
+    place.rife(&args).failed(3);
+    place.picture("in/00.png", 9.0);
+    let said = place.rife(&args).failed(4);
+    assert!(said.contains("the first picture was 00.png"), "{said}");
 }

@@ -1,6 +1,7 @@
 //! The reading half: finds the frames and their times in what ffmpeg's muxer writes.
 
 use std::io::{self, BufReader, Read};
+use std::path::Path;
 
 use num_rational::Ratio;
 
@@ -9,6 +10,8 @@ use crate::Time;
 
 /// The largest header packet that is accepted; ffmpeg's are a few hundred bytes.
 const MAX_PACKET: u64 = 1 << 20;
+/// Frames of more bytes have no elision header.
+const MAX_ELIDED: u64 = 4096;
 
 /// One row of the frame code table.
 #[derive(Debug, Clone, Copy, Default)]
@@ -21,7 +24,17 @@ struct FrameCode {
     header: u64,
 }
 
-/// Reads one raw video stream.
+/// What stands before a frame's data.
+#[derive(Debug)]
+struct FrameHead {
+    pts: i64,
+    /// With the bytes that are elided.
+    size: u64,
+    /// Index of its elision header.
+    header: u64,
+}
+
+/// Reads one video stream: raw frames, or the number of coded ones.
 #[derive(Debug)]
 pub(crate) struct Reader<R: Read> {
     input: BufReader<R>,
@@ -61,6 +74,30 @@ impl<R: Read> Reader<R> {
     /// Reads the next frame, which must have `size` bytes, into `out` and returns its time in ticks; nothing at
     /// the end of the stream.
     pub(crate) fn next_frame(&mut self, size: usize, out: &mut Vec<u8>) -> io::Result<Option<i64>> {
+        match self.next_code()? {
+            Some(code) => self.frame(code, size, out).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Passes over the next frame, of whatever size and codec; false at the end of the stream.
+    pub(crate) fn pass_frame(&mut self) -> io::Result<bool> {
+        let Some(code) = self.next_code()? else {
+            return Ok(false);
+        };
+        let head = self.frame_head(code)?;
+        let elided = self.elided_header(&head)?.len() as u64;
+        let stored = head.size.checked_sub(elided);
+        skip(
+            &mut self.input,
+            stored.ok_or_else(|| bad("a frame is shorter than its elision header"))?,
+        )?;
+        self.last_pts = head.pts;
+        Ok(true)
+    }
+
+    /// The code of the next frame, once the packets before it are read; nothing at the end of the stream.
+    fn next_code(&mut self) -> io::Result<Option<u8>> {
         if !self.started {
             let mut id = [0; FILE_ID.len()];
             if !self.fill(&mut id)? {
@@ -77,7 +114,7 @@ impl<R: Read> Reader<R> {
             if first[0] == b'N' {
                 self.packet()?;
             } else {
-                return self.frame(first[0], size, out).map(Some);
+                return Ok(Some(first[0]));
             }
         }
     }
@@ -119,7 +156,7 @@ impl<R: Read> Reader<R> {
             STREAM => self.stream_header(&mut data),
             _ => {
                 // One stream has one time base, so the syncpoint's time is in its ticks.
-                self.last_pts = number(&mut data)? as i64;
+                self.last_pts = time(&mut data)?;
                 Ok(())
             }
         }
@@ -166,7 +203,8 @@ impl<R: Read> Reader<R> {
         Ok(())
     }
 
-    fn frame(&mut self, code: u8, expected: usize, out: &mut Vec<u8>) -> io::Result<i64> {
+    /// What stands before the data of the frame that begins with `code`.
+    fn frame_head(&mut self, code: u8) -> io::Result<FrameHead> {
         let code = *self
             .codes
             .get(code as usize)
@@ -217,29 +255,56 @@ impl<R: Read> Reader<R> {
             flags & flag::SIDE_DATA == 0 || self.version < 4,
             "frames with side data are not expected",
         )?;
-        let elided = self
-            .elided
-            .get(header as usize)
-            .ok_or_else(|| bad("an unknown elision header"))?;
-        let size = size.and_then(|size| size.checked_add(elided.len() as u64));
-        if size != Some(expected as u64) {
-            let found = size.map_or_else(|| "an absurd number of".to_owned(), |size| size.to_string());
+        let size = size.ok_or_else(|| bad("the size of a frame is out of range"))?;
+        Ok(FrameHead { pts, size, header })
+    }
+
+    /// The first bytes of a frame, which are not stored with it.
+    fn elided_header(&self, head: &FrameHead) -> io::Result<&[u8]> {
+        if head.size > MAX_ELIDED {
+            return Ok(&[]);
+        }
+        let header = usize::try_from(head.header).ok();
+        header
+            .and_then(|header| self.elided.get(header))
+            .map(Vec::as_slice)
+            .ok_or_else(|| bad("an unknown elision header"))
+    }
+
+    fn frame(&mut self, code: u8, expected: usize, out: &mut Vec<u8>) -> io::Result<i64> {
+        let head = self.frame_head(code)?;
+        let elided = self.elided_header(&head)?;
+        if head.size != expected as u64 || elided.len() > expected {
+            let found = head.size;
             let message = format!(
                 "the frame has {found} bytes where {expected} were expected: its size or format changed"
             );
             return Err(io::Error::new(io::ErrorKind::InvalidData, message));
         }
-        self.last_pts = pts;
         out.clear();
         out.extend_from_slice(elided);
+        self.last_pts = head.pts;
         (&mut self.input)
             .take((expected - out.len()) as u64)
             .read_to_end(out)?;
         if out.len() < expected {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        Ok(pts)
+        Ok(head.pts)
     }
+}
+
+/// How many frames are in a file of one coded video stream.
+///
+/// # Errors
+/// Those of reading; [`io::ErrorKind::UnexpectedEof`] where the file ends within a frame.
+pub(crate) fn count_frames(path: &Path) -> io::Result<u64> {
+    let mut reader = Reader::new(rife_files::open_regular(path)?);
+    let mut count = 0;
+    while reader.pass_frame()? {
+        count += 1;
+    }
+    Ok(count)
 }
 
 fn frame_codes(data: &mut &[u8]) -> io::Result<Vec<FrameCode>> {
@@ -304,8 +369,18 @@ fn signed(value: u64) -> i64 {
 
 /// A number in groups of seven bits, most significant first; at most 63 bits.
 fn number(input: &mut impl Read) -> io::Result<u64> {
+    coded(input, 9)
+}
+
+/// A time, which takes 64 bits where it lies before zero.
+fn time(input: &mut impl Read) -> io::Result<i64> {
+    coded(input, 10).map(|bits| bits as i64)
+}
+
+/// At most so many groups of seven bits; bits beyond 64 are lost.
+fn coded(input: &mut impl Read, groups: usize) -> io::Result<u64> {
     let mut value = 0_u64;
-    for _ in 0..9 {
+    for _ in 0..groups {
         let mut byte = [0];
         input.read_exact(&mut byte)?;
         value = (value << 7) | u64::from(byte[0] & 0x7F);

@@ -6,13 +6,16 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::frame_log;
+use super::pictures::Pictures;
 use crate::time::MAX_SECONDS;
-use crate::{MediaError, Result};
+use crate::{MediaError, Result, nut};
 
 /// Output frames in a segment: as many as x264 and x265 put between key frames by themselves, so that segments cost
 /// hardly a byte, while an interruption costs at most the work on so many frames.
@@ -65,6 +68,8 @@ pub struct Needs {
     shard: Shard,
     /// Segments of the shard that are written.
     written: u64,
+    /// Of the next one, the first frame that is logged, and the frame after the last.
+    logged: [u64; 2],
 }
 
 impl Needs {
@@ -73,6 +78,7 @@ impl Needs {
         segment_frames: u64::MAX,
         shard: Shard { index: 1, count: 1 },
         written: 0,
+        logged: [0, 0],
     };
     /// No frame is wanted: the output is there.
     pub const NONE: Self = Self {
@@ -82,23 +88,33 @@ impl Needs {
 
     /// What is to be done about the frame of this index.
     pub fn of(&self, frame: u64) -> Need {
-        let segment = frame / self.segment_frames;
-        let count = u64::from(self.shard.count);
-        if segment % count + 1 != u64::from(self.shard.index) {
-            Need::Elsewhere
-        } else if segment / count < self.written {
-            Need::Written
-        } else {
-            Need::Make
+        match self.segment(frame) {
+            None => Need::Elsewhere,
+            Some(segment) if segment < self.written || self.is_logged(frame) => Need::Written,
+            Some(_) => Need::Make,
         }
+    }
+
+    /// Whether the frame of this index is in no segment yet, but in the log of the next one.
+    pub(super) fn is_logged(&self, frame: u64) -> bool {
+        let [first, end] = self.logged;
+        self.segment(frame) == Some(self.written) && (first..end).contains(&(frame % self.segment_frames))
+    }
+
+    /// The number, among those of the shard, of the segment that this frame is in; nothing for another shard's.
+    fn segment(&self, frame: u64) -> Option<u64> {
+        let (segment, count) = (frame / self.segment_frames, u64::from(self.shard.count));
+        (segment % count + 1 == u64::from(self.shard.index)).then_some(segment / count)
     }
 }
 
 /// How an output is kept so that an interrupted job goes on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Resume {
     /// Everything that decides what comes out, each with a name for people: input, model, options.
     pub facts: Vec<(String, String)>,
+    /// The input, where it is pictures in files of their own.
+    pub pictures: Option<Pictures>,
     /// Throw away what an earlier run has left.
     pub restart: bool,
     /// Output frames in a segment, at least 1.
@@ -112,6 +128,7 @@ impl Resume {
     pub fn new(facts: Vec<(String, String)>) -> Self {
         Self {
             facts,
+            pictures: None,
             restart: false,
             segment_frames: SEGMENT_FRAMES,
             share: None,
@@ -244,6 +261,9 @@ pub(super) struct Segment {
     pub(super) tick: i64,
     /// Frames moved by a tick.
     pub(super) nudged: u64,
+    /// Pictures of the input that it depends on, at most.
+    #[serde(default)]
+    pub(super) pictures: u64,
 }
 
 /// An output that is complete.
@@ -263,6 +283,9 @@ pub(super) struct Complete {
 struct State {
     layout: u32,
     facts: Vec<(String, String)>,
+    /// The pictures of the input, where it is such, a line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pictures: Vec<String>,
     segments: Vec<Segment>,
     /// The complete output that is about to take its name.
     complete: Option<Complete>,
@@ -271,7 +294,23 @@ struct State {
     total: Option<u64>,
 }
 
+impl Segment {
+    /// Whether the file is what was written, and holds all its frames.
+    fn is_whole(&self, path: &Path) -> bool {
+        fs::metadata(path).is_ok_and(|metadata| metadata.len() == self.bytes)
+            && sha256(path).is_ok_and(|(hash, _)| hash == self.sha256)
+            && nut::read::count_frames(path).is_ok_and(|frames| frames >= self.frames)
+    }
+}
+
 impl State {
+    /// Whether the job of this journal has come to anything that is kept in `folder`.
+    fn has_work(&self, folder: &Path) -> bool {
+        let mut entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        let done = self.complete.is_some() || self.total.is_some();
+        done || !self.segments.is_empty() || entries.any(|entry| is_log(&entry.path()))
+    }
+
     /// Whether its numbers can be those of a job of ours, and reckoned with.
     fn is_sound(&self) -> bool {
         let time = |[numer, denom]: [i64; 2]| {
@@ -294,12 +333,14 @@ impl State {
     }
 }
 
-/// An open journal. Dropped without a segment in it, its folder goes.
+/// An open journal. Dropped where no work is kept in its folder, that goes.
 #[derive(Debug)]
 pub(super) struct Journal {
     folder: PathBuf,
     state: State,
     done: bool,
+    /// How many of the first pictures of the input are those of the earlier runs.
+    unchanged: u64,
 }
 
 impl Journal {
@@ -315,33 +356,65 @@ impl Journal {
         if let (Some(Share::Shard(own)), false) = (resume.share, resume.restart) {
             agree(target, own, &resume.facts)?;
         }
-        let mut state = match read(&folder)? {
-            Some(state) if !resume.restart => state,
-            _ => State::default(),
-        };
-        if state.layout == LAYOUT {
-            let changes = differences(&state.facts, &resume.facts);
-            if !changes.is_empty() {
-                let changes = changes.join("; ");
-                return Err(MediaError::Changed { folder, changes });
+        Self::open_in(folder, resume)
+    }
+
+    /// As [`Journal::open`], in this folder.
+    pub(super) fn open_in(folder: PathBuf, resume: &Resume) -> Result<Self> {
+        let found = read(&folder)?.filter(|state| !resume.restart && state.has_work(&folder));
+        let begun = found.is_none();
+        let mut state = found.unwrap_or_else(|| State {
+            layout: LAYOUT,
+            facts: resume.facts.clone(),
+            ..State::default()
+        });
+        let mut changes = differences(&state.facts, &resume.facts);
+        let mut unchanged = u64::MAX;
+        if let Some(pictures) = &resume.pictures {
+            if !begun {
+                unchanged = pictures.unchanged(&state.pictures);
             }
-        } else {
-            state = State {
-                layout: LAYOUT,
-                facts: resume.facts.clone(),
-                ..State::default()
-            };
+            if unchanged == 0 {
+                let first = |lines: &[String]| lines.first().cloned().unwrap_or_default();
+                let (was, is) = (first(&state.pictures), first(pictures.lines()));
+                changes.push(format!("the first picture was {was} and is {is}"));
+            }
+            state.pictures = pictures.lines().to_vec();
+        }
+        if !changes.is_empty() {
+            let changes = changes.join("; ");
+            return Err(MediaError::Changed { folder, changes });
         }
         fs::create_dir_all(&folder).map_err(|e| MediaError::io("create", &folder, e))?;
         let mut journal = Self {
             folder,
             state,
             done: false,
+            unchanged,
         };
         journal.keep_whole_segments();
-        journal.sweep()?;
+        journal.sweep(begun)?;
         journal.write()?;
         Ok(journal)
+    }
+
+    /// Where it is kept.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// A hash of the job's facts.
+    pub(super) fn job(&self) -> [u8; 32] {
+        let mut hasher = Sha256::new();
+        for (name, value) in &self.state.facts {
+            hasher.update(format!("{name}\n{value}\n"));
+        }
+        hasher.finalize().into()
+    }
+
+    /// Whether what depends on so many of the first pictures of the input is what it would be made again.
+    pub(super) fn holds(&self, pictures: u64) -> bool {
+        pictures <= self.unchanged
     }
 
     /// The segments on the disk.
@@ -369,12 +442,13 @@ impl Journal {
             .map(|(_, value)| value)
     }
 
-    /// Which frames are still wanted.
-    pub(super) fn needs(&self, resume: &Resume) -> Needs {
+    /// Which frames are still wanted, where those at the places `logged` of the next segment are logged.
+    pub(super) fn needs(&self, resume: &Resume, logged: Range<u64>) -> Needs {
         Needs {
             segment_frames: resume.segment_frames,
             shard: resume.shard(),
             written: self.state.segments.len() as u64,
+            logged: [logged.start, logged.end],
         }
     }
 
@@ -413,7 +487,7 @@ impl Journal {
             let segment = states[shard].segments.get(local).ok_or_else(damaged)?.clone();
             let to = self.segment_path(index);
             link_or_copy(&from, &to)?;
-            if sha256(&to)? != (segment.sha256.clone(), segment.bytes) {
+            if !segment.is_whole(&to) {
                 return Err(damaged());
             }
             flush(&to)?;
@@ -432,7 +506,10 @@ impl Journal {
         let state = read(folder)?
             .filter(|state| state.total.is_some())
             .ok_or_else(unfinished)?;
-        let changes = differences(&state.facts, &self.state.facts);
+        let mut changes = differences(&state.facts, &self.state.facts);
+        if state.pictures != self.state.pictures {
+            changes.push("the pictures were others".to_owned());
+        }
         if changes.is_empty() {
             return Ok(state);
         }
@@ -482,30 +559,24 @@ impl Journal {
         wrote();
         // The journal goes last: without it, the rest would be nobody's.
         self.state.segments.clear();
-        self.sweep()?;
+        self.sweep(true)?;
         wrote();
         fs::remove_dir_all(&self.folder).map_err(|e| MediaError::io("remove", &self.folder, e))
     }
 
-    /// Forgets the segments from the first one on that is missing or is not what was written.
+    /// Forgets the segments from the first one on that is missing, is not what was written, does not hold all its
+    /// frames, or depends on a picture that has changed.
     fn keep_whole_segments(&mut self) {
-        let whole = |(index, segment): (usize, &Segment)| {
-            let path = self.segment_path(index);
-            fs::metadata(&path).is_ok_and(|m| m.len() == segment.bytes)
-                && sha256(&path).is_ok_and(|(hash, _)| hash == segment.sha256)
+        let whole = |(index, segment): &(usize, &Segment)| {
+            self.holds(segment.pictures) && segment.is_whole(&self.segment_path(*index))
         };
-        let kept = self
-            .state
-            .segments
-            .iter()
-            .enumerate()
-            .take_while(|&s| whole(s))
-            .count();
+        let segments = self.state.segments.iter().enumerate();
+        let kept = segments.take_while(whole).count();
         self.state.segments.truncate(kept);
     }
 
-    /// Removes our own files that the journal does not know.
-    fn sweep(&self) -> Result<()> {
+    /// Removes our own files that the journal does not know; with `all` the logs of unfinished work, too.
+    fn sweep(&self, all: bool) -> Result<()> {
         let io = |e| MediaError::io("read", &self.folder, e);
         for entry in fs::read_dir(&self.folder).map_err(io)? {
             let path = entry.map_err(io)?.path();
@@ -513,7 +584,8 @@ impl Journal {
                 .file_stem()
                 .and_then(|stem| stem.to_str()?.parse::<usize>().ok());
             let known = number.is_some_and(|number| number < self.state.segments.len());
-            if path.extension().is_some_and(|extension| extension == "nut") && !known {
+            let segment = path.extension().is_some_and(|extension| extension == "nut");
+            if (segment && !known) || (all && is_log(&path)) {
                 fs::remove_file(&path).map_err(|e| MediaError::io("remove", &path, e))?;
             }
         }
@@ -540,10 +612,15 @@ impl Drop for Journal {
             return;
         }
         let _ = fs::remove_file(self.unfinished_path());
-        if self.state.segments.is_empty() {
+        if !self.state.has_work(&self.folder) {
             let _ = fs::remove_dir_all(&self.folder);
         }
     }
+}
+
+/// Whether this is a log of work that is in no segment.
+fn is_log(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == frame_log::FILE)
 }
 
 /// The journal in `folder`; nothing where there is none. A folder that is not ours is refused.
@@ -670,14 +747,23 @@ pub(super) fn wrote() {
 
 #[cfg(test)]
 mod tests {
+    use num_rational::Ratio;
+
     use super::*;
+    use crate::nut::write::Writer;
 
     fn facts(crf: &str) -> Vec<(String, String)> {
         vec![("input".into(), "a.mp4".into()), ("--crf".into(), crf.into())]
     }
 
+    /// A segment of two frames that end in `content`.
     fn segment(journal: &Journal, content: &[u8]) -> Segment {
-        fs::write(journal.unfinished_path(), content).unwrap();
+        let mut bytes = Writer::header(4, 2, *b"I420", Ratio::new(1, 25), Ratio::from(1));
+        for tick in 0..2 {
+            bytes.extend(Writer::frame_header(tick, content.len()));
+            bytes.extend(content);
+        }
+        fs::write(journal.unfinished_path(), bytes).unwrap();
         let (sha256, bytes) = sha256(&journal.unfinished_path()).unwrap();
         Segment {
             frames: 2,
@@ -687,6 +773,7 @@ mod tests {
             end: [1, 25],
             tick: 1,
             nudged: 0,
+            pictures: 0,
         }
     }
 
@@ -706,7 +793,9 @@ mod tests {
         let journal = Journal::open(&target, &resume).unwrap();
         assert_eq!(journal.segments().len(), 3);
         drop(journal);
-        fs::write(&second, b"twO").unwrap();
+        let mut damaged = fs::read(&second).unwrap();
+        *damaged.last_mut().unwrap() ^= 1;
+        fs::write(&second, damaged).unwrap();
         let journal = Journal::open(&target, &resume).unwrap();
         assert_eq!(journal.segments().len(), 1, "a damaged segment and all after it");
         assert_eq!(
@@ -716,6 +805,64 @@ mod tests {
         );
         journal.remove().unwrap();
         assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_segment_that_lacks_frames_is_forgotten_though_it_is_what_was_written() {
+        let place = tempfile::tempdir().unwrap();
+        let target = place.path().join("out.mp4");
+        let resume = Resume::new(facts("18"));
+        let mut journal = Journal::open(&target, &resume).unwrap();
+        for frames in [2, 3] {
+            let segment = segment(&journal, b"one");
+            journal.add(Segment { frames, ..segment }).unwrap();
+        }
+        drop(journal);
+        assert_eq!(Journal::open(&target, &resume).unwrap().segments().len(), 1);
+    }
+
+    #[test]
+    fn a_changed_picture_costs_what_depends_on_it() {
+        let place = tempfile::tempdir().unwrap();
+        let target = place.path().join("out.mp4");
+        let files: Vec<PathBuf> = (0..20).map(|i| place.path().join(format!("{i}.png"))).collect();
+        let with = |changed: usize| {
+            for (index, file) in files.iter().enumerate() {
+                let text = if index == changed { "changed" } else { "as it was" };
+                if fs::read(file).ok().as_deref() != Some(text.as_bytes()) {
+                    fs::write(file, text).unwrap();
+                    let at = std::time::SystemTime::UNIX_EPOCH;
+                    fs::File::options()
+                        .write(true)
+                        .open(file)
+                        .unwrap()
+                        .set_modified(at)
+                        .unwrap();
+                }
+            }
+            Resume {
+                pictures: Some(Pictures::of_files(&files).unwrap()),
+                ..Resume::new(facts("18"))
+            }
+        };
+        for (changed, kept) in [(99, 3), (15, 3), (14, 2), (10, 2), (9, 1), (5, 1), (4, 0)] {
+            let mut journal = Journal::open(&target, &with(99)).unwrap();
+            for pictures in [5, 10, 15] {
+                let segment = segment(&journal, b"one");
+                journal.add(Segment { pictures, ..segment }).unwrap();
+            }
+            drop(journal);
+            let journal = Journal::open(&target, &with(changed)).unwrap();
+            assert_eq!(journal.segments().len(), kept, "picture {changed}");
+            assert_eq!(journal.holds(15), changed >= 15);
+            journal.remove().unwrap();
+        }
+        let mut journal = Journal::open(&target, &with(99)).unwrap();
+        let first = segment(&journal, b"one");
+        journal.add(first).unwrap();
+        drop(journal);
+        let said = Journal::open(&target, &with(0)).unwrap_err().to_string();
+        assert!(said.contains("the first picture was 0.png of 9 bytes"), "{said}");
     }
 
     #[test]
@@ -746,6 +893,7 @@ mod tests {
             segment_frames: 10,
             shard: Shard { index, count: 3 },
             written,
+            logged: [0, 0],
         };
         let frames = [0, 9, 10, 25, 30, 39, 60];
         let of = |needs: Needs| frames.map(|frame| needs.of(frame));
@@ -753,6 +901,15 @@ mod tests {
         assert_eq!(of(needs(1, 0)), [M, M, E, E, M, M, M]);
         assert_eq!(of(needs(1, 2)), [W, W, E, E, W, W, M]);
         assert_eq!(of(needs(3, 0)), [E, E, E, M, E, E, E]);
+        let logged = Needs {
+            logged: [2, 5],
+            ..needs(3, 0)
+        };
+        assert_eq!(
+            [20, 21, 22, 24, 25, 52].map(|frame| logged.of(frame)),
+            [M, M, W, W, M, M]
+        );
+        assert!(logged.is_logged(22) && !logged.is_logged(52) && !logged.is_logged(12));
         assert_eq!(Needs::ALL.of(u64::MAX - 1), M);
     }
 
@@ -848,10 +1005,12 @@ mod tests {
             end: [first + 250, 25],
             tick: first,
             nudged: 0,
+            pictures: 0,
         };
         serde_json::to_vec(&State {
             layout: LAYOUT,
             facts: facts("18"),
+            pictures: Vec::new(),
             segments: vec![segment(0), segment(250)],
             complete: None,
             total: Some(500),

@@ -46,8 +46,6 @@ pub(super) fn shortage(path: &Path) -> Option<String> {
 /// The times of the frames that were sent.
 #[derive(Debug, Default)]
 pub(crate) struct Sent {
-    /// Frames before the others, which an earlier run has sent.
-    before: u64,
     /// In units of the output's time base, rising.
     ticks: Vec<i64>,
 }
@@ -56,12 +54,7 @@ impl Sent {
     /// The frames of another output of ours, in its unit.
     pub(crate) fn copied(from: &Contents) -> Self {
         let ticks = from.times.clone();
-        Self { before: 0, ticks }
-    }
-
-    /// Notes frames of an earlier run, whose times are not known here.
-    pub(super) fn leave_out(&mut self, frames: u64) {
-        self.before = frames;
+        Self { ticks }
     }
 
     /// Notes the next frame.
@@ -79,7 +72,7 @@ impl Sent {
         unit: Time,
         container: Container,
     ) -> Result<Vec<String>, String> {
-        let frames = self.before + self.ticks.len() as u64;
+        let frames = self.ticks.len() as u64;
         if found.frames() != frames {
             return Err(format!("{frames} frames were sent, {} are in it", found.frames()));
         }
@@ -107,16 +100,15 @@ impl Sent {
         let parts = wide(unit.denom()) * wide(found.unit.denom());
         let length = |time: Time| wide(time.numer()) * parts / wide(time.denom());
         let (ours, theirs) = (length(unit), length(found.unit));
-        let pairs = || found.times.iter().skip(self.before as usize).zip(&self.ticks);
+        let pairs = || found.times.iter().zip(&self.ticks);
         let off = |(found, sent): (&i64, &i64)| wide(found) * theirs - wide(sent) * ours;
         let first = pairs().next().map_or(0, off);
         let together = moved.map_or(first, |most| first.clamp(0, length(most)));
         let index = pairs().position(|pair| (off(pair) - together).abs() > theirs)?;
         let place = |tick: i64, unit: Time| tick as f64 * crate::time::seconds(unit);
         Some(format!(
-            "frame {} is at {:.6} s in it instead of {:.6} s",
-            self.before + index as u64,
-            place(found.times[self.before as usize + index], found.unit),
+            "frame {index} is at {:.6} s in it instead of {:.6} s",
+            place(found.times[index], found.unit),
             place(self.ticks[index], unit)
         ))
     }
@@ -165,16 +157,5 @@ mod tests {
             check(&[1400, 1433, 1487, 1500], Container::MpegTs).unwrap().len(),
             1
         );
-    }
-
-    #[test]
-    fn frames_of_an_earlier_run_are_counted_only() {
-        let mut sent = Sent::default();
-        sent.leave_out(2);
-        sent.push(7);
-        let unit = Ratio::new(1, 25);
-        let check = |times: &[i64]| sent.check(&contents(times, unit), unit, Container::Mp4);
-        assert_eq!(check(&[0, 3, 7]), Ok(Vec::new()));
-        assert!(check(&[0, 3, 9]).is_err() && check(&[3, 7]).is_err());
     }
 }

@@ -1,6 +1,6 @@
 //! A video file written in segments, so that an interrupted job goes on where it was: each segment of so many frames
 //! is encoded by an ffmpeg of its own and begins with a key frame; at the end all are joined without encoding
-//! anything again, and sound, subtitles and tags come in.
+//! anything again, and sound, subtitles and tags come in. The frames of the segment that is being encoded are logged beside it.
 //!
 //! Segments are NUT files with the times of the whole output and headers that are the same in each, so that one after
 //! another they are one NUT stream. A job that was never interrupted does exactly the same, which is why its bytes
@@ -13,8 +13,10 @@ use std::path::{Path, PathBuf};
 use num_rational::Ratio;
 
 use super::companion::{self, Companion};
+use super::frame_log::{FrameLog, Logged, Owner};
 use super::journal::{self, Complete, Journal, Needs, Resume, Segment, Share};
 use super::part::{self, Part};
+use super::pictures::Pictures;
 use super::{
     Codec, Container, Output, Sent, Sink, SinkSpec, VideoParams, Written, check_frame, codecs, encoder, mp4,
     read_back,
@@ -55,6 +57,8 @@ struct Current {
     first: Time,
     end: Time,
     nudged: u64,
+    /// Pictures of the input that its frames depend on, at most.
+    pictures: u64,
 }
 
 /// An output that has been put together, and where its sound and text came from.
@@ -77,13 +81,15 @@ pub(super) struct Segments {
     adopted: Vec<PathBuf>,
     needs: Needs,
     current: Option<Current>,
+    log: FrameLog,
+    pictures: Option<Pictures>,
     part: Part,
     journal: Journal,
     /// The output, where a run before has completed and named it.
     named: Option<Complete>,
-    /// Frames that are written, and the last tick of them.
-    kept: (u64, i64),
     buffer: Vec<u8>,
+    /// The samples of a logged frame.
+    samples: Vec<u8>,
     frames: u64,
     tick: i64,
     sent: Sent,
@@ -130,15 +136,19 @@ impl Segments {
         if !adopted.is_empty() {
             journal.adopt(&adopted, resume.segment_frames)?;
         }
-        let in_segments = journal.segments().iter().map(|segment| segment.frames).sum();
-        let frames = named.as_ref().map_or(in_segments, |complete| complete.frames);
-        let kept = (
-            frames,
-            journal.segments().last().map_or(-1, |segment| segment.tick),
+        let mut log = FrameLog::open(
+            journal.folder(),
+            Owner {
+                job: journal.job(),
+                segment: journal.segments().len() as u64,
+                frames: resume.segment_frames,
+                size: params.format.frame_bytes(params.width, params.height),
+            },
         );
+        log.keep(|frame| journal.holds(frame.pictures));
         let needs = match &named {
             Some(_) => Needs::NONE,
-            None => journal.needs(&resume),
+            None => journal.needs(&resume, log.places()),
         };
         let mut warnings = choice.notes;
         if params.matrix != DisplayMatrix::IDENTITY && !container.holds_rotation() {
@@ -159,11 +169,13 @@ impl Segments {
             adopted,
             needs,
             current: None,
+            log,
+            pictures: resume.pictures,
             part,
             journal,
             named,
-            kept,
             buffer: Vec::new(),
+            samples: Vec::new(),
             frames: 0,
             tick: -1,
             sent: Sent::default(),
@@ -206,6 +218,7 @@ impl Segments {
             first,
             end: first,
             nudged: 0,
+            pictures: 0,
         })
     }
 
@@ -230,6 +243,7 @@ impl Segments {
             crate::counted(self.frames, "frame")
         );
         current.child.finish_while_growing(&context, || growth(&path))?;
+        self.check_whole(&path, current.frames)?;
         self.check_headers(&path)?;
         let (sha256, bytes) = journal::sha256(&path)?;
         let fraction = |time: Time| [*time.numer(), *time.denom()];
@@ -241,6 +255,25 @@ impl Segments {
             end: fraction(current.end),
             tick: self.tick,
             nudged: current.nudged,
+            pictures: current.pictures,
+        })?;
+        self.log.next(self.journal.segments().len() as u64);
+        Ok(())
+    }
+
+    /// An encoder may end well although the disk took only a part of what it wrote.
+    fn check_whole(&self, path: &Path, frames: u64) -> Result<()> {
+        let found = nut::read::count_frames(path);
+        if found.as_ref().is_ok_and(|found| *found >= frames) {
+            return Ok(());
+        }
+        let found = found.map_or_else(|error| error.to_string(), |found| format!("{found} are in it"));
+        Err(MediaError::Incomplete {
+            path: self.target.clone(),
+            reason: format!(
+                "{} were sent into a segment, {found}; the same command makes it again",
+                crate::counted(frames, "frame")
+            ),
         })
     }
 
@@ -326,12 +359,48 @@ impl Segments {
         Ok(Joined { child, companion })
     }
 
-    /// Counts the frames that are written where the caller has left them out instead of skipping them.
-    fn begin(&mut self) {
-        if self.frames == 0 {
-            (self.frames, self.tick) = self.kept;
-            self.sent.leave_out(self.frames);
-        }
+    /// Sends the frame that is in the buffer to the segment's encoder.
+    fn send(&mut self, frame: &Logged) -> Result<()> {
+        let [start, end] = frame.span;
+        let mut current = match self.current.take() {
+            Some(current) => current,
+            None => self.start(start)?,
+        };
+        current.child.write(&self.buffer, || {
+            format!("at frame {} of {}", self.frames, self.target.display())
+        })?;
+        current.frames += 1;
+        current.end = end;
+        current.nudged += u64::from(frame.nudged);
+        current.pictures = frame.pictures;
+        let full = current.frames >= self.segment_frames;
+        self.current = Some(current);
+        self.count(frame.tick);
+        if full { self.close() } else { Ok(()) }
+    }
+
+    /// Counts a frame of the output.
+    fn count(&mut self, tick: i64) {
+        self.tick = tick;
+        self.sent.push(tick);
+        self.frames += 1;
+    }
+
+    /// The next frame's place in its segment.
+    fn place(&self) -> u64 {
+        self.frames % self.segment_frames
+    }
+
+    /// Sends a frame that an earlier run has logged.
+    fn replay(&mut self) -> Result<()> {
+        let read = self.log.read(self.place(), &mut self.samples);
+        let frame =
+            read.map_err(|e| MediaError::io("read the logged frames in", self.journal.folder(), e))?;
+        self.buffer.clear();
+        let header = Writer::frame_header(frame.tick, self.samples.len());
+        self.buffer.extend(header);
+        self.buffer.extend_from_slice(&self.samples);
+        self.send(&frame)
     }
 
     /// Leaves the segments for the join.
@@ -387,24 +456,20 @@ impl Sink for Segments {
         &self.params
     }
 
-    fn resume_at(&self) -> u64 {
-        self.kept.0
-    }
-
     fn needs(&self) -> Needs {
         self.needs
     }
 
     fn skip(&mut self, pts: Time) -> Result<()> {
+        if self.needs.is_logged(self.frames) {
+            return self.replay();
+        }
         let tick = to_ticks(pts, self.params.time_base);
-        self.tick = tick.max(self.tick.saturating_add(1));
-        self.sent.push(self.tick);
-        self.frames += 1;
+        self.count(tick.max(self.tick.saturating_add(1)));
         Ok(())
     }
 
     fn write(&mut self, frame: &Frame) -> Result<()> {
-        self.begin();
         check_frame(&self.params, frame, self.frames)?;
         let tick = to_ticks(frame.pts, self.params.time_base);
         if frame.pts < Time::from(0) || tick == i64::MAX {
@@ -414,29 +479,29 @@ impl Sink for Segments {
                 reason,
             });
         }
-        let mut current = match self.current.take() {
-            Some(current) => current,
-            None => self.start(frame.pts)?,
+        let end = narrow(widen(frame.pts) + widen(frame.duration)).unwrap_or(frame.pts);
+        let logged = Logged {
+            tick: tick.max(self.tick + 1),
+            span: [frame.pts, end],
+            nudged: tick <= self.tick,
+            pictures: self.pictures.as_ref().map_or(0, Pictures::read),
         };
-        current.nudged += u64::from(tick <= self.tick);
-        self.tick = tick.max(self.tick + 1);
-        self.sent.push(self.tick);
         let size = self
             .params
             .format
             .frame_bytes(self.params.width, self.params.height);
         self.buffer.clear();
-        self.buffer.extend(Writer::frame_header(self.tick, size));
+        self.buffer.extend(Writer::frame_header(logged.tick, size));
+        let header = self.buffer.len();
         frame.to_raw(&mut self.buffer);
-        current.child.write(&self.buffer, || {
-            format!("at frame {} of {}", self.frames, self.target.display())
-        })?;
-        current.frames += 1;
-        current.end = narrow(widen(frame.pts) + widen(frame.duration)).unwrap_or(frame.pts);
-        self.frames += 1;
-        let full = current.frames >= self.segment_frames;
-        self.current = Some(current);
-        if full { self.close() } else { Ok(()) }
+        let place = self.place();
+        self.log.push(place, logged, &self.buffer[header..]);
+        if self.spec.cancel.is_cancelled() && self.log.places().contains(&place) {
+            // The next run sends it; this one's encoder is stopped.
+            self.count(logged.tick);
+            return Ok(());
+        }
+        self.send(&logged)
     }
 
     fn finish(mut self: Box<Self>) -> Result<Written> {
@@ -444,7 +509,6 @@ impl Sink for Segments {
             self.journal.remove()?;
             return Ok(written(self.target, &complete, self.warnings));
         }
-        self.begin();
         self.close()?;
         if matches!(self.share, Some(Share::Shard(_))) {
             return self.finish_shard();

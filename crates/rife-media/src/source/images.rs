@@ -111,6 +111,11 @@ impl Source for Images {
     }
 }
 
+/// The files of a folder or a pattern, in order.
+pub(super) fn files(path: &Path) -> Result<Vec<PathBuf>> {
+    list::list(path, &mut Vec::new())
+}
+
 /// The pictures that `path` stands for.
 fn items(path: &Path, warnings: &mut Vec<String>) -> Result<Vec<Item>> {
     let whole = |path: PathBuf| Item { path, page: None };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use num_rational::Ratio;
 use rife_media::scene::Miniature;
+use rife_media::sink::{Need, Needs};
 use rife_media::sound::Piece;
 use rife_media::timeline::{Paced, Push};
 use rife_media::{
@@ -65,6 +66,7 @@ enum Picture {
 pub(super) struct Writer<'a> {
     run: &'a ChainRun,
     sink: Box<dyn Sink>,
+    needs: Needs,
     progress: &'a mut dyn FnMut(&Progress),
     /// The last picture of the clip before.
     last: Option<End>,
@@ -90,15 +92,14 @@ impl<'a> Writer<'a> {
         sink: Box<dyn Sink>,
         progress: &'a mut dyn FnMut(&Progress),
     ) -> Self {
-        let mut done = Done::default();
-        done.counts.resumed = sink.resume_at();
         Self {
             run,
+            needs: sink.needs(),
             sink,
             progress,
             last: None,
             end: Time::from(0),
-            done,
+            done: Done::default(),
         }
     }
 
@@ -246,7 +247,7 @@ impl<'a> Writer<'a> {
         // What was announced may be less than what comes.
         let limits = &self.run.job.source.limits;
         limits.check_output_frames(self.done.counts.frames + 1)?;
-        if self.done.counts.frames >= self.done.counts.resumed {
+        if self.needs.of(self.done.counts.frames) == Need::Make {
             let params = self.sink.params();
             let frame = match picture()? {
                 Picture::Source(frame) => Arc::unwrap_or_clone(frame),
@@ -254,6 +255,9 @@ impl<'a> Writer<'a> {
             };
             self.sink.write(&frame.at(pts, duration))?;
             self.done.counts.made += u64::from(made);
+        } else {
+            self.sink.skip(pts)?;
+            self.done.counts.resumed += 1;
         }
         self.end = pts + duration;
         self.done.counts.frames += 1;

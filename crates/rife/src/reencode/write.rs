@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rife_media::sink::Resume;
+use rife_media::sink::{Need, Needs, Resume};
 use rife_media::timeline::Push;
 use rife_media::{
     CancelToken, Codec, ColorTags, Frame, Matrix, Output, OutputFrame, PixelFormat, Primaries, Range,
@@ -36,8 +36,10 @@ pub(super) fn write(
         params.tags = BT709;
         (params.width, params.height) = (even(params.width), even(params.height));
     }
+    let sink = open_sink(&spec(run, path)?, &params)?;
     let mut writer = Writer {
-        sink: open_sink(&spec(run, path)?, &params)?,
+        needs: sink.needs(),
+        sink,
         info: &run.info,
         convert: !archive,
         cancel: &run.cancel,
@@ -116,6 +118,7 @@ fn timeline(run: &ReencodeRun) -> TimelineOptions {
 
 struct Writer<'a> {
     sink: Box<dyn Sink>,
+    needs: Needs,
     info: &'a StreamInfo,
     convert: bool,
     cancel: &'a CancelToken,
@@ -131,9 +134,11 @@ impl Writer<'_> {
             if self.cancel.is_cancelled() {
                 return Err(Error::Cancelled);
             }
-            if self.frames >= self.sink.resume_at() {
+            if self.needs.of(self.frames) == Need::Make {
                 let frame = converted.get_or_insert_with(|| self.converted(frame)).clone();
                 self.sink.write(&frame.at(at.pts, at.duration))?;
+            } else {
+                self.sink.skip(at.pts)?;
             }
             self.frames += 1;
             (self.progress)(Stage::Writing, self.frames);

@@ -34,6 +34,9 @@ impl Default for Keep {
     }
 }
 
+/// The name of the fact that tells the input from another.
+pub(super) const INPUT: &str = "the input";
+
 /// The facts of the pictures of `job`, sound and text aside; nothing where its input cannot be read twice.
 pub(super) fn facts(job: &VideoJob, interpolator: &Interpolator) -> Result<Option<Vec<(String, String)>>> {
     let Some(input) = input_facts(&job.source.input, &job.sink.cancel)? else {
@@ -41,7 +44,7 @@ pub(super) fn facts(job: &VideoJob, interpolator: &Interpolator) -> Result<Optio
     };
     let facts = [
         ("the program", env!("CARGO_PKG_VERSION").to_owned()),
-        ("the input", input),
+        (INPUT, input),
         ("the rate", rate(job.rate)),
         ("the motion", motion(job.motion)),
         ("the rate of pictures", or_usual(job.source.frame_rate)),

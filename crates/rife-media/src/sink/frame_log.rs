@@ -1,0 +1,416 @@
+//! A write-ahead log of the segment that is being encoded: the frames that its encoder has been sent, which is lost
+//! with what the encoder holds when the job stops. The next run sends them to a new encoder instead of making them
+//! again, so that the segment's bytes are those of a run that was never stopped.
+//!
+//! The file is a header (what it is, the segment's number, bytes of a frame, the job's hash) and a record for each
+//! frame: eight numbers, a CRC-32 of them and of the samples, and the samples as they are sent. All numbers have 64
+//! bits, least significant byte first. A process that is killed loses no record; a power failure those of the last
+//! seconds. What is not whole is cut off.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::journal;
+use crate::Time;
+use crate::time::from_fraction;
+
+/// The log's file in the folder of an unfinished job.
+pub(super) const FILE: &str = "unfinished.frames";
+/// Begins the file.
+const MAGIC: &[u8; 8] = b"rifelog1";
+/// Bytes of the header.
+const HEADER: usize = 8 + 8 + 8 + 32;
+/// Bytes before the samples of a frame.
+const HEAD: usize = 9 * 8;
+
+/// The most work that is lost by an interruption: after a segment that took less, the next one has a log only from
+/// this moment on, so that quick work is not slowed down by the disk.
+const AT_STAKE: Duration = Duration::from_secs(5);
+/// After so long the log is flushed to the disk.
+const FLUSH: Duration = Duration::from_secs(5);
+
+/// A frame of a segment, without its samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Logged {
+    /// Its time in the output's unit.
+    pub(super) tick: i64,
+    /// Its time, and the end of its display.
+    pub(super) span: [Time; 2],
+    /// Whether it was moved by a tick.
+    pub(super) nudged: bool,
+    /// Pictures of the input that had been read when it came.
+    pub(super) pictures: u64,
+}
+
+/// What a log belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Owner {
+    /// The hash of the job's facts.
+    pub(super) job: [u8; 32],
+    /// The segment's number.
+    pub(super) segment: u64,
+    /// Frames of a whole segment.
+    pub(super) frames: u64,
+    /// Bytes of a frame.
+    pub(super) size: usize,
+}
+
+/// The log of one segment after the other.
+#[derive(Debug)]
+pub(super) struct FrameLog {
+    path: PathBuf,
+    owner: Owner,
+    /// Nothing where no frame of the segment is logged.
+    file: Option<File>,
+    /// The place in the segment of the first frame that is logged.
+    first: u64,
+    frames: Vec<Logged>,
+    /// When the segment began.
+    began: Instant,
+    /// Whether the segment before took less than [`AT_STAKE`].
+    quick: bool,
+    flushed: Instant,
+}
+
+impl FrameLog {
+    /// The log in `folder`: with the whole frames of an earlier run where the file there is `owner`'s.
+    pub(super) fn open(folder: &Path, owner: Owner) -> Self {
+        let mut log = Self {
+            path: folder.join(FILE),
+            owner,
+            file: None,
+            first: 0,
+            frames: Vec::new(),
+            began: Instant::now(),
+            quick: false,
+            flushed: Instant::now(),
+        };
+        if log.path.symlink_metadata().is_ok() && log.take_up().is_err() {
+            log.clear();
+        }
+        log
+    }
+
+    /// Reads every frame to its end, and cuts off what is not whole.
+    fn take_up(&mut self) -> io::Result<()> {
+        let mut file = rife_files::open_own(&self.path)?;
+        let mut header = [0; HEADER];
+        file.read_exact(&mut header)?;
+        if header != self.owner.header() {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let mut samples = Vec::new();
+        while let Ok(Some((place, frame))) = read(&mut file, self.owner.size, &mut samples) {
+            if self.frames.is_empty() {
+                self.first = place;
+            }
+            if place != self.first + self.frames.len() as u64 || place >= self.owner.frames {
+                break;
+            }
+            self.frames.push(frame);
+        }
+        self.file = Some(file);
+        self.cut(self.frames.len())
+    }
+
+    /// Leaves so many frames.
+    fn cut(&mut self, frames: usize) -> io::Result<()> {
+        self.frames.truncate(frames);
+        match &self.file {
+            Some(file) if frames > 0 => file.set_len(self.at(frames as u64)),
+            _ => Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+
+    /// Leaves the first frames of which `holds` is true.
+    pub(super) fn keep(&mut self, holds: impl Fn(&Logged) -> bool) {
+        let kept = self.frames.iter().take_while(|frame| holds(frame)).count();
+        if kept < self.frames.len() && self.cut(kept).is_err() {
+            self.clear();
+        }
+    }
+
+    /// The places in the segment of the frames that are logged.
+    pub(super) fn places(&self) -> Range<u64> {
+        self.first..self.first + self.frames.len() as u64
+    }
+
+    /// Where the record of the frame after so many begins.
+    fn at(&self, frames: u64) -> u64 {
+        HEADER as u64 + frames * (HEAD + self.owner.size) as u64
+    }
+
+    /// The logged frame at this place of the segment, and its samples.
+    ///
+    /// # Errors
+    /// Those of reading, and where it is not what was written.
+    pub(super) fn read(&mut self, place: u64, samples: &mut Vec<u8>) -> io::Result<Logged> {
+        let at = place.checked_sub(self.first).map(|frames| self.at(frames));
+        let (Some(file), Some(at)) = (&mut self.file, at) else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
+        file.seek(SeekFrom::Start(at))?;
+        let found = read(file, self.owner.size, samples)?;
+        let frame = found.filter(|(found, _)| *found == place).map(|(_, frame)| frame);
+        frame.ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+
+    /// Logs the frame at this place of the segment, unless so little is at stake that it is not worth it, or the disk
+    /// has no room.
+    pub(super) fn push(&mut self, place: u64, frame: Logged, samples: &[u8]) {
+        if self.file.is_none() && (!self.quick || self.began.elapsed() >= AT_STAKE) {
+            self.file = self.create(place);
+            self.first = place;
+        }
+        let at = self.at(self.frames.len() as u64);
+        let Some(file) = &mut self.file else { return };
+        if append(file, at, place, &frame, samples).is_err() {
+            return self.clear();
+        }
+        self.frames.push(frame);
+        if self.flushed.elapsed() >= FLUSH {
+            let _ = file.sync_data();
+            self.flushed = Instant::now();
+        }
+        journal::wrote();
+    }
+
+    /// A new file, where the disk has room for the rest of the segment and as much beside it.
+    fn create(&self, place: u64) -> Option<File> {
+        let frames = self.owner.frames.saturating_sub(place);
+        let wanted = (self.owner.size as u64).saturating_mul(frames);
+        if !has_room(self.path.parent()?, wanted.saturating_mul(2)) {
+            return None;
+        }
+        let mut file = rife_files::open_own(&self.path).ok()?;
+        let begun = file
+            .set_len(0)
+            .and_then(|()| file.write_all(&self.owner.header()));
+        begun.is_ok().then_some(file)
+    }
+
+    /// Goes on to the next segment: what is logged is in a whole one.
+    pub(super) fn next(&mut self, segment: u64) {
+        self.clear();
+        self.owner.segment = segment;
+        self.quick = self.began.elapsed() < AT_STAKE;
+        self.began = Instant::now();
+    }
+
+    fn clear(&mut self) {
+        let _ = fs::remove_file(&self.path);
+        (self.file, self.first) = (None, 0);
+        self.frames.clear();
+    }
+}
+
+impl Owner {
+    fn header(&self) -> [u8; HEADER] {
+        let mut header = [0; HEADER];
+        header[..8].copy_from_slice(MAGIC);
+        header[8..16].copy_from_slice(&self.segment.to_le_bytes());
+        header[16..24].copy_from_slice(&(self.size as u64).to_le_bytes());
+        header[24..].copy_from_slice(&self.job);
+        header
+    }
+}
+
+/// Whether the disk has so many bytes left.
+fn has_room(folder: &Path, bytes: u64) -> bool {
+    #[cfg(unix)]
+    let left = rustix::fs::statvfs(folder).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+    #[cfg(not(unix))]
+    let left: Result<u64, ()> = {
+        let _ = folder;
+        Err(())
+    };
+    left.is_ok_and(|left| left > bytes)
+}
+
+fn append(file: &mut File, at: u64, place: u64, frame: &Logged, samples: &[u8]) -> io::Result<()> {
+    let [start, end] = frame.span;
+    let numbers = [
+        place as i64,
+        frame.tick,
+        *start.numer(),
+        *start.denom(),
+        *end.numer(),
+        *end.denom(),
+        i64::from(frame.nudged),
+        frame.pictures as i64,
+    ];
+    let mut head: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+    head.extend(checksum(&head, samples).to_le_bytes());
+    file.seek(SeekFrom::Start(at))?;
+    file.write_all(&head)?;
+    file.write_all(samples)
+}
+
+/// The CRC-32 of a frame's numbers and samples.
+fn checksum(numbers: &[u8], samples: &[u8]) -> u64 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(numbers);
+    hasher.update(samples);
+    u64::from(hasher.finalize())
+}
+
+/// The next frame, its place, and its samples; nothing at the end, and where what comes is not whole.
+fn read(file: &mut File, size: usize, samples: &mut Vec<u8>) -> io::Result<Option<(u64, Logged)>> {
+    let mut head = [0; HEAD];
+    match file.read_exact(&mut head) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        read => read?,
+    }
+    samples.clear();
+    file.take(size as u64).read_to_end(samples)?;
+    let mut numbers = [0_i64; HEAD / 8];
+    for (number, bytes) in numbers.iter_mut().zip(head.chunks_exact(8)) {
+        let mut eight = [0; 8];
+        eight.copy_from_slice(bytes);
+        *number = i64::from_le_bytes(eight);
+    }
+    let whole = samples.len() == size && numbers[8] as u64 == checksum(&head[..HEAD - 8], samples);
+    let [place, tick, start, per_start, end, per_end, nudged, pictures, _] = numbers;
+    let span = from_fraction([start, per_start]).zip(from_fraction([end, per_end]));
+    Ok(span.filter(|_| whole).map(|(start, end)| {
+        let frame = Logged {
+            tick,
+            span: [start, end],
+            nudged: nudged != 0,
+            pictures: pictures as u64,
+        };
+        (place as u64, frame)
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: usize = 4;
+
+    fn owner() -> Owner {
+        Owner {
+            job: [7; 32],
+            segment: 3,
+            frames: 10,
+            size: SIZE,
+        }
+    }
+
+    fn frame(tick: i64) -> Logged {
+        let time = |tick: i64| Time::new(tick, 25);
+        Logged {
+            tick,
+            span: [time(tick), time(tick + 1)],
+            nudged: tick == 2,
+            pictures: 9,
+        }
+    }
+
+    fn open(folder: &Path) -> FrameLog {
+        FrameLog::open(folder, owner())
+    }
+
+    /// A log of frames 0, 1 and 2, as a file.
+    fn three(folder: &Path) -> Vec<u8> {
+        let mut log = open(folder);
+        assert!(log.places().is_empty());
+        for tick in 0..3 {
+            log.push(tick as u64, frame(tick), &[tick as u8; SIZE]);
+        }
+        fs::read(folder.join(FILE)).unwrap()
+    }
+
+    #[test]
+    fn whole_frames_are_found_again_and_torn_ones_cut_off() {
+        let place = tempfile::tempdir().unwrap();
+        let whole = three(place.path());
+        let record = HEAD + SIZE;
+        for (length, found) in [
+            (whole.len(), 3),
+            (whole.len() - 1, 2),
+            (HEADER + record, 1),
+            (HEADER + record - 1, 0),
+            (HEADER, 0),
+            (3, 0),
+            (0, 0),
+        ] {
+            fs::write(place.path().join(FILE), &whole[..length]).unwrap();
+            let mut log = open(place.path());
+            assert_eq!(log.places(), 0..found, "{length} bytes");
+            assert_eq!(place.path().join(FILE).exists(), found > 0);
+            let mut samples = Vec::new();
+            for tick in 0..found as i64 {
+                assert_eq!(log.read(tick as u64, &mut samples).unwrap(), frame(tick));
+                assert_eq!(samples, [tick as u8; SIZE]);
+            }
+            // And it goes on from there.
+            log.push(found, frame(found as i64), &[9; SIZE]);
+            drop(log);
+            assert_eq!(open(place.path()).places(), 0..found + 1);
+        }
+    }
+
+    #[test]
+    fn every_changed_bit_is_seen_and_another_log_is_not_taken() {
+        let place = tempfile::tempdir().unwrap();
+        let whole = three(place.path());
+        for byte in 0..whole.len() {
+            let mut changed = whole.clone();
+            changed[byte] ^= 1;
+            fs::write(place.path().join(FILE), changed).unwrap();
+            let before = (byte.saturating_sub(HEADER) / (HEAD + SIZE)) as u64;
+            assert_eq!(open(place.path()).places(), 0..before, "byte {byte}");
+        }
+        let other = [
+            Owner {
+                job: [8; 32],
+                ..owner()
+            },
+            Owner {
+                segment: 4,
+                ..owner()
+            },
+            Owner { size: 5, ..owner() },
+        ];
+        for other in other {
+            fs::write(place.path().join(FILE), &whole).unwrap();
+            assert!(FrameLog::open(place.path(), other).places().is_empty());
+            assert!(!place.path().join(FILE).exists());
+        }
+        fs::write(place.path().join(FILE), &whole).unwrap();
+        let shorter = Owner { frames: 2, ..owner() };
+        assert_eq!(FrameLog::open(place.path(), shorter).places(), 0..2);
+    }
+
+    #[test]
+    fn after_a_quick_segment_the_log_begins_when_something_is_at_stake() {
+        let place = tempfile::tempdir().unwrap();
+        let mut log = open(place.path());
+        log.push(0, frame(0), &[0; SIZE]);
+        log.next(4);
+        assert!(!place.path().join(FILE).exists());
+        log.push(0, frame(10), &[0; SIZE]);
+        assert!(!place.path().join(FILE).exists(), "the one before was quick");
+        log.began = Instant::now().checked_sub(AT_STAKE).unwrap();
+        log.push(1, frame(11), &[1; SIZE]);
+        assert_eq!(log.places(), 1..2);
+        drop(log);
+        let mut log = FrameLog::open(
+            place.path(),
+            Owner {
+                segment: 4,
+                ..owner()
+            },
+        );
+        assert_eq!(log.places(), 1..2);
+        assert_eq!(log.read(1, &mut Vec::new()).unwrap(), frame(11));
+        assert!(log.read(0, &mut Vec::new()).is_err());
+        log.keep(|frame| frame.pictures < 9);
+        assert!(log.places().is_empty() && !place.path().join(FILE).exists());
+    }
+}
