@@ -29,6 +29,7 @@ mod frame_log;
 mod hardware;
 mod images;
 mod journal;
+mod ledger;
 mod like;
 mod mp4;
 pub(crate) mod part;
@@ -146,6 +147,15 @@ impl Output {
             Self::Images(path.to_owned(), ImageFormat::Png)
         } else {
             Self::File(path.to_owned())
+        }
+    }
+
+    /// Where the work of an unfinished output is kept, if any is.
+    pub fn unfinished(&self) -> Option<PathBuf> {
+        match self {
+            Self::File(path) => Some(unfinished_folder(path)),
+            Self::Images(path, _) => Some(images::unfinished(path)),
+            Self::Stdout => None,
         }
     }
 
@@ -408,7 +418,7 @@ pub struct SinkSpec {
     pub companions: Option<(MediaInfo, StreamPlan)>,
     /// Files the output must not be (the inputs); a file in `companions` is always one of them.
     pub inputs: Vec<PathBuf>,
-    /// Keep what is written in segments, so that an interrupted job goes on; nothing where it starts over.
+    /// Keep what is written, a video in segments, so that an interrupted job goes on; nothing where it starts over.
     pub resume: Option<Resume>,
     /// Stops everything.
     pub cancel: CancelToken,
@@ -575,7 +585,7 @@ pub fn open_sink(spec: &SinkSpec, params: &VideoParams) -> Result<Box<dyn Sink>>
             Ok(Box::new(webp::Writer::create(path, spec, params)?))
         }
         Output::File(path) => match &spec.resume {
-            Some(resume) if segments::fits(spec, params)? => {
+            Some(resume) if segments::hindrance(spec, params)?.is_none() => {
                 Ok(Box::new(segments::Segments::open(path, resume, spec, params)?))
             }
             Some(Resume { share: Some(_), .. }) => Err(MediaError::Unsupported(format!(
@@ -584,6 +594,21 @@ pub fn open_sink(spec: &SinkSpec, params: &VideoParams) -> Result<Box<dyn Sink>>
             ))),
             _ => Ok(Box::new(encoder::Encoder::start(path, spec, params)?)),
         },
+    }
+}
+
+/// Why nothing can be kept of an unfinished output, so that an interrupted job starts over; nothing where it goes on.
+///
+/// # Errors
+/// [`MediaError::Unsupported`] for an output whose name says no container.
+pub fn starts_over(spec: &SinkSpec, params: &VideoParams) -> Result<Option<String>> {
+    let written_through = |name: &str| Some(format!("{name} is written in one piece"));
+    match &spec.output {
+        Output::Stdout => Ok(Some("what is written to standard output is gone".to_owned())),
+        Output::Images(..) => Ok(None),
+        Output::File(path) if crate::source::has_extension(path, "y4m") => Ok(written_through("Y4M")),
+        Output::File(path) if crate::source::has_extension(path, "webp") => Ok(written_through("WebP")),
+        Output::File(_) => segments::hindrance(spec, params),
     }
 }
 

@@ -14,7 +14,7 @@ use num_rational::Ratio;
 use rife_media::plan::{Companions, plan_streams};
 use rife_media::probe::DisplayMatrix;
 use rife_media::scene::{AnalysisOptions, CutList, CutRule};
-use rife_media::sink::{Pictures, Resume, Share, TextFile, extension_like};
+use rife_media::sink::{self, Pictures, Resume, Share, TextFile, extension_like};
 use rife_media::{
     CancelToken, Input, MediaInfo, Orientation, Output, Sink, SinkSpec, Source, SourceSpec, StreamInfo,
     TimelineMode, TimelineOptions, VideoParams, Written, open_sink, open_source, plan_encoding, time,
@@ -209,6 +209,8 @@ impl VideoJob {
         plan.notes
             .extend(source.notes().into_iter().chain(source.warnings()));
         plan.method += &crate::memory::note(given, self.interpolator.memory_limit);
+        plan.notes
+            .extend(self.starts_over(&self.params(&info, &timeline))?);
         let limits = &self.source.limits;
         limits.check_output_frames(plan.output_frames.unwrap_or(0))?;
         limits.check_memory(plan.memory)?;
@@ -267,6 +269,18 @@ impl VideoJob {
             params.width = params.width / 2 * 2;
         }
         params
+    }
+
+    /// That an interrupted job starts over, where it does though it is to go on.
+    fn starts_over(&self, params: &VideoParams) -> Result<Option<String>> {
+        let reason = match () {
+            () if !self.keep.on => None,
+            () if rife_media::source::is_stream(&self.source.input) => {
+                Some("the input can be read only once".to_owned())
+            }
+            () => sink::starts_over(&self.sink, params)?,
+        };
+        Ok(reason.map(|reason| format!("an interrupted run starts over: {reason}")))
     }
 
     /// Fills in the output's name where it is to stand beside the input.
@@ -517,6 +531,11 @@ impl VideoRun {
     /// What will be done.
     pub fn plan(&self) -> &VideoPlan {
         &self.plan
+    }
+
+    /// Where the work of an unfinished output is kept, if any is.
+    pub fn unfinished(&self) -> Option<PathBuf> {
+        self.job.sink.output.unfinished()
     }
 
     /// The file that will be written, where it is one.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use rife::Result;
 use rife::chain::{ChainJob, ChainPlan, ChainSummary, Progress as Counts, Sound, default_output};
+use rife::media::sink::work_folder;
 use rife::media::{CancelToken, Output, counted, time};
 use serde_json::{Value, json};
 
@@ -31,7 +32,7 @@ pub(crate) fn run(args: ChainArgs, cancel: &CancelToken) -> Result<()> {
     let result =
         run.run(&mut |counts: &Counts| progress.set(counts.frames, total, || json!({"clip": counts.clips})));
     progress.finish();
-    let summary = result.inspect_err(|error| job::say_kept(error, &target, quiet))?;
+    let summary = result.inspect_err(|error| job::say_kept(error, Some(work_folder(&target)), quiet))?;
     if json {
         output::line(&summary_json(&summary).to_string())?;
     } else if !quiet {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use num_rational::Ratio;
 use rife::media::scene::{CutList, CutRule};
-use rife::media::sink::{self, ImageFormat};
+use rife::media::sink::ImageFormat;
 use rife::media::{Codec, Fit, Input, Output};
 use rife::video::{CutFill, Duplicates, Fallback, Motion, Rate, VideoJob};
 use rife::{Error, Result};
@@ -158,12 +158,11 @@ pub(super) fn in_folder(folder: &Path, usual: &Path) -> Result<PathBuf> {
     Ok(folder.join(usual.file_name().unwrap_or_default()))
 }
 
-/// Says where the work of a job that did not come to its end is kept.
-pub(super) fn say_kept(error: &Error, output: &Path, quiet: bool) {
-    let sinks = [sink::unfinished_folder(output), sink::work_folder(output)];
-    let folder = sinks.iter().find(|folder| folder.is_dir());
+/// Says where the work of a job that did not come to its end is kept, where this folder is there.
+pub(super) fn say_kept(error: &Error, folder: Option<PathBuf>, quiet: bool) {
+    let folder = folder.filter(|folder| folder.is_dir());
     if let Some(folder) = folder.filter(|_| !quiet && error.code() != "job_changed") {
-        let folder = rife_files::shown(folder);
+        let folder = rife_files::shown(&folder);
         let text = format!("what is done is kept in {folder}: the same command goes on from there");
         output::note(&text);
     }

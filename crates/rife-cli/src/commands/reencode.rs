@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rife::media::sink::work_folder;
 use rife::media::{CancelToken, Input, Orientation, Output, SourceSpec, counted, time};
 use rife::reencode::{
     ColorCheck, ColorLimits, Finding, Profile, ReencodeJob, ReencodeSummary, Stage, compare,
@@ -56,7 +57,7 @@ pub(crate) fn run(args: &ReencodeArgs, cancel: &CancelToken) -> Result<()> {
         }
     });
     progress.finish();
-    let summary = result.inspect_err(|error| say_kept(error, &target, args.quiet))?;
+    let summary = result.inspect_err(|error| say_kept(error, Some(work_folder(&target)), args.quiet))?;
     say(&summary_text(&summary));
     if args.json {
         output::line(&summary_json(&summary).to_string())?;

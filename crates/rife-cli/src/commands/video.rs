@@ -133,7 +133,7 @@ fn one(mut job: VideoJob, beside: &Beside, json: bool, quiet: bool, cancel: &Can
         output::note(&output::plain(&run.plan().to_string()));
     }
     let mut progress = Progress::frames(run.plan().output_frames, json, quiet);
-    let kept = run.output().filter(|_| !shared).map(Path::to_owned);
+    let kept = run.unfinished().filter(|_| !shared);
     let result = run.run(&mut |counts: &Counts| {
         progress.set(
             counts.frames_out,
@@ -142,10 +142,7 @@ fn one(mut job: VideoJob, beside: &Beside, json: bool, quiet: bool, cancel: &Can
         );
     });
     progress.finish();
-    if let (Err(error), Some(output)) = (&result, &kept) {
-        job::say_kept(error, output, quiet);
-    }
-    let summary = result?;
+    let summary = result.inspect_err(|error| job::say_kept(error, kept, quiet))?;
     if json {
         output::line(&summary_json(&summary).to_string())?;
     }

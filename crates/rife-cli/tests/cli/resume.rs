@@ -362,3 +362,86 @@ fn a_mended_picture_costs_nothing_and_a_changed_one_what_depends_on_it() {
     let said = place.rife(&args).failed(4);
     assert!(said.contains("the first picture was 00.png"), "{said}");
 }
+
+#[cfg(all(unix, debug_assertions))]
+#[test]
+fn a_folder_of_pictures_goes_on_after_the_last_whole_one() {
+    use super::support::names;
+    let place = Place::new();
+    place.y4m("in.y4m", 20);
+    let job = |output, factor| {
+        [
+            &["video", "in.y4m", "--png", "-o", output, "--factor", factor, "-q"][..],
+            &RANDOM,
+        ]
+        .concat()
+    };
+    place.rife(&job("whole/", "4")).ok();
+    assert_eq!(names(&place.path("whole")).len(), 80);
+    let same = |folder: &str, name: &dyn Fn(usize) -> String| {
+        let found = names(&place.path(folder));
+        assert_eq!(found.len(), 80, "{folder} holds nothing else");
+        for (index, whole) in names(&place.path("whole")).iter().enumerate() {
+            let whole = fs::read(place.path("whole").join(whole)).unwrap();
+            assert!(
+                fs::read(place.path(folder).join(name(index))).unwrap() == whole,
+                "{folder} {index}"
+            );
+        }
+    };
+    // Two writes are the journal's; the last picture is noted, but has not got its name.
+    let args = job("a/", "4");
+    assert!(killed(&place, &args, 2 + 20));
+    assert_eq!(names(&place.path("a")).len(), 19 + 1);
+    let said = place.rife(&job("a/", "2")).failed(4);
+    assert!(
+        said.contains("the rate was 4 times the frames and is 2"),
+        "{said}"
+    );
+    assert_eq!(done(&place, &args)["resumed"], 19);
+    same("a", &|index| format!("{index:07}.png"));
+    let said = place.rife(&args).failed(4);
+    assert!(said.contains("exists already"), "{said}");
+    // By a pattern; of two that are not what was written, the first counts.
+    let args = job("b/p%d.png", "4");
+    assert!(killed(&place, &args, 2 + 20));
+    fs::write(place.path("b/p7.png"), "changed").unwrap();
+    fs::remove_file(place.path("b/p5.png")).unwrap();
+    assert!(killed(&place, &args, 2 + 3));
+    assert_eq!(done(&place, &args)["resumed"], 5 + 2);
+    same("b", &|index| format!("p{index}.png"));
+    let args = job("c/", "4");
+    let told = stopped(&place, &args, 20, "-TERM");
+    let resumed = done(&place, &args)["resumed"].as_u64().unwrap();
+    assert!((told..80).contains(&resumed), "{resumed} of {told}");
+    same("c", &|index| format!("{index:07}.png"));
+    // Another job begins anew, over what is its own.
+    assert!(killed(&place, &job("d/", "4"), 2 + 20));
+    place.rife(&[&job("d/", "1")[..], &["--restart"]].concat()).ok();
+    assert_eq!(names(&place.path("d")).len(), 20);
+}
+
+#[test]
+fn what_starts_over_says_so_before_the_start() {
+    let place = Place::new();
+    place.y4m("in.y4m", 2);
+    for (output, said) in [
+        ("a.y4m", Some("Y4M is written in one piece")),
+        ("a.webp", Some("WebP is written in one piece")),
+        ("a.gif", Some("GIF is written in one piece")),
+        ("a.mp4", None),
+        ("a/%d.png", None),
+    ] {
+        if output.starts_with("a.") && output != "a.y4m" && !ffmpeg() {
+            continue;
+        }
+        let plan = place
+            .rife(&[&["video", "in.y4m", "-o", output, "--json"][..], &RANDOM].concat())
+            .json()
+            .remove(0);
+        let notes = plan["notes"].to_string();
+        let starts_over = notes.contains("an interrupted run starts over: ");
+        assert_eq!(starts_over, said.is_some(), "{output}: {notes}");
+        assert!(said.is_none_or(|said| notes.contains(said)), "{notes}");
+    }
+}

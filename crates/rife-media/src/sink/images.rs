@@ -1,13 +1,14 @@
 //! An image sequence in a folder: `0000000.png`, `0000001.png` and so on, or names by a pattern, each picture complete
-//! before it gets its name.
+//! before it gets its name. An interrupted job goes on after the pictures that are there, see `ledger`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use image::{DynamicImage, ImageBuffer, ImageFormat as Kind};
 
+use super::ledger::Ledger;
 use super::part::same_file;
-use super::{ImageFormat, Sink, SinkSpec, VideoParams, Written, check_frame};
+use super::{ImageFormat, Needs, Resume, Sink, SinkSpec, VideoParams, Written, check_frame, segments};
 use crate::frame::Samples;
 use crate::time::{narrow, widen};
 use crate::{ColorTags, Frame, MediaError, PixelFormat, Result, Time};
@@ -23,6 +24,8 @@ pub(super) struct Images {
     /// Pictures that are read.
     inputs: Vec<PathBuf>,
     cancel: crate::CancelToken,
+    /// What is noted of the pictures, where an interrupted job is to go on.
+    ledger: Option<Ledger>,
     frames: u64,
     bytes: u64,
     first: Option<Time>,
@@ -74,9 +77,6 @@ impl Images {
         let (target, names) = (folder, Names::of(folder, format));
         let folder = names.folder.as_path();
         fs::create_dir_all(folder).map_err(|e| MediaError::io("create", folder, e))?;
-        if !spec.overwrite {
-            names.check_free(target)?;
-        }
         if spec.inputs.iter().any(|input| reads_from(input, folder)) {
             return Err(MediaError::OutputIsInput(folder.to_owned()));
         }
@@ -85,6 +85,12 @@ impl Images {
             tags: params.tags.for_rgb(),
             ..params.clone()
         };
+        let ledger = spec.resume.as_ref();
+        let ledger = ledger.map(|resume| self::ledger(target, &names, format, resume, &params));
+        let ledger = ledger.transpose()?;
+        if !spec.overwrite {
+            names.check_free(target, ledger.as_ref().map_or(0, Ledger::listed))?;
+        }
         Ok(Self {
             target: target.to_owned(),
             names,
@@ -98,12 +104,37 @@ impl Images {
                 .cloned()
                 .collect(),
             cancel: spec.cancel.clone(),
+            ledger,
             frames: 0,
             bytes: 0,
             first: None,
             end: Time::from(0),
         })
     }
+}
+
+/// Where the work of an unfinished output is kept: hidden in the folder of the pictures.
+pub(super) fn unfinished(target: &Path) -> PathBuf {
+    match pattern(target) {
+        Some((path, _)) => rife_files::beside(&path, ".", ".rife-part"),
+        None => target.join(".rife-part"),
+    }
+}
+
+fn ledger(
+    target: &Path,
+    names: &Names,
+    format: ImageFormat,
+    resume: &Resume,
+    params: &VideoParams,
+) -> Result<Ledger> {
+    let mut resume = resume.clone();
+    let own = [("the kind of picture", format.extension().to_owned())];
+    let facts = own.into_iter().chain(segments::video_facts(params));
+    resume
+        .facts
+        .extend(facts.map(|(name, value)| (name.to_owned(), value)));
+    Ledger::open(unfinished(target), target, &resume, |index| names.path(index))
 }
 
 /// Whether `input` is `folder`, or a pattern of pictures in it, which the output would replace.
@@ -120,8 +151,25 @@ impl Sink for Images {
         &self.params
     }
 
+    fn needs(&self) -> Needs {
+        let kept = self.ledger.as_ref().map_or(0, |ledger| ledger.kept().len());
+        Needs::after(kept as u64)
+    }
+
+    fn skip(&mut self, pts: Time) -> Result<()> {
+        let kept = self.ledger.iter().flat_map(Ledger::kept);
+        if let Some(kept) = kept.clone().nth(self.frames as usize) {
+            self.bytes += kept.bytes;
+            self.end = kept.end;
+        }
+        self.first.get_or_insert(pts);
+        self.frames += 1;
+        Ok(())
+    }
+
     fn write(&mut self, frame: &Frame) -> Result<()> {
-        if self.cancel.is_cancelled() {
+        // Of a job that goes on later, what is made already is written.
+        if self.ledger.is_none() && self.cancel.is_cancelled() {
             return Err(MediaError::Cancelled);
         }
         check_frame(&self.params, frame, self.frames)?;
@@ -129,17 +177,28 @@ impl Sink for Images {
         if self.inputs.iter().any(|input| same_file(input, &path)) {
             return Err(MediaError::OutputIsInput(path));
         }
-        self.bytes += save(frame, &path, self.format, self.overwrite)?;
+        let end = narrow(widen(frame.pts) + widen(frame.duration)).unwrap_or(frame.pts);
+        let bytes = encoded(frame, &path, self.format)?;
+        let mut overwrite = self.overwrite;
+        if let Some(ledger) = &mut self.ledger {
+            overwrite |= self.frames < ledger.listed();
+            ledger.push(self.frames, &bytes, end)?;
+        }
+        put(&bytes, &path, overwrite)?;
+        self.bytes += bytes.len() as u64;
         self.first.get_or_insert(frame.pts);
-        self.end = narrow(widen(frame.pts) + widen(frame.duration)).unwrap_or(frame.pts);
+        self.end = end;
         self.frames += 1;
         Ok(())
     }
 
     fn finish(self: Box<Self>) -> Result<Written> {
         let duration = self.end - self.first.unwrap_or(self.end);
-        if self.overwrite {
-            self.names.remove_from(self.frames)?;
+        let ours = self.ledger.as_ref().map_or(0, Ledger::listed);
+        let stale = self.frames..if self.overwrite { u64::MAX } else { ours };
+        self.names.remove(&stale)?;
+        if let Some(ledger) = self.ledger {
+            ledger.remove()?;
         }
         let (path, bytes) = (Some(self.target), Some(self.bytes));
         Ok(Written {
@@ -238,12 +297,14 @@ impl Names {
     }
 
     /// Refuses a folder that holds pictures of such names already, or other files among which the new ones would be lost.
-    fn check_free(&self, target: &Path) -> Result<()> {
+    /// Pictures below `ours` are those of an unfinished run.
+    fn check_free(&self, target: &Path, ours: u64) -> Result<()> {
         for name in self.found()? {
-            if self.index(&name).is_some() {
+            let index = self.index(&name);
+            if index.is_some_and(|index| index >= ours) {
                 return Err(MediaError::Exists(self.folder.join(name)));
             }
-            if !self.given {
+            if !self.given && index.is_none() {
                 let (folder, pattern) = (
                     target.display(),
                     self.folder.join(format!("%0{DIGITS}d{}", self.suffix)),
@@ -257,9 +318,12 @@ impl Names {
         Ok(())
     }
 
-    /// Removes the pictures of an earlier, longer sequence.
-    fn remove_from(&self, end: u64) -> Result<()> {
-        let stale = |name: &String| self.index(name).is_some_and(|index| index >= end);
+    /// Removes the pictures of these numbers: those of an earlier, longer sequence.
+    fn remove(&self, numbers: &std::ops::Range<u64>) -> Result<()> {
+        if numbers.is_empty() {
+            return Ok(());
+        }
+        let stale = |name: &String| self.index(name).is_some_and(|index| numbers.contains(&index));
         for name in self.found()?.iter().filter(|name| stale(name)) {
             let path = self.folder.join(name);
             if path.symlink_metadata().is_ok_and(|there| !there.is_dir()) {
@@ -285,20 +349,22 @@ pub fn write_image(path: &Path, frame: &Frame, tags: &ColorTags, overwrite: bool
     })?;
     let wanted = format.pixel_format(frame.format);
     if wanted == frame.format {
-        return save(frame, path, format, overwrite).map(|_| ());
+        return put(&encoded(frame, path, format)?, path, overwrite);
     }
     let converted = Frame::from_rgb(&frame.to_rgb(tags), wanted, &tags.for_rgb());
-    save(&converted, path, format, overwrite).map(|_| ())
+    put(&encoded(&converted, path, format)?, path, overwrite)
 }
 
-/// Encodes into memory, writes beside the final name, renames; returns the size.
-fn save(frame: &Frame, path: &Path, format: ImageFormat, overwrite: bool) -> Result<u64> {
-    let bytes = encode(frame, format)
-        .map_err(|e| MediaError::io("encode", path, std::io::Error::other(e.to_string())))?;
+/// The picture that goes into the file `path`.
+fn encoded(frame: &Frame, path: &Path, format: ImageFormat) -> Result<Vec<u8>> {
+    encode(frame, format).map_err(|e| MediaError::io("encode", path, std::io::Error::other(e.to_string())))
+}
+
+/// Writes a picture beside its final name, and renames it.
+fn put(bytes: &[u8], path: &Path, overwrite: bool) -> Result<()> {
     let part = super::part::Part::create(path, overwrite, std::iter::empty())?;
-    std::io::Write::write_all(&mut part.file(), &bytes).map_err(|e| MediaError::io("write", path, e))?;
-    part.promote_unsynced()?;
-    Ok(bytes.len() as u64)
+    std::io::Write::write_all(&mut part.file(), bytes).map_err(|e| MediaError::io("write", path, e))?;
+    part.promote_unsynced().map(drop)
 }
 
 /// A still image as a file holds it.

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::frame_log;
 use super::pictures::Pictures;
+use super::{frame_log, ledger};
 use crate::time::MAX_SECONDS;
 use crate::{MediaError, Result, nut};
 
@@ -85,6 +85,15 @@ impl Needs {
         written: u64::MAX,
         ..Self::ALL
     };
+
+    /// All but so many first frames.
+    pub(super) fn after(written: u64) -> Self {
+        Self {
+            segment_frames: 1,
+            written,
+            ..Self::ALL
+        }
+    }
 
     /// What is to be done about the frame of this index.
     pub fn of(&self, frame: u64) -> Need {
@@ -308,7 +317,7 @@ impl State {
     fn has_work(&self, folder: &Path) -> bool {
         let mut entries = fs::read_dir(folder).into_iter().flatten().flatten();
         let done = self.complete.is_some() || self.total.is_some();
-        done || !self.segments.is_empty() || entries.any(|entry| is_log(&entry.path()))
+        done || !self.segments.is_empty() || entries.any(|entry| is_work(&entry.path()))
     }
 
     /// Whether its numbers can be those of a job of ours, and reckoned with.
@@ -575,7 +584,7 @@ impl Journal {
         self.state.segments.truncate(kept);
     }
 
-    /// Removes our own files that the journal does not know; with `all` the logs of unfinished work, too.
+    /// Removes our own files that the journal does not know; with `all` the log of a segment's frames, too.
     fn sweep(&self, all: bool) -> Result<()> {
         let io = |e| MediaError::io("read", &self.folder, e);
         for entry in fs::read_dir(&self.folder).map_err(io)? {
@@ -585,7 +594,8 @@ impl Journal {
                 .and_then(|stem| stem.to_str()?.parse::<usize>().ok());
             let known = number.is_some_and(|number| number < self.state.segments.len());
             let segment = path.extension().is_some_and(|extension| extension == "nut");
-            if (segment && !known) || (all && is_log(&path)) {
+            let log = path.file_name().is_some_and(|name| name == frame_log::FILE);
+            if (segment && !known) || (all && log) {
                 fs::remove_file(&path).map_err(|e| MediaError::io("remove", &path, e))?;
             }
         }
@@ -618,22 +628,34 @@ impl Drop for Journal {
     }
 }
 
-/// Whether this is a log of work that is in no segment.
-fn is_log(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name == frame_log::FILE)
+/// Whether this is a file of work that the journal does not tell of.
+fn is_work(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    name == frame_log::FILE || name == ledger::FILE
+}
+
+/// Whether there is such a folder; anything else of its name is refused.
+pub(super) fn is_folder(folder: &Path) -> Result<bool> {
+    match folder.symlink_metadata() {
+        Ok(there) if there.is_dir() => Ok(true),
+        Ok(_) => Err(refused(
+            folder,
+            "it is in the way: an unfinished job is kept in a folder of this name",
+        )),
+        Err(_) => Ok(false),
+    }
+}
+
+fn refused(folder: &Path, reason: &str) -> MediaError {
+    let reason = format!("{reason}; remove the folder, or choose another output");
+    MediaError::unreadable(folder, reason)
 }
 
 /// The journal in `folder`; nothing where there is none. A folder that is not ours is refused.
 fn read(folder: &Path) -> Result<Option<State>> {
-    let refuse = |reason: &str| {
-        let reason = format!("{reason}; remove the folder, or choose another output");
-        Err(MediaError::unreadable(folder, reason))
-    };
-    let Ok(metadata) = folder.symlink_metadata() else {
+    let refuse = |reason: &str| Err(refused(folder, reason));
+    if !is_folder(folder)? {
         return Ok(None);
-    };
-    if !metadata.is_dir() {
-        return refuse("it is in the way: an unfinished job is kept in a folder of this name");
     }
     let path = folder.join("journal.json");
     let file = match rife_files::open_regular(&path) {
@@ -664,9 +686,9 @@ fn read(folder: &Path) -> Result<Option<State>> {
     }
 }
 
-/// Whether a name is that of a journal that was being written: the one of today, or of versions before.
+/// Whether a name is that of a journal that was being written, by this version or those before, or of a ledger's lock.
 fn is_new_journal(name: &std::ffi::OsStr) -> bool {
-    name == "journal.new" || name.to_string_lossy().starts_with(".journal.json.")
+    name == ledger::LOCK || name == "journal.new" || name.to_string_lossy().starts_with(".journal.json.")
 }
 
 /// What differs between two lists of facts, for people.
@@ -713,12 +735,17 @@ pub(super) fn sha256(path: &Path) -> Result<(String, u64)> {
             }
         }
     }
-    let hash = hasher
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    Ok((hash, bytes))
+    Ok((hexadecimal(hasher), bytes))
+}
+
+/// The hash of bytes in hexadecimal.
+pub(super) fn sha256_of(bytes: &[u8]) -> String {
+    hexadecimal(Sha256::new_with_prefix(bytes))
+}
+
+fn hexadecimal(hasher: Sha256) -> String {
+    let bytes = hasher.finalize();
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Waits until a file, or the names in a folder, are on the disk.

@@ -31,16 +31,20 @@ use crate::{Ffmpeg, Frame, MediaError, Result, Time};
 /// Where the headers of a NUT file must have ended.
 const MAX_HEADER: u64 = 1 << 20;
 
-/// Whether this output can be written in segments: not GIF and the containers we know no rules for, not VP9 with
-/// alpha, whose second layer NUT has no place for, and not Y4M, images and pipes.
-pub(super) fn fits(spec: &SinkSpec, params: &VideoParams) -> Result<bool> {
+/// Why this output cannot be written in segments: GIF, containers that we know no rules for, VP9 with alpha, whose
+/// second layer NUT has no place for, and what is no file of a container. Nothing where it can.
+pub(super) fn hindrance(spec: &SinkSpec, params: &VideoParams) -> Result<Option<String>> {
     let container = spec.container()?;
     let known = !matches!(
         container,
         Container::Gif | Container::Other(_) | Container::VideoOnly
     );
+    if !known || !matches!(spec.output, Output::File(_)) {
+        return Ok(Some(format!("{} is written in one piece", container.name())));
+    }
     let vp9 = codecs::wanted_codec(spec, container, params) == Some(Codec::Vp9);
-    Ok(known && matches!(spec.output, Output::File(_)) && !(vp9 && params.format.alpha))
+    let layers = vp9 && params.format.alpha;
+    Ok(layers.then(|| "VP9 with alpha is written in one piece".to_owned()))
 }
 
 /// What encoders are told where no rate is known; times are exact all the same.
@@ -600,7 +604,7 @@ fn own_facts(
 }
 
 /// The frames that are encoded.
-fn video_facts(params: &VideoParams) -> [(&'static str, String); 8] {
+pub(super) fn video_facts(params: &VideoParams) -> [(&'static str, String); 8] {
     let tags = params.tags;
     let names = [
         tags.matrix.name(),
