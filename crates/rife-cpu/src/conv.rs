@@ -16,7 +16,7 @@ use std::time::Instant;
 use rife_backend::{ConvKind, ConvSpec};
 
 use crate::engine::Engine;
-use crate::tensor::{BlockList, Blocks, Planes, Tensor};
+use crate::tensor::{BlockList, Blocked, Planar, Tensor};
 use kernel::{InBlock, Row};
 pub use pack::ConvLayer;
 use pack::{Group, Phase};
@@ -36,15 +36,15 @@ fn input_range(kind: ConvKind, wanted: &Range<usize>, size: usize) -> Range<usiz
 /// What a kernel reads: either layout, of all rows of the image or of some.
 #[derive(Clone, Copy)]
 enum Input<'a> {
-    Planes(&'a Planes),
-    Blocks(&'a BlockList<'a>),
+    Planar(&'a Planar),
+    Blocked(&'a BlockList<'a>),
 }
 
 impl Input<'_> {
     fn shape(&self) -> [usize; 3] {
         match self {
-            Self::Planes(planes) => planes.shape,
-            Self::Blocks(blocks) => blocks.shape,
+            Self::Planar(planes) => planes.shape,
+            Self::Blocked(blocks) => blocks.shape,
         }
     }
 
@@ -52,8 +52,8 @@ impl Input<'_> {
     fn strides(&self) -> [usize; 2] {
         let width = self.shape()[2] + 2;
         match self {
-            Self::Planes(_) => [1, width],
-            Self::Blocks(_) => [16, width * 16],
+            Self::Planar(_) => [1, width],
+            Self::Blocked(_) => [16, width * 16],
         }
     }
 
@@ -62,11 +62,11 @@ impl Input<'_> {
         let channels = self.shape()[0];
         let part = |i: usize| {
             let (data, lane_stride) = match self {
-                Self::Planes(planes) => {
+                Self::Planar(planes) => {
                     let stride = planes.channel_stride();
                     (planes.data[i * 16 * stride..].as_ptr(), stride)
                 }
-                Self::Blocks(list) => (list.blocks[i].as_ptr(), 1),
+                Self::Blocked(list) => (list.blocks[i].as_ptr(), 1),
             };
             InBlock {
                 data,
@@ -91,7 +91,7 @@ const COMPUTED: usize = 64 * 1024;
 
 /// Applies a layer to a tensor: to its values where it has them, else to strips of values that are computed where
 /// they are read and never exist as a whole.
-pub(crate) fn conv(engine: &Engine, x: &Tensor, layer: &ConvLayer) -> Blocks {
+pub(crate) fn conv(engine: &Engine, x: &Tensor, layer: &ConvLayer) -> Blocked {
     let [channels, height, width] = x.shape();
     assert_eq!(
         channels, layer.input,
@@ -99,12 +99,12 @@ pub(crate) fn conv(engine: &Engine, x: &Tensor, layer: &ConvLayer) -> Blocks {
         layer.input
     );
     let size = [layer.computed(), layer.kind.size(height), layer.kind.size(width)];
-    let mut out = Blocks::unset(engine.recycler(), size);
+    let mut out = Blocked::unset(engine.recycler(), size);
     let target = Target::new(layer, &mut out);
     let strip = STRIP / (channels * width);
     let fair = target.rows().div_ceil(engine.threads().count() * 2).max(1);
     let start = Instant::now();
-    let kernel = match (BlockList::of(x), x.0.planes.get()) {
+    let kernel = match (BlockList::of(x), x.0.planar.get()) {
         (Some(list), _) if int8::suits(engine, layer) => {
             int8::conv(engine, &list, &target);
             "int8"
@@ -114,11 +114,11 @@ pub(crate) fn conv(engine: &Engine, x: &Tensor, layer: &ConvLayer) -> Blocks {
             "winograd"
         }
         (Some(list), _) => {
-            ready(engine, Input::Blocks(&list), &target, strip.clamp(1, fair));
+            ready(engine, Input::Blocked(&list), &target, strip.clamp(1, fair));
             "direct"
         }
         (None, Some(planes)) => {
-            ready(engine, Input::Planes(planes), &target, strip.clamp(1, fair));
+            ready(engine, Input::Planar(planes), &target, strip.clamp(1, fair));
             "direct, planar input"
         }
         (None, None) => {
@@ -134,7 +134,7 @@ pub(crate) fn conv(engine: &Engine, x: &Tensor, layer: &ConvLayer) -> Blocks {
 /// algorithm, whose points have none, or where products hardly count.
 pub(crate) fn forgives_zeros(engine: &Engine, x: &Tensor, layer: &ConvLayer) -> bool {
     let forgiving = if int8::suits(engine, layer) {
-        int8::has_products_to_spare(engine)
+        int8::has_spare_products(engine)
     } else {
         winograd::suits(layer, x.shape())
     };
@@ -183,7 +183,7 @@ fn computed(engine: &Engine, x: &Tensor, target: &Target<'_>) {
             let input = engine.tile(x, read);
             let job = Job {
                 columns,
-                ..Job::new(target, Input::Planes(&input), first)
+                ..Job::new(target, Input::Planar(&input), first)
             };
             for &part in &parts {
                 // SAFETY: items differ in rows or columns, so no two write the same pixels.
@@ -201,14 +201,14 @@ struct Target<'a> {
     out: *mut f32,
     shape: [usize; 3],
     block_stride: usize,
-    borrow: std::marker::PhantomData<&'a mut Blocks>,
+    borrow: std::marker::PhantomData<&'a mut Blocked>,
 }
 
 // SAFETY: the pointer is written through at places that the callers of `Job::run` keep apart.
 unsafe impl Sync for Target<'_> {}
 
 impl<'a> Target<'a> {
-    fn new(layer: &'a ConvLayer, out: &'a mut Blocks) -> Self {
+    fn new(layer: &'a ConvLayer, out: &'a mut Blocked) -> Self {
         Self {
             layer,
             shape: out.shape,
@@ -260,7 +260,7 @@ unsafe impl Sync for Job<'_> {}
 
 impl<'a> Job<'a> {
     fn new(target: &'a Target<'a>, input: Input<'a>, first: [usize; 2]) -> Self {
-        let residual_in_blocks = !target.layer.residual || matches!(input, Input::Blocks(_));
+        let residual_in_blocks = !target.layer.residual || matches!(input, Input::Blocked(_));
         assert!(residual_in_blocks, "a residual convolution reads blocks");
         Self {
             target,

@@ -12,8 +12,8 @@ use rife_backend::dis::{DisOptions, LUMA, STRIDE};
 
 use crate::buffer::Buffer;
 use crate::engine::Engine;
-use crate::eval::{Patch, Strips};
-use crate::tensor::{Planes, Tensor};
+use crate::eval::{Region, Strips};
+use crate::tensor::{Planar, Tensor};
 
 /// Rows that a thread takes at once.
 const STRIP: usize = 16;
@@ -147,7 +147,7 @@ impl Engine {
         let width = from.width;
         let mut to = self.recycler().take(2 * level.height * level.width);
         self.threads().chunks(&mut to, 2 * level.width, &|row, to| {
-            let mut between_rows = Patch::new(1, 1, width + 2);
+            let mut between_rows = Region::new(1, 1, width + 2);
             let near = from.row((row / 2) as isize);
             let far = from.row((row / 2) as isize + if row % 2 == 0 { -1 } else { 1 });
             for (axis, to) in to.chunks_exact_mut(level.width).enumerate() {
@@ -170,7 +170,7 @@ impl Engine {
         let from = level.field(from);
         let mut to = self.recycler().take(from.data.len());
         self.threads().chunks(&mut to, 2 * width, &|row, to| {
-            let mut sorted = Patch::new(3, 1, width + 2);
+            let mut sorted = Region::new(3, 1, width + 2);
             let around = [-1, 0, 1].map(|off| from.row(row as isize + off));
             for (axis, to) in to.chunks_exact_mut(width).enumerate() {
                 let mut whole = sorted.whole();
@@ -186,7 +186,7 @@ impl Engine {
 
     /// Two fields as one tensor, cropped to `[height, width]`.
     fn joined(&self, fields: [Field<'_>; 2], [height, width]: [usize; 2]) -> Tensor {
-        let mut planes = Planes::unset(self.recycler(), [4, height, width]);
+        let mut planes = Planar::unset(self.recycler(), [4, height, width]);
         let strips = Strips::new(&mut planes);
         self.threads().run(height.div_ceil(STRIP), &|i| {
             let rows = i * STRIP..(i * STRIP + STRIP).min(height);
@@ -197,7 +197,7 @@ impl Engine {
                 to.copy_from_slice(&from[..width]);
             });
         });
-        Tensor::from_planes(planes)
+        Tensor::from_planar(planes)
     }
 
     /// Flow as [`Engine::dis_flow`] gives it, projected to a timestep; see [`rife_backend::Backend::project_flow`].
@@ -208,14 +208,14 @@ impl Engine {
         let [channels, height, width] = flow.shape();
         assert_eq!(channels, 4, "channels of a flow");
         let flow = self.planes(flow);
-        let mut planes = Planes::unset(self.recycler(), flow.shape);
+        let mut planes = Planar::unset(self.recycler(), flow.shape);
         let strips = Strips::new(&mut planes);
         self.threads().run(height.div_ceil(STRIP), &|i| {
             let rows = i * STRIP..(i * STRIP + STRIP).min(height);
             // SAFETY: the loop's items have different rows.
             let mut out = unsafe { strips.strip(rows.clone()) };
             for (i, row) in rows.enumerate() {
-                let mut mean = Patch::new(2, 1, width);
+                let mut mean = Region::new(2, 1, width);
                 let mut whole = mean.whole();
                 for axis in 0..2 {
                     let [forward, backward] = [axis, axis + 2].map(|channel| flow.row(channel, row));
@@ -235,20 +235,20 @@ impl Engine {
                 }
             }
         });
-        Tensor::from_planes(planes)
+        Tensor::from_planar(planes)
     }
 
     /// Two channels of a flow sampled along a row, each pixel displaced by `factor` times its velocity.
     fn sampled_flow(
         &self,
-        flow: &Planes,
+        flow: &Planar,
         first_channel: usize,
         velocity: [&[f32]; 2],
         factor: f32,
         row: usize,
-    ) -> Patch {
+    ) -> Region {
         let [_, height, width] = flow.shape;
-        let mut fractions = Patch::new(2, 1, width);
+        let mut fractions = Region::new(2, 1, width);
         let mut indices = vec![0; width];
         let mut whole = fractions.whole();
         let mut both = whole.rows(0, &[[0, 0], [1, 1]]);
@@ -270,7 +270,7 @@ impl Engine {
             [height, width, stride],
         );
         let neighbours = [usize::from(width > 1), if height > 1 { stride } else { 0 }];
-        let mut sampled = Patch::new(2, 1, width);
+        let mut sampled = Region::new(2, 1, width);
         let mut whole = sampled.whole();
         for axis in 0..2 {
             // Behind the border of one.
@@ -283,10 +283,10 @@ impl Engine {
 }
 
 /// A row of luma downsampled by box averaging: `from` are as many rows of the frame as columns are averaged.
-fn luma_row(tier: crate::tier::Tier, tile: &Planes, from: std::ops::Range<usize>, to: &mut [f32]) {
+fn luma_row(tier: crate::tier::Tier, tile: &Planar, from: std::ops::Range<usize>, to: &mut [f32]) {
     let side = from.len();
     let width = to.len() * side;
-    let mut sum = Patch::new(1, 1, width);
+    let mut sum = Region::new(1, 1, width);
     let mut sum = sum.whole();
     let sum = sum.row(0, 0);
     sum.fill(0.0);

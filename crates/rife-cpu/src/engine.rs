@@ -8,9 +8,11 @@ use rife_backend::{ConvSpec, Resize};
 
 use crate::buffer::{Buffer, Recycler};
 use crate::conv::{self, ConvLayer, Kernels};
-use crate::eval::{Grid, MOST_MIXED, Strips, eval, fill_mixed, join_mixed, lanes, warp_block};
+use crate::eval::{
+    Grid, MAX_INTERLEAVED, Strips, concat_interleaved, eval, interleave_row, lanes, warp_block,
+};
 use crate::log::{ConvRun, Log};
-use crate::tensor::{Blocks, Op, Planes, Tensor};
+use crate::tensor::{Blocked, Op, Planar, Tensor};
 use crate::threads::Threads;
 use crate::tier::{Tier, TierError};
 
@@ -71,7 +73,7 @@ impl Engine {
             None => Tier::detect()?,
         };
         let kernels = Kernels::new(tier);
-        if options.precision == Precision::Int8 && kernels.dots.is_none() {
+        if options.precision == Precision::Int8 && kernels.int8.is_none() {
             return Err(TierError::NoInt8(tier));
         }
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
@@ -98,7 +100,7 @@ impl Engine {
 
     /// Whether a tier can compute with [`Precision::Int8`] here: AVX-512 with VNNI, or plain Rust, slowly.
     pub fn has_int8(tier: Tier) -> bool {
-        tier.is_available() && Kernels::new(tier).dots.is_some()
+        tier.is_available() && Kernels::new(tier).int8.is_some()
     }
 
     /// How many threads work.
@@ -159,7 +161,7 @@ impl Engine {
             rows <= height && columns <= width,
             "{shape:?} in {width}x{height}"
         );
-        let mut planes = Planes::unset(&self.recycler, [channels, height, width]);
+        let mut planes = Planar::unset(&self.recycler, [channels, height, width]);
         let strips = Strips::new(&mut planes);
         self.threads.run(height.div_ceil(STRIP), &|i| {
             let first = i * STRIP;
@@ -172,7 +174,7 @@ impl Engine {
                 to[columns..].fill(from[columns - 1]);
             });
         });
-        Tensor::from_planes(planes)
+        Tensor::from_planar(planes)
     }
 
     /// The values of a tensor, row by row, channel by channel.
@@ -242,13 +244,13 @@ impl Engine {
     pub fn add(&self, a: &Tensor, b: &Tensor) -> Tensor {
         assert_eq!(a.shape(), b.shape(), "tensors to be added");
         match (&a.0.op, &b.0.op) {
-            (Op::Blocks(a), Op::Blocks(b)) => Tensor::from_blocks(self.add_blocks(a, b)),
+            (Op::Blocked(a), Op::Blocked(b)) => Tensor::from_blocked(self.add_blocks(a, b)),
             _ => Tensor::new(a.shape(), Op::Add(a.clone(), b.clone())),
         }
     }
 
-    fn add_blocks(&self, a: &Blocks, b: &Blocks) -> Blocks {
-        let mut out = Blocks::unset(&self.recycler, a.shape);
+    fn add_blocks(&self, a: &Blocked, b: &Blocked) -> Blocked {
+        let mut out = Blocked::unset(&self.recycler, a.shape);
         self.threads.chunks(&mut out.data, CHUNK, &|i, to| {
             let (a, b) = (&a.data[i * CHUNK..][..to.len()], &b.data[i * CHUNK..][..to.len()]);
             for (to, (a, b)) in to.iter_mut().zip(a.iter().zip(b)) {
@@ -331,7 +333,7 @@ impl Engine {
             "a flow's shape"
         );
         if let Op::Cat(parts) = &x.0.op
-            && x.shape()[0] > MOST_MIXED
+            && x.shape()[0] > MAX_INTERLEAVED
         {
             let parts: Vec<_> = parts.iter().map(|part| self.warp(part, flow)).collect();
             return self.cat(&parts.iter().collect::<Vec<_>>());
@@ -345,7 +347,7 @@ impl Engine {
         let [_, height, width] = x.shape();
         assert_eq!(velocity.shape(), [2, height, width], "velocities' shape");
         if let Op::Narrow(all, first) = &x.0.op
-            && matches!(all.0.op, Op::Mixed)
+            && matches!(all.0.op, Op::Interleaved)
         {
             // All of them lie as they are sampled.
             let range = *first..first + x.shape()[0];
@@ -404,8 +406,8 @@ impl Engine {
     /// part's.
     pub fn materialize(&self, x: &Tensor) -> Tensor {
         match &x.0.op {
-            Op::Blocks(_) | Op::Mixed => x.clone(),
-            _ if x.shape()[0] <= MOST_MIXED => Tensor::from_mixed(x.shape(), self.mixed(x)),
+            Op::Blocked(_) | Op::Interleaved => x.clone(),
+            _ if x.shape()[0] <= MAX_INTERLEAVED => Tensor::from_interleaved(x.shape(), self.interleaved(x)),
             Op::Cat(parts) => {
                 let parts: Vec<_> = parts.iter().map(|part| self.materialize(part)).collect();
                 self.cat(&parts.iter().collect::<Vec<_>>())
@@ -426,14 +428,14 @@ impl Engine {
     pub fn conv(&self, x: &Tensor, layer: &ConvLayer) -> Tensor {
         let x = &self.with_warped_blocks(x);
         let blocks = match &x.0.op {
-            Op::Blocks(_) => conv::conv(self, x, layer),
-            _ if layer.adds_input() => conv::conv(self, &Tensor::from_blocks(self.blocks(x)), layer),
+            Op::Blocked(_) => conv::conv(self, x, layer),
+            _ if layer.adds_input() => conv::conv(self, &Tensor::from_blocked(self.blocks(x)), layer),
             _ => conv::conv(self, x, layer),
         };
         if layer.makes_quads() {
             return self.spread(&blocks, layer.output());
         }
-        Tensor::from_blocks(blocks)
+        Tensor::from_blocked(blocks)
     }
 
     /// A convolution, then PixelShuffle(2).
@@ -443,7 +445,7 @@ impl Engine {
             Some(layer) if conv::forgives_zeros(self, x, layer) => {
                 let blocks = conv::conv(self, x, layer);
                 let shape = [blocks.shape[0] / 16, height * 4, width * 4];
-                Tensor::new(shape, Op::Patches(blocks))
+                Tensor::new(shape, Op::Shuffled4(blocks))
             }
             _ => self.pixel_shuffle(&self.conv(x, layer)),
         }
@@ -455,20 +457,20 @@ impl Engine {
         let Op::Cat(parts) = &x.0.op else { return x.clone() };
         let warp = |part: &Tensor| match &part.0.op {
             Op::Warp(image, flow) => match &image.0.op {
-                Op::Blocks(blocks) => Some(Tensor::from_blocks(self.warp_blocks(blocks, flow))),
+                Op::Blocked(blocks) => Some(Tensor::from_blocked(self.warp_blocks(blocks, flow))),
                 _ => None,
             },
-            Op::Blocks(_) => Some(part.clone()),
+            Op::Blocked(_) => Some(part.clone()),
             _ => None,
         };
         let all: Option<Vec<_>> = parts.iter().map(warp).collect();
         all.map_or_else(|| x.clone(), |parts| self.cat(&parts.iter().collect::<Vec<_>>()))
     }
 
-    fn warp_blocks(&self, image: &Blocks, flow: &Tensor) -> Blocks {
+    fn warp_blocks(&self, image: &Blocked, flow: &Tensor) -> Blocked {
         self.planes(flow);
         let [_, height, width] = image.shape;
-        let mut out = Blocks::unset(&self.recycler, image.shape);
+        let mut out = Blocked::unset(&self.recycler, image.shape);
         self.threads.chunks(&mut out.data, (width + 2) * 16, &|line, to| {
             let (block, row) = (line / (height + 2), line % (height + 2));
             if (1..=height).contains(&row) {
@@ -486,7 +488,7 @@ impl Engine {
     }
 
     /// Four pixels of four channels in each pixel of sixteen, to their places.
-    fn spread(&self, blocks: &Blocks, channels: usize) -> Tensor {
+    fn spread(&self, blocks: &Blocked, channels: usize) -> Tensor {
         let [_, height, width] = blocks.shape;
         let mut quads = self.recycler.take(height * width * 16);
         self.threads.chunks(&mut quads, width * 8, &|row, to| {
@@ -495,13 +497,13 @@ impl Engine {
                 to.copy_from_slice(&from[..8]);
             }
         });
-        Tensor::from_mixed([channels, height * 2, width * 2], quads)
+        Tensor::from_interleaved([channels, height * 2, width * 2], quads)
     }
 
-    fn blocks(&self, x: &Tensor) -> Blocks {
+    fn blocks(&self, x: &Tensor) -> Blocked {
         let [channels, height, _] = x.shape();
         let planes = self.planes(x);
-        let mut blocks = Blocks::unset(&self.recycler, x.shape());
+        let mut blocks = Blocked::unset(&self.recycler, x.shape());
         for channel in 0..channels.next_multiple_of(16) {
             for row in 0..height {
                 let start = blocks.at(channel / 16, row, 0) + channel % 16;
@@ -516,13 +518,13 @@ impl Engine {
     }
 
     /// The values of a tensor, computed by all threads where they weren't there.
-    pub(crate) fn planes<'a>(&self, x: &'a Tensor) -> &'a Planes {
-        if let Some(planes) = x.0.planes.get() {
+    pub(crate) fn planes<'a>(&self, x: &'a Tensor) -> &'a Planar {
+        if let Some(planes) = x.0.planar.get() {
             return planes;
         }
         self.prepare(x, true);
         let [channels, height, width] = x.shape();
-        let mut planes = Planes::unset(&self.recycler, x.shape());
+        let mut planes = Planar::unset(&self.recycler, x.shape());
         let strips = Strips::new(&mut planes);
         self.threads.run(height.div_ceil(STRIP), &|i| {
             let rows = i * STRIP..(i * STRIP + STRIP).min(height);
@@ -530,13 +532,13 @@ impl Engine {
             let mut out = unsafe { strips.strip(rows.clone()) };
             eval(self.tier, x, 0..channels, &Grid::rows(rows, width), &mut out);
         });
-        x.0.planes.get_or_init(|| planes)
+        x.0.planar.get_or_init(|| planes)
     }
 
     /// Some rows and columns of a tensor that [`Engine::prepare`] was called for, computed by this thread.
-    pub(crate) fn tile(&self, x: &Tensor, [rows, columns]: [Range<usize>; 2]) -> Planes {
+    pub(crate) fn tile(&self, x: &Tensor, [rows, columns]: [Range<usize>; 2]) -> Planar {
         let channels = x.shape()[0];
-        let mut planes = Planes::unset(&self.recycler, [channels, rows.len(), columns.len()]);
+        let mut planes = Planar::unset(&self.recycler, [channels, rows.len(), columns.len()]);
         let strips = Strips::new(&mut planes);
         // SAFETY: the only view.
         let mut out = unsafe { strips.strip(0..rows.len()) };
@@ -551,11 +553,11 @@ impl Engine {
     /// Computes beforehand what an expression reads as a whole or again and again: images that are sampled, and,
     /// where `full` says that (nearly) every pixel is asked for, the flows they are sampled by.
     pub(crate) fn prepare(&self, x: &Tensor, full: bool) {
-        if x.0.planes.get().is_some() {
+        if x.0.planar.get().is_some() {
             return;
         }
         match &x.0.op {
-            Op::Planes | Op::Blocks(_) | Op::Patches(_) | Op::Mixed | Op::Constant(_) => {}
+            Op::Planar | Op::Blocked(_) | Op::Shuffled4(_) | Op::Interleaved | Op::Constant(_) => {}
             Op::Cat(parts) => parts.iter().for_each(|part| self.prepare(part, full)),
             Op::Narrow(x, _) | Op::Affine(x, ..) | Op::Clamp01(x) | Op::Sigmoid(x) => self.prepare(x, full),
             Op::PixelShuffle(x) | Op::Rotate180(x) => self.prepare(x, full),
@@ -587,41 +589,42 @@ impl Engine {
     /// Lays out an image as `warp` samples it.
     fn sampled(&self, x: &Tensor) {
         let channels = x.shape()[0];
-        if matches!(x.0.op, Op::Blocks(_) | Op::Mixed) {
+        if matches!(x.0.op, Op::Blocked(_) | Op::Interleaved) {
             return;
         }
-        if channels > MOST_MIXED {
+        if channels > MAX_INTERLEAVED {
             self.planes(x);
             return;
         }
-        x.0.mixed.get_or_init(|| self.mixed(x));
+        x.0.interleaved.get_or_init(|| self.interleaved(x));
     }
 
     /// The values with the channels side by side.
-    fn mixed(&self, x: &Tensor) -> Buffer {
+    fn interleaved(&self, x: &Tensor) -> Buffer {
         let [channels, height, width] = x.shape();
         let line = width * lanes(channels);
-        let mut mixed = self.recycler.take(height * line);
+        let mut interleaved = self.recycler.take(height * line);
         if let Some(parts) = to_join(x) {
-            self.threads
-                .chunks(&mut mixed, line, &|row, to| join_mixed(parts, row, to));
-            return mixed;
+            self.threads.chunks(&mut interleaved, line, &|row, to| {
+                concat_interleaved(parts, row, to)
+            });
+            return interleaved;
         }
         self.prepare(x, true);
-        self.threads.chunks(&mut mixed, STRIP * line, &|i, to| {
+        self.threads.chunks(&mut interleaved, STRIP * line, &|i, to| {
             let rows = i * STRIP..(i * STRIP + STRIP).min(height);
             let strip = self.tile(x, [rows, 0..width]);
             for (row, to) in to.chunks_exact_mut(line).enumerate() {
-                fill_mixed(&strip, row, to);
+                interleave_row(&strip, row, to);
             }
         });
-        mixed
+        interleaved
     }
 }
 
 /// The two halves of what lies side by side already, an image and its features.
 fn to_join(x: &Tensor) -> Option<[&Tensor; 2]> {
-    let narrow = |part: &&Tensor| matches!(part.0.op, Op::Mixed) && part.shape()[0] <= 4;
+    let narrow = |part: &&Tensor| matches!(part.0.op, Op::Interleaved) && part.shape()[0] <= 4;
     match &x.0.op {
         Op::Cat(parts) if lanes(x.shape()[0]) == 8 => {
             let [a, b] = parts.as_slice() else { return None };

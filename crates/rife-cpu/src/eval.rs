@@ -4,7 +4,7 @@
 //! each cell, so what it reduces is asked for on those rows and columns only, and so on down the expression: of a
 //! warped image reduced by 16, one pixel in 64 is warped.
 
-mod patch;
+mod region;
 mod resize;
 mod rows;
 mod warp;
@@ -12,10 +12,10 @@ mod warp;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::tensor::{Blocks, Op, Planes, Tensor};
+use crate::tensor::{Blocked, Op, Planar, Tensor};
 use crate::tier::Tier;
-pub(crate) use patch::{Patch, PatchMut, Strips};
-pub(crate) use warp::{MOST_MIXED, fill_mixed, join_mixed, lanes, split, warp_block};
+pub(crate) use region::{Region, RegionMut, Strips};
+pub(crate) use warp::{MAX_INTERLEAVED, concat_interleaved, interleave_row, lanes, split, warp_block};
 
 /// The rows and columns, in any order, at which values are wanted.
 #[derive(Debug, Clone)]
@@ -42,8 +42,8 @@ impl Grid {
         }
     }
 
-    fn patch(&self, channels: usize) -> Patch {
-        Patch::new(channels, self.rows.len(), self.columns.len())
+    fn region(&self, channels: usize) -> Region {
+        Region::new(channels, self.rows.len(), self.columns.len())
     }
 
     /// The columns as one run of a row, where they are.
@@ -65,15 +65,15 @@ impl Grid {
 
 /// Computes `channels` of `x` on the grid into `out`, which has the grid's size, with kernels of a tier that the
 /// machine has.
-pub(crate) fn eval(tier: Tier, x: &Tensor, channels: Range<usize>, grid: &Grid, out: &mut PatchMut<'_>) {
-    if let Some(planes) = x.0.planes.get() {
+pub(crate) fn eval(tier: Tier, x: &Tensor, channels: Range<usize>, grid: &Grid, out: &mut RegionMut<'_>) {
+    if let Some(planes) = x.0.planar.get() {
         return copy(planes, channels, grid, out);
     }
     match &x.0.op {
-        Op::Planes => unreachable!("planes have values"),
-        Op::Blocks(blocks) => unblock(blocks, channels, grid, out),
-        Op::Patches(blocks) => unpatch(blocks, channels, grid, out),
-        Op::Mixed => unmix(x, channels, grid, out),
+        Op::Planar => unreachable!("planes have values"),
+        Op::Blocked(blocks) => deblock(blocks, channels, grid, out),
+        Op::Shuffled4(blocks) => pixel_shuffle_4(blocks, channels, grid, out),
+        Op::Interleaved => deinterleave(x, channels, grid, out),
         Op::Constant(value) => out.map(|row| row.fill(*value)),
         Op::Cat(parts) => cat(tier, parts, channels, grid, out),
         Op::Narrow(x, first) => eval(tier, x, channels.start + first..channels.end + first, grid, out),
@@ -104,7 +104,7 @@ pub(crate) fn eval(tier: Tier, x: &Tensor, channels: Range<usize>, grid: &Grid, 
             warp::warp_obmc(tier, [x, velocity], *factor, near, &picks, grid, out);
         }
         Op::CubicResidual(x, flow) => {
-            let planes = x.0.planes.get().expect("sampled planes were computed");
+            let planes = x.0.planar.get().expect("sampled planes were computed");
             warp::cubic_residual(tier, planes, flow, channels.start, grid, out);
         }
         Op::AddLastChannel(x, by) => add_last_channel(tier, [x, by], channels, grid, out),
@@ -130,14 +130,14 @@ pub(crate) fn eval(tier: Tier, x: &Tensor, channels: Range<usize>, grid: &Grid, 
     }
 }
 
-/// As [`eval`], into a patch of its own.
-fn computed(tier: Tier, x: &Tensor, channels: Range<usize>, grid: &Grid) -> Patch {
-    let mut patch = grid.patch(channels.len());
-    eval(tier, x, channels, grid, &mut patch.whole());
-    patch
+/// As [`eval`], into a region of its own.
+fn computed(tier: Tier, x: &Tensor, channels: Range<usize>, grid: &Grid) -> Region {
+    let mut region = grid.region(channels.len());
+    eval(tier, x, channels, grid, &mut region.whole());
+    region
 }
 
-fn copy(planes: &Planes, channels: Range<usize>, grid: &Grid, out: &mut PatchMut<'_>) {
+fn copy(planes: &Planar, channels: Range<usize>, grid: &Grid, out: &mut RegionMut<'_>) {
     let run = grid.run();
     for (c, channel) in channels.enumerate() {
         for (r, &row) in grid.rows.iter().enumerate() {
@@ -154,7 +154,7 @@ fn copy(planes: &Planes, channels: Range<usize>, grid: &Grid, out: &mut PatchMut
     }
 }
 
-fn unblock(blocks: &Blocks, channels: Range<usize>, grid: &Grid, out: &mut PatchMut<'_>) {
+fn deblock(blocks: &Blocked, channels: Range<usize>, grid: &Grid, out: &mut RegionMut<'_>) {
     for (c, channel) in channels.enumerate() {
         for (r, &row) in grid.rows.iter().enumerate() {
             let start = blocks.at(channel / 16, row, 0) + channel % 16;
@@ -177,7 +177,7 @@ fn unblock(blocks: &Blocks, channels: Range<usize>, grid: &Grid, out: &mut Patch
     }
 }
 
-fn unpatch(blocks: &Blocks, channels: Range<usize>, grid: &Grid, out: &mut PatchMut<'_>) {
+fn pixel_shuffle_4(blocks: &Blocked, channels: Range<usize>, grid: &Grid, out: &mut RegionMut<'_>) {
     let part = grid.whole_part(4);
     for (c, channel) in channels.enumerate() {
         for (r, &row) in grid.rows.iter().enumerate() {
@@ -203,14 +203,14 @@ fn pick_runs<const RUN: usize>(from: &[f32], columns: &[usize], part: Range<usiz
     }
 }
 
-fn unmix(x: &Tensor, channels: Range<usize>, grid: &Grid, out: &mut PatchMut<'_>) {
-    let mixed = x.0.mixed.get().expect("mixed values are there");
+fn deinterleave(x: &Tensor, channels: Range<usize>, grid: &Grid, out: &mut RegionMut<'_>) {
+    let interleaved = x.0.interleaved.get().expect("interleaved values are there");
     let [of, _, width] = x.shape();
     let lanes = lanes(of);
     let run = grid.run();
     for (c, channel) in channels.enumerate() {
         for (r, &row) in grid.rows.iter().enumerate() {
-            let from = &mixed[row * width * lanes..][..width * lanes];
+            let from = &interleaved[row * width * lanes..][..width * lanes];
             let to = out.row(c, r);
             match &run {
                 Some(run) if lanes == 4 => pick::<4>(&from[run.start * 4..], channel, to),
@@ -233,7 +233,7 @@ fn pick<const LANES: usize>(from: &[f32], lane: usize, to: &mut [f32]) {
 
 /// Parts one after the other; those that are channels of one warped image together, since sampling reads all of an
 /// image's channels at once.
-fn cat(tier: Tier, parts: &[Tensor], channels: Range<usize>, grid: &Grid, out: &mut PatchMut<'_>) {
+fn cat(tier: Tier, parts: &[Tensor], channels: Range<usize>, grid: &Grid, out: &mut RegionMut<'_>) {
     let (mut first, mut done) = (0, 0);
     let mut warped: Vec<(&Tensor, Vec<warp::Pick>)> = Vec::new();
     for part in parts {
@@ -242,7 +242,7 @@ fn cat(tier: Tier, parts: &[Tensor], channels: Range<usize>, grid: &Grid, out: &
         let to = channels.end.min(first + own).saturating_sub(first);
         if from < to {
             match &part.0.op {
-                Op::Narrow(x, start) if matches!(x.0.op, Op::Warp(..)) && x.0.planes.get().is_none() => {
+                Op::Narrow(x, start) if matches!(x.0.op, Op::Warp(..)) && x.0.planar.get().is_none() => {
                     let picks = (from..to).map(|channel| [start + channel, done + channel - from]);
                     match warped.iter_mut().find(|(image, _)| Arc::ptr_eq(&image.0, &x.0)) {
                         Some((_, all)) => all.extend(picks),
@@ -273,7 +273,7 @@ fn blend(
     [a, b, mask]: [&Tensor; 3],
     channels: Range<usize>,
     grid: &Grid,
-    out: &mut PatchMut<'_>,
+    out: &mut RegionMut<'_>,
 ) {
     eval(tier, a, channels.clone(), grid, out);
     let b = computed(tier, b, channels.clone(), grid);
@@ -292,7 +292,7 @@ fn add_last_channel(
     [x, by]: [&Tensor; 2],
     channels: Range<usize>,
     grid: &Grid,
-    out: &mut PatchMut<'_>,
+    out: &mut RegionMut<'_>,
 ) {
     let x = computed(tier, x, channels.start..x.shape()[0], grid);
     let by = computed(tier, by, 0..1, grid);
@@ -309,14 +309,14 @@ fn keep_static(
     threshold: f32,
     channels: Range<usize>,
     grid: &Grid,
-    out: &mut PatchMut<'_>,
+    out: &mut RegionMut<'_>,
 ) {
     // Whether a pixel is static is for all channels to say.
     let [mut first, second] = [0, 1].map(|i| computed(tier, &frames[i], 0..frames[i].shape()[0], grid));
-    let mut apart = grid.patch(1);
+    let mut apart = grid.region(1);
     apart.whole().map(|row| row.fill(0.0));
     first.whole().each(|c, r, row| {
-        rows::apart(tier, apart.whole().row(0, r), row, second.row(c, r));
+        rows::max_abs_difference(tier, apart.whole().row(0, r), row, second.row(c, r));
         rows::add(tier, row, second.row(c, r));
     });
     apart
@@ -328,8 +328,8 @@ fn keep_static(
 }
 
 /// PixelShuffle(2): output channel c at (2y + i, 2x + j) is input channel 4c + 2i + j at (y, x).
-fn shuffle(tier: Tier, x: &Tensor, channels: Range<usize>, grid: &Grid, out: &mut PatchMut<'_>) {
-    if let Op::Blocks(blocks) = &x.0.op {
+fn shuffle(tier: Tier, x: &Tensor, channels: Range<usize>, grid: &Grid, out: &mut RegionMut<'_>) {
+    if let Op::Blocked(blocks) = &x.0.op {
         return shuffle_blocks(blocks, channels, grid, out);
     }
     let half = |v: &[usize]| {
@@ -360,7 +360,7 @@ fn shuffle(tier: Tier, x: &Tensor, channels: Range<usize>, grid: &Grid, out: &mu
     }
 }
 
-fn shuffle_blocks(blocks: &Blocks, channels: Range<usize>, grid: &Grid, out: &mut PatchMut<'_>) {
+fn shuffle_blocks(blocks: &Blocked, channels: Range<usize>, grid: &Grid, out: &mut RegionMut<'_>) {
     let part = grid.whole_part(2);
     for (c, channel) in channels.enumerate() {
         for (r, &row) in grid.rows.iter().enumerate() {

@@ -15,20 +15,20 @@ pub(crate) struct Node {
     pub(crate) shape: [usize; 3],
     pub(crate) op: Op,
     /// The values, once something has asked for all of them.
-    pub(crate) planes: OnceLock<Planes>,
+    pub(crate) planar: OnceLock<Planar>,
     /// Up to eight channels side by side, once something has sampled them; see `eval::lanes`.
-    pub(crate) mixed: OnceLock<Buffer>,
+    pub(crate) interleaved: OnceLock<Buffer>,
 }
 
 #[derive(Debug)]
 pub(crate) enum Op {
-    /// The values are in [`Node::planes`].
-    Planes,
-    Blocks(Blocks),
+    /// The values are in [`Node::planar`].
+    Planar,
+    Blocked(Blocked),
     /// Each block is a channel: the sixteen values of a pixel are four by four pixels of it, row by row.
-    Patches(Blocks),
-    /// The values are in [`Node::mixed`].
-    Mixed,
+    Shuffled4(Blocked),
+    /// The values are in [`Node::interleaved`].
+    Interleaved,
     Constant(f32),
     Cat(Vec<Tensor>),
     Narrow(Tensor, usize),
@@ -58,27 +58,27 @@ impl Tensor {
         Self(Arc::new(Node {
             shape,
             op,
-            planes: OnceLock::new(),
-            mixed: OnceLock::new(),
+            planar: OnceLock::new(),
+            interleaved: OnceLock::new(),
         }))
     }
 
-    pub(crate) fn from_planes(planes: Planes) -> Self {
-        let tensor = Self::new(planes.shape, Op::Planes);
+    pub(crate) fn from_planar(planes: Planar) -> Self {
+        let tensor = Self::new(planes.shape, Op::Planar);
         // The cell is new, so it is empty.
-        let _ = tensor.0.planes.set(planes);
+        let _ = tensor.0.planar.set(planes);
         tensor
     }
 
-    pub(crate) fn from_blocks(blocks: Blocks) -> Self {
-        Self::new(blocks.shape, Op::Blocks(blocks))
+    pub(crate) fn from_blocked(blocks: Blocked) -> Self {
+        Self::new(blocks.shape, Op::Blocked(blocks))
     }
 
     /// Up to eight channels side by side, see `eval::lanes`.
-    pub(crate) fn from_mixed(shape: [usize; 3], mixed: Buffer) -> Self {
-        let tensor = Self::new(shape, Op::Mixed);
+    pub(crate) fn from_interleaved(shape: [usize; 3], mixed: Buffer) -> Self {
+        let tensor = Self::new(shape, Op::Interleaved);
         // The cell is new, so it is empty.
-        let _ = tensor.0.mixed.set(mixed);
+        let _ = tensor.0.interleaved.set(mixed);
         tensor
     }
 
@@ -90,13 +90,13 @@ impl Tensor {
 
 /// Channel after channel, row after row, each plane inside a border of one zero.
 #[derive(Debug)]
-pub(crate) struct Planes {
+pub(crate) struct Planar {
     pub(crate) shape: [usize; 3],
     pub(crate) data: Buffer,
 }
 
-impl Planes {
-    /// Planes of the given shape: zero in the border, unset within.
+impl Planar {
+    /// Planar of the given shape: zero in the border, unset within.
     pub(crate) fn unset(home: &Arc<Recycler>, shape: [usize; 3]) -> Self {
         let [channels, height, width] = shape;
         let stride = plane_stride(height, width);
@@ -134,13 +134,13 @@ fn plane_stride(height: usize, width: usize) -> usize {
 /// Sixteen channels side by side at each pixel, block of channels after block, each block inside a border of one
 /// zero pixel: the layout convolutions write. Channels past the last are zero.
 #[derive(Debug)]
-pub(crate) struct Blocks {
+pub(crate) struct Blocked {
     pub(crate) shape: [usize; 3],
     pub(crate) data: Buffer,
 }
 
-impl Blocks {
-    /// Blocks of the given shape: zero in the border, unset within.
+impl Blocked {
+    /// Blocked of the given shape: zero in the border, unset within.
     pub(crate) fn unset(home: &Arc<Recycler>, shape: [usize; 3]) -> Self {
         let [channels, height, width] = shape;
         let stride = (height + 2) * (width + 2) * 16;
@@ -178,11 +178,11 @@ impl<'a> BlockList<'a> {
     pub(crate) fn of(x: &'a Tensor) -> Option<Self> {
         let mut blocks = Vec::new();
         match &x.0.op {
-            Op::Blocks(whole) => whole.list(&mut blocks),
+            Op::Blocked(whole) => whole.list(&mut blocks),
             Op::Cat(parts) => {
                 let (last, others) = parts.split_last()?;
                 for part in others.iter().chain([last]) {
-                    let Op::Blocks(whole) = &part.0.op else {
+                    let Op::Blocked(whole) = &part.0.op else {
                         return None;
                     };
                     whole.list(&mut blocks);

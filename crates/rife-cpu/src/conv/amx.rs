@@ -9,7 +9,7 @@ use std::arch::asm;
 use std::arch::x86_64::__cpuid_count;
 use std::sync::OnceLock;
 
-use super::int8::{DotRows, Dots, Last, Place};
+use super::int8::{Int8Lanes, Int8Rows, Last, Place};
 use super::tiers::vnni;
 
 /// Pixels of a tile register, and outputs.
@@ -66,7 +66,7 @@ struct Sums([[i32; SIDE]; SIDE]);
 /// # Safety
 /// The pointers of `job` reach what it describes, its input sixteen pixels past the last one; AMX and AVX-512 are there.
 #[target_feature(enable = "avx512f")]
-pub(super) unsafe fn rows<const BLOCKS: usize>(job: &DotRows<'_>) {
+pub(super) unsafe fn rows<const BLOCKS: usize>(job: &Int8Rows<'_>) {
     let across = job.columns.div_ceil(SIDE);
     let parts = job.rows * across;
     let side = if job.taps.len() == 9 { 3 } else { 2 };
@@ -97,7 +97,7 @@ pub(super) unsafe fn rows<const BLOCKS: usize>(job: &DotRows<'_>) {
 /// As [`rows`], within which the tile registers have their shapes.
 #[inline(always)]
 unsafe fn products<const BLOCKS: usize>(
-    job: &DotRows<'_>,
+    job: &Int8Rows<'_>,
     side: usize,
     places: [Place; 2],
     sums: &mut [Sums; 4],
@@ -195,7 +195,7 @@ unsafe fn multiply<const BLOCKS: usize>(pixels: [*const u8; 2], pixel: usize, we
 /// # Safety
 /// As [`rows`], for `left` pixels or sixteen of the job's from the place on.
 #[inline(always)]
-unsafe fn finish(job: &DotRows<'_>, block: usize, (place, left): (Place, usize), sums: &Sums) {
+unsafe fn finish(job: &Int8Rows<'_>, block: usize, (place, left): (Place, usize), sums: &Sums) {
     // SAFETY: the caller's contract.
     unsafe {
         let last = Last::<vnni::Sums>::new(job, block);

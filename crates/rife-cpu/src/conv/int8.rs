@@ -2,7 +2,7 @@
 //! multiplications of `f32`.
 //!
 //! Weights are whole numbers of -127 to 127 times a step for each output channel. Input values are whole numbers of 0
-//! to 255, less a zero point, times a step for each tile of the image: the tile's own least and largest value, no
+//! to 255, less a zero point, times a step for each tile of the image: the tile's own min and largest value, no
 //! calibration, set the step. Zero stays exact, so that the border is what it was. Sums are whole and exact; what
 //! follows them (bias, residual, activation) is in `f32`. See Jacob et al., "Quantization and Training of Neural
 //! Networks for Efficient Integer-Arithmetic-Only Inference" (2018), section 2.
@@ -19,7 +19,7 @@ use crate::engine::{Engine, Precision};
 use crate::tensor::BlockList;
 
 /// Sixteen whole sums, or what is added to them, in registers of some tier.
-pub(super) trait Dots: Copy {
+pub(super) trait Int8Lanes: Copy {
     /// The same as `f32`.
     type Real: Lanes;
 
@@ -48,21 +48,21 @@ pub(super) trait Dots: Copy {
 
 /// A tier's kernels.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct DotKernels {
+pub(crate) struct Int8Kernels {
     /// Rows of one, or of two, output blocks.
-    pub(super) rows: [unsafe fn(&DotRows<'_>); 2],
+    pub(super) rows: [unsafe fn(&Int8Rows<'_>); 2],
     pub(super) range: unsafe fn(&[f32], &mut [f32; 16], &mut [f32; 16]),
     pub(super) bytes: unsafe fn(&[f32], &mut [u8], f32, f32),
     /// Whether they multiply all sixteen channels of a block, though it has fewer.
-    pub(super) whole_blocks: bool,
+    pub(super) full_blocks: bool,
     /// Channels in and out from which on it pays: fewer spend their time elsewhere.
-    pub(super) fewest: usize,
+    pub(super) min_channels: usize,
 }
 
 /// Some rows of a tile for one group of output blocks. Offsets and strides of the input are in bytes, of the output in
 /// values.
 #[derive(Debug)]
-pub(super) struct DotRows<'a> {
+pub(super) struct Int8Rows<'a> {
     pub(super) input: *const u8,
     pub(super) channels: usize,
     /// From block to block of sixteen channels of the input.
@@ -97,7 +97,7 @@ pub(super) struct Place {
     pub(super) out: usize,
 }
 
-impl DotRows<'_> {
+impl Int8Rows<'_> {
     pub(super) fn place(&self, row: usize, column: usize) -> Place {
         Place {
             input: row * self.line + column * self.pixel,
@@ -111,7 +111,7 @@ impl DotRows<'_> {
 /// # Safety
 /// The pointers of `job` reach what it describes, and `V`'s tier is available.
 #[inline(always)]
-pub(super) unsafe fn rows<V: Dots, const BLOCKS: usize, const WIDE: usize>(job: &DotRows<'_>) {
+pub(super) unsafe fn rows<V: Int8Lanes, const BLOCKS: usize, const WIDE: usize>(job: &Int8Rows<'_>) {
     for row in 0..job.rows {
         let mut column = 0;
         // SAFETY: tiles are within the job's rows and columns; the rest is this function's own contract.
@@ -139,7 +139,7 @@ pub(super) unsafe fn rows<V: Dots, const BLOCKS: usize, const WIDE: usize>(job: 
 /// # Safety
 /// As [`rows`], with `WIDTH` pixels of the job's from `place` on.
 #[inline(always)]
-unsafe fn tile<V: Dots, const BLOCKS: usize, const WIDTH: usize>(job: &DotRows<'_>, place: Place) {
+unsafe fn tile<V: Int8Lanes, const BLOCKS: usize, const WIDTH: usize>(job: &Int8Rows<'_>, place: Place) {
     // SAFETY: the whole body is pointer arithmetic within what the caller vouches for.
     unsafe {
         let mut first = [V::load(job.start); BLOCKS];
@@ -178,17 +178,17 @@ unsafe fn tile<V: Dots, const BLOCKS: usize, const WIDTH: usize>(job: &DotRows<'
 }
 
 /// What becomes of the sums of an output block.
-pub(super) struct Last<V: Dots> {
+pub(super) struct Last<V: Int8Lanes> {
     step: V::Real,
     bias: V::Real,
     slope: V::Real,
 }
 
-impl<V: Dots> Last<V> {
+impl<V: Int8Lanes> Last<V> {
     /// # Safety
     /// As [`rows`], for an output block of the job's.
     #[inline(always)]
-    pub(super) unsafe fn new(job: &DotRows<'_>, block: usize) -> Self {
+    pub(super) unsafe fn new(job: &Int8Rows<'_>, block: usize) -> Self {
         // SAFETY: each block has sixteen of them.
         unsafe {
             Self {
@@ -204,7 +204,7 @@ impl<V: Dots> Last<V> {
     /// # Safety
     /// As [`rows`], `at` being the offset of one of the job's pixels.
     #[inline(always)]
-    pub(super) unsafe fn store(&self, job: &DotRows<'_>, at: usize, sums: V) {
+    pub(super) unsafe fn store(&self, job: &Int8Rows<'_>, at: usize, sums: V) {
         // SAFETY: the output has sixteen values there, as has the residual where there is one.
         unsafe {
             let mut sum = self.bias.multiply_add(sums.real(), self.step);
@@ -216,13 +216,13 @@ impl<V: Dots> Last<V> {
     }
 }
 
-/// Takes values into account for the least and the largest of each channel.
+/// Takes values into account for the min and the largest of each channel.
 #[inline(always)]
-pub(super) fn range(values: &[f32], least: &mut [f32; 16], most: &mut [f32; 16]) {
+pub(super) fn range(values: &[f32], min: &mut [f32; 16], max: &mut [f32; 16]) {
     for pixel in values.chunks_exact(16) {
-        for ((v, least), most) in pixel.iter().zip(least.iter_mut()).zip(most.iter_mut()) {
-            *least = if *v < *least { *v } else { *least };
-            *most = if *v > *most { *v } else { *most };
+        for ((v, min), max) in pixel.iter().zip(min.iter_mut()).zip(max.iter_mut()) {
+            *min = if *v < *min { *v } else { *min };
+            *max = if *v > *max { *v } else { *max };
         }
     }
 }
@@ -263,9 +263,9 @@ impl Scale {
     }
 
     /// For values of a range, which is widened to hold zero.
-    pub(super) fn of(least: f32, most: f32) -> Self {
-        let (least, most) = (least.min(0.0), most.max(0.0));
-        let width = most - least;
+    pub(super) fn of(min: f32, max: f32) -> Self {
+        let (min, max) = (min.min(0.0), max.max(0.0));
+        let width = max - min;
         // Nothing but zeros, or a range that is no number: any step does.
         if !(width > f32::MIN_POSITIVE * 256.0 && width.is_finite()) {
             return Self {
@@ -276,7 +276,7 @@ impl Scale {
         let steps = 255.0 / width;
         Self {
             steps,
-            zero: (-least * steps).round_ties_even().clamp(0.0, 255.0),
+            zero: (-min * steps).round_ties_even().clamp(0.0, 255.0),
         }
     }
 }
@@ -284,19 +284,19 @@ impl Scale {
 /// A group's weights as whole numbers.
 #[derive(Debug, Clone)]
 pub(super) struct Quantised {
-    /// As [`DotRows::weights`].
+    /// As [`Int8Rows::weights`].
     weights: Vec<i8>,
     /// Of each output channel: the step, and the sum of its weights.
     step: Vec<f32>,
     sum: Vec<i32>,
 }
 
-/// Weights of at most this, so that there are as many below zero as above.
-const LARGEST: f32 = 127.0;
+/// Weights of at max this, so that there are as many below zero as above.
+const MAX_WEIGHT: f32 = 127.0;
 
 impl Quantised {
     /// From `[input block][tap][lane][output channel]`; of blocks that are not full, whole ones if so asked.
-    fn new((phase, group): Part<'_>, channels: usize, whole_blocks: bool) -> Self {
+    fn new((phase, group): Part<'_>, channels: usize, full_blocks: bool) -> Self {
         let wide = 16 * group.blocks.len();
         let mut largest = vec![0.0_f32; wide];
         for row in group.weights.chunks_exact(wide) {
@@ -306,7 +306,7 @@ impl Quantised {
         }
         let step: Vec<f32> = largest
             .iter()
-            .map(|&w| if w > 0.0 { w / LARGEST } else { 1.0 })
+            .map(|&w| if w > 0.0 { w / MAX_WEIGHT } else { 1.0 })
             .collect();
         let mut all = Self {
             weights: Vec::new(),
@@ -321,7 +321,7 @@ impl Quantised {
                 from = rest;
                 all.push(tap, lanes, wide);
                 let filled = lanes.div_ceil(4) * 4;
-                if whole_blocks && filled < 16 {
+                if full_blocks && filled < 16 {
                     all.weights.resize(all.weights.len() + (16 - filled) * wide, 0);
                 }
             }
@@ -359,19 +359,19 @@ const SPARE: usize = 16 * 2 * 16 + 64;
 /// Whether a layer is computed here: in an engine of that precision, where there is much to add, but not where few
 /// channels come out: flow, mask and colours, which are shown.
 pub(super) fn suits(engine: &Engine, layer: &ConvLayer) -> bool {
-    let enough = |dots: DotKernels| layer.input.min(layer.output) >= dots.fewest;
-    engine.precision() == Precision::Int8 && layer.dense && engine.kernels().dots.is_some_and(enough)
+    let enough = |kernels: Int8Kernels| layer.input.min(layer.output) >= kernels.min_channels;
+    engine.precision() == Precision::Int8 && layer.dense && engine.kernels().int8.is_some_and(enough)
 }
 
 /// Whether products with zeros cost next to nothing.
-pub(super) fn has_products_to_spare(engine: &Engine) -> bool {
-    engine.kernels().dots.is_some_and(|dots| dots.whole_blocks)
+pub(super) fn has_spare_products(engine: &Engine) -> bool {
+    engine.kernels().int8.is_some_and(|kernels| kernels.full_blocks)
 }
 
 /// A layer over an image.
 struct Tiles<'a> {
     engine: &'a Engine,
-    kernels: DotKernels,
+    kernels: Int8Kernels,
     input: &'a BlockList<'a>,
     target: &'a Target<'a>,
     parts: Vec<Part<'a>>,
@@ -393,7 +393,7 @@ struct Bytes {
 
 /// Applies a layer that [`suits`].
 pub(super) fn conv(engine: &Engine, input: &BlockList<'_>, target: &Target<'_>) {
-    let Some(kernels) = engine.kernels().dots else {
+    let Some(kernels) = engine.kernels().int8 else {
         unreachable!("an engine of this precision has its kernels");
     };
     let layer = target.layer;
@@ -401,7 +401,7 @@ pub(super) fn conv(engine: &Engine, input: &BlockList<'_>, target: &Target<'_>) 
     let weights = layer.quantised.get_or_init(|| {
         parts
             .iter()
-            .map(|part| Quantised::new(*part, layer.input, kernels.whole_blocks))
+            .map(|part| Quantised::new(*part, layer.input, kernels.full_blocks))
             .collect()
     });
     let work = Tiles {
@@ -451,14 +451,14 @@ impl Tiles<'_> {
             rows.clone()
                 .map(move |row| &self.input.blocks[block][at(row)..][..wide])
         };
-        let (mut least, mut most) = ([0.0; 16], [0.0; 16]);
+        let (mut min, mut max) = ([0.0; 16], [0.0; 16]);
         for line in (0..blocks).flat_map(lines) {
             // SAFETY: the kernels are of a tier the machine has.
-            unsafe { (self.kernels.range)(line, &mut least, &mut most) };
+            unsafe { (self.kernels.range)(line, &mut min, &mut max) };
         }
         let scale = Scale::of(
-            least.into_iter().fold(0.0, f32::min),
-            most.into_iter().fold(0.0, f32::max),
+            min.into_iter().fold(0.0, f32::min),
+            max.into_iter().fold(0.0, f32::max),
         );
         let mut data = self
             .engine
@@ -506,7 +506,7 @@ impl Tiles<'_> {
         } else {
             std::ptr::null()
         };
-        let job = DotRows {
+        let job = Int8Rows {
             input: bytes.data.bytes().as_ptr(),
             channels: layer.input,
             input_stride: bytes.block,

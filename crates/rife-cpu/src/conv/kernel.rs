@@ -82,7 +82,7 @@ const FETCHED: usize = 32;
 pub(super) unsafe fn row<V: Lanes, const BLOCKS: usize, const WIDE: usize>(row: &Row<'_>) {
     // SAFETY: this function's own contract.
     unsafe {
-        // Planes and blocks, each with stride 1 and 2. A known distance goes into the instructions; additions would
+        // Planar and blocks, each with stride 1 and 2. A known distance goes into the instructions; additions would
         // take the multiplications' places.
         match row.pixel {
             1 => tiles::<V, BLOCKS, WIDE, 1>(row),

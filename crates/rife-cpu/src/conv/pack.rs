@@ -51,7 +51,7 @@ pub(super) struct Phase {
     pub(super) groups: Vec<Group>,
 }
 
-/// Blocks of output channels computed together.
+/// Blocked of output channels computed together.
 #[derive(Debug, Clone)]
 pub(super) struct Group {
     pub(super) blocks: Range<usize>,

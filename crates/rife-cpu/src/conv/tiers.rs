@@ -1,12 +1,12 @@
 //! Sixteen values in the registers of each tier, and the row kernels made of them.
 
-use super::int8::{self, DotKernels, DotRows, Dots};
+use super::int8::{self, Int8Kernels, Int8Lanes, Int8Rows};
 use super::kernel::{Lanes, Row, row};
-use super::winograd::{Backward, Forward, backward, forward};
+use super::winograd::{TransformInput, TransformOutput, transform_input, transform_output};
 use crate::tier::Tier;
 
 /// Channels from which on eight-bit integers pay where an instruction multiplies 64 of them.
-const FEWEST: usize = 24;
+const MIN_CHANNELS: usize = 24;
 
 /// The kernels of a tier.
 #[derive(Debug, Clone, Copy)]
@@ -14,10 +14,10 @@ pub(crate) struct Kernels {
     /// A row of one, or of two, output blocks. Safe to call with what [`row`] asks for.
     pub(super) row: [unsafe fn(&Row<'_>); 2],
     /// A tile's input to its points and its points to the output, for `conv/winograd.rs`.
-    pub(super) forward: unsafe fn(&Forward),
-    pub(super) backward: unsafe fn(&Backward),
+    pub(super) transform_input: unsafe fn(&TransformInput),
+    pub(super) transform_output: unsafe fn(&TransformOutput),
     /// Those of `conv/int8.rs`, where the machine has them for this tier.
-    pub(crate) dots: Option<DotKernels>,
+    pub(crate) int8: Option<Int8Kernels>,
     /// How many output blocks are best computed together.
     pub(crate) together: usize,
 }
@@ -30,32 +30,32 @@ impl Kernels {
             #[cfg(target_arch = "x86_64")]
             Tier::Avx2 => Self {
                 row: [avx2::one, avx2::two],
-                forward: avx2::points,
-                backward: avx2::pixels,
-                dots: None,
+                transform_input: avx2::input_tile,
+                transform_output: avx2::output_tile,
+                int8: None,
                 together: 1,
             },
             #[cfg(target_arch = "x86_64")]
             Tier::Avx512 | Tier::Amx => Self {
                 row: [avx512::one, avx512::two],
-                forward: avx512::points,
-                backward: avx512::pixels,
-                dots: vnni::kernels(tier),
+                transform_input: avx512::input_tile,
+                transform_output: avx512::output_tile,
+                int8: vnni::kernels(tier),
                 together: 2,
             },
             #[cfg(target_arch = "aarch64")]
             Tier::Neon => Self {
                 row: [neon::one, neon::two],
-                forward: neon::points,
-                backward: neon::pixels,
-                dots: None,
+                transform_input: neon::input_tile,
+                transform_output: neon::output_tile,
+                int8: None,
                 together: 1,
             },
             _ => Self {
                 row: [scalar::one, scalar::two],
-                forward: scalar::points,
-                backward: scalar::pixels,
-                dots: Some(scalar::DOTS),
+                transform_input: scalar::input_tile,
+                transform_output: scalar::output_tile,
+                int8: Some(scalar::INT8),
                 together: 1,
             },
         }
@@ -64,7 +64,8 @@ impl Kernels {
 
 mod scalar {
     use super::{
-        Backward, DotKernels, DotRows, Dots, FEWEST, Forward, Lanes, Row, backward, forward, int8, row,
+        Int8Kernels, Int8Lanes, Int8Rows, Lanes, MIN_CHANNELS, Row, TransformInput, TransformOutput, int8,
+        row, transform_input, transform_output,
     };
 
     #[derive(Clone, Copy)]
@@ -135,21 +136,21 @@ mod scalar {
         unsafe { row::<Sixteen, 2, 1>(job) }
     }
 
-    pub(super) unsafe fn points(tile: &Forward) {
+    pub(super) unsafe fn input_tile(tile: &TransformInput) {
         // SAFETY: the caller's contract; plain Rust runs anywhere.
-        unsafe { forward::<Sixteen>(tile) }
+        unsafe { transform_input::<Sixteen>(tile) }
     }
 
-    pub(super) unsafe fn pixels(tile: &Backward) {
+    pub(super) unsafe fn output_tile(tile: &TransformOutput) {
         // SAFETY: as above.
-        unsafe { backward::<Sixteen>(tile) }
+        unsafe { transform_output::<Sixteen>(tile) }
     }
 
     /// Sixteen sums; or four bytes of each of sixteen weights or pixels.
     #[derive(Clone, Copy)]
     struct Sums([i32; 16]);
 
-    impl Dots for Sums {
+    impl Int8Lanes for Sums {
         type Real = Sixteen;
 
         #[inline(always)]
@@ -187,20 +188,20 @@ mod scalar {
         }
     }
 
-    pub(super) const DOTS: DotKernels = DotKernels {
+    pub(super) const INT8: Int8Kernels = Int8Kernels {
         rows: [one_of_bytes, two_of_bytes],
         range: int8::range,
         bytes: int8::bytes,
-        whole_blocks: false,
-        fewest: FEWEST,
+        full_blocks: false,
+        min_channels: MIN_CHANNELS,
     };
 
-    unsafe fn one_of_bytes(job: &DotRows<'_>) {
+    unsafe fn one_of_bytes(job: &Int8Rows<'_>) {
         // SAFETY: the caller's contract; plain Rust runs anywhere.
         unsafe { int8::rows::<Sums, 1, 2>(job) }
     }
 
-    unsafe fn two_of_bytes(job: &DotRows<'_>) {
+    unsafe fn two_of_bytes(job: &Int8Rows<'_>) {
         // SAFETY: as above.
         unsafe { int8::rows::<Sums, 2, 1>(job) }
     }
@@ -210,7 +211,7 @@ mod scalar {
 mod avx2 {
     use std::arch::x86_64::*;
 
-    use super::{Backward, Forward, Lanes, Row, backward, forward, row};
+    use super::{Lanes, Row, TransformInput, TransformOutput, row, transform_input, transform_output};
 
     #[derive(Clone, Copy)]
     struct Sixteen([__m256; 2]);
@@ -303,15 +304,15 @@ mod avx2 {
     }
 
     #[target_feature(enable = "avx2,fma")]
-    pub(super) unsafe fn points(tile: &Forward) {
+    pub(super) unsafe fn input_tile(tile: &TransformInput) {
         // SAFETY: the caller's contract; this function runs where the tier is available.
-        unsafe { forward::<Sixteen>(tile) }
+        unsafe { transform_input::<Sixteen>(tile) }
     }
 
     #[target_feature(enable = "avx2,fma")]
-    pub(super) unsafe fn pixels(tile: &Backward) {
+    pub(super) unsafe fn output_tile(tile: &TransformOutput) {
         // SAFETY: as above.
-        unsafe { backward::<Sixteen>(tile) }
+        unsafe { transform_output::<Sixteen>(tile) }
     }
 }
 
@@ -319,7 +320,7 @@ mod avx2 {
 mod avx512 {
     use std::arch::x86_64::*;
 
-    use super::{Backward, Forward, Lanes, Row, backward, forward, row};
+    use super::{Lanes, Row, TransformInput, TransformOutput, row, transform_input, transform_output};
 
     #[derive(Clone, Copy)]
     pub(in super::super) struct Sixteen(pub(super) __m512);
@@ -394,15 +395,15 @@ mod avx512 {
     }
 
     #[target_feature(enable = "avx512f")]
-    pub(super) unsafe fn points(tile: &Forward) {
+    pub(super) unsafe fn input_tile(tile: &TransformInput) {
         // SAFETY: the caller's contract; this function runs where the tier is available.
-        unsafe { forward::<Sixteen>(tile) }
+        unsafe { transform_input::<Sixteen>(tile) }
     }
 
     #[target_feature(enable = "avx512f")]
-    pub(super) unsafe fn pixels(tile: &Backward) {
+    pub(super) unsafe fn output_tile(tile: &TransformOutput) {
         // SAFETY: as above.
-        unsafe { backward::<Sixteen>(tile) }
+        unsafe { transform_output::<Sixteen>(tile) }
     }
 }
 
@@ -413,12 +414,12 @@ pub(super) mod vnni {
     #[cfg(target_os = "linux")]
     use super::super::amx;
     use super::avx512::Sixteen;
-    use super::{DotKernels, DotRows, Dots, FEWEST, Tier, int8};
+    use super::{Int8Kernels, Int8Lanes, Int8Rows, MIN_CHANNELS, Tier, int8};
 
     #[derive(Clone, Copy)]
     pub(in super::super) struct Sums(__m512i);
 
-    impl Dots for Sums {
+    impl Int8Lanes for Sums {
         type Real = Sixteen;
 
         #[inline(always)]
@@ -453,9 +454,9 @@ pub(super) mod vnni {
     }
 
     /// Where the machine has them.
-    pub(super) fn kernels(tier: Tier) -> Option<DotKernels> {
+    pub(super) fn kernels(tier: Tier) -> Option<Int8Kernels> {
         let here = is_x86_feature_detected!("avx512vnni") && is_x86_feature_detected!("avx512bw");
-        here.then_some(DotKernels {
+        here.then_some(Int8Kernels {
             rows: match tier {
                 #[cfg(target_os = "linux")]
                 Tier::Amx => [amx::rows::<1>, amx::rows::<2>],
@@ -463,26 +464,26 @@ pub(super) mod vnni {
             },
             range,
             bytes,
-            whole_blocks: tier == Tier::Amx,
-            fewest: if tier == Tier::Amx { 16 } else { FEWEST },
+            full_blocks: tier == Tier::Amx,
+            min_channels: if tier == Tier::Amx { 16 } else { MIN_CHANNELS },
         })
     }
 
     #[target_feature(enable = "avx512f,avx512vnni")]
-    unsafe fn one(job: &DotRows<'_>) {
+    unsafe fn one(job: &Int8Rows<'_>) {
         // SAFETY: the caller's contract; this function runs where the tier is available.
         unsafe { int8::rows::<Sums, 1, 16>(job) }
     }
 
     #[target_feature(enable = "avx512f,avx512vnni")]
-    unsafe fn two(job: &DotRows<'_>) {
+    unsafe fn two(job: &Int8Rows<'_>) {
         // SAFETY: as above.
         unsafe { int8::rows::<Sums, 2, 12>(job) }
     }
 
     #[target_feature(enable = "avx512f")]
-    unsafe fn range(values: &[f32], least: &mut [f32; 16], most: &mut [f32; 16]) {
-        int8::range(values, least, most);
+    unsafe fn range(values: &[f32], min: &mut [f32; 16], max: &mut [f32; 16]) {
+        int8::range(values, min, max);
     }
 
     #[target_feature(enable = "avx512f,avx512bw")]
@@ -495,7 +496,7 @@ pub(super) mod vnni {
 mod neon {
     use std::arch::aarch64::*;
 
-    use super::{Backward, Forward, Lanes, Row, backward, forward, row};
+    use super::{Lanes, Row, TransformInput, TransformOutput, row, transform_input, transform_output};
 
     #[derive(Clone, Copy)]
     struct Sixteen([float32x4_t; 4]);
@@ -582,13 +583,13 @@ mod neon {
         unsafe { row::<Sixteen, 2, 3>(job) }
     }
 
-    pub(super) unsafe fn points(tile: &Forward) {
+    pub(super) unsafe fn input_tile(tile: &TransformInput) {
         // SAFETY: the caller's contract; every aarch64 has NEON.
-        unsafe { forward::<Sixteen>(tile) }
+        unsafe { transform_input::<Sixteen>(tile) }
     }
 
-    pub(super) unsafe fn pixels(tile: &Backward) {
+    pub(super) unsafe fn output_tile(tile: &TransformOutput) {
         // SAFETY: as above.
-        unsafe { backward::<Sixteen>(tile) }
+        unsafe { transform_output::<Sixteen>(tile) }
     }
 }

@@ -3,8 +3,8 @@
 //!
 //! A tile of 4x4 output pixels is computed from 6x6 input pixels. Both are seen as values of polynomials at the six
 //! points 0, 1, -1, 2, -2 and infinity, along each axis: there the convolution is a product. So a batch of tiles is
-//! transformed to 36 points, at each point the channels are mixed by a matrix product (which is a 1x1 convolution
-//! over the tiles, done by the ordinary row kernel), and the result is transformed back.
+//! transform_weights to 36 points, at each point the channels are mixed by a matrix product (which is a 1x1 convolution
+//! over the tiles, done by the ordinary row kernel), and the result is transform_weights back.
 
 use std::ops::Range;
 
@@ -27,7 +27,7 @@ const FETCHED: usize = 4 * TILE;
 
 /// A tile's input pixels, of sixteen channels, and where its points go. Strides are in values.
 #[derive(Debug)]
-pub(super) struct Forward {
+pub(super) struct TransformInput {
     pub(super) from: *const f32,
     /// From row to row of pixels.
     pub(super) line: usize,
@@ -38,7 +38,7 @@ pub(super) struct Forward {
 
 /// A tile's points, of sixteen channels, and where its output pixels go.
 #[derive(Debug)]
-pub(super) struct Backward {
+pub(super) struct TransformOutput {
     pub(super) from: *const f32,
     pub(super) point: usize,
     pub(super) bias: *const f32,
@@ -55,7 +55,7 @@ pub(super) struct Backward {
 
 /// Six pixels along an axis to the six points.
 #[inline(always)]
-unsafe fn to_points<V: Lanes>([d0, d1, d2, d3, d4, d5]: [V; SIDE]) -> [V; SIDE] {
+unsafe fn transform_input_1d<V: Lanes>([d0, d1, d2, d3, d4, d5]: [V; SIDE]) -> [V; SIDE] {
     // SAFETY: the caller vouches for the tier.
     unsafe {
         let (four, five) = (V::splat(-4.0), V::splat(-5.0));
@@ -75,7 +75,7 @@ unsafe fn to_points<V: Lanes>([d0, d1, d2, d3, d4, d5]: [V; SIDE]) -> [V; SIDE] 
 
 /// Values at the six points along an axis to four pixels.
 #[inline(always)]
-unsafe fn from_points<V: Lanes>([m0, m1, m2, m3, m4, m5]: [V; SIDE]) -> [V; TILE] {
+unsafe fn transform_output_1d<V: Lanes>([m0, m1, m2, m3, m4, m5]: [V; SIDE]) -> [V; TILE] {
     // SAFETY: the caller vouches for the tier.
     unsafe {
         let (sum, difference) = (m1.add(m2), m1.subtract(m2));
@@ -94,7 +94,7 @@ unsafe fn from_points<V: Lanes>([m0, m1, m2, m3, m4, m5]: [V; SIDE]) -> [V; TILE
 /// # Safety
 /// The pointers reach 6x6 pixels and 36 points, and the tier is available.
 #[inline(always)]
-pub(super) unsafe fn forward<V: Lanes>(tile: &Forward) {
+pub(super) unsafe fn transform_input<V: Lanes>(tile: &TransformInput) {
     // SAFETY: the caller's contract.
     unsafe {
         let mut half = [[V::splat(0.0); SIDE]; SIDE];
@@ -107,13 +107,13 @@ pub(super) unsafe fn forward<V: Lanes>(tile: &Forward) {
                     V::fetch(from.wrapping_add(FETCHED * 16));
                 }
             }
-            let column = to_points(column);
+            let column = transform_input_1d(column);
             for (row, v) in half.iter_mut().zip(column) {
                 row[x] = v;
             }
         }
         for (y, row) in half.into_iter().enumerate() {
-            for (x, v) in to_points(row).into_iter().enumerate() {
+            for (x, v) in transform_input_1d(row).into_iter().enumerate() {
                 v.store(tile.to.add((y * SIDE + x) * tile.point));
             }
         }
@@ -125,7 +125,7 @@ pub(super) unsafe fn forward<V: Lanes>(tile: &Forward) {
 /// # Safety
 /// The pointers reach 36 points, a block's bias and slope and the rows and columns, and the tier is available.
 #[inline(always)]
-pub(super) unsafe fn backward<V: Lanes>(tile: &Backward) {
+pub(super) unsafe fn transform_output<V: Lanes>(tile: &TransformOutput) {
     // SAFETY: the caller's contract.
     unsafe {
         let (bias, slope) = (V::load(tile.bias), V::load(tile.slope));
@@ -135,13 +135,17 @@ pub(super) unsafe fn backward<V: Lanes>(tile: &Backward) {
             for (y, v) in column.iter_mut().enumerate() {
                 *v = V::load(tile.from.add((y * SIDE + x) * tile.point));
             }
-            let column = from_points(column);
+            let column = transform_output_1d(column);
             for (row, v) in half.iter_mut().zip(column) {
                 row[x] = v;
             }
         }
         for (y, row) in half.into_iter().enumerate().take(tile.rows) {
-            for (x, v) in from_points(row).into_iter().enumerate().take(tile.columns) {
+            for (x, v) in transform_output_1d(row)
+                .into_iter()
+                .enumerate()
+                .take(tile.columns)
+            {
                 let at = y * tile.line + x * tile.pixel;
                 let mut sum = v.add(bias);
                 if !tile.residual.is_null() {
@@ -172,7 +176,7 @@ fn has_no_weights(phase: &Phase, point: usize) -> bool {
 
 /// A group's weights at the points: `[point][input block][lane][output channel]` from `[input block][tap][lane][output
 /// channel]`. Where a phase reads fewer than nine pixels, the others' weights are zero.
-fn transformed((phase, group): Part<'_>, channels: usize) -> Vec<f32> {
+fn transform_weights((phase, group): Part<'_>, channels: usize) -> Vec<f32> {
     let wide = 16 * group.blocks.len();
     let mut all = Vec::with_capacity(POINTS * group.weights.len() / phase.taps.len());
     for (fy, fx) in FILTER.iter().flat_map(|fy| FILTER.iter().map(move |fx| (fy, fx))) {
@@ -193,7 +197,7 @@ fn transformed((phase, group): Part<'_>, channels: usize) -> Vec<f32> {
 }
 
 /// Tiles are worth their transforms from this many on: fewer leave the wide filters read for little use.
-const FEWEST_TILES: usize = 24;
+const MIN_TILES: usize = 24;
 /// Tiles of a batch, about: each batch reads all weights, which for many channels take more than its points do. Half
 /// as many were a tenth slower, more no faster.
 const BATCH: usize = 48;
@@ -207,7 +211,7 @@ fn batch(tiles: usize, threads: usize) -> usize {
 }
 
 /// Output channels that are worth a block of sixteen's transform back.
-const FEWEST_OUTPUTS: usize = 3;
+const MIN_OUTPUTS: usize = 3;
 
 /// Whether a layer over an input is computed here.
 pub(super) fn suits(layer: &ConvLayer, [channels, height, width]: [usize; 3]) -> bool {
@@ -216,8 +220,8 @@ pub(super) fn suits(layer: &ConvLayer, [channels, height, width]: [usize; 3]) ->
     layer.dense
         && layer.kind != ConvKind::Down
         && channels >= 16
-        && layer.computed() >= FEWEST_OUTPUTS
-        && tiles >= FEWEST_TILES
+        && layer.computed() >= MIN_OUTPUTS
+        && tiles >= MIN_TILES
 }
 
 /// A layer over an image, in batches of tiles.
@@ -236,9 +240,12 @@ struct Batches<'a> {
 pub(super) fn conv(engine: &Engine, input: &BlockList<'_>, target: &Target<'_>) {
     let layer = target.layer;
     let parts = target.parts();
-    let weights = layer
-        .points
-        .get_or_init(|| parts.iter().map(|part| transformed(*part, layer.input)).collect());
+    let weights = layer.points.get_or_init(|| {
+        parts
+            .iter()
+            .map(|part| transform_weights(*part, layer.input))
+            .collect()
+    });
     let [_, height, width] = input.shape;
     let tiles = [height.div_ceil(TILE), width.div_ceil(TILE)];
     let count = tiles[0] * tiles[1];
@@ -272,19 +279,19 @@ impl Batches<'_> {
         let mut products = self.engine.recycler().take(POINTS * strides[1]);
         for block in 0..inputs {
             for (i, tile) in tiles.clone().enumerate() {
-                self.forward(tile, block, &mut points[block * plane + i * 16..], strides[0]);
+                self.transform_input(tile, block, &mut points[block * plane + i * 16..], strides[0]);
             }
         }
         for point in 0..POINTS {
             let from = &points[point * strides[0]..][..plane * blocks[0]];
             let to = &mut products[point * strides[1]..][..plane * blocks[1]];
-            self.mix(point, tiles.len(), from, to);
+            self.multiply(point, tiles.len(), from, to);
         }
         for (n, phase) in self.target.layer.phases.iter().enumerate() {
             for block in 0..outputs {
                 let from = &products[(n * outputs + block) * plane..];
                 for (i, tile) in tiles.clone().enumerate() {
-                    self.backward(tile, phase.place, block, &from[i * 16..], strides[1]);
+                    self.transform_output(tile, phase.place, block, &from[i * 16..], strides[1]);
                 }
             }
         }
@@ -295,29 +302,29 @@ impl Batches<'_> {
         [tile / self.tiles[1] * TILE, tile % self.tiles[1] * TILE]
     }
 
-    fn forward(&self, tile: usize, block: usize, to: &mut [f32], point: usize) {
+    fn transform_input(&self, tile: usize, block: usize, to: &mut [f32], point: usize) {
         let [y, x] = self.place(tile);
         let [_, height, width] = self.input.shape;
         let line = (width + 2) * 16;
         let corner = y * line + x * 16;
         assert!(to.len() >= (POINTS - 1) * point + 16, "room for the points");
-        let patch;
+        let padded;
         let inside = y + SIDE <= height + 2 && x + SIDE <= width + 2;
         let (from, line) = if inside {
             (self.input.blocks[block][corner..].as_ptr(), line)
         } else {
-            patch = self.edge(block, corner, [height + 2 - y, width + 2 - x]);
-            (patch.as_ptr(), SIDE * 16)
+            padded = self.edge(block, corner, [height + 2 - y, width + 2 - x]);
+            (padded.as_ptr(), SIDE * 16)
         };
-        let job = Forward {
+        let job = TransformInput {
             from,
             line,
             to: to.as_mut_ptr(),
             point,
         };
-        // SAFETY: 6x6 pixels are within the image and its border or the patch, the points within `to`; the kernels
+        // SAFETY: 6x6 pixels are within the image and its border or the padded, the points within `to`; the kernels
         // are of a tier the machine has.
-        unsafe { (self.engine.kernels().forward)(&job) }
+        unsafe { (self.engine.kernels().transform_input)(&job) }
     }
 
     /// The pixels from a corner on of which only so many rows and columns are in the image and its border, zeros past
@@ -325,15 +332,15 @@ impl Batches<'_> {
     fn edge(&self, block: usize, corner: usize, [rows, columns]: [usize; 2]) -> [f32; POINTS * 16] {
         let line = (self.input.shape[2] + 2) * 16;
         let across = columns.min(SIDE) * 16;
-        let mut patch = [0.0; POINTS * 16];
-        for (row, to) in patch.chunks_exact_mut(SIDE * 16).take(rows).enumerate() {
+        let mut padded = [0.0; POINTS * 16];
+        for (row, to) in padded.chunks_exact_mut(SIDE * 16).take(rows).enumerate() {
             to[..across].copy_from_slice(&self.input.blocks[block][corner + row * line..][..across]);
         }
-        patch
+        padded
     }
 
     /// At one point: the products of all tiles' channels with the weights.
-    fn mix(&self, point: usize, tiles: usize, from: &[f32], to: &mut [f32]) {
+    fn multiply(&self, point: usize, tiles: usize, from: &[f32], to: &mut [f32]) {
         let plane = self.batch * 16;
         let channels = self.input.shape[0];
         let inputs: Vec<InBlock> = (from.chunks_exact(plane).enumerate())
@@ -373,7 +380,7 @@ impl Batches<'_> {
         }
     }
 
-    fn backward(&self, tile: usize, place: [usize; 2], block: usize, from: &[f32], point: usize) {
+    fn transform_output(&self, tile: usize, place: [usize; 2], block: usize, from: &[f32], point: usize) {
         let Target { layer, shape, .. } = self.target;
         let [y, x] = self.place(tile);
         let up = if layer.kind == ConvKind::Up { 2 } else { 1 };
@@ -385,7 +392,7 @@ impl Batches<'_> {
         } else {
             std::ptr::null()
         };
-        let job = Backward {
+        let job = TransformOutput {
             from: from.as_ptr(),
             point,
             bias: layer.bias[block * 16..][..16].as_ptr(),
@@ -402,6 +409,6 @@ impl Batches<'_> {
         };
         // SAFETY: the points are within `from`; rows and columns end with the image, and no other thread has this
         // tile; the tier is available.
-        unsafe { (self.engine.kernels().backward)(&job) }
+        unsafe { (self.engine.kernels().transform_output)(&job) }
     }
 }

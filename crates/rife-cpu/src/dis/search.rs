@@ -6,7 +6,7 @@ use super::kernel::{self, BORDER, Bordered, PatchRow, SIDE};
 use super::{Level, STRIDE, STRIP, rows};
 use crate::buffer::Buffer;
 use crate::engine::Engine;
-use crate::eval::Patch;
+use crate::eval::Region;
 
 /// Values stored per patch: its velocity's x and y, and its cost. Of a row of patches all x, all y, then all costs.
 pub(super) const PATCH_VALUES: usize = 3;
@@ -104,7 +104,7 @@ impl Search<'_> {
             .chunks(&mut to, STRIP * 2 * width, &|i, to| {
                 let rows = i * STRIP..i * STRIP + to.len() / (2 * width);
                 // Of the weights, of weighted x and of weighted y; half a stride beyond the image on either side.
-                let mut sums = Patch::new(3, rows.len(), width + SIDE);
+                let mut sums = Region::new(3, rows.len(), width + SIDE);
                 sums.whole().map(|row| row.fill(0.0));
                 let patch_rows = (rows.start / STRIDE).saturating_sub(1)..=(rows.end / STRIDE).min(last);
                 for row in patch_rows {

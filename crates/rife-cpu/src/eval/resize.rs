@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use rife_backend::Resize;
 
-use super::{Grid, Patch, PatchMut, computed, rows};
+use super::{Grid, Region, RegionMut, computed, rows};
 use crate::tensor::Tensor;
 use crate::tier::Tier;
 
@@ -96,7 +96,7 @@ pub(super) fn resize(
     factor: Resize,
     channels: Range<usize>,
     grid: &Grid,
-    out: &mut PatchMut<'_>,
+    out: &mut RegionMut<'_>,
 ) {
     let [_, height, width] = x.shape();
     let (rows, row_taps) = taps(&grid.rows, factor, height);
@@ -105,7 +105,7 @@ pub(super) fn resize(
     let from = computed(tier, x, channels.clone(), &Grid { rows, columns });
     let even = even_part(&column_taps, factor, grid);
     let halves = are_halves(&column_taps);
-    let mut wide = Patch::new(1, source_rows, column_taps.len());
+    let mut wide = Region::new(1, source_rows, column_taps.len());
     for c in 0..channels.len() {
         for r in 0..source_rows {
             let (mut wide, from) = (wide.whole(), from.row(c, r));

@@ -88,7 +88,7 @@ for_every_tier! {
     }
 
     /// `most = max(most, |a - b|)`.
-    fn apart(most: &mut [f32], a: &[f32], b: &[f32]) {
+    fn max_abs_difference(most: &mut [f32], a: &[f32], b: &[f32]) {
         for (most, (a, b)) in most.iter_mut().zip(a.iter().zip(b)) {
             *most = most.max((a - b).abs());
         }

@@ -1,7 +1,7 @@
 //! Sampling an image where a flow points: bilinear, border clamped, `align_corners = true`.
 //!
 //! A sample reads four pixels, all channels of each; so the sampled image is kept with its channels side by side:
-//! four or eight of them, or the sixteen of a convolution's output. A row of samples is located first, then mixed.
+//! four or eight of them, or the sixteen of a convolution's output. A row of samples is located first, then interleaved.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -9,8 +9,8 @@ mod avx2;
 mod avx512;
 mod cubic;
 
-use super::{Grid, Patch, PatchMut, computed, rows};
-use crate::tensor::{Blocks, Op, Planes, Tensor};
+use super::{Grid, Region, RegionMut, computed, rows};
+use crate::tensor::{Blocked, Op, Planar, Tensor};
 use crate::tier::Tier;
 pub(super) use cubic::cubic_residual;
 
@@ -36,7 +36,7 @@ impl<const LANES: usize> Image<'_, LANES> {
 /// Where samples fall: the top left pixel's place in memory, and how far right of it (channel 0) and below it (1).
 struct Located {
     start: Vec<u32>,
-    shares: Patch,
+    shares: Region,
     columns: usize,
 }
 
@@ -44,7 +44,7 @@ impl Located {
     fn new([rows, columns]: [usize; 2]) -> Self {
         Self {
             start: vec![0; rows * columns],
-            shares: Patch::new(2, rows, columns),
+            shares: Region::new(2, rows, columns),
             columns,
         }
     }
@@ -119,7 +119,13 @@ pub(crate) fn split(at: f32, size: usize) -> (u32, f32) {
 pub(super) type Pick = [usize; 2];
 
 /// Samples `x` where `flow` points on a grid, some channels of it, into theirs of `out`.
-pub(super) fn warp(tier: Tier, [x, flow]: [&Tensor; 2], picks: &[Pick], grid: &Grid, out: &mut PatchMut<'_>) {
+pub(super) fn warp(
+    tier: Tier,
+    [x, flow]: [&Tensor; 2],
+    picks: &[Pick],
+    grid: &Grid,
+    out: &mut RegionMut<'_>,
+) {
     sample(tier, x, &Targets::new(tier, flow, grid), picks, out);
 }
 
@@ -131,7 +137,7 @@ pub(super) fn warp_obmc(
     near: &[[isize; 2]; 2],
     picks: &[Pick],
     grid: &Grid,
-    out: &mut PatchMut<'_>,
+    out: &mut RegionMut<'_>,
 ) {
     let [_, height, width] = x.shape();
     let targets = |[down, right]: [isize; 2]| {
@@ -146,7 +152,7 @@ pub(super) fn warp_obmc(
         Targets::of(tier, flow, grid)
     };
     let count = picks.len();
-    let mut other = grid.patch(count);
+    let mut other = grid.region(count);
     let others: Vec<Pick> = picks
         .iter()
         .enumerate()
@@ -179,18 +185,18 @@ fn shift(row: &mut [f32], by: isize) {
     }
 }
 
-fn sample(tier: Tier, x: &Tensor, targets: &Targets, picks: &[Pick], out: &mut PatchMut<'_>) {
+fn sample(tier: Tier, x: &Tensor, targets: &Targets, picks: &[Pick], out: &mut RegionMut<'_>) {
     let [_, height, width] = x.shape();
-    if let Op::Blocks(blocks) = &x.0.op {
+    if let Op::Blocked(blocks) = &x.0.op {
         for of_block in picks.chunk_by(|a, b| a[0] / 16 == b[0] / 16) {
             let image = sixteen(blocks, of_block[0][0] / 16);
             let picks: Vec<Pick> = of_block.iter().map(|[from, to]| [from % 16, *to]).collect();
             targets.sample(image, &picks, out);
         }
-    } else if let Some(values) = x.0.mixed.get() {
+    } else if let Some(values) = x.0.interleaved.get() {
         match lanes(x.shape()[0]) {
-            4 => targets.sample(mixed::<4>(values, [height, width]), picks, out),
-            _ => targets.sample(mixed::<8>(values, [height, width]), picks, out),
+            4 => targets.sample(interleaved::<4>(values, [height, width]), picks, out),
+            _ => targets.sample(interleaved::<8>(values, [height, width]), picks, out),
         }
     } else {
         // Wide images that no convolution made: plane by plane, computed in full on this thread.
@@ -208,7 +214,7 @@ fn sample(tier: Tier, x: &Tensor, targets: &Targets, picks: &[Pick], out: &mut P
 }
 
 /// A block's image.
-fn sixteen(blocks: &Blocks, block: usize) -> Image<'_, 16> {
+fn sixteen(blocks: &Blocked, block: usize) -> Image<'_, 16> {
     let [_, height, width] = blocks.shape;
     Image {
         values: &blocks.data[blocks.at(block, 0, 0)..],
@@ -219,7 +225,7 @@ fn sixteen(blocks: &Blocks, block: usize) -> Image<'_, 16> {
 }
 
 /// Samples a row of a block where `flow` points: sixteen channels, pixel after pixel.
-pub(crate) fn warp_block(tier: Tier, x: &Blocks, block: usize, flow: &Tensor, row: usize, out: &mut [f32]) {
+pub(crate) fn warp_block(tier: Tier, x: &Blocked, block: usize, flow: &Tensor, row: usize, out: &mut [f32]) {
     let image = sixteen(x, block);
     let located = Targets::new(tier, flow, &Grid::rows(row..row + 1, image.width)).located(&image);
     let samples = located.row(0);
@@ -242,7 +248,7 @@ fn pixels<const LANES: usize>(image: &Image<'_, LANES>, samples: &Samples<'_>, o
     }
 }
 
-fn mixed<const LANES: usize>(values: &[f32], [height, width]: [usize; 2]) -> Image<'_, LANES> {
+fn interleaved<const LANES: usize>(values: &[f32], [height, width]: [usize; 2]) -> Image<'_, LANES> {
     Image {
         values,
         stride: width * LANES,
@@ -254,7 +260,7 @@ fn mixed<const LANES: usize>(values: &[f32], [height, width]: [usize; 2]) -> Ima
 /// The coordinates that a grid's pixels point at: columns, and rows.
 struct Targets {
     tier: Tier,
-    places: Patch,
+    places: Region,
     /// Rows and columns of the grid.
     size: [usize; 2],
 }
@@ -265,7 +271,7 @@ impl Targets {
     }
 
     /// From the flow on the grid.
-    fn of(tier: Tier, mut places: Patch, grid: &Grid) -> Self {
+    fn of(tier: Tier, mut places: Region, grid: &Grid) -> Self {
         let columns: Vec<f32> = grid.columns.iter().map(|&c| c as f32).collect();
         places.whole().each(|direction, r, row| match direction {
             0 => rows::add(tier, row, &columns),
@@ -289,7 +295,7 @@ impl Targets {
         located
     }
 
-    fn sample<const LANES: usize>(&self, image: Image<'_, LANES>, picks: &[Pick], out: &mut PatchMut<'_>) {
+    fn sample<const LANES: usize>(&self, image: Image<'_, LANES>, picks: &[Pick], out: &mut RegionMut<'_>) {
         let located = self.located(&image);
         let lanes: Vec<usize> = picks.iter().map(|pick| pick[0]).collect();
         for r in 0..self.size[0] {
@@ -387,11 +393,11 @@ pub(crate) fn lanes(channels: usize) -> usize {
     if channels <= 4 { 4 } else { 8 }
 }
 
-/// The most channels that [`fill_mixed`] lays side by side.
-pub(crate) const MOST_MIXED: usize = 8;
+/// The most channels that [`interleave_row`] lays side by side.
+pub(crate) const MAX_INTERLEAVED: usize = 8;
 
 /// Up to [`lanes`] channels of a row side by side, the missing ones zero.
-pub(crate) fn fill_mixed(planes: &Planes, row: usize, to: &mut [f32]) {
+pub(crate) fn interleave_row(planes: &Planar, row: usize, to: &mut [f32]) {
     match lanes(planes.shape[0]) {
         4 => fill::<4>(planes, row, to),
         _ => fill::<8>(planes, row, to),
@@ -399,11 +405,11 @@ pub(crate) fn fill_mixed(planes: &Planes, row: usize, to: &mut [f32]) {
 }
 
 /// A row of two tensors of up to four channels each that lie side by side, as one of up to eight.
-pub(crate) fn join_mixed([a, b]: [&Tensor; 2], row: usize, to: &mut [f32]) {
+pub(crate) fn concat_interleaved([a, b]: [&Tensor; 2], row: usize, to: &mut [f32]) {
     let [first, _, width] = a.shape();
     let [a, b] = [a, b].map(|x| {
-        let mixed = x.0.mixed.get().expect("mixed values are there");
-        mixed[row * width * 4..][..width * 4].as_chunks::<4>().0
+        let interleaved = x.0.interleaved.get().expect("interleaved values are there");
+        interleaved[row * width * 4..][..width * 4].as_chunks::<4>().0
     });
     for (pixel, (a, b)) in to.as_chunks_mut::<8>().0.iter_mut().zip(a.iter().zip(b)) {
         pixel[..4].copy_from_slice(a);
@@ -412,7 +418,7 @@ pub(crate) fn join_mixed([a, b]: [&Tensor; 2], row: usize, to: &mut [f32]) {
     }
 }
 
-fn fill<const LANES: usize>(planes: &Planes, row: usize, to: &mut [f32]) {
+fn fill<const LANES: usize>(planes: &Planar, row: usize, to: &mut [f32]) {
     let [channels, _, width] = planes.shape;
     let none = vec![0.0; width];
     let mut rows = [none.as_slice(); LANES];

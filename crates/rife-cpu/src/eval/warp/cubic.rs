@@ -5,8 +5,8 @@
 //! to the next's. Here along both axes, added up: of the sixteen pixels around a place the twelve without the corners.
 
 use super::{Targets, split};
-use crate::eval::{Grid, PatchMut};
-use crate::tensor::{Planes, Tensor};
+use crate::eval::{Grid, RegionMut};
+use crate::tensor::{Planar, Tensor};
 use crate::tier::{Tier, for_every_tier};
 
 /// A plane with its border; what is in the border does not count.
@@ -148,11 +148,11 @@ for_every_tier! {
 /// What sampling `planes` where `flow` points loses, on a grid, of its channels from `first` on.
 pub(crate) fn cubic_residual(
     tier: Tier,
-    planes: &Planes,
+    planes: &Planar,
     flow: &Tensor,
     first: usize,
     grid: &Grid,
-    out: &mut PatchMut<'_>,
+    out: &mut RegionMut<'_>,
 ) {
     let [_, height, width] = planes.shape;
     let targets = Targets::new(tier, flow, grid);

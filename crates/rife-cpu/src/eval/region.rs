@@ -1,10 +1,10 @@
-//! Where values are computed to: a patch of its own, or a part of a tensor.
+//! Where values are computed to: a region of its own, or a part of a tensor.
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use crate::tensor::Planes;
+use crate::tensor::Planar;
 
 thread_local! {
     /// Memory of this thread's finished patches: a strip makes and drops the same few again and again.
@@ -16,15 +16,15 @@ const KEPT: usize = 16;
 
 /// Values of a few channels on a grid.
 #[derive(Debug)]
-pub(crate) struct Patch {
-    /// At least as many values as the patch has.
+pub(crate) struct Region {
+    /// At least as many values as the region has.
     data: Vec<f32>,
     channels: usize,
     rows: usize,
     columns: usize,
 }
 
-impl Drop for Patch {
+impl Drop for Region {
     fn drop(&mut self) {
         // A thread that is ending keeps nothing.
         let _ = SPARE.try_with(|spare| {
@@ -36,8 +36,8 @@ impl Drop for Patch {
     }
 }
 
-impl Patch {
-    /// A patch of whatever values its memory had before.
+impl Region {
+    /// A region of whatever values its memory had before.
     pub(crate) fn new(channels: usize, rows: usize, columns: usize) -> Self {
         let spare = SPARE.try_with(|spare| spare.borrow_mut().pop());
         let mut data = spare.ok().flatten().unwrap_or_default();
@@ -67,17 +67,17 @@ impl Patch {
         &self.data[channel * size..][..size]
     }
 
-    /// Of a patch of two channels.
+    /// Of a region of two channels.
     pub(crate) fn planes_mut(&mut self) -> [&mut [f32]; 2] {
         let size = self.rows * self.columns;
         assert_eq!(self.channels, 2, "two planes");
         self.data[..2 * size].split_at_mut(size).into()
     }
 
-    pub(crate) fn whole(&mut self) -> PatchMut<'_> {
+    pub(crate) fn whole(&mut self) -> RegionMut<'_> {
         let (rows, columns) = (self.rows, self.columns);
         let strides = [rows * columns, columns];
-        PatchMut {
+        RegionMut {
             data: self.data.as_mut_ptr(),
             channels: self.channels,
             rows,
@@ -88,9 +88,9 @@ impl Patch {
     }
 }
 
-/// A view of rows to be written: of a [`Patch`], or of a strip of [`Planes`].
+/// A view of rows to be written: of a [`Region`], or of a strip of [`Planar`].
 #[derive(Debug)]
-pub(crate) struct PatchMut<'a> {
+pub(crate) struct RegionMut<'a> {
     data: *mut f32,
     channels: usize,
     rows: usize,
@@ -100,7 +100,7 @@ pub(crate) struct PatchMut<'a> {
     borrow: PhantomData<&'a mut f32>,
 }
 
-impl PatchMut<'_> {
+impl RegionMut<'_> {
     pub(crate) fn row(&mut self, channel: usize, row: usize) -> &mut [f32] {
         assert!(
             channel < self.channels && row < self.rows,
@@ -127,11 +127,11 @@ impl PatchMut<'_> {
     }
 
     /// Some of the channels, as a view of their own.
-    pub(crate) fn channels(&mut self, range: Range<usize>) -> PatchMut<'_> {
+    pub(crate) fn channels(&mut self, range: Range<usize>) -> RegionMut<'_> {
         assert!(range.start <= range.end && range.end <= self.channels);
         // SAFETY: an offset within the view.
         let data = unsafe { self.data.add(range.start * self.strides[0]) };
-        PatchMut {
+        RegionMut {
             data,
             channels: range.len(),
             borrow: PhantomData,
@@ -154,12 +154,12 @@ impl PatchMut<'_> {
     }
 
     /// Calls `f` with every row and its counterpart.
-    pub(crate) fn zip(&mut self, other: &Patch, f: impl Fn(&mut [f32], &[f32])) {
+    pub(crate) fn zip(&mut self, other: &Region, f: impl Fn(&mut [f32], &[f32])) {
         self.each(|channel, row, values| f(values, other.row(channel, row)));
     }
 }
 
-/// Planes, or values row by row, whose strips of rows are written by several threads.
+/// Planar, or values row by row, whose strips of rows are written by several threads.
 #[derive(Debug)]
 pub(crate) struct Strips<'a> {
     /// The first row's first value.
@@ -173,7 +173,7 @@ pub(crate) struct Strips<'a> {
 unsafe impl Sync for Strips<'_> {}
 
 impl<'a> Strips<'a> {
-    pub(crate) fn new(planes: &'a mut Planes) -> Self {
+    pub(crate) fn new(planes: &'a mut Planar) -> Self {
         let strides = [planes.channel_stride(), planes.row_stride()];
         Self {
             shape: planes.shape,
@@ -204,12 +204,12 @@ impl<'a> Strips<'a> {
     ///
     /// # Safety
     /// No two views that live at once may share a row.
-    pub(crate) unsafe fn strip(&self, rows: Range<usize>) -> PatchMut<'_> {
+    pub(crate) unsafe fn strip(&self, rows: Range<usize>) -> RegionMut<'_> {
         assert!(rows.start <= rows.end && rows.end <= self.shape[1]);
         // SAFETY: `rows` are within the shape, whose values are there at these strides.
         let data = unsafe { self.data.add(rows.start * self.strides[1]) };
         let [channels, _, columns] = self.shape;
-        PatchMut {
+        RegionMut {
             data,
             channels,
             rows: rows.len(),
