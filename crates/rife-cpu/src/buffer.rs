@@ -1,4 +1,5 @@
-//! Memory for tensors: aligned, and recycled, since fresh pages cost more than what is computed into them.
+//! Buffer pool for tensors: cache-line aligned f32 buffers that are reused, since page faults of new memory cost more than
+//! the values computed into it.
 
 use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};

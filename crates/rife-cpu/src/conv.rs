@@ -1,5 +1,6 @@
-//! Convolutions: what they are ([`ConvSpec`]), their weights packed for the kernels ([`ConvLayer`]), and the loop
-//! over a layer's rows. The kernels compute one row of a few output channels each; see `conv/kernel.rs`.
+//! Convolutions 3x3, 4x4 with stride 2, and transposed 4x4 with stride 2 ([`ConvSpec`]): packed weights ([`ConvLayer`]), the
+//! choice among direct, Winograd and int8 kernels, and the parallel loop over rows or tiles. A direct kernel computes one
+//! row of a few blocks of sixteen output channels; see `conv/kernel.rs`.
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 pub(crate) mod amx;
@@ -22,7 +23,7 @@ pub use pack::ConvLayer;
 use pack::{Group, Phase};
 pub(crate) use tiers::Kernels;
 
-/// From the input of one output pixel (of one phase) to the next one's.
+/// Input pixels from one output pixel (of one phase) to the next.
 fn stride(kind: ConvKind) -> usize {
     if kind == ConvKind::Down { 2 } else { 1 }
 }
@@ -33,7 +34,7 @@ fn input_range(kind: ConvKind, wanted: &Range<usize>, size: usize) -> Range<usiz
     (wanted.start * stride(kind)).saturating_sub(1)..last.min(size)
 }
 
-/// What a kernel reads: either layout, of all rows of the image or of some.
+/// The input of a direct kernel, planar or blocked: all rows of an image, or those of a tile.
 #[derive(Clone, Copy)]
 enum Input<'a> {
     Planar(&'a Planar),
@@ -48,7 +49,7 @@ impl Input<'_> {
         }
     }
 
-    /// From pixel to pixel, from row to row.
+    /// Values from pixel to pixel, and from row to row.
     fn strides(&self) -> [usize; 2] {
         let width = self.shape()[2] + 2;
         match self {
@@ -78,19 +79,19 @@ impl Input<'_> {
     }
 }
 
-/// The most input (in values) that a strip of rows should take: half of a core's second-level cache.
+/// The most input values of a strip of rows: half of a core's L2 cache.
 const STRIP: usize = 128 * 1024;
 
-/// Rows of a tile of output whose input is computed for it: neighbouring tiles compute the pixels between them twice.
+/// Output rows of a tile whose input is evaluated with it (neighbouring tiles both evaluate the pixels that they share).
 const COMPUTED_ROWS: usize = 8;
-/// Its columns are a multiple of these: what the kernels compute at once.
+/// The output columns of such a tile are a multiple of these, which a kernel computes at a time.
 const COMPUTED_COLUMNS: usize = 48;
-/// The most input (in values) of such a tile: it is computed through intermediate values of about its own size, which
-/// should stay in the second-level cache with it and with what is sampled.
+/// The most input values of such a tile: with its intermediate values, of about the same size, and with the images that
+/// are sampled it should stay in the L2 cache.
 const COMPUTED: usize = 64 * 1024;
 
-/// Applies a layer to a tensor: to its values where it has them, else to strips of values that are computed where
-/// they are read and never exist as a whole.
+/// Applies a layer to a tensor: to its values where it has them, else tile by tile to values that are evaluated for the
+/// tile and never stored as a tensor.
 pub(crate) fn conv(engine: &Engine, x: &Tensor, layer: &ConvLayer) -> Blocked {
     let [channels, height, width] = x.shape();
     assert_eq!(
@@ -123,15 +124,15 @@ pub(crate) fn conv(engine: &Engine, x: &Tensor, layer: &ConvLayer) -> Blocked {
         }
         (None, None) => {
             computed(engine, x, &target);
-            "direct, input made in tiles"
+            "direct, input evaluated by tile"
         }
     };
     engine.log().note(layer, x.shape(), kernel, start);
     out
 }
 
-/// Whether a layer over this would be computed where zeros among its weights cost next to nothing: by Winograd's
-/// algorithm, whose points have none, or where products hardly count.
+/// Whether zero weights of a layer cost next to nothing: in Winograd's algorithm, whose transformed weights have few zeros
+/// anyway, or in int8 kernels that have products to spare.
 pub(crate) fn forgives_zeros(engine: &Engine, x: &Tensor, layer: &ConvLayer) -> bool {
     let forgiving = if int8::suits(engine, layer) {
         int8::has_spare_products(engine)
@@ -141,7 +142,7 @@ pub(crate) fn forgives_zeros(engine: &Engine, x: &Tensor, layer: &ConvLayer) -> 
     BlockList::of(x).is_some() && forgiving
 }
 
-/// Over an input that is there: strips of rows and parts of the output are each other's equals.
+/// Direct convolution of stored values: a unit of work is a strip of rows of one part of the output.
 fn ready(engine: &Engine, input: Input<'_>, target: &Target<'_>, strip: usize) {
     let rows = target.rows();
     let parts = target.parts();
@@ -159,7 +160,7 @@ fn ready(engine: &Engine, input: Input<'_>, target: &Target<'_>, strip: usize) {
     });
 }
 
-/// Over an input that is still to be computed: each thread computes what its tile reads.
+/// Direct convolution of an expression: each unit of work evaluates the input that its output tile reads.
 fn computed(engine: &Engine, x: &Tensor, target: &Target<'_>) {
     engine.prepare(x, true);
     let [channels, height, width] = x.shape();
@@ -192,10 +193,10 @@ fn computed(engine: &Engine, x: &Tensor, target: &Target<'_>) {
         });
 }
 
-/// A phase of a layer and some of its output blocks.
+/// A phase of a layer (one of the four of a transposed convolution) and some of its output blocks.
 type Part<'a> = (&'a Phase, &'a Group);
 
-/// A layer and where its output goes.
+/// A layer and its output buffer.
 struct Target<'a> {
     layer: &'a ConvLayer,
     out: *mut f32,
@@ -245,7 +246,7 @@ impl<'a> Target<'a> {
     }
 }
 
-/// Some columns of a layer over an input whose first pixel is the image's in row and column `first`.
+/// A layer applied to an input tile whose first pixel is at row and column `first` of the image; computes some columns.
 struct Job<'a> {
     target: &'a Target<'a>,
     input: Input<'a>,
@@ -333,7 +334,7 @@ impl<'a> Job<'a> {
     }
 }
 
-/// The blocks of input channels that a range of output channels reads.
+/// The input blocks (of sixteen channels) that a range of output channels of a grouped convolution reads.
 fn inputs_of(outputs: Range<usize>, spec: &ConvSpec) -> Range<usize> {
     let (of, from) = (spec.output / spec.groups, spec.input / spec.groups);
     let first = outputs.start / of * from;

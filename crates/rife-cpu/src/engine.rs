@@ -1,4 +1,4 @@
-//! The engine: threads, kernels, memory, and the operations on tensors.
+//! The CPU engine: thread pool, kernels of a tier, buffer reuse, and the tensor operations of [`rife_backend::Backend`].
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,18 +16,18 @@ use crate::tensor::{Blocked, Op, Planar, Tensor};
 use crate::threads::Threads;
 use crate::tier::{Tier, TierError};
 
-/// What an engine is made of.
+/// Options of an engine: threads, instruction set, precision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct EngineOptions {
     /// Threads; `None`: one for each core. [`Engine::thread_count`] says how many there are: at least 1, at most 256.
     pub threads: Option<usize>,
     /// The kernels' tier; `None`: `RIFE_CPU`, else the fastest that the machine has.
     pub tier: Option<Tier>,
-    /// Of the products in wide convolutions.
+    /// Precision of the products in convolutions with many channels.
     pub precision: Precision,
 }
 
-/// What convolutions with many channels multiply; all else is `f32` always.
+/// Precision of the products in convolutions with many channels; everything else is computed in f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Precision {
     /// 32-bit floating point.
@@ -58,10 +58,10 @@ pub struct Engine {
     log: Log,
 }
 
-/// Rows of a strip that is computed at once: enough to pay for its beginning, few enough to stay in cache.
+/// Rows of a strip, the unit of work of a thread: many enough to amortise its setup, few enough to stay in the cache.
 const STRIP: usize = 8;
 
-/// Values that a thread adds at once.
+/// Values of an elementwise sum that are one unit of work of a thread.
 const CHUNK: usize = 64 * 1024;
 
 impl Engine {
@@ -93,7 +93,7 @@ impl Engine {
         self.tier
     }
 
-    /// What wide convolutions multiply.
+    /// Precision of the products in convolutions with many channels.
     pub fn precision(&self) -> Precision {
         self.precision
     }
@@ -108,9 +108,8 @@ impl Engine {
         self.threads.count()
     }
 
-    /// From when `flag` is set the engine computes nothing any more: loops in work end after the rows that threads are
-    /// at, and every later operation returns at once with values that mean nothing. Who reads results looks at the flag
-    /// afterwards. Only the first flag counts.
+    /// Cancellation: once `flag` is set, running loops end after the rows in progress, and every later operation returns at
+    /// once with meaningless values. Whoever reads results checks the flag afterwards. Only the first call has an effect.
     pub fn stop_on(&self, flag: Arc<AtomicBool>) {
         self.threads.stop_on(flag);
     }
@@ -221,11 +220,11 @@ impl Engine {
         Tensor::new([1, height, width], Op::Constant(value))
     }
 
-    /// Joins along the channels.
+    /// Concatenates along the channels.
     pub fn cat(&self, parts: &[&Tensor]) -> Tensor {
-        let [_, height, width] = parts.first().expect("something to join").shape();
+        let [_, height, width] = parts.first().expect("tensors to concatenate").shape();
         let same = parts.iter().all(|part| part.shape()[1..] == [height, width]);
-        assert!(same, "tensors of different sizes can't be joined");
+        assert!(same, "tensors of different sizes can't be concatenated");
         let channels = parts.iter().map(|part| part.shape()[0]).sum();
         Tensor::new(
             [channels, height, width],
@@ -233,7 +232,7 @@ impl Engine {
         )
     }
 
-    /// Some of the channels.
+    /// Slice of the channels.
     pub fn narrow(&self, x: &Tensor, range: Range<usize>) -> Tensor {
         let [channels, height, width] = x.shape();
         assert!(range.end <= channels, "channels {range:?} of {channels}");
@@ -392,7 +391,7 @@ impl Engine {
         Tensor::new([channels / 4, height * 2, width * 2], Op::PixelShuffle(x.clone()))
     }
 
-    /// Half a turn.
+    /// Rotation by 180 degrees.
     pub fn rotate180(&self, x: &Tensor) -> Tensor {
         Tensor::new(x.shape(), Op::Rotate180(x.clone()))
     }
@@ -402,8 +401,8 @@ impl Engine {
         self.download(x).iter().fold(0.0, |max, v| max.max(v.abs()))
     }
 
-    /// Computes `x` now, and keeps its values: those of a few channels as they are sampled, of more joined ones each
-    /// part's.
+    /// Evaluates `x` now and keeps its values: interleaved for up to 8 channels; of a concatenation with more, each part
+    /// by itself; else planar.
     pub fn materialize(&self, x: &Tensor) -> Tensor {
         match &x.0.op {
             Op::Blocked(_) | Op::Interleaved => x.clone(),
@@ -433,7 +432,7 @@ impl Engine {
             _ => conv::conv(self, x, layer),
         };
         if layer.makes_quads() {
-            return self.spread(&blocks, layer.output());
+            return self.pixel_shuffle_quads(&blocks, layer.output());
         }
         Tensor::from_blocked(blocks)
     }
@@ -451,8 +450,8 @@ impl Engine {
         }
     }
 
-    /// Joined parts that are blocks or sampled from some, all as blocks: sampling makes those at no more cost than
-    /// what a tile would read, and every kernel reads them.
+    /// A concatenation of blocked tensors and warps of blocked tensors, with the warps computed in blocked layout, which
+    /// every convolution kernel reads.
     fn with_warped_blocks(&self, x: &Tensor) -> Tensor {
         let Op::Cat(parts) = &x.0.op else { return x.clone() };
         let warp = |part: &Tensor| match &part.0.op {
@@ -487,8 +486,8 @@ impl Engine {
         out
     }
 
-    /// Four pixels of four channels in each pixel of sixteen, to their places.
-    fn spread(&self, blocks: &Blocked, channels: usize) -> Tensor {
+    /// PixelShuffle(2) of blocked values whose sixteen channels are 2x2 pixels of four channels, to interleaved layout.
+    fn pixel_shuffle_quads(&self, blocks: &Blocked, channels: usize) -> Tensor {
         let [_, height, width] = blocks.shape;
         let mut quads = self.recycler.take(height * width * 16);
         self.threads.chunks(&mut quads, width * 8, &|row, to| {
@@ -517,7 +516,7 @@ impl Engine {
         blocks
     }
 
-    /// The values of a tensor, computed by all threads where they weren't there.
+    /// The values of a tensor in planar layout, computed by all threads unless they were before.
     pub(crate) fn planes<'a>(&self, x: &'a Tensor) -> &'a Planar {
         if let Some(planes) = x.0.planar.get() {
             return planes;
@@ -550,8 +549,8 @@ impl Engine {
         planes
     }
 
-    /// Computes beforehand what an expression reads as a whole or again and again: images that are sampled, and,
-    /// where `full` says that (nearly) every pixel is asked for, the flows they are sampled by.
+    /// Materialises the operands that an expression reads at arbitrary positions: images to be warped, and the flows that
+    /// warp them where `full` says that (nearly) every pixel will be read.
     pub(crate) fn prepare(&self, x: &Tensor, full: bool) {
         if x.0.planar.get().is_some() {
             return;
@@ -582,11 +581,11 @@ impl Engine {
     fn prepare_flow(&self, flow: &Tensor, full: bool) {
         self.prepare(flow, full);
         if full {
-            self.planes(whole(flow));
+            self.planes(unsliced(flow));
         }
     }
 
-    /// Lays out an image as `warp` samples it.
+    /// Converts an image to the interleaved layout that `warp` reads.
     fn sampled(&self, x: &Tensor) {
         let channels = x.shape()[0];
         if matches!(x.0.op, Op::Blocked(_) | Op::Interleaved) {
@@ -599,7 +598,7 @@ impl Engine {
         x.0.interleaved.get_or_init(|| self.interleaved(x));
     }
 
-    /// The values with the channels side by side.
+    /// The values in interleaved layout (HWC, 4 or 8 channels a pixel).
     fn interleaved(&self, x: &Tensor) -> Buffer {
         let [channels, height, width] = x.shape();
         let line = width * lanes(channels);
@@ -622,7 +621,7 @@ impl Engine {
     }
 }
 
-/// The two halves of what lies side by side already, an image and its features.
+/// The two interleaved parts, of up to four channels each, of a concatenation.
 fn to_join(x: &Tensor) -> Option<[&Tensor; 2]> {
     let narrow = |part: &&Tensor| matches!(part.0.op, Op::Interleaved) && part.shape()[0] <= 4;
     match &x.0.op {
@@ -634,10 +633,10 @@ fn to_join(x: &Tensor) -> Option<[&Tensor; 2]> {
     }
 }
 
-/// What a choice of channels is a part of: computing that serves every part of it.
-fn whole(x: &Tensor) -> &Tensor {
+/// The tensor that (nested) slices of channels are slices of.
+fn unsliced(x: &Tensor) -> &Tensor {
     match &x.0.op {
-        Op::Narrow(x, _) => whole(x),
+        Op::Narrow(x, _) => unsliced(x),
         _ => x,
     }
 }

@@ -1,8 +1,9 @@
-//! Expressions to values, on a grid of rows and columns and nowhere else.
+//! Evaluation of lazy tensors: computes an expression's values on a grid, the product of a set of rows and a set of
+//! columns, and evaluates each operand only where that reads it.
 //!
-//! The grid is what makes coarse work cheap. A bilinear reduction by an even factor reads the four middle pixels of
-//! each cell, so what it reduces is asked for on those rows and columns only, and so on down the expression: of a
-//! warped image reduced by 16, one pixel in 64 is warped.
+//! A bilinear downscale by an even factor reads the four middle pixels of each cell. Its operand is therefore evaluated on
+//! those rows and columns only, and so on down the expression: of a warped image downscaled by 16, one pixel in 64 is
+//! warped.
 
 mod region;
 mod resize;
@@ -17,7 +18,7 @@ use crate::tier::Tier;
 pub(crate) use region::{Region, RegionMut, Strips};
 pub(crate) use warp::{MAX_INTERLEAVED, concat_interleaved, interleave_row, lanes, split, warp_block};
 
-/// The rows and columns, in any order, at which values are wanted.
+/// Rows and columns, in any order; values are computed at each pair of them.
 #[derive(Debug, Clone)]
 pub(crate) struct Grid {
     pub(crate) rows: Vec<usize>,
@@ -25,7 +26,7 @@ pub(crate) struct Grid {
 }
 
 impl Grid {
-    /// Some rows in full.
+    /// A range of rows, all columns.
     pub(crate) fn rows(rows: Range<usize>, width: usize) -> Self {
         Self {
             rows: rows.collect(),
@@ -33,8 +34,8 @@ impl Grid {
         }
     }
 
-    /// The neighbours so many rows below and columns to the right in an image of `height` by `width`, edges repeated.
-    fn near(&self, [down, right]: [isize; 2], [height, width]: [usize; 2]) -> Self {
+    /// The grid shifted by rows down and columns right, clamped to an image of `height` by `width`.
+    fn shifted(&self, [down, right]: [isize; 2], [height, width]: [usize; 2]) -> Self {
         let clamped = |at: &usize, off: isize, side: usize| at.saturating_add_signed(off).min(side - 1);
         Self {
             rows: self.rows.iter().map(|at| clamped(at, down, height)).collect(),
@@ -46,7 +47,7 @@ impl Grid {
         Region::new(channels, self.rows.len(), self.columns.len())
     }
 
-    /// The columns as one run of a row, where they are.
+    /// The columns as a range, where they are consecutive.
     fn run(&self) -> Option<Range<usize>> {
         let (first, last) = (*self.columns.first()?, *self.columns.last()?);
         let run = first <= last && last - first + 1 == self.columns.len();
@@ -54,8 +55,9 @@ impl Grid {
         (run && self.columns.windows(2).all(|pair| pair[1] == pair[0] + 1)).then_some(first..last + 1)
     }
 
-    /// Which columns are whole runs of so many that begin at a multiple of it; none where the columns are no run.
-    fn whole_part(&self, of: usize) -> Range<usize> {
+    /// The part of consecutive columns that is aligned runs of length `of` (each begins at a multiple of it); empty where
+    /// the columns are not consecutive.
+    fn aligned_runs(&self, of: usize) -> Range<usize> {
         let Some(run) = self.run() else { return 0..0 };
         let first = run.start.next_multiple_of(of).min(run.end);
         let end = (run.end / of * of).max(first);
@@ -130,7 +132,7 @@ pub(crate) fn eval(tier: Tier, x: &Tensor, channels: Range<usize>, grid: &Grid, 
     }
 }
 
-/// As [`eval`], into a region of its own.
+/// Evaluates `x` as [`eval`] does, into a new region.
 fn computed(tier: Tier, x: &Tensor, channels: Range<usize>, grid: &Grid) -> Region {
     let mut region = grid.region(channels.len());
     eval(tier, x, channels, grid, &mut region.whole());
@@ -178,7 +180,7 @@ fn deblock(blocks: &Blocked, channels: Range<usize>, grid: &Grid, out: &mut Regi
 }
 
 fn pixel_shuffle_4(blocks: &Blocked, channels: Range<usize>, grid: &Grid, out: &mut RegionMut<'_>) {
-    let part = grid.whole_part(4);
+    let part = grid.aligned_runs(4);
     for (c, channel) in channels.enumerate() {
         for (r, &row) in grid.rows.iter().enumerate() {
             let from = &blocks.data[blocks.at(channel, row / 4, 0) + row % 4 * 4..];
@@ -187,7 +189,8 @@ fn pixel_shuffle_4(blocks: &Blocked, channels: Range<usize>, grid: &Grid, out: &
     }
 }
 
-/// Values of a row of which every sixteen hold `RUN` beside each other. Of the columns, those of `part` are whole runs.
+/// Copies from a row in which `RUN` consecutive columns lie together, sixteen values apart from the next ones; `part` of the
+/// columns are aligned runs ([`Grid::aligned_runs`]).
 fn pick_runs<const RUN: usize>(from: &[f32], columns: &[usize], part: Range<usize>, to: &mut [f32]) {
     let first = columns.get(part.start).map_or(0, |column| column / RUN * 16);
     for (to, from) in to[part.clone()]
@@ -286,7 +289,8 @@ fn blend(
     }
 }
 
-/// All channels of `x` at once: what makes them computes a sigmoid for every pixel, which should be done once.
+/// `x[c] + x[last] * by` for each channel c but the last. All channels of `x` are evaluated at once, since they share the
+/// sigmoid of a blend.
 fn add_last_channel(
     tier: Tier,
     [x, by]: [&Tensor; 2],
@@ -311,19 +315,19 @@ fn keep_static(
     grid: &Grid,
     out: &mut RegionMut<'_>,
 ) {
-    // Whether a pixel is static is for all channels to say.
+    // A pixel is static where no channel differs.
     let [mut first, second] = [0, 1].map(|i| computed(tier, &frames[i], 0..frames[i].shape()[0], grid));
-    let mut apart = grid.region(1);
-    apart.whole().map(|row| row.fill(0.0));
+    let mut difference = grid.region(1);
+    difference.whole().map(|row| row.fill(0.0));
     first.whole().each(|c, r, row| {
-        rows::max_abs_difference(tier, apart.whole().row(0, r), row, second.row(c, r));
+        rows::max_abs_difference(tier, difference.whole().row(0, r), row, second.row(c, r));
         rows::add(tier, row, second.row(c, r));
     });
-    apart
+    difference
         .whole()
         .map(|row| rows::affine(tier, row, -255.0, threshold));
     out.each(|c, r, row| {
-        rows::keep_static(tier, row, first.row(channels.start + c, r), apart.row(0, r));
+        rows::keep_static(tier, row, first.row(channels.start + c, r), difference.row(0, r));
     });
 }
 
@@ -361,7 +365,7 @@ fn shuffle(tier: Tier, x: &Tensor, channels: Range<usize>, grid: &Grid, out: &mu
 }
 
 fn shuffle_blocks(blocks: &Blocked, channels: Range<usize>, grid: &Grid, out: &mut RegionMut<'_>) {
-    let part = grid.whole_part(2);
+    let part = grid.aligned_runs(2);
     for (c, channel) in channels.enumerate() {
         for (r, &row) in grid.rows.iter().enumerate() {
             let lane = 4 * (channel % 4) + 2 * (row % 2);

@@ -1,4 +1,4 @@
-//! What convolutions ran, by which kernel and for how long, for people who want to know where time goes.
+//! Profile of convolutions: shape, kernel and time of each that ran.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};

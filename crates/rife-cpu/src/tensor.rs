@@ -1,4 +1,5 @@
-//! Tensors: values laid out in memory, and expressions over them that are computed where they are needed.
+//! Lazy tensors `[channels, height, width]` of f32: values in a memory layout (planar CHW, interleaved HWC or blocked
+//! nChw16c), or an expression over other tensors that is evaluated where its values are read.
 
 use std::sync::{Arc, OnceLock};
 
@@ -6,7 +7,8 @@ use rife_backend::Resize;
 
 use crate::buffer::{Buffer, Recycler};
 
-/// `[channels, height, width]` values, or what they are to be computed from. Cloning copies a reference.
+/// A lazy tensor `[channels, height, width]` of f32: its values, or the expression that gives them. Cloning copies a
+/// reference.
 #[derive(Debug, Clone)]
 pub struct Tensor(pub(crate) Arc<Node>);
 
@@ -14,9 +16,9 @@ pub struct Tensor(pub(crate) Arc<Node>);
 pub(crate) struct Node {
     pub(crate) shape: [usize; 3],
     pub(crate) op: Op,
-    /// The values, once something has asked for all of them.
+    /// The values in planar layout, once something has read all of them.
     pub(crate) planar: OnceLock<Planar>,
-    /// Up to eight channels side by side, once something has sampled them; see `eval::lanes`.
+    /// The values in interleaved layout (HWC, 4 or 8 channels a pixel: `eval::lanes`), once something has sampled them.
     pub(crate) interleaved: OnceLock<Buffer>,
 }
 
@@ -25,7 +27,8 @@ pub(crate) enum Op {
     /// The values are in [`Node::planar`].
     Planar,
     Blocked(Blocked),
-    /// Each block is a channel: the sixteen values of a pixel are four by four pixels of it, row by row.
+    /// PixelShuffle(4) of blocked values: block c is channel c, and its sixteen values at (y, x) are the 4x4 output pixels
+    /// from (4y, 4x) on, row by row.
     Shuffled4(Blocked),
     /// The values are in [`Node::interleaved`].
     Interleaved,
@@ -38,7 +41,7 @@ pub(crate) enum Op {
     Sigmoid(Tensor),
     Resize(Tensor, Resize),
     Warp(Tensor, Tensor),
-    /// Image, velocity, its factor, rows down and columns right of the neighbours whose velocities count.
+    /// Image, velocity, its factor, and the two neighbours (rows down, columns right) whose velocities are used.
     WarpObmc(Tensor, Tensor, f32, [[isize; 2]; 2]),
     CubicResidual(Tensor, Tensor),
     AddLastChannel(Tensor, Tensor),
@@ -74,7 +77,7 @@ impl Tensor {
         Self::new(blocks.shape, Op::Blocked(blocks))
     }
 
-    /// Up to eight channels side by side, see `eval::lanes`.
+    /// A tensor of values in interleaved layout (HWC, 4 or 8 channels a pixel: `eval::lanes`).
     pub(crate) fn from_interleaved(shape: [usize; 3], mixed: Buffer) -> Self {
         let tensor = Self::new(shape, Op::Interleaved);
         // The cell is new, so it is empty.
@@ -88,7 +91,7 @@ impl Tensor {
     }
 }
 
-/// Channel after channel, row after row, each plane inside a border of one zero.
+/// Planar layout (CHW): channel after channel, row after row, each plane inside a border of one zero.
 #[derive(Debug)]
 pub(crate) struct Planar {
     pub(crate) shape: [usize; 3],
@@ -96,7 +99,7 @@ pub(crate) struct Planar {
 }
 
 impl Planar {
-    /// Planar of the given shape: zero in the border, unset within.
+    /// Values of the given shape: zero in the border, uninitialised within.
     pub(crate) fn unset(home: &Arc<Recycler>, shape: [usize; 3]) -> Self {
         let [channels, height, width] = shape;
         let stride = plane_stride(height, width);
@@ -126,13 +129,13 @@ impl Planar {
     }
 }
 
-/// Values of a plane with its border, up to whole cache lines.
+/// Values of a plane with its border, rounded up to a multiple of a cache line.
 fn plane_stride(height: usize, width: usize) -> usize {
     ((height + 2) * (width + 2)).next_multiple_of(16)
 }
 
-/// Sixteen channels side by side at each pixel, block of channels after block, each block inside a border of one
-/// zero pixel: the layout convolutions write. Channels past the last are zero.
+/// Blocked layout (nChw16c): blocks of sixteen channels, each block interleaved (HWC) inside a border of one zero pixel.
+/// Convolutions write it. Channels past the last are zero.
 #[derive(Debug)]
 pub(crate) struct Blocked {
     pub(crate) shape: [usize; 3],
@@ -140,7 +143,7 @@ pub(crate) struct Blocked {
 }
 
 impl Blocked {
-    /// Blocked of the given shape: zero in the border, unset within.
+    /// Values of the given shape: zero in the border, uninitialised within.
     pub(crate) fn unset(home: &Arc<Recycler>, shape: [usize; 3]) -> Self {
         let [channels, height, width] = shape;
         let stride = (height + 2) * (width + 2) * 16;
@@ -159,14 +162,14 @@ impl Blocked {
         to.extend(self.data.chunks_exact(self.block_stride()));
     }
 
-    /// Where a block's pixel begins.
+    /// Offset in [`Blocked::data`] of a pixel of a block.
     pub(crate) fn at(&self, block: usize, row: usize, column: usize) -> usize {
         block * self.block_stride() + ((row + 1) * (self.shape[2] + 2) + column + 1) * 16
     }
 }
 
-/// The blocks of a tensor that convolutions wrote, or of several one after another, where all but the last have
-/// whole blocks.
+/// The channel blocks of a blocked tensor, or of a concatenation of blocked tensors of which all but the last have a
+/// multiple of sixteen channels.
 pub(crate) struct BlockList<'a> {
     pub(crate) shape: [usize; 3],
     /// Each with its border.
@@ -174,18 +177,18 @@ pub(crate) struct BlockList<'a> {
 }
 
 impl<'a> BlockList<'a> {
-    /// Nothing where the tensor is something else.
+    /// `None` where the tensor is something else.
     pub(crate) fn of(x: &'a Tensor) -> Option<Self> {
         let mut blocks = Vec::new();
         match &x.0.op {
-            Op::Blocked(whole) => whole.list(&mut blocks),
+            Op::Blocked(tensor) => tensor.list(&mut blocks),
             Op::Cat(parts) => {
                 let (last, others) = parts.split_last()?;
                 for part in others.iter().chain([last]) {
-                    let Op::Blocked(whole) = &part.0.op else {
+                    let Op::Blocked(tensor) = &part.0.op else {
                         return None;
                     };
-                    whole.list(&mut blocks);
+                    tensor.list(&mut blocks);
                 }
                 if others.iter().any(|part| part.shape()[0] % 16 != 0) {
                     return None;

@@ -1,6 +1,6 @@
-//! The thread pool: one parallel loop at a time over numbered items. Idle threads sleep: a thread that spins beside
-//! another busy process slows both many times over. Before it sleeps, though, a thread looks out for the next loop for
-//! about as long as waking up would take: within a network it nearly always comes.
+//! Thread pool: one parallel loop at a time over numbered items. An idle thread polls for the next loop for about as long as
+//! a wake-up takes, since within a network it nearly always follows at once, then sleeps: threads that poll longer slow
+//! down other processes of a busy machine.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};

@@ -1,8 +1,8 @@
-//! The products of `conv/int8.rs` in AMX: an instruction multiplies sixteen pixels of up to 64 channels with as many
-//! weights of sixteen outputs.
+//! Int8 convolution kernel with AMX tiles (`TDPBUSD`): one instruction multiplies 16 pixels by up to 64 input channels with
+//! 64 by 16 weights.
 //!
-//! A row's taps lie side by side in memory, sixteen channels of a pixel each, so that three of them are 48 "channels"
-//! of one pixel, and the next pixel's begin 16 bytes on. See Intel's "Architecture Instruction Set Extensions
+//! The three horizontal taps of a 3x3 filter are adjacent in memory (nChw16c), so that they are read as 48 channels of one
+//! pixel; the next pixel's begin 16 bytes on. See Intel's "Architecture Instruction Set Extensions
 //! Programming Reference", chapter on AMX. The compiler knows tile registers by name only, and never uses them itself.
 
 use std::arch::asm;

@@ -1,10 +1,8 @@
-//! Convolutions in eight-bit integers, for processors that multiply and add four of them at once: four times the
-//! multiplications of `f32`.
+//! Int8 convolutions, for processors with four-way dot products of bytes (VNNI, AMX): four times the products of f32.
 //!
-//! Weights are whole numbers of -127 to 127 times a step for each output channel. Input values are whole numbers of 0
-//! to 255, less a zero point, times a step for each tile of the image: the tile's own min and largest value, no
-//! calibration, set the step. Zero stays exact, so that the border is what it was. Sums are whole and exact; what
-//! follows them (bias, residual, activation) is in `f32`. See Jacob et al., "Quantization and Training of Neural
+//! Symmetric per-output-channel int8 weights (-127 to 127), asymmetric per-tile uint8 activations: dynamic quantisation, the
+//! scale and zero point of a tile are set by its own minimum and maximum, without calibration. Zero is exact, so that the
+//! zero border is. Sums are exact int32; bias, residual and activation are f32. See Jacob et al., "Quantization and Training of Neural
 //! Networks for Efficient Integer-Arithmetic-Only Inference" (2018), section 2.
 
 use std::ops::Range;
@@ -18,9 +16,9 @@ use crate::buffer::Buffer;
 use crate::engine::{Engine, Precision};
 use crate::tensor::BlockList;
 
-/// Sixteen whole sums, or what is added to them, in registers of some tier.
+/// A SIMD vector of sixteen int32 sums, or of their operands (sixteen times four bytes), in the registers of a tier.
 pub(super) trait Int8Lanes: Copy {
-    /// The same as `f32`.
+    /// The vector of sixteen f32 of the same tier.
     type Real: Lanes;
 
     /// # Safety
@@ -36,7 +34,7 @@ pub(super) trait Int8Lanes: Copy {
     /// # Safety
     /// The tier is available and 4 values can be read.
     unsafe fn pixel(from: *const u8) -> Self;
-    /// `self` and the four products of each of `pixel` and `weights`.
+    /// Four-way dot product: adds to each sum the four products of `pixel` and `weights`.
     ///
     /// # Safety
     /// The tier is available.
@@ -46,21 +44,20 @@ pub(super) trait Int8Lanes: Copy {
     unsafe fn real(self) -> Self::Real;
 }
 
-/// A tier's kernels.
+/// The int8 kernels of a tier.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Int8Kernels {
     /// Rows of one, or of two, output blocks.
     pub(super) rows: [unsafe fn(&Int8Rows<'_>); 2],
     pub(super) range: unsafe fn(&[f32], &mut [f32; 16], &mut [f32; 16]),
     pub(super) bytes: unsafe fn(&[f32], &mut [u8], f32, f32),
-    /// Whether they multiply all sixteen channels of a block, though it has fewer.
+    /// Whether they read weights of sixteen input channels also for blocks with fewer.
     pub(super) full_blocks: bool,
-    /// Channels in and out from which on it pays: fewer spend their time elsewhere.
+    /// The fewest input and output channels of a layer for which int8 is faster than f32.
     pub(super) min_channels: usize,
 }
 
-/// Some rows of a tile for one group of output blocks. Offsets and strides of the input are in bytes, of the output in
-/// values.
+/// Rows of a tile, one group of output blocks. Offsets and strides of the input are in bytes, of the output in values.
 #[derive(Debug)]
 pub(super) struct Int8Rows<'a> {
     pub(super) input: *const u8,
@@ -74,7 +71,7 @@ pub(super) struct Int8Rows<'a> {
     pub(super) line: usize,
     /// `[input block][tap][four channels][output channel][channel]`.
     pub(super) weights: *const i8,
-    /// What the sums begin with, what they are multiplied with, and what is then added.
+    /// For each output channel: the initial sum (zero-point correction), the scale of the sum, and the bias.
     pub(super) start: *const i32,
     pub(super) step: *const f32,
     pub(super) bias: *const f32,
@@ -177,7 +174,7 @@ unsafe fn tile<V: Int8Lanes, const BLOCKS: usize, const WIDTH: usize>(job: &Int8
     }
 }
 
-/// What becomes of the sums of an output block.
+/// Dequantisation of the sums of an output block: scale, bias and PReLU slope.
 pub(super) struct Last<V: Int8Lanes> {
     step: V::Real,
     bias: V::Real,
@@ -216,7 +213,7 @@ impl<V: Int8Lanes> Last<V> {
     }
 }
 
-/// Takes values into account for the min and the largest of each channel.
+/// Updates the minimum and maximum of each of sixteen channels.
 #[inline(always)]
 pub(super) fn range(values: &[f32], min: &mut [f32; 16], max: &mut [f32; 16]) {
     for pixel in values.chunks_exact(16) {
@@ -227,10 +224,10 @@ pub(super) fn range(values: &[f32], min: &mut [f32; 16], max: &mut [f32; 16]) {
     }
 }
 
-/// Added to a number of 0 to 255, it leaves that, rounded to the nearest even, in the lowest bits.
+/// 1.5 * 2^23: added to a value of 0 to 255, the sum's lowest bits are that value rounded to nearest even.
 const ROUNDED: f32 = 12_582_912.0;
 
-/// `values * steps + zero`, rounded, of 0 to 255.
+/// Quantises: `values * steps + zero`, rounded and clamped to 0..=255.
 #[inline(always)]
 pub(super) fn bytes(values: &[f32], to: &mut [u8], steps: f32, zero: f32) {
     for (to, v) in to.iter_mut().zip(values) {
@@ -241,7 +238,7 @@ pub(super) fn bytes(values: &[f32], to: &mut [u8], steps: f32, zero: f32) {
     }
 }
 
-/// How a tile's values are written: `byte = value * steps + zero`.
+/// Affine quantisation of a tile: `byte = value * steps + zero`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Scale {
     steps: f32,
@@ -249,12 +246,12 @@ pub(super) struct Scale {
 }
 
 impl Scale {
-    /// Steps in one.
+    /// Quantisation steps in 1.0, the inverse scale.
     pub(super) fn steps(self) -> f32 {
         self.steps
     }
 
-    /// A value as a whole number of steps, within what a byte holds.
+    /// A value quantised, less the zero point.
     pub(super) fn whole(self, value: f32) -> f32 {
         (value * self.steps + self.zero)
             .round_ties_even()
@@ -262,11 +259,11 @@ impl Scale {
             - self.zero
     }
 
-    /// For values of a range, which is widened to hold zero.
+    /// The quantisation of a range of values, widened to contain zero.
     pub(super) fn of(min: f32, max: f32) -> Self {
         let (min, max) = (min.min(0.0), max.max(0.0));
         let width = max - min;
-        // Nothing but zeros, or a range that is no number: any step does.
+        // All zeros, or not finite: any scale will do.
         if !(width > f32::MIN_POSITIVE * 256.0 && width.is_finite()) {
             return Self {
                 steps: 1.0,
@@ -281,17 +278,17 @@ impl Scale {
     }
 }
 
-/// A group's weights as whole numbers.
+/// Int8 weights of a group of output blocks.
 #[derive(Debug, Clone)]
 pub(super) struct Quantised {
     /// As [`Int8Rows::weights`].
     weights: Vec<i8>,
-    /// Of each output channel: the step, and the sum of its weights.
+    /// For each output channel: the scale, and the sum of its weights.
     step: Vec<f32>,
     sum: Vec<i32>,
 }
 
-/// Weights of at max this, so that there are as many below zero as above.
+/// The largest int8 weight; symmetric, so -128 is not used.
 const MAX_WEIGHT: f32 = 127.0;
 
 impl Quantised {
@@ -356,14 +353,14 @@ const LARGE: usize = 8192;
 const COLUMNS: usize = 48;
 /// Bytes past a tile's input that kernels may read: they compute sixteen pixels where fewer are left.
 const SPARE: usize = 16 * 2 * 16 + 64;
-/// Whether a layer is computed here: in an engine of that precision, where there is much to add, but not where few
-/// channels come out: flow, mask and colours, which are shown.
+/// Whether a layer is computed in int8: in an engine of that precision, for layers with many channels; not for the last
+/// layers (flow, mask, colours), whose few channels are the result.
 pub(super) fn suits(engine: &Engine, layer: &ConvLayer) -> bool {
     let enough = |kernels: Int8Kernels| layer.input.min(layer.output) >= kernels.min_channels;
     engine.precision() == Precision::Int8 && layer.dense && engine.kernels().int8.is_some_and(enough)
 }
 
-/// Whether products with zeros cost next to nothing.
+/// Whether products with zero weights cost next to nothing.
 pub(super) fn has_spare_products(engine: &Engine) -> bool {
     engine.kernels().int8.is_some_and(|kernels| kernels.full_blocks)
 }
@@ -381,7 +378,7 @@ struct Tiles<'a> {
 // SAFETY: the input is only read; each tile writes its own output pixels.
 unsafe impl Sync for Tiles<'_> {}
 
-/// A tile's input as bytes: sixteen channels of a pixel side by side, block after block.
+/// The quantised input of a tile in blocked layout (nChw16c) of uint8.
 struct Bytes {
     data: Buffer,
     scale: Scale,

@@ -1,8 +1,8 @@
-//! The one convolution kernel, generic over sixteen values side by side: a register tile of a few output blocks by
-//! a few columns, each input value broadcast and multiplied with sixteen weights. Tiers differ in how they hold the
-//! sixteen values and in the tile's size; see `conv/tiers.rs`.
+//! Direct convolution kernel, generic over a SIMD vector of sixteen f32: a register tile of a few output blocks by a few
+//! columns; each input value is broadcast and multiplied with sixteen weights. Tiers differ in the vector type and in the
+//! size of the register tile; see `conv/tiers.rs`.
 
-/// Sixteen `f32` in registers of some tier.
+/// A SIMD vector of sixteen f32, in the registers of a tier.
 pub(super) trait Lanes: Copy {
     /// # Safety
     /// The tier is available and 16 values can be read.
@@ -24,26 +24,26 @@ pub(super) trait Lanes: Copy {
     /// # Safety
     /// The tier is available.
     unsafe fn subtract(self, other: Self) -> Self;
-    /// Fetches the line of a value, if there is one, for a later load.
+    /// Prefetches a cache line.
     ///
     /// # Safety
     /// The tier is available; any address will do.
     unsafe fn fetch(_: *const f32) {}
-    /// The positive part plus `slope` times the negative part.
+    /// PReLU: `max(x, 0) + slope * min(x, 0)`.
     ///
     /// # Safety
     /// The tier is available.
     unsafe fn leaky(self, slope: Self) -> Self;
 }
 
-/// Up to sixteen channels of the input.
+/// An input block of up to sixteen channels.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct InBlock {
     /// The corner of the border.
     pub(crate) data: *const f32,
-    /// Channels that count.
+    /// Channels in use.
     pub(crate) lanes: usize,
-    /// From channel to channel.
+    /// Values from channel to channel.
     pub(crate) lane_stride: usize,
 }
 

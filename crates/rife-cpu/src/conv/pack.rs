@@ -1,4 +1,5 @@
-//! A convolution's weights in the order in which the kernels read them.
+//! Weight packing: a convolution's weights reordered to the order in which the kernels read them,
+//! `[input block][tap][input channel][output channel]`.
 
 use std::ops::Range;
 use std::sync::OnceLock;

@@ -1,4 +1,4 @@
-//! The convolutions as their definitions read, for checks.
+//! Naive reference convolutions, written as their definitions, for tests.
 
 use rife_backend::{Activation, ConvKind, ConvSpec};
 

@@ -1,4 +1,5 @@
-//! Sixteen values in the registers of each tier, and the row kernels made of them.
+//! SIMD vectors of sixteen f32 or int32 for each tier (portable, AVX2, AVX-512, VNNI, NEON), and the kernels compiled for
+//! them.
 
 use super::int8::{self, Int8Kernels, Int8Lanes, Int8Rows};
 use super::kernel::{Lanes, Row, row};

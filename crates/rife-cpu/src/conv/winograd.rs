@@ -1,10 +1,10 @@
-//! 3x3 convolutions with a quarter of the multiplications: Winograd's F(4x4, 3x3), see Lavin and Gray, "Fast
+//! Winograd convolution F(4x4, 3x3), a quarter of the multiplications of a direct 3x3 convolution: Lavin and Gray, "Fast
 //! Algorithms for Convolutional Neural Networks" (2016), section 4.
 //!
-//! A tile of 4x4 output pixels is computed from 6x6 input pixels. Both are seen as values of polynomials at the six
-//! points 0, 1, -1, 2, -2 and infinity, along each axis: there the convolution is a product. So a batch of tiles is
-//! transform_weights to 36 points, at each point the channels are mixed by a matrix product (which is a 1x1 convolution
-//! over the tiles, done by the ordinary row kernel), and the result is transform_weights back.
+//! A tile of 4x4 output pixels is computed from 6x6 input pixels. The input transform evaluates the tile at 36 points (0, 1,
+//! -1, 2, -2 and infinity along each axis), the Winograd domain, where a convolution is an elementwise product. For a batch
+//! of tiles the channels are multiplied at each point by a matrix of transformed weights (a 1x1 convolution over the tiles,
+//! done by the direct kernel), and the output transform gives the output pixels.
 
 use std::ops::Range;
 
@@ -16,16 +16,16 @@ use super::{Part, Target};
 use crate::engine::Engine;
 use crate::tensor::BlockList;
 
-/// Side of a tile of output pixels.
+/// Output pixels of a tile along each axis.
 const TILE: usize = 4;
-/// Side of the input pixels that a tile reads, and of its points.
+/// Input pixels of a tile, and points of the Winograd domain, along each axis.
 const SIDE: usize = TILE + 2;
 const POINTS: usize = SIDE * SIDE;
 
-/// How many pixels ahead the input is fetched: rows of a large image come from far away, and a tile reads six.
+/// Prefetch distance in pixels: a tile reads six rows, which are far apart in memory in a large image.
 const FETCHED: usize = 4 * TILE;
 
-/// A tile's input pixels, of sixteen channels, and where its points go. Strides are in values.
+/// The input transform of a tile and sixteen channels: 6x6 pixels to 36 points. Strides are in values.
 #[derive(Debug)]
 pub(super) struct TransformInput {
     pub(super) from: *const f32,
@@ -36,7 +36,7 @@ pub(super) struct TransformInput {
     pub(super) point: usize,
 }
 
-/// A tile's points, of sixteen channels, and where its output pixels go.
+/// The output transform of a tile and sixteen channels: 36 points to 4x4 pixels, then bias, residual and PReLU.
 #[derive(Debug)]
 pub(super) struct TransformOutput {
     pub(super) from: *const f32,
@@ -53,7 +53,7 @@ pub(super) struct TransformOutput {
     pub(super) columns: usize,
 }
 
-/// Six pixels along an axis to the six points.
+/// The input transform along one axis, B^T d: six pixels to six points.
 #[inline(always)]
 unsafe fn transform_input_1d<V: Lanes>([d0, d1, d2, d3, d4, d5]: [V; SIDE]) -> [V; SIDE] {
     // SAFETY: the caller vouches for the tier.
@@ -73,7 +73,7 @@ unsafe fn transform_input_1d<V: Lanes>([d0, d1, d2, d3, d4, d5]: [V; SIDE]) -> [
     }
 }
 
-/// Values at the six points along an axis to four pixels.
+/// The output transform along one axis, A^T m: six points to four pixels.
 #[inline(always)]
 unsafe fn transform_output_1d<V: Lanes>([m0, m1, m2, m3, m4, m5]: [V; SIDE]) -> [V; TILE] {
     // SAFETY: the caller vouches for the tier.
@@ -89,7 +89,7 @@ unsafe fn transform_output_1d<V: Lanes>([m0, m1, m2, m3, m4, m5]: [V; SIDE]) -> 
     }
 }
 
-/// Transforms a tile's input.
+/// Input transform of a tile, B^T d B.
 ///
 /// # Safety
 /// The pointers reach 6x6 pixels and 36 points, and the tier is available.
@@ -120,7 +120,7 @@ pub(super) unsafe fn transform_input<V: Lanes>(tile: &TransformInput) {
     }
 }
 
-/// Transforms a tile's points to its output, with all that follows the sum.
+/// Output transform of a tile, A^T m A, then bias, residual and PReLU.
 ///
 /// # Safety
 /// The pointers reach 36 points, a block's bias and slope and the rows and columns, and the tier is available.
@@ -157,7 +157,7 @@ pub(super) unsafe fn transform_output<V: Lanes>(tile: &TransformOutput) {
     }
 }
 
-/// The filter's values at the points, along each axis.
+/// The weight transform G along one axis.
 const FILTER: [[f64; 3]; SIDE] = [
     [1.0 / 4.0, 0.0, 0.0],
     [-1.0 / 6.0, -1.0 / 6.0, -1.0 / 6.0],
@@ -167,14 +167,14 @@ const FILTER: [[f64; 3]; SIDE] = [
     [0.0, 0.0, 1.0],
 ];
 
-/// Whether all of a phase's weights at a point are zero: those of the eleven points that two by two taps don't need.
+/// Whether a phase's transformed weights at a point are all zero, as at 11 of the 36 points where a phase has 2x2 taps.
 fn has_no_weights(phase: &Phase, point: usize) -> bool {
     let (fy, fx) = (FILTER[point / SIDE], FILTER[point % SIDE]);
     let factor = |[dy, dx]: &[isize; 2]| fy[(dy + 1) as usize] * fx[(dx + 1) as usize];
     phase.taps.iter().all(|tap| factor(tap) == 0.0)
 }
 
-/// A group's weights at the points: `[point][input block][lane][output channel]` from `[input block][tap][lane][output
+/// Transformed weights G g G^T of a group: `[point][input block][lane][output channel]` from `[input block][tap][lane][output
 /// channel]`. Where a phase reads fewer than nine pixels, the others' weights are zero.
 fn transform_weights((phase, group): Part<'_>, channels: usize) -> Vec<f32> {
     let wide = 16 * group.blocks.len();
@@ -196,24 +196,24 @@ fn transform_weights((phase, group): Part<'_>, channels: usize) -> Vec<f32> {
     all
 }
 
-/// Tiles are worth their transforms from this many on: fewer leave the wide filters read for little use.
+/// The fewest tiles of an image for which Winograd is faster: with fewer, reading the transformed weights dominates.
 const MIN_TILES: usize = 24;
-/// Tiles of a batch, about: each batch reads all weights, which for many channels take more than its points do. Half
-/// as many were a tenth slower, more no faster.
+/// About the tiles of a batch. Each batch reads all weights, which for many channels exceed its points; half as many tiles
+/// were a tenth slower, more no faster.
 const BATCH: usize = 48;
-/// What the row kernels compute at once.
+/// Columns that the direct kernels compute at a time.
 const TOGETHER: usize = 12;
 
-/// Tiles of a batch, such that threads have about as many each.
+/// Tiles of a batch, balanced over the threads.
 fn batch(tiles: usize, threads: usize) -> usize {
     let each = (tiles / (BATCH * threads)).max(1);
     tiles.div_ceil(each * threads).next_multiple_of(TOGETHER)
 }
 
-/// Output channels that are worth a block of sixteen's transform back.
+/// The fewest output channels for which the output transform of a block of sixteen pays.
 const MIN_OUTPUTS: usize = 3;
 
-/// Whether a layer over an input is computed here.
+/// Whether a layer is computed by Winograd's algorithm for an input of this shape.
 pub(super) fn suits(layer: &ConvLayer, [channels, height, width]: [usize; 3]) -> bool {
     let tiles = height.div_ceil(TILE) * width.div_ceil(TILE);
     // Of an enlargement these are tiles of each phase: a phase's values are a 3x3 convolution with some weights zero.
@@ -224,14 +224,14 @@ pub(super) fn suits(layer: &ConvLayer, [channels, height, width]: [usize; 3]) ->
         && tiles >= MIN_TILES
 }
 
-/// A layer over an image, in batches of tiles.
+/// A layer applied to an image in batches of tiles.
 struct Batches<'a> {
     engine: &'a Engine,
     input: &'a BlockList<'a>,
     target: &'a Target<'a>,
     parts: Vec<Part<'a>>,
     weights: &'a [Vec<f32>],
-    /// Tiles down and across.
+    /// Rows and columns of tiles.
     tiles: [usize; 2],
     batch: usize,
 }
@@ -273,7 +273,7 @@ impl Batches<'_> {
         let [inputs, outputs] = [self.input.shape[0], self.target.layer.computed()].map(|c| c.div_ceil(16));
         let blocks = [inputs, outputs * self.target.layer.phases.len()];
         let plane = self.batch * 16;
-        // A line more than the values take: a tile's 36 points would else share a few of the cache's sets.
+        // Padded by a cache line: a tile's 36 points would else map to a few sets of the cache.
         let strides = blocks.map(|blocks| plane * blocks + 16);
         let mut points = self.engine.recycler().take(POINTS * strides[0]);
         let mut products = self.engine.recycler().take(POINTS * strides[1]);
@@ -327,8 +327,7 @@ impl Batches<'_> {
         unsafe { (self.engine.kernels().transform_input)(&job) }
     }
 
-    /// The pixels from a corner on of which only so many rows and columns are in the image and its border, zeros past
-    /// them: they matter to pixels past the image's end alone.
+    /// The 6x6 input pixels of a tile at the image's end, zero-padded past the image's border.
     fn edge(&self, block: usize, corner: usize, [rows, columns]: [usize; 2]) -> [f32; POINTS * 16] {
         let line = (self.input.shape[2] + 2) * 16;
         let across = columns.min(SIDE) * 16;
@@ -339,7 +338,7 @@ impl Batches<'_> {
         padded
     }
 
-    /// At one point: the products of all tiles' channels with the weights.
+    /// Multiplies, at one point, the channels of all tiles by the transformed weights.
     fn multiply(&self, point: usize, tiles: usize, from: &[f32], to: &mut [f32]) {
         let plane = self.batch * 16;
         let channels = self.input.shape[0];

@@ -1,4 +1,5 @@
-//! Where values are computed to: a region of its own, or a part of a tensor.
+//! Output regions of the evaluation, channels by rows by columns of f32: a scratch buffer of a thread, or a strip of rows of
+//! a planar tensor.
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
@@ -7,14 +8,14 @@ use std::ops::Range;
 use crate::tensor::Planar;
 
 thread_local! {
-    /// Memory of this thread's finished patches: a strip makes and drops the same few again and again.
+    /// Buffers of this thread's dropped regions, for reuse: each strip needs the same few.
     static SPARE: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// How many spare pieces of memory a thread keeps.
+/// The most buffers that a thread keeps for reuse.
 const KEPT: usize = 16;
 
-/// Values of a few channels on a grid.
+/// A scratch buffer: values of a few channels on a grid, channel after channel, row after row.
 #[derive(Debug)]
 pub(crate) struct Region {
     /// At least as many values as the region has.
@@ -37,7 +38,7 @@ impl Drop for Region {
 }
 
 impl Region {
-    /// A region of whatever values its memory had before.
+    /// An uninitialised region: it holds whatever its buffer held before.
     pub(crate) fn new(channels: usize, rows: usize, columns: usize) -> Self {
         let spare = SPARE.try_with(|spare| spare.borrow_mut().pop());
         let mut data = spare.ok().flatten().unwrap_or_default();
@@ -67,7 +68,7 @@ impl Region {
         &self.data[channel * size..][..size]
     }
 
-    /// Of a region of two channels.
+    /// Both planes of a region of two channels.
     pub(crate) fn planes_mut(&mut self) -> [&mut [f32]; 2] {
         let size = self.rows * self.columns;
         assert_eq!(self.channels, 2, "two planes");
@@ -88,7 +89,7 @@ impl Region {
     }
 }
 
-/// A view of rows to be written: of a [`Region`], or of a strip of [`Planar`].
+/// A writable view of rows of a [`Region`] or of a strip of [`Planar`] values.
 #[derive(Debug)]
 pub(crate) struct RegionMut<'a> {
     data: *mut f32,
@@ -159,7 +160,7 @@ impl RegionMut<'_> {
     }
 }
 
-/// Planar, or values row by row, whose strips of rows are written by several threads.
+/// Planar values, with a border ([`Planar`]) or without, whose strips of rows several threads write.
 #[derive(Debug)]
 pub(crate) struct Strips<'a> {
     /// The first row's first value.

@@ -1,4 +1,4 @@
-//! Loops over rows of values, compiled for every tier: what the compiler vectorises by itself, given the instructions.
+//! Elementwise operations over rows of f32, auto-vectorised by the compiler for each tier's instruction set.
 
 use std::f32::consts::{LN_2, LOG2_E};
 
@@ -15,22 +15,22 @@ for_every_tier! {
         to.iter_mut().for_each(|v| *v = *v * factor + offset);
     }
 
-    /// `to = low * (1 - share) + high * share`.
+    /// Linear interpolation: `to = low * (1 - share) + high * share`.
     fn between(to: &mut [f32], low: &[f32], high: &[f32], share: f32) {
         for (to, (low, high)) in to.iter_mut().zip(low.iter().zip(high)) {
             *to = low * (1.0 - share) + high * share;
         }
     }
 
-    /// The means of pairs.
+    /// Mean of each two consecutive values: bilinear downscaling by 2 along a row.
     fn halve(to: &mut [f32], from: &[f32]) {
         for (to, pair) in to.iter_mut().zip(from.chunks_exact(2)) {
             *to = pair[0] * 0.5 + pair[1] * 0.5;
         }
     }
 
-    /// For each neighbouring pair in `from`, `shares.len()` values between them: the second's share is given. `to` is of
-    /// that many for each pair; `shares` are 2, 4, 8, 16 or 32.
+    /// Linear upscaling along a row by `shares.len()` (2, 4, 8, 16 or 32): for each two consecutive values of `from`, one
+    /// value for each weight of the second.
     fn expand(to: &mut [f32], from: &[f32], shares: &[f32]) {
         /// With the number of shares known to the compiler.
         #[inline(always)]
@@ -87,14 +87,14 @@ for_every_tier! {
         }
     }
 
-    /// `most = max(most, |a - b|)`.
-    fn max_abs_difference(most: &mut [f32], a: &[f32], b: &[f32]) {
-        for (most, (a, b)) in most.iter_mut().zip(a.iter().zip(b)) {
-            *most = most.max((a - b).abs());
+    /// `max = max(max, |a - b|)`.
+    fn max_abs_difference(max: &mut [f32], a: &[f32], b: &[f32]) {
+        for (max, (a, b)) in max.iter_mut().zip(a.iter().zip(b)) {
+            *max = max.max((a - b).abs());
         }
     }
 
-    /// The share `clamp01(share)` of half the sum, and the rest of what was there.
+    /// `to = lerp(to, sum / 2, clamp01(share))`: static pixels become the mean of both frames.
     fn keep_static(to: &mut [f32], sum: &[f32], share: &[f32]) {
         for (to, (sum, share)) in to.iter_mut().zip(sum.iter().zip(share)) {
             *to += (0.5 * sum - *to) * share.clamp(0.0, 1.0);

@@ -1,7 +1,9 @@
-//! Sampling an image where a flow points: bilinear, border clamped, `align_corners = true`.
+//! Backward warping (`grid_sample`: bilinear, border clamped, `align_corners = true`) of an image `[C, H, W]` by a flow
+//! `[2, H, W]` in pixels, and overlapped block motion compensation (OBMC).
 //!
-//! A sample reads four pixels, all channels of each; so the sampled image is kept with its channels side by side:
-//! four or eight of them, or the sixteen of a convolution's output. A row of samples is located first, then interleaved.
+//! A sample reads all channels of four pixels. Images are therefore sampled in interleaved layout, with 4 or 8 channels a
+//! pixel, or in the blocked layout of convolutions. For each row of samples, source offsets and bilinear weights are
+//! computed first (`locate`), then the pixels are interpolated.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -14,18 +16,18 @@ use crate::tensor::{Blocked, Op, Planar, Tensor};
 use crate::tier::Tier;
 pub(super) use cubic::cubic_residual;
 
-/// An image whose `LANES` channels lie side by side.
+/// An interleaved image of `LANES` channels.
 #[derive(Clone, Copy)]
 struct Image<'a, const LANES: usize> {
     values: &'a [f32],
-    /// From row to row.
+    /// Values from row to row.
     stride: usize,
     height: usize,
     width: usize,
 }
 
 impl<const LANES: usize> Image<'_, LANES> {
-    /// How far a pixel's right and lower neighbours are; a single column or row is its own neighbour.
+    /// Offsets of a pixel's right and lower neighbours; zero where there is a single column or row.
     fn neighbours(&self) -> [usize; 2] {
         let right = if self.width > 1 { LANES } else { 0 };
         let below = if self.height > 1 { self.stride } else { 0 };
@@ -33,7 +35,8 @@ impl<const LANES: usize> Image<'_, LANES> {
     }
 }
 
-/// Where samples fall: the top left pixel's place in memory, and how far right of it (channel 0) and below it (1).
+/// Sampling positions: the offset of the top left pixel, and the bilinear weights of the right (channel 0) and lower (1)
+/// neighbours.
 struct Located {
     start: Vec<u32>,
     shares: Region,
@@ -72,7 +75,7 @@ impl Located {
     }
 }
 
-/// A row of [`Located`], with the places of those after it too: pixels to be sampled are fetched ahead.
+/// A row of [`Located`]; offsets of the rows after it follow, for prefetching.
 struct Samples<'a> {
     start: &'a [u32],
     along: &'a [f32],
@@ -103,8 +106,8 @@ impl Samples<'_> {
     }
 }
 
-/// Splits a coordinate, clamped to `0..size`, into the pixel before it and the rest. The last pixel counts as the
-/// one before it and a whole step, so that the pixel after always exists (where there are two).
+/// Splits a coordinate, clamped to `0..size`, into an integer pixel and a fraction of 0 to 1. The last pixel is the one
+/// before it and a fraction of 1, so that the next pixel always exists (where there are two).
 #[inline(always)]
 pub(crate) fn split(at: f32, size: usize) -> (u32, f32) {
     // Not `clamp`: a flow that is not a number must give a place too.
@@ -118,7 +121,7 @@ pub(crate) fn split(at: f32, size: usize) -> (u32, f32) {
 /// A channel of a sampled image and the channel of the result that it becomes.
 pub(super) type Pick = [usize; 2];
 
-/// Samples `x` where `flow` points on a grid, some channels of it, into theirs of `out`.
+/// Backward warp of some channels of `x` by `flow`, on a grid.
 pub(super) fn warp(
     tier: Tier,
     [x, flow]: [&Tensor; 2],
@@ -129,7 +132,7 @@ pub(super) fn warp(
     sample(tier, x, &Targets::new(tier, flow, grid), picks, out);
 }
 
-/// The mean of two such samplings, each by `factor` times what a neighbour of each pixel has for velocity.
+/// OBMC of two blocks: the mean of two warps of `x`, each by `factor` times the velocity of one neighbour of each pixel.
 pub(super) fn warp_obmc(
     tier: Tier,
     [x, velocity]: [&Tensor; 2],
@@ -144,7 +147,12 @@ pub(super) fn warp_obmc(
         // Whole rows are read as they lie, then shifted, instead of value by value.
         let whole = grid.run() == Some(0..width);
         let picked = if whole { 0 } else { right };
-        let mut flow = computed(tier, velocity, 0..2, &grid.near([down, picked], [height, width]));
+        let mut flow = computed(
+            tier,
+            velocity,
+            0..2,
+            &grid.shifted([down, picked], [height, width]),
+        );
         flow.whole().map(|row| {
             shift(row, right - picked);
             rows::affine(tier, row, factor, 0.0);
@@ -169,7 +177,7 @@ pub(super) fn warp_obmc(
     }
 }
 
-/// Moves values to the left, or to the right where `by` is negative; the last before the edge is repeated.
+/// Shifts a row left by `by` values (right where negative), repeating the edge value.
 fn shift(row: &mut [f32], by: isize) {
     let Some(end) = row.len().checked_sub(1) else {
         return;
@@ -213,7 +221,7 @@ fn sample(tier: Tier, x: &Tensor, targets: &Targets, picks: &[Pick], out: &mut R
     }
 }
 
-/// A block's image.
+/// One block of a blocked tensor as an interleaved image of sixteen channels.
 fn sixteen(blocks: &Blocked, block: usize) -> Image<'_, 16> {
     let [_, height, width] = blocks.shape;
     Image {
@@ -224,7 +232,7 @@ fn sixteen(blocks: &Blocked, block: usize) -> Image<'_, 16> {
     }
 }
 
-/// Samples a row of a block where `flow` points: sixteen channels, pixel after pixel.
+/// Backward warp of one row of a block of sixteen channels.
 pub(crate) fn warp_block(tier: Tier, x: &Blocked, block: usize, flow: &Tensor, row: usize, out: &mut [f32]) {
     let image = sixteen(x, block);
     let located = Targets::new(tier, flow, &Grid::rows(row..row + 1, image.width)).located(&image);
@@ -323,7 +331,7 @@ fn locate<const LANES: usize>(tier: Tier, located: &mut Located, image: &Image<'
     }
 }
 
-/// Mixes a row of samples: of each of `lanes` a row of `out`.
+/// Bilinear interpolation of a row of samples; channel `lanes[i]` goes to `out[i]`.
 fn mix<const LANES: usize>(
     tier: Tier,
     image: &Image<'_, LANES>,
@@ -340,7 +348,8 @@ fn mix<const LANES: usize>(
     }
 }
 
-/// The first samples by the tier's own kernel: how many, none where it has none for such an image.
+/// Interpolates the first samples by the tier's SIMD kernel; returns how many (0 where the tier has none for this
+/// image).
 #[cfg_attr(
     not(target_arch = "x86_64"),
     expect(unused_variables, reason = "only x86-64 has such kernels")
@@ -388,15 +397,16 @@ fn pixel<const LANES: usize>(image: &Image<'_, LANES>, samples: &Samples<'_>, c:
     sum
 }
 
-/// How many channels lie side by side in an image of so few channels that is laid out to be sampled.
+/// Channels a pixel, 4 or 8, of the interleaved layout of an image with so many channels (at most
+/// [`MAX_INTERLEAVED`]).
 pub(crate) fn lanes(channels: usize) -> usize {
     if channels <= 4 { 4 } else { 8 }
 }
 
-/// The most channels that [`interleave_row`] lays side by side.
+/// The most channels of an interleaved image.
 pub(crate) const MAX_INTERLEAVED: usize = 8;
 
-/// Up to [`lanes`] channels of a row side by side, the missing ones zero.
+/// Interleaves a row of planar values; channels up to [`lanes`] that are missing are zero.
 pub(crate) fn interleave_row(planes: &Planar, row: usize, to: &mut [f32]) {
     match lanes(planes.shape[0]) {
         4 => fill::<4>(planes, row, to),
@@ -404,7 +414,7 @@ pub(crate) fn interleave_row(planes: &Planar, row: usize, to: &mut [f32]) {
     }
 }
 
-/// A row of two tensors of up to four channels each that lie side by side, as one of up to eight.
+/// Concatenates a row of two interleaved tensors of up to four channels each into one of up to eight.
 pub(crate) fn concat_interleaved([a, b]: [&Tensor; 2], row: usize, to: &mut [f32]) {
     let [first, _, width] = a.shape();
     let [a, b] = [a, b].map(|x| {

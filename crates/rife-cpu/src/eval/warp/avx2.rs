@@ -1,4 +1,4 @@
-//! Samples by AVX2: four at once of an image of four channels, eight of one of eight.
+//! Bilinear interpolation with AVX2: four samples at a time of a 4-channel image, eight of an 8-channel image.
 
 use std::arch::x86_64::*;
 
