@@ -74,7 +74,7 @@ impl Recycler {
         }
     }
 
-    /// The most memory that is held, in bytes: what was in use at once and what may be idle besides.
+    /// The most bytes of memory held: the peak of those in use, and the idle ones kept.
     pub(crate) fn bound_bytes(&self) -> usize {
         bound(self.lock().peak) * size_of::<Line>()
     }

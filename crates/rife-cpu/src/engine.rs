@@ -66,7 +66,8 @@ const CHUNK: usize = 64 * 1024;
 
 impl Engine {
     /// # Errors
-    /// [`TierError`] where the tier, given or named by `RIFE_CPU`, is unknown or missing, or has not the precision.
+    /// [`TierError`] where the tier, given or named by `RIFE_CPU`, is unknown, not available on this machine, or lacks the
+    /// precision.
     pub fn new(options: EngineOptions) -> Result<Self, TierError> {
         let tier = match options.tier {
             Some(tier) => Tier::from_name(tier.name())?,
@@ -145,7 +146,7 @@ impl Engine {
         self.upload_padded(shape, data, [shape[1], shape[2]])
     }
 
-    /// As [`Engine::upload`], extended to the right and down to `[height, width]` by the last column and row.
+    /// Uploads values as [`Engine::upload`] does, padded on the right and bottom to `[height, width]` by replication.
     ///
     /// # Panics
     /// As there, and where that is smaller.
@@ -181,7 +182,7 @@ impl Engine {
         self.download_cropped(x, [x.shape()[1], x.shape()[2]])
     }
 
-    /// The values of a tensor's upper left `[height, width]`, computed straight to where they are wanted.
+    /// The values of a tensor's top left `[height, width]`, row by row, channel by channel.
     ///
     /// # Panics
     /// Where the tensor is smaller.
@@ -203,7 +204,7 @@ impl Engine {
         values
     }
 
-    /// The memory, in bytes, that its tensors take now, with what is kept for those to come.
+    /// Bytes of memory held now: buffers in use and idle ones kept for reuse.
     pub fn memory_held(&self) -> usize {
         self.recycler.held_bytes()
     }
@@ -355,9 +356,9 @@ impl Engine {
         Tensor::new(x.shape(), Op::WarpObmc(x.clone(), velocity.clone(), factor, near))
     }
 
-    /// What sampling `x` where `flow` points, as [`Engine::warp`] does, loses against a cubic: at a share f of the way
-    /// between two pixels Catmull and Rom's through them and their neighbours is f (1 - f) / 2 times the second difference
-    /// that is there below the line between the two. Along both axes, added up.
+    /// The difference of Catmull-Rom cubic interpolation and bilinear interpolation ([`Engine::warp`]) of `x` at the positions
+    /// of `flow`: at a fraction f between two pixels, -f (1 - f) / 2 times the second difference there; the sum over both
+    /// axes.
     pub fn cubic_residual(&self, x: &Tensor, flow: &Tensor) -> Tensor {
         let [_, height, width] = x.shape();
         assert_eq!(flow.shape(), [2, height, width], "a flow's shape");

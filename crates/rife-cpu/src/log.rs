@@ -20,7 +20,7 @@ pub struct ConvRun {
     pub kernel: &'static str,
     /// Multiply-adds of its definition, whatever the kernel saves.
     pub macs: u64,
-    /// What it took, with the computing of an input that did not exist before.
+    /// Time it took, with the evaluation of its input where that was an expression.
     pub time: Duration,
 }
 
@@ -34,7 +34,7 @@ impl Log {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Vec::new());
     }
 
-    /// Ends, and gives what ran.
+    /// Ends recording; returns the convolutions in their order.
     pub(crate) fn end(&self) -> Vec<ConvRun> {
         let mut runs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         runs.take().unwrap_or_default()

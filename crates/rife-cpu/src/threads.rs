@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 /// A loop's body, called once with each item's number.
 type Body<'a> = &'a (dyn Fn(usize) + Sync);
 
-/// What the workers are told.
+/// State shared with the workers: the current loop, or the end.
 struct Orders {
     /// Counts the loops, so that a worker joins each at most once.
     round: u64,
@@ -29,7 +29,7 @@ struct Job {
     items: usize,
 }
 
-/// Whether somebody has asked for the end of all loops.
+/// Whether cancellation has been requested.
 fn is_set(stop: Option<&Arc<AtomicBool>>) -> bool {
     stop.is_some_and(|flag| flag.load(Ordering::Relaxed))
 }
@@ -81,7 +81,7 @@ const MOST: usize = 256;
 pub(crate) struct Threads {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
-    /// Held through a loop: loops asked for by several threads take turns.
+    /// Held during a loop: loops of several threads run one after another.
     turn: Mutex<()>,
     /// See [`Threads::stop_on`].
     stop: OnceLock<Arc<AtomicBool>>,

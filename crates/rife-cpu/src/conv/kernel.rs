@@ -57,7 +57,7 @@ pub(crate) struct Row<'a> {
     pub(crate) pixel: usize,
     /// `[input block][tap][lane][output channel]`.
     pub(crate) weights: *const f32,
-    /// Null where the sums alone are wanted, as is the slope then.
+    /// Null, like the slope, where neither bias nor activation is applied.
     pub(crate) bias: *const f32,
     pub(crate) slope: *const f32,
     /// The first output pixel's counterpart in the input, laid out like the output; null where none is added.
@@ -82,8 +82,8 @@ const FETCHED: usize = 32;
 pub(super) unsafe fn row<V: Lanes, const BLOCKS: usize, const WIDE: usize>(row: &Row<'_>) {
     // SAFETY: this function's own contract.
     unsafe {
-        // Planar and blocks, each with stride 1 and 2. A known distance goes into the instructions; additions would
-        // take the multiplications' places.
+        // Planar and blocked input, each with stride 1 and 2. A constant distance becomes an immediate offset; additions would
+        // compete with the multiplications for issue slots.
         match row.pixel {
             1 => tiles::<V, BLOCKS, WIDE, 1>(row),
             2 => tiles::<V, BLOCKS, WIDE, 2>(row),

@@ -19,7 +19,7 @@ pub struct ConvLayer {
     /// Whether the sixteen computed channels are four channels of each of four enlarged pixels.
     pub(super) quads: bool,
     pub(super) phases: Vec<Phase>,
-    /// Of whole blocks of output channels, as is the slope (1 where there is no activation).
+    /// One for each output channel, rounded up to a multiple of sixteen, as is the PReLU slope (1 without activation).
     pub(super) bias: Vec<f32>,
     pub(super) slope: Vec<f32>,
     /// How many weights its definition has.
@@ -28,13 +28,13 @@ pub struct ConvLayer {
     pub(super) dense: bool,
     /// Each group's weights at the points of `conv/winograd.rs`, made when they are first used.
     pub(super) points: OnceLock<Vec<Vec<f32>>>,
-    /// As whole numbers for `conv/int8.rs`, likewise.
+    /// Int8 weights, quantised when they are first used.
     pub(super) quantised: OnceLock<Vec<Quantised>>,
     /// Of an enlargement whose pixels may be shuffled, see [`ConvLayer::shuffled`].
     to_shuffle: Option<Box<ToShuffle>>,
 }
 
-/// What an enlargement is defined by, and the layer that shuffles its pixels too, made when it is first used.
+/// The spec of a transposed convolution, and the layer that includes a following PixelShuffle(2), packed when first used.
 #[derive(Debug, Clone)]
 struct ToShuffle {
     spec: ConvSpec,
@@ -164,7 +164,7 @@ impl ConvLayer {
         self.input
     }
 
-    /// Whether the result has up to four channels that are wanted side by side.
+    /// Whether the result has up to four channels and is written interleaved.
     pub(crate) fn makes_quads(&self) -> bool {
         self.quads
     }
@@ -260,7 +260,7 @@ fn unphased(spec: &ConvSpec, outputs: usize, of: &dyn Fn(usize) -> (usize, usize
     }
 }
 
-/// Each phase's place and taps.
+/// The phases of a kind of convolution: output offset (row, column) and taps.
 fn places(kind: ConvKind) -> Vec<([usize; 2], Vec<[isize; 2]>)> {
     let square = |rows: &[isize], columns: &[isize]| {
         rows.iter()

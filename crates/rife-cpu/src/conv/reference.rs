@@ -103,7 +103,7 @@ pub fn conv_int8(spec: &ConvSpec, input: &[f32], shape: [usize; 3]) -> Vec<f32> 
     out
 }
 
-/// Weights as whole numbers, and the step between them of each output channel; of an enlargement of each of its four
+/// Int8 weights and their scale for each output channel; for a transposed convolution those of each of its four
 /// pixels, which read different weights.
 fn whole_weights(spec: &ConvSpec) -> (Vec<f32>, Vec<[f64; 4]>) {
     let of = |i: usize| match spec.kind {
@@ -134,7 +134,7 @@ fn whole_weights(spec: &ConvSpec) -> (Vec<f32>, Vec<[f64; 4]>) {
     )
 }
 
-/// The values that a tile reads as whole numbers less the zero point, zeros elsewhere, and how many there are in one.
+/// The input of a tile quantised less the zero point, zeros elsewhere, and the inverse scale.
 fn whole_input(
     spec: &ConvSpec,
     input: &[f32],

@@ -75,7 +75,7 @@ struct Position {
     right: f32,
 }
 
-/// Integer and fraction of a displaced patch's coordinate dx one axis, border included: from 1 to `size + BORDER`.
+/// Integer and fraction of a displaced patch's coordinate along one axis, border included: from 1 to `size + BORDER`.
 #[inline(always)]
 fn coordinate(patch: usize, displacement: f32, size: usize) -> (usize, f32) {
     let at = (patch * STRIDE) as f32 - (STRIDE / 2) as f32 + displacement;

@@ -8,7 +8,8 @@ use super::{Grid, Region, RegionMut, computed, rows};
 use crate::tensor::Tensor;
 use crate::tier::Tier;
 
-/// One wanted row or column: the two it lies between (places in the list of needed ones) and the second's share.
+/// An output row or column: the two source rows it is interpolated from (indices in the list of source rows) and the weight of
+/// the second.
 #[derive(Debug, Clone, Copy)]
 struct Tap {
     low: usize,
@@ -16,7 +17,7 @@ struct Tap {
     share: f32,
 }
 
-/// Which of `size` source rows (or columns) the wanted ones lie between, and those needed in order.
+/// For output rows (or columns) of a resize: their source rows among `size`, and the sorted list of source rows that are read.
 fn taps(wanted: &[usize], factor: Resize, size: usize) -> (Vec<usize>, Vec<Tap>) {
     let step = match factor {
         Resize::Up(n) => 1.0 / n as f32,
@@ -26,7 +27,7 @@ fn taps(wanted: &[usize], factor: Resize, size: usize) -> (Vec<usize>, Vec<Tap>)
         let at = ((i as f32 + 0.5) * step - 0.5).max(0.0);
         let low = (at as i32 as usize).min(size - 1);
         let share = at - low as f32;
-        // A source row of no weight is not asked for: an odd reduction reads the middle one only.
+        // A source row of weight zero is not read: a downscale by an odd factor reads the middle one only.
         let high = if share == 0.0 {
             low
         } else {

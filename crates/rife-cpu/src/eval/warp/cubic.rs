@@ -1,15 +1,16 @@
-//! What bilinear sampling takes off an image where a flow points, against a cubic through the same pixels.
+//! Cubic residual of a backward warp: Catmull-Rom interpolation minus bilinear interpolation at the positions of a flow
+//! (Catmull and Rom, "A Class of Local Interpolating Splines", 1974).
 //!
-//! At a share f of the way from one pixel to the next, Catmull and Rom's cubic through both and their neighbours is
-//! f (1 - f) / 2 times the second difference below the line between them, itself taken f of the way from the one pixel's
-//! to the next's. Here along both axes, added up: of the sixteen pixels around a place the twelve without the corners.
+//! Along one axis, at a fraction f between two pixels, the residual is -f (1 - f) / 2 times the second difference, itself
+//! interpolated linearly between those of the two pixels. The residuals of both axes are added: of the 4x4 pixels around a
+//! position, all but the corners are read.
 
 use super::{Targets, split};
 use crate::eval::{Grid, RegionMut};
 use crate::tensor::{Planar, Tensor};
 use crate::tier::{Tier, for_every_tier};
 
-/// A plane with its border; what is in the border does not count.
+/// A plane of an image with a border of one pixel, whose values are not used.
 #[derive(Clone, Copy)]
 pub(super) struct Plane<'a> {
     values: &'a [f32],
@@ -17,15 +18,15 @@ pub(super) struct Plane<'a> {
     size: [usize; 2],
 }
 
-/// How many places are worked on together: one after another their pixels are fetched, then all are computed at once.
-/// Place by place it took half as long again.
+/// Positions of a batch: their pixels are gathered one after another, then all residuals are computed with SIMD. Without
+/// batches it took half as long again.
 const RUN: usize = 32;
 
-/// How many pixels about a place count.
+/// Pixels read for a position.
 const TAPS: usize = 12;
 
-/// Some places along one axis: the pixel before each, how far the one before that, the next and the one after that are
-/// (nearer at the edges, which are so repeated), and the share of the way to the next.
+/// Positions along one axis: the pixel before each, the distances to the previous, next and second next pixel (shorter at the
+/// edges, which are replicated so), and the fraction.
 #[derive(Clone, Copy)]
 struct Axis {
     pixel: [u32; RUN],
@@ -44,7 +45,7 @@ impl Axis {
         share: [0.0; RUN],
     };
 
-    /// Locates places along an axis of so many pixels, `step` apart in memory.
+    /// Splits positions along an axis of `size` pixels, `step` values apart in memory.
     #[inline(always)]
     fn locate(&mut self, at: &[f32; RUN], size: usize, step: usize) {
         let (last, step) = (size as u32 - 1, step as u32);
@@ -61,16 +62,16 @@ impl Axis {
 
 /// Second differences of four neighbours at the middle two, the second taken `share`.
 #[inline(always)]
-fn bent(a: f32, b: f32, c: f32, d: f32, share: f32) -> f32 {
+fn second_difference(a: f32, b: f32, c: f32, d: f32, share: f32) -> f32 {
     let (first, second) = (a - 2.0 * b + c, b - 2.0 * c + d);
     first + (second - first) * share
 }
 
-/// Places, and the pixels about them.
+/// A batch of positions and their pixels.
 struct Around {
     x: Axis,
     y: Axis,
-    /// Of the rows above, at, below and two below each place: two, four, four and two pixels.
+    /// Two, four, four and two pixels of the rows above, at, one below and two below each position.
     taps: [[f32; RUN]; TAPS],
 }
 
@@ -98,14 +99,14 @@ impl Around {
     }
 
     #[inline(always)]
-    fn lost(&self, to: &mut [f32; RUN]) {
+    fn residual(&self, to: &mut [f32; RUN]) {
         let [a0, a1, b0, b1, b2, b3, c0, c1, c2, c3, d0, d1] = &self.taps;
         for i in 0..RUN {
             let (f, g) = (self.x.share[i], self.y.share[i]);
-            let upper = bent(b0[i], b1[i], b2[i], b3[i], f);
-            let lower = bent(c0[i], c1[i], c2[i], c3[i], f);
-            let left = bent(a0[i], b1[i], c1[i], d0[i], g);
-            let right = bent(a1[i], b2[i], c2[i], d1[i], g);
+            let upper = second_difference(b0[i], b1[i], b2[i], b3[i], f);
+            let lower = second_difference(c0[i], c1[i], c2[i], c3[i], f);
+            let left = second_difference(a0[i], b1[i], c1[i], d0[i], g);
+            let right = second_difference(a1[i], b2[i], c2[i], d1[i], g);
             let (along, down) = (upper + (lower - upper) * g, left + (right - left) * f);
             to[i] = -0.5 * (f * (1.0 - f) * along + g * (1.0 - g) * down);
         }
@@ -113,7 +114,7 @@ impl Around {
 }
 
 impl Plane<'_> {
-    /// What fetching relies on.
+    /// Checks what the unchecked reads of [`Around::fetch`] rely on.
     #[inline(always)]
     fn check(&self) {
         let [height, width] = self.size;
@@ -130,22 +131,22 @@ fn run(from: &[f32]) -> [f32; RUN] {
 }
 
 for_every_tier! {
-    /// A row of places.
-    fn lost(plane: &Plane<'_>, x: &[f32], y: &[f32], to: &mut [f32]) {
+    /// The residuals of a row of positions.
+    fn residual(plane: &Plane<'_>, x: &[f32], y: &[f32], to: &mut [f32]) {
         plane.check();
         let mut around = Around { x: Axis::UNSET, y: Axis::UNSET, taps: [[0.0; RUN]; TAPS] };
-        let mut lost = [0.0; RUN];
+        let mut residuals = [0.0; RUN];
         for ((to, x), y) in to.chunks_mut(RUN).zip(x.chunks(RUN)).zip(y.chunks(RUN)) {
             around.x.locate(&run(x), plane.size[1], 1);
             around.y.locate(&run(y), plane.size[0], plane.stride);
             around.fetch(plane);
-            around.lost(&mut lost);
-            to.copy_from_slice(&lost[..to.len()]);
+            around.residual(&mut residuals);
+            to.copy_from_slice(&residuals[..to.len()]);
         }
     }
 }
 
-/// What sampling `planes` where `flow` points loses, on a grid, of its channels from `first` on.
+/// Cubic residual of the channels of `planes` from `first` on, warped by `flow`, on a grid.
 pub(crate) fn cubic_residual(
     tier: Tier,
     planes: &Planar,
@@ -163,6 +164,6 @@ pub(crate) fn cubic_residual(
             size: [height, width],
         };
         let [x, y] = [0, 1].map(|direction| targets.places.row(direction, row));
-        lost(tier, &plane, x, y, to);
+        residual(tier, &plane, x, y, to);
     });
 }
