@@ -1,9 +1,9 @@
-//! The sound of clips that are joined: each clip's own at its place, and across each transition the end of one fading
-//! into the start of the next. Put beside a finished video without touching its packets.
+//! Audio of joined clips: each clip's own track at its time, and a crossfade in each transition, muxed with the finished video,
+//! whose packets are copied.
 //!
-//! A transition lasts longer than the clips, so there is no sound for it. It is made of what lies next to it, played
-//! backwards: the end of the left clip, fading out, and the start of the right one, fading in, both as far as the
-//! transition goes. At both seams the wave goes on where it was.
+//! A transition adds time between two clips that the audio of neither covers. It is filled with time-reversed audio: the end
+//! of the left clip reversed and fading out, mixed with the start of the right one reversed and fading in, each as long as
+//! the transition. Reversal keeps the waveform continuous at both ends.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -120,7 +120,7 @@ impl SoundJoin<'_> {
                 parts.push(part);
             }
         }
-        parts.iter().for_each(|part| graph.whole(part));
+        parts.iter().for_each(|part| graph.append(part));
         self.mux(&ffmpeg, &graph, target)?;
         self.check(&ffmpeg, target)
     }
@@ -272,8 +272,8 @@ impl Graph {
         self.joined.clear();
     }
 
-    /// A file that has been rendered.
-    fn whole(&mut self, path: &Path) {
+    /// Appends a rendered audio file: an input, converted to planar float at [`SAMPLE_RATE`], as the next part to be joined.
+    fn append(&mut self, path: &Path) {
         let input = self.open(path, None);
         let label = format!("[p{}]", self.chains.len());
         self.chains.push(format!(

@@ -132,7 +132,8 @@ impl ApiError {
         self
     }
 
-    /// As the library says it, paths replaced by what the client calls the files.
+    /// Converts an error of the library: its kind becomes a code; its message is kept, with the server's paths replaced by the
+    /// client's names of the files.
     pub(crate) fn from_library(error: &Error, names: &Names) -> Self {
         let message = names.hide(&error.to_string());
         let code = match (error, error.kind()) {

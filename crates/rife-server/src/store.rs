@@ -68,7 +68,8 @@ impl Store {
         }
     }
 
-    /// The files of uploads, and the folders of jobs, by name. What is no name of ours comes as the second list.
+    /// The names of the entries of a folder in the store, in two lists: those that are ids of this kind (`upload`, `job`), with or
+    /// without an extension, and all others.
     pub(crate) fn listing(&self, folder: &str, kind: &str) -> io::Result<(Vec<String>, Vec<String>)> {
         let names = fs::read_dir(self.root.join(folder))?.map(|entry| Ok(entry?.file_name()));
         let names: Vec<_> = names.collect::<io::Result<_>>()?;

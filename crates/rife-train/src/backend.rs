@@ -241,7 +241,7 @@ impl SampleOps for BurnBackend {
     }
 }
 
-/// Each value's neighbour so far along an axis, the last one before the edge repeated beyond it.
+/// `out[i] = x[clamp(i + by, 0, n - 1)]` along an axis of n values: a shift with edge replication.
 fn shifted(x: Tensor<4>, axis: usize, by: isize) -> Tensor<4> {
     let (side, off) = (x.dims()[axis], by.unsigned_abs());
     if off == 0 {

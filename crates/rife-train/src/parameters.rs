@@ -5,7 +5,7 @@ use burn_tensor::{Device, Tensor, TensorData};
 use rife_nets::{ActivationDesc, LayerDesc, Network, TensorDesc, TensorRole, Version, WeightTensor, Weights};
 
 use crate::backend::Conv;
-use crate::backend::conv::After;
+use crate::backend::conv::Nonlinearity;
 use crate::rng::Rng;
 
 /// Slope of PReLU at the start.
@@ -158,10 +158,10 @@ fn conv(layer: &LayerDesc, leaves: &mut impl Iterator<Item = Tensor<1>>) -> Conv
     let shape = layer.weight_shape();
     let weight = next().reshape([shape[0], shape[1], shape[2], shape[3]]);
     let bias = next();
-    let after = match layer.activation {
-        ActivationDesc::None => After::None,
-        ActivationDesc::Leaky => After::Leaky(LEAKY_SLOPE),
-        ActivationDesc::Prelu(_) => After::Prelu(Box::new(next())),
+    let activation = match layer.activation {
+        ActivationDesc::None => Nonlinearity::None,
+        ActivationDesc::Leaky => Nonlinearity::LeakyRelu(LEAKY_SLOPE),
+        ActivationDesc::Prelu(_) => Nonlinearity::Prelu(Box::new(next())),
     };
     let beta = layer
         .beta
@@ -173,6 +173,6 @@ fn conv(layer: &LayerDesc, leaves: &mut impl Iterator<Item = Tensor<1>>) -> Conv
         weight,
         bias,
         beta,
-        after,
+        activation,
     }
 }

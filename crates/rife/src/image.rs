@@ -33,9 +33,9 @@ pub enum Between {
     Ratio(Ratio<i64>),
 }
 
-/// Most passes: 63 pictures between two.
+/// The largest [`Between::Exp`]: 2^6 - 1 = 63 pictures between two.
 pub const MAX_EXP: u32 = 6;
-/// Most pictures of one job.
+/// The maximum number of pictures that one job makes.
 pub const MAX_PICTURES: usize = 10_000;
 
 impl Between {
@@ -353,9 +353,11 @@ struct Writer {
 }
 
 enum Kind {
-    /// The one picture between.
+    /// The single interpolated picture.
     Picture(PathBuf),
+    /// A folder, and the extension of the pictures in it.
     Folder(PathBuf, &'static str),
+    /// A clip, and its frames per second.
     Clip(Option<Box<dyn Sink>>, Ratio<i64>),
 }
 

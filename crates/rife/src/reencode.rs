@@ -28,7 +28,7 @@ pub use check::{ColorCheck, ColorLimits, compare};
 use crate::video::Keep;
 use crate::{Error, Result};
 
-/// LatentSync's own rate and sound.
+/// Frames per second and audio sample rate in Hz that LatentSync, a lip-sync network, works with.
 const LATENTSYNC: (i64, u32) = (25, 16_000);
 
 /// What the result is for.

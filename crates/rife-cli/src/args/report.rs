@@ -1,4 +1,5 @@
-//! The options of `rife report`.
+//! The options of `rife report`, which interpolates frames of a clip from their neighbours, compares them with the frames that
+//! are there, and writes a page (HTML) and metrics (JSON).
 
 use std::path::PathBuf;
 
@@ -17,10 +18,10 @@ pub(crate) struct ReportArgs {
     /// A video file, a folder or "pattern*.png" of pictures, or - for Y4M on standard input
     #[arg(value_name = "CLIP")]
     pub(crate) input: PathBuf,
-    /// The page; the figures go beside it as .json [default: CLIP_report.html beside the clip]
+    /// The page (HTML); the metrics are written next to it as JSON [default: CLIP_report.html beside the clip]
     #[arg(short, long, value_name = "OUT.html")]
     pub(crate) output: Option<PathBuf>,
-    /// Most frames that are rebuilt, spread evenly over the clip
+    /// Maximum number of frames that are interpolated from their neighbours and compared, spread evenly over the clip
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     pub(crate) samples: u64,
     /// How many of the worst frames are shown
@@ -29,7 +30,7 @@ pub(crate) struct ReportArgs {
     /// Replace an existing report
     #[arg(short = 'y', long)]
     pub(crate) overwrite: bool,
-    /// Print the figures as one JSON object too
+    /// Print the metrics as one JSON object too
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]

@@ -62,6 +62,7 @@ Examples:
 
 #[derive(Debug, Args)]
 #[command(after_help = JOIN_EXAMPLES, group(ArgGroup::new("source").required(true)))]
+/// The options of `rife join`, which joins the shards of one job.
 pub(crate) struct JoinArgs {
     #[command(flatten)]
     pub(crate) task: TaskArgs,

@@ -62,16 +62,17 @@ fn are_halves(taps: &[Tap]) -> bool {
     taps.iter().enumerate().all(half)
 }
 
-/// Values between two of a row each.
-fn across(to: &mut [f32], from: &[f32], taps: &[Tap]) {
+/// Linear interpolation along a row at the given taps.
+fn interpolate(to: &mut [f32], from: &[f32], taps: &[Tap]) {
     for (v, tap) in to.iter_mut().zip(taps) {
         *v = from[tap.low] * (1.0 - tap.share) + from[tap.high] * tap.share;
     }
 }
 
-/// The wanted columns of an enlargement that are whole sets of those between two source columns, for
-/// [`rows::expand`]; empty where it can't do them.
-fn even_part(taps: &[Tap], factor: Resize, grid: &Grid) -> Range<usize> {
+/// Of the output columns of an upscale by n, those that form complete groups of n interpolated between the same two source
+/// columns, as [`rows::expand`] computes them; empty where there are none, the columns are not consecutive, or n is another
+/// factor than it has.
+fn aligned_columns(taps: &[Tap], factor: Resize, grid: &Grid) -> Range<usize> {
     let Resize::Up(n @ (2 | 4 | 8 | 16 | 32)) = factor else {
         return 0..0;
     };
@@ -104,7 +105,7 @@ pub(super) fn resize(
     let (columns, column_taps) = taps(&grid.columns, factor, width);
     let source_rows = rows.len();
     let from = computed(tier, x, channels.clone(), &Grid { rows, columns });
-    let even = even_part(&column_taps, factor, grid);
+    let aligned = aligned_columns(&column_taps, factor, grid);
     let halves = are_halves(&column_taps);
     let mut wide = Region::new(1, source_rows, column_taps.len());
     for c in 0..channels.len() {
@@ -115,7 +116,7 @@ pub(super) fn resize(
                 rows::halve(tier, to, from);
                 continue;
             }
-            across(&mut to[..even.start], from, &column_taps[..even.start]);
+            interpolate(&mut to[..even.start], from, &column_taps[..even.start]);
             if let (Resize::Up(n), Some(first)) = (factor, column_taps[even.clone()].first()) {
                 let shares: Vec<f32> = column_taps[even.clone()]
                     .iter()
@@ -124,7 +125,7 @@ pub(super) fn resize(
                     .collect();
                 rows::expand(tier, &mut to[even.clone()], &from[first.low..], &shares);
             }
-            across(&mut to[even.end..], from, &column_taps[even.end..]);
+            interpolate(&mut to[even.end..], from, &column_taps[even.end..]);
         }
         for (r, tap) in row_taps.iter().enumerate() {
             let (low, high) = (wide.row(0, tap.low), wide.row(0, tap.high));
@@ -145,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn the_even_part_of_an_enlargement_is_whole_sets_between_source_columns() {
+    fn aligned_columns_of_an_upscale_are_complete_groups_between_source_columns() {
         let part = |columns: Range<usize>, factor, size: usize| {
             let columns: Vec<usize> = columns.collect();
             let (_, taps) = taps(&columns, factor, size);
@@ -153,7 +154,7 @@ mod tests {
                 rows: vec![0],
                 columns,
             };
-            even_part(&taps, factor, &grid)
+            aligned_columns(&taps, factor, &grid)
         };
         assert_eq!(part(0..32, Resize::Up(4), 8), 2..30);
         assert_eq!(part(5..32, Resize::Up(4), 8), 1..25);

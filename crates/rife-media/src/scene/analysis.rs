@@ -217,7 +217,7 @@ fn verdict(frames: &[Entry], i: usize, find: bool) -> Verdict {
     let frame = &frames[i];
     let role = match frame.held {
         true => Role::Held,
-        false if find => Role::Anchor(cadence::even_time(frames, i)),
+        false if find => Role::Anchor(cadence::retimed_pts(frames, i)),
         false => Role::Anchor(frame.pts),
     };
     Verdict {

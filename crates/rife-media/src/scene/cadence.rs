@@ -98,9 +98,10 @@ fn moves_beyond(frames: &[Entry], before: usize, after: usize, noise: f32) -> bo
     around.any(|step| step.is_some_and(|step| is_motion(step, noise)))
 }
 
-/// The time at which motion passes through frame `i`, which is not held: where one frame in a period is repeated, the
-/// others stand evenly within it. That is its own time or a later one, at which it is still shown.
-pub(super) fn even_time(frames: &[Entry], i: usize) -> Time {
+/// The corrected PTS, in seconds, of frame `i`, which repeats no other: where one frame in every period repeats the one
+/// before, the distinct frames of the period are spaced evenly over it. Never before the frame's own PTS, and before the next
+/// distinct frame's; the own PTS where there is no such cadence.
+pub(super) fn retimed_pts(frames: &[Entry], i: usize) -> Time {
     let own = frames[i].pts;
     let even = PERIODS.iter().find_map(|&period| in_period(frames, i, period));
     even.and_then(narrow).filter(|time| *time > own).unwrap_or(own)

@@ -7,9 +7,9 @@ use crate::ffmpeg::args::check_word;
 use crate::probe::{HdrMetadata, MasteringDisplay};
 use crate::{ColorTags, Ffmpeg, Layout, MediaError, PixelFormat, Range, Result, nut};
 
-/// Threads of every encoder. What some encoders decide depends on how many there are, so the number is the same on
-/// every machine: a job that goes on with fewer processors, or is shared by several machines, has the bytes of one
-/// that did not. Eight keep up with the network on any of them.
+/// Number of threads of every encoder. The output of some encoders depends on it, so it is the same on every machine: resumed
+/// jobs and jobs sharded over several machines are byte-identical to others. Eight threads encode faster than frames are
+/// interpolated.
 const THREADS: &str = "8";
 /// H.265's frames that are encoded at once; its threads are those of a pool.
 const X265_THREADS: &str = "frame-threads=3:pools=8";

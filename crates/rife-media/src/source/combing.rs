@@ -1,10 +1,10 @@
-//! Interlace detection by combing: whether a stream that is not marked as interlaced is all the same, and which field comes
-//! first. Captures and files that were cut or converted without care often have lost the mark.
+//! Interlace detection by combing (as ffmpeg's idet): whether a stream that is not flagged as interlaced is interlaced
+//! nevertheless, and its field order. Captures, and files that were cut or converted, often lack the flag.
 //!
-//! Looked at are pixels that have moved since the frame before. One is combed where brightness goes up and down in turn over
-//! [`RUN`] + 1 lines. In interlaced frames that is as common as where the fields of two neighbouring frames are put
-//! together; in progressive ones it is rare, and much rarer than there. Of the two ways to put fields of neighbours
-//! together, one takes fields that follow each other, and has fewer combs: that tells the order.
+//! Only pixels that differ from the previous frame are analysed. A pixel is combed where luma alternately rises and falls over
+//! [`RUN`] + 1 lines. An interlaced frame has about as many combed pixels as a frame woven from the fields of two consecutive
+//! frames; a progressive frame has far fewer than such a weave. Of the two possible weaves, the one of temporally adjacent
+//! fields has fewer combed pixels, which gives the field order.
 
 use std::io::Read;
 use std::path::Path;
@@ -134,14 +134,15 @@ impl Tally {
         let mut before: Vec<u8> = Vec::new();
         while child.read_exact(&mut frame).is_ok() {
             if !before.is_empty() {
-                self.take(&before, &frame, width);
+                self.add_pair(&before, &frame, width);
             }
             before.clone_from(&frame);
         }
     }
 
-    /// Takes two frames that follow each other.
-    fn take(&mut self, before: &[u8], after: &[u8], width: usize) {
+    /// Adds the comb counts of two consecutive frames (8-bit luma, `width` bytes a row): of each frame and of both weaves.
+    /// Pairs with too few moving pixels are ignored.
+    fn add_pair(&mut self, before: &[u8], after: &[u8], width: usize) {
         let rows = |frame: &[u8]| -> Vec<Vec<u8>> { frame.chunks_exact(width).map(<[u8]>::to_vec).collect() };
         let (a, b) = (rows(before), rows(after));
         let woven = |top: &[Vec<u8>], bottom: &[Vec<u8>]| -> Vec<Vec<u8>> {

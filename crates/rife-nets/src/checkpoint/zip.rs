@@ -176,7 +176,7 @@ fn find_directory(bytes: &[u8]) -> Result<Directory, Fault> {
     Ok(directory)
 }
 
-/// Whether the record at the start of `bytes` and its comment reach exactly to their end.
+/// Whether `bytes` are exactly an end-of-central-directory record and its comment.
 fn is_end(bytes: &[u8]) -> bool {
     let comment = u16::from_le_bytes([bytes[20], bytes[21]]);
     bytes.starts_with(&END_SIGNATURE.to_le_bytes()) && bytes.len() == END_BYTES + usize::from(comment)

@@ -41,13 +41,17 @@ pub(super) struct Layer {
     weight: Id,
     bias: Id,
     beta: Option<Id>,
-    after: After,
+    activation: Nonlinearity,
 }
 
+/// The activation applied to a convolution's output.
 #[derive(Debug, Clone, Copy)]
-enum After {
-    Nothing,
-    Leaky(f32),
+enum Nonlinearity {
+    /// Identity.
+    None,
+    /// LeakyRelu with this slope.
+    LeakyRelu(f32),
+    /// PRelu with this slope tensor.
     Prelu(Id),
 }
 
@@ -217,10 +221,10 @@ impl Backend for Recorder {
         let weight = add(0, &shape, &spec.weight);
         let bias = add(1, &[spec.output], &spec.bias);
         // What else there is follows in the order of `LayerDesc::tensors`.
-        let after = match &spec.activation {
-            Activation::None => After::Nothing,
-            Activation::LeakyRelu(slope) => After::Leaky(*slope),
-            Activation::Prelu(slopes) => After::Prelu(add(2, &channels, slopes)),
+        let activation = match &spec.activation {
+            Activation::None => Nonlinearity::None,
+            Activation::LeakyRelu(slope) => Nonlinearity::LeakyRelu(*slope),
+            Activation::Prelu(slopes) => Nonlinearity::Prelu(add(2, &channels, slopes)),
         };
         let beta = spec.residual.as_ref();
         let beta = beta.map(|beta| add(tensors.len() - 1, &channels, beta));
@@ -231,7 +235,7 @@ impl Backend for Recorder {
             weight,
             bias,
             beta,
-            after,
+            activation,
         }
     }
 
@@ -390,15 +394,15 @@ impl Backend for Recorder {
             y = self.node("Mul", &[y.id, beta], vec![], y.shape);
             y = self.add(&y, x);
         }
-        match layer.after {
-            After::Nothing => y,
-            After::Leaky(slope) => self.node(
+        match layer.activation {
+            Nonlinearity::None => y,
+            Nonlinearity::LeakyRelu(slope) => self.node(
                 "LeakyRelu",
                 &[y.id],
                 vec![attribute_float("alpha", slope)],
                 y.shape,
             ),
-            After::Prelu(slopes) => self.node("PRelu", &[y.id, slopes], vec![], y.shape),
+            Nonlinearity::Prelu(slopes) => self.node("PRelu", &[y.id, slopes], vec![], y.shape),
         }
     }
 

@@ -45,13 +45,13 @@ fn open(app: Arc<App>, job: Option<String>, headers: &HeaderMap) -> Result<Respo
         .map_err(|_| ApiError::new(Code::TooMany, "too many event streams").retry_after(5))?;
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok());
     let known = last.and_then(|last| app.events.known(last));
-    let mut listener = Listener {
+    let mut listener = Subscriber {
         newest: app.events.listen(),
         app,
         job,
         seen: known.unwrap_or(0),
         present: VecDeque::new(),
-        told: Instant::now(),
+        last_sent: Instant::now(),
         ended: false,
         _permit: permit,
     };
@@ -69,23 +69,24 @@ fn open(app: Arc<App>, job: Option<String>, headers: &HeaderMap) -> Result<Respo
     Ok((headers, Body::from_stream(events)).into_response())
 }
 
-/// One client. It holds no events, only how far it is.
-struct Listener {
+/// One connection of server-sent events: a cursor into the log of events; it buffers none.
+struct Subscriber {
     app: Arc<App>,
-    /// The job that it wants to hear of; all when absent.
+    /// The job whose events it receives; all jobs' when absent.
     job: Option<String>,
     newest: watch::Receiver<u64>,
-    /// The last event that it was given.
+    /// The number of the last event sent.
     seen: u64,
-    /// Jobs whose present state it is to be given first.
+    /// Jobs whose current state is sent first.
     present: VecDeque<String>,
-    told: Instant,
-    /// Whether no more is to come.
+    /// When anything was sent last, for keep-alive comments.
+    last_sent: Instant,
+    /// Whether the stream has ended.
     ended: bool,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Listener {
+impl Subscriber {
     async fn next(&mut self) -> Option<Bytes> {
         loop {
             if self.ended || self.app.is_stopping() {
@@ -110,7 +111,7 @@ impl Listener {
                     continue;
                 }
             }
-            if self.told.elapsed() >= ALIVE {
+            if self.last_sent.elapsed() >= ALIVE {
                 return Some(self.tell(Bytes::from_static(b":\n\n")));
             }
             let seen = self.seen;
@@ -119,7 +120,7 @@ impl Listener {
     }
 
     fn tell(&mut self, bytes: Bytes) -> Bytes {
-        self.told = Instant::now();
+        self.last_sent = Instant::now();
         bytes
     }
 

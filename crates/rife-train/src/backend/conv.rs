@@ -8,11 +8,11 @@ use rife_nets::LayerDesc;
 
 /// What follows the sum.
 #[derive(Debug, Clone)]
-pub(crate) enum After {
+pub(crate) enum Nonlinearity {
     /// Nothing.
     None,
     /// LeakyReLU of this slope.
-    Leaky(f32),
+    LeakyRelu(f32),
     /// PReLU with a slope a channel.
     Prelu(Box<Tensor<1>>),
 }
@@ -26,7 +26,7 @@ pub struct Conv {
     pub(crate) bias: Tensor<1>,
     /// ResConv's factor, `[1, channels, 1, 1]`.
     pub(crate) beta: Option<Tensor<4>>,
-    pub(crate) after: After,
+    pub(crate) activation: Nonlinearity,
 }
 
 impl Conv {
@@ -45,10 +45,10 @@ impl Conv {
             weight: vector(spec.weight).reshape(shape),
             bias: vector(spec.bias),
             beta: spec.residual.map(beta),
-            after: match spec.activation {
-                Activation::None => After::None,
-                Activation::LeakyRelu(slope) => After::Leaky(slope),
-                Activation::Prelu(slopes) => After::Prelu(Box::new(vector(slopes))),
+            activation: match spec.activation {
+                Activation::None => Nonlinearity::None,
+                Activation::LeakyRelu(slope) => Nonlinearity::LeakyRelu(slope),
+                Activation::Prelu(slopes) => Nonlinearity::Prelu(Box::new(vector(slopes))),
             },
         }
     }
@@ -64,7 +64,7 @@ impl Conv {
             weight: tensors[0].clone(),
             bias: tensors[1].clone().reshape([layer.output]),
             beta: layer.beta.as_ref().map(|_| tensors[2].clone()),
-            after: After::None,
+            activation: Nonlinearity::None,
         }
     }
 
@@ -81,10 +81,10 @@ impl Conv {
             None => sum,
             Some(beta) => sum * beta.clone() + x.clone(),
         };
-        match &self.after {
-            After::None => sum,
-            After::Leaky(slope) => activation::leaky_relu(sum, f64::from(*slope)),
-            After::Prelu(slopes) => activation::prelu(sum, slopes.as_ref().clone()),
+        match &self.activation {
+            Nonlinearity::None => sum,
+            Nonlinearity::LeakyRelu(slope) => activation::leaky_relu(sum, f64::from(*slope)),
+            Nonlinearity::Prelu(slopes) => activation::prelu(sum, slopes.as_ref().clone()),
         }
     }
 

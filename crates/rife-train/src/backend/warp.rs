@@ -98,13 +98,16 @@ fn contiguous(x: &FlexTensor) -> FlexTensor {
     FlexTensor::from_data(x.to_contiguous().into_data())
 }
 
-/// Where one pixel of the output reads: the upper left of four samples, the part towards the others, and whether
-/// the position follows the flow there (at the border it is clamped).
-struct Tap {
+/// The bilinear footprint of one output pixel; each field is y, then x.
+struct Footprint {
+    /// The upper left of the four samples.
     index: [usize; 2],
+    /// The lower right one, the same as `index` along an axis at the border.
     next: [usize; 2],
-    part: [f32; 2],
-    free: [bool; 2],
+    /// The weight of `next`, 0 to 1.
+    fraction: [f32; 2],
+    /// False where the position was clamped to the border, so that its derivative by the flow is zero.
+    unclamped: [bool; 2],
 }
 
 /// One warp: its inputs and sizes.
@@ -162,20 +165,20 @@ impl Sampler {
         )
     }
 
-    fn tap(&self, flow: [&[f32]; 2], y: usize, x: usize) -> Tap {
+    fn tap(&self, flow: [&[f32]; 2], y: usize, x: usize) -> Footprint {
         let i = y * self.out[1] + x;
         let (x0, x1, fx, x_free) = self.along(1, position(x, self.cell) as f32 + flow[0][i]);
         let (y0, y1, fy, y_free) = self.along(0, position(y, self.cell) as f32 + flow[1][i]);
-        Tap {
+        Footprint {
             index: [y0, x0],
             next: [y1, x1],
-            part: [fy, fx],
-            free: [y_free, x_free],
+            fraction: [fy, fx],
+            unclamped: [y_free, x_free],
         }
     }
 
     /// The taps of one row of one sample.
-    fn taps(&self, sample: usize, y: usize) -> impl Iterator<Item = Tap> {
+    fn taps(&self, sample: usize, y: usize) -> impl Iterator<Item = Footprint> {
         let flow = &self.flow.storage::<f32>()[2 * sample * self.out_plane()..][..2 * self.out_plane()];
         let (horizontal, vertical) = flow.split_at(self.out_plane());
         (0..self.out[1]).map(move |x| self.tap([horizontal, vertical], y, x))
@@ -188,7 +191,7 @@ impl Sampler {
     }
 
     /// The four samples of a tap: two of the upper row, two of the lower.
-    fn corners(&self, source: &[f32], tap: &Tap) -> [f32; 4] {
+    fn corners(&self, source: &[f32], tap: &Footprint) -> [f32; 4] {
         let width = self.size[1];
         let ([y0, x0], [y1, x1]) = (tap.index, tap.next);
         [
@@ -210,7 +213,7 @@ impl Sampler {
                 for (x, tap) in self.taps(sample, y).enumerate() {
                     for (channel, source) in sources.chunks_exact(self.plane()).enumerate() {
                         let [a, b, c, d] = self.corners(source, &tap);
-                        let [fy, fx] = tap.part;
+                        let [fy, fx] = tap.fraction;
                         let (upper, lower) = (a + (b - a) * fx, c + (d - c) * fx);
                         planes[channel * self.out_plane() + y * self.out[1] + x] =
                             upper + (lower - upper) * fy;
@@ -243,9 +246,9 @@ impl Sampler {
         self.tensor(values, self.channels, self.size)
     }
 
-    fn scatter(&self, plane: &mut [f32], tap: &Tap, value: f32) {
+    fn scatter(&self, plane: &mut [f32], tap: &Footprint, value: f32) {
         let width = self.size[1];
-        let ([y0, x0], [y1, x1], [fy, fx]) = (tap.index, tap.next, tap.part);
+        let ([y0, x0], [y1, x1], [fy, fx]) = (tap.index, tap.next, tap.fraction);
         plane[y0 * width + x0] += value * (1.0 - fy) * (1.0 - fx);
         plane[y0 * width + x1] += value * (1.0 - fy) * fx;
         plane[y1 * width + x0] += value * fy * (1.0 - fx);
@@ -264,8 +267,8 @@ impl Sampler {
                     let i = y * self.out[1] + x;
                     let value = |channel| gradient[(sample * self.channels + channel) * self.out_plane() + i];
                     let [along_y, along_x] = self.slopes(sources, &tap, value);
-                    horizontal[i] = if tap.free[1] { along_x } else { 0.0 };
-                    vertical[i] = if tap.free[0] { along_y } else { 0.0 };
+                    horizontal[i] = if tap.unclamped[1] { along_x } else { 0.0 };
+                    vertical[i] = if tap.unclamped[0] { along_y } else { 0.0 };
                 }
             }
         });
@@ -273,8 +276,8 @@ impl Sampler {
     }
 
     /// How the output, weighted by its gradient and summed over the channels, changes with the tap's row and column.
-    fn slopes(&self, sources: &[f32], tap: &Tap, gradient: impl Fn(usize) -> f32) -> [f32; 2] {
-        let [fy, fx] = tap.part;
+    fn slopes(&self, sources: &[f32], tap: &Footprint, gradient: impl Fn(usize) -> f32) -> [f32; 2] {
+        let [fy, fx] = tap.fraction;
         let planes = sources.chunks_exact(self.plane()).enumerate();
         planes.fold([0.0; 2], |[along_y, along_x], (channel, source)| {
             let [a, b, c, d] = self.corners(source, tap);

@@ -8,8 +8,8 @@ use super::KnownFlow;
 use super::frame::l1;
 use crate::backend::{Batch, BurnBackend};
 
-/// Flow errors count up to this many pixels.
-const FAR: f32 = 40.0;
+/// Maximum flow error, in pixels: larger ones are clamped to it.
+const MAX_FLOW_ERROR: f32 = 40.0;
 /// By how much the teacher block must be nearer to the truth for its flow to be followed, in units of full scale.
 const NEARER: f32 = 0.01;
 /// Keeps the root's slope finite where two flows are the same.
@@ -32,7 +32,9 @@ pub fn stages(b: &BurnBackend, stages: &[Stage<Batch>], frame: &Batch, scales: &
 
 /// Mean L1 in pixels where the flow is known.
 pub fn flow_loss(flow: &Batch, truth: &KnownFlow) -> Tensor<1> {
-    let off = (flow.tensor() - truth.flow.tensor()).abs().clamp_max(FAR);
+    let off = (flow.tensor() - truth.flow.tensor())
+        .abs()
+        .clamp_max(MAX_FLOW_ERROR);
     (off * truth.known.tensor()).sum() / (4.0 * truth.count).max(1.0)
 }
 

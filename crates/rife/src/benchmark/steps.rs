@@ -86,7 +86,7 @@ pub fn steps(
         let minterpolate = ffmpeg.map(|ffmpeg| {
             let made = minterpolate(ffmpeg, [&motion.draw(0.0), &motion.draw(1.0)], factor, cancel)?;
             Ok::<_, Error>(Places::new(
-                made.iter().map(|picture| motion.find(picture)).collect(),
+                made.iter().map(|picture| motion.estimate_time(picture)).collect(),
             ))
         });
         Ok(MotionSteps {
@@ -110,7 +110,8 @@ fn places(motion: &Motion, interpolator: &Interpolator, factor: u32) -> Result<P
     let prepare = |time: f64| interpolator.prepare(Arc::new(motion.draw(time)));
     let (first, second) = (prepare(0.0)?, prepare(1.0)?);
     let mut between = interpolator.between(&first, &second);
-    let mut find = |index: u32| Ok(motion.find(&*between.at(Ratio::new(index.into(), factor.into()))?));
+    let mut find =
+        |index: u32| Ok(motion.estimate_time(&*between.at(Ratio::new(index.into(), factor.into()))?));
     Ok(Places::new((1..factor).map(&mut find).collect::<Result<_>>()?))
 }
 
@@ -319,7 +320,7 @@ mod tests {
         // A whole number of pixels a step, which block matching meets exactly.
         let pan = MOTIONS.iter().find(|motion| motion.distance() == 32.0).unwrap();
         let made = minterpolate(&ffmpeg, [&pan.draw(0.0), &pan.draw(1.0)], 4, &CancelToken::new()).unwrap();
-        let found: Vec<f64> = made.iter().map(|picture| pan.find(picture)).collect();
+        let found: Vec<f64> = made.iter().map(|picture| pan.estimate_time(picture)).collect();
         assert!(
             found
                 .iter()

@@ -410,7 +410,7 @@ impl<'a> Still<'a> {
         Ok(jpeg::ends_properly(&tail))
     }
 
-    /// The chunks of a WebP; nothing for other kinds.
+    /// Parses the container of a WebP (durations of its frames, first fault); `None` for other formats.
     pub(super) fn webp_layout(&self) -> Result<Option<webp::Layout>> {
         if self.kind != Kind::WebP {
             return Ok(None);

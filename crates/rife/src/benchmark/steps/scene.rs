@@ -67,8 +67,9 @@ impl Motion {
         RgbImage::new(SIDE as u32, SIDE as u32, pixels.collect())
     }
 
-    /// The time at which the motion shows what `picture` shows, by least squares.
-    pub(super) fn find(&self, picture: &RgbImage) -> f64 {
+    /// The time (0 at the first frame, 1 at the second) whose rendering has the least squared error to `picture`: a grid search
+    /// from `-OVERSHOOT` to `1 + OVERSHOOT`, then a golden-section search.
+    pub(super) fn estimate_time(&self, picture: &RgbImage) -> f64 {
         let place = |i: usize| -OVERSHOOT + (1.0 + 2.0 * OVERSHOOT) * i as f64 / TRIED as f64;
         let errors: Vec<f64> = (0..=TRIED).map(|i| self.error(picture, place(i))).collect();
         let best = (0..=TRIED)
@@ -133,7 +134,7 @@ mod tests {
     fn a_position_is_found_again() {
         for motion in &MOTIONS {
             for time in [0.1, 0.5, 0.875] {
-                let found = motion.find(&motion.draw(time));
+                let found = motion.estimate_time(&motion.draw(time));
                 assert!((found - time).abs() < 1e-3, "{}: {found} for {time}", motion.name);
             }
         }
@@ -142,7 +143,7 @@ mod tests {
     #[test]
     fn a_blend_is_found_at_neither_place() {
         let motion = &MOTIONS[0];
-        let found = motion.find(&motion.draw(0.0).blend(&motion.draw(1.0), 0.5));
+        let found = motion.estimate_time(&motion.draw(0.0).blend(&motion.draw(1.0), 0.5));
         assert!((0.0..1.0).contains(&found), "{found}");
     }
 }
