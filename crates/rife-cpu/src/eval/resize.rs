@@ -116,16 +116,16 @@ pub(super) fn resize(
                 rows::halve(tier, to, from);
                 continue;
             }
-            interpolate(&mut to[..even.start], from, &column_taps[..even.start]);
-            if let (Resize::Up(n), Some(first)) = (factor, column_taps[even.clone()].first()) {
-                let shares: Vec<f32> = column_taps[even.clone()]
+            interpolate(&mut to[..aligned.start], from, &column_taps[..aligned.start]);
+            if let (Resize::Up(n), Some(first)) = (factor, column_taps[aligned.clone()].first()) {
+                let shares: Vec<f32> = column_taps[aligned.clone()]
                     .iter()
                     .take(n)
                     .map(|tap| tap.share)
                     .collect();
-                rows::expand(tier, &mut to[even.clone()], &from[first.low..], &shares);
+                rows::expand(tier, &mut to[aligned.clone()], &from[first.low..], &shares);
             }
-            interpolate(&mut to[even.end..], from, &column_taps[even.end..]);
+            interpolate(&mut to[aligned.end..], from, &column_taps[aligned.end..]);
         }
         for (r, tap) in row_taps.iter().enumerate() {
             let (low, high) = (wide.row(0, tap.low), wide.row(0, tap.high));
