@@ -155,7 +155,7 @@ impl Output {
         match self {
             Self::File(path) => Some(unfinished_folder(path)),
             Self::Images(path, _) => Some(images::unfinished(path)),
-            Self::Stdout => None,
+            Self::Stdout | Self::Custom(_) => None,
         }
     }
 
@@ -605,7 +605,7 @@ pub fn starts_over(spec: &SinkSpec, params: &VideoParams) -> Result<Option<Strin
     let written_through = |name: &str| Some(format!("{name} is written in one piece"));
     match &spec.output {
         Output::Stdout => Ok(Some("what is written to standard output is gone".to_owned())),
-        Output::Images(..) => Ok(None),
+        Output::Images(..) | Output::Custom(_) => Ok(None),
         Output::File(path) if crate::source::has_extension(path, "y4m") => Ok(written_through("Y4M")),
         Output::File(path) if crate::source::has_extension(path, "webp") => Ok(written_through("WebP")),
         Output::File(_) => segments::hindrance(spec, params),

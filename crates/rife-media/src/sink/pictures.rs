@@ -29,7 +29,7 @@ impl Pictures {
             Input::Images(path) if path.is_dir() || !path.exists() => {
                 Self::of_files(&source::image_files(path)?).map(Some)
             }
-            Input::Images(_) | Input::File(_) | Input::Stdin => Ok(None),
+            Input::Images(_) | Input::File(_) | Input::Stdin | Input::Custom(_) => Ok(None),
         }
     }
 
