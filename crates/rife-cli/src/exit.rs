@@ -72,6 +72,7 @@ fn hint(error: &Error) -> Option<String> {
             "--deinterlace does it here, --inverse-telecine for film in it; --allow-interlaced takes the video as it is"
         }
         Error::Media(MediaError::Changed { .. }) => "--restart starts over",
+        Error::Warnings(_) => "without --strict warnings are told and are no failure",
         Error::Media(MediaError::Limit { what, .. }) if what == "the memory of this job" => {
             "--memory-limit makes large pictures in tiles"
         }

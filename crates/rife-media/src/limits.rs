@@ -195,8 +195,8 @@ mod tests {
         assert_eq!(error.code(), "limit_exceeded");
         assert_eq!(
             error.to_string(),
-            "the memory of this job is 2 MB, outside the accepted 1 MB; with a memory limit (--memory-limit) large pictures \
-             are made in tiles"
+            "the memory of this job is 2 MB, outside the accepted 1 MB; with a memory limit large pictures are made in \
+             tiles"
         );
     }
 }

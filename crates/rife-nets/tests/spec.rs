@@ -496,9 +496,12 @@ proptest! {
         let of_reference = run(ReferenceBackend, version, &weights, &images, &options);
         let mut off: Vec<_> = of_engine.data().iter().zip(of_reference.data()).map(|(a, b)| (a - b).abs()).collect();
         off.sort_by(f32::total_cmp);
-        // A search for motion takes the better of two places: where they are as good, rounding decides which.
-        let usual = off[off.len() * 9 / 10];
-        prop_assert!(usual < 1e-3, "off by {usual}: {spec:?}");
+        // Propagation takes the candidate of lower cost: where two are equal but for rounding, the search goes another way from
+        // there on, and a patch of the frame differs.
+        let quantile = |tenths: usize| off[off.len() * tenths / 10];
+        let of_nine_tenths = if spec.prior.is_some() { 2e-2 } else { 1e-3 };
+        prop_assert!(quantile(5) < 1e-3, "half are off by {}: {spec:?}", quantile(5));
+        prop_assert!(quantile(9) < of_nine_tenths, "off by {}: {spec:?}", quantile(9));
         prop_assert!(version.macs_per_pixel() > 0.0);
     }
 }

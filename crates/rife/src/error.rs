@@ -100,6 +100,10 @@ pub enum Error {
     /// A data set or sequence that is not as it should be.
     #[error("{0}")]
     Data(String),
+    /// A result that is written, but with warnings, of a job that takes them for failures
+    /// ([`VideoJob::strict`](crate::video::VideoJob::strict)).
+    #[error("the result is written, but warnings count as failures: {0}")]
+    Warnings(String),
     /// Some of several jobs failed, each of which has been told of; or a check found something wrong.
     #[error("{message}")]
     Several {
@@ -143,7 +147,8 @@ impl Error {
             | Self::Usage(_)
             | Self::Device(_) => ErrorKind::Usage,
             Self::Network(NetworkError::ImageSize { .. } | NetworkError::FramesDiffer { .. })
-            | Self::Data(_) => ErrorKind::Input,
+            | Self::Data(_)
+            | Self::Warnings(_) => ErrorKind::Input,
             Self::Network(_) | Self::Checkpoint(_) | Self::NoModel(_) | Self::NotPulled { .. } => {
                 ErrorKind::Model
             }
@@ -170,7 +175,7 @@ impl Error {
             Self::Download { .. } => "download",
             Self::HashChanged { .. } => "hash_changed",
             Self::Usage(_) | Self::Device(_) => "usage",
-            Self::Data(_) => "bad_data",
+            Self::Data(_) | Self::Warnings(_) => "bad_data",
             Self::Several { .. } => "several",
             Self::Stage(_) => "stage",
             Self::Failure(_) => "failure",

@@ -680,9 +680,7 @@ impl VideoRun {
         }
         if self.job.strict && !warnings.is_empty() {
             let warnings = warnings.join("; ");
-            return Err(Error::Data(format!(
-                "the result is written, but warnings were asked to be failures: {warnings}"
-            )));
+            return Err(Error::Warnings(warnings));
         }
         Ok(VideoSummary {
             counts: done.counts,

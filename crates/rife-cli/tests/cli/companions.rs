@@ -75,7 +75,7 @@ fn the_pictures_of_a_job_are_the_same_with_and_without_sound() {
     }
     let place = Place::new();
     place.clip("clip.mp4", 13);
-    assert!(killed(&place, &job("clip.mp4", "out.mp4", &[]), 7));
+    assert!(killed(&place, &job("clip.mp4", "out.mp4", &[]), 25));
     let lines = place
         .rife(&job("clip.mp4", "out.mp4", &["--video-only", "--json"]))
         .json();

@@ -247,7 +247,7 @@ impl Segments {
             crate::counted(self.frames, "frame")
         );
         current.child.finish_while_growing(&context, || growth(&path))?;
-        self.check_whole(&path, current.frames)?;
+        self.check_whole(&path, current.frames, &current.child)?;
         self.check_headers(&path)?;
         let (sha256, bytes) = journal::sha256(&path)?;
         let fraction = |time: Time| [*time.numer(), *time.denom()];
@@ -266,19 +266,17 @@ impl Segments {
     }
 
     /// An encoder may end well although the disk took only a part of what it wrote.
-    fn check_whole(&self, path: &Path, frames: u64) -> Result<()> {
+    fn check_whole(&self, path: &Path, frames: u64, encoder: &Child) -> Result<()> {
         let found = nut::read::count_frames(path);
         if found.as_ref().is_ok_and(|found| *found >= frames) {
             return Ok(());
         }
         let found = found.map_or_else(|error| error.to_string(), |found| format!("{found} are in it"));
-        Err(MediaError::Incomplete {
-            path: self.target.clone(),
-            reason: format!(
-                "{} were sent into a segment, {found}; the same command makes it again",
-                crate::counted(frames, "frame")
-            ),
-        })
+        let reason = format!(
+            "{} were sent into a segment, {found}; the same command makes it again",
+            crate::counted(frames, "frame")
+        );
+        Err(read_back::incomplete(&self.target, path, encoder, reason))
     }
 
     /// One stream has one set of headers.
