@@ -496,11 +496,16 @@ proptest! {
         let of_reference = run(ReferenceBackend, version, &weights, &images, &options);
         let mut off: Vec<_> = of_engine.data().iter().zip(of_reference.data()).map(|(a, b)| (a - b).abs()).collect();
         off.sort_by(f32::total_cmp);
-        // Propagation takes the candidate of lower cost: where two are equal but for rounding, the search goes another way from
-        // there on, and a patch of the frame differs.
-        let usual = off[off.len() * 9 / 10];
-        let accepted = if spec.prior.is_some() { 2e-2 } else { 1e-3 };
-        prop_assert!(usual < accepted, "off by {usual}: {spec:?}");
+        prop_assert!(off.iter().all(|v| v.is_finite()), "{spec:?}");
+        if spec.prior.is_some() {
+            // Propagation takes the candidate of lower cost: where two are equal but for rounding, the search goes another way
+            // from there on. Each option of the search is compared with its definition in the tests of the engine.
+            let mean = off.iter().sum::<f32>() / off.len() as f32;
+            prop_assert!(mean < 0.05, "off by {mean} on average: {spec:?}");
+        } else {
+            let usual = off[off.len() * 9 / 10];
+            prop_assert!(usual < 1e-3, "off by {usual}: {spec:?}");
+        }
         prop_assert!(version.macs_per_pixel() > 0.0);
     }
 }
