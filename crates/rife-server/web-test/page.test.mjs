@@ -321,7 +321,7 @@ test('tabs by the keyboard, and every text in both languages', async (t) => {
   await page.getByRole('tabpanel').getByText('文件无法使用。').first().waitFor({ timeout: 30_000 });
   await page.getByRole('tab', { name: '视频', exact: true }).click();
   await page.getByLabel('要插帧的视频').setInputFiles(clip('chinese.mp4', 0.4));
-  await page.getByText('流 1 音频 aac').waitFor({ timeout: 30_000 });
+  await page.getByRole('tabpanel').getByText('流 1 音频 aac').waitFor({ timeout: 30_000 });
   await page.getByText('N 帧得到 2*(N-1)+1 帧').waitFor();
   await page.getByRole('tabpanel').getByText('更多选项').click();
   await page.getByRole('tabpanel').getByLabel('质量（CRF）').fill('2.5');

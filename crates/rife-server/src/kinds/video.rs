@@ -230,8 +230,7 @@ fn notes(plan: &VideoPlan, (rate, motion): (Rate, Motion)) -> Vec<Value> {
     if let (Motion::Slow { .. }, Some(from), Some(to)) = (motion, plan.duration, plan.output_duration)
         && from > 0.0
     {
-        let times = (1000.0 * to / from).round() / 1000.0;
-        notes.push(own_note(Reason::Stretched, [("times", times.into())]));
+        notes.push(own_note(Reason::Stretched, [("times", rounded(to / from))]));
     }
     if matches!((rate, motion), (Rate::Factor(1), Motion::Normal)) {
         notes.push(own_note(Reason::NothingNew, []));
@@ -239,7 +238,7 @@ fn notes(plan: &VideoPlan, (rate, motion): (Rate, Motion)) -> Vec<Value> {
     if let (Rate::Fps(to), Some(from)) = (rate, plan.input_rate)
         && to < from
     {
-        let shown = |rate| Value::from((1000.0 * time::seconds(rate)).round() / 1000.0);
+        let shown = |rate| rounded(time::seconds(rate));
         notes.push(own_note(
             Reason::RateBelow,
             [("to", shown(to)), ("from", shown(from))],
@@ -247,6 +246,16 @@ fn notes(plan: &VideoPlan, (rate, motion): (Rate, Motion)) -> Vec<Value> {
     }
     notes.extend(plan.losses.iter().chain(&plan.notes).map(|text| note(text)));
     notes
+}
+
+/// A number rounded to three decimals; whole ones without a point.
+fn rounded(value: f64) -> Value {
+    let rounded = (1000.0 * value).round() / 1000.0;
+    if rounded.fract() == 0.0 && rounded.abs() < 1e15 {
+        (rounded as i64).into()
+    } else {
+        rounded.into()
+    }
 }
 
 fn plan(plan: &VideoPlan, timing: (Rate, Motion)) -> Value {
