@@ -74,6 +74,7 @@ pub(crate) async fn input(
 
 /// The bytes of a file, whole or in part.
 async fn serve(found: &Found, saving: &Saving, mut request: Request) -> Result<Response> {
+    crate::options::check_range("download", saving.download.unwrap_or(0), 0, 1)?;
     let metadata = found.path.metadata()?;
     let modified = metadata
         .modified()
