@@ -73,14 +73,17 @@ impl StreamInfo {
     /// Frames of a constant rate in frames a second, from time 0 on; of RGB in sRGB, of YUV with tags that say nothing.
     /// Nothing more is known of them.
     ///
-    /// # Panics
-    /// Where the rate is 0.
-    pub fn new(width: u32, height: u32, format: PixelFormat, frame_rate: Ratio<i64>) -> Self {
+    /// # Errors
+    /// [`MediaError::Limit`] where the rate is not above 0.
+    pub fn new(width: u32, height: u32, format: PixelFormat, frame_rate: Ratio<i64>) -> Result<Self> {
+        if frame_rate <= Ratio::from(0) {
+            return Err(MediaError::limit("the frame rate", frame_rate, "above 0"));
+        }
         let tags = match format.layout {
             Layout::Rgb => ColorTags::SRGB,
             _ => ColorTags::default(),
         };
-        Self {
+        Ok(Self {
             width,
             height,
             format,
@@ -95,7 +98,7 @@ impl StreamInfo {
             start: Time::from(0),
             hdr: HdrMetadata::default(),
             media: None,
-        }
+        })
     }
 }
 
@@ -139,20 +142,20 @@ pub enum Orientation {
     Apply,
 }
 
-/// How to read it.
+/// Options for opening a source.
 #[derive(Debug, Clone)]
 pub struct SourceSpec {
     /// What to read.
     pub input: Input,
     /// What is accepted.
     pub limits: Limits,
-    /// Stops everything.
+    /// Cancels reading.
     pub cancel: CancelToken,
     /// Read interlaced material as if it were progressive.
     pub allow_interlaced: bool,
-    /// De-interlace (bwdif, one frame a frame) where the stream is marked as interlaced, or looks so.
+    /// De-interlace (bwdif, one output frame per input frame) where the stream is marked as interlaced, or looks so.
     pub deinterlace: bool,
-    /// Take film out of video of 30 frames a second that it was telecined to: the result has 24, as the film had.
+    /// Inverse telecine: recover film of 24 frames per second from video of 30 (3:2 pulldown).
     /// Only for video files, of 8-bit YUV.
     pub inverse_telecine: bool,
     /// Decode a video file with this hardware, by ffmpeg's name of it, or `auto`; by software where one frame cannot be
@@ -162,7 +165,7 @@ pub struct SourceSpec {
     pub orientation: Orientation,
     /// Rate of still images (default 25), and of Y4M without one.
     pub frame_rate: Option<Ratio<i64>>,
-    /// A child that gives no data for so long is killed (default 120 s).
+    /// How long ffmpeg may give no data before it is killed (default 120 s).
     pub stall_timeout: Duration,
     /// Another ffmpeg than the machine's usual one.
     pub ffmpeg: Option<Ffmpeg>,

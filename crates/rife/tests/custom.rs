@@ -20,7 +20,7 @@ struct Rendered {
 
 impl Rendered {
     fn new(frames: i64) -> Self {
-        let mut info = StreamInfo::new(64, 48, PixelFormat::RGB8, 24.into());
+        let mut info = StreamInfo::new(64, 48, PixelFormat::RGB8, 24.into()).unwrap();
         info.frames = Some(frames as u64);
         Self {
             info,
