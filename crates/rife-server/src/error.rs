@@ -288,21 +288,6 @@ impl IntoResponse for ApiError {
     }
 }
 
-impl From<rusqlite::Error> for ApiError {
-    fn from(error: rusqlite::Error) -> Self {
-        if crate::db::is_full(&error) {
-            log::line(&format!("the database: {error}"));
-            return Self::new(Code::Quota, "the disk is full: the database cannot be changed");
-        }
-        if crate::db::is_bad_row(&error) {
-            log::line(&format!("the database: {error}"));
-            let text = "the database's row of this cannot be read; it can still be deleted";
-            return Self::new(Code::Internal, text);
-        }
-        Self::internal(error)
-    }
-}
-
 impl From<std::io::Error> for ApiError {
     fn from(error: std::io::Error) -> Self {
         match error.kind() {

@@ -11,9 +11,11 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt;
 
-use crate::app::App;
-use crate::connections::{self, Answering, Client, Connection};
-use crate::{Config, ConfigError, janitor, log, routes, worker};
+use crate::api::routes;
+use crate::state::app::App;
+use crate::state::connections::{self, Answering, Client, Connection};
+use crate::work::{janitor, worker};
+use crate::{Config, ConfigError, log};
 
 /// The most that a request's head may have.
 const HEAD: usize = 64 << 10;

@@ -10,7 +10,7 @@ use super::support::{Answer, Server};
 
 /// Every path of the API with ids that could be, and of the page.
 fn paths() -> Vec<(String, String)> {
-    let document: Value = serde_json::from_str(include_str!("../../src/openapi.json")).unwrap();
+    let document: Value = serde_json::from_str(include_str!("../../src/api/openapi.json")).unwrap();
     let mut paths = vec![("GET".into(), "/".into()), ("GET".into(), "/none.js".into())];
     for (path, methods) in document["paths"].as_object().unwrap() {
         let path = path

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::support::{Server, can_run, clip};
 
 fn document() -> Value {
-    serde_json::from_str(include_str!("../../src/openapi.json")).unwrap()
+    serde_json::from_str(include_str!("../../src/api/openapi.json")).unwrap()
 }
 
 const METHODS: [&str; 4] = ["GET", "POST", "PUT", "DELETE"];

@@ -1,0 +1,95 @@
+//! The table of routes.
+
+use std::sync::Arc;
+
+use axum::extract::DefaultBodyLimit;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, delete, get, post, put};
+use axum::{Router, middleware};
+
+use crate::api::{files, guard, jobs, metrics, session, system, uploads, web};
+use crate::error::{ApiError, Code};
+use crate::state::app::App;
+
+/// Every route of the API, without its prefix.
+fn table() -> Vec<(&'static str, MethodRouter<Arc<App>>)> {
+    vec![
+        ("/health", get(system::health)),
+        ("/session", post(session::open).delete(session::close)),
+        ("/openapi.json", get(openapi)),
+        ("/metrics", get(metrics::get)),
+        ("/models", get(system::models)),
+        ("/uploads", get(uploads::list).post(uploads::create)),
+        (
+            "/uploads/{id}",
+            get(uploads::get)
+                .merge(put(uploads::add))
+                .merge(delete(uploads::delete)),
+        ),
+        ("/uploads/{id}/content", get(files::upload)),
+        ("/uploads/{id}/probe", get(files::probe_upload)),
+        ("/uploads/{id}/frames/{number}", get(files::frame_of_upload)),
+        ("/uploads/{id}/frames/at", get(files::at::of_upload)),
+        ("/frames", post(files::keep_frame)),
+        ("/plans", post(jobs::plan)),
+        ("/jobs", get(jobs::list).post(jobs::create)),
+        ("/jobs/{id}", get(jobs::get).delete(jobs::delete)),
+        ("/jobs/{id}/cancel", post(jobs::cancel)),
+        ("/jobs/{id}/retry", post(jobs::retry)),
+        ("/jobs/{id}/events", get(jobs::stream::of_job)),
+        ("/jobs/{id}/preview", get(jobs::preview)),
+        ("/jobs/{id}/files/{name}", get(files::result)),
+        ("/jobs/{id}/files/{name}/probe", get(files::probe_result)),
+        (
+            "/jobs/{id}/files/{name}/frames/{number}",
+            get(files::frame_of_result),
+        ),
+        ("/jobs/{id}/files/{name}/frames/at", get(files::at::of_result)),
+        ("/jobs/{id}/inputs/{index}", get(files::input)),
+        ("/jobs/{id}/inputs/{index}/probe", get(files::probe_input)),
+        (
+            "/jobs/{id}/inputs/{index}/frames/{number}",
+            get(files::frame_of_input),
+        ),
+        ("/jobs/{id}/inputs/{index}/frames/at", get(files::at::of_input)),
+        ("/events", get(jobs::stream::of_all)),
+    ]
+}
+
+/// API and page, behind the guard.
+pub(crate) fn router(app: &Arc<App>) -> Router {
+    let api = table().into_iter().fold(Router::new(), |router, (path, route)| {
+        router.route(&format!("/api/v1{path}"), route.fallback(wrong_method))
+    });
+    api.fallback(web::serve)
+        .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn_with_state(Arc::clone(app), guard::check))
+        .with_state(Arc::clone(app))
+}
+
+async fn wrong_method() -> Response {
+    ApiError::new(Code::MethodNotAllowed, "this route does not take this method").into_response()
+}
+
+async fn openapi() -> Response {
+    (
+        [("content-type", "application/json")],
+        include_str!("openapi.json"),
+    )
+        .into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_has_these_paths() {
+        let document: serde_json::Value = serde_json::from_str(include_str!("openapi.json")).unwrap();
+        let mut served: Vec<_> = table().into_iter().map(|(path, _)| path).collect();
+        let mut documented: Vec<_> = document["paths"].as_object().unwrap().keys().collect();
+        served.sort_unstable();
+        documented.sort_unstable();
+        assert_eq!(served, documented);
+    }
+}

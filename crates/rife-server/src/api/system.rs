@@ -1,0 +1,99 @@
+//! What the server is and has: health, models.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use rife::media::Ffmpeg;
+use rife::models::{Lock, models_folder};
+use rife::nets::{Scale, Version};
+use rife::{Interpolator, InterpolatorSpec, Precision};
+use serde_json::{Value, json};
+
+use crate::api::guard;
+use crate::error::Result;
+use crate::state::app::App;
+use crate::state::connections::Client;
+use crate::state::db::State as JobState;
+
+/// `GET /health`.
+pub(crate) async fn health(
+    State(app): State<Arc<App>>,
+    client: Option<Extension<Client>>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let auth = if app.key.is_some() { "token" } else { "none" };
+    let mut body = json!({"status": "ok", "version": env!("CARGO_PKG_VERSION"), "auth": auth});
+    if guard::shows_key(&app, client.as_deref(), &headers).is_ok() {
+        let more = app.blocking(details).await?;
+        if let (Some(body), Value::Object(more)) = (body.as_object_mut(), more) {
+            body.extend(more);
+        }
+    }
+    Ok(axum::Json(body).into_response())
+}
+
+fn details(app: &App) -> Result<Value> {
+    let counts = app.db.count_jobs()?;
+    let count = |wanted: JobState| {
+        counts
+            .iter()
+            .find(|(state, _)| *state == wanted)
+            .map_or(0, |(_, count)| *count)
+    };
+    let ffmpeg = Ffmpeg::find().ok().map(|found| match found.version {
+        (u32::MAX, _) => "snapshot".to_owned(),
+        (major, minor) => format!("{major}.{minor}"),
+    });
+    let config = &app.config;
+    let problems: Vec<String> = app
+        .need_ffmpeg()
+        .err()
+        .map(|error| error.message().to_owned())
+        .into_iter()
+        .collect();
+    Ok(json!({
+        "problems": problems,
+        "ffmpeg": ffmpeg, "workers": config.workers, "queued": count(JobState::Queued),
+        "running": count(JobState::Running), "queue_limit": config.queue_limit, "max_upload": config.max_upload,
+        "quota": config.quota, "used": app.store.used(), "retention_s": config.retention.as_secs(),
+    }))
+}
+
+/// `GET /models`.
+pub(crate) async fn models(State(app): State<Arc<App>>) -> Result<Response> {
+    let items = app.blocking(|_| Ok(all_models())).await?;
+    let precisions: Vec<_> = Precision::available().into_iter().map(Precision::name).collect();
+    let scales = Scale::ALL.map(|scale| scale.factor());
+    let body = json!({
+        "default": "default", "containers": crate::work::options::containers(), "precisions": precisions, "scales": scales, "engine": "cpu", "items": items,
+    });
+    Ok(axum::Json(body).into_response())
+}
+
+/// The built-in one where there is one, and those that were pulled.
+fn all_models() -> Vec<Value> {
+    let mut built_in = InterpolatorSpec::default();
+    built_in.threads = Some(1);
+    let mut items: Vec<Value> = Interpolator::new(&built_in)
+        .ok()
+        .map(|model| item("default", model.version(), "built in"))
+        .into_iter()
+        .collect();
+    let lock = models_folder().ok().and_then(|folder| Lock::read(&folder).ok());
+    for name in lock.iter().flat_map(|lock| lock.models.keys()) {
+        if let Ok(version) = name.parse::<Version>() {
+            items.push(item(name, version, "pulled"));
+        }
+    }
+    items
+}
+
+fn item(name: &str, version: Version, origin: &str) -> Value {
+    json!({
+        "name": name, "version": version.name(), "origin": origin, "timestep": version.supports_timestep(),
+        "ensemble": version.supports_ensemble(), "tta": true,
+    })
+}

@@ -1,0 +1,121 @@
+//! `chain`: clips joined by transitions.
+
+use std::time::Instant;
+
+use rife::chain::{ChainJob, ChainRun, MAX_PASSES, Sound};
+use rife::media::{CancelToken, Output, time};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::{Outcome, Place, Run, Step};
+use crate::error::Result;
+use crate::reason::note;
+use crate::work::options::{EncodeOptions, Fit, ModelOptions, Rate, Size, check_range, parse};
+
+/// The options, checked.
+#[derive(Debug)]
+pub(super) struct ChainOptions {
+    model: ModelOptions,
+    encode: EncodeOptions,
+    rest: Rest,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Rest {
+    passes: Option<u32>,
+    fps: Option<Rate>,
+    size: Option<Size>,
+    fit: Fit,
+    sound: SoundName,
+    deinterlace: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum SoundName {
+    #[default]
+    Crossfade,
+    Silence,
+    Drop,
+}
+
+impl ChainOptions {
+    pub(super) fn new(mut options: Map<String, Value>) -> Result<Self> {
+        let (model, encode) = (
+            ModelOptions::take(&mut options)?,
+            EncodeOptions::take(&mut options, &[])?,
+        );
+        encode.check_codec()?;
+        let rest: Rest = parse(options)?;
+        check_range("passes", rest.passes.unwrap_or(2), 1, MAX_PASSES)?;
+        Ok(Self { model, encode, rest })
+    }
+}
+
+impl super::Options for ChainOptions {
+    fn open(&self, place: &Place<'_>, cancel: &CancelToken) -> Result<rife::Result<Box<dyn Run>>> {
+        let extension = self.encode.extension();
+        let mut job = ChainJob::new(place.inputs.clone(), Output::File(place.result(extension)));
+        let rest = &self.rest;
+        job.passes = rest.passes.unwrap_or(job.passes);
+        (job.fps, job.size) = (rest.fps.map(|rate| rate.0), rest.size.map(|size| size.0));
+        job.fit = rest.fit.into();
+        job.sound = match rest.sound {
+            SoundName::Crossfade => Sound::Crossfade,
+            SoundName::Silence => Sound::Silence,
+            SoundName::Drop => Sound::Drop,
+        };
+        job.source.deinterlace = rest.deinterlace;
+        job.sink.overwrite = true;
+        (job.sink.codec, job.sink.crf) = (self.encode.codec(), self.encode.crf);
+        job.sink.preset = self.encode.preset.clone();
+        job.interpolator = place.interpolator(self.model.spec()?);
+        let label = super::named(place.label, "_chain", extension);
+        Ok(job
+            .open(cancel)
+            .map(|run| Box::new(Planned { run, label }) as Box<dyn Run>))
+    }
+}
+
+struct Planned {
+    run: ChainRun,
+    label: String,
+}
+
+impl Run for Planned {
+    fn plan(&self) -> Value {
+        let plan = self.run.plan();
+        let rate = time::seconds(plan.rate);
+        json!({
+            "kind": "chain",
+            "width": plan.size[0], "height": plan.size[1],
+            "output_frames": plan.frames, "output_rate": plan.rate.to_string(), "transition_frames": plan.transition,
+            "duration_s": plan.frames.map(|frames| frames as f64 / rate),
+            "model": plan.model, "streams": [note(&format!("sound: {}", plan.sound))],
+            "notes": plan.clips.iter().map(|clip| note(clip)).collect::<Vec<_>>(),
+        })
+    }
+
+    fn run(self: Box<Self>, progress: &mut dyn FnMut(Step)) -> rife::Result<Outcome> {
+        let (start, total) = (Instant::now(), self.run.plan().frames);
+        let done = self.run.run(&mut |counts| {
+            progress(Step {
+                done: counts.frames,
+                resumed: counts.resumed,
+                total,
+                stage: "interpolating",
+            });
+        })?;
+        let starts: Vec<f64> = done.starts.iter().map(|start| time::seconds(*start)).collect();
+        let summary = json!({
+            "clips": done.counts.clips, "frames_out": done.counts.frames, "made": done.counts.made,
+            "duration_s": time::seconds(done.duration), "starts_s": starts, "sound": done.sound,
+            "elapsed_s": start.elapsed().as_secs_f64(), "warnings": done.warnings,
+        });
+        Ok(Outcome {
+            summary,
+            label: self.label,
+        })
+    }
+}

@@ -1,0 +1,134 @@
+//! `images`: from picture to picture.
+
+use std::time::Instant;
+
+use num_rational::Ratio;
+use rife::image::{Between, ImageJob, ImageRun, Waiting};
+use rife::media::CancelToken;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::{Outcome, Place, Run, Step};
+use crate::error::{ApiError, Result};
+use crate::reason::{Reason, note};
+use crate::work::options::{EncodeOptions, Fit, Fraction, ModelOptions, Rate, Size, check_range, parse};
+
+/// The options, checked.
+#[derive(Debug)]
+pub(super) struct ImagesOptions {
+    model: ModelOptions,
+    encode: EncodeOptions,
+    rest: Rest,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Rest {
+    passes: Option<u32>,
+    timestep: Option<Fraction>,
+    fps: Option<Rate>,
+    size: Option<Size>,
+    fit: Fit,
+    memory: Memory,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Memory {
+    Memory,
+    #[default]
+    Disk,
+}
+
+impl ImagesOptions {
+    pub(super) fn new(mut options: Map<String, Value>, inputs: usize) -> Result<Self> {
+        let model = ModelOptions::take(&mut options)?;
+        let encode = EncodeOptions::take(&mut options, &["webp", "png"])?;
+        encode.check_codec()?;
+        let rest: Rest = parse(options)?;
+        check_range("passes", rest.passes.unwrap_or(2), 1, rife::image::MAX_EXP)?;
+        if encode.preset.is_some() {
+            return Err(ApiError::option("preset", Reason::NotForImages, []));
+        }
+        if rest.timestep.is_some() && rest.passes.is_some() {
+            return Err(ApiError::option(
+                "timestep",
+                Reason::OptionEither,
+                [("other", "passes".into())],
+            ));
+        }
+        if rest.timestep.is_some() && (inputs != 2 || encode.extension() != "png") {
+            return Err(ApiError::option("timestep", Reason::OnePicture, []));
+        }
+        Ok(Self { model, encode, rest })
+    }
+}
+
+impl super::Options for ImagesOptions {
+    fn open(&self, place: &Place<'_>, cancel: &CancelToken) -> Result<rife::Result<Box<dyn Run>>> {
+        let rest = &self.rest;
+        let between = match rest.timestep {
+            Some(Fraction(at)) => Between::Timestep(at),
+            None => Between::Exp(rest.passes.unwrap_or(2)),
+        };
+        let extension = self.encode.extension();
+        let output = match extension {
+            "png" if rest.timestep.is_none() => place.output.clone(),
+            _ => place.result(extension),
+        };
+        let mut job = ImageJob::new(place.inputs.clone(), between, output);
+        job.overwrite = true;
+        job.fps = rest.fps.map_or(Ratio::from(25), |rate| rate.0);
+        (job.size, job.fit) = (rest.size.map(|size| size.0), rest.fit.into());
+        job.waiting = match rest.memory {
+            Memory::Memory => Waiting::Memory,
+            Memory::Disk => Waiting::Disk,
+        };
+        (job.codec, job.crf) = (self.encode.codec(), self.encode.crf);
+        job.interpolator = place.interpolator(self.model.spec()?);
+        let (fps, label) = (job.fps, super::named(place.label, "_morph", extension));
+        Ok(job
+            .open(cancel)
+            .map(|run| Box::new(Planned { run, fps, label }) as Box<dyn Run>))
+    }
+}
+
+struct Planned {
+    run: ImageRun,
+    fps: Ratio<i64>,
+    label: String,
+}
+
+impl Run for Planned {
+    fn plan(&self) -> Value {
+        let plan = self.run.plan();
+        json!({
+            "kind": "images",
+            "width": plan.size[0], "height": plan.size[1],
+            "output_frames": plan.frames, "made": plan.made,
+            "output_rate": plan.duration.map(|_| self.fps.to_string()), "duration_s": plan.duration,
+            "memory_bytes": plan.memory, "disk_bytes": plan.disk,
+            "model": plan.model, "method": plan.method, "notes": plan.notes.iter().map(|text| note(text)).collect::<Vec<_>>(),
+        })
+    }
+
+    fn run(self: Box<Self>, progress: &mut dyn FnMut(Step)) -> rife::Result<Outcome> {
+        let start = Instant::now();
+        let done = self.run.run(&mut |done, total| {
+            progress(Step {
+                done: done as u64,
+                resumed: 0,
+                total: Some(total as u64),
+                stage: "interpolating",
+            });
+        })?;
+        let summary = json!({
+            "frames_out": done.frames, "made": done.made,
+            "elapsed_s": start.elapsed().as_secs_f64(), "warnings": done.notes,
+        });
+        Ok(Outcome {
+            summary,
+            label: self.label,
+        })
+    }
+}

@@ -1,0 +1,135 @@
+//! `reencode`: a clip written anew in a form that everything plays.
+
+use rife::media::CancelToken;
+use rife::reencode::{Finding, Profile, ReencodeJob, ReencodeRun, Stage};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::{Outcome, Place, Run, Step};
+use crate::error::Result;
+use crate::reason::note;
+use crate::work::options::{check_crf, check_preset, check_range, parse};
+
+/// The options, checked.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ReencodeOptions {
+    profile: ProfileName,
+    force: bool,
+    crf: Option<u32>,
+    preset: Option<String>,
+    deinterlace: bool,
+    min_psnr: Option<f64>,
+    max_bias: Option<f64>,
+    max_shift: Option<f64>,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum ProfileName {
+    #[default]
+    Web,
+    Latentsync,
+    Archive,
+}
+
+impl ReencodeOptions {
+    pub(super) fn new(options: Map<String, Value>) -> Result<Self> {
+        let options: Self = parse(options)?;
+        check_crf(options.crf, 51)?;
+        check_preset(options.preset.as_deref())?;
+        check_range("min_psnr", options.min_psnr.unwrap_or(0.0), 0.0, 100.0)?;
+        check_range("max_bias", options.max_bias.unwrap_or(0.0), 0.0, 255.0)?;
+        check_range("max_shift", options.max_shift.unwrap_or(0.0), 0.0, 255.0)?;
+        Ok(options)
+    }
+
+    fn profile(&self) -> Profile {
+        match self.profile {
+            ProfileName::Web => Profile::Web,
+            ProfileName::Latentsync => Profile::LatentSync,
+            ProfileName::Archive => Profile::Archive,
+        }
+    }
+}
+
+impl super::Options for ReencodeOptions {
+    fn open(&self, place: &Place<'_>, cancel: &CancelToken) -> Result<rife::Result<Box<dyn Run>>> {
+        let profile = self.profile();
+        let mut job = ReencodeJob::new(&place.inputs[0], profile);
+        job.output = Some(place.result(profile.extension()));
+        (job.force, job.overwrite) = (self.force, true);
+        (job.crf, job.preset) = (self.crf, self.preset.clone());
+        job.source.deinterlace = self.deinterlace;
+        job.limits.psnr = self.min_psnr.unwrap_or(job.limits.psnr);
+        job.limits.bias = self.max_bias.unwrap_or(job.limits.bias);
+        job.limits.shift = self.max_shift.unwrap_or(job.limits.shift);
+        let label = super::named(place.label, "_reencoded", profile.extension());
+        Ok(job
+            .open(cancel)
+            .map(|run| Box::new(Planned { run, label }) as Box<dyn Run>))
+    }
+}
+
+struct Planned {
+    run: ReencodeRun,
+    label: String,
+}
+
+fn finding(finding: &Finding) -> Value {
+    json!({
+        "what": finding.what, "found": finding.found, "wanted": finding.wanted, "conforms": finding.conforms,
+    })
+}
+
+impl Planned {
+    fn findings(&self) -> Vec<Value> {
+        self.run.findings().iter().map(finding).collect()
+    }
+}
+
+impl Run for Planned {
+    fn plan(&self) -> Value {
+        let streams = self.run.streams().map(|streams| streams.to_string());
+        // The library's word for the main stream is that of the other kinds.
+        let line = |line: &str| note(&line.trim().replace(": interpolated", ": encoded anew"));
+        let lines: Option<Vec<Value>> = streams.map(|text| text.lines().map(line).collect());
+        json!({
+            "kind": "reencode",
+            "input_frames": self.run.frames(), "output_frames": self.run.frames(),
+            "streams": lines, "findings": self.findings(), "needed": self.run.is_needed(), "notes": [],
+        })
+    }
+
+    fn run(self: Box<Self>, progress: &mut dyn FnMut(Step)) -> rife::Result<Outcome> {
+        let (needed, total) = (self.run.is_needed(), self.run.frames());
+        let mut summary = json!({"needed": needed, "findings": self.findings(), "warnings": []});
+        let label = self.label.clone();
+        if !needed {
+            return Ok(Outcome { summary, label });
+        }
+        let done = self.run.run(&mut |stage, done| {
+            let (total, stage) = match stage {
+                Stage::Writing => (total, "writing"),
+                // It compares a part of them.
+                Stage::Checking => (None, "checking"),
+            };
+            progress(Step {
+                done,
+                resumed: 0,
+                total,
+                stage,
+            });
+        })?;
+        summary["check"] = json!({
+            "frames": done.check.frames, "bias": done.check.bias, "shift": done.check.shift,
+            // Infinite where nothing differs, which JSON cannot say.
+            "psnr": done.check.psnr.map(|psnr| psnr.is_finite().then_some(psnr)),
+        });
+        summary["frames_out"] = json!(done.written.frames);
+        summary["bytes"] = json!(done.written.bytes);
+        summary["elapsed_s"] = json!(done.elapsed.as_secs_f64());
+        summary["warnings"] = json!(done.warnings);
+        Ok(Outcome { summary, label })
+    }
+}
