@@ -59,7 +59,7 @@ def row(rife, clip, folder):
     end = lines(done.stdout)[-1]
     after = probe(out)
     checked = lines(subprocess.run([rife, "verify", out, "--json"], capture_output=True, text=True).stdout)[0]
-    sync = next((c["found"] for c in checked["checks"] if c["name"] == "sound in sync"), "no sound")
+    sync = next((c["found"] for c in checked["checks"] if c["name"] == "sound in sync"), "no audio")
     changed = [t for t in TAGS if before["video"].get(t) not in (None, "unknown", after["video"].get(t))]
     return [*own, str(end["frames_in"]), after["video"]["nb_read_frames"], f"{end['duration_s']:.3f}", sync, kinds(after),
             "kept" if not changed else " ".join(f"{t} {before['video'].get(t)} -> {after['video'].get(t)}" for t in changed),
@@ -69,7 +69,7 @@ def row(rife, clip, folder):
 def main():
     """Command line."""
     rife, source = sys.argv[1], Path(sys.argv[2])
-    heads = ["clip", "frames declared", "counted", "s declared", "streams", "frames read", "made", "s", "sound", "streams",
+    heads = ["clip", "frames declared", "counted", "s declared", "streams", "frames read", "made", "s", "audio", "streams",
              "colour tags", "verify"]
     print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
     with tempfile.TemporaryDirectory() as folder:
