@@ -1,6 +1,6 @@
-//! Checkpoint files in and out: what kind of file this is, by its content, and its tensors as [`Weights`] under
-//! PyTorch's keys. Nothing in a file is run, trusted for a length, or loaded in part. Which network the tensors
-//! are is not decided here.
+//! Checkpoint readers and writers (`.safetensors`, `torch.save`, ncnn): the format is detected by content, and tensors are
+//! returned as [`Weights`] under PyTorch's keys. Files are untrusted: nothing in them is executed, every length is checked,
+//! and a damaged file is refused as a unit.
 
 mod bytes;
 mod element;
@@ -28,30 +28,30 @@ pub use zip::ZipProblem;
 
 use crate::weights::{WeightTensor, Weights};
 
-/// Longest checkpoint file that is read. The largest RIFE has 30 million parameters, 120 MB.
+/// Maximum size of a checkpoint file in bytes. The largest RIFE network has 30 million parameters, 120 MB.
 pub const MAX_FILE_BYTES: u64 = 1 << 30;
 
-/// Most tensors a checkpoint may hold; the largest RIFE has 275.
+/// Maximum number of tensors of a checkpoint; the largest RIFE network has 275.
 const MAX_TENSORS: usize = 10_000;
 
-/// Most dimensions of a tensor; a convolution's weight has 4.
+/// Maximum number of dimensions of a tensor; a convolution's kernel has 4.
 const MAX_RANK: usize = 8;
 
-/// The prefix that PyTorch's DistributedDataParallel gives to every key. The published files have it.
+/// Prefix of all keys saved from PyTorch's DistributedDataParallel, as in the published files.
 pub const DDP_PREFIX: &str = "module.";
 
-/// What kind of file the weights came from.
+/// File format of a checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// A `.safetensors` file.
     Safetensors,
-    /// `torch.save` of PyTorch 1.6 and later: a zip archive.
+    /// `torch.save` of PyTorch 1.6 and later: a zip archive with a pickle.
     TorchZip,
-    /// `torch.save` before PyTorch 1.6, or with `_use_new_zipfile_serialization=False`.
+    /// `torch.save` before PyTorch 1.6, or with `_use_new_zipfile_serialization=False`: a sequence of pickles.
     TorchLegacy,
     /// A folder of `flownet.pkl`, `contextnet.pkl` and `unet.pkl`, as RIFE before 4.0 was published.
     TorchFolder,
-    /// A folder of rife-ncnn-vulkan: `flownet.param` with `flownet.bin`, before 4.0 two more pairs.
+    /// A folder of rife-ncnn-vulkan: `flownet.param` with `flownet.bin`; before RIFE 4.0 also `contextnet` and `fusionnet`.
     Ncnn,
 }
 
@@ -67,35 +67,36 @@ impl fmt::Display for Format {
     }
 }
 
-/// A checkpoint's tensors and what there is to say about them.
+/// The content of a checkpoint.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoadedCheckpoint {
-    /// The tensors under PyTorch's keys, without `module.`.
+    /// The tensors under PyTorch's keys, without [`DDP_PREFIX`].
     pub weights: Weights,
-    /// What kind of file they came from.
+    /// Format of the file or folder.
     pub format: Format,
-    /// The `__metadata__` of a `.safetensors` file; empty for the others.
+    /// The `__metadata__` of a `.safetensors` file; empty for other formats.
     pub metadata: BTreeMap<String, String>,
-    /// What was left out or assumed, a sentence each, for the user to read.
+    /// Notes for the user about entries left out and assumptions made, one sentence each.
     pub notes: Vec<String>,
 }
 
-/// Tensors as a reader found them, before what all readers share.
+/// Output of a format's reader, before [`finish`].
 #[derive(Debug, Default)]
 struct Raw {
+    /// Keys, which may have [`DDP_PREFIX`], and tensors.
     tensors: Vec<(String, WeightTensor)>,
     metadata: BTreeMap<String, String>,
     notes: Vec<String>,
-    /// Entries that are no floating-point tensor: counters, epochs.
+    /// Keys of entries that are no floating-point tensors, such as counters.
     skipped: Vec<String>,
 }
 
-/// Reads a checkpoint: a file, or a folder of rife-ncnn-vulkan or of an old RIFE's `.pkl` files. What it is, is
-/// decided by content; names and extensions of files mean nothing.
+/// Reads a checkpoint: a file, or a folder of rife-ncnn-vulkan or of `.pkl` files of RIFE before 4.0. The format of a file
+/// is detected by its content, not by its name.
 ///
 /// # Errors
-/// [`CheckpointError`] names the file and what is wrong with it. Memory stays below five times the file's
-/// length, which is at most [`MAX_FILE_BYTES`], and 100 MB.
+/// [`CheckpointError`] with the file and the problem. Memory stays below 100 MB plus five times the file's size, which is at
+/// most [`MAX_FILE_BYTES`].
 pub fn load(path: &Path) -> Result<LoadedCheckpoint, CheckpointError> {
     let metadata = std::fs::metadata(path).map_err(|error| CheckpointError::io(path, error))?;
     if metadata.is_dir() {
@@ -108,10 +109,10 @@ pub fn load(path: &Path) -> Result<LoadedCheckpoint, CheckpointError> {
     load_bytes(&bytes).map_err(|problem| CheckpointError::new(path, problem))
 }
 
-/// As [`load`], for the content of one file (any format but ncnn's, which is two files).
+/// Reads a checkpoint from the content of one file, of any format except ncnn (two files).
 ///
 /// # Errors
-/// [`Problem`] says what is wrong.
+/// A [`Problem`] for an unknown format or a damaged file.
 pub fn load_bytes(bytes: &[u8]) -> Result<LoadedCheckpoint, Problem> {
     let (format, raw) = match sniff(bytes) {
         Some(Format::TorchZip) => (Format::TorchZip, torch::read_zip(bytes)?),
@@ -122,6 +123,7 @@ pub fn load_bytes(bytes: &[u8]) -> Result<LoadedCheckpoint, Problem> {
     finish(format, raw)
 }
 
+/// Detects the format of a file by its first bytes; `None` for an unknown one.
 fn sniff(bytes: &[u8]) -> Option<Format> {
     if bytes.starts_with(zip::LOCAL_SIGNATURE) {
         Some(Format::TorchZip)
@@ -134,11 +136,11 @@ fn sniff(bytes: &[u8]) -> Option<Format> {
     }
 }
 
-/// The content of a plain file of at most `limit` bytes.
+/// Reads a regular file of at most `limit` bytes.
 fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, CheckpointError> {
     let io = |error| CheckpointError::io(path, error);
     let metadata = std::fs::metadata(path).map_err(io)?;
-    // Opening a FIFO would wait for ever, and a device never ends.
+    // Opening a FIFO blocks, and a device has no end.
     if !metadata.is_file() {
         return Err(CheckpointError::new(path, Problem::NotAFile));
     }
@@ -154,20 +156,20 @@ fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, CheckpointError> {
     Ok(bytes)
 }
 
-/// What every format needs: keys without DDP's prefix, each once, and at least one.
+/// Strips DDP's prefix from the keys and refuses duplicate keys and checkpoints without tensors; common to all formats.
 fn finish(format: Format, raw: Raw) -> Result<LoadedCheckpoint, Problem> {
     let mut weights = Weights::new();
     for (key, tensor) in raw.tensors {
         let plain = key.strip_prefix(DDP_PREFIX).unwrap_or(&key).to_owned();
         if weights.insert(plain, tensor).is_some() {
-            return Err(Problem::DuplicateKey(error::shown(&key)));
+            return Err(Problem::DuplicateKey(error::quoted(&key)));
         }
     }
     if weights.is_empty() {
         return Err(Problem::NoTensors);
     }
     let mut notes = raw.notes;
-    if let Some(note) = error::list(&raw.skipped) {
+    if let Some(note) = error::quoted_list(&raw.skipped) {
         notes.push(format!("left out, being no floating-point tensors: {note}"));
     }
     Ok(LoadedCheckpoint {

@@ -1,5 +1,5 @@
-//! A back end whose tensors are only their shapes: it counts the multiply-adds of a network without running it,
-//! and refuses sizes that do not fit together.
+//! Counting backend: tensors are shapes `[channels, height, width]`; it sums the multiply-adds of a network's convolutions
+//! without computing anything, and panics when shapes do not fit together.
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -8,23 +8,24 @@ use rife_backend::{Backend, ConvKind, ConvSpec, DisOptions, Resize, Result};
 
 use crate::layer::LayerDesc;
 
-/// Counts multiply-adds of convolutions.
+/// A backend that counts multiply-adds of convolutions.
 #[derive(Debug)]
 pub(crate) struct CountBackend {
     macs: Cell<u64>,
-    far: bool,
+    /// Whether [`Backend::max_abs`] reports the largest number instead of 0, so that networks 4.0 and 4.1 restart.
+    large_motion: bool,
 }
 
 impl CountBackend {
-    /// Nothing counted yet; `far` is whether every flow counts as large.
-    pub(crate) fn new(far: bool) -> Self {
+    /// Starts at 0 multiply-adds; with `large_motion` networks take the branch for motion above their restart limit.
+    pub(crate) fn new(large_motion: bool) -> Self {
         Self {
             macs: Cell::new(0),
-            far,
+            large_motion,
         }
     }
 
-    /// Multiply-adds so far.
+    /// Returns the multiply-adds counted so far.
     pub(crate) fn macs(&self) -> u64 {
         self.macs.get()
     }
@@ -123,7 +124,7 @@ impl Backend for CountBackend {
         self.warp(x, flow)
     }
 
-    /// Its arithmetic has no weights and is not counted: about a thousand operations a pixel.
+    /// Returns the shape of the flow; its arithmetic, about 1000 operations per pixel, is not counted.
     fn dis_flow(&self, [a, b]: [&[usize; 3]; 2], level: u32, _: &DisOptions) -> [usize; 3] {
         assert!(a == b && a[0] == 3, "frames of different shapes");
         let [_, height, width] = self.resize(a, Resize::Down(1 << level));
@@ -168,6 +169,6 @@ impl Backend for CountBackend {
     }
 
     fn max_abs(&self, _: &[usize; 3]) -> Result<f32> {
-        Ok(if self.far { f32::MAX } else { 0.0 })
+        Ok(if self.large_motion { f32::MAX } else { 0.0 })
     }
 }

@@ -1,7 +1,7 @@
-//! The network that ships inside the program.
+//! Embedded weights of the default network.
 
-/// The embedded `.safetensors` file (f16, the tensors of [`crate::Version::DEFAULT`]); `None` where the program
-/// was built without the feature `default-weights`.
+/// Returns the bytes of the embedded `.safetensors` file (f16, the tensors of [`crate::Version::DEFAULT`]); `None` when
+/// built without the cargo feature `default-weights`.
 pub fn default_weights() -> Option<&'static [u8]> {
     #[cfg(feature = "default-weights")]
     let weights = Some(include_bytes!("../weights/default.safetensors").as_slice());

@@ -1,106 +1,106 @@
-//! Everything that a network can refuse, each with what was found and what would be accepted.
+//! Errors of building and running networks ([`NetworkError`]), with the value found and the values accepted.
 
 use std::fmt;
 
 /// Why a network could not be built or run.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum NetworkError {
-    /// No version of this name.
+    /// There is no version of this name.
     #[error("unknown model version {0:?}; known are {known}", known = crate::Version::names().join(", "))]
     UnknownVersion(String),
-    /// A network that was shipped once and that this program cannot run any more.
+    /// A network that earlier releases shipped and this one cannot run.
     #[error("RIFE {name} cannot be run any more: {why}; r7.lite is its successor")]
     Retired {
-        /// Its name.
+        /// Name of the network.
         name: &'static str,
-        /// What of it is gone.
+        /// Reason.
         why: &'static str,
     },
-    /// A network's description that cannot be read.
+    /// A network's description that cannot be parsed; with the parser's message.
     #[error("this description of a network cannot be read: {0}")]
     SpecSyntax(String),
     /// A network's description with a value out of range.
     #[error("network.{field} is {value}; accepted: {accepted}")]
     Spec {
-        /// The field, such as `blocks[0].channels`.
+        /// Path of the field, such as `blocks[0].channels`.
         field: String,
-        /// What was found.
+        /// Value found.
         value: String,
-        /// What would be accepted.
+        /// Values accepted.
         accepted: String,
     },
-    /// The weights are no RIFE network that is known.
+    /// The tensors are those of no known network.
     #[error("these weights are no RIFE network known here; the nearest is {nearest}: {mismatch}")]
     Unrecognised {
-        /// The version with the fewest differences.
+        /// Name of the version with the fewest differences.
         nearest: String,
-        /// Those differences.
+        /// The differences from it.
         mismatch: Box<Mismatch>,
     },
-    /// The weights are not those of the version asked for.
+    /// The tensors are not those of the requested version.
     #[error("these weights are not RIFE {version}: {mismatch}{hint}", hint = hint(fits))]
     WrongWeights {
-        /// The version asked for.
+        /// Name of the requested version.
         version: String,
-        /// How the weights differ from it.
+        /// The differences from it.
         mismatch: Box<Mismatch>,
-        /// The versions that the weights do fit.
+        /// Names of the versions that the tensors fit.
         fits: Vec<String>,
     },
-    /// There are no weights at all.
+    /// The checkpoint has no tensors.
     #[error("there are no tensors in these weights")]
     NoWeights,
-    /// A weight is NaN or infinite.
+    /// A weight that is NaN or infinite.
     #[error("the weights hold a value that is no finite number: {key}[{index}] is {value}")]
     NotFinite {
-        /// Its tensor.
+        /// Key of the tensor.
         key: String,
-        /// Its place in row-major order.
+        /// Index in the tensor, in row-major order.
         index: usize,
         /// NaN or an infinity.
         value: f32,
     },
-    /// A picture, or the motion that made it, is NaN or infinite somewhere.
+    /// A frame, flow or mask with a value that is NaN, infinite or implausibly large.
     #[error(
         "RIFE {version} with these weights makes {what} of {value}: the weights are damaged, or of another network"
     )]
     Overflow {
-        /// The network.
+        /// Name of the network.
         version: String,
-        /// What of it.
+        /// Name of the tensor in the message: motion, a mask or a picture.
         what: &'static str,
-        /// NaN or an infinity.
+        /// The first such value.
         value: f32,
     },
-    /// The engine failed.
+    /// The backend failed.
     #[error(transparent)]
     Backend(#[from] rife_backend::BackendError),
     /// A scale that is none of the five.
     #[error("scale {0} is not one of 0.25, 0.5, 1, 2 and 4")]
     Scale(String),
-    /// A timestep outside the open interval.
+    /// A timestep outside the open interval (0, 1).
     #[error("timestep {0} is not between 0 and 1 (both excluded)")]
     Timestep(f32),
-    /// A timestep other than 0.5 for a network that knows only the middle.
+    /// A timestep other than 0.5 for a network without timestep input.
     #[error(
         "RIFE {version} makes only the middle frame (timestep 0.5), not {timestep}; \
          other times need several passes or a network with a timestep ({}, or any 4.x)",
         crate::Version::IFNET_M.name()
     )]
     OnlyMiddle {
-        /// The network.
+        /// Name of the network.
         version: String,
-        /// The timestep asked for.
+        /// The requested timestep.
         timestep: f32,
     },
-    /// The ensemble option for a version without it.
+    /// The ensemble option for a network that does not support it.
     #[error("RIFE {version} has no ensemble; these have: {}", crate::Version::with_ensemble().join(", "))]
     NoEnsemble {
         /// The network.
         version: String,
     },
-    /// Test-time augmentation in an ONNX graph of a network that looks again where motion is large: which way to
-    /// go would have to be decided for each half.
+    /// Test-time augmentation in an ONNX graph of a network that branches on the size of motion (4.0 and 4.1): the graph would
+    /// need a branch for each of the two passes.
     #[error(
         "RIFE {version} as ONNX has no test-time augmentation, because it looks again where motion is large; \
          leave it out, or use version 4.2 or later"
@@ -109,7 +109,7 @@ pub enum NetworkError {
         /// The network.
         version: String,
     },
-    /// A picture smaller or larger than any network here takes.
+    /// An image smaller or larger than accepted.
     #[error("a picture of {width}x{height} is outside {min}x{min} to {max}x{max}", min = crate::MIN_SIDE, max = crate::MAX_SIDE)]
     ImageSize {
         /// Its width.
@@ -117,17 +117,17 @@ pub enum NetworkError {
         /// Its height.
         height: usize,
     },
-    /// A picture whose values do not fill it.
+    /// Image data whose length is not `3 * width * height`.
     #[error("a picture of {width}x{height} needs {} values, not {found}", 3 * width * height)]
     ImageData {
         /// Its width.
         width: usize,
         /// Its height.
         height: usize,
-        /// How many values came.
+        /// Number of values found.
         found: usize,
     },
-    /// Two frames of different sizes.
+    /// Two frames that differ in size.
     #[error("the two frames differ in size: {}x{} and {}x{}", .first[0], .first[1], .second[0], .second[1])]
     FramesDiffer {
         /// Width and height of the first.
@@ -135,16 +135,16 @@ pub enum NetworkError {
         /// Width and height of the second.
         second: [usize; 2],
     },
-    /// A tensor whose size the network cannot halve as often as it needs to.
+    /// A tensor whose sides are no multiples of [`crate::Version::size_multiple`].
     #[error(
         "{width}x{height} is no multiple of {multiple} on both sides, which RIFE {version} needs at scale {scale}"
     )]
     NotMultiple {
         /// The network.
         version: String,
-        /// The scale asked for.
+        /// The requested scale.
         scale: crate::Scale,
-        /// What both sides must be multiples of.
+        /// The number that both sides must be multiples of.
         multiple: usize,
         /// Its width.
         width: usize,
@@ -153,6 +153,7 @@ pub enum NetworkError {
     },
 }
 
+/// Formats the versions that the tensors fit as the end of an error message; empty if there are none.
 fn hint(fits: &[String]) -> String {
     if fits.is_empty() {
         String::new()
@@ -161,27 +162,28 @@ fn hint(fits: &[String]) -> String {
     }
 }
 
-/// How weights differ from what a version needs. Each list is complete; its text names the first few.
+/// Differences of a checkpoint's tensors from those of a version. The lists are complete; the `Display` text names the
+/// first few of each.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Mismatch {
-    /// Keys that the network needs and the weights lack, with the shape needed.
+    /// Keys absent from the checkpoint, with the shape needed.
     pub missing: Vec<(String, Vec<usize>)>,
-    /// Keys that the weights hold and the network has no use for, with their shape.
+    /// Keys of the checkpoint that the network does not have, with their shape.
     pub unexpected: Vec<(String, Vec<usize>)>,
-    /// Keys of another shape: key, shape needed, shape found.
+    /// Keys with another shape: key, shape needed, shape found.
     pub misshapen: Vec<(String, Vec<usize>, Vec<usize>)>,
 }
 
-/// How many keys of each kind a message names.
+/// Maximum number of keys of each list that a message names.
 const NAMED: usize = 3;
 
 impl Mismatch {
-    /// How many tensors differ.
+    /// Returns the number of tensors that differ.
     pub fn count(&self) -> usize {
         self.missing.len() + self.unexpected.len() + self.misshapen.len()
     }
 
-    /// Whether nothing differs.
+    /// Reports whether nothing differs.
     pub fn is_empty(&self) -> bool {
         self.count() == 0
     }
@@ -203,6 +205,7 @@ impl fmt::Display for Mismatch {
     }
 }
 
+/// Appends to `parts` the count of `items`, `what` they are and the texts of the first [`NAMED`]; nothing if empty.
 fn list<T>(parts: &mut Vec<String>, what: &str, items: &[T], text: impl Fn(&T) -> String) {
     if items.is_empty() {
         return;

@@ -1,13 +1,13 @@
-//! Pictures at the network's door: planar RGB, padded to what a network needs and cropped after.
+//! Planar RGB image in host memory: input and output of [`crate::Model`].
 
 use crate::error::NetworkError;
 
-/// Smallest width and height that a network takes.
+/// Minimum width and height of an image, in pixels.
 pub const MIN_SIDE: usize = 16;
-/// Largest width and height that a network takes.
+/// Maximum width and height of an image, in pixels.
 pub const MAX_SIDE: usize = 16_384;
 
-/// A picture: three planes (red, green, blue) of `width * height` values in 0..1, row by row.
+/// An RGB image: red, green and blue plane of `width * height` values in 0..1, each row by row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Image {
     width: usize,
@@ -16,10 +16,10 @@ pub struct Image {
 }
 
 impl Image {
-    /// A picture from its three planes, one after another.
+    /// Makes an image of its three concatenated planes, `data` being `[3, height, width]`.
     ///
-    /// Errors: [`NetworkError::ImageSize`] outside 16x16 to 16384x16384, [`NetworkError::ImageData`] where the
-    /// values are not three planes of that size.
+    /// Errors: [`NetworkError::ImageSize`] outside 16x16 to 16384x16384, [`NetworkError::ImageData`] when `data` has another
+    /// length than `3 * width * height`.
     pub fn new(width: usize, height: usize, data: Vec<f32>) -> Result<Self, NetworkError> {
         let sides = MIN_SIDE..=MAX_SIDE;
         if !sides.contains(&width) || !sides.contains(&height) {
@@ -35,22 +35,22 @@ impl Image {
         Ok(Self { width, height, data })
     }
 
-    /// Its width in pixels.
+    /// Returns the width in pixels.
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// Its height in pixels.
+    /// Returns the height in pixels.
     pub fn height(&self) -> usize {
         self.height
     }
 
-    /// Red plane, green plane, blue plane.
+    /// Returns the red, green and blue plane, concatenated.
     pub fn data(&self) -> &[f32] {
         &self.data
     }
 
-    /// The three planes, without a copy.
+    /// Returns the three concatenated planes without copying them.
     pub fn into_data(self) -> Vec<f32> {
         self.data
     }

@@ -1,5 +1,5 @@
-//! One convolution of a network as data: its keys in a checkpoint, its shapes and what it computes. The list of
-//! a network's tensors, the check of a checkpoint and the building of layers all come from here.
+//! Description of one convolution layer: keys and shapes of its tensors in a checkpoint, channels, activation. A network's
+//! tensor list, the check of a checkpoint and the prepared layers are derived from it.
 
 use rife_backend::{Activation, ConvKind, ConvSpec};
 
@@ -8,40 +8,40 @@ use crate::weights::Weights;
 /// Slope of every LeakyReLU in the 4.x networks.
 const LEAKY_SLOPE: f32 = 0.2;
 
-/// What a tensor of a checkpoint is.
+/// Role of a checkpoint's tensor in its layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TensorRole {
     /// A convolution's kernel.
     Weight,
     /// A convolution's bias.
     Bias,
-    /// PReLU's slope a channel.
+    /// PReLU's slopes, one per channel.
     Slope,
-    /// ResConv's factor a channel.
+    /// ResConv's factors, one per channel.
     Beta,
 }
 
 /// One tensor that a network reads from a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorDesc {
-    /// Its name in the published checkpoints, without DDP's `module.` prefix.
+    /// Key in the published checkpoints, without DDP's prefix `module.`.
     pub key: String,
-    /// PyTorch's shape.
+    /// Shape in PyTorch's order.
     pub shape: Vec<usize>,
-    /// What it is.
+    /// Role in its layer.
     pub role: TensorRole,
-    /// Input values that one output value depends on; 0 for all but weights.
+    /// For kernels the number of input values that one output value depends on; else 0.
     pub fan_in: usize,
 }
 
-/// What follows a layer's sum.
+/// Activation after a layer's convolution (and its residual, for a ResConv).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ActivationDesc {
     /// Nothing.
     None,
     /// LeakyReLU with slope 0.2.
     Leaky,
-    /// PReLU with a slope a channel, stored under this key.
+    /// PReLU with one slope per channel, stored under this key.
     Prelu(String),
 }
 
@@ -50,24 +50,24 @@ pub enum ActivationDesc {
 pub struct LayerDesc {
     /// The key of the kernel without its `.weight`, and of the bias without its `.bias`.
     pub key: String,
-    /// Stride and direction.
+    /// Kernel size, stride and direction.
     pub kind: ConvKind,
-    /// Channels in, all groups together.
+    /// Input channels of all groups together.
     pub input: usize,
-    /// Channels out.
+    /// Output channels in the checkpoint.
     pub output: usize,
-    /// Groups.
+    /// Number of groups.
     pub groups: usize,
-    /// The key of ResConv's factors, where the layer is a ResConv.
+    /// The key of a ResConv's factors; `None` for a plain convolution.
     pub beta: Option<String>,
-    /// Applied last.
+    /// The activation, applied last.
     pub activation: ActivationDesc,
-    /// How many of the channels out, the first ones, inference has use for; the checkpoint has all.
+    /// Number of output channels that are computed, the first of `output`; the checkpoint holds all.
     pub used: usize,
 }
 
 impl LayerDesc {
-    /// A convolution alone: no activation, keys `key.weight` and `key.bias`.
+    /// Describes a convolution without activation, with keys `key.weight` and `key.bias`.
     pub fn plain(kind: ConvKind, key: impl Into<String>, input: usize, output: usize) -> Self {
         let key = key.into();
         Self {
@@ -82,7 +82,7 @@ impl LayerDesc {
         }
     }
 
-    /// A convolution with LeakyReLU, keys `key.weight` and `key.bias`.
+    /// Describes a convolution with LeakyReLU, with keys `key.weight` and `key.bias`.
     pub fn leaky(kind: ConvKind, key: impl Into<String>, input: usize, output: usize) -> Self {
         Self {
             activation: ActivationDesc::Leaky,
@@ -90,7 +90,8 @@ impl LayerDesc {
         }
     }
 
-    /// A convolution with PReLU as PyTorch's `Sequential` names them: `key.0` and `key.1`.
+    /// Describes a convolution with PReLU, with the keys of PyTorch's `Sequential`: `key.0.weight`, `key.0.bias`,
+    /// `key.1.weight` (slopes).
     pub fn prelu(kind: ConvKind, key: &str, input: usize, output: usize) -> Self {
         let activation = ActivationDesc::Prelu(format!("{key}.1.weight"));
         Self {
@@ -99,7 +100,7 @@ impl LayerDesc {
         }
     }
 
-    /// A ResConv: LeakyReLU of `conv(x) * beta + x`, keys `key.conv` and `key.beta`.
+    /// Describes a ResConv, `LeakyReLU(conv(x) * beta + x)`, with keys `key.conv.weight`, `key.conv.bias` and `key.beta`.
     pub fn res_conv(key: &str, channels: usize, groups: usize) -> Self {
         let conv = Self::leaky(ConvKind::Same, format!("{key}.conv"), channels, channels);
         Self {
@@ -109,7 +110,8 @@ impl LayerDesc {
         }
     }
 
-    /// Shape of the kernel in PyTorch's order.
+    /// Returns the kernel's shape in PyTorch's order: `[output, input / groups, 3, 3]`, transposed
+    /// `[input, output / groups, 4, 4]`.
     pub fn weight_shape(&self) -> Vec<usize> {
         match self.kind {
             ConvKind::Up => vec![self.input, self.output / self.groups, 4, 4],
@@ -117,13 +119,14 @@ impl LayerDesc {
         }
     }
 
-    /// Input values that one output value depends on (a stride-2 transposed 4x4 kernel touches 2x2 of them).
+    /// Returns the number of input values that one output value depends on: 3x3 per channel of a group, 2x2 for a stride-2
+    /// transposed 4x4 kernel.
     pub fn fan_in(&self) -> usize {
         let taps = if self.kind == ConvKind::Up { 4 } else { 9 };
         self.input / self.groups * taps
     }
 
-    /// Every tensor of this layer: kernel, bias, then slope and factors where it has them.
+    /// Lists the layer's tensors: kernel, bias, then PReLU slopes and ResConv factors if it has them.
     pub fn tensors(&self) -> Vec<TensorDesc> {
         let tensor = |key: String, shape, role| TensorDesc {
             key,
@@ -147,7 +150,7 @@ impl LayerDesc {
         tensors
     }
 
-    /// The layer with its values from `weights`, of the channels that are used; `None` where one is absent.
+    /// Collects the layer's values from `weights`, of the computed channels only; `None` when a tensor is absent.
     pub fn spec(&self, weights: &Weights) -> Option<ConvSpec> {
         let data = |key: &str| weights.get(key).map(|tensor| tensor.data.clone());
         let activation = match &self.activation {
@@ -173,7 +176,7 @@ impl LayerDesc {
         })
     }
 
-    /// The part of a kernel that gives the channels in use.
+    /// Returns the slice of a kernel that belongs to the computed output channels.
     fn used_kernel(&self, kernel: Vec<f32>) -> Vec<f32> {
         if self.used == self.output {
             return kernel;

@@ -1,5 +1,5 @@
-//! Every RIFE network as one description generic over a [`Backend`](rife_backend::Backend), the readers and writers of
-//! their checkpoints, and their export to ONNX. No engine: those are crates of their own.
+//! RIFE networks (Huang et al., ECCV 2022), written once over the [`Backend`](rife_backend::Backend) trait; readers and
+//! writers of their checkpoints (`.safetensors`, `torch.save`, ncnn); export to ONNX. Engines are in other crates.
 
 pub mod checkpoint;
 mod count;

@@ -1,4 +1,4 @@
-//! A network with its engine: pictures of any size in, the picture between them out.
+//! Network and backend together ([`Model`]): images of any size in host memory in, the interpolated image out.
 
 use rife_backend::{Backend, Resize};
 
@@ -9,60 +9,61 @@ use crate::scale::Scale;
 use crate::version::Version;
 use crate::weights::Weights;
 
-/// The longest flow in pixels, along either axis, that a network with sound weights can be thought to find.
+/// Maximum plausible flow along either axis, in pixels; longer flow means damaged weights.
 const MAX_FLOW: f32 = 1e6;
 
-/// A network ready to run on an engine.
+/// A network loaded on a backend.
 #[derive(Debug)]
 pub struct Model<B: Backend> {
     backend: B,
     network: Network<B::Conv>,
 }
 
-/// One picture padded and encoded, for every pair and timestep that it takes part in. Made for one set of
-/// [`Options`]; used with another scale it is refused where the padding does not fit.
+/// An image, padded, uploaded and encoded for one set of [`Options`]; reusable for all pairs and timesteps. Used with
+/// another scale it is refused when its padding does not fit.
 #[derive(Debug, Clone)]
 pub struct PreparedFrame<T> {
     encoded: Encoded<T>,
+    /// Width and height before padding.
     size: [usize; 2],
 }
 
 impl<T> PreparedFrame<T> {
-    /// The picture's width before padding.
+    /// Returns the image's width before padding.
     pub fn width(&self) -> usize {
         self.size[0]
     }
 
-    /// The picture's height before padding.
+    /// Returns the image's height before padding.
     pub fn height(&self) -> usize {
         self.size[1]
     }
 
-    /// What the network keeps of the picture, padded.
+    /// Returns the padded image with its features.
     pub fn encoded(&self) -> &Encoded<T> {
         &self.encoded
     }
 }
 
-/// Two prepared frames with what all timesteps between them share, see [`EncodedPair`].
+/// Two prepared frames and the flow of the prior, reusable for all timesteps between them, see [`EncodedPair`].
 #[derive(Debug, Clone)]
 pub struct PreparedPair<T> {
     encoded: EncodedPair<T>,
+    /// Width and height before padding.
     size: [usize; 2],
 }
 
 impl<T> PreparedPair<T> {
-    /// The frames' width and height before padding.
+    /// Returns the frames' width and height before padding.
     pub fn size(&self) -> [usize; 2] {
         self.size
     }
 }
 
 impl<B: Backend> Model<B> {
-    /// A model from a checkpoint's tensors. Without a version it is recognised ([`Version::recognise`]).
+    /// Loads a model from a checkpoint's tensors; the version is recognised by them ([`Version::recognise`]) if `None`.
     ///
-    /// Errors: [`NetworkError::Unrecognised`], [`NetworkError::WrongWeights`], [`NetworkError::NotFinite`]; nothing
-    /// is loaded then.
+    /// Errors: [`NetworkError::Unrecognised`], [`NetworkError::WrongWeights`], [`NetworkError::NotFinite`].
     pub fn from_weights(
         backend: B,
         weights: &Weights,
@@ -76,32 +77,32 @@ impl<B: Backend> Model<B> {
         Ok(Self { backend, network })
     }
 
-    /// Which network it is.
+    /// Returns the version of the network.
     pub fn version(&self) -> Version {
         self.network.version()
     }
 
-    /// The engine it runs on.
+    /// Returns the backend.
     pub fn backend(&self) -> &B {
         &self.backend
     }
 
-    /// The network, for use with tensors of the engine.
+    /// Returns the network, for use with tensors of the backend.
     pub fn network(&self) -> &Network<B::Conv> {
         &self.network
     }
 
-    /// How many values its weights hold.
+    /// Returns the number of parameters.
     pub fn parameter_count(&self) -> usize {
         self.version().parameter_count()
     }
 
-    /// Multiply-adds a pixel and pair, see [`Version::macs_per_pixel`].
+    /// Returns the multiply-adds per pixel for one pair, see [`Version::macs_per_pixel`].
     pub fn macs_per_pixel(&self) -> f64 {
         self.version().macs_per_pixel()
     }
 
-    /// One line about the model: version, parameters, arithmetic, what it can do.
+    /// Describes the model in one line: version, parameters, multiply-adds, timesteps, ensemble, size rule.
     pub fn describe(&self) -> String {
         let version = self.version();
         let time = if version.supports_timestep() {
@@ -123,10 +124,9 @@ impl<B: Backend> Model<B> {
         )
     }
 
-    /// Pads a picture to the network's size rule (replicating its right column and bottom row) and computes what
-    /// depends on it alone.
+    /// Pads an image to the network's [`Version::size_multiple`] (replicating the last column and row), uploads and encodes it.
     ///
-    /// Errors: none that a valid [`Image`] can cause today; the network's own check stands behind it.
+    /// Errors: [`NetworkError::Backend`].
     pub fn prepare_frame(
         &self,
         image: &Image,
@@ -143,7 +143,7 @@ impl<B: Backend> Model<B> {
         Ok(PreparedFrame { encoded, size })
     }
 
-    /// Computes what all timesteps between two frames share.
+    /// Pairs two prepared frames and computes the prior's flow, which all timesteps share.
     ///
     /// Errors: [`NetworkError::NoEnsemble`], [`NetworkError::FramesDiffer`], [`NetworkError::NotMultiple`] for frames
     /// prepared for another scale, [`NetworkError::Backend`].
@@ -166,8 +166,8 @@ impl<B: Backend> Model<B> {
         })
     }
 
-    /// The frame at `timestep` (0 is the first frame, 1 the second, both excluded) between the frames of a pair, in their
-    /// size, its values clamped to 0..1.
+    /// Makes the frame at `timestep` (0 is the first frame, 1 the second, both excluded) of a pair, cropped to the frames'
+    /// size, values clamped to 0..1.
     ///
     /// Errors: [`NetworkError::Timestep`], [`NetworkError::OnlyMiddle`], [`NetworkError::Overflow`],
     /// [`NetworkError::Backend`].
@@ -182,11 +182,10 @@ impl<B: Backend> Model<B> {
         Image::new(width, height, self.picture(&output, [height, width])?)
     }
 
-    /// The frame of an output, cropped to `[height, width]`, its values clamped to 0..1: planar RGB.
+    /// Downloads the frame of an output, cropped to `[height, width]`, values clamped to 0..1: planar RGB.
     ///
-    /// Errors: [`NetworkError::Overflow`] where the frame, or the flow or the mask at every fourth row and column, has a NaN
-    /// or an infinity, or the flow is longer than a million pixels (kernels turn NaN within a network into numbers, which
-    /// then come out as such flow); [`NetworkError::Backend`].
+    /// Errors: [`NetworkError::Overflow`] when the frame, or the flow or mask downsampled by 4, has a NaN or an infinity, or the
+    /// flow exceeds a million pixels (kernels may turn a NaN inside the network into such numbers); [`NetworkError::Backend`].
     pub fn picture(
         &self,
         output: &Output<B::Tensor>,
@@ -201,7 +200,7 @@ impl<B: Backend> Model<B> {
         Ok(data)
     }
 
-    /// Whether all values are numbers within `-max..=max`.
+    /// Checks that all values are numbers within `-max..=max`; `what` names them in [`NetworkError::Overflow`].
     fn check_range(&self, what: &'static str, values: &[f32], max: f32) -> Result<(), NetworkError> {
         // Without an early exit the loop is vectorised. NaN is within nothing.
         if values.iter().fold(true, |all, value| all & (value.abs() <= max)) {
@@ -215,9 +214,9 @@ impl<B: Backend> Model<B> {
         Err(NetworkError::Overflow { version, what, value })
     }
 
-    /// As [`Model::frame_at`], giving the engine's tensors in the padded size: flow and mask besides the frame.
+    /// Makes frame, flow and mask at `timestep` of a pair as tensors of the backend, in the padded size.
     ///
-    /// Errors: as there.
+    /// Errors: [`NetworkError::Timestep`], [`NetworkError::OnlyMiddle`], [`NetworkError::Backend`].
     pub fn tensors_at(
         &self,
         pair: &PreparedPair<B::Tensor>,
@@ -228,9 +227,9 @@ impl<B: Backend> Model<B> {
             .interpolate(&self.backend, &pair.encoded, timestep, options)
     }
 
-    /// The frame at one timestep between two frames: [`Model::pair`], then [`Model::frame_at`].
+    /// Makes the frame at one timestep between two frames: [`Model::pair`], then [`Model::frame_at`].
     ///
-    /// Errors: as these.
+    /// Errors: those of [`Model::pair`] and [`Model::frame_at`].
     pub fn interpolate(
         &self,
         first: &PreparedFrame<B::Tensor>,

@@ -1,5 +1,5 @@
-//! A RIFE network, whichever it is: frames in, a frame between them out. The families' own descriptions are in
-//! the modules below; what they share (options, frames, outputs, checks) is here.
+//! RIFE networks of all families behind one type ([`Network`]): encodes frames, pairs them, makes frames at timesteps.
+//! The families (paper, RIFE_HDv2, 4.x) are in the modules below; options, outputs and checks that they share are here.
 
 mod block;
 mod hdv2;
@@ -21,84 +21,85 @@ pub(crate) use hdv2::SCALES as HDV2_SCALES;
 pub(crate) use paper::{PaperSpec, SCALES as PAPER_SCALES};
 pub(crate) use stack::layers as stack_layers;
 
-/// Makes one layer of a network; called in the order of [`Version::layers`].
-pub(crate) type Make<'a, L> = &'a mut (dyn FnMut(&LayerDesc) -> L + 'a);
+/// A function that builds one layer of a network; it is called in the order of [`Version::layers`].
+pub(crate) type MakeLayer<'a, L> = &'a mut (dyn FnMut(&LayerDesc) -> L + 'a);
 
-/// How a pair of frames is interpolated.
+/// Options of inference that apply to every network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Options {
-    /// At which size the flow is estimated.
+    /// Resolution at which flow is estimated, relative to the frame's.
     pub scale: Scale,
-    /// Test-time augmentation: the mean with the result for both frames turned by 180 degrees. Twice the work.
+    /// Test-time augmentation: the frame is averaged with the result for both frames rotated by 180 degrees. Doubles the work.
     pub tta: bool,
-    /// Every block looks both ways and the mean counts, in the versions that know it
-    /// ([`Version::supports_ensemble`]). About twice the work.
+    /// Ensemble: every block also runs with the frames swapped, and both estimates are averaged; only for versions with
+    /// [`Version::supports_ensemble`]. About doubles the work.
     pub ensemble: bool,
-    /// Whether [`Output::stages`] is filled (training needs it; it costs memory).
+    /// Whether [`Output::stages`] is filled (for training; costs memory).
     pub keep_stages: bool,
 }
 
-/// What a network computes of one frame, once, whatever the pairs and timesteps that it is used for.
+/// One frame and its features, reusable for all pairs and timesteps that the frame takes part in.
 #[derive(Debug, Clone)]
 pub struct Encoded<T> {
     /// `[3, height, width]`, RGB in 0..1.
     pub(crate) image: T,
-    /// Encoder features (4.7 and later) or context features from fine to coarse (older ones), unwarped.
+    /// Unwarped features: for 4.x networks with an encoder one tensor, the image concatenated with its encoder features; for
+    /// older networks the context features from fine to coarse.
     pub(crate) features: Vec<T>,
-    /// The same of the frame turned by 180 degrees, for [`Options::tta`].
+    /// The encoded frame rotated by 180 degrees, for [`Options::tta`].
     rotated: Option<Box<Encoded<T>>>,
 }
 
 impl<T> Encoded<T> {
-    /// The frame as the network sees it: `[3, height, width]`, clamped to 0..1 for the 4.x networks.
+    /// Returns the image that the network reads: `[3, height, width]`, clamped to 0..1 for 4.x networks.
     pub fn image(&self) -> &T {
         &self.image
     }
 }
 
-/// Two encoded frames with what all timesteps between them share. It owns both, so that it can be kept and sent to another
-/// thread as its tensors can.
+/// Two encoded frames and the flow of the prior, reusable for all timesteps between them. It owns its tensors, so that it
+/// can be kept and, with `Send` tensors, moved to another thread.
 #[derive(Debug, Clone)]
 pub struct EncodedPair<T> {
     pub(crate) frames: [Encoded<T>; 2],
-    /// The flow that the network begins with, where it has a prior: see [`Backend::dis_flow`].
+    /// The prior's flow in the format of [`Backend::dis_flow`]; `None` for a network without a prior.
     pub(crate) prior: Option<T>,
-    /// The same of the frames rotated by 180 degrees, for [`Options::tta`].
+    /// The pair of the frames rotated by 180 degrees, for [`Options::tta`].
     pub(crate) rotated: Option<Box<EncodedPair<T>>>,
 }
 
-/// What is known after one block.
+/// Flow, mask and warped frames after one block.
 #[derive(Debug, Clone)]
 pub struct Stage<T> {
-    /// `[4, height, width]` in pixels: x and y from the middle frame towards the first, then towards the second.
+    /// Flow in pixels, `[4, height, width]`: x and y from the frame at the timestep to the first frame, then to the second.
     pub flow: T,
-    /// `[1, height, width]`: the first frame's share before the sigmoid.
+    /// Weight of the first warped frame in the blend, before the sigmoid: `[1, height, width]`.
     pub mask: T,
-    /// Both frames, `[3, height, width]` each, moved to the middle.
+    /// Both frames backward-warped to the timestep, `[3, height, width]` each.
     pub warped: [T; 2],
 }
 
 impl<T: Clone> Stage<T> {
-    /// The middle frame so far: both moved frames blended by the mask.
+    /// Blends both warped frames by the mask.
     pub fn merged<B: Backend<Tensor = T>>(&self, b: &B) -> T {
         b.blend(&self.warped[0], &self.warped[1], &self.mask)
     }
 }
 
-/// The frame between, and what led to it.
+/// An interpolated frame with the flow and mask that it was made of.
 #[derive(Debug, Clone)]
 pub struct Output<T> {
-    /// `[3, height, width]`. In 0..1 for all but rounding.
+    /// The frame, `[3, height, width]`, in 0..1 up to rounding.
     pub merged: T,
-    /// The last stage's flow, see [`Stage::flow`]. With test-time augmentation: of the upright pass.
+    /// The last block's flow, see [`Stage::flow`]; with test-time augmentation that of the unrotated frames.
     pub flow: T,
-    /// The last stage's mask, see [`Stage::mask`].
+    /// The last block's mask, see [`Stage::mask`].
     pub mask: T,
-    /// Every block's result, where [`Options::keep_stages`] asks for them.
+    /// The result after each block, coarse to fine; empty without [`Options::keep_stages`].
     pub stages: Vec<Stage<T>>,
 }
 
-/// Collects stages: all of them or only the last.
+/// Collects the stages of a run: all if `keep`, else only the last.
 struct Stages<T> {
     keep: bool,
     kept: Vec<Stage<T>>,
@@ -123,7 +124,7 @@ impl<T: Clone> Stages<T> {
         self.kept.push(stage);
     }
 
-    /// The last stage, and all of them where they are kept.
+    /// Returns the last stage, and all stages if they are kept (else an empty list).
     fn finish(mut self) -> (Stage<T>, Vec<Stage<T>>) {
         let last = self.kept.last().expect("every network has blocks").clone();
         if !self.keep {
@@ -133,13 +134,14 @@ impl<T: Clone> Stages<T> {
     }
 }
 
-/// A network with its layers, `L` being what a back end makes of one.
+/// A network with its layers; `L` is a backend's prepared convolution.
 #[derive(Debug, Clone)]
 pub struct Network<L> {
     version: Version,
     body: Body<L>,
 }
 
+/// The layers, by family of networks.
 #[derive(Debug, Clone)]
 enum Body<L> {
     Paper(paper::PaperNet<L>),
@@ -148,8 +150,8 @@ enum Body<L> {
 }
 
 impl<L> Network<L> {
-    /// A network of this version whose layers come from `make`, asked in the order of [`Version::layers`], or of
-    /// [`Version::training_layers`] when `training`.
+    /// Builds a network of this version: `make` is called for each layer in the order of [`Version::layers`], or of
+    /// [`Version::training_layers`] if `training`.
     pub fn build(version: Version, training: bool, mut make: impl FnMut(&LayerDesc) -> L) -> Self {
         let body = match version.family() {
             Family::Paper(spec) => Body::Paper(paper::PaperNet::new(*spec, training, &mut make)),
@@ -159,9 +161,9 @@ impl<L> Network<L> {
         Self { version, body }
     }
 
-    /// A network with the values of a checkpoint, for inference.
+    /// Builds a network for inference with the tensors of a checkpoint.
     ///
-    /// Errors: [`NetworkError::WrongWeights`], [`NetworkError::NotFinite`], before any layer is made.
+    /// Errors: [`NetworkError::WrongWeights`], [`NetworkError::NotFinite`], before any layer is built.
     pub fn load<B>(b: &B, version: Version, weights: &Weights) -> Result<Self, NetworkError>
     where
         B: Backend<Conv = L>,
@@ -170,9 +172,9 @@ impl<L> Network<L> {
         Ok(Self::filled(b, version, weights, false))
     }
 
-    /// A network to be trained: with the paper's networks the teacher block comes with it.
+    /// Builds a network for training with the tensors of a checkpoint; the paper's networks then have their teacher block.
     ///
-    /// Errors: as [`Network::load`].
+    /// Errors: [`NetworkError::WrongWeights`], [`NetworkError::NotFinite`], before any layer is built.
     pub fn load_for_training<B>(b: &B, version: Version, weights: &Weights) -> Result<Self, NetworkError>
     where
         B: Backend<Conv = L>,
@@ -181,19 +183,21 @@ impl<L> Network<L> {
         Ok(Self::filled(b, version, weights, true))
     }
 
+    /// Builds a network with checked weights.
     fn filled<B: Backend<Conv = L>>(b: &B, version: Version, weights: &Weights, training: bool) -> Self {
         let spec = |layer: &LayerDesc| layer.spec(weights).expect("every key was checked");
         Self::build(version, training, |layer| b.conv_layer(spec(layer)))
     }
 
-    /// Which network this is.
+    /// Returns the version of the network.
     pub fn version(&self) -> Version {
         self.version
     }
 
-    /// Computes what does not depend on the other frame: `image` is `[3, height, width]`, RGB in 0..1.
+    /// Computes the features of one frame, which do not depend on the other frame: `image` is `[3, height, width]`, RGB in
+    /// 0..1.
     ///
-    /// Errors: [`NetworkError::NotMultiple`] where the size is no multiple of [`Version::size_multiple`].
+    /// Errors: [`NetworkError::NotMultiple`] when a side is no multiple of [`Version::size_multiple`].
     pub fn encode<B>(
         &self,
         b: &B,
@@ -204,14 +208,14 @@ impl<L> Network<L> {
         B: Backend<Conv = L>,
     {
         self.check_size(b.shape(image), options.scale)?;
-        let mut encoded = self.features(b, image)?;
+        let mut encoded = self.encode_image(b, image)?;
         if options.tta {
             encoded.rotated = Some(Box::new(self.rotated(b, &encoded)?));
         }
         Ok(encoded)
     }
 
-    /// Computes what all timesteps between two frames share. Both were encoded for the same options.
+    /// Pairs two frames that were encoded with the same options, and computes the prior's flow, which all timesteps share.
     ///
     /// Errors: [`NetworkError::NoEnsemble`], [`NetworkError::FramesDiffer`], [`NetworkError::NotMultiple`],
     /// [`NetworkError::Backend`].
@@ -237,6 +241,7 @@ impl<L> Network<L> {
         Ok(pair)
     }
 
+    /// Pairs two frames and computes the flow of the prior if the network has one; without the rotated pair.
     fn with_prior<B: Backend<Conv = L>>(
         &self,
         b: &B,
@@ -254,7 +259,7 @@ impl<L> Network<L> {
         }
     }
 
-    /// The frame at `timestep` between the frames of a pair made for the same options.
+    /// Makes the frame at `timestep` (0 is the first frame, 1 the second) of a pair made with the same options.
     ///
     /// Errors: [`NetworkError::Timestep`] outside 0..1, [`NetworkError::OnlyMiddle`], [`NetworkError::Backend`].
     pub fn interpolate<B>(
@@ -272,9 +277,10 @@ impl<L> Network<L> {
         self.interpolate_at(b, pair, &timestep, options)
     }
 
-    /// As [`Network::interpolate`] with a timestep of the engine, so that each sample of a batch can have its own.
+    /// Makes the frame at a timestep of the engine, which may differ for each sample of a batch, of a pair made with the same
+    /// options.
     ///
-    /// Errors: as there, without the timestep's.
+    /// Errors: [`NetworkError::Backend`].
     pub fn interpolate_at<B>(
         &self,
         b: &B,
@@ -294,8 +300,8 @@ impl<L> Network<L> {
         Ok(output)
     }
 
-    /// The teacher's stage of the paper's networks, which sees the true middle frame `truth` on top of `last`;
-    /// `None` where there is no teacher.
+    /// Runs the teacher block of the paper's networks: refines the last stage with the true frame `truth`,
+    /// `[3, height, width]`. Returns `None` for a network without a teacher block.
     pub fn teach<B>(
         &self,
         b: &B,
@@ -313,7 +319,12 @@ impl<L> Network<L> {
         }
     }
 
-    fn features<B: Backend<Conv = L>>(&self, b: &B, image: &B::Tensor) -> BackendResult<Encoded<B::Tensor>> {
+    /// Encodes one image `[3, height, width]`, without its rotation.
+    fn encode_image<B: Backend<Conv = L>>(
+        &self,
+        b: &B,
+        image: &B::Tensor,
+    ) -> BackendResult<Encoded<B::Tensor>> {
         let image = match &self.body {
             Body::Stack(_) => b.materialize(&b.clamp01(image))?,
             Body::Paper(_) | Body::Hdv2(_) => image.clone(),
@@ -332,14 +343,16 @@ impl<L> Network<L> {
         })
     }
 
+    /// Encodes a frame rotated by 180 degrees.
     fn rotated<B: Backend<Conv = L>>(
         &self,
         b: &B,
         frame: &Encoded<B::Tensor>,
     ) -> BackendResult<Encoded<B::Tensor>> {
-        self.features(b, &b.rotate180(&frame.image))
+        self.encode_image(b, &b.rotate180(&frame.image))
     }
 
+    /// Makes the frame at a timestep by one pass of the network, without test-time augmentation.
     fn run<B: Backend<Conv = L>>(
         &self,
         b: &B,
@@ -355,6 +368,7 @@ impl<L> Network<L> {
         }
     }
 
+    /// Checks that the network has an ensemble if asked for, and that both frames have the same acceptable size.
     fn check_pair<B: Backend<Conv = L>>(
         &self,
         b: &B,
@@ -377,6 +391,7 @@ impl<L> Network<L> {
         self.check_size(first, options.scale)
     }
 
+    /// Checks that height and width are multiples of what the network needs at this scale.
     fn check_size(&self, [_, height, width]: [usize; 3], scale: Scale) -> Result<(), NetworkError> {
         let multiple = self.version.size_multiple(scale);
         if width == 0 || height == 0 || width % multiple != 0 || height % multiple != 0 {

@@ -1,5 +1,5 @@
-//! Networks as ONNX files: the network's own code is run over a recorder, which writes down the operators instead
-//! of computing. The operators are those of opset 16.
+//! ONNX export (opset 16): runs a network on a recording backend, which appends operators to a graph instead of computing,
+//! and encodes the graph as a `ModelProto`.
 
 mod graph;
 mod proto;
@@ -20,36 +20,35 @@ use graph::Output;
 use proto::Message;
 use recorder::{Recorder, Value};
 
-/// ONNX 1.11: the first with GridSample, and so the oldest that can hold a warp.
+/// Operator set of ONNX 1.11, the first with GridSample, which a backward warp needs.
 const OPSET: i64 = 16;
+/// `IR_VERSION` of ONNX 1.11.
 const IR_VERSION: i64 = 8;
 
-/// What an ONNX file is made for.
+/// Options of the ONNX export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OnnxOptions {
-    /// Width and height of the frames, [`crate::MIN_SIDE`] to [`crate::MAX_SIDE`] each. Padding to the network's
-    /// [`Version::size_multiple`] and cropping are part of the graph.
+    /// Width and height of the frames, [`crate::MIN_SIDE`] to [`crate::MAX_SIDE`] each. The graph pads them to the network's
+    /// [`Version::size_multiple`] and crops the outputs.
     pub size: [usize; 2],
-    /// How the network runs.
+    /// Options of inference.
     pub network: Options,
-    /// Whether flow and mask are outputs beside the frame.
+    /// Whether flow and mask are outputs of the graph too.
     pub with_flow: bool,
-    /// How the weights are stored. Everything is computed in f32.
+    /// Stored type of the weights; a graph with f16 weights casts them to f32, in which all operators compute.
     pub dtype: Dtype,
 }
 
-/// Writes a network as an ONNX model. `path` is replaced only by the complete file; equal weights and options give
-/// equal files.
+/// Writes a network as an ONNX model, atomically replacing `path`; equal weights and options give equal files.
 ///
-/// Inputs, all f32: `img0` and `img1` `[1, 3, height, width]`, RGB in 0..1; `timestep` `[1, 1, 1, 1]`, in the versions that
-/// take one. Outputs: `merged` `[1, 3, height, width]`, in 0..1, as [`crate::Model::interpolate`] gives it; with
+/// Inputs, all f32: `img0` and `img1` `[1, 3, height, width]`, RGB in 0..1; `timestep` `[1, 1, 1, 1]` for versions with
+/// [`Version::supports_timestep`]. Outputs: `merged` `[1, 3, height, width]`, the frame in 0..1; with
 /// [`OnnxOptions::with_flow`] also `flow` `[1, 4, height, width]` (see [`crate::Stage::flow`]) and `mask`
-/// `[1, 1, height, width]`, the first frame's share in 0..1.
+/// `[1, 1, height, width]`, the first warped frame's weight in 0..1.
 ///
 /// # Errors
-/// [`Problem::Network`] for a size outside the limits, weights that are not the version's, an ensemble that the
-/// version has not, or test-time augmentation of a version that looks again where motion is large;
-/// [`Problem::BeyondF16`]; [`Problem::Io`].
+/// [`Problem::Network`] for a size outside the limits, weights that are not the version's, an unsupported ensemble, or
+/// test-time augmentation of 4.0 or 4.1 ([`NetworkError::NoTtaGraph`]); [`Problem::BeyondF16`]; [`Problem::Io`].
 pub fn save_onnx(
     path: &Path,
     version: Version,
@@ -62,10 +61,10 @@ pub fn save_onnx(
         .map_err(|problem| CheckpointError::new(path, problem))
 }
 
-/// The bytes of the model, see [`save_onnx`].
+/// Encodes the model of [`save_onnx`] as the bytes of a `ModelProto`.
 ///
 /// # Errors
-/// As there, without [`Problem::Io`].
+/// [`Problem::Network`], [`Problem::BeyondF16`].
 fn encode(
     version: Version,
     weights: &Weights,
@@ -75,12 +74,15 @@ fn encode(
     check(version, weights, options)?;
     let recorder = Recorder::new(version.layers(), options.dtype);
     let network = Network::load(&recorder, version, weights)?;
-    let near = record(&recorder, &network, options)?;
-    recorder.assume_far(true);
-    let far = record(&recorder, &network, options)?;
-    let graph = match version.restart().and_then(|limit| recorder.is_far(limit)) {
-        None => recorder.into_graph().encode(&near),
-        Some(condition) => recorder.into_graph().encode_choice(condition, &far, &near),
+    // Networks 4.0 and 4.1 branch on the size of motion; for all others both recordings are the same.
+    let small_motion = record(&recorder, &network, options)?;
+    recorder.assume_large_motion(true);
+    let large_motion = record(&recorder, &network, options)?;
+    let graph = match version.restart().and_then(|limit| recorder.exceeds(limit)) {
+        None => recorder.into_graph().encode(&small_motion),
+        Some(condition) => recorder
+            .into_graph()
+            .encode_if(condition, &large_motion, &small_motion),
     };
     let opset = Message::default().text(1, "").int(2, OPSET);
     let model = Message::default()
@@ -95,6 +97,7 @@ fn encode(
     Ok(model.into_bytes())
 }
 
+/// Checks the frame size, that test-time augmentation can be exported, and that the weights fit their stored type.
 fn check(version: Version, weights: &Weights, options: &OnnxOptions) -> Result<(), Problem> {
     let sides = MIN_SIDE..=MAX_SIDE;
     let [width, height] = options.size;
@@ -108,7 +111,7 @@ fn check(version: Version, weights: &Weights, options: &OnnxOptions) -> Result<(
     checkpoint::check_range(weights, options.dtype)
 }
 
-/// Runs the network over the recorder once.
+/// Runs the network once on the recorder and returns the graph's outputs, cropped to the frame size.
 fn record(
     recorder: &Recorder,
     network: &Network<<Recorder as Backend>::Conv>,
@@ -123,10 +126,10 @@ fn record(
     };
     let frames = [frame("img0")?, frame("img1")?];
     let timestep = recorder.input("timestep", [1; 3]);
-    let timestep = recorder.spread(timestep.id, frames[0].image().shape);
+    let timestep = recorder.expand(timestep.id, frames[0].image().shape);
     let pair = network.pair(recorder, frames.each_ref(), &options.network)?;
     let output = network.interpolate_at(recorder, &pair, &timestep, &options.network)?;
-    let given = |name, value: Value| {
+    let cropped = |name, value: Value| {
         let value = recorder.crop(&value, [height, width]);
         let [channels, ..] = value.shape;
         Output {
@@ -135,10 +138,10 @@ fn record(
             shape: vec![1, channels, height, width],
         }
     };
-    let mut outputs = vec![given("merged", recorder.clamp01(&output.merged))];
+    let mut outputs = vec![cropped("merged", recorder.clamp01(&output.merged))];
     if options.with_flow {
-        outputs.push(given("flow", output.flow));
-        outputs.push(given("mask", recorder.sigmoid(&output.mask)));
+        outputs.push(cropped("flow", output.flow));
+        outputs.push(cropped("mask", recorder.sigmoid(&output.mask)));
     }
     Ok(outputs)
 }

@@ -1,5 +1,5 @@
-//! Which network a checkpoint is: by the description or the name in its metadata, else by the keys and shapes of its
-//! tensors.
+//! Recognition of a checkpoint's network: by the description or the name in its metadata, else by the keys and shapes of
+//! its tensors.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,27 +9,27 @@ use crate::spec::NetworkSpec;
 use crate::version::Version;
 use crate::weights::Weights;
 
-/// Keys that checkpoints carry for training and inference has no use for.
+/// Key prefixes of tensors that only training uses; they may be present or absent.
 const TRAINING_KEYS: [&str; 3] = ["block_tea.", "teacher.", "caltime."];
 
-/// Key of the metadata for the network's description, as [`NetworkSpec::to_json`] writes it.
+/// Metadata key of the network's description in the format of [`NetworkSpec::to_json`].
 pub const SPEC_KEY: &str = "rife_network";
-/// Key of the metadata for the network's name.
+/// Metadata key of the network's name.
 pub const NAME_KEY: &str = "rife_version";
-/// Keys that earlier programs wrote the name under.
+/// Metadata keys of the network's name in checkpoints of earlier programs.
 const EARLIER_NAME_KEYS: [&str; 2] = ["version", "network"];
 
 impl Version {
-    /// Which network a checkpoint is. The description in its metadata decides, then a name there whose tensors these are,
-    /// else the tensors alone ([`Version::recognise`]).
+    /// Determines the network of a checkpoint: by the description in its metadata, else by the name there if the tensors fit
+    /// that version, else by the tensors alone ([`Version::recognise`]).
     ///
-    /// Errors: those of [`NetworkSpec::from_json`], [`Version::recognise`] and [`Version::check`] for a description that is
-    /// not that of the tensors; [`NetworkError::Retired`].
+    /// Errors: those of [`NetworkSpec::from_json`], of [`Version::recognise`], of [`Version::check`] when description and
+    /// tensors disagree; [`NetworkError::Retired`].
     pub fn of_checkpoint(checkpoint: &LoadedCheckpoint) -> Result<Self, NetworkError> {
         let LoadedCheckpoint {
             weights, metadata, ..
         } = checkpoint;
-        let named = named(metadata);
+        let named = version_in(metadata);
         if let Some(json) = metadata.get(SPEC_KEY) {
             let spec = NetworkSpec::from_json(json)?;
             let named = named.ok().flatten();
@@ -46,8 +46,8 @@ impl Version {
         }
     }
 
-    /// Writes the network's name and, where it has one, its description into a checkpoint's metadata, in place of those that
-    /// are there.
+    /// Writes the network's name and, for 4.x networks, its description into a checkpoint's metadata, replacing those already
+    /// there.
     pub fn describe_in(&self, metadata: &mut BTreeMap<String, String>) {
         metadata.insert(NAME_KEY.to_owned(), self.name().to_owned());
         match self.spec() {
@@ -56,19 +56,18 @@ impl Version {
         };
     }
 
-    /// The versions whose tensors these are, older before newer; more than one where versions share keys and
-    /// shapes. Training-only keys are ignored.
+    /// Lists the versions whose keys and shapes these tensors have, older before newer; tensors used only in training are
+    /// ignored.
     pub fn candidates(weights: &Weights) -> Vec<Self> {
         Self::all()
             .filter(|version| version.compare(weights, false).is_empty())
             .collect()
     }
 
-    /// The version whose tensors these are. Of several candidates the newest is taken, and `rife` before
-    /// `rife_2r`; 4.x versions with the same tensors compute the same, those two do not.
+    /// Determines the version whose keys and shapes these tensors have: of several the newest, and `rife` rather than
+    /// `rife_2r`. 4.x versions with the same tensors compute the same function; `rife` and `rife_2r` do not.
     ///
-    /// Errors: [`NetworkError::Unrecognised`] with the differences from the nearest version,
-    /// [`NetworkError::NoWeights`].
+    /// Errors: [`NetworkError::Unrecognised`] with the differences from the version with the fewest, [`NetworkError::NoWeights`].
     pub fn recognise(weights: &Weights) -> Result<Self, NetworkError> {
         if weights.is_empty() {
             return Err(NetworkError::NoWeights);
@@ -91,10 +90,10 @@ impl Version {
         })
     }
 
-    /// Whether these weights are whole for this version; with `training` its teacher's too.
+    /// Checks that the tensors are exactly those of this version and finite; with `training`, its teacher block's too.
     ///
-    /// Errors: [`NetworkError::WrongWeights`] names the keys missing, left over and misshapen,
-    /// [`NetworkError::NotFinite`] the first NaN or infinity.
+    /// Errors: [`NetworkError::WrongWeights`] with missing, unexpected and misshapen keys; [`NetworkError::NotFinite`] with the
+    /// first NaN or infinity.
     pub fn check(self, weights: &Weights, training: bool) -> Result<(), NetworkError> {
         let mismatch = self.compare(weights, training);
         if !mismatch.is_empty() {
@@ -105,7 +104,7 @@ impl Version {
                 fits: fits.iter().map(|version| version.name().to_owned()).collect(),
             });
         }
-        for layer in self.listed(training) {
+        for layer in self.layer_list(training) {
             for tensor in layer.tensors() {
                 check_finite(weights, &tensor.key)?;
             }
@@ -113,9 +112,10 @@ impl Version {
         Ok(())
     }
 
+    /// Compares keys and shapes of the tensors with those of this version.
     fn compare(self, weights: &Weights, training: bool) -> Mismatch {
         let needed = self
-            .listed(training)
+            .layer_list(training)
             .into_iter()
             .flat_map(|layer| layer.tensors());
         let mut needed: HashMap<String, Vec<usize>> = needed.map(|t| (t.key, t.shape)).collect();
@@ -135,6 +135,7 @@ impl Version {
     }
 }
 
+/// Checks that a tensor has no NaN or infinity.
 fn check_finite(weights: &Weights, key: &str) -> Result<(), NetworkError> {
     let values = weights.get(key).map_or(&[][..], |tensor| &tensor.data);
     match values.iter().position(|value| !value.is_finite()) {
@@ -147,16 +148,16 @@ fn check_finite(weights: &Weights, key: &str) -> Result<(), NetworkError> {
     }
 }
 
-/// The network that a checkpoint's metadata names, where it names one that is known.
+/// Returns the version named in a checkpoint's metadata; `None` without a name or for an unknown one.
 ///
 /// Errors: [`NetworkError::Retired`].
-fn named(metadata: &BTreeMap<String, String>) -> Result<Option<Version>, NetworkError> {
+fn version_in(metadata: &BTreeMap<String, String>) -> Result<Option<Version>, NetworkError> {
     let keys = std::iter::once(NAME_KEY).chain(EARLIER_NAME_KEYS);
     for name in keys.filter_map(|key| metadata.get(key)) {
         match name.parse() {
             Ok(version) => return Ok(Some(version)),
             Err(error @ NetworkError::Retired { .. }) => return Err(error),
-            // Other programs write other things there.
+            // Other programs store other values under these keys.
             Err(_) => {}
         }
     }

@@ -1,4 +1,4 @@
-//! The names of published networks, each with its description: one table, and how names are written.
+//! Registry of named networks: the table of names with their descriptions, and the parser of names.
 
 use std::str::FromStr;
 
@@ -15,12 +15,16 @@ use crate::version::{Family, Version};
 /// A named network.
 #[derive(Debug)]
 pub(crate) struct Row {
+    /// Canonical name, lower case.
     pub(crate) name: &'static str,
+    /// Other accepted names.
     aliases: &'static [&'static str],
+    /// Its family with its description.
     pub(crate) family: Family,
 }
 
-const fn old(name: &'static str, aliases: &'static [&'static str], family: Family) -> Row {
+/// Makes the row of a network before 4.0.
+const fn legacy(name: &'static str, aliases: &'static [&'static str], family: Family) -> Row {
     Row {
         name,
         aliases,
@@ -28,6 +32,7 @@ const fn old(name: &'static str, aliases: &'static [&'static str], family: Famil
     }
 }
 
+/// Makes the row of a 4.x network.
 const fn v4(name: &'static str, spec: NetworkSpec) -> Row {
     Row {
         name,
@@ -36,6 +41,7 @@ const fn v4(name: &'static str, spec: NetworkSpec) -> Row {
     }
 }
 
+/// Describes an encoder of four layers with `inner` channels at half resolution and `features` output channels.
 const fn four_layers(keys: EncoderKeys, inner: usize, features: usize) -> Option<EncoderSpec> {
     Some(EncoderSpec {
         layers: 4,
@@ -47,12 +53,16 @@ const fn four_layers(keys: EncoderKeys, inner: usize, features: usize) -> Option
 
 use EncoderKeys::{Named, Numbered};
 
+/// Downsampling factors of networks with four blocks.
 const FOUR: &[usize] = &[8, 4, 2, 1];
+/// Downsampling factors of networks with five blocks.
 const FIVE: &[usize] = &[16, 8, 4, 2, 1];
+/// Blocks of most versions from 4.0 to 4.19.
 const WIDE: Blocks = Blocks::of(&[192, 128, 96, 64], FOUR);
+/// Blocks of 4.12.lite, 4.13.lite and 4.15.lite to 4.17.lite.
 const NARROW: Blocks = Blocks::of(&[128, 96, 64, 48], FOUR);
 
-// Each constant is the state of the design that later versions change; rows below name their changes only.
+// Descriptions by the version that introduced them; each names only its changes to an earlier one.
 const V4_0: NetworkSpec = NetworkSpec {
     trunk: Trunk::Prelu,
     head: Head::Transposed,
@@ -180,20 +190,20 @@ const R7_LITE: NetworkSpec = NetworkSpec {
         max_step: 2.0,
     })),
     synthesis: Synthesis {
-        // A distance of three pixels gained more than four or six.
+        // Distances of 4 and 6 pixels gained less.
         blend_prior: Some(BlendPrior { obmc_distance: 3 }),
-        // Of constant strengths, 0.7 did best; noisy images want less.
+        // 0.7 was the best constant strength; noisy images need less.
         cubic_residual: Some(1.4),
         ..R3_LITE.synthesis
     },
     ..R3_LITE
 };
 
-/// Every version. Of versions whose tensors are alike the last is preferred: the newest 4.x, and `rife`, which is
-/// far commoner than `rife_2r`.
+/// All named versions, older before newer. Of versions with equal tensors [`Version::recognise`] takes the last: the newest
+/// 4.x; and `rife`, which is far more common than `rife_2r`.
 pub(crate) static TABLE: &[Row] = &[
-    old("rife_hdv2", &["hdv2", "rife_hd_v2"], Family::Hdv2),
-    old(
+    legacy("rife_hdv2", &["hdv2", "rife_hd_v2"], Family::Hdv2),
+    legacy(
         "rife_2r",
         &["ifnet_2r"],
         Family::Paper(PaperSpec {
@@ -201,7 +211,7 @@ pub(crate) static TABLE: &[Row] = &[
             twice: true,
         }),
     ),
-    old(
+    legacy(
         "rife",
         &["ifnet"],
         Family::Paper(PaperSpec {
@@ -209,7 +219,7 @@ pub(crate) static TABLE: &[Row] = &[
             twice: false,
         }),
     ),
-    old(
+    legacy(
         "rife_m",
         &["ifnet_m"],
         Family::Paper(PaperSpec {
@@ -255,7 +265,7 @@ pub(crate) static TABLE: &[Row] = &[
     v4("4.26.heavy", V4_26_HEAVY),
     // Trained by this project: 4.25.lite without its coarsest block, the others narrower.
     v4("r1.lite", R1_LITE),
-    // With a residual of the blended frame in place of the last block's unused features.
+    // With an RGB residual instead of the last block's unused features.
     v4("r2.lite", R2_LITE),
     // With flow linear in time, and static pixels kept.
     v4("r3.lite", R3_LITE),
@@ -263,10 +273,10 @@ pub(crate) static TABLE: &[Row] = &[
     v4("r7.lite", R7_LITE),
 ];
 
-/// Where the row of [`Version::IFNET_M`] is.
+/// Index in [`TABLE`] of [`Version::IFNET_M`].
 const IFNET_M_ROW: usize = 3;
 
-/// Networks that were shipped once and that this program cannot run any more, and why.
+/// Names of networks that earlier releases shipped and this one cannot run, each with the reason.
 const RETIRED: &[(&str, &str)] = &[
     ("r4.lite", LUCAS_KANADE),
     ("r5.lite", LUCAS_KANADE),
@@ -275,26 +285,27 @@ const RETIRED: &[(&str, &str)] = &[
         "its last block saw both frames warped once by the mean velocity of its prior, not by OBMC",
     ),
 ];
+/// Why r4.lite and r5.lite are retired.
 const LUCAS_KANADE: &str =
     "its prior was pyramidal Lucas-Kanade flow, which later networks replaced by dense inverse search";
 
 impl Version {
     /// The version of the embedded default weights.
     pub const DEFAULT: Self = Self::row(&TABLE[TABLE.len() - 1]);
-    /// The paper's network with a timestep.
+    /// The paper's network with a timestep (`rife_m`).
     pub const IFNET_M: Self = Self::row(&TABLE[IFNET_M_ROW]);
 
-    /// Every named version, older before newer.
+    /// Iterates over all named versions, older before newer.
     pub fn all() -> impl Iterator<Item = Self> {
         TABLE.iter().map(Self::row)
     }
 
-    /// Every name, older before newer.
+    /// Lists the names of all versions, older before newer.
     pub fn names() -> Vec<&'static str> {
         TABLE.iter().map(|row| row.name).collect()
     }
 
-    /// The names of the versions that have an ensemble.
+    /// Lists the names of the versions that support [`crate::Options::ensemble`].
     pub fn with_ensemble() -> Vec<&'static str> {
         let with = TABLE.iter().filter(|row| Self::row(row).supports_ensemble());
         with.map(|row| row.name).collect()
@@ -304,10 +315,10 @@ impl Version {
 impl FromStr for Version {
     type Err = NetworkError;
 
-    /// Takes the names of [`Version::all`] in any case, 4.x numbers also as `v4.25`, `rife-v4.25_lite` or
-    /// `4.25-lite`, `ifnet` for `rife`.
+    /// Parses a version's name: those of [`Version::names`] in any case, their aliases (`ifnet` for `rife`), 4.x numbers also
+    /// as `v4.25`, `rife-v4.25_lite` or `4.25-lite`.
     ///
-    /// Errors: [`NetworkError::UnknownVersion`], which lists the names; [`NetworkError::Retired`].
+    /// Errors: [`NetworkError::UnknownVersion`], [`NetworkError::Retired`].
     fn from_str(text: &str) -> Result<Self, NetworkError> {
         let plain = text.trim().to_ascii_lowercase().replace(['-', ' '], "_");
         let number = plain

@@ -1,4 +1,4 @@
-//! Powers of two between the network's inner resolutions: the scale option and the resizes that follow from it.
+//! Flow scale option ([`Scale`]), and resizing of tensors and flow by powers of two.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,32 +7,32 @@ use rife_backend::{Backend, Resize};
 
 use crate::error::NetworkError;
 
-/// At which size the flow is estimated, as a factor of the frame's: smaller is faster and finds larger motion.
+/// Resolution at which flow is estimated, as a factor of the frame's: a smaller one is faster and finds larger motion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Scale {
-    /// A quarter.
+    /// 0.25.
     Quarter,
-    /// Half, the usual choice for 4K.
+    /// 0.5, the usual choice for 4K.
     Half,
-    /// The frame's size.
+    /// 1: the frame's resolution.
     #[default]
     One,
-    /// Twice the size, for small frames.
+    /// 2, for small frames.
     Two,
-    /// Four times the size.
+    /// 4.
     Four,
 }
 
 impl Scale {
-    /// Every scale, ascending.
+    /// All scales, ascending.
     pub const ALL: [Self; 5] = [Self::Quarter, Self::Half, Self::One, Self::Two, Self::Four];
 
-    /// The factor: 0.25, 0.5, 1, 2 or 4.
+    /// Returns the factor: 0.25, 0.5, 1, 2 or 4.
     pub fn factor(self) -> f32 {
         (self.log2() as f32).exp2()
     }
 
-    /// The factor's logarithm: -2 to 2.
+    /// Returns log2 of the factor: -2 to 2.
     pub(crate) fn log2(self) -> i32 {
         self as i32 - Self::One as i32
     }
@@ -69,12 +69,12 @@ impl fmt::Display for Scale {
     }
 }
 
-/// `2^log2`, exactly.
+/// Computes `2^log2` exactly.
 pub(crate) fn pow2(log2: i32) -> f32 {
     (log2 as f32).exp2()
 }
 
-/// Resizes by `2^log2`.
+/// Resizes a tensor bilinearly by the factor `2^log2`.
 pub(crate) fn resize<B: Backend>(b: &B, x: &B::Tensor, log2: i32) -> B::Tensor {
     match log2 {
         0 => x.clone(),
@@ -83,7 +83,8 @@ pub(crate) fn resize<B: Backend>(b: &B, x: &B::Tensor, log2: i32) -> B::Tensor {
     }
 }
 
-/// Resizes a flow by `2^log2` and its vectors with it, so that they stay in pixels of their own size.
+/// Resizes a flow by the factor `2^log2` and multiplies its vectors by that factor, so that they are in pixels of the new
+/// size.
 pub(crate) fn resize_flow<B: Backend>(b: &B, flow: &B::Tensor, log2: i32) -> B::Tensor {
     match log2 {
         0 => flow.clone(),

@@ -1,8 +1,8 @@
-//! The description of a RIFE 4.x network as data: which layers it has and every constant of what it computes between them.
+//! Network description ([`NetworkSpec`]): the layers of a RIFE 4.x network and all constants of its computation, as data.
 //!
-//! It is three modules: a prior (initial flow without weights), a stack of blocks from coarse to fine, and a synthesis (how
-//! the frame is made of the warped frames). A checkpoint carries the description as JSON in its metadata, a recipe of
-//! training as its `[network]` table; the names of published networks stand for descriptions of the table in `registry.rs`.
+//! It has three components: a prior (initial flow without weights), a stack of blocks from coarse to fine, and a synthesis
+//! (how the frame is made of the warped frames). It is stored as JSON in a checkpoint's metadata and as the `[network]` table
+//! of a training recipe; the descriptions of published networks are in `registry.rs`.
 
 mod blocks;
 mod check;
@@ -15,117 +15,117 @@ use crate::error::NetworkError;
 
 pub use blocks::{BlockSpec, Blocks, MAX_BLOCKS};
 
-/// A RIFE 4.x network.
+/// The description of a RIFE 4.x network.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkSpec {
-    /// The eight layers in the middle of every block, and with them the activation of its first two.
+    /// Kind of the eight trunk layers of every block, which also decides the activation of its two stem layers.
     pub trunk: Trunk,
-    /// The last layer of every block.
+    /// Kind of the last layer of every block.
     pub head: Head,
-    /// The encoder, which computes features of each frame once.
+    /// The encoder, which computes features of each frame; `None`: no encoder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encoder: Option<EncoderSpec>,
     /// The blocks from coarse to fine.
     pub blocks: Blocks,
-    /// Channels that a block hands to the next besides flow and mask, 0 to 64.
+    /// Feature channels that a block passes to the next besides flow and mask, 0 to 64.
     #[serde(default)]
     pub features: usize,
-    /// What a block's mask is to that of the block before.
+    /// How a block's mask updates that of the block before.
     pub mask: MaskUpdate,
-    /// What a block's flow is a function of.
+    /// Whether blocks output the flow at the timestep or a flow linear in time.
     pub flow: FlowModel,
-    /// Flow without weights that the first block corrects; without a prior it estimates flow from the frames alone.
+    /// Initial flow that the first block corrects; with `None` the first block estimates flow from the frames alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prior: Option<Prior>,
-    /// How the frame is made of the warped frames, besides their blend by the mask.
+    /// How the frame is made of the warped frames, in addition to their blend by the mask.
     #[serde(default)]
     pub synthesis: Synthesis,
-    /// Whether the network can be run with the mean of both directions ([`crate::Options::ensemble`]). Not with a prior.
+    /// Whether the network supports [`crate::Options::ensemble`]; must be false with a prior.
     #[serde(default)]
     pub ensemble: bool,
-    /// The first two blocks run again, at doubled scales as all that follow, where the second finds flow longer than this
-    /// in both directions, in pixels. Not with a prior.
+    /// Limit of the flow in pixels: when the second block's flow exceeds it in both directions, the first two blocks run again
+    /// with the scales of all blocks doubled. `None`: never; must be `None` with a prior.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart: Option<f32>,
 }
 
-/// The eight layers in the middle of every block.
+/// Kind of a block's eight trunk layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Trunk {
-    /// 3x3 convolutions with PReLU; the input of the eight is added to their output.
+    /// 3x3 convolutions with PReLU; one skip connection adds the first layer's input to the last layer's output.
     Prelu,
     /// 3x3 convolutions with LeakyReLU of slope 0.2.
     LeakyRelu,
-    /// ResConvs: `LeakyReLU(conv(x) * beta + x)` of slope 0.2, with a factor beta per channel.
+    /// ResConvs: `LeakyReLU(conv(x) * beta + x)` with slope 0.2 and a factor beta per channel.
     ResConv {
-        /// Groups of the convolutions, which divide the channels of every block.
+        /// Number of groups of the convolutions; a divisor of every block's channels.
         groups: usize,
     },
 }
 
-/// The last layer of every block, a transposed 4x4 convolution with stride 2.
+/// Kind of a block's last layer, a transposed 4x4 convolution with stride 2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Head {
-    /// It outputs flow and mask.
+    /// It outputs flow (4 channels) and mask (1).
     Transposed,
-    /// It outputs four times as many channels, which a pixel shuffle brings to twice the width and height.
+    /// It outputs four times as many channels, and a pixel shuffle doubles their width and height.
     PixelShuffle {
-        /// Channels, after the pixel shuffle, that checkpoints have and nothing reads, 0 to 16.
+        /// Output channels (counted after the pixel shuffle) that are in the checkpoint but unused, 0 to 16.
         unused: usize,
     },
 }
 
-/// The encoder: a strided convolution to half the size, for four layers two convolutions more, a transposed convolution
-/// back.
+/// The encoder: a stride-2 convolution, two more convolutions at half resolution if it has four layers, and a transposed
+/// convolution back to the frame's resolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EncoderSpec {
-    /// 2 without an activation, or 4 with LeakyReLU between them.
+    /// Number of layers: 2 without activation, or 4 with LeakyReLU between them.
     pub layers: usize,
-    /// How the checkpoint names the layers.
+    /// Naming of the layers in the checkpoint.
     pub keys: EncoderKeys,
-    /// Channels at half the size, 1 to 1024.
+    /// Channels at half resolution, 1 to 1024.
     pub inner: usize,
-    /// Features of a frame, 1 to 256.
+    /// Output channels, 1 to 256.
     pub features: usize,
 }
 
-/// Names of the encoder's layers in a checkpoint.
+/// Naming of the encoder's layers in a checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EncoderKeys {
-    /// Positions in PyTorch's `Sequential`: `encode.0`, `encode.2` and so on.
+    /// Indices in PyTorch's `Sequential`: `encode.0`, `encode.2` and so on.
     Numbered,
-    /// `encode.cnn0` to `encode.cnn3`; for four layers only.
+    /// `encode.cnn0` to `encode.cnn3`; only with four layers.
     Named,
 }
 
-/// What a block's mask is to that of the block before.
+/// How a block's mask updates that of the block before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MaskUpdate {
-    /// It is added.
+    /// Both are added (before the sigmoid).
     Sum,
-    /// It replaces it.
+    /// The new mask replaces the old one.
     Replace,
 }
 
-/// What a block's flow is a function of.
+/// Dependence of a block's flow on the timestep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FlowModel {
     /// A block outputs the flow at the timestep.
     Free,
-    /// Linear in time: a block outputs the flow at the middle frame, and at timestep t its part towards the first frame is
-    /// multiplied by 2t, its part towards the second by 2 - 2t.
+    /// Linear in time: a block outputs the flow at the middle frame; for timestep t the flow to the first frame is multiplied
+    /// by 2t and the flow to the second frame by 2 - 2t.
     Linear,
 }
 
-/// Flow without weights that a network starts from. The first block then sees, besides the frames warped by it, the frames
-/// themselves.
+/// Method of computing initial flow without weights. The first block then reads the frames warped by it and the unwarped
+/// frames.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Prior {
@@ -133,44 +133,44 @@ pub enum Prior {
     Dis(DisOptions),
 }
 
-/// How the frame is made of the warped frames. The last block outputs, after flow and mask, the channels of what is set, in
-/// this order.
+/// Steps from the warped frames to the interpolated frame. The last block outputs, after flow and mask, the channels of the
+/// enabled steps in the order of the fields.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Synthesis {
-    /// Whether the last block outputs an RGB residual that is added to the blended frame: three channels.
+    /// Whether the last block outputs an RGB residual that is added to the blended frame (3 channels).
     #[serde(default)]
     pub residual: bool,
-    /// The last block also sees both frames warped by the prior alone, and outputs their shares in the frames that are
-    /// blended, before the sigmoid: two channels.
+    /// Blends both frames warped by the prior with those warped by the network's flow. The last block also reads the former
+    /// and outputs their two weights before the sigmoid (2 channels).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blend_prior: Option<BlendPrior>,
-    /// The last block outputs the strength, before the sigmoid and as a part of this maximum, with which the cubic
-    /// interpolation residual of the luma ([`rife_backend::Backend::cubic_residual`]) is added to all three channels of the
-    /// blend: one channel. Above 0, at most 16.
+    /// Maximum strength of the cubic interpolation residual of the luma ([`rife_backend::Backend::cubic_residual`]), which is
+    /// added to the three channels of the blend. The last block outputs the strength, relative to this maximum and before
+    /// the sigmoid (1 channel). Above 0, at most 16.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cubic_residual: Option<f32>,
-    /// Pixels are kept whose channels differ between the frames by less than this, in code values of 255
-    /// ([`rife_backend::Backend::keep_static`]). Above 0, at most 255.
+    /// Maximum difference between the frames, in 8-bit code values, up to which pixels count as static and are copied from
+    /// the frames ([`rife_backend::Backend::keep_static`]). Above 0, at most 255.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_static: Option<f32>,
 }
 
-/// Overlapped block motion compensation (OBMC) by the velocities of the prior.
+/// Parameters of overlapped block motion compensation (OBMC) by the velocities of the prior.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BlendPrior {
-    /// Rows and columns to the two diagonal neighbours whose velocities warp a pixel, 0 to 64.
+    /// Distance in rows and columns to the two diagonal neighbours whose velocities warp a pixel, 0 to 64.
     pub obmc_distance: usize,
 }
 
-/// Flow and mask: the channels that every block outputs first.
+/// Channels of flow (4) and mask (1), which every block outputs first.
 const FLOW_AND_MASK: usize = 5;
 
 impl NetworkSpec {
-    /// Reads a description and checks it.
+    /// Parses a description from JSON and checks it.
     ///
-    /// Errors: [`NetworkError::SpecSyntax`] for what is no description, [`NetworkError::Spec`] for a value out of range.
+    /// Errors: [`NetworkError::SpecSyntax`] for invalid JSON or unknown fields, [`NetworkError::Spec`] for a value out of range.
     pub fn from_json(text: &str) -> Result<Self, NetworkError> {
         let mut json = serde_json::Deserializer::from_str(text);
         // A type's own error does not name the field.
@@ -182,30 +182,31 @@ impl NetworkSpec {
         Ok(spec)
     }
 
-    /// The description as one line of JSON, always the same for equal descriptions.
+    /// Serializes the description as one line of JSON, identical for equal descriptions.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("numbers, names and lists are JSON")
     }
 
-    /// The SHA-256 of [`NetworkSpec::to_json`], hexadecimal.
+    /// Computes the SHA-256 of [`NetworkSpec::to_json`] in hexadecimal.
     pub fn sha256(&self) -> String {
         let digest = Sha256::digest(self.to_json());
         digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// The largest factor by which a tensor is shrunk at scale 1, and so what sizes must be multiples of.
+    /// Returns the largest factor by which a tensor is downsampled at scale 1: frame sides must be multiples of it.
     pub(crate) fn size_multiple(&self) -> usize {
         let largest = self.blocks[0].scale << usize::from(self.restart.is_some());
         4 * largest
     }
 
-    /// Features of a frame.
+    /// Returns the encoder's output channels, 0 without an encoder.
     pub(crate) fn encoder_features(&self) -> usize {
         self.encoder.map_or(0, |encoder| encoder.features)
     }
 
-    /// Channels that enter a block.
-    pub(crate) fn input(&self, index: usize) -> usize {
+    /// Returns the number of input channels of a block: images, encoder features and timestep; after the first block also
+    /// mask, features and flow; with a prior the unwarped frames (first block) or the frames warped by the prior (last block).
+    pub(crate) fn input_channels(&self, index: usize) -> usize {
         let frames = 2 * (3 + self.encoder_features()) + 1;
         match (index, self.prior) {
             (0, None) => frames,
@@ -215,13 +216,14 @@ impl NetworkSpec {
         }
     }
 
-    /// Whether a block is the one that [`Synthesis::blend_prior`] concerns.
+    /// Reports whether a block reads the frames warped by the prior: the last block, with [`Synthesis::blend_prior`].
     pub(crate) fn sees_prior(&self, index: usize) -> bool {
         self.synthesis.blend_prior.is_some() && self.is_last(index)
     }
 
-    /// Channels of a block's head after flow and mask that are used: those for the next block or for the synthesis.
-    pub(crate) fn extra(&self, index: usize) -> usize {
+    /// Returns the number of used channels after flow and mask that a block outputs: features for the next block, or for the
+    /// last block the channels of the synthesis.
+    pub(crate) fn extra_channels(&self, index: usize) -> usize {
         if self.is_last(index) {
             self.synthesis.channels()
         } else {
@@ -229,7 +231,7 @@ impl NetworkSpec {
         }
     }
 
-    /// Channels that a block's last convolution gives, those that nothing reads included.
+    /// Returns the output channels of a block's last convolution before the pixel shuffle, unused ones included.
     pub(crate) fn head_channels(&self, index: usize) -> usize {
         let synthesis = self.synthesis.channels();
         match self.head {
@@ -241,35 +243,36 @@ impl NetworkSpec {
         }
     }
 
-    /// How many of these, the first ones, are used.
+    /// Returns how many of a block's last convolution's output channels are used; these come first.
     pub(crate) fn used_head_channels(&self, index: usize) -> usize {
         match self.head {
             Head::Transposed => FLOW_AND_MASK,
-            Head::PixelShuffle { .. } => 4 * (FLOW_AND_MASK + self.extra(index)),
+            Head::PixelShuffle { .. } => 4 * (FLOW_AND_MASK + self.extra_channels(index)),
         }
     }
 
+    /// Reports whether this is the index of the last (finest) block.
     fn is_last(&self, index: usize) -> bool {
         index + 1 == self.blocks.len()
     }
 }
 
 impl Synthesis {
-    /// Channels of [`Synthesis::residual`] among the last block's after flow and mask.
+    /// Channels of [`Synthesis::residual`], counted after flow and mask.
     pub(crate) const RESIDUAL: std::ops::Range<usize> = 0..3;
 
-    /// The first channel of [`Synthesis::blend_prior`], which has two.
-    pub(crate) fn first_share(&self) -> usize {
+    /// Returns the index after flow and mask of the first of the two channels of [`Synthesis::blend_prior`].
+    pub(crate) fn first_prior_channel(&self) -> usize {
         if self.residual { Self::RESIDUAL.end } else { 0 }
     }
 
-    /// The channel of [`Synthesis::cubic_residual`].
-    pub(crate) fn strength(&self) -> usize {
-        self.first_share() + 2 * usize::from(self.blend_prior.is_some())
+    /// Returns the index after flow and mask of the channel of [`Synthesis::cubic_residual`].
+    pub(crate) fn strength_channel(&self) -> usize {
+        self.first_prior_channel() + 2 * usize::from(self.blend_prior.is_some())
     }
 
-    /// How many channels all take.
+    /// Returns the number of channels that the last block outputs for the synthesis.
     pub(crate) fn channels(&self) -> usize {
-        self.strength() + usize::from(self.cubic_residual.is_some())
+        self.strength_channel() + usize::from(self.cubic_residual.is_some())
     }
 }

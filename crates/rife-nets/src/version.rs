@@ -1,4 +1,4 @@
-//! A RIFE network by name or by description ([`Version`]): what it can do, its size rule, its layers and tensors.
+//! Handle of a RIFE network, named or described ([`Version`]): its capabilities, size rule, layers, tensors and cost.
 
 use std::fmt;
 
@@ -10,41 +10,45 @@ use crate::registry::Row;
 use crate::scale::Scale;
 use crate::spec::NetworkSpec;
 
-/// Which description a network is a case of.
-// A table of them is made at build time.
+/// A network's family with its description.
+// The registry's table of families is a static.
 #[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Family {
-    /// The ECCV 2022 paper's.
+    /// The networks of the ECCV 2022 paper.
     Paper(PaperSpec),
     /// RIFE_HDv2.
     Hdv2,
-    /// RIFE 4.x.
+    /// The RIFE 4.x networks.
     Stack(NetworkSpec),
 }
 
-/// One RIFE network: a named one, or one with a description of its own.
+/// A RIFE network: a named one, or an unnamed one with its description.
 #[derive(Clone, Copy)]
 pub struct Version(Kind);
 
+/// The two kinds of [`Version`].
 // Few are made, and none is stored many times.
 #[allow(clippy::large_enum_variant)]
 #[derive(Clone, Copy)]
 enum Kind {
+    /// A network of the registry.
     Row(&'static Row),
+    /// A 4.x network that is not in the registry.
     Custom { name: CustomName, family: Family },
 }
 
-/// `custom-` and the first eight digits of the description's hash.
+/// ASCII name of an unnamed network: `custom-` and the first eight hexadecimal digits of its description's SHA-256.
 type CustomName = [u8; 15];
 
 impl Version {
+    /// Returns the version of a row of the registry.
     pub(crate) const fn row(row: &'static Row) -> Self {
         Self(Kind::Row(row))
     }
 
-    /// The network of this description: of named ones with the same the newest, else one of its own, whose name is
-    /// `custom-` and the first eight digits of [`NetworkSpec::sha256`].
+    /// Returns the newest named network with this description, else an unnamed one, called `custom-` and the first eight
+    /// digits of [`NetworkSpec::sha256`].
     ///
     /// Errors: those of [`NetworkSpec::check`].
     pub fn from_spec(spec: NetworkSpec) -> Result<Self, NetworkError> {
@@ -59,8 +63,8 @@ impl Version {
         Ok(Self(Kind::Custom { name, family }))
     }
 
-    /// Its name: `rife`, `rife_m`, `rife_2r`, `rife_hdv2`, a 4.x number such as `4.25.lite`, `r7.lite` and its like, or
-    /// `custom-` and a hash for a network that has none.
+    /// Returns the name: `rife`, `rife_m`, `rife_2r`, `rife_hdv2`, a 4.x number such as `4.25.lite`, one of this project's such
+    /// as `r7.lite`, or `custom-` and a hash for an unnamed network.
     pub fn name(&self) -> &str {
         match &self.0 {
             Kind::Row(row) => row.name,
@@ -68,11 +72,12 @@ impl Version {
         }
     }
 
-    /// Whether it is one of [`Version::all`].
+    /// Reports whether the network is one of [`Version::all`].
     pub fn is_named(&self) -> bool {
         matches!(self.0, Kind::Row(_))
     }
 
+    /// Returns the network's family with its description.
     pub(crate) fn family(&self) -> &Family {
         match &self.0 {
             Kind::Row(row) => &row.family,
@@ -80,7 +85,7 @@ impl Version {
         }
     }
 
-    /// The description of a 4.x network; `None` for those before.
+    /// Returns the description of a 4.x network; `None` for older networks.
     pub fn spec(&self) -> Option<&NetworkSpec> {
         match self.family() {
             Family::Stack(spec) => Some(spec),
@@ -88,7 +93,7 @@ impl Version {
         }
     }
 
-    /// Whether it makes frames at any time between its inputs; the others know only the middle.
+    /// Reports whether the network makes frames at any timestep; if not, only at 0.5.
     pub fn supports_timestep(self) -> bool {
         match self.family() {
             Family::Paper(spec) => spec.timestep,
@@ -97,28 +102,28 @@ impl Version {
         }
     }
 
-    /// Whether [`Options::ensemble`] means anything to it.
+    /// Reports whether the network supports [`Options::ensemble`].
     pub fn supports_ensemble(self) -> bool {
         self.spec().is_some_and(|spec| spec.ensemble)
     }
 
-    /// Flow in pixels above which it starts again, at doubled scales, where it does.
+    /// Returns [`NetworkSpec::restart`]: the flow in pixels above which networks 4.0 and 4.1 run their first blocks again.
     pub(crate) fn restart(self) -> Option<f32> {
         self.spec().and_then(|spec| spec.restart)
     }
 
-    /// Whether it computes features of each frame alone, which later pairs and timesteps reuse.
+    /// Reports whether the network computes features of single frames, which all pairs and timesteps reuse.
     pub fn encodes_frames(self) -> bool {
         self.spec().is_none_or(|spec| spec.encoder.is_some())
     }
 
-    /// Whether training has a block beside that sees the true middle frame ([`Network::teach`]): the paper's
-    /// networks.
+    /// Reports whether training adds a teacher block, which reads the true middle frame ([`Network::teach`]): true for the
+    /// paper's networks.
     pub fn has_teacher_block(self) -> bool {
         matches!(self.family(), Family::Paper(_))
     }
 
-    /// By how much each block's inputs are shrunk, from coarse to fine.
+    /// Returns the factor by which each block's inputs are downsampled, from coarse to fine.
     pub fn block_scales(self) -> Vec<usize> {
         let powers = |logarithms: &[i32]| logarithms.iter().map(|log2| 1 << log2).collect();
         match self.family() {
@@ -128,15 +133,15 @@ impl Version {
         }
     }
 
-    /// Channels of the features that a block hands to the next (0 for most), see the 4.21 and later versions.
+    /// Returns the number of feature channels that a block passes to the next: 0 before 4.21.
     pub fn feature_channels(self) -> usize {
         self.spec().map_or(0, |spec| spec.features)
     }
 
-    /// What the width and height of the network's input must be multiples of at this scale. [`crate::Model`]
-    /// pads to it and crops.
+    /// Returns the number of pixels that width and height of the network's input must be multiples of at this scale.
+    /// [`crate::Model`] pads to it and crops the result.
     pub fn size_multiple(self, scale: Scale) -> usize {
-        let (base, least) = match self.family() {
+        let (base, min) = match self.family() {
             Family::Paper(_) | Family::Hdv2 => (32, 32),
             Family::Stack(spec) => (spec.size_multiple(), 2),
         };
@@ -144,31 +149,32 @@ impl Version {
             enlarged @ 0.. => base >> enlarged,
             shrunk => base << -shrunk,
         };
-        scaled.max(least)
+        scaled.max(min)
     }
 
-    /// Every layer, in the order in which [`Network::build`] asks for them.
+    /// Lists the layers of inference, in the order in which [`Network::build`] builds them.
     pub fn layers(self) -> Vec<LayerDesc> {
-        self.listed(false)
+        self.layer_list(false)
     }
 
-    /// Every layer with those that only training uses (the paper's teacher block).
+    /// Lists the layers of training, the paper's teacher block included, in the order in which [`Network::build`] builds them.
     pub fn training_layers(self) -> Vec<LayerDesc> {
-        self.listed(true)
+        self.layer_list(true)
     }
 
-    pub(crate) fn listed(self, training: bool) -> Vec<LayerDesc> {
+    /// Lists the layers of inference, or of training.
+    pub(crate) fn layer_list(self, training: bool) -> Vec<LayerDesc> {
         let mut layers = Vec::new();
         Network::build(self, training, |layer| layers.push(layer.clone()));
         layers
     }
 
-    /// Every tensor that inference reads from a checkpoint.
+    /// Lists the tensors that inference reads from a checkpoint.
     pub fn tensors(self) -> Vec<TensorDesc> {
         self.layers().iter().flat_map(LayerDesc::tensors).collect()
     }
 
-    /// How many values those tensors hold.
+    /// Returns the number of parameters: values of all tensors that inference reads.
     pub fn parameter_count(self) -> usize {
         self.tensors()
             .iter()
@@ -176,8 +182,8 @@ impl Version {
             .sum()
     }
 
-    /// Multiply-adds of all convolutions a pixel of the frame, for one pair at scale 1, both frames' features
-    /// included.
+    /// Computes the multiply-adds of all convolutions per pixel of the frame, for one timestep of one pair at scale 1, the
+    /// features of both frames included.
     pub fn macs_per_pixel(self) -> f64 {
         let counter = CountBackend::new(false);
         let network = Network::build(self, false, Clone::clone);
@@ -193,9 +199,9 @@ impl Version {
         counter.macs() as f64 / (side * side) as f64
     }
 
-    /// Whether it can make a frame at this time.
+    /// Checks that the network can make a frame at this timestep.
     ///
-    /// Errors: [`NetworkError::Timestep`] outside 0..1 or at its ends, [`NetworkError::OnlyMiddle`].
+    /// Errors: [`NetworkError::Timestep`] unless 0 < timestep < 1, [`NetworkError::OnlyMiddle`].
     pub fn check_timestep(self, timestep: f32) -> Result<(), NetworkError> {
         if !(timestep > 0.0 && timestep < 1.0) {
             return Err(NetworkError::Timestep(timestep));

@@ -1,55 +1,54 @@
-//! Named tensors on their way from a checkpoint file into a network: what the readers produce and what the
-//! networks take. No file format and no network belongs here.
+//! State dict: named f32 tensors, which checkpoint readers produce and networks are built from.
 
 use std::collections::BTreeMap;
 
-/// One named tensor of a checkpoint, widened to f32.
+/// One tensor of a state dict, converted to f32.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WeightTensor {
-    /// Sizes, outermost first; the empty list is a scalar.
+    /// Sizes, outermost dimension first; empty for a scalar.
     pub shape: Vec<usize>,
-    /// Values in row-major order, as many as the product of `shape`.
+    /// Values in row-major order; their count is the product of `shape`.
     pub data: Vec<f32>,
 }
 
-/// Every tensor of a checkpoint by key, in the keys' order.
+/// A state dict: tensors by key, sorted by key.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Weights {
     tensors: BTreeMap<String, WeightTensor>,
 }
 
 impl Weights {
-    /// No tensors.
+    /// Makes an empty state dict.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Stores a tensor and returns the one that had this key before.
+    /// Stores a tensor and returns the one stored under this key before.
     pub fn insert(&mut self, key: impl Into<String>, tensor: WeightTensor) -> Option<WeightTensor> {
         self.tensors.insert(key.into(), tensor)
     }
 
-    /// The tensor of this key.
+    /// Returns the tensor of a key, `None` when there is none.
     pub fn get(&self, key: &str) -> Option<&WeightTensor> {
         self.tensors.get(key)
     }
 
-    /// Every key, sorted.
+    /// Iterates over the keys, sorted.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.tensors.keys().map(String::as_str)
     }
 
-    /// Every key with its tensor, sorted by key.
+    /// Iterates over keys and tensors, sorted by key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &WeightTensor)> {
         self.tensors.iter().map(|(key, tensor)| (key.as_str(), tensor))
     }
 
-    /// How many tensors there are.
+    /// Returns the number of tensors.
     pub fn len(&self) -> usize {
         self.tensors.len()
     }
 
-    /// Whether there are none.
+    /// Reports whether there is no tensor.
     pub fn is_empty(&self) -> bool {
         self.tensors.is_empty()
     }

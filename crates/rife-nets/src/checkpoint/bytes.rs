@@ -1,6 +1,6 @@
-//! A position in bytes that are not trusted: every read says whether the bytes were there.
+//! Bounds-checked little-endian reader of untrusted bytes ([`Cursor`]): reads past the end return `None`.
 
-/// A little-endian reader that never goes past the end.
+/// A read position in a byte slice.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cursor<'a> {
     bytes: &'a [u8],
@@ -8,24 +8,28 @@ pub(super) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
+    /// Starts at the first byte.
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0 }
     }
 
+    /// Starts at byte `at`; `None` if that is past the end.
     pub(super) fn at(bytes: &'a [u8], at: u64) -> Option<Self> {
         let at = usize::try_from(at).ok()?;
         (at <= bytes.len()).then_some(Self { bytes, at })
     }
 
+    /// Returns the index of the next byte.
     pub(super) fn position(&self) -> usize {
         self.at
     }
 
+    /// Returns the number of bytes not read yet.
     pub(super) fn left(&self) -> usize {
         self.bytes.len() - self.at
     }
 
-    /// The next `count` bytes, or nothing where fewer are left.
+    /// Reads `count` bytes; `None` if fewer are left.
     pub(super) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
         let end = self.at.checked_add(count)?;
         let taken = self.bytes.get(self.at..end)?;
@@ -33,6 +37,7 @@ impl<'a> Cursor<'a> {
         Some(taken)
     }
 
+    /// Reads `N` bytes; `None` if fewer are left.
     fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         self.take(N)?.try_into().ok()
     }
@@ -57,11 +62,12 @@ impl<'a> Cursor<'a> {
         self.array().map(i32::from_le_bytes)
     }
 
+    /// Reads a big-endian f64.
     pub(super) fn f64_be(&mut self) -> Option<f64> {
         self.array().map(f64::from_be_bytes)
     }
 
-    /// Up to and without the next line feed, which is passed over.
+    /// Reads up to the next line feed and skips that; `None` without a line feed.
     pub(super) fn line(&mut self) -> Option<&'a [u8]> {
         let rest = &self.bytes[self.at..];
         let length = rest.iter().position(|&byte| byte == b'\n')?;

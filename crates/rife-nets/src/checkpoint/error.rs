@@ -1,4 +1,5 @@
-//! What can be wrong with a checkpoint as a whole; what can be wrong inside a format is beside its reader.
+//! Errors of reading and writing checkpoints ([`CheckpointError`], [`Problem`]); errors inside a format are defined in the
+//! format's module.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,13 +7,13 @@ use std::path::{Path, PathBuf};
 use super::{NcnnProblem, PickleProblem, SafetensorsProblem, TorchProblem, ZipProblem};
 use crate::error::NetworkError;
 
-/// A checkpoint that cannot be read or written, and why.
+/// Error of reading or writing a checkpoint.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {problem}", path.display())]
 pub struct CheckpointError {
     /// The file or folder.
     pub path: PathBuf,
-    /// What is wrong with it.
+    /// Reason.
     #[source]
     pub problem: Problem,
 }
@@ -25,22 +26,23 @@ impl CheckpointError {
         }
     }
 
+    /// Wraps an I/O error.
     pub(super) fn io(path: &Path, error: io::Error) -> Self {
         Self::new(path, Problem::Io(error))
     }
 }
 
-/// Why a checkpoint cannot be read or written.
+/// Reason why a checkpoint cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {
-    /// The system refused.
+    /// An I/O error of the system.
     #[error("{0}")]
     Io(#[from] io::Error),
     /// A device, pipe or socket.
     #[error("not a plain file")]
     NotAFile,
-    /// More bytes than any RIFE needs.
+    /// A file longer than the limit.
     #[error("{found} bytes are more than the {limit} that are read")]
     TooLong {
         /// Bytes found.
@@ -48,57 +50,57 @@ pub enum Problem {
         /// Bytes accepted.
         limit: u64,
     },
-    /// None of the formats that are read.
+    /// A file of an unknown format.
     #[error(
         "no checkpoint: {found}; accepted are .safetensors, torch.save files (.pkl, .pth) and \
          rife-ncnn-vulkan folders (flownet.param with flownet.bin)"
     )]
     Unknown {
-        /// What the content looks like.
+        /// Description of the content.
         found: String,
     },
-    /// A folder without a network in it.
+    /// A folder that holds no network.
     #[error(
         "no network in this folder; accepted are flownet.param with flownet.bin (before RIFE 4.0 also \
          contextnet and fusionnet), flownet.pkl, or flownet.pkl with contextnet.pkl and unet.pkl; \
          missing: {missing}"
     )]
     Folder {
-        /// The files that would make it one.
+        /// Name of a missing file.
         missing: String,
     },
-    /// Two tensors of one name.
+    /// Two tensors with the same key.
     #[error("the key {0} occurs twice")]
     DuplicateKey(String),
-    /// Nothing that could be a weight.
+    /// A checkpoint without floating-point tensors.
     #[error("there are no floating-point tensors in it")]
     NoTensors,
-    /// A value that the type written cannot hold.
+    /// A value beyond the range of f16, which is to be written.
     #[error("{key}[{index}] is {value}, beyond what f16 holds (65504); write f32")]
     BeyondF16 {
-        /// The tensor.
+        /// Key of the tensor.
         key: String,
-        /// Its place in row-major order.
+        /// Index in the tensor, in row-major order.
         index: usize,
         /// The value.
         value: f32,
     },
-    /// A network that cannot be written as it was asked for.
+    /// A network that cannot be exported with these options.
     #[error("{0}")]
     Network(Box<NetworkError>),
-    /// A damaged or hostile `.safetensors` file.
+    /// An invalid `.safetensors` file.
     #[error("not a valid .safetensors file: {0}")]
     Safetensors(#[from] SafetensorsProblem),
-    /// A damaged or hostile zip archive.
+    /// An invalid zip archive.
     #[error("not a valid torch.save archive: {0}")]
     Zip(#[from] ZipProblem),
-    /// A pickle that holds more than tensors, or is damaged.
+    /// A pickle that is damaged or holds objects other than tensors.
     #[error("not a plain state_dict: {0}")]
     Pickle(#[from] PickleProblem),
-    /// Tensors that do not fit their storages.
+    /// Tensors or storages of a `torch.save` file that contradict each other.
     #[error("not a valid torch.save file: {0}")]
     Torch(#[from] TorchProblem),
-    /// A damaged ncnn model, or one of a network that is not known.
+    /// An ncnn model that is damaged or of an unknown network.
     #[error("{0}")]
     Ncnn(#[from] NcnnProblem),
 }
@@ -109,7 +111,7 @@ impl From<NetworkError> for Problem {
     }
 }
 
-/// Beginnings of files that people offer by mistake.
+/// Magic bytes of other file formats that users often pass, and their names.
 const MISTAKES: [(&[u8], &str); 8] = [
     (b"\x80", "a bare Python pickle, not written by torch.save"),
     (b"<", "a web page or XML (did the download ask for a login?)"),
@@ -125,6 +127,7 @@ const MISTAKES: [(&[u8], &str); 8] = [
 ];
 
 impl Problem {
+    /// Makes the error for content of an unknown format, naming the format if it is a common one.
     pub(super) fn unknown(bytes: &[u8]) -> Self {
         let trimmed = bytes.trim_ascii_start();
         if matches!(bytes, [0x08, 3..=32, 0x12, ..]) {
@@ -144,20 +147,20 @@ impl Problem {
     }
 }
 
-/// Longest piece of a file's text that an error shows.
+/// Maximum characters of a file's text in an error message.
 const SHOWN_CHARS: usize = 80;
 
-/// A file's text made fit for a message: quoted, escaped and cut.
-pub(super) fn shown(text: &str) -> String {
+/// Formats text of a file for an error message: quoted, escaped, truncated to [`SHOWN_CHARS`].
+pub(super) fn quoted(text: &str) -> String {
     let short: String = text.chars().take(SHOWN_CHARS).collect();
     let cut = if short.len() < text.len() { "..." } else { "" };
     format!("{short:?}{cut}")
 }
 
-/// Up to five names and the number of the rest, or nothing.
-pub(super) fn list(names: &[String]) -> Option<String> {
+/// Formats up to five names and the number of remaining ones; `None` if there are none.
+pub(super) fn quoted_list(names: &[String]) -> Option<String> {
     const FIRST: usize = 5;
-    let first: Vec<_> = names.iter().take(FIRST).map(|name| shown(name)).collect();
+    let first: Vec<_> = names.iter().take(FIRST).map(|name| quoted(name)).collect();
     match names.len() {
         0 => None,
         n if n <= FIRST => Some(first.join(", ")),

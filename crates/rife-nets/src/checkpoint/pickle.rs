@@ -1,71 +1,70 @@
-//! Python's pickle format as data: the opcodes that `torch.save` writes for a state_dict build nodes of an arena.
-//! There are no objects and no calls; the few names of an allow-list stand for the shapes of PyTorch's tensors, and
-//! any other name ends the reading.
+//! Pickle virtual machine, data only: the opcodes (protocols 2 to 5) that `torch.save` writes for a state_dict build nodes in
+//! an arena. Nothing is imported or called: globals outside an allow-list of PyTorch's tensor constructors are errors.
 
 use std::collections::HashMap;
 
 use super::bytes::Cursor;
 use super::element::Element;
-use super::error::shown;
+use super::error::quoted;
 
-/// Longest pickle read; a RIFE's is 30 KB.
+/// Maximum size of a pickle in bytes; RIFE's have 30 KB.
 pub(super) const MAX_PICKLE_BYTES: usize = 4 << 20;
-/// Most values in one pickle.
+/// Maximum number of values in a pickle.
 const MAX_NODES: usize = 300_000;
-/// Longest name of a storage: a number. A pickle can repeat one text any number of times.
+/// Maximum length of a storage's key, which is a number. Bounds the memory of a pickle that repeats one string many times.
 const MAX_STORAGE_KEY_BYTES: usize = 64;
 
-/// Why a pickle is refused.
+/// Reason why a pickle is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PickleProblem {
-    /// A name outside the allow-list: a class, or a function that loading it would call.
+    /// A global (class or function) outside the allow-list.
     #[error(
         "it refers to {0}, which is not run; accepted is a state_dict of plain tensors \
          (in PyTorch: torch.save(model.state_dict(), path))"
     )]
     Forbidden(String),
-    /// An instruction that no state_dict needs.
+    /// An unsupported opcode.
     #[error("instruction {code:#04x} at byte {at} is not accepted")]
     Opcode {
-        /// The instruction.
+        /// The opcode.
         code: u8,
-        /// Where it is.
+        /// Its offset in bytes.
         at: usize,
     },
-    /// The bytes end before the pickle does.
+    /// The pickle has no end; with the number of bytes.
     #[error("the pickle is cut off after {0} bytes")]
     CutOff(usize),
-    /// An instruction whose operands are missing or of the wrong kind.
+    /// An opcode whose operands are missing or of the wrong type.
     #[error("the pickle is damaged at byte {at}: {what}")]
     Damaged {
-        /// Where.
+        /// Offset of the opcode in bytes.
         at: usize,
-        /// What was expected.
+        /// The operands expected.
         what: &'static str,
     },
-    /// More than any RIFE needs.
+    /// A limit exceeded.
     #[error("{what} beyond the {limit} that are read")]
     TooMuch {
-        /// Of what.
+        /// The limited quantity.
         what: &'static str,
-        /// How much is accepted.
+        /// The limit.
         limit: usize,
     },
 }
 
 use PickleProblem as Fault;
 
-/// A value's place in the arena.
+/// Index of a value in the arena.
 pub(super) type Ref = usize;
 
-/// A value.
+/// A value of the pickle.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Node {
     None,
     Bool(bool),
     Int(i64),
-    /// A number or text that nothing here reads.
+    /// A float or byte string, which a state_dict does not need.
     Opaque,
     Text(String),
     Tuple(Vec<Ref>),
@@ -76,7 +75,7 @@ pub(super) enum Node {
     Tensor(Box<View>),
 }
 
-/// The names that a state_dict needs.
+/// The globals of the allow-list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Global {
     OrderedDict,
@@ -86,6 +85,7 @@ pub(super) enum Global {
 }
 
 impl Global {
+    /// Looks up a global in the allow-list.
     fn find(module: &str, name: &str) -> Option<Self> {
         Some(match (module, name) {
             ("collections", "OrderedDict") => Self::OrderedDict,
@@ -96,10 +96,10 @@ impl Global {
                 "BFloat16" => Element::Bf16,
                 "Float" => Element::F32,
                 "Double" => Element::F64,
-                "Bool" | "Byte" | "Char" => Element::Whole(1),
-                "Short" => Element::Whole(2),
-                "Int" => Element::Whole(4),
-                "Long" => Element::Whole(8),
+                "Bool" | "Byte" | "Char" => Element::Integer(1),
+                "Short" => Element::Integer(2),
+                "Int" => Element::Integer(4),
+                "Long" => Element::Integer(8),
                 _ => return None,
             }),
             _ => return None,
@@ -107,16 +107,16 @@ impl Global {
     }
 }
 
-/// A storage that the pickle names; its bytes are elsewhere in the file.
+/// A PyTorch storage: a one-dimensional array whose bytes are outside of the pickle, under `key`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Storage {
     pub(super) element: Element,
     pub(super) key: String,
-    /// How many values it claims to have.
+    /// Number of elements, as claimed by the pickle.
     pub(super) count: u64,
 }
 
-/// A tensor: values of a storage picked by shape and strides.
+/// A tensor: a strided view of a storage; offset and strides in elements.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct View {
     pub(super) storage: Ref,
@@ -125,13 +125,13 @@ pub(super) struct View {
     pub(super) strides: Vec<u64>,
 }
 
-/// A pickle that was read.
+/// A parsed pickle.
 #[derive(Debug)]
 pub(super) struct Pickle {
     nodes: Vec<Node>,
-    /// The value that it is of.
+    /// Its top-level value.
     pub(super) root: Ref,
-    /// How many bytes it took.
+    /// Its size in bytes.
     pub(super) length: usize,
 }
 
@@ -140,6 +140,7 @@ impl Pickle {
         &self.nodes[node]
     }
 
+    /// Returns the string that a value is; `None` if it is not a string.
     pub(super) fn text(&self, node: Ref) -> Option<&str> {
         match self.node(node) {
             Node::Text(text) => Some(text),
@@ -147,7 +148,7 @@ impl Pickle {
         }
     }
 
-    /// Every storage that was named.
+    /// Iterates over all storages; one that the pickle names twice occurs twice.
     pub(super) fn storages(&self) -> impl Iterator<Item = &Storage> {
         self.nodes.iter().filter_map(|node| match node {
             Node::Storage(storage) => Some(storage.as_ref()),
@@ -156,7 +157,7 @@ impl Pickle {
     }
 }
 
-/// Reads the pickle that `bytes` begin with.
+/// Parses the pickle at the beginning of `bytes`; what follows its STOP opcode is ignored.
 pub(super) fn read(bytes: &[u8]) -> Result<Pickle, Fault> {
     let bytes = &bytes[..bytes.len().min(MAX_PICKLE_BYTES)];
     let mut machine = Machine {
@@ -179,9 +180,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<Pickle, Fault> {
     })
 }
 
+/// The virtual machine.
 struct Machine<'a> {
     cursor: Cursor<'a>,
-    /// Where the instruction being read begins.
+    /// Offset of the current opcode.
     at: usize,
     nodes: Vec<Node>,
     stack: Vec<Ref>,
@@ -191,7 +193,7 @@ struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
-    /// Reads one instruction; the value once it was the last.
+    /// Executes one opcode; returns the top-level value after STOP, else `None`.
     fn step(&mut self) -> Result<Option<Ref>, Fault> {
         self.at = self.cursor.position();
         let code = self.operand(Cursor::u8)?;
@@ -217,7 +219,7 @@ impl<'a> Machine<'a> {
         Ok(None)
     }
 
-    /// The value that an instruction holds in itself.
+    /// Returns the value of an opcode that pushes a constant or an empty container.
     fn constant(&mut self, code: u8) -> Result<Node, Fault> {
         Ok(match code {
             b'N' => Node::None,
@@ -229,8 +231,8 @@ impl<'a> Machine<'a> {
             b'\x8a' => self.long()?,
             b'G' => self.operand(Cursor::f64_be).map(|_| Node::Opaque)?,
             b'X' => self.text(Cursor::u32)?,
-            b'\x8c' => self.text(short)?,
-            b'U' | b'C' => self.bytes(short).map(|_| Node::Opaque)?,
+            b'\x8c' => self.text(u8_length)?,
+            b'U' | b'C' => self.bytes(u8_length).map(|_| Node::Opaque)?,
             b'T' | b'B' => self.bytes(Cursor::u32).map(|_| Node::Opaque)?,
             b'}' => Node::Dict(Vec::new()),
             b']' => Node::List(Vec::new()),
@@ -239,9 +241,9 @@ impl<'a> Machine<'a> {
         })
     }
 
-    /// A whole number of up to eight bytes, two's complement.
+    /// Reads the operand of LONG1: a little-endian two's complement integer of up to eight bytes.
     fn long(&mut self) -> Result<Node, Fault> {
-        let bytes = self.bytes(short)?;
+        let bytes = self.bytes(u8_length)?;
         let last = *bytes.last().unwrap_or(&0);
         let mut padded = [if last & 0x80 == 0 { 0 } else { 0xff }; 8];
         let room = padded.get_mut(..bytes.len());
@@ -250,17 +252,20 @@ impl<'a> Machine<'a> {
         Ok(Node::Int(i64::from_le_bytes(padded)))
     }
 
+    /// Reads a UTF-8 string after its length, which `length` reads.
     fn text(&mut self, length: fn(&mut Cursor<'a>) -> Option<u32>) -> Result<Node, Fault> {
         let bytes = self.bytes(length)?;
         let text = std::str::from_utf8(bytes).map_err(|_| self.damaged("UTF-8 text"))?;
         Ok(Node::Text(text.to_owned()))
     }
 
+    /// Reads bytes after their length, which `length` reads.
     fn bytes(&mut self, length: fn(&mut Cursor<'a>) -> Option<u32>) -> Result<&'a [u8], Fault> {
         let length = self.operand(length)?;
         self.operand(|cursor| cursor.take(length as usize))
     }
 
+    /// Executes GLOBAL (module and name inline) or STACK_GLOBAL (both on the stack).
     fn global(&mut self, code: u8) -> Result<(), Fault> {
         let (module, name) = if code == b'c' {
             let module = self.operand(Cursor::line)?;
@@ -270,11 +275,12 @@ impl<'a> Machine<'a> {
             (self.pop_text()?, name)
         };
         let found = Global::find(&module, &name);
-        let global = found.ok_or_else(|| Fault::Forbidden(shown(&format!("{module}.{name}"))))?;
+        let global = found.ok_or_else(|| Fault::Forbidden(quoted(&format!("{module}.{name}"))))?;
         self.push(Node::Global(global))
     }
 
-    /// `('storage', type, key, location, count)`; older files add what part of another storage it is.
+    /// Executes BINPERSID: replaces the tuple `('storage', type, key, location, count)` by a storage. Older files add a sixth
+    /// element, which must be None (not a view of another storage).
     fn persistent_id(&mut self) -> Result<(), Fault> {
         let id = self.pop()?;
         let storage = self
@@ -283,26 +289,28 @@ impl<'a> Machine<'a> {
         self.push(Node::Storage(Box::new(storage)))
     }
 
+    /// Parses the persistent id of a storage; `None` if it is none.
     fn storage(&self, id: Ref) -> Option<Storage> {
-        let (parts, part) = match self.tuple_of(id)? {
-            parts @ &[_, _, _, _, _] => (parts, None),
-            parts @ &[_, _, _, _, _, part] => (&parts[..5], Some(part)),
+        let (fields, view) = match self.tuple_of(id)? {
+            fields @ &[_, _, _, _, _] => (fields, None),
+            fields @ &[_, _, _, _, _, view] => (&fields[..5], Some(view)),
             _ => return None,
         };
-        let is_storage = matches!(&self.nodes[parts[0]], Node::Text(kind) if kind == "storage");
-        let is_whole = part.is_none_or(|part| self.nodes[part] == Node::None);
+        let is_storage = matches!(&self.nodes[fields[0]], Node::Text(kind) if kind == "storage");
+        let is_complete = view.is_none_or(|view| self.nodes[view] == Node::None);
         let (Node::Global(Global::StorageType(element)), Node::Text(key)) =
-            (&self.nodes[parts[1]], &self.nodes[parts[2]])
+            (&self.nodes[fields[1]], &self.nodes[fields[2]])
         else {
             return None;
         };
-        (is_storage && is_whole && key.len() <= MAX_STORAGE_KEY_BYTES).then_some(Storage {
+        (is_storage && is_complete && key.len() <= MAX_STORAGE_KEY_BYTES).then_some(Storage {
             element: *element,
             key: key.clone(),
-            count: self.natural(parts[4])?,
+            count: self.natural(fields[4])?,
         })
     }
 
+    /// Executes REDUCE for the constructors of the allow-list: OrderedDict, tensor, parameter.
     fn reduce(&mut self) -> Result<(), Fault> {
         let arguments = self.pop()?;
         let callable = self.pop()?;
@@ -323,6 +331,7 @@ impl<'a> Machine<'a> {
         self.push(built)
     }
 
+    /// Makes a tensor of the arguments of `_rebuild_tensor_v2`; `None` if they have other types.
     fn view(&self, storage: Ref, offset: Ref, shape: Ref, strides: Ref) -> Option<View> {
         let naturals = |node| -> Option<Vec<u64>> {
             let sizes = self
@@ -340,7 +349,7 @@ impl<'a> Machine<'a> {
         })
     }
 
-    /// Attributes of an object: a state_dict has `_metadata`, which says nothing of the tensors.
+    /// Executes BUILD on a dictionary by discarding the attributes: a state_dict has only `_metadata`.
     fn build(&mut self) -> Result<(), Fault> {
         self.pop()?;
         match self.stack.last().map(|&top| &self.nodes[top]) {
@@ -349,9 +358,10 @@ impl<'a> Machine<'a> {
         }
     }
 
+    /// Executes BINPUT, LONG_BINPUT or MEMOIZE: stores the top of the stack in the memo.
     fn put(&mut self, code: u8) -> Result<(), Fault> {
         let key = match code {
-            b'q' => self.operand(short)?,
+            b'q' => self.operand(u8_length)?,
             b'r' => self.operand(Cursor::u32)?,
             _ => self.memo.len() as u32,
         };
@@ -360,9 +370,10 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
+    /// Executes BINGET or LONG_BINGET: pushes a value of the memo.
     fn get(&mut self, code: u8) -> Result<(), Fault> {
         let key = match code {
-            b'h' => self.operand(short)?,
+            b'h' => self.operand(u8_length)?,
             _ => self.operand(Cursor::u32)?,
         };
         let found = self.memo.get(&key).copied();
@@ -371,17 +382,19 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
+    /// Executes TUPLE (values above the mark) or TUPLE1 to TUPLE3.
     fn tuple(&mut self, code: u8) -> Result<(), Fault> {
-        let parts = match code {
+        let items = match code {
             b't' => self.pop_to_mark()?,
             _ => {
                 let height = self.stack.len().checked_sub((code - b'\x84').into());
                 self.pop_above(height)?
             }
         };
-        self.push(Node::Tuple(parts))
+        self.push(Node::Tuple(items))
     }
 
+    /// Executes APPEND or APPENDS on the list below the items.
     fn append(&mut self, code: u8) -> Result<(), Fault> {
         let items = match code {
             b'a' => vec![self.pop()?],
@@ -395,6 +408,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
+    /// Executes SETITEM or SETITEMS on the dictionary below the keys and values.
     fn set_items(&mut self, code: u8) -> Result<(), Fault> {
         let items = match code {
             b's' => self.pop_above(self.stack.len().checked_sub(2))?,
@@ -411,7 +425,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// Reads what follows an instruction.
+    /// Reads an opcode's operand; an error at the end of the pickle or past [`MAX_PICKLE_BYTES`].
     fn operand<T>(&mut self, read: impl FnOnce(&mut Cursor<'a>) -> Option<T>) -> Result<T, Fault> {
         let length = self.cursor.position() + self.cursor.left();
         read(&mut self.cursor).ok_or(if length == MAX_PICKLE_BYTES {
@@ -424,6 +438,7 @@ impl<'a> Machine<'a> {
         })
     }
 
+    /// Adds a value to the arena and pushes it.
     fn push(&mut self, node: Node) -> Result<(), Fault> {
         if self.nodes.len() == MAX_NODES {
             return Err(Fault::TooMuch {
@@ -436,12 +451,13 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// The topmost value above the last mark.
+    /// Pops the top of the stack; an error if nothing is above the last mark.
     fn pop(&mut self) -> Result<Ref, Fault> {
         let height = self.stack.len().checked_sub(1);
         Ok(self.pop_above(height)?[0])
     }
 
+    /// Pops a string.
     fn pop_text(&mut self) -> Result<String, Fault> {
         let top = self.pop()?;
         match &self.nodes[top] {
@@ -450,11 +466,13 @@ impl<'a> Machine<'a> {
         }
     }
 
+    /// Pops the last mark and all values above it.
     fn pop_to_mark(&mut self) -> Result<Vec<Ref>, Fault> {
         let mark = self.marks.pop();
         self.pop_above(mark)
     }
 
+    /// Pops the values from stack index `height` on; an error for `None` and for an index below the last mark.
     fn pop_above(&mut self, height: Option<usize>) -> Result<Vec<Ref>, Fault> {
         let bottom = self.marks.last().copied().unwrap_or(0);
         match height {
@@ -465,19 +483,22 @@ impl<'a> Machine<'a> {
         }
     }
 
+    /// Returns the value at the top of the stack.
     fn top(&mut self) -> Result<&mut Node, Fault> {
         let expected = self.damaged("a value");
         let top = *self.stack.last().ok_or(expected)?;
         Ok(&mut self.nodes[top])
     }
 
+    /// Returns the elements of a tuple; `None` for other types.
     fn tuple_of(&self, node: Ref) -> Option<&[Ref]> {
         match &self.nodes[node] {
-            Node::Tuple(parts) => Some(parts),
+            Node::Tuple(items) => Some(items),
             _ => None,
         }
     }
 
+    /// Returns a non-negative integer; `None` for other values.
     fn natural(&self, node: Ref) -> Option<u64> {
         match self.nodes[node] {
             Node::Int(value) => value.try_into().ok(),
@@ -485,12 +506,14 @@ impl<'a> Machine<'a> {
         }
     }
 
+    /// Makes the error for missing or wrong operands of the current opcode.
     fn damaged(&self, what: &'static str) -> Fault {
         Fault::Damaged { at: self.at, what }
     }
 }
 
-fn short(cursor: &mut Cursor<'_>) -> Option<u32> {
+/// Reads a one-byte length or index.
+fn u8_length(cursor: &mut Cursor<'_>) -> Option<u32> {
     cursor.u8().map(u32::from)
 }
 

@@ -1,4 +1,5 @@
-//! The `.safetensors` format: eight bytes of header length, a JSON header, the tensors' bytes without a gap.
+//! Safetensors reader and writer: a `.safetensors` file is the header's length (u64, little-endian), a JSON header of types,
+//! shapes and offsets, and the tensors' bytes without gaps.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -9,20 +10,21 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value, json};
 
 use super::element::{self, Element};
-use super::error::{CheckpointError, Problem, shown};
+use super::error::{CheckpointError, Problem, quoted};
 use super::{MAX_RANK, MAX_TENSORS, Raw};
 use crate::weights::{WeightTensor, Weights};
 
-/// Longest header read: MAX_TENSORS long keys fit.
+/// Maximum size of the header in bytes: room for [`MAX_TENSORS`] long keys.
 const MAX_HEADER_BYTES: u64 = 8 << 20;
 
+/// Header key of the metadata.
 const METADATA: &str = "__metadata__";
 
-/// What is wrong with a `.safetensors` file.
+/// Reason why a `.safetensors` file is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SafetensorsProblem {
-    /// A header longer than any RIFE's.
+    /// A header longer than the limit.
     #[error("a header of {found} bytes, more than the {limit} that are read")]
     HeaderTooLong {
         /// Bytes announced.
@@ -30,50 +32,50 @@ pub enum SafetensorsProblem {
         /// Bytes accepted.
         limit: u64,
     },
-    /// The file ends before its header does.
+    /// The file ends inside its header.
     #[error("a header of {announced} bytes is announced, {left} are there")]
     HeaderTruncated {
         /// Bytes announced.
         announced: u64,
-        /// Bytes there.
+        /// Bytes present.
         left: usize,
     },
-    /// The header is not the JSON that the format asks for.
+    /// The header is invalid JSON or has other fields; with the parser's message.
     #[error("its header: {0}")]
     Header(String),
-    /// More tensors than any RIFE has.
+    /// More tensors than the limit.
     #[error("more than {0} tensors")]
     TooManyTensors(usize),
-    /// A key twice.
+    /// A duplicate key.
     #[error("the key {0} occurs twice in its header")]
     DuplicateKey(String),
-    /// A number type that weights do not have.
+    /// An unknown element type.
     #[error("{key} has the type {dtype}; read are F32, F16, BF16 and F64")]
     Dtype {
         /// The tensor.
         key: String,
-        /// The type found.
+        /// Name of the type.
         dtype: String,
     },
-    /// A shape whose product is beyond 64 bits, or with too many dimensions.
+    /// A shape whose element count exceeds 64 bits, or with too many dimensions.
     #[error("{key} has an impossible shape of {dimensions} dimensions")]
     Shape {
         /// The tensor.
         key: String,
-        /// How many dimensions.
+        /// Number of dimensions.
         dimensions: usize,
     },
-    /// A tensor whose bytes are not as many as its shape and type need.
+    /// A tensor whose offsets do not match its shape and type.
     #[error("{key} needs {needed} bytes by its shape and has {found}")]
     Size {
         /// The tensor.
         key: String,
         /// Bytes needed.
         needed: u64,
-        /// Bytes between its offsets.
+        /// Bytes between the offsets.
         found: u64,
     },
-    /// Offsets in the wrong order.
+    /// An end offset before the begin offset.
     #[error("{key} ends at {end}, before it begins at {begin}")]
     Reversed {
         /// The tensor.
@@ -83,22 +85,22 @@ pub enum SafetensorsProblem {
         /// One past its last.
         end: u64,
     },
-    /// Two tensors over the same bytes.
+    /// Two tensors that share bytes.
     #[error("{key} begins at byte {begin}, inside the tensor before it, which ends at {before}")]
     Overlap {
-        /// The later tensor.
+        /// Key of the later tensor.
         key: String,
         /// Its first byte.
         begin: u64,
-        /// The end of the one before.
+        /// End of the tensor before.
         before: u64,
     },
     /// Bytes that belong to no tensor.
     #[error("bytes {begin} to {end} belong to no tensor")]
     Hole {
-        /// The first of them.
+        /// Index of the first of them.
         begin: u64,
-        /// One past the last.
+        /// Index after the last.
         end: u64,
     },
     /// A tensor beyond the end of the file.
@@ -108,13 +110,14 @@ pub enum SafetensorsProblem {
         key: String,
         /// One past its last byte.
         end: u64,
-        /// Bytes there are.
+        /// Bytes of tensor data in the file.
         length: u64,
     },
 }
 
 use SafetensorsProblem as Fault;
 
+/// A tensor's entry of the JSON header.
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
@@ -123,6 +126,8 @@ struct Entry {
     data_offsets: [u64; 2],
 }
 
+/// The JSON header with duplicate keys preserved, so that [`parse`] can refuse them; `too_many` is set when it has more than
+/// [`MAX_TENSORS`] entries, the rest then being skipped.
 #[derive(Debug, Default)]
 struct Header {
     tensors: Vec<(String, Entry)>,
@@ -159,7 +164,7 @@ impl<'de> Deserialize<'de> for Header {
     }
 }
 
-/// A tensor of the header with what its entry says worked out.
+/// A checked entry of the header; `begin` and `end` are byte offsets in the data.
 struct Extent {
     key: String,
     element: Element,
@@ -168,7 +173,7 @@ struct Extent {
     end: u64,
 }
 
-/// Reads a whole file's bytes, at least nine of them.
+/// Reads a file of at least nine bytes.
 pub(super) fn read(bytes: &[u8]) -> Result<Raw, Fault> {
     let (header, data) = split(bytes)?;
     let header = parse(header)?;
@@ -195,6 +200,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Raw, Fault> {
     Ok(raw)
 }
 
+/// Splits a file into header and tensor data.
 fn split(bytes: &[u8]) -> Result<(&[u8], &[u8]), Fault> {
     let (announced, rest) = bytes.split_first_chunk().unwrap_or((&[0; 8], &[]));
     let announced = u64::from_le_bytes(*announced);
@@ -211,16 +217,17 @@ fn split(bytes: &[u8]) -> Result<(&[u8], &[u8]), Fault> {
         })
 }
 
+/// Parses the JSON header and refuses duplicate keys.
 fn parse(header: &[u8]) -> Result<Header, Fault> {
     let parsed: Header =
-        serde_json::from_slice(header).map_err(|error| Fault::Header(shown(&error.to_string())))?;
+        serde_json::from_slice(header).map_err(|error| Fault::Header(quoted(&error.to_string())))?;
     if parsed.too_many {
         return Err(Fault::TooManyTensors(MAX_TENSORS));
     }
     let mut seen = HashSet::new();
     let twice = parsed.tensors.iter().find(|(key, _)| !seen.insert(key.as_str()));
     if let Some((key, _)) = twice {
-        return Err(Fault::DuplicateKey(shown(key)));
+        return Err(Fault::DuplicateKey(quoted(key)));
     }
     if parsed.metadata.len() > 1 {
         return Err(Fault::DuplicateKey(METADATA.into()));
@@ -228,26 +235,27 @@ fn parse(header: &[u8]) -> Result<Header, Fault> {
     Ok(parsed)
 }
 
+/// Checks an entry of the header: its type, shape, and that its offsets match them.
 fn extent((key, entry): (String, Entry)) -> Result<Extent, Fault> {
     let element = element_of(&entry.dtype).ok_or_else(|| Fault::Dtype {
-        key: shown(&key),
-        dtype: shown(&entry.dtype),
+        key: quoted(&key),
+        dtype: quoted(&entry.dtype),
     })?;
     let needed = element::count(&entry.shape)
         .and_then(|count| count.checked_mul(element.size() as u64))
         .filter(|_| entry.shape.len() <= MAX_RANK)
         .ok_or_else(|| Fault::Shape {
-            key: shown(&key),
+            key: quoted(&key),
             dimensions: entry.shape.len(),
         })?;
     let [begin, end] = entry.data_offsets;
     let found = end.checked_sub(begin).ok_or_else(|| Fault::Reversed {
-        key: shown(&key),
+        key: quoted(&key),
         begin,
         end,
     })?;
     if needed != found {
-        let key = shown(&key);
+        let key = quoted(&key);
         return Err(Fault::Size { key, needed, found });
     }
     Ok(Extent {
@@ -259,25 +267,27 @@ fn extent((key, entry): (String, Entry)) -> Result<Extent, Fault> {
     })
 }
 
+/// Maps the name of a safetensors type to an element type; `None` for an unknown one.
 fn element_of(dtype: &str) -> Option<Element> {
     Some(match dtype {
         "F16" => Element::F16,
         "BF16" => Element::Bf16,
         "F32" => Element::F32,
         "F64" => Element::F64,
-        "BOOL" | "U8" | "I8" => Element::Whole(1),
-        "U16" | "I16" => Element::Whole(2),
-        "U32" | "I32" => Element::Whole(4),
-        "U64" | "I64" => Element::Whole(8),
+        "BOOL" | "U8" | "I8" => Element::Integer(1),
+        "U16" | "I16" => Element::Integer(2),
+        "U32" | "I32" => Element::Integer(4),
+        "U64" | "I64" => Element::Integer(8),
         _ => return None,
     })
 }
 
-/// The format asks that the tensors cover the data exactly, so that nothing hides in it.
+/// Checks that the tensors, sorted by offset, cover the data of `length` bytes without gaps or overlaps, as the format
+/// requires.
 fn check_cover(extents: &[Extent], length: u64) -> Result<(), Fault> {
     let mut covered = 0;
     for extent in extents {
-        let (key, begin, end) = (|| shown(&extent.key), extent.begin, extent.end);
+        let (key, begin, end) = (|| quoted(&extent.key), extent.begin, extent.end);
         if end > length {
             return Err(Fault::PastEnd {
                 key: key(),
@@ -310,16 +320,17 @@ fn check_cover(extents: &[Extent], length: u64) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The number type of a written file.
+/// Element type of written weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dtype {
-    /// Half precision, rounded to nearest.
+    /// Half precision, rounded to nearest even.
     F16,
     /// Single precision, exact.
     F32,
 }
 
 impl Dtype {
+    /// Returns the name of the type in a safetensors header.
     fn name(self) -> &'static str {
         match self {
             Self::F16 => "F16",
@@ -327,6 +338,7 @@ impl Dtype {
         }
     }
 
+    /// Returns the size of an element in bytes.
     fn size(self) -> usize {
         match self {
             Self::F16 => 2,
@@ -334,6 +346,7 @@ impl Dtype {
         }
     }
 
+    /// Appends a value in this type, little-endian.
     pub(crate) fn append(self, value: f32, bytes: &mut Vec<u8>) {
         match self {
             Self::F16 => bytes.extend(f16::from_f32(value).to_le_bytes()),
@@ -342,11 +355,10 @@ impl Dtype {
     }
 }
 
-/// Writes `weights` as `.safetensors`, keys sorted, so that equal weights give equal files. `path` is replaced
-/// only by the complete file.
+/// Writes `weights` as `.safetensors`, atomically replacing `path`; keys are sorted, so that equal weights give equal files.
 ///
 /// # Errors
-/// [`Problem::Io`]; [`Problem::BeyondF16`] where a finite value would become infinite.
+/// [`Problem::Io`]; [`Problem::BeyondF16`] when a finite value would become infinite.
 pub fn save_safetensors(
     path: &Path,
     weights: &Weights,
@@ -358,6 +370,7 @@ pub fn save_safetensors(
         .map_err(|problem| CheckpointError::new(path, problem))
 }
 
+/// Encodes a `.safetensors` file in memory.
 fn encode(weights: &Weights, dtype: Dtype, metadata: &BTreeMap<String, String>) -> Result<Vec<u8>, Problem> {
     check_range(weights, dtype)?;
     let mut header = Map::new();
@@ -377,7 +390,7 @@ fn encode(weights: &Weights, dtype: Dtype, metadata: &BTreeMap<String, String>) 
         header.insert(key.into(), entry);
     }
     let mut text = Value::Object(header).to_string();
-    // The format asks that the data begin at a multiple of eight.
+    // The format requires 8-byte alignment of the data; the header is padded with spaces.
     text.extend(std::iter::repeat_n(
         ' ',
         text.len().next_multiple_of(8) - text.len(),
@@ -388,13 +401,14 @@ fn encode(weights: &Weights, dtype: Dtype, metadata: &BTreeMap<String, String>) 
     Ok(bytes)
 }
 
-/// Whether every finite value stays finite as `dtype`.
+/// Checks that all finite values are finite in `dtype`.
 pub(crate) fn check_range(weights: &Weights, dtype: Dtype) -> Result<(), Problem> {
     weights
         .iter()
         .try_for_each(|(key, tensor)| check_tensor_range(key, tensor, dtype))
 }
 
+/// Checks one tensor for [`check_range`].
 fn check_tensor_range(key: &str, tensor: &WeightTensor, dtype: Dtype) -> Result<(), Problem> {
     let beyond = |&value: &f32| value.is_finite() && f16::from_f32(value).is_infinite();
     match tensor.data.iter().position(beyond) {

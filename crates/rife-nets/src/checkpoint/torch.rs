@@ -1,91 +1,91 @@
-//! `torch.save` files: the zip archives of PyTorch 1.6 and later and the plain files before, read into tensors
-//! by way of the pickle inside; and the writer of the newer form.
+//! `torch.save` reader and writer: a pickle of a state_dict and the storages that its tensors are views of, in a zip archive
+//! (PyTorch 1.6 and later; read and written) or in one legacy file (read only).
 
 use std::collections::HashMap;
 use std::path::Path;
 
 use super::bytes::Cursor;
 use super::element::{self, Element};
-use super::error::{CheckpointError, Problem, shown};
+use super::error::{CheckpointError, Problem, quoted};
 use super::pickle::{self, MAX_PICKLE_BYTES, Node, Pickle, Ref, Storage, View};
 use super::zip::{Archive, Writer};
 use super::{MAX_TENSORS, Raw};
 use crate::weights::{WeightTensor, Weights};
 
-/// How a file before PyTorch 1.6 begins: a pickle of the number 0x1950a86a20f9469cfc6c.
+/// First bytes of a legacy file: the pickle of the number 0x1950a86a20f9469cfc6c.
 pub(super) const LEGACY_MAGIC: &[u8] = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
 
-/// What training scripts call the state_dict inside what they save.
+/// Keys under which training scripts save a state_dict inside a dictionary.
 const WRAPPERS: [&str; 5] = ["state_dict", "model_state_dict", "model", "params", "flownet"];
 
-/// Longest key of a tensor; a RIFE's has 40 bytes. A pickle can repeat one text any number of times.
+/// Maximum length of a tensor's key in bytes; RIFE's have up to 40. Bounds the memory of a pickle that repeats one string.
 const MAX_KEY_BYTES: usize = 512;
 
-/// What is wrong with the tensors of a `torch.save` file.
+/// Reason why the content of a `torch.save` file is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TorchProblem {
-    /// A zip archive without a state_dict.
+    /// A zip archive with no or several pickles.
     #[error("the archive has {found} entries named data.pkl; one is needed")]
     NoPickle {
-        /// How many there are.
+        /// Number of entries named `data.pkl`.
         found: usize,
     },
     /// A TorchScript archive.
     #[error("a TorchScript archive; accepted is a state_dict (torch.save(model.state_dict(), path))")]
     TorchScript,
-    /// Numbers the wrong way round.
+    /// Numbers in big-endian order.
     #[error("written on a big-endian machine; accepted are little-endian files")]
     BigEndian,
-    /// Something else than a dictionary was saved.
+    /// The saved object is no dictionary.
     #[error("it holds no dictionary of tensors")]
     NoStateDict,
-    /// More tensors than any RIFE has.
+    /// More tensors than the limit.
     #[error("more than {0} tensors")]
     TooManyTensors(usize),
-    /// A key longer than any RIFE's.
+    /// A key longer than the limit.
     #[error("the key {0} has more than {MAX_KEY_BYTES} bytes")]
     LongKey(String),
-    /// A storage that the file does not hold.
+    /// A storage that is not in the file.
     #[error("{key}: its storage {storage} is not in the file")]
     MissingStorage {
-        /// The tensor.
+        /// Key of the tensor.
         key: String,
-        /// The storage.
+        /// Key of the storage.
         storage: String,
     },
-    /// A storage of another length than the pickle says.
+    /// A storage whose size differs from that in the pickle.
     #[error("storage {storage} has {found} bytes and should have {needed}")]
     StorageSize {
-        /// The storage.
+        /// Key of the storage.
         storage: String,
-        /// Bytes it should have.
+        /// Bytes by the pickle.
         needed: u64,
-        /// Bytes it has.
+        /// Bytes in the file.
         found: u64,
     },
-    /// A tensor that reaches outside its storage, or repeats parts of it.
+    /// A tensor that reaches outside of its storage or has more elements.
     #[error("{key} does not fit its storage of {count} values")]
     View {
-        /// The tensor.
+        /// Key of the tensor.
         key: String,
-        /// Values of the storage.
+        /// Elements of the storage.
         count: u64,
     },
-    /// Tensors that together are far larger than the file.
+    /// Tensors that share storages and together have more elements than the file has bytes.
     #[error("its tensors share storages until they outgrow the file")]
     Inflated,
-    /// A part of the older form is missing.
+    /// A section of a legacy file is missing.
     #[error("the {0} is missing or cut off")]
     CutOff(&'static str),
-    /// Bytes after the end.
+    /// Bytes after the last storage.
     #[error("{0} bytes follow its end")]
     LeftOver(usize),
 }
 
 use TorchProblem as Fault;
 
-/// Reads the zip form.
+/// Reads a zip archive of `torch.save`.
 pub(super) fn read_zip(bytes: &[u8]) -> Result<Raw, Problem> {
     let archive = Archive::open(bytes)?;
     let folder = find_folder(&archive)?;
@@ -96,7 +96,7 @@ pub(super) fn read_zip(bytes: &[u8]) -> Result<Raw, Problem> {
     let pickle = pickle::read(entry("data.pkl")?.unwrap_or_default())?;
     let mut storages = HashMap::new();
     for storage in pickle.storages() {
-        // Each key once: it is its entry's checksum that takes time.
+        // Once per key, since reading an entry computes its checksum.
         if !storages.contains_key(storage.key.as_str())
             && let Some(data) = entry(&format!("data/{}", storage.key))?
         {
@@ -106,7 +106,7 @@ pub(super) fn read_zip(bytes: &[u8]) -> Result<Raw, Problem> {
     Ok(collect(&pickle, &storages, bytes.len())?)
 }
 
-/// The one folder that the archive's entries are in.
+/// Returns the name, with its slash, of the archive's folder that holds `data.pkl`.
 fn find_folder<'a>(archive: &Archive<'a>) -> Result<&'a str, Fault> {
     let folder = |name: &'a str| {
         name.strip_suffix("data.pkl")
@@ -123,8 +123,8 @@ fn find_folder<'a>(archive: &Archive<'a>) -> Result<&'a str, Fault> {
     Ok(folder)
 }
 
-/// Reads the form before PyTorch 1.6: pickles of a number, a version, the machine, the tensors and the storages'
-/// keys, then each storage's count and bytes.
+/// Reads a legacy file: pickles of a magic number, a version, system information, the state_dict and the list of storage
+/// keys, then the element count (u64) and bytes of each storage in that order.
 pub(super) fn read_legacy(bytes: &[u8]) -> Result<Raw, Problem> {
     let mut rest = &bytes[LEGACY_MAGIC.len()..];
     let mut next = || -> Result<Pickle, Problem> {
@@ -142,6 +142,7 @@ pub(super) fn read_legacy(bytes: &[u8]) -> Result<Raw, Problem> {
     Ok(collect(&tensors, &storages, bytes.len())?)
 }
 
+/// Reports whether the system information of a legacy file says little-endian.
 fn is_little_endian(machine: &Pickle) -> bool {
     let Node::Dict(items) = machine.node(machine.root) else {
         return false;
@@ -152,6 +153,7 @@ fn is_little_endian(machine: &Pickle) -> bool {
     order.is_some_and(|&(_, value)| *machine.node(value) == Node::Bool(true))
 }
 
+/// Splits the data after a legacy file's pickles into storages by key.
 fn legacy_storages<'a>(
     tensors: &'a Pickle,
     keys: &Pickle,
@@ -180,15 +182,15 @@ fn legacy_storages<'a>(
     }
 }
 
-/// The tensors of a state_dict, each copied out of its storage.
+/// Copies the tensors of the state_dict out of their storages.
 fn collect(pickle: &Pickle, storages: &HashMap<&str, &[u8]>, file_bytes: usize) -> Result<Raw, Fault> {
     let mut raw = Raw::default();
-    // A value takes a byte at least, so only repetition can make more values than the file has bytes.
+    // An element takes at least a byte, so only views that share a storage exceed this.
     let mut budget = file_bytes as u64;
     for &(key, value) in find_state_dict(pickle)? {
         let key = pickle.text(key).ok_or(Fault::NoStateDict)?;
         if key.len() > MAX_KEY_BYTES {
-            return Err(Fault::LongKey(shown(key)));
+            return Err(Fault::LongKey(quoted(key)));
         }
         let view = match pickle.node(value) {
             Node::Tensor(view) if element_of(pickle, view).is_float() => view,
@@ -208,7 +210,8 @@ fn collect(pickle: &Pickle, storages: &HashMap<&str, &[u8]>, file_bytes: usize) 
     Ok(raw)
 }
 
-/// The root, or what a training script put beside an epoch and an optimiser.
+/// Returns keys and values of the state_dict: the root dictionary if it has tensors, else a dictionary in it under one of
+/// [`WRAPPERS`].
 fn find_state_dict(pickle: &Pickle) -> Result<&[(Ref, Ref)], Fault> {
     let Node::Dict(items) = pickle.node(pickle.root) else {
         return Err(Fault::NoStateDict);
@@ -227,6 +230,7 @@ fn find_state_dict(pickle: &Pickle) -> Result<&[(Ref, Ref)], Fault> {
     Ok(WRAPPERS.iter().find_map(inside).unwrap_or(items))
 }
 
+/// Returns a tensor's storage.
 fn storage_of<'a>(pickle: &'a Pickle, view: &View) -> Option<&'a Storage> {
     match pickle.node(view.storage) {
         Node::Storage(storage) => Some(storage),
@@ -234,10 +238,12 @@ fn storage_of<'a>(pickle: &'a Pickle, view: &View) -> Option<&'a Storage> {
     }
 }
 
+/// Returns a tensor's element type, an integer type for a tensor without storage.
 fn element_of(pickle: &Pickle, view: &View) -> Element {
-    storage_of(pickle, view).map_or(Element::Whole(1), |storage| storage.element)
+    storage_of(pickle, view).map_or(Element::Integer(1), |storage| storage.element)
 }
 
+/// Copies one tensor out of its storage after checking that it fits.
 fn copy(
     key: &str,
     pickle: &Pickle,
@@ -248,13 +254,13 @@ fn copy(
     let data = *storages
         .get(storage.key.as_str())
         .ok_or_else(|| Fault::MissingStorage {
-            key: shown(key),
-            storage: shown(&storage.key),
+            key: quoted(key),
+            storage: quoted(&storage.key),
         })?;
     check_storage(storage, data)?;
     let count = (data.len() / storage.element.size()) as u64;
     let outside = || Fault::View {
-        key: shown(key),
+        key: quoted(key),
         count,
     };
     let values = check_view(view, count).ok_or_else(outside)?;
@@ -264,11 +270,12 @@ fn copy(
     })
 }
 
+/// Checks that a storage has as many bytes as the pickle claims.
 fn check_storage(storage: &Storage, data: &[u8]) -> Result<(), Fault> {
     let found = data.len() as u64;
     let needed = storage.count.saturating_mul(storage.element.size() as u64);
     if needed != found {
-        let storage = shown(&storage.key);
+        let storage = quoted(&storage.key);
         return Err(Fault::StorageSize {
             storage,
             needed,
@@ -278,7 +285,8 @@ fn check_storage(storage: &Storage, data: &[u8]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// How many values the view has, all of them inside a storage of `count`, which also has no fewer.
+/// Returns the number of elements of a view; `None` if it reaches outside of a storage of `count` elements or has more
+/// elements than it.
 fn check_view(view: &View, count: u64) -> Option<u64> {
     let values = element::count(&view.shape)?;
     if values == 0 {
@@ -290,6 +298,7 @@ fn check_view(view: &View, count: u64) -> Option<u64> {
     (last < count && values <= count).then_some(values)
 }
 
+/// Gathers the `values` elements of a checked view from a storage's bytes, in row-major order.
 fn pick(element: Element, data: &[u8], view: &View, values: u64) -> Vec<f32> {
     let offset = view.offset as usize;
     if values == 0 {
@@ -310,6 +319,7 @@ fn pick(element: Element, data: &[u8], view: &View, values: u64) -> Vec<f32> {
         .collect()
 }
 
+/// Reports whether a view's elements are consecutive in row-major order.
 fn is_contiguous(view: &View) -> bool {
     let mut expected = 1;
     view.shape
@@ -323,7 +333,7 @@ fn is_contiguous(view: &View) -> bool {
         })
 }
 
-/// Moves to the next index in row-major order and `at` with it.
+/// Advances a multi-dimensional index in row-major order, and `at`, its position in the storage.
 fn advance(index: &mut [u64], at: &mut usize, view: &View) {
     for (axis, index) in index.iter_mut().enumerate().rev() {
         *index += 1;
@@ -336,11 +346,11 @@ fn advance(index: &mut [u64], at: &mut usize, view: &View) {
     }
 }
 
-/// Writes `weights` as `torch.save` would write their state_dict, f32, for `torch.load(path,
-/// weights_only=True)`. `path` is replaced only by the complete file.
+/// Writes `weights` in the format of `torch.save(state_dict)`, f32, readable by `torch.load(path, weights_only=True)`;
+/// atomically replaces `path`.
 ///
 /// # Errors
-/// [`Problem::Io`]; [`Problem::TooLong`] past the 4 GiB and 65,535 tensors of 32-bit zip.
+/// [`Problem::Io`]; [`Problem::TooLong`] beyond the 4 GiB or 65,535 entries of 32-bit zip.
 pub fn save_pkl(path: &Path, weights: &Weights) -> Result<(), CheckpointError> {
     let too_long = || Problem::TooLong {
         found: weights
@@ -355,6 +365,7 @@ pub fn save_pkl(path: &Path, weights: &Weights) -> Result<(), CheckpointError> {
         .map_err(|problem| CheckpointError::new(path, problem))
 }
 
+/// Encodes the zip archive; `None` if it exceeds 32-bit zip or the pickle [`MAX_PICKLE_BYTES`].
 fn archive(weights: &Weights) -> Option<Vec<u8>> {
     let pickle = state_dict(weights)?;
     (pickle.len() < MAX_PICKLE_BYTES).then_some(())?;
@@ -369,7 +380,8 @@ fn archive(weights: &Weights) -> Option<Vec<u8>> {
     archive.finish()
 }
 
-/// The pickle of an OrderedDict of tensors, one storage each, numbered in order.
+/// Encodes the pickle (protocol 2) of an OrderedDict of tensors, each with a storage named by its index; `None` if a number
+/// exceeds an i32.
 fn state_dict(weights: &Weights) -> Option<Vec<u8>> {
     let mut pickle = b"\x80\x02ccollections\nOrderedDict\n)R(".to_vec();
     for (index, (key, tensor)) in weights.iter().enumerate() {
@@ -392,18 +404,21 @@ fn state_dict(weights: &Weights) -> Option<Vec<u8>> {
     Some(pickle)
 }
 
+/// Appends a string (BINUNICODE).
 fn text(pickle: &mut Vec<u8>, text: &str) {
     pickle.push(b'X');
     pickle.extend((text.len() as u32).to_le_bytes());
     pickle.extend(text.as_bytes());
 }
 
+/// Appends an integer (BININT); `None` if it exceeds an i32.
 fn number(pickle: &mut Vec<u8>, number: usize) -> Option<()> {
     pickle.push(b'J');
     pickle.extend(i32::try_from(number).ok()?.to_le_bytes());
     Some(())
 }
 
+/// Appends a tuple of integers (MARK, TUPLE); `None` if one exceeds an i32.
 fn tuple(pickle: &mut Vec<u8>, numbers: impl Iterator<Item = usize>) -> Option<()> {
     pickle.push(b'(');
     for n in numbers {

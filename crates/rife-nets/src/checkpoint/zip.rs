@@ -1,41 +1,55 @@
-//! The part of the zip format that `torch.save` writes: stored entries, found by the central directory. Anything
-//! else is refused by name, and nothing is ever unpacked: an entry is a slice of the file.
+//! Zip reader and writer for archives of `torch.save`: uncompressed (stored) entries, found by the central directory, with
+//! zip64 when reading. Compressed, encrypted, overlapping and linked entries are errors; an entry is a slice of the file.
 
 use std::collections::HashMap;
 
 use super::bytes::Cursor;
-use super::error::shown;
+use super::error::quoted;
 
-/// How a zip file begins that has an entry.
+/// Signature of a local file header, with which a zip file begins.
 pub(super) const LOCAL_SIGNATURE: &[u8] = b"PK\x03\x04";
+/// Signature of a central directory record.
 const CENTRAL_SIGNATURE: u32 = 0x0201_4b50;
+/// Signature of the end of central directory record.
 const END_SIGNATURE: u32 = 0x0605_4b50;
+/// Signature of the zip64 end of central directory record.
 const END64_SIGNATURE: u32 = 0x0606_4b50;
+/// Signature of the zip64 end of central directory locator.
 const LOCATOR64_SIGNATURE: u32 = 0x0706_4b50;
 
+/// Size of a local file header without name and extra field.
 const LOCAL_BYTES: usize = 30;
+/// Size of the end of central directory record without its comment.
 const END_BYTES: usize = 22;
+/// Size of the zip64 locator.
 const LOCATOR64_BYTES: usize = 20;
+/// Maximum size of the archive's comment.
 const MAX_COMMENT: usize = u16::MAX as usize;
 
-/// Most entries read: a storage a tensor and a handful beside them.
+/// Maximum number of entries: one storage per tensor and a few others.
 const MAX_ENTRIES: u64 = 20_000;
+/// Maximum length of an entry's name.
 const MAX_NAME_BYTES: usize = 512;
 
+/// Flag bit of an encrypted entry.
 const ENCRYPTED: u16 = 1;
+/// Mask of the file type in Unix attributes.
 const UNIX_TYPE: u32 = 0o170_000;
+/// File type of a symbolic link in Unix attributes.
 const UNIX_SYMLINK: u32 = 0o120_000;
+/// Value of a 32-bit field whose number is in the zip64 extra field.
 const IN_ZIP64: u32 = u32::MAX;
+/// Id of the zip64 extra field.
 const ZIP64_EXTRA: u16 = 1;
 
-/// What is wrong with a zip archive.
+/// Reason why a zip archive is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ZipProblem {
-    /// No end-of-directory record, or one that points outside the file.
+    /// A record is missing, or points outside of the file.
     #[error("its {0} is missing or cut off")]
     CutOff(&'static str),
-    /// More entries than any RIFE needs.
+    /// More entries than the limit.
     #[error("{found} entries, more than the {limit} that are read")]
     TooManyEntries {
         /// Entries announced.
@@ -43,18 +57,18 @@ pub enum ZipProblem {
         /// Entries accepted.
         limit: u64,
     },
-    /// A name that leads out of the archive, or no name at all.
+    /// An entry whose name is empty, not UTF-8 or not a plain relative path.
     #[error("the entry name {0} is not accepted")]
     Name(String),
-    /// A name twice.
+    /// Two entries with the same name.
     #[error("the entry {0} occurs twice")]
     DuplicateName(String),
-    /// An entry with a compression method.
+    /// A compressed entry.
     #[error("the entry {name} is compressed (method {method}); torch.save stores its entries plainly")]
     Compressed {
         /// The entry.
         name: String,
-        /// Zip's number of the method.
+        /// Number of the compression method.
         method: u16,
     },
     /// An encrypted entry.
@@ -63,38 +77,40 @@ pub enum ZipProblem {
     /// A symbolic link.
     #[error("the entry {0} is a symbolic link")]
     Symlink(String),
-    /// A stored entry whose two sizes differ.
+    /// A stored entry whose compressed and uncompressed size differ.
     #[error("the entry {name} has {stored} bytes and claims {claimed}")]
     Size {
         /// The entry.
         name: String,
-        /// Bytes in the archive.
+        /// Compressed size.
         stored: u64,
-        /// Bytes it claims to unpack to.
+        /// Uncompressed size.
         claimed: u64,
     },
-    /// The directory and the entry itself disagree, or the entry is cut off.
+    /// An entry whose local header contradicts the central directory, or that is truncated.
     #[error("the entry {0} is not where the directory says")]
     Misplaced(String),
-    /// Two entries over the same bytes.
+    /// Two entries that share bytes.
     #[error("the entry {0} overlaps the one before it")]
     Overlap(String),
-    /// A checksum that does not match.
+    /// An entry whose CRC-32 does not match.
     #[error("the entry {0} is damaged: its checksum does not match")]
     Checksum(String),
 }
 
 use ZipProblem as Fault;
 
+/// An entry of an archive.
 #[derive(Debug)]
 struct Entry<'a> {
-    /// As stored: packed where there is a method.
+    /// Its bytes in the file, compressed unless `method` is 0.
     data: &'a [u8],
     method: u16,
+    /// CRC-32 of the uncompressed data.
     crc: u32,
-    /// Where its header begins.
+    /// Offset of its local header.
     start: usize,
-    /// One past its data.
+    /// Offset after its data.
     end: usize,
 }
 
@@ -105,6 +121,7 @@ pub(super) struct Archive<'a> {
 }
 
 impl<'a> Archive<'a> {
+    /// Reads the central directory of an archive.
     pub(super) fn open(bytes: &'a [u8]) -> Result<Self, Fault> {
         let directory = find_directory(bytes)?;
         let cut_off = Fault::CutOff("directory");
@@ -114,40 +131,45 @@ impl<'a> Archive<'a> {
             let central = read_central(&mut cursor)?.ok_or(cut_off.clone())?;
             let entry = locate(&bytes[..directory.start as usize], &central)?;
             if entries.insert(central.name, entry).is_some() {
-                return Err(Fault::DuplicateName(shown(central.name)));
+                return Err(Fault::DuplicateName(quoted(central.name)));
             }
         }
         check_overlap(&entries)?;
         Ok(Self { entries })
     }
 
+    /// Iterates over the names of the entries, in any order.
     pub(super) fn names(&self) -> impl Iterator<Item = &'a str> {
         self.entries.keys().copied()
     }
 
-    /// The bytes of an entry, checked against its checksum; nothing where there is no such entry.
+    /// Returns the bytes of an entry after checking its CRC-32; `None` if there is no such entry.
     pub(super) fn get(&self, name: &str) -> Result<Option<&'a [u8]>, Fault> {
         let Some(entry) = self.entries.get(name) else {
             return Ok(None);
         };
         if entry.method != 0 {
-            let (name, method) = (shown(name), entry.method);
+            let (name, method) = (quoted(name), entry.method);
             return Err(Fault::Compressed { name, method });
         }
         if crc32fast::hash(entry.data) != entry.crc {
-            return Err(Fault::Checksum(shown(name)));
+            return Err(Fault::Checksum(quoted(name)));
         }
         Ok(Some(entry.data))
     }
 }
 
+/// Position of the central directory.
 struct Directory {
+    /// Number of entries.
     entries: u64,
+    /// Offset of its first record.
     start: u64,
-    /// Where the records after it begin.
+    /// Offset of the end records after it.
     end: usize,
 }
 
+/// Finds the central directory by the end record, which is searched for backwards over a possible comment.
 fn find_directory(bytes: &[u8]) -> Result<Directory, Fault> {
     let missing = || Fault::CutOff("end-of-directory record");
     let earliest = bytes.len().saturating_sub(END_BYTES + MAX_COMMENT);
@@ -176,13 +198,13 @@ fn find_directory(bytes: &[u8]) -> Result<Directory, Fault> {
     Ok(directory)
 }
 
-/// Whether `bytes` are exactly an end-of-central-directory record and its comment.
+/// Reports whether `bytes` are exactly an end of central directory record with its comment.
 fn is_end(bytes: &[u8]) -> bool {
     let comment = u16::from_le_bytes([bytes[20], bytes[21]]);
     bytes.starts_with(&END_SIGNATURE.to_le_bytes()) && bytes.len() == END_BYTES + usize::from(comment)
 }
 
-/// The 64-bit records, which PyTorch always writes.
+/// Reads the zip64 end records before the end record at offset `end`; `None` if there are none. PyTorch always writes them.
 fn directory64(bytes: &[u8], end: usize) -> Option<Directory> {
     let mut locator = Cursor::at(bytes, end.checked_sub(LOCATOR64_BYTES)? as u64)?;
     if locator.u32()? != LOCATOR64_SIGNATURE {
@@ -205,7 +227,7 @@ fn directory64(bytes: &[u8], end: usize) -> Option<Directory> {
     })
 }
 
-/// What the directory says of an entry.
+/// An entry's record of the central directory: its compressed size and the offset of its local header.
 struct Central<'a> {
     name: &'a str,
     method: u16,
@@ -214,25 +236,25 @@ struct Central<'a> {
     offset: u64,
 }
 
-/// The next record of the directory, or nothing where it is cut off.
+/// Reads and checks the next record of the central directory; `None` if it is truncated.
 fn read_central<'a>(cursor: &mut Cursor<'a>) -> Result<Option<Central<'a>>, Fault> {
     let Some(fields) = CentralFields::read(cursor) else {
         return Ok(None);
     };
     let name = std::str::from_utf8(fields.name)
-        .map_err(|_| Fault::Name(shown(&String::from_utf8_lossy(fields.name))))?;
+        .map_err(|_| Fault::Name(quoted(&String::from_utf8_lossy(fields.name))))?;
     check_name(name)?;
     if fields.flags & ENCRYPTED != 0 {
-        return Err(Fault::Encrypted(shown(name)));
+        return Err(Fault::Encrypted(quoted(name)));
     }
     if (fields.attributes >> 16) & UNIX_TYPE == UNIX_SYMLINK {
-        return Err(Fault::Symlink(shown(name)));
+        return Err(Fault::Symlink(quoted(name)));
     }
-    let Some([claimed, stored, offset]) = fields.wide() else {
+    let Some([claimed, stored, offset]) = fields.sizes_and_offset() else {
         return Ok(None);
     };
     if fields.method == 0 && stored != claimed {
-        let name = shown(name);
+        let name = quoted(name);
         return Err(Fault::Size {
             name,
             stored,
@@ -248,12 +270,16 @@ fn read_central<'a>(cursor: &mut Cursor<'a>) -> Result<Option<Central<'a>>, Faul
     }))
 }
 
+/// The fields of a central directory record.
 struct CentralFields<'a> {
     flags: u16,
     method: u16,
     crc: u32,
+    /// Compressed size.
     stored: u32,
+    /// Uncompressed size.
     claimed: u32,
+    /// External attributes: Unix mode in the upper 16 bits.
     attributes: u32,
     offset: u32,
     name: &'a [u8],
@@ -261,6 +287,7 @@ struct CentralFields<'a> {
 }
 
 impl<'a> CentralFields<'a> {
+    /// Reads a record; `None` if the signature is wrong or the record truncated.
     fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
         if cursor.u32()? != CENTRAL_SIGNATURE {
             return None;
@@ -288,8 +315,8 @@ impl<'a> CentralFields<'a> {
         })
     }
 
-    /// Claimed size, stored size and offset, from the 64-bit field where they do not fit their own.
-    fn wide(&self) -> Option<[u64; 3]> {
+    /// Returns uncompressed size, compressed size and offset, each from the zip64 extra field if it does not fit 32 bits.
+    fn sizes_and_offset(&self) -> Option<[u64; 3]> {
         let mut field = Cursor::new(self.zip64_field());
         let mut wide = [0; 3];
         for (wide, narrow) in wide.iter_mut().zip([self.claimed, self.stored, self.offset]) {
@@ -302,6 +329,7 @@ impl<'a> CentralFields<'a> {
         Some(wide)
     }
 
+    /// Returns the content of the zip64 extra field, empty if there is none.
     fn zip64_field(&self) -> &'a [u8] {
         let mut extra = Cursor::new(self.extra);
         while let (Some(id), Some(length)) = (extra.u16(), extra.u16()) {
@@ -315,17 +343,17 @@ impl<'a> CentralFields<'a> {
     }
 }
 
-/// Nothing is unpacked to disk, but a name that would be dangerous there is no work of `torch.save`.
+/// Checks that a name is a plain relative path; nothing is unpacked to disk, but `torch.save` writes no others.
 fn check_name(name: &str) -> Result<(), Fault> {
-    let bad_part = |part: &str| part.is_empty() || part == "." || part == "..";
+    let bad_component = |component: &str| component.is_empty() || component == "." || component == "..";
     let bad_char = |c: char| c.is_control() || c == '\\' || c == ':';
-    if name.len() > MAX_NAME_BYTES || name.split('/').any(bad_part) || name.contains(bad_char) {
-        return Err(Fault::Name(shown(name)));
+    if name.len() > MAX_NAME_BYTES || name.split('/').any(bad_component) || name.contains(bad_char) {
+        return Err(Fault::Name(quoted(name)));
     }
     Ok(())
 }
 
-/// The entry itself, `bytes` being all before the directory.
+/// Finds an entry's data by its record, in `bytes`, the file up to the central directory.
 fn locate<'a>(bytes: &'a [u8], central: &Central<'_>) -> Result<Entry<'a>, Fault> {
     let found = || {
         let mut cursor = Cursor::at(bytes, central.offset)?;
@@ -343,31 +371,34 @@ fn locate<'a>(bytes: &'a [u8], central: &Central<'_>) -> Result<Entry<'a>, Fault
             end: cursor.position(),
         })
     };
-    found().ok_or_else(|| Fault::Misplaced(shown(central.name)))
+    found().ok_or_else(|| Fault::Misplaced(quoted(central.name)))
 }
 
+/// Checks that no two entries share bytes.
 fn check_overlap(entries: &HashMap<&str, Entry<'_>>) -> Result<(), Fault> {
     let mut spans: Vec<_> = entries.iter().map(|(name, e)| (e.start, e.end, name)).collect();
     spans.sort_unstable();
     let overlap = spans.windows(2).find(|pair| pair[1].0 < pair[0].1);
-    overlap.map_or(Ok(()), |pair| Err(Fault::Overlap(shown(pair[1].2))))
+    overlap.map_or(Ok(()), |pair| Err(Fault::Overlap(quoted(pair[1].2))))
 }
 
-/// Builds an archive of stored entries, as `torch.save` does.
+/// Writer of an archive of stored entries in the form of `torch.save`.
 #[derive(Debug, Default)]
 pub(super) struct Writer {
+    /// Local headers and data so far.
     bytes: Vec<u8>,
+    /// Central directory so far.
     directory: Vec<u8>,
     entries: u16,
 }
 
-/// What an entry of a written archive begins at: PyTorch maps storages in place at this alignment.
+/// Alignment of an entry's data in bytes, as PyTorch requires to map storages into memory.
 const ALIGNMENT: usize = 64;
-/// PyTorch's own extra field for padding.
+/// Id of PyTorch's extra field for padding.
 const PADDING_EXTRA: &[u8] = b"FB";
 
 impl Writer {
-    /// Adds an entry; nothing where the archive would outgrow 32-bit zip.
+    /// Adds an entry; `None` if the archive would exceed 32-bit zip.
     pub(super) fn add(&mut self, name: &str, data: &[u8]) -> Option<()> {
         let offset = u32::try_from(self.bytes.len()).ok()?;
         let size = u32::try_from(data.len()).ok()?;
@@ -398,7 +429,7 @@ impl Writer {
         Some(())
     }
 
-    /// The whole archive; nothing where it would outgrow 32-bit zip.
+    /// Returns the complete archive; `None` if it exceeds 32-bit zip.
     pub(super) fn finish(mut self) -> Option<Vec<u8>> {
         let start = u32::try_from(self.bytes.len()).ok()?;
         let length = u32::try_from(self.directory.len()).ok()?;

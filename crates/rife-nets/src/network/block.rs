@@ -1,37 +1,38 @@
-//! The block that every RIFE flow network is a stack of: two convolutions down, a trunk, one transposed
-//! convolution up. Which convolutions those are is the network's business.
+//! RIFE's IFBlock: two strided convolutions (stem), a trunk of convolutions at one resolution, one transposed convolution
+//! (head) that outputs flow, mask and optional features. Flow networks are stacks of these blocks, from coarse to fine.
 
 use rife_backend::Backend;
 
 use crate::scale::{pow2, resize};
 
-/// One block, its layers in the order in which they run.
+/// An IFBlock with its layers in execution order; `L` is a backend's prepared convolution.
 #[derive(Debug, Clone)]
 pub(crate) struct IfBlock<L> {
-    /// Stem (2), trunk, head (1).
+    /// Two stem layers, the trunk's layers, one head layer.
     pub(crate) layers: Vec<L>,
-    /// Whether the trunk's input is added to its output, once for the whole trunk.
+    /// Whether the trunk's input is added to the output of its last layer (one skip connection over all trunk layers).
     pub(crate) residual: bool,
-    /// Whether the head is followed by a pixel shuffle.
+    /// Whether a pixel shuffle by 2 follows the head.
     pub(crate) shuffle: bool,
-    /// How much smaller than the block's input the head's output is, as a power of two.
-    pub(crate) shrink: i32,
-    /// How many channels after flow and mask the next block gets: 0 where there is no next block.
+    /// log2 of the ratio of the block's input size to its head's output size.
+    pub(crate) head_log2: i32,
+    /// Channels of the head's output after flow (4) and mask (1): features for the next block or channels for the
+    /// synthesis; 0 for none.
     pub(crate) feat: usize,
 }
 
-/// What a block estimates, at the size of the tensors that it was given.
+/// Output of a block, upsampled to the height and width of its inputs.
 pub(crate) struct Estimate<T> {
-    /// 4 channels: x and y towards the first frame, x and y towards the second, in pixels.
+    /// Flow (or its correction) in pixels, `[4, height, width]`: x and y to the first frame, x and y to the second.
     pub(crate) flow: T,
-    /// 1 channel, before the sigmoid.
+    /// Blend mask before the sigmoid, `[1, height, width]`.
     pub(crate) mask: T,
-    /// What the next block gets beside, where the version has it.
+    /// Features, `[feat, height, width]`; `None` for a block without them.
     pub(crate) feat: Option<T>,
 }
 
 impl<L> IfBlock<L> {
-    /// Runs stem, trunk and head over `x`.
+    /// Runs stem, trunk, head and pixel shuffle on `x`, the concatenated inputs at the block's resolution.
     pub(crate) fn trunk<B: Backend<Conv = L>>(&self, b: &B, x: &B::Tensor) -> B::Tensor {
         let (stem, rest) = self.layers.split_at(2);
         let (trunk, head) = rest.split_at(rest.len() - 1);
@@ -47,8 +48,8 @@ impl<L> IfBlock<L> {
         }
     }
 
-    /// Estimates from tensors of one size, joined in their order, then the flow, then more of them, at `2^-log2` of that
-    /// size.
+    /// Runs the block at `2^-log2` times the size of its inputs: downsamples `parts`, `flow` and `more`, concatenates them in
+    /// that order, runs the layers and upsamples the result. All inputs have the same height and width.
     pub(crate) fn estimate<B: Backend<Conv = L>>(
         &self,
         b: &B,
@@ -62,7 +63,7 @@ impl<L> IfBlock<L> {
         inputs.extend(more.iter().map(|part| resize(b, part, -log2)));
         let joined = b.cat(&inputs.iter().collect::<Vec<_>>());
         let out = self.trunk(b, &joined);
-        let grow = log2 + self.shrink;
+        let grow = log2 + self.head_log2;
         let enlarged = |range| resize(b, &b.narrow(&out, range), grow);
         let motion = enlarged(0..5);
         Estimate {
@@ -73,7 +74,7 @@ impl<L> IfBlock<L> {
     }
 }
 
-/// Both frames, or their features, moved by the flow towards each.
+/// Warps both frames (or their features) to the timestep: frame `i` by channels `2i` and `2i + 1` of `flow`.
 pub(crate) fn warp_both<B: Backend>(b: &B, frames: [&B::Tensor; 2], flow: &B::Tensor) -> [B::Tensor; 2] {
     let towards = |i: usize| b.warp(frames[i], &b.narrow(flow, 2 * i..2 * i + 2));
     [towards(0), towards(1)]

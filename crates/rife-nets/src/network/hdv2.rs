@@ -1,21 +1,21 @@
-//! RIFE_HDv2 (the v2.x models): four blocks that estimate the flow at half resolution and no mask, then the
-//! paper's context and refinement at twice the width, the mask coming from the refinement.
+//! RIFE_HDv2 (the v2.x models): four blocks that estimate flow at half resolution, without a mask; then the paper's context
+//! network and U-Net with twice the channels, the U-Net's output being an RGB residual and the mask.
 
 use rife_backend::{Backend, ConvKind, Result};
 
 use super::block::{IfBlock, warp_both};
 use super::paper::add_residual;
 use super::refine::{ContextNet, RefineSpec, Unet};
-use super::{Encoded, Make, Options, Output, Stage};
+use super::{Encoded, MakeLayer, Options, Output, Stage};
 use crate::layer::LayerDesc;
 use crate::scale::{Scale, resize, resize_flow};
 
-/// Channels after each block's first convolution; its trunk has twice as many.
+/// Channels of each block's first convolution; its trunk has twice as many.
 const STEMS: [usize; 4] = [192, 128, 96, 48];
-/// Logarithms of the four blocks' scales.
+/// log2 of the four blocks' downsampling factors.
 pub(crate) const SCALES: [i32; 4] = [3, 2, 1, 0];
 
-/// The network; its three files' keys begin with `flownet.`, `contextnet.` and `unet.`.
+/// The RIFE_HDv2 network; keys of its tensors begin with `flownet.`, `contextnet.` or `unet.`.
 #[derive(Debug, Clone)]
 pub(crate) struct Hdv2Net<L> {
     blocks: Vec<IfBlock<L>>,
@@ -24,7 +24,8 @@ pub(crate) struct Hdv2Net<L> {
 }
 
 impl<L> Hdv2Net<L> {
-    pub(crate) fn new(make: Make<'_, L>) -> Self {
+    /// Builds the network, `make` being called for each layer.
+    pub(crate) fn new(make: MakeLayer<'_, L>) -> Self {
         let mut blocks = Vec::with_capacity(STEMS.len());
         for (i, stem) in STEMS.into_iter().enumerate() {
             blocks.push(block(
@@ -48,10 +49,12 @@ impl<L> Hdv2Net<L> {
         }
     }
 
+    /// Computes the context features of one frame `[3, height, width]`, from fine to coarse.
     pub(crate) fn encode<B: Backend<Conv = L>>(&self, b: &B, image: &B::Tensor) -> Result<Vec<B::Tensor>> {
         self.context.features(b, image)
     }
 
+    /// Makes the middle frame (timestep 0.5) of two encoded frames.
     pub(crate) fn interpolate<B: Backend<Conv = L>>(
         &self,
         b: &B,
@@ -85,7 +88,8 @@ impl<L> Hdv2Net<L> {
         }
     }
 
-    /// The flow after each block, at half the frame's size.
+    /// Computes the flow after each block, `[4, height / 2, width / 2]` in pixels of that size; the blocks run on the frames
+    /// resized by `scale`.
     fn flows<B: Backend<Conv = L>>(&self, b: &B, images: [&B::Tensor; 2], scale: Scale) -> Vec<B::Tensor> {
         let scaled = images.map(|image| resize(b, image, scale.log2()));
         let scaled = scaled.each_ref();
@@ -108,6 +112,7 @@ impl<L> Hdv2Net<L> {
     }
 }
 
+/// Warps the frames by a flow of their size and bundles the result with flow and mask.
 fn stage<B: Backend>(b: &B, images: [&B::Tensor; 2], flow: &B::Tensor, mask: &B::Tensor) -> Stage<B::Tensor> {
     Stage {
         flow: flow.clone(),
@@ -116,14 +121,16 @@ fn stage<B: Backend>(b: &B, images: [&B::Tensor; 2], flow: &B::Tensor, mask: &B:
     }
 }
 
-/// A block's flow at half of its inputs' size. Unlike in later networks the vectors are not multiplied by the
-/// scale, and the flow among the inputs is not divided by it.
+/// Runs a block on `parts` downsampled by `2^log2` and returns its flow at half of their size. Unlike in later networks
+/// flow vectors are not rescaled when flow is resized here.
 fn correction<B: Backend>(b: &B, block: &IfBlock<B::Conv>, parts: &[&B::Tensor], log2: i32) -> B::Tensor {
     let x = resize(b, &b.cat(parts), -log2);
     resize(b, &block.trunk(b, &x), log2)
 }
 
-fn block<L>(key: &str, input: usize, stem: usize, make: Make<'_, L>) -> IfBlock<L> {
+/// Builds a block with tensors named `key.*`: `input` channels in, `stem` after the first convolution, twice as many in the
+/// trunk, 4 (flow) out.
+fn block<L>(key: &str, input: usize, stem: usize, make: MakeLayer<'_, L>) -> IfBlock<L> {
     let trunk = 2 * stem;
     let mut layers = vec![
         make(&LayerDesc::prelu(
@@ -157,7 +164,7 @@ fn block<L>(key: &str, input: usize, stem: usize, make: Make<'_, L>) -> IfBlock<
         layers,
         residual: false,
         shuffle: false,
-        shrink: 1,
+        head_log2: 1,
         feat: 0,
     }
 }

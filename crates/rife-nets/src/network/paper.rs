@@ -1,29 +1,31 @@
-//! The networks of the ECCV 2022 paper: IFNet, IFNet_m (with a timestep) and IFNet_2R (at twice the resolution),
-//! one description with options, and the teacher block that their training has beside.
+//! IFNet, IFNet_m and IFNet_2R of the RIFE paper (Huang et al., ECCV 2022): three blocks from coarse to fine, a context
+//! network and a U-Net that outputs an RGB residual. IFNet_m takes a timestep, IFNet_2R works at twice the resolution.
+//! Training adds a teacher block, which also sees the true middle frame.
 
 use rife_backend::{Backend, ConvKind, Result};
 
 use super::block::{IfBlock, warp_both};
 use super::refine::{ContextNet, RefineSpec, Unet};
-use super::{Encoded, Make, Options, Output, Stage, Stages};
+use super::{Encoded, MakeLayer, Options, Output, Stage, Stages};
 use crate::layer::LayerDesc;
 
-/// Which of the paper's networks.
+/// The differences between the paper's networks; both false: IFNet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PaperSpec {
-    /// The timestep enters every block as a constant plane (IFNet_m).
+    /// Whether the timestep enters every block as a constant plane (IFNet_m).
     pub(crate) timestep: bool,
-    /// Every first convolution keeps the size (IFNet_2R).
+    /// Whether the first convolution of every block and network has stride 1 instead of 2 (IFNet_2R).
     pub(crate) twice: bool,
 }
 
-/// Channels of the three blocks' trunks, and of the teacher's.
+/// Channels of the three blocks' trunks.
 const TRUNKS: [usize; 3] = [240, 150, 90];
+/// Channels of the teacher block's trunk.
 const TEACHER_TRUNK: usize = 90;
-/// Logarithms of the three blocks' scales.
+/// log2 of the three blocks' downsampling factors.
 pub(crate) const SCALES: [i32; 3] = [2, 1, 0];
 
-/// One of the paper's networks.
+/// One of the paper's networks; `L` is a backend's prepared convolution.
 #[derive(Debug, Clone)]
 pub(crate) struct PaperNet<L> {
     spec: PaperSpec,
@@ -34,7 +36,8 @@ pub(crate) struct PaperNet<L> {
 }
 
 impl<L> PaperNet<L> {
-    pub(crate) fn new(spec: PaperSpec, teacher: bool, make: Make<'_, L>) -> Self {
+    /// Builds the network, with its teacher block if `teacher`; `make` is called for each layer.
+    pub(crate) fn new(spec: PaperSpec, teacher: bool, make: MakeLayer<'_, L>) -> Self {
         let time = usize::from(spec.timestep);
         let inputs = [6, 17, 17].map(|channels| channels + time);
         let mut blocks = Vec::with_capacity(TRUNKS.len());
@@ -58,10 +61,12 @@ impl<L> PaperNet<L> {
         }
     }
 
+    /// Computes the context features of one frame `[3, height, width]`, from fine to coarse.
     pub(crate) fn encode<B: Backend<Conv = L>>(&self, b: &B, image: &B::Tensor) -> Result<Vec<B::Tensor>> {
         self.context.features(b, image)
     }
 
+    /// Makes the frame at a timestep between two encoded frames.
     pub(crate) fn interpolate<B: Backend<Conv = L>>(
         &self,
         b: &B,
@@ -85,7 +90,8 @@ impl<L> PaperNet<L> {
         }
     }
 
-    /// The teacher's stage on top of the last one, which sees the true middle frame; `None` without a teacher.
+    /// Runs the teacher block: refines the flow and mask of the last stage with the true frame `truth`, `[3, height, width]`.
+    /// Returns `None` for a network built without a teacher.
     pub(crate) fn teach<B: Backend<Conv = L>>(
         &self,
         b: &B,
@@ -99,7 +105,8 @@ impl<L> PaperNet<L> {
         Some(self.step(b, teacher, images, (timestep, Some(truth)), Some(last), 0))
     }
 
-    /// One block's correction of the stage before it.
+    /// Runs one block at `2^-log2` of the frames' size and adds its flow and mask to those of the stage before; `truth` is the
+    /// true frame for the teacher block, `last` is `None` for the first block.
     fn step<B: Backend<Conv = L>>(
         &self,
         b: &B,
@@ -128,6 +135,7 @@ impl<L> PaperNet<L> {
         Stage { flow, mask, warped }
     }
 
+    /// Blends the warped frames of the last stage and adds the U-Net's residual.
     fn refined<B: Backend<Conv = L>>(
         &self,
         b: &B,
@@ -152,12 +160,14 @@ impl<L> PaperNet<L> {
     }
 }
 
-/// `clamp(merged + 2 * sigmoid(sums) - 1)`: the correction reaches from -1 to 1.
+/// Adds a residual to a frame: `clamp01(merged + 2 * sigmoid(sums) - 1)`, the residual being within -1..1.
 pub(super) fn add_residual<B: Backend>(b: &B, merged: &B::Tensor, sums: &B::Tensor) -> B::Tensor {
     b.clamp01(&b.add(merged, &b.affine(&b.sigmoid(sums), 2.0, -1.0)))
 }
 
-fn block<L>(spec: PaperSpec, key: &str, input: usize, trunk: usize, make: Make<'_, L>) -> IfBlock<L> {
+/// Builds a block with tensors named `key.*`: `input` channels in, `trunk` channels in its eight trunk layers, 5 (flow and
+/// mask) out.
+fn block<L>(spec: PaperSpec, key: &str, input: usize, trunk: usize, make: MakeLayer<'_, L>) -> IfBlock<L> {
     let first = if spec.twice {
         ConvKind::Same
     } else {
@@ -195,7 +205,7 @@ fn block<L>(spec: PaperSpec, key: &str, input: usize, trunk: usize, make: Make<'
         layers,
         residual: true,
         shuffle: false,
-        shrink: i32::from(!spec.twice),
+        head_log2: i32::from(!spec.twice),
         feat: 0,
     }
 }

@@ -1,11 +1,13 @@
-//! The prior of a stack of blocks: initial flow found without weights, and both frames warped by it alone.
+//! Prior of a 4.x network: optical flow found without weights (dense inverse search), projected to the timestep; the first
+//! block starts from it, and both frames warped by it are candidates for the blend.
 
 use rife_backend::Backend;
 
 use super::Options;
 use crate::spec::{BlendPrior, Prior};
 
-/// The prior's flow of two images, `[4, height, width]` at its resolution, which does not depend on the timestep.
+/// Computes the flow between two images: `[4, height, width]` at the prior's resolution (see [`level`]), x and y from the
+/// first to the second image, then from the second to the first. It does not depend on the timestep.
 pub(super) fn flow<B: Backend>(
     b: &B,
     prior: &Prior,
@@ -17,24 +19,25 @@ pub(super) fn flow<B: Backend>(
     }
 }
 
-/// The resolution of the prior as a power of two: the search runs at the network's scale, at most at the frame's size.
+/// Returns log2 of the factor by which frames are downsampled for the prior: that of the network's scale, at least 0.
 fn level(options: &Options) -> i32 {
     (-options.scale.log2()).max(0)
 }
 
-/// The prior's flow projected to a timestep, at the frames' size.
+/// The prior's flow projected to a timestep and upsampled to the frames' size.
 pub(super) struct Projected<'a, B: Backend> {
     b: &'a B,
-    /// Of the forward and the backward search: velocities from the first frame to the second of what is seen at the
-    /// timestep, `[2, height, width]`.
+    /// Motion from the first frame to the second, in pixels, of the scene point at each pixel of the frame at the timestep:
+    /// from the forward search, then from the backward search, `[2, height, width]` each.
     velocities: [B::Tensor; 2],
-    /// Weights of the two in their mean: `1 - timestep` and `timestep`.
+    /// Weights of the two velocities in their mean: `1 - timestep` and `timestep`.
     weights: [B::Timestep; 2],
-    /// From the timestep back to the first frame, and on to the second, in parts of a velocity.
+    /// Factors that turn a velocity into flow to the first and to the second frame: `-timestep` and `1 - timestep`.
     factors: [B::Timestep; 2],
 }
 
 impl<'a, B: Backend> Projected<'a, B> {
+    /// Projects the result of [`flow`] to `timestep`.
     pub(super) fn new(b: &'a B, flow: &B::Tensor, timestep: &B::Timestep, options: &Options) -> Self {
         let velocities = crate::scale::resize_flow(b, &b.project_flow(flow, timestep), level(options));
         let before = b.timestep_affine(timestep, -1.0, 1.0);
@@ -46,7 +49,7 @@ impl<'a, B: Backend> Projected<'a, B> {
         }
     }
 
-    /// Flow to both frames, `[4, height, width]`, by the mean of the two velocities.
+    /// Computes the flow from the timestep to both frames, `[4, height, width]`, of the weighted mean of the two velocities.
     pub(super) fn flow(&self) -> B::Tensor {
         let b = self.b;
         let [forward, backward] = [0, 1].map(|k| b.mul_timestep(&self.velocities[k], &self.weights[k]));
@@ -58,8 +61,8 @@ impl<'a, B: Backend> Projected<'a, B> {
         b.cat(&[&to_first, &to_second])
     }
 
-    /// Both images warped with OBMC by the velocities of both searches, averaged by their weights: where the motion is
-    /// uncertain, a mean of warped candidates errs less than a warp by the mean velocity.
+    /// Warps each image to the timestep with OBMC by the velocities of both searches and returns the weighted mean of the two
+    /// results, `[3, height, width]` per image. Where motion is uncertain, a mean of warps errs less than a warp by the mean.
     pub(super) fn candidates(&self, images: [&B::Tensor; 2], blend: BlendPrior) -> [B::Tensor; 2] {
         let b = self.b;
         let neighbours = neighbours(blend);
@@ -73,8 +76,8 @@ impl<'a, B: Backend> Projected<'a, B> {
     }
 }
 
-/// OBMC neighbours in rows and columns, by direction of the search: along one diagonal for the forward search, along the
-/// other for the backward one.
+/// Returns the two OBMC neighbours, `[rows, columns]` from a pixel, for the forward search (one diagonal) and for the
+/// backward search (the other diagonal).
 fn neighbours(blend: BlendPrior) -> [[[isize; 2]; 2]; 2] {
     let d = blend.obmc_distance as isize;
     [[[d, d], [-d, -d]], [[d, -d], [-d, d]]]

@@ -1,27 +1,29 @@
-//! The paper's second half: features of each frame (context), and a U-shaped network that corrects the blend of
-//! the warped frames with them. RIFE_HDv2 has the same two at twice the width and one halving deeper.
+//! ContextNet and U-Net of the RIFE paper (Huang et al., ECCV 2022): context features of each frame at four scales, and a
+//! U-Net over the warped frames and warped features that outputs a residual of the blended frame. RIFE_HDv2 has both with
+//! twice the channels and one more stride-2 convolution pair.
 
 use rife_backend::{Backend, ConvKind, Result};
 
-use super::Make;
+use super::MakeLayer;
 use crate::layer::LayerDesc;
 use crate::scale::resize_flow;
 
-/// Two convolutions with PReLU, the first with the stride.
-pub(crate) type Pair<L> = [L; 2];
+/// Two convolutions with PReLU (RIFE's `Conv2`), the first of which may have stride 2.
+pub(crate) type ConvPair<L> = [L; 2];
 
-/// Which of the two sizes of context and refinement network is built, and with which first stride.
+/// Width and strides of a context network and U-Net.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RefineSpec {
-    /// Channels of the finest context feature.
+    /// Channels of the finest context feature: 16 or 32.
     pub(crate) width: usize,
-    /// Whether the first convolution of either network halves the size (IFNet_2R's does not).
+    /// Whether the first convolution of both networks has stride 2; false for IFNet_2R.
     pub(crate) halves: bool,
-    /// Whether there is one more halving before the first feature (RIFE_HDv2).
+    /// Whether one more stride-2 convolution pair comes first (RIFE_HDv2).
     pub(crate) entry: bool,
 }
 
 impl RefineSpec {
+    /// Returns the kind of the first convolution of either network.
     fn first_kind(self) -> ConvKind {
         if self.halves {
             ConvKind::Down
@@ -31,7 +33,8 @@ impl RefineSpec {
     }
 }
 
-fn pair<L>(make: Make<'_, L>, key: &str, kind: ConvKind, input: usize, output: usize) -> Pair<L> {
+/// Builds two convolutions `key.conv1` (of this kind) and `key.conv2` (stride 1), each with PReLU.
+fn pair<L>(make: MakeLayer<'_, L>, key: &str, kind: ConvKind, input: usize, output: usize) -> ConvPair<L> {
     [
         make(&LayerDesc::prelu(kind, &format!("{key}.conv1"), input, output)),
         make(&LayerDesc::prelu(
@@ -43,16 +46,17 @@ fn pair<L>(make: Make<'_, L>, key: &str, kind: ConvKind, input: usize, output: u
     ]
 }
 
-/// The features of one frame at four sizes, before they are moved by a flow.
+/// The context network: features of one frame at four scales, unwarped.
 #[derive(Debug, Clone)]
 pub(crate) struct ContextNet<L> {
     spec: RefineSpec,
-    /// The extra halving where there is one, then one pair a feature.
-    pairs: Vec<Pair<L>>,
+    /// One pair per feature, preceded by the entry pair if [`RefineSpec::entry`].
+    pairs: Vec<ConvPair<L>>,
 }
 
 impl<L> ContextNet<L> {
-    pub(crate) fn new(spec: RefineSpec, make: Make<'_, L>) -> Self {
+    /// Builds the network, `make` being called for each layer.
+    pub(crate) fn new(spec: RefineSpec, make: MakeLayer<'_, L>) -> Self {
         let c = spec.width;
         let stages = [(3, c), (c, 2 * c), (2 * c, 4 * c), (4 * c, 8 * c)];
         let pairs = if spec.entry {
@@ -75,7 +79,8 @@ impl<L> ContextNet<L> {
         Self { spec, pairs }
     }
 
-    /// The four features, from fine to coarse; each is computed from the one before.
+    /// Computes the four features of a frame `[3, height, width]`, from fine to coarse; each has twice the channels and half
+    /// the size of the one before.
     pub(crate) fn features<B: Backend<Conv = L>>(&self, b: &B, image: &B::Tensor) -> Result<Vec<B::Tensor>> {
         let mut x = image.clone();
         let mut features = Vec::with_capacity(self.pairs.len());
@@ -86,8 +91,8 @@ impl<L> ContextNet<L> {
         Ok(features.split_off(usize::from(self.spec.entry)))
     }
 
-    /// The four features moved by a flow of 2 channels, which has the frame's size (half of it with the extra
-    /// halving).
+    /// Warps the four features by a flow of 2 channels, downsampled to the size of each. `flow` has the frame's size, half of
+    /// it if [`RefineSpec::entry`].
     pub(crate) fn warp<B: Backend<Conv = L>>(
         &self,
         b: &B,
@@ -105,18 +110,19 @@ impl<L> ContextNet<L> {
     }
 }
 
-/// Down over the joined inputs and the features, up again with the finer results beside.
+/// The U-Net: four stride-2 convolution pairs, each output concatenated with the context features of that scale, then four
+/// transposed convolutions with skip connections.
 #[derive(Debug, Clone)]
 pub(crate) struct Unet<L> {
-    entry: Option<Pair<L>>,
-    down: Vec<Pair<L>>,
+    entry: Option<ConvPair<L>>,
+    down: Vec<ConvPair<L>>,
     up: Vec<L>,
     last: L,
 }
 
 impl<L> Unet<L> {
-    /// `input` channels enter.
-    pub(crate) fn new(spec: RefineSpec, input: usize, make: Make<'_, L>) -> Self {
+    /// Builds the network for `input` channels, `make` being called for each layer.
+    pub(crate) fn new(spec: RefineSpec, input: usize, make: MakeLayer<'_, L>) -> Self {
         let c = spec.width;
         let entry = spec
             .entry
@@ -152,8 +158,8 @@ impl<L> Unet<L> {
         }
     }
 
-    /// The last convolution's sums, before any sigmoid, from inputs of the frame's size and both frames' moved
-    /// features.
+    /// Runs the network on `inputs` of the frame's size (concatenated) and both frames' warped features; returns the output of
+    /// the last convolution before any sigmoid, 3 channels (4 for RIFE_HDv2) of the frame's size.
     pub(crate) fn refine<B: Backend<Conv = L>>(
         &self,
         b: &B,

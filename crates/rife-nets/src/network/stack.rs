@@ -1,19 +1,19 @@
-//! RIFE 4.x: a stack of blocks from coarse to fine, each correcting the flow and giving a mask, with features of
-//! each frame from an encoder in the later versions. One description; what differs is [`NetworkSpec`].
+//! RIFE 4.x networks: a stack of IFBlocks from coarse to fine, each of which corrects the flow and outputs a mask; later
+//! versions add an encoder, whose features of each frame are warped with it. [`NetworkSpec`] holds the differences.
 
 use rife_backend::{Backend, ConvKind, Result};
 
 use super::block::{Estimate, IfBlock, warp_both};
 use super::prior::{self, Projected};
 use super::synthesis::Synthesizer;
-use super::{Encoded, EncodedPair, Make, Options, Output, Stage, Stages};
+use super::{Encoded, EncodedPair, MakeLayer, Options, Output, Stage, Stages};
 use crate::layer::LayerDesc;
 use crate::spec::{EncoderKeys, EncoderSpec, FlowModel, Head, MaskUpdate, NetworkSpec, Trunk};
 
-/// Layers in the middle of a block.
+/// Layers of a block's trunk.
 const TRUNK_LAYERS: usize = 8;
 
-/// One of the 4.x networks.
+/// A 4.x network; `L` is a backend's prepared convolution.
 #[derive(Debug, Clone)]
 pub(crate) struct StackNet<L> {
     spec: NetworkSpec,
@@ -21,18 +21,20 @@ pub(crate) struct StackNet<L> {
     encoder: Vec<L>,
 }
 
-/// The estimate after some blocks.
+/// The running estimate between two blocks.
 struct State<T> {
     stage: Stage<T>,
+    /// Both frames' encoder features, warped; `None` for a network without an encoder.
     features: Option<[T; 2]>,
+    /// Features that the last block handed on.
     feat: Option<T>,
-    /// Whether no block has run yet: the flow is that of the prior.
+    /// Whether the flow is the prior's, no block having run yet.
     is_prior: bool,
 }
 
 impl<L> StackNet<L> {
-    /// A network of this description, which was checked.
-    pub(crate) fn new(spec: NetworkSpec, make: Make<'_, L>) -> Self {
+    /// Builds the network of a checked description, `make` being called for each layer.
+    pub(crate) fn new(spec: NetworkSpec, make: MakeLayer<'_, L>) -> Self {
         let blocks = (0..spec.blocks.len()).map(|i| block(&spec, i, make)).collect();
         let encoder = encoder_layers(spec.encoder).iter().map(make).collect();
         Self {
@@ -42,6 +44,8 @@ impl<L> StackNet<L> {
         }
     }
 
+    /// Encodes one frame `[3, height, width]`: returns the image concatenated with its encoder features, as one tensor, or
+    /// nothing for a network without an encoder.
     pub(crate) fn encode<B: Backend<Conv = L>>(&self, b: &B, image: &B::Tensor) -> Result<Vec<B::Tensor>> {
         if self.encoder.is_empty() {
             return Ok(Vec::new());
@@ -51,7 +55,7 @@ impl<L> StackNet<L> {
         Ok(vec![b.materialize(&b.cat(&[image, &features]))?])
     }
 
-    /// The flow of the prior, where there is one. It does not depend on the timestep.
+    /// Computes the prior's flow between two frames, which all timesteps share; `None` for a network without a prior.
     pub(crate) fn prior<B: Backend<Conv = L>>(
         &self,
         b: &B,
@@ -64,6 +68,7 @@ impl<L> StackNet<L> {
             .map(|prior| prior::flow(b, &prior, images, options))
     }
 
+    /// Makes the frame at a timestep between the frames of an encoded pair: runs all blocks, then the synthesis.
     pub(crate) fn interpolate<B: Backend<Conv = L>>(
         &self,
         b: &B,
@@ -73,7 +78,7 @@ impl<L> StackNet<L> {
     ) -> Result<Output<B::Tensor>> {
         let frames = encoded.frames.each_ref();
         let images = frames.map(|frame| &frame.image);
-        let pair = Pair {
+        let pair = PairInput {
             b,
             frames,
             timestep,
@@ -100,8 +105,8 @@ impl<L> StackNet<L> {
                 estimate = pair.estimate(block, state.as_ref(), &[], log2 + self.log2(i));
             }
             if options.ensemble {
-                let back = pair.estimate_back(block, state.as_ref(), log2 + self.log2(i));
-                estimate = mean(b, estimate, back);
+                let swapped = pair.estimate_swapped(block, state.as_ref(), log2 + self.log2(i));
+                estimate = mean(b, estimate, swapped);
             }
             let next = self.advance(&pair, state, estimate);
             stages.push(next.stage.clone());
@@ -117,10 +122,10 @@ impl<L> StackNet<L> {
         })
     }
 
-    /// The state before the first block: the frames warped by the prior's flow.
+    /// Returns the state before the first block of a network with a prior: the frames warped by its flow, mask 0.
     fn initial<B: Backend<Conv = L>>(
         &self,
-        pair: &Pair<'_, B>,
+        pair: &PairInput<'_, B>,
         projected: &Projected<'_, B>,
     ) -> State<B::Tensor> {
         let mask = pair.b.plane(&pair.timestep_plane, 0.0);
@@ -130,10 +135,11 @@ impl<L> StackNet<L> {
         }
     }
 
-    /// Both frames warped by the prior for the blend, where the network has that.
+    /// Warps both frames by the prior for the blend, see [`Synthesizer::with_cubic_residual`] for their channels; `None`
+    /// without [`crate::Synthesis::blend_prior`].
     fn candidates<B: Backend<Conv = L>>(
         &self,
-        pair: &Pair<'_, B>,
+        pair: &PairInput<'_, B>,
         synthesizer: &Synthesizer<'_, B>,
         projected: Option<&Projected<'_, B>>,
         state: Option<&State<B::Tensor>>,
@@ -147,7 +153,8 @@ impl<L> StackNet<L> {
         Ok(Some([pair.b.materialize(&first)?, pair.b.materialize(&second)?]))
     }
 
-    /// Whether the second block's flow is so long in both directions that the first two run again.
+    /// Reports whether the second block's flow exceeds [`NetworkSpec::restart`] in both directions, so that the first two
+    /// blocks run again at doubled scales.
     fn restarts<B: Backend<Conv = L>>(&self, b: &B, flow: &B::Tensor) -> Result<bool> {
         let Some(limit) = self.spec.restart else {
             return Ok(false);
@@ -156,7 +163,7 @@ impl<L> StackNet<L> {
         Ok(is_long(0..2)? && is_long(2..4)?)
     }
 
-    /// Splits what [`StackNet::encode`] concatenated into images and features.
+    /// Splits the warped tensors of [`StackNet::encode`] into images and encoder features.
     fn split<B: Backend<Conv = L>>(
         &self,
         b: &B,
@@ -167,14 +174,15 @@ impl<L> StackNet<L> {
         (images, Some(encoded.each_ref().map(|x| b.narrow(x, 3..end))))
     }
 
+    /// Returns log2 of the downsampling factor of a block's inputs.
     fn log2(&self, index: usize) -> i32 {
         self.spec.blocks[index].scale.ilog2() as i32
     }
 
-    /// Adds a block's estimate to what was found before.
+    /// Adds a block's estimate to the state before (`None` before the first block) and warps the frames by the new flow.
     fn advance<B: Backend<Conv = L>>(
         &self,
-        pair: &Pair<'_, B>,
+        pair: &PairInput<'_, B>,
         state: Option<State<B::Tensor>>,
         estimate: Estimate<B::Tensor>,
     ) -> State<B::Tensor> {
@@ -192,10 +200,10 @@ impl<L> StackNet<L> {
         self.warped(pair, flow, mask, estimate.feat)
     }
 
-    /// Warps the frames by a flow.
+    /// Warps both frames and their features by a flow and returns the resulting state.
     fn warped<B: Backend<Conv = L>>(
         &self,
-        pair: &Pair<'_, B>,
+        pair: &PairInput<'_, B>,
         flow: B::Tensor,
         mask: B::Tensor,
         feat: Option<B::Tensor>,
@@ -216,19 +224,20 @@ impl<L> StackNet<L> {
     }
 }
 
-/// Two frames and a timestep.
-struct Pair<'a, B: Backend> {
+/// Inputs that all blocks share: two encoded frames and a timestep.
+struct PairInput<'a, B: Backend> {
     b: &'a B,
     frames: [&'a Encoded<B::Tensor>; 2],
     timestep: &'a B::Timestep,
     timestep_plane: B::Tensor,
-    /// Channels of a frame's features.
+    /// Channels of a frame's encoder features.
     features: usize,
     flow_model: FlowModel,
 }
 
-impl<B: Backend> Pair<'_, B> {
-    /// Runs a block on the frames, or on what they were warped to; `more` is joined last.
+impl<B: Backend> PairInput<'_, B> {
+    /// Runs a block on the unwarped frames (`state` is `None`) or on the warped frames, mask and features of `state`, at
+    /// `2^-log2` of their size; `more` is concatenated last.
     fn estimate(
         &self,
         block: &IfBlock<B::Conv>,
@@ -251,8 +260,9 @@ impl<B: Backend> Pair<'_, B> {
         self.at(self.timestep, block.estimate(self.b, &parts, flow, more, log2))
     }
 
-    /// Runs a block with the frames' roles exchanged, its estimate still in those roles.
-    fn estimate_back(
+    /// Runs a block with first and second frame swapped, timestep `1 - t` and negated mask; flow and mask of the result are
+    /// still those of the swapped frames.
+    fn estimate_swapped(
         &self,
         block: &IfBlock<B::Conv>,
         state: Option<&State<B::Tensor>>,
@@ -261,7 +271,7 @@ impl<B: Backend> Pair<'_, B> {
         let timestep = self.b.timestep_affine(self.timestep, -1.0, 1.0);
         let timestep_plane = self.b.timestep_plane(&timestep, &self.timestep_plane);
         let mask = state.map(|state| self.b.affine(&state.stage.mask, -1.0, 0.0));
-        let flow = state.map(|state| exchanged(self.b, &state.stage.flow));
+        let flow = state.map(|state| swap_directions(self.b, &state.stage.flow));
         let inputs = self.inputs(state);
         let mut parts: Vec<_> = inputs.chunks(2).flat_map(|two| [&two[1], &two[0]]).collect();
         parts.push(&timestep_plane);
@@ -273,7 +283,7 @@ impl<B: Backend> Pair<'_, B> {
         )
     }
 
-    /// A block's estimate with its flow scaled to a timestep, see [`FlowModel`].
+    /// Scales the flow of a block's estimate from the middle to a timestep if the flow model is linear, see [`FlowModel`].
     fn at(&self, timestep: &B::Timestep, estimate: Estimate<B::Tensor>) -> Estimate<B::Tensor> {
         if self.flow_model == FlowModel::Free {
             return estimate;
@@ -290,7 +300,7 @@ impl<B: Backend> Pair<'_, B> {
         }
     }
 
-    /// Both images and, where there is an encoder, both frames' features: warped from the second block on.
+    /// Returns both images, then both frames' encoder features if there are any: unwarped without a state, else warped.
     fn inputs(&self, state: Option<&State<B::Tensor>>) -> Vec<B::Tensor> {
         let Some(state) = state else {
             let images = self.frames.map(|frame| frame.image.clone());
@@ -303,24 +313,33 @@ impl<B: Backend> Pair<'_, B> {
     }
 }
 
-/// The flow with its two directions exchanged.
-fn exchanged<B: Backend>(b: &B, flow: &B::Tensor) -> B::Tensor {
+/// Swaps the two directions of a flow `[4, height, width]`.
+fn swap_directions<B: Backend>(b: &B, flow: &B::Tensor) -> B::Tensor {
     b.cat(&[&b.narrow(flow, 2..4), &b.narrow(flow, 0..2)])
 }
 
-/// The mean of an estimate and one made with the frames exchanged, whose mask has the other sign.
-fn mean<B: Backend>(b: &B, there: Estimate<B::Tensor>, back: Estimate<B::Tensor>) -> Estimate<B::Tensor> {
-    let flow = b.affine(&b.add(&there.flow, &exchanged(b, &back.flow)), 0.5, 0.0);
-    let negated = b.affine(&back.mask, -1.0, 0.0);
-    let mask = b.affine(&b.add(&there.mask, &negated), 0.5, 0.0);
+/// Averages an estimate and one made with swapped frames, after swapping its flow and negating its mask; features are
+/// those of the first.
+fn mean<B: Backend>(
+    b: &B,
+    forward: Estimate<B::Tensor>,
+    swapped: Estimate<B::Tensor>,
+) -> Estimate<B::Tensor> {
+    let flow = b.affine(
+        &b.add(&forward.flow, &swap_directions(b, &swapped.flow)),
+        0.5,
+        0.0,
+    );
+    let negated = b.affine(&swapped.mask, -1.0, 0.0);
+    let mask = b.affine(&b.add(&forward.mask, &negated), 0.5, 0.0);
     Estimate {
         flow,
         mask,
-        feat: there.feat,
+        feat: forward.feat,
     }
 }
 
-/// The layers of an encoder.
+/// Lists the layers of an encoder; empty without one.
 fn encoder_layers(encoder: Option<EncoderSpec>) -> Vec<LayerDesc> {
     let Some(encoder) = encoder else {
         return Vec::new();
@@ -350,16 +369,17 @@ fn encoder_layers(encoder: Option<EncoderSpec>) -> Vec<LayerDesc> {
     ]
 }
 
-/// Every layer of a network, in the order in which [`StackNet::new`] asks for them.
+/// Lists all layers of a network, in the order in which [`StackNet::new`] builds them.
 pub(crate) fn layers(spec: &NetworkSpec) -> Vec<LayerDesc> {
     let mut layers = Vec::new();
     StackNet::new(*spec, &mut |layer| layers.push(layer.clone()));
     layers
 }
 
-fn block<L>(spec: &NetworkSpec, index: usize, make: Make<'_, L>) -> IfBlock<L> {
+/// Builds block number `index` (0 is the coarsest), `make` being called for each layer.
+fn block<L>(spec: &NetworkSpec, index: usize, make: MakeLayer<'_, L>) -> IfBlock<L> {
     let key = format!("block{index}");
-    let (input, trunk) = (spec.input(index), spec.blocks[index].channels);
+    let (input, trunk) = (spec.input_channels(index), spec.blocks[index].channels);
     let activated = |kind, key: &str, input, output| match spec.trunk {
         Trunk::Prelu => LayerDesc::prelu(kind, key, input, output),
         Trunk::LeakyRelu | Trunk::ResConv { .. } => LayerDesc::leaky(kind, format!("{key}.0"), input, output),
@@ -395,8 +415,8 @@ fn block<L>(spec: &NetworkSpec, index: usize, make: Make<'_, L>) -> IfBlock<L> {
         layers,
         residual: spec.trunk == Trunk::Prelu,
         shuffle,
-        shrink: i32::from(!shuffle),
-        feat: spec.extra(index),
+        head_log2: i32::from(!shuffle),
+        feat: spec.extra_channels(index),
     }
 }
 

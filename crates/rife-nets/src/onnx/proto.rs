@@ -1,28 +1,32 @@
-//! The part of protocol buffers that writing needs: a message is its fields one after another, each a number with
-//! its kind and then the value. Which numbers mean what in ONNX is not known here.
+//! Protocol Buffers encoder (wire format): a message is a sequence of fields, each a key (field number and wire type) and
+//! a value.
 
+// Wire types.
 const VARINT: u64 = 0;
 const BYTES: u64 = 2;
 const FIXED32: u64 = 5;
 
-/// A message being written, field by field.
+/// The encoded fields of a message.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(super) struct Message(Vec<u8>);
 
 impl Message {
+    /// Appends an integer field (`int32`, `int64`, `enum`).
     pub(super) fn int(mut self, field: u64, value: i64) -> Self {
         self.key(field, VARINT);
-        // Negative numbers are the ten bytes of their two's complement.
+        // Negative numbers are encoded as 64-bit two's complement, ten bytes.
         self.varint(value as u64);
         self
     }
 
+    /// Appends a `float` field.
     pub(super) fn float(mut self, field: u64, value: f32) -> Self {
         self.key(field, FIXED32);
         self.0.extend(value.to_le_bytes());
         self
     }
 
+    /// Appends a `bytes` field.
     pub(super) fn bytes(mut self, field: u64, value: &[u8]) -> Self {
         self.key(field, BYTES);
         self.varint(value.len() as u64);
@@ -30,27 +34,32 @@ impl Message {
         self
     }
 
+    /// Appends a `string` field.
     pub(super) fn text(self, field: u64, value: &str) -> Self {
         self.bytes(field, value.as_bytes())
     }
 
+    /// Appends a submessage field.
     pub(super) fn message(self, field: u64, value: &Self) -> Self {
         self.bytes(field, &value.0)
     }
 
-    /// A field that occurs once for every item.
+    /// Appends a repeated field: `add` appends one item.
     pub(super) fn each<T>(self, items: impl IntoIterator<Item = T>, add: impl Fn(Self, T) -> Self) -> Self {
         items.into_iter().fold(self, add)
     }
 
+    /// Returns the encoded message.
     pub(super) fn into_bytes(self) -> Vec<u8> {
         self.0
     }
 
+    /// Appends a field's key: field number and wire type.
     fn key(&mut self, field: u64, kind: u64) {
         self.varint(field << 3 | kind);
     }
 
+    /// Appends a number in base 128, low digits first.
     fn varint(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.0.push(value as u8 | 0x80);

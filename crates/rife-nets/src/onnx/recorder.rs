@@ -1,4 +1,5 @@
-//! A back end that computes nothing: every operation that a network asks of it becomes operators of an ONNX graph.
+//! Recording backend for the ONNX export: each operation of [`Backend`] appends the equivalent ONNX operators to a graph.
+//! Tensors `[channels, height, width]` are `[1, channels, height, width]` in the graph.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -12,27 +13,28 @@ use super::proto::Message;
 use crate::checkpoint::Dtype;
 use crate::layer::LayerDesc;
 
-/// Records a network.
+/// A backend that records operations in an ONNX graph.
 #[derive(Debug)]
 pub(super) struct Recorder {
     graph: RefCell<Graph>,
-    /// Descriptions of the layers yet to be made, for their tensors' names.
+    /// Descriptions of the layers still to be prepared, for the names of their tensors.
     layers: RefCell<VecDeque<LayerDesc>>,
+    /// Stored type of the weights.
     dtype: Dtype,
-    /// Whether motion counts as large where the network asks.
-    far: Cell<bool>,
-    /// What the network asked so far, see [`Recorder::is_far`].
-    asked: RefCell<Vec<Id>>,
+    /// Whether [`Backend::max_abs`] returns `f32::MAX` instead of 0.
+    large_motion: Cell<bool>,
+    /// The graph's values of all calls of [`Backend::max_abs`] so far.
+    maxima: RefCell<Vec<Id>>,
 }
 
-/// A value of the graph: `[1, channels, height, width]` there.
+/// A tensor: its value in the graph and its shape `[channels, height, width]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Value {
     pub(super) id: Id,
     pub(super) shape: [usize; 3],
 }
 
-/// A convolution whose weights are in the graph.
+/// A convolution whose weights are constants of the graph; `beta` holds a ResConv's factors.
 #[derive(Debug)]
 pub(super) struct Layer {
     kind: ConvKind,
@@ -56,29 +58,30 @@ enum Nonlinearity {
 }
 
 impl Recorder {
-    /// An empty graph for a network of these layers, which it must ask for in their order.
+    /// Starts an empty graph for a network whose layers are prepared in this order; weights are stored as `dtype`.
     pub(super) fn new(layers: Vec<LayerDesc>, dtype: Dtype) -> Self {
         Self {
             graph: RefCell::default(),
             layers: RefCell::new(layers.into()),
             dtype,
-            far: Cell::new(false),
-            asked: RefCell::default(),
+            large_motion: Cell::new(false),
+            maxima: RefCell::default(),
         }
     }
 
+    /// Returns the recorded graph.
     pub(super) fn into_graph(self) -> Graph {
         self.graph.into_inner()
     }
 
-    /// An input of the graph; the one of before where the name is known.
+    /// Adds an input of the graph, or returns the one that has this name already.
     pub(super) fn input(&self, name: &str, shape: [usize; 3]) -> Value {
         let [channels, height, width] = shape;
         let id = self.graph.borrow_mut().input(name, &[1, channels, height, width]);
         Value { id, shape }
     }
 
-    /// Extends `x` to the right and down to `height` and `width` by its last column and row.
+    /// Pads `x` on the right and at the bottom to `[height, width]` by replicating its last column and row.
     pub(super) fn pad(&self, x: &Value, [height, width]: [usize; 2]) -> Value {
         if x.shape[1..] == [height, width] {
             return *x;
@@ -89,7 +92,7 @@ impl Recorder {
         self.node("Pad", &[x.id, pads], vec![mode], [x.shape[0], height, width])
     }
 
-    /// Cuts `x` on the right and below to `height` and `width`.
+    /// Crops `x` to its upper left `[height, width]`.
     pub(super) fn crop(&self, x: &Value, [height, width]: [usize; 2]) -> Value {
         if x.shape[1..] == [height, width] {
             return *x;
@@ -102,32 +105,35 @@ impl Recorder {
         )
     }
 
-    /// One value, `[1, 1, 1, 1]`, as a plane of `like`'s size.
-    pub(super) fn spread(&self, value: Id, [_, height, width]: [usize; 3]) -> Value {
+    /// Expands a value of shape `[1, 1, 1, 1]` to a plane of the given tensor shape's height and width.
+    pub(super) fn expand(&self, value: Id, [_, height, width]: [usize; 3]) -> Value {
         let shape = self.ints(&[1, 1, height as i64, width as i64]);
         self.node("Expand", &[value, shape], vec![], [1, height, width])
     }
 
-    /// Sets what the network is told of how large motion is, and forgets what it asked.
-    pub(super) fn assume_far(&self, far: bool) {
-        self.far.set(far);
-        self.asked.borrow_mut().clear();
+    /// Chooses the branch that networks 4.0 and 4.1 take in the next recording, by the result of [`Backend::max_abs`]:
+    /// `f32::MAX` or 0; forgets the calls so far.
+    pub(super) fn assume_large_motion(&self, large_motion: bool) {
+        self.large_motion.set(large_motion);
+        self.maxima.borrow_mut().clear();
     }
 
-    /// Whether everything that the network asked the size of was above `limit`; `None` where it did not ask.
-    pub(super) fn is_far(&self, limit: f32) -> Option<Id> {
-        let asked = self.asked.take();
+    /// Adds a boolean value of the graph: whether the results of all calls of [`Backend::max_abs`] exceed `limit`. Returns
+    /// `None` when there were no calls.
+    pub(super) fn exceeds(&self, limit: f32) -> Option<Id> {
+        let maxima = self.maxima.take();
         let mut graph = self.graph.borrow_mut();
         let limit = graph.floats(&[], &[limit]);
-        let above: Vec<_> = asked
+        let above: Vec<_> = maxima
             .into_iter()
-            .map(|most| graph.node("Greater", &[most, limit], vec![]))
+            .map(|max| graph.node("Greater", &[max, limit], vec![]))
             .collect();
         above
             .into_iter()
             .reduce(|a, b| graph.node("And", &[a, b], vec![]))
     }
 
+    /// Adds a constant tensor.
     fn constant(&self, shape: [usize; 3], data: &[f32]) -> Value {
         let [channels, height, width] = shape;
         let id = self
@@ -137,34 +143,39 @@ impl Recorder {
         Value { id, shape }
     }
 
+    /// Adds a constant int64 vector, as operators take for shapes, pads and axes.
     fn ints(&self, values: &[i64]) -> Id {
         self.graph.borrow_mut().ints(values)
     }
 
+    /// Adds an operator whose output has this shape.
     fn node(&self, op: &'static str, inputs: &[Id], attributes: Vec<Message>, shape: [usize; 3]) -> Value {
         let id = self.graph.borrow_mut().node(op, inputs, attributes);
         Value { id, shape }
     }
 
+    /// Adds a scalar constant.
     fn number(&self, value: f32) -> Id {
         self.graph.borrow_mut().floats(&[], &[value])
     }
 
-    /// Starts, ends, axes, steps.
+    /// Adds a Slice operator; `ranges` are starts, ends, axes and steps, `shape` is that of its output.
     fn slice(&self, x: &Value, ranges: [&[i64]; 4], shape: [usize; 3]) -> Value {
         let [starts, ends, axes, steps] = ranges.map(|values| self.ints(values));
         self.node("Slice", &[x.id, starts, ends, axes, steps], vec![], shape)
     }
 
-    /// Every pixel's place as GridSample counts (-1 and 1 are the centres of the outermost pixels), x then y.
+    /// Adds the identity grid of GridSample with `align_corners`, `[1, 2, height, width]`: x, then y of each pixel, -1 and 1
+    /// being the centres of the outermost pixels.
     fn normalized(&self, shape: [usize; 3]) -> Id {
         self.grid(shape, |count| {
-            let places = (0..count).map(|i| (2.0 * i as f64 / last(count) as f64 - 1.0) as f32);
-            places.collect()
+            let coordinates = (0..count).map(|i| (2.0 * i as f64 / last(count) as f64 - 1.0) as f32);
+            coordinates.collect()
         })
     }
 
-    /// Every pixel's place, x then y, from those along a line of so many.
+    /// Adds a coordinate grid `[1, 2, height, width]`, x then y of each pixel; `line(n)` returns the coordinates along an axis
+    /// of `n` pixels.
     fn grid(&self, [_, height, width]: [usize; 3], line: impl Fn(usize) -> Vec<f32>) -> Id {
         let mut graph = self.graph.borrow_mut();
         let lines = [
@@ -176,6 +187,7 @@ impl Recorder {
         graph.node("Concat", &planes, vec![attribute_int("axis", 1)])
     }
 
+    /// Adds the Conv or ConvTranspose operator of a layer, without its ResConv factors and activation.
     fn convolved(&self, x: &Value, layer: &Layer) -> Value {
         let [_, height, width] = x.shape;
         let (op, side, stride, size) = match layer.kind {
@@ -194,7 +206,7 @@ impl Recorder {
     }
 }
 
-/// The index of the last of `count` pixels, or 1 of a single one: dividing by it is harmless then.
+/// Returns `count - 1`, at least 1: a divisor for coordinates of `count` pixels.
 fn last(count: usize) -> usize {
     (count - 1).max(1)
 }
@@ -202,9 +214,10 @@ fn last(count: usize) -> usize {
 impl Backend for Recorder {
     type Tensor = Value;
     type Conv = Layer;
-    /// A plane, of the frames' size.
+    /// A plane of the frames' size.
     type Timestep = Value;
 
+    /// Adds a layer's weights to the graph under the keys of the next description.
     fn conv_layer(&self, spec: ConvSpec) -> Layer {
         let desc = self.layers.borrow_mut().pop_front().expect("a layer described");
         let tensors = desc.tensors();
@@ -215,12 +228,12 @@ impl Backend for Recorder {
         let channels = [spec.output, 1, 1];
         let mut shape = tensors[0].shape.clone();
         if desc.used < desc.output {
-            // A head, transposed and in one group: what it gives comes second.
+            // Only heads have unused channels: transposed, one group, so that output channels are axis 1.
             shape[1] = desc.used;
         }
         let weight = add(0, &shape, &spec.weight);
         let bias = add(1, &[spec.output], &spec.bias);
-        // What else there is follows in the order of `LayerDesc::tensors`.
+        // Slopes and factors are numbered as in `LayerDesc::tensors`.
         let activation = match &spec.activation {
             Activation::None => Nonlinearity::None,
             Activation::LeakyRelu(slope) => Nonlinearity::LeakyRelu(*slope),
@@ -243,7 +256,7 @@ impl Backend for Recorder {
         Ok(self.constant(shape, data))
     }
 
-    /// There are no values in a graph: NaN.
+    /// Returns NaN for every value, since a graph has no values.
     fn download(&self, x: &Value) -> Result<Vec<f32>> {
         Ok(vec![f32::NAN; x.shape.iter().product()])
     }
@@ -254,7 +267,7 @@ impl Backend for Recorder {
 
     fn plane(&self, like: &Value, value: f32) -> Value {
         let value = self.constant([1; 3], &[value]);
-        self.spread(value.id, like.shape)
+        self.expand(value.id, like.shape)
     }
 
     fn timestep(&self, value: f32, like: &Value) -> Value {
@@ -338,12 +351,12 @@ impl Backend for Recorder {
 
     fn warp(&self, x: &Value, flow: &Value) -> Value {
         let [_, height, width] = x.shape;
-        // A pixel's width and height as GridSample counts.
+        // A pixel's width and height in the coordinates of GridSample.
         let pixel = [width, height].map(|count| 2.0 / last(count) as f32);
         let pixel = self.graph.borrow_mut().floats(&[1, 2, 1, 1], &pixel);
         let moved = self.node("Mul", &[flow.id, pixel], vec![], flow.shape);
-        let places = self.normalized(x.shape);
-        let grid = self.node("Add", &[places, moved.id], vec![], flow.shape);
+        let identity = self.normalized(x.shape);
+        let grid = self.node("Add", &[identity, moved.id], vec![], flow.shape);
         let last = attribute_ints("perm", &[0, 2, 3, 1]);
         let grid = self.node("Transpose", &[grid.id], vec![last], flow.shape);
         let attributes = vec![
@@ -367,10 +380,10 @@ impl Backend for Recorder {
     }
 
     fn blend(&self, a: &Value, b: &Value, mask: &Value) -> Value {
-        let share = self.sigmoid(mask);
-        let rest = self.affine(&share, -1.0, 1.0);
-        let part = |x: &Value, share: Value| self.node("Mul", &[x.id, share.id], vec![], x.shape);
-        self.add(&part(a, share), &part(b, rest))
+        let weight = self.sigmoid(mask);
+        let rest = self.affine(&weight, -1.0, 1.0);
+        let weighted = |x: &Value, weight: Value| self.node("Mul", &[x.id, weight.id], vec![], x.shape);
+        self.add(&weighted(a, weight), &weighted(b, rest))
     }
 
     fn mul(&self, x: &Value, by: &Value) -> Value {
@@ -379,13 +392,13 @@ impl Backend for Recorder {
 
     fn keep_static(&self, [a, b]: [&Value; 2], made: &Value, threshold: f32) -> Value {
         let minus = |x: &Value| self.affine(x, -1.0, 0.0);
-        let apart = self.node("Abs", &[self.add(a, &minus(b)).id], vec![], a.shape);
+        let difference = self.node("Abs", &[self.add(a, &minus(b)).id], vec![], a.shape);
         let one = [1, a.shape[1], a.shape[2]];
         let channels = attribute_ints("axes", &[1]);
-        let apart = self.node("ReduceMax", &[apart.id], vec![channels], one);
-        let share = self.clamp01(&self.affine(&apart, -255.0, threshold));
+        let difference = self.node("ReduceMax", &[difference.id], vec![channels], one);
+        let weight = self.clamp01(&self.affine(&difference, -255.0, threshold));
         let mean = self.affine(&self.add(a, b), 0.5, 0.0);
-        self.add(made, &self.mul(&self.add(&mean, &minus(made)), &share))
+        self.add(made, &self.mul(&self.add(&mean, &minus(made)), &weight))
     }
 
     fn conv(&self, x: &Value, layer: &Layer) -> Value {
@@ -418,12 +431,13 @@ impl Backend for Recorder {
         self.slice(x, [&[-1, -1], &[before_first; 2], &[2, 3], &[-1, -1]], x.shape)
     }
 
+    /// Records the maximum for [`Recorder::exceeds`] and returns the value that selects the branch being recorded.
     fn max_abs(&self, x: &Value) -> Result<f32> {
         let size = self.node("Abs", &[x.id], vec![], x.shape);
-        let whole = attribute_int("keepdims", 0);
-        let most = self.node("ReduceMax", &[size.id], vec![whole], [1; 3]);
-        self.asked.borrow_mut().push(most.id);
-        Ok(if self.far.get() { f32::MAX } else { 0.0 })
+        let scalar = attribute_int("keepdims", 0);
+        let max = self.node("ReduceMax", &[size.id], vec![scalar], [1; 3]);
+        self.maxima.borrow_mut().push(max.id);
+        Ok(if self.large_motion.get() { f32::MAX } else { 0.0 })
     }
 }
 
@@ -433,14 +447,14 @@ impl SampleOps for Recorder {
             return *x;
         }
         let [down, right] = [down as i64, right as i64];
-        // Extended by repeated edges where the neighbours are, then cut where they are not.
+        // Pads with replicated edges on the side of the source pixels, then crops the opposite side.
         let before = [-down, -right].map(|off| off.max(0));
         let after = [down, right].map(|off| off.max(0));
         let pads = self.ints(&[0, 0, before[0], before[1], 0, 0, after[0], after[1]]);
         let mode = attribute_text("mode", "edge");
-        let wide = self.node("Pad", &[x.id, pads], vec![mode], x.shape);
+        let padded = self.node("Pad", &[x.id, pads], vec![mode], x.shape);
         let ends = [after[0] + x.shape[1] as i64, after[1] + x.shape[2] as i64];
-        self.slice(&wide, [&after, &ends, &[2, 3], &[1, 1]], x.shape)
+        self.slice(&padded, [&after, &ends, &[2, 3], &[1, 1]], x.shape)
     }
 
     fn pixel_grid(&self, like: &Value) -> Value {

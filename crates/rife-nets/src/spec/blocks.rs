@@ -1,41 +1,42 @@
-//! The blocks of a network: at most [`MAX_BLOCKS`], so that a description has a bounded size.
+//! List of a network's blocks ([`Blocks`]), of at most [`MAX_BLOCKS`] entries stored inline, so that a description is `Copy`.
 
 use std::ops::Deref;
 
 use serde::{Deserialize, Serialize};
 
-/// Most blocks of a network.
+/// Maximum number of blocks of a network.
 pub const MAX_BLOCKS: usize = 8;
 
-/// One block.
+/// Width and scale of one block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BlockSpec {
-    /// Channels of its trunk: even, 2 to 1024.
+    /// Channels of the trunk: even, 2 to 1024.
     pub channels: usize,
-    /// Its inputs are shrunk by this: a power of 2 from 1 to 64, at most that of the block before.
+    /// Factor by which the block's inputs are downsampled: a power of 2 from 1 to 64, at most that of the block before.
     pub scale: usize,
 }
 
-/// Blocks from coarse to fine. Dereferences to a slice.
+/// A network's blocks from coarse to fine. Dereferences to a slice.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<BlockSpec>", into = "Vec<BlockSpec>")]
 pub struct Blocks {
-    /// What is beyond `len` is [`NONE`].
+    /// Entries from `len` on are [`NONE`].
     blocks: [BlockSpec; MAX_BLOCKS],
     len: usize,
 }
 
+/// Filler of unused entries.
 const NONE: BlockSpec = BlockSpec {
     channels: 0,
     scale: 0,
 };
 
 impl Blocks {
-    /// Blocks of the table of published networks.
+    /// Makes the list of the blocks with these trunk channels and scales, at compile time.
     ///
     /// # Panics
-    /// Where the lists differ in length or are longer than [`MAX_BLOCKS`].
+    /// When the lists differ in length or are longer than [`MAX_BLOCKS`].
     pub(crate) const fn of(channels: &[usize], scales: &[usize]) -> Self {
         assert!(channels.len() == scales.len(), "a scale for every block");
         let mut blocks = [NONE; MAX_BLOCKS];

@@ -1,4 +1,5 @@
-//! Ranges of a network's description: what is outside of them is refused by name before anything is made of it.
+//! Validation of a network's description: ranges of its fields and combinations that exclude each other; an error names the
+//! field, its value and what is accepted.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -9,19 +10,20 @@ use super::{BlockSpec, EncoderKeys, EncoderSpec, Head, MAX_BLOCKS, NetworkSpec, 
 use crate::error::NetworkError;
 use crate::layer::TensorDesc;
 
-/// Most channels of a trunk and inside the encoder. The widest published has 384.
+/// Maximum channels of a trunk and inside the encoder. The widest published network has 384.
 const MAX_CHANNELS: usize = 1024;
-/// The largest scale of a block. The largest published is 32.
+/// Maximum scale of a block. The largest published is 32.
 const MAX_SCALE: usize = 64;
-/// Most values of all tensors together: as many as a checkpoint of 1 GiB has in f32. The largest published has 30 million.
+/// Maximum number of parameters: those of a 1 GiB checkpoint in f32. The largest published network has 30 million.
 const MAX_PARAMETERS: usize = 1 << 28;
-/// Most steps and rounds of the search on one level.
+/// Maximum Gauss-Newton steps, and propagation rounds, of dense inverse search on one pyramid level.
 const MAX_ROUNDS: usize = 64;
 
+/// Result of a check.
 type Checked = Result<(), NetworkError>;
 
 impl NetworkSpec {
-    /// Whether this describes a network that can be built and run.
+    /// Checks that this describes a network that can be built and run.
     ///
     /// Errors: [`NetworkError::Spec`] names the field, its value and what is accepted.
     pub fn check(&self) -> Checked {
@@ -35,7 +37,7 @@ impl NetworkSpec {
         }
         self.synthesis.check()?;
         positive("restart", self.restart, 16384.0)?;
-        self.check_together()?;
+        self.check_combinations()?;
         let parameters = self.parameter_count();
         ensure(
             parameters <= MAX_PARAMETERS,
@@ -45,6 +47,7 @@ impl NetworkSpec {
         )
     }
 
+    /// Checks number, channels, scales and groups of the blocks.
     fn check_blocks(&self) -> Checked {
         let count = self.blocks.len();
         let lengths = 2..=MAX_BLOCKS;
@@ -82,8 +85,8 @@ impl NetworkSpec {
         Ok(())
     }
 
-    /// What excludes each other.
-    fn check_together(&self) -> Checked {
+    /// Checks fields that exclude each other: head and extra channels; prior and blend_prior, ensemble, restart.
+    fn check_combinations(&self) -> Checked {
         match self.head {
             Head::PixelShuffle { unused } => within("head.pixel_shuffle.unused", unused, 0..=16)?,
             Head::Transposed => {
@@ -118,7 +121,7 @@ impl NetworkSpec {
         )
     }
 
-    /// Values of all tensors; of checked channels the sum is far below what overflows.
+    /// Counts the parameters. Cannot overflow once channels were checked.
     fn parameter_count(&self) -> usize {
         let size = |tensor: &TensorDesc| tensor.shape.iter().product::<usize>();
         crate::network::stack_layers(self)
@@ -130,6 +133,7 @@ impl NetworkSpec {
 }
 
 impl EncoderSpec {
+    /// Checks layer count, naming and channels.
     fn check(&self) -> Checked {
         let Self {
             layers,
@@ -150,6 +154,7 @@ impl EncoderSpec {
 }
 
 impl Synthesis {
+    /// Checks the OBMC distance, the maximum strength of the cubic residual and the static threshold.
     fn check(&self) -> Checked {
         let Self {
             residual: _,
@@ -169,6 +174,7 @@ impl Synthesis {
     }
 }
 
+/// Checks the options of dense inverse search.
 fn check_dis(options: &DisOptions) -> Checked {
     let DisOptions {
         min_coarsest_area,
@@ -192,12 +198,13 @@ fn check_dis(options: &DisOptions) -> Checked {
     positive("prior.dis.max_step", Some(max_step), 64.0)
 }
 
+/// Checks that a field's value is within a range.
 fn within(field: &str, value: usize, accepted: RangeInclusive<usize>) -> Checked {
     let range = format!("{} to {}", accepted.start(), accepted.end());
     ensure(accepted.contains(&value), field, value, range)
 }
 
-/// Whether a number, where there is one, is normal, above 0 and at most `max`.
+/// Checks that a number is finite, not subnormal, above 0 and at most `max`; accepts `None`.
 fn positive(field: &str, value: Option<f32>, max: f32) -> Checked {
     let Some(value) = value else {
         return Ok(());
@@ -206,6 +213,7 @@ fn positive(field: &str, value: Option<f32>, max: f32) -> Checked {
     ensure(accepted, field, value, format!("numbers above 0, at most {max}"))
 }
 
+/// Returns an error that names field, value and accepted values unless `holds`.
 fn ensure(
     holds: bool,
     field: impl Into<String>,

@@ -1,35 +1,40 @@
-//! Which network an ncnn model's convolutions are, and their keys in PyTorch. ONNX writes a layer as often as it
-//! is used: the encoder once a frame, the blocks twice in an ensemble. Such copies are checked and dropped.
+//! Recognition of an ncnn model's network and assignment of PyTorch's keys to its convolutions, by order and shapes. Models
+//! converted from ONNX repeat a layer for each use (the encoder per frame, blocks twice in an ensemble): copies must have
+//! equal weights and are dropped.
 
 use rife_backend::ConvKind;
 
 use super::super::Raw;
-use super::super::error::shown;
+use super::super::error::quoted;
 use super::weights::Conv;
-use super::{NcnnProblem as Fault, Part};
+use super::{NcnnProblem as Fault, Submodel};
 use crate::layer::{ActivationDesc, LayerDesc};
 use crate::spec::Head;
 use crate::version::Version;
 use crate::weights::WeightTensor;
 
-/// The version whose refinement the 4.0 export outside its fast mode also holds.
+/// The version whose context network and U-Net (refinement) the non-fast export of 4.0 includes.
 const REFINED: &str = "rife";
 
-/// A version's layer with the convolution that is it.
+/// Layers of a version with the convolutions assigned to them.
 type Pairs<'a> = Vec<(LayerDesc, &'a Conv)>;
 
-/// Why a version does not fit, and how many layers of it did.
+/// Failure to match a version.
 struct Misfit {
+    /// Number of layers that matched before the first difference.
     matched: usize,
     fault: Fault,
 }
 
-/// Gives each convolution its key. `folder` is the folder's name, which decides between versions of the same
-/// shapes where it names one.
-pub(in super::super) fn assign(models: Vec<(Part, Vec<Conv>)>, folder: Option<&str>) -> Result<Raw, Fault> {
+/// Finds the version that a network's models fit and returns their tensors under PyTorch's keys. A version named by
+/// `folder`, the folder's name, is tried first, then all versions from new to old.
+pub(in super::super) fn assign(
+    models: Vec<(Submodel, Vec<Conv>)>,
+    folder: Option<&str>,
+) -> Result<Raw, Fault> {
     let named: Option<Version> = folder.and_then(|name| name.parse().ok());
     let mut nearest: Option<Misfit> = None;
-    // The newest fits first; a version that the folder names is asked before all.
+    // Of versions with equal shapes the newest wins, unless the folder names another.
     let newest_first = Version::all().collect::<Vec<_>>().into_iter().rev();
     for version in named.into_iter().chain(newest_first) {
         match fit(version, &models) {
@@ -46,8 +51,8 @@ pub(in super::super) fn assign(models: Vec<(Part, Vec<Conv>)>, folder: Option<&s
     Err(nearest.expect("there are versions").fault)
 }
 
-/// RIFE 3 has three blocks of the same width, where 2 has four that narrow.
-fn is_version_3(models: &[(Part, Vec<Conv>)]) -> bool {
+/// Reports whether the models are RIFE 3.x: three blocks of equal width (RIFE 2.x has four of decreasing width).
+fn is_version_3(models: &[(Submodel, Vec<Conv>)]) -> bool {
     let [(_, flownet), _, _] = models else {
         return false;
     };
@@ -58,7 +63,8 @@ fn is_version_3(models: &[(Part, Vec<Conv>)]) -> bool {
             .all(|head| head.input == heads[0].input && head.output == 4)
 }
 
-fn collect(version: Version, pairs: &Pairs<'_>, models: &[(Part, Vec<Conv>)]) -> Raw {
+/// Collects the tensors of all layers; ResConv factors that the model lacks become 1.
+fn collect(version: Version, pairs: &Pairs<'_>, models: &[(Submodel, Vec<Conv>)]) -> Raw {
     let mut raw = Raw {
         notes: notes(version, pairs, models),
         ..Raw::default()
@@ -81,8 +87,8 @@ fn collect(version: Version, pairs: &Pairs<'_>, models: &[(Part, Vec<Conv>)]) ->
     raw
 }
 
-/// What was assumed or left out.
-fn notes(version: Version, pairs: &Pairs<'_>, models: &[(Part, Vec<Conv>)]) -> Vec<String> {
+/// Lists notes for the user about assumptions made and layers left out.
+fn notes(version: Version, pairs: &Pairs<'_>, models: &[(Submodel, Vec<Conv>)]) -> Vec<String> {
     let mut notes = vec![format!("read as RIFE {version} by the shapes of its layers")];
     let is_merged = |(layer, conv): &(LayerDesc, &Conv)| layer.beta.is_some() && conv.beta.is_none();
     if pairs.iter().any(is_merged) {
@@ -94,8 +100,8 @@ fn notes(version: Version, pairs: &Pairs<'_>, models: &[(Part, Vec<Conv>)]) -> V
     }
     if let Some(spec) = version.spec() {
         let heads = pairs.iter().filter(|(layer, _)| layer.key.contains(".lastconv"));
-        let found: Vec<_> = heads.filter_map(|(_, conv)| conv.enlarged).collect();
-        // Before 4.5 the heads are enlarged by twice the block's scale.
+        let found: Vec<_> = heads.filter_map(|(_, conv)| conv.resize_factor).collect();
+        // Before 4.5 a head's output is upsampled by twice the block's scale.
         let twice = if spec.head == Head::Transposed { 2.0 } else { 1.0 };
         let own: Vec<_> = spec
             .blocks
@@ -111,39 +117,42 @@ fn notes(version: Version, pairs: &Pairs<'_>, models: &[(Part, Vec<Conv>)]) -> V
     notes
 }
 
-/// Every layer of a version with its convolution, or how far they agree.
-fn fit<'a>(version: Version, models: &'a [(Part, Vec<Conv>)]) -> Result<Pairs<'a>, Misfit> {
+/// Matches the layers of a version with the convolutions of all models, in order.
+fn fit<'a>(version: Version, models: &'a [(Submodel, Vec<Conv>)]) -> Result<Pairs<'a>, Misfit> {
     let layers = in_graph_order(version);
     let mut pairs = Vec::new();
-    for (part, convs) in models {
+    for (submodel, convs) in models {
         let wanted: Vec<_> = layers
             .iter()
-            .filter(|layer| layer.key.starts_with(part.prefix))
+            .filter(|layer| layer.key.starts_with(submodel.prefix))
             .collect();
         let matched = pairs.len();
-        let fitted = fit_part(version, &wanted, convs);
+        let fitted = fit_model(version, &wanted, convs);
         pairs.extend(fitted.map_err(|misfit| Misfit {
             matched: matched.saturating_add(misfit.matched),
             ..misfit
         })?);
     }
     if pairs.len() < layers.len() {
-        let left = layers
-            .iter()
-            .find(|layer| !models.iter().any(|(part, _)| layer.key.starts_with(part.prefix)));
+        let left = layers.iter().find(|layer| {
+            !models
+                .iter()
+                .any(|(submodel, _)| layer.key.starts_with(submodel.prefix))
+        });
         let what = left.map_or(String::new(), |layer| format!("which also has {}", layer.key));
         return Err(misfit(version, pairs.len(), what));
     }
     Ok(pairs)
 }
 
-/// A graph begins with the encoder, whose layers a version lists after its blocks.
+/// Lists a version's layers in the order of an exported graph: the encoder's first, which [`Version::layers`] lists last.
 fn in_graph_order(version: Version) -> Vec<LayerDesc> {
     let mut layers = version.layers();
     layers.sort_by_key(|layer| !layer.key.starts_with("encode."));
     layers
 }
 
+/// Makes the failure for a version that differs after `matched` layers.
 fn misfit(version: Version, matched: usize, differs: String) -> Misfit {
     let nearest = version.name().to_owned();
     Misfit {
@@ -152,7 +161,8 @@ fn misfit(version: Version, matched: usize, differs: String) -> Misfit {
     }
 }
 
-fn fit_part<'a>(version: Version, wanted: &[&LayerDesc], convs: &'a [Conv]) -> Result<Pairs<'a>, Misfit> {
+/// Matches layers with the convolutions of one model, run by run (see [`runs`]), and skips repeated runs with equal weights.
+fn fit_model<'a>(version: Version, wanted: &[&LayerDesc], convs: &'a [Conv]) -> Result<Pairs<'a>, Misfit> {
     let mut found = runs(convs, |conv| conv.kind).peekable();
     let wanted: Vec<_> = runs(wanted, |layer| layer.kind).collect();
     let mut pairs: Pairs<'a> = Vec::new();
@@ -181,11 +191,12 @@ fn fit_part<'a>(version: Version, wanted: &[&LayerDesc], convs: &'a [Conv]) -> R
     Ok(pairs)
 }
 
-/// Cuts a chain of layers after each transposed convolution: the encoder and every block end with one.
+/// Splits a sequence of layers after each transposed convolution, with which the encoder and every block end.
 fn runs<T>(chain: &[T], kind: impl Fn(&T) -> ConvKind) -> impl Iterator<Item = &[T]> {
     chain.split_inclusive(move |layer| kind(layer) == ConvKind::Up)
 }
 
+/// Returns the index of the first convolution that does not match its layer; `None` if both lists match.
 fn first_difference(have: &[Conv], run: &[&LayerDesc]) -> Option<usize> {
     let length = have.len().max(run.len());
     (0..length).find(|&i| match (have.get(i), run.get(i)) {
@@ -194,16 +205,18 @@ fn first_difference(have: &[Conv], run: &[&LayerDesc]) -> Option<usize> {
     })
 }
 
+/// Reports whether a convolution has kind, channels, groups and activation of a layer.
 fn is_layer(conv: &Conv, layer: &LayerDesc) -> bool {
     let shape = (conv.kind, conv.input, conv.output, conv.groups);
     let has_slope = matches!(layer.activation, ActivationDesc::Prelu(_));
-    // A ResConv's factors may be merged into its convolution; no other has any.
+    // An export may merge a ResConv's factors into its convolution; other layers have no factors.
     let may_have_beta = layer.beta.is_some() || conv.beta.is_none();
     shape == (layer.kind, layer.input, layer.output, layer.groups)
         && conv.slope.is_some() == has_slope
         && may_have_beta
 }
 
+/// Formats the difference between the convolution found and the layer expected; `None` is the end of either list.
 fn describe(conv: Option<&Conv>, layer: Option<&LayerDesc>) -> String {
     let channels =
         |kind: ConvKind, input: usize, output: usize| format!("{kind:?} convolution {input} to {output}");
@@ -211,7 +224,7 @@ fn describe(conv: Option<&Conv>, layer: Option<&LayerDesc>) -> String {
         format!(
             "{} ({})",
             channels(conv.kind, conv.input, conv.output),
-            shown(&conv.name)
+            quoted(&conv.name)
         )
     });
     let wanted = layer.map_or("the end of a block".into(), |layer| {
@@ -224,11 +237,12 @@ fn describe(conv: Option<&Conv>, layer: Option<&LayerDesc>) -> String {
     format!("which has {wanted} where the file has {found}")
 }
 
+/// Checks that a repeated run has bit-identical weights.
 fn check_copy(copy: &[Conv], first: &[Conv], run: &[&LayerDesc]) -> Result<(), Fault> {
     let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
     let same = |a: &Conv, b: &Conv| {
         let parts = |conv: &Conv| {
-            let optional = [&conv.slope, &conv.beta].map(|part| part.as_deref().map(bits));
+            let optional = [&conv.slope, &conv.beta].map(|values| values.as_deref().map(bits));
             (bits(&conv.weight), bits(&conv.bias), optional)
         };
         parts(a) == parts(b)
@@ -241,26 +255,27 @@ fn check_copy(copy: &[Conv], first: &[Conv], run: &[&LayerDesc]) -> Result<(), F
     })
 }
 
-fn refinement(version: Version, models: &[(Part, Vec<Conv>)]) -> &[Conv] {
+/// Returns the refinement convolutions that end the first model, see [`refinement_of`].
+fn refinement(version: Version, models: &[(Submodel, Vec<Conv>)]) -> &[Conv] {
     models
         .first()
         .map_or(&[], |(_, convs)| refinement_of(version, convs))
 }
 
-/// The convolutions of the refinement that end the 4.0 export outside its fast mode, or none: the context network
-/// of either frame, and the U-net.
+/// Returns the convolutions of the refinement that end the non-fast export of 4.0, else an empty slice: the context network
+/// for each frame, then the U-Net.
 fn refinement_of(version: Version, convs: &[Conv]) -> &[Conv] {
     let Ok(refined) = REFINED.parse::<Version>() else {
         return &[];
     };
     let layers = refined.layers();
-    let part = |prefix: &str| {
+    let with_prefix = |prefix: &str| {
         layers
             .iter()
             .filter(move |layer| layer.key.starts_with(prefix))
             .collect::<Vec<_>>()
     };
-    let (context, unet) = (part("contextnet."), part("unet."));
+    let (context, unet) = (with_prefix("contextnet."), with_prefix("unet."));
     let wanted = [&context[..], &context[..], &unet[..]].concat();
     let start = convs.len().saturating_sub(wanted.len());
     let is_4_0 = version.name() == "4.0" || version.name() == "4.1";

@@ -1,5 +1,5 @@
-//! The weights of an ncnn model, layer by layer, and what each convolution has beside it in the graph: the slopes
-//! of a PReLU after it, the constant that it is multiplied by.
+//! ncnn `.bin` reader: reads the weights layer by layer and attaches to each convolution the PReLU slopes and the constant
+//! factors (ResConv's beta) applied to its output.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use rife_backend::ConvKind;
 
 use super::super::bytes::Cursor;
 use super::super::element::Element;
-use super::super::error::shown;
+use super::super::error::quoted;
 use super::NcnnProblem as Fault;
 use super::param::Layer;
 
@@ -19,18 +19,18 @@ pub(in super::super) struct Conv {
     pub(super) input: usize,
     pub(super) output: usize,
     pub(super) groups: usize,
-    /// PyTorch's order.
+    /// Kernel in PyTorch's order.
     pub(super) weight: Vec<f32>,
     pub(super) bias: Vec<f32>,
-    /// Slopes of the PReLU after it.
+    /// Slopes of a following PReLU.
     pub(super) slope: Option<Vec<f32>>,
-    /// The factors that its result is multiplied by.
+    /// Constant factors per channel by which the output is multiplied.
     pub(super) beta: Option<Vec<f32>>,
-    /// The factor of the first resize after it.
-    pub(super) enlarged: Option<f32>,
+    /// Factor of the first Interp layer after it.
+    pub(super) resize_factor: Option<f32>,
 }
 
-/// Kinds of layers without weights.
+/// Layer kinds without weights, which are ignored.
 const PLAIN_LAYERS: [&str; 15] = [
     "Input",
     "Split",
@@ -49,37 +49,44 @@ const PLAIN_LAYERS: [&str; 15] = [
     "Noop",
 ];
 
-/// A `BinaryOp` that multiplies.
+/// Operation code of a multiplying `BinaryOp`.
 const MULTIPLY: u64 = 2;
 
+/// Type tag before f16 weights.
 const F16_TAG: u32 = 0x0130_6b47;
+/// Type tag before f32 weights.
 const F32_TAG: u32 = 0;
-/// What newer tools write before f32.
-const F32_MARK: u32 = 0x0002_c056;
+/// Type tag before f32 weights of newer ncnn tools.
+const NEW_F32_TAG: u32 = 0x0002_c056;
 
+/// Slope of RIFE's LeakyReLU.
 const LEAKY_SLOPE: f32 = 0.2;
 
-/// What a blob of the graph is, as far as it matters here.
+/// Origin of a blob: a convolution or a constant, by index.
 #[derive(Debug, Clone, Copy)]
 enum Source {
     Conv(usize),
     Constant(usize),
 }
 
+/// State of reading a `.bin` file.
 struct Reader<'a> {
     bin: Cursor<'a>,
     convs: Vec<Conv>,
     constants: Vec<Constant>,
+    /// Origin of blobs by name.
     sources: HashMap<&'a str, Source>,
 }
 
+/// A MemoryData layer.
 struct Constant {
     name: String,
     values: Vec<f32>,
+    /// Whether it was attached to a convolution as its factors.
     used: bool,
 }
 
-/// Every convolution in the model's order.
+/// Reads the weights of all convolutions of a model from its `.bin` file, in the order of `layers`.
 pub(in super::super) fn read<'a>(layers: &[Layer<'a>], bin: &'a [u8]) -> Result<Vec<Conv>, Fault> {
     let mut reader = Reader {
         bin: Cursor::new(bin),
@@ -98,6 +105,7 @@ pub(in super::super) fn read<'a>(layers: &[Layer<'a>], bin: &'a [u8]) -> Result<
 }
 
 impl<'a> Reader<'a> {
+    /// Reads one layer's weights by its kind.
     fn layer(&mut self, layer: &Layer<'a>) -> Result<(), Fault> {
         match layer.kind {
             "Convolution" | "ConvolutionDepthWise" | "Deconvolution" => self.convolution(layer),
@@ -110,7 +118,7 @@ impl<'a> Reader<'a> {
             }
             "Interp" => {
                 if let Some(conv) = self.convs.last_mut() {
-                    conv.enlarged.get_or_insert(layer.float(1, 1.0));
+                    conv.resize_factor.get_or_insert(layer.float(1, 1.0));
                 }
                 Ok(())
             }
@@ -118,10 +126,11 @@ impl<'a> Reader<'a> {
                 "RIFE 1.x (rife, rife-HD, rife-UHD, rife-anime) with its channel attention",
             )),
             kind if PLAIN_LAYERS.contains(&kind) => Ok(()),
-            kind => Err(layer.fault(format!("no RIFE has a layer of kind {}", shown(kind)))),
+            kind => Err(layer.fault(format!("no RIFE has a layer of kind {}", quoted(kind)))),
         }
     }
 
+    /// Reads kernel and bias of a convolution.
     fn convolution(&mut self, layer: &Layer<'a>) -> Result<(), Fault> {
         let shape = ConvShape::of(layer)?;
         let stored = self.tagged(layer, shape.weights)?;
@@ -141,11 +150,12 @@ impl<'a> Reader<'a> {
             bias,
             slope: None,
             beta: None,
-            enlarged: None,
+            resize_factor: None,
         });
         Ok(())
     }
 
+    /// Reads the slopes of a PReLU and attaches them to the convolution before it.
     fn prelu(&mut self, layer: &Layer<'a>) -> Result<(), Fault> {
         let slopes = layer.number(0, 0)?;
         let values = self.floats(layer, slopes, Element::F32)?;
@@ -160,6 +170,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    /// Reads a constant.
     fn memory_data(&mut self, layer: &Layer<'a>) -> Result<(), Fault> {
         let sizes = [0, 1, 11, 2].map(|key| layer.number(key, 0));
         let mut count = 1u64;
@@ -173,14 +184,14 @@ impl<'a> Reader<'a> {
         };
         self.name_output(layer, Source::Constant(self.constants.len()));
         self.constants.push(Constant {
-            name: shown(layer.name),
+            name: quoted(layer.name),
             values,
             used: false,
         });
         Ok(())
     }
 
-    /// A convolution's result times a constant is a ResConv's factor.
+    /// Attaches a constant that multiplies a convolution's output to that convolution as its factors (ResConv's beta).
     fn binary_op(&mut self, layer: &Layer<'a>) -> Result<(), Fault> {
         let mut sources = layer.inputs.iter().map(|input| self.sources.get(input).copied());
         let (index, constant) = match (sources.next().flatten(), sources.next().flatten()) {
@@ -197,6 +208,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    /// Gives all outputs of a Split the origin of its input.
     fn split(&mut self, layer: &Layer<'a>) {
         let source = layer
             .inputs
@@ -208,12 +220,13 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Records the origin of a layer's outputs.
     fn name_output(&mut self, layer: &Layer<'a>, source: Source) {
         self.sources
             .extend(layer.outputs.iter().map(|&output| (output, source)));
     }
 
-    /// Values with the number before them that says how they are stored.
+    /// Reads a type tag, then `count` values of that type.
     fn tagged(&mut self, layer: &Layer<'a>, count: u64) -> Result<Vec<f32>, Fault> {
         let left = self.bin.left();
         let tag = self.bin.u32().ok_or_else(|| cut_off(layer, 4, left))?;
@@ -226,14 +239,15 @@ impl<'a> Reader<'a> {
                 self.bin.take(padding).ok_or_else(|| cut_off(layer, 2, left))?;
                 Ok(values)
             }
-            F32_TAG | F32_MARK => self.floats(layer, count, Element::F32),
+            F32_TAG | NEW_F32_TAG => self.floats(layer, count, Element::F32),
             tag => Err(Fault::Tag {
-                name: shown(layer.name),
+                name: quoted(layer.name),
                 tag,
             }),
         }
     }
 
+    /// Reads `count` values of a type as f32.
     fn floats(&mut self, layer: &Layer<'a>, count: u64, element: Element) -> Result<Vec<f32>, Fault> {
         let needed = count.saturating_mul(element.size() as u64);
         let left = self.bin.left();
@@ -246,24 +260,27 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Makes the error for a `.bin` file that ends inside a layer's weights; `needed` and `left` are bytes.
 fn cut_off(layer: &Layer<'_>, needed: u64, left: usize) -> Fault {
     Fault::CutOff {
-        name: shown(layer.name),
+        name: quoted(layer.name),
         needed,
         left,
     }
 }
 
-/// What the settings of a convolution say.
+/// Shape of a convolution, by its parameters.
 struct ConvShape {
     kind: ConvKind,
     input: usize,
     output: usize,
     groups: usize,
+    /// Number of values of the kernel.
     weights: u64,
 }
 
 impl ConvShape {
+    /// Derives the shape from a layer's parameters; an error if no RIFE network has such a layer.
     fn of(layer: &Layer<'_>) -> Result<Self, Fault> {
         let (kind, taps) = conv_kind(layer)?;
         check_activation(layer)?;
@@ -284,7 +301,7 @@ impl ConvShape {
         })
     }
 
-    /// PyTorch has a transposed convolution's inputs outermost, ncnn its outputs.
+    /// Transposes a deconvolution's kernel from ncnn's order `[output, input, ...]` to PyTorch's `[input, output, ...]`.
     fn inputs_first(&self, outputs_first: &[f32]) -> Vec<f32> {
         let taps = outputs_first.len() / (self.input * self.output);
         let row =
@@ -296,7 +313,7 @@ impl ConvShape {
     }
 }
 
-/// Stride and direction, and the taps of the kernel.
+/// Determines the kind of a convolution and the number of values of one 2-D kernel.
 fn conv_kind(layer: &Layer<'_>) -> Result<(ConvKind, u64), Fault> {
     let kernel = layer.number(1, 0)?;
     let size = (kernel, layer.number(3, 1)?, layer.number(4, 0)?);
@@ -308,12 +325,12 @@ fn conv_kind(layer: &Layer<'_>) -> Result<(ConvKind, u64), Fault> {
         (true, (4, 2, 1)) if is_square && is_float => Ok((ConvKind::Up, 16)),
         (_, (kernel, stride, pad)) => {
             let what = format!("kernel {kernel}, stride {stride}, padding {pad}, with bias {is_float}");
-            Err(layer.fault(format!("no RIFE has a {} with {what}", shown(layer.kind))))
+            Err(layer.fault(format!("no RIFE has a {} with {what}", quoted(layer.kind))))
         }
     }
 }
 
-/// An activation that ncnn has merged into the convolution: none, LeakyReLU as RIFE has it, or a sigmoid.
+/// Checks the activation fused into a convolution: none, LeakyReLU with RIFE's slope, or sigmoid.
 fn check_activation(layer: &Layer<'_>) -> Result<(), Fault> {
     match (layer.number(9, 0)?, layer.first_of_array(10)) {
         (0 | 4, _) | (2, Some(LEAKY_SLOPE)) => Ok(()),
