@@ -1,5 +1,5 @@
-//! Many videos in a row, and a folder that is watched: which files are meant, what becomes of each, and that the
-//! failure of one leaves the others alone. How one video is made is in `video`.
+//! Batch jobs: a list of videos interpolated one after the other with the same options, and a watched folder (polling) whose
+//! new videos are interpolated as they appear. The failure of one video does not stop the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,78 +12,78 @@ use crate::manifest;
 use crate::video::{Progress, VideoJob, VideoPlan, VideoSummary};
 use crate::{Error, ErrorKind, Result};
 
-/// Videos that are made with the same options. Each result has a [`manifest`], by which a later run knows what is done.
+/// A list of videos to interpolate with the same options. Each result gets a [`manifest`], by which a later run recognises
+/// results that are up to date.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Batch {
-    /// The options. Its input is replaced by each of `inputs`, and its output by a name beside the input or in `folder`
-    /// with the extension of [`VideoJob::beside`] (`mp4` where there is none) or that of its own container (see
-    /// [`VideoJob::like_source`]).
+    /// The options. For each video the template's input is replaced, and its output is named after the input, with the
+    /// extension of [`VideoJob::beside`] (`mp4` if `None`) or that of the input's container ([`VideoJob::like_source`]).
     pub template: VideoJob,
     /// The videos.
     pub inputs: Vec<PathBuf>,
-    /// Where the results go, created where it is missing; beside each input when absent.
+    /// The folder of the results, created if missing; each input's own folder when absent.
     pub folder: Option<PathBuf>,
 }
 
-/// A folder in which videos appear.
+/// A watched folder: every video that appears in it is interpolated.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Watch {
-    /// The options, as in [`Batch`].
+    /// The options; input and output are replaced as in [`Batch::template`].
     pub template: VideoJob,
-    /// The folder.
+    /// The folder in which videos appear.
     pub watched: PathBuf,
-    /// Where the results go; another folder than the watched one.
+    /// The folder of the results; must differ from the watched one.
     pub folder: PathBuf,
-    /// How long to wait before looking again. A file counts once its size and age are the same at two looks.
+    /// Polling interval. A file is complete once its size and modification time are the same in two successive scans.
     pub interval: Duration,
 }
 
-/// What became of one video.
+/// Outcome of one video.
 #[derive(Debug)]
 pub enum Outcome {
-    /// It was made.
+    /// The video was interpolated.
     Made(Box<VideoSummary>),
-    /// It was there already, with a manifest that says that it is the same job's.
-    There(PathBuf),
-    /// It failed.
+    /// The result, at this path, existed already with a manifest that matches the job.
+    UpToDate(PathBuf),
+    /// The job failed.
     Failed(Error),
 }
 
-/// What is told of a batch while it runs.
+/// An event that a running batch or watch reports.
 #[derive(Debug)]
 pub enum Event<'a> {
-    /// A video is begun.
+    /// A video is opened.
     Start {
-        /// Its place, from 0.
+        /// Zero-based index of the video.
         index: usize,
-        /// How many there are; nothing where a folder is watched.
+        /// The number of videos; `None` for a watched folder.
         total: Option<usize>,
         /// The video.
         input: &'a Path,
     },
-    /// It will be made like this.
+    /// The current video was opened and planned; not sent if its result is up to date.
     Plan(&'a VideoPlan),
-    /// It is so far.
+    /// Progress of the current video.
     Progress(&'a Progress),
-    /// It is done with.
+    /// The current video (its input path) is finished.
     End(&'a Path, &'a Outcome),
 }
 
-/// What became of all of them.
+/// Summary of a batch.
 #[derive(Debug, Default)]
 pub struct BatchSummary {
-    /// Videos that were made.
+    /// Number of videos that were interpolated.
     pub made: usize,
-    /// Videos that were there already.
-    pub there: usize,
-    /// Those that failed, and why.
+    /// Number of videos whose results were up to date.
+    pub up_to_date: usize,
+    /// Inputs of the videos that failed, and their errors.
     pub failed: Vec<(PathBuf, Error)>,
 }
 
 impl BatchSummary {
-    /// Nothing where all went well, else one error for all: of the kind that all failures share.
+    /// Returns one error for all failed videos, of the kind that they have in common; `Ok` if none failed.
     ///
     /// # Errors
     /// [`Error::Several`].
@@ -92,33 +92,32 @@ impl BatchSummary {
             return Ok(());
         };
         let kind = first.kind();
-        let shared = self.failed.iter().all(|(_, error)| error.kind() == kind);
-        let total = self.made + self.there + self.failed.len();
+        let same_kind = self.failed.iter().all(|(_, error)| error.kind() == kind);
+        let total = self.made + self.up_to_date + self.failed.len();
         Err(Error::Several {
             message: format!(
                 "{} of {} failed",
                 self.failed.len(),
                 rife_media::counted(total as u64, "video")
             ),
-            kind: if shared { kind } else { ErrorKind::Failure },
+            kind: if same_kind { kind } else { ErrorKind::Failure },
         })
     }
 
     fn add(&mut self, input: &Path, outcome: Outcome) {
         match outcome {
             Outcome::Made(_) => self.made += 1,
-            Outcome::There(_) => self.there += 1,
+            Outcome::UpToDate(_) => self.up_to_date += 1,
             Outcome::Failed(error) => self.failed.push((input.to_owned(), error)),
         }
     }
 }
 
-/// The videos that `input` stands for: those in it where it is a folder with videos, else itself. Videos are known by
-/// their names' ends; hidden files, folders, and results that have a manifest beside them are left out. Nothing below
-/// the folder is looked at.
+/// Returns the videos of a folder in natural order (not recursive); `input` itself if it is a file or a folder without
+/// videos. Videos are recognised by their file name extension; hidden files and results with a manifest are left out.
 ///
 /// # Errors
-/// Those of reading a folder.
+/// [`Error::Io`] if the folder cannot be read.
 pub fn expand(input: &Path) -> Result<Vec<PathBuf>> {
     if !input.is_dir() {
         return Ok(vec![input.to_owned()]);
@@ -131,15 +130,16 @@ pub fn expand(input: &Path) -> Result<Vec<PathBuf>> {
     })
 }
 
-/// What tells whether a file is still being written.
+/// Size in bytes and modification time: a file that is still being written changes one of them.
 type Stamp = (u64, Option<SystemTime>);
 
+/// Lists the videos directly in `folder` in natural order, without hidden files and results with a manifest.
 fn videos(folder: &Path) -> Result<Vec<(PathBuf, Stamp)>> {
     let io = |error| Error::io("read", folder, error);
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).map_err(io)? {
         let path = entry.map_err(io)?.path();
-        // A file that goes away while we look is none.
+        // The file may have been removed since the folder was listed.
         let Ok(metadata) = fs::metadata(&path) else {
             continue;
         };
@@ -151,6 +151,7 @@ fn videos(folder: &Path) -> Result<Vec<(PathBuf, Stamp)>> {
     Ok(found)
 }
 
+/// Reports whether a file name is not hidden and has the extension of a known container.
 fn is_video_name(path: &Path) -> bool {
     let hidden = path
         .file_name()
@@ -159,7 +160,7 @@ fn is_video_name(path: &Path) -> bool {
 }
 
 impl Batch {
-    /// `inputs` with the options of `template`, each result beside its input.
+    /// Makes a batch of `inputs` with the options of `template`, each result in its input's folder.
     pub fn new(template: VideoJob, inputs: Vec<PathBuf>) -> Self {
         Self {
             template,
@@ -168,12 +169,13 @@ impl Batch {
         }
     }
 
-    /// Makes them one after the other. A failure is kept for the summary, and the next one is begun.
+    /// Interpolates the videos one after the other and reports each step to `on_event`. The error of a failed video goes
+    /// into the summary, and the next video follows.
     ///
     /// # Errors
-    /// [`Error::Cancelled`]; the results so far are complete. [`Error::Usage`] where two videos would have one result,
-    /// before anything is made. Those of creating the folder.
-    pub fn run(&self, tell: &mut dyn FnMut(Event<'_>), cancel: &CancelToken) -> Result<BatchSummary> {
+    /// [`Error::Cancelled`]: the results before are complete. [`Error::Usage`] if two videos would get the same output name:
+    /// then nothing is written. [`Error::Io`] for creating the folder.
+    pub fn run(&self, on_event: &mut dyn FnMut(Event<'_>), cancel: &CancelToken) -> Result<BatchSummary> {
         self.check_names(cancel)?;
         if let Some(folder) = &self.folder {
             fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error))?;
@@ -181,32 +183,30 @@ impl Batch {
         let mut summary = BatchSummary::default();
         let mut outputs = BTreeSet::new();
         for (index, input) in self.inputs.iter().enumerate() {
-            tell(Event::Start {
+            on_event(Event::Start {
                 index,
                 total: Some(self.inputs.len()),
                 input,
             });
             let job = job(&self.template, input, self.folder.as_deref());
-            let outcome = one(job, &mut outputs, tell, cancel)?;
-            tell(Event::End(input, &outcome));
+            let outcome = run_one(job, &mut outputs, on_event, cancel)?;
+            on_event(Event::End(input, &outcome));
             summary.add(input, outcome);
         }
         Ok(summary)
     }
-}
 
-impl Batch {
-    /// Refuses inputs of one result. Results differ where their inputs' stems or folders do; only of the others is it
-    /// asked what they are called, and of those that cannot be read nothing is known before they fail.
+    /// Refuses inputs whose results would have the same path. Only inputs with the same output folder and file stem can
+    /// collide; these are opened to get their output names (those that cannot be opened are skipped).
     fn check_names(&self, cancel: &CancelToken) -> Result<()> {
-        let mut alike: BTreeMap<_, Vec<&Path>> = BTreeMap::new();
+        let mut groups: BTreeMap<_, Vec<&Path>> = BTreeMap::new();
         for input in &self.inputs {
             let folder = self.folder.as_deref().or(input.parent());
             let key = (folder, input.file_stem());
-            alike.entry(key).or_default().push(input);
+            groups.entry(key).or_default().push(input);
         }
         let mut outputs = BTreeSet::new();
-        for input in alike.values().filter(|inputs| inputs.len() > 1).flatten() {
+        for input in groups.values().filter(|inputs| inputs.len() > 1).flatten() {
             match job(&self.template, input, self.folder.as_deref()).open(cancel) {
                 Ok(run) => claim(run.output(), &mut outputs)?,
                 Err(_) if cancel.is_cancelled() => return Err(Error::Cancelled),
@@ -217,10 +217,10 @@ impl Batch {
     }
 }
 
-/// Takes a name for a result.
+/// Reserves an output path in `outputs`; an error if another video of the batch has it.
 fn claim(output: Option<&Path>, outputs: &mut BTreeSet<PathBuf>) -> Result<()> {
     match output {
-        // Also where overwriting is allowed: two inputs of one name must not cost the first one's result.
+        // Refused even if overwriting is allowed: the second input must not replace the first one's result.
         Some(output) if !outputs.insert(output.to_owned()) => Err(Error::Usage(format!(
             "{} is the result of another video of this batch: give one of them another name",
             output.display()
@@ -230,7 +230,8 @@ fn claim(output: Option<&Path>, outputs: &mut BTreeSet<PathBuf>) -> Result<()> {
 }
 
 impl Watch {
-    /// Videos that appear in `watched`, with the options of `template`, into `folder`; looks every two seconds.
+    /// Makes a watch of the folder `watched` with results in `folder`, the options of `template`, and a polling interval of
+    /// two seconds.
     pub fn new(template: VideoJob, watched: PathBuf, folder: PathBuf) -> Self {
         Self {
             template,
@@ -240,13 +241,13 @@ impl Watch {
         }
     }
 
-    /// Looks for videos until it is cancelled, and makes each one once. What an earlier watch has made is known by its
-    /// manifests, and what it left unfinished goes on; a video that failed is tried again when it has changed, or by
-    /// the next watch.
+    /// Scans the folder periodically until `cancel` is set, interpolates each new video once and reports each step to
+    /// `on_event`. Results of an earlier watch are recognised by their manifests, and unfinished ones are resumed; a video
+    /// that failed is tried again when its file changes, or by the next watch.
     ///
     /// # Errors
-    /// [`Error::Cancelled`], always in the end; [`Error::Usage`] where both folders are one; those of reading them.
-    pub fn run(&self, tell: &mut dyn FnMut(Event<'_>), cancel: &CancelToken) -> Result<BatchSummary> {
+    /// [`Error::Cancelled`] as the normal end; [`Error::Usage`] if both folders are the same; [`Error::Io`].
+    pub fn run(&self, on_event: &mut dyn FnMut(Event<'_>), cancel: &CancelToken) -> Result<BatchSummary> {
         fs::create_dir_all(&self.folder).map_err(|error| Error::io("create", &self.folder, error))?;
         self.check_folders()?;
         let mut before: BTreeMap<PathBuf, Stamp> = BTreeMap::new();
@@ -259,21 +260,22 @@ impl Watch {
                     continue;
                 }
                 tried.insert(input.clone(), *stamp);
-                tell(Event::Start {
+                on_event(Event::Start {
                     index,
                     total: None,
                     input,
                 });
                 index += 1;
                 let job = job(&self.template, input, Some(&self.folder));
-                let outcome = one(job, &mut BTreeSet::new(), tell, cancel)?;
-                tell(Event::End(input, &outcome));
+                let outcome = run_one(job, &mut BTreeSet::new(), on_event, cancel)?;
+                on_event(Event::End(input, &outcome));
             }
             before = now.into_iter().collect();
             wait(self.interval, cancel)?;
         }
     }
 
+    /// Refuses a watched folder that does not exist or is also the results' folder.
     fn check_folders(&self) -> Result<()> {
         let real = |path: &Path| fs::canonicalize(path).map_err(|error| Error::io("open", path, error));
         if !self.watched.is_dir() {
@@ -292,7 +294,7 @@ impl Watch {
     }
 }
 
-/// Sleeps in short steps.
+/// Sleeps for `interval`, checking `cancel` every 50 ms.
 fn wait(interval: Duration, cancel: &CancelToken) -> Result<()> {
     let start = std::time::Instant::now();
     while start.elapsed() < interval {
@@ -304,7 +306,7 @@ fn wait(interval: Duration, cancel: &CancelToken) -> Result<()> {
     Ok(())
 }
 
-/// The template for one input.
+/// Makes the job of one input from the template; the result is written to `folder`, else to the input's folder.
 fn job(template: &VideoJob, input: &Path, folder: Option<&Path>) -> VideoJob {
     let mut job = template.clone();
     job.source.input = Input::parse(input);
@@ -314,14 +316,14 @@ fn job(template: &VideoJob, input: &Path, folder: Option<&Path>) -> VideoJob {
     job
 }
 
-/// Runs one job; only a stop by the user ends the batch.
-fn one(
+/// Runs one job and turns its error into [`Outcome::Failed`], except for a cancellation, which is returned.
+fn run_one(
     job: VideoJob,
     outputs: &mut BTreeSet<PathBuf>,
-    tell: &mut dyn FnMut(Event<'_>),
+    on_event: &mut dyn FnMut(Event<'_>),
     cancel: &CancelToken,
 ) -> Result<Outcome> {
-    match try_one(job, outputs, tell, cancel) {
+    match try_one(job, outputs, on_event, cancel) {
         Err(Error::Cancelled) => Err(Error::Cancelled),
         Err(_) if cancel.is_cancelled() => Err(Error::Cancelled),
         Err(error) => Ok(Outcome::Failed(error)),
@@ -329,10 +331,11 @@ fn one(
     }
 }
 
+/// Opens and runs one job unless its result is up to date; `outputs` holds the paths of the batch's results so far.
 fn try_one(
     job: VideoJob,
     outputs: &mut BTreeSet<PathBuf>,
-    tell: &mut dyn FnMut(Event<'_>),
+    on_event: &mut dyn FnMut(Event<'_>),
     cancel: &CancelToken,
 ) -> Result<Outcome> {
     let restart = job.keep.restart;
@@ -342,10 +345,10 @@ fn try_one(
         && !restart
         && run.done_before()?
     {
-        return Ok(Outcome::There(output));
+        return Ok(Outcome::UpToDate(output));
     }
-    tell(Event::Plan(run.plan()));
-    let summary = run.run(&mut |progress| tell(Event::Progress(progress)))?;
+    on_event(Event::Plan(run.plan()));
+    let summary = run.run(&mut |progress| on_event(Event::Progress(progress)))?;
     Ok(Outcome::Made(Box::new(summary)))
 }
 

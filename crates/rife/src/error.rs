@@ -1,4 +1,4 @@
-//! What can go wrong in a job, in words for the person who asked for it, and the kind of failure for programs.
+//! Error type of the crate: a message for people, an [`ErrorKind`] (who has to act) and a stable code for programs.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,117 +8,117 @@ use rife_media::MediaError;
 use rife_nets::NetworkError;
 use rife_nets::checkpoint::CheckpointError;
 
-/// Shorthand for results of this crate.
+/// `Result` with this crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Whose fault a failure is: what a program decides by, and what the command line's exit codes follow.
+/// The cause of an [`Error`] by who has to act; each kind has an exit code of the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
-    /// Something that was asked for makes no sense.
+    /// An option or a combination of options is invalid.
     Usage,
-    /// The input cannot be read, or is of a kind that is refused.
+    /// The input cannot be read, is damaged, or is of an unsupported kind.
     Input,
     /// The output cannot be written, or writing it would lose something.
     Output,
     /// The model cannot be found, fetched or used.
     Model,
-    /// The user stopped it.
+    /// The user stopped the job.
     Cancelled,
     /// Anything else: ffmpeg is missing or died, the disk is full...
     Failure,
 }
 
-/// An error of this library: what was wrong, with which value, and what would be accepted.
+/// An error of this library; its text says what was wrong, with which value, and what would be accepted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Reading or writing media.
+    /// A failure of reading or writing media.
     #[error(transparent)]
     Media(#[from] MediaError),
-    /// Building or running a network.
+    /// A failure of building or running a network.
     #[error(transparent)]
     Network(#[from] NetworkError),
     /// A weights file that cannot be read or written.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// The device cannot run as it was asked to.
+    /// A device that cannot run with the requested options.
     #[error("{0}")]
     Device(String),
-    /// No model of this name or path.
+    /// A model name or path that does not exist.
     #[error("{0}")]
     NoModel(String),
-    /// A name that is neither a file nor a model that was pulled.
+    /// A model name that is neither a file nor a downloaded ("pulled") model.
     #[error("no model {name:?}: no such file, and none pulled; {}", match known {
         true => "it is a public checkpoint that can be pulled".to_owned(),
         false => format!("pulled are: {pulled}"),
     })]
     NotPulled {
-        /// The name.
+        /// The requested model name.
         name: String,
-        /// Whether it is in the table of public checkpoints, and can be pulled.
+        /// Whether the name is in the table of public checkpoints, and can be downloaded.
         known: bool,
-        /// The models that were pulled, for people.
+        /// Names of the downloaded models, separated by commas, or `none`.
         pulled: String,
     },
-    /// A file that is neither media nor weights: a lock file, a downloaded part, a list.
+    /// An I/O failure on a file that is neither media nor weights: a lock file, an unfinished download, a list.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
-        /// The verb: "open", "read", "write", "rename"...
+        /// The verb of the failed operation: "open", "read", "write", "rename"...
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// The operating system's reason.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// A download that did not arrive.
+    /// A failed download.
     #[error("cannot download {url}: {reason}")]
     Download {
-        /// Where from.
+        /// The requested address.
         url: String,
-        /// Why not.
+        /// The cause, for people.
         reason: String,
     },
-    /// A downloaded or stored file is not the one that was pinned.
+    /// A downloaded or stored model file whose hash is not the pinned one.
     #[error(
         "{name} has changed: its SHA-256 is {found}, but {pinned_by} has {expected}. It is not used; if you trust the new file, {remedy}"
     )]
     HashChanged {
         /// The model's name.
         name: String,
-        /// The pinned hash.
+        /// The pinned SHA-256 in hexadecimal.
         expected: String,
-        /// The hash of what came.
+        /// The file's SHA-256 in hexadecimal.
         found: String,
-        /// What pinned it.
+        /// What holds the pinned hash: the lock file's name or the command-line option.
         pinned_by: String,
-        /// How to accept the new file.
+        /// Instruction for the user how to accept the new file.
         remedy: String,
     },
-    /// An option whose value makes no sense.
+    /// An option with an invalid value.
     #[error("{0}")]
     Usage(String),
-    /// A data set or sequence that is not as it should be.
+    /// A data set, sequence or manifest with invalid content.
     #[error("{0}")]
     Data(String),
-    /// A result that is written, but with warnings, of a job that takes them for failures
-    /// ([`VideoJob::strict`](crate::video::VideoJob::strict)).
+    /// Warnings of a job that treats them as failures ([`VideoJob::strict`](crate::video::VideoJob::strict)); the result is
+    /// written all the same.
     #[error("the result is written, but warnings count as failures: {0}")]
     Warnings(String),
-    /// Some of several jobs failed, each of which has been told of; or a check found something wrong.
+    /// A summary of several failures that were reported one by one before: failed jobs of a batch, failed checks.
     #[error("{message}")]
     Several {
-        /// How many of how many.
+        /// The summary, such as "2 of 5 videos failed".
         message: String,
-        /// The kind that all of them share, else [`ErrorKind::Failure`].
+        /// The kind that all failures have in common, else [`ErrorKind::Failure`].
         kind: ErrorKind,
     },
-    /// A part of a job stopped without saying why.
+    /// A thread of a job, named by its stage, ended without a result or an error.
     #[error("the {0} stage stopped unexpectedly")]
     Stage(&'static str),
-    /// The system does not give what is needed: an address to listen on, a thread.
+    /// A resource that the operating system refuses: an address to listen on, a thread.
     #[error("{0}")]
     Failure(String),
-    /// The user asked to stop.
+    /// A job that the user stopped.
     #[error("cancelled")]
     Cancelled,
 }
@@ -130,7 +130,7 @@ impl From<BackendError> for Error {
 }
 
 impl Error {
-    /// An [`Error::Io`] for `path`.
+    /// Makes an [`Error::Io`]; `action` is the verb of the failed operation, such as "read".
     pub fn io(action: &'static str, path: impl AsRef<Path>, source: io::Error) -> Self {
         Self::Io {
             action,
@@ -139,7 +139,7 @@ impl Error {
         }
     }
 
-    /// Whose fault it is.
+    /// Returns who has to act; media errors are classified by their variant.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Media(error) => media_kind(error),
@@ -164,7 +164,7 @@ impl Error {
         }
     }
 
-    /// A short stable word for programs, such as `output_exists`.
+    /// Returns a short stable identifier for programs, such as `output_exists`.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Media(error) => error.code(),
@@ -184,6 +184,7 @@ impl Error {
     }
 }
 
+/// Classifies an error of the media crate.
 fn media_kind(error: &MediaError) -> ErrorKind {
     match error {
         MediaError::Io {

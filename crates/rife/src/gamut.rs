@@ -1,12 +1,13 @@
-//! Primaries of SDR video turned into others, in linear light.
+//! Gamut conversion of SDR video: RGB primaries to other RGB primaries, in linear light (SMPTE RP 177).
 
 use rife_media::{Primaries, RgbImage};
 
-/// The exponent by which SDR displays turn codes to light (BT.1886).
+/// Exponent of an SDR display's transfer function (BT.1886): light = code ^ 2.4.
 const GAMMA: f32 = 2.4;
-/// The white of all of these, D65.
+/// Chromaticity of the white point D65, x and y (CIE 1931).
 const WHITE: [f64; 2] = [0.3127, 0.3290];
-/// The chromaticities of primaries whose white is D65 (ITU-T H.273, table 2).
+/// Returns the x and y chromaticities of red, green and blue (ITU-T H.273, table 2); `None` for unknown primaries and for
+/// those with another white point than D65.
 fn chromaticities(primaries: Primaries) -> Option<[[f64; 2]; 3]> {
     Some(match primaries {
         Primaries::Bt709 => [[0.640, 0.330], [0.300, 0.600], [0.150, 0.060]],
@@ -19,13 +20,14 @@ fn chromaticities(primaries: Primaries) -> Option<[[f64; 2]; 3]> {
     })
 }
 
-/// Whether [`convert`] changes anything: both are known, and not the same.
+/// Reports whether [`convert`] would change an image: both primaries are known and their chromaticities differ.
 pub(crate) fn differs(from: Primaries, to: Primaries) -> bool {
     let (from, to) = (chromaticities(from), chromaticities(to));
     from.is_some() && to.is_some() && from != to
 }
 
-/// The same colours by other primaries; what these cannot show is cut off. Unknown primaries are taken for the same.
+/// Converts an image in place to other primaries; values are gamma-encoded RGB, out-of-gamut colours are clipped to 0..=1.
+/// Does nothing if either of the primaries is unknown.
 pub(crate) fn convert(image: &mut RgbImage, from: Primaries, to: Primaries) {
     let (Some(from), Some(to)) = (chromaticities(from), chromaticities(to)) else {
         return;
@@ -44,9 +46,10 @@ pub(crate) fn convert(image: &mut RgbImage, from: Primaries, to: Primaries) {
     }
 }
 
+/// A 3x3 matrix by rows.
 type Matrix = [[f64; 3]; 3];
 
-/// From linear RGB of these primaries to XYZ (SMPTE RP 177).
+/// Returns the matrix from linear RGB to CIE XYZ for these chromaticities and white D65 (SMPTE RP 177).
 fn to_xyz(primaries: [[f64; 2]; 3]) -> Matrix {
     let xyz = |[x, y]: [f64; 2]| [x / y, 1.0, (1.0 - x - y) / y];
     let columns = primaries.map(xyz);
@@ -56,10 +59,12 @@ fn to_xyz(primaries: [[f64; 2]; 3]) -> Matrix {
     unscaled.map(|row| [row[0] * weights[0], row[1] * weights[1], row[2] * weights[2]])
 }
 
+/// Returns the matrix product `a` times `b`.
 fn multiply(a: Matrix, b: Matrix) -> Matrix {
     a.map(|row| [0, 1, 2].map(|column| (0..3).map(|k| row[k] * b[k][column]).sum()))
 }
 
+/// Inverts a matrix by its cofactors.
 fn inverse(m: Matrix) -> Matrix {
     let minor = |i: usize, j: usize| {
         let (a, b, c, d) = ((i + 1) % 3, (i + 2) % 3, (j + 1) % 3, (j + 2) % 3);

@@ -1,7 +1,6 @@
-//! The still image job: two or more pictures in, the pictures between them out, as one picture, a folder of pictures
-//! (named as the original `inference_img.py` names them), a video, a GIF or an animated WebP. How a picture is turned
-//! into what the network sees is in `picture`, the order in which frames are made in `walk`, what it takes in
-//! `memory`.
+//! Still image job: two or more image files in, the interpolated images out, as one image, a folder of images (named as by
+//! the original `inference_img.py`), a video, a GIF or an animated WebP. Submodules: `picture` converts images to the
+//! network's input and back, `walk` orders the computation, `memory` estimates its memory.
 
 mod memory;
 mod picture;
@@ -19,30 +18,30 @@ use rife_media::{
 
 use crate::{Error, Interpolator, InterpolatorSpec, Result};
 use picture::{Coding, Picture};
-pub use walk::Waiting;
+pub use walk::Storage;
 use walk::{Step, Walk};
 
-/// Which pictures are made between two.
+/// Times of the images that are computed between each two; 0 is the first image, 1 the second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Between {
-    /// One, at this time: 0 is the first picture, 1 the second.
+pub enum Timesteps {
+    /// One image at this time.
     Timestep(Ratio<i64>),
-    /// `2^exp - 1`, evenly spaced.
+    /// `2^exp - 1` images, evenly spaced; 1 to [`MAX_EXP`].
     Exp(u32),
-    /// One, near this time, by middles of middles (`--ratio`).
+    /// One image at about this time, by recursive bisection (`--ratio`).
     Ratio(Ratio<i64>),
 }
 
-/// The largest [`Between::Exp`]: 2^6 - 1 = 63 pictures between two.
+/// Maximum of [`Timesteps::Exp`]: 2^6 - 1 = 63 images between two.
 pub const MAX_EXP: u32 = 6;
-/// The maximum number of pictures that one job makes.
+/// Maximum number of input images of a job.
 pub const MAX_PICTURES: usize = 10_000;
 
-impl Between {
-    /// The times, ends excluded.
+impl Timesteps {
+    /// Returns the times in order, without 0 and 1 themselves unless given.
     ///
     /// # Errors
-    /// [`Error::Usage`] for times outside 0 to 1 and more than [`MAX_EXP`] passes.
+    /// [`Error::Usage`] for times outside 0 to 1 and for exponents outside 1 to [`MAX_EXP`].
     pub fn timesteps(self) -> Result<Vec<Ratio<i64>>> {
         match self {
             Self::Exp(exp @ 1..=MAX_EXP) => Ok((1..1 << exp).map(|i| Ratio::new(i, 1 << exp)).collect()),
@@ -58,90 +57,94 @@ impl Between {
     }
 }
 
-/// Pictures to interpolate.
+/// Image files to interpolate, and the options.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ImageJob {
-    /// The pictures in order, two or more.
+    /// The image files in order, 2 to [`MAX_PICTURES`].
     pub pictures: Vec<PathBuf>,
-    /// Which pictures between each two.
-    pub between: Between,
-    /// A picture's name (`.png`, `.exr`...) for the one picture between two; a video's (`.mp4`, `.gif`...) or `.webp`
-    /// for all of them as a clip; else a folder, which gets `img0`, the first picture, `img1`... and last the last one.
+    /// Times of the computed images between each two.
+    pub timesteps: Timesteps,
+    /// An image file (`.png`, `.exr`...) for a single computed image; a video file (`.mp4`, `.gif`...) or `.webp` for a clip
+    /// of all images; else a folder, which gets all images in order of time as `img0`, `img1`...
     pub output: PathBuf,
-    /// The rate of a clip.
+    /// Frame rate of a clip in frames per second.
     pub fps: Ratio<i64>,
-    /// The output's size; the first picture's when absent.
+    /// The output's width and height; the first image's when absent.
     pub size: Option<[u32; 2]>,
-    /// What becomes of pictures of another shape.
+    /// How images of another aspect ratio are fitted to the output's size.
     pub fit: Fit,
-    /// Where frames wait for their turn.
-    pub waiting: Waiting,
-    /// The codec of a clip; its container's usual one when absent.
+    /// Where recursive bisection keeps frames that are needed later.
+    pub storage: Storage,
+    /// The codec of a clip; the container's default when absent.
     pub codec: Option<Codec>,
-    /// The quality of a clip, 0 to 63.
+    /// The encoder's quality setting (CRF) of a clip, 0 (best) to 63.
     pub crf: Option<u32>,
-    /// Replace existing files.
+    /// Whether existing files are replaced.
     pub overwrite: bool,
-    /// What to interpolate with.
+    /// Model and options of the network.
     pub interpolator: InterpolatorSpec,
 }
 
-/// What will be done.
+/// What an [`ImageRun`] will do.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImagePlan {
-    /// The output's size.
+    /// The output's width and height.
     pub size: [u32; 2],
-    /// Frames that will be written.
+    /// Number of frames that will be written.
     pub frames: usize,
-    /// How many of them the network makes.
+    /// Number of frames that the network computes.
     pub made: usize,
-    /// How long a clip will last, in seconds.
+    /// Duration of a clip in seconds; `None` for images.
     pub duration: Option<f64>,
-    /// The most memory that the process will hold, in bytes, measured with frames of other sizes.
+    /// Expected peak memory of the process in bytes, extrapolated from a run on smaller frames.
     pub memory: u64,
-    /// The most disk that waiting frames will take, in bytes.
+    /// Expected peak size of temporary files in bytes.
     pub disk: u64,
-    /// How they are made, in a line for people.
+    /// How frames are computed, in a line for people.
     pub method: String,
     /// The model and its options, in a line for people.
     pub model: String,
-    /// Things worth telling the user.
+    /// Remarks for the user.
     pub notes: Vec<String>,
 }
 
-/// What came of it.
+/// Result of an [`ImageRun`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageSummary {
     /// The files written, in order of time.
     pub files: Vec<PathBuf>,
-    /// Frames in them.
+    /// Number of frames in these files.
     pub frames: usize,
-    /// How many of them the network made.
+    /// Number of frames that the network computed.
     pub made: usize,
-    /// The most memory that the process has held, in bytes, where the system tells.
+    /// Peak memory of the process in bytes; `None` where the system does not report it.
     pub peak_memory: Option<u64>,
-    /// Things worth telling the user.
+    /// Remarks for the user.
     pub notes: Vec<String>,
 }
 
-/// Extensions that make an output one picture instead of a folder.
+/// Extensions of outputs that are an image file instead of a folder.
 const EXTENSIONS: [&str; 7] = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "exr"];
 
-/// Whether `path` names a picture.
+/// Reports whether `path` has the extension of an image file.
 pub fn names_a_picture(path: &Path) -> bool {
     EXTENSIONS.contains(&extension(path).as_str())
 }
 
+/// Returns a path's extension in lower case; empty if it has none.
 fn extension(path: &Path) -> String {
     let extension = path.extension().unwrap_or_default();
     extension.to_string_lossy().to_ascii_lowercase()
 }
 
-/// Where frames go.
+/// The kind of output, with its path.
 enum Target {
+    /// One image file.
     Picture(PathBuf),
+    /// A folder of image files with this extension.
     Folder(PathBuf, &'static str),
+    /// A video, GIF or animated WebP.
     Clip(PathBuf),
 }
 
@@ -149,6 +152,7 @@ enum Target {
 #[derive(Debug)]
 pub struct ImageRun {
     job: ImageJob,
+    /// Timesteps of the computed images between each two.
     times: Vec<Ratio<i64>>,
     coding: Coding,
     interpolator: Interpolator,
@@ -157,16 +161,16 @@ pub struct ImageRun {
 }
 
 impl ImageJob {
-    /// The pictures between `pictures` into `output`, everything else by default.
-    pub fn new(pictures: Vec<PathBuf>, between: Between, output: PathBuf) -> Self {
+    /// Makes a job that interpolates `pictures` into `output`, with defaults for all other options.
+    pub fn new(pictures: Vec<PathBuf>, timesteps: Timesteps, output: PathBuf) -> Self {
         Self {
             pictures,
-            between,
+            timesteps,
             output,
             fps: Ratio::from(25),
             size: None,
             fit: Fit::default(),
-            waiting: Waiting::default(),
+            storage: Storage::default(),
             codec: None,
             crf: None,
             overwrite: false,
@@ -174,13 +178,13 @@ impl ImageJob {
         }
     }
 
-    /// Looks at the headers of all pictures, loads the model, and measures what the job will take, before any picture of
-    /// integers is decoded. Nothing is written yet.
+    /// Reads the headers of all images, loads the model and estimates the job's memory. Only images of linear light (EXR) are
+    /// decoded, and nothing is written.
     ///
     /// # Errors
-    /// Those of reading and of the model; [`Error::Usage`] for options that make no sense together.
+    /// Those of reading and of the model; [`Error::Usage`] for options that exclude each other.
     pub fn open(self, cancel: &CancelToken) -> Result<ImageRun> {
-        let times = self.between.timesteps()?;
+        let times = self.timesteps.timesteps()?;
         if !(2..=MAX_PICTURES).contains(&self.pictures.len()) {
             let count = self.pictures.len();
             return Err(Error::Usage(format!(
@@ -189,24 +193,24 @@ impl ImageJob {
         }
         let made = times.len() * (self.pictures.len() - 1);
         self.check_target(made)?;
-        let mut coding = Coding::of(&self, cancel)?;
+        let mut coding = Coding::from_headers(&self, cancel)?;
         let (limits, given) = (Limits::default(), self.interpolator.memory_limit);
         let mut spec = InterpolatorSpec {
             cancel: cancel.clone(),
             ..self.interpolator.clone()
         };
         let mut interpolator = Interpolator::new(&spec)?;
-        let (whole, disk) = memory::estimate(&self, &coding, &interpolator)?;
-        let beside = crate::memory::of_ffmpeg(coding.size);
-        let limit = crate::memory::limit(&limits, given, whole, beside);
+        let (untiled, disk) = memory::estimate(&self, &coding, &interpolator)?;
+        let ffmpeg = crate::memory::of_ffmpeg(coding.size);
+        let limit = crate::memory::limit(&limits, given, untiled, ffmpeg);
         if limit != given {
             spec.memory_limit = limit;
             interpolator = Interpolator::new(&spec)?;
         }
-        let memory = limit.map_or(whole, |limit| whole.min(limit));
+        let memory = limit.map_or(untiled, |limit| untiled.min(limit));
         limits.check_memory(memory)?;
-        let parts = [memory, whole, beside];
-        crate::memory::check(&limits, &interpolator, coding.size, given, parts)?;
+        let bytes = [memory, untiled, ffmpeg];
+        crate::memory::check(&limits, &interpolator, coding.size, given, bytes)?;
         coding.find_peak(&self, cancel)?;
         let frames = match self.target(made) {
             Target::Picture(_) => 1,
@@ -222,7 +226,12 @@ impl ImageJob {
             disk,
             method: interpolator.describe_method() + &crate::memory::note(given, limit),
             model: interpolator.describe(),
-            notes: coding.notes.iter().cloned().chain(self.too_fast(clip)).collect(),
+            notes: coding
+                .notes
+                .iter()
+                .cloned()
+                .chain(self.max_rate_note(clip))
+                .collect(),
         };
         let cancel = cancel.clone();
         Ok(ImageRun {
@@ -235,6 +244,7 @@ impl ImageJob {
         })
     }
 
+    /// Classifies the output by its extension; `made` is the number of computed images.
     fn target(&self, made: usize) -> Target {
         let output = self.output.clone();
         let video = Container::of(&output).is_ok();
@@ -247,8 +257,9 @@ impl ImageJob {
         }
     }
 
-    /// Removes what an earlier, longer run has left in the folder: the pictures whose numbers follow on from this one's.
-    fn remove_longer(&self, made: usize, total: usize) -> Result<()> {
+    /// Removes images of an earlier, longer run from an output folder: those numbered `total` and on, up to a gap, an input
+    /// or a folder of that name.
+    fn remove_surplus(&self, made: usize, total: usize) -> Result<()> {
         let Target::Folder(folder, extension) = self.target(made) else {
             return Ok(());
         };
@@ -265,8 +276,8 @@ impl ImageJob {
         Ok(())
     }
 
-    /// What happens to frames that players would not show as fast as is asked for.
-    fn too_fast(&self, clip: bool) -> Option<String> {
+    /// Returns a note if the clip's rate is above what players of its format (GIF, WebP) show.
+    fn max_rate_note(&self, clip: bool) -> Option<String> {
         let sink = SinkSpec::new(Output::File(self.output.clone()));
         let fastest = sink.fastest().filter(|fastest| clip && self.fps > *fastest)?;
         Some(format!(
@@ -274,7 +285,8 @@ impl ImageJob {
         ))
     }
 
-    /// Refuses an output that the frames do not fit into, or that is there.
+    /// Refuses an image file as output of several images, an output that is an input, and existing files unless
+    /// `overwrite` is set. `made` is the number of computed images.
     fn check_target(&self, made: usize) -> Result<()> {
         let files = match self.target(made) {
             Target::Picture(path) if made != 1 => {
@@ -288,7 +300,7 @@ impl ImageJob {
                 .map(|index| folder.join(file_name(index, extension)))
                 .collect(),
         };
-        // Whatever may be overwritten: the pictures themselves never are.
+        // An input is never overwritten, even with `overwrite`.
         let is_input = |file: &&PathBuf| self.pictures.iter().any(|picture| same_file(picture, file));
         if let Some(file) = files.iter().find(is_input) {
             return Err(MediaError::OutputIsInput(file.clone()).into());
@@ -300,29 +312,30 @@ impl ImageJob {
     }
 }
 
+/// Returns the name of the image with a zero-based index in an output folder.
 fn file_name(index: usize, extension: &str) -> String {
     format!("img{index}.{extension}")
 }
 
 impl ImageRun {
-    /// What will be done.
+    /// Returns the job's plan.
     pub fn plan(&self) -> &ImagePlan {
         &self.plan
     }
 
-    /// Does it. `progress` is told frames written and to write.
+    /// Runs the job. `progress` is called with the number of frames written and the total.
     ///
     /// # Errors
-    /// Those of reading, interpolating and writing; [`Error::Cancelled`]. No unfinished clip is left then.
+    /// Those of reading, interpolating and writing; [`Error::Cancelled`]. On an error all files written are removed.
     pub fn run(self, progress: &mut dyn FnMut(usize, usize)) -> Result<ImageSummary> {
         let mut writer = Writer::open(&self)?;
-        let mut walk = Walk::new(&self.interpolator, &self.times, self.job.waiting)?;
+        let mut walk = Walk::new(&self.interpolator, &self.times, self.job.storage)?;
         let total = self.plan.frames;
         let mut emit = |step: Step| {
             if self.cancel.is_cancelled() {
                 return Err(Error::Cancelled);
             }
-            progress(writer.written(), total);
+            progress(writer.frames, total);
             writer.write(&self.coding, step)
         };
         for path in &self.job.pictures {
@@ -330,7 +343,7 @@ impl ImageRun {
         }
         let (files, mut notes) = writer.finish()?;
         if self.job.overwrite {
-            self.job.remove_longer(self.plan.made, total)?;
+            self.job.remove_surplus(self.plan.made, total)?;
         }
         notes.splice(0..0, self.plan.notes.iter().cloned());
         Ok(ImageSummary {
@@ -343,76 +356,80 @@ impl ImageRun {
     }
 }
 
-/// The output that is being written.
+/// Writer of the job's frames. Dropped before [`Writer::finish`], it removes the files it has written.
 struct Writer {
-    kind: Kind,
+    destination: Destination,
+    /// Files written so far.
     files: Vec<PathBuf>,
-    count: usize,
+    /// Number of frames written so far.
+    frames: usize,
     overwrite: bool,
     finished: bool,
 }
 
-enum Kind {
-    /// The single interpolated picture.
+/// An opened output.
+enum Destination {
+    /// The file of the single computed image.
     Picture(PathBuf),
-    /// A folder, and the extension of the pictures in it.
+    /// A folder, and the extension of the images in it.
     Folder(PathBuf, &'static str),
-    /// A clip, and its frames per second.
+    /// The encoder of a clip (`None` once finished), and its frames per second.
     Clip(Option<Box<dyn Sink>>, Ratio<i64>),
 }
 
 impl Writer {
+    /// Creates the output's folder, and opens the encoder of a clip.
     fn open(run: &ImageRun) -> Result<Self> {
         let job = &run.job;
-        let kind = match job.target(run.plan.made) {
+        let destination = match job.target(run.plan.made) {
             Target::Picture(path) => {
                 create_folder(path.parent())?;
-                Kind::Picture(path)
+                Destination::Picture(path)
             }
             Target::Folder(folder, extension) => {
                 create_folder(Some(&folder))?;
-                Kind::Folder(folder, extension)
+                Destination::Folder(folder, extension)
             }
-            Target::Clip(path) => Kind::Clip(Some(clip(job, &run.coding, path, &run.cancel)?), job.fps),
+            Target::Clip(path) => {
+                Destination::Clip(Some(clip(job, &run.coding, path, &run.cancel)?), job.fps)
+            }
         };
         Ok(Self {
-            kind,
+            destination,
             files: Vec::new(),
-            count: 0,
+            frames: 0,
             overwrite: job.overwrite,
             finished: false,
         })
     }
 
-    fn written(&self) -> usize {
-        self.count
-    }
-
+    /// Writes one frame. For a single image the given images are skipped.
     fn write(&mut self, coding: &Coding, step: Step) -> Result<()> {
-        let file = match &mut self.kind {
-            Kind::Picture(_) if matches!(step, Step::End(_)) => return Ok(()),
-            Kind::Picture(path) => path.clone(),
-            Kind::Folder(folder, extension) => folder.join(file_name(self.count, extension)),
-            Kind::Clip(sink, fps) => {
+        let file = match &mut self.destination {
+            Destination::Picture(_) if matches!(step, Step::End(_)) => return Ok(()),
+            Destination::Picture(path) => path.clone(),
+            Destination::Folder(folder, extension) => folder.join(file_name(self.frames, extension)),
+            Destination::Clip(sink, fps) => {
                 let Some(sink) = sink else { return Ok(()) };
                 let (format, tags) = (sink.params().format, sink.params().tags);
                 let time = |index: usize| Time::from(index as i64) / *fps;
-                let (start, end) = (time(self.count), time(self.count + 1));
+                let (start, end) = (time(self.frames), time(self.frames + 1));
                 sink.write(&coding.frame(&step, format, &tags).at(start, end - start))?;
-                self.count += 1;
+                self.frames += 1;
                 return Ok(());
             }
         };
         let frame = coding.frame(&step, coding.format, &coding.tags);
         write_image(&file, &frame, &coding.tags, self.overwrite)?;
-        self.count += 1;
+        self.frames += 1;
         self.files.push(file);
         Ok(())
     }
 
+    /// Completes the output; returns its files and the encoder's warnings.
     fn finish(mut self) -> Result<(Vec<PathBuf>, Vec<String>)> {
         let mut notes = Vec::new();
-        if let Kind::Clip(sink, _) = &mut self.kind
+        if let Destination::Clip(sink, _) = &mut self.destination
             && let Some(sink) = sink.take()
         {
             let written = sink.finish()?;
@@ -425,7 +442,7 @@ impl Writer {
 }
 
 impl Drop for Writer {
-    /// A job that did not come to its end leaves none of its files.
+    /// Removes the written files of a job that failed or was cancelled.
     fn drop(&mut self) {
         if !self.finished {
             self.files.iter().for_each(|file| {
@@ -435,8 +452,9 @@ impl Drop for Writer {
     }
 }
 
+/// Opens the encoder of a clip.
 fn clip(job: &ImageJob, coding: &Coding, path: PathBuf, cancel: &CancelToken) -> Result<Box<dyn Sink>> {
-    // WebM holds alpha beside 8 bits only, and alpha says more than the bits beyond.
+    // WebM has alpha with 8 bits only; alpha matters more than the additional bits.
     let eight = coding.format.alpha && extension(&path) == "webm";
     let spec = SinkSpec {
         codec: job.codec,
@@ -471,7 +489,7 @@ fn create_folder(folder: Option<&Path>) -> Result<()> {
     }
 }
 
-/// A frame for a file of `format` from one that is shown as it came, where it is of that format.
+/// Converts a frame with colour tags `tags` to a pixel format with colour tags `to`; returns it unchanged if both are equal.
 fn as_format(frame: &Frame, tags: &ColorTags, format: PixelFormat, to: &ColorTags) -> Frame {
     if frame.format == format && tags == to {
         return frame.clone();
@@ -485,10 +503,10 @@ mod tests {
 
     #[test]
     fn exp_divides_evenly_and_times_are_checked() {
-        let quarters = Between::Exp(2).timesteps().unwrap();
+        let quarters = Timesteps::Exp(2).timesteps().unwrap();
         assert_eq!(quarters, [Ratio::new(1, 4), Ratio::new(1, 2), Ratio::new(3, 4)]);
-        assert!(Between::Exp(0).timesteps().is_err() && Between::Exp(7).timesteps().is_err());
-        let outside = Between::Timestep(Ratio::new(3, 2)).timesteps().unwrap_err();
+        assert!(Timesteps::Exp(0).timesteps().is_err() && Timesteps::Exp(7).timesteps().is_err());
+        let outside = Timesteps::Timestep(Ratio::new(3, 2)).timesteps().unwrap_err();
         assert!(outside.to_string().contains("1.5"), "{outside}");
     }
 }

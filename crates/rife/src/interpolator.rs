@@ -1,5 +1,5 @@
-//! Pairs of pictures in, the picture at a time between them out: a model with its engine and options, and the
-//! recursion that networks need which know only the middle. No files and no frame rates here.
+//! Frame interpolation of one pair: two RGB images and a timestep in 0..=1 in, the image at that time out. Holds a model on
+//! a device with its options; networks without a timestep input reach other times than 1/2 by recursive bisection.
 
 mod bisect;
 mod confidence;
@@ -12,7 +12,7 @@ use num_rational::Ratio;
 use rife_media::{CancelToken, RgbImage};
 use rife_nets::{NetworkError, Options, Scale, Version};
 
-pub(crate) use bisect::Middles;
+pub(crate) use bisect::PairState;
 pub use bisect::{Between, Bisection};
 
 use tiles::Tiling;
@@ -21,87 +21,90 @@ use crate::device::{self, Started};
 #[cfg(feature = "benchmark")]
 use crate::runner::Convolution;
 use crate::runner::{DeviceFrame, FramePair, Pending, Runner};
-use crate::{Device, EngineInfo, Error, ModelChoice, Precision, Result, Watch};
+use crate::{Device, EngineInfo, Error, FrameCallback, ModelChoice, Precision, Result};
 
-/// How frames at times other than the middle are made.
+/// How frames at other timesteps than 1/2 are computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum TimestepMethod {
-    /// Directly where the network takes a timestep, else recursively.
+    /// Direct if the network has a timestep input, else recursive.
     #[default]
     Auto,
-    /// Directly; refused by networks that know only the middle.
+    /// By one run of the network per frame; an error for networks without a timestep input.
     Direct,
-    /// By middles of middles, as the original scripts do.
+    /// By recursive bisection, as the original scripts do: the middle frame of two frames, then the middle of a half...
     Recursive,
 }
 
-/// What to interpolate with.
+/// Model, device and options of an [`Interpolator`].
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct InterpolatorSpec {
-    /// Which weights.
+    /// The weights.
     pub model: ModelChoice,
-    /// The network they are for, where their tensors fit several; recognised when absent.
+    /// The network version, for weights whose tensors fit several; recognised from the file when absent.
     pub version: Option<Version>,
-    /// At which size the flow is estimated.
+    /// The resolution at which optical flow is estimated, as a factor of the frame's.
     pub scale: Scale,
-    /// Test-time augmentation: twice the work.
+    /// Test-time augmentation, the mean with the result of both frames rotated by 180 degrees: twice the work.
     pub tta: bool,
-    /// Both directions in every block, in the versions that know it: about twice the work.
+    /// The ensemble of both directions in every block, in network versions that have it: about twice the work.
     pub ensemble: bool,
-    /// Threads; all processors when absent.
+    /// Number of threads; one per logical processor when absent.
     pub threads: Option<usize>,
-    /// What computes.
+    /// The device that computes.
     pub device: Device,
-    /// What the wide convolutions multiply.
+    /// Number format of the wide convolutions.
     pub precision: Precision,
-    /// How other times than the middle are made.
+    /// How timesteps other than 1/2 are computed.
     pub method: TimestepMethod,
-    /// How far recursion goes.
+    /// Depth and tolerance of recursive bisection.
     pub bisection: Bisection,
-    /// The most memory in bytes that the whole process may take: larger pictures are made in tiles, at some cost in
-    /// time and a little in likeness at the seams.
+    /// Maximum memory of the process in bytes: larger images are computed in tiles, which takes longer and changes pixels
+    /// at tile borders a little. Unlimited when absent.
     pub memory_limit: Option<u64>,
-    /// Who is shown every frame that is made.
-    pub watch: Option<Watch>,
-    /// Stops the network in the middle of a frame: what is being made then is [`Error::Cancelled`].
+    /// Called with every frame that is computed, such as for a preview.
+    pub on_frame: Option<FrameCallback>,
+    /// Stops the network even in the middle of a frame; the call that computes it returns [`Error::Cancelled`].
     pub cancel: CancelToken,
 }
 
-/// A model ready to make frames.
+/// A model on a device, ready to interpolate.
 #[derive(Debug)]
 pub struct Interpolator {
     runner: Arc<dyn Runner>,
+    /// Where the weights came from, for people.
     origin: String,
     options: Options,
+    /// Whether other timesteps than 1/2 are computed by bisection.
     recursive: bool,
     bisection: Bisection,
+    /// Present if there is a memory limit.
     tiling: Option<Tiling>,
-    watch: Option<Watch>,
+    on_frame: Option<FrameCallback>,
     cancel: CancelToken,
 }
 
-/// A picture padded, uploaded and encoded once, for reuse in all its pairs and at all times. Cheap to clone.
+/// An image that was padded, uploaded and encoded once, for reuse in all its pairs and timesteps. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Prepared {
     image: Arc<RgbImage>,
-    /// Nothing where the picture is too large to be held at once, and is prepared tile by tile.
+    /// `None` if the image is computed in tiles, each of which is prepared when it is needed.
     frame: Option<DeviceFrame>,
 }
 
 impl Prepared {
-    /// The picture.
+    /// Returns the image that was prepared.
     pub fn image(&self) -> &Arc<RgbImage> {
         &self.image
     }
 }
 
 impl Interpolator {
-    /// Loads the model and starts the engine.
+    /// Loads the model and starts the device's engine.
     ///
     /// # Errors
-    /// Those of finding, reading and recognising weights; [`NetworkError::NoEnsemble`]; [`NetworkError::OnlyMiddle`]
-    /// where [`TimestepMethod::Direct`] is asked of a network without a timestep.
+    /// Those of finding, reading and recognising weights; [`NetworkError::NoEnsemble`]; [`NetworkError::OnlyMiddle`] for
+    /// [`TimestepMethod::Direct`] with a network without a timestep input.
     pub fn new(spec: &InterpolatorSpec) -> Result<Self> {
         let Started { runner, origin } = device::start(spec)?;
         let version = runner.version();
@@ -127,7 +130,7 @@ impl Interpolator {
             options,
             recursive,
             bisection: spec.bisection,
-            watch: spec.watch.clone(),
+            on_frame: spec.on_frame.clone(),
             cancel: spec.cancel.clone(),
             tiling: None,
         };
@@ -136,27 +139,27 @@ impl Interpolator {
         Ok(interpolator)
     }
 
-    /// Which network it is.
+    /// Returns the network's version.
     pub fn version(&self) -> Version {
         self.runner.version()
     }
 
-    /// The engine's tier, precision and threads.
+    /// Returns the engine's instruction set, precision and number of threads.
     pub fn engine(&self) -> &EngineInfo {
         self.runner.info()
     }
 
-    /// Where the weights came from: `built in`, `random weights` or a path.
+    /// Returns the origin of the weights, for people: `built in`, `random weights` or a path.
     pub fn origin(&self) -> &str {
         &self.origin
     }
 
-    /// Whether other times than the middle are made by middles of middles.
+    /// Reports whether timesteps other than 1/2 are computed by recursive bisection.
     pub fn recursive(&self) -> bool {
         self.recursive
     }
 
-    /// One line about the model and its options, for people.
+    /// Describes the model and its options in one line, for people.
     pub fn describe(&self) -> String {
         let mut text = format!(
             "{} ({}), scale {}",
@@ -173,7 +176,7 @@ impl Interpolator {
         text
     }
 
-    /// One line about how frames at other times than the middle are made.
+    /// Describes in one line, for people, how timesteps other than 1/2 are computed.
     pub fn describe_method(&self) -> String {
         if !self.recursive {
             return "each frame directly at its own time".into();
@@ -190,50 +193,52 @@ impl Interpolator {
         )
     }
 
-    /// Does the work on a picture that all its pairs and times share.
+    /// Pads, uploads and encodes an image once, for reuse in all its pairs and timesteps. Values are clamped to 0..=1.
     ///
     /// # Errors
-    /// [`NetworkError::ImageSize`] outside 16x16 to 16384x16384; [`crate::Error::Usage`] where
-    /// [`InterpolatorSpec::memory_limit`] is too little for it.
+    /// [`NetworkError::ImageSize`] outside 16x16 to 16384x16384; [`crate::Error::Usage`] if
+    /// [`InterpolatorSpec::memory_limit`] is too low for this size even in the smallest tiles.
     pub fn prepare(&self, image: Arc<RgbImage>) -> Result<Prepared> {
         let size = [image.width as usize, image.height as usize];
         let in_tiles = match &self.tiling {
-            Some(tiling) => tiling.applies(size)?,
+            Some(tiling) => tiling.needs_tiles(size)?,
             None => false,
         };
         let frame = match in_tiles {
             true => None,
-            false => Some(self.prepare_whole(&image)?),
+            false => Some(self.prepare_untiled(&image)?),
         };
         Ok(Prepared { image, frame })
     }
 
-    /// Whether [`InterpolatorSpec::cancel`] was.
+    /// Reports whether [`InterpolatorSpec::cancel`] is set.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.cancel.is_cancelled()
     }
 
-    /// The memory that the process is held to, where it is.
+    /// Returns the memory limit of the process in bytes, if there is one.
     pub(crate) fn memory_limit(&self) -> Option<u64> {
         self.tiling.as_ref().map(Tiling::limit)
     }
 
-    /// Bytes that pictures of `size` take in the smallest tiles; nothing where there is no limit to make tiles for.
-    pub(crate) fn least_memory(&self, size: [u32; 2]) -> u64 {
+    /// Estimates the process's memory in bytes for images of `size` (width, height) in the smallest tiles; 0 if there is no
+    /// memory limit.
+    pub(crate) fn min_memory(&self, size: [u32; 2]) -> u64 {
         let size = size.map(|side| side as usize);
-        self.tiling.as_ref().map_or(0, |tiling| tiling.least(size))
+        self.tiling.as_ref().map_or(0, |tiling| tiling.min_memory(size))
     }
 
-    fn prepare_whole(&self, image: &RgbImage) -> Result<DeviceFrame> {
+    /// Prepares an image on the device at its full size.
+    fn prepare_untiled(&self, image: &RgbImage) -> Result<DeviceFrame> {
         self.checked(self.runner.prepare(image, &self.options))
     }
 
-    /// What the device has returned, unless it was stopped meanwhile: then it means nothing.
-    fn checked<T>(&self, made: Result<T>) -> Result<T> {
+    /// Returns the device's result, or [`Error::Cancelled`] if the job was stopped meanwhile: then the result is incomplete.
+    fn checked<T>(&self, result: Result<T>) -> Result<T> {
         if self.cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        made.map_err(|error| match error {
+        result.map_err(|error| match error {
             Error::Network(NetworkError::Overflow { .. }) => {
                 Error::NoModel(format!("the model ({}) cannot be used: {error}", self.origin))
             }
@@ -241,17 +246,17 @@ impl Interpolator {
         })
     }
 
-    /// Runs `work` and tells which convolutions ran meanwhile.
+    /// Runs `work` and returns the convolutions that the device computed meanwhile, with their times.
     #[cfg(feature = "benchmark")]
     pub(crate) fn profile(&self, work: &mut dyn FnMut()) -> Vec<Convolution> {
         self.runner.profile(work)
     }
 
-    /// The picture at `timestep` between two of one size: 0 is `first`, 1 is `second`. With alpha in either, colours are
-    /// mixed by it, and the result has alpha.
+    /// Computes the image at `timestep` between two images of the same size: 0 is `first`, 1 is `second`. If either has
+    /// alpha, colours are premultiplied for the network, and the result has alpha.
     ///
-    /// Each call prepares both pictures. For several times between two, or a row of pictures, prepare each once with
-    /// [`Interpolator::prepare`] and ask [`Interpolator::between`] for the times; for video, use a
+    /// Each call prepares both images. For several timesteps or a sequence of images, prepare each image once with
+    /// [`Interpolator::prepare`] and use [`Interpolator::between`]; for video, use a
     /// [`VideoJob`](crate::video::VideoJob).
     ///
     /// ```
@@ -266,8 +271,8 @@ impl Interpolator {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Usage`] for times outside 0 to 1, [`NetworkError::FramesDiffer`] for pictures of two sizes, and those of
-    /// [`Interpolator::prepare`].
+    /// [`Error::Usage`] for timesteps outside 0..=1, [`NetworkError::FramesDiffer`] for images of different sizes, and those
+    /// of [`Interpolator::prepare`].
     pub fn interpolate(&self, first: &RgbImage, second: &RgbImage, timestep: f64) -> Result<RgbImage> {
         let at = Ratio::approximate_float(timestep)
             .ok_or_else(|| Error::Usage(format!("timestep {timestep} is not between 0 and 1")))?;
@@ -281,16 +286,17 @@ impl Interpolator {
             self.prepare(Arc::new(image.premultiplied()))
         };
         let (first, second) = (prepared(first)?, prepared(second)?);
-        let made = Middles::new(first, second).at(self, at)?;
+        let made = PairState::new(first, second).at(self, at)?;
         Ok(Arc::unwrap_or_clone(made).unpremultiplied())
     }
 
-    /// Starts on the frames between two pictures of one size.
+    /// Returns a [`Between`], which computes images between two prepared images of the same size.
     pub fn between(&self, first: &Prepared, second: &Prepared) -> Between<'_> {
         Between::new(self, first, second)
     }
 
-    /// What all times between two pictures share; nothing where they are made in tiles.
+    /// Pairs two prepared images on the device, for reuse at all timesteps between them; `None` if they are computed in
+    /// tiles.
     fn pair(&self, first: &Prepared, second: &Prepared) -> Result<Option<Box<dyn FramePair>>> {
         let [a, b] = [first, second].map(|frame| [frame.image.width, frame.image.height]);
         if a != b {
@@ -306,7 +312,7 @@ impl Interpolator {
         }
     }
 
-    /// The picture at `timestep`, by one run of the network; `pair` is [`Interpolator::pair`]'s.
+    /// Computes the image at `timestep` by one run of the network per tile; `pair` is the result of [`Interpolator::pair`].
     fn run(
         &self,
         pair: Option<&dyn FramePair>,
@@ -320,17 +326,17 @@ impl Interpolator {
                 self.checked(submitted.and_then(Pending::wait))
             }
             (None, Some(tiling)) => tiles::run(self, tiling, [&first.image, &second.image], timestep),
-            (None, None) => unreachable!("pictures are prepared as a whole where there are no tiles"),
+            (None, None) => unreachable!("images are prepared untiled if there is no memory limit"),
         }
     }
 
-    /// [`Interpolator::pair`], then [`Interpolator::run`].
+    /// Computes the image at `timestep` between two prepared images whose pair is not reused.
     fn run_once(&self, first: &Prepared, second: &Prepared, timestep: f32) -> Result<RgbImage> {
         let pair = self.pair(first, second)?;
         self.run(pair.as_deref(), [first, second], timestep)
     }
 
-    /// Measures how long one frame of this size takes, on a small part of it, and scales up.
+    /// Estimates the time of one frame of this size: measures a small square frame and scales by the number of pixels.
     ///
     /// # Errors
     /// Those of running the network.
@@ -352,7 +358,7 @@ impl Interpolator {
     }
 }
 
-/// A timestep as the networks take it.
+/// Converts an exact timestep to the networks' input.
 pub(crate) fn to_f32(timestep: Ratio<i64>) -> f32 {
     (*timestep.numer() as f64 / *timestep.denom() as f64) as f32
 }

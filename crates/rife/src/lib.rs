@@ -1,5 +1,5 @@
 //! Video frame interpolation with the RIFE networks (Real-Time Intermediate Flow Estimation, Huang et al., ECCV 2022):
-//! the frames between two frames, on a plain CPU, with a network that comes with the crate.
+//! computes the frames between two frames, on a CPU, with a network that is embedded in the crate.
 //!
 //! # Two images
 //!
@@ -18,13 +18,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`RgbImage`] also comes from and becomes buffers: 8 and 16-bit RGB and RGBA, BGRA rows with a stride, and pictures of
-//! the `image` crate. Morphs of several pictures, with files of any depth, are an [`image::ImageJob`].
+//! [`RgbImage`] converts from and to buffers: 8 and 16-bit RGB and RGBA, BGRA rows with a stride, and images of the `image`
+//! crate. Morphs of several images, with files of any depth, are an [`image::ImageJob`].
 //!
 //! # A video, with progress and cancel
 //!
-//! A [`VideoJob`](video::VideoJob) reads a file (ffmpeg is needed for all but Y4M, animated WebP and still images), finds
-//! cuts and repeated frames, keeps times exact and sound in sync, and writes the result whole or not at all.
+//! A [`VideoJob`](video::VideoJob) reads a file (ffmpeg is needed for all but Y4M, animated WebP and still images), detects
+//! cuts and repeated frames, keeps times exact and audio in sync, and writes the result atomically.
 //!
 //! ```
 //! use rife::media::{CancelToken, Input, Output};
@@ -53,8 +53,8 @@
 //!
 //! # Frames in memory
 //!
-//! [`Interpolator::prepare`] does once what all pairs and times of a frame share, and [`Interpolator::between`] gives
-//! frames at exact times.
+//! [`Interpolator::prepare`] encodes a frame once for all its pairs, and [`Interpolator::between`] computes frames at exact
+//! timesteps between two of them.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -80,8 +80,8 @@
 //!
 //! # A stream of frames
 //!
-//! A [`stream::Stream`] takes frames with their times as they come and gives those of the wanted rate, with cuts, pauses,
-//! repeated frames, still overlays and exact times as the video job has them.
+//! A [`stream::Stream`] takes frames with their times one by one and returns those of the wanted rate, with the same handling
+//! of cuts, pauses, repeated frames and static overlays as the video job.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -110,29 +110,29 @@
 //!
 //! # Models
 //!
-//! [`InterpolatorSpec::model`] names another network: a file of published RIFE weights (`.pkl`, `.safetensors`, an ncnn
-//! folder) or a model that was pulled (see [`models`]). Networks that know only the middle reach other times by middles of
-//! middles. [`InterpolatorSpec`] also holds threads, precision, the limit of memory, and what stops the network in the
-//! middle of a frame.
+//! [`InterpolatorSpec::model`] selects another network: a file of published RIFE weights (`.pkl`, `.safetensors`, an ncnn
+//! folder) or a downloaded model (see [`models`]). Networks without a timestep input reach other times than the middle by
+//! recursive bisection. [`InterpolatorSpec`] also holds the number of threads, the precision, a memory limit and a token
+//! that stops the network in the middle of a frame.
 //!
 //! # Errors
 //!
 //! Every failure is an [`Error`]: its text says what was wrong, with which value, and what would be accepted;
-//! [`Error::kind`] says whose fault it is, and [`Error::code`] is a word for programs. Nothing panics on bad input.
+//! [`Error::kind`] says who has to act, and [`Error::code`] is a stable identifier for programs. Bad input never panics.
 //!
 //! # Cargo features
 //!
-//! All are on by default: `default-weights` embeds the network that [`ModelChoice::Default`] runs (7 MB), `download` fetches
+//! All are on by default: `default-weights` embeds the network of [`ModelChoice::Default`] (7 MB), `download` downloads
 //! published weights over HTTPS (`models::download`), `benchmark` measures quality and speed (module `benchmark`).
 //!
 //! # More
 //!
-//! Other jobs are [`chain`] (clips joined by made transitions), [`reencode`], [`batch`] (folders of videos),
-//! [`report`](mod@report) (what interpolation does to a clip), [`verify`] and `benchmark`. [`media`] holds frames, sources,
+//! Other jobs are [`chain`] (clips joined by interpolated transitions), [`reencode`], [`batch`] (folders of videos),
+//! [`report`](mod@report) (quality analysis of a clip), [`verify`] and `benchmark`. [`media`] holds frames, sources,
 //! sinks and colour, [`nets`] the networks and their files. Specifications are `#[non_exhaustive]`: make one with `new` or
 //! `default` and set its fields.
 
-/// The README's example compiles.
+/// Compiles the code blocks of `README.md` as doctests.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
@@ -140,6 +140,7 @@ struct Readme;
 pub mod batch;
 #[cfg(feature = "benchmark")]
 pub mod benchmark;
+mod callback;
 pub mod chain;
 mod device;
 mod error;
@@ -158,9 +159,10 @@ pub mod sample;
 pub mod stream;
 pub mod verify;
 pub mod video;
-mod watch;
+
 pub mod weights;
 
+pub use callback::FrameCallback;
 pub use device::{Device, EngineInfo, Precision};
 pub use error::{Error, ErrorKind, Result};
 pub use interpolator::{Between, Bisection, Interpolator, InterpolatorSpec, Prepared, TimestepMethod};
@@ -169,4 +171,3 @@ pub use num_rational::Ratio;
 pub use rife_media as media;
 pub use rife_media::RgbImage;
 pub use rife_nets as nets;
-pub use watch::Watch;

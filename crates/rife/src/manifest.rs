@@ -1,9 +1,9 @@
-//! What a video job leaves beside its result so that the result can be checked later: `OUT.EXT.rife.json`, with what
-//! went in, what decided the result, and what was written.
+//! Manifest of a result: a JSON file `OUT.EXT.rife.json` in the result's folder with the input, all options, the result's
+//! hash, streams and times, for a later check by [`verify`](crate::verify).
 //!
-//! It is a file of its own and no tag of the result: a tag cannot hold the hash of the file that it is in, half the
-//! containers have no place for it, and the result's bytes would change with what is said of them. It is written after
-//! the result has its name, so a resumed result and its manifest are those of an uninterrupted run.
+//! The manifest is a separate file and not a metadata tag of the result: a tag cannot hold the hash of its own file, and not
+//! all containers have tags. It is written after the result was renamed to its final name, so that a resumed job leaves the
+//! same manifest as an uninterrupted one.
 
 use std::fs;
 use std::io::Read;
@@ -20,92 +20,98 @@ use serde::{Deserialize, Serialize};
 use crate::video::file_hash;
 use crate::{Error, Result};
 
-/// The layout; another one is not read.
+/// Version of the JSON schema; files of another version are refused.
 const LAYOUT: u32 = 1;
-/// The largest manifest that is read.
+/// Maximum number of bytes of a manifest that are read.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// A fraction as it is stored.
+/// A stored fraction: numerator, denominator.
 pub type Fraction = [i64; 2];
 
-/// What is said of a result.
+/// The manifest of a result, as it is stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     layout: u32,
-    /// The version of the program that made it.
+    /// The version of the program that wrote the result.
     pub program: String,
-    /// The input's path as it was given.
+    /// The input's path as the user gave it; `None` for an input without a path.
     pub input: Option<PathBuf>,
-    /// Everything that decides what comes out, each with a name for people: the input's and the weights' SHA-256 and
-    /// every option among them.
+    /// The job's fingerprint, as pairs of a name for people and a value: SHA-256 of the input and of the weights, and every
+    /// option that the frames depend on.
     pub facts: Vec<(String, String)>,
     /// The result's SHA-256.
     pub sha256: String,
-    /// Its size in bytes.
+    /// The result's size in bytes.
     pub bytes: u64,
-    /// Its video frames.
+    /// The number of video frames.
     pub frames: u64,
-    /// End of the last frame less start of the first, in seconds.
+    /// End of the last frame minus start of the first, in seconds.
     pub duration: Fraction,
-    /// The unit of its times, in seconds.
+    /// The time base of the video stream, in seconds.
     pub time_base: Fraction,
     /// Width and height in pixels.
     pub size: [u32; 2],
-    /// Pixel format, colour tags, sample aspect ratio and rotation, as text.
+    /// Pixel format, colour tags and sample aspect ratio, as pairs of name and value.
     pub tags: Vec<(String, String)>,
-    /// Where each stream of sound lies in the input, as it should in the result.
-    pub sound: Vec<Sound>,
+    /// Expected timing of each audio stream of the result, derived from the input.
+    #[serde(rename = "sound")]
+    pub audio: Vec<AudioTiming>,
 }
 
-/// Where a stream of sound lies.
+/// Position of an audio stream relative to the video.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Sound {
-    /// Its start less that of the video, in seconds.
+pub struct AudioTiming {
+    /// Start of the audio minus start of the video, in seconds.
     pub start: Fraction,
-    /// How much of it lies before that start, an encoder's priming that the container tells players to skip, in seconds.
-    #[serde(default = "nothing")]
+    /// Encoder delay (priming) before `start`, which the container tells players to skip, in seconds.
+    #[serde(default = "no_priming")]
     pub priming: Fraction,
-    /// How long it lasts, in seconds, where it is known.
+    /// Duration in seconds, if the container says it.
     pub duration: Option<Fraction>,
 }
 
-/// Where the manifest of a result is.
+/// Returns the path of the manifest of the result `output`.
 pub fn path_of(output: &Path) -> PathBuf {
     rife_files::beside(output, "", ".rife.json")
 }
 
-/// No time.
-fn nothing() -> Fraction {
+/// Returns 0 seconds, the priming of manifests that do not have this field.
+fn no_priming() -> Fraction {
     [0, 1]
 }
 
-/// A time as it is stored.
+/// Converts a time in seconds to the stored form.
 pub(crate) fn fraction(time: Ratio<i64>) -> Fraction {
     [*time.numer(), *time.denom()]
 }
 
-/// A stored time, which [`Manifest::read_at`] has found in range; zero for any other.
+/// Converts a stored time to seconds. Invalid fractions, which [`Manifest::read_at`] refuses, give 0.
 pub(crate) fn ratio(fraction: Fraction) -> Ratio<i64> {
     time::from_fraction(fraction).unwrap_or_default()
 }
 
-/// What a manifest is made of.
-pub(crate) struct Made<'a> {
+/// Arguments of [`Manifest::new`]: what is known of a job and its result when the result is complete.
+pub(crate) struct ManifestParts<'a> {
     pub(crate) input: Option<&'a Path>,
+    /// The job's fingerprint.
     pub(crate) facts: Vec<(String, String)>,
+    /// The input's video stream and its file's other streams.
     pub(crate) info: &'a StreamInfo,
+    /// The output's video stream.
     pub(crate) params: &'a VideoParams,
+    /// Which of the input's other streams were copied.
     pub(crate) streams: Option<&'a StreamPlan>,
+    /// Factor by which times of the input are multiplied: above 1 for slow motion.
     pub(crate) stretch: Ratio<i64>,
     pub(crate) written: &'a Written,
     pub(crate) cancel: &'a CancelToken,
 }
 
 impl Manifest {
-    /// The manifest of a result that has just been written.
-    pub(crate) fn new(made: Made<'_>, output: &Path) -> Result<Self> {
+    /// Builds the manifest of the complete result `output`, whose hash is computed here.
+    pub(crate) fn new(made: ManifestParts<'_>, output: &Path) -> Result<Self> {
         let sha256 = file_hash(output, made.cancel)?;
         let metadata = fs::metadata(output).map_err(|error| Error::io("read", output, error))?;
         let media = made.info.media.as_ref().zip(made.streams);
@@ -121,25 +127,25 @@ impl Manifest {
             time_base: fraction(made.params.time_base),
             size: [made.params.width, made.params.height],
             tags: tags(made.params.format, &made.params.tags, made.params.sample_aspect),
-            sound: match media {
-                Some((media, plan)) => sound(media, |index| along(plan, index), made.stretch)?,
+            audio: match media {
+                Some((media, plan)) => audio_timings(media, |index| is_kept(plan, index), made.stretch)?,
                 None => Vec::new(),
             },
         })
     }
 
-    /// Reads the manifest of `output`; nothing where there is none.
+    /// Reads the manifest of the result `output`; `None` if there is no such file.
     ///
     /// # Errors
-    /// [`Error::Data`] for a file that is no manifest of this layout.
+    /// [`Error::Data`] for a file that is no manifest or has another schema version; [`Error::Io`].
     pub fn read(output: &Path) -> Result<Option<Self>> {
         Self::read_at(&path_of(output))
     }
 
-    /// Reads a manifest; nothing where there is no such file.
+    /// Reads the manifest at `path`; `None` if there is no such file.
     ///
     /// # Errors
-    /// As [`Manifest::read`].
+    /// [`Error::Data`] for a file that is no manifest or has another schema version; [`Error::Io`].
     pub fn read_at(path: &Path) -> Result<Option<Self>> {
         let file = match rife_files::open_regular(path) {
             Ok(file) => file,
@@ -166,22 +172,22 @@ impl Manifest {
         Ok(Some(manifest))
     }
 
-    /// The first time in it that is out of range.
+    /// Returns the name and value of the first time that is out of range.
     fn wrong_time(&self) -> Option<(&'static str, Fraction)> {
         let own = [("duration", self.duration), ("time base", self.time_base)];
-        let sound = self.sound.iter().flat_map(|sound| {
+        let audio = self.audio.iter().flat_map(|audio| {
             let known = [
-                ("start of sound", sound.start),
-                ("priming of sound", sound.priming),
+                ("start of sound", audio.start),
+                ("priming of sound", audio.priming),
             ];
-            let length = sound.duration.map(|duration| ("duration of sound", duration));
+            let length = audio.duration.map(|duration| ("duration of sound", duration));
             known.into_iter().chain(length)
         });
-        let mut all = own.into_iter().chain(sound);
+        let mut all = own.into_iter().chain(audio);
         all.find(|(_, fraction)| time::from_fraction(*fraction).is_none())
     }
 
-    /// Writes it beside `output`, whole or not at all.
+    /// Writes the manifest of the result `output` atomically; returns the manifest's path.
     pub(crate) fn write(&self, output: &Path) -> Result<PathBuf> {
         let path = path_of(output);
         let text = serde_json::to_vec_pretty(self).map_err(|error| Error::Data(error.to_string()))?;
@@ -189,14 +195,14 @@ impl Manifest {
         Ok(path)
     }
 
-    /// A fact by its name.
+    /// Returns the value of the entry `name` of [`Manifest::facts`], such as "the weights".
     pub fn fact(&self, name: &str) -> Option<&str> {
         let found = self.facts.iter().find(|(found, _)| found == name);
         found.map(|(_, value)| value.as_str())
     }
 }
 
-/// What is said of the pictures beside their size.
+/// Describes the pixel format, colour tags and sample aspect ratio as pairs of name and value.
 pub(crate) fn tags(format: PixelFormat, tags: &ColorTags, aspect: Ratio<i64>) -> Vec<(String, String)> {
     [
         ("pixel format", format.to_string()),
@@ -210,18 +216,19 @@ pub(crate) fn tags(format: PixelFormat, tags: &ColorTags, aspect: Ratio<i64>) ->
     .into()
 }
 
-/// Streams that go along with the video.
-fn along(plan: &StreamPlan, index: u32) -> bool {
+/// Reports whether the input's stream `index` is copied or transcoded into the result.
+fn is_kept(plan: &StreamPlan, index: u32) -> bool {
     let planned = plan.streams.iter().find(|planned| planned.index == index);
     planned.is_some_and(|planned| matches!(planned.action, Action::Copy | Action::Transcode { .. }))
 }
 
-/// Where the streams of sound that `which` chooses lie beside the video, in a time that is stretched.
-pub(crate) fn sound(
+/// Returns the timing of the audio streams whose index `which` accepts, relative to the video's start, with all times
+/// multiplied by `stretch`. Reads the file's packets for the priming.
+pub(crate) fn audio_timings(
     media: &MediaInfo,
     which: impl Fn(u32) -> bool,
     stretch: Ratio<i64>,
-) -> Result<Vec<Sound>> {
+) -> Result<Vec<AudioTiming>> {
     let zero = Ratio::from(0);
     let video = media
         .main_video()
@@ -242,10 +249,10 @@ pub(crate) fn sound(
             .find(|(found, _)| *found == index)
             .map_or(zero, |(_, time)| *time)
     };
-    let sound = streams.map(|stream| Sound {
+    let timings = streams.map(|stream| AudioTiming {
         start: fraction((stream.start.unwrap_or(zero) - video) * stretch),
         priming: fraction(priming(stream.index) * stretch),
         duration: stream.duration.map(|duration| fraction(duration * stretch)),
     });
-    Ok(sound.collect())
+    Ok(timings.collect())
 }

@@ -1,4 +1,4 @@
-//! Where the weights of a job come from: built in, a file or a pulled model, or made by a rule.
+//! Model selection: the built-in weights, a file, a downloaded model, or generated (deterministic random) weights.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,22 +9,22 @@ use rife_nets::{Version, deterministic};
 use crate::models::{installed, models_folder};
 use crate::{Error, Result};
 
-/// Which weights to use.
-// A job has one.
+/// The weights that an interpolator loads.
+// The size does not matter: a job holds one value.
 #[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum ModelChoice {
-    /// The network that comes with the program.
+    /// The network that is embedded in the program (feature `default-weights`).
     #[default]
     Default,
-    /// A weights file or ncnn folder, or the name of a pulled model (see [`crate::models`]).
+    /// The path of a weights file or ncnn folder, or the name of a downloaded model (see [`crate::models`]).
     Named(String),
-    /// Weights made by a rule, for measuring time: what such a network shows is noise.
+    /// Deterministic random weights of this network version, for measuring speed: the frames are noise.
     Random(Version),
 }
 
 impl ModelChoice {
-    /// The version that the choice itself says.
+    /// Returns the network version if it is known without reading a file.
     pub(crate) fn version(&self) -> Option<Version> {
         match self {
             Self::Random(version) => Some(*version),
@@ -33,7 +33,7 @@ impl ModelChoice {
     }
 }
 
-/// The weights that are chosen, and where they came from.
+/// Loads the chosen weights; returns them with their origin for people (a path, `built in` or `random weights`).
 pub(crate) fn find_weights(choice: &ModelChoice) -> Result<(LoadedCheckpoint, String)> {
     match choice {
         ModelChoice::Random(version) => {
@@ -53,6 +53,7 @@ pub(crate) fn find_weights(choice: &ModelChoice) -> Result<(LoadedCheckpoint, St
     }
 }
 
+/// Parses the embedded weights; [`Error::NoModel`] in a build without them.
 fn default_weights() -> Result<LoadedCheckpoint> {
     let bytes = rife_nets::default_weights().ok_or_else(|| {
         Error::NoModel("this build has no default network; choose another, or random weights to time".into())
@@ -61,7 +62,7 @@ fn default_weights() -> Result<LoadedCheckpoint> {
         .map_err(|error| Error::NoModel(format!("the network built in cannot be read: {error}")))
 }
 
-/// A path where there is one, else a pulled model.
+/// Returns `name` if that is an existing path, else the path of the downloaded model of that name.
 fn find(name: &str) -> Result<std::path::PathBuf> {
     let path = Path::new(name);
     if path.exists() {

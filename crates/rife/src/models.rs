@@ -1,5 +1,5 @@
-//! Where weights come from: the built-in table of public checkpoints, the models folder with its lock file, and
-//! the download between them. What is inside a weights file is `rife-nets`' business.
+//! Model store: the table of public checkpoints, the models folder with its lock file, and the download from one to the
+//! other. Weights files are parsed in `rife-nets`.
 
 mod catalog;
 #[cfg(feature = "download")]
@@ -16,11 +16,11 @@ pub use lock::{LOCK_FILE, Lock, LockEntry, sha256_file};
 
 use crate::{Error, Result};
 
-/// The models folder: `RIFE_MODELS_DIR`, else `rife/models` in the user's data folder (`XDG_DATA_HOME`,
-/// `~/.local/share`, on Windows `LOCALAPPDATA`).
+/// Returns the folder of downloaded models: `RIFE_MODELS_DIR`, else `rife/models` in the user's data folder
+/// (`XDG_DATA_HOME`, `~/.local/share`, on Windows `LOCALAPPDATA`). It need not exist.
 ///
 /// # Errors
-/// [`Error::NoModel`] where none of these is set.
+/// [`Error::NoModel`] if none of these environment variables is set.
 pub fn models_folder() -> Result<PathBuf> {
     let variable = |name: &str| {
         std::env::var_os(name)
@@ -37,10 +37,10 @@ pub fn models_folder() -> Result<PathBuf> {
     Ok(data.join("rife").join("models"))
 }
 
-/// The file of a model that was pulled into `folder`, its hash checked against the lock file.
+/// Returns the path of the downloaded model `name` in `folder`, after checking its hash against the lock file.
 ///
 /// # Errors
-/// [`Error::NotPulled`] where `name` was never pulled, [`Error::HashChanged`] where the file is another one now.
+/// [`Error::NotPulled`] if `name` was never downloaded, [`Error::HashChanged`] if the file has changed since.
 pub fn installed(folder: &Path, name: &str) -> Result<PathBuf> {
     let lock = Lock::read(folder)?;
     let Some(entry) = lock.models.get(name) else {

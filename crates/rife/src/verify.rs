@@ -1,70 +1,70 @@
-//! Checks a result again: everything that its manifest says, measured anew in the file, and without a manifest what the
-//! file says of itself. Nothing is written.
+//! Verification of a result: decodes the file and compares hash, frame count, times, tags and audio sync with its manifest,
+//! or, without a manifest, the frames with what the container declares. Nothing is written.
 
 use std::path::{Path, PathBuf};
 
 use num_rational::Ratio;
 use rife_media::{CancelToken, Input, SourceSpec, StreamInfo, open_source, time};
 
-use crate::manifest::{self, Manifest, Sound, ratio, sound};
+use crate::manifest::{self, AudioTiming, Manifest, audio_timings, ratio};
 use crate::video::file_hash;
 use crate::weights::weights_sha256;
 use crate::{Error, ErrorKind, ModelChoice, Result, model_choice};
 
-/// How far sound may lie from its place, in seconds: a packet of AAC at 44.1 kHz lasts 23 ms, and containers begin a
-/// stream with a whole packet.
+/// Tolerance of the audio's start in seconds: a packet of AAC at 44.1 kHz lasts 23 ms, and containers begin a stream at a
+/// packet's border.
 pub const SYNC_TOLERANCE: f64 = 0.025;
 
-/// What is to be checked.
+/// A result to verify.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VerifyJob {
-    /// The result.
+    /// The result's file.
     pub output: PathBuf,
-    /// Its manifest, where it is not beside it.
+    /// The manifest's path; [`manifest::path_of`] the result when absent.
     pub manifest: Option<PathBuf>,
-    /// The input, where it is not where it was.
+    /// The input's path, if it is no longer the one in the manifest.
     pub input: Option<PathBuf>,
 }
 
-/// How a check came out.
+/// Outcome of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// As it should be.
+    /// The found value is the expected one.
     Right,
-    /// Not as it should be.
+    /// The found value differs from the expected one.
     Wrong,
-    /// It cannot be told here: something is not at hand.
+    /// The check cannot be made: the expected or the found value is not available.
     Unknown,
 }
 
-/// One thing that was checked.
+/// One property of the result that was checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// What.
+    /// The property, for people, such as "frames".
     pub name: &'static str,
-    /// How it came out.
+    /// The outcome.
     pub verdict: Verdict,
-    /// What it should be.
+    /// The expected value, for people.
     pub expected: String,
-    /// What it is.
+    /// The found value, for people.
     pub found: String,
 }
 
-/// Everything that was checked.
+/// Result of [`VerifyJob::run`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
-    /// Whether there is a manifest.
+    /// Whether the result has a manifest.
     pub manifest: bool,
-    /// The checks in order.
+    /// All checks in the order in which they were made.
     pub checks: Vec<Check>,
 }
 
 impl Verified {
-    /// Nothing where no check came out wrong.
+    /// Returns an error if a check is [`Verdict::Wrong`].
     ///
     /// # Errors
-    /// [`Error::Several`], which names those that did.
+    /// [`Error::Several`], which names the wrong checks.
     pub fn check(&self) -> Result<()> {
         let wrong = self.checks.iter().filter(|check| check.verdict == Verdict::Wrong);
         let names: Vec<&str> = wrong.map(|check| check.name).collect();
@@ -78,21 +78,24 @@ impl Verified {
     }
 }
 
-/// The result's frames as they are decoded.
+/// Statistics of a result's decoded frames; times in seconds.
 struct Decoded {
     info: StreamInfo,
     frames: u64,
+    /// Time of the first frame.
     first: Ratio<i64>,
+    /// End of the last frame.
     end: Ratio<i64>,
-    /// How long the last frame is said to last.
-    last: Ratio<i64>,
-    /// The first frame whose time does not advance.
+    /// Duration of the last frame as the decoder reports it.
+    last_duration: Ratio<i64>,
+    /// Index of the first frame whose time is not above the one before.
     stuck: Option<u64>,
+    /// The decoder's warnings.
     warnings: Vec<String>,
 }
 
 impl VerifyJob {
-    /// Checks `output` against the manifest beside it.
+    /// Makes a job that checks `output` against the manifest in its folder.
     pub fn new(output: impl Into<PathBuf>) -> Self {
         Self {
             output: output.into(),
@@ -101,11 +104,12 @@ impl VerifyJob {
         }
     }
 
-    /// Decodes all of it and compares. `progress` is told frames decoded, and how many there should be.
+    /// Decodes the result and makes all checks. `progress` is called with the number of frames decoded and the expected
+    /// number.
     ///
     /// # Errors
-    /// Those of opening the result and reading the manifest; [`Error::Cancelled`]. What is found wrong is no error
-    /// here: see [`Verified::check`].
+    /// Those of opening the result and reading the manifest; [`Error::Cancelled`]. Wrong checks are no error here: see
+    /// [`Verified::check`].
     pub fn run(&self, progress: &mut dyn FnMut(u64, Option<u64>), cancel: &CancelToken) -> Result<Verified> {
         let manifest = match &self.manifest {
             Some(path) => Some(
@@ -122,14 +126,14 @@ impl VerifyJob {
         let announced = manifest.as_ref().map(|manifest| manifest.frames);
         match decode(&self.output, announced, progress, cancel) {
             Ok(decoded) => {
-                let against = manifest.as_ref();
-                checks.extend(frames(&decoded, against));
+                let manifest = manifest.as_ref();
+                checks.extend(check_frames(&decoded, manifest));
                 checks.extend(
-                    against
+                    manifest
                         .into_iter()
-                        .flat_map(|manifest| tags(&decoded.info, manifest)),
+                        .flat_map(|manifest| check_tags(&decoded.info, manifest)),
                 );
-                checks.extend(sync(&decoded, against)?);
+                checks.extend(check_audio(&decoded, manifest)?);
             }
             Err(Error::Cancelled) => return Err(Error::Cancelled),
             Err(error) if manifest.is_none() => return Err(error),
@@ -141,9 +145,9 @@ impl VerifyJob {
             }),
         }
         if let Some(manifest) = &manifest {
-            checks.push(self.input(manifest, cancel)?);
-            checks.push(weights(manifest));
-            checks.push(program(manifest));
+            checks.push(self.check_input(manifest, cancel)?);
+            checks.push(check_weights(manifest));
+            checks.push(check_program(manifest));
         }
         Ok(Verified {
             manifest: manifest.is_some(),
@@ -151,20 +155,20 @@ impl VerifyJob {
         })
     }
 
-    /// Whether the input is still what it was.
-    fn input(&self, manifest: &Manifest, cancel: &CancelToken) -> Result<Check> {
+    /// Checks the input's hash; the input is searched for at the job's path, at the manifest's and in the result's folder.
+    fn check_input(&self, manifest: &Manifest, cancel: &CancelToken) -> Result<Check> {
         let expected = manifest.fact("the input").unwrap_or_default().to_owned();
-        let beside = |path: &PathBuf| {
+        let in_folder = |path: &PathBuf| {
             let folder = self.output.parent().unwrap_or(Path::new(""));
             path.file_name().map(|name| folder.join(name))
         };
-        let places = [
+        let paths = [
             self.input.clone(),
             manifest.input.clone(),
-            manifest.input.as_ref().and_then(beside),
+            manifest.input.as_ref().and_then(in_folder),
         ];
-        let place = places.into_iter().flatten().find(|path| path.is_file());
-        Ok(match place {
+        let found = paths.into_iter().flatten().find(|path| path.is_file());
+        Ok(match found {
             Some(path) => same("input (SHA-256)", &expected, &file_hash(&path, cancel)?),
             None => unknown("input (SHA-256)", expected, "it is not at hand"),
         })
@@ -175,6 +179,7 @@ fn verdict(right: bool) -> Verdict {
     if right { Verdict::Right } else { Verdict::Wrong }
 }
 
+/// Makes a check that is right if both texts are equal.
 fn same(name: &'static str, expected: &str, found: &str) -> Check {
     Check {
         name,
@@ -184,6 +189,7 @@ fn same(name: &'static str, expected: &str, found: &str) -> Check {
     }
 }
 
+/// Makes a check that cannot be made; `found` is what is known instead.
 fn unknown(name: &'static str, expected: String, found: &str) -> Check {
     Check {
         name,
@@ -193,6 +199,7 @@ fn unknown(name: &'static str, expected: String, found: &str) -> Check {
     }
 }
 
+/// Decodes the whole result; `announced` is the expected number of frames for `progress`, else the container's.
 fn decode(
     output: &Path,
     announced: Option<u64>,
@@ -212,7 +219,7 @@ fn decode(
         frames: 0,
         first: zero,
         end: zero,
-        last: zero,
+        last_duration: zero,
         stuck: None,
         warnings: Vec::new(),
     };
@@ -224,7 +231,7 @@ fn decode(
             decoded.stuck = Some(decoded.frames);
         }
         last = Some(frame.pts);
-        decoded.last = frame.duration;
+        decoded.last_duration = frame.duration;
         decoded.end = frame.pts + frame.duration;
         decoded.frames += 1;
         progress(decoded.frames, total);
@@ -236,8 +243,8 @@ fn decode(
     Ok(decoded)
 }
 
-/// Count, order and duration of the frames.
-fn frames(decoded: &Decoded, manifest: Option<&Manifest>) -> Vec<Check> {
+/// Checks number, order and total duration of the frames.
+fn check_frames(decoded: &Decoded, manifest: Option<&Manifest>) -> Vec<Check> {
     let announced = manifest.map(|manifest| manifest.frames).or(decoded.info.frames);
     let count = decoded.frames.to_string();
     let mut checks = vec![match announced {
@@ -259,23 +266,23 @@ fn frames(decoded: &Decoded, manifest: Option<&Manifest>) -> Vec<Check> {
         .map(|manifest| ratio(manifest.duration))
         .or(decoded.info.duration)
         .map(time::seconds);
-    // Times in a file are whole ticks of its own unit, at the beginning and at the end.
+    // The first and the last time are each rounded to a tick of the time base.
     let tick = manifest.map_or(decoded.info.time_base, |manifest| {
         ratio(manifest.time_base).max(decoded.info.time_base)
     });
-    // Where the rate varies, containers do not say how long the last frame lasts.
+    // For a variable rate, containers do not say the duration of the last frame.
     let guessed = if decoded.info.variable_rate {
-        time::seconds(decoded.last)
+        time::seconds(decoded.last_duration)
     } else {
         0.0
     };
-    // Without a manifest the announced duration is the container's, which may be that of the sound.
+    // Without a manifest the announced duration is the container's, which may be that of the audio.
     let announced = if manifest.is_some() { 0.0 } else { 0.1 };
     let tolerance = time::seconds(tick) * 2.0 + guessed + announced;
     checks.push(match expected {
         Some(expected) => Check {
             name: "duration",
-            // What is off by the tolerance exactly is right, however it is rounded.
+            // A difference equal to the tolerance is right in spite of rounding.
             verdict: verdict(near(found - expected, tolerance + 1e-9)),
             expected: format!("{expected:.6} s"),
             found: format!("{found:.6} s"),
@@ -289,8 +296,8 @@ fn near(difference: f64, tolerance: f64) -> bool {
     difference.abs() <= tolerance
 }
 
-/// Size, format and colour. What the result was not tagged with is not asked for.
-fn tags(info: &StreamInfo, manifest: &Manifest) -> Vec<Check> {
+/// Checks size, pixel format and colour tags; tags that the manifest has as unspecified are not compared.
+fn check_tags(info: &StreamInfo, manifest: &Manifest) -> Vec<Check> {
     let [width, height] = manifest.size;
     let size = same(
         "size",
@@ -321,26 +328,30 @@ fn tags(info: &StreamInfo, manifest: &Manifest) -> Vec<Check> {
     vec![size, tags]
 }
 
-/// Where sound lies beside the video.
-fn sync(decoded: &Decoded, manifest: Option<&Manifest>) -> Result<Vec<Check>> {
+/// Checks the timing of each audio stream; empty if there is no manifest or no container with streams.
+fn check_audio(decoded: &Decoded, manifest: Option<&Manifest>) -> Result<Vec<Check>> {
     let (Some(manifest), Some(media)) = (manifest, &decoded.info.media) else {
         return Ok(Vec::new());
     };
-    let found = sound(media, |_| true, Ratio::from(1))?;
-    if found.len() != manifest.sound.len() {
+    let found = audio_timings(media, |_| true, Ratio::from(1))?;
+    if found.len() != manifest.audio.len() {
         return Ok(vec![same(
             "streams of sound",
-            &manifest.sound.len().to_string(),
+            &manifest.audio.len().to_string(),
             &found.len().to_string(),
         )]);
     }
-    let pairs = manifest.sound.iter().zip(&found);
-    Ok(pairs.map(|(expected, found)| in_sync(expected, found)).collect())
+    let pairs = manifest.audio.iter().zip(&found);
+    Ok(pairs
+        .map(|(expected, found)| check_sync(expected, found))
+        .collect())
 }
 
-fn in_sync(expected: &Sound, found: &Sound) -> Check {
+/// Compares start and duration of an audio stream within [`SYNC_TOLERANCE`] and three times as much.
+fn check_sync(expected: &AudioTiming, found: &AudioTiming) -> Check {
     let drift = |a, b| time::seconds(ratio(a)) - time::seconds(ratio(b));
-    // What MP4 hides of a copied stream, Matroska and others cannot: then what was skipped is heard before the start.
+    // MP4 tells players to skip the priming, which Matroska and others cannot do for a copied stream: then the stream starts
+    // earlier by it.
     let hidden = drift(expected.priming, found.priming);
     let start = drift(found.start, expected.start);
     let start = if near(start + hidden, start.abs()) {
@@ -352,7 +363,7 @@ fn in_sync(expected: &Sound, found: &Sound) -> Check {
         .duration
         .zip(expected.duration)
         .map(|(found, expected)| drift(found, expected));
-    // What is cut off or padded at the end is up to two packets.
+    // Up to two packets may be cut off or padded at the end.
     let right = near(start, SYNC_TOLERANCE) && length.is_none_or(|length| near(length, 3.0 * SYNC_TOLERANCE));
     Check {
         name: "sound in sync",
@@ -369,8 +380,8 @@ fn in_sync(expected: &Sound, found: &Sound) -> Check {
     }
 }
 
-/// Whether the weights are those built in; others may be anywhere.
-fn weights(manifest: &Manifest) -> Check {
+/// Checks whether the weights are those embedded in this program; unknown for any others.
+fn check_weights(manifest: &Manifest) -> Check {
     let name = "weights (SHA-256)";
     let expected = manifest.fact("the weights").unwrap_or_default().to_owned();
     let built_in = model_choice::find_weights(&ModelChoice::Default)
@@ -392,7 +403,8 @@ fn weights(manifest: &Manifest) -> Check {
     }
 }
 
-fn program(manifest: &Manifest) -> Check {
+/// Compares the program's version with this one's; another version is unknown, not wrong.
+fn check_program(manifest: &Manifest) -> Check {
     let this = env!("CARGO_PKG_VERSION");
     let known = if manifest.program == this {
         Verdict::Right

@@ -661,7 +661,7 @@ impl VideoRun {
         }
         warnings.extend(done.written.warnings.iter().cloned());
         if let (Some(facts), Some(output)) = (facts, self.job.output_file()) {
-            let made = manifest::Made {
+            let made = manifest::ManifestParts {
                 input: input_path(&self.job.source.input),
                 facts: self.job.with_encoding(facts),
                 info: &self.info,

@@ -1,4 +1,4 @@
-//! What is in a weights file, and writing it anew for other programs.
+//! Weights files: inspection (format, network version, hash) and conversion to safetensors, PyTorch and ONNX files.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,52 +12,53 @@ use sha2::{Digest, Sha256};
 use crate::models::hexadecimal;
 use crate::{Error, ModelChoice, Result, model_choice};
 
-/// What is in a weights file or folder.
+/// Description of a weights file or folder.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Inspected {
-    /// What kind of file it is.
+    /// The file format, for people.
     pub format: String,
-    /// Which network it is taken for.
+    /// The network version that the file is loaded as.
     pub version: Version,
-    /// Every named version that its tensors fit.
+    /// Names of all versions whose tensors have these names and shapes.
     pub candidates: Vec<String>,
-    /// How many tensors it holds.
+    /// Number of tensors.
     pub tensors: usize,
-    /// How many values they hold.
+    /// Number of values in all tensors.
     pub parameters: usize,
-    /// The [`weights_sha256`] of its tensors.
+    /// The [`weights_sha256`] of the tensors.
     pub sha256: String,
-    /// What the file says about itself.
+    /// The file's own metadata, by key.
     pub metadata: BTreeMap<String, String>,
-    /// What was left out or assumed on reading.
+    /// Notes for people on tensors that were left out and on assumptions that were made while reading.
     pub notes: Vec<String>,
 }
 
-/// Reads a weights file or folder of any known kind.
+/// Reads the tensors of a weights file or folder of any supported format.
 ///
 /// # Errors
-/// [`Error::Checkpoint`].
+/// [`Error::Checkpoint`] if it cannot be read.
 pub fn read_weights(path: &Path) -> Result<Weights> {
     Ok(checkpoint::load(path)?.weights)
 }
 
-/// Looks into a weights file or folder.
+/// Reads and describes a weights file or folder.
 ///
 /// # Errors
-/// [`Error::Checkpoint`]; [`Error::Network`] where the tensors are those of no network known, or not whole.
+/// [`Error::Checkpoint`] if it cannot be read; [`Error::Network`] if the tensors fit no known network or are incomplete.
 pub fn inspect(path: &Path) -> Result<Inspected> {
-    looked_into(checkpoint::load(path)?)
+    describe(checkpoint::load(path)?)
 }
 
-/// As [`inspect`], of whatever a model can be chosen by: the built-in one, a pulled one, a path.
+/// Describes the weights of a model choice: built-in, downloaded, or a path.
 ///
 /// # Errors
-/// As there, and [`Error::NoModel`].
+/// Those of [`inspect`], and [`Error::NoModel`] if there is no such model.
 pub fn inspect_chosen(choice: &ModelChoice) -> Result<Inspected> {
-    looked_into(model_choice::find_weights(choice)?.0)
+    describe(model_choice::find_weights(choice)?.0)
 }
 
-fn looked_into(loaded: LoadedCheckpoint) -> Result<Inspected> {
+/// Recognises the network of loaded weights, checks that they are complete, and describes them.
+fn describe(loaded: LoadedCheckpoint) -> Result<Inspected> {
     let version = Version::of_checkpoint(&loaded)?;
     let LoadedCheckpoint {
         weights,
@@ -81,8 +82,8 @@ fn looked_into(loaded: LoadedCheckpoint) -> Result<Inspected> {
     })
 }
 
-/// The SHA-256 of weights whatever file they are in: of each tensor's key and then its values as f32,
-/// little-endian, in the keys' order.
+/// Returns the SHA-256 (hexadecimal) of weights independent of their file format: of each tensor's key followed by its
+/// values as little-endian f32, in the keys' order.
 pub fn weights_sha256(weights: &Weights) -> String {
     let mut hasher = Sha256::new();
     for (key, tensor) in weights.iter() {
@@ -95,46 +96,46 @@ pub fn weights_sha256(weights: &Weights) -> String {
     hexadecimal(&hasher.finalize())
 }
 
-/// What weights are written as.
+/// The file format that [`convert`] writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
-    /// A `.safetensors` file.
+    /// A `.safetensors` file with values of this type.
     Safetensors(Dtype),
-    /// One file for PyTorch.
+    /// One PyTorch state dictionary (`.pkl`).
     Pkl {
-        /// Whether keys begin with `module.`, as in the published files.
+        /// Whether keys are prefixed with `module.` (saved from `DistributedDataParallel`), as in the published files.
         module: bool,
     },
-    /// A folder for RIFE's own code: `flownet.pkl`, and `contextnet.pkl` and `unet.pkl` for the networks in three
-    /// parts.
+    /// A folder that the original RIFE code loads: `flownet.pkl`, and for networks of three modules also
+    /// `contextnet.pkl` and `unet.pkl`.
     PklFolder {
-        /// As in [`Target::Pkl`].
+        /// Whether keys are prefixed with `module.`, as in the published files.
         module: bool,
     },
     /// An ONNX model.
     Onnx(OnnxOptions),
 }
 
-/// What was written.
+/// Result of [`convert`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Converted {
-    /// Which network it is.
+    /// The network version of the weights.
     pub version: Version,
-    /// The files.
+    /// The files that were written.
     pub files: Vec<PathBuf>,
     /// The [`weights_sha256`] of the weights as they were read.
     pub sha256: String,
-    /// What was left out or assumed on reading.
+    /// Notes for people: tensors that were left out, assumptions made while reading, ambiguities of the written format.
     pub notes: Vec<String>,
 }
 
-/// Writes a network's weights anew. The network's name and description go into the file's metadata where it has any, for
-/// ONNX also the weights' hash.
+/// Writes the weights of `choice` to `output` in another format. `version` overrides the recognised network version. The
+/// network's name and description go into the file's metadata if the format has any, for ONNX also the weights' hash.
 ///
 /// # Errors
-/// Those of finding, reading and recognising weights; [`MediaError::Exists`] where a file exists and may not be
-/// replaced; [`Error::Usage`] for one `.pkl` file of a network in three parts, and for `.pkl` files of a network without a name; [`Error::Io`] for writing; else
-/// those of [`checkpoint::save_safetensors`], [`checkpoint::save_pkl`] and [`save_onnx`].
+/// Those of finding, reading and recognising weights; [`MediaError::Exists`] if a file exists and `overwrite` is false;
+/// [`Error::Usage`] for one `.pkl` file of a network of three modules, and for `.pkl` files of a network without a name;
+/// [`Error::Io`] for writing; else those of [`checkpoint::save_safetensors`], [`checkpoint::save_pkl`] and [`save_onnx`].
 pub fn convert(
     choice: &ModelChoice,
     version: Option<Version>,
@@ -178,9 +179,9 @@ pub fn convert(
     })
 }
 
-/// What a reader of a file without metadata takes these weights for, where that is another network.
+/// Returns a note for people if these weights, in a file without metadata, are recognised as another network than `version`.
 ///
-/// Errors: [`Error::Usage`] for a network without a name, which could not be chosen either.
+/// Errors: [`Error::Usage`] if `version` has no name either, so that a reader could not select it.
 fn ambiguous_without_metadata(version: Version, weights: &Weights) -> Result<Option<String>> {
     let found = Version::recognise(weights).ok();
     if found.is_some_and(|found| found == version || found.spec().is_some() && found.spec() == version.spec())
@@ -198,6 +199,7 @@ fn ambiguous_without_metadata(version: Version, weights: &Weights) -> Result<Opt
     }))
 }
 
+/// Writes one `.pkl` file; refuses networks that the original code keeps in several.
 fn write_pkl(
     output: &Path,
     version: Version,
@@ -205,12 +207,12 @@ fn write_pkl(
     module: bool,
     overwrite: bool,
 ) -> Result<Vec<PathBuf>> {
-    let parts = checkpoint::pkl_files(weights);
-    if parts.len() > 1 {
-        let names: Vec<_> = parts.iter().map(|(name, _)| name.as_str()).collect();
+    let modules = checkpoint::pkl_files(weights);
+    if modules.len() > 1 {
+        let names: Vec<_> = modules.iter().map(|(name, _)| name.as_str()).collect();
         return Err(Error::Usage(format!(
             "RIFE {version} is {} files in PyTorch ({}): give a folder, a name that ends in /, or a .safetensors file",
-            parts.len(),
+            modules.len(),
             names.join(", ")
         )));
     }
@@ -219,26 +221,27 @@ fn write_pkl(
     })
 }
 
+/// Writes one `.pkl` file per module of the network into `folder`, which is created; returns the files.
 fn write_folder(folder: &Path, weights: &Weights, module: bool, overwrite: bool) -> Result<Vec<PathBuf>> {
-    let parts = checkpoint::pkl_files(weights);
-    let parts: Vec<_> = parts
+    let modules: Vec<_> = checkpoint::pkl_files(weights)
         .into_iter()
-        .map(|(name, part)| (folder.join(name), part))
+        .map(|(name, weights)| (folder.join(name), weights))
         .collect();
-    // All are looked for before the first is written.
-    for (path, _) in &parts {
+    // All paths are checked before the first file is written.
+    for (path, _) in &modules {
         check_absent(path, overwrite)?;
     }
     std::fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error))?;
     let mut files = Vec::new();
-    for (path, part) in parts {
+    for (path, weights) in modules {
         files.extend(write(&path, overwrite, |path| {
-            checkpoint::save_pkl(path, &prefixed(&part, module))
+            checkpoint::save_pkl(path, &prefixed(&weights, module))
         })?);
     }
     Ok(files)
 }
 
+/// Returns a copy of the weights with `module.` before each key if `module` is set.
 fn prefixed(weights: &Weights, module: bool) -> Weights {
     let prefix = if module { checkpoint::DDP_PREFIX } else { "" };
     let named = weights
@@ -254,7 +257,7 @@ fn check_absent(path: &Path, overwrite: bool) -> Result<()> {
     Ok(())
 }
 
-/// Writes one file; what the system refuses is the output's fault.
+/// Writes one file with `save`, mapping I/O failures to output errors; returns its path.
 fn write(
     path: &Path,
     overwrite: bool,

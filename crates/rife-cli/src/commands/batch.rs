@@ -141,7 +141,7 @@ impl Text {
             Outcome::Made(summary) => {
                 self.line(summary_json(summary), &output::plain(&summary_text(summary)));
             }
-            Outcome::There(path) => self.line(
+            Outcome::UpToDate(path) => self.line(
                 json!({"event": "there", "output": path.display().to_string()}),
                 &format!(
                     "{}: there already, with the same input, model and options",
@@ -181,7 +181,7 @@ impl Text {
             .map(|(path, _)| path.display().to_string())
             .collect();
         self.line(
-            json!({"event": "batch", "made": summary.made, "there": summary.there, "failed": names}),
+            json!({"event": "batch", "made": summary.made, "there": summary.up_to_date, "failed": names}),
             &output::plain(&summary_lines(summary)),
         );
         self.wrong.map_or(Ok(()), Err)
@@ -192,7 +192,7 @@ fn summary_lines(summary: &BatchSummary) -> String {
     let mut text = format!(
         "{} made, {} there already, {} failed",
         summary.made,
-        summary.there,
+        summary.up_to_date,
         summary.failed.len()
     );
     for (path, error) in &summary.failed {

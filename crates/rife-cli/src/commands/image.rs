@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use rife::Result;
-use rife::image::{Between, ImageJob, ImagePlan, Waiting};
+use rife::image::{ImageJob, ImagePlan, Storage, Timesteps};
 use rife::media::{CancelToken, counted};
 use serde_json::json;
 
@@ -56,25 +56,25 @@ pub(crate) fn run(args: ImageArgs, cancel: &CancelToken) -> Result<()> {
 
 fn build(args: ImageArgs) -> ImageJob {
     let between = match (args.timestep, args.ratio) {
-        (Some(at), _) => Between::Timestep(at),
-        (None, Some(ratio)) => Between::Ratio(ratio),
-        (None, None) => Between::Exp(args.exp.unwrap_or(EXP)),
+        (Some(at), _) => Timesteps::Timestep(at),
+        (None, Some(ratio)) => Timesteps::Ratio(ratio),
+        (None, None) => Timesteps::Exp(args.exp.unwrap_or(EXP)),
     };
     let output = args.output.unwrap_or_else(|| PathBuf::from(FOLDER));
     let mut job = ImageJob::new([args.pictures, args.img].concat(), between, output);
     job.fps = args.fps;
     job.size = args.size;
     job.fit = job::fit(args.fit);
-    job.waiting = match args.memory {
-        MemoryArg::Memory => Waiting::Memory,
-        MemoryArg::Disk => Waiting::Disk,
+    job.storage = match args.memory {
+        MemoryArg::Memory => Storage::Memory,
+        MemoryArg::Disk => Storage::Disk,
     };
     job.codec = args.codec.map(job::codec);
     job.crf = args.crf;
     job.overwrite = args.overwrite;
     job.interpolator = match between {
-        Between::Ratio(_) => args.model.recursive_spec(),
-        Between::Timestep(_) | Between::Exp(_) => args.model.spec(),
+        Timesteps::Ratio(_) => args.model.recursive_spec(),
+        Timesteps::Timestep(_) | Timesteps::Exp(_) => args.model.spec(),
     };
     job
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use rife::Watch;
+use rife::FrameCallback;
 use rife::media::{CancelToken, RgbImage};
 use serde_json::{Value, json};
 
@@ -83,9 +83,9 @@ impl Live {
     }
 
     /// What shows this job its frames.
-    pub(crate) fn watch(self: &Arc<Self>) -> Watch {
+    pub(crate) fn watch(self: &Arc<Self>) -> FrameCallback {
         let live = Arc::clone(self);
-        Watch::new(move |image| live.look(image))
+        FrameCallback::new(move |image| live.look(image))
     }
 
     fn look(&self, image: &RgbImage) {

@@ -8,7 +8,7 @@ mod video;
 use std::path::{Path, PathBuf};
 
 use rife::media::CancelToken;
-use rife::{InterpolatorSpec, Watch};
+use rife::{FrameCallback, InterpolatorSpec};
 use serde_json::{Map, Value};
 
 use crate::error::{ApiError, Result};
@@ -24,13 +24,13 @@ pub(crate) struct Place<'a> {
     /// The folder of the results.
     pub(crate) output: PathBuf,
     /// Who is shown frames.
-    pub(crate) watch: Option<Watch>,
+    pub(crate) watch: Option<FrameCallback>,
 }
 
 impl Place<'_> {
     /// `spec`, with whoever is shown frames.
     fn interpolator(&self, mut spec: InterpolatorSpec) -> InterpolatorSpec {
-        spec.watch = self.watch.clone();
+        spec.on_frame = self.watch.clone();
         spec
     }
 

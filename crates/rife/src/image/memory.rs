@@ -1,6 +1,6 @@
-//! How much memory a job will take, measured: the job's own steps are run with blank pictures, at its size where that
-//! is small, else at a small one. What that takes beyond a run at a very small one grows in proportion to the pixels;
-//! the rest (weights, each thread's working memory) does not.
+//! Memory estimate of an image job, by measurement: the job's steps are run on constant images, at 128x128 and at the job's
+//! size (at most 512x512). The difference of the peaks is scaled by the number of pixels; the first is the constant share
+//! (weights, working memory of the threads).
 
 use std::fs;
 
@@ -8,26 +8,26 @@ use super::walk::{Step, Walk};
 use super::{Coding, ImageJob};
 use crate::{Error, Interpolator, Result};
 
-/// The sides of the squares that are measured: one to get everything that does not grow, one for what does.
+/// Sides of the squares that are measured: for the constant share, and the maximum for the share per pixel.
 const SIDES: [u32; 2] = [128, 512];
-/// Frames after which a trial has taken all it will ever take.
+/// Number of computed frames after which memory does not grow any more.
 const FRAMES: usize = 4;
-/// What is assumed where the system does not tell: bytes a pixel, and of the program itself.
+/// Assumed bytes per pixel and constant bytes where the system does not report memory.
 const ASSUMED: (u64, u64) = (380, 30_000_000);
 
-/// The most memory that this process has held, in bytes (Linux).
+/// Returns the peak resident memory of this process in bytes (Linux only).
 pub(super) fn peak() -> Option<u64> {
-    held("VmHWM:")
+    process_memory("VmHWM:")
 }
 
-/// A line of what the system says of this process, in bytes.
-fn held(what: &str) -> Option<u64> {
+/// Returns the value of a line of `/proc/self/status`, such as `VmRSS:`, in bytes.
+fn process_memory(key: &str) -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix(what))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(key))?;
     Some(line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()? * 1024)
 }
 
-/// The most memory and the most disk that the job will take, in bytes.
+/// Estimates the job's peak memory without a limit, and the peak size of its temporary files, in bytes.
 pub(super) fn estimate(job: &ImageJob, coding: &Coding, interpolator: &Interpolator) -> Result<(u64, u64)> {
     let multiple = interpolator.version().size_multiple(job.interpolator.scale) as u32;
     let pixels = |[width, height]: [u32; 2]| {
@@ -43,7 +43,7 @@ pub(super) fn estimate(job: &ImageJob, coding: &Coding, interpolator: &Interpola
     };
     let trials = Interpolator::new(&job.interpolator)?;
     trial(job, coding, &trials, small)?;
-    let before = held("VmRSS:");
+    let before = process_memory("VmRSS:");
     trial(job, coding, &trials, size)?;
     let Some((before, peak)) = before.zip(peak()) else {
         return Ok((ASSUMED.1 + ASSUMED.0 * wanted, disk));
@@ -55,12 +55,12 @@ pub(super) fn estimate(job: &ImageJob, coding: &Coding, interpolator: &Interpola
     ))
 }
 
-/// Frames that wait on disk at once: one a pass but the last.
+/// Computes the peak size of temporary files in bytes: one frame of f32 planes per pass of recursive bisection but the last.
 fn disk(job: &ImageJob, coding: &Coding, interpolator: &Interpolator) -> u64 {
-    let super::Between::Exp(passes) = job.between else {
+    let super::Timesteps::Exp(passes) = job.timesteps else {
         return 0;
     };
-    if job.waiting == super::Waiting::Memory || !interpolator.recursive() {
+    if job.storage == super::Storage::Memory || !interpolator.recursive() {
         return 0;
     }
     let [width, height] = coding.size.map(u64::from);
@@ -68,10 +68,10 @@ fn disk(job: &ImageJob, coding: &Coding, interpolator: &Interpolator) -> u64 {
     u64::from(passes - 1) * planes * 4 * width * height
 }
 
-/// Runs the job's steps with pictures of `size`, until they take no more.
+/// Runs the job's steps on constant images of `size`, up to [`FRAMES`] computed frames.
 fn trial(job: &ImageJob, coding: &Coding, interpolator: &Interpolator, size: [u32; 2]) -> Result<()> {
-    let times = job.between.timesteps()?;
-    let mut walk = Walk::new(interpolator, &times, job.waiting)?;
+    let times = job.timesteps.timesteps()?;
+    let mut walk = Walk::new(interpolator, &times, job.storage)?;
     let mut frames = 0;
     let mut raw = Vec::new();
     let mut emit = |step: Step| {

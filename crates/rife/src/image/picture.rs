@@ -1,9 +1,9 @@
-//! Pictures as the network sees them, and back: of one size, colours multiplied by alpha, linear light coded.
+//! Conversion of image files to the network's input (one size, RGB 0..=1, premultiplied alpha, gamma-encoded) and back.
 //!
-//! - Colours are multiplied by alpha before they are moved and divided by it after, so that what nobody sees (the
-//!   colour of transparent pixels) never shows.
-//! - Linear floats (EXR) are coded by the sRGB curve, over the brightest value of all pictures, so that highlights
-//!   above 1 come back as they were; written as anything but EXR, they are shown up to 1.
+//! - Alpha is premultiplied for the network and divided out afterwards, so that the colour of transparent pixels never
+//!   becomes visible.
+//! - Linear light (EXR) is divided by the maximum of all images and encoded by the sRGB curve, so that highlights above 1
+//!   are preserved; outputs other than EXR are clipped at 1.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,36 +18,37 @@ use super::walk::Step;
 use super::{ImageJob, as_format, extension};
 use crate::{Error, Result};
 
-/// How all pictures of a job are coded.
+/// Size, pixel format and colour of a job's frames.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Coding {
-    /// Size of every frame.
+    /// Width and height of every frame.
     pub(super) size: [u32; 2],
-    /// The format that holds what the pictures have.
+    /// The output's pixel format: the maximum depth of the inputs, with alpha if any of them has it.
     pub(super) format: PixelFormat,
-    /// How its codes are to be read.
+    /// The output's colour tags.
     pub(super) tags: ColorTags,
-    /// What has been decided, in words.
+    /// Remarks for the user on images that are scaled or clipped.
     pub(super) notes: Vec<String>,
     fit: Fit,
+    /// Whether any input has alpha.
     alpha: bool,
-    /// Linear light that is written as linear light: its brightest value.
+    /// Maximum value of all images if they are read and written as linear light.
     peak: Option<f32>,
 }
 
-/// One of the job's pictures.
+/// One of the job's input images.
 #[derive(Debug, Clone)]
 pub(super) struct Picture {
-    /// As the network sees it.
+    /// The network's input.
     pub(super) image: Arc<RgbImage>,
-    /// As it came, where it is shown so.
+    /// The decoded file, if it can be written without conversion to the network's input and back.
     pub(super) original: Option<Arc<(Frame, ColorTags)>>,
 }
 
 impl Coding {
-    /// Looks at the headers of all pictures; nothing is decoded yet.
-    pub(super) fn of(job: &ImageJob, cancel: &CancelToken) -> Result<Self> {
-        let (mut sizes, mut told) = (Vec::new(), Vec::new());
+    /// Chooses size and format by the headers of all images; nothing is decoded.
+    pub(super) fn from_headers(job: &ImageJob, cancel: &CancelToken) -> Result<Self> {
+        let (mut sizes, mut remarks) = (Vec::new(), Vec::new());
         let (mut depth, mut alpha, mut floats) = (8, false, 0);
         for path in &job.pictures {
             if cancel.is_cancelled() {
@@ -58,7 +59,7 @@ impl Coding {
             depth = depth.max(header.format.depth.min(16));
             alpha |= header.format.alpha;
             floats += usize::from(header.format.is_float());
-            told.extend(
+            remarks.extend(
                 header
                     .notes
                     .iter()
@@ -82,8 +83,8 @@ impl Coding {
             format: format.with_alpha(alpha),
             tags: if linear { linear_tags } else { ColorTags::SRGB },
             notes: {
-                told.extend(notes(job, &sizes, size, floats > 0 && !linear));
-                told
+                remarks.extend(notes(job, &sizes, size, floats > 0 && !linear));
+                remarks
             },
             fit: job.fit,
             alpha,
@@ -91,7 +92,7 @@ impl Coding {
         })
     }
 
-    /// Decodes pictures of linear light once, to find the brightest value of all.
+    /// Decodes all images of linear light once to find their maximum value; does nothing for other images.
     pub(super) fn find_peak(&mut self, job: &ImageJob, cancel: &CancelToken) -> Result<()> {
         let Some(peak) = &mut self.peak else {
             return Ok(());
@@ -106,7 +107,7 @@ impl Coding {
         Ok(())
     }
 
-    /// A picture from its file.
+    /// Reads an image file and converts it to the network's input.
     pub(super) fn load(&self, path: &Path) -> Result<Picture> {
         let (frame, tags) = read_image(path, &Limits::default())?;
         let linear = tags.transfer == Transfer::Linear;
@@ -136,7 +137,8 @@ impl Coding {
         })
     }
 
-    /// A frame to be written.
+    /// Converts a frame of the sequence to the given pixel format and colour tags. Given images are taken from their file's
+    /// pixels where possible.
     pub(super) fn frame(&self, step: &Step, format: PixelFormat, tags: &ColorTags) -> Frame {
         if let Step::End(Picture {
             original: Some(original),
@@ -156,7 +158,7 @@ impl Coding {
         Frame::from_rgb(&image, format, tags)
     }
 
-    /// A picture of this coding to measure with.
+    /// Makes a constant grey image of a size for measuring.
     pub(super) fn blank(&self, [width, height]: [u32; 2]) -> Picture {
         let pixels = width as usize * height as usize;
         let mut image = RgbImage::new(width, height, vec![0.5; 3 * pixels]);
@@ -169,11 +171,13 @@ impl Coding {
     }
 }
 
+/// Reports whether the output holds linear floats: an `.exr` file, or a folder.
 fn keeps_floats(job: &ImageJob) -> bool {
     let name = extension(&job.output);
     name == "exr" || (!super::names_a_picture(&job.output) && rife_media::Container::of(&job.output).is_err())
 }
 
+/// Returns remarks for the user: images of another size than the output, and linear light that is clipped to 0..=1.
 fn notes(job: &ImageJob, sizes: &[[u32; 2]], [width, height]: [u32; 2], clipped: bool) -> Vec<String> {
     let mut notes = Vec::new();
     let others = sizes.iter().filter(|size| **size != [width, height]).count();
@@ -200,6 +204,7 @@ fn notes(job: &ImageJob, sizes: &[[u32; 2]], [width, height]: [u32; 2], clipped:
     notes
 }
 
+/// Returns the maximum finite value of all channels, at least 0.
 fn brightest(image: &RgbImage) -> f32 {
     let finite = image.data.iter().copied().filter(|value| value.is_finite());
     finite.fold(0.0, f32::max)

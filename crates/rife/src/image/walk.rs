@@ -1,8 +1,8 @@
-//! The order in which frames are made: each is handed on as soon as it is its turn, and as few as possible wait.
+//! Order of computation of an image sequence: frames are emitted in order of time, with as few as possible kept.
 //!
-//! Made directly, a frame needs its two pictures and nothing else. Made as a middle of middles, it is made before its
-//! left neighbours and shown after them: at most one frame for each pass waits. They wait in memory with what the
-//! network has prepared of them, or on disk as exact floats, to be prepared anew; the frames are the same.
+//! Directly computed frames need the two given images only. Recursive bisection is a depth-first traversal: a middle frame
+//! is computed before the frames to its left and emitted after them, so one frame per level is kept, either in memory
+//! (prepared for the network) or on disk (as f32, prepared again when needed), with identical results.
 
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Read, Write};
@@ -17,27 +17,27 @@ use rife_media::scratch::Scratch;
 use super::Picture;
 use crate::{Error, Interpolator, Prepared, Result};
 
-/// Where frames wait for their turn.
+/// Where recursive bisection keeps frames that are needed later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Waiting {
-    /// In memory: quicker.
+pub enum Storage {
+    /// In memory: faster.
     #[default]
     Memory,
-    /// In the system's folder for temporary files: memory does not grow with the passes.
+    /// In temporary files: memory does not grow with the number of passes.
     Disk,
 }
 
-/// A frame whose turn it is.
+/// A frame of the output sequence.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// One of the pictures.
+    /// A given image.
     End(Picture),
-    /// One that was made.
+    /// A computed image.
     Made(Arc<RgbImage>),
 }
 
 impl Step {
-    /// As the network sees it.
+    /// Returns the image in the network's coding.
     pub(super) fn image(&self) -> &Arc<RgbImage> {
         match self {
             Self::End(picture) => &picture.image,
@@ -46,32 +46,36 @@ impl Step {
     }
 }
 
+/// Receiver of the output sequence.
 type Emit<'a> = &'a mut dyn FnMut(Step) -> Result<()>;
 
-/// Pictures in, frames out.
+/// Generator of the output sequence: given images in, all frames in order of time out.
 pub(super) struct Walk<'a> {
     interpolator: &'a Interpolator,
+    /// Timesteps of the computed frames between two given images.
     times: &'a [Ratio<i64>],
-    /// Passes, where frames are middles of middles at all halves.
+    /// Number of passes of recursive bisection; `None` if frames are computed directly or the times are not evenly spaced.
     halvings: Option<u32>,
+    /// The previous given image.
     left: Option<Prepared>,
-    shelf: Option<Shelf>,
+    /// Present for [`Storage::Disk`].
+    disk: Option<DiskStore>,
 }
 
 impl<'a> Walk<'a> {
     pub(super) fn new(
         interpolator: &'a Interpolator,
         times: &'a [Ratio<i64>],
-        waiting: Waiting,
+        storage: Storage,
     ) -> Result<Self> {
         let intervals = times.len() + 1;
         let halves = times
             .iter()
             .enumerate()
             .all(|(i, t)| *t == Ratio::new(i as i64 + 1, intervals as i64));
-        let shelf = match waiting {
-            Waiting::Memory => None,
-            Waiting::Disk => Some(Shelf::new()?),
+        let disk = match storage {
+            Storage::Memory => None,
+            Storage::Disk => Some(DiskStore::new()?),
         };
         Ok(Self {
             interpolator,
@@ -79,11 +83,11 @@ impl<'a> Walk<'a> {
             halvings: (interpolator.recursive() && halves && intervals.is_power_of_two())
                 .then(|| intervals.trailing_zeros()),
             left: None,
-            shelf,
+            disk,
         })
     }
 
-    /// The frames between the picture before and this one, and this one.
+    /// Emits the computed frames between the previous image and this one, then this one.
     pub(super) fn push(&mut self, picture: Picture, emit: Emit<'_>) -> Result<()> {
         let mut right = self.interpolator.prepare(picture.image.clone())?;
         if let Some(left) = self.left.take() {
@@ -101,57 +105,61 @@ impl<'a> Walk<'a> {
         emit(Step::End(picture))
     }
 
-    /// The frames between two by `passes` halvings, in order; gives the right one back.
+    /// Emits, recursively, the `2^passes - 1` frames between two in order of time; returns the right one.
     fn halve(&self, left: Prepared, right: Prepared, passes: u32, emit: Emit<'_>) -> Result<Prepared> {
         if passes == 0 {
             return Ok(right);
         }
         let middle = self.interpolator.between(&left, &right).at(Ratio::new(1, 2))?;
         let middle = self.interpolator.prepare(middle)?;
-        let waiting = self.put_away(right, passes)?;
+        let kept = self.keep(right, passes)?;
         let middle = self.halve(left, middle, passes - 1, emit)?;
         emit(Step::Made(middle.image().clone()))?;
-        let right = waiting.take(self.interpolator)?;
+        let right = kept.restore(self.interpolator)?;
         self.halve(middle, right, passes - 1, emit)
     }
 
-    fn put_away(&self, frame: Prepared, passes: u32) -> Result<Parked> {
-        match &self.shelf {
-            Some(shelf) if passes > 1 => Ok(Parked::There(shelf.put(frame.image())?)),
-            _ => Ok(Parked::Here(frame)),
+    /// Keeps a frame in memory or on disk while `passes` - 1 further passes run.
+    fn keep(&self, frame: Prepared, passes: u32) -> Result<Kept> {
+        match &self.disk {
+            Some(disk) if passes > 1 => Ok(Kept::OnDisk(disk.put(frame.image())?)),
+            _ => Ok(Kept::InMemory(frame)),
         }
     }
 }
 
-/// A frame that waits.
-enum Parked {
-    Here(Prepared),
-    There(Stored),
+/// A frame that is kept for later.
+enum Kept {
+    InMemory(Prepared),
+    OnDisk(StoredImage),
 }
 
-impl Parked {
-    fn take(self, interpolator: &Interpolator) -> Result<Prepared> {
+impl Kept {
+    /// Returns the frame, read and prepared again if it is on disk.
+    fn restore(self, interpolator: &Interpolator) -> Result<Prepared> {
         match self {
-            Self::Here(frame) => Ok(frame),
-            Self::There(stored) => interpolator.prepare(Arc::new(stored.take()?)),
+            Self::InMemory(frame) => Ok(frame),
+            Self::OnDisk(stored) => interpolator.prepare(Arc::new(stored.take()?)),
         }
     }
 }
 
-/// A folder of our own for frames that wait, removed with what is in it.
-struct Shelf {
+/// Temporary folder of stored images, removed with its content when dropped.
+struct DiskStore {
     folder: Scratch,
+    /// Number of images stored so far, which names the next file.
     count: AtomicU64,
 }
 
-impl Shelf {
+impl DiskStore {
     fn new() -> Result<Self> {
         let folder = Scratch::new()?;
         let count = AtomicU64::new(0);
         Ok(Self { folder, count })
     }
 
-    fn put(&self, image: &RgbImage) -> Result<Stored> {
+    /// Writes an image's planes, alpha last, as little-endian f32.
+    fn put(&self, image: &RgbImage) -> Result<StoredImage> {
         let path = self
             .folder
             .path()
@@ -163,7 +171,7 @@ impl Shelf {
             .try_for_each(|value| file.write_all(&value.to_le_bytes()))
             .and_then(|()| file.flush())
             .map_err(failed)?;
-        Ok(Stored {
+        Ok(StoredImage {
             path,
             size: [image.width, image.height],
             alpha: image.alpha.is_some(),
@@ -171,14 +179,17 @@ impl Shelf {
     }
 }
 
-/// A frame on the shelf.
-struct Stored {
+/// An image in a [`DiskStore`].
+struct StoredImage {
     path: PathBuf,
+    /// Width and height in pixels.
     size: [u32; 2],
+    /// Whether the file ends with an alpha plane.
     alpha: bool,
 }
 
-impl Stored {
+impl StoredImage {
+    /// Reads the image and removes its file.
     fn take(self) -> Result<RgbImage> {
         let failed = |error| Error::io("read", &self.path, error);
         let mut file = BufReader::new(File::open(&self.path).map_err(failed)?);

@@ -1,4 +1,5 @@
-//! Frames at several times between one pair: directly, or by middles of middles that are kept for the next time.
+//! Frames at several timesteps between one pair: directly, or by recursive bisection (the middle of two frames, then the
+//! middle of a half, and so on), with the middle frames cached for later timesteps.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,13 +11,13 @@ use super::{Interpolator, Prepared, to_f32};
 use crate::runner::FramePair;
 use crate::{Error, Result};
 
-/// How far middles of middles go, as in the original `inference_img.py`.
+/// Depth and tolerance of recursive bisection, as in the original `inference_img.py`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Bisection {
-    /// A time is met when it is nearer than half of this (`--rthreshold`, 0.02).
+    /// Twice the accepted difference from the wanted timestep (`--rthreshold`, 0.02).
     pub threshold: f64,
-    /// Most halvings (`--rmaxcycles`, 8).
+    /// Maximum number of halvings (`--rmaxcycles`, 8).
     pub max_cycles: u32,
 }
 
@@ -30,8 +31,8 @@ impl Default for Bisection {
 }
 
 impl Bisection {
-    /// The time that is made for `wanted`: itself where halving reaches it exactly, else the first middle near
-    /// enough, or an end that is.
+    /// Returns the timestep that bisection computes for `wanted`: `wanted` itself if it is reached exactly by the allowed
+    /// halvings, else 0 or 1 if within tolerance, else the first middle within tolerance.
     pub fn settle(&self, wanted: Ratio<i64>) -> Ratio<i64> {
         let halvings = wanted.denom().trailing_zeros();
         if wanted.denom().count_ones() == 1 && halvings <= self.max_cycles {
@@ -58,40 +59,42 @@ impl Bisection {
     }
 }
 
-/// The frames between one pair. Middles made on the way to one time are kept for the next.
+/// The frames between one pair of images, computed on request. What all timesteps have in common is computed once.
 #[derive(Debug)]
 pub struct Between<'a> {
     interpolator: &'a Interpolator,
-    middles: Middles,
+    state: PairState,
 }
 
 impl<'a> Between<'a> {
     pub(super) fn new(interpolator: &'a Interpolator, first: &Prepared, second: &Prepared) -> Self {
         Self {
             interpolator,
-            middles: Middles::new(first.clone(), second.clone()),
+            state: PairState::new(first.clone(), second.clone()),
         }
     }
 
-    /// The picture at `timestep`: 0 is the first picture, 1 the second; in between a new one is made.
+    /// Computes the image at `timestep`; 0 and 1 return the given images themselves.
     ///
     /// # Errors
-    /// [`Error::Usage`] outside 0 to 1, and those of running the network.
+    /// [`Error::Usage`] outside 0..=1, and those of running the network.
     pub fn at(&mut self, timestep: Ratio<i64>) -> Result<Arc<RgbImage>> {
-        self.middles.at(self.interpolator, timestep)
+        self.state.at(self.interpolator, timestep)
     }
 }
 
-/// As [`Between`], with the interpolator given to each call.
+/// The state of a [`Between`], which does not borrow the interpolator: each call gets it as an argument.
 #[derive(Debug)]
-pub(crate) struct Middles {
+pub(crate) struct PairState {
+    /// The given frames, at timesteps 0 and 1.
     ends: [Prepared; 2],
-    /// What all times share, once one of them was asked for.
+    /// The pair on the device, made at the first direct timestep.
     pair: Option<Box<dyn FramePair>>,
+    /// Cached frames of recursive bisection, by timestep.
     middles: BTreeMap<Ratio<i64>, Prepared>,
 }
 
-impl Middles {
+impl PairState {
     pub(crate) fn new(first: Prepared, second: Prepared) -> Self {
         Self {
             ends: [first, second],
@@ -100,6 +103,7 @@ impl Middles {
         }
     }
 
+    /// Computes the image at `timestep` (0..=1) and calls the interpolator's `on_frame`; 0 and 1 return the given images.
     pub(crate) fn at(&mut self, interpolator: &Interpolator, timestep: Ratio<i64>) -> Result<Arc<RgbImage>> {
         if timestep < Ratio::from(0) || timestep > Ratio::from(1) {
             return Err(Error::Usage(format!(
@@ -123,13 +127,14 @@ impl Middles {
             }
             Arc::new(interpolator.run(self.pair.as_deref(), ends, to_f32(timestep))?)
         };
-        if let Some(watch) = &interpolator.watch {
-            watch.show(&image);
+        if let Some(callback) = &interpolator.on_frame {
+            callback.call(&image);
         }
         Ok(image)
     }
 
-    /// The picture at a time whose denominator is a power of two, by the middles above it.
+    /// Computes, recursively, the frame at a timestep whose denominator is a power of two: the middle of its two neighbours
+    /// with half the denominator. Results are cached.
     fn dyadic(&mut self, interpolator: &Interpolator, at: Ratio<i64>) -> Result<Prepared> {
         if let Some(end) = [0, 1].into_iter().find(|end| Ratio::from(*end) == at) {
             return Ok(self.ends[end as usize].clone());

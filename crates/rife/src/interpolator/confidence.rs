@@ -1,5 +1,5 @@
-//! How far a made frame is to be trusted, from what the network itself says: it moves both pictures to the wanted time,
-//! and where it has understood the motion, both come out alike.
+//! Confidence of an interpolated frame, from the photometric consistency of the network's flow: both frames are warped to
+//! the timestep, and where the flow is right, the warped frames agree.
 
 use num_rational::Ratio;
 use rife_media::RgbImage;
@@ -8,23 +8,23 @@ use rife_nets::Options;
 use super::{Interpolator, to_f32};
 use crate::Result;
 
-/// Longest side at which the agreement is measured: what a network gets wrong for all to see is large, and the measure
-/// costs a sixteenth of a 1080p frame.
-const SIDE: u32 = 480;
-/// Shortest side that pictures are reduced to.
-const LEAST: u32 = 64;
-/// The mean difference of the moved pictures, in parts of the range, at which confidence is 1/e.
+/// Maximum longer side in pixels to which frames are reduced before: visible errors are large, and the network then takes
+/// a sixteenth of its time for a 1080p frame.
+const MAX_SIDE: u32 = 480;
+/// Minimum shorter side in pixels of reduced frames.
+const MIN_SIDE: u32 = 64;
+/// Mean absolute difference of the warped frames (values 0..=1) at which confidence is 1/e.
 const TOLERANCE: f64 = 0.05;
-/// What pixels of both pictures may differ by and be the same: where nothing moves, networks that keep what is still may
-/// say any motion.
-const SAME: f32 = 1.5 / 255.0;
+/// Maximum difference (values 0..=1) of static pixels, which are left out of the mean: networks with `keep_static` may
+/// output any flow there.
+const STATIC_DIFFERENCE: f32 = 1.5 / 255.0;
 
 impl Interpolator {
-    /// How far the frame at `timestep` between two pictures of one size is to be trusted, 0 to 1.
+    /// Estimates the confidence, 0..=1, of the frame at `timestep` between two images of the same size.
     ///
-    /// It is `exp(-d / 0.05)`, where d is the mean absolute difference between both pictures as the network's flow moves
-    /// them to that time, and none where they are the same, at a longest side of 480 pixels at most. Rank it, or compare it within a clip: it is no
-    /// probability. Networks that know only the middle are asked for the middle.
+    /// It is `exp(-d / 0.05)`, where d is the mean absolute difference of both images after warping to `timestep` by the
+    /// network's flow, with static pixels counted as 0, at a longer side of at most 480 pixels. It ranks frames of one clip
+    /// and is not a probability. Networks without a timestep input are evaluated at 1/2.
     ///
     /// # Errors
     /// Those of running the network.
@@ -47,16 +47,19 @@ impl Interpolator {
             a.data.iter().zip(&b.data).map(|(a, b)| (a - b).abs()).collect()
         };
         let (moved, held) = (differences(&moved), differences(&held));
-        let apart = moved.iter().zip(&held).filter(|(_, held)| **held > SAME);
-        let mean = apart.map(|(moved, _)| f64::from(*moved)).sum::<f64>() / moved.len().max(1) as f64;
+        let changing = moved
+            .iter()
+            .zip(&held)
+            .filter(|(_, held)| **held > STATIC_DIFFERENCE);
+        let mean = changing.map(|(moved, _)| f64::from(*moved)).sum::<f64>() / moved.len().max(1) as f64;
         Ok((-mean / TOLERANCE).exp())
     }
 }
 
-/// By how much pictures of this size are reduced.
+/// Returns the integer factor by which frames of this size are reduced.
 fn factor(width: u32, height: u32) -> u32 {
-    let wanted = width.max(height).div_ceil(SIDE);
-    wanted.min(width.min(height) / LEAST).max(1)
+    let wanted = width.max(height).div_ceil(MAX_SIDE);
+    wanted.min(width.min(height) / MIN_SIDE).max(1)
 }
 
 #[cfg(test)]

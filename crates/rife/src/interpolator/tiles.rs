@@ -1,5 +1,5 @@
-//! Pictures too large for the memory that the network may take, in tiles: each is made with a halo of what surrounds
-//! it, which is cut off again.
+//! Tiled inference for images that are too large for the memory limit: each tile is computed with a halo of surrounding
+//! pixels, which is cut off afterwards.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,45 +10,46 @@ use super::{Interpolator, Prepared};
 use crate::runner::Memory;
 use crate::{Error, Result};
 
-/// How far around a tile the network sees, in pixels at scale 1. Measured on 1080p clips with the built-in network: see
+/// Width of the halo around a tile in pixels, at scale 1. Measured on 1080p clips with the built-in network: see
 /// docs/performance.md.
 const HALO: usize = 128;
-/// Frames in flight in a job beside the network's own memory, some room for what the allocator holds back among
-/// them, and what each takes a pixel: RGB floats and codes.
+/// Number of frames that a job holds outside the network, including what the allocator does not return.
 const FRAMES: u64 = 9;
-const FRAME_BYTES_A_PIXEL: u64 = 15;
-/// Copies of a picture on its way into the network and out of it.
-const COPIES_BYTES_A_PIXEL: u64 = 24;
-/// What the allocator and the threads take beside, as runs with limits have shown.
+/// Bytes per pixel of such a frame: RGB as f32 and as 8-bit codes.
+const FRAME_BYTES_PER_PIXEL: u64 = 15;
+/// Bytes per pixel of a tile's copies before upload and after download.
+const COPIES_BYTES_PER_PIXEL: u64 = 24;
+/// Bytes reserved for the allocator and the threads, measured in runs with limits.
 const RESERVE: u64 = 32 << 20;
-/// A side of the pictures on which the network's memory is measured.
+/// Side in pixels of the square frames on which the network's memory is measured.
 const SAMPLE: usize = 512;
-/// Tiles are no smaller than this along an axis: what the network sees in smaller ones is too little to know a motion by.
-const LEAST: usize = 448;
+/// Minimum side of a tile in pixels: in smaller ones the network does not see enough to estimate motion.
+const MIN_TILE: usize = 448;
 
-/// What may be taken, and what is.
+/// Memory limit and memory model of an interpolator: bytes = `base` + frames + `bytes_per_pixel` * padded pixels of a tile.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tiling {
-    /// Bytes of the whole process.
+    /// Maximum bytes of the process.
     limit: u64,
-    /// Bytes that it takes beside pictures and what is computed of them: weights, the threads' own memory.
+    /// Bytes independent of the frame size: weights, working memory of the threads.
     base: u64,
-    /// Bytes of the network for each pixel of a padded picture.
-    a_pixel: u64,
-    /// Sides are padded to multiples of this.
+    /// Bytes of the network per pixel of a padded tile.
+    bytes_per_pixel: u64,
+    /// Padded sides are multiples of this many pixels.
     multiple: usize,
+    /// Width of the halo in pixels at this scale.
     halo: usize,
 }
 
-/// A part of a picture: columns and rows of what the network sees, and of what is kept of it.
+/// A tile as ranges of columns and rows: with its halo, as the network gets it, and without, as it is pasted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Tile {
-    seen: [Range<usize>; 2],
-    kept: [Range<usize>; 2],
+    with_halo: [Range<usize>; 2],
+    core: [Range<usize>; 2],
 }
 
 impl Tiling {
-    /// Measures what the network takes.
+    /// Measures the network's memory by one run on a small frame. `limit` is in bytes.
     pub(super) fn new(interpolator: &Interpolator, limit: u64) -> Result<Self> {
         let scale = interpolator.options.scale;
         let multiple = interpolator.version().size_multiple(scale);
@@ -62,92 +63,94 @@ impl Tiling {
         Ok(Self {
             limit,
             base,
-            a_pixel: peak.div_ceil((side * side) as u64) + COPIES_BYTES_A_PIXEL,
+            bytes_per_pixel: peak.div_ceil((side * side) as u64) + COPIES_BYTES_PER_PIXEL,
             multiple,
             halo: halo.next_multiple_of(multiple),
         })
     }
 
-    /// Whether a picture of `[width, height]` is to be made in tiles.
+    /// Reports whether an image of `[width, height]` has to be computed in more than one tile.
     ///
     /// # Errors
-    /// [`Error::Usage`] where the smallest tiles take more than there is.
-    pub(super) fn applies(&self, size: [usize; 2]) -> Result<bool> {
-        Ok(self.parts(size)? != [1, 1])
+    /// [`Error::Usage`] if the smallest tiles exceed the limit.
+    pub(super) fn needs_tiles(&self, size: [usize; 2]) -> Result<bool> {
+        Ok(self.tile_counts(size)? != [1, 1])
     }
 
+    /// Returns the memory limit of the process in bytes.
     pub(super) fn limit(&self) -> u64 {
         self.limit
     }
 
-    /// Bytes taken with the smallest tiles.
-    pub(super) fn least(&self, size: [usize; 2]) -> u64 {
-        let [x, y] = size.map(|side| (side / LEAST).max(1));
+    /// Estimates the bytes of the process for an image of `[width, height]` in the smallest tiles.
+    pub(super) fn min_memory(&self, size: [usize; 2]) -> u64 {
+        let [x, y] = size.map(|side| (side / MIN_TILE).max(1));
         self.bytes(size, self.padded(size[0], x) * self.padded(size[1], y))
     }
 
-    /// Bytes taken with tiles of so many padded pixels.
+    /// Estimates the bytes of the process for an image of `[width, height]` in tiles of `pixels` padded pixels each.
     fn bytes(&self, [width, height]: [usize; 2], pixels: usize) -> u64 {
-        let frames = FRAMES * FRAME_BYTES_A_PIXEL * (width * height) as u64;
-        self.base + frames + self.a_pixel * pixels as u64
+        let frames = FRAMES * FRAME_BYTES_PER_PIXEL * (width * height) as u64;
+        self.base + frames + self.bytes_per_pixel * pixels as u64
     }
 
-    /// Padded length along an axis of the longest of `parts` tiles.
-    fn padded(&self, side: usize, parts: usize) -> usize {
-        let longest = axis(side, parts, self.multiple, self.halo)
-            .map(|(seen, _)| seen.len())
+    /// Returns the padded length, with halo, of the longest of `count` tiles along an axis of `side` pixels.
+    fn padded(&self, side: usize, count: usize) -> usize {
+        let longest = axis(side, count, self.multiple, self.halo)
+            .map(|(with_halo, _)| with_halo.len())
             .max();
         longest.unwrap_or(side).next_multiple_of(self.multiple)
     }
 
-    /// Into how many tiles along both axes: as few as fit.
-    fn parts(&self, size: [usize; 2]) -> Result<[usize; 2]> {
-        let most = size.map(|side| (side / LEAST).max(1));
+    /// Returns the numbers of tiles along x and y: the fewest tiles that fit into the limit.
+    fn tile_counts(&self, size: [usize; 2]) -> Result<[usize; 2]> {
+        let max = size.map(|side| (side / MIN_TILE).max(1));
         let pixels = |[x, y]: [usize; 2]| self.padded(size[0], x) * self.padded(size[1], y);
-        let all = (1..=most[0]).flat_map(|x| (1..=most[1]).map(move |y| [x, y]));
-        let fitting = all.filter(|parts| self.bytes(size, pixels(*parts)) <= self.limit);
-        // The halos' cost decides between as many tiles.
+        let all = (1..=max[0]).flat_map(|x| (1..=max[1]).map(move |y| [x, y]));
+        let fitting = all.filter(|counts| self.bytes(size, pixels(*counts)) <= self.limit);
+        // Between equal numbers of tiles the one with fewer halo pixels is taken.
         fitting.min_by_key(|[x, y]| (x * y, pixels([*x, *y]))).ok_or_else(|| {
-            let least = self.bytes(size, pixels(most)).div_ceil(1 << 20);
+            let min = self.bytes(size, pixels(max)).div_ceil(1 << 20);
             let [width, height] = size;
             Error::Usage(format!(
-                "a memory limit of {} MB is too little for pictures of {width}x{height}; {least} MB would do",
+                "a memory limit of {} MB is too little for pictures of {width}x{height}; {min} MB would do",
                 self.limit >> 20
             ))
         })
     }
 
+    /// Divides an image of `[width, height]` into tiles, row by row.
     fn tiles(&self, size: [usize; 2]) -> Result<Vec<Tile>> {
-        let [x, y] = self.parts(size)?;
+        let [x, y] = self.tile_counts(size)?;
         let columns: Vec<_> = axis(size[0], x, self.multiple, self.halo).collect();
         let rows = axis(size[1], y, self.multiple, self.halo);
-        let tiles = rows.flat_map(|(seen, kept)| {
-            columns.iter().map(move |(columns_seen, columns_kept)| Tile {
-                seen: [columns_seen.clone(), seen.clone()],
-                kept: [columns_kept.clone(), kept.clone()],
+        let tiles = rows.flat_map(|rows| {
+            columns.iter().map(move |columns| Tile {
+                with_halo: [columns.0.clone(), rows.0.clone()],
+                core: [columns.1.clone(), rows.1.clone()],
             })
         });
         Ok(tiles.collect())
     }
 }
 
-/// The parts of a side: what is seen and what is kept. They begin at multiples of what the network's coarsest cells
-/// measure, so that a tile's cells are the whole picture's.
+/// Divides an axis of `side` pixels into `count` ranges; returns each with its halo and without. All begin at multiples of
+/// `multiple`, so that the network's coarsest grid lies as in the untiled image.
 fn axis(
     side: usize,
-    parts: usize,
+    count: usize,
     multiple: usize,
     halo: usize,
 ) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
     let cells = side.div_ceil(multiple);
-    let border = move |part: usize| (cells * part / parts * multiple).min(side);
-    (0..parts).map(move |part| {
-        let kept = border(part)..border(part + 1);
-        (kept.start.saturating_sub(halo)..(kept.end + halo).min(side), kept)
+    let border = move |i: usize| (cells * i / count * multiple).min(side);
+    (0..count).map(move |i| {
+        let core = border(i)..border(i + 1);
+        (core.start.saturating_sub(halo)..(core.end + halo).min(side), core)
     })
 }
 
-/// The picture at `timestep` between two, tile by tile.
+/// Computes the image at `timestep` between two images, tile by tile.
 pub(super) fn run(
     interpolator: &Interpolator,
     tiling: &Tiling,
@@ -155,44 +158,44 @@ pub(super) fn run(
     timestep: f32,
 ) -> Result<RgbImage> {
     let [width, height] = [first.width as usize, first.height as usize];
-    let mut whole = RgbImage::new(first.width, first.height, vec![0.0; first.data.len()]);
-    whole.alpha = first.alpha.as_ref().map(|alpha| vec![0.0; alpha.len()]);
+    let mut output = RgbImage::new(first.width, first.height, vec![0.0; first.data.len()]);
+    output.alpha = first.alpha.as_ref().map(|alpha| vec![0.0; alpha.len()]);
     for tile in tiling.tiles([width, height])? {
         let [first, second] =
-            [first, second].map(|picture| prepared(interpolator, part(picture, &tile.seen)));
+            [first, second].map(|image| prepared(interpolator, crop(image, &tile.with_halo)));
         let made = interpolator.run_once(&first?, &second?, timestep)?;
-        paste(&mut whole, &made, &tile);
+        paste(&mut output, &made, &tile);
     }
-    Ok(whole)
+    Ok(output)
 }
 
-/// A picture prepared as a whole.
-fn prepared(interpolator: &Interpolator, picture: RgbImage) -> Result<Prepared> {
-    let frame = Some(interpolator.prepare_whole(&picture)?);
+/// Prepares an image at its full size, without tiles.
+fn prepared(interpolator: &Interpolator, image: RgbImage) -> Result<Prepared> {
+    let frame = Some(interpolator.prepare_untiled(&image)?);
     Ok(Prepared {
-        image: Arc::new(picture),
+        image: Arc::new(image),
         frame,
     })
 }
 
-/// Some columns and rows of a picture.
-fn part(picture: &RgbImage, [columns, rows]: &[Range<usize>; 2]) -> RgbImage {
-    let [width, height] = [picture.width as usize, picture.height as usize];
+/// Copies a range of columns and rows of an image, with alpha.
+fn crop(image: &RgbImage, [columns, rows]: &[Range<usize>; 2]) -> RgbImage {
+    let [width, height] = [image.width as usize, image.height as usize];
     let cut = |planes: &[f32]| -> Vec<f32> {
         let planes = planes.chunks_exact(width * height);
         let rows = planes.flat_map(|plane| plane.chunks_exact(width).take(rows.end).skip(rows.start));
         rows.flat_map(|row| &row[columns.clone()]).copied().collect()
     };
-    let mut part = RgbImage::new(columns.len() as u32, rows.len() as u32, cut(&picture.data));
-    part.alpha = picture.alpha.as_deref().map(cut);
-    part
+    let mut cropped = RgbImage::new(columns.len() as u32, rows.len() as u32, cut(&image.data));
+    cropped.alpha = image.alpha.as_deref().map(cut);
+    cropped
 }
 
-/// Puts what is kept of a tile in its place.
-fn paste(whole: &mut RgbImage, made: &RgbImage, tile: &Tile) {
-    let [width, height] = [whole.width as usize, whole.height as usize];
-    let [columns, rows] = &tile.kept;
-    let [left, top] = [0, 1].map(|i| tile.kept[i].start - tile.seen[i].start);
+/// Copies the computed tile without its halo to its position in the output.
+fn paste(output: &mut RgbImage, made: &RgbImage, tile: &Tile) {
+    let [width, height] = [output.width as usize, output.height as usize];
+    let [columns, rows] = &tile.core;
+    let [left, top] = [0, 1].map(|i| tile.core[i].start - tile.with_halo[i].start);
     let size = [made.width as usize, made.height as usize];
     let copy = |to: &mut [f32], from: &[f32]| {
         let planes = to
@@ -205,13 +208,13 @@ fn paste(whole: &mut RgbImage, made: &RgbImage, tile: &Tile) {
             }
         }
     };
-    copy(&mut whole.data, &made.data);
-    if let (Some(to), Some(from)) = (&mut whole.alpha, &made.alpha) {
+    copy(&mut output.data, &made.data);
+    if let (Some(to), Some(from)) = (&mut output.alpha, &made.alpha) {
         copy(to, from);
     }
 }
 
-/// What the process takes now: its resident memory where the system tells, else nothing.
+/// Returns the resident memory of this process in bytes; 0 where `/proc` does not exist.
 fn resident_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -227,7 +230,7 @@ mod tests {
         Tiling {
             limit,
             base: 50 << 20,
-            a_pixel: 250,
+            bytes_per_pixel: 250,
             multiple: 64,
             halo: 128,
         }
@@ -243,23 +246,26 @@ mod tests {
         ] {
             let tiling = tiling(limit << 20);
             let mut count = vec![0; size[0] * size[1]];
-            for Tile { seen, kept } in tiling.tiles(size).unwrap() {
-                let padded = [0, 1].map(|i| seen[i].len().next_multiple_of(64));
+            for Tile { with_halo, core } in tiling.tiles(size).unwrap() {
+                let padded = [0, 1].map(|i| with_halo[i].len().next_multiple_of(64));
                 assert!(tiling.bytes(size, padded[0] * padded[1]) <= limit << 20);
-                for y in kept[1].clone() {
-                    count[y * size[0]..][kept[0].clone()]
+                for y in core[1].clone() {
+                    count[y * size[0]..][core[0].clone()]
                         .iter_mut()
                         .for_each(|n| *n += 1);
                 }
             }
             assert!(count.iter().all(|n| *n == 1), "{size:?} in {limit} MB");
         }
-        assert!(!tiling(900 << 20).applies([1920, 1080]).unwrap());
+        assert!(!tiling(900 << 20).needs_tiles([1920, 1080]).unwrap());
     }
 
     #[test]
     fn too_little_memory_is_refused_with_what_would_do() {
-        let error = tiling(100 << 20).applies([1920, 1080]).unwrap_err().to_string();
+        let error = tiling(100 << 20)
+            .needs_tiles([1920, 1080])
+            .unwrap_err()
+            .to_string();
         let least: u64 = error
             .split("; ")
             .nth(1)
@@ -269,9 +275,9 @@ mod tests {
             .unwrap()
             .parse()
             .unwrap();
-        assert!(tiling(least << 20).applies([1920, 1080]).unwrap(), "{error}");
+        assert!(tiling(least << 20).needs_tiles([1920, 1080]).unwrap(), "{error}");
         assert!(
-            tiling((least - 1) << 20).applies([1920, 1080]).is_err(),
+            tiling((least - 1) << 20).needs_tiles([1920, 1080]).is_err(),
             "{error}"
         );
     }
@@ -282,14 +288,14 @@ mod tests {
         let mut picture = RgbImage::new(20, 10, data);
         picture.alpha = Some((0..200).map(|i| i as f32).collect());
         let tile = Tile {
-            seen: [3..17, 2..9],
-            kept: [5..15, 4..9],
+            with_halo: [3..17, 2..9],
+            core: [5..15, 4..9],
         };
-        let part = part(&picture, &tile.seen);
-        assert_eq!((part.width, part.height, part.data[0]), (14, 7, 43.0));
+        let cropped = crop(&picture, &tile.with_halo);
+        assert_eq!((cropped.width, cropped.height, cropped.data[0]), (14, 7, 43.0));
         let mut whole = RgbImage::new(20, 10, vec![0.0; 600]);
         whole.alpha = Some(vec![0.0; 200]);
-        paste(&mut whole, &part, &tile);
+        paste(&mut whole, &cropped, &tile);
         assert_eq!(
             whole.data[4 * 20 + 5..4 * 20 + 15],
             picture.data[4 * 20 + 5..4 * 20 + 15]

@@ -1,32 +1,32 @@
-//! The table of public checkpoints that `rife models pull` knows by name. Facts only; nothing is fetched here.
+//! Table of public checkpoints that `rife models pull` downloads by name: file names, addresses and known hashes.
 
 /// A public checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// The name to pull it by, which is its RIFE version.
+    /// The name, which is the RIFE version, such as `4.25.lite`.
     pub name: &'static str,
-    /// SHA-256 that public packagings of the file have recorded (none of them by this project); where there is
-    /// none, the first download pins its own.
+    /// SHA-256 in hexadecimal as recorded by public packages of the file (not by this project); if `None`, the first
+    /// download pins the hash of its file.
     pub sha256: Option<&'static str>,
 }
 
-/// Where the files are: the release assets of HolyWu/vs-rife (MIT). That the addresses answer was not checked by
-/// this project's own tests, which have no network: they are the ones that vs-rife itself downloads from.
+/// Base address of the files: the release assets of HolyWu/vs-rife (MIT), which vs-rife itself downloads. This project's
+/// tests have no network access and do not check them.
 const RELEASE: &str = "https://github.com/HolyWu/vs-rife/releases/download/model";
 
 impl Checkpoint {
-    /// The file's name there and in the models folder.
+    /// Returns the file name, the same on the server and in the models folder.
     pub fn file(&self) -> String {
         format!("flownet_v{}.pkl", self.name)
     }
 
-    /// The address it is fetched from.
+    /// Returns the file's address.
     pub fn url(&self) -> String {
         format!("{RELEASE}/{}", self.file())
     }
 }
 
-/// The checkpoint of this name.
+/// Finds a checkpoint by its name.
 pub fn checkpoint(name: &str) -> Option<&'static Checkpoint> {
     CATALOG.iter().find(|entry| entry.name == name)
 }
@@ -42,7 +42,7 @@ const fn pinned(name: &'static str, sha256: &'static str) -> Checkpoint {
     }
 }
 
-/// Every checkpoint that can be pulled by name.
+/// All checkpoints that can be downloaded by name.
 pub const CATALOG: &[Checkpoint] = &[
     unpinned("4.0"),
     unpinned("4.1"),

@@ -1,4 +1,5 @@
-//! Fetching a file over HTTPS: resumed where it stopped, bounded in size, checked by SHA-256 before it is used.
+//! HTTPS download of model files: resumable by range requests (RFC 9110, `If-Range`), limited in size, checked by SHA-256
+//! before the file gets its final name.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -14,29 +15,29 @@ use super::lock::is_plain_name;
 use super::{Checkpoint, LOCK_FILE, Lock, LockEntry, checkpoint, sha256_file};
 use crate::{Error, Result};
 
-/// Largest file that is fetched unless another limit is given: 1 GiB, forty times the largest RIFE checkpoint.
+/// Default of [`Download::max_bytes`]: 1 GiB, forty times the largest RIFE checkpoint.
 pub const DEFAULT_MAX_BYTES: u64 = 1 << 30;
 
-/// How often a broken transfer is taken up again before giving up.
-const ATTEMPTS: usize = 4;
+/// Maximum number of requests of one download, the first included.
+const MAX_ATTEMPTS: usize = 4;
 
-/// What to fetch.
+/// A model file to download.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Download {
-    /// The name it gets in the lock file, and by which `--model` finds it.
+    /// The model's name in the lock file, by which `--model` finds it.
     pub name: String,
     /// The file's name in the models folder.
     pub file: String,
-    /// Its address: https, or http on this machine only.
+    /// The address: `https://`, or `http://` on the local host only.
     pub url: String,
-    /// The SHA-256 it must have, in hexadecimal; without one the lock file's entry must match, where there is one.
+    /// Expected SHA-256 in hexadecimal; if `None`, the hash in the lock file is expected, if there is one.
     pub sha256: Option<String>,
-    /// The most bytes it may have.
+    /// Maximum size of the file in bytes.
     pub max_bytes: u64,
 }
 
 impl Download {
-    /// A checkpoint of the built-in table.
+    /// Makes the download of a checkpoint of the built-in table.
     pub fn of(checkpoint: &Checkpoint) -> Self {
         Self {
             name: checkpoint.name.into(),
@@ -47,7 +48,8 @@ impl Download {
         }
     }
 
-    /// A name of the built-in table, or an address, whose last part becomes file and name.
+    /// Makes a download of a name in the built-in table, or of an address, whose last path segment becomes the file name
+    /// and, without its extension, the model's name.
     ///
     /// # Errors
     /// [`Error::NoModel`] for a name that is not in the table, [`Error::Usage`] for an address without a plain
@@ -75,6 +77,7 @@ impl Download {
     }
 }
 
+/// Makes the error for a name that is not in the table.
 fn unknown(name: &str) -> Error {
     let names: Vec<_> = super::CATALOG.iter().map(|entry| entry.name).collect();
     Error::NoModel(format!(
@@ -83,24 +86,24 @@ fn unknown(name: &str) -> Error {
     ))
 }
 
-/// A model that is in the models folder now.
+/// A file in the models folder, as [`download`] leaves it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pulled {
-    /// The file.
+    /// The file's path.
     pub path: PathBuf,
-    /// Its SHA-256 in lower-case hexadecimal.
+    /// The file's SHA-256 in lower-case hexadecimal.
     pub sha256: String,
-    /// Its size in bytes.
+    /// The file's size in bytes.
     pub bytes: u64,
-    /// Whether it was there already, and nothing was fetched.
+    /// Whether the file existed before, and nothing was downloaded.
     pub unchanged: bool,
 }
 
-/// Fetches `wanted` into `folder` (made when absent), pins it in the lock file and says what came.
+/// Downloads `wanted` into `folder` (created if missing) and records its hash in the lock file.
 ///
-/// A transfer that breaks is resumed where it stopped, by this call and by later ones, as long as the server says
-/// that the file is still the same. `accept` looks at the complete file before it gets its name and may refuse it;
-/// `progress` is told bytes so far and, where the server said, the total.
+/// An interrupted transfer is resumed from the last byte, by this call and by later ones, if the server's validator (ETag or
+/// Last-Modified) is unchanged. `accept` can refuse the complete file before it gets its final name; `progress` is called
+/// with the bytes received and, if the server sends it, the total.
 ///
 /// # Errors
 /// [`Error::Download`], [`Error::HashChanged`], [`Error::Io`], [`Error::Cancelled`], or what `accept` returns.
@@ -114,19 +117,19 @@ pub fn download(
     fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error))?;
     let mut lock = Lock::read(folder)?;
     let path = folder.join(&wanted.file);
-    if let Some(pulled) = already_there(&lock, wanted, &path)? {
+    if let Some(pulled) = find_unchanged(&lock, wanted, &path)? {
         return Ok(pulled);
     }
-    let part = Part::new(folder, wanted);
-    part.fetch(wanted, progress, cancel)?;
-    let sha256 = sha256_file(&part.path)?;
-    if let Err(error) = check_pins(&lock, wanted, &sha256).and_then(|()| accept(&part.path)) {
-        part.discard();
+    let partial = PartialFile::new(folder, wanted);
+    partial.fetch(wanted, progress, cancel)?;
+    let sha256 = sha256_file(&partial.path)?;
+    if let Err(error) = check_hash(&lock, wanted, &sha256).and_then(|()| accept(&partial.path)) {
+        partial.discard();
         return Err(error);
     }
-    let bytes = part.length();
-    fs::rename(&part.path, &path).map_err(|error| Error::io("rename", &path, error))?;
-    part.discard();
+    let bytes = partial.length();
+    fs::rename(&partial.path, &path).map_err(|error| Error::io("rename", &path, error))?;
+    partial.discard();
     let entry = LockEntry {
         file: wanted.file.clone(),
         url: wanted.url.clone(),
@@ -143,8 +146,8 @@ pub fn download(
     })
 }
 
-/// The pulled file, where it is there and as it was pinned.
-fn already_there(lock: &Lock, wanted: &Download, path: &Path) -> Result<Option<Pulled>> {
+/// Returns the file at `path` if it exists with the hash of the lock file and of the request.
+fn find_unchanged(lock: &Lock, wanted: &Download, path: &Path) -> Result<Option<Pulled>> {
     let Some(entry) = lock
         .models
         .get(&wanted.name)
@@ -166,8 +169,8 @@ fn already_there(lock: &Lock, wanted: &Download, path: &Path) -> Result<Option<P
     }))
 }
 
-/// Refuses a file that is not the one asked for, or not the one that this name was pinned to before.
-fn check_pins(lock: &Lock, wanted: &Download, found: &str) -> Result<()> {
+/// Refuses a file whose hash `found` is not the one in the request or, without one there, in the lock file.
+fn check_hash(lock: &Lock, wanted: &Download, found: &str) -> Result<()> {
     let locked = lock
         .models
         .get(&wanted.name)
@@ -185,40 +188,42 @@ fn check_pins(lock: &Lock, wanted: &Download, found: &str) -> Result<()> {
     }
 }
 
-/// What must be true of the server's file for a part of it to be continued.
+/// Identity of the server's file that a partial file belongs to; a transfer is resumed only if both fields match.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Origin {
     url: String,
-    /// ETag or, without one, Last-Modified.
+    /// HTTP validator: a strong ETag or, without one, Last-Modified.
     validator: String,
 }
 
-/// The unfinished file and the note beside it that says of what it is a part.
-struct Part {
+/// An unfinished download: the bytes so far in `FILE.part`, their [`Origin`] in `FILE.part.json`.
+struct PartialFile {
     path: PathBuf,
-    note: PathBuf,
+    origin_path: PathBuf,
 }
 
-impl Part {
+impl PartialFile {
     fn new(folder: &Path, wanted: &Download) -> Self {
-        let beside = |suffix: &str| folder.join(format!("{}.{suffix}", wanted.file));
+        let with_suffix = |suffix: &str| folder.join(format!("{}.{suffix}", wanted.file));
         Self {
-            path: beside("part"),
-            note: beside("part.json"),
+            path: with_suffix("part"),
+            origin_path: with_suffix("part.json"),
         }
     }
 
+    /// Returns the number of bytes received so far.
     fn length(&self) -> u64 {
         fs::metadata(&self.path).map_or(0, |meta| meta.len())
     }
 
+    /// Removes both files if they exist.
     fn discard(&self) {
-        for path in [&self.path, &self.note] {
+        for path in [&self.path, &self.origin_path] {
             let _ = fs::remove_file(path);
         }
     }
 
-    /// Transfers until the whole file is there; a broken transfer is taken up again a few times.
+    /// Downloads the rest of the file; an interrupted transfer is resumed up to [`MAX_ATTEMPTS`] times.
     fn fetch(
         &self,
         wanted: &Download,
@@ -230,8 +235,8 @@ impl Part {
         loop {
             match self.transfer(&agent, wanted, progress, cancel) {
                 Ok(()) => return Ok(()),
-                Err(Broken::Final(error)) => return Err(error),
-                Err(Broken::Interrupted(reason)) if attempt == ATTEMPTS => {
+                Err(TransferError::Permanent(error)) => return Err(error),
+                Err(TransferError::Interrupted(reason)) if attempt == MAX_ATTEMPTS => {
                     let reason = format!(
                         "{reason} ({attempt} attempts; run it again to go on from {} bytes)",
                         self.length()
@@ -241,21 +246,21 @@ impl Part {
                         reason,
                     });
                 }
-                Err(Broken::Interrupted(_)) => attempt += 1,
+                Err(TransferError::Interrupted(_)) => attempt += 1,
             }
         }
     }
 
-    /// One request for the rest of the file.
+    /// Sends one request for the rest of the file and appends the response's body.
     fn transfer(
         &self,
         agent: &Agent,
         wanted: &Download,
         progress: &mut dyn FnMut(u64, Option<u64>),
         cancel: &CancelToken,
-    ) -> std::result::Result<(), Broken> {
+    ) -> std::result::Result<(), TransferError> {
         let refuse = |reason: String| {
-            Broken::Final(Error::Download {
+            TransferError::Permanent(Error::Download {
                 url: wanted.url.clone(),
                 reason,
             })
@@ -270,14 +275,14 @@ impl Part {
         }
         let response = request
             .call()
-            .map_err(|error| Broken::from_ureq(error, &wanted.url))?;
+            .map_err(|error| TransferError::from_ureq(error, &wanted.url))?;
         let start = match response.status().as_u16() {
             200 => 0,
             206 if range_start(&response) == Some(have) => have,
             206 => return Err(refuse("the server sent another range than was asked for".into())),
             416 => {
                 self.discard();
-                return Err(Broken::Interrupted("the server has no such range".into()));
+                return Err(TransferError::Interrupted("the server has no such range".into()));
             }
             status => return Err(refuse(format!("the server answered {status}"))),
         };
@@ -289,12 +294,13 @@ impl Part {
                 wanted.max_bytes
             )));
         }
-        self.note_origin(&wanted.url, &response).map_err(Broken::Final)?;
-        let file = self.open_at(start).map_err(Broken::Final)?;
+        self.write_origin(&wanted.url, &response)
+            .map_err(TransferError::Permanent)?;
+        let file = self.open_at(start).map_err(TransferError::Permanent)?;
         self.receive(
             file,
             response,
-            Extent {
+            BodyRange {
                 start,
                 total,
                 max: wanted.max_bytes,
@@ -305,50 +311,52 @@ impl Part {
         )
     }
 
+    /// Appends the response's body to the file, up to the maximum size; `refuse` makes the error for a larger body.
     fn receive(
         &self,
         mut file: File,
         response: Response<Body>,
-        extent: Extent,
+        range: BodyRange,
         progress: &mut dyn FnMut(u64, Option<u64>),
         cancel: &CancelToken,
-        refuse: &dyn Fn(String) -> Broken,
-    ) -> std::result::Result<(), Broken> {
+        refuse: &dyn Fn(String) -> TransferError,
+    ) -> std::result::Result<(), TransferError> {
         let mut body = response.into_body().into_reader();
         let mut buffer = vec![0; 1 << 16];
-        let mut have = extent.start;
+        let mut have = range.start;
         loop {
-            progress(have, extent.total);
+            progress(have, range.total);
             if cancel.is_cancelled() {
-                return Err(Broken::Final(Error::Cancelled));
+                return Err(TransferError::Permanent(Error::Cancelled));
             }
             let count = body
                 .read(&mut buffer)
-                .map_err(|error| Broken::Interrupted(error.to_string()))?;
+                .map_err(|error| TransferError::Interrupted(error.to_string()))?;
             if count == 0 {
                 break;
             }
             have += count as u64;
-            if have > extent.max {
+            if have > range.max {
                 self.discard();
                 return Err(refuse(format!(
                     "it is longer than the limit of {} bytes",
-                    extent.max
+                    range.max
                 )));
             }
             let wrote = file.write_all(&buffer[..count]);
-            wrote.map_err(|error| Broken::Final(Error::io("write", &self.path, error)))?;
+            wrote.map_err(|error| TransferError::Permanent(Error::io("write", &self.path, error)))?;
         }
-        match extent.total {
-            Some(total) if total != have => Err(Broken::Interrupted(format!(
+        match range.total {
+            Some(total) if total != have => Err(TransferError::Interrupted(format!(
                 "it broke off at {have} of {total} bytes"
             ))),
             _ => file
                 .sync_all()
-                .map_err(|error| Broken::Final(Error::io("write", &self.path, error))),
+                .map_err(|error| TransferError::Permanent(Error::io("write", &self.path, error))),
         }
     }
 
+    /// Opens the file for writing from byte `start` and cuts off what follows.
     fn open_at(&self, start: u64) -> Result<File> {
         let io = |error| Error::io("write", &self.path, error);
         let mut file = rife_files::open_own(&self.path).map_err(io)?;
@@ -357,57 +365,60 @@ impl Part {
         Ok(file)
     }
 
-    /// The note of an earlier transfer from the same address.
+    /// Reads the origin of an earlier transfer; `None` if there is none or it was from another address than `url`.
     fn origin(&self, url: &str) -> Option<Origin> {
-        let text = rife_files::read_regular(&self.note, 1 << 16).ok()?;
+        let text = rife_files::read_regular(&self.origin_path, 1 << 16).ok()?;
         serde_json::from_slice::<Origin>(&text)
             .ok()
             .filter(|origin| origin.url == url)
     }
 
-    /// Remembers what the part is a part of; without a validator it will be fetched anew.
-    fn note_origin(&self, url: &str, response: &Response<Body>) -> Result<()> {
+    /// Stores the response's validator for a later resumption; removes the stored one if the response has none.
+    fn write_origin(&self, url: &str, response: &Response<Body>) -> Result<()> {
         let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
         let validator = text(header::ETAG)
             .filter(|tag| !tag.starts_with("W/"))
             .or_else(|| text(header::LAST_MODIFIED));
         let Some(validator) = validator else {
-            let _ = fs::remove_file(&self.note);
+            let _ = fs::remove_file(&self.origin_path);
             return Ok(());
         };
         let origin = Origin {
             url: url.into(),
             validator: validator.into(),
         };
-        let note = serde_json::to_string(&origin).unwrap_or_default();
-        rife_files::replace(&self.note, note.as_bytes())
-            .map_err(|error| Error::io("write", &self.note, error))
+        let text = serde_json::to_string(&origin).unwrap_or_default();
+        rife_files::replace(&self.origin_path, text.as_bytes())
+            .map_err(|error| Error::io("write", &self.origin_path, error))
     }
 }
 
-/// Where a response's bytes go, and how many there may be.
-struct Extent {
+/// Byte range of the file that a response's body covers.
+struct BodyRange {
+    /// Offset of the body's first byte in the file.
     start: u64,
+    /// Size of the complete file in bytes, if the server sends it.
     total: Option<u64>,
+    /// Maximum size of the complete file in bytes.
     max: u64,
 }
 
-/// Why a transfer ended.
-enum Broken {
-    /// Trying again may help.
+/// The cause of a failed transfer.
+enum TransferError {
+    /// A failure after which another request may succeed: the connection broke or timed out.
     Interrupted(String),
-    /// It will not.
-    Final(Error),
+    /// A failure that another request would meet again.
+    Permanent(Error),
 }
 
-impl Broken {
+impl TransferError {
     fn from_ureq(error: ureq::Error, url: &str) -> Self {
         match error {
             ureq::Error::Io(error) if error.kind() != io::ErrorKind::ConnectionRefused => {
                 Self::Interrupted(error.to_string())
             }
             ureq::Error::Timeout(_) | ureq::Error::ConnectionFailed => Self::Interrupted(error.to_string()),
-            other => Self::Final(Error::Download {
+            other => Self::Permanent(Error::Download {
                 url: url.into(),
                 reason: other.to_string(),
             }),
@@ -415,7 +426,7 @@ impl Broken {
     }
 }
 
-/// An agent that speaks https only, except to this machine.
+/// Makes an HTTP client that accepts `https://` only, and `http://` on the local host.
 fn agent(url: &str) -> Result<Agent> {
     let local = ["http://127.0.0.1:", "http://localhost:", "http://[::1]:"]
         .iter()
@@ -448,7 +459,7 @@ fn content_length(response: &Response<Body>) -> Option<u64> {
         .ok()
 }
 
-/// The first byte of a `Content-Range: bytes a-b/c`.
+/// Returns the first offset `a` of the header `Content-Range: bytes a-b/c`.
 fn range_start(response: &Response<Body>) -> Option<u64> {
     let range = response.headers().get(header::CONTENT_RANGE)?.to_str().ok()?;
     range

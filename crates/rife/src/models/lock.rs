@@ -1,4 +1,5 @@
-//! `models.lock`: which file each pulled model is, by SHA-256. It is written by replacing it, never in place.
+//! Lock file `models.lock` of the models folder (JSON): file name, origin and SHA-256 of each downloaded model. It is
+//! replaced atomically.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -12,24 +13,24 @@ use crate::{Error, Result};
 /// The lock file's name in the models folder.
 pub const LOCK_FILE: &str = "models.lock";
 
-/// Largest lock file that is read.
+/// Maximum number of bytes of a lock file that are read.
 const MAX_BYTES: u64 = 1 << 20;
 
 /// The lock file's contents.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lock {
-    /// One entry a model, by name.
+    /// The downloaded models by name.
     pub models: BTreeMap<String, LockEntry>,
 }
 
-/// One pulled model.
+/// One downloaded model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LockEntry {
     /// The file's name in the models folder.
     pub file: String,
-    /// Where it came from.
+    /// The address it was downloaded from.
     pub url: String,
     /// The file's SHA-256 in lower-case hexadecimal.
     pub sha256: String,
@@ -38,10 +39,10 @@ pub struct LockEntry {
 }
 
 impl Lock {
-    /// Reads the folder's lock file; an absent one is empty.
+    /// Reads the lock file of the models folder; a missing file gives an empty lock.
     ///
     /// # Errors
-    /// [`Error::Io`] where it cannot be read, [`Error::NoModel`] where it is no lock file.
+    /// [`Error::Io`] if it cannot be read, [`Error::NoModel`] if its content is invalid.
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join(LOCK_FILE);
         let file = match rife_files::open_regular(&path) {
@@ -66,7 +67,7 @@ impl Lock {
         }
     }
 
-    /// Replaces the folder's lock file.
+    /// Writes the lock file of the models folder atomically.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -76,7 +77,7 @@ impl Lock {
         rife_files::replace(&path, text.as_bytes()).map_err(|error| Error::io("write", &path, error))
     }
 
-    /// The names, for a message.
+    /// Returns the models' names separated by commas, or `none`.
     pub fn names(&self) -> String {
         match self.models.is_empty() {
             true => "none".into(),
@@ -90,16 +91,16 @@ impl Lock {
     }
 }
 
-/// Whether `name` is a file name and nothing that leads out of its folder.
+/// Reports whether `name` is a file name of 1 to 128 ASCII letters, digits and `._-+` that does not begin with a dot.
 pub(crate) fn is_plain_name(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-+".contains(c);
     !name.is_empty() && name.len() <= 128 && !name.starts_with('.') && name.chars().all(plain)
 }
 
-/// A file's SHA-256 in lower-case hexadecimal.
+/// Computes a file's SHA-256 in lower-case hexadecimal.
 ///
 /// # Errors
-/// [`Error::Io`] where it cannot be read.
+/// [`Error::Io`] if the file cannot be read.
 pub fn sha256_file(path: &Path) -> Result<String> {
     let read = |error| Error::io("read", path, error);
     let mut hasher = Sha256::new();
@@ -107,7 +108,7 @@ pub fn sha256_file(path: &Path) -> Result<String> {
     Ok(hexadecimal(&hasher.finalize()))
 }
 
-/// Two lower-case digits a byte.
+/// Encodes bytes as lower-case hexadecimal.
 pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -10,7 +10,7 @@ use rife_media::timeline::{Anchors, Placed, Push};
 use rife_media::{Frame, OutputFrame, RgbImage, Timeline, time};
 
 use super::{Confidence, CutFill, Decided, StreamCounts, StreamFrame, StreamOptions};
-use crate::interpolator::{Middles, to_f32};
+use crate::interpolator::{PairState, to_f32};
 use crate::{Error, Interpolator, Prepared, Result};
 
 /// What comes next.
@@ -62,7 +62,7 @@ enum Way {
     /// A cut parts the ends.
     Cut,
     /// The network makes them; what all of them share, once one was wanted.
-    Morph(Option<Middles>),
+    Morph(Option<PairState>),
 }
 
 /// The frames between decided source frames.
@@ -252,7 +252,7 @@ impl Pairing {
 
     fn morph(
         &mut self,
-        middles: &mut Option<Middles>,
+        middles: &mut Option<PairState>,
         [left, right]: [End; 2],
         at: OutputFrame,
         shown: &mut StreamFrame,
@@ -264,7 +264,7 @@ impl Pairing {
                     let end = self.ends.get_mut(index).ok_or(Error::Stage("interpolation"))?;
                     end.prepare(&self.interpolator)
                 });
-                middles.insert(Middles::new(first?, second?))
+                middles.insert(PairState::new(first?, second?))
             }
         };
         let start = Instant::now();

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use num_rational::Ratio;
-use rife::image::{Between, ImageJob, ImageRun, Waiting};
+use rife::image::{ImageJob, ImageRun, Storage, Timesteps};
 use rife::media::CancelToken;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -68,8 +68,8 @@ impl super::Options for ImagesOptions {
     fn open(&self, place: &Place<'_>, cancel: &CancelToken) -> Result<rife::Result<Box<dyn Run>>> {
         let rest = &self.rest;
         let between = match rest.timestep {
-            Some(Fraction(at)) => Between::Timestep(at),
-            None => Between::Exp(rest.passes.unwrap_or(2)),
+            Some(Fraction(at)) => Timesteps::Timestep(at),
+            None => Timesteps::Exp(rest.passes.unwrap_or(2)),
         };
         let extension = self.encode.extension();
         let output = match extension {
@@ -80,9 +80,9 @@ impl super::Options for ImagesOptions {
         job.overwrite = true;
         job.fps = rest.fps.map_or(Ratio::from(25), |rate| rate.0);
         (job.size, job.fit) = (rest.size.map(|size| size.0), rest.fit.into());
-        job.waiting = match rest.memory {
-            Memory::Memory => Waiting::Memory,
-            Memory::Disk => Waiting::Disk,
+        job.storage = match rest.memory {
+            Memory::Memory => Storage::Memory,
+            Memory::Disk => Storage::Disk,
         };
         (job.codec, job.crf) = (self.encode.codec(), self.encode.crf);
         job.interpolator = place.interpolator(self.model.spec()?);
