@@ -1,32 +1,35 @@
-//! Colour tags and our own YUV to RGB and back.
+//! Colour tags (ITU-T H.273: matrix, range, primaries, transfer) and conversion between YUV or RGB codes and planar RGB
+//! floats.
 //!
-//! The networks work on coded values: the stream's matrix and range are undone, its transfer curve and
-//! primaries are not touched, only carried along as tags. A stream without a matrix tag is read as players
-//! read it: BT.709 from 1280 pixels of width or above 576 rows, else BT.601; without a range tag YUV is limited, gray and RGB full.
+//! Matrix and range are inverted; transfer curve and primaries stay as they are and are carried as tags, so RGB values are
+//! gamma-encoded. Without a matrix tag, BT.709 is assumed from 1280 pixels of width or above 576 rows, else BT.601, as
+//! players do; without a range tag, YUV is limited, gray and RGB full.
 //!
-//! Chroma is replicated up and averaged down. With unclamped floats in between that makes YUV -> RGB -> YUV of
-//! an untouched frame bit-exact, so source frames and generated ones share one path and brightness and hue
-//! never alternate between them.
+//! Chroma is replicated to full size and averaged back. With unclamped floats in between, YUV -> RGB -> YUV of an
+//! unchanged frame is bit-exact, so source frames and generated frames use the same path, and brightness and hue never
+//! alternate between them.
 
 use crate::frame::{Plane, Samples};
 use crate::{Frame, Layout, PixelFormat, RgbImage};
 
+/// Defines an enum of a colour property: the variants, `name()` with ffmpeg's name of each, and `parse()` from that name or
+/// an alias.
 macro_rules! named {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal $(| $alias:literal)*),+ $(,)? }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
         pub enum $name {
-            /// Not said by the stream.
+            /// Not stated by the stream.
             #[default]
             Unspecified,
             $($(#[$vdoc])* $variant,)+
         }
         impl $name {
-            /// ffmpeg's name; nothing where unspecified.
+            /// Returns ffmpeg's name; `None` where unspecified.
             pub fn name(self) -> Option<&'static str> {
                 match self { Self::Unspecified => None, $(Self::$variant => Some($text),)+ }
             }
-            /// From ffmpeg's or ffprobe's name; unknown names are unspecified.
+            /// Parses ffmpeg's or ffprobe's name; unknown names are unspecified.
             pub fn parse(text: &str) -> Self {
                 match text { $($text $(| $alias)* => Self::$variant,)+ _ => Self::Unspecified }
             }
@@ -35,9 +38,9 @@ macro_rules! named {
 }
 
 named! {
-    /// The matrix between RGB and YUV.
+    /// The matrix coefficients between RGB and YUV.
     Matrix {
-        /// No matrix: the planes are RGB.
+        /// Identity: the planes are RGB.
         Rgb = "gbr" | "rgb",
         /// ITU-R BT.709, high definition.
         Bt709 = "bt709",
@@ -61,17 +64,17 @@ named! {
 }
 
 named! {
-    /// How much of the code range is used.
+    /// The code range of luma and chroma.
     Range {
-        /// 16 to 235 (luma) and 16 to 240 (chroma) of 255.
+        /// 16 to 235 (luma) and 16 to 240 (chroma) at 8 bits.
         Limited = "tv" | "mpeg" | "limited",
-        /// All codes.
+        /// All codes, 0 to 255 at 8 bits.
         Full = "pc" | "jpeg" | "full",
     }
 }
 
 named! {
-    /// The primaries, carried as a tag.
+    /// The colour primaries; a tag that conversion does not use.
     Primaries {
         /// BT.709 and sRGB.
         Bt709 = "bt709",
@@ -99,7 +102,7 @@ named! {
 }
 
 named! {
-    /// The transfer curve, carried as a tag.
+    /// The transfer characteristics; a tag that conversion does not use.
     Transfer {
         /// BT.709.
         Bt709 = "bt709",
@@ -137,7 +140,7 @@ named! {
 }
 
 named! {
-    /// Where chroma samples lie, carried as a tag.
+    /// The position of subsampled chroma relative to luma; a tag that conversion does not use.
     ChromaLocation {
         /// Left (MPEG-2, H.264).
         Left = "left",
@@ -170,7 +173,7 @@ pub struct ColorTags {
 }
 
 impl ColorTags {
-    /// Pictures from still-image files: RGB codes of the full range, sRGB.
+    /// The tags of still images: full-range RGB, sRGB.
     pub const SRGB: Self = Self {
         matrix: Matrix::Rgb,
         range: Range::Full,
@@ -179,8 +182,8 @@ impl ColorTags {
         chroma_location: ChromaLocation::Unspecified,
     };
 
-    /// Tags for YUV made from RGB frames of these tags: BT.709 limited, the curve and primaries carried.
-    /// Tags that already describe YUV come back unchanged.
+    /// Returns the tags of YUV frames converted from frames with these tags: RGB becomes limited-range BT.709 with
+    /// unchanged transfer and primaries; tags that already describe YUV are returned unchanged.
     pub fn for_yuv(self) -> Self {
         if self.matrix == Matrix::Rgb {
             Self {
@@ -193,7 +196,8 @@ impl ColorTags {
         }
     }
 
-    /// Tags for RGB planes made from frames of these tags: full range, no matrix.
+    /// Returns the tags of RGB frames converted from frames with these tags: full range, no matrix, unchanged transfer and
+    /// primaries.
     pub fn for_rgb(self) -> Self {
         Self {
             matrix: Matrix::Rgb,
@@ -203,12 +207,12 @@ impl ColorTags {
         }
     }
 
-    /// Whether the stream is HDR: PQ or HLG.
+    /// Reports whether the transfer curve is one of HDR video, PQ or HLG.
     pub fn is_hdr(self) -> bool {
         matches!(self.transfer, Transfer::Smpte2084 | Transfer::AribStdB67)
     }
 
-    /// The matrix to compute with: where unspecified, by the frame's size.
+    /// Returns the matrix for conversion to or from YUV; where unspecified or RGB, BT.709 or BT.601 by the frame's size.
     pub fn effective_matrix(self, width: u32, height: u32) -> Matrix {
         match self.matrix {
             Matrix::Unspecified | Matrix::Rgb if width >= 1280 || height > 576 => Matrix::Bt709,
@@ -218,13 +222,14 @@ impl ColorTags {
     }
 }
 
-/// RGB from normalised YUV and back, as rows of coefficients.
+/// The 3x3 matrices, as rows, between normalised YUV (luma 0 to 1, chroma -0.5 to 0.5) and RGB (0 to 1).
 struct Coefficients {
     to_rgb: [[f32; 3]; 3],
     from_rgb: [[f32; 3]; 3],
 }
 
 impl Coefficients {
+    /// Computes both matrices of `matrix`; unspecified and RGB mean BT.709.
     fn new(matrix: Matrix) -> Self {
         let (kr, kb) = match matrix {
             Matrix::Ycgco => return Self::ycgco(),
@@ -237,7 +242,7 @@ impl Coefficients {
         Self::luma(kr, kb)
     }
 
-    /// The matrix whose luma is `kr R + (1 - kr - kb) G + kb B`, computed in f64.
+    /// Computes the matrices whose luma is `kr R + (1 - kr - kb) G + kb B`, in f64.
     fn luma(kr: f64, kb: f64) -> Self {
         let kg = 1.0 - kr - kb;
         let (cr, cb) = (2.0 * (1.0 - kr), 2.0 * (1.0 - kb));
@@ -258,7 +263,7 @@ impl Coefficients {
         }
     }
 
-    /// YCgCo; planes 1 and 2 are Cg and Co.
+    /// Returns the matrices of YCgCo; planes 1 and 2 are Cg and Co.
     fn ycgco() -> Self {
         Self {
             to_rgb: [[1.0, -1.0, 1.0], [1.0, 1.0, 0.0], [1.0, -1.0, -1.0]],
@@ -267,16 +272,16 @@ impl Coefficients {
     }
 }
 
-/// Code value = `offset + scale * value` for a plane.
+/// Quantization of a plane's values to codes: `code = offset + scale * value`, clamped to 0 to `max`.
 #[derive(Clone, Copy)]
-struct Scale {
+struct Quantization {
     offset: f32,
     scale: f32,
     max: f32,
 }
 
-impl Scale {
-    /// For luma and RGB planes.
+impl Quantization {
+    /// Returns the quantization of luma, RGB and alpha planes, whose values are 0 to 1, in full or limited range.
     fn luma(format: PixelFormat, full: bool) -> Self {
         let unit = (1_u32 << (format.depth.min(16) - 8)) as f32;
         let max = format.max_code() as f32;
@@ -299,7 +304,7 @@ impl Scale {
         }
     }
 
-    /// For Cb and Cr, whose values are -0.5 to 0.5.
+    /// Returns the quantization of Cb and Cr planes, whose values are -0.5 to 0.5, in full or limited range.
     fn chroma(format: PixelFormat, full: bool) -> Self {
         let unit = (1_u32 << (format.depth.min(16) - 8)) as f32;
         let max = format.max_code() as f32;
@@ -310,14 +315,15 @@ impl Scale {
         }
     }
 
-    /// The nearest code. Added to 2^23 a number is rounded to an integer, that its low bits then hold: `round` and
-    /// `as` would be a call and a branch for each value.
+    /// Returns the code nearest to `value`. Adding 2^23 rounds a float to an integer, held by the low bits of its mantissa:
+    /// `round` and `as` would cost a call and a branch per value.
     fn code(self, value: f32) -> u16 {
         let code = (value * self.scale + self.offset).clamp(0.0, self.max);
         (code + (1 << 23) as f32).to_bits() as u16
     }
 }
 
+/// Reports whether codes have full range; unspecified means full for RGB and gray, limited for YUV.
 fn is_full(tags: &ColorTags, layout: Layout) -> bool {
     match tags.range {
         Range::Full => true,
@@ -326,8 +332,8 @@ fn is_full(tags: &ColorTags, layout: Layout) -> bool {
     }
 }
 
-/// Appends the plane's values, undone by `scale`.
-fn normalise(plane: &Plane, scale: Scale, out: &mut Vec<f32>) {
+/// Appends the values of the plane's codes, `(code - offset) / scale`, to `out`; floats are copied.
+fn dequantize(plane: &Plane, scale: Quantization, out: &mut Vec<f32>) {
     let (offset, factor) = (scale.offset, 1.0 / scale.scale);
     match &plane.samples {
         Samples::U8(v) => out.extend(v.iter().map(|&c| (f32::from(c) - offset) * factor)),
@@ -336,7 +342,8 @@ fn normalise(plane: &Plane, scale: Scale, out: &mut Vec<f32>) {
     }
 }
 
-fn quantise(values: &[f32], scale: Scale, format: PixelFormat) -> Samples {
+/// Rounds values to codes in the sample type of `format`; floats are copied.
+fn quantize(values: &[f32], scale: Quantization, format: PixelFormat) -> Samples {
     match format.bytes_per_sample() {
         1 => Samples::U8(values.iter().map(|&v| scale.code(v) as u8).collect()),
         2 => Samples::U16(values.iter().map(|&v| scale.code(v)).collect()),
@@ -344,25 +351,26 @@ fn quantise(values: &[f32], scale: Scale, format: PixelFormat) -> Samples {
     }
 }
 
+/// Converts a frame to planar RGB floats with the matrix and range of `tags`, and its alpha plane to 0 to 1.
 pub(crate) fn frame_to_rgb(frame: &Frame, tags: &ColorTags) -> RgbImage {
     let layout = frame.format.layout;
-    let scale = Scale::luma(frame.format, is_full(tags, layout));
+    let scale = Quantization::luma(frame.format, is_full(tags, layout));
     let data = match layout {
         Layout::Gray => gray_to_rgb(frame, scale),
         Layout::Rgb => {
             let mut data = Vec::with_capacity(3 * frame.width as usize * frame.height as usize);
             frame.planes[..3]
                 .iter()
-                .for_each(|plane| normalise(plane, scale, &mut data));
+                .for_each(|plane| dequantize(plane, scale, &mut data));
             data
         }
         _ => yuv_to_rgb(frame, tags, scale),
     };
     let alpha = frame.format.alpha.then(|| {
         let mut alpha = Vec::new();
-        normalise(
+        dequantize(
             &frame.planes[frame.format.planes() - 1],
-            Scale::luma(frame.format, true),
+            Quantization::luma(frame.format, true),
             &mut alpha,
         );
         alpha
@@ -373,19 +381,21 @@ pub(crate) fn frame_to_rgb(frame: &Frame, tags: &ColorTags) -> RgbImage {
     }
 }
 
-fn gray_to_rgb(frame: &Frame, scale: Scale) -> Vec<f32> {
+/// Converts a gray frame to planar RGB, [3, height, width], by repeating luma.
+fn gray_to_rgb(frame: &Frame, scale: Quantization) -> Vec<f32> {
     let mut luma = Vec::new();
-    normalise(&frame.planes[0], scale, &mut luma);
+    dequantize(&frame.planes[0], scale, &mut luma);
     luma.repeat(3)
 }
 
-fn yuv_to_rgb(frame: &Frame, tags: &ColorTags, luma_scale: Scale) -> Vec<f32> {
+/// Converts a YUV frame to planar RGB, [3, height, width], with chroma replicated to full size.
+fn yuv_to_rgb(frame: &Frame, tags: &ColorTags, luma_scale: Quantization) -> Vec<f32> {
     let (width, height) = (frame.width as usize, frame.height as usize);
-    let chroma_scale = Scale::chroma(frame.format, is_full(tags, frame.format.layout));
+    let chroma_scale = Quantization::chroma(frame.format, is_full(tags, frame.format.layout));
     let m = Coefficients::new(tags.effective_matrix(frame.width, frame.height)).to_rgb;
     let [luma, cb, cr] = [0, 1, 2].map(|index| {
         let mut values = Vec::new();
-        normalise(
+        dequantize(
             &frame.planes[index],
             if index == 0 { luma_scale } else { chroma_scale },
             &mut values,
@@ -397,13 +407,13 @@ fn yuv_to_rgb(frame: &Frame, tags: &ColorTags, luma_scale: Scale) -> Vec<f32> {
     let mut data = vec![0.0; 3 * width * height];
     let (red, rest) = data.split_at_mut(width * height);
     let (green, blue) = rest.split_at_mut(width * height);
-    let (mut wide_cb, mut wide_cr) = (vec![0.0; width], vec![0.0; width]);
+    let (mut full_cb, mut full_cr) = (vec![0.0; width], vec![0.0; width]);
     for y in 0..height {
         let row = (y >> sy) * chroma_width;
-        widen(&cb[row..row + chroma_width], sx, &mut wide_cb);
-        widen(&cr[row..row + chroma_width], sx, &mut wide_cr);
+        upsample_row(&cb[row..row + chroma_width], sx, &mut full_cb);
+        upsample_row(&cr[row..row + chroma_width], sx, &mut full_cr);
         let at = y * width..(y + 1) * width;
-        let yuv = luma[at.clone()].iter().zip(&wide_cb).zip(&wide_cr);
+        let yuv = luma[at.clone()].iter().zip(&full_cb).zip(&full_cr);
         let rgb = red[at.clone()]
             .iter_mut()
             .zip(&mut green[at.clone()])
@@ -417,8 +427,8 @@ fn yuv_to_rgb(frame: &Frame, tags: &ColorTags, luma_scale: Scale) -> Vec<f32> {
     data
 }
 
-/// Replicates each chroma sample over the pixels it covers.
-fn widen(row: &[f32], shift: u32, out: &mut [f32]) {
+/// Replicates each chroma sample of a row over the `2^shift` pixels (1, 2 or 4) that it covers.
+fn upsample_row(row: &[f32], shift: u32, out: &mut [f32]) {
     match shift {
         0 => out.copy_from_slice(row),
         1 => repeat::<2>(row, out),
@@ -426,17 +436,20 @@ fn widen(row: &[f32], shift: u32, out: &mut [f32]) {
     }
 }
 
+/// Writes each value of `row` `TIMES` times in succession to `out`, whose last group may be shorter.
 fn repeat<const TIMES: usize>(row: &[f32], out: &mut [f32]) {
-    let (whole, rest) = out.as_chunks_mut::<TIMES>();
-    whole
+    let (groups, rest) = out.as_chunks_mut::<TIMES>();
+    groups
         .iter_mut()
         .zip(row)
         .for_each(|(pixels, &sample)| *pixels = [sample; TIMES]);
-    if let Some(&last) = row.get(whole.len()) {
+    if let Some(&last) = row.get(groups.len()) {
         rest.fill(last);
     }
 }
 
+/// Converts planar RGB floats to a frame of `format` with the matrix and range of `tags`, at time 0. Where `format` has
+/// alpha and the image has none, alpha is opaque.
 pub(crate) fn rgb_to_frame(image: &RgbImage, format: PixelFormat, tags: &ColorTags) -> Frame {
     let full = is_full(tags, format.layout);
     let mut frame = Frame::zeroed(
@@ -448,11 +461,11 @@ pub(crate) fn rgb_to_frame(image: &RgbImage, format: PixelFormat, tags: &ColorTa
         },
     );
     frame.format = format;
-    let scale = Scale::luma(format, full);
+    let scale = Quantization::luma(format, full);
     match format.layout {
         Layout::Rgb => {
             for (plane, values) in frame.planes.iter_mut().zip(image.channels()) {
-                plane.samples = quantise(values, scale, format);
+                plane.samples = quantize(values, scale, format);
             }
         }
         layout => fill_yuv(&mut frame, image, tags, scale, layout),
@@ -460,7 +473,7 @@ pub(crate) fn rgb_to_frame(image: &RgbImage, format: PixelFormat, tags: &ColorTa
     if format.alpha {
         let opaque = || vec![1.0; image.width as usize * image.height as usize];
         let alpha = image.alpha.clone().unwrap_or_else(opaque);
-        let samples = quantise(&alpha, Scale::luma(format, true), format);
+        let samples = quantize(&alpha, Quantization::luma(format, true), format);
         frame.planes.push(Plane {
             width: image.width,
             height: image.height,
@@ -470,7 +483,9 @@ pub(crate) fn rgb_to_frame(image: &RgbImage, format: PixelFormat, tags: &ColorTa
     frame
 }
 
-fn fill_yuv(frame: &mut Frame, image: &RgbImage, tags: &ColorTags, scale: Scale, layout: Layout) {
+/// Fills the YUV or gray planes of `frame` from `image`, with `scale` for luma; chroma is averaged over its subsampling
+/// blocks.
+fn fill_yuv(frame: &mut Frame, image: &RgbImage, tags: &ColorTags, scale: Quantization, layout: Layout) {
     let m = Coefficients::new(tags.effective_matrix(image.width, image.height)).from_rgb;
     let row = |k: usize| -> Vec<f32> {
         let [red, green, blue] = image.channels();
@@ -478,19 +493,19 @@ fn fill_yuv(frame: &mut Frame, image: &RgbImage, tags: &ColorTags, scale: Scale,
         rgb.map(|((r, g), b)| m[k][0] * r + m[k][1] * g + m[k][2] * b)
             .collect()
     };
-    frame.planes[0].samples = quantise(&row(0), scale, frame.format);
+    frame.planes[0].samples = quantize(&row(0), scale, frame.format);
     if layout == Layout::Gray {
         return;
     }
-    let chroma = Scale::chroma(frame.format, is_full(tags, layout));
+    let chroma = Quantization::chroma(frame.format, is_full(tags, layout));
     for index in 1..3 {
-        let small = shrink(&row(index), image.width, image.height, layout.chroma_shift());
-        frame.planes[index].samples = quantise(&small, chroma, frame.format);
+        let small = average_blocks(&row(index), image.width, image.height, layout.chroma_shift());
+        frame.planes[index].samples = quantize(&small, chroma, frame.format);
     }
 }
 
-/// Averages each block of `2^sx` x `2^sy` pixels; blocks at the right and bottom edge may be smaller.
-fn shrink(values: &[f32], width: u32, height: u32, (sx, sy): (u32, u32)) -> Vec<f32> {
+/// Downsamples a plane by averaging blocks of `2^sx` x `2^sy` pixels; blocks at the right and bottom edge may be smaller.
+fn average_blocks(values: &[f32], width: u32, height: u32, (sx, sy): (u32, u32)) -> Vec<f32> {
     if (sx, sy) == (0, 0) {
         return values.to_vec();
     }
@@ -501,9 +516,9 @@ fn shrink(values: &[f32], width: u32, height: u32, (sx, sy): (u32, u32)) -> Vec<
         let mut sums = vec![0.0_f32; small_width];
         for row in rows.chunks(width) {
             match sx {
-                0 => add_up::<1>(row, &mut sums),
-                1 => add_up::<2>(row, &mut sums),
-                _ => add_up::<4>(row, &mut sums),
+                0 => add_blocks::<1>(row, &mut sums),
+                1 => add_blocks::<2>(row, &mut sums),
+                _ => add_blocks::<4>(row, &mut sums),
             }
         }
         let count = rows.len() / width;
@@ -517,13 +532,14 @@ fn shrink(values: &[f32], width: u32, height: u32, (sx, sy): (u32, u32)) -> Vec<
     out
 }
 
-/// Adds each block of a row to its sum; the last block may be smaller.
-fn add_up<const BLOCK: usize>(row: &[f32], sums: &mut [f32]) {
-    let (whole, rest) = row.as_chunks::<BLOCK>();
-    for (sum, block) in sums.iter_mut().zip(whole) {
+/// Adds the sum of each `BLOCK` successive values of `row` to the element of `sums` with that block's index; the last block
+/// may be smaller.
+fn add_blocks<const BLOCK: usize>(row: &[f32], sums: &mut [f32]) {
+    let (blocks, rest) = row.as_chunks::<BLOCK>();
+    for (sum, block) in sums.iter_mut().zip(blocks) {
         *sum += block.iter().sum::<f32>();
     }
-    if let Some(sum) = sums.get_mut(whole.len()) {
+    if let Some(sum) = sums.get_mut(blocks.len()) {
         *sum += rest.iter().sum::<f32>();
     }
 }

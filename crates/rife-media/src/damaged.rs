@@ -1,13 +1,14 @@
-//! Damaged copies of what our readers read, for their tests.
+//! Mutation of valid input for property tests (proptest) of this crate's parsers.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-/// A text or file with up to five bytes, or runs of bytes, changed, doubled or lost. Numbers and signs are preferred.
+/// Returns a strategy that yields copies of the valid file `sound` in which 1 to 4 runs of up to 8 bytes are replaced by
+/// up to 19 other bytes, preferably digits and punctuation; rarely the end of the file is cut off.
 pub(crate) fn damaged(sound: &[u8]) -> impl Strategy<Value = Vec<u8>> + use<> {
-    let telling = prop::sample::select(b"0123456789-+./eE\"[]{},: \nWHFAICX\0\xff".to_vec());
-    let byte = prop_oneof![telling, any::<u8>()];
+    let syntax = prop::sample::select(b"0123456789-+./eE\"[]{},: \nWHFAICX\0\xff".to_vec());
+    let byte = prop_oneof![syntax, any::<u8>()];
     let change = (any::<Index>(), 0..9_usize, vec(byte, 0..20));
     let sound = sound.to_vec();
     vec(change, 1..5).prop_map(move |changes| {
@@ -15,7 +16,7 @@ pub(crate) fn damaged(sound: &[u8]) -> impl Strategy<Value = Vec<u8>> + use<> {
         for (at, lost, new) in changes {
             let start = at.index(bytes.len() + 1);
             let end = (start + lost).min(bytes.len());
-            // Seldom the end of the file.
+            // Rarely the file is truncated at `start`.
             let end = if lost == 8 && new.len() == 19 {
                 bytes.len()
             } else {

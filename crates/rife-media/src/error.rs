@@ -1,10 +1,10 @@
-//! What can go wrong with media, in words for the person at the keyboard.
+//! Error type of the media layer, with messages for users.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Shorthand for results of this crate.
+/// A result whose error is [`MediaError`].
 pub type Result<T> = std::result::Result<T, MediaError>;
 
 /// An error of the media layer: what was wrong, with which value, and what would be accepted.
@@ -14,9 +14,9 @@ pub enum MediaError {
     /// A file could not be opened, read, written or renamed.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
-        /// The verb: "open", "read", "write", "rename"...
+        /// The failed operation as a verb: "open", "read", "write", "rename"...
         action: &'static str,
-        /// The file.
+        /// The file or folder.
         path: PathBuf,
         /// The operating system's reason.
         source: io::Error,
@@ -26,52 +26,52 @@ pub enum MediaError {
         "{tool} was not found ({reason}); install ffmpeg 5.1 or later (Debian and Ubuntu: `apt install ffmpeg`, macOS: `brew install ffmpeg`, Windows: `winget install ffmpeg`) or set {variable} to its path. Y4M and image sequences work without it"
     )]
     FfmpegMissing {
-        /// `ffmpeg` or `ffprobe`.
+        /// Name of the program: `ffmpeg` or `ffprobe`.
         tool: &'static str,
         /// Why it could not be run.
         reason: String,
-        /// The environment variable that names another path.
+        /// The environment variable that sets the program's path, such as `RIFE_FFMPEG`.
         variable: &'static str,
     },
-    /// ffmpeg runs but is older than 5.1, or prints no version we can read.
+    /// ffmpeg runs but is older than 5.1, or prints no version number.
     #[error(
         "{} is version {found}; 5.1 or later is needed (for its options of exact times). Install a newer one (a static build of https://ffmpeg.org/download.html needs no other files; Debian 12, Ubuntu 23.04 and later have one, macOS: `brew install ffmpeg`, Windows: `winget install ffmpeg`) and set RIFE_FFMPEG and RIFE_FFPROBE to its path where it is not the first on PATH. Y4M and image sequences work without it",
         path.display()
     )]
     FfmpegTooOld {
-        /// The binary asked.
+        /// The binary.
         path: PathBuf,
-        /// What it answered.
+        /// The version that it printed.
         found: String,
     },
     /// A child process ended with an error.
     #[error("{tool} failed ({status}) {context}: {tail}")]
     Child {
-        /// `ffmpeg` or `ffprobe`.
+        /// Name of the program: `ffmpeg` or `ffprobe`.
         tool: &'static str,
         /// Its exit status or signal.
         status: String,
-        /// What it was doing, with the frame it had reached.
+        /// The task it was run for, with the frame it had reached, such as "while decoding frame 7".
         context: String,
         /// The last lines of its stderr.
         tail: String,
     },
-    /// A child process neither took nor gave data for too long, and was killed.
+    /// A child process neither read nor wrote data for too long, and was killed.
     #[error("{tool} stalled: no data for {} s {context}; {tail}", after.as_secs())]
     Stalled {
-        /// `ffmpeg` or `ffprobe`.
+        /// Name of the program: `ffmpeg` or `ffprobe`.
         tool: &'static str,
-        /// What it was doing.
+        /// The task it was run for.
         context: String,
-        /// How long we waited.
+        /// The time without data after which it was killed.
         after: Duration,
         /// The last lines of its stderr.
         tail: String,
     },
-    /// The user asked to stop.
+    /// The job's [`CancelToken`](crate::CancelToken) was cancelled.
     #[error("cancelled")]
     Cancelled,
-    /// The file is no media file that can be read, or it is damaged.
+    /// The file is not a supported media file, or is damaged.
     #[error("{}: {reason}", path.display())]
     Unreadable {
         /// The file.
@@ -84,28 +84,28 @@ pub enum MediaError {
     NoVideo {
         /// The file.
         path: PathBuf,
-        /// What it has instead.
+        /// The streams that it has instead, as the end of the message; empty where there are none.
         detail: String,
     },
-    /// Interlaced material, which interpolation would turn to combs.
+    /// Interlaced video, whose combing artifacts interpolation would multiply.
     #[error("{} is interlaced ({order}); ask for de-interlacing, or do it first: ffmpeg -i IN -vf bwdif -c:v libx264 -crf 12 -c:a copy OUT.mkv", path.display())]
     Interlaced {
         /// The file.
         path: PathBuf,
-        /// The field order found.
+        /// The field order, such as `tt`.
         order: String,
     },
     /// A size, count or amount is beyond a limit.
     #[error("{what} is {value}, outside the accepted {accepted}")]
     Limit {
-        /// What is limited.
+        /// The quantity, such as "the frame size".
         what: String,
-        /// The value met.
+        /// The value found.
         value: String,
         /// The range that is accepted.
         accepted: String,
     },
-    /// The frame size or format changed in the middle of the stream.
+    /// A frame cannot be used; for example its size differs from that of the first frame.
     #[error("frame {frame}: {reason}")]
     Frame {
         /// Index of the frame, from 0.
@@ -124,15 +124,15 @@ pub enum MediaError {
     Busy {
         /// The output.
         path: PathBuf,
-        /// The unfinished file.
+        /// The temporary file that is locked.
         part: PathBuf,
     },
     /// An unfinished output was begun with another input, model or options.
     #[error("{} holds an unfinished job that is not this one: {changes}. Run it as before and it goes on, or start over", folder.display())]
     Changed {
-        /// Where the unfinished job is kept.
+        /// The folder with the unfinished job's segments.
         folder: PathBuf,
-        /// What differs, with both values.
+        /// The fields of the job fingerprint that differ, with both values.
         changes: String,
     },
     /// The output was written but does not hold what was sent to it.
@@ -143,13 +143,13 @@ pub enum MediaError {
         /// What is missing.
         reason: String,
     },
-    /// An option that cannot be met.
+    /// An option or combination of options that is not supported; the message.
     #[error("{0}")]
     Unsupported(String),
 }
 
 impl MediaError {
-    /// An [`MediaError::Io`] for `path`.
+    /// Creates a [`MediaError::Io`] for `path`; `action` is the verb after "cannot".
     pub fn io(action: &'static str, path: impl AsRef<Path>, source: io::Error) -> Self {
         Self::Io {
             action,
@@ -158,7 +158,7 @@ impl MediaError {
         }
     }
 
-    /// An [`MediaError::Unreadable`] for `path`.
+    /// Creates a [`MediaError::Unreadable`] for `path`.
     pub fn unreadable(path: impl AsRef<Path>, reason: impl Into<String>) -> Self {
         Self::Unreadable {
             path: path.as_ref().to_owned(),
@@ -166,7 +166,7 @@ impl MediaError {
         }
     }
 
-    /// An [`MediaError::Limit`].
+    /// Creates a [`MediaError::Limit`]: "`what` is `value`, outside the accepted `accepted`".
     pub fn limit(what: impl Into<String>, value: impl ToString, accepted: impl Into<String>) -> Self {
         Self::Limit {
             what: what.into(),
@@ -175,7 +175,7 @@ impl MediaError {
         }
     }
 
-    /// A short stable word for programs, such as `ffmpeg_missing`.
+    /// Returns a stable machine-readable name of the error, such as `ffmpeg_missing`.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Io { .. } => "io",

@@ -1,8 +1,8 @@
-//! The ffmpeg on this machine: where it is, its version, and running it as a child with discipline.
+//! ffmpeg and ffprobe as child processes: discovery, version check and capabilities.
 //!
-//! Arguments are lists, never a shell. Files are always `file:` and an absolute path, so that no name can be
-//! taken for an option or a protocol. Inputs are held to allow-lists of protocols, containers and codecs
-//! (`args`); children live in their own process group and die with us (`child`).
+//! Arguments are lists, never a shell command. Files are always `file:` and an absolute path, so that no name is
+//! taken for an option or a protocol. Inputs are restricted to allow-lists of protocols, containers and codecs
+//! (`args`); children run in their own process group and end with this process (`child`).
 
 use std::collections::BTreeMap;
 use std::env;
@@ -20,36 +20,39 @@ mod minterpolate;
 use child::{Child, Request};
 pub use minterpolate::minterpolate;
 
-/// The ffmpeg and ffprobe of this machine, version checked.
+/// The ffmpeg and ffprobe programs of this machine, with checked versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ffmpeg {
-    /// The encoder and decoder.
+    /// Path of ffmpeg.
     pub ffmpeg: PathBuf,
-    /// The prober.
+    /// Path of ffprobe.
     pub ffprobe: PathBuf,
-    /// Major and minor version; snapshots without one count as (`u32::MAX`, 0).
+    /// Major and minor version of ffmpeg; (`u32::MAX`, 0) for development snapshots.
     pub version: (u32, u32),
 }
 
-/// How long it may take to say its version or what it can do.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// The oldest version that has every option we use.
-const OLDEST: (u32, u32) = (5, 1);
+/// Timeout for printing the version or a listing.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(20);
+/// The minimum supported version, major and minor.
+const MIN_VERSION: (u32, u32) = (5, 1);
 
 impl Ffmpeg {
-    /// Finds both on `PATH`, or where `RIFE_FFMPEG` and `RIFE_FFPROBE` say, of version 5.1 or later. A success is
-    /// remembered for the life of the process.
+    /// Finds both programs on `PATH`, or at the paths in `RIFE_FFMPEG` and `RIFE_FFPROBE`, and checks their versions. A
+    /// success is cached for the life of the process.
+    ///
+    /// # Errors
+    /// [`MediaError::FfmpegMissing`] where one cannot be run, [`MediaError::FfmpegTooOld`] before version 5.1.
     pub fn find() -> Result<Self> {
         static FOUND: OnceLock<Ffmpeg> = OnceLock::new();
         if let Some(found) = FOUND.get() {
             return Ok(found.clone());
         }
-        let place = |variable, name: &str| env::var_os(variable).map_or_else(|| name.into(), PathBuf::from);
-        let found = Self::at(place("RIFE_FFMPEG", "ffmpeg"), place("RIFE_FFPROBE", "ffprobe"))?;
+        let path = |variable, name: &str| env::var_os(variable).map_or_else(|| name.into(), PathBuf::from);
+        let found = Self::at(path("RIFE_FFMPEG", "ffmpeg"), path("RIFE_FFPROBE", "ffprobe"))?;
         Ok(FOUND.get_or_init(|| found).clone())
     }
 
-    /// Checks the two binaries named: both run, and both are of version 5.1 or later.
+    /// Checks that the programs at these two paths run and are of version 5.1 or later.
     pub fn at(ffmpeg: PathBuf, ffprobe: PathBuf) -> Result<Self> {
         let version = version_of("ffmpeg", "RIFE_FFMPEG", &ffmpeg)?;
         version_of("ffprobe", "RIFE_FFPROBE", &ffprobe)?;
@@ -60,19 +63,19 @@ impl Ffmpeg {
         })
     }
 
-    /// Whether this ffmpeg has the encoder `name`.
+    /// Reports whether this ffmpeg has the encoder `name`.
     pub fn has_encoder(&self, name: &str) -> Result<bool> {
         self.lists("-encoders", name)
     }
 
-    /// Whether this ffmpeg has the decoder `name`.
+    /// Reports whether this ffmpeg has the decoder `name`.
     pub(crate) fn has_decoder(&self, name: &str) -> Result<bool> {
         self.lists("-decoders", name)
     }
 
-    /// The names of its hardware decoders.
+    /// Returns the names of the hardware acceleration methods that this ffmpeg was built with, such as `vaapi`.
     pub(crate) fn hwaccels(&self) -> Result<Vec<String>> {
-        let text = self.says(&["-hwaccels"])?;
+        let text = self.query(&["-hwaccels"])?;
         let names = text
             .lines()
             .map(str::trim)
@@ -80,46 +83,48 @@ impl Ffmpeg {
         Ok(names.map(str::to_owned).collect())
     }
 
-    /// Whether the encoder `name`, which this ffmpeg has, knows the option `-option`.
+    /// Reports whether the encoder `name`, which this ffmpeg has, accepts the option `-option`.
     pub(crate) fn encoder_has_option(&self, name: &str, option: &str) -> Result<bool> {
-        let help = self.says(&["-h", &format!("encoder={name}")])?;
+        let help = self.query(&["-h", &format!("encoder={name}")])?;
         let option = format!("-{option}");
         Ok(help
             .lines()
             .any(|line| line.split_whitespace().next() == Some(&option)))
     }
 
-    /// Whether a listing has `name` in its second column.
+    /// Reports whether ffmpeg's `listing`, such as `-encoders`, has `name` in its second column.
     fn lists(&self, listing: &'static str, name: &str) -> Result<bool> {
-        let text = self.says(&[listing])?;
+        let text = self.query(&[listing])?;
         Ok(text
             .lines()
             .any(|line| line.split_whitespace().nth(1) == Some(name)))
     }
 
-    /// What it says of itself; a binary is asked once a process.
-    fn says(&self, question: &[&str]) -> Result<String> {
-        static KNOWN: Mutex<BTreeMap<(PathBuf, String), String>> = Mutex::new(BTreeMap::new());
-        let key = (self.ffmpeg.clone(), question.join(" "));
-        if let Some(text) = KNOWN.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+    /// Returns what ffmpeg prints for the arguments `query`, such as `-encoders`; cached per program for the life of the
+    /// process.
+    fn query(&self, query: &[&str]) -> Result<String> {
+        static CACHE: Mutex<BTreeMap<(PathBuf, String), String>> = Mutex::new(BTreeMap::new());
+        let key = (self.ffmpeg.clone(), query.join(" "));
+        if let Some(text) = CACHE.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(text.clone());
         }
-        let args = ["-hide_banner"].iter().chain(question).map(Into::into).collect();
+        let args = ["-hide_banner"].iter().chain(query).map(Into::into).collect();
         let request = Request {
             stdout: true,
-            stall: PATIENCE,
+            stall: QUERY_TIMEOUT,
             ..Request::new("ffmpeg", &self.ffmpeg, args)
         };
         let bytes = child::capture(request, 1 << 20, "while listing what it can do")?;
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        KNOWN
+        CACHE
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(key, text.clone());
         Ok(text)
     }
 
-    /// Runs ffprobe and returns its output, at most `limit` bytes of it, within `stall`.
+    /// Runs ffprobe with `args` and returns its stdout; an error beyond `limit` bytes and where it gives no data for
+    /// `stall`. `context` describes the task in errors.
     pub(crate) fn run_ffprobe(
         &self,
         args: Vec<OsString>,
@@ -142,6 +147,8 @@ impl Ffmpeg {
     }
 }
 
+/// Runs `path -version` and returns major and minor version; an error where it cannot be run or is too old. `tool` and
+/// `variable` name the program and its environment variable in errors.
 fn version_of(tool: &'static str, variable: &'static str, path: &Path) -> Result<(u32, u32)> {
     let missing = |reason: String| MediaError::FfmpegMissing {
         tool,
@@ -150,14 +157,14 @@ fn version_of(tool: &'static str, variable: &'static str, path: &Path) -> Result
     };
     let request = Request {
         stdout: true,
-        stall: PATIENCE,
+        stall: QUERY_TIMEOUT,
         ..Request::new(tool, path, vec!["-version".into()])
     };
     let started = Child::start(request).map_err(|e| child::not_started(tool, path, variable, e))?;
     let text = started
         .capture(1 << 16, "when asked for its version")
         .map_err(|e| match e {
-            // It is there, but its libraries are more files than the process may open.
+            // EMFILE (24): ffmpeg exists, but its shared libraries exceed the process's limit of open files.
             MediaError::Child { ref tail, .. } if tail.contains("Error 24") => e,
             e => missing(e.to_string()),
         })?;
@@ -171,7 +178,7 @@ fn version_of(tool: &'static str, variable: &'static str, path: &Path) -> Result
         .unwrap_or("of no readable number")
         .to_owned();
     match parse_version(&found) {
-        Some(version) if version >= OLDEST => Ok(version),
+        Some(version) if version >= MIN_VERSION => Ok(version),
         _ => Err(MediaError::FfmpegTooOld {
             path: path.to_owned(),
             found,
@@ -179,7 +186,8 @@ fn version_of(tool: &'static str, variable: &'static str, path: &Path) -> Result
     }
 }
 
-/// `5.1.9-0+deb12u1`, `n7.0.2`, `6.0-static`; snapshots such as `N-113007-g8d24a28d06` are newer than any.
+/// Parses major and minor version of `5.1.9-0+deb12u1`, `n7.0.2` or `6.0-static`; development snapshots such as
+/// `N-113007-g8d24a28d06` count as (`u32::MAX`, 0).
 fn parse_version(text: &str) -> Option<(u32, u32)> {
     if text.starts_with("N-") || text.starts_with("git-") {
         return Some((u32::MAX, 0));

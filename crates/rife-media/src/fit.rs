@@ -1,4 +1,4 @@
-//! A picture brought to another size: scaled whole into it, scaled over it and cut, or stretched.
+//! Resizing of RGB images to another aspect ratio: letterbox (pad), center crop or stretch, with Lanczos resampling.
 
 use image::imageops::{FilterType, resize};
 use image::{ImageBuffer, Luma};
@@ -6,35 +6,36 @@ use num_rational::Ratio;
 
 use crate::RgbImage;
 
-/// What becomes of a picture whose shape is not that of the output.
+/// How an image of another aspect ratio is fitted into the output size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Fit {
-    /// All of it is shown, in the middle; what is left over is black, or transparent where there is alpha.
+    /// Letterbox: the image is scaled to fit inside and centered; the borders are black, and transparent with alpha.
     #[default]
     Pad,
-    /// The output is filled; what stands over is cut off on both sides.
+    /// Center crop: the image is scaled to cover the output, and what exceeds it is cut off on both sides.
     Crop,
-    /// Width and height are scaled apart.
+    /// Width and height are scaled independently; the aspect ratio changes.
     Stretch,
 }
 
-/// `picture`, whose pixels are `aspect` times as wide as high, at `[width, height]` square pixels (Lanczos of three
-/// lobes). A picture of that size and square pixels comes back as it is. Takes no more memory than the larger of both
-/// a few times over, whatever their shapes.
+/// Resizes `picture` to `[width, height]` square pixels (Lanczos3). `aspect` is the pixel aspect ratio of `picture`, width
+/// over height. A picture of that size with square pixels is returned unchanged. Memory stays within a few times the
+/// larger of input and output, whatever their aspect ratios.
 pub fn fit(picture: &RgbImage, aspect: Ratio<i64>, [width, height]: [u32; 2], rule: Fit) -> RgbImage {
     let square = aspect == Ratio::from(1);
     if square && [picture.width, picture.height] == [width, height] {
         return picture.clone();
     }
     let size = [picture.width, picture.height];
+    // The visible region of the input, and the size that it is scaled to.
     let (seen, scaled) = match rule {
         Fit::Stretch => (size, [width, height]),
-        Fit::Pad => (size, whole(size, aspect, [width, height])),
-        Fit::Crop => (filling(size, aspect, [width, height]), [width, height]),
+        Fit::Pad => (size, contained_size(size, aspect, [width, height])),
+        Fit::Crop => (cropped_size(size, aspect, [width, height]), [width, height]),
     };
     let plane = |values: &[f32]| {
-        let seen_values = place(values, size, seen);
-        place(&scale(&seen_values, seen, scaled), scaled, [width, height])
+        let visible = center(values, size, seen);
+        center(&resize_plane(&visible, seen, scaled), scaled, [width, height])
     };
     let data = picture.channels().into_iter().flat_map(plane).collect();
     RgbImage {
@@ -43,21 +44,22 @@ pub fn fit(picture: &RgbImage, aspect: Ratio<i64>, [width, height]: [u32; 2], ru
     }
 }
 
-/// Width and height of a picture as it is shown, and by how much each side would have to be scaled.
+/// Returns the display size of a `[w, h]` image of pixel aspect ratio `aspect`, in square pixels, and the factors that
+/// scale its two sides to `[width, height]`.
 fn factors([w, h]: [u32; 2], aspect: Ratio<i64>, [width, height]: [u32; 2]) -> ([f64; 2], [f64; 2]) {
     let shown = [f64::from(w) * crate::time::seconds(aspect), f64::from(h)];
     (shown, [f64::from(width) / shown[0], f64::from(height) / shown[1]])
 }
 
-/// The size at which the whole picture fits into the other.
-fn whole(size: [u32; 2], aspect: Ratio<i64>, to: [u32; 2]) -> [u32; 2] {
+/// Returns the largest `[width, height]` of the aspect ratio of `size` that fits into `to`.
+fn contained_size(size: [u32; 2], aspect: Ratio<i64>, to: [u32; 2]) -> [u32; 2] {
     let (shown, factors) = factors(size, aspect, to);
     let factor = factors[0].min(factors[1]);
     [0, 1].map(|side| ((shown[side] * factor).round().max(1.0) as u32).min(to[side]))
 }
 
-/// How much of the picture is seen where it fills the other.
-fn filling(size: [u32; 2], aspect: Ratio<i64>, to: [u32; 2]) -> [u32; 2] {
+/// Returns the `[width, height]` in input pixels of the region that remains visible when the image covers `to`.
+fn cropped_size(size: [u32; 2], aspect: Ratio<i64>, to: [u32; 2]) -> [u32; 2] {
     let (_, factors) = factors(size, aspect, to);
     let factor = factors[0].max(factors[1]);
     [0, 1].map(|side| {
@@ -66,15 +68,17 @@ fn filling(size: [u32; 2], aspect: Ratio<i64>, to: [u32; 2]) -> [u32; 2] {
     })
 }
 
-fn scale(values: &[f32], [width, height]: [u32; 2], [to_width, to_height]: [u32; 2]) -> Vec<f32> {
+/// Resamples a plane of `[height, width]` values to `[to_height, to_width]` (Lanczos3).
+fn resize_plane(values: &[f32], [width, height]: [u32; 2], [to_width, to_height]: [u32; 2]) -> Vec<f32> {
     if [width, height] == [to_width, to_height] {
         return values.to_vec();
     }
     let area = |w: u32, h: u32| u64::from(w) * u64::from(h);
-    // Heights are scaled before widths. Where that would be larger than both pictures, widths go first.
+    // `resize` scales heights before widths. Where the intermediate plane would exceed both input and output, widths are
+    // scaled first.
     if area(width, to_height) > area(width, height).max(area(to_width, to_height)) && to_width != width {
-        let narrowed = scale(values, [width, height], [to_width, height]);
-        return scale(&narrowed, [to_width, height], [to_width, to_height]);
+        let narrowed = resize_plane(values, [width, height], [to_width, height]);
+        return resize_plane(&narrowed, [to_width, height], [to_width, to_height]);
     }
     let plane: Option<ImageBuffer<Luma<f32>, Vec<f32>>> =
         ImageBuffer::from_raw(width, height, values.to_vec());
@@ -83,8 +87,8 @@ fn scale(values: &[f32], [width, height]: [u32; 2], [to_width, to_height]: [u32;
     })
 }
 
-/// A plane of `[w, h]` in the middle of one of `[width, height]`, cut or surrounded by zeros.
-fn place(plane: &[f32], [w, h]: [u32; 2], [width, height]: [u32; 2]) -> Vec<f32> {
+/// Centers a plane of size `[w, h]` in a plane of size `[width, height]`, cropped or padded with zeros.
+fn center(plane: &[f32], [w, h]: [u32; 2], [width, height]: [u32; 2]) -> Vec<f32> {
     let [w, h, width, height] = [w, h, width, height].map(|side| side as usize);
     let mut out = vec![0.0; width * height];
     let (columns, rows) = (w.min(width), h.min(height));

@@ -1,30 +1,30 @@
-//! Pixel formats: which planes a frame has, how deep they are, and ffmpeg's names for them.
+//! Planar pixel formats: layout, chroma subsampling, bit depth and alpha, with ffmpeg's names (`yuv420p10le`).
 
 use std::fmt;
 
-/// What the planes of a frame hold, and how chroma is subsampled.
+/// Colour model and chroma subsampling of a frame's planes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Layout {
     /// One plane of luma.
     Gray,
-    /// Chroma halved both ways.
+    /// Y'CbCr 4:2:0: chroma at half width and half height.
     Yuv420,
-    /// Chroma halved in width.
+    /// Y'CbCr 4:2:2: chroma at half width.
     Yuv422,
-    /// Chroma at full size.
+    /// Y'CbCr 4:4:4: chroma at full size.
     Yuv444,
-    /// Chroma halved in height.
+    /// Y'CbCr 4:4:0: chroma at half height.
     Yuv440,
-    /// Chroma at a quarter of the width.
+    /// Y'CbCr 4:1:1: chroma at a quarter of the width.
     Yuv411,
-    /// Chroma at a quarter of width and height.
+    /// Y'CbCr 4:1:0: chroma at a quarter of width and height.
     Yuv410,
     /// Red, green and blue planes at full size, in this order.
     Rgb,
 }
 
 impl Layout {
-    /// Binary logarithms of the chroma subsampling, across and down.
+    /// Returns the binary logarithms of the horizontal and vertical chroma subsampling: (1, 1) for 4:2:0.
     pub fn chroma_shift(self) -> (u32, u32) {
         match self {
             Self::Gray | Self::Yuv444 | Self::Rgb => (0, 0),
@@ -36,25 +36,25 @@ impl Layout {
         }
     }
 
-    /// Number of planes without alpha: 1 or 3.
+    /// Returns the number of planes without alpha: 1 for gray, else 3.
     pub fn color_planes(self) -> usize {
         if self == Self::Gray { 1 } else { 3 }
     }
 }
 
-/// A planar pixel format. Depths of 8 are held in bytes, 9 to 16 in `u16`, 32 in `f32`.
+/// A planar pixel format. Samples of depth 8 are stored as `u8`, 9 to 16 as `u16`, 32 as `f32`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PixelFormat {
     /// The planes and their subsampling.
     pub layout: Layout,
-    /// Bits a sample: 8 to 16, or 32 for floats (RGB only).
+    /// Bits per sample: 8 to 16, or 32 for floats (RGB only).
     pub depth: u8,
-    /// Whether a last plane of the full size holds alpha (not premultiplied, full range).
+    /// True where the last plane, of full size, is alpha (straight, full range).
     pub alpha: bool,
 }
 
 impl PixelFormat {
-    /// 8-bit 4:2:0, what most video is.
+    /// 8-bit 4:2:0, the format of most video.
     pub const YUV420P: Self = Self::new(Layout::Yuv420, 8);
     /// 10-bit 4:2:0.
     pub const YUV420P10: Self = Self::new(Layout::Yuv420, 10);
@@ -67,7 +67,7 @@ impl PixelFormat {
     /// RGB planes of floats.
     pub const RGBF32: Self = Self::new(Layout::Rgb, 32);
 
-    /// A format without alpha.
+    /// Creates a format without alpha; `depth` in bits per sample (8 to 16, or 32 for float RGB) is not checked.
     pub const fn new(layout: Layout, depth: u8) -> Self {
         Self {
             layout,
@@ -76,22 +76,22 @@ impl PixelFormat {
         }
     }
 
-    /// The same format with or without an alpha plane.
+    /// Returns this format with or without an alpha plane.
     pub const fn with_alpha(self, alpha: bool) -> Self {
         Self { alpha, ..self }
     }
 
-    /// Whether samples are floats.
+    /// Reports whether samples are 32-bit floats.
     pub fn is_float(self) -> bool {
         self.depth == 32
     }
 
-    /// The largest code value of an integer format, such as 255 or 1023.
+    /// Returns the largest code value of an integer format, such as 255 or 1023.
     pub fn max_code(self) -> u32 {
         (1 << self.depth.min(16)) - 1
     }
 
-    /// Bytes a sample in raw files and pipes.
+    /// Returns the bytes per sample in raw video: 1, 2 or 4.
     pub fn bytes_per_sample(self) -> usize {
         match self.depth {
             0..=8 => 1,
@@ -100,12 +100,12 @@ impl PixelFormat {
         }
     }
 
-    /// Number of planes, alpha included.
+    /// Returns the number of planes including alpha: 1 to 4.
     pub fn planes(self) -> usize {
         self.layout.color_planes() + usize::from(self.alpha)
     }
 
-    /// Width and height of plane `index` of a frame of `width` x `height`; subsampled sizes round up.
+    /// Returns width and height of plane `index` of a frame of `width` x `height` pixels; subsampled sizes round up.
     pub fn plane_size(self, index: usize, width: u32, height: u32) -> (u32, u32) {
         let (sx, sy) = self.layout.chroma_shift();
         if matches!(index, 1 | 2) && self.layout != Layout::Gray {
@@ -115,7 +115,7 @@ impl PixelFormat {
         }
     }
 
-    /// Bytes of one raw frame of this format.
+    /// Returns the size in bytes of one raw frame of `width` x `height` pixels.
     pub fn frame_bytes(self, width: u32, height: u32) -> usize {
         let plane = |index| {
             let (w, h) = self.plane_size(index, width, height);
@@ -124,7 +124,7 @@ impl PixelFormat {
         (0..self.planes()).map(plane).sum::<usize>() * self.bytes_per_sample()
     }
 
-    /// ffmpeg's name of this format, such as `yuv420p10le` or `gbrp`; nothing where ffmpeg has none.
+    /// Returns ffmpeg's name of this format, such as `yuv420p10le` or `gbrp`; `None` where ffmpeg has no such format.
     pub fn ffmpeg_name(self) -> Option<String> {
         let alpha = if self.alpha { "a" } else { "" };
         let base = match self.layout {
@@ -145,8 +145,9 @@ impl PixelFormat {
         })
     }
 
-    /// The planar format that holds ffmpeg's `name` without loss, and whether the name itself says full range
-    /// (`yuvj420p`). Packed and palette formats map to the planar one of the same depth.
+    /// Returns the planar format that holds frames of ffmpeg's pixel format `name` without loss, and true where the name
+    /// implies full range (`yuvj420p`). Packed and palette formats map to the planar format of the same depth. `None` for
+    /// unknown names and hardware formats.
     pub fn from_ffmpeg(name: &str) -> Option<(Self, bool)> {
         if let Some(subsampling) = name.strip_prefix("yuvj") {
             return Self::from_ffmpeg(&format!("yuv{subsampling}")).map(|(format, _)| (format, true));
@@ -157,7 +158,8 @@ impl PixelFormat {
     }
 }
 
-/// A planar name, `BASE`, `BASE10le` or `BASEf32le`.
+/// Parses ffmpeg's name of a planar format: a base such as `yuv420p`, alone (8 bits) or followed by a depth of 9 to 16 or
+/// `f32`, and by `le` or `be`.
 fn planar(name: &str) -> Option<PixelFormat> {
     let name = name
         .strip_suffix("le")
@@ -188,7 +190,8 @@ fn planar(name: &str) -> Option<PixelFormat> {
     Some(PixelFormat { layout, depth, alpha })
 }
 
-/// Packed, semi-planar and palette names of the decoders people meet.
+/// Maps ffmpeg's name of a packed, semi-planar or palette format (`nv12`, `rgb24`, `pal8`) to the planar format of the
+/// same depth; `None` for others.
 fn packed(name: &str) -> Option<PixelFormat> {
     use Layout::{Gray, Rgb, Yuv420, Yuv422, Yuv444};
     let name = name

@@ -1,8 +1,8 @@
-//! A decoded frame and its planes.
+//! Decoded video frame: planes of samples, pixel format, presentation time and duration; raw video in and out.
 
 use crate::{ColorTags, MediaError, PixelFormat, Result, RgbImage, Time};
 
-/// The samples of one plane, row by row without padding.
+/// The samples of one plane, row by row without padding, in the type that the bit depth requires.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Samples {
     /// 8-bit codes.
@@ -14,7 +14,7 @@ pub enum Samples {
 }
 
 impl Samples {
-    /// Number of samples.
+    /// Returns the number of samples.
     pub fn len(&self) -> usize {
         match self {
             Self::U8(v) => v.len(),
@@ -23,12 +23,12 @@ impl Samples {
         }
     }
 
-    /// Whether there are none.
+    /// Reports whether there are no samples.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// `len` samples of zero in the type that `format` uses.
+    /// Creates `len` samples of value 0 in the sample type of `format`.
     pub fn zeroed(format: PixelFormat, len: usize) -> Self {
         match format.bytes_per_sample() {
             1 => Self::U8(vec![0; len]),
@@ -41,33 +41,33 @@ impl Samples {
 /// One plane of a frame.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plane {
-    /// Samples a row.
+    /// Samples per row.
     pub width: u32,
-    /// Rows.
+    /// Number of rows.
     pub height: u32,
     /// `width * height` samples.
     pub samples: Samples,
 }
 
-/// One frame of video with its exact place in time.
+/// One frame of video with its exact time and duration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Frame {
     /// Width in pixels.
     pub width: u32,
     /// Height in pixels.
     pub height: u32,
-    /// The format of the planes.
+    /// The pixel format of the planes.
     pub format: PixelFormat,
     /// `format.planes()` planes: luma, Cb, Cr or red, green, blue, then alpha.
     pub planes: Vec<Plane>,
-    /// When it is shown, in seconds since the container's start.
+    /// Presentation time in seconds since the start of the container.
     pub pts: Time,
-    /// For how long it is shown, in seconds.
+    /// Display duration in seconds.
     pub duration: Time,
 }
 
 impl Frame {
-    /// A frame of zeros (black in RGB and gray; green in YUV).
+    /// Creates a frame whose samples are all 0 (black in RGB and gray, green in YUV), at time 0 with duration 0.
     pub fn zeroed(width: u32, height: u32, format: PixelFormat) -> Self {
         let plane = |index| {
             let (width, height) = format.plane_size(index, width, height);
@@ -89,18 +89,18 @@ impl Frame {
         }
     }
 
-    /// The same frame at another time.
+    /// Returns this frame with presentation time and duration in seconds replaced.
     pub fn at(mut self, pts: Time, duration: Time) -> Self {
         self.pts = pts;
         self.duration = duration;
         self
     }
 
-    /// Whether the planes are those of its format, as [`Frame::zeroed`] makes them, so that nothing that reads them
-    /// panics; else what is wrong.
+    /// Checks that number, sizes and sample types of the planes match format and size, so that code that reads them cannot
+    /// panic.
     ///
     /// # Errors
-    /// A sentence that names the first plane that is not.
+    /// A sentence that names the first plane that does not match.
     pub fn check(&self) -> std::result::Result<(), String> {
         let (format, found) = (self.format, self.planes.len());
         if !matches!(format.depth, 8..=16 | 32) || format.is_float() && format.layout != crate::Layout::Rgb {
@@ -139,7 +139,11 @@ impl Frame {
         Ok(())
     }
 
-    /// Reads a raw frame (ffmpeg's order of planes, little endian) of exactly `format.frame_bytes()` bytes.
+    /// Parses a frame of ffmpeg's raw video: planes without padding, G B R order for RGB, little endian. `bytes` has exactly
+    /// `format.frame_bytes(width, height)` bytes; the frame's time is 0.
+    ///
+    /// # Errors
+    /// [`MediaError::Limit`] for another number of bytes.
     pub fn from_raw(width: u32, height: u32, format: PixelFormat, bytes: &[u8]) -> Result<Self> {
         let expected = format.frame_bytes(width, height);
         if bytes.len() != expected {
@@ -149,7 +153,7 @@ impl Frame {
         }
         let mut frame = Self {
             planes: Vec::with_capacity(format.planes()),
-            ..Self::shell(width, height, format)
+            ..Self::without_planes(width, height, format)
         };
         let mut offset = 0;
         for index in 0..format.planes() {
@@ -167,7 +171,7 @@ impl Frame {
         Ok(frame)
     }
 
-    /// Appends the frame to `out` as ffmpeg's raw video: its order of planes, little endian.
+    /// Appends the frame to `out` as ffmpeg's raw video: planes without padding, G B R order for RGB, little endian.
     pub fn to_raw(&self, out: &mut Vec<u8>) {
         out.reserve(self.format.frame_bytes(self.width, self.height));
         for index in 0..self.planes.len() {
@@ -179,18 +183,19 @@ impl Frame {
         }
     }
 
-    /// The picture as planar RGB floats by the stream's own matrix and range, see [`crate::color`].
+    /// Converts the frame to planar RGB floats with the matrix and range of `tags`; see [`crate::color`].
     pub fn to_rgb(&self, tags: &ColorTags) -> RgbImage {
         crate::color::frame_to_rgb(self, tags)
     }
 
-    /// The frame that shows `image`, rounded to codes; the exact inverse of [`Frame::to_rgb`] for a picture
-    /// that came from the same format and tags. Its time is zero: see [`Frame::at`].
+    /// Converts `image` to a frame of `format` with the matrix and range of `tags`, rounded to codes: the exact inverse of
+    /// [`Frame::to_rgb`] for the same format and tags. The frame's time is 0; [`Frame::at`] sets it.
     pub fn from_rgb(image: &RgbImage, format: PixelFormat, tags: &ColorTags) -> Self {
         crate::color::rgb_to_frame(image, format, tags)
     }
 
-    fn shell(width: u32, height: u32, format: PixelFormat) -> Self {
+    /// Creates a frame without planes, at time 0 with duration 0.
+    fn without_planes(width: u32, height: u32, format: PixelFormat) -> Self {
         Self {
             width,
             height,
@@ -201,7 +206,7 @@ impl Frame {
         }
     }
 
-    /// Puts planes read in ffmpeg's order (green, blue, red) into ours (red, green, blue).
+    /// Reorders RGB planes from ffmpeg's order (green, blue, red) to red, green, blue.
     fn restore_order(&mut self) {
         if self.format.layout == crate::Layout::Rgb {
             self.planes[..3].rotate_right(1);
@@ -209,7 +214,7 @@ impl Frame {
     }
 }
 
-/// Which of our planes is the `index`th of ffmpeg's raw frame: RGB is stored green, blue, red there.
+/// Returns the index in [`Frame::planes`] of plane `index` of ffmpeg's raw video, which stores RGB as green, blue, red.
 fn raw_plane(format: PixelFormat, index: usize) -> usize {
     match (format.layout, index) {
         (crate::Layout::Rgb, 0..=2) => (index + 1) % 3,
@@ -217,6 +222,7 @@ fn raw_plane(format: PixelFormat, index: usize) -> usize {
     }
 }
 
+/// Parses raw little-endian samples of the type that `format` uses.
 fn decode_samples(format: PixelFormat, bytes: &[u8]) -> Samples {
     match format.bytes_per_sample() {
         1 => Samples::U8(bytes.to_vec()),

@@ -1,9 +1,10 @@
 //! Frames in and out: sources, sinks, timeline, colour and the ffmpeg child process.
 //!
-//! Frames come from a [`Source`] with exact rational times, are turned into RGB by [`Frame::to_rgb`], and go
-//! back through [`Frame::from_rgb`] into a [`Sink`]. [`timeline`] says which output frame lies where between
-//! which two source frames; [`scene`] tells cuts and held frames from motion. Nothing here knows a network.
+//! Frames come from a [`Source`] with exact rational times, are converted to RGB by [`Frame::to_rgb`], and go
+//! back through [`Frame::from_rgb`] into a [`Sink`]. [`timeline`] computes for each output frame its two source frames
+//! and the timestep between them; [`scene`] detects cuts and repeated frames. Nothing here depends on a network.
 
+pub mod audio;
 pub mod cancel;
 pub mod color;
 #[cfg(test)]
@@ -21,7 +22,6 @@ mod rgb_image;
 pub mod scene;
 pub mod scratch;
 pub mod sink;
-pub mod sound;
 pub mod source;
 pub mod time;
 pub mod timeline;

@@ -1,5 +1,5 @@
-//! What is accepted from the outside world, checked before memory or work is taken for it. The time that a child
-//! process may take over a frame is the `stall_timeout` of sources and sinks.
+//! Limits on untrusted input: frame sizes, frame counts, memory and time, checked before memory is allocated or work
+//! begins. The timeout of ffmpeg per frame is not here but the `stall_timeout` of sources and sinks.
 
 mod system;
 
@@ -11,25 +11,24 @@ use crate::{MediaError, Result};
 /// Limits on untrusted input. The defaults suit a personal machine; a server lowers them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Smallest accepted width and height in pixels (default 16: the networks need as much).
+    /// Smallest accepted width and height in pixels (default 16, the minimum of the networks).
     pub min_side: u32,
     /// Largest accepted width and height in pixels (default 16384).
     pub max_side: u32,
     /// Largest accepted `width * height` (default 16384 * 8192, an 8K frame four times over).
     pub max_pixels: u64,
-    /// Most source frames of one job (default 10 million, four days at 30 frames a second).
+    /// Maximum number of source frames of a job (default 10 million, four days at 30 fps).
     pub max_frames: u64,
-    /// Most frames that a job may write (default 100 million): a small file can announce any length, and a factor
-    /// multiplies it.
+    /// Maximum number of frames that a job writes (default 100 million): a small file can declare any duration, which the
+    /// frame rate factor multiplies.
     pub max_output_frames: u64,
-    /// Most bytes of memory that a job may plan for its frames and its network (default: the address space that the process
-    /// may have, which is any unless `ulimit -v` or its like says otherwise).
+    /// Maximum memory in bytes that a job plans for its frames and its network (default: the process's address space limit,
+    /// unlimited unless set by `ulimit -v` or similar).
     pub max_memory: u64,
-    /// Most bytes of memory that a job and the ffmpeg beside it may plan together (default: seven eighths of the machine's
-    /// memory, or the limit of the process's control group where that is less).
+    /// Maximum memory in bytes that a job and its ffmpeg processes plan together (default: seven eighths of the machine's
+    /// memory, or the limit of the process's control group where that is lower).
     pub max_total_memory: u64,
-    /// The longest that making one frame may take (default an hour): what is estimated before the start, and what it
-    /// then takes.
+    /// Maximum time to compute one frame (default one hour); applies to the estimate before a job starts and to each frame.
     pub max_frame_time: Duration,
 }
 
@@ -48,13 +47,14 @@ impl Default for Limits {
     }
 }
 
-/// What the system lets this process and its children have, and what says so.
+/// Returns the memory in bytes available to this process and its children, and the name of the limit for messages;
+/// measured once per process.
 fn system_memory() -> (u64, &'static str) {
     static FOUND: OnceLock<(u64, &str)> = OnceLock::new();
     *FOUND.get_or_init(system::memory)
 }
 
-/// Bytes of address space that this process may take.
+/// Returns the address space limit of this process in bytes (`RLIMIT_AS`); `u64::MAX` where unlimited.
 fn address_space() -> u64 {
     #[cfg(unix)]
     return rustix::process::getrlimit(rustix::process::Resource::As)
@@ -65,7 +65,7 @@ fn address_space() -> u64 {
 }
 
 impl Limits {
-    /// Checks a frame size against the limits.
+    /// Checks a frame size in pixels against `min_side`, `max_side` and `max_pixels`.
     pub fn check_size(&self, width: u64, height: u64) -> Result<()> {
         let sides = u64::from(self.min_side)..=u64::from(self.max_side);
         if !sides.contains(&width) || !sides.contains(&height) {
@@ -87,7 +87,7 @@ impl Limits {
         Ok(())
     }
 
-    /// Checks a count of frames read so far.
+    /// Checks the number of source frames read so far against `max_frames`.
     pub fn check_frames(&self, frames: u64) -> Result<()> {
         if frames > self.max_frames {
             let accepted = format!("{} frames", self.max_frames);
@@ -96,7 +96,7 @@ impl Limits {
         Ok(())
     }
 
-    /// Checks a count of frames that are to be written, or that have been.
+    /// Checks a planned or written number of output frames against `max_output_frames`.
     pub fn check_output_frames(&self, frames: u64) -> Result<()> {
         if frames > self.max_output_frames {
             let accepted = format!("{} frames", self.max_output_frames);
@@ -109,7 +109,7 @@ impl Limits {
         Ok(())
     }
 
-    /// Checks the time that a frame is expected to take, or has taken.
+    /// Checks the estimated or measured time to compute a frame against `max_frame_time`.
     pub fn check_frame_time(&self, time: Duration) -> Result<()> {
         if time > self.max_frame_time {
             let seconds = |time: Duration| format!("{:.1} s", time.as_secs_f64());
@@ -122,7 +122,8 @@ impl Limits {
         Ok(())
     }
 
-    /// Checks the memory that a job and the ffmpeg beside it plan together, in bytes. `fits` says what would.
+    /// Checks the memory in bytes that a job and its ffmpeg processes plan together against `max_total_memory`; `fits`
+    /// ends the error message with settings that would fit.
     pub fn check_total_memory(&self, bytes: u64, fits: &str) -> Result<()> {
         if bytes <= self.max_total_memory {
             return Ok(());
@@ -141,7 +142,7 @@ impl Limits {
         ))
     }
 
-    /// Checks the memory that a job plans, in bytes.
+    /// Checks the memory in bytes that a job plans against `max_memory`.
     pub fn check_memory(&self, bytes: u64) -> Result<()> {
         if bytes > self.max_memory {
             let accepted = format!(

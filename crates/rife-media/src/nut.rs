@@ -1,19 +1,26 @@
-//! NUT, the container in which raw frames pass between ffmpeg and us with exact times: one raw video stream.
+//! NUT container (FFmpeg's nut.txt, version 3) with one raw video stream: passes frames with exact times between ffmpeg
+//! and this process.
 //!
-//! Written from the published description of the format. The reader takes what ffmpeg's muxer writes, the
-//! writer gives what its demuxer takes; neither is a general implementation.
+//! The reader accepts what ffmpeg's muxer writes, the writer produces what ffmpeg's demuxer accepts; neither is a general
+//! implementation.
 
 pub(crate) mod read;
 pub(crate) mod write;
 
 use crate::{Layout, PixelFormat};
 
+/// The bytes that a NUT file starts with.
 pub(crate) const FILE_ID: &[u8] = b"nut/multimedia container\0";
+/// Start code of the main header packet.
 pub(crate) const MAIN: u64 = 0x4E4D_7A56_1F5F_04AD;
+/// Start code of a stream header packet.
 pub(crate) const STREAM: u64 = 0x4E53_1140_5BF2_F9DB;
+/// Start code of an info (metadata) packet.
 pub(crate) const INFO: u64 = 0x4E49_AB68_B596_BA78;
+/// Start code of a syncpoint packet.
 pub(crate) const SYNCPOINT: u64 = 0x4E4B_E4AD_EECA_4569;
 
+/// Frame flags of the NUT format.
 pub(crate) mod flag {
     pub(crate) const KEY: u64 = 1;
     pub(crate) const CODED_PTS: u64 = 8;
@@ -28,7 +35,7 @@ pub(crate) mod flag {
     pub(crate) const INVALID: u64 = 8192;
 }
 
-/// CRC-32 of polynomial 0x04C11DB7, most significant bit first, starting from 0.
+/// Computes the CRC-32 of polynomial 0x04C11DB7, most significant bit first, with initial value 0.
 pub(crate) fn crc(bytes: &[u8]) -> u32 {
     const TABLE: [u32; 256] = {
         let mut table = [0; 256];
@@ -54,7 +61,7 @@ pub(crate) fn crc(bytes: &[u8]) -> u32 {
     })
 }
 
-/// The tag under which ffmpeg knows a raw format, where it has one.
+/// Returns ffmpeg's FourCC of a raw pixel format in NUT; `None` where it has none.
 pub(crate) fn fourcc(format: PixelFormat) -> Option<[u8; 4]> {
     let depth = format.depth;
     Some(match (format.layout, depth, format.alpha) {

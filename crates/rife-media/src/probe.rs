@@ -1,4 +1,4 @@
-//! What is in a media file, read through ffprobe with limits.
+//! Media file probing: streams, codecs, colour tags, times and chapters of a file, read with ffprobe under limits.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,14 +17,14 @@ mod report;
 
 pub use clock::Clock;
 
-/// What a stream carries.
+/// The kind of media of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StreamKind {
-    /// Moving pictures.
+    /// Video.
     Video,
-    /// A still picture attached as cover art.
+    /// A still image attached as cover art.
     CoverArt,
-    /// Sound.
+    /// Audio.
     Audio,
     /// Subtitles.
     Subtitle,
@@ -37,49 +37,49 @@ pub enum StreamKind {
 /// One stream of a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MediaStream {
-    /// The index in the file.
+    /// Index in the file.
     pub index: u32,
-    /// What it carries.
+    /// Kind of media.
     pub kind: StreamKind,
     /// ffmpeg's name of the codec; `unknown` where ffprobe names none.
     pub codec: String,
-    /// The language tag, such as `eng`.
+    /// Language tag, such as `eng`.
     pub language: Option<String>,
-    /// The title tag.
+    /// Title tag.
     pub title: Option<String>,
-    /// Whether players choose it by default.
+    /// True where players select it by default.
     pub default: bool,
-    /// Time of its first packet, relative to the container's start.
+    /// Time of its first packet in seconds, relative to the container's start.
     pub start: Option<Time>,
-    /// How long it lasts, where the file says so.
+    /// Duration in seconds, where the file states it.
     pub duration: Option<Time>,
-    /// Frames: counted where the stream is short enough for that, else announced by the container.
+    /// Number of frames: counted for streams of up to 20 000 packets, else as the container states.
     pub frames: Option<u64>,
-    /// Channels and samples a second of sound.
+    /// Number of channels and sample rate in Hz of an audio stream.
     pub audio: Option<(u32, u32)>,
-    /// Details of sound beside channels and rate.
-    pub sound: Option<SoundFormat>,
-    /// Details of video (and cover art).
+    /// Channel layout, sample depth and profile of an audio stream.
+    pub audio_format: Option<AudioFormat>,
+    /// Details of a video stream or cover art.
     pub video: Option<VideoStream>,
-    /// Whether its packets are encrypted, so that nothing but a player with its key can read them.
+    /// True where its packets are encrypted and cannot be decoded.
     pub encrypted: bool,
 }
 
-/// How sound is coded.
+/// Coding of an audio stream.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct SoundFormat {
-    /// ffmpeg's name of the channels' places, such as `5.1(side)`, where they are known.
+pub struct AudioFormat {
+    /// ffmpeg's name of the channel layout, such as `5.1(side)`; `None` where unknown.
     pub layout: Option<String>,
-    /// Bits of a sample; 0 where the codec has no such number.
+    /// Bits per sample; 0 for codecs without a sample depth.
     pub bits: u32,
-    /// ffmpeg's name of the codec's profile, such as `DTS-HD MA`, where it has one.
+    /// ffmpeg's name of the codec's profile, such as `DTS-HD MA`; `None` where unknown.
     pub profile: Option<String>,
 }
 
-/// The order of fields.
+/// Field order of video.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldOrder {
-    /// Whole frames, or not said.
+    /// Progressive frames, or not stated.
     Progressive,
     /// Interlaced, top field first.
     TopFirst,
@@ -87,7 +87,7 @@ pub enum FieldOrder {
     BottomFirst,
 }
 
-/// HDR10 mastering display metadata, as the 24 words of the standard in their own units.
+/// HDR10 mastering display metadata (SMPTE ST 2086) in the units of the standard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MasteringDisplay {
     /// Red, green and blue primaries, x and y, in units of 0.00002.
@@ -105,16 +105,16 @@ pub struct HdrMetadata {
     pub mastering: Option<MasteringDisplay>,
     /// Maximum content light level and maximum frame-average light level, cd/m2.
     pub content_light: Option<(u32, u32)>,
-    /// Whether Dolby Vision metadata is present (it cannot be carried over).
+    /// True where Dolby Vision metadata is present (it is dropped).
     pub dolby_vision: bool,
-    /// Whether the pictures mean nothing without it: profile 5 and others that have no base layer of a known kind.
+    /// True where frames cannot be displayed without Dolby Vision: profile 5 and others without a compatible base layer.
     pub dolby_vision_only: bool,
-    /// Whether HDR10+ dynamic metadata is present (it cannot be carried over).
+    /// True where HDR10+ dynamic metadata is present (it is dropped).
     pub hdr10_plus: bool,
 }
 
 impl HdrMetadata {
-    /// What of it frames of our own cannot have, in words: it describes each frame of the source.
+    /// Returns a message for each kind of per-frame metadata that interpolated frames cannot have and that is dropped.
     pub fn dropped(&self) -> Vec<String> {
         let kinds = [
             (self.dolby_vision, "Dolby Vision metadata"),
@@ -123,18 +123,19 @@ impl HdrMetadata {
         let dropped = |(_, kind)| format!("{kind} cannot be carried over to new frames: dropped");
         kinds
             .into_iter()
-            .filter(|(there, _)| *there)
+            .filter(|(present, _)| *present)
             .map(dropped)
             .collect()
     }
 }
 
-/// How the picture is turned for display: the nine numbers of an MP4 track header, 16.16 and 2.30 fixed point.
+/// Display transformation (rotation and reflection): the 3x3 matrix of an MP4 track header, row by row, in 16.16 fixed point
+/// with the third column in 2.30.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DisplayMatrix(pub [i32; 9]);
 
 impl DisplayMatrix {
-    /// No turn.
+    /// The identity: neither rotation nor reflection.
     pub const IDENTITY: Self = Self([1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30]);
 }
 
@@ -149,39 +150,39 @@ pub struct VideoStream {
     pub profile: Option<String>,
     /// ffmpeg's name of the pixel format.
     pub pixel_format: String,
-    /// Our planar format that holds it, where there is one.
+    /// The planar format that holds its frames without loss; `None` where unsupported.
     pub format: Option<PixelFormat>,
     /// Colour tags.
     pub color: ColorTags,
-    /// Sample aspect ratio, where the stream has one.
+    /// Sample aspect ratio (pixel width over height), where the stream states one.
     pub sample_aspect: Option<Ratio<i64>>,
     /// Rotation and reflection for display.
     pub matrix: DisplayMatrix,
-    /// The clockwise turn for display in degrees (0 to 359), reflection aside.
+    /// Clockwise rotation for display in degrees (0 to 359), without reflection.
     pub rotation: i32,
-    /// Nominal rate in frames a second.
+    /// Nominal frame rate in frames per second; for variable rates about the mean.
     pub frame_rate: Option<Ratio<i64>>,
-    /// Whether intervals really vary (by more than the time base's own rounding).
+    /// True for a variable frame rate: intervals differ by more than rounding to the time base.
     pub variable_rate: bool,
-    /// The unit of the stream's times.
+    /// Time base in seconds per tick.
     pub time_base: Time,
-    /// Interlacing.
+    /// Field order; tells interlaced from progressive video.
     pub field_order: FieldOrder,
     /// HDR metadata.
     pub hdr: HdrMetadata,
-    /// When the last frame's display ends, where all packets could be read.
+    /// End of the last frame's display in seconds since the container's start, where all packets could be read.
     pub end: Option<Time>,
-    /// When the first packets are decoded, where the container does not say when frames are shown (AVI): frame n is shown
-    /// when packet n is decoded. Empty elsewhere.
+    /// Decoding times in seconds of the first packets of a stream without presentation times (AVI), whose frame n is shown
+    /// at decoding time n; empty for others.
     pub decoding_times: Vec<Time>,
-    /// Whether alpha is carried in a second layer (VP8 and VP9 in WebM).
+    /// True where a second coded layer holds alpha (VP8 and VP9 in WebM).
     pub alpha_layer: bool,
-    /// Whether its first frames carry closed captions (CEA-608 or CEA-708, as ATSC A/53 user data).
+    /// True where its first frames carry closed captions (CEA-608 or CEA-708, as ATSC A/53 user data).
     pub captions: bool,
 }
 
 impl VideoStream {
-    /// What is to be said of captions that frames of our own do not have; nothing where there are none.
+    /// Returns a message that closed captions are dropped, with a way to extract them; `None` without captions.
     pub fn captions_dropped(&self) -> Option<String> {
         let text = "closed captions (CEA-608/708) lie within the source's frames and cannot be carried over to new ones: \
                     dropped; ffmpeg -f lavfi -i \"movie=IN[out0+subcc]\" -map 0:s OUT.srt takes them out as subtitles";
@@ -192,42 +193,42 @@ impl VideoStream {
 /// A chapter.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chapter {
-    /// Where it starts.
+    /// Start in seconds since the container's start.
     pub start: Time,
-    /// Where it ends.
+    /// End in seconds since the container's start.
     pub end: Time,
-    /// Its title.
+    /// Title tag.
     pub title: Option<String>,
 }
 
-/// What ffprobe says of a file.
+/// Properties of a media file as ffprobe reports them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MediaInfo {
     /// The file.
     pub path: PathBuf,
     /// ffmpeg's name of the container, such as `mov,mp4,m4a,3gp,3g2,mj2`.
     pub container: String,
-    /// How long it lasts.
+    /// Duration in seconds.
     pub duration: Option<Time>,
-    /// The container's own start time; every other time here is relative to it.
+    /// Start time of the container in its own timestamps, in seconds; all other times here are relative to it.
     pub start: Time,
-    /// Its streams in order.
+    /// Its streams in file order.
     pub streams: Vec<MediaStream>,
     /// Its chapters.
     pub chapters: Vec<Chapter>,
-    /// Tags of the whole file, such as `title`.
+    /// Tags of the file, such as `title`, with their values.
     pub metadata: Vec<(String, String)>,
-    /// What was met in opening it that is worth telling in the plan.
+    /// Notes for the user from opening the file.
     pub notes: Vec<String>,
-    /// What is missing of a file that ends before its header says, in words.
+    /// A message about missing data, for a file shorter than its header states.
     pub cut_off: Option<String>,
-    /// Where its clock starts anew or jumps. Times of streams here are those of the part that comes first; frames that are
-    /// decoded have times on one line.
+    /// Timestamp discontinuities. Times of streams here belong to the first continuous range; decoded frames have
+    /// continuous times.
     pub clock: Clock,
 }
 
 impl MediaInfo {
-    /// The video stream that is interpolated: the default one, else the first; never cover art.
+    /// Returns the video stream that is interpolated: the default one, else the first; never cover art.
     pub fn main_video(&self) -> Option<(&MediaStream, &VideoStream)> {
         let videos = || self.streams.iter().filter(|s| s.kind == StreamKind::Video);
         let stream = videos().find(|s| s.default).or_else(|| videos().next())?;
@@ -235,29 +236,32 @@ impl MediaInfo {
     }
 }
 
-/// The largest answer of ffprobe that is read.
+/// Maximum size of ffprobe's output in bytes.
 const MAX_REPORT: usize = 32 << 20;
-/// How long ffprobe may take.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// How long ffprobe may take over a whole output of ours.
-const READ_BACK: Duration = Duration::from_secs(3600);
+/// Timeout of ffprobe.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Timeout of ffprobe for reading all packets of an output file.
+const READ_BACK_TIMEOUT: Duration = Duration::from_secs(3600);
 
-/// Probes `path` with the machine's ffprobe: format and codec allow-lists, bounded output, a time limit.
+/// Probes `path` with the machine's ffprobe, with format and codec allow-lists, bounded output and a timeout.
+///
+/// # Errors
+/// ffprobe cannot be found or run; the file cannot be opened, is not regular, or is no supported media file.
 pub fn probe(path: &Path, limits: &Limits) -> Result<MediaInfo> {
     probe_with(&Ffmpeg::find()?, path, limits, &CancelToken::new())
 }
 
-/// Probes `path` with `ffmpeg`'s prober.
+/// Probes `path` as [`probe`] does, with the given ffprobe and cancellation.
 pub fn probe_with(ffmpeg: &Ffmpeg, path: &Path, limits: &Limits, cancel: &CancelToken) -> Result<MediaInfo> {
     check_file(path)?;
     let mut args = Args::default();
     args.all(["-hide_banner", "-loglevel", "error", "-of", "json"]);
     args.all(["-show_format", "-show_streams", "-show_chapters"])
         .input(path, limits)?;
-    let answer = ffmpeg.run_ffprobe(args.0, MAX_REPORT, PATIENCE, cancel, "while probing");
+    let answer = ffmpeg.run_ffprobe(args.0, MAX_REPORT, PROBE_TIMEOUT, cancel, "while probing");
     let answer = answer.map_err(|e| explain(path, e))?;
     let mut info = report::parse(path, &answer)?;
-    encrypted::mark(path, &mut info)?;
+    encrypted::detect(path, &mut info)?;
     info.clock = clock::scan(ffmpeg, &info, limits, cancel)?;
     let main = info.main_video().map(|(stream, _)| stream.index);
     for stream in info
@@ -277,54 +281,54 @@ pub fn probe_with(ffmpeg: &Ffmpeg, path: &Path, limits: &Limits, cancel: &Cancel
     Ok(info)
 }
 
-/// How long each stream of sound of `path` runs before the start that its container announces, as `(index, seconds)`; a
-/// stream that has no such priming is left out.
+/// Returns the encoder delay of each audio stream of `path`, the seconds of packets before the stream's stated start, as
+/// `(stream index, seconds)`; streams without a delay are left out.
 ///
 /// # Errors
 /// ffprobe cannot be found or run.
-pub fn sound_priming(path: &Path, limits: &Limits) -> Result<Vec<(u32, Time)>> {
+pub fn audio_priming(path: &Path, limits: &Limits) -> Result<Vec<(u32, Time)>> {
     packets::priming(&Ffmpeg::find()?, path, limits, &CancelToken::new())
 }
 
-/// From when to when a stream of sound is heard, in the file's own times.
+/// The time range of an audio stream's packets, in seconds of the file's own timestamps.
 #[derive(Debug, Clone)]
-pub(crate) struct SoundExtent {
-    /// The stream's index.
+pub(crate) struct AudioExtent {
+    /// Index of the stream.
     pub(crate) index: u32,
-    /// When the first packet begins that is not hidden.
+    /// Start of the first packet that is not discarded.
     pub(crate) start: Time,
-    /// When the last one ends.
+    /// End of the last packet.
     pub(crate) end: Time,
-    /// How long the longest one is.
+    /// Duration of the longest packet.
     pub(crate) packet: Time,
 }
 
-/// From when to when each stream of sound of `path` is heard, by all of its packets.
-pub(crate) fn sound_extents(ffmpeg: &Ffmpeg, path: &Path, cancel: &CancelToken) -> Result<Vec<SoundExtent>> {
+/// Reads all audio packets of `path` and returns the time range of each audio stream.
+pub(crate) fn audio_extents(ffmpeg: &Ffmpeg, path: &Path, cancel: &CancelToken) -> Result<Vec<AudioExtent>> {
     packets::extents(ffmpeg, path, cancel)
 }
 
-/// What is in an output of ours.
+/// Frame times and stream count of a written output file.
 #[derive(Debug)]
 pub(crate) struct Contents {
-    /// When the frames of the first video stream are shown, in order, in its unit.
+    /// Presentation times of the first video stream's frames in ticks of `unit`, in order.
     pub(crate) times: Vec<i64>,
-    /// The unit in seconds.
+    /// Time base of `times` in seconds per tick.
     pub(crate) unit: Time,
-    /// Frames for which the container has no time.
+    /// Number of frames without a presentation time.
     pub(crate) untimed: u64,
-    /// Number of other streams.
+    /// Number of streams other than the first video stream.
     pub(crate) others: usize,
 }
 
 impl Contents {
-    /// Frames of the first video stream.
+    /// Returns the number of frames of the first video stream.
     pub(crate) fn frames(&self) -> u64 {
         self.times.len() as u64 + self.untimed
     }
 
-    /// What is to be added to the file's times so that they are those of the frames that were sent, of which the first was at
-    /// `first`.
+    /// Returns the seconds to add to the file's times to get those of the frames sent to the encoder, whose first was at
+    /// `first`; 0 where a time is unknown.
     pub(crate) fn moved(&self, first: Option<Time>) -> Time {
         let found = self.times.first().filter(|_| self.untimed == 0);
         let found = found.and_then(|ticks| crate::time::from_ticks(*ticks, self.unit));
@@ -333,7 +337,7 @@ impl Contents {
     }
 }
 
-/// Reads back the frames' times and the streams of a file that we have written.
+/// Reads the frame times and the streams of a written output file.
 pub(crate) fn read_back(ffmpeg: &Ffmpeg, path: &Path, cancel: &CancelToken) -> Result<Contents> {
     let mut args = Args::default();
     args.all([
@@ -346,13 +350,19 @@ pub(crate) fn read_back(ffmpeg: &Ffmpeg, path: &Path, cancel: &CancelToken) -> R
         "-show_streams",
     ]);
     args.input(path, &Limits::default())?;
-    let answer = ffmpeg.run_ffprobe(args.0, MAX_REPORT, READ_BACK, cancel, "while checking the output")?;
+    let answer = ffmpeg.run_ffprobe(
+        args.0,
+        MAX_REPORT,
+        READ_BACK_TIMEOUT,
+        cancel,
+        "while checking the output",
+    )?;
     let mut contents = report::contents(path, &answer)?;
     packets::times(ffmpeg, path, cancel, &mut contents)?;
     Ok(contents)
 }
 
-/// Regular files only: a device, socket or folder is never handed to ffprobe.
+/// Checks that `path` is a regular, nonempty file: a device, socket or folder is never passed to ffprobe.
 fn check_file(path: &Path) -> Result<()> {
     let metadata = std::fs::metadata(path).map_err(|e| MediaError::io("open", path, e))?;
     if !metadata.is_file() {
@@ -364,7 +374,7 @@ fn check_file(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// ffprobe's refusal of a file is about the file.
+/// Converts a failure of ffprobe into [`MediaError::Unreadable`] for `path`, with a remedy where an allow-list refused it.
 fn explain(path: &Path, error: MediaError) -> MediaError {
     match error {
         MediaError::Child { tail, .. } => {

@@ -1,5 +1,5 @@
-//! The picture that networks and measures work on: planar RGB (CHW) of 32-bit floats, with files in and out. Buffers of
-//! interleaved codes are in `interleaved`, the sRGB curve in `srgb`.
+//! Planar RGB image (CHW) of 32-bit floats, the input and output of networks and metrics; reads and writes image files.
+//! Conversion from and to interleaved integer buffers is in `interleaved`, the sRGB curve in `srgb`.
 
 mod interleaved;
 mod srgb;
@@ -10,9 +10,9 @@ pub use srgb::{srgb_decode, srgb_encode};
 
 use crate::{ColorTags, Frame, Limits, PixelFormat, Result, Transfer, read_image, write_image};
 
-/// A picture as the networks see it: planar RGB floats, nominally 0 to 1 and never clamped here.
+/// An RGB image of planar floats, [3, height, width], nominally 0 to 1 and not clamped, with optional alpha.
 ///
-/// Values are codes, as files and displays have them (of a PNG, sRGB), not linear light.
+/// Values are gamma-encoded as in image files (sRGB for a PNG), not linear light.
 ///
 /// ```
 /// use rife_media::RgbImage;
@@ -31,15 +31,15 @@ pub struct RgbImage {
     pub height: u32,
     /// `3 * width * height` values: the red plane, the green plane, the blue plane, rows without padding.
     pub data: Vec<f32>,
-    /// `width * height` values of alpha, 0 to 1, where the source has alpha.
+    /// `width * height` values of straight alpha, 0 to 1; `None` for an opaque image.
     pub alpha: Option<Vec<f32>>,
 }
 
 impl RgbImage {
-    /// A picture of `data` without alpha.
+    /// Creates an image without alpha from planar `data`, [3, height, width].
     ///
     /// # Panics
-    /// Where `data` has not `3 * width * height` values.
+    /// Panics where the length of `data` is not `3 * width * height`.
     pub fn new(width: u32, height: u32, data: Vec<f32>) -> Self {
         assert_eq!(
             data.len(),
@@ -54,12 +54,12 @@ impl RgbImage {
         }
     }
 
-    /// Reads a picture: PNG, JPEG, WebP, TIFF, EXR, BMP or PNM, by its content. A file of linear light (EXR) is coded by
-    /// the sRGB curve; its values above 1 become 1.
+    /// Reads an image file: PNG, JPEG, WebP, TIFF, EXR, BMP or PNM, recognised by content. A file of linear light (EXR) is
+    /// encoded with the sRGB curve; its values above 1 become 1.
     ///
     /// # Errors
     /// [`MediaError::Io`](crate::MediaError::Io) where the file cannot be opened,
-    /// [`MediaError::Unreadable`](crate::MediaError::Unreadable) where it is no such picture or damaged,
+    /// [`MediaError::Unreadable`](crate::MediaError::Unreadable) where its format is unknown or it is damaged,
     /// [`MediaError::Limit`](crate::MediaError::Limit) where it is too large.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let (frame, tags) = read_image(path.as_ref(), &Limits::default())?;
@@ -73,9 +73,8 @@ impl RgbImage {
         Ok(image)
     }
 
-    /// Writes the picture with 8 bits a channel, in the format that the extension names: png, jpg, webp, tiff, or exr,
-    /// which holds linear light in floats. A file of this name is replaced once the new one is complete. JPEG drops
-    /// alpha.
+    /// Writes the image with 8 bits per channel, in the format of the path's extension: png, jpg, webp, tiff, or exr (linear
+    /// light, 32-bit floats). An existing file is replaced once the new one is complete. JPEG drops alpha.
     ///
     /// # Errors
     /// [`MediaError::Unsupported`](crate::MediaError::Unsupported) for another extension,
@@ -84,14 +83,16 @@ impl RgbImage {
         self.save_codes(path.as_ref(), PixelFormat::RGB8)
     }
 
-    /// As [`RgbImage::save`], with 16 bits a channel in PNG and TIFF.
+    /// Writes the image as [`RgbImage::save`] does, but with 16 bits per channel in PNG and TIFF.
     ///
     /// # Errors
-    /// As [`RgbImage::save`].
+    /// [`MediaError::Unsupported`](crate::MediaError::Unsupported) for another extension,
+    /// [`MediaError::Io`](crate::MediaError::Io) where the file cannot be written.
     pub fn save_16(&self, path: impl AsRef<Path>) -> Result<()> {
         self.save_codes(path.as_ref(), PixelFormat::RGB16)
     }
 
+    /// Writes the image in the pixel format `format`, or for the extension exr as linear 32-bit floats.
     fn save_codes(&self, path: &Path, format: PixelFormat) -> Result<()> {
         let alpha = self.alpha.is_some();
         if !crate::source::has_extension(path, "exr") {
@@ -111,7 +112,7 @@ impl RgbImage {
         write_image(path, &frame, &tags, true)
     }
 
-    /// Its colours multiplied by alpha, as they must be before pixels are mixed; as it is without alpha.
+    /// Returns the image with premultiplied alpha, as needed before pixels are averaged; unchanged without alpha.
     pub fn premultiplied(mut self) -> Self {
         if let Some(alpha) = &self.alpha {
             for plane in self.data.chunks_exact_mut(alpha.len().max(1)) {
@@ -124,8 +125,8 @@ impl RgbImage {
         self
     }
 
-    /// Its colours divided by alpha, the opposite of [`RgbImage::premultiplied`]: black where alpha is below 0.0001, and 1
-    /// at most.
+    /// Returns the image with straight alpha, the inverse of [`RgbImage::premultiplied`]: colours divided by alpha, at most
+    /// 1, and black where alpha is at most 0.0001.
     pub fn unpremultiplied(mut self) -> Self {
         if let Some(alpha) = &self.alpha {
             for plane in self.data.chunks_exact_mut(alpha.len().max(1)) {
@@ -141,15 +142,15 @@ impl RgbImage {
         self
     }
 
-    /// The red, green and blue planes.
+    /// Returns the red, green and blue planes.
     pub fn channels(&self) -> [&[f32]; 3] {
         let (red, rest) = self.data.split_at(self.data.len() / 3);
         let (green, blue) = rest.split_at(rest.len() / 2);
         [red, green, blue]
     }
 
-    /// The mean of each `factor` by `factor` pixels, without alpha; columns and rows left over are cut off, but at least
-    /// one pixel remains.
+    /// Returns the image downscaled by `factor` with a box filter, without alpha. Remaining columns and rows are cut off;
+    /// `factor` is reduced to the shorter side so that at least one pixel remains.
     pub fn reduced(&self, factor: u32) -> Self {
         let factor = factor.clamp(1, self.width.min(self.height).max(1)) as usize;
         if factor == 1 {
@@ -159,7 +160,7 @@ impl RgbImage {
             };
         }
         let (width, height) = (self.width as usize / factor, self.height as usize / factor);
-        let share = 1.0 / (factor * factor) as f32;
+        let weight = 1.0 / (factor * factor) as f32;
         let mut data = Vec::with_capacity(3 * width * height);
         for channel in self.channels() {
             for rows in channel.chunks_exact(factor * self.width as usize).take(height) {
@@ -170,14 +171,14 @@ impl RgbImage {
                     data[start..]
                         .iter_mut()
                         .zip(cells)
-                        .for_each(|(sum, cell)| *sum += cell * share);
+                        .for_each(|(sum, cell)| *sum += cell * weight);
                 }
             }
         }
         Self::new(width as u32, height as u32, data)
     }
 
-    /// The linear mixture `(1 - t) * self + t * other` of two pictures of one size, alpha included.
+    /// Returns the linear blend `(1 - t) * self + t * other` of two images of equal size, with alpha where both have it.
     pub fn blend(&self, other: &Self, t: f32) -> Self {
         let mix = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a + (b - a) * t).collect();
         let alpha = self

@@ -1,10 +1,10 @@
-//! What happens from frame to frame: how alike two pictures are, and from that where scenes change, which frames only
-//! repeat the one before, and which parts of the picture stay still among what moves.
+//! Scene analysis of a stream of frames: shot boundary detection ([`Analysis`]), repeated frames, and static overlays
+//! ([`Overlays`]), from the similarity of consecutive frames.
 //!
-//! [`Miniature`] is the measure of the original `inference_video.py`: both pictures are sampled bilinearly at 32x32
-//! points (no antialiasing), and compared by SSIM with an 11-tap Gaussian of sigma 1.5 over columns, rows and
-//! the three colours, edges replicated, for a peak of 1. Two pictures alone are taken for parted by a cut below 0.2,
-//! as there. In a stream of frames [`Analysis`] also looks at what comes before and after.
+//! Similarity is that of RIFE's `inference_video.py` ([`Miniature`]): both images are sampled bilinearly at 32x32
+//! points (no antialiasing) and compared by SSIM with an 11-tap Gaussian of sigma 1.5 over columns, rows and
+//! colour channels, edges replicated, for a peak of 1. Between two images alone, a cut is an SSIM below 0.2, as in RIFE.
+//! In a stream, [`Analysis`] also compares with the frames before and after.
 
 mod analysis;
 mod cadence;
@@ -15,20 +15,20 @@ mod overlay;
 
 use crate::RgbImage;
 
-pub use analysis::{Analysis, AnalysisOptions, CutRule, Look, Role, Verdict};
-pub use cut_list::{CutList, CutPlace, DetectedCut};
+pub use analysis::{Analysis, AnalysisOptions, CutRule, FrameFeatures, Role, Verdict};
+pub use cut_list::{CutList, CutPosition, DetectedCut};
 pub use detail::Detail;
 pub use overlay::{Overlay, Overlays};
 
-/// The similarity below which [`CutRule::Detect`] looks for a cut unless told otherwise.
+/// The default similarity (SSIM) below which [`CutRule::Detect`] considers a cut.
 pub const DETECTED_BELOW: f32 = 0.4;
 
-/// Side of the miniatures.
+/// Width and height of the miniatures in samples.
 const SIDE: usize = 32;
-/// Taps of the Gaussian to each side of its centre.
+/// Number of taps of the Gaussian on each side of its centre.
 const RADIUS: usize = 5;
 
-/// When two pictures of which nothing else is known are parted by a cut.
+/// The criterion for a cut between two images without neighbouring frames.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SceneOptions {
     /// SSIM below this is a cut; 0 or less turns cut detection off. Default 0.2.
@@ -42,21 +42,21 @@ impl Default for SceneOptions {
 }
 
 impl SceneOptions {
-    /// Whether pictures of this similarity are parted by a cut.
+    /// Reports whether two images of this similarity (SSIM) are separated by a cut.
     pub fn is_cut(&self, similarity: f32) -> bool {
         self.cut > 0.0 && similarity < self.cut
     }
 }
 
-/// A frame's 32x32 miniature; make it once a frame and compare it with both neighbours.
+/// A 32x32 RGB thumbnail of a frame; computed once per frame and compared with both neighbours.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Miniature {
-    /// `[3][32][32]` values.
+    /// Planar RGB, [3, 32, 32], 0 to 1.
     values: Vec<f32>,
 }
 
 impl Miniature {
-    /// Samples `image`, whose values are clamped to 0..1 as the original's 8-bit ones are.
+    /// Samples `image` bilinearly at 32x32 points; values are clamped to 0 to 1.
     pub fn new(image: &RgbImage) -> Self {
         let (width, height) = (image.width as usize, image.height as usize);
         let columns: Vec<_> = (0..SIDE).map(|x| sample_point(x, width)).collect();
@@ -75,12 +75,12 @@ impl Miniature {
         Self { values }
     }
 
-    /// SSIM of two miniatures: 1 for equal ones, near 0 for unrelated ones, at lowest -1.
+    /// Computes the SSIM of two miniatures: 1 for equal ones, about 0 for unrelated ones, at least -1.
     pub fn similarity(&self, other: &Self) -> f32 {
         ssim(&self.values, &other.values)
     }
 
-    /// Mean absolute difference of the values, 0 to 1.
+    /// Computes the mean absolute difference of two miniatures, 0 to 1.
     pub fn difference(&self, other: &Self) -> f32 {
         let sum: f32 = self
             .values
@@ -92,18 +92,19 @@ impl Miniature {
     }
 }
 
-/// SSIM of the 32x32 miniatures of two pictures (of any sizes).
+/// Computes the SSIM of the 32x32 miniatures of two images of any sizes.
 pub fn similarity(a: &RgbImage, b: &RgbImage) -> f32 {
     Miniature::new(a).similarity(&Miniature::new(b))
 }
 
-/// The two neighbours and the fraction for the `index`th of 32 points over `size` pixels.
+/// Returns the two pixel indices and the bilinear weight of the second one for sample `index` of 32 over `size` pixels.
 fn sample_point(index: usize, size: usize) -> (usize, usize, f32) {
     let at = ((index as f32 + 0.5) * size as f32 / SIDE as f32 - 0.5).max(0.0);
     let low = (at as usize).min(size - 1);
     (low, (low + 1).min(size - 1), at - low as f32)
 }
 
+/// Computes the mean SSIM of two [3, 32, 32] arrays of values 0 to 1.
 fn ssim(a: &[f32], b: &[f32]) -> f32 {
     const C1: f32 = 0.01 * 0.01;
     const C2: f32 = 0.03 * 0.03;
@@ -119,14 +120,14 @@ fn ssim(a: &[f32], b: &[f32]) -> f32 {
     (sum / a.len() as f64) as f32
 }
 
-/// The separable Gaussian over columns, rows and colours with replicated edges.
+/// Applies the separable Gaussian to a [3, 32, 32] array over columns, rows and channels, with replicated edges.
 fn blur(values: &[f32]) -> Vec<f32> {
     let weights = gaussian();
     let pass = |values: &[f32], stride: usize, length: usize| -> Vec<f32> {
         let tap = |i: usize, k: usize| {
-            let place = (i / stride) % length;
-            let moved = (place + k).saturating_sub(RADIUS).min(length - 1);
-            values[i + moved * stride - place * stride]
+            let position = (i / stride) % length;
+            let shifted = (position + k).saturating_sub(RADIUS).min(length - 1);
+            values[i + shifted * stride - position * stride]
         };
         let sum = |i: usize| weights.iter().enumerate().map(|(k, w)| w * tap(i, k)).sum();
         (0..values.len()).map(sum).collect()
@@ -134,6 +135,7 @@ fn blur(values: &[f32]) -> Vec<f32> {
     pass(&pass(&pass(values, 1, SIDE), SIDE, SIDE), SIDE * SIDE, 3)
 }
 
+/// Returns the normalised 11-tap Gaussian of sigma 1.5.
 fn gaussian() -> [f32; 2 * RADIUS + 1] {
     let mut weights = [0.0_f64; 2 * RADIUS + 1];
     for (k, weight) in weights.iter_mut().enumerate() {

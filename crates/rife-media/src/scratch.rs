@@ -1,5 +1,5 @@
-//! Temporary directories: each unique, for this user alone, removed when it is no longer needed, and after a killed run
-//! by the next one.
+//! Temporary directories: unique, readable by this user only, removed on drop; those of killed processes are removed by
+//! the next process that creates one. A lock file in each directory distinguishes live from abandoned ones.
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -7,36 +7,37 @@ use std::time::{Duration, SystemTime};
 
 use crate::{MediaError, Result};
 
-/// What the names of our folders begin with.
+/// Prefix of the names of temporary directories.
 const PREFIX: &str = "rife-scratch-";
-/// What they began with in earlier versions, which did not lock them.
-const EARLIER: [&str; 2] = ["rife-image-", "rife-plan-"];
-/// The file in each folder that its process holds locked for as long as it lives.
+/// Prefixes of temporary directories of earlier versions, which have no lock file.
+const UNLOCKED_PREFIXES: [&str; 2] = ["rife-image-", "rife-plan-"];
+/// Name of the file in each temporary directory that its process keeps locked until it ends.
 const LOCK: &str = "lock";
-/// How old a folder without a lock must be to have been left behind.
-const OLD: Duration = Duration::from_secs(24 * 3600);
+/// Minimum age of an abandoned temporary directory without a lock file.
+const ABANDONED_AGE: Duration = Duration::from_secs(24 * 3600);
 
-/// A folder of our own in the system's folder for temporary files. Dropped, it is removed with what is in it.
+/// A temporary directory in the system's directory for temporary files; removed with its contents on drop.
 #[derive(Debug)]
 pub struct Scratch {
     folder: tempfile::TempDir,
-    /// Locked; the system lets go of it when the process ends, however that ends.
+    /// The locked file [`LOCK`]; the operating system releases the lock when the process ends, even when it is killed.
     _lock: File,
 }
 
 impl Scratch {
-    /// Makes a folder that no one else can read, after removing those that killed runs of this user have left behind.
+    /// Creates a directory that only this user can read, after removing those that killed processes of this user left.
     ///
     /// # Errors
-    /// [`MediaError::Io`] where none can be made.
+    /// [`MediaError::Io`] where it cannot be created.
     pub fn new() -> Result<Self> {
-        let place = std::env::temp_dir();
-        sweep(&place);
-        Self::within(&place)
+        let parent = std::env::temp_dir();
+        remove_abandoned(&parent);
+        Self::within(&parent)
     }
 
-    fn within(place: &Path) -> Result<Self> {
-        let failed = |error| MediaError::io("create a temporary folder in", place, error);
+    /// Creates and locks a temporary directory in `parent`.
+    fn within(parent: &Path) -> Result<Self> {
+        let failed = |error| MediaError::io("create a temporary folder in", parent, error);
         let mut builder = tempfile::Builder::new();
         builder.prefix(PREFIX);
         #[cfg(unix)]
@@ -44,32 +45,32 @@ impl Scratch {
             use std::os::unix::fs::PermissionsExt;
             builder.permissions(fs::Permissions::from_mode(0o700));
         }
-        let folder = builder.tempdir_in(place).map_err(failed)?;
+        let folder = builder.tempdir_in(parent).map_err(failed)?;
         let lock = File::create_new(folder.path().join(LOCK)).map_err(failed)?;
-        // File systems without locks have none to offer; the folder's age tells there.
+        // Fails on file systems without locks, where the directory's age decides whether it is abandoned.
         let _ = lock.try_lock();
         Ok(Self { folder, _lock: lock })
     }
 
-    /// Where it is.
+    /// Returns the path of the directory.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
 }
 
-/// Removes folders that were left behind.
-fn sweep(place: &Path) {
-    let entries = fs::read_dir(place).into_iter().flatten().flatten();
-    for path in entries.map(|entry| entry.path()).filter(left_behind) {
+/// Removes the abandoned temporary directories in `parent`; failures are ignored.
+fn remove_abandoned(parent: &Path) {
+    let entries = fs::read_dir(parent).into_iter().flatten().flatten();
+    for path in entries.map(|entry| entry.path()).filter(is_abandoned) {
         let _ = fs::remove_dir_all(path);
     }
 }
 
-/// Whether `path` is a folder of ours whose process is no more.
-fn left_behind(path: &PathBuf) -> bool {
+/// Reports whether `path` is a temporary directory of this user and program whose process has ended.
+fn is_abandoned(path: &PathBuf) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let ours = name.starts_with(PREFIX);
-    let earlier = EARLIER.iter().any(|prefix| name.starts_with(prefix));
+    let earlier = UNLOCKED_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
     let Some(metadata) = fs::symlink_metadata(path).ok().filter(|_| ours || earlier) else {
         return false;
     };
@@ -77,7 +78,7 @@ fn left_behind(path: &PathBuf) -> bool {
         return false;
     }
     if ours && let Some(lock) = open_lock(&path.join(LOCK)) {
-        // Another error than being held says nothing of the process.
+        // An error other than `WouldBlock` does not reveal whether the process lives.
         return match lock.try_lock() {
             Ok(()) => true,
             Err(TryLockError::WouldBlock) => false,
@@ -87,23 +88,27 @@ fn left_behind(path: &PathBuf) -> bool {
     is_old(&metadata)
 }
 
+/// Opens the lock file `path`; `None` where it is missing, no regular file (a link, a pipe), or unreadable.
 fn open_lock(path: &Path) -> Option<File> {
     let is_file = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file());
     is_file.then(|| File::open(path).ok()).flatten()
 }
 
+/// Reports whether the last change is more than [`ABANDONED_AGE`] ago.
 fn is_old(metadata: &fs::Metadata) -> bool {
     let changed = metadata.modified().ok();
     let age = changed.and_then(|changed| SystemTime::now().duration_since(changed).ok());
-    age.is_some_and(|age| age > OLD)
+    age.is_some_and(|age| age > ABANDONED_AGE)
 }
 
+/// Reports whether the file belongs to the effective user of this process.
 #[cfg(unix)]
 fn is_mine(metadata: &fs::Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
     metadata.uid() == rustix::process::geteuid().as_raw()
 }
 
+/// Returns true: file owners are not checked on this platform.
 #[cfg(not(unix))]
 fn is_mine(_metadata: &fs::Metadata) -> bool {
     true
@@ -132,7 +137,7 @@ mod tests {
         for name in ["rife-image-7-0", "rife-scratch-paper", "thesis"] {
             fs::create_dir(place.path().join(name)).unwrap();
         }
-        sweep(place.path());
+        remove_abandoned(place.path());
         assert!(alive.path().is_dir() && !dead.exists());
         for name in ["rife-image-7-0", "rife-scratch-paper", "thesis"] {
             assert!(place.path().join(name).is_dir(), "{name}");

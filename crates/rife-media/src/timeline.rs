@@ -1,23 +1,24 @@
-//! Which output frame is shown when, and between which source frames it lies. Pure and exact.
+//! Output timeline: computes from the source frames' times the exact times of all output frames, and for each its left
+//! source frame and timestep. Rational arithmetic, no input or output.
 //!
 //! Rules:
-//! - **Factor F.** Each interval between two source frames is divided into F equal parts. The last source frame
-//!   is then shown for its own duration in F parts, each the same picture. N frames give `F*(N-1)+1` frames plus
-//!   `F-1` of hold, F*N in all, ending exactly when the source ends. Where the last frame is shorter than the one
+//! - **Factor F.** Each interval between two source frames is divided into F equal intervals. The last source frame
+//!   is repeated F times over its own duration. N frames give `F*(N-1)+1` frames plus
+//!   `F-1` repeats, F*N in all, ending exactly when the source ends. Where the last frame is shorter than the one
 //!   before (an edit list may cut into it), only as many repeats are made as start before its end. Variable rates
 //!   stay variable.
-//! - **Multiple P/Q** (2.5 is 5/2). Frame k stands where the source's frame k*Q/P would, were there one: between source
-//!   frames i and i+1 at the time step k*Q/P - i, and that share of their interval after the first. Every Q-th interval
-//!   begins with a source frame, bit-true. N frames give P/Q*N frames, rounded up.
-//! - **Target rate X.** Output frames stand at `start + k/X`, from the first source frame's time until the end of
-//!   the last one. A grid point on a source frame is that frame, bit-true. The clip ends within one output frame
+//! - **Multiple P/Q** (2.5 is 5/2). Output frame k has the source position k*Q/P: it lies between source frames i and i+1
+//!   at timestep k*Q/P - i, with the time interpolated in the same ratio. Every Q-th interval begins with an unchanged
+//!   source frame. N frames give P/Q*N frames, rounded up.
+//! - **Target rate X.** Output frames have the times `start + k/X`, from the first source frame's time until the end of
+//!   the last one. A grid point at a source frame's time is that frame, unchanged. The clip ends within one output frame
 //!   of the source's end.
-//! - **Stretch S** (slow motion) multiplies every output time and duration after that.
-//! - **Duplicates.** A frame whose time does not advance is never shown by a player, and is left out
+//! - **Stretch S** (slow motion) then multiplies every output time and duration.
+//! - **Duplicates.** A frame whose time does not advance is never shown by a player, and is dropped
 //!   ([`Push::Dropped`]).
-//! - **Pauses** ([`is_pause`]) are held: nothing is made in between. With a factor the left frame is shown once, for all of
-//!   it; at a target rate it is repeated at every point of the grid.
-//! - **Start.** The first frame's time is kept, whether zero, positive or negative, so that sound stays in sync.
+//! - **Pauses** ([`is_pause`]) are not interpolated. With a factor the left frame is shown once, for the entire pause; at a
+//!   target rate it is repeated at every grid point.
+//! - **Start.** The first frame's time is kept, whether zero, positive or negative, so that audio stays in sync.
 
 mod anchors;
 mod pauses;
@@ -31,49 +32,50 @@ pub use anchors::{Anchors, Placed};
 pub(crate) use pauses::is_long;
 pub use pauses::{AHEAD, BEHIND, Paced, Pauses, is_pause};
 
-/// How output times are chosen.
+/// The rule by which output frame times follow from source frame times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimelineMode {
-    /// Every interval divided into this many parts, 1 to 256.
+    /// Every source interval is divided into this many output intervals, 1 to 256.
     Factor(u32),
-    /// This many frames for each of the source, 1 to 256, where that is no whole number: the numerator up to 100 000.
+    /// The frame rate is multiplied by this non-integer factor, 1 to 256, with a numerator up to 100 000.
     Multiple(Ratio<i64>),
-    /// A constant rate in frames a second.
+    /// Output frames have a constant rate in frames per second.
     TargetRate(Ratio<i64>),
 }
 
 impl TimelineMode {
-    /// This many frames for each of the source.
+    /// Returns the mode that multiplies the frame rate by `factor`: [`Self::Factor`] for integers, else [`Self::Multiple`].
     pub fn times(factor: Ratio<i64>) -> Self {
         match u32::try_from(*factor.numer()) {
-            Ok(whole) if factor.is_integer() => Self::Factor(whole),
+            Ok(integer) if factor.is_integer() => Self::Factor(integer),
             _ => Self::Multiple(factor),
         }
     }
 }
 
-/// What a [`Timeline`] is to do.
+/// Options of a [`Timeline`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimelineOptions {
-    /// How output times are chosen.
+    /// The rule for output frame times.
     pub mode: TimelineMode,
-    /// Times are multiplied by this: 1 keeps the speed, F with `Factor(F)` is slow motion at the source's rate.
+    /// Factor on all output times: 1 keeps the speed, F with `Factor(F)` is slow motion at the source's frame rate.
     pub stretch: Ratio<i64>,
 }
 
 impl TimelineOptions {
-    /// Options that keep the speed.
+    /// Creates options without slow motion.
     pub fn new(mode: TimelineMode) -> Self {
         let stretch = Ratio::from(1);
         Self { mode, stretch }
     }
 
-    /// Slow motion: the rate is kept and time is stretched by `factor`.
+    /// Creates options for slow motion: the clip lasts `factor` times as long at the source's frame rate.
     pub fn slow_motion(factor: u32) -> Self {
         Self::slowed(Ratio::from(i64::from(factor)))
     }
 
-    /// As [`TimelineOptions::slow_motion`], by any factor.
+    /// Creates options for slow motion by a rational factor: the clip lasts `factor` times as long at the source's frame
+    /// rate.
     pub fn slowed(factor: Ratio<i64>) -> Self {
         Self {
             stretch: factor,
@@ -81,8 +83,9 @@ impl TimelineOptions {
         }
     }
 
-    /// The time base that holds every output time exactly: of a constant source rate its interval divided, of a
-    /// variable one the source's time base divided; of a target rate that rate's interval.
+    /// Returns a time base (seconds per tick) in which every output time is an integer: the output frame interval for
+    /// constant rates, the source's time base divided by the factor for variable ones; 1/1 000 000 where that does not fit
+    /// into 31 bits.
     pub fn time_base(&self, source: &crate::StreamInfo) -> Time {
         let exact = match (self.mode, source.frame_rate) {
             (TimelineMode::TargetRate(rate), _) => widen(rate).recip(),
@@ -95,7 +98,7 @@ impl TimelineOptions {
             }
             (TimelineMode::Multiple(times), _) => widen(source.time_base) / i128::from(*times.numer()),
         };
-        // A first frame off the grid keeps its place, so the unit must divide its time too.
+        // The first frame keeps its time, which the time base must divide, too.
         let exact = match source.start {
             start if start == Time::from(0) => exact,
             start => common_unit(exact, widen(start)),
@@ -108,7 +111,8 @@ impl TimelineOptions {
             .unwrap_or_else(|| Ratio::new(1, 1_000_000))
     }
 
-    /// The nominal rate of the output; of a variable one the mean.
+    /// Returns the output's frame rate in frames per second, about the mean for variable rates; `None` where the source's
+    /// is unknown.
     pub fn frame_rate(&self, source: &crate::StreamInfo) -> Option<Ratio<i64>> {
         let exact = match self.mode {
             TimelineMode::TargetRate(rate) => widen(rate),
@@ -118,7 +122,7 @@ impl TimelineOptions {
         narrow(exact / widen(self.stretch))
     }
 
-    /// How many frames come out of `frames` source frames lasting `duration`, as far as that can be known before.
+    /// Estimates the number of output frames for `frames` source frames that last `duration` seconds.
     pub fn estimate(&self, frames: u64, duration: Option<Time>) -> u64 {
         match (self.mode, duration) {
             (TimelineMode::Factor(f), _) => frames.saturating_mul(u64::from(f)),
@@ -134,7 +138,7 @@ impl TimelineOptions {
     }
 }
 
-/// The largest unit of which both times are multiples.
+/// Returns the greatest common divisor of two times: the largest time of which both are integer multiples.
 fn common_unit(a: Ratio<i128>, b: Ratio<i128>) -> Ratio<i128> {
     let (mut x, mut y) = ((a.numer() * b.denom()).abs(), (b.numer() * a.denom()).abs());
     while y != 0 {
@@ -143,59 +147,63 @@ fn common_unit(a: Ratio<i128>, b: Ratio<i128>) -> Ratio<i128> {
     Ratio::new(x, a.denom() * b.denom())
 }
 
-/// One frame to be written.
+/// Position and time of an output frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutputFrame {
-    /// The source frame at or before this one: its index among the frames given to [`Timeline::push`], counting
-    /// dropped ones too.
+    /// Index of the source frame at or before this one among the frames given to [`Timeline::push`], dropped ones included.
     pub left: u64,
-    /// Where between `left` and the next kept frame: 0 is `left` itself, always below 1.
+    /// Timestep between `left` (0) and the next kept source frame (1), below 1.
     pub timestep: Ratio<i64>,
-    /// When it is shown.
+    /// Presentation time in seconds.
     pub pts: Time,
-    /// For how long.
+    /// Display duration in seconds.
     pub duration: Time,
 }
 
-/// What became of a source frame given to [`Timeline::push`].
+/// The result of [`Timeline::push`] for a source frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Push {
-    /// It is kept. These frames lie at or after the previous kept frame and before it (none for the first frame).
+    /// The source frame is kept: the output frames from the previous kept frame on and before this one; none for the first
+    /// frame.
     Frames(Vec<OutputFrame>),
-    /// Its time does not advance: it is left out. Keep the previous frame as the left one.
+    /// The source frame's time does not advance: it is dropped, and the previous frame remains the left one.
     Dropped,
 }
 
-/// Turns source times, as they come, into output frames.
+/// Streaming computation of output frame times from source frame times.
 #[derive(Debug)]
 pub struct Timeline {
     options: TimelineOptions,
-    /// Index of the next frame pushed.
+    /// Index of the next source frame.
     next_index: u64,
     /// Index, time and duration of the last kept frame.
     last: Option<(u64, Ratio<i128>, Ratio<i128>)>,
-    /// The interval before it that was no pause.
+    /// The last interval between kept frames that was not a pause.
     last_interval: Option<Ratio<i128>>,
-    /// Of a multiple: intervals between kept frames so far.
+    /// Number of intervals between kept frames so far ([`TimelineMode::Multiple`]).
     intervals: i128,
-    /// Grid of a target rate: its origin and the next point, which a multiple counts, too.
+    /// Time of the first source frame, grid point 0 of a target rate.
     origin: Ratio<i128>,
+    /// Index of the next output frame, for a target rate or multiple.
     next_point: i128,
 }
 
-/// Whether a rate, as it is played, is above a thousand frames a second.
+/// Reports whether a frame rate after stretching exceeds 1000 frames per second.
 fn is_above_limit(rate: Ratio<i64>, stretch: Ratio<i64>) -> bool {
     widen(rate) > widen(stretch).max(Ratio::from(1)) * 1000
 }
 
-/// The most frames one interval may yield; a target rate far above the source's is refused beyond it.
+/// Maximum number of output frames between two source frames; more, from a far too high target rate, is an error.
 const MAX_INTERVAL_FRAMES: i128 = 4096;
-/// The most repeats of a picture in one pause, more than an hour at 60 frames a second. A longer one, as a clock that jumps
-/// makes it, is held by one frame.
+/// Maximum number of repeated frames in a pause, more than an hour at 60 fps; a longer pause, from a timestamp jump, is one
+/// long frame.
 const MAX_REPEATS: i128 = 1 << 18;
 
 impl Timeline {
-    /// A timeline with no frame yet. Fails where the factor, rate or stretch is out of range.
+    /// Creates a timeline without frames.
+    ///
+    /// # Errors
+    /// [`MediaError::Limit`] where the factor, rate or stretch is out of range.
     pub fn new(options: TimelineOptions) -> Result<Self> {
         match options.mode {
             TimelineMode::Factor(f) if !(1..=256).contains(&f) => {
@@ -240,8 +248,8 @@ impl Timeline {
         })
     }
 
-    /// Takes the next source frame's time, its own duration (used only where it is the last frame), and whether the interval
-    /// before it is a pause.
+    /// Adds a source frame and returns the output frames before it. `pts` and `duration` are in seconds; the duration is used
+    /// only for the last frame. `pause` tells whether the interval before it is a pause.
     ///
     /// # Errors
     /// [`MediaError::Limit`] where too many frames lie between two source frames, or a time is out of range.
@@ -262,10 +270,13 @@ impl Timeline {
             self.last_interval = Some(pts - start);
         }
         let fill = if pause { Fill::Pause } else { Fill::Motion };
-        self.divide(left, start, pts, fill).map(Push::Frames)
+        self.output_frames(left, start, pts, fill).map(Push::Frames)
     }
 
-    /// The frames of the last source frame's own duration: itself and its hold.
+    /// Returns the output frames within the last source frame's duration: the frame and its repeats.
+    ///
+    /// # Errors
+    /// [`MediaError::Limit`] where a time is out of range.
     pub fn finish(mut self) -> Result<Vec<OutputFrame>> {
         let Some((left, start, duration)) = self.last else {
             return Ok(Vec::new());
@@ -283,10 +294,11 @@ impl Timeline {
         let usual = self.last_interval.into_iter().collect();
         let rests = is_long(interval, usual, pauses::TIMES_USUAL);
         let fill = if rests { Fill::Pause } else { Fill::Hold };
-        self.divide(left, start, start + interval, fill)
+        self.output_frames(left, start, start + interval, fill)
     }
 
-    /// Repeats of a last frame that is shorter than the one before, at the spacing of the frames before.
+    /// Returns the repeats of a last frame at `start` that lasts `interval`, shorter than the interval before, spaced by
+    /// `step` like the frames before.
     fn cut_hold(
         &self,
         left: u64,
@@ -301,7 +313,7 @@ impl Timeline {
             .collect()
     }
 
-    /// A frame of unknown duration is shown for one grid step, or 1/25 s where there is no grid.
+    /// Returns the duration in seconds of a frame of unknown duration: one output interval of a target rate, else 1/25 s.
     fn fallback_duration(&self) -> Ratio<i128> {
         match self.options.mode {
             TimelineMode::TargetRate(rate) => widen(rate).recip(),
@@ -309,7 +321,8 @@ impl Timeline {
         }
     }
 
-    fn divide(
+    /// Returns the output frames between source times `start` (frame `left`) and `end`, before stretching.
+    fn output_frames(
         &mut self,
         left: u64,
         start: Ratio<i128>,
@@ -322,8 +335,8 @@ impl Timeline {
                 let step = (end - start) / i128::from(f);
                 (0..i128::from(f)).map(|k| (start + step * k, step)).collect()
             }
-            TimelineMode::Multiple(times) => self.share(widen(times), start, end, fill),
-            TimelineMode::TargetRate(rate) => self.grid(widen(rate).recip(), end, fill)?,
+            TimelineMode::Multiple(times) => self.multiple_points(widen(times), start, end, fill),
+            TimelineMode::TargetRate(rate) => self.grid_points(widen(rate).recip(), end, fill)?,
         };
         let frame = |(at, length): (Ratio<i128>, Ratio<i128>)| {
             let timestep = match fill {
@@ -335,8 +348,9 @@ impl Timeline {
         points.into_iter().map(frame).collect()
     }
 
-    /// The frames of a multiple in the next interval; a pause has one frame, which is its first.
-    fn share(
+    /// Returns `(time, duration)` of the output frames of [`TimelineMode::Multiple`] from `start` to `end`, the next source
+    /// interval; a pause has one frame, at its start.
+    fn multiple_points(
         &mut self,
         times: Ratio<i128>,
         start: Ratio<i128>,
@@ -350,19 +364,20 @@ impl Timeline {
         if fill == Fill::Pause {
             return vec![(start, end - start)];
         }
-        // Of a last frame that is shorter than the one before, as much as there is at the spacing before.
-        let whole = match (fill, self.last_interval) {
+        // A last frame shorter than the interval before keeps the spacing of the frames before.
+        let interval = match (fill, self.last_interval) {
             (Fill::Hold, Some(before)) => before.max(end - start),
             _ => end - start,
         };
-        let at = |k: i128| start + (times.recip() * k - number) * whole;
-        let step = whole / times;
+        let at = |k: i128| start + (times.recip() * k - number) * interval;
+        let step = interval / times;
         let points = (first..self.next_point).map(at).take_while(|at| *at < end);
         points.map(|at| (at, step.min(end - at))).collect()
     }
 
-    /// The grid points before `end` that are still to come; of an endless pause only the first.
-    fn grid(
+    /// Returns `(time, duration)` of the next grid points of a target rate before `end`, spaced by `step`; only the first
+    /// one for a pause of more than [`MAX_REPEATS`].
+    fn grid_points(
         &mut self,
         step: Ratio<i128>,
         end: Ratio<i128>,
@@ -386,6 +401,7 @@ impl Timeline {
         Ok((first..after).map(|k| (point(k), step)).collect())
     }
 
+    /// Builds an output frame from times in the source, which are multiplied by the stretch.
     fn output(
         &self,
         left: u64,
@@ -406,13 +422,14 @@ impl Timeline {
     }
 }
 
+/// The content of the output frames in an interval.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fill {
-    /// Motion to the next frame.
+    /// Interpolated frames up to the next source frame.
     Motion,
-    /// The last frame, as long as the others.
+    /// Repeats of the last source frame.
     Hold,
-    /// The picture rests.
+    /// Repeats of the source frame before a pause.
     Pause,
 }
 

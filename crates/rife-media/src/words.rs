@@ -1,6 +1,6 @@
 //! Counts as text for people: English singular and plural forms.
 
-/// `1 frame`, `2 frames`: `noun` is the singular of a word that takes an s.
+/// Formats a count with its noun, `1 frame` or `2 frames`; `noun` is a singular whose plural adds an s.
 pub fn counted(count: u64, noun: &str) -> String {
     match count {
         1 => format!("1 {noun}"),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use num_rational::Ratio;
-use rife_media::scene::{Analysis, AnalysisOptions, CutList, CutRule, Look, Role, Verdict};
+use rife_media::scene::{Analysis, AnalysisOptions, CutList, CutRule, FrameFeatures, Role, Verdict};
 use rife_media::timeline::Paced;
 use rife_media::*;
 
@@ -41,7 +41,7 @@ fn verdicts(words: &[&str], cuts: CutRule) -> Option<Vec<Verdict>> {
     let mut analysis = Analysis::new(options);
     let (mut out, mut count) = (Vec::new(), 0);
     while let Some((frame, pause)) = source.next_frame().unwrap() {
-        out.extend(analysis.push(count, frame.pts, pause, Look::new(&frame.to_rgb(&tags))));
+        out.extend(analysis.push(count, frame.pts, pause, FrameFeatures::new(&frame.to_rgb(&tags))));
         count += 1;
         assert!(out.len() + ahead >= count as usize, "the look ahead is bounded");
     }

@@ -11,7 +11,7 @@
 //!   another shape are fitted by a [`Fit`].
 //! - **Colour.** Each clip is read by its own matrix, range and (SDR) primaries and written by the first one's. HDR and
 //!   SDR clips are not mixed.
-//! - **Sound.** The default track of each clip stays beside its frames (48 kHz); see [`rife_media::sound`] for what is
+//! - **Sound.** The default track of each clip stays beside its frames (48 kHz); see [`rife_media::audio`] for what is
 //!   heard during a transition. Subtitles, chapters and tags are left out.
 //!
 //! Clips are read one after the other, a frame at a time. A chain that is interrupted goes on where it was, as a video
@@ -23,9 +23,9 @@ mod writer;
 use std::path::{Path, PathBuf};
 
 use num_rational::Ratio;
+use rife_media::audio::{AudioJoin, Bridge};
 use rife_media::scene::SceneOptions;
 use rife_media::sink::{Resume, Workplace};
-use rife_media::sound::{Bridge, SoundJoin};
 use rife_media::{
     CancelToken, Fit, Input, Orientation, Output, SinkSpec, SourceSpec, StreamInfo, Time, VideoParams,
     Written, open_sink, open_source,
@@ -256,7 +256,7 @@ impl ChainRun {
         spec.output = Output::File(silent.clone());
         spec.overwrite = true;
         let (mut written, chain) = self.pictures(&spec, progress)?;
-        let join = SoundJoin {
+        let join = AudioJoin {
             video: &silent,
             time_base: self.params.time_base,
             frames: written.frames,
@@ -306,7 +306,7 @@ impl ChainRun {
         let Output::File(target) = &self.job.sink.output else {
             return Ok(None);
         };
-        let held = plan::holds_sound(self.job.sink.container()?);
+        let held = plan::supports_audio(self.job.sink.container()?);
         let any = self.infos.iter().any(plan::has_sound);
         let wanted = held && any && self.job.sound != Sound::Drop;
         Ok(wanted.then(|| target.clone()))

@@ -242,7 +242,7 @@ pub(crate) fn audio_timings(
     if streams.peek().is_none() {
         return Ok(Vec::new());
     }
-    let primed = probe::sound_priming(&media.path, &Limits::default())?;
+    let primed = probe::audio_priming(&media.path, &Limits::default())?;
     let priming = |index: u32| {
         primed
             .iter()

@@ -1,16 +1,17 @@
-//! Arguments that keep an input to what it is: allow-lists, limits, and names that are only names.
+//! ffmpeg argument lists: allow-lists of protocols, containers and codecs for untrusted input, the pixel limit, and safe
+//! file names.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use crate::{Limits, MediaError, Result};
 
-/// Containers that hold media themselves. Playlists and scripts (HLS, DASH, concat, SDP), which would open other
-/// files or connections, and image2, lavfi and devices are left out on purpose.
+/// Demuxers that ffmpeg may use for an input. Playlists and scripts (HLS, DASH, concat, SDP), which open other
+/// files or connections, and image2, lavfi and devices are excluded on purpose.
 const FORMATS: &str = "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,ogg,gif,apng,asf,nut,mxf,ivf,h264,hevc,obu,av1,\
 m4v,h263,vc1,dv,rm,wtv,amr,aac,ac3,mp3,wav,flac,w64,caf,aiff,au,srt,ass,webvtt";
 
-/// Decoders that are let near an input: well-kept ones of formats in use.
+/// Decoders that ffmpeg may use for an input: maintained decoders of formats in use.
 const CODECS: &str = "h264,hevc,vvc,av1,libdav1d,libaom-av1,libgav1,vp8,vp9,libvpx,libvpx-vp9,vp6,vp6f,mpeg1video,\
 mpeg2video,mpegvideo,mpeg4,msmpeg4,msmpeg4v1,msmpeg4v2,msmpeg4v3,h261,h263,h263i,h263p,flv,theora,prores,dnxhd,cfhd,\
 ffv1,ffvhuff,huffyuv,utvideo,mjpeg,mjpegb,png,apng,gif,rawvideo,v210,v308,v408,v410,r210,y41p,yuv4,wmv1,wmv2,wmv3,vc1,\
@@ -24,7 +25,7 @@ adpcm_ima_wav,adpcm_ima_qt,adpcm_swf,adpcm_yamaha,g722,g726,g723_1,g729,\
 ass,ssa,srt,subrip,text,webvtt,mov_text,dvbsub,dvb_subtitle,dvdsub,dvd_subtitle,pgssub,hdmv_pgs_subtitle,xsub,\
 cc_dec,eia_608,microdvd,subviewer,ttml,dvb_teletext,libzvbi_teletext";
 
-/// Why a file is refused by the allow-lists, and a way out, where ffmpeg's message says that it was; nothing else.
+/// Returns why the allow-lists refuse a file, with a remedy, where ffmpeg's `message` reports a refusal; else `None`.
 pub(crate) fn refusal(message: &str) -> Option<String> {
     if let Some((before, _)) = message.split_once(") not on whitelist") {
         let codec = before.rsplit('(').next().unwrap_or_default();
@@ -42,19 +43,19 @@ pub(crate) fn refusal(message: &str) -> Option<String> {
     })
 }
 
-/// Where trials are written: nowhere.
+/// The null device as an ffmpeg URL: output of trial runs is discarded.
 pub(crate) const NOWHERE: &str = if cfg!(windows) {
     "file:NUL"
 } else {
     "file:/dev/null"
 };
 
-/// Arguments of a program, in order.
+/// An argument list of ffmpeg or ffprobe, in order.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Args(pub(crate) Vec<OsString>);
 
 impl Args {
-    /// The arguments every ffmpeg run starts with.
+    /// Creates a list with the arguments that every ffmpeg run starts with.
     pub(crate) fn ffmpeg() -> Self {
         let mut args = Self::default();
         args.all(["-nostdin", "-hide_banner", "-nostats", "-loglevel", "warning"]);
@@ -67,13 +68,13 @@ impl Args {
         self
     }
 
-    /// Appends several.
+    /// Appends several arguments.
     pub(crate) fn all<const N: usize>(&mut self, args: [&str; N]) -> &mut Self {
         self.0.extend(args.iter().map(OsString::from));
         self
     }
 
-    /// The allow-lists and the pixel limit that go before an input file.
+    /// Appends the allow-lists and the pixel limit, which precede an input file.
     pub(crate) fn guards(&mut self, limits: &Limits) -> &mut Self {
         self.all([
             "-protocol_whitelist",
@@ -86,26 +87,27 @@ impl Args {
         self.all(["-max_pixels", &limits.max_pixels.min(i32::MAX as u64).to_string()])
     }
 
-    /// A guarded input file.
+    /// Appends allow-lists, pixel limit and `-i file:PATH`.
     pub(crate) fn input(&mut self, path: &Path, limits: &Limits) -> Result<&mut Self> {
         let url = file_url(path)?;
         Ok(self.guards(limits).one("-i").one(url))
     }
 }
 
-/// `file:` and the absolute path: a name that can be nothing but a file.
+/// Returns `file:` and the absolute path, which ffmpeg cannot take for an option or another protocol.
 pub(crate) fn file_url(path: &Path) -> Result<OsString> {
     let mut url = OsString::from("file:");
     url.push(absolute(path)?);
     Ok(url)
 }
 
-/// The absolute form of `path`, links unresolved.
+/// Returns `path` as an absolute path without resolving links.
 pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).map_err(|e| MediaError::io("resolve", path, e))
 }
 
-/// Whether `name` may be handed to ffmpeg as the name of an encoder or preset.
+/// Checks that `name` is safe to pass to ffmpeg as the name of an encoder or preset: 1 to 40 letters, digits, `_` and `-`,
+/// without a leading `-`. `what` names the option in the error.
 pub(crate) fn check_word(what: &str, name: &str) -> Result<()> {
     let good = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
     let accepted = "1 to 40 letters, digits, `_` and `-`, not starting with `-`";

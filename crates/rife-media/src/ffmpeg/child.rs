@@ -1,5 +1,6 @@
-//! One child process: its own group, a short environment, stderr drained to a bounded tail, a watchdog that ends
-//! it when it stalls or the user cancels, and no survivor after drop or our own death.
+//! Supervised child process: own process group, allow-listed environment, stderr drained by a thread into a bounded tail,
+//! and a watchdog thread that kills the group on a stall or cancellation. The group is killed on drop, and on Linux when
+//! this process dies.
 
 use std::collections::VecDeque;
 use std::env;
@@ -15,39 +16,40 @@ use std::time::{Duration, Instant};
 
 use crate::{CancelToken, MediaError, Result};
 
-/// How much of a child's stderr is kept.
+/// Bytes at the end of a child's stderr that are kept.
 const TAIL_BYTES: usize = 64 << 10;
-/// How much of the tail an error shows.
+/// Number of lines at the end of stderr that an error shows.
 const SHOWN_LINES: usize = 6;
-/// The longest line of stderr that is read as one.
+/// Maximum bytes of a line of stderr; longer ones are split.
 const MAX_LINE: usize = 8 << 10;
-/// The most frame sizes that are remembered.
+/// Maximum number of frame sizes that are kept.
 const MAX_SIZES: usize = 64;
-/// The level of messages at which ffmpeg says what size its filters are given, and so when that changes. What is said below
-/// a warning is kept out of the tail.
+/// The `-loglevel` at which ffmpeg prints the frame size of a filter graph's input whenever it changes. Messages below a
+/// warning are kept out of the tail.
 pub(crate) const WITH_SIZES: &str = "level+verbose";
-/// How often the watchdog looks.
+/// Interval at which the watchdog checks for a stall or cancellation.
 const WATCH_INTERVAL: Duration = Duration::from_millis(50);
 
-/// What to run.
+/// A child process to start.
 pub(crate) struct Request {
     /// `ffmpeg` or `ffprobe`, for messages.
     pub(crate) tool: &'static str,
-    /// The binary.
+    /// Path of the program.
     pub(crate) program: PathBuf,
     /// Its arguments.
     pub(crate) args: Vec<OsString>,
-    /// Whether we write to its stdin; else it is empty.
+    /// True for a pipe to its stdin; else stdin is empty.
     pub(crate) stdin: bool,
-    /// Whether we read its stdout; else it is thrown away.
+    /// True for a pipe from its stdout; else stdout is discarded.
     pub(crate) stdout: bool,
-    /// Ends the child.
+    /// Kills the child when cancelled.
     pub(crate) cancel: CancelToken,
-    /// The longest a single read, write or wait may take.
+    /// Timeout of a single read, write or wait.
     pub(crate) stall: Duration,
 }
 
 impl Request {
+    /// Creates a request without pipes, with a timeout of 120 s and a token that nothing cancels.
     pub(crate) fn new(tool: &'static str, program: &Path, args: Vec<OsString>) -> Self {
         let cancel = CancelToken::new();
         let program = program.to_owned();
@@ -63,7 +65,7 @@ impl Request {
     }
 }
 
-/// A running child. Dropped, it is killed with its whole group.
+/// A running child process; reads its stdout through [`Read`]. Its process group is killed on drop.
 #[derive(Debug)]
 pub(crate) struct Child {
     tool: &'static str,
@@ -71,28 +73,33 @@ pub(crate) struct Child {
     shared: Arc<Shared>,
     stdin: Option<ChildStdin>,
     stdout: Option<ChildStdout>,
-    said: Arc<Mutex<Said>>,
+    stderr: Arc<Mutex<Stderr>>,
+    /// Disconnected once stderr has been read to its end.
     stderr_done: Receiver<()>,
     watchdog: Thread,
 }
 
-/// What a child has said on stderr.
+/// Parsed stderr of a child.
 #[derive(Debug, Default)]
-struct Said {
+struct Stderr {
+    /// The last [`TAIL_BYTES`] of its warnings and errors.
     tail: VecDeque<u8>,
+    /// Width and height of the filter graph's input each time it was configured.
     sizes: Vec<[u32; 2]>,
 }
 
-/// What the watchdog and the owner both see.
+/// State that the watchdog shares with the owner of a child.
 #[derive(Debug)]
 struct Shared {
     process: Mutex<Process>,
-    /// Milliseconds since `epoch` when the current wait began, plus one; 0 while nobody waits.
+    /// Milliseconds from `epoch` to the start of the current wait, plus one; 0 while no call waits.
     waiting: AtomicU64,
     epoch: Instant,
+    /// Why the watchdog killed the child: [`VERDICT_STALLED`], [`VERDICT_CANCELLED`], or 0 while it has not.
     verdict: AtomicU8,
 }
 
+/// The operating system's process and its exit status.
 #[derive(Debug)]
 struct Process {
     child: process::Child,
@@ -100,11 +107,13 @@ struct Process {
     status: Option<ExitStatus>,
 }
 
+/// [`Shared::verdict`] of a child that exceeded its timeout.
 const VERDICT_STALLED: u8 = 1;
+/// [`Shared::verdict`] of a child whose token was cancelled.
 const VERDICT_CANCELLED: u8 = 2;
 
 impl Child {
-    /// Starts the child; fails where the program cannot be run.
+    /// Starts the child with its stderr and watchdog threads; an error where the program cannot be run.
     pub(crate) fn start(request: Request) -> io::Result<Self> {
         let mut command = Command::new(&request.program);
         let pipe = |wanted: bool| if wanted { Stdio::piped() } else { Stdio::null() };
@@ -116,8 +125,8 @@ impl Child {
         restrict(&mut command);
         let mut child = spawn(command)?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
-        let said = Arc::new(Mutex::new(Said::default()));
-        let stderr_done = drain(child.stderr.take(), Arc::clone(&said));
+        let stderr = Arc::new(Mutex::new(Stderr::default()));
+        let stderr_done = drain(child.stderr.take(), Arc::clone(&stderr));
         let shared = Arc::new(Shared {
             process: Mutex::new(Process { child, status: None }),
             waiting: AtomicU64::new(0),
@@ -132,13 +141,13 @@ impl Child {
             shared,
             stdin,
             stdout,
-            said,
+            stderr,
             stderr_done,
             watchdog,
         })
     }
 
-    /// Writes all of `bytes` to its stdin.
+    /// Writes all of `bytes` to its stdin; `context` describes the task in the error.
     pub(crate) fn write(&mut self, bytes: &[u8], context: impl Fn() -> String) -> Result<()> {
         let written = match &mut self.stdin {
             Some(stdin) => self.shared.timed(|| stdin.write_all(bytes)),
@@ -147,12 +156,12 @@ impl Child {
         written.map_err(|_| self.failure(&context()))
     }
 
-    /// Closes its stdin: there is no more to come.
+    /// Closes its stdin, which signals the end of input.
     pub(crate) fn end_input(&mut self) {
         self.stdin = None;
     }
 
-    /// Everything it writes to stdout, at most `limit` bytes; then waits for its end.
+    /// Reads its stdout to the end and waits for its exit; an error beyond `limit` bytes and for a failed exit.
     pub(crate) fn capture(mut self, limit: usize, context: &str) -> Result<Vec<u8>> {
         let mut out = Vec::new();
         let shared = Arc::clone(&self.shared);
@@ -170,7 +179,7 @@ impl Child {
         Ok(out)
     }
 
-    /// Closes its stdin, waits for its end, and checks its exit status.
+    /// Closes its stdin and waits for its exit; an error for a failed exit status and a timeout.
     pub(crate) fn finish(&mut self, context: &str) -> Result<ExitStatus> {
         self.stdin = None;
         let status = self.shared.timed(|| self.shared.wait(None));
@@ -180,7 +189,8 @@ impl Child {
         }
     }
 
-    /// As [`Child::finish`], but patient for as long as `progress` changes.
+    /// Closes its stdin and waits for its exit as [`Child::finish`] does, but times out only when the value of `progress`,
+    /// such as the size of the output file, has not changed for the timeout.
     pub(crate) fn finish_while_growing<P: PartialEq>(
         &mut self,
         context: &str,
@@ -200,7 +210,8 @@ impl Child {
         self.finish(context).map(|_| ())
     }
 
-    /// Why the child cannot go on: the watchdog's verdict, or its exit status with the end of its stderr.
+    /// Closes the pipes, waits up to 2 s for the exit, and returns the error: cancelled, stalled, or the exit status with
+    /// the last lines of stderr.
     pub(crate) fn failure(&mut self, context: &str) -> MediaError {
         self.stdin = None;
         self.stdout = None;
@@ -229,11 +240,11 @@ impl Child {
         }
     }
 
-    /// The last lines of its stderr, control characters escaped.
+    /// Returns the last lines of its stderr joined by `; `, with control characters replaced by spaces.
     pub(crate) fn tail(&self) -> String {
-        // A grandchild may hold the pipe open; then what has come so far must do.
+        // A grandchild may hold the pipe open; then the lines read so far are used.
         let _ = self.stderr_done.recv_timeout(Duration::from_millis(500));
-        let tail: Vec<u8> = lock(&self.said).tail.iter().copied().collect();
+        let tail: Vec<u8> = lock(&self.stderr).tail.iter().copied().collect();
         let text = String::from_utf8_lossy(&tail);
         let lines: Vec<&str> = text
             .lines()
@@ -248,25 +259,27 @@ impl Child {
         shown.iter().map(clean).collect::<Vec<_>>().join("; ")
     }
 
-    /// Widths and heights of the frames that its filters were given, each time that they were set up, where it was run with
-    /// [`WITH_SIZES`]. To be asked for at its end.
+    /// Returns width and height of its filter graph's input each time the graph was configured, for a child run with
+    /// `-loglevel` [`WITH_SIZES`]; complete once it has exited.
     pub(crate) fn sizes(&self) -> Vec<[u32; 2]> {
-        lock(&self.said).sizes.clone()
+        lock(&self.stderr).sizes.clone()
     }
 
-    /// What it has written to stderr so far, where that is anything: one that ends with status 0 may tell of a full disk.
-    pub(crate) fn said(&self) -> Option<String> {
-        let quiet = lock(&self.said).tail.is_empty();
+    /// Returns the last lines of its warnings and errors so far; `None` without any. An exit status of 0 may come with one,
+    /// for example of a full disk.
+    pub(crate) fn warnings(&self) -> Option<String> {
+        let quiet = lock(&self.stderr).tail.is_empty();
         (!quiet).then(|| self.tail())
     }
 
-    /// Whether the user cancelled or the watchdog struck.
+    /// Reports whether the watchdog killed the child, for a stall or cancellation.
     pub(crate) fn was_stopped(&self) -> bool {
         self.shared.verdict() != 0
     }
 }
 
-/// `line` with `[mov @ 0x55d2c8]` as `[mov]`: where ffmpeg's memory lay is nothing to tell a client of the server.
+/// Removes memory addresses from a line of ffmpeg's messages, `[mov @ 0x55d2c8]` to `[mov]`, so that clients of a server
+/// never see them.
 fn without_addresses(line: &str) -> String {
     let mut parts = line.split(" @ 0x");
     let mut clean = parts.next().unwrap_or_default().to_owned();
@@ -294,7 +307,7 @@ impl Drop for Child {
 }
 
 impl Shared {
-    /// Runs `work`, which waits for the child, under the watchdog's clock. Nested, the outer clock counts.
+    /// Runs `work`, which waits for the child, subject to the watchdog's timeout; of nested calls the outer one counts.
     fn timed<T>(&self, work: impl FnOnce() -> T) -> T {
         let now = self.epoch.elapsed().as_millis() as u64 + 1;
         let outer = self
@@ -308,11 +321,12 @@ impl Shared {
         result
     }
 
+    /// Returns why the watchdog killed the child: [`VERDICT_STALLED`], [`VERDICT_CANCELLED`], or 0 while it has not.
     fn verdict(&self) -> u8 {
         self.verdict.load(Ordering::SeqCst)
     }
 
-    /// Waits for the end of the child, at most for `patience`, and reaps it.
+    /// Waits up to `patience` (`None`: forever) for the child's exit and reaps it; `None` where it still runs.
     fn wait(&self, patience: Option<Duration>) -> Option<ExitStatus> {
         let start = Instant::now();
         let mut pause = Duration::from_millis(1);
@@ -330,7 +344,7 @@ impl Shared {
         }
     }
 
-    /// Kills the child and its group, unless it has been reaped.
+    /// Kills the child's process group, unless the child has been reaped.
     fn kill(&self) {
         let mut process = lock(&self.process);
         if process.status.is_none() {
@@ -339,12 +353,12 @@ impl Shared {
     }
 }
 
-/// Starts a child and captures its stdout.
+/// Runs a child to its end and returns its stdout; an error beyond `limit` bytes. `context` describes the task in errors.
 pub(crate) fn capture(request: Request, limit: usize, context: &str) -> Result<Vec<u8>> {
     start(request)?.capture(limit, context)
 }
 
-/// Starts a child of a tool that has been found before.
+/// Starts a child; where it cannot be started, the error names the tool's environment variable.
 pub(crate) fn start(request: Request) -> Result<Child> {
     let (tool, program) = (request.tool, request.program.clone());
     let variable = if tool == "ffprobe" {
@@ -355,7 +369,8 @@ pub(crate) fn start(request: Request) -> Result<Child> {
     Child::start(request).map_err(|e| not_started(tool, &program, variable, e))
 }
 
-/// Why a program could not be started: it is not to be had, or the system has no more files, processes or memory.
+/// Returns the error of a program that could not be started: [`MediaError::Io`] where the system is out of files, processes
+/// or memory, else [`MediaError::FfmpegMissing`].
 pub(super) fn not_started(
     tool: &'static str,
     program: &Path,
@@ -372,6 +387,7 @@ pub(super) fn not_started(
     }
 }
 
+/// Reports whether the system is out of files, processes or memory.
 #[cfg(unix)]
 fn is_shortage(error: &io::Error) -> bool {
     use rustix::io::Errno;
@@ -381,15 +397,18 @@ fn is_shortage(error: &io::Error) -> bool {
         .any(|code| error.raw_os_error() == Some(code.raw_os_error()))
 }
 
+/// Reports whether the system is out of memory.
 #[cfg(not(unix))]
 fn is_shortage(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::OutOfMemory
 }
 
+/// Locks `mutex`, ignoring poisoning.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Formats an exit status for errors: `exit status 1` or `killed by signal 9`.
 fn describe(status: ExitStatus) -> String {
     #[cfg(unix)]
     if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
@@ -407,30 +426,32 @@ fn describe(status: ExitStatus) -> String {
     )
 }
 
-/// Reads stderr to its end on a thread of its own, so that the child never blocks on it.
-fn drain(stderr: Option<ChildStderr>, said: Arc<Mutex<Said>>) -> Receiver<()> {
+/// Starts a thread that reads `pipe` to its end into `parsed`, so that the child never blocks on it. The returned receiver
+/// disconnects at the end.
+fn drain(pipe: Option<ChildStderr>, parsed: Arc<Mutex<Stderr>>) -> Receiver<()> {
     let (done, receiver) = mpsc::channel();
     thread::spawn(move || {
         let mut buffer = [0; 4096];
-        let (mut stderr, mut line) = (stderr, Vec::new());
-        while let Some(Ok(count @ 1..)) = stderr.as_mut().map(|pipe| pipe.read(&mut buffer)) {
+        let (mut pipe, mut line) = (pipe, Vec::new());
+        while let Some(Ok(count @ 1..)) = pipe.as_mut().map(|pipe| pipe.read(&mut buffer)) {
             for &byte in &buffer[..count] {
                 line.push(byte);
                 if byte == b'\n' || line.len() >= MAX_LINE {
-                    lock(&said).hear(&line);
+                    lock(&parsed).add_line(&line);
                     line.clear();
                 }
             }
         }
-        lock(&said).hear(&line);
+        lock(&parsed).add_line(&line);
         drop(done);
     });
     receiver
 }
 
-impl Said {
-    /// Takes one line.
-    fn hear(&mut self, line: &[u8]) {
+impl Stderr {
+    /// Parses one line: a frame size of the filter graph is recorded, a warning or error is appended to the tail without
+    /// its level, other messages are dropped.
+    fn add_line(&mut self, line: &[u8]) {
         let text = String::from_utf8_lossy(line);
         if text.contains("[verbose] ") || text.contains("[info] ") {
             let size = size_of_input(&text).filter(|_| self.sizes.len() < MAX_SIZES);
@@ -446,7 +467,8 @@ impl Said {
     }
 }
 
-/// The size in the line that ffmpeg says of a filter graph's input: `w:160 h:96 pixfmt:yuv420p ...`.
+/// Parses width and height from ffmpeg's message about a filter graph's input, `[graph 0 input from stream 0:0 @ 0x55]
+/// [verbose] w:160 h:96 pixfmt:yuv420p ...`; `None` for another line.
 fn size_of_input(line: &str) -> Option<[u32; 2]> {
     let (_, words) = line
         .split_once(" input from stream ")?
@@ -456,7 +478,8 @@ fn size_of_input(line: &str) -> Option<[u32; 2]> {
     Some([width.parse().ok()?, rest.split(' ').next()?.parse().ok()?])
 }
 
-/// Looks after the child until it has been reaped.
+/// Starts the watchdog thread, which kills the child on cancellation and when a wait exceeds `stall`, and ends once the
+/// child has been reaped.
 fn watch(shared: Arc<Shared>, cancel: CancelToken, stall: Duration) -> Thread {
     let handle = thread::spawn(move || {
         loop {
@@ -481,8 +504,8 @@ fn watch(shared: Arc<Shared>, cancel: CancelToken, stall: Duration) -> Thread {
     handle.thread().clone()
 }
 
-/// Variables a child keeps: finding programs, libraries, temporary folders and graphics devices. Everything else,
-/// `FFREPORT` and `AV_LOG_FORCE_COLOR` among it, is gone.
+/// Environment variables that a child inherits: for programs, libraries, temporary folders and graphics devices. All
+/// others, such as `FFREPORT` and `AV_LOG_FORCE_COLOR`, are removed.
 const KEPT_VARIABLES: [&str; 16] = [
     "PATH",
     "HOME",
@@ -502,6 +525,8 @@ const KEPT_VARIABLES: [&str; 16] = [
     "DISPLAY",
 ];
 
+/// Restricts the environment of `command` to [`KEPT_VARIABLES`] and the C locale, and puts its process into a new process
+/// group, without core dumps and killed with its parent.
 fn restrict(command: &mut Command) {
     command.env_clear().env("LC_ALL", "C");
     for name in KEPT_VARIABLES {
@@ -518,7 +543,7 @@ fn restrict(command: &mut Command) {
     }
 }
 
-/// Between fork and exec: no core dumps, and death together with the parent.
+/// Runs in the child between fork and exec: disables core dumps and, on Linux, requests SIGKILL when the parent dies.
 #[cfg(unix)]
 fn in_child() -> io::Result<()> {
     use rustix::process::{Resource, Rlimit, setrlimit};
@@ -534,6 +559,7 @@ fn in_child() -> io::Result<()> {
     Ok(())
 }
 
+/// Kills the child's process group and the child; errors are ignored.
 #[cfg(unix)]
 fn kill_group(child: &mut process::Child) {
     let group = i32::try_from(child.id())
@@ -545,13 +571,14 @@ fn kill_group(child: &mut process::Child) {
     let _ = child.kill();
 }
 
+/// Kills the child; errors are ignored.
 #[cfg(not(unix))]
 fn kill_group(child: &mut process::Child) {
     let _ = child.kill();
 }
 
-/// Spawns on a thread that lives as long as the process: the death signal of Linux is tied to the thread that
-/// forked, and the caller's may end long before the child does.
+/// Spawns `command` on a thread that never ends: the parent-death signal of Linux is tied to the thread that forked, and
+/// the caller's thread may end before the child.
 fn spawn(command: Command) -> io::Result<process::Child> {
     type Job = (Command, mpsc::Sender<io::Result<process::Child>>);
     static SPAWNER: Mutex<Option<mpsc::Sender<Job>>> = Mutex::new(None);
@@ -573,7 +600,7 @@ fn spawn(command: Command) -> io::Result<process::Child> {
     answer.recv().map_err(|_| gone())?
 }
 
-/// Asks for pipes of 1 MiB, for fewer switches between the processes; what comes is good enough.
+/// Enlarges the pipe buffers to 1 MiB where the system allows, for fewer context switches.
 fn widen_pipes(stdin: Option<&ChildStdin>, stdout: Option<&ChildStdout>) {
     #[cfg(target_os = "linux")]
     {
@@ -590,7 +617,7 @@ mod tests {
 
     #[test]
     fn sizes_are_heard_and_what_is_no_warning_is_not_told() {
-        let mut said = Said::default();
+        let mut said = Stderr::default();
         for line in [
             "[graph 0 input from stream 0:0 @ 0x55] [verbose] w:160 h:96 pixfmt:yuv420p tb:1/90000\n",
             "[h264 @ 0x55] [verbose] Reinit context to 176x144\n",
@@ -599,7 +626,7 @@ mod tests {
             "[graph 0 input from stream 0:0 @ 0x56] [verbose] w:176 h:144 pixfmt:yuv420p\n",
             "no level\n",
         ] {
-            said.hear(line.as_bytes());
+            said.add_line(line.as_bytes());
         }
         assert_eq!(said.sizes, [[160, 96], [176, 144]]);
         let tail: Vec<u8> = said.tail.into();

@@ -1,19 +1,19 @@
-//! ffmpeg's own motion-compensated interpolation between two pictures, to compare others with.
+//! ffmpeg's filter `minterpolate` (motion-compensated frame interpolation) between two images, as a baseline for
+//! comparison.
 
 use super::Ffmpeg;
 use super::args::Args;
 use super::child::{self, Request};
 use crate::{CancelToken, ColorTags, Frame, MediaError, PixelFormat, Result, RgbImage};
 
-/// The settings that scored best on small and large motion: bidirectional search, overlapped blocks of variable size
-/// from 8 pixels, and cuts never taken for granted.
+/// Filter settings that scored best on small and large motion: bidirectional search, overlapped block motion compensation
+/// with variable block sizes from 8 pixels, and no scene change detection.
 const SETTINGS: &str =
     "scd=none:mi_mode=mci:mc_mode=aobmc:me_mode=bidir:vsbmc=1:me=umh:mb_size=8:search_param=64";
-/// The filter estimates motion of luma: pictures go there as full-range 4:4:4, and back.
+/// Scaler flags for an accurate conversion between RGB and the full-range YUV 4:4:4 that the filter requires.
 const EXACT: &str = "flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp";
 
-/// The `factor - 1` evenly spaced pictures between two of one size, by the filter `minterpolate` with its best
-/// settings, in 8 bits.
+/// Interpolates `factor - 1` evenly spaced images between two of equal size with ffmpeg's filter `minterpolate`, in 8 bits.
 ///
 /// # Errors
 /// [`MediaError::Limit`] for pictures of unequal sizes and a factor outside 2 to 64; those of running ffmpeg.
@@ -64,7 +64,8 @@ pub fn minterpolate(
     raw.chunks_exact(size).map(picture).collect()
 }
 
-/// The filter wants a frame before and after the pair, so each is repeated; nothing is written before both were read.
+/// Returns the arguments of ffmpeg for raw `gbrp` frames from stdin to stdout. The filter needs a frame before and after
+/// the pair, so each of both is repeated; output starts after both were read.
 fn arguments(width: u32, height: u32, factor: u32) -> Args {
     let mut args = Args::ffmpeg();
     let size = format!("{width}x{height}");

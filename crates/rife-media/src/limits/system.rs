@@ -1,10 +1,11 @@
-//! The memory that the system lets this process and its children have: the machine's own, and the limits of control groups
+//! Memory available to this process and its children: `MemTotal` of `/proc/meminfo` and the limits of control groups
 //! (cgroups, versions 1 and 2).
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Bytes that this process and its children may take together, and what says so: all where the system does not tell.
+/// Returns the lower of machine memory and cgroup limit in bytes, and its name for messages; `u64::MAX` where the system
+/// reports neither.
 pub(super) fn memory() -> (u64, &'static str) {
     let root = Path::new("/");
     let machine = (machine(root), "the machine's memory");
@@ -12,7 +13,8 @@ pub(super) fn memory() -> (u64, &'static str) {
     machine.min(group)
 }
 
-/// What the machine has, less what the system itself needs of it.
+/// Returns seven eighths of the machine's memory in bytes, which leaves the rest for the system; `u64::MAX` where unknown.
+/// `root` is the file system root.
 fn machine(root: &Path) -> u64 {
     let text = fs::read_to_string(root.join("proc/meminfo")).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
@@ -20,7 +22,8 @@ fn machine(root: &Path) -> u64 {
     kilobytes.map_or(u64::MAX, |kilobytes| kilobytes.saturating_mul(1024) / 8 * 7)
 }
 
-/// The least limit of the control groups that this process is in, and of those that they are in.
+/// Returns the lowest memory limit in bytes of this process's control groups and their ancestors; `u64::MAX` without one.
+/// `root` is the file system root.
 fn groups(root: &Path) -> u64 {
     let read = |name: &str| fs::read_to_string(root.join("proc/self").join(name)).unwrap_or_default();
     let (groups, mounts) = (read("cgroup"), read("mountinfo"));
@@ -33,9 +36,9 @@ fn groups(root: &Path) -> u64 {
             _ => return None,
         };
         let (mount, inside) = mounts.lines().find_map(|line| mounted(line, kind))?;
-        // Seen from within a container the path may be the host's: what is mounted is then the group itself.
+        // Within a container the path may be the host's; then the mount point is the group itself.
         let path = Path::new(path).strip_prefix(inside).unwrap_or(Path::new(""));
-        Some(least(
+        Some(min_limit(
             &root.join(mount.strip_prefix("/").unwrap_or(&mount)),
             path,
             file,
@@ -44,21 +47,23 @@ fn groups(root: &Path) -> u64 {
     limits.min().unwrap_or(u64::MAX)
 }
 
-/// Where a hierarchy of control groups is mounted, and which of its groups is seen there, by a line of `mountinfo`.
+/// Parses a line of `/proc/self/mountinfo`: returns mount point and mounted group of a cgroup hierarchy of file system
+/// type `kind` (`cgroup2`, or `cgroup` with the memory controller); `None` for any other line.
 fn mounted<'a>(line: &'a str, kind: &str) -> Option<(PathBuf, &'a str)> {
-    let (place, system) = line.split_once(" - ")?;
+    let (mount, system) = line.split_once(" - ")?;
     let mut system = system.split(' ');
     let options = (system.next()? == kind).then(|| system.next_back().unwrap_or(""))?;
     if kind == "cgroup" && !options.split(',').any(|option| option == "memory") {
         return None;
     }
-    let mut place = place.split(' ').skip(3);
-    let (inside, mount) = (place.next()?, place.next()?);
+    let mut fields = mount.split(' ').skip(3);
+    let (inside, mount) = (fields.next()?, fields.next()?);
     Some((PathBuf::from(mount), inside))
 }
 
-/// The least limit of a group and those above it. Groups without one say `max`, or a number beyond all memory.
-fn least(mount: &Path, group: &Path, file: &str) -> u64 {
+/// Returns the lowest limit in bytes of `group` and its ancestors below the mount point `mount`, read from their files
+/// named `file`. Groups without a limit hold `max`, or a number beyond all memory.
+fn min_limit(mount: &Path, group: &Path, file: &str) -> u64 {
     let limits = group.ancestors().filter_map(|group| {
         let text = fs::read_to_string(mount.join(group).join(file)).ok()?;
         text.trim().parse::<u64>().ok()

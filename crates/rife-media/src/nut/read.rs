@@ -1,4 +1,5 @@
-//! The reading half: finds the frames and their times in what ffmpeg's muxer writes.
+//! NUT demuxer for one video stream as ffmpeg's muxer writes it: yields raw frames with their times in ticks, or counts
+//! coded frames.
 
 use std::io::{self, BufReader, Read};
 use std::path::Path;
@@ -8,12 +9,12 @@ use num_rational::Ratio;
 use super::{FILE_ID, MAIN, STREAM, SYNCPOINT, flag};
 use crate::Time;
 
-/// The largest header packet that is accepted; ffmpeg's are a few hundred bytes.
+/// Maximum size of a header packet in bytes; ffmpeg's have a few hundred.
 const MAX_PACKET: u64 = 1 << 20;
-/// Frames of more bytes have no elision header.
+/// Maximum size in bytes of frames that may have an elision header.
 const MAX_ELIDED: u64 = 4096;
 
-/// One row of the frame code table.
+/// An entry of the frame code table: the defaults of a frame header that begins with this code.
 #[derive(Debug, Clone, Copy, Default)]
 struct FrameCode {
     flags: u64,
@@ -24,30 +25,36 @@ struct FrameCode {
     header: u64,
 }
 
-/// What stands before a frame's data.
+/// A parsed frame header.
 #[derive(Debug)]
 struct FrameHead {
+    /// Presentation time in ticks.
     pts: i64,
-    /// With the bytes that are elided.
+    /// Bytes of the frame, including those of its elision header.
     size: u64,
     /// Index of its elision header.
     header: u64,
 }
 
-/// Reads one video stream: raw frames, or the number of coded ones.
+/// A demuxer of one video stream.
 #[derive(Debug)]
 pub(crate) struct Reader<R: Read> {
     input: BufReader<R>,
+    /// The frame code table, 256 entries; empty before the main header.
     codes: Vec<FrameCode>,
+    /// Elision headers: common first bytes of frames, which the file stores once.
     elided: Vec<Vec<u8>>,
     time_base: Time,
+    /// Number of low bits of a time that may be coded relative to the last one (`msb_pts_shift`).
     time_shift: u32,
     last_pts: i64,
+    /// True once the file identifier was read.
     started: bool,
     version: u64,
 }
 
 impl<R: Read> Reader<R> {
+    /// Creates a demuxer; reads nothing yet.
     pub(crate) fn new(input: R) -> Self {
         Self {
             input: BufReader::with_capacity(1 << 18, input),
@@ -61,18 +68,18 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    /// The unit of the times; known once a frame has been read.
+    /// Returns the time base in seconds per tick; valid once a frame has been read.
     pub(crate) fn time_base(&self) -> Time {
         self.time_base
     }
 
-    /// The reader below.
+    /// Returns the underlying reader.
     pub(crate) fn get_mut(&mut self) -> &mut R {
         self.input.get_mut()
     }
 
-    /// Reads the next frame, which must have `size` bytes, into `out` and returns its time in ticks; nothing at
-    /// the end of the stream.
+    /// Reads the next frame, which must have `size` bytes, into `out` and returns its time in ticks; `None` at the end of
+    /// the stream.
     pub(crate) fn next_frame(&mut self, size: usize, out: &mut Vec<u8>) -> io::Result<Option<i64>> {
         match self.next_code()? {
             Some(code) => self.frame(code, size, out).map(Some),
@@ -80,8 +87,8 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    /// Passes over the next frame, of whatever size and codec; false at the end of the stream.
-    pub(crate) fn pass_frame(&mut self) -> io::Result<bool> {
+    /// Skips the next frame, of any size and codec; returns false at the end of the stream.
+    pub(crate) fn skip_frame(&mut self) -> io::Result<bool> {
         let Some(code) = self.next_code()? else {
             return Ok(false);
         };
@@ -96,7 +103,7 @@ impl<R: Read> Reader<R> {
         Ok(true)
     }
 
-    /// The code of the next frame, once the packets before it are read; nothing at the end of the stream.
+    /// Reads the packets before the next frame and returns its frame code; `None` at the end of the stream.
     fn next_code(&mut self) -> io::Result<Option<u8>> {
         if !self.started {
             let mut id = [0; FILE_ID.len()];
@@ -119,7 +126,7 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    /// Fills `buffer`; false where the stream ends before its first byte.
+    /// Fills `buffer`; returns false where the stream ends before the first byte, an error where it ends within it.
     fn fill(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
         let mut filled = 0;
         while filled < buffer.len() {
@@ -134,6 +141,7 @@ impl<R: Read> Reader<R> {
         Ok(true)
     }
 
+    /// Reads a packet whose first byte, `N`, has been read; applies headers and syncpoints, skips others.
     fn packet(&mut self) -> io::Result<()> {
         let mut rest = [0; 8];
         rest[0] = b'N';
@@ -155,13 +163,14 @@ impl<R: Read> Reader<R> {
             MAIN => self.main_header(&mut data),
             STREAM => self.stream_header(&mut data),
             _ => {
-                // One stream has one time base, so the syncpoint's time is in its ticks.
+                // With one stream the syncpoint's time is in ticks of its time base.
                 self.last_pts = time(&mut data)?;
                 Ok(())
             }
         }
     }
 
+    /// Parses a main header: time base, frame code table and elision headers.
     fn main_header(&mut self, data: &mut &[u8]) -> io::Result<()> {
         self.version = number(data)?;
         if self.version > 3 {
@@ -191,6 +200,7 @@ impl<R: Read> Reader<R> {
         Ok(())
     }
 
+    /// Parses a stream header, which must be that of a video stream; keeps `msb_pts_shift`.
     fn stream_header(&mut self, data: &mut &[u8]) -> io::Result<()> {
         check(number(data)? == 0 && number(data)? == 0, "the stream is no video")?;
         let fourcc = number(data)?;
@@ -203,7 +213,7 @@ impl<R: Read> Reader<R> {
         Ok(())
     }
 
-    /// What stands before the data of the frame that begins with `code`.
+    /// Reads the rest of the header of the frame that begins with `code`.
     fn frame_head(&mut self, code: u8) -> io::Result<FrameHead> {
         let code = *self
             .codes
@@ -259,7 +269,7 @@ impl<R: Read> Reader<R> {
         Ok(FrameHead { pts, size, header })
     }
 
-    /// The first bytes of a frame, which are not stored with it.
+    /// Returns the elision header of a frame: its first bytes, which are not stored with it.
     fn elided_header(&self, head: &FrameHead) -> io::Result<&[u8]> {
         if head.size > MAX_ELIDED {
             return Ok(&[]);
@@ -271,6 +281,8 @@ impl<R: Read> Reader<R> {
             .ok_or_else(|| bad("an unknown elision header"))
     }
 
+    /// Reads the frame that begins with `code` into `out` and returns its time in ticks; an error where it has not
+    /// `expected` bytes.
     fn frame(&mut self, code: u8, expected: usize, out: &mut Vec<u8>) -> io::Result<i64> {
         let head = self.frame_head(code)?;
         let elided = self.elided_header(&head)?;
@@ -294,19 +306,20 @@ impl<R: Read> Reader<R> {
     }
 }
 
-/// How many frames are in a file of one coded video stream.
+/// Returns the number of frames in a NUT file with one coded video stream.
 ///
 /// # Errors
 /// Those of reading; [`io::ErrorKind::UnexpectedEof`] where the file ends within a frame.
 pub(crate) fn count_frames(path: &Path) -> io::Result<u64> {
     let mut reader = Reader::new(rife_files::open_regular(path)?);
     let mut count = 0;
-    while reader.pass_frame()? {
+    while reader.skip_frame()? {
         count += 1;
     }
     Ok(count)
 }
 
+/// Parses the frame code table of a main header into 256 entries.
 fn frame_codes(data: &mut &[u8]) -> io::Result<Vec<FrameCode>> {
     let mut codes = Vec::with_capacity(256);
     let mut row = FrameCode {
@@ -324,7 +337,7 @@ fn frame_codes(data: &mut &[u8]) -> io::Result<Vec<FrameCode>> {
                 *slot = Some(value);
             }
         }
-        // Time delta, size multiplier and header index stay as in the row before where they are not given.
+        // Time delta, size multiplier and header index keep the previous row's values where absent.
         row.pts_delta = values[0].map_or(row.pts_delta, signed);
         row.size_mul = values[1].unwrap_or(row.size_mul);
         row.header = values[7].unwrap_or(row.header);
@@ -351,7 +364,7 @@ fn frame_codes(data: &mut &[u8]) -> io::Result<Vec<FrameCode>> {
     Ok(codes)
 }
 
-/// A coded time: its low bits near the last time, or the whole of it.
+/// Decodes a `coded_pts`: the low `shift` bits of a time near `last`, or a full time plus `2^shift`; `None` on overflow.
 fn full_pts(coded: u64, shift: u32, last: i64) -> Option<i64> {
     if coded >= 1 << shift {
         return i64::try_from(coded - (1 << shift)).ok();
@@ -361,23 +374,23 @@ fn full_pts(coded: u64, shift: u32, last: i64) -> Option<i64> {
     ((coded as i64).wrapping_sub(delta) & mask).checked_add(delta)
 }
 
+/// Decodes a signed number, stored as 0, 1, -1, 2, -2, ...
 fn signed(value: u64) -> i64 {
-    // The format stores |s| doubled, odd for positive: 0, 1, -1, 2, -2...
     let value = (value & (i64::MAX as u64 >> 1)) as i64 + 1;
     if value & 1 == 1 { -(value >> 1) } else { value >> 1 }
 }
 
-/// A number in groups of seven bits, most significant first; at most 63 bits.
+/// Reads a variable-length number of up to 63 bits: groups of seven bits, most significant first.
 fn number(input: &mut impl Read) -> io::Result<u64> {
     coded(input, 9)
 }
 
-/// A time, which takes 64 bits where it lies before zero.
+/// Reads a variable-length time in ticks; negative times take all 64 bits.
 fn time(input: &mut impl Read) -> io::Result<i64> {
     coded(input, 10).map(|bits| bits as i64)
 }
 
-/// At most so many groups of seven bits; bits beyond 64 are lost.
+/// Reads a variable-length number of up to `groups` groups of seven bits; bits beyond 64 are lost.
 fn coded(input: &mut impl Read, groups: usize) -> io::Result<u64> {
     let mut value = 0_u64;
     for _ in 0..groups {
@@ -391,6 +404,7 @@ fn coded(input: &mut impl Read, groups: usize) -> io::Result<u64> {
     Err(bad("a number is too long"))
 }
 
+/// Discards `count` bytes; an error where the input ends before.
 fn skip(input: &mut impl Read, count: u64) -> io::Result<()> {
     let skipped = io::copy(&mut input.take(count), &mut io::sink())?;
     if skipped < count {
@@ -400,10 +414,12 @@ fn skip(input: &mut impl Read, count: u64) -> io::Result<()> {
     }
 }
 
+/// Returns an [`io::ErrorKind::InvalidData`] error.
 fn bad(message: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, message)
 }
 
+/// Returns an [`io::ErrorKind::InvalidData`] error with `message` unless `good`.
 fn check(good: bool, message: &str) -> io::Result<()> {
     if good { Ok(()) } else { Err(bad(message)) }
 }

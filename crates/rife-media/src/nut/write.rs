@@ -1,20 +1,21 @@
-//! The writing half: headers, then one syncpoint and one checksummed frame header before each raw frame.
+//! NUT muxer for one raw video stream: headers, then a syncpoint and a checksummed frame header before each raw frame.
 
 use num_rational::Ratio;
 
 use super::{FILE_ID, INFO, MAIN, STREAM, SYNCPOINT, crc, flag};
 use crate::Time;
 
-/// The frame code of every frame: a key frame with its full time, size and a checksum.
+/// The frame code of every frame: a key frame with coded time, size and checksum.
 const FRAME_CODE: u8 = 1;
-/// Bits of a time that need no offset; every time is written whole, above them.
+/// `msb_pts_shift` of the stream; times are written in full, offset by `2^TIME_SHIFT`.
 const TIME_SHIFT: u32 = 7;
 
-/// Makes the bytes that go before and between raw frames.
+/// Namespace of the functions that build the bytes before and between raw frames.
 pub(crate) struct Writer;
 
 impl Writer {
-    /// The file's start: identifier, main header and the header of the one stream.
+    /// Builds the start of the file: identifier, main header and stream header. `fourcc` is the raw pixel format, `aspect`
+    /// the pixel aspect ratio.
     pub(crate) fn header(
         width: u32,
         height: u32,
@@ -45,7 +46,7 @@ impl Writer {
         [FILE_ID, &packet(MAIN, main), &packet(STREAM, stream)].concat()
     }
 
-    /// A packet that states the rate, so that nobody has to estimate it from the frames.
+    /// Builds an info packet that states the frame rate, so that ffmpeg need not estimate it from the frames.
     pub(crate) fn rate(rate: Ratio<i64>) -> Vec<u8> {
         let mut info = Vec::new();
         // The first stream, no chapter, from 0 to 0, one entry.
@@ -65,7 +66,7 @@ impl Writer {
         packet(INFO, info)
     }
 
-    /// What goes before a raw frame of `size` bytes at `pts` ticks (0 or more).
+    /// Builds the syncpoint and frame header before a raw frame of `size` bytes at `pts` ticks (negative ones become 0).
     pub(crate) fn frame_header(pts: i64, size: usize) -> Vec<u8> {
         let pts = pts.max(0) as u64;
         let mut sync = Vec::new();
@@ -81,10 +82,10 @@ impl Writer {
     }
 }
 
-/// The table of 256 frame codes: only [`FRAME_CODE`] is valid.
+/// Appends the table of 256 frame codes, of which only [`FRAME_CODE`] is valid.
 fn frame_codes(out: &mut Vec<u8>) {
     let frame = flag::KEY | flag::CODED_PTS | flag::SIZE_MSB | flag::CHECKSUM;
-    // The code `N` starts a packet and is skipped by the table, so the last group counts one less.
+    // The table skips the code `N`, which starts a packet, so the last group counts one less.
     for (flags, count) in [(flag::INVALID, 1), (frame, 1), (flag::INVALID, 253)] {
         put(out, flags);
         // Six fields follow: time delta (signed 0), size multiplier, stream, size, reserved, count.
@@ -92,7 +93,7 @@ fn frame_codes(out: &mut Vec<u8>) {
     }
 }
 
-/// A packet of less than 4096 bytes with its checksum.
+/// Builds a packet of less than 4096 bytes with its checksum.
 fn packet(startcode: u64, mut data: Vec<u8>) -> Vec<u8> {
     data.extend(crc(&data).to_be_bytes());
     let mut out = startcode.to_be_bytes().to_vec();
@@ -101,7 +102,7 @@ fn packet(startcode: u64, mut data: Vec<u8>) -> Vec<u8> {
     out
 }
 
-/// A number in groups of seven bits, most significant first.
+/// Appends a variable-length number: groups of seven bits, most significant first.
 fn put(out: &mut Vec<u8>, value: u64) {
     let groups = (64 - value.leading_zeros()).div_ceil(7).max(1);
     for group in (1..groups).rev() {

@@ -1,32 +1,34 @@
-//! CEA-608 and CEA-708 closed captions: user data (ATSC A/53 part 4) within the coded frames of broadcast video, of
-//! which no stream of the container tells.
+//! Detection of CEA-608 and CEA-708 closed captions: user data (ATSC A/53 part 4) within the coded frames of broadcast
+//! video, which the container's stream list does not show.
 
 use std::path::Path;
 
 use serde::Deserialize;
 
 use super::report::SideData;
-use super::{MAX_REPORT, MediaStream, PATIENCE};
+use super::{MAX_REPORT, MediaStream, PROBE_TIMEOUT};
 use crate::ffmpeg::args::Args;
 use crate::{CancelToken, Ffmpeg, Limits, Result};
 
-/// How many packets are looked at. Broadcasts carry caption data, if only padding, with every frame.
+/// Number of packets that are examined. Broadcasts carry caption data, if only padding, with every frame.
 const PACKETS: u32 = 8;
 
+/// ffprobe's JSON output for `-show_frames`, restricted to side data.
 #[derive(Deserialize, Default)]
 struct Report {
     #[serde(default)]
     frames: Vec<Frame>,
 }
 
+/// A frame of [`Report`].
 #[derive(Deserialize)]
 struct Frame {
     #[serde(default)]
     side_data_list: Vec<SideData>,
 }
 
-/// Looks for captions in the first frames of `stream`, where its codec can carry them. A stream that cannot be read has
-/// none.
+/// Sets `captions` of a video stream whose first frames carry closed captions, for codecs that can; false where the
+/// frames cannot be read.
 pub(super) fn examine(
     ffmpeg: &Ffmpeg,
     path: &Path,
@@ -50,7 +52,13 @@ pub(super) fn examine(
     ]);
     args.all(["-read_intervals", &format!("%+#{PACKETS}")])
         .input(path, limits)?;
-    let answer = ffmpeg.run_ffprobe(args.0, MAX_REPORT, PATIENCE, cancel, "while looking for captions");
+    let answer = ffmpeg.run_ffprobe(
+        args.0,
+        MAX_REPORT,
+        PROBE_TIMEOUT,
+        cancel,
+        "while looking for captions",
+    );
     let answer = match answer {
         Err(crate::MediaError::Child { .. }) => return Ok(()),
         answer => answer?,

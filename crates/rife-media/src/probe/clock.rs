@@ -1,10 +1,10 @@
-//! Timestamp discontinuities: where the clock of a transport stream, program stream or FLV file starts anew or jumps, as
-//! where recordings were joined, and what is to be added so that all streams lie on one line again.
+//! Timestamp discontinuities of MPEG transport and program streams and FLV files, for example where recordings were joined:
+//! detection, and the offsets that make the times of all streams continuous again.
 //!
-//! The main video decides. Its clock starts anew where a packet is decoded more than a tenth of a second before the one
-//! before it, and jumps where one comes more than ten seconds later and nothing of any other stream lies between; a pause
-//! of the picture while sound goes on is none. After either the picture goes on where it was. The packets of other
-//! streams move with the part of the video in whose time they lie.
+//! The main video decides. Its clock is reset where a decoding time is more than 0.1 s before the previous one, and jumps
+//! where it is more than 10 s later and no packet of another stream lies in between (else the video only pauses). After
+//! either, the next continuous range ("span") is shifted to follow the previous one. Packets of other streams are shifted
+//! with the span whose times contain theirs.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -12,141 +12,149 @@ use std::path::Path;
 
 use num_rational::Ratio;
 
-use super::{MediaInfo, PATIENCE, StreamKind};
+use super::{MediaInfo, PROBE_TIMEOUT, StreamKind};
 use crate::ffmpeg::args::Args;
 use crate::ffmpeg::child::{self, Request};
 use crate::time::{from_ticks, narrow, to_ticks, widen};
 use crate::{CancelToken, Ffmpeg, Limits, Result, Time};
 
-/// Microseconds by which time goes back at least where a clock starts anew.
-const BACK: i64 = 100_000;
-/// Microseconds by which time goes on at least where a clock jumps.
-const FORTH: i64 = 10_000_000;
-/// The most parts that are told apart; a file with more has no clock that could be followed.
-const MAX_PARTS: usize = 500;
-/// MPEG's clock has 33 bits and a unit of 1/90000 s.
+/// Minimum backward step of decoding times, in microseconds, that is a clock reset.
+const MIN_RESET: i64 = 100_000;
+/// Minimum forward step of decoding times, in microseconds, that is a jump.
+const MIN_JUMP: i64 = 10_000_000;
+/// Maximum number of spans; a file with more is treated as continuous.
+const MAX_SPANS: usize = 500;
+/// Period in seconds of MPEG's clock, which has 33 bits at 90 kHz.
 const WRAP: Time = Ratio::new_raw(1 << 33, 90_000);
-/// What is added to the ticks of frames each time that their clock has started anew, so that they never go back.
+/// Ticks that [`EPOCH_FILTER`] adds at each clock reset.
 const EPOCH: i64 = 1 << 36;
 
-/// A filter that adds [`EPOCH`] to the times of frames whenever they go back.
+/// An ffmpeg filter that adds [`EPOCH`] ticks to the times of frames at each clock reset, so that times never go back.
 pub(crate) const EPOCH_FILTER: &str = "setpts='st(0,ld(0)+lt(PTS,PREV_INPTS-0.1/TB));PTS+ld(0)*68719476736'";
 
-/// The parts of a file in each of which time goes on; empty where it does so in the whole file.
+/// The spans of a file, ranges without a timestamp discontinuity, with their time offsets; fewer than two for a
+/// continuous file.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Clock {
-    parts: Vec<Part>,
+    spans: Vec<Span>,
 }
 
-/// A part in which the clock runs on. Times are in microseconds.
+/// A range of packets without a timestamp discontinuity. Times are in microseconds of the file's own timestamps.
 #[derive(Debug, Clone, PartialEq)]
-struct Part {
-    /// How often time has gone back before it.
+struct Span {
+    /// Number of clock resets before it.
     epoch: i64,
-    /// When its first frame is shown, by its own clock.
+    /// Earliest presentation time of a frame.
     first: i64,
-    /// When its last frame's display ends.
+    /// Latest end of a frame's display.
     end: i64,
-    /// What is added to its times.
+    /// Offset in seconds that makes its times continue the previous span's.
     offset: Time,
-    /// Packets of the main video in it.
+    /// Number of packets of the main video in it.
     packets: usize,
 }
 
-/// What becomes of the packets of one stream, by their numbers.
+/// Corrections of the packets of one stream, by packet number from 0.
 #[derive(Debug, Default)]
 pub(crate) struct Moves {
-    /// From which packet on how much is added.
+    /// `(packet, offset)`: offset in seconds of the times from this packet on.
     pub(crate) offsets: Vec<(u64, Time)>,
-    /// Packets that would be heard while the ones before still are: first and last.
+    /// First and last packet of each run of audio packets that would overlap earlier ones.
     pub(crate) overlapping: Vec<(u64, u64)>,
 }
 
-/// One packet of a report.
-struct Line {
+/// One packet as ffprobe reports it; times in microseconds.
+struct Packet {
     stream: u32,
-    shown: i64,
-    decoded: i64,
-    length: i64,
+    /// Presentation time.
+    pts: i64,
+    /// Decoding time.
+    dts: i64,
+    /// Duration; 0 where unknown.
+    duration: i64,
 }
 
 impl Clock {
-    /// Whether there is nothing to correct.
+    /// Reports whether the file has no timestamp discontinuity.
     pub fn is_continuous(&self) -> bool {
-        self.parts.len() < 2
+        self.spans.len() < 2
     }
 
-    /// How often the clock starts anew or jumps.
+    /// Returns the number of clock resets and jumps.
     pub fn discontinuities(&self) -> usize {
-        self.parts.len().saturating_sub(1)
+        self.spans.len().saturating_sub(1)
     }
 
-    /// Times of the main video's packets, in the order of the file, put on one line.
+    /// Adds the offsets to the main video's packet times in ticks, which are in file order.
     pub(super) fn correct(&self, times: &mut [i64], time_base: Time) {
         let mut rest = times;
-        for part in self.parts.iter().filter(|_| !self.is_continuous()) {
-            let (here, after) = rest.split_at_mut(part.packets.min(rest.len()));
-            let offset = to_ticks(part.offset, time_base);
+        for span in self.spans.iter().filter(|_| !self.is_continuous()) {
+            let (here, after) = rest.split_at_mut(span.packets.min(rest.len()));
+            let offset = to_ticks(span.offset, time_base);
             here.iter_mut()
                 .for_each(|time| *time = time.saturating_add(offset));
             rest = after;
         }
     }
 
-    /// When the last frame's display ends on the one line.
+    /// Returns the corrected end of the last frame's display in seconds; `None` without spans.
     pub(super) fn end(&self) -> Option<Time> {
-        let last = self.parts.last()?;
+        let last = self.spans.last()?;
         Some(micros_to_time(last.end) + last.offset)
     }
 
-    /// Packets of the main video.
+    /// Returns the number of packets of the main video.
     pub(super) fn packets(&self) -> usize {
-        self.parts.iter().map(|part| part.packets).sum()
+        self.spans.iter().map(|span| span.packets).sum()
     }
 
-    /// When a frame is shown on the one line, of a frame that has passed [`EPOCH_FILTER`] at `time_base`.
-    pub(crate) fn place(&self, ticks: i64, unit: Time, time_base: Time) -> Option<Time> {
+    /// Returns the corrected presentation time in seconds of a decoded frame at `ticks` of `unit` that has passed
+    /// [`EPOCH_FILTER`] in ticks of `time_base`; `None` where it is out of range or belongs to no span.
+    pub(crate) fn corrected_pts(&self, ticks: i64, unit: Time, time_base: Time) -> Option<Time> {
         let length = widen(time_base) * i128::from(EPOCH);
         let time = widen(unit) * i128::from(ticks);
         let epoch = (time / length).round();
         let raw = narrow(time - epoch * length)?;
         let epoch = i64::try_from(epoch.to_integer()).ok()?;
-        let here = || self.parts.iter().filter(|part| part.epoch == epoch);
+        let here = || self.spans.iter().filter(|span| span.epoch == epoch);
         let candidates = [raw, raw + WRAP, raw - WRAP]
             .into_iter()
-            .flat_map(|raw| here().map(move |part| (part.distance(time_to_micros(raw)), raw + part.offset)));
+            .flat_map(|raw| here().map(move |span| (span.distance(time_to_micros(raw)), raw + span.offset)));
         candidates
             .min_by_key(|(distance, _)| *distance)
             .map(|(_, time)| time)
     }
 
-    /// The part that a packet lies in, of those around the `number`th.
-    fn part_of(&self, number: usize, time: i64) -> Option<&Part> {
+    /// Returns the span nearest to `time` (microseconds) among span `number` and its neighbours.
+    fn nearest_span(&self, number: usize, time: i64) -> Option<&Span> {
         let around = [Some(number), number.checked_sub(1), number.checked_add(1)];
         let around = around
             .into_iter()
             .flatten()
-            .filter_map(|index| self.parts.get(index));
-        around.min_by_key(|part| part.distance(time))
+            .filter_map(|index| self.spans.get(index));
+        around.min_by_key(|span| span.distance(time))
     }
 }
 
-impl Part {
-    /// How far a time is from this part's.
+impl Span {
+    /// Returns the distance in microseconds from `time` to this span; 0 inside.
     fn distance(&self, time: i64) -> i64 {
         (self.first - time).max(time - self.end).max(0)
     }
 }
 
+/// Converts microseconds to seconds.
 fn micros_to_time(micros: i64) -> Time {
     Ratio::new(micros, 1_000_000)
 }
 
+/// Converts seconds to microseconds, rounded.
 fn time_to_micros(time: Time) -> i64 {
     to_ticks(time, Ratio::new_raw(1, 1_000_000))
 }
 
-/// Reads all packets of a file whose container may be discontinuous and finds its parts.
+/// Reads all packets of a file whose container may have timestamp discontinuities and returns its spans; no spans for other
+/// containers.
 pub(super) fn scan(
     ffmpeg: &Ffmpeg,
     info: &MediaInfo,
@@ -169,60 +177,68 @@ pub(super) fn scan(
         time_base,
         ..Scan::default()
     };
-    packets(ffmpeg, &info.path, limits, cancel, |line| {
-        if line.stream == index {
-            scan.video(line);
-        } else if others.contains(&line.stream) {
-            scan.between.push(line.shown);
+    packets(ffmpeg, &info.path, limits, cancel, |packet| {
+        if packet.stream == index {
+            scan.video(packet);
+        } else if others.contains(&packet.stream) {
+            scan.between.push(packet.pts);
         }
     })?;
-    if scan.parts.len() > MAX_PARTS {
-        scan.parts.clear();
+    if scan.spans.len() > MAX_SPANS {
+        scan.spans.clear();
     }
-    Ok(Clock { parts: scan.parts })
+    Ok(Clock { spans: scan.spans })
 }
 
-/// What has been seen of a file.
+/// State of the search for spans while the packets of a file are read; times in microseconds.
 #[derive(Default)]
 struct Scan {
+    /// Time base of the main video in seconds per tick.
     time_base: Time,
-    parts: Vec<Part>,
-    /// When the packet before was decoded, and the last step between two.
+    spans: Vec<Span>,
+    /// Decoding time of the main video's previous packet.
     last: Option<i64>,
+    /// Last positive difference of two decoding times.
     step: i64,
-    /// Times of other streams since then.
+    /// Presentation times of other streams' packets since the main video's previous packet.
     between: Vec<i64>,
 }
 
 impl Scan {
-    fn video(&mut self, line: &Line) {
-        let step = self.last.map_or(0, |last| line.decoded - last);
-        let last = self.last.replace(line.decoded).unwrap_or(line.decoded);
-        let lasts = if line.length > 0 { line.length } else { self.step };
-        // Sound may outlast the picture a little where recordings meet.
-        let paused = |time: &i64| *time > last + FORTH / 4 && *time < line.decoded - FORTH / 4;
-        let jumps = step < -BACK || (step > FORTH && !self.between.iter().any(paused));
+    /// Adds a packet of the main video to the current span, or to a new one after a clock reset or jump.
+    fn video(&mut self, packet: &Packet) {
+        let step = self.last.map_or(0, |last| packet.dts - last);
+        let last = self.last.replace(packet.dts).unwrap_or(packet.dts);
+        let duration = if packet.duration > 0 {
+            packet.duration
+        } else {
+            self.step
+        };
+        // Audio may outlast the video a little where recordings were joined.
+        let paused = |time: &i64| *time > last + MIN_JUMP / 4 && *time < packet.dts - MIN_JUMP / 4;
+        let jumps = step < -MIN_RESET || (step > MIN_JUMP && !self.between.iter().any(paused));
         self.between.clear();
-        if self.parts.is_empty() || jumps {
-            self.begin(line.shown, step < 0);
+        if self.spans.is_empty() || jumps {
+            self.begin(packet.pts, step < 0);
         } else if step > 0 {
             self.step = step;
         }
-        if let Some(part) = self.parts.last_mut() {
-            part.packets += 1;
-            part.end = part.end.max(line.shown + lasts);
-            // Frames that are shown before the first that is decoded.
-            let early = (part.first - line.shown).max(0);
-            part.first -= early;
-            if self.parts.len() > 1 {
+        if let Some(span) = self.spans.last_mut() {
+            span.packets += 1;
+            span.end = span.end.max(packet.pts + duration);
+            // A later packet may be presented before the first one.
+            let early = (span.first - packet.pts).max(0);
+            span.first -= early;
+            if self.spans.len() > 1 {
                 self.join();
             }
         }
     }
 
-    fn begin(&mut self, first: i64, back: bool) {
-        let epoch = self.parts.last().map_or(0, |part| part.epoch + i64::from(back));
-        self.parts.push(Part {
+    /// Begins a span at presentation time `first`; `reset` is true after a clock reset, false after a jump.
+    fn begin(&mut self, first: i64, reset: bool) {
+        let epoch = self.spans.last().map_or(0, |span| span.epoch + i64::from(reset));
+        self.spans.push(Span {
             epoch,
             first,
             end: first,
@@ -231,17 +247,18 @@ impl Scan {
         });
     }
 
-    /// Puts the last part behind the one before it, in whole ticks.
+    /// Sets the offset of the last span, rounded to ticks, so that it follows the span before.
     fn join(&mut self) {
-        if let [.., before, part] = self.parts.as_mut_slice() {
+        if let [.., before, span] = self.spans.as_mut_slice() {
             let end = micros_to_time(before.end) + before.offset;
-            let offset = to_ticks(end - micros_to_time(part.first), self.time_base);
-            part.offset = from_ticks(offset, self.time_base).unwrap_or_default();
+            let offset = to_ticks(end - micros_to_time(span.first), self.time_base);
+            span.offset = from_ticks(offset, self.time_base).unwrap_or_default();
         }
     }
 }
 
-/// What becomes of the packets of every other stream of a file that is not continuous.
+/// Reads all packets of a file with timestamp discontinuities and returns the corrections of each stream but the main video,
+/// by stream index.
 pub(crate) fn moves(
     ffmpeg: &Ffmpeg,
     info: &MediaInfo,
@@ -249,28 +266,28 @@ pub(crate) fn moves(
     cancel: &CancelToken,
 ) -> Result<BTreeMap<u32, Moves>> {
     let main = info.main_video().map(|(stream, _)| stream.index);
-    let sound = |index: u32| {
+    let is_audio = |index: u32| {
         let mut streams = info.streams.iter();
         streams.any(|stream| stream.index == index && stream.kind == StreamKind::Audio)
     };
     let clock = &info.clock;
     let mut found: BTreeMap<u32, (Moves, u64, i64)> = BTreeMap::new();
-    let (mut part, mut seen) = (0, 0);
-    packets(ffmpeg, &info.path, limits, cancel, |line| {
-        if Some(line.stream) == main {
-            if clock.parts.get(part).is_some_and(|here| seen == here.packets) {
-                (part, seen) = (part + 1, 0);
+    let (mut span, mut seen) = (0, 0);
+    packets(ffmpeg, &info.path, limits, cancel, |packet| {
+        if Some(packet.stream) == main {
+            if clock.spans.get(span).is_some_and(|here| seen == here.packets) {
+                (span, seen) = (span + 1, 0);
             }
             seen += 1;
             return;
         }
-        let Some(here) = clock.part_of(part, line.shown) else {
+        let Some(here) = clock.nearest_span(span, packet.pts) else {
             return;
         };
         let (moves, number, end) = found
-            .entry(line.stream)
+            .entry(packet.stream)
             .or_insert((Moves::default(), 0, i64::MIN));
-        let time = line.shown + time_to_micros(here.offset);
+        let time = packet.pts + time_to_micros(here.offset);
         if moves
             .offsets
             .last()
@@ -278,14 +295,14 @@ pub(crate) fn moves(
         {
             moves.offsets.push((*number, here.offset));
         }
-        // A little is rounding.
-        if sound(line.stream) && time + BACK / 20 < *end {
+        // Overlaps of up to 5 ms are rounding.
+        if is_audio(packet.stream) && time + MIN_RESET / 20 < *end {
             match moves.overlapping.last_mut() {
                 Some((_, last)) if *last + 1 == *number => *last = *number,
                 _ => moves.overlapping.push((*number, *number)),
             }
         } else {
-            *end = time + line.length;
+            *end = time + packet.duration;
         }
         *number += 1;
     })?;
@@ -295,13 +312,13 @@ pub(crate) fn moves(
         .collect())
 }
 
-/// Calls `each` for every packet of a file, in its order.
+/// Reads all packets of a file with ffprobe and calls `each` for every one, in file order.
 fn packets(
     ffmpeg: &Ffmpeg,
     path: &Path,
     limits: &Limits,
     cancel: &CancelToken,
-    mut each: impl FnMut(&Line),
+    mut each: impl FnMut(&Packet),
 ) -> Result<()> {
     let mut args = Args::default();
     args.all(["-hide_banner", "-loglevel", "quiet", "-of", "csv=p=0"]);
@@ -312,7 +329,7 @@ fn packets(
     args.input(path, limits)?;
     let mut lines = BufReader::new(child::start(Request {
         stdout: true,
-        stall: PATIENCE,
+        stall: PROBE_TIMEOUT,
         cancel: cancel.clone(),
         ..Request::new("ffprobe", &ffmpeg.ffprobe, args.0)
     })?);
@@ -323,32 +340,33 @@ fn packets(
         }
         line.clear();
     }
-    // What a damaged file has shown until its end counts.
+    // Of a damaged file, the packets read so far count.
     match lines.get_mut().finish("while reading packets") {
         Err(crate::MediaError::Child { .. }) => Ok(()),
         ended => ended.map(drop),
     }
 }
 
-fn parse(line: &str) -> Option<Line> {
+/// Parses a line `stream,pts,dts,duration` of ffprobe's CSV (decimal seconds); a missing time takes the value of the other.
+fn parse(line: &str) -> Option<Packet> {
     let mut fields = line.split(',');
     let stream = fields.next()?.parse().ok()?;
-    let (shown, decoded) = (fields.next().and_then(micros), fields.next().and_then(micros));
-    Some(Line {
+    let (pts, dts) = (fields.next().and_then(micros), fields.next().and_then(micros));
+    Some(Packet {
         stream,
-        shown: shown.or(decoded)?,
-        decoded: decoded.or(shown)?,
-        length: fields.next().and_then(micros).unwrap_or(0).max(0),
+        pts: pts.or(dts)?,
+        dts: dts.or(pts)?,
+        duration: fields.next().and_then(micros).unwrap_or(0).max(0),
     })
 }
 
-/// Microseconds of a decimal number of seconds; nothing beyond a hundred years.
+/// Parses decimal seconds to microseconds; `None` for invalid text and from 4 billion seconds on.
 fn micros(text: &str) -> Option<i64> {
     let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let whole: i64 = whole.parse().ok().filter(|whole| *whole < 4_000_000_000)?;
+    let (integer, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let integer: i64 = integer.parse().ok().filter(|seconds| *seconds < 4_000_000_000)?;
     let fraction: i64 = format!("{fraction:0<6}").get(..6)?.parse().ok()?;
-    let value = whole * 1_000_000 + fraction;
+    let value = integer * 1_000_000 + fraction;
     Some(if negative { -value } else { value })
 }
 
@@ -356,12 +374,12 @@ fn micros(text: &str) -> Option<i64> {
 mod tests {
     use super::*;
 
-    fn line(stream: u32, micros: i64) -> Line {
-        Line {
+    fn packet(stream: u32, micros: i64) -> Packet {
+        Packet {
             stream,
-            shown: micros,
-            decoded: micros,
-            length: 40_000,
+            pts: micros,
+            dts: micros,
+            duration: 40_000,
         }
     }
 
@@ -372,12 +390,12 @@ mod tests {
         };
         for &(stream, time) in times {
             if stream == 0 {
-                scan.video(&line(0, time));
+                scan.video(&packet(0, time));
             } else {
                 scan.between.push(time);
             }
         }
-        Clock { parts: scan.parts }
+        Clock { spans: scan.spans }
     }
 
     #[test]
@@ -396,7 +414,7 @@ mod tests {
         clock.correct(&mut times, Ratio::new(1, 90_000));
         assert_eq!(times, [0, 3600, 7200, 10_800, 14_400, 18_000]);
         let unit = Ratio::new(1, 90_000);
-        let place = |epoch: i64, ticks: i64| clock.place(epoch * EPOCH + ticks, unit, unit);
+        let place = |epoch: i64, ticks: i64| clock.corrected_pts(epoch * EPOCH + ticks, unit, unit);
         assert_eq!(place(0, 324_000_000), Some(Ratio::new(7200, 90_000)));
         assert_eq!(place(1, 3600), Some(Ratio::new(18_000, 90_000)));
         // ffmpeg may take MPEG's clock for one that has wrapped.

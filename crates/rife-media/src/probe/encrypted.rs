@@ -1,6 +1,6 @@
-//! Encrypted media: Common Encryption and FairPlay in MP4 (sample entries of ISO/IEC 14496-12), content encryption in
-//! Matroska and WebM, scrambled MPEG transport streams. ffmpeg decodes their packets as if they were plain, and fails with
-//! whatever that leads to.
+//! Detection of encrypted streams: Common Encryption and FairPlay in MP4 (sample entries of ISO/IEC 14496-12), content
+//! encryption in Matroska and WebM, scrambled MPEG transport streams. ffmpeg decodes such packets as if they were plain and
+//! fails with misleading errors.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -8,30 +8,30 @@ use std::path::Path;
 
 use crate::{MediaError, MediaInfo, Result};
 
-/// The most of an index that is read.
+/// Maximum number of bytes of an MP4 `moov` box that are read; an eighth of it for Matroska.
 const MAX_INDEX: u64 = 64 << 20;
-/// How much of a transport stream is looked at.
-const LOOKED_AT: u64 = 2 << 20;
+/// Number of bytes at the start of a transport stream that are examined.
+const TS_BYTES: u64 = 2 << 20;
 
-/// Marks the streams of `info` whose packets are encrypted. What cannot be told is left as it is.
-pub(super) fn mark(path: &Path, info: &mut MediaInfo) -> Result<()> {
+/// Sets `encrypted` of the streams of `info` whose packets are encrypted; files that cannot be parsed stay unchanged.
+pub(super) fn detect(path: &Path, info: &mut MediaInfo) -> Result<()> {
     let io = |e| MediaError::io("read", path, e);
     let mut file = File::open(path).map_err(io)?;
     let first = info.container.split(',').next().unwrap_or_default().to_owned();
-    let marks = match first.as_str() {
+    let encrypted = match first.as_str() {
         "mov" => mp4_tracks(&mut file),
         "matroska" => matroska_tracks(&mut file),
         "mpegts" => transport_stream(&mut file).map(|scrambled| vec![scrambled; info.streams.len()]),
         _ => return Ok(()),
     };
-    // What is no valid file of its kind is for ffmpeg to complain of.
-    for (stream, mark) in info.streams.iter_mut().zip(marks.unwrap_or_default()) {
-        stream.encrypted = mark;
+    // ffmpeg reports invalid files.
+    for (stream, encrypted) in info.streams.iter_mut().zip(encrypted.unwrap_or_default()) {
+        stream.encrypted = encrypted;
     }
     Ok(())
 }
 
-/// The boxes within `bytes`: names and payloads.
+/// Iterates over the MP4 boxes in `bytes`: names and payloads.
 fn boxes(bytes: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
@@ -43,7 +43,7 @@ fn boxes(bytes: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
     })
 }
 
-/// The payload of the box at a path of names.
+/// Returns the payload of the box at a path of nested box names.
 fn inner<'a>(bytes: &'a [u8], path: &[&[u8; 4]]) -> Option<&'a [u8]> {
     path.iter().try_fold(bytes, |bytes, name| {
         boxes(bytes)
@@ -52,7 +52,7 @@ fn inner<'a>(bytes: &'a [u8], path: &[&[u8; 4]]) -> Option<&'a [u8]> {
     })
 }
 
-/// Of each track of an MP4 or QuickTime file, whether its first sample entry is one of an encrypted kind.
+/// Reports for each track of an MP4 or QuickTime file whether its first sample entry is of an encrypted type.
 fn mp4_tracks(file: &mut File) -> io::Result<Vec<bool>> {
     let movie = movie_box(file)?;
     let encrypted = |track: &[u8]| {
@@ -69,7 +69,7 @@ fn mp4_tracks(file: &mut File) -> io::Result<Vec<bool>> {
         .collect())
 }
 
-/// The payload of the `moov` box.
+/// Reads the payload of the `moov` box, up to [`MAX_INDEX`] bytes; empty where there is none.
 fn movie_box(file: &mut File) -> io::Result<Vec<u8>> {
     let end = file.seek(SeekFrom::End(0))?;
     let mut at = 0;
@@ -97,16 +97,22 @@ fn movie_box(file: &mut File) -> io::Result<Vec<u8>> {
     Ok(Vec::new())
 }
 
-/// Identifiers of EBML elements.
+/// EBML identifier of Matroska's `Segment`.
 const SEGMENT: u64 = 0x1853_8067;
+/// EBML identifier of Matroska's `Tracks`.
 const TRACKS: u64 = 0x1654_AE6B;
+/// EBML identifier of Matroska's `Cluster`.
 const CLUSTER: u64 = 0x1F43_B675;
+/// EBML identifier of Matroska's `TrackEntry`.
 const TRACK: u64 = 0xAE;
+/// EBML identifier of Matroska's `ContentEncodings`.
 const ENCODINGS: u64 = 0x6D80;
+/// EBML identifier of Matroska's `ContentEncoding`.
 const ENCODING: u64 = 0x6240;
+/// EBML identifier of Matroska's `ContentEncryption`.
 const ENCRYPTION: u64 = 0x5035;
 
-/// Of each track of a Matroska or WebM file, whether it has content encryption.
+/// Reports for each track of a Matroska or WebM file whether it has content encryption.
 fn matroska_tracks(file: &mut File) -> io::Result<Vec<bool>> {
     let mut start = Vec::new();
     file.take(MAX_INDEX / 8).read_to_end(&mut start)?;
@@ -137,8 +143,8 @@ fn matroska_tracks(file: &mut File) -> io::Result<Vec<bool>> {
         .collect())
 }
 
-/// The elements within `bytes`: identifiers and payloads; one that is longer than `bytes`, or of unknown length, ends
-/// with them.
+/// Iterates over the EBML elements in `bytes`: identifiers and payloads. An element that exceeds `bytes` or has unknown
+/// length ends with them.
 fn elements(bytes: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
@@ -153,7 +159,8 @@ fn elements(bytes: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
     })
 }
 
-/// A number of variable length, with or without its length marker, and its length; all ones is the largest.
+/// Parses an EBML variable-length integer at the start of `bytes`; returns its value and length in bytes. `plain` removes
+/// the length marker, and all ones (unknown) then become `u64::MAX`.
 fn number(bytes: &[u8], plain: bool) -> Option<(u64, usize)> {
     let first = *bytes.first()?;
     let length = first.leading_zeros() as usize + 1;
@@ -173,10 +180,10 @@ fn number(bytes: &[u8], plain: bool) -> Option<(u64, usize)> {
     Some((value, length))
 }
 
-/// Whether most of a transport stream's packets that carry elementary streams are scrambled.
+/// Reports whether more than half of a transport stream's packets of elementary streams are scrambled.
 fn transport_stream(file: &mut File) -> io::Result<bool> {
     let mut start = Vec::new();
-    file.take(LOOKED_AT).read_to_end(&mut start)?;
+    file.take(TS_BYTES).read_to_end(&mut start)?;
     let sync = |stride: usize, offset: usize| {
         let mut at = (offset..start.len()).step_by(stride).take(20);
         start.len() > 20 * stride && at.all(|at| start[at] == 0x47)
@@ -193,9 +200,9 @@ fn transport_stream(file: &mut File) -> io::Result<bool> {
         .filter(|packet| packet.len() > 4 && packet[0] == 0x47);
     let (mut scrambled, mut all) = (0_u32, 0_u32);
     for packet in packets {
-        let program = u16::from_be_bytes([packet[1], packet[2]]) & 0x1FFF;
-        // Tables have the lowest numbers, stuffing the highest; only packets with a payload count.
-        if (0x20..0x1FFF).contains(&program) && packet[3] & 0x10 != 0 {
+        let pid = u16::from_be_bytes([packet[1], packet[2]]) & 0x1FFF;
+        // Tables have PIDs below 0x20, null packets 0x1FFF; only packets with a payload count.
+        if (0x20..0x1FFF).contains(&pid) && packet[3] & 0x10 != 0 {
             all += 1;
             scrambled += u32::from(packet[3] & 0x80 != 0);
         }

@@ -1,5 +1,5 @@
-//! Length that a container announces, against the length of the file: what is missing of one that was cut off, as by a
-//! download that was interrupted.
+//! Truncation check: compares the size and duration that a container's header states with those of the file, for example
+//! after an interrupted download.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -8,17 +8,17 @@ use super::MediaInfo;
 use crate::Time;
 use crate::time::seconds;
 
-/// The most boxes or chunks that are looked at; a file of fragments has thousands.
-const MAX_PARTS: usize = 200_000;
-/// How far into an FLV or ASF file its announcements are looked for.
+/// Maximum number of top-level boxes or chunks that are read; a fragmented file has thousands.
+const MAX_BOXES: usize = 200_000;
+/// Number of bytes at the start of an FLV or ASF file that are searched for its stated size.
 const HEADER: usize = 1 << 16;
-/// The `GUID` of ASF's file properties.
+/// The GUID of the File Properties Object of ASF.
 const ASF_PROPERTIES: [u8; 16] = [
     0xA1, 0xDC, 0xAB, 0x8C, 0x47, 0xA9, 0xCF, 0x11, 0x8E, 0xE4, 0x00, 0xC0, 0x0C, 0x20, 0x53, 0x65,
 ];
 
-/// What is missing of a file, in words, with both figures; nothing where all that its header announces is there, and where
-/// it announces nothing.
+/// Returns a message with stated and found size and duration of a truncated file; `None` for a complete file and where the
+/// header states neither.
 pub(super) fn cut_off(info: &MediaInfo) -> Option<String> {
     let (stream, video) = info.main_video()?;
     let start = stream.start.unwrap_or_default();
@@ -35,14 +35,14 @@ pub(super) fn cut_off(info: &MediaInfo) -> Option<String> {
         });
         format!("{:.3} s{found}", seconds(announced))
     });
-    let figures: Vec<String> = length.into_iter().chain(time).collect();
-    let figures = figures.join("; ");
+    let values: Vec<String> = length.into_iter().chain(time).collect();
+    let values = values.join("; ");
     Some(format!(
-        "the file is cut off: its header announces {figures}. What is missing is missing in the result"
+        "the file is cut off: its header announces {values}. What is missing is missing in the result"
     ))
 }
 
-/// Whether much less video is there than a table of all frames announces.
+/// Reports whether an AVI or MP4 file has less video than its frame table states: more than a second and 5 % are missing.
 fn is_short(info: &MediaInfo, announced: Option<Time>, found: Option<Time>) -> bool {
     let counted = info.container == "avi" || info.container.contains("mov");
     let short = |(announced, found): (Time, Time)| {
@@ -52,7 +52,7 @@ fn is_short(info: &MediaInfo, announced: Option<Time>, found: Option<Time>) -> b
     counted && announced.zip(found).is_some_and(short)
 }
 
-/// The bytes that a file should have, and those that it has, where the latter are fewer.
+/// Returns stated and actual size in bytes of a file that is shorter than its header states; else `None`.
 fn announced_bytes(info: &MediaInfo) -> Option<(u64, u64)> {
     let mut file = File::open(&info.path).ok()?;
     let length = file.metadata().ok()?.len();
@@ -69,10 +69,11 @@ fn announced_bytes(info: &MediaInfo) -> Option<(u64, u64)> {
         .map(|announced| (announced, length))
 }
 
-/// The end of the last box of an ISO media file.
+/// Returns the end offset of the last top-level box of an ISO base media file (MP4, QuickTime), which exceeds `length` in a
+/// truncated file; `None` where a box is invalid.
 fn boxes(file: &mut File, length: u64) -> Option<u64> {
     let mut at = 0_u64;
-    for _ in 0..MAX_PARTS {
+    for _ in 0..MAX_BOXES {
         let header: [u8; 8] = read(file, at)?;
         if !header[4..].iter().all(|b| b.is_ascii_graphic() || *b == b' ') {
             return None;
@@ -81,7 +82,7 @@ fn boxes(file: &mut File, length: u64) -> Option<u64> {
             1 => u64::from_be_bytes(read(file, at + 8)?),
             size => u64::from(size),
         };
-        // A size of zero is the rest of the file.
+        // A size of 0 means the rest of the file; then nothing is missing.
         at = at.checked_add(size).filter(|_| size >= 8)?;
         if at >= length {
             return Some(at);
@@ -90,10 +91,10 @@ fn boxes(file: &mut File, length: u64) -> Option<u64> {
     None
 }
 
-/// The end of the last of the RIFF lists that make an AVI file.
+/// Returns the end offset of the last RIFF chunk of an AVI file of `length` bytes; `None` where a chunk is invalid.
 fn riff(file: &mut File, length: u64) -> Option<u64> {
     let mut at = 0_u64;
-    for _ in 0..MAX_PARTS {
+    for _ in 0..MAX_BOXES {
         let header: [u8; 8] = read(file, at)?;
         let size = u32::from_le_bytes([header[4], header[5], header[6], header[7]]);
         if &header[..4] != b"RIFF" || size == 0 {
@@ -108,7 +109,7 @@ fn riff(file: &mut File, length: u64) -> Option<u64> {
     None
 }
 
-/// The end of a Matroska file's segment, where that is not unknown as in a live stream.
+/// Returns the end offset of a Matroska file's segment; `None` where its size is unknown, as in live streams.
 fn ebml(file: &mut File) -> Option<u64> {
     let start: [u8; 4] = read(file, 0)?;
     let (size, width) = ebml_size(file, 4)?;
@@ -121,7 +122,7 @@ fn ebml(file: &mut File) -> Option<u64> {
     (segment + 4 + width).checked_add(size?)
 }
 
-/// A size of EBML and its own width in bytes; no size where it is unknown.
+/// Reads the EBML size at offset `at`; returns the size (`None`: unknown) and the number of bytes that encode it.
 fn ebml_size(file: &mut File, at: u64) -> Option<(Option<u64>, u64)> {
     let first = read::<1>(file, at)?[0];
     let width = first.leading_zeros() as usize + 1;
@@ -134,7 +135,7 @@ fn ebml_size(file: &mut File, at: u64) -> Option<(Option<u64>, u64)> {
     Some(((size != mask).then_some(size), width as u64))
 }
 
-/// The size in an FLV file's metadata: a number by the name of `filesize`.
+/// Returns the file size in bytes that an FLV file's metadata states as `filesize`.
 fn flv(file: &mut File) -> Option<u64> {
     let start = beginning(file)?;
     let name = b"filesize\0";
@@ -143,7 +144,7 @@ fn flv(file: &mut File) -> Option<u64> {
     (size > 0.0 && size < 1e15).then_some(size as u64)
 }
 
-/// The size in an ASF file's properties, which means nothing in a live stream.
+/// Returns the file size in bytes of an ASF file's File Properties Object; `None` for live streams, where it is invalid.
 fn asf(file: &mut File) -> Option<u64> {
     let start = beginning(file)?;
     let at = start.windows(16).position(|window| window == ASF_PROPERTIES)?;
@@ -153,7 +154,7 @@ fn asf(file: &mut File) -> Option<u64> {
     field(40).filter(|_| !live).map(u64::from_le_bytes)
 }
 
-/// The first bytes of a file.
+/// Reads the first [`HEADER`] bytes of a file, or all of a shorter one.
 fn beginning(file: &mut File) -> Option<Vec<u8>> {
     let mut start = Vec::new();
     file.seek(SeekFrom::Start(0)).ok()?;
@@ -161,7 +162,7 @@ fn beginning(file: &mut File) -> Option<Vec<u8>> {
     Some(start)
 }
 
-/// Bytes at a place.
+/// Reads `N` bytes at offset `at`; `None` where the file ends before.
 fn read<const N: usize>(file: &mut File, at: u64) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     file.seek(SeekFrom::Start(at)).ok()?;

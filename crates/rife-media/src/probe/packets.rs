@@ -1,4 +1,5 @@
-//! What only the packets and the first frames tell: the true rate, the number of frames, in-band HDR metadata.
+//! Stream properties from packets and first frames, read with ffprobe: frame rate (constant or variable), number of frames,
+//! in-band HDR metadata, audio time ranges and encoder delay.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -8,18 +9,20 @@ use num_rational::Ratio;
 use serde::Deserialize;
 
 use super::report::SideData;
-use super::{MAX_REPORT, MediaStream, PATIENCE, VideoStream};
+use super::{MAX_REPORT, MediaStream, PROBE_TIMEOUT, VideoStream};
 use crate::ffmpeg::args::Args;
 use crate::ffmpeg::child::{self, Request};
 use crate::time::{from_ticks, narrow, parse_decimal, widen};
 use crate::{CancelToken, Ffmpeg, Limits, Result, Time};
 
-/// How many packets are looked at: eleven minutes at 30 frames a second.
+/// Maximum number of packets that are read: eleven minutes at 30 fps.
 const MAX_PACKETS: usize = 20_000;
-/// The most frames that a decoder holds back to put them in order; H.264 allows 16.
+/// Maximum number of frames that a decoder delays for reordering; H.264 allows 16.
 const MAX_REORDER: usize = 32;
 
-/// Fills in what the packets of `stream` tell. A stream whose packets cannot be read keeps what its header says.
+/// Sets the properties of a video stream that follow from its packets: number of frames, end, frame rate, HDR metadata. A
+/// stream whose packets cannot be read keeps its header's values. `start` is the container's start time in seconds;
+/// `clock` holds the timestamp discontinuities of the main video stream and is `None` for others.
 pub(super) fn examine(
     ffmpeg: &Ffmpeg,
     path: &Path,
@@ -45,7 +48,7 @@ pub(super) fn examine(
         });
         args.all(["-read_intervals", &format!("%+#{count}")])
             .input(path, limits)?;
-        ffmpeg.run_ffprobe(args.0, MAX_REPORT, PATIENCE, cancel, "while reading packets")
+        ffmpeg.run_ffprobe(args.0, MAX_REPORT, PROBE_TIMEOUT, cancel, "while reading packets")
     };
     let answer = match run(&["-show_entries", "packet=pts,dts,duration,flags"], MAX_PACKETS) {
         Err(crate::MediaError::Child { .. }) => return Ok(()),
@@ -67,7 +70,7 @@ pub(super) fn examine(
     }
     if packets.len() < MAX_PACKETS && !shown.is_empty() {
         stream.frames = Some(shown.len() as u64);
-        // An edit list may cut into the last frame; then the stream's duration ends before its packets.
+        // An edit list may shorten the last frame; then the stream's duration ends before its packets.
         let announced = stream
             .start
             .zip(stream.duration)
@@ -85,7 +88,7 @@ pub(super) fn examine(
         video.decoding_times = times.iter().take(MAX_REORDER).map_while(time).collect();
     }
     times.sort_unstable();
-    judge_rate(&times, video);
+    detect_rate(&times, video);
     if video.color.is_hdr() || video.color.primaries == crate::Primaries::Bt2020 {
         let answer = run(
             &[
@@ -107,7 +110,7 @@ pub(super) fn examine(
     Ok(())
 }
 
-/// Adds the times of the first video stream's packets to `contents`.
+/// Reads the presentation times of the first video stream's packets into `contents`, sorted.
 pub(super) fn times(
     ffmpeg: &Ffmpeg,
     path: &Path,
@@ -121,11 +124,11 @@ pub(super) fn times(
     let request = Request::new("ffprobe", &ffmpeg.ffprobe, args.0);
     let mut lines = BufReader::new(child::start(Request {
         stdout: true,
-        stall: super::READ_BACK,
+        stall: super::READ_BACK_TIMEOUT,
         cancel: cancel.clone(),
         ..request
     })?);
-    // A line a packet, and as many packets as there are frames: nothing to be kept as text.
+    // There are as many lines as frames, so they are parsed as they come.
     let (context, mut line) = ("while checking the output's times", String::new());
     while lines.read_line(&mut line).is_ok_and(|length| length > 0) {
         match line.trim().split(',').next().map(str::parse) {
@@ -141,8 +144,8 @@ pub(super) fn times(
     Ok(())
 }
 
-/// See [`super::sound_extents`]; what a damaged file shows until its end.
-pub(super) fn extents(ffmpeg: &Ffmpeg, path: &Path, cancel: &CancelToken) -> Result<Vec<super::SoundExtent>> {
+/// Returns the time range of each audio stream's packets; of a damaged file, those that ffprobe could read.
+pub(super) fn extents(ffmpeg: &Ffmpeg, path: &Path, cancel: &CancelToken) -> Result<Vec<super::AudioExtent>> {
     let mut args = Args::default();
     args.all(["-hide_banner", "-loglevel", "quiet", "-of", "csv=p=0"]);
     args.all(["-select_streams", "a", "-show_entries"]);
@@ -150,7 +153,7 @@ pub(super) fn extents(ffmpeg: &Ffmpeg, path: &Path, cancel: &CancelToken) -> Res
         .input(path, &Limits::default())?;
     let mut lines = BufReader::new(child::start(Request {
         stdout: true,
-        stall: super::READ_BACK,
+        stall: super::READ_BACK_TIMEOUT,
         cancel: cancel.clone(),
         ..Request::new("ffprobe", &ffmpeg.ffprobe, args.0)
     })?);
@@ -166,8 +169,9 @@ pub(super) fn extents(ffmpeg: &Ffmpeg, path: &Path, cancel: &CancelToken) -> Res
     Ok(found.into_values().collect())
 }
 
-/// Adds a packet's line.
-fn extend(found: &mut BTreeMap<u32, super::SoundExtent>, line: &str) -> Option<()> {
+/// Extends the time range of a packet's stream by a line `index,pts,duration,flags` (times in decimal seconds); discarded
+/// packets and invalid lines are ignored.
+fn extend(found: &mut BTreeMap<u32, super::AudioExtent>, line: &str) -> Option<()> {
     let mut fields = line.split(',');
     let index = fields.next()?.parse().ok()?;
     let start = parse_decimal(fields.next()?)?;
@@ -176,7 +180,7 @@ fn extend(found: &mut BTreeMap<u32, super::SoundExtent>, line: &str) -> Option<(
         return None;
     }
     let end = start + packet;
-    let extent = found.entry(index).or_insert(super::SoundExtent {
+    let extent = found.entry(index).or_insert(super::AudioExtent {
         index,
         start,
         end,
@@ -188,8 +192,8 @@ fn extend(found: &mut BTreeMap<u32, super::SoundExtent>, line: &str) -> Option<(
     Some(())
 }
 
-/// How long each stream of sound of `path` runs before its start, as `(index, time)`: an encoder's priming, which an edit
-/// list of MP4 hides from players and which other containers cannot hide. Empty where nothing can be read.
+/// Returns the encoder delay (priming) of each audio stream as `(stream index, seconds)`: packets before the stream's start,
+/// which an MP4 edit list hides and other containers cannot. Empty where the file cannot be read.
 pub(super) fn priming(
     ffmpeg: &Ffmpeg,
     path: &Path,
@@ -211,8 +215,8 @@ pub(super) fn priming(
         "stream=index,start_time:packet=stream_index,pts_time",
     ]);
     args.all(["-read_intervals", "%+#64"]).input(path, limits)?;
-    let answer = ffmpeg.run_ffprobe(args.0, MAX_REPORT, PATIENCE, cancel, "while reading packets");
-    let report: SoundReport = match answer {
+    let answer = ffmpeg.run_ffprobe(args.0, MAX_REPORT, PROBE_TIMEOUT, cancel, "while reading packets");
+    let report: AudioReport = match answer {
         Err(crate::MediaError::Child { .. }) => return Ok(Vec::new()),
         answer => serde_json::from_slice(&answer?).unwrap_or_default(),
     };
@@ -223,7 +227,7 @@ pub(super) fn priming(
             .filter(|packet| packet.stream_index == index);
         parse_decimal(packets.next()?.pts_time.as_deref()?)
     };
-    let hidden = |stream: &SoundStart| {
+    let hidden = |stream: &AudioStart| {
         let start = parse_decimal(stream.start_time.as_deref()?)?;
         let before = start - first(stream.index)?;
         (before > Time::from(0)).then_some((stream.index, before))
@@ -231,32 +235,37 @@ pub(super) fn priming(
     Ok(report.streams.iter().filter_map(hidden).collect())
 }
 
+/// ffprobe's JSON output for [`priming`].
 #[derive(Deserialize, Default)]
-struct SoundReport {
+struct AudioReport {
     #[serde(default)]
-    streams: Vec<SoundStart>,
+    streams: Vec<AudioStart>,
     #[serde(default)]
-    packets: Vec<SoundPacket>,
+    packets: Vec<AudioPacket>,
 }
 
+/// An audio stream of [`AudioReport`]; the start time is in decimal seconds.
 #[derive(Deserialize)]
-struct SoundStart {
+struct AudioStart {
     index: u32,
     start_time: Option<String>,
 }
 
+/// An audio packet of [`AudioReport`]; the time is in decimal seconds.
 #[derive(Deserialize)]
-struct SoundPacket {
+struct AudioPacket {
     stream_index: u32,
     pts_time: Option<String>,
 }
 
+/// ffprobe's JSON output for the packets of a stream.
 #[derive(Deserialize, Default)]
 struct PacketReport {
     #[serde(default)]
     packets: Vec<Packet>,
 }
 
+/// A packet in ffprobe's report; times are in ticks, the flag `D` means discarded.
 #[derive(Deserialize)]
 struct Packet {
     pts: Option<i64>,
@@ -266,21 +275,22 @@ struct Packet {
     flags: String,
 }
 
+/// ffprobe's JSON output for the side data of frames.
 #[derive(Deserialize)]
 struct FrameReport {
     #[serde(default)]
     frames: Vec<FrameEntry>,
 }
 
+/// A frame of [`FrameReport`].
 #[derive(Deserialize)]
 struct FrameEntry {
     #[serde(default)]
     side_data_list: Vec<SideData>,
 }
 
-/// When the frames of packets are shown, in ticks, in the order of the file. AVI has decoding times only and MPEG program
-/// streams leave some presentation times out; there frames are shown as evenly as they are decoded, which is all that
-/// can be known.
+/// Returns the presentation times of packets in ticks, in file order. Where presentation times are missing (all in AVI,
+/// some in MPEG program streams), they are the decoding times plus a constant delay.
 fn display_times(packets: &[&Packet]) -> Vec<i64> {
     let stated = || packets.iter().filter_map(|p| p.pts);
     if packets.iter().all(|p| p.pts.is_some()) {
@@ -294,15 +304,17 @@ fn display_times(packets: &[&Packet]) -> Vec<i64> {
     decoded.unwrap_or_else(|| stated().collect())
 }
 
-/// Where the display of the last packet ends.
+/// Returns the end of the last displayed packet in seconds; `None` where its duration is unknown. `times` are the packets'
+/// presentation times in ticks.
 fn end_of(packets: &[&Packet], times: &[i64], time_base: Time) -> Option<Time> {
     let (time, packet) = times.iter().zip(packets).max_by_key(|(time, _)| **time)?;
     let duration = packet.duration.filter(|d| *d > 0)?;
     from_ticks(time.checked_add(duration)?, time_base)
 }
 
-/// Says whether the times are those of a constant rate, rounded to the time base, and of which.
-fn judge_rate(times: &[i64], video: &mut VideoStream) {
+/// Sets frame rate and `variable_rate` of `video` from sorted presentation times in ticks: constant where all times lie
+/// within a tick of a grid, else variable with about the mean rate.
+fn detect_rate(times: &[i64], video: &mut VideoStream) {
     let (Some(&first), Some(&last)) = (times.first(), times.last()) else {
         return;
     };
@@ -323,15 +335,15 @@ fn judge_rate(times: &[i64], video: &mut VideoStream) {
         Some(rate) => video.frame_rate = Some(rate),
         None => {
             video.variable_rate = true;
-            // A header's rate that is far from the mean says nothing; then the mean itself is the nominal rate.
+            // A header's rate that differs by 5 % or more from the mean is replaced by the mean.
             let close = |rate: &Time| (widen(*rate) - mean) * 20 < mean && (mean - widen(*rate)) * 20 < mean;
             video.frame_rate = video.frame_rate.filter(close).or_else(|| approximate(mean));
         }
     }
 }
 
-/// Whether the times only number the frames of the rate that the header gives, as in AVI. What is left out there makes
-/// frames last longer; it is no other rate, unless most frames are left out.
+/// Reports whether ticks are frame numbers at the header's rate, as in AVI, and at least half of all intervals are one
+/// tick: then omitted frames prolong others and the rate is the header's.
 fn counts_frames(times: &[i64], video: &VideoStream) -> bool {
     let numbered = video
         .frame_rate
@@ -340,7 +352,7 @@ fn counts_frames(times: &[i64], video: &VideoStream) -> bool {
     numbered && next * 2 >= times.len() - 1
 }
 
-/// Whether every time lies within a tick of its place on the grid of `rate`.
+/// Reports whether time `n` lies within a tick of `first + n / rate` for all `times` (ticks); `tick` is in seconds.
 fn fits(times: &[i64], first: i64, rate: Time, tick: Ratio<i128>) -> bool {
     let step = (widen(rate) * tick).recip();
     let near = |(n, &time): (usize, &i64)| {
@@ -350,12 +362,12 @@ fn fits(times: &[i64], first: i64, rate: Time, tick: Ratio<i128>) -> bool {
     times.iter().enumerate().all(near)
 }
 
-/// Common rates within a hundredth of `mean`, nearest first, and then the mean itself.
+/// Returns the common frame rates within 1 % of `mean` (frames per second), nearest first, then the rounded mean.
 fn near_standard(mean: Ratio<i128>) -> Vec<Time> {
-    let whole = [
+    let integer = [
         8, 10, 12, 15, 20, 24, 25, 30, 48, 50, 60, 72, 90, 100, 120, 144, 240,
     ];
-    let mut rates: Vec<Time> = whole
+    let mut rates: Vec<Time> = integer
         .iter()
         .flat_map(|&n| [Ratio::from(n), Ratio::new(n * 1000, 1001)])
         .collect();
@@ -373,7 +385,7 @@ fn near_standard(mean: Ratio<i128>) -> Vec<Time> {
     rates
 }
 
-/// A rate in thousandths of a frame a second.
+/// Rounds a rate to thousandths of a frame per second; `None` where that is 0 or out of range.
 fn approximate(mean: Ratio<i128>) -> Option<Time> {
     narrow((mean * 1000).round() / 1000).filter(|rate| *rate > Ratio::from(0))
 }

@@ -1,4 +1,4 @@
-//! The JSON that ffprobe prints, and what we make of it.
+//! Parser of ffprobe's JSON report (`-show_format -show_streams -show_chapters`) into [`MediaInfo`].
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,7 +7,7 @@ use num_rational::Ratio;
 use serde::Deserialize;
 
 use super::{
-    Chapter, DisplayMatrix, FieldOrder, HdrMetadata, MasteringDisplay, MediaInfo, MediaStream, SoundFormat,
+    AudioFormat, Chapter, DisplayMatrix, FieldOrder, HdrMetadata, MasteringDisplay, MediaInfo, MediaStream,
     StreamKind, VideoStream,
 };
 use crate::time::{parse_decimal, parse_fraction};
@@ -15,6 +15,7 @@ use crate::{
     ChromaLocation, ColorTags, Matrix, MediaError, PixelFormat, Primaries, Range, Result, Time, Transfer,
 };
 
+/// ffprobe's JSON report.
 #[derive(Deserialize)]
 struct Report {
     #[serde(default)]
@@ -24,8 +25,10 @@ struct Report {
     format: Option<Format>,
 }
 
+/// Metadata tags by name.
 type Tags = BTreeMap<String, String>;
 
+/// The container in ffprobe's report; times are decimal seconds.
 #[derive(Deserialize)]
 struct Format {
     #[serde(default)]
@@ -36,6 +39,7 @@ struct Format {
     tags: Tags,
 }
 
+/// A chapter in ffprobe's report; times are decimal seconds.
 #[derive(Deserialize)]
 struct ChapterReport {
     start_time: Option<String>,
@@ -44,6 +48,7 @@ struct ChapterReport {
     tags: Tags,
 }
 
+/// A stream in ffprobe's report, under ffprobe's field names.
 #[derive(Deserialize)]
 struct Stream {
     index: u32,
@@ -79,7 +84,7 @@ struct Stream {
     side_data_list: Vec<SideData>,
 }
 
-/// Stream or frame side data of every kind; which fields are present says which kind it is.
+/// Side data of a stream or frame in ffprobe's report; each kind of side data has some of the fields.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub(super) struct SideData {
@@ -101,6 +106,7 @@ pub(super) struct SideData {
     dv_bl_signal_compatibility_id: Option<u32>,
 }
 
+/// Parses ffprobe's report about the file `path`; fields that need packets to be read are left empty.
 pub(super) fn parse(path: &Path, json: &[u8]) -> Result<MediaInfo> {
     let unreadable = |reason: String| MediaError::unreadable(path, reason);
     let report: Report =
@@ -135,7 +141,7 @@ pub(super) fn parse(path: &Path, json: &[u8]) -> Result<MediaInfo> {
     })
 }
 
-/// The streams of an output of ours; its packets are still to be read.
+/// Parses ffprobe's report about a written output file; frame times are still empty.
 pub(super) fn contents(path: &Path, json: &[u8]) -> Result<super::Contents> {
     let report: Report =
         serde_json::from_slice(json).map_err(|e| MediaError::unreadable(path, e.to_string()))?;
@@ -150,11 +156,12 @@ pub(super) fn contents(path: &Path, json: &[u8]) -> Result<super::Contents> {
     })
 }
 
-/// A time as ffprobe prints it: decimal seconds, or `N/A`.
+/// Parses a time as ffprobe prints it, in decimal seconds; `None` for `N/A`.
 fn decimal(text: Option<&str>) -> Option<Time> {
     text.and_then(parse_decimal)
 }
 
+/// Converts a reported stream; `start` is the container's start time in seconds, which is subtracted from its times.
 fn convert(stream: Stream, start: Time) -> MediaStream {
     let flag = |name: &str| stream.disposition.get(name).is_some_and(|v| *v != 0);
     let kind = match stream.codec_type.as_deref() {
@@ -186,29 +193,31 @@ fn convert(stream: Stream, start: Time) -> MediaStream {
             .and_then(|count| count.parse().ok())
             .filter(|count| *count > 0),
         audio: (kind == StreamKind::Audio).then(|| (stream.channels.unwrap_or(0), rate.unwrap_or(0))),
-        sound: (kind == StreamKind::Audio).then(|| sound(&stream)),
+        audio_format: (kind == StreamKind::Audio).then(|| audio_format(&stream)),
         encrypted: false,
         video: matches!(kind, StreamKind::Video | StreamKind::CoverArt).then(|| video(&stream)),
     }
 }
 
-fn sound(stream: &Stream) -> SoundFormat {
+/// Extracts channel layout, sample depth and profile of an audio stream.
+fn audio_format(stream: &Stream) -> AudioFormat {
     let raw = stream
         .bits_per_raw_sample
         .as_deref()
         .and_then(|bits| bits.parse().ok());
-    SoundFormat {
+    AudioFormat {
         layout: stream.channel_layout.clone().filter(|name| name != "unknown"),
         bits: raw.or(stream.bits_per_sample).unwrap_or(0),
         profile: stream.profile.clone().filter(|name| name != "unknown"),
     }
 }
 
+/// Converts the video properties of a stream.
 fn video(stream: &Stream) -> VideoStream {
     let name = stream.pix_fmt.clone().unwrap_or_default();
     let known = PixelFormat::from_ffmpeg(&name);
     let fraction = |text: &Option<String>| text.as_deref().and_then(parse_fraction);
-    // A rate above 1000 is a time base in disguise.
+    // A rate above 1000 is the time base, not a frame rate.
     let sane = |rate: &Ratio<i64>| *rate <= Ratio::from(1000);
     let rate = fraction(&stream.r_frame_rate)
         .filter(sane)
@@ -249,6 +258,7 @@ fn video(stream: &Stream) -> VideoStream {
     }
 }
 
+/// Converts the colour tags of a stream; `full` is true where its pixel format implies full range.
 fn color(stream: &Stream, full: bool) -> ColorTags {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let range = Range::parse(&text(&stream.color_range));
@@ -261,12 +271,13 @@ fn color(stream: &Stream, full: bool) -> ColorTags {
     }
 }
 
+/// Returns the display matrix and the clockwise rotation in degrees (0 to 359) of a stream's side data.
 fn orientation(list: &[SideData]) -> (DisplayMatrix, i32) {
     let Some(side) = list.iter().find(|side| side.displaymatrix.is_some()) else {
         return (DisplayMatrix::IDENTITY, 0);
     };
     let text = side.displaymatrix.as_deref().unwrap_or_default();
-    // Three lines of an offset, a colon and three numbers.
+    // The text has three lines: an offset, a colon and three numbers.
     let rows = text.lines().filter_map(|line| line.split_once(':'));
     let numbers: Vec<i32> = rows
         .flat_map(|(_, row)| row.split_whitespace().filter_map(|n| n.parse().ok()))
@@ -277,7 +288,7 @@ fn orientation(list: &[SideData]) -> (DisplayMatrix, i32) {
 }
 
 impl SideData {
-    /// Adds what this entry says to `hdr`.
+    /// Adds the HDR metadata of this entry to `hdr`.
     pub(super) fn add_to(&self, hdr: &mut HdrMetadata) {
         let kind = self.side_data_type.as_str();
         hdr.dolby_vision |= kind.contains("DOVI") || kind.contains("Dolby Vision");
@@ -289,6 +300,7 @@ impl SideData {
         hdr.mastering = self.mastering().or(hdr.mastering);
     }
 
+    /// Converts HDR10 mastering display metadata from fractions to the units of SMPTE ST 2086; `None` for other side data.
     fn mastering(&self) -> Option<MasteringDisplay> {
         let units = |text: &Option<String>, scale: i64| -> Option<u32> {
             let (numer, denom) = text.as_deref()?.split_once('/')?;

@@ -1,15 +1,15 @@
-//! Buffers of interleaved integer codes (HWC), as image libraries, windows and cameras have them, to and from planar
-//! floats. A code of 0 is 0.0, the largest one 1.0; floats are rounded to the nearest code, and NaN to 0.
+//! Conversion between interleaved integer buffers (HWC: RGB, RGBA, BGRA) and planar float images (CHW). Code 0 is 0.0, the
+//! largest code 1.0; floats are clamped to 0 to 1 and rounded to the nearest code, NaN to 0.
 
 use super::RgbImage;
 use crate::{MediaError, Result};
 
-/// An integer that holds a code.
+/// An integer sample type, `u8` or `u16`.
 trait Code: Copy + Default {
-    /// The code of 1.0.
+    /// The largest code, which stands for 1.0.
     const MAX: f32;
     fn to_f32(self) -> f32;
-    /// The nearest code of a value between 0 and [`Code::MAX`].
+    /// Rounds a value of 0 to [`Code::MAX`] to the nearest code.
     fn rounded(value: f32) -> Self;
 }
 
@@ -33,14 +33,14 @@ impl Code for u16 {
     }
 }
 
-/// The order of the codes of a pixel.
+/// The channel order of an interleaved pixel.
 #[derive(Clone, Copy)]
 struct Pixel {
-    /// Positions of red, green and blue.
+    /// Indices of red, green and blue within a pixel.
     color: [usize; 3],
-    /// Position of alpha.
+    /// Index of alpha within a pixel; `None` without alpha.
     alpha: Option<usize>,
-    /// Codes of a pixel.
+    /// Number of codes per pixel.
     codes: usize,
 }
 
@@ -61,44 +61,44 @@ const BGRA: Pixel = Pixel {
 };
 
 impl RgbImage {
-    /// From 8-bit codes, `3 * width * height` of them: red, green and blue of each pixel, row by row.
+    /// Creates an image from interleaved 8-bit RGB, [height, width, 3].
     ///
     /// # Errors
-    /// [`MediaError::Limit`] for another number of codes, and for sides of 0.
+    /// [`MediaError::Limit`] where the length is not `3 * width * height` or a side is 0.
     pub fn from_rgb8(width: u32, height: u32, codes: &[u8]) -> Result<Self> {
-        whole(width, height, codes, RGB)
+        from_packed(width, height, codes, RGB)
     }
 
-    /// From 8-bit codes, `4 * width * height` of them: red, green, blue and straight (not premultiplied) alpha.
+    /// Creates an image from interleaved 8-bit RGBA, [height, width, 4], with straight (not premultiplied) alpha.
     ///
     /// # Errors
-    /// As [`RgbImage::from_rgb8`].
+    /// [`MediaError::Limit`] where the length is not `4 * width * height` or a side is 0.
     pub fn from_rgba8(width: u32, height: u32, codes: &[u8]) -> Result<Self> {
-        whole(width, height, codes, RGBA)
+        from_packed(width, height, codes, RGBA)
     }
 
-    /// From 16-bit codes in the order of [`RgbImage::from_rgb8`]; 65535 is 1.0.
+    /// Creates an image from interleaved 16-bit RGB, [height, width, 3]; 65535 is 1.0.
     ///
     /// # Errors
-    /// As [`RgbImage::from_rgb8`].
+    /// [`MediaError::Limit`] where the length is not `3 * width * height` or a side is 0.
     pub fn from_rgb16(width: u32, height: u32, codes: &[u16]) -> Result<Self> {
-        whole(width, height, codes, RGB)
+        from_packed(width, height, codes, RGB)
     }
 
-    /// From 16-bit codes in the order of [`RgbImage::from_rgba8`].
+    /// Creates an image from interleaved 16-bit RGBA, [height, width, 4], with straight alpha; 65535 is 1.0.
     ///
     /// # Errors
-    /// As [`RgbImage::from_rgb8`].
+    /// [`MediaError::Limit`] where the length is not `4 * width * height` or a side is 0.
     pub fn from_rgba16(width: u32, height: u32, codes: &[u16]) -> Result<Self> {
-        whole(width, height, codes, RGBA)
+        from_packed(width, height, codes, RGBA)
     }
 
-    /// From 8-bit blue, green, red and straight alpha, as windows and screen captures have them, with rows that begin
-    /// every `stride` bytes. The last row needs no padding.
+    /// Creates an image from interleaved 8-bit BGRA with straight alpha, the format of windows and screen captures, whose
+    /// rows begin every `stride` bytes. The last row needs no padding.
     ///
     /// # Errors
     /// [`MediaError::Limit`] for a stride below `4 * width`, fewer bytes than `stride * (height - 1) + 4 * width`, and
-    /// sides of 0.
+    /// a side of 0.
     pub fn from_bgra8(width: u32, height: u32, bytes: &[u8], stride: usize) -> Result<Self> {
         check_stride(width, stride)?;
         let needed = (height as usize)
@@ -110,30 +110,31 @@ impl RgbImage {
                 format!("{needed} bytes or more of {width}x{height} BGRA with a stride of {stride}");
             return Err(MediaError::limit("the buffer's length", bytes.len(), accepted));
         }
-        planar(width, height, bytes, stride, BGRA)
+        from_rows(width, height, bytes, stride, BGRA)
     }
 
-    /// 8-bit codes: red, green and blue of each pixel, row by row. Alpha is left out.
+    /// Converts the image to interleaved 8-bit RGB, [height, width, 3]; alpha is dropped.
     pub fn to_rgb8(&self) -> Vec<u8> {
         interleaved(self, 3 * self.width as usize, RGB)
     }
 
-    /// 8-bit codes with alpha, which is 255 where the picture has none.
+    /// Converts the image to interleaved 8-bit RGBA, [height, width, 4]; alpha is 255 where the image has none.
     pub fn to_rgba8(&self) -> Vec<u8> {
         interleaved(self, 4 * self.width as usize, RGBA)
     }
 
-    /// As [`RgbImage::to_rgb8`], with 16-bit codes.
+    /// Converts the image to interleaved 16-bit RGB, [height, width, 3]; alpha is dropped.
     pub fn to_rgb16(&self) -> Vec<u16> {
         interleaved(self, 3 * self.width as usize, RGB)
     }
 
-    /// As [`RgbImage::to_rgba8`], with 16-bit codes.
+    /// Converts the image to interleaved 16-bit RGBA, [height, width, 4]; alpha is 65535 where the image has none.
     pub fn to_rgba16(&self) -> Vec<u16> {
         interleaved(self, 4 * self.width as usize, RGBA)
     }
 
-    /// 8-bit blue, green, red and alpha (255 where the picture has none), with rows of `stride` bytes, whose padding is 0.
+    /// Converts the image to interleaved 8-bit BGRA with rows of `stride` bytes, padded with 0; alpha is 255 where the image
+    /// has none.
     ///
     /// # Errors
     /// [`MediaError::Limit`] for a stride below `4 * width`.
@@ -143,17 +144,18 @@ impl RgbImage {
     }
 }
 
+/// Checks that `stride` bytes hold a row of `width` BGRA pixels.
 fn check_stride(width: u32, stride: usize) -> Result<()> {
-    let least = 4 * width as usize;
-    if stride >= least {
+    let min = 4 * width as usize;
+    if stride >= min {
         return Ok(());
     }
-    let accepted = format!("{least} or more bytes, four for each of {width} pixels");
+    let accepted = format!("{min} or more bytes, four for each of {width} pixels");
     Err(MediaError::limit("the stride", stride, accepted))
 }
 
-/// From rows without padding.
-fn whole<T: Code>(width: u32, height: u32, codes: &[T], pixel: Pixel) -> Result<RgbImage> {
+/// Creates an image from interleaved rows without padding; an error where the length of `codes` does not match the size.
+fn from_packed<T: Code>(width: u32, height: u32, codes: &[T], pixel: Pixel) -> Result<RgbImage> {
     let needed = u128::from(width) * u128::from(height) * pixel.codes as u128;
     if codes.len() as u128 != needed {
         let accepted = format!(
@@ -162,11 +164,14 @@ fn whole<T: Code>(width: u32, height: u32, codes: &[T], pixel: Pixel) -> Result<
         );
         return Err(MediaError::limit("the buffer's length", codes.len(), accepted));
     }
-    planar(width, height, codes, pixel.codes * width as usize, pixel)
+    from_rows(width, height, codes, pixel.codes * width as usize, pixel)
 }
 
-/// From rows that begin every `stride` codes; `codes` is long enough.
-fn planar<T: Code>(width: u32, height: u32, codes: &[T], stride: usize, pixel: Pixel) -> Result<RgbImage> {
+/// Creates an image from interleaved rows that begin every `stride` codes; an error where a side is 0.
+///
+/// # Panics
+/// Panics where `codes` is shorter than `stride * (height - 1) + pixel.codes * width`.
+fn from_rows<T: Code>(width: u32, height: u32, codes: &[T], stride: usize, pixel: Pixel) -> Result<RgbImage> {
     if width == 0 || height == 0 {
         let size = format!("{width}x{height}");
         return Err(MediaError::limit(
@@ -190,7 +195,7 @@ fn planar<T: Code>(width: u32, height: u32, codes: &[T], stride: usize, pixel: P
     Ok(image)
 }
 
-/// Rows of `stride` codes, which is enough for a row.
+/// Converts an image to interleaved rows of `stride` codes, at least `pixel.codes * width`; padding is 0.
 fn interleaved<T: Code>(image: &RgbImage, stride: usize, pixel: Pixel) -> Vec<T> {
     let (width, height) = (image.width as usize, image.height as usize);
     let mut codes = vec![T::default(); stride * height];
@@ -216,26 +221,27 @@ fn interleaved<T: Code>(image: &RgbImage, stride: usize, pixel: Pixel) -> Vec<T>
 }
 
 impl From<image::RgbImage> for RgbImage {
+    /// Converts interleaved 8-bit RGB to planar floats.
     fn from(picture: image::RgbImage) -> Self {
         from_buffer(picture.width(), picture.height(), picture.as_raw(), RGB)
     }
 }
 
 impl From<image::RgbaImage> for RgbImage {
-    /// With its alpha, which is straight in both.
+    /// Converts interleaved 8-bit RGBA to planar floats with straight alpha.
     fn from(picture: image::RgbaImage) -> Self {
         from_buffer(picture.width(), picture.height(), picture.as_raw(), RGBA)
     }
 }
 
-/// Of a buffer that has the size its dimensions ask for; one without pixels stays empty.
+/// Creates an image from interleaved 8-bit codes whose length matches the size; an empty image where a side is 0.
 fn from_buffer(width: u32, height: u32, codes: &[u8], pixel: Pixel) -> RgbImage {
     let empty = |_| RgbImage::new(width, height, Vec::new());
-    planar(width, height, codes, pixel.codes * width as usize, pixel).unwrap_or_else(empty)
+    from_rows(width, height, codes, pixel.codes * width as usize, pixel).unwrap_or_else(empty)
 }
 
 impl From<&RgbImage> for image::RgbImage {
-    /// Of 8 bits, as [`RgbImage::to_rgb8`]: alpha is left out.
+    /// Converts planar floats to interleaved 8-bit RGB; alpha is dropped.
     fn from(image: &RgbImage) -> Self {
         let (width, height) = (image.width, image.height);
         Self::from_raw(width, height, image.to_rgb8()).unwrap_or_else(|| Self::new(width, height))
@@ -243,7 +249,7 @@ impl From<&RgbImage> for image::RgbImage {
 }
 
 impl From<&RgbImage> for image::RgbaImage {
-    /// Of 8 bits, as [`RgbImage::to_rgba8`].
+    /// Converts planar floats to interleaved 8-bit RGBA; alpha is 255 where the image has none.
     fn from(image: &RgbImage) -> Self {
         let (width, height) = (image.width, image.height);
         Self::from_raw(width, height, image.to_rgba8()).unwrap_or_else(|| Self::new(width, height))

@@ -1,6 +1,6 @@
-//! The sRGB transfer curve (IEC 61966-2-1) between linear light and codes, both 0 to 1.
+//! sRGB transfer function (IEC 61966-2-1) between linear light and encoded values, both 0 to 1.
 
-/// The code of linear light; outside 0 to 1 the nearest of them, and 0 for NaN.
+/// Encodes linear light with the sRGB curve; clamps to 0 to 1, NaN becomes 0.
 pub fn srgb_encode(light: f32) -> f32 {
     let light = if light.is_nan() {
         0.0
@@ -14,7 +14,7 @@ pub fn srgb_encode(light: f32) -> f32 {
     }
 }
 
-/// The linear light of a code: the inverse of [`srgb_encode`].
+/// Decodes an sRGB value to linear light: the inverse of [`srgb_encode`], without clamping.
 pub fn srgb_decode(code: f32) -> f32 {
     if code <= 0.040_45 {
         code / 12.92

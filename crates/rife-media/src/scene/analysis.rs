@@ -1,22 +1,23 @@
-//! The stream of frames, looked at a few frames ahead: for each frame whether a cut lies before it, and whether it is
-//! an anchor of motion, at which time, or only repeats the one before.
+//! Lookahead frame analysis: decides for each frame whether a cut precedes it, and whether it is an anchor of motion (and at
+//! which time) or repeats the previous frame. A decision needs some later frames, so verdicts lag behind the input.
 
 use std::collections::VecDeque;
 
 use super::{CutList, Detail, Miniature, cadence, cuts};
 use crate::{RgbImage, Time};
 
-/// Frames that are known ahead of the one that is decided.
+/// Number of frames after a frame that its verdict needs, with detection of cuts and repeated frames.
 const AHEAD: usize = cuts::REACH + cadence::HOLD_AHEAD + cadence::PERIOD_AHEAD;
-/// Decided frames that are remembered.
+/// Number of decided frames that are kept as context.
 const PAST: usize = 24;
 
-/// Where scenes change.
+/// The source of cuts.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CutRule {
-    /// Where the similarity is below this, and lower than that of the frames on both sides; 0 finds none.
+    /// Detected where the similarity (SSIM) is below this and clearly lower than that of the frames on both sides; 0
+    /// disables detection.
     Detect(f32),
-    /// Where the list says, and nowhere else.
+    /// Exactly those of a list.
     Listed(CutList),
 }
 
@@ -26,24 +27,24 @@ impl Default for CutRule {
     }
 }
 
-/// What an [`Analysis`] is to find.
+/// Options of an [`Analysis`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct AnalysisOptions {
-    /// Where scenes change.
+    /// The source of cuts.
     pub cuts: CutRule,
-    /// Whether to look for frames that repeat the one before.
+    /// True to detect frames that repeat the previous one.
     pub duplicates: bool,
 }
 
-/// What is seen of a frame.
+/// Reduced copies of a frame from which its differences to other frames are computed.
 #[derive(Debug, Clone)]
-pub struct Look {
+pub struct FrameFeatures {
     miniature: Miniature,
     detail: Detail,
 }
 
-impl Look {
-    /// Looks at `image`.
+impl FrameFeatures {
+    /// Computes the features of `image`.
     pub fn new(image: &RgbImage) -> Self {
         Self {
             miniature: Miniature::new(image),
@@ -52,77 +53,85 @@ impl Look {
     }
 }
 
-/// What a frame is to motion.
+/// The use of a frame for interpolation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Motion passes through it at this time: its own, or, where distinct frames stand unevenly among repeated ones, a
-    /// later one at which it is still shown.
+    /// A distinct frame, interpolated from at this time in seconds: its own, or, where repeated frames make distinct ones
+    /// uneven, a later one at which it is still shown.
     Anchor(Time),
-    /// It repeats the frame before while motion goes on: motion passes through its time without it.
+    /// A frame that repeats the previous one during motion; it is replaced by an interpolated frame.
     Held,
 }
 
-/// What was found of a frame.
+/// The result of the analysis for one frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Verdict {
-    /// Its own time.
+    /// The frame's presentation time in seconds.
     pub pts: Time,
-    /// Whether a cut lies before it.
+    /// True where a cut precedes the frame.
     pub cut: bool,
-    /// Whether a pause lies before it.
+    /// True where a pause precedes the frame.
     pub pause: bool,
-    /// How like the frame before it is; 1 for the first one.
+    /// SSIM with the previous frame; 1 for the first frame.
     pub similarity: f32,
-    /// What it is to motion.
+    /// Use of the frame for interpolation.
     pub role: Role,
 }
 
-/// What lies between a frame and the one before it.
+/// The differences between a frame and the previous one.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Edge {
     /// SSIM of the miniatures.
     pub(super) similarity: f32,
-    /// Mean difference of the miniatures.
+    /// Mean absolute difference of the miniatures, 0 to 1.
     pub(super) change: f32,
-    /// Difference of the most changed parts.
+    /// Mean absolute luma difference of the most changed tiles, 0 to 1 ([`Detail::step`]).
     pub(super) step: f32,
-    /// Whether the interval is a pause, through which no motion leads.
+    /// True where the interval is a pause, which is not interpolated.
     pub(super) pause: bool,
 }
 
-/// A frame with what is known of it by now.
+/// A frame of the analysis window.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
+    /// Index of the frame in the stream, from 0.
     pub(super) number: u64,
+    /// Presentation time in seconds.
     pub(super) pts: Time,
     pub(super) miniature: Miniature,
-    /// Nothing for the first frame.
+    /// Differences to the previous frame; `None` for the first frame.
     pub(super) edge: Option<Edge>,
+    /// True where a cut precedes the frame; false until decided.
     pub(super) cut: bool,
+    /// True where the frame repeats the previous one; false until decided.
     pub(super) held: bool,
 }
 
 impl Entry {
-    /// Whether no motion leads here from the frame before.
+    /// Reports whether a cut, a pause or the start of the stream precedes the frame, so that nothing is interpolated there.
     pub(super) fn starts_scene(&self) -> bool {
         self.cut || self.edge.is_none_or(|edge| edge.pause)
     }
 }
 
-/// Finds cuts and repeated frames as frames come in.
+/// Streaming detector of cuts and repeated frames.
 #[derive(Debug)]
 pub struct Analysis {
     options: AnalysisOptions,
+    /// The last decided frames and all undecided ones.
     frames: VecDeque<Entry>,
+    /// Detail of the last frame.
     last_detail: Option<Detail>,
-    /// How many of `frames` have been decided: cuts, then holds, then roles.
+    /// Number of `frames` whose `cut` is decided.
     cuts: usize,
+    /// Number of `frames` whose `held` is decided.
     holds: usize,
+    /// Number of `frames` whose verdict was returned.
     roles: usize,
 }
 
 impl Analysis {
-    /// Nothing has been seen yet.
+    /// Creates an analysis without frames.
     pub fn new(options: AnalysisOptions) -> Self {
         Self {
             options,
@@ -134,7 +143,7 @@ impl Analysis {
         }
     }
 
-    /// How many frames may be pending at most.
+    /// Returns the maximum number of frames that wait for their verdict.
     pub fn look_ahead(options: &AnalysisOptions) -> usize {
         match (&options.cuts, options.duplicates) {
             (_, true) => AHEAD,
@@ -143,25 +152,25 @@ impl Analysis {
         }
     }
 
-    /// Takes the next frame, whose time must advance, and whether a [pause](crate::timeline::is_pause) lies before it;
-    /// `number` counts all frames of the stream from 0. Verdicts come in order of the frames, late by
-    /// [`Self::look_ahead`].
-    pub fn push(&mut self, number: u64, pts: Time, pause: bool, look: Look) -> Vec<Verdict> {
+    /// Adds the next frame and returns the verdicts that are now decided, in frame order; they lag by
+    /// [`Self::look_ahead`] frames. `number` is the frame's index in the stream from 0, `pts` its time in seconds, which
+    /// must increase; `pause` tells whether a [pause](crate::timeline::is_pause) precedes it.
+    pub fn push(&mut self, number: u64, pts: Time, pause: bool, features: FrameFeatures) -> Vec<Verdict> {
         let edge = self
             .frames
             .back()
             .zip(self.last_detail.as_ref())
             .map(|(before, detail)| Edge {
-                similarity: before.miniature.similarity(&look.miniature),
-                change: before.miniature.difference(&look.miniature),
-                step: detail.step(&look.detail),
+                similarity: before.miniature.similarity(&features.miniature),
+                change: before.miniature.difference(&features.miniature),
+                step: detail.step(&features.detail),
                 pause,
             });
-        self.last_detail = Some(look.detail);
+        self.last_detail = Some(features.detail);
         self.frames.push_back(Entry {
             number,
             pts,
-            miniature: look.miniature,
+            miniature: features.miniature,
             edge,
             cut: false,
             held: false,
@@ -169,11 +178,12 @@ impl Analysis {
         self.decide(false)
     }
 
-    /// The verdicts on all frames that are still pending.
+    /// Returns the verdicts of all remaining frames, after the last one was added.
     pub fn finish(&mut self) -> Vec<Verdict> {
         self.decide(true)
     }
 
+    /// Decides as many frames as the lookahead allows, or all where the stream has `ended`, and returns their verdicts.
     fn decide(&mut self, ended: bool) -> Vec<Verdict> {
         let seen = self.frames.len();
         let frames = self.frames.make_contiguous();
@@ -193,11 +203,12 @@ impl Analysis {
             verdicts.push(verdict(&frames[..self.holds], self.roles, find));
             self.roles += 1;
         }
-        self.forget();
+        self.drop_old();
         verdicts
     }
 
-    fn forget(&mut self) {
+    /// Removes decided frames beyond the last [`PAST`].
+    fn drop_old(&mut self) {
         let old = self.roles.saturating_sub(PAST);
         self.frames.drain(..old);
         self.cuts -= old;
@@ -206,6 +217,7 @@ impl Analysis {
     }
 }
 
+/// Reports whether a cut precedes frame `i` (1 or more), by detection or list.
 fn is_cut(rule: &CutRule, frames: &[Entry], i: usize) -> bool {
     match rule {
         CutRule::Detect(limit) => cuts::is_cut(frames, i, *limit),
@@ -213,6 +225,7 @@ fn is_cut(rule: &CutRule, frames: &[Entry], i: usize) -> bool {
     }
 }
 
+/// Builds the verdict of frame `i`; with `find`, anchors may be retimed among repeated frames.
 fn verdict(frames: &[Entry], i: usize, find: bool) -> Verdict {
     let frame = &frames[i];
     let role = match frame.held {

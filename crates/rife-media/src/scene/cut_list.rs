@@ -1,9 +1,8 @@
-//! Lists of cuts as text: read, written, and asked.
+//! Cut lists: text files of scene changes, parsed, written and queried.
 //!
-//! One cut a line, by the first frame of the new scene: `120` is a frame number (the first frame is 0, every decoded
-//! frame counts), `5.005` or `0:00:05.005` is a time in the source (the first frame at or after it; a frame up to a
-//! millisecond earlier is taken too, since times are written rounded). What follows `#` is a remark; empty lines are
-//! skipped.
+//! Each line is one cut, given by the first frame of the new scene: `120` is a frame number (the first frame is 0, every
+//! decoded frame counts), `5.005` or `0:00:05.005` a time in the source (the first frame at or after it, or up to a
+//! millisecond earlier, since times are written rounded). `#` begins a comment; empty lines are skipped.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -14,41 +13,44 @@ use num_rational::Ratio;
 use crate::time::{narrow, parse_decimal, seconds, widen};
 use crate::{MediaError, Result, Time};
 
-/// The most cuts a list may have.
+/// Maximum number of cuts in a list.
 const MAX_CUTS: usize = 1_000_000;
 
-/// Where a cut lies.
+/// The position of a cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum CutPlace {
-    /// Before the frame of this number, from 1.
+pub enum CutPosition {
+    /// Before the frame of this number, 1 or more.
     Frame(u64),
-    /// Before the first frame at or after this time.
+    /// Before the first frame at or after this time in seconds.
     At(Time),
 }
 
-/// Cuts that somebody else has found.
+/// A list of cuts from a file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CutList {
+    /// Numbers of the first frames of new scenes.
     frames: BTreeSet<u64>,
+    /// Times in seconds at which new scenes begin.
     times: BTreeSet<Time>,
 }
 
-/// A cut that was found, as it is written to a list.
+/// A detected cut, as written to a cut list.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DetectedCut {
     /// Number of the new scene's first frame.
     pub frame: u64,
-    /// Its time in the source.
+    /// Presentation time of that frame in the source, in seconds.
     pub pts: Time,
-    /// How like the frame before it is.
+    /// SSIM of that frame with the previous one.
     pub similarity: f32,
 }
 
 impl CutList {
-    /// Reads a list.
+    /// Parses a cut list.
     ///
     /// # Errors
-    /// [`MediaError::Unsupported`] with the line that is neither a frame number nor a time.
+    /// [`MediaError::Unsupported`] with the line that is neither a frame number nor a time, [`MediaError::Limit`] for more
+    /// than a million cuts.
     pub fn parse(text: &str) -> Result<Self> {
         let mut list = Self::default();
         for (number, line) in text.lines().enumerate() {
@@ -61,9 +63,9 @@ impl CutList {
             if entry.is_empty() {
                 continue;
             }
-            match parse_place(entry) {
-                Some(CutPlace::Frame(frame)) => list.frames.insert(frame),
-                Some(CutPlace::At(time)) => list.times.insert(time),
+            match parse_position(entry) {
+                Some(CutPosition::Frame(frame)) => list.frames.insert(frame),
+                Some(CutPosition::At(time)) => list.times.insert(time),
                 None => return Err(bad_line(number + 1, entry)),
             };
             if list.len() > MAX_CUTS {
@@ -77,7 +79,7 @@ impl CutList {
         Ok(list)
     }
 
-    /// Writes what was found as a list.
+    /// Formats detected cuts as a cut list.
     pub fn write(cuts: &[DetectedCut]) -> String {
         let mut text =
             "# The first frame of each new scene; its time; how like the frame before it is\n".to_owned();
@@ -93,7 +95,8 @@ impl CutList {
         text
     }
 
-    /// Whether a cut lies between a frame at `before` and the next one, of this number, at `pts`.
+    /// Reports whether a cut lies between a frame at time `before` and the next frame, of this `number`, at time `pts`
+    /// (seconds).
     pub fn contains(&self, number: u64, before: Time, pts: Time) -> bool {
         let late = |time: Time| narrow(widen(time) + Ratio::new(1, 1000)).unwrap_or(time);
         let (after, until) = (late(before), late(pts));
@@ -101,17 +104,18 @@ impl CutList {
         self.frames.contains(&number) || (after < until && self.times.range(range).next().is_some())
     }
 
-    /// How many cuts it has.
+    /// Returns the number of cuts.
     pub fn len(&self) -> usize {
         self.frames.len() + self.times.len()
     }
 
-    /// Whether it has none.
+    /// Reports whether the list has no cuts.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
+/// Returns the error for line `number` (from 1) with the invalid text `entry`.
 fn bad_line(number: usize, entry: &str) -> MediaError {
     let shown: String = entry.chars().take(40).collect();
     MediaError::Unsupported(format!(
@@ -119,24 +123,29 @@ fn bad_line(number: usize, entry: &str) -> MediaError {
     ))
 }
 
-fn parse_place(entry: &str) -> Option<CutPlace> {
+/// Parses a frame number of 1 or more, or a time in seconds with optional `minutes:` or `hours:minutes:`.
+fn parse_position(entry: &str) -> Option<CutPosition> {
     if entry.bytes().all(|byte| byte.is_ascii_digit()) {
-        return entry.parse().ok().filter(|frame| *frame > 0).map(CutPlace::Frame);
+        return entry
+            .parse()
+            .ok()
+            .filter(|frame| *frame > 0)
+            .map(CutPosition::Frame);
     }
-    let parts: Vec<&str> = entry.split(':').collect();
-    let (last, whole) = parts.split_last()?;
-    if whole.len() > 2
-        || (last.starts_with('-') && !whole.is_empty())
+    let fields: Vec<&str> = entry.split(':').collect();
+    let (last, units) = fields.split_last()?;
+    if units.len() > 2
+        || (last.starts_with('-') && !units.is_empty())
         || !last.bytes().any(|byte| byte.is_ascii_digit())
     {
         return None;
     }
     let mut time = parse_decimal(last)?;
-    for (part, unit) in whole.iter().rev().zip([60, 3600]) {
-        let count: i64 = part.parse::<u32>().ok().filter(|count| *count < 20_000)?.into();
+    for (field, unit) in units.iter().rev().zip([60, 3600]) {
+        let count: i64 = field.parse::<u32>().ok().filter(|count| *count < 20_000)?.into();
         time += count * unit;
     }
-    Some(CutPlace::At(time))
+    Some(CutPosition::At(time))
 }
 
 #[cfg(test)]

@@ -1,31 +1,30 @@
-//! Shot boundary detection: a cut is a step that is unlike what comes before it and unlike what comes after it. In a fade
-//! every step is like its neighbours, in fast motion too, and after a flash the picture from before it comes back.
+//! Shot boundary detection: a cut is a change between two frames that clearly exceeds the changes before and after it. In
+//! fades and fast motion all changes are similar, and after a flash the earlier image returns.
 //!
-//! Where every picture is shown for several frames, as in animation on twos or a rate raised by repeating frames, the
-//! neighbours of a step are repeats, beside which any motion stands out. There it is compared with the other steps
-//! between distinct pictures.
+//! Where every image is shown for several frames (animation on twos, repeated frames), most changes are those of repeats,
+//! which any motion exceeds. There a change is compared with the other changes between distinct images.
 
 use super::analysis::{Edge, Entry};
 
-/// How many frames on each side tell the usual step, and whether the picture from before comes back.
+/// Number of frames on each side that give the usual change, and in which a flash ends.
 const NEIGHBOURS: usize = 3;
-/// The most frames in a row that show one picture: animation of 12 pictures a second in video of 60.
+/// Maximum number of consecutive frames that show one image: animation of 12 images per second in 60 fps video.
 const MAX_SHOWN: usize = 5;
-/// How many frames on each side are looked at.
+/// Number of frames on each side that are examined.
 pub(super) const REACH: usize = 2 * MAX_SHOWN;
-/// A repeat changes this much less than the step into the picture that it repeats.
-const TIMES_REPEAT: f32 = 4.0;
-/// A cut changes this much more than the usual step of each side...
-const TIMES_USUAL: f32 = 2.0;
-/// ...or, amid fast motion, this much more...
-const TIMES_FAST: f32 = 1.25;
-/// ...with a similarity that is lower by this.
-const LESS_ALIKE: f32 = 0.15;
-/// And it changes by this at least, in parts of the whole range.
-const LEAST_CHANGE: f32 = 0.02;
+/// Minimum ratio of the change into an image to the change of its repeats.
+const REPEAT_RATIO: f32 = 4.0;
+/// Minimum ratio of a cut's change to the usual change on each side.
+const CHANGE_RATIO: f32 = 2.0;
+/// Minimum ratio of a cut's change to the usual change where similarity drops by [`SIMILARITY_DROP`] (fast motion).
+const FAST_CHANGE_RATIO: f32 = 1.25;
+/// Drop of SSIM below the usual one from which [`FAST_CHANGE_RATIO`] applies.
+const SIMILARITY_DROP: f32 = 0.15;
+/// Minimum change of a cut: mean absolute difference of the miniatures, 0 to 1.
+const MIN_CHANGE: f32 = 0.02;
 
-/// Whether there is a cut between frames `i - 1` and `i` of `frames`, by similarity below `limit` and evidence from both
-/// sides.
+/// Reports whether a cut lies between frames `i - 1` and `i`: their similarity is below `limit` (0: never), and the change
+/// stands out from the changes on both sides.
 pub(super) fn is_cut(frames: &[Entry], i: usize, limit: f32) -> bool {
     let Some(edge) = frames[i]
         .edge
@@ -33,48 +32,49 @@ pub(super) fn is_cut(frames: &[Entry], i: usize, limit: f32) -> bool {
     else {
         return false;
     };
-    edge.change > LEAST_CHANGE
+    edge.change > MIN_CHANGE
         && stands_out(edge, &edges_before(frames, i))
         && stands_out(edge, &edges_after(frames, i))
         && !is_flash(frames, i, edge.change, limit)
 }
 
-/// Whether a step is unlike the usual ones of a side, whose edges come nearest first; where there are none, nothing speaks
-/// against it.
+/// Reports whether the change `edge` exceeds those of one side, ordered from nearest to farthest; true for an empty side.
 fn stands_out(edge: Edge, side: &[Edge]) -> bool {
     let usual = &side[..side.len().min(NEIGHBOURS)];
-    is_unlike(edge, usual) && (2..=MAX_SHOWN).all(|shown| among_repeats(side, shown, edge))
+    exceeds(edge, usual) && (2..=MAX_SHOWN).all(|shown| exceeds_among_repeats(side, shown, edge))
 }
 
-/// Whether a step is unlike the middle one of `usual`.
-fn is_unlike(edge: Edge, usual: &[Edge]) -> bool {
+/// Reports whether the change `edge` clearly exceeds the median of `usual`; true where `usual` is empty.
+fn exceeds(edge: Edge, usual: &[Edge]) -> bool {
     let change = median(usual.iter().map(|edge| edge.change));
     let similarity = median(usual.iter().map(|edge| edge.similarity));
     change.zip(similarity).is_none_or(|(change, similarity)| {
-        // In slow fades from black a step of one code more is so much more, and similarity means little there.
-        let less_alike = change > LEAST_CHANGE && edge.similarity + LESS_ALIKE < similarity;
-        edge.change > TIMES_USUAL * change || (less_alike && edge.change > TIMES_FAST * change)
+        // In slow fades from black, one code is a large ratio and SSIM is unreliable.
+        let drops = change > MIN_CHANGE && edge.similarity + SIMILARITY_DROP < similarity;
+        edge.change > CHANGE_RATIO * change || (drops && edge.change > FAST_CHANGE_RATIO * change)
     })
 }
 
-/// Whether a step is unlike those of a side where pictures are shown for up to `shown` frames; true where they are not.
-fn among_repeats(side: &[Edge], shown: usize, edge: Edge) -> bool {
+/// Reports whether the change `edge` exceeds those between distinct images of a side on which each image is shown for up to
+/// `shown` frames; true where images are not repeated.
+fn exceeds_among_repeats(side: &[Edge], shown: usize, edge: Edge) -> bool {
     let steps: Option<Vec<Edge>> = side.chunks_exact(shown).take(2).map(step_among_repeats).collect();
     steps
         .filter(|steps| steps.len() == 2)
-        .is_none_or(|steps| is_unlike(edge, &steps))
+        .is_none_or(|steps| exceeds(edge, &steps))
 }
 
-/// The largest of some edges, where all others are about as large or repeats, and one of them is a repeat.
+/// Returns the largest change of `edges` where every other one is about as large or a repeat, and at least one is a repeat;
+/// else `None`.
 fn step_among_repeats(edges: &[Edge]) -> Option<Edge> {
     let step = *edges.iter().max_by(|a, b| a.change.total_cmp(&b.change))?;
-    let repeats = |edge: &Edge| edge.change * TIMES_REPEAT < step.change;
-    let as_large = |edge: &Edge| edge.change * TIMES_USUAL > step.change;
+    let repeats = |edge: &Edge| edge.change * REPEAT_RATIO < step.change;
+    let as_large = |edge: &Edge| edge.change * CHANGE_RATIO > step.change;
     let clear = edges.iter().all(|edge| repeats(edge) || as_large(edge));
     (clear && edges.iter().any(repeats)).then_some(step)
 }
 
-/// The steps since the last cut, the last first.
+/// Returns the changes before frame `i` back to the last cut or pause, nearest first, at most [`REACH`].
 fn edges_before(frames: &[Entry], i: usize) -> Vec<Edge> {
     let steps = frames[..i].iter().rev().take(REACH);
     steps
@@ -83,6 +83,7 @@ fn edges_before(frames: &[Entry], i: usize) -> Vec<Edge> {
         .collect()
 }
 
+/// Returns the changes after frame `i`, nearest first, at most [`REACH`].
 fn edges_after(frames: &[Entry], i: usize) -> Vec<Edge> {
     frames[i + 1..]
         .iter()
@@ -91,18 +92,19 @@ fn edges_after(frames: &[Entry], i: usize) -> Vec<Edge> {
         .collect()
 }
 
-/// The middle one, of two the lower.
+/// Returns the median, of an even number the lower of both; `None` for no values.
 fn median(values: impl Iterator<Item = f32>) -> Option<f32> {
     let mut values: Vec<f32> = values.collect();
     values.sort_by(f32::total_cmp);
     values.get(values.len().checked_sub(1)? / 2).copied()
 }
 
-/// Whether the picture from before this step comes back soon, or this step is where it does.
+/// Reports whether the change into frame `i` begins or ends a flash: a frame within [`NEIGHBOURS`] after it is like the one
+/// before it, or it is like an earlier one. Alike frames differ by less than half of `change` and have an SSIM above `limit`.
 fn is_flash(frames: &[Entry], i: usize, change: f32, limit: f32) -> bool {
     let alike = |a: usize, b: usize| {
         let (a, b) = (&frames[a].miniature, &frames[b].miniature);
-        a.difference(b) * TIMES_USUAL < change && a.similarity(b) > limit
+        a.difference(b) * CHANGE_RATIO < change && a.similarity(b) > limit
     };
     let comes_back = (i + 1..frames.len())
         .take(NEIGHBOURS)

@@ -1,23 +1,25 @@
-//! How much the most changed parts of a picture change, whatever the rest does: what tells a repeated frame from a
-//! moving one.
+//! Local frame difference: the luma change of the most changed tiles, which distinguishes a repeated frame from one in which
+//! only a small region moves.
 
 use crate::RgbImage;
 
-/// A picture's shorter side has about so many cells.
+/// Approximate number of cells along the shorter side of an image.
 const CELLS: usize = 90;
-/// Side of a tile in cells.
+/// Width and height of a tile in cells.
 const TILE: usize = 8;
 
-/// Luma of a picture, averaged over cells of a ninetieth of its shorter side: coding noise averages out,
-/// motion of a small part does not.
+/// Luma of an image averaged over square cells of a ninetieth of its shorter side: coding noise averages out, motion of a
+/// small region does not.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Detail {
+    /// Number of cells per row.
     columns: usize,
+    /// Mean BT.709 luma of each cell, 0 to 1, row by row.
     cells: Vec<f32>,
 }
 
 impl Detail {
-    /// Averages `image`, whose values are clamped to 0..1.
+    /// Averages the luma of `image` over cells; values are clamped to 0 to 1.
     pub fn new(image: &RgbImage) -> Self {
         let (width, height) = (image.width as usize, image.height as usize);
         let side = (width.min(height) / CELLS).max(1);
@@ -45,15 +47,16 @@ impl Detail {
         Self { columns, cells }
     }
 
-    /// The mean absolute difference, 0 to 1, in the fiftieth of all tiles that differ most (two tiles at least). Both
-    /// pictures must have the same size.
+    /// Computes the mean absolute difference, 0 to 1, of the 2 % of tiles that differ most (at least two tiles). Both images
+    /// must have the same size.
     pub fn step(&self, other: &Self) -> f32 {
         let mut tiles = self.tile_differences(other);
         tiles.sort_by(|a, b| b.total_cmp(a));
-        let loudest = (tiles.len() / 50).max(2).min(tiles.len());
-        tiles[..loudest].iter().sum::<f32>() / loudest.max(1) as f32
+        let count = (tiles.len() / 50).max(2).min(tiles.len());
+        tiles[..count].iter().sum::<f32>() / count.max(1) as f32
     }
 
+    /// Computes the mean absolute cell difference of each 8x8 tile, row by row.
     fn tile_differences(&self, other: &Self) -> Vec<f32> {
         let across = self.columns.div_ceil(TILE);
         let mut tiles = Vec::new();

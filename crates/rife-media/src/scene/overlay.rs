@@ -1,48 +1,49 @@
-//! Overlays: what stays where it is while everything around it moves, such as logos, burnt-in subtitles and black bars.
-//! A network that has learnt motion tends to bend them, so that they are better taken from the source.
+//! Detection of static overlays: connected regions of unchanged pixels surrounded by motion, such as logos, burnt-in
+//! subtitles and black bars. Interpolation tends to distort them, so they are copied from the source frames.
 //!
-//! A pixel is still while its luma changes by coding noise only. Still pixels that hang together are an overlay where
-//! most of what lies around them moves. A background that is still touches the picture's border somewhere, and is left
-//! alone, since something fast may pass before it between two frames; of what touches the border only black bars count.
+//! A pixel is static while its luma changes by coding noise only. A connected component (8-neighbourhood) of static pixels
+//! is an overlay where more than half of its surroundings moves. A static background touches the image border and is
+//! excluded, since a fast object may pass in front of it between two frames; of components at the border only black bars
+//! count.
 
 use std::ops::Range;
 
 use crate::{Frame, RgbImage, Samples};
 
-/// Changes of luma of so many 8-bit codes are coding noise.
+/// Maximum luma change of a static pixel in 8-bit codes.
 const NOISE: u8 = 4;
-/// So many steps must a pixel have been still, one second of film.
-const LONG: u8 = 24;
-/// What has changed within so many steps moves.
-const LATELY: u8 = 4;
-/// Overlays are looked for every so many steps; what has moved since is left out at once.
-const EVERY: u32 = 8;
-/// How far outside a border motion is looked for: edges and the ringing of codecs are nearer.
-const OUTSIDE: isize = 4;
-/// Parts of the surroundings that must move.
-const SURROUNDED: (u32, u32) = (3, 5);
-/// Fewer pixels are chance.
-const LEAST: usize = 16;
-/// The lightest code of black bars.
+/// Minimum number of frames for which an overlay's pixels have been static: one second of film.
+const MIN_STATIC: u8 = 24;
+/// A pixel moves where it was static for fewer frames.
+const MAX_MOVING: u8 = 4;
+/// Number of frames between two searches for overlays; pixels that change in between are excluded at once.
+const SEARCH_INTERVAL: u32 = 8;
+/// Distance in pixels outside a region's border at which motion is checked, beyond edges and codec ringing.
+const MARGIN: isize = 4;
+/// Minimum fraction, as numerator and denominator, of the surroundings that moves.
+const MIN_SURROUNDING_MOTION: (u32, u32) = (3, 5);
+/// Minimum number of pixels of an overlay.
+const MIN_PIXELS: usize = 16;
+/// Maximum luma of black bars in 8-bit codes.
 const BLACK: u8 = 32;
 
-/// Where pixels of an overlay are: row, columns.
+/// A horizontal run of pixels: row, range of columns.
 type Run = (usize, Range<usize>);
 
-/// The overlays between two frames.
+/// The overlay pixels between two consecutive frames.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Overlay {
     runs: Vec<Run>,
 }
 
 impl Overlay {
-    /// How many pixels.
+    /// Returns the number of pixels.
     pub fn pixels(&self) -> usize {
         self.runs.iter().map(|(_, columns)| columns.len()).sum()
     }
 
-    /// Puts the overlays of frames `a` and `b`, mixed as of time `t`, into a picture that was made between them. All
-    /// three have the size of the frames that the overlay was found in.
+    /// Replaces the overlay pixels of the interpolated image `made` by the linear blend of source frames `a` and `b` at
+    /// timestep `t` (0 to 1). All three have the size of the frames in which the overlay was detected.
     pub fn restore(&self, made: &mut RgbImage, a: &RgbImage, b: &RgbImage, t: f32) {
         let width = a.width as usize;
         for (row, columns) in &self.runs {
@@ -59,6 +60,7 @@ impl Overlay {
     }
 }
 
+/// Writes the linear blend `a + (b - a) * t` to `made`.
 fn mix(made: &mut [f32], a: &[f32], b: &[f32], t: f32) {
     let pairs = a.iter().zip(b);
     made.iter_mut()
@@ -66,21 +68,24 @@ fn mix(made: &mut [f32], a: &[f32], b: &[f32], t: f32) {
         .for_each(|(made, (a, b))| *made = a + (b - a) * t);
 }
 
-/// Finds overlays in a stream of frames.
+/// Streaming detector of overlays.
 #[derive(Debug, Default)]
 pub struct Overlays {
+    /// Width of the frames in pixels.
     width: usize,
-    /// The last frame's luma.
+    /// Luma of the last frame in 8-bit codes, row by row.
     codes: Vec<u8>,
-    /// For how many steps each pixel has been still.
+    /// Number of frames for which each pixel has been static, up to 255.
     age: Vec<u8>,
-    /// Whether it belonged to an overlay when that was last looked for.
+    /// True for each pixel that belonged to an overlay in the last search.
     found: Vec<bool>,
+    /// Number of frame intervals since the last cut.
     steps: u32,
 }
 
 impl Overlays {
-    /// Takes the next frame, and whether a cut lies before it; gives the overlays between the last frame and this one.
+    /// Adds the next frame and returns the overlay pixels between the previous frame and this one; `None` where there are
+    /// none. `cut` tells whether a cut precedes the frame.
     pub fn push(&mut self, frame: &Frame, cut: bool) -> Option<Overlay> {
         let codes = codes(frame);
         self.width = frame.width as usize;
@@ -100,65 +105,67 @@ impl Overlays {
         }
         self.codes = codes;
         self.steps += 1;
-        if self.steps.is_multiple_of(EVERY) {
-            self.look();
+        if self.steps.is_multiple_of(SEARCH_INTERVAL) {
+            self.search();
         }
-        let runs: Vec<Run> = self.runs(|at| self.found[at] && self.age[at] >= LONG);
+        let runs: Vec<Run> = self.runs(|at| self.found[at] && self.age[at] >= MIN_STATIC);
         (!runs.is_empty()).then_some(Overlay { runs })
     }
 
-    /// Looks for overlays among all pixels that have long been still.
-    fn look(&mut self) {
-        let runs = self.runs(|at| self.age[at] >= LONG);
-        let mut parts = Parts::of(&runs);
-        let mut looks = vec![Look::default(); runs.len()];
+    /// Searches for overlays among all static pixels and updates `found`.
+    fn search(&mut self) {
+        let runs = self.runs(|at| self.age[at] >= MIN_STATIC);
+        let mut components = Components::of(&runs);
+        let mut statistics = vec![RegionStatistics::default(); runs.len()];
         for (index, run) in runs.iter().enumerate() {
-            let part = parts.root(index);
-            self.add(run, &mut looks[part]);
+            let root = components.root(index);
+            self.add(run, &mut statistics[root]);
         }
         self.found.fill(false);
         let height = self.codes.len() / self.width;
         for (index, (row, columns)) in runs.into_iter().enumerate() {
-            if looks[parts.root(index)].is_overlay(self.width, height) {
+            if statistics[components.root(index)].is_overlay(self.width, height) {
                 self.found[row * self.width..][columns].fill(true);
             }
         }
     }
 
-    /// Adds a run to what is known of the part it belongs to.
-    fn add(&self, (row, columns): &Run, look: &mut Look) {
+    /// Adds a run to the statistics of its connected component.
+    fn add(&self, (row, columns): &Run, region: &mut RegionStatistics) {
         let (width, height) = (self.width, self.codes.len() / self.width);
         let codes = &self.codes[row * width..][columns.clone()];
-        look.lightest = codes.iter().copied().fold(look.lightest, u8::max);
-        look.pixels += columns.len();
-        look.border_columns += if *row == 0 || row + 1 == height {
+        region.lightest = codes.iter().copied().fold(region.lightest, u8::max);
+        region.pixels += columns.len();
+        region.border_columns += if *row == 0 || row + 1 == height {
             columns.len()
         } else {
             0
         };
-        look.border_rows += usize::from(columns.start == 0) + usize::from(columns.end == width);
+        region.border_rows += usize::from(columns.start == 0) + usize::from(columns.end == width);
         let row = *row as isize;
-        self.around(row, columns.start as isize - 1, (0, -1), look);
-        self.around(row, columns.end as isize, (0, 1), look);
+        self.check_outside(row, columns.start as isize - 1, (0, -1), region);
+        self.check_outside(row, columns.end as isize, (0, 1), region);
         for column in columns.clone() {
-            self.around(row - 1, column as isize, (-1, 0), look);
-            self.around(row + 1, column as isize, (1, 0), look);
+            self.check_outside(row - 1, column as isize, (-1, 0), region);
+            self.check_outside(row + 1, column as isize, (1, 0), region);
         }
     }
 
-    /// Looks outside over a part's border, in the direction of `step`.
-    fn around(&self, row: isize, column: isize, step: (isize, isize), look: &mut Look) {
-        let long = |age: u8| age >= LONG;
-        if self.age_at(row, column).is_none_or(long) {
+    /// Counts whether there is motion [`MARGIN`] pixels beyond the pixel `(row, column)` just outside a region, in the
+    /// direction `step` (rows, columns); static pixels are not counted.
+    fn check_outside(&self, row: isize, column: isize, step: (isize, isize), region: &mut RegionStatistics) {
+        let is_static = |age: u8| age >= MIN_STATIC;
+        if self.age_at(row, column).is_none_or(is_static) {
             return;
         }
-        let beyond = self.age_at(row + OUTSIDE * step.0, column + OUTSIDE * step.1);
-        if let Some(age) = beyond.filter(|age| !long(*age)) {
-            look.around += 1;
-            look.moving += u32::from(age < LATELY);
+        let beyond = self.age_at(row + MARGIN * step.0, column + MARGIN * step.1);
+        if let Some(age) = beyond.filter(|age| !is_static(*age)) {
+            region.around += 1;
+            region.moving += u32::from(age < MAX_MOVING);
         }
     }
 
+    /// Returns the number of frames for which a pixel has been static; `None` outside the image.
     fn age_at(&self, row: isize, column: isize) -> Option<u8> {
         let column = usize::try_from(column)
             .ok()
@@ -168,7 +175,7 @@ impl Overlays {
             .copied()
     }
 
-    /// The pixels of which `is` holds, row by row.
+    /// Returns the runs of pixels whose index satisfies `is`, in order of rows and columns.
     fn runs(&self, is: impl Fn(usize) -> bool) -> Vec<Run> {
         let mut runs: Vec<Run> = Vec::new();
         for row in 0..self.codes.len() / self.width.max(1) {
@@ -184,7 +191,7 @@ impl Overlays {
     }
 }
 
-/// A frame's luma in 8-bit codes; of RGB green, which is most of it.
+/// Returns the luma plane of a frame in 8-bit codes; for RGB the green plane.
 fn codes(frame: &Frame) -> Vec<u8> {
     let plane = usize::from(frame.format.layout == crate::Layout::Rgb);
     match &frame.planes[plane].samples {
@@ -197,36 +204,43 @@ fn codes(frame: &Frame) -> Vec<u8> {
     }
 }
 
-/// What is known of pixels that hang together.
+/// Statistics of a connected component of static pixels.
 #[derive(Debug, Clone, Default)]
-struct Look {
-    /// Places looked at around it, and those of them that move.
+struct RegionStatistics {
+    /// Number of pixels checked around it.
     around: u32,
+    /// Number of those that move.
     moving: u32,
+    /// Number of pixels.
     pixels: usize,
+    /// Maximum luma in 8-bit codes.
     lightest: u8,
-    /// Pixels in the picture's first and last row, and in its first and last column.
+    /// Number of pixels in the first and last row of the image.
     border_columns: usize,
+    /// Number of pixels in the first and last column of the image.
     border_rows: usize,
 }
 
-impl Look {
+impl RegionStatistics {
+    /// Reports whether the component is an overlay in an image of this size: surrounded by motion, and inside the image or a
+    /// black bar along a side.
     fn is_overlay(&self, width: usize, height: usize) -> bool {
         let bar = self.lightest <= BLACK && (self.border_columns >= width || self.border_rows >= height);
         let inside = self.border_columns + self.border_rows == 0;
-        let (share, of) = SURROUNDED;
-        let surrounded = self.around > 0 && self.moving * of >= self.around * share;
-        (inside || bar) && surrounded && self.pixels >= LEAST
+        let (numerator, denominator) = MIN_SURROUNDING_MOTION;
+        let surrounded = self.around > 0 && self.moving * denominator >= self.around * numerator;
+        (inside || bar) && surrounded && self.pixels >= MIN_PIXELS
     }
 }
 
-/// Which runs hang together: each points to another of its part, or to itself.
-struct Parts(Vec<usize>);
+/// Connected components of runs as a union-find forest: the element of each run is the index of its parent, a root's is its
+/// own.
+struct Components(Vec<usize>);
 
-impl Parts {
-    /// Of runs in order of rows and columns; corners that touch count.
+impl Components {
+    /// Computes the components (8-neighbourhood) of runs in order of rows and columns.
     fn of(runs: &[Run]) -> Self {
-        let mut parts = Self((0..runs.len()).collect());
+        let mut components = Self((0..runs.len()).collect());
         let mut above = 0;
         for (index, (row, columns)) in runs.iter().enumerate() {
             let before = |run: &Run| run.0 + 1 < *row || (run.0 + 1 == *row && run.1.end < columns.start);
@@ -235,13 +249,14 @@ impl Parts {
             }
             let touching = |run: &&Run| run.0 + 1 == *row && run.1.start <= columns.end;
             for other in (above..).zip(runs[above..].iter().take_while(touching)) {
-                let (a, b) = (parts.root(other.0), parts.root(index));
-                parts.0[a.max(b)] = a.min(b);
+                let (a, b) = (components.root(other.0), components.root(index));
+                components.0[a.max(b)] = a.min(b);
             }
         }
-        parts
+        components
     }
 
+    /// Returns the root of run `index`, with path halving.
     fn root(&mut self, mut index: usize) -> usize {
         while self.0[index] != index {
             self.0[index] = self.0[self.0[index]];

@@ -13,7 +13,7 @@ use crate::ffmpeg::child::{self, Request};
 use crate::nut;
 use crate::plan::{Action, StreamPlan};
 use crate::probe::clock::{self, Moves};
-use crate::probe::{MediaInfo, SoundExtent, StreamKind, sound_extents};
+use crate::probe::{AudioExtent, MediaInfo, StreamKind, audio_extents};
 use crate::scratch::Scratch;
 use crate::time::{seconds, to_ticks, widen};
 use crate::{CancelToken, Ffmpeg, Limits, MediaError, Result, Time};
@@ -243,8 +243,8 @@ pub(super) fn compare(ffmpeg: &Ffmpeg, placed: &Placed<'_>, cancel: &CancelToken
     if audio().next().is_none() {
         return Ok(Vec::new());
     }
-    let from = sound_extents(ffmpeg, &placed.companion.path, cancel)?;
-    let found = sound_extents(ffmpeg, placed.output, cancel)?;
+    let from = audio_extents(ffmpeg, &placed.companion.path, cancel)?;
+    let found = audio_extents(ffmpeg, placed.output, cancel)?;
     let stretch = placed.plan.stretch_audio.unwrap_or(Time::from(1));
     let mut warnings = Vec::new();
     for ((number, stream), found) in audio().zip(&found) {
@@ -270,7 +270,7 @@ pub(super) fn compare(ffmpeg: &Ffmpeg, placed: &Placed<'_>, cancel: &CancelToken
 }
 
 /// How sound lies otherwise than it should; nothing where it lies right.
-fn off(wanted: &SoundExtent, found: &SoundExtent, transcoded: bool) -> Option<String> {
+fn off(wanted: &AudioExtent, found: &AudioExtent, transcoded: bool) -> Option<String> {
     // Hidden packets that a decoder begins with are heard where a container cannot hide them.
     let packets = 3 * to_ticks(wanted.packet.max(found.packet), MICROSECOND);
     let (start, end) = (found.start - wanted.start, found.end - wanted.end);
@@ -295,7 +295,7 @@ fn off(wanted: &SoundExtent, found: &SoundExtent, transcoded: bool) -> Option<St
 
 const MICROSECOND: Time = Time::new_raw(1, 1_000_000);
 
-impl SoundExtent {
+impl AudioExtent {
     /// The same with a time added and then stretched; as it is where that is out of range.
     fn moved(&self, by: Time, stretch: Time) -> Self {
         let place =

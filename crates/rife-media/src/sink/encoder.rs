@@ -13,7 +13,7 @@ use super::{Container, Sent, Sink, SinkSpec, VideoParams, Written, check_frame, 
 use crate::ffmpeg::args::{Args, file_url};
 use crate::ffmpeg::child::{self, Child, Request};
 use crate::nut::write::Writer;
-use crate::plan::{Action, StreamPlan, needs_experimental, sound};
+use crate::plan::{Action, StreamPlan, audio, needs_experimental};
 use crate::probe::{self, DisplayMatrix, MediaInfo, StreamKind};
 use crate::time::{narrow, to_ticks, widen};
 use crate::{ColorTags, Ffmpeg, Frame, Matrix, MediaError, Result, Time, nut};
@@ -426,9 +426,9 @@ pub(super) fn companions(
         };
         args.all([&format!("-c:{letter}:{number}"), encoder]);
         if letter == "a" {
-            let (channels, format) = stream.sound.clone().unwrap_or_default();
+            let (channels, format) = stream.audio.clone().unwrap_or_default();
             let slower = plan.stretch_audio.map(tempo);
-            sound::options(args, encoder, channels, &format, &format!("a:{number}"), slower);
+            audio::options(args, encoder, channels, &format, &format!("a:{number}"), slower);
             if let Some(rate) = plan.audio_rate {
                 args.all([&format!("-ar:a:{number}"), &rate.to_string()]);
             }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Codec, Container};
-use crate::plan::{Action, Companions, plan_streams, sound};
+use crate::plan::{Action, Companions, audio, plan_streams};
 use crate::probe::StreamKind;
 use crate::source::has_extension;
 use crate::{MediaInfo, StreamInfo};
@@ -62,7 +62,7 @@ fn fits(media: &MediaInfo, extension: &str, codec: Option<Codec>) -> bool {
                 Action::Drop { .. } => !kept,
                 Action::Transcode { encoder, .. } => {
                     // Text stays text; sound must stay what it was.
-                    here.kind != StreamKind::Audio || !kept || sound::writes_lossless(encoder)
+                    here.kind != StreamKind::Audio || !kept || audio::writes_lossless(encoder)
                 }
                 Action::Copy | Action::Interpolate => true,
             }

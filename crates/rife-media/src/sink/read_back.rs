@@ -19,7 +19,7 @@ pub(super) fn incomplete(target: &Path, part: &Path, child: &Child, mut reason: 
     if let Some(shortage) = shortage(part) {
         reason = format!("{shortage} ({reason})");
     }
-    if let Some(said) = child.said() {
+    if let Some(said) = child.warnings() {
         reason = format!("{reason}; ffmpeg said: {said}");
     }
     MediaError::Incomplete {

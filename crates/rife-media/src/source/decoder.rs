@@ -178,7 +178,7 @@ impl Decoder {
             .as_ref()
             .filter(|media| follows(media, &self.spec))
         {
-            let placed = media.clock.place(ticks, unit, self.info.time_base)?;
+            let placed = media.clock.corrected_pts(ticks, unit, self.info.time_base)?;
             return Some(placed - media.start);
         }
         let pts = from_ticks(ticks, unit)?;

@@ -1,6 +1,6 @@
-//! Which two anchors of motion an output frame lies between, and where. Output times are the timeline's; only what is
-//! shown at them changes where frames that repeat others are no anchors, or anchors stand at other times than their
-//! own.
+//! Anchor assignment: assigns each output frame to the two anchors around it (distinct source frames, at their corrected
+//! times) and computes the timestep between them. Output times stay those of the timeline; only timesteps change where
+//! repeated frames are skipped or anchors are retimed.
 
 use std::collections::VecDeque;
 
@@ -10,29 +10,30 @@ use super::OutputFrame;
 use crate::time::{Time, narrow, widen};
 use crate::{MediaError, Result};
 
-/// Output frames that lie at or after one anchor and before the next.
+/// The output frames at or after one anchor and before the next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placed {
-    /// The anchor's number, from 0 in the order given to [`Anchors::anchor`].
+    /// Index of the anchor, from 0 in the order given to [`Anchors::anchor`].
     pub left: u64,
-    /// The frames; `timestep` is where they lie between that anchor and the next one, 0 where there is none.
+    /// The frames; `timestep` is relative to this anchor (0) and the next one (1), 0 after the last anchor.
     pub frames: Vec<OutputFrame>,
 }
 
-/// Puts output frames between anchors, as both come.
+/// Streaming assignment of output frames to anchors.
 #[derive(Debug)]
 pub struct Anchors {
+    /// Factor from source times to output times.
     stretch: Ratio<i128>,
-    /// Times of the anchors that are still needed, and whether a pause lies before each.
+    /// Times of the anchors still needed, in seconds, each with true where a pause precedes it.
     times: VecDeque<(Ratio<i128>, bool)>,
-    /// Number of the first of them.
+    /// Index of the first element of `times`.
     first: u64,
-    /// Frames that wait for the anchor after them, with their times in the source.
+    /// Output frames that wait for the anchor after them, with their times in the source.
     waiting: VecDeque<(Ratio<i128>, OutputFrame)>,
 }
 
 impl Anchors {
-    /// For output times that are the source's times `stretch`.
+    /// Creates an assignment without anchors; output times are source times multiplied by `stretch`.
     pub fn new(stretch: Ratio<i64>) -> Self {
         Self {
             stretch: widen(stretch),
@@ -42,53 +43,57 @@ impl Anchors {
         }
     }
 
-    /// The next anchor's time, later than the one before, and whether a pause lies before it: through that no motion leads,
-    /// and all frames in it show the anchor before.
+    /// Adds the next anchor at `time` in seconds, later than the previous one. `pause` tells whether a pause precedes it,
+    /// during which all frames show the previous anchor.
     pub fn anchor(&mut self, time: Time, pause: bool) {
         self.times.push_back((widen(time), pause));
     }
 
-    /// Takes the next output frames, in order, with which all are known that lie before `until` in the source.
+    /// Adds the next output frames, in order, and returns the frames whose anchors are known. All output frames before the
+    /// source time `until` (seconds) have been added then.
     ///
     /// # Errors
-    /// [`MediaError::Limit`] where a timestep is too finely divided for 64 bits.
+    /// [`MediaError::Limit`] where numerator or denominator of a timestep exceeds 64 bits.
     pub fn push(&mut self, frames: &[OutputFrame], until: Time) -> Result<Vec<Placed>> {
         self.wait(frames);
         let until = widen(until);
         let mut placed = Vec::new();
         while let Some(&right) = self.times.get(1).filter(|(right, _)| *right <= until) {
             let ready = self.waiting.iter().take_while(|(at, _)| *at < right.0).count();
-            placed.extend(self.place(ready, Some(right))?);
+            placed.extend(self.assign(ready, Some(right))?);
             self.times.pop_front();
             self.first += 1;
         }
         Ok(placed)
     }
 
-    /// Takes the last output frames; those after the last anchor show it.
+    /// Adds the last output frames and returns all remaining ones; those after the last anchor show it.
     ///
     /// # Errors
-    /// As [`Self::push`].
+    /// [`MediaError::Limit`] where numerator or denominator of a timestep exceeds 64 bits.
     pub fn finish(mut self, frames: &[OutputFrame]) -> Result<Vec<Placed>> {
         let end = self.times.back().map_or(Ratio::from(0), |(time, _)| *time);
         let end = narrow(end).ok_or_else(|| MediaError::limit("a time", end, "times up to 3 years"))?;
         let mut placed = self.push(frames, end)?;
-        placed.extend(self.place(self.waiting.len(), None)?);
+        placed.extend(self.assign(self.waiting.len(), None)?);
         Ok(placed)
     }
 
-    /// The first of the anchors that frames may still lie after.
+    /// Returns the index of the first anchor that further output frames may need.
     pub fn first(&self) -> u64 {
         self.first
     }
 
+    /// Appends output frames to the waiting ones, with their times in the source.
     fn wait(&mut self, frames: &[OutputFrame]) {
         let stretch = self.stretch;
         let in_source = |frame: &OutputFrame| (widen(frame.pts) / stretch, *frame);
         self.waiting.extend(frames.iter().map(in_source));
     }
 
-    fn place(&mut self, count: usize, right: Option<(Ratio<i128>, bool)>) -> Result<Option<Placed>> {
+    /// Assigns the first `count` waiting frames to the first anchor; `right` is the next anchor (time, pause before it).
+    /// `None` where there are no frames or no anchor.
+    fn assign(&mut self, count: usize, right: Option<(Ratio<i128>, bool)>) -> Result<Option<Placed>> {
         let Some(&(left, _)) = self.times.front().filter(|_| count > 0) else {
             return Ok(None);
         };

@@ -1,11 +1,10 @@
-//! Variable frame rate: which intervals between frames are pauses. Recorders of screens, phones and games write a frame
-//! only where something has changed, so a picture that rests for seconds is one long interval among short ones. Nothing
-//! moves in it: the picture is shown until the next one comes.
+//! Pause detection for variable frame rates. Screen, phone and game recorders write a frame only when something changes, so
+//! a static image is one long interval among short ones; nothing is interpolated in it.
 //!
-//! An interval is a pause by what is usual around it, never by the mean rate, which pauses themselves bring down:
-//! - one of 0.2 s or more that is at least five times as long as the usual one, which is the lower
+//! An interval is a pause relative to the intervals around it (the mean rate would be lowered by the pauses themselves):
+//! - from 0.2 s on, where it is at least five times as long as the usual one, the lower
 //!   quartile of the [`BEHIND`] intervals before it and the [`AHEAD`] after it;
-//! - one of a second or more, unless the rate around it is low but regular, as that of a time lapse is.
+//! - from 1 s on, unless the intervals around it are regular, as in a time lapse.
 
 use std::collections::VecDeque;
 
@@ -14,25 +13,26 @@ use num_rational::Ratio;
 use crate::time::widen;
 use crate::{Frame, Result, Source, Time};
 
-/// Intervals before one that tell what is usual.
+/// Number of intervals before a frame interval that give the usual length for pause detection.
 pub const BEHIND: usize = 12;
-/// Intervals after one that tell what is usual: so many frames are read ahead.
+/// Number of intervals after a frame interval that give the usual length for pause detection: as many frames are read ahead.
 pub const AHEAD: usize = 4;
-/// No shorter interval is a pause, in seconds.
+/// Minimum length of a pause in seconds.
 pub(super) const SHORTEST: Ratio<i128> = Ratio::new_raw(1, 5);
-/// How many times the usual interval a pause is at least.
+/// Minimum ratio of a pause to the usual interval.
 pub(super) const TIMES_USUAL: i128 = 5;
-/// The longest interval, in seconds, that is motion however irregular those around it are.
+/// Length in seconds from which an interval among irregular ones is a pause.
 const LONGEST_IRREGULAR: Ratio<i128> = Ratio::new_raw(1, 1);
 
-/// Whether an interval is a pause, among those `around` it. With none around there is nothing to tell it by, and it is
-/// not.
+/// Reports whether a frame interval is a pause among the intervals `around` it, all in seconds; false where `around` is
+/// empty.
 pub fn is_pause(interval: Time, around: &[Time]) -> bool {
     let around: Vec<_> = around.iter().copied().map(widen).collect();
     is_long(widen(interval), around, TIMES_USUAL)
 }
 
-/// As [`is_pause`], where a pause has `times` the usual length.
+/// Reports whether an interval of 0.2 s or more is at least `times` as long as the lower quartile of `around`, or 1 s or
+/// more among irregular ones; false where `around` is empty.
 pub(crate) fn is_long(interval: Ratio<i128>, mut around: Vec<Ratio<i128>>, times: i128) -> bool {
     around.sort_unstable();
     let Some(usual) = around.get(around.len() / 4) else {
@@ -42,24 +42,26 @@ pub(crate) fn is_long(interval: Ratio<i128>, mut around: Vec<Ratio<i128>>, times
         && (interval >= *usual * times || (interval >= LONGEST_IRREGULAR && !is_regular(&around)))
 }
 
-/// Whether three of four intervals, which are in order of length, lie within a quarter of the middle one.
+/// Reports whether at least three quarters of the intervals, sorted by length, are within 25 % of the median.
 fn is_regular(around: &[Ratio<i128>]) -> bool {
     let middle = around[around.len() / 2];
     let near = |interval: &&Ratio<i128>| **interval * 4 >= middle * 3 && **interval * 4 <= middle * 5;
     around.iter().filter(near).count() * 4 >= around.len() * 3
 }
 
-/// Frames in order, each with whether a pause lies before it; [`AHEAD`] frames wait for that.
+/// Streaming pause detector: returns each frame with whether a pause precedes it, delayed by [`AHEAD`] frames.
 #[derive(Debug, Default)]
 pub struct Pauses {
-    /// Intervals before the last frame given, and its time.
+    /// The last intervals, up to [`BEHIND`], in seconds.
     behind: VecDeque<Time>,
+    /// Time of the last returned frame.
     last: Option<Time>,
+    /// Frames that were added and not returned.
     waiting: VecDeque<Frame>,
 }
 
 impl Pauses {
-    /// Takes the next frame; gives the one before which is now known whether a pause lies.
+    /// Adds the next frame; returns the frame that is now decided, with true where a pause precedes it.
     pub fn push(&mut self, frame: Frame) -> Option<(Frame, bool)> {
         self.waiting.push_back(frame);
         if self.waiting.len() > AHEAD {
@@ -69,14 +71,16 @@ impl Pauses {
         }
     }
 
-    /// The next of the frames that wait, after the last one was pushed; nothing when none does.
+    /// Returns the next waiting frame, with true where a pause precedes it, after the last frame was added; `None` where
+    /// none waits.
     pub fn pop(&mut self) -> Option<(Frame, bool)> {
         let frame = self.waiting.pop_front()?;
         let pause = self.pause_before(frame.pts);
         Some((frame, pause))
     }
 
-    /// Whether the next frame, at `pts`, comes after a pause. Times that do not advance count for nothing.
+    /// Reports whether a pause precedes the next frame, at `pts`, and records the interval; false and not recorded where the
+    /// time does not advance.
     fn pause_before(&mut self, pts: Time) -> bool {
         let last = self.last.filter(|last| *last < pts);
         if self.last.is_some() && last.is_none() {
@@ -103,7 +107,7 @@ impl Pauses {
     }
 }
 
-/// A source whose frames come with whether a pause lies before each; [`AHEAD`] frames are read ahead for that.
+/// A source whose frames are returned with whether a pause precedes them; reads [`AHEAD`] frames ahead.
 pub struct Paced {
     source: Box<dyn Source>,
     pauses: Pauses,
@@ -119,7 +123,7 @@ impl std::fmt::Debug for Paced {
 }
 
 impl Paced {
-    /// Frames of `source` from here on.
+    /// Wraps `source`.
     pub fn new(source: Box<dyn Source>) -> Self {
         Self {
             source,
@@ -128,12 +132,12 @@ impl Paced {
         }
     }
 
-    /// As [`Source::warnings`].
+    /// Returns the warnings of the wrapped source, see [`Source::warnings`].
     pub fn warnings(&self) -> Vec<String> {
         self.source.warnings()
     }
 
-    /// The next frame, and whether a pause lies before it; nothing after the last.
+    /// Returns the next frame, with true where a pause precedes it; `None` after the last.
     ///
     /// # Errors
     /// Those of [`Source::next_frame`].
@@ -152,7 +156,7 @@ impl Paced {
     }
 }
 
-/// The time from one frame to the next; nothing where it does not advance.
+/// Returns the seconds from one frame to the next; `None` where time does not advance.
 fn interval(from: Time, to: Time) -> Option<Time> {
     crate::time::narrow(widen(to) - widen(from)).filter(|interval| *interval > Time::from(0))
 }

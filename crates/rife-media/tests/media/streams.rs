@@ -335,7 +335,7 @@ fn transcoded_sound_has_a_bit_rate_for_its_channels_and_a_layout_that_players_kn
         let info = info_of(&output);
         let sound = info.streams.iter().find(|s| s.kind == StreamKind::Audio).unwrap();
         assert_eq!((sound.codec.as_str(), sound.audio.unwrap().0), (codec, 6));
-        let layout = sound.sound.as_ref().unwrap().layout.as_deref();
+        let layout = sound.audio_format.as_ref().unwrap().layout.as_deref();
         // With a layout that has no number ffprobe finds none here.
         assert_eq!(layout, Some("5.1"), "{}", output.display());
         let bytes = fs::metadata(&output).unwrap().len();

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use num_rational::Ratio;
-use rife_media::sound::Piece;
+use rife_media::audio::AudioClip;
 use rife_media::{
     Container, Fit, Limits, Output, PixelFormat, StreamInfo, Time, TimelineMode, TimelineOptions, VideoParams,
 };
@@ -95,7 +95,7 @@ pub(super) fn fitting(infos: &[StreamInfo]) -> u64 {
 fn sound(job: &ChainJob, infos: &[StreamInfo]) -> Result<&'static str> {
     Ok(match job.sound {
         _ if !infos.iter().any(has_sound) => "none of the clips has sound",
-        _ if !holds_sound(job.sink.container()?) => "dropped: the output holds nothing but pictures",
+        _ if !supports_audio(job.sink.container()?) => "dropped: the output holds nothing but pictures",
         Sound::Drop => "dropped, as asked",
         Sound::Crossfade => "each clip's first or default track, crossfaded over the transitions",
         Sound::Silence => "each clip's first or default track, silence in the transitions",
@@ -103,7 +103,7 @@ fn sound(job: &ChainJob, infos: &[StreamInfo]) -> Result<&'static str> {
 }
 
 /// Whether a container has a place for sound.
-pub(super) fn holds_sound(container: Container) -> bool {
+pub(super) fn supports_audio(container: Container) -> bool {
     !matches!(container, Container::VideoOnly | Container::Gif)
 }
 
@@ -113,10 +113,10 @@ pub(super) fn has_sound(info: &StreamInfo) -> bool {
 }
 
 /// A clip's sound, which is heard for `length` after a transition of `gap`.
-pub(super) fn piece(info: &StreamInfo, length: Time, gap: Time) -> Piece {
+pub(super) fn piece(info: &StreamInfo, length: Time, gap: Time) -> AudioClip {
     match &info.media {
-        Some(media) => Piece::of(media, info.start, length, gap),
-        None => Piece {
+        Some(media) => AudioClip::of(media, info.start, length, gap),
+        None => AudioClip {
             path: PathBuf::new(),
             stream: None,
             channels: 0,

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use num_rational::Ratio;
+use rife_media::audio::AudioClip;
 use rife_media::scene::Miniature;
 use rife_media::sink::{Need, Needs};
-use rife_media::sound::Piece;
 use rife_media::timeline::{Paced, Push};
 use rife_media::{
     ColorTags, Frame, OutputFrame, RgbImage, Sink, Source, StreamInfo, Time, Timeline, VideoParams, Written,
@@ -80,7 +80,7 @@ pub(super) struct Writer<'a> {
 pub(super) struct Done {
     pub(super) counts: Progress,
     /// Each clip's sound, and the length of the transition before it.
-    pub(super) pieces: Vec<Piece>,
+    pub(super) pieces: Vec<AudioClip>,
     /// Where the clips start.
     pub(super) starts: Vec<Time>,
     pub(super) warnings: Vec<String>,

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use rife_media::scene::{Analysis, AnalysisOptions, DetectedCut, Look, Role, Verdict};
+use rife_media::scene::{Analysis, AnalysisOptions, DetectedCut, FrameFeatures, Role, Verdict};
 use rife_media::timeline::Pauses;
 use rife_media::{ColorTags, Frame, RgbImage, Time};
 
@@ -115,7 +115,9 @@ impl Ahead {
         }
         self.last = Some(frame.pts);
         let image = frame.to_rgb(&self.tags);
-        let verdicts = self.analysis.push(number, frame.pts, pause, Look::new(&image));
+        let verdicts = self
+            .analysis
+            .push(number, frame.pts, pause, FrameFeatures::new(&image));
         let image = self.keep_pictures.then(|| Arc::new(image));
         let dropped = std::mem::take(&mut self.dropped);
         self.waiting.push_back((number, frame, image, dropped));

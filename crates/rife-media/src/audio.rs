@@ -1,5 +1,5 @@
-//! Audio of joined clips: each clip's own track at its time, and a crossfade in each transition, muxed with the finished video,
-//! whose packets are copied.
+//! Audio of joined clips: the track of each clip at the clip's time and a crossfade in each transition, rendered with an
+//! ffmpeg filter graph and muxed with the finished video, whose packets are copied.
 //!
 //! A transition adds time between two clips that the audio of neither covers. It is filled with time-reversed audio: the end
 //! of the left clip reversed and fading out, mixed with the start of the right one reversed and fading in, each as long as
@@ -22,28 +22,29 @@ use crate::sink::encoder::{decimal_seconds, timescale};
 use crate::time::to_ticks;
 use crate::{CancelToken, Container, Ffmpeg, Limits, MediaError, MediaInfo, Result, Time};
 
-/// Samples a second of joined sound.
+/// Sample rate of joined audio in Hz.
 pub const SAMPLE_RATE: u32 = 48_000;
 
-/// One clip's sound.
+/// The audio of one clip.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Piece {
+pub struct AudioClip {
     /// The file.
     pub path: PathBuf,
-    /// The stream in it; silence where there is none.
+    /// Index of the audio stream; `None` for silence.
     pub stream: Option<u32>,
-    /// Channels of the stream.
+    /// Number of channels of the stream.
     pub channels: u32,
-    /// Where in the file it starts, in seconds since the container's start.
+    /// Start of the clip in the file, in seconds since the container's start.
     pub from: Time,
-    /// How long it is heard.
+    /// Duration of the clip in seconds.
     pub length: Time,
-    /// How long the transition before it lasts; nothing for the first clip.
+    /// Duration of the transition before the clip in seconds; 0 for the first clip.
     pub gap: Time,
 }
 
-impl Piece {
-    /// The sound of a file's default track, else its first; `from` and `length` are those of its video.
+impl AudioClip {
+    /// Selects the default audio track of `media`, else its first. `from` (seconds since the container's start) and
+    /// `length` are those of the clip's video, `gap` is the duration of the transition before the clip, in seconds.
     pub fn of(media: &MediaInfo, from: Time, length: Time, gap: Time) -> Self {
         let tracks = || {
             media
@@ -65,73 +66,73 @@ impl Piece {
     }
 }
 
-/// What is heard during a transition.
+/// The audio of the transition between two clips.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Bridge {
-    /// The end of one clip fades into the start of the next.
+    /// A crossfade of the end of one clip, reversed, and the start of the next, reversed.
     #[default]
     Crossfade,
-    /// Nothing.
+    /// Silence.
     Silence,
 }
 
-/// The most clips whose sound one ffmpeg puts together: each opens up to three files.
+/// Maximum number of clips that one ffmpeg process joins, since each opens up to three files.
 const GROUP: usize = 16;
 
-/// A finished video without sound, and the sound that it is to get.
+/// A job that adds one joined audio track to a finished video without audio.
 #[derive(Debug)]
-pub struct SoundJoin<'a> {
-    /// The video, of the target's container.
+pub struct AudioJoin<'a> {
+    /// The video file, in the container of the target.
     pub video: &'a Path,
-    /// The unit of its times.
+    /// Time base of the video in seconds per tick.
     pub time_base: Time,
-    /// Its frames.
+    /// Number of frames of the video.
     pub frames: u64,
-    /// What is heard, from time zero on.
-    pub pieces: &'a [Piece],
-    /// What is heard in between.
+    /// The clips in order, from time 0 on.
+    pub pieces: &'a [AudioClip],
+    /// Audio of the transitions between clips.
     pub bridge: Bridge,
-    /// Stops it.
+    /// Cancels the job.
     pub cancel: &'a CancelToken,
 }
 
-impl SoundJoin<'_> {
-    /// Writes `target`: the video's packets as they are, and one track of sound in stereo, or in mono where every piece
-    /// is. `scratch` names files that it may write and that somebody else removes; sound of many clips is put together
-    /// there in parts, as lossless audio.
+impl AudioJoin<'_> {
+    /// Writes `target`: the video's packets unchanged and one audio track, mono where all clips are mono, else stereo. More
+    /// than [`GROUP`] clips are joined in groups, in lossless temporary files. `scratch` returns the path of a temporary
+    /// file of a given name; the caller removes these files.
     ///
     /// # Errors
-    /// Those of ffmpeg and of writing; [`MediaError::Incomplete`] where the frames and one track are not found again.
+    /// Those of ffmpeg and of writing; [`MediaError::Incomplete`] where the written file lacks frames or the audio track.
     pub fn write(&self, target: &Path, scratch: &mut dyn FnMut(&str) -> PathBuf) -> Result<()> {
         let ffmpeg = Ffmpeg::find()?;
         let mut pieces = self.pieces.to_vec();
-        let timed = self.straighten(&ffmpeg, &mut pieces, scratch)?;
-        // The first input of the last step is the video.
+        let timed = self.retime_sources(&ffmpeg, &mut pieces, scratch)?;
+        // Input 0 of the muxing step is the video.
         let grouped = pieces.len() > GROUP;
         let mut graph = Graph::new(&pieces, usize::from(!grouped), timed);
-        let mut parts = Vec::new();
+        let mut groups = Vec::new();
         for start in (0..pieces.len()).step_by(GROUP) {
             let end = (start + GROUP).min(pieces.len());
             (start..end).for_each(|index| graph.add(&pieces, index, self.bridge));
             if grouped {
-                let part = scratch(&format!("sound-{}.w64", parts.len()));
-                self.render(&ffmpeg, &graph, &part)?;
+                let group = scratch(&format!("sound-{}.w64", groups.len()));
+                self.render(&ffmpeg, &graph, &group)?;
                 graph.begin(usize::from(end == pieces.len()));
-                parts.push(part);
+                groups.push(group);
             }
         }
-        parts.iter().for_each(|part| graph.append(part));
+        groups.iter().for_each(|group| graph.append(group));
         self.mux(&ffmpeg, &graph, target)?;
         self.check(&ffmpeg, target)
     }
 
-    /// Copies the sound of clips whose times ffmpeg would correct by the streams that are read: there sound that starts after
-    /// the picture, or after a clock has started anew, would be heard at another time. The copies, whose times count from
-    /// the start of their clips.
-    fn straighten(
+    /// Copies the audio of MPEG-TS, MPEG-PS and Ogg files, and of files with timestamp discontinuities, to temporary NUT
+    /// files and makes `pieces` refer to them: ffmpeg shifts the times of such files by the streams that it reads, so audio
+    /// that starts after the video would be heard at another time. Returns the paths of the copies.
+    fn retime_sources(
         &self,
         ffmpeg: &Ffmpeg,
-        pieces: &mut [Piece],
+        pieces: &mut [AudioClip],
         scratch: &mut dyn FnMut(&str) -> PathBuf,
     ) -> Result<BTreeSet<PathBuf>> {
         let mut copies: BTreeMap<(PathBuf, u32), Option<PathBuf>> = BTreeMap::new();
@@ -158,7 +159,7 @@ impl SoundJoin<'_> {
         Ok(copies.into_values().flatten().collect())
     }
 
-    /// Reads the result back: the pictures at their times, and one track of sound.
+    /// Reads the written file and checks number and times of its frames and that it has one audio track.
     fn check(&self, ffmpeg: &Ffmpeg, target: &Path) -> Result<()> {
         let incomplete = |reason: String| MediaError::Incomplete {
             path: target.to_owned(),
@@ -178,7 +179,7 @@ impl SoundJoin<'_> {
         moved.map(drop).map_err(incomplete)
     }
 
-    /// The sound of a graph, as floats.
+    /// Renders the graph's audio to a Wave64 file of 32-bit floats.
     fn render(&self, ffmpeg: &Ffmpeg, graph: &Graph, to: &Path) -> Result<()> {
         let mut args = Args::ffmpeg();
         args.one("-y");
@@ -189,7 +190,7 @@ impl SoundJoin<'_> {
         self.run(ffmpeg, args, to)
     }
 
-    /// The video with the sound of a graph.
+    /// Muxes the video's packets with the graph's audio, encoded for the target's container.
     fn mux(&self, ffmpeg: &Ffmpeg, graph: &Graph, target: &Path) -> Result<()> {
         let container = Container::of(target)?;
         let mut args = Args::ffmpeg();
@@ -198,7 +199,7 @@ impl SoundJoin<'_> {
         args.all(["-filter_complex", &graph.text()]);
         args.all(["-map", "0:v:0", "-map", "[sound]"]);
         args.all(["-map_metadata", "-1", "-map_chapters", "-1", "-c:v", "copy"]);
-        // Matroska cannot say that AAC begins a little early, and would move the video instead.
+        // Matroska cannot store AAC's encoder delay and would shift the video instead.
         let encoder = match container {
             Container::Matroska => "flac",
             _ => audio_encoder(container),
@@ -217,6 +218,7 @@ impl SoundJoin<'_> {
         self.run(ffmpeg, args, target)
     }
 
+    /// Runs ffmpeg to its end, with a timeout of 120 s in which the file `writes` does not grow.
     fn run(&self, ffmpeg: &Ffmpeg, args: Args, writes: &Path) -> Result<()> {
         let mut child = child::start(Request {
             cancel: self.cancel.clone(),
@@ -228,29 +230,36 @@ impl SoundJoin<'_> {
     }
 }
 
-/// A file that ffmpeg opens, and the part of it that is read; the whole where none is told.
-struct Opened {
+/// An input file of ffmpeg, restricted to a time range.
+struct Input {
     path: PathBuf,
-    part: Option<(Time, Time)>,
+    /// Start and duration in seconds; `None` for the entire file.
+    range: Option<(Time, Time)>,
 }
 
-/// The filter graph, and what it reads. Every part is opened on its own, so that nothing waits in a queue.
+/// An ffmpeg filter graph and its inputs. Every range of a file is an input, so that ffmpeg never buffers one range while
+/// it reads another.
 struct Graph {
-    /// The number that ffmpeg gives the first of the inputs.
+    /// ffmpeg's index of the first element of `inputs`.
     first: usize,
+    /// Channel layout, `mono` or `stereo`.
     layout: &'static str,
-    inputs: Vec<Opened>,
-    /// Files in which parts are found by their own times, not by those from their start.
+    inputs: Vec<Input>,
+    /// Files whose ranges are absolute timestamps rather than times since the file's start.
     timed: BTreeSet<PathBuf>,
+    /// Filter chains, each ending in a label such as `[p0]`.
     chains: Vec<String>,
+    /// Labels of the chains that are concatenated, in order.
     joined: Vec<String>,
-    /// Samples so far, by which lengths are rounded without drift.
+    /// `time` in samples, so that durations are rounded to samples without drift.
     samples: i64,
+    /// End of the joined audio in seconds.
     time: Time,
 }
 
 impl Graph {
-    fn new(pieces: &[Piece], first: usize, timed: BTreeSet<PathBuf>) -> Self {
+    /// Creates a graph without inputs, whose first input will have ffmpeg's index `first`; see [`Graph::timed`].
+    fn new(pieces: &[AudioClip], first: usize, timed: BTreeSet<PathBuf>) -> Self {
         let mono = pieces.iter().all(|piece| piece.channels <= 1);
         Self {
             first,
@@ -264,7 +273,7 @@ impl Graph {
         }
     }
 
-    /// Goes on after what has been rendered.
+    /// Removes inputs and chains after they were rendered; keeps the time. `first` is the index of the next input.
     fn begin(&mut self, first: usize) {
         self.first = first;
         self.inputs.clear();
@@ -272,7 +281,7 @@ impl Graph {
         self.joined.clear();
     }
 
-    /// Appends a rendered audio file: an input, converted to planar float at [`SAMPLE_RATE`], as the next part to be joined.
+    /// Appends a rendered audio file to the concatenation, converted to planar floats at [`SAMPLE_RATE`].
     fn append(&mut self, path: &Path) {
         let input = self.open(path, None);
         let label = format!("[p{}]", self.chains.len());
@@ -283,20 +292,20 @@ impl Graph {
         self.joined.push(label);
     }
 
-    /// Adds an input; its number.
-    fn open(&mut self, path: &Path, part: Option<(Time, Time)>) -> usize {
+    /// Adds an input, restricted to a start and duration in seconds; returns ffmpeg's index of it.
+    fn open(&mut self, path: &Path, range: Option<(Time, Time)>) -> usize {
         let path = path.to_owned();
-        self.inputs.push(Opened { path, part });
+        self.inputs.push(Input { path, range });
         self.first + self.inputs.len() - 1
     }
 
-    /// The options that open the inputs.
+    /// Appends ffmpeg's options that open the inputs.
     fn inputs(&self, args: &mut Args) -> Result<()> {
         for input in &self.inputs {
             if self.timed.contains(&input.path) {
                 args.all(["-seek_timestamp", "1"]);
             }
-            if let Some((from, length)) = input.part {
+            if let Some((from, length)) = input.range {
                 args.all(["-ss", &decimal_seconds(from), "-t", &decimal_seconds(length)]);
             }
             args.all(["-vn", "-sn", "-dn"]);
@@ -305,40 +314,42 @@ impl Graph {
         Ok(())
     }
 
-    /// The transition before a piece, and the piece.
-    fn add(&mut self, pieces: &[Piece], index: usize, bridge: Bridge) {
+    /// Appends clip `index` and, where it has one, the transition before it.
+    fn add(&mut self, pieces: &[AudioClip], index: usize, bridge: Bridge) {
         let piece = &pieces[index];
         let before = index.checked_sub(1).and_then(|index| pieces.get(index));
         if let Some(before) = before.filter(|_| piece.gap > Time::from(0)) {
             let samples = self.advance(piece.gap);
             match bridge {
-                Bridge::Silence => self.part(None, samples, ""),
+                Bridge::Silence => self.add_range(None, samples, ""),
                 Bridge::Crossfade => self.crossfade(before, piece, samples),
             }
         }
         let samples = self.advance(piece.length);
-        self.part(Some((piece, piece.from, piece.length)), samples, "");
+        self.add_range(Some((piece, piece.from, piece.length)), samples, "");
     }
 
-    /// Moves on by `length`; how many samples that is.
+    /// Advances the end of the joined audio by `length` seconds; returns the number of samples added.
     fn advance(&mut self, length: Time) -> i64 {
         self.time += length;
         let end = to_ticks(self.time, Ratio::new(1, i64::from(SAMPLE_RATE)));
         end - std::mem::replace(&mut self.samples, end)
     }
 
-    fn crossfade(&mut self, before: &Piece, after: &Piece, samples: i64) {
+    /// Appends a transition of `samples` samples: the end of `before` reversed and fading out, mixed with the start of
+    /// `after` reversed and fading in.
+    fn crossfade(&mut self, before: &AudioClip, after: &AudioClip, samples: i64) {
         let fade = |way: &str| format!("areverse,afade=t={way}:ns={samples}:curve=qsin,");
         let tail = before.gap_length(after.gap);
         let end = before.from + before.length;
-        self.part(Some((before, end - tail, tail)), samples, &fade("out"));
+        self.add_range(Some((before, end - tail, tail)), samples, &fade("out"));
         let head = after.gap_length(after.gap);
-        // What comes short is silence at the far end: before the sound that leads into the clip.
+        // A clip shorter than the transition is preceded by silence, so that its audio leads into the clip.
         let late = format!(
             "areverse,adelay=delays={}S:all=1,afade=t=in:ns={samples}:curve=qsin,",
             samples_of(after.gap - head)
         );
-        self.part(Some((after, after.from, head)), samples, &late);
+        self.add_range(Some((after, after.from, head)), samples, &late);
         let (b, a) = (self.joined.pop(), self.joined.pop());
         if let (Some(a), Some(b)) = (a, b) {
             let label = format!("[x{}]", self.chains.len());
@@ -348,8 +359,9 @@ impl Graph {
         }
     }
 
-    /// A part of a file, or silence, of exactly `samples`.
-    fn part(&mut self, read: Option<(&Piece, Time, Time)>, samples: i64, effect: &str) {
+    /// Appends exactly `samples` samples: the range `(clip, start, duration)` of a clip's file in seconds, padded with
+    /// silence, or only silence for `None`. `effect` is a filter chain ending in a comma, or empty.
+    fn add_range(&mut self, read: Option<(&AudioClip, Time, Time)>, samples: i64, effect: &str) {
         if samples <= 0 {
             return;
         }
@@ -373,9 +385,10 @@ impl Graph {
         self.joined.push(label);
     }
 
+    /// Returns the graph in ffmpeg's syntax; its output has the label `[sound]`.
     fn text(&self) -> String {
-        let parts: String = self.joined.concat();
-        let concat = format!("{parts}concat=n={}:v=0:a=1[sound]", self.joined.len());
+        let labels: String = self.joined.concat();
+        let concat = format!("{labels}concat=n={}:v=0:a=1[sound]", self.joined.len());
         self.chains
             .iter()
             .cloned()
@@ -385,12 +398,13 @@ impl Graph {
     }
 }
 
+/// Converts seconds to samples at [`SAMPLE_RATE`], rounded.
 fn samples_of(length: Time) -> i64 {
     to_ticks(length, Ratio::new(1, i64::from(SAMPLE_RATE)))
 }
 
-impl Piece {
-    /// How much of the piece there is for a transition of `gap`.
+impl AudioClip {
+    /// Returns the seconds of this clip that a transition of `gap` seconds uses: `gap`, or less where the clip is shorter.
     fn gap_length(&self, gap: Time) -> Time {
         gap.min(self.length)
     }

@@ -1,11 +1,11 @@
-//! Bit rates and channel layouts of transcoded sound, by encoder and number of channels.
+//! Bit rates and channel layouts of transcoded audio, by encoder and number of channels.
 
 use crate::ffmpeg::args::Args;
-use crate::probe::SoundFormat;
+use crate::probe::AudioFormat;
 
-/// Whether decoding a codec gives back what was encoded.
-pub(super) fn is_lossless(codec: &str, format: &SoundFormat) -> bool {
-    let master = || {
+/// Reports whether the audio codec is lossless (PCM, FLAC, DTS-HD MA, ...).
+pub(super) fn is_lossless(codec: &str, format: &AudioFormat) -> bool {
+    let dts_hd_ma = || {
         format
             .profile
             .as_deref()
@@ -14,18 +14,18 @@ pub(super) fn is_lossless(codec: &str, format: &SoundFormat) -> bool {
     match codec {
         "pcm_alaw" | "pcm_mulaw" | "pcm_vidc" => false,
         "flac" | "alac" | "truehd" | "mlp" | "als" | "ape" | "tta" | "wavpack" | "wmalossless" => true,
-        "dts" => master(),
+        "dts" => dts_hd_ma(),
         other => other.starts_with("pcm_"),
     }
 }
 
-/// Whether an encoder writes without loss.
+/// Reports whether the audio encoder is lossless.
 pub(crate) fn writes_lossless(encoder: &str) -> bool {
     matches!(encoder, "flac" | "alac") || encoder.starts_with("pcm_")
 }
 
-/// The most channels that an encoder takes, where it takes fewer than eight.
-pub(super) fn most_channels(encoder: &str) -> Option<u32> {
+/// Returns the maximum number of channels of an audio encoder; `None` where it supports eight or more.
+pub(super) fn max_channels(encoder: &str) -> Option<u32> {
     match encoder {
         "libmp3lame" | "mp2" | "wmav2" => Some(2),
         "aac" | "ac3" => Some(6),
@@ -33,7 +33,7 @@ pub(super) fn most_channels(encoder: &str) -> Option<u32> {
     }
 }
 
-/// Bits a second for so many channels; nothing for encoders without loss.
+/// Returns the bit rate in bit/s of an audio encoder for `channels`; `None` for lossless encoders.
 fn bit_rate(encoder: &str, channels: u32) -> Option<u32> {
     let kbits = match (encoder, channels) {
         _ if writes_lossless(encoder) => return None,
@@ -46,9 +46,9 @@ fn bit_rate(encoder: &str, channels: u32) -> Option<u32> {
     Some(kbits * 1000)
 }
 
-/// The layout that an encoder is given instead of the source's: one that its container's players know without being
-/// told of each channel. Nothing where the source's own will do.
-fn layout(encoder: &str, channels: u32, format: &SoundFormat) -> Option<&'static str> {
+/// Returns the channel layout to convert to before encoding, one that is standard for the codec; `None` where the source's
+/// layout is already standard or the encoder supports any.
+fn layout(encoder: &str, channels: u32, format: &AudioFormat) -> Option<&'static str> {
     let own = format.layout.as_deref();
     let usual: &[&str] = match encoder {
         "aac" => &["mono", "stereo", "3.0", "4.0", "5.0", "5.1"],
@@ -67,18 +67,19 @@ fn layout(encoder: &str, channels: u32, format: &SoundFormat) -> Option<&'static
         ("libopus", 7) => "6.1",
         ("libopus", 8..) => "7.1",
         (_, 5) if own.is_some_and(|own| own.starts_with("5.0")) => "5.0",
-        // What else has fewer channels, such as 2.1 or 4.0 with two at the back, has a place in it.
+        // 5.1 holds the channels of all other layouts, such as 2.1 or 4.0 with two at the back.
         ("ac3", _) => "5.1(side)",
         _ => "5.1",
     })
 }
 
-/// The options of a transcoded stream, `specifier` being `a` or `a:0`; `filter` goes before what the layout needs.
+/// Appends the encoder options of a transcoded audio stream: bit rate, channel mapping and filters. `specifier` is ffmpeg's
+/// stream specifier, `a` or `a:0`; `filter` precedes the filter that converts the channel layout.
 pub(crate) fn options(
     args: &mut Args,
     encoder: &str,
     channels: u32,
-    format: &SoundFormat,
+    format: &AudioFormat,
     specifier: &str,
     filter: Option<String>,
 ) {
@@ -101,9 +102,9 @@ mod tests {
     use super::*;
 
     fn text(encoder: &str, channels: u32, layout: &str) -> String {
-        let format = SoundFormat {
+        let format = AudioFormat {
             layout: Some(layout.to_owned()),
-            ..SoundFormat::default()
+            ..AudioFormat::default()
         };
         let mut args = Args::default();
         options(&mut args, encoder, channels, &format, "a:0", None);
@@ -141,9 +142,9 @@ mod tests {
 
     #[test]
     fn what_is_lossless_is_known() {
-        let format = |profile: &str| SoundFormat {
+        let format = |profile: &str| AudioFormat {
             profile: Some(profile.to_owned()),
-            ..SoundFormat::default()
+            ..AudioFormat::default()
         };
         assert!(is_lossless("dts", &format("DTS-HD MA")) && !is_lossless("dts", &format("DTS")));
         assert!(is_lossless("pcm_bluray", &format("")) && !is_lossless("pcm_alaw", &format("")));
