@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
-"""Makes the frames of a data set with OpenCV's DIS optical flow, for `rife benchmark --beside`.
+"""Interpolates the frames of a benchmark set with OpenCV's DIS optical flow, for `rife benchmark --beside`.
 
     python tools/baselines.py ucf101 dis_pictures
     rife benchmark ucf101 --beside dis=dis_pictures
 
-The flow is estimated both ways (preset "medium" unless told otherwise); half the difference of the two is taken as
-the motion of each pixel of the frame between, both frames are warped by their part of it, and mixed by time. Nothing
-is done about occlusion. Sets: those that `rife benchmark` knows, except HD's raw clips. Needs `pip install
-opencv-python-headless numpy`.
+Flow is estimated in both directions (preset "medium" by default); half the difference of the two is the motion at each
+pixel of the interpolated frame, both frames are warped to the timestep and blended linearly. Occlusions are not handled.
+Sets: those of `rife benchmark`, except HD's raw clips. Needs `pip install opencv-python-headless numpy`.
 """
 
 import argparse
@@ -27,7 +26,7 @@ PRESETS = {
 
 
 def pairs(folder, factor):
-    """Yields the two frames of each sample, and the names and times of the frames to make between them."""
+    """Yields the paths of the two frames of each sample, and names and timesteps of the frames to interpolate."""
     listed = [p / f"test-{level}.txt" for level in LEVELS for p in (folder, folder / "eval_modes")]
     listed = [path for path in listed if path.is_file()]
     if (folder / "tri_testlist.txt").is_file():
@@ -40,12 +39,14 @@ def pairs(folder, factor):
 
 
 def vimeo(folder):
+    """Yields the samples of Vimeo90K's test list."""
     frames = next(path for path in (folder / "sequences", folder / "target") if path.is_dir())
     for name in (folder / "tri_testlist.txt").read_text().split():
         yield frames / name / "im1.png", frames / name / "im3.png", [(name, 0.5)]
 
 
 def snu_film(folder, path):
+    """Yields the samples of one of SNU-FILM's lists."""
     level = path.stem.removeprefix("test-")
     for line in path.read_text().splitlines():
         if line.strip():
@@ -55,14 +56,14 @@ def snu_film(folder, path):
 
 
 def located(folder, name):
-    """The lists name pictures from another root: leading folders are left out until there is such a file."""
+    """Finds an image that a list names from another root, by dropping leading folders until the file exists."""
     parts = Path(name).parts
     places = [root.joinpath(*parts[skip:]) for skip in range(len(parts)) for root in (folder, folder / "test")]
     return next((place for place in places if place.is_file()), folder / name)
 
 
 def folders(folder, factor):
-    """Folders of triplets, and X-TEST's folders of scenes."""
+    """Yields the samples of folders of triplets and of X-TEST's folders of scenes."""
     for place in ("other-data", "test_2k_540p", "test"):
         if (folder / place).is_dir():
             folder = folder / place
@@ -80,6 +81,7 @@ def folders(folder, factor):
 
 
 def read(path):
+    """Reads an image; exits with a message if that fails."""
     picture = cv2.imread(str(path))
     if picture is None:
         raise SystemExit(f"{path} cannot be read")
@@ -87,7 +89,7 @@ def read(path):
 
 
 def warp(picture, flow):
-    """The picture sampled at each pixel's place moved by `flow`, edges repeated."""
+    """Backward warp: samples the image at each pixel's position plus `flow`, bilinear, border clamped."""
     height, width = flow.shape[:2]
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
     return cv2.remap(
@@ -96,12 +98,13 @@ def warp(picture, flow):
 
 
 def flow(first, second, dis):
-    """The motion of the pixels of a frame between from the first frame to the second."""
+    """Computes the mean of forward flow and negated backward flow, as the motion from the first frame to the second."""
     grays = [cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY) for picture in (first, second)]
     return (dis.calc(grays[0], grays[1], None) - dis.calc(grays[1], grays[0], None)) / 2
 
 
 def between(first, second, motion, time):
+    """Interpolates the frame at `time` by warping both frames and blending linearly."""
     return warp(first, -motion * time) * (1 - time) + warp(second, motion * (1 - time)) * time
 
 

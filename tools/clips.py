@@ -1,5 +1,5 @@
-"""A table of real clips, each through `rife video` and `rife verify`: what the file declares, what ffprobe counts when it
-decodes it, and what came out. For judging timelines, not speed.
+"""Markdown table of real clips, each run through `rife video` and `rife verify`: declared and decoded frames (ffprobe), and
+frames, duration and streams of the result. For checking timelines, not speed.
 
 usage: python tools/clips.py RIFE FOLDER > table.md
 """
@@ -16,7 +16,7 @@ TAGS = ("color_range", "color_space", "color_transfer", "color_primaries")
 
 
 def probe(path):
-    """What ffprobe says of the first video stream and of all streams; None where it cannot."""
+    """Runs ffprobe: first video stream, all streams, format; None without a video stream or after a timeout."""
     command = ["ffprobe", "-v", "error", "-of", "json", "-show_streams", "-show_format", "-count_frames", path]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=300)
@@ -28,23 +28,23 @@ def probe(path):
 
 
 def kinds(found):
-    """Streams by kind, such as `v2 a1`."""
+    """Formats the numbers of streams by type, such as `v2 a1`."""
     names = [stream["codec_type"][0] for stream in found["streams"]]
     return " ".join(f"{name}{names.count(name)}" for name in sorted(set(names), reverse=True))
 
 
 def seconds(found):
-    """Declared duration."""
+    """Formats the declared duration in seconds."""
     return f"{float(found['format']['duration']):.3f}" if "duration" in found["format"] else "unknown"
 
 
 def lines(text):
-    """Objects, one a line."""
+    """Parses JSON objects, one per line."""
     return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
 
 
 def row(rife, clip, folder):
-    """One clip's row."""
+    """Converts and verifies one clip; returns its cells."""
     before = probe(clip)
     declared = before["video"].get("nb_frames", "-") if before else "-"
     counted = before["video"].get("nb_read_frames", "-") if before else "-"
@@ -67,7 +67,7 @@ def row(rife, clip, folder):
 
 
 def main():
-    """Command line."""
+    """Runs the command line."""
     rife, source = sys.argv[1], Path(sys.argv[2])
     heads = ["clip", "frames declared", "counted", "s declared", "streams", "frames read", "made", "s", "audio", "streams",
              "colour tags", "verify"]

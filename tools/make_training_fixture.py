@@ -1,8 +1,8 @@
-"""Numbers for rife-train's tests, made with PyTorch: loss and gradients of tools/train_twin.py on a fixed batch
-(twin.json); every term of the loss, AdamW, and the paper's networks with their teacher block (terms.json).
+"""Reference values for rife-train's tests, computed with PyTorch: loss and gradients of tools/train_twin.py on a fixed batch
+(twin.json); all loss terms, AdamW, and the paper's networks with their teacher block (terms.json).
 
-The networks' weights follow the rule of rife-nets' `deterministic` module, the pictures are sums of sines, so that
-the test makes both itself; of every gradient the norm, one projection and a few values are kept.
+Weights are those of rife-nets' `deterministic` module and images are sums of sines, so that the tests can generate both; of
+each gradient the norm, one projection and five values are stored.
 """
 
 import argparse
@@ -25,7 +25,7 @@ MASK = (1 << 64) - 1
 
 
 def tensor(key, shape, kind, fan_in):
-    """One tensor by the rule of rife-nets' deterministic module."""
+    """Generates one tensor as rife-nets' `deterministic::tensor` does."""
     seed = 0xcbf29ce484222325
     for byte in f"rife-reference/{key}".encode():
         seed = (seed ^ byte) * 0x100000001b3 & MASK
@@ -42,7 +42,7 @@ def tensor(key, shape, kind, fan_in):
 
 
 def weights(net):
-    """Every tensor of the network."""
+    """Generates all tensors of a network."""
     state = {}
     for key, value in net.state_dict().items():
         kind = key.rsplit(".", 1)[1]
@@ -55,20 +55,20 @@ def weights(net):
 
 
 def pictures(phase):
-    """[2, 3, CROP, CROP] of smooth waves in 0.1 to 0.9; `phase` moves them."""
+    """Generates images [2, 3, CROP, CROP] of smooth waves in 0.1..0.9, displaced by `phase`."""
     n, c, y, x = np.meshgrid(*(np.arange(k, dtype=np.float64) for k in (2, 3, CROP, CROP)), indexing="ij")
     wave = np.sin(0.23 * (x + phase) + 0.5 * c + n) + np.sin(0.17 * (y - 2 * phase) + 0.31 * x * (c + 1) / 3 + 2 * n)
     return torch.from_numpy((0.5 + 0.2 * wave).astype(np.float32))
 
 
 def flow():
-    """[2, 4, CROP, CROP]: a flow of up to 6 pixels."""
+    """Generates a flow [2, 4, CROP, CROP] of up to 6 pixels."""
     n, c, y, x = np.meshgrid(*(np.arange(k, dtype=np.float64) for k in (2, 4, CROP, CROP)), indexing="ij")
     return torch.from_numpy((6 * np.sin(0.05 * x + 0.07 * y + c + n)).astype(np.float32))
 
 
 def summary(gradient):
-    """Norm, projection on cosines, and five values spread over the tensor."""
+    """Summarises a tensor: norm, projection on cosines, and five evenly spaced values."""
     flat = gradient.double().flatten().numpy()
     places = np.linspace(0, len(flat) - 1, 5).astype(int)
     return {"norm": float(np.linalg.norm(flat)), "projection": float(flat @ np.cos(np.arange(len(flat)) * 0.7)),
@@ -76,7 +76,7 @@ def summary(gradient):
 
 
 def operations():
-    """Single operations on the pictures."""
+    """Computes the results of single operations."""
     image, field = pictures(1.0), flow()[:, :2]
     return {"laplacian": laplacian(pictures(0.0), pictures(1.0)).item(),
             "warp": summary(warp_down(image, field, 1)),
@@ -86,13 +86,13 @@ def operations():
 
 
 def known():
-    """[2, 1, CROP, CROP]: where the flow is known, a checkerboard of 8 x 8 pixels."""
+    """Generates the mask of known flow, [2, 1, CROP, CROP]: a checkerboard of 8 x 8 pixels."""
     n, _, y, x = np.meshgrid(*(np.arange(k) for k in (2, 1, CROP, CROP)), indexing="ij")
     return torch.from_numpy(((x // 8 + y // 8 + n) % 2).astype(np.float32))
 
 
 def terms():
-    """Each term that compares two frames or flows."""
+    """Computes each loss term that compares two frames or flows."""
     a, b = pictures(0.0), pictures(1.0)
     return {"laplacian": laplacian(a, b).item(), "l1": (a - b).abs().mean().item(),
             "charbonnier": charbonnier(a, b).item(), "census": census(a, b).item(), "decibels": decibels(a, b).item(),
@@ -100,7 +100,7 @@ def terms():
 
 
 def adamw():
-    """Six steps of AdamW with clipped gradients and averaged weights on two small tensors; the gradients are cosines."""
+    """Runs six steps of AdamW with gradient clipping and averaged weights on two small tensors; gradients are cosines."""
     values = [torch.nn.Parameter(torch.sin(torch.arange(n, dtype=torch.float32) + n)) for n in (7, 4)]
     optimizer = torch.optim.AdamW(values, lr=1.0, betas=(0.9, 0.99), weight_decay=0.01)
     average = [v.detach().clone() for v in values]
@@ -117,14 +117,14 @@ def adamw():
 
 
 def margin(blends, blend, truth):
-    """How near a pixel comes to the threshold of the distillation's mask."""
+    """Returns the minimum distance of a pixel's error difference from the threshold of the distillation's mask."""
     error = lambda x: (x - truth).abs().mean(1, True)
     return min((error(made) - error(blend) - NEARER).abs().min().item() for made in blends)
 
 
 def paper(timestep):
-    """Terms of the training of IFNet or IFNet_m, their weighted sum's gradients, and the second picture's phase: the
-    first at which no pixel is so near to the distillation's threshold that rounding could push it over."""
+    """Computes loss terms and gradients of IFNet or IFNet_m. The second image's phase is the first at which no pixel is near
+    enough to the distillation's threshold for rounding to matter."""
     net = PaperNet(timestep)
     net.load_state_dict(weights(net))
     truth = pictures(1.0)
@@ -141,7 +141,7 @@ def paper(timestep):
 
 
 def network(spec):
-    """Loss and gradients of one of our own networks."""
+    """Computes loss and gradients of a network of the 4.25 family."""
     torch.manual_seed(0)
     net = IFNet(spec)
     net.load_state_dict(weights(net))
@@ -154,7 +154,7 @@ def network(spec):
 
 
 def main():
-    """Command line."""
+    """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", default="crates/rife-train/tests", type=Path, help="folder")
     args = parser.parse_args()

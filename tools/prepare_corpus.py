@@ -1,7 +1,7 @@
 """Cuts windows of consecutive frames out of video clips: the training corpus of tools/train_twin.py.
 
-Writes OUT/windows.npy (uint8 [n, window, size, size, 3]) and OUT/index.json. Still windows, held frames and
-cuts are left out and counted; clips named in the recipe's `held_out` go to OUT/held_out.npy.
+Writes OUT/windows.npy (uint8 [n, window, size, size, 3]) and OUT/index.json. Windows without motion, with repeated frames
+or with cuts are left out; clips named in the recipe's `held_out` go to OUT/held_out.npy.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import numpy as np
 
 
 def probe(path):
-    """Width and height of the first video stream as it is stored."""
+    """Returns width and height of the first video stream as stored, without rotation."""
     command = ["ffprobe", "-v", "error", "-select_streams", "v:0", "-show_entries", "stream=width,height",
                "-of", "json", str(path)]
     stream = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)["streams"][0]
@@ -23,7 +23,7 @@ def probe(path):
 
 
 def decode(path, short_side):
-    """All frames as uint8 [n, h, w, 3], scaled so that the short side is `short_side`."""
+    """Decodes up to 300 frames as uint8 [n, h, w, 3], scaled to the shorter side `short_side`."""
     width, height = probe(path)
     factor = short_side / min(width, height)
     width, height = round(width * factor), round(height * factor)
@@ -35,13 +35,14 @@ def decode(path, short_side):
 
 
 def usable(diffs):
-    """A window moves, holds no frame and crosses no cut. `diffs`: mean |difference| of neighbours."""
+    """Reports whether a window has even motion, no repeated frame and no cut, by the mean absolute differences `diffs` of
+    consecutive frames in code values."""
     typical = np.median(diffs)
     return 0.8 < typical < 35 and diffs.min() > 0.3 * typical and diffs.max() < 3.0 * typical + 1
 
 
 def cut_windows(frames, count, window, size, rng):
-    """Up to `count` windows, those that move more preferred."""
+    """Cuts up to `count` windows at random positions, preferring motion."""
     candidates = []
     for _ in range(count * 4):
         if len(frames) < window:
@@ -54,12 +55,12 @@ def cut_windows(frames, count, window, size, rng):
         if usable(diffs):
             candidates.append((min(float(np.median(diffs)), 12.0) * rng.random() ** 0.5, cut))
     candidates.sort(key=lambda c: -c[0])
-    # Copies: a view would keep its whole clip in memory.
+    # Copies, since a view would keep all frames of its clip in memory.
     return [cut.copy() for _, cut in candidates[:count]]
 
 
 def write(path, windows):
-    """One .npy file, written piece by piece: the corpus is held in memory once only."""
+    """Writes windows to a memory-mapped .npy file."""
     out = np.lib.format.open_memmap(path, "w+", np.uint8, (len(windows), *windows[0].shape))
     for i, window in enumerate(windows):
         out[i] = window
@@ -67,7 +68,7 @@ def write(path, windows):
 
 
 def main():
-    """Command line."""
+    """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--recipe", default="recipes/default.toml")
     parser.add_argument("--clips", required=True, type=Path)

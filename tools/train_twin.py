@@ -1,7 +1,7 @@
-"""PyTorch twin of `rife-train` for the 4.25 kind of networks: the same network, keys and recipe, for machines where PyTorch
-trains faster. Weights are interchangeable (`.safetensors`, PyTorch key names).
+"""PyTorch twin of `rife-train` for networks of the 4.25 family: same networks, keys and recipe, for machines where PyTorch
+trains faster. Weights are interchangeable (`.safetensors` with PyTorch's keys).
 
-Clips are decoded once and stay on the device; samples are drawn, augmented and synthesised there.
+Clips are decoded once and stay on the device, where samples are drawn, augmented and synthesised.
 """
 
 import argparse
@@ -25,14 +25,14 @@ from twin.samples import Samples
 
 
 def rate(progress, step, o):
-    """Learning rate: linear warm-up over steps, then cosine over the run's progress in 0..1."""
+    """Returns the learning rate: linear warm-up over steps times cosine decay over the run's progress in 0..1."""
     low = o["final_learning_rate"]
     cosine = low + (o["learning_rate"] - low) * 0.5 * (1 + math.cos(math.pi * min(progress, 1)))
     return cosine * min((step + 1) / o["warmup"], 1)
 
 
 def stage_at(progress, stages):
-    """Crop and batch at a progress in 0..1; the stages share it as their first numbers do."""
+    """Returns crop and batch size at a progress in 0..1; stages have lengths in proportion to their first numbers."""
     left = progress * sum(share for share, _, _ in stages)
     for share, crop, batch in stages:
         if left < share:
@@ -42,13 +42,13 @@ def stage_at(progress, stages):
 
 
 def psnr(made, truth):
-    """PSNR of rounded pictures [n, 3, h, w] in 0..1, one for each."""
+    """Computes the PSNR in dB of each of n images [n, 3, h, w] in 0..1 after rounding to 8 bits."""
     off = (made.clamp(0, 1) * 255).round() - (truth * 255).round()
     return 10 * torch.log10(255 ** 2 / off.square().mean((1, 2, 3)).clamp(min=1e-6))
 
 
 class Trainer:
-    """A network, its averaged weights and its optimiser."""
+    """Training state: network, averaged weights and optimizer."""
 
     def __init__(self, recipe, device, half):
         self.recipe, self.device, self.half = recipe, device, half
@@ -61,18 +61,18 @@ class Trainer:
         self.loss = torch.compile(self.plain_loss) if device.type == "cuda" else self.plain_loss
 
     def plain_loss(self, img0, truth, img1, t, flow, known, flow_weight):
-        """Total loss and its final term of a batch."""
+        """Computes the total loss and its Laplacian term of a batch."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
             output = self.net(img0, img1, t)
         return loss_of(output, truth, (flow, known), self.recipe["loss"], flow_weight)
 
     def draw(self, samples):
-        """A batch of the size that is due."""
+        """Draws a batch of the current stage's size."""
         crop, batch = stage_at(self.progress, self.recipe["optimizer"]["stages"])
         return samples.batch(batch, crop)
 
     def step(self, batch):
-        """One step. Returns loss, its final term and the gradient's norm as tensors."""
+        """Trains one step; returns total loss, its Laplacian term and the gradient norm as tensors."""
         o, loss = self.recipe["optimizer"], self.recipe["loss"]
         img0, truth, img1, t, (flow, known) = batch
         weight = loss["flow_weight"] * max(0.0, 1 - self.progress / loss["flow_until"])
@@ -81,7 +81,7 @@ class Trainer:
         total.backward()
         norm = torch.nn.utils.get_total_norm([p.grad for p in self.net.parameters()])
         usual = self.usual if self.step_count > 0 else norm
-        # A batch far out of the ordinary (blocks without normalisation can run away on one) is left out.
+        # Batches with outlying gradients are skipped: networks without normalisation layers may diverge on a single one.
         self.optimizer.found_inf = (~(norm < 8 * usual)).float()
         self.optimizer.grad_scale = (norm / o["clip_norm"]).clamp(min=1)
         self.usual = 0.99 * usual + 0.01 * torch.minimum(norm.nan_to_num(0, 0, 0), 8 * usual)
@@ -96,12 +96,12 @@ class Trainer:
         return total.detach(), final.detach(), norm
 
     def state(self):
-        """What a checkpoint holds."""
+        """Returns the content of a checkpoint."""
         return {"net": self.net.state_dict(), "average": self.average, "optimizer": self.optimizer.state_dict(),
                 "step": self.step_count, "progress": self.progress, "usual": self.usual}
 
     def load(self, state):
-        """Goes on from a checkpoint."""
+        """Restores the state of a checkpoint."""
         self.net.load_state_dict(state["net"])
         self.average = {k: state["average"][k].clone() for k in self.average}
         self.optimizer.load_state_dict(state["optimizer"])
@@ -111,7 +111,7 @@ class Trainer:
 
 @torch.no_grad()
 def evaluate(net, samples, crop, count=48):
-    """Mean PSNR of held-out samples of every kind, always the same ones."""
+    """Computes the mean PSNR of `count` fixed held-out samples of each kind."""
     samples.generator.manual_seed(1)
     scores = {}
     for kind in (*KINDS, "synthetic"):
@@ -123,7 +123,7 @@ def evaluate(net, samples, crop, count=48):
 
 
 def score_folders(net, folders, multiple, device):
-    """Mean PSNR over folders of triplets, for the log only."""
+    """Computes the mean PSNR over each folder of triplets, for the log."""
     scores = {}
     for folder in folders:
         found = []
@@ -140,20 +140,20 @@ def score_folders(net, folders, multiple, device):
 
 
 def export(state, path, recipe):
-    """The averaged weights as f16, as they are shipped."""
+    """Writes the averaged weights in f16, as shipped."""
     weights = {k: v.half().contiguous().cpu() for k, v in state["average"].items()}
     save_file(weights, path, {"rife_network": json.dumps(recipe["network"]), "steps": str(state["step"]),
                               "trained-by": "rife tools/train_twin.py"})
 
 
 def grown(weights, into):
-    """Weights of a network that has fewer inputs or outputs somewhere: those it lacks begin at zero."""
+    """Pads the weights of a network with fewer channels by zeros to the shapes of the state dict `into`."""
     return {k: F.pad(weights[k].float(), [end for wide, narrow in zip(v.shape[::-1], weights[k].shape[::-1])
                                           for end in (0, wide - narrow)]) for k, v in into.items()}
 
 
 def keep(trainer, args, recipe, log):
-    """Writes checkpoint and weights, each atomically."""
+    """Writes checkpoint, weights and log, each atomically."""
     for name, write in (("checkpoint.pt", lambda p: torch.save(trainer.state(), p)),
                         ("weights.f16.safetensors", lambda p: export(trainer.state(), p, recipe)),
                         ("log.json", lambda p: p.write_text(json.dumps(log, indent=1)))):
@@ -163,7 +163,7 @@ def keep(trainer, args, recipe, log):
 
 
 def train(args, recipe):
-    """Runs or resumes training until the recipe's last step, or for the seconds given."""
+    """Starts or resumes training until the recipe's last step or for `args.seconds`."""
     o, data = recipe["optimizer"], recipe["data"]
     device = torch.device(args.device)
     sides = sorted({crop for _, crop, _ in o["stages"]})
@@ -182,7 +182,7 @@ def train(args, recipe):
     total = sum(steps for steps, _, _ in o["stages"])
     began, last, sums = time.time(), time.time(), torch.zeros(3, device=device)
     gone = trainer.progress
-    # The next batch is drawn meanwhile: its pixels may have to come from a disk.
+    # Prefetches the next batch, whose pixels may have to be read from disk.
     ahead = ThreadPoolExecutor(1)
     coming = ahead.submit(trainer.draw, samples)
     while trainer.progress < 1:
@@ -210,7 +210,7 @@ def train(args, recipe):
 
 
 def main():
-    """Command line."""
+    """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", default="recipes/default.toml", type=Path)
     parser.add_argument("--clips", nargs="+", type=Path, help="folders of video clips")

@@ -1,1 +1,1 @@
-"""The PyTorch twin of `rife-train`, by part: the network, what is minimised, where samples come from."""
+"""PyTorch twin of `rife-train`: networks, losses and training samples."""

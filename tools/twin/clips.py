@@ -1,4 +1,4 @@
-"""Frames of whole clips held on the device, at several sizes, and crops of them worth training on."""
+"""Decoded clips in device memory (or a memory-mapped file) at several sizes, and weighted sampling of crops with motion."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,16 +8,16 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-# Side of the cells in pixels on which motion is measured and crops are placed.
+# Side in pixels of the grid cells on which motion is measured and crops are aligned.
 CELL = 32
-# Clips decoded side by side.
+# Number of clips decoded in parallel.
 DECODERS = 8
-# Kinds of real samples: intervals between the two frames, which frames between may be the true one.
+# Kinds of real samples: distance of the two frames in frame intervals, and the possible indices of the true frame.
 KINDS = {"adjacent": (2, (1,)), "wide": (4, (2,)), "quarter": (4, (1, 3)), "eighth": (8, (1, 2, 3, 4, 5, 6, 7))}
 
 
 def decode(path, most):
-    """Up to `most` frames as uint8 [n, h, w, 3], RGB."""
+    """Decodes up to `most` frames as uint8 [n, h, w, 3], RGB."""
     clip, frames = cv2.VideoCapture(str(path)), []
     clip.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
     while len(frames) < most:
@@ -29,7 +29,7 @@ def decode(path, most):
 
 
 def resized(frames, short):
-    """Frames on the device with the short side scaled to `short`."""
+    """Scales frames [n, h, w, 3] so that their shorter side is `short` pixels."""
     h, w = frames.shape[1:3]
     if min(h, w) == short:
         return frames
@@ -40,7 +40,7 @@ def resized(frames, short):
 
 
 def motion(frames):
-    """Mean |difference| of neighbouring frames on cells: [n - 1, h / CELL, w / CELL]."""
+    """Computes the mean absolute difference of consecutive frames per cell: [n - 1, h / CELL, w / CELL]."""
     parts = []
     for i in range(0, len(frames) - 1, 32):
         grey = frames[i:i + 33].float().mean(-1)
@@ -49,8 +49,8 @@ def motion(frames):
 
 
 def crops(cells, intervals, side):
-    """Places of crops of `side` cells that move, hold no frame and cross no cut, [k, 3] (frame, row, column in
-    cells), and their weights: those that move more are preferred."""
+    """Finds crops of `side` cells over `intervals` frame intervals with even motion (no repeated frame, no cut): positions
+    [k, 3] (frame, row, column in cells) and sampling weights, which grow with motion."""
     over = F.avg_pool2d(cells[None], side, 1)[0].unfold(0, intervals, 1)
     typical = over.median(-1).values
     usable = (typical > 0.8) & (typical < 35) & (over.amin(-1) > 0.3 * typical) & (over.amax(-1) < 3 * typical + 1)
@@ -58,15 +58,15 @@ def crops(cells, intervals, side):
 
 
 def decoded(files, most):
-    """All files' frames, decoded side by side."""
+    """Decodes files in parallel."""
     with ThreadPoolExecutor(DECODERS) as pool:
         return list(pool.map(lambda f: decode(f, most), files))
 
 
 class Store:
-    """Pixels of all frames one after the other, on the device or in a file, which a later run finds again.
+    """Concatenated pixels of all frames, on the device or in a file that later runs reuse.
 
-    `key` says what the file was made from; `index` beside it keeps that and what is known of the frames.
+    `key` identifies the content; the file `PATH.index` stores it with metadata of the frames.
     """
 
     def __init__(self, path, key):
@@ -87,7 +87,7 @@ class Store:
             self.parts.append(frames.reshape(-1, 3))
 
     def pixels(self, about):
-        """[pixels, 3], uint8; `about` is kept in the index of a file just written."""
+        """Returns all pixels [n, 3], uint8; `about` is stored in the index if the file was just written."""
         if not self.path:
             return torch.cat(self.parts)
         if self.file:
@@ -98,14 +98,13 @@ class Store:
 
 
 class Clips:
-    """All frames of the clips in `folders` at the sizes of `data["short_sides"]`, on the device or, where memory is
-    short, in the file `store`.
+    """All frames of the clips in `folders`, scaled to each of `data["short_sides"]`, on the device or in the file `store`.
 
-    `held_out` chooses the clips whose names `data["held_out"]` lists, or the others.
+    `held_out` selects the clips listed in `data["held_out"]`, else the others.
     """
 
     def __init__(self, folders, data, crop_sides, device, held_out=False, store=None, most_samples=4_000_000):
-        # In the folders' order, so that what is drawn does not depend on where they lie.
+        # In the order of the folders, so that the samples do not depend on their paths.
         files = [f for folder in folders for f in sorted(Path(folder).iterdir())
                  if (f.stem in data["held_out"]) == held_out]
         kept = Store(store, [str(f) for f in files] + [str(data["short_sides"]), str(data["most_frames"]), str(data["size"])])
@@ -131,7 +130,7 @@ class Clips:
                        for side in crop_sides for n in {n for n, _ in KINDS.values()}}
 
     def table(self, cells, side, intervals, most):
-        """Crops of all clips [k, 4] (clip, frame, row, column) and the running sum of their weights."""
+        """Lists crops of all clips [k, 4] (clip, frame, row, column) and the cumulative sum of their weights."""
         places, weights = [], []
         for clip, grid in enumerate(cells):
             if len(grid) < intervals or min(grid.shape[1:]) < side:
@@ -139,7 +138,7 @@ class Clips:
             at, weight = crops(grid, intervals, side)
             if len(at):
                 places.append(F.pad(at, (1, 0), value=clip))
-                # A clip counts by the root of what it offers, so that long ones do not crowd out the rest.
+                # A clip's total weight is the square root of its sum, so that long clips do not dominate.
                 weights.append(weight / weight.sum().sqrt())
         places, weights = torch.cat(places).int(), torch.cat(weights)
         if len(places) > most:
@@ -148,13 +147,14 @@ class Clips:
         return places, weights.double().cumsum(0)
 
     def rows(self, side, intervals, count, generator):
-        """Random rows of a table."""
+        """Draws `count` rows of a table by weight."""
         places, sums = self.tables[side, intervals]
         draw = torch.rand(count, device=self.device, generator=generator, dtype=torch.float64) * sums[-1]
         return places[torch.searchsorted(sums, draw).clamp(max=len(places) - 1)].long()
 
     def cut(self, rows, picks, side, turns):
-        """Pixels [n, k, 3, side, side] in 0..255, f32: frame row + picks [n, k], each sample turned by its `turns` (0-7)."""
+        """Gathers pixels [n, k, 3, side, side] in 0..255, f32, of frames `rows` + `picks` [n, k]; each sample is rotated or
+        flipped by its number in `turns` (0 to 7)."""
         n = len(rows)
         i, j = torch.meshgrid(*(torch.arange(side, device=self.device),) * 2, indexing="ij")
         bit = [(turns >> k & 1).bool().view(n, 1, 1) for k in range(3)]

@@ -1,4 +1,4 @@
-"""What is minimised, the same as `rife-train`'s `loss` module."""
+"""Training losses, equal to those of `rife-train`'s `loss` module."""
 
 import torch
 import torch.nn.functional as F
@@ -6,12 +6,12 @@ import torch.nn.functional as F
 from .network import down
 
 BINOMIAL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
-# Flow errors count up to this many pixels.
-FAR = 40
+# Maximum flow error in pixels: larger ones are clamped to it.
+MAX_FLOW_ERROR = 40
 
 
 def blur(x):
-    """5x5 binomial filter, reflected edges."""
+    """Applies the 5x5 binomial filter, edges reflected."""
     h, w = x.shape[2:]
     x = F.pad(x, (2, 2, 2, 2), mode="reflect")
     x = sum(k * x[:, :, i:i + h] for i, k in enumerate(BINOMIAL))
@@ -19,14 +19,14 @@ def blur(x):
 
 
 def spread(x):
-    """Twice the size, zeros between the samples."""
+    """Upsamples by 2 by inserting zeros."""
     x = torch.stack([x, torch.zeros_like(x)], -1).flatten(-2)
     return torch.stack([x, torch.zeros_like(x)], -2).flatten(-3, -2)
 
 
 def laplacian(a, b, levels=5):
-    """Laplacian pyramid loss: mean L1 of each level of the difference's pyramid, summed (it is linear). Sides are
-    multiples of 2^(levels - 1)."""
+    """Computes the Laplacian pyramid loss: the sum over levels of the mean absolute difference. Sides are multiples of
+    2^(levels - 1)."""
     x, loss = a - b, 0.0
     for _ in range(levels - 1):
         small = blur(x)[:, :, ::2, ::2]
@@ -36,18 +36,19 @@ def laplacian(a, b, levels=5):
 
 
 def flow_loss(flow, truth, known):
-    """Mean L1 where the flow is known, in pixels, an error counted up to FAR."""
-    off = (flow - truth).abs().clamp(max=FAR) * known
-    return off.sum() / (4 * known.sum()).clamp(min=1)
+    """Computes the mean absolute flow error in pixels where `known` is 1, errors clamped to MAX_FLOW_ERROR."""
+    error = (flow - truth).abs().clamp(max=MAX_FLOW_ERROR) * known
+    return error.sum() / (4 * known.sum()).clamp(min=1)
 
 
 def decibels(a, b):
-    """Mean over the samples of 10 log10 of the mean square difference, which counts as 1e-5 and more."""
+    """Computes the negative PSNR: the mean over samples of 10 log10(MSE + 1e-5)."""
     return 10 * torch.log10((a - b).square().mean((1, 2, 3)) + 1e-5).mean()
 
 
 def loss_of(output, truth, flow_truth, weights, flow_weight):
-    """Total loss and its final Laplacian term. `flow_truth` is the flow [n, 4, h, w] and where it is known, or None."""
+    """Computes the total loss and its Laplacian term. `flow_truth` is the flow [n, 4, h, w] and a mask of known pixels, or
+    None."""
     flow, _, merged, stages = output
     final = laplacian(merged, truth)
     total = final

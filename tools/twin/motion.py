@@ -1,7 +1,7 @@
 """Dense inverse search (DIS) optical flow in both directions, projected to a timestep: the prior of a network.
 
-The same as `rife_backend::dis`, which explains it, by whole planes of 8x8 patches with stride 4. `dis` are the constants of
-a recipe's `[network.prior.dis]`.
+Equal to `rife_backend::dis`, in tensor operations over all 8x8 patches (stride 4) at once. `dis` are the constants of a
+recipe's `[network.prior.dis]`.
 """
 
 import torch
@@ -11,12 +11,12 @@ STRIDE, SIDE = 4, 8
 
 
 def coarser_levels(height, width, dis):
-    """Pyramid levels above the finest."""
+    """Returns the number of pyramid levels above the finest."""
     return (max(max(height, width) ** 2 // dis["min_coarsest_area"], 1).bit_length() - 1) // 2
 
 
 def shifted(x, down, right):
-    """Each pixel's neighbour so many rows below and columns to the right, edges repeated."""
+    """Shifts: each pixel becomes the one `down` rows below and `right` columns to the right, edges replicated."""
     h, w = x.shape[2:]
     rows = (torch.arange(h, device=x.device) + down).clamp(0, h - 1)
     columns = (torch.arange(w, device=x.device) + right).clamp(0, w - 1)
@@ -24,19 +24,19 @@ def shifted(x, down, right):
 
 
 def luma(images):
-    """BT.601 luma: one channel of three."""
+    """Computes BT.601 luma, [n, 1, h, w]."""
     return (images * torch.tensor([0.299, 0.587, 0.114], device=images.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
 
 
 def ordered(a, b, c):
-    """Three pictures, pixel by pixel in order."""
+    """Sorts three tensors elementwise: minimum, median, maximum."""
     less, more = torch.minimum(a, b), torch.maximum(a, b)
     return torch.minimum(less, c), torch.maximum(less, torch.minimum(more, c)), torch.maximum(more, c)
 
 
 def median(x):
-    """Medians of 3 x 3 pixels, edges repeated: of the columns' least the most, of their middles the middle, of their
-    most the least; and of these the middle."""
+    """Applies a 3x3 median filter, edges replicated: the median of the maximum of the columns' minima, the median of their
+    medians and the minimum of their maxima."""
     h, w = x.shape[2:]
     x = F.pad(x, (1,) * 4, mode="replicate")
     low, middle, high = ordered(*(x[:, :, i:i + h] for i in range(3)))
@@ -45,7 +45,7 @@ def median(x):
 
 
 def moved(x, flow):
-    """x at each pixel's place moved by `flow`, bilinear, edges repeated."""
+    """Backward warp: samples x at each pixel's position plus `flow`, bilinear, border clamped."""
     h, w = x.shape[2:]
     gx = (flow[:, 0] + torch.arange(w, device=x.device)) * (2 / max(w - 1, 1)) - 1
     gy = (flow[:, 1] + torch.arange(h, device=x.device)[:, None]) * (2 / max(h - 1, 1)) - 1
@@ -53,13 +53,13 @@ def moved(x, flow):
 
 
 def filled(x):
-    """Extended to whole cells by the last row and column."""
+    """Pads to multiples of STRIDE by replicating the last row and column."""
     h, w = x.shape[2:]
     return F.pad(x, (0, -w % STRIDE, 0, -h % STRIDE), mode="replicate")
 
 
 class Patches:
-    """The patches of one frame, searched in another."""
+    """The patches of frame `a`, searched in frame `b`, both luma of one level."""
 
     def __init__(self, a, b, dis):
         self.a, self.b, self.dis = a, b, dis
@@ -76,26 +76,26 @@ class Patches:
 
     @staticmethod
     def places(side, device):
-        """Where along an axis the pixels of all patches are, one patch after the other."""
+        """Returns the coordinates along an axis of the pixels of all patches, patch by patch."""
         first = torch.arange(side // STRIDE, device=device) * STRIDE - STRIDE // 2
         return (first[:, None] + torch.arange(SIDE, device=device)).flatten()
 
     @staticmethod
     def mean(x):
-        """Means over patches."""
+        """Averages over each patch."""
         return F.avg_pool2d(x, SIDE)
 
     @staticmethod
     def wide(x):
-        """A value of each patch at all of its pixels."""
+        """Expands a value per patch to all of its pixels."""
         return x.repeat_interleave(SIDE, 2).repeat_interleave(SIDE, 3)
 
     def centred(self, x):
-        """Less its mean over patches."""
+        """Subtracts the mean over each patch."""
         return x - self.wide(self.mean(x))
 
     def off(self, v):
-        """Differences of the patches after they moved, less their means: brightness may change."""
+        """Computes the differences of displaced patches, minus their means (invariance to brightness)."""
         h, w = self.a.shape[2:]
         v = self.wide(v)
         gx, gy = (v[:, 0] + self.x) * (2 / max(w - 1, 1)) - 1, (v[:, 1] + self.y[:, None]) * (2 / max(h - 1, 1)) - 1
@@ -103,7 +103,7 @@ class Patches:
         return self.centred(seen - self.pixels)
 
     def descend(self, v):
-        """The velocity of the lowest cost that every patch comes by on its Gauss-Newton steps, and that cost."""
+        """Runs Gauss-Newton steps from velocities v and returns, per patch, the velocity of lowest cost and that cost."""
         best = least = None
         (xx, xy, yy), most = self.inverse, self.dis["max_step"]
         for _ in range(self.dis["gauss_newton_steps"] + 1):
@@ -115,7 +115,7 @@ class Patches:
         return best, least
 
     def propagate(self, best, least):
-        """One propagation round: the velocity of the lowest cost of every patch and its four neighbours."""
+        """Runs one propagation round: each patch takes the velocity of lowest cost among its own and its four neighbours'."""
         had = best
         for down, right in ((-1, 0), (1, 0), (0, -1), (0, 1)):
             offer = shifted(had, down, right)
@@ -124,7 +124,7 @@ class Patches:
         return best, least
 
     def dense(self, best):
-        """Densification: every pixel's mean of the velocities of the patches that cover it, weighted by the inverse of the
+        """Densification: averages, per pixel, the velocities of the patches that cover it, weighted by the inverse of the
         absolute difference that each leaves at the pixel."""
         half = STRIDE // 2
         wide = best.repeat_interleave(STRIDE, 2).repeat_interleave(STRIDE, 3)
@@ -137,12 +137,12 @@ class Patches:
 
 
 def better(best, least, v, cost):
-    """Of two velocities of each patch that which costs less, and its cost."""
+    """Selects per patch the velocity of lower cost, and its cost."""
     return torch.where(cost < least, v, best), torch.minimum(cost, least)
 
 
 def searched(a, b, v, rounds, dis):
-    """Velocities of one level from initial ones."""
+    """Refines the velocities v of one level: search, propagation, densification, median filter."""
     patches = Patches(a, b, dis)
     best, least = patches.descend(F.avg_pool2d(v, STRIDE))
     for _ in range(rounds):
@@ -151,17 +151,17 @@ def searched(a, b, v, rounds, dis):
 
 
 def project(forward, backward, t):
-    """Velocities [n, 4, h, w] of both searches, each sampled where the motion passes through what is seen at t."""
+    """Projects forward and backward flow to timestep t: [n, 4, h, w], see `rife_backend::Backend::project_flow`."""
     v = (1 - t) * forward - t * backward
     return torch.cat([moved(forward, -t * v), -moved(backward, (1 - t) * v)], 1)
 
 
 @torch.no_grad()
 def prior(img0, img1, t, dis):
-    """Velocities in pixels from the first frame to the second of what is seen at t: [n, 4, h, w], those of the forward
-    search, then those of the backward search."""
+    """Computes the motion in pixels from the first frame to the second of the scene points at timestep t: [n, 4, h, w],
+    from the forward search, then from the backward search."""
     n, _, h, w = img0.shape
-    # Both ways side by side.
+    # Both directions are concatenated along the batch.
     levels = [filled(luma(torch.cat([img0, img1]).float()))]
     for _ in range(coarser_levels(h, w, dis)):
         levels.append(filled(F.avg_pool2d(levels[-1], 2)))

@@ -1,8 +1,9 @@
-"""The 4.25 kind of network, described by a recipe's `[network]` table, with the keys and the arithmetic of `rife-nets`.
+"""RIFE 4.25 networks and this project's variants (prior, synthesis), described by a recipe's `[network]` table, with the keys
+and arithmetic of `rife-nets`.
 
-The network is the published one, evaluated with less work: a bilinear reduction by an even factor s
-(align_corners = false) averages the four centre pixels of each s x s cell, so a coarse block needs the warped
-image at those pixels only; and enlarging by s, then reducing by s/2, is enlarging by 2.
+Computation is saved without changing the result: bilinear downsampling by an even factor s (align_corners = false)
+averages the four centre pixels of each s x s cell, so that a coarse block needs the warped image only at those pixels;
+and upsampling by s, then downsampling by s/2, is upsampling by 2.
 """
 
 import torch
@@ -13,12 +14,12 @@ from .motion import luma, prior, shifted
 
 
 def act():
-    """The 4.x activation."""
+    """Returns the activation of 4.x networks."""
     return nn.LeakyReLU(0.2, True)
 
 
 class Head(nn.Module):
-    """Encoder of one frame: 3 channels in, `features` out, at full resolution, `inner` channels at half of it."""
+    """Encoder of one frame [n, 3, h, w]: `inner` channels at half resolution, `features` channels out at full resolution."""
 
     def __init__(self, inner, features):
         super().__init__()
@@ -34,7 +35,7 @@ class Head(nn.Module):
 
 
 class ResConv(nn.Module):
-    """act(conv(x) * beta + x)."""
+    """ResConv: LeakyReLU(conv(x) * beta + x) with a factor beta per channel."""
 
     def __init__(self, c):
         super().__init__()
@@ -46,7 +47,7 @@ class ResConv(nn.Module):
 
 
 class IFBlock(nn.Module):
-    """One stage at 1/s: input planes to flow (4), mask (1) and `extra` channels, all still at 1/s, f32."""
+    """IFBlock at its own resolution: `planes` input channels to flow (4), mask (1) and `extra` channels, f32."""
 
     def __init__(self, planes, c, extra):
         super().__init__()
@@ -57,18 +58,18 @@ class IFBlock(nn.Module):
 
     def forward(self, x):
         x = self.convblock(self.conv0(x))
-        # Flow in half precision would be off by tenths of a pixel.
+        # Half precision would cause errors of tenths of a pixel in the flow.
         with torch.autocast(x.device.type, enabled=False):
             return self.lastconv(x.float())
 
 
 def up(x, factor):
-    """Bilinear enlargement."""
+    """Upsamples by an integer factor, bilinear."""
     return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False) if factor > 1 else x
 
 
 def centres(x, s):
-    """The two middle pixels of every cell of s pixels, along both axes."""
+    """Selects the 2x2 centre pixels of every cell of s x s pixels."""
     n, c, h, w = x.shape
     first = s // 2 - 1
     x = x.view(n, c, h // s, s, w // s, s)[:, :, :, first:first + 2, :, first:first + 2]
@@ -76,18 +77,18 @@ def centres(x, s):
 
 
 def middles(size, s, device):
-    """Coordinates of those pixels along one axis."""
+    """Returns the coordinates of the pixels of `centres` along one axis."""
     first = torch.arange(size // s, device=device) * s + s // 2 - 1
     return torch.stack([first, first + 1], 1).flatten()
 
 
 def down(x, s):
-    """Bilinear reduction by s, which is even or 1."""
+    """Downsamples by s, which is even or 1, bilinear."""
     return x if s == 1 else F.avg_pool2d(centres(x.contiguous(), s), 2)
 
 
 def warp_down(x, flow, s):
-    """down(warp(x, flow), s) with the warp evaluated at the needed pixels only."""
+    """Computes down(warp(x, flow), s), evaluating the warp only at the needed pixels."""
     h, w = x.shape[2:]
     rows = middles(h, s, x.device) if s > 1 else torch.arange(h, device=x.device)
     columns = middles(w, s, x.device) if s > 1 else torch.arange(w, device=x.device)
@@ -99,7 +100,7 @@ def warp_down(x, flow, s):
 
 
 def with_cubic_residual(images, flow):
-    """warp(images, flow), and after its three channels the cubic residual of luma, [n, 4, h, w]: at a fraction f between
+    """Warps images and appends the cubic residual of their luma as a fourth channel, [n, 4, h, w]: at a fraction f between
     two pixels, f (1 - f) / 2 times the negated second difference interpolated there, summed over both axes (Catmull-Rom)."""
     h, w = images.shape[2:]
     plane = luma(images)
@@ -113,9 +114,8 @@ def with_cubic_residual(images, flow):
 
 
 def warp_candidates(images, velocities, t, distance):
-    """Both frames [2 n, 3, h, w] warped to t with OBMC: each the mean of four warps, by the velocities of either search at
-    two neighbours `distance` rows and columns away, along one diagonal for the forward search, along the other for the
-    backward one."""
+    """Warps both frames [2 n, 3, h, w] to t with OBMC: each result is the mean of four warps, by the velocities of the forward
+    search at two neighbours `distance` rows and columns away along one diagonal, and of the backward search along the other."""
     made, d = 0, distance
     for k, share in enumerate((1 - t, t)):
         for down, right in (((d, d), (-d, -d)), ((d, -d), (-d, d)))[k]:
@@ -125,21 +125,21 @@ def warp_candidates(images, velocities, t, distance):
 
 
 def keep_static(img0, img1, made, threshold):
-    """`made` where the frames differ by `threshold` code values of 255 and more in some channel, their mean where they do by
-    one less and below, and between these a share of each."""
+    """Replaces static pixels of `made` by the mean of the frames: fully where all channels differ by at most `threshold` - 1
+    code values (of 255), not at all from `threshold` on, linearly in between."""
     apart = (img0 - img1).abs().amax(1, keepdim=True)
     share = (threshold - 255 * apart).clamp(0, 1)
     return made + share * (0.5 * (img0 + img1) - made)
 
 
-# What this network has one form of, and the form.
+# Keys of the description with a single supported value, and that value.
 ONLY = {"trunk": {"res_conv": {"groups": 1}}, "head": {"pixel_shuffle": {"unused": 0}}, "mask": "replace",
         "ensemble": False, "restart": None}
 KEYS = {*ONLY, "encoder", "blocks", "features", "flow", "prior", "synthesis"}
 
 
 def check(spec):
-    """Refuses a description that is not one of this kind of network."""
+    """Raises ValueError for a description that the twin does not support."""
     if "version" in spec:
         raise ValueError(f"network.version is {spec['version']!r}: the twin takes a description, the other keys of [network]")
     for key, only in ONLY.items():
@@ -154,10 +154,7 @@ def check(spec):
 
 
 class IFNet(nn.Module):
-    """RIFE of the 4.25 kind. Returns flow and mask at full resolution, merged frame, each stage's coarse images.
-
-    `spec` is a recipe's `[network]` table, with the keys of rife-nets' `NetworkSpec`, which explains them.
-    """
+    """A network of the 4.25 family; `spec` is a recipe's `[network]` table (see rife-nets' `NetworkSpec`)."""
 
     def __init__(self, spec):
         super().__init__()
@@ -171,7 +168,7 @@ class IFNet(nn.Module):
         self.encode = Head(encoder["inner"], encoder["features"])
         last = len(self.scales) - 1
         frames = 2 * (3 + encoder["features"]) + 1
-        # The first of the last block's channels after flow and mask that are shares of the candidates.
+        # Index after flow and mask of the first of the last block's two weights of the candidates.
         self.shares = 3 * self.residual
         extra = 3 * self.residual + 2 * (self.blend is not None) + (self.cubic is not None)
         for i, block in enumerate(spec["blocks"]):
@@ -180,12 +177,14 @@ class IFNet(nn.Module):
             setattr(self, f"block{i}", IFBlock(planes, block["channels"], extra or features if i == last else features))
 
     def warp(self, images, flow):
-        """Both frames warped, with the cubic residual where the network has that."""
+        """Warps both frames, with the cubic residual as a fourth channel if the network has it."""
         flow = torch.cat([flow[:, :2], flow[:, 2:]])
         return with_cubic_residual(images, flow) if self.cubic else warp_down(images, flow, 1)
 
     def forward(self, img0, img1, t):
-        """Images [n, 3, h, w] in [0, 1]; t [n, 1, 1, 1] in (0, 1). h and w are multiples of 4 * the largest scale."""
+        """Returns flow [n, 4, h, w] and mask (before the sigmoid) at full resolution, the merged frame, and per stage but the
+        last its scale, warped frames and mask at the next block's resolution. Images are [n, 3, h, w] in 0..1, t [n, 1, 1, 1]
+        in 0..1; h and w are multiples of 4 * the largest scale."""
         n = img0.shape[0]
         images = torch.cat([img0, img1])
         frames = torch.cat([images, self.encode(images).float()], 1)
@@ -238,14 +237,14 @@ class IFNet(nn.Module):
 
     @staticmethod
     def planes(both, n, t):
-        """[img0, img1, f0, f1, t] from the two frames' planes stacked along the batch."""
+        """Returns the channels [img0, img1, f0, f1, t] of both frames' images and features, concatenated along the batch."""
         a, b = both[:n], both[n:]
         plane = t.expand(-1, 1, *a.shape[2:])
         return torch.cat([a[:, :3], b[:, :3], a[:, 3:], b[:, 3:], plane], 1)
 
 
 def build(recipe, weights=None):
-    """The recipe's network, fresh or with given weights."""
+    """Builds the recipe's network, randomly initialised or with given weights."""
     net = IFNet(recipe["network"])
     if weights is not None:
         net.load_state_dict(weights)

@@ -1,5 +1,5 @@
-"""The paper's networks, IFNet and IFNet_m, as they are trained: with the teacher block and its distillation. Keys as in
-the published checkpoints."""
+"""IFNet and IFNet_m of the RIFE paper (Huang et al., ECCV 2022) for training, with teacher block and distillation. Keys are
+those of the published checkpoints."""
 
 import torch
 import torch.nn.functional as F
@@ -8,27 +8,27 @@ from torch import nn
 from .network import up, warp_down
 
 TRUNKS, SCALES = (240, 150, 90), (4, 2, 1)
-# How much nearer to the truth the teacher block must be for its flow to be followed.
+# Margin by which a stage's error must exceed the teacher block's to be distilled, in units of full scale.
 NEARER = 0.01
 
 
 def conv(i, o, stride=1):
-    """3x3 convolution with PReLU."""
+    """Makes a 3x3 convolution with PReLU."""
     return nn.Sequential(nn.Conv2d(i, o, 3, stride, 1), nn.PReLU(o))
 
 
 def deconv(i, o):
-    """4x4 transposed convolution, twice the size."""
+    """Makes a 4x4 transposed convolution with stride 2."""
     return nn.ConvTranspose2d(i, o, 4, 2, 1)
 
 
 def resize(x, factor):
-    """Bilinear, any factor."""
+    """Resizes by any factor, bilinear."""
     return x if factor == 1 else F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
 
 
 class Block(nn.Module):
-    """Planes (and a flow) to corrections of flow and mask, found at 1/s."""
+    """IFBlock: input planes (and a flow) to corrections of flow and mask, computed at 1/s of their size."""
 
     def __init__(self, planes, c):
         super().__init__()
@@ -46,7 +46,7 @@ class Block(nn.Module):
 
 
 class Pair(nn.Module):
-    """Two convolutions, the first halves the size."""
+    """Two convolutions with PReLU, the first with stride 2."""
 
     def __init__(self, i, o):
         super().__init__()
@@ -57,7 +57,7 @@ class Pair(nn.Module):
 
 
 class Context(nn.Module):
-    """Four features of a frame, each moved by the flow at its size."""
+    """Context network: four features of a frame, each warped by the flow at its size."""
 
     def __init__(self, c):
         super().__init__()
@@ -72,7 +72,7 @@ class Context(nn.Module):
 
 
 class Unet(nn.Module):
-    """Correction of the blend, before the sigmoid."""
+    """U-Net that outputs the RGB residual of the blend, before the sigmoid."""
 
     def __init__(self, planes, c):
         super().__init__()
@@ -94,7 +94,7 @@ class Unet(nn.Module):
 
 
 class PaperNet(nn.Module):
-    """IFNet; IFNet_m with `timestep`."""
+    """IFNet, or IFNet_m with `timestep`."""
 
     def __init__(self, timestep):
         super().__init__()
@@ -106,7 +106,7 @@ class PaperNet(nn.Module):
         self.contextnet, self.unet = Context(16), Unet(17, 16)
 
     def forward(self, img0, img1, t, truth):
-        """Merged frame, every stage's flow and blend, and the teacher block's."""
+        """Returns the merged frame, every stage's flow, every stage's blend, and flow and blend of the teacher block."""
         images = [img0, img1] + ([t.expand(-1, 1, *img0.shape[2:])] if self.timestep else [])
         flow = mask = warped = None
         flows, blends = [], []
@@ -130,7 +130,8 @@ class PaperNet(nn.Module):
 
 
 def distillation(flows, blends, taught, truth):
-    """The stages' distance from the teacher block's flow, where its blend is nearer to the truth."""
+    """Computes the distance of all stages' flow from the teacher block's, at pixels where the teacher's blend is nearer to the
+    truth."""
     flow, blend = taught
     total, error = 0.0, lambda x: (x - truth).abs().mean(1, True)
     for student, made in zip(flows, blends):

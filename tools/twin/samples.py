@@ -1,4 +1,4 @@
-"""Batches: real and synthetic samples in the recipe's shares, augmented, all on the device."""
+"""Batches of real and synthetic samples with the recipe's frequencies, augmented on the device."""
 
 import numpy as np
 import torch
@@ -20,15 +20,15 @@ class Samples:
         self.synthetic = Synthetic(device, self.generator, self.bank)
 
     def integers(self, low, high, *shape):
-        """Uniform integers below `high`."""
+        """Draws integers uniformly from low..high - 1."""
         return torch.randint(low, high, shape, device=self.clips.device, generator=self.generator)
 
     def chance(self, share, n):
-        """True for about this share of n samples."""
+        """Draws n booleans, each true with probability `share`."""
         return torch.rand(n, device=self.clips.device, generator=self.generator) < share
 
     def real(self, kind, n, crop):
-        """Frames [n, 3, 3, crop, crop] in 0..255 and their middle times [n]."""
+        """Draws real samples: frames [n, 3, 3, crop, crop] in 0..255 and timesteps [n]."""
         intervals, middles = KINDS[kind]
         rows = self.clips.rows(crop, intervals, n, self.generator)
         middle = torch.tensor(middles, device=self.clips.device)[self.integers(0, len(middles), n)]
@@ -39,7 +39,7 @@ class Samples:
         return self.clips.cut(rows, picks, crop, self.integers(0, 8, n)), times
 
     def made(self, n, crop):
-        """Synthetic frames, times and flow [n, 4, crop, crop] from the middle frame."""
+        """Draws synthetic samples: frames, timesteps and flow [n, 4, crop, crop] from the middle frame."""
         rows = self.clips.rows(crop, 2, n * LAYERS, self.generator)
         texture = self.clips.cut(rows, torch.zeros_like(rows[:, :1]), crop, self.integers(0, 8, len(rows)))[:, 0]
         times = self.integers(1, 8, n) / 8
@@ -47,8 +47,8 @@ class Samples:
         return frames, times, flow
 
     def overlaid(self, frames):
-        """Pictures that do not move laid over some samples, some samples without any motion; and where the samples
-        are as they were, [n, 1, crop, crop]."""
+        """Composites static overlays over some samples and removes motion from some; returns the frames and a mask of unchanged
+        pixels, [n, 1, crop, crop]."""
         n, crop = len(frames), frames.shape[-1]
         choice = self.bank[self.integers(0, len(self.bank), n)][..., :crop, :crop].unsqueeze(1)
         alpha = choice[:, :, 3:] * self.chance(self.overlay, n).view(n, 1, 1, 1, 1)
@@ -58,7 +58,8 @@ class Samples:
         return torch.where(still, frames[:, :1], frames), own[:, 0].float()
 
     def batch(self, n, crop):
-        """img0, truth, img1 [n, 3, crop, crop] in 0..1, t [n, 1, 1, 1], and the true flow with where it is known."""
+        """Draws a batch: img0, truth, img1 [n, 3, crop, crop] in 0..1, t [n, 1, 1, 1], and the true flow with a mask of known
+        pixels."""
         counts = self.rng.multinomial(n, np.array(list(self.shares.values())) / sum(self.shares.values()))
         frames, times = [], []
         flow = torch.zeros(n, 4, crop, crop, device=self.clips.device)

@@ -1,5 +1,4 @@
-"""Motion made here: textured layers, each moving on straight lines by a smooth field, so that the true flow is known
-at every time and for every size of motion."""
+"""Synthetic samples with exact flow: textured layers, each moving linearly in time by a smooth velocity field."""
 
 import cv2
 import numpy as np
@@ -10,7 +9,7 @@ LAYERS = 4
 
 
 def overlays(count, side, seed, device):
-    """Pictures to lay over frames: lines of text, boxes and bars, [count, 4, side, side] (RGB in 0..255, alpha in 0..1)."""
+    """Draws overlays of text and boxes, [count, 4, side, side] (RGB in 0..255, alpha in 0..1)."""
     rng = np.random.default_rng(seed)
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.,:!?- "
     made = np.zeros((count, side, side, 4), np.float32)
@@ -34,25 +33,25 @@ def overlays(count, side, seed, device):
 
 
 class Synthetic:
-    """Draws samples of layers in motion."""
+    """Generator of synthetic samples."""
 
     def __init__(self, device, generator, bank):
         self.device, self.generator, self.bank = device, generator, bank
 
     def uniform(self, low, high, *shape):
-        """Uniform numbers."""
+        """Draws uniform numbers."""
         return low + (high - low) * torch.rand(shape, device=self.device, generator=self.generator)
 
     def normal(self, deviation, *shape):
-        """Normal numbers."""
+        """Draws normal numbers with mean 0."""
         return deviation * torch.randn(shape, device=self.device, generator=self.generator)
 
     def noise(self, k, channels, grid, side):
-        """Smooth noise [k, channels, side, side] with `grid` knots a side, of unit deviation at the knots."""
+        """Draws smooth noise [k, channels, side, side]: normal numbers on a grid x grid lattice, bicubic in between."""
         return F.interpolate(self.normal(1.0, k, channels, grid, grid), (side, side), mode="bicubic", align_corners=True)
 
     def fields(self, n, side):
-        """A velocity for every pixel of every layer, in pixels from the first frame to the second: [n * LAYERS, 2, side, side]."""
+        """Draws velocity fields in pixels from the first frame to the second: [n * LAYERS, 2, side, side]."""
         k = n * LAYERS
         speed = torch.exp2(self.uniform(-2, 6, k, 1)) * (self.uniform(0, 1, k, 1) > 0.12)
         speed = speed.view(n, LAYERS, 1)
@@ -69,7 +68,7 @@ class Synthetic:
         return shift + (affine + bend) * moving
 
     def shapes(self, n, side):
-        """How much each layer covers, [n * LAYERS, 1, side, side] in 0..1: all, blobs, thin lines, text."""
+        """Draws opacities of the layers, [n * LAYERS, 1, side, side] in 0..1: full (lowest), blobs, thin lines, text."""
         k = n * LAYERS
         wide, fine = self.noise(k, 1, 4, side), self.noise(k, 1, 10, side)
         blobs = ((wide + 0.25 * fine - self.uniform(0.2, 0.9, k, 1, 1, 1)) * side / 8 + 0.5).clamp(0, 1)
@@ -85,12 +84,13 @@ class Synthetic:
 
     @staticmethod
     def sample(x, u, mode, padding):
-        """x at the pixel coordinates u [k, 2, h, w]."""
+        """Samples x at pixel coordinates u [k, 2, h, w]."""
         grid = (u * (2 / (x.shape[-1] - 1)) - 1).permute(0, 2, 3, 1)
         return F.grid_sample(x, grid, mode=mode, padding_mode=padding, align_corners=True)
 
     def origins(self, velocity, after):
-        """Where, at the middle time, what is at each pixel `after` [k, 1, 1, 1] later was; and its velocity."""
+        """Finds, by fixed-point iteration, the position at the middle time of the point that is at each pixel `after`
+        [k, 1, 1, 1] later; returns these positions and the velocities there."""
         side = velocity.shape[-1]
         y, x = torch.meshgrid(*(torch.arange(side, device=self.device, dtype=torch.float32),) * 2, indexing="ij")
         here = torch.stack([x, y])[None]
@@ -100,7 +100,7 @@ class Synthetic:
         return u, self.sample(velocity, u, "bilinear", "border")
 
     def frame(self, texture, shape, velocity, time):
-        """The layers at `time` [n, 1, 1, 1] laid over each other: picture [n, 3, ...] and its velocity [n, 2, ...]."""
+        """Composites the layers at `time` [n, 1, 1, 1]: image [n, 3, ...] and velocity of the visible layer [n, 2, ...]."""
         n = len(time)
         u, moved = self.origins(velocity, (time - 0.5).repeat_interleave(LAYERS, 0))
         picture = self.sample(texture, u, "bicubic", "reflection").view(n, LAYERS, 3, *u.shape[2:])
@@ -114,8 +114,8 @@ class Synthetic:
         return image, flow
 
     def draw(self, texture, times):
-        """Three frames [n, 3, 3, side, side] in 0..255 at 0, `times` [n, 1, 1, 1] and 1, and the true flow [n, 4, ...]
-        from the middle one. `texture` is [n * LAYERS, 3, side, side]."""
+        """Renders three frames [n, 3, 3, side, side] in 0..255 at times 0, `times` [n, 1, 1, 1] and 1, and the true flow
+        [n, 4, ...] of the middle frame. `texture` is [n * LAYERS, 3, side, side]."""
         n, side = len(times), texture.shape[-1]
         soft = F.avg_pool2d(F.pad(texture, (2,) * 4, mode="reflect"), 5, 1)
         texture = torch.where(self.uniform(0, 1, len(texture), 1, 1, 1) < 0.15, soft, texture)

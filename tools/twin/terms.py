@@ -1,16 +1,16 @@
-"""Terms of `rife-train`'s loss that the default network's training does not use."""
+"""Loss terms of `rife-train` that the default recipe does not use."""
 
 import torch
 import torch.nn.functional as F
 
 
 def charbonnier(a, b, epsilon=1e-3):
-    """Smooth L1."""
+    """Computes the Charbonnier loss (smooth L1)."""
     return ((a - b) ** 2 + epsilon ** 2).sqrt().mean()
 
 
 def ternary(x, patch=7):
-    """Soft census transform of RGB in 0..1: how each pixel of a patch compares with its centre."""
+    """Computes the soft ternary census transform of RGB in 0..1: [n, patch^2, h - patch + 1, w - patch + 1] in -1..1."""
     grey = 255 * (0.2989 * x[:, 0:1] + 0.5870 * x[:, 1:2] + 0.1140 * x[:, 2:3])
     n, _, h, w = grey.shape
     neighbours = F.unfold(grey, patch).view(n, patch * patch, h - patch + 1, w - patch + 1)
@@ -19,6 +19,6 @@ def ternary(x, patch=7):
 
 
 def census(a, b):
-    """Soft Hamming distance of the census transforms, over pixels whose patch lies inside."""
+    """Computes the mean soft Hamming distance of two census transforms."""
     square = (ternary(a) - ternary(b)) ** 2
     return (square / (0.1 + square)).mean()
