@@ -18,7 +18,7 @@ use crate::{Error, ErrorKind, Result};
 #[non_exhaustive]
 pub struct Batch {
     /// The options. For each video the template's input is replaced, and its output is named after the input, with the
-    /// extension of [`VideoJob::beside`] (`mp4` if `None`) or that of the input's container ([`VideoJob::like_source`]).
+    /// extension of [`VideoJob::extension`] (`mp4` if `None`) or that of the input's container ([`VideoJob::like_source`]).
     pub template: VideoJob,
     /// The videos.
     pub inputs: Vec<PathBuf>,
@@ -310,7 +310,7 @@ fn wait(interval: Duration, cancel: &CancelToken) -> Result<()> {
 fn job(template: &VideoJob, input: &Path, folder: Option<&Path>) -> VideoJob {
     let mut job = template.clone();
     job.source.input = Input::parse(input);
-    job.beside = Some(job.beside.unwrap_or_else(|| "mp4".into()));
+    job.extension = Some(job.extension.unwrap_or_else(|| "mp4".into()));
     job.folder = folder.map(Path::to_owned);
     job.manifest = true;
     job

@@ -1,21 +1,21 @@
-//! Clips joined by transitions that the network makes: from the last frame of one to the first of the next.
+//! Chain job: concatenates clips with interpolated transitions from the last frame of a clip to the first of the next.
 //!
 //! Rules:
-//! - **Transitions.** `p` passes divide the step from a clip's last frame to the next clip's first into `2^p`
-//!   intervals: `2^p - 1` new frames stand between them, and neither is shown twice. Where the two are the same
-//!   picture, there is nothing to move through: the clips are joined there, and the picture is shown once.
-//! - **Rate.** One constant rate, the first clip's where none is given. Of a clip of that rate every frame is shown
-//!   as it is. Of others a frame is made for each point of the grid, except across cuts, where the frame before is
-//!   held. Each clip keeps its duration to within a frame.
-//! - **Size.** The first clip's as it is displayed (square pixels, upright, even sides), or the one given; clips of
-//!   another shape are fitted by a [`Fit`].
-//! - **Colour.** Each clip is read by its own matrix, range and (SDR) primaries and written by the first one's. HDR and
-//!   SDR clips are not mixed.
-//! - **Sound.** The default track of each clip stays beside its frames (48 kHz); see [`rife_media::audio`] for what is
-//!   heard during a transition. Subtitles, chapters and tags are left out.
+//! - **Transitions.** `p` passes divide the interval from a clip's last frame to the next clip's first into `2^p`:
+//!   `2^p - 1` computed frames are inserted. If both frames are equal, the clips are joined without a transition, and the
+//!   frame is shown once.
+//! - **Rate.** One constant rate, by default the first clip's. Frames of clips with that rate are copied; clips with
+//!   another rate are interpolated at the output's times, except across cuts, where the frame before is repeated. Each
+//!   clip's duration is kept to within a frame.
+//! - **Size.** By default the first clip's display size (square pixels, upright, even sides); clips of another aspect ratio
+//!   are fitted by a [`Fit`].
+//! - **Colour.** Each clip is decoded by its own matrix, range and (SDR) primaries and converted to those of the first clip.
+//!   HDR and SDR clips are not mixed.
+//! - **Audio.** The default track of each clip (at 48 kHz) stays in sync with its frames; [`rife_media::audio`] describes the
+//!   audio of a transition. Subtitles, chapters and metadata are left out.
 //!
-//! Clips are read one after the other, a frame at a time. A chain that is interrupted goes on where it was, as a video
-//! does. What is decided before the start is in `plan`, the frames come out of `writer`.
+//! Clips are read one after the other, a frame at a time. An interrupted chain can be resumed. Submodules: `plan` describes
+//! the job before it starts, `writer` produces the frames.
 
 mod plan;
 mod writer;
@@ -33,103 +33,103 @@ use rife_media::{
 
 use crate::video::Keep;
 use crate::{Error, Interpolator, InterpolatorSpec, Result};
-use writer::Writer;
+use writer::{ChainResult, Writer};
 
-/// Most passes of a transition: 63 new frames.
+/// Maximum of [`ChainJob::passes`]: 63 computed frames per transition.
 pub const MAX_PASSES: u32 = 6;
-/// Most clips of a chain.
+/// Maximum number of clips of a chain.
 pub const MAX_CLIPS: usize = 1000;
 
-/// What is heard.
+/// Audio of a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Sound {
-    /// Each clip's own, crossfaded over the transitions.
+pub enum AudioMode {
+    /// Each clip's audio, crossfaded during the transitions.
     #[default]
     Crossfade,
-    /// Each clip's own, silence in the transitions.
+    /// Each clip's audio, with silence during the transitions.
     Silence,
-    /// Nothing.
+    /// No audio.
     Drop,
 }
 
-/// Clips to be joined.
+/// Clips to be joined, and the options.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ChainJob {
-    /// The clips in order, two or more.
+    /// The clips in order, 2 to [`MAX_CLIPS`].
     pub clips: Vec<PathBuf>,
-    /// `2^passes` intervals from clip to clip, 1 to [`MAX_PASSES`].
+    /// Passes of bisection of a transition, 1 to [`MAX_PASSES`]: `2^passes` intervals from clip to clip.
     pub passes: u32,
-    /// The output's rate; the first clip's when absent.
+    /// The output's rate in frames per second; the first clip's when absent.
     pub fps: Option<Ratio<i64>>,
-    /// The output's size; the first clip's when absent.
+    /// The output's width and height; the first clip's when absent.
     pub size: Option<[u32; 2]>,
-    /// What becomes of clips of another shape.
+    /// How clips of another aspect ratio are fitted to the output's size.
     pub fit: Fit,
-    /// What is heard.
-    pub sound: Sound,
-    /// From which similarity on frames of a clip are parted by a cut.
+    /// The output's audio.
+    pub audio: AudioMode,
+    /// Threshold of cut detection within a clip.
     pub scene: SceneOptions,
-    /// How every clip is read (its `input` is filled in).
+    /// How each clip is read; its `input` is set by the job.
     pub source: SourceSpec,
-    /// What to write; `companions`, `inputs` and `cancel` are filled in by the job.
+    /// The output; `companions`, `inputs` and `cancel` are set by the job.
     pub sink: SinkSpec,
-    /// What to interpolate with.
+    /// Model and options of the network.
     pub interpolator: InterpolatorSpec,
-    /// Whether and how an unfinished result is kept, so that the same job goes on where it was.
+    /// Whether and how an unfinished result is kept for the same job to resume.
     pub keep: Keep,
 }
 
-/// What will be done.
+/// What a [`ChainRun`] will do.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChainPlan {
-    /// The output's name.
+    /// The output's path or name.
     pub output: String,
-    /// The output's size.
+    /// The output's width and height.
     pub size: [u32; 2],
-    /// The output's rate.
+    /// The output's rate in frames per second.
     pub rate: Ratio<i64>,
-    /// Frames, as far as the clips announce theirs.
+    /// Number of output frames; `None` if a container does not declare its frames.
     pub frames: Option<u64>,
-    /// New frames of one transition.
+    /// Number of computed frames of one transition.
     pub transition: u64,
-    /// A line for each clip: what it is, and what is done to it.
+    /// Properties of each clip and its conversions, a line each, for people.
     pub clips: Vec<String>,
-    /// Bytes of memory that this takes at most, about.
+    /// Expected memory in bytes, without ffmpeg.
     pub memory: u64,
-    /// What is heard, in words.
-    pub sound: String,
-    /// The model and its options.
+    /// The output's audio, for people.
+    pub audio: String,
+    /// The model and its options, for people.
     pub model: String,
 }
 
-/// How far a job is.
+/// Counts of a running job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Progress {
-    /// Clips begun.
+    /// Clips opened, including the current one.
     pub clips: usize,
-    /// Frames written.
+    /// Frames written, including `resumed`.
     pub frames: u64,
-    /// How many of them an earlier run has written.
+    /// Frames that an earlier run had written.
     pub resumed: u64,
-    /// How many the network made in this run.
+    /// Frames that the network computed in this run.
     pub made: u64,
 }
 
-/// What came of it.
+/// Result of a [`ChainRun`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChainSummary {
-    /// The output.
+    /// The output file, if it is one.
     pub path: Option<PathBuf>,
-    /// The counts at the end.
+    /// The final counts.
     pub counts: Progress,
-    /// How long it lasts.
+    /// The output's duration in seconds.
     pub duration: Time,
-    /// Where each clip starts in the output.
+    /// Start of each clip in the output, in seconds.
     pub starts: Vec<Time>,
-    /// Whether there is sound.
-    pub sound: bool,
-    /// Things worth telling the user.
+    /// Whether the output has audio.
+    pub audio: bool,
+    /// Warnings for the user.
     pub warnings: Vec<String>,
 }
 
@@ -137,7 +137,9 @@ pub struct ChainSummary {
 #[derive(Debug)]
 pub struct ChainRun {
     job: ChainJob,
+    /// The video stream of each clip.
     infos: Vec<StreamInfo>,
+    /// The output's video stream.
     params: VideoParams,
     interpolator: Interpolator,
     plan: ChainPlan,
@@ -145,7 +147,7 @@ pub struct ChainRun {
 }
 
 impl ChainJob {
-    /// `clips` joined into `output`, everything else by default.
+    /// Makes a job that joins `clips` into `output`, with defaults for all other options.
     pub fn new(clips: Vec<PathBuf>, output: Output) -> Self {
         Self {
             clips,
@@ -153,7 +155,7 @@ impl ChainJob {
             fps: None,
             size: None,
             fit: Fit::default(),
-            sound: Sound::default(),
+            audio: AudioMode::default(),
             scene: SceneOptions::default(),
             source: SourceSpec::new(Input::Stdin),
             sink: SinkSpec::new(output),
@@ -162,11 +164,11 @@ impl ChainJob {
         }
     }
 
-    /// Looks at every clip, loads the model and plans; nothing is written yet.
+    /// Probes every clip, loads the model and plans the job; nothing is written yet.
     ///
     /// # Errors
-    /// Those of opening the clips and loading the model, [`Error::Usage`] for options that make no sense, and
-    /// [`Error::Data`] for clips that do not go together.
+    /// Those of opening the clips and loading the model, [`Error::Usage`] for invalid options, and [`Error::Data`] for a mix
+    /// of HDR and SDR clips.
     pub fn open(mut self, cancel: &CancelToken) -> Result<ChainRun> {
         if !(1..=MAX_PASSES).contains(&self.passes) {
             return Err(Error::Usage(format!(
@@ -200,9 +202,9 @@ impl ChainJob {
         plan::check_range(&self.clips, &infos)?;
         let params = plan::params(&self, &infos)?;
         let (size, given) = ([params.width, params.height], self.interpolator.memory_limit);
-        let whole = crate::video::memory(params.width, params.height, None);
-        let beside = plan::fitting(&infos) + crate::memory::of_ffmpeg(size);
-        self.interpolator.memory_limit = crate::memory::limit(&self.source.limits, given, whole, beside);
+        let untiled = crate::video::memory(params.width, params.height, None);
+        let other = plan::fitting_memory(&infos) + crate::memory::of_ffmpeg(size);
+        self.interpolator.memory_limit = crate::memory::limit(&self.source.limits, given, untiled, other);
         let interpolator = Interpolator::new(&self.interpolator)?;
         let mut plan = plan::plan(&self, &infos, &params, &interpolator)?;
         plan.model += &crate::memory::note(given, self.interpolator.memory_limit);
@@ -210,7 +212,7 @@ impl ChainJob {
         limits.check_output_frames(plan.frames.unwrap_or(0))?;
         limits.check_memory(plan.memory)?;
         let planned = crate::video::memory(params.width, params.height, self.interpolator.memory_limit);
-        crate::memory::check(limits, &interpolator, size, given, [planned, whole, beside])?;
+        crate::memory::check(limits, &interpolator, size, given, [planned, untiled, other])?;
         Ok(ChainRun {
             job: self,
             infos,
@@ -221,7 +223,7 @@ impl ChainJob {
         })
     }
 
-    /// How a clip is read.
+    /// Returns the specification of a clip's source.
     fn clip(&self, path: &Path) -> SourceSpec {
         SourceSpec {
             input: Input::parse(path),
@@ -231,39 +233,38 @@ impl ChainJob {
 }
 
 impl ChainRun {
-    /// What will be done.
+    /// Returns the job's plan.
     pub fn plan(&self) -> &ChainPlan {
         &self.plan
     }
 
-    /// Does it. `progress` is called after every frame.
+    /// Runs the job. `progress` is called after every frame.
     ///
     /// # Errors
-    /// Those of reading, interpolating and writing; [`Error::Cancelled`]. Nothing is left under the output's name
-    /// then; what is done is kept beside it as [`ChainJob::keep`] says.
+    /// Those of reading, interpolating and writing; [`Error::Cancelled`]. No output file exists then; finished segments are
+    /// kept in its folder if [`ChainJob::keep`] is on.
     pub fn run(self, progress: &mut dyn FnMut(&Progress)) -> Result<ChainSummary> {
         let mut spec = self.job.sink.clone();
         spec.resume = self.resume()?;
-        let with_sound = self.has_sound()?;
-        let Some(target) = with_sound else {
-            let (written, chain) = self.pictures(&spec, progress)?;
+        let Some(target) = self.target_with_audio()? else {
+            let (written, chain) = self.write_video(&spec, progress)?;
             return Ok(summary(written, chain, false));
         };
-        // The pictures first: how long each clip is heard is known at its end.
+        // The video is written first: the duration of each clip's audio is known at the clip's end only.
         let inputs = self.job.clips.iter().map(PathBuf::as_path);
         let mut place = Workplace::beside(&target, spec.overwrite, inputs)?;
         let silent = place.file("pictures");
         spec.output = Output::File(silent.clone());
         spec.overwrite = true;
-        let (mut written, chain) = self.pictures(&spec, progress)?;
+        let (mut written, chain) = self.write_video(&spec, progress)?;
         let join = AudioJoin {
             video: &silent,
             time_base: self.params.time_base,
             frames: written.frames,
             pieces: &chain.pieces,
-            bridge: match self.job.sound {
-                Sound::Crossfade => Bridge::Crossfade,
-                Sound::Silence | Sound::Drop => Bridge::Silence,
+            bridge: match self.job.audio {
+                AudioMode::Crossfade => Bridge::Crossfade,
+                AudioMode::Silence | AudioMode::Drop => Bridge::Silence,
             },
             cancel: &self.cancel,
         };
@@ -274,12 +275,12 @@ impl ChainRun {
         Ok(summary(written, chain, true))
     }
 
-    /// Writes the pictures.
-    fn pictures(
+    /// Writes the video stream of all clips and transitions.
+    fn write_video(
         &self,
         spec: &SinkSpec,
         progress: &mut dyn FnMut(&Progress),
-    ) -> Result<(Written, writer::Done)> {
+    ) -> Result<(Written, ChainResult)> {
         let mut writer = Writer::new(self, open_sink(spec, &self.params)?, progress);
         for (clip, info) in self.job.clips.iter().zip(&self.infos) {
             writer.clip(open_source(&self.job.clip(clip))?, info)?;
@@ -287,7 +288,7 @@ impl ChainRun {
         writer.finish()
     }
 
-    /// How the pictures are kept while they are unfinished.
+    /// Returns how segments of the unfinished video are kept; `None` if they are not, or a clip cannot be read twice.
     fn resume(&self) -> Result<Option<Resume>> {
         let keep = self.job.keep;
         if !keep.on {
@@ -301,19 +302,20 @@ impl ChainRun {
         }))
     }
 
-    /// The output, where it gets sound.
-    fn has_sound(&self) -> Result<Option<PathBuf>> {
+    /// Returns the output's path if the output gets audio: a clip has some, the container can hold it and it is not dropped.
+    fn target_with_audio(&self) -> Result<Option<PathBuf>> {
         let Output::File(target) = &self.job.sink.output else {
             return Ok(None);
         };
         let held = plan::supports_audio(self.job.sink.container()?);
-        let any = self.infos.iter().any(plan::has_sound);
-        let wanted = held && any && self.job.sound != Sound::Drop;
+        let any = self.infos.iter().any(plan::has_audio);
+        let wanted = held && any && self.job.audio != AudioMode::Drop;
         Ok(wanted.then(|| target.clone()))
     }
 }
 
-fn summary(written: Written, chain: writer::Done, sound: bool) -> ChainSummary {
+/// Combines the results of sink and writer.
+fn summary(written: Written, chain: ChainResult, audio: bool) -> ChainSummary {
     let mut warnings = chain.warnings;
     warnings.extend(written.warnings);
     ChainSummary {
@@ -321,12 +323,12 @@ fn summary(written: Written, chain: writer::Done, sound: bool) -> ChainSummary {
         counts: chain.counts,
         duration: written.duration,
         starts: chain.starts,
-        sound,
+        audio,
         warnings,
     }
 }
 
-/// The output's name when none is given, beside the first clip: `{stem}_chain.mp4`.
+/// Returns the default output path in the first clip's folder: `{stem}_chain.mp4`.
 pub fn default_output(first: &Path) -> PathBuf {
     rife_files::with_stem(first, "_chain.mp4")
 }

@@ -1,13 +1,13 @@
-//! A video written anew in a form that everything plays. Before, it is looked at: what is in that form already is left
-//! alone. After, source and result are both decoded and compared: a result whose colours are off is not kept.
+//! Re-encoding job: converts a video to a widely supported format. A source that conforms to the profile already is not
+//! re-encoded. Afterwards source and result are decoded and compared, and a result with wrong colours is discarded.
 //!
 //! Profiles:
-//! - `web`: H.264 High, yuv420p, CRF 18, medium, BT.709 (limited range), sound in AAC, in MP4.
-//! - `latentsync`: the same at 25 frames a second, with sound at 16 kHz.
-//! - `archive`: FFV1, lossless, in the source's own pixel format and tags, all streams copied, in Matroska.
+//! - `web`: H.264 High, yuv420p, CRF 18, preset medium, BT.709 (limited range), AAC audio, in MP4.
+//! - `latentsync`: the same at 25 frames per second, with audio at 16 kHz.
+//! - `archive`: FFV1, lossless, in the source's pixel format and colour tags, all streams copied, in Matroska.
 //!
-//! Codes are converted, not relabelled: matrix and range through RGB, primaries in linear light. The curves
-//! of SDR are taken for one, as players do; HDR is refused, since it would need tone mapping.
+//! Colours are converted, not only tagged anew: matrix and range through RGB, primaries in linear light. The SDR transfer
+//! functions are treated as one, as players do; HDR is refused, since it would need tone mapping.
 
 mod analysis;
 mod check;
@@ -28,33 +28,33 @@ pub use check::{ColorCheck, ColorLimits, compare};
 use crate::video::Keep;
 use crate::{Error, Result};
 
-/// Frames per second and audio sample rate in Hz that LatentSync, a lip-sync network, works with.
+/// Input of LatentSync, a lip-sync network: frames per second, and audio samples per second.
 const LATENTSYNC: (i64, u32) = (25, 16_000);
 
-/// What the result is for.
+/// The target format, by its use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Profile {
-    /// Browsers and every player.
+    /// Browsers and common players: H.264 and AAC in MP4.
     #[default]
     Web,
-    /// LatentSync: 25 frames a second, sound at 16 kHz.
+    /// The lip-sync network LatentSync: as [`Profile::Web`], 25 frames per second, audio at 16 kHz.
     LatentSync,
-    /// Keeping: lossless.
+    /// Archiving: lossless FFV1 in Matroska.
     Archive,
 }
 
 impl Profile {
-    /// Its rate, where it has one.
+    /// Returns the frame rate that the profile requires, if any.
     fn rate(self) -> Option<Ratio<i64>> {
         (self == Self::LatentSync).then(|| Ratio::from(LATENTSYNC.0))
     }
 
-    /// The samples of sound a second, where it wants them.
+    /// Returns the audio sample rate in Hz that the profile requires, if any.
     fn audio_rate(self) -> Option<u32> {
         (self == Self::LatentSync).then_some(LATENTSYNC.1)
     }
 
-    /// Its name, as options have it.
+    /// Returns the profile's name in options: `web`, `latentsync` or `archive`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Web => "web",
@@ -63,67 +63,71 @@ impl Profile {
         }
     }
 
-    /// The extension of its container.
+    /// Returns the file name extension of the profile's container.
     pub fn extension(self) -> &'static str {
         if self == Self::Archive { "mkv" } else { "mp4" }
     }
 }
 
-/// A video to write anew.
+/// A video to re-encode, and the options.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ReencodeJob {
-    /// What to read.
+    /// The input.
     pub source: SourceSpec,
-    /// The result; beside the source when absent.
+    /// The output's path; [`ReencodeJob::usual_output`] when absent.
     pub output: Option<PathBuf>,
-    /// What it is for.
+    /// The target format.
     pub profile: Profile,
-    /// Write it even where nothing needs to be done.
+    /// Whether a source that conforms already is re-encoded all the same.
     pub force: bool,
-    /// Replace an existing output.
+    /// Whether an existing output is replaced.
     pub overwrite: bool,
-    /// Quality, 0 to 63; 18 when absent.
+    /// The encoder's quality setting (CRF), 0 (best) to 63; 18 when absent.
     pub crf: Option<u32>,
     /// The encoder's preset; medium when absent.
     pub preset: Option<String>,
-    /// What the colour check accepts.
+    /// Tolerances of the colour check.
     pub limits: ColorLimits,
-    /// Whether and how an unfinished result is kept, so that the same job goes on where it was.
+    /// Whether and how an unfinished result is kept for the same job to resume.
     pub keep: Keep,
 }
 
-/// What came of it.
+/// Result of a [`ReencodeRun`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReencodeSummary {
-    /// What was written.
+    /// The sink's report on the written file.
     pub written: Written,
-    /// How source and result compare.
+    /// Comparison of source and result.
     pub check: ColorCheck,
-    /// How long it took, the check included.
+    /// Duration of encoding and check.
     pub elapsed: Duration,
-    /// Things worth telling the user.
+    /// Warnings for the user.
     pub warnings: Vec<String>,
 }
 
-/// A video that has been looked at.
+/// A job whose source was analysed, ready to run.
 #[derive(Debug)]
 pub struct ReencodeRun {
     job: ReencodeJob,
+    /// The source's video stream.
     info: StreamInfo,
+    /// The output's path.
     target: PathBuf,
+    /// Properties of the source, compared with the profile.
     findings: Vec<Finding>,
+    /// What happens to each stream of the source, if it is a file with streams.
     streams: Option<StreamPlan>,
     cancel: CancelToken,
 }
 
 impl ReencodeJob {
-    /// What the result of `input` is called where [`ReencodeJob::output`] is nothing: `{stem}_reencoded.{extension}`.
+    /// Returns the default output path in the input's folder: `{stem}_reencoded.{extension}`.
     pub fn usual_output(&self, input: &Path) -> PathBuf {
         rife_files::with_stem(input, &format!("_reencoded.{}", self.profile.extension()))
     }
 
-    /// `input` by `profile`, everything else by default.
+    /// Makes a job that re-encodes `input` by `profile`, with defaults for all other options.
     pub fn new(input: &Path, profile: Profile) -> Self {
         Self {
             source: SourceSpec::new(Input::parse(input)),
@@ -138,10 +142,11 @@ impl ReencodeJob {
         }
     }
 
-    /// Looks at the source; nothing is written yet.
+    /// Probes the source and compares it with the profile; nothing is written yet.
     ///
     /// # Errors
-    /// Those of opening the source; [`Error::Data`] for HDR, except into an archive.
+    /// Those of opening the source; [`Error::Data`] for HDR, except for [`Profile::Archive`]; [`Error::Usage`] for an input
+    /// that cannot be read twice.
     pub fn open(mut self, cancel: &CancelToken) -> Result<ReencodeRun> {
         self.source.cancel = cancel.clone();
         let input = &self.source.input;
@@ -180,41 +185,41 @@ impl ReencodeJob {
 }
 
 impl ReencodeRun {
-    /// What was found.
+    /// Returns the source's properties, compared with the profile.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
     }
 
-    /// Whether there is nothing to do.
+    /// Reports whether the source conforms to the profile.
     pub fn conforms(&self) -> bool {
         self.findings.iter().all(|finding| finding.conforms)
     }
 
-    /// Whether it will be written: it does not conform, or is to be written anyway.
+    /// Reports whether the source needs re-encoding: it does not conform, or [`ReencodeJob::force`] is set.
     pub fn is_needed(&self) -> bool {
         self.job.force || !self.conforms()
     }
 
-    /// The result's name.
+    /// Returns the output's path.
     pub fn target(&self) -> &Path {
         &self.target
     }
 
-    /// Frames announced by the source.
+    /// Returns the number of frames that the source's container declares.
     pub fn frames(&self) -> Option<u64> {
         self.info.frames
     }
 
-    /// What happens to each stream.
+    /// Returns what happens to each stream of the source, if it is a file with streams.
     pub fn streams(&self) -> Option<&StreamPlan> {
         self.streams.as_ref()
     }
 
-    /// Does it. `progress` is told frames written, and then frames compared.
+    /// Runs the job. `progress` is called with the number of frames written, then with the number of frames compared.
     ///
     /// # Errors
-    /// Those of reading and writing; [`Error::Data`] where the colours of the result are off. Nothing is left under
-    /// the output's name then; what is encoded is kept beside it as [`ReencodeJob::keep`] says.
+    /// Those of reading and writing; [`Error::Data`] if the colours of the result are wrong. No output file exists then;
+    /// finished segments are kept in its folder if [`ReencodeJob::keep`] is on.
     pub fn run(self, progress: &mut dyn FnMut(Stage, u64)) -> Result<ReencodeSummary> {
         let start = Instant::now();
         let input = crate::video::input_path(&self.job.source.input).unwrap_or(Path::new(""));
@@ -240,7 +245,7 @@ impl ReencodeRun {
         })
     }
 
-    /// Compares the result with the source, as both are shown.
+    /// Compares the colours of the file `result` with the source's.
     fn check(&self, result: &Path, progress: &mut dyn FnMut(Stage, u64)) -> Result<ColorCheck> {
         let source = SourceSpec {
             orientation: Orientation::Apply,
@@ -258,11 +263,11 @@ impl ReencodeRun {
     }
 }
 
-/// What a job is at.
+/// Stage of a running job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// Frames are written.
+    /// Frames are encoded.
     Writing,
-    /// Frames are compared.
+    /// Frames of source and result are compared.
     Checking,
 }

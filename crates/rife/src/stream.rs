@@ -1,6 +1,6 @@
-//! Online frame interpolation: frames with their times in, frames with exact times out, as they are decided. Cuts,
-//! pauses and repeated frames are found by looking a few frames ahead (`lookahead`), and the frames between anchors of
-//! motion are made one at a time (`pairing`). A video job runs the same two halves in two threads.
+//! Online frame interpolation: frames with their times in, frames with exact times out, with a bounded delay. `lookahead`
+//! classifies source frames (cuts, pauses, repeated frames) by the frames that follow, `pairing` computes the frames between
+//! anchors (distinct source frames). A video job runs these two halves in two threads.
 
 mod lookahead;
 mod pairing;
@@ -15,73 +15,73 @@ use rife_media::{
     TimelineOptions, time,
 };
 
-pub(crate) use lookahead::{Ahead, Decided, Lookahead};
+pub(crate) use lookahead::{Analyzer, Decided, Lookahead};
 pub(crate) use pairing::{Next, Pairing};
 
 use crate::{Error, Interpolator, Result};
 
-/// What is shown between two frames that a cut parts.
+/// Content of output frames between the two source frames on both sides of a cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CutFill {
-    /// The frame before the cut again.
+    /// The frame before the cut, repeated.
     #[default]
     Repeat,
-    /// A mixture of both, as a fade.
+    /// A crossfade of both frames.
     Blend,
 }
 
-/// What becomes of frames that only repeat the one before while motion goes on.
+/// Handling of repeated source frames (equal to the one before, as in animation on twos).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Duplicates {
-    /// Motion goes through their times evenly, from the distinct frames around them.
+    /// Repeated frames are replaced by even motion between the distinct frames around them.
     #[default]
     Smooth,
-    /// They stay as they are.
+    /// Repeated frames are kept.
     Keep,
 }
 
-/// What is shown instead of made frames that are trusted too little.
+/// Replacement of computed frames with a low confidence.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fallback {
-    /// Below this [`Interpolator::confidence`].
+    /// Minimum [`Interpolator::confidence`], 0..=1, of frames that are not replaced.
     pub below: f64,
-    /// This.
+    /// The replacement.
     pub fill: CutFill,
 }
 
-/// How far a made frame is to be trusted.
+/// Confidence of a computed frame.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct Confidence {
     /// The frame's time in seconds.
     pub time: f64,
-    /// See [`Interpolator::confidence`].
+    /// The value of [`Interpolator::confidence`], 0..=1.
     pub confidence: f64,
-    /// Whether the fallback was shown in its place.
+    /// Whether the frame was replaced by the fallback.
     pub replaced: bool,
 }
 
-/// What a [`Stream`] makes of its frames.
+/// Options of a [`Stream`].
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct StreamOptions {
-    /// How many frames come out, and at which times: twice as many as go in, unless it says otherwise.
+    /// Rate and times of the output frames; by default twice the frame rate.
     pub timeline: TimelineOptions,
-    /// How the frames' codes are to be read; sRGB unless it says otherwise.
+    /// Colour tags of the pushed frames; sRGB by default.
     pub tags: ColorTags,
-    /// Where scenes change.
+    /// Detection or list of cuts between shots.
     pub cuts: CutRule,
-    /// What a cut is filled with.
+    /// Frames that are shown between the frames on both sides of a cut.
     pub cut_fill: CutFill,
-    /// What becomes of repeated frames.
+    /// Handling of repeated frames.
     pub duplicates: Duplicates,
-    /// Take overlays that do not move, such as logos, subtitles and black bars, from the source (see
+    /// Whether static overlays, such as logos, subtitles and black bars, are copied from the source (see
     /// [`Overlays`](rife_media::scene::Overlays)).
     pub mask_static: bool,
-    /// What is shown instead of frames that are trusted too little.
+    /// Replacement of frames with a low confidence.
     pub fallback: Option<Fallback>,
-    /// Measure how far each made frame is to be trusted; done anyway with a fallback.
+    /// Whether the confidence of each computed frame is measured; implied by a fallback.
     pub confidence: bool,
-    /// Sizes, counts and times that are accepted.
+    /// Maximum sizes, counts and times.
     pub limits: Limits,
 }
 
@@ -102,13 +102,13 @@ impl Default for StreamOptions {
 }
 
 impl StreamOptions {
-    /// How many frames must follow one, at most, before it is known what it is: the latency of a stream, in source frames.
-    /// 34 while repeated frames are looked for, 14 without, and 4 where cuts are listed, too.
+    /// Returns the latency in source frames: how many must follow a frame, at most, before it is classified. 34 with
+    /// detection of repeated frames, 14 without, and 4 if cuts are not detected either.
     pub fn delay(&self) -> usize {
         Analysis::look_ahead(&self.analysis()) + AHEAD
     }
 
-    /// What is looked for in the frames.
+    /// Returns the options of cut and duplicate detection.
     fn analysis(&self) -> AnalysisOptions {
         AnalysisOptions {
             cuts: self.cuts.clone(),
@@ -117,98 +117,99 @@ impl StreamOptions {
     }
 }
 
-/// What has become of a stream's frames so far.
+/// Frame counts of a [`Stream`] so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct StreamCounts {
-    /// Source frames of which is known what they are.
+    /// Source frames that were classified.
     pub frames_in: u64,
-    /// Frames that came out.
+    /// Output frames.
     pub frames_out: u64,
-    /// Those of them that the network made.
+    /// Output frames that the network computed.
     pub made: u64,
-    /// Cuts met.
+    /// Cuts found.
     pub cuts: u64,
-    /// Frames that only repeat the one before, left out of the motion.
+    /// Repeated source frames (equal to the one before), which are replaced by motion.
     pub held: u64,
-    /// Distinct frames that were moved to their even place between repeated ones.
+    /// Distinct source frames that were moved in time, to even steps between repeated ones.
     pub retimed: u64,
-    /// Frames left out since their time does not advance.
+    /// Source frames that were left out because their time is not above the one before.
     pub dropped: u64,
-    /// Made frames in whose place the fallback is shown.
+    /// Output frames that were replaced by the fallback because of a low confidence.
     pub fallen_back: u64,
 }
 
-/// A frame that comes out of a [`Stream`].
+/// An output frame of a [`Stream`].
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct StreamFrame {
-    /// When it is shown, in seconds.
+    /// Presentation time in seconds.
     pub pts: Time,
-    /// For how long, in seconds.
+    /// Duration in seconds.
     pub duration: Time,
-    /// The source frame at or before it, as it came.
+    /// The last source frame at or before this time, as it was pushed.
     pub source: Arc<Frame>,
-    /// The picture that is shown, where it is not that of `source`: made by the network, or a mixture.
+    /// The frame's content if it is not that of `source`: computed by the network, or a crossfade.
     pub made: Option<Arc<RgbImage>>,
-    /// How far a made frame is to be trusted, where that was asked for.
+    /// Confidence of a computed frame, if it is measured.
     pub confidence: Option<Confidence>,
+    /// `source` as RGB.
     source_image: Arc<RgbImage>,
 }
 
 impl StreamFrame {
-    /// The picture that is shown.
+    /// Returns the frame's content as RGB.
     pub fn image(&self) -> &Arc<RgbImage> {
         self.made.as_ref().unwrap_or(&self.source_image)
     }
 
-    /// The picture of `source`.
+    /// Returns `source` as RGB.
     pub fn source_image(&self) -> &Arc<RgbImage> {
         &self.source_image
     }
 }
 
-/// Frames with their times in, frames with exact times out: what a [`VideoJob`](crate::video::VideoJob) does between its
-/// source and its sink.
+/// Online interpolator: frames with their times in, frames with exact times out, as in a
+/// [`VideoJob`](crate::video::VideoJob) between its source and its sink.
 ///
-/// Push frames in order of time, and after each take what [`Stream::next_frame`] has: nothing is made before it is asked
-/// for, so that only the frames wait whose place is not yet known ([`StreamOptions::delay`] says how many). After
-/// [`Stream::finish`] the rest comes. [`InterpolatorSpec::cancel`](crate::InterpolatorSpec::cancel) stops it: every call
-/// then returns [`Error::Cancelled`]. The [crate's page](crate#a-stream-of-frames) has an
-/// example.
+/// Push frames in order of time and call [`Stream::next_frame`] after each until it returns `None`: output frames are
+/// computed on request, and only source frames that are not classified yet are held ([`StreamOptions::delay`]). After
+/// [`Stream::finish`] the remaining frames follow. When [`InterpolatorSpec::cancel`](crate::InterpolatorSpec::cancel) is set,
+/// every call returns [`Error::Cancelled`]. The [crate's page](crate#a-stream-of-frames) has an example.
 #[derive(Debug)]
 pub struct Stream {
     interpolator: Arc<Interpolator>,
     lookahead: Lookahead,
-    /// Frames of which is known what they are, as they came.
+    /// Classified source frames that `pairing` has not taken yet.
     decided: VecDeque<Decided>,
     pairing: Pairing,
     tags: ColorTags,
     limits: Limits,
-    /// Size and format of all frames, once there was one.
+    /// Width, height and format of the first frame.
     shape: Option<(u32, u32, PixelFormat)>,
+    /// Number of frames pushed.
     pushed: u64,
     /// Time of the last frame pushed.
     last: Option<Time>,
-    end: End,
+    phase: Phase,
 }
 
-/// How far a stream is from its end.
+/// Phase of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    /// More frames come.
+enum Phase {
+    /// Frames are accepted.
     Open,
-    /// None come any more, and so many were left out after the last one that was kept.
-    Pushed(u64),
-    /// All output frames have their place.
-    Placed,
+    /// [`Stream::finish`] was called; the number of frames that were left out after the last kept one.
+    Finishing(u64),
+    /// The times of all output frames are known.
+    Finished,
 }
 
 impl Stream {
-    /// A stream that makes its frames with `interpolator`.
+    /// Makes a stream.
     ///
     /// # Errors
-    /// [`MediaError::Limit`] where the timeline's factor, rate or stretch is out of range.
+    /// [`MediaError::Limit`] if the timeline's factor, rate or stretch is out of range.
     pub fn new(interpolator: Arc<Interpolator>, options: StreamOptions) -> Result<Self> {
         Ok(Self {
             lookahead: Lookahead::new(options.analysis(), options.tags),
@@ -220,25 +221,24 @@ impl Stream {
             shape: None,
             pushed: 0,
             last: None,
-            end: End::Open,
+            phase: Phase::Open,
         })
     }
 
-    /// Its two halves: one decides what frames are, the other makes those between them.
+    /// Splits the stream into its halves for two threads: classification and interpolation.
     pub(crate) fn split(self) -> (Lookahead, Pairing) {
         (self.lookahead, self.pairing)
     }
 
-    /// Takes the next frame. One whose time is not above that of the frame before is left out, and counted. `duration`
-    /// counts for the last frame only.
+    /// Takes the next source frame. A frame whose time is not above the one before is left out and counted. The frame's
+    /// duration is used for the last frame only.
     ///
     /// # Errors
-    /// [`MediaError::Limit`] for a size or time that is not accepted, [`MediaError::Frame`] where the frame is of another
-    /// size or format than the first, or its planes are not those of its format; [`Error::Usage`] after
-    /// [`Stream::finish`]; [`Error::Cancelled`].
+    /// [`MediaError::Limit`] for a size or time outside the limits, [`MediaError::Frame`] if size or format differ from the
+    /// first frame's or the planes do not fit them; [`Error::Usage`] after [`Stream::finish`]; [`Error::Cancelled`].
     pub fn push(&mut self, frame: Frame) -> Result<()> {
         self.check_cancelled()?;
-        if self.end != End::Open {
+        if self.phase != Phase::Open {
             return Err(Error::Usage(
                 "the stream was finished; it takes no more frames".into(),
             ));
@@ -250,11 +250,11 @@ impl Stream {
         Ok(())
     }
 
-    /// Takes the next frame as a picture of codes that [`StreamOptions::tags`] describe, shown from `pts` on; the last one as
-    /// long as the one before.
+    /// Takes the next source frame as an RGB image, shown from `pts` (seconds) on; the last one has the duration of the one
+    /// before.
     ///
     /// # Errors
-    /// As [`Stream::push`].
+    /// Those of [`Stream::push`].
     pub fn push_image(&mut self, image: &RgbImage, pts: Time) -> Result<()> {
         check_image(image, self.pushed)?;
         let duration = match self.last {
@@ -265,23 +265,23 @@ impl Stream {
         self.push(Frame::from_rgb(image, format, &ColorTags::SRGB).at(pts, duration))
     }
 
-    /// No more frames come: what waits is decided. Called again, it does nothing.
+    /// Ends the input: the remaining frames are classified. Further calls do nothing.
     pub fn finish(&mut self) {
-        if self.end != End::Open {
+        if self.phase != Phase::Open {
             return;
         }
-        while let Some(decided) = self.lookahead.take_waiting() {
+        while let Some(decided) = self.lookahead.flush_one() {
             self.decided.extend(decided);
         }
         let (decided, dropped) = self.lookahead.finish();
         self.decided.extend(decided);
-        self.end = End::Pushed(dropped);
+        self.phase = Phase::Finishing(dropped);
     }
 
-    /// Makes the next frame whose place is known; nothing where the next source frame is needed for that, and at the end.
+    /// Computes the next output frame; `None` if more source frames are needed first, and at the end.
     ///
     /// # Errors
-    /// Those of running the network; [`MediaError::Limit`] where [`StreamOptions::limits`] are met or too many frames lie
+    /// Those of running the network; [`MediaError::Limit`] if [`StreamOptions::limits`] are exceeded or too many frames lie
     /// between two; [`Error::Cancelled`].
     pub fn next_frame(&mut self) -> Result<Option<StreamFrame>> {
         loop {
@@ -289,23 +289,23 @@ impl Stream {
             if let Some(Next::Frame(frame)) = self.pairing.next(true)? {
                 return Ok(Some(frame));
             }
-            match (self.decided.pop_front(), self.end) {
+            match (self.decided.pop_front(), self.phase) {
                 (Some(frame), _) => self.pairing.push(frame.converted(&self.tags))?,
-                (None, End::Pushed(dropped)) => {
+                (None, Phase::Finishing(dropped)) => {
                     self.pairing.finish(dropped)?;
-                    self.end = End::Placed;
+                    self.phase = Phase::Finished;
                 }
-                (None, End::Open | End::Placed) => return Ok(None),
+                (None, Phase::Open | Phase::Finished) => return Ok(None),
             }
         }
     }
 
-    /// What has become of the frames so far.
+    /// Returns the frame counts so far.
     pub fn counts(&self) -> StreamCounts {
         self.pairing.counts()
     }
 
-    /// The cuts found so far.
+    /// Returns the cuts found so far.
     pub fn cuts(&self) -> &[DetectedCut] {
         self.pairing.cuts()
     }
@@ -317,6 +317,7 @@ impl Stream {
         }
     }
 
+    /// Checks a frame's size against the limits and its shape against the first frame's.
     fn check(&mut self, frame: &Frame) -> Result<()> {
         let shape = (frame.width, frame.height, frame.format);
         self.limits.check_size(frame.width.into(), frame.height.into())?;
@@ -325,8 +326,8 @@ impl Stream {
     }
 }
 
-/// Whether a frame, `number` of its stream, is as the others and holds what its format says, at a time that can be
-/// reckoned with.
+/// Checks that a frame, the zero-based `number` of its stream, has the first frame's size and format, planes of the right
+/// length, and a time and duration that exact arithmetic cannot overflow.
 fn check_frame(
     frame: &Frame,
     (first_width, first_height, first_format): (u32, u32, PixelFormat),
@@ -354,7 +355,7 @@ fn check_frame(
     Ok(())
 }
 
-/// A source of somebody else, whose frames are checked.
+/// A custom [`Source`] whose frames are checked before use.
 pub(crate) struct Checked {
     source: Box<dyn Source>,
     frames: u64,
@@ -398,14 +399,15 @@ impl Source for Checked {
     }
 }
 
-/// The finest division of a second: that of ffmpeg's time bases.
+/// Maximum denominator of a time in seconds: that of ffmpeg's time bases.
 const MAX_DENOMINATOR: i64 = (1 << 31) - 1;
 
-/// Whether sums and ratios of such times cannot overflow.
+/// Reports whether a time is small enough in both parts of the fraction that sums and ratios cannot overflow.
 fn checked_time(time: Time) -> bool {
     *time.denom() <= MAX_DENOMINATOR && time::from_fraction([*time.numer(), *time.denom()]).is_some()
 }
 
+/// Checks that an image's channels have width times height values; `frame` is its zero-based number for the error.
 fn check_image(image: &RgbImage, frame: u64) -> Result<()> {
     let pixels = image.width as usize * image.height as usize;
     let alpha = image.alpha.as_ref().map_or(pixels, Vec::len);

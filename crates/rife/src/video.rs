@@ -1,5 +1,6 @@
-//! The video job: a source's frames at their own times, the network's between them, into a sink. What is decided
-//! before the start is in `plan`, what comes of the frames is a [`Stream`]'s work, the threads are in `pipeline`.
+//! Video interpolation job: source frames and the network's frames between them, at exact times, into a sink. Submodules:
+//! `plan` describes the job before it starts, [`Stream`] selects and computes the frames, `pipeline` runs the threads,
+//! `facts` is the fingerprint, `duplicates` reports repeated frames.
 
 mod duplicates;
 mod facts;
@@ -20,7 +21,7 @@ use rife_media::{
     TimelineMode, TimelineOptions, VideoParams, Written, open_sink, open_source, plan_encoding, time,
 };
 
-pub use duplicates::{DuplicatesReport, Stretch};
+pub use duplicates::{DuplicateRange, DuplicatesReport};
 pub use facts::Keep;
 pub(crate) use facts::{file_hash, input_facts, model_facts, or_usual};
 pub use plan::{VideoPlan, duration_text};
@@ -31,20 +32,19 @@ use crate::stream::{Checked, Stream, StreamOptions};
 pub use crate::stream::{Confidence, CutFill, Duplicates, Fallback};
 use crate::{Error, Interpolator, InterpolatorSpec, Result};
 
-/// How many frames come out.
+/// The output's frame rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rate {
-    /// Every interval is divided into this many, 1 to 256.
+    /// Every interval between source frames is divided into this many, 1 to 256.
     Factor(u32),
-    /// This many frames for each of the source, 1 to 256, where that is no whole number: see
-    /// [`TimelineMode::Multiple`].
+    /// This many frames per source frame, 1 to 256, not an integer: see [`TimelineMode::Multiple`].
     Multiple(Ratio<i64>),
-    /// A constant rate in frames a second.
+    /// A constant rate in frames per second.
     Fps(Ratio<i64>),
 }
 
 impl Rate {
-    /// This many frames for each of the source.
+    /// Makes the rate of `factor` frames per source frame.
     pub fn times(factor: Ratio<i64>) -> Self {
         match u32::try_from(*factor.numer()) {
             Ok(whole) if factor.is_integer() => Self::Factor(whole),
@@ -53,82 +53,82 @@ impl Rate {
     }
 }
 
-/// Whether time keeps its pace.
+/// Playback speed of the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Motion {
-    /// The clip lasts as long as before.
+    /// The source's duration is kept.
     #[default]
     Normal,
-    /// With [`Rate::Factor`] (or [`Rate::Multiple`]) F the clip lasts F times as long, at the source's rate or at the one given here.
+    /// Slow motion: with [`Rate::Factor`] or [`Rate::Multiple`] of F the result has F times the source's frames. At the
+    /// source's rate it lasts F times as long.
     Slow {
-        /// The output's rate; the source's when absent.
+        /// The output's rate in frames per second; the source's when absent.
         fps: Option<Ratio<i64>>,
-        /// Keep sound and stretch it (its pitch is kept); dropped otherwise.
+        /// Whether audio is stretched (with its pitch kept); it is dropped otherwise.
         stretch_audio: bool,
     },
 }
 
-/// A video to interpolate. A program's own source of frames is given to [`VideoJob::open_from`], its own sink to
+/// A video to interpolate, and the options. A custom [`Source`] is passed to [`VideoJob::open_from`], a custom [`Sink`] to
 /// [`VideoRun::run_into`].
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct VideoJob {
-    /// What to read.
+    /// The input.
     pub source: SourceSpec,
-    /// What to write; `companions`, `inputs` and `cancel` are filled in by the job.
+    /// The output; `companions`, `inputs` and `cancel` are set by the job.
     pub sink: SinkSpec,
-    /// Write beside the input, with this extension and the name of [`default_output`], instead of the sink's output.
-    pub beside: Option<String>,
-    /// Write into a file of the source's own container, where that holds what comes out (see
-    /// [`extension_like`]): the output's extension, or that of [`VideoJob::beside`], is
-    /// replaced.
+    /// If set, the output file is named after the input by [`default_output`], with this extension, and the sink's output is
+    /// ignored.
+    pub extension: Option<String>,
+    /// Whether the output's extension is replaced by that of the source's container, if that container can hold the result
+    /// (see [`extension_like`]).
     pub like_source: bool,
-    /// With [`VideoJob::beside`]: write into this folder, made where it is missing, instead of the input's.
+    /// With [`VideoJob::extension`]: the folder of the output, created if missing; the input's when absent.
     pub folder: Option<PathBuf>,
-    /// Write a [`Manifest`] beside the result, where that is a file.
+    /// Whether a [`Manifest`] is written for an output file.
     pub manifest: bool,
-    /// What to interpolate with.
+    /// Model and options of the network.
     pub interpolator: InterpolatorSpec,
-    /// How many frames.
+    /// The output's frame rate.
     pub rate: Rate,
-    /// At which pace.
+    /// Playback speed.
     pub motion: Motion,
-    /// Where scenes change.
+    /// Detection or list of cuts between shots.
     pub cuts: CutRule,
-    /// Where the cuts that were found are written, as a list that [`CutList::parse`](rife_media::scene::CutList::parse)
-    /// reads.
+    /// A file to write the cuts to, as a list that [`CutList::parse`](rife_media::scene::CutList::parse) reads.
     pub cuts_out: Option<PathBuf>,
-    /// What a cut is filled with.
+    /// Frames that are shown between the frames on both sides of a cut.
     pub cut_fill: CutFill,
-    /// What becomes of repeated frames.
+    /// Handling of repeated frames.
     pub duplicates: Duplicates,
-    /// Take overlays that do not move, such as logos, subtitles and black bars, from the source (see
+    /// Whether static overlays, such as logos, subtitles and black bars, are copied from the source (see
     /// [`Overlays`](rife_media::scene::Overlays)).
     pub mask_static: bool,
-    /// What is shown instead of frames that are trusted too little.
+    /// Replacement of frames with a low confidence.
     pub fallback: Option<Fallback>,
-    /// Measure how far each made frame is to be trusted, for [`VideoSummary::confidences`]; done anyway with a fallback.
+    /// Whether the confidence of each computed frame is measured for [`VideoSummary::confidences`]; implied by a fallback.
     pub confidence: bool,
-    /// Whether several machines share the work: write one shard's segments, or join those of all. Needs
+    /// Distribution over several machines: write the segments of one shard, or join those of all. Needs
     /// [`VideoJob::keep`].
     pub share: Option<Share>,
-    /// Whether and how an unfinished result is kept, so that the same job goes on where it was.
+    /// Whether and how an unfinished result is kept for the same job to resume.
     pub keep: Keep,
     /// Whether a result with warnings, such as of an input that ends early, is a failure. It is written all the same.
     pub strict: bool,
-    /// Leave out sound, subtitles, chapters and tags.
+    /// Whether audio, subtitles, chapters and metadata are left out.
     pub video_only: bool,
-    /// Show the source's middle half on the left and the result's on the right.
+    /// Whether each output frame shows the middle half of the source's frame on the left and of the result's on the right.
     pub montage: bool,
 }
 
 impl VideoJob {
-    /// Twice the frames of `input` into `output`, everything else by default.
+    /// Makes a job that writes `input` at twice its frame rate to `output`, with defaults for all other options.
     pub fn new(input: Input, output: Output) -> Self {
         Self {
             source: SourceSpec::new(input),
             sink: SinkSpec::new(output),
-            beside: None,
+            extension: None,
             like_source: false,
             folder: None,
             manifest: false,
@@ -150,22 +150,22 @@ impl VideoJob {
         }
     }
 
-    /// Opens the source, loads the model and plans; nothing is written yet. `cancel` stops it at any time.
+    /// Opens the source, loads the model and plans the job; nothing is written yet. `cancel` stops this and the run at any
+    /// time.
     ///
     /// # Errors
-    /// Those of opening the source and loading the model, and [`Error::Usage`] for options that make no sense
-    /// together.
+    /// Those of opening the source and loading the model; [`Error::Usage`] for options that exclude each other.
     pub fn open(mut self, cancel: &CancelToken) -> Result<VideoRun> {
         self.stop_on(cancel);
         let source = self.open_source()?;
         self.plan(source, cancel)
     }
 
-    /// As [`VideoJob::open`], reading `source` in place of [`VideoJob::source`], whose limits hold for it all the same. The
-    /// plan calls it what [`Input::Custom`] says. Such a job cannot be kept, and goes on nowhere.
+    /// Like [`VideoJob::open`], with the custom `source` as input, which is checked against the limits of
+    /// [`VideoJob::source`]. Its name in the plan is that of [`Input::Custom`]. Such a job cannot be resumed.
     ///
     /// # Errors
-    /// As [`VideoJob::open`]; [`MediaError::Limit`](rife_media::MediaError::Limit) for a size that is not accepted.
+    /// Those of [`VideoJob::open`]; [`MediaError::Limit`](rife_media::MediaError::Limit) for a size outside the limits.
     pub fn open_from(mut self, source: Box<dyn Source>, cancel: &CancelToken) -> Result<VideoRun> {
         self.stop_on(cancel);
         if !matches!(self.source.input, Input::Custom(_)) {
@@ -173,28 +173,29 @@ impl VideoJob {
         }
         let source = Box::new(Checked::new(source, &self.source.limits)?);
         if self.like_source {
-            self.follow(source.info());
+            self.set_extension_like(source.info());
         }
         self.name_output(None)?;
         self.plan(source, cancel)
     }
 
+    /// Passes the token to source, sink and network.
     fn stop_on(&mut self, cancel: &CancelToken) {
         self.source.cancel = cancel.clone();
         self.sink.cancel = cancel.clone();
         self.interpolator.cancel = cancel.clone();
     }
 
-    /// Loads the model and plans.
+    /// Loads the model, plans streams and encoding, and checks limits and memory.
     fn plan(mut self, source: Box<dyn Source>, cancel: &CancelToken) -> Result<VideoRun> {
         let info = source.info().clone();
-        let (timeline, slower) = self.shown(self.timeline(&info)?, &info);
+        let (timeline, rate_note) = self.limit_rate(self.timeline(&info)?, &info);
         self.name_output(plan::output_rate(&timeline, &info).or(info.frame_rate))?;
         let container = self.sink.container()?;
         let (size, given) = ([info.width, info.height], self.interpolator.memory_limit);
-        let whole = plan::memory(info.width, info.height, None);
-        let beside = plan::waiting(&self, &info) + crate::memory::of_ffmpeg(size);
-        self.interpolator.memory_limit = crate::memory::limit(&self.source.limits, given, whole, beside);
+        let untiled = plan::memory(info.width, info.height, None);
+        let other = plan::lookahead_memory(&self, &info) + crate::memory::of_ffmpeg(size);
+        self.interpolator.memory_limit = crate::memory::limit(&self.source.limits, given, untiled, other);
         let interpolator = Arc::new(Interpolator::new(&self.interpolator)?);
         if let Some(media) = &info.media {
             let mut streams = plan_streams(media, container, self.companions(&timeline));
@@ -205,17 +206,17 @@ impl VideoJob {
         self.sink
             .inputs
             .extend(input_path(&self.source.input).map(Path::to_owned));
-        let mut plan = plan::plan(&self, &info, &timeline, slower, &interpolator, encoding)?;
+        let mut plan = plan::plan(&self, &info, &timeline, rate_note, &interpolator, encoding)?;
         plan.notes
             .extend(source.notes().into_iter().chain(source.warnings()));
         plan.method += &crate::memory::note(given, self.interpolator.memory_limit);
         plan.notes
-            .extend(self.starts_over(&self.params(&info, &timeline))?);
+            .extend(self.restart_note(&self.params(&info, &timeline))?);
         let limits = &self.source.limits;
         limits.check_output_frames(plan.output_frames.unwrap_or(0))?;
         limits.check_memory(plan.memory)?;
         let planned = plan::memory(info.width, info.height, self.interpolator.memory_limit);
-        crate::memory::check(limits, &interpolator, size, given, [planned, whole, beside])?;
+        crate::memory::check(limits, &interpolator, size, given, [planned, untiled, other])?;
         Ok(VideoRun {
             job: self,
             source,
@@ -228,8 +229,8 @@ impl VideoJob {
         })
     }
 
-    /// Opens the source, turned upright where the output has no place for a rotation, and settles the output's
-    /// extension.
+    /// Opens the source and sets the output's extension. Frames are rotated upright if the output's container cannot store
+    /// a rotation.
     fn open_source(&mut self) -> Result<Box<dyn Source>> {
         if !self.like_source {
             self.name_output(None)?;
@@ -239,7 +240,7 @@ impl VideoJob {
             return Ok(open_source(&self.source)?);
         }
         let source = open_source(&self.source)?;
-        self.follow(source.info());
+        self.set_extension_like(source.info());
         self.name_output(None)?;
         if self.sink.container()?.holds_rotation() || source.info().matrix == DisplayMatrix::IDENTITY {
             return Ok(source);
@@ -249,10 +250,10 @@ impl VideoJob {
         Ok(open_source(&self.source)?)
     }
 
-    /// Gives the output the extension of the source's own container.
-    fn follow(&mut self, source: &StreamInfo) {
+    /// Sets the output's extension to that of the source's container.
+    fn set_extension_like(&mut self, source: &StreamInfo) {
         let extension = extension_like(source, self.sink.codec);
-        match (&mut self.beside, &mut self.sink.output) {
+        match (&mut self.extension, &mut self.sink.output) {
             (Some(named), _) => *named = extension.to_owned(),
             (None, Output::File(path)) => {
                 path.set_extension(extension);
@@ -261,9 +262,9 @@ impl VideoJob {
         }
     }
 
-    /// What the sink is told of the frames.
+    /// Returns the frames' size, format, time base and rate for the sink.
     fn params(&self, info: &StreamInfo, timeline: &TimelineOptions) -> VideoParams {
-        // Of a variable rate the mean: all segments must be told the same one.
+        // For a variable rate the mean: all segments must be encoded with the same rate.
         let mut params = VideoParams::for_timeline(info, timeline);
         if self.montage {
             params.width = params.width / 2 * 2;
@@ -271,8 +272,8 @@ impl VideoJob {
         params
     }
 
-    /// That an interrupted job starts over, where it does though it is to go on.
-    fn starts_over(&self, params: &VideoParams) -> Result<Option<String>> {
+    /// Returns a note for the user if the job is to be kept but cannot be resumed, with the reason.
+    fn restart_note(&self, params: &VideoParams) -> Result<Option<String>> {
         let reason = match () {
             () if !self.keep.on => None,
             () if rife_media::source::is_stream(&self.source.input) => {
@@ -283,9 +284,9 @@ impl VideoJob {
         Ok(reason.map(|reason| format!("an interrupted run starts over: {reason}")))
     }
 
-    /// Fills in the output's name where it is to stand beside the input.
+    /// Sets the output's path if it is named after the input; `rate` is the output's frame rate, if known yet.
     fn name_output(&mut self, rate: Option<Ratio<i64>>) -> Result<()> {
-        let Some(extension) = &self.beside else {
+        let Some(extension) = &self.extension else {
             return Ok(());
         };
         let input = match &self.source.input {
@@ -305,7 +306,7 @@ impl VideoJob {
         Ok(())
     }
 
-    /// The timeline's options for this source.
+    /// Converts rate and motion to the timeline's options for this source.
     fn timeline(&self, info: &StreamInfo) -> Result<TimelineOptions> {
         let factor = match (self.rate, self.motion) {
             (Rate::Factor(factor), _) => Ratio::from(i64::from(factor)),
@@ -335,8 +336,9 @@ impl VideoJob {
         })
     }
 
-    /// The timeline at the highest rate that players show of the output's kind, and what is to be said of that.
-    fn shown(&self, timeline: TimelineOptions, info: &StreamInfo) -> (TimelineOptions, Option<String>) {
+    /// Limits the timeline to the maximum rate at which players show the output's format (GIF, WebP); also returns a note
+    /// for the user if frames are left out.
+    fn limit_rate(&self, timeline: TimelineOptions, info: &StreamInfo) -> (TimelineOptions, Option<String>) {
         let (Some(fastest), Some(rate)) = (self.sink.fastest(), timeline.frame_rate(info)) else {
             return (timeline, None);
         };
@@ -361,6 +363,7 @@ impl VideoJob {
         (timeline, close.then(note))
     }
 
+    /// Returns the output's path if it is a single file.
     fn output_file(&self) -> Option<&Path> {
         match &self.sink.output {
             Output::File(path) => Some(path),
@@ -368,8 +371,8 @@ impl VideoJob {
         }
     }
 
-    /// The job's facts, those of the encoding, which a sink that writes segments adds by itself, and those of sound and
-    /// text, which are no part of its segments.
+    /// Adds the options of the encoding and of the audio to the job's fingerprint, for the manifest. (A sink that writes
+    /// segments adds those of the encoding itself, and segments do not depend on the audio.)
     fn with_encoding(&self, mut facts: Vec<(String, String)>) -> Vec<(String, String)> {
         let sink = &self.sink;
         let codec = sink.codec.map(|codec| format!("{codec:?}"));
@@ -385,7 +388,7 @@ impl VideoJob {
         facts
     }
 
-    /// What is looked for in the frames.
+    /// Returns the options of cut and duplicate detection.
     fn analysis(&self) -> AnalysisOptions {
         AnalysisOptions {
             cuts: self.cuts.clone(),
@@ -393,7 +396,7 @@ impl VideoJob {
         }
     }
 
-    /// What is made of the frames.
+    /// Returns the options of the job's [`Stream`].
     fn stream(&self, info: &StreamInfo, timeline: TimelineOptions) -> StreamOptions {
         StreamOptions {
             timeline,
@@ -408,6 +411,7 @@ impl VideoJob {
         }
     }
 
+    /// Decides what happens to the input's other streams (audio, subtitles): kept, stretched in time or dropped.
     fn companions(&self, timeline: &TimelineOptions) -> Companions {
         match self.motion {
             _ if self.video_only => Companions::Drop("only the video was asked for"),
@@ -422,12 +426,12 @@ impl VideoJob {
     }
 }
 
-/// Captions within the pictures, which frames of our own do not have.
+/// Returns a warning if the source has closed captions embedded in its video stream, which new frames cannot keep.
 fn captions(info: &StreamInfo) -> Option<String> {
     info.media.as_ref()?.main_video()?.1.captions_dropped()
 }
 
-/// The path of an input that has one.
+/// Returns the path of an input that is a file or a folder of images.
 pub fn input_path(input: &Input) -> Option<&Path> {
     match input {
         Input::File(path) | Input::Images(path) => Some(path),
@@ -435,8 +439,8 @@ pub fn input_path(input: &Input) -> Option<&Path> {
     }
 }
 
-/// The output's name when none is given, beside the input: `{stem}_{factor}X_{fps}fps.{extension}`, with a target
-/// rate `{stem}_{fps}fps.{extension}`; `fps` is the output's rate, rounded.
+/// Returns the default output path in the input's folder: `{stem}_{factor}X_{fps}fps.{extension}`, for [`Rate::Fps`]
+/// `{stem}_{fps}fps.{extension}`; `fps` is `output_rate`, rounded.
 pub fn default_output(input: &Path, rate: Rate, output_rate: Option<Ratio<i64>>, extension: &str) -> PathBuf {
     let factor = match rate {
         Rate::Factor(factor) => format!("_{factor}X"),
@@ -447,7 +451,7 @@ pub fn default_output(input: &Path, rate: Rate, output_rate: Option<Ratio<i64>>,
     rife_files::with_stem(input, &format!("{factor}{fps}.{extension}"))
 }
 
-/// A factor for people: 2.5, or 7/3 where that has no short decimal form.
+/// Formats a factor for people: 2.5, or 7/3 if it has more than three decimals.
 pub(crate) fn factor_text(factor: Ratio<i64>) -> String {
     let thousandths = factor * 1000;
     match thousandths.is_integer() {
@@ -456,50 +460,50 @@ pub(crate) fn factor_text(factor: Ratio<i64>) -> String {
     }
 }
 
-/// How far a job is.
+/// Frame counts of a running job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Progress {
-    /// Source frames taken.
+    /// Source frames processed.
     pub frames_in: u64,
-    /// Frames handed to the sink.
+    /// Output frames passed to the sink, including `resumed` and `elsewhere`.
     pub frames_out: u64,
-    /// Those of them that an earlier run had written already.
+    /// Output frames that an earlier run had written.
     pub resumed: u64,
-    /// Frames that will be, as far as it is known.
+    /// Expected total of `frames_out`, if known.
     pub total_out: Option<u64>,
-    /// Frames that the network made, by an earlier run of this job too, but not on other machines.
+    /// Output frames that the network computed, in earlier runs of this job too, but not on other machines.
     pub made: u64,
-    /// Cuts met.
+    /// Cuts found.
     pub cuts: u64,
-    /// Frames that only repeat the one before, left out of the motion.
+    /// Repeated source frames (equal to the one before), which are replaced by motion.
     pub held: u64,
-    /// Distinct frames that were moved to their even place between repeated ones.
+    /// Distinct source frames that were moved in time, to even steps between repeated ones.
     pub retimed: u64,
-    /// Frames left out since their time does not advance.
+    /// Source frames that were left out because their time is not above the one before.
     pub dropped: u64,
-    /// Made frames in whose place the fallback is shown.
+    /// Output frames that were replaced by the fallback because of a low confidence.
     pub fallen_back: u64,
-    /// Frames that other machines make.
+    /// Output frames that belong to shards of other machines.
     pub elsewhere: u64,
 }
 
-/// What came of a job.
+/// Result of a job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VideoSummary {
-    /// The counts at the end.
+    /// The final counts.
     pub counts: Progress,
-    /// What the sink wrote.
+    /// The sink's report on the written file.
     pub written: Written,
-    /// How long it took, planning aside.
+    /// Duration of the run, without planning.
     pub elapsed: Duration,
-    /// Things worth telling the user.
+    /// Warnings for the user.
     pub warnings: Vec<String>,
-    /// How far each frame that this run made is to be trusted, in order, where that was asked for.
+    /// Confidence of each frame that this run computed, in order; empty unless requested.
     pub confidences: Vec<Confidence>,
 }
 
 impl VideoSummary {
-    /// Frames written a second.
+    /// Returns the output frames per second of the run.
     pub fn frames_per_second(&self) -> f64 {
         self.counts.frames_out as f64 / self.elapsed.as_secs_f64().max(1e-9)
     }
@@ -513,7 +517,7 @@ pub struct VideoRun {
     timeline: TimelineOptions,
     interpolator: Arc<Interpolator>,
     plan: VideoPlan,
-    /// What decides the result, once it was asked for; nothing in it where the input cannot be read twice.
+    /// The cached fingerprint; the inner `None` means that the input cannot be read twice.
     facts: Option<Option<Vec<(String, String)>>>,
     cancel: CancelToken,
 }
@@ -528,23 +532,23 @@ impl std::fmt::Debug for VideoRun {
 }
 
 impl VideoRun {
-    /// What will be done.
+    /// Returns the job's plan.
     pub fn plan(&self) -> &VideoPlan {
         &self.plan
     }
 
-    /// Where the work of an unfinished output is kept, if any is.
+    /// Returns the path of the segments of an unfinished output, if there are any.
     pub fn unfinished(&self) -> Option<PathBuf> {
         self.job.sink.output.unfinished()
     }
 
-    /// The file that will be written, where it is one.
+    /// Returns the output's path if it is a single file.
     pub fn output(&self) -> Option<&Path> {
         self.job.output_file()
     }
 
-    /// Whether the output is there already, made by this program from this input with this model and these options,
-    /// as the manifest beside it says. Its size is compared with the manifest's; its content is not read.
+    /// Reports whether the output exists and its manifest has this job's fingerprint (input, model and all options) and the
+    /// file's size; the file's content is not read.
     ///
     /// # Errors
     /// Those of reading the input and the manifest.
@@ -560,7 +564,7 @@ impl VideoRun {
         Ok(size == Some(manifest.bytes) && facts == Some(manifest.facts))
     }
 
-    /// What decides the result; nothing where the input cannot be read twice.
+    /// Returns the job's fingerprint, computed at the first call; `None` if the input cannot be read twice.
     fn facts(&mut self) -> Result<Option<Vec<(String, String)>>> {
         if self.facts.is_none() {
             self.facts = Some(facts::facts(&self.job, &self.interpolator)?);
@@ -568,54 +572,55 @@ impl VideoRun {
         Ok(self.facts.clone().flatten())
     }
 
-    /// What is in the source, where it is a file that ffmpeg reads.
+    /// Returns the streams of the source if it is a file that is read by ffmpeg.
     pub fn media(&self) -> Option<&MediaInfo> {
         self.info.media.as_ref()
     }
 
-    /// Does it. `progress` is called on this thread after every source frame and every frame made.
+    /// Runs the job. `progress` is called on this thread after every source frame and every computed frame.
     ///
     /// # Errors
-    /// Those of reading, interpolating and writing; [`Error::Cancelled`]. Nothing is left under the output's name
-    /// then; what is done is kept beside it as [`VideoJob::keep`] says. [`Error::Data`] for a result with warnings where
-    /// [`VideoJob::strict`] says so: that one is left.
+    /// Those of reading, interpolating and writing; [`Error::Cancelled`]. No output file exists then; finished segments are
+    /// kept in its folder if [`VideoJob::keep`] is on. [`Error::Warnings`] for a result with warnings if
+    /// [`VideoJob::strict`] is set: the output file exists then.
     pub fn run(self, progress: &mut dyn FnMut(&Progress)) -> Result<VideoSummary> {
         self.run_to(None, progress)
     }
 
-    /// The frames that a sink given to [`VideoRun::run_into`] gets: their size, format, time base and rate. It may say
-    /// another format or other colour tags in its own [`Sink::params`], and gets those.
+    /// Returns size, pixel format, time base and rate of the frames that a custom sink of [`VideoRun::run_into`] gets. The
+    /// sink may request another pixel format or other colour tags by its [`Sink::params`].
     pub fn params(&self) -> VideoParams {
         self.job.params(&self.info, &self.timeline)
     }
 
-    /// As [`VideoRun::run`], into `sink` in place of the job's own output; nothing is kept and no manifest is written.
+    /// Like [`VideoRun::run`], with the custom `sink` as output; the job cannot be resumed and no manifest is written.
     ///
     /// # Errors
-    /// As [`VideoRun::run`].
+    /// Those of [`VideoRun::run`].
     pub fn run_into(self, sink: Box<dyn Sink>, progress: &mut dyn FnMut(&Progress)) -> Result<VideoSummary> {
         self.run_to(Some(sink), progress)
     }
 
+    /// Runs the job into a custom sink, else into the job's own output.
     fn run_to(
         mut self,
         sink: Option<Box<dyn Sink>>,
         progress: &mut dyn FnMut(&Progress),
     ) -> Result<VideoSummary> {
         let start = std::time::Instant::now();
-        let own = sink.is_some();
+        let custom = sink.is_some();
         if let Some(folder) = &self.job.folder {
             std::fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error))?;
         }
         let keep = self.job.keep;
-        if own {
+        if custom {
             self.job.manifest = false;
         } else if keep.on
             && let Some(mut facts) = self.facts()?
         {
             let pictures = Pictures::of(&self.job.source.input)?;
             if let (Some(pictures), Some(path)) = (&pictures, input_path(&self.job.source.input)) {
-                // Of the pictures those count that have been used.
+                // Images are checked one by one as they are read, not by the folder's hash.
                 let of_input = facts.iter_mut().filter(|(name, _)| name == facts::INPUT);
                 of_input.for_each(|(_, value)| *value = path.display().to_string());
                 self.source = pictures.counted(self.source);
@@ -652,7 +657,7 @@ impl VideoRun {
             cancel: &self.cancel,
         };
         let done = pipeline::run(setup, self.source, sink, progress)?;
-        // Said in the plan, too; here for whoever sees only what came of it.
+        // Also in the plan, but the caller may see the summary only.
         let mut warnings = self.info.hdr.dropped();
         warnings.extend(captions(&self.info));
         warnings.extend(done.warnings);
@@ -691,7 +696,7 @@ impl VideoRun {
         })
     }
 
-    /// The list of cuts that is to be written, refused now rather than at the end.
+    /// Opens the file for the list of cuts, so that an invalid path is refused before the run.
     fn cuts_file(&self) -> Result<Option<TextFile>> {
         let (sink, path) = (&self.job.sink, self.job.cuts_out.as_deref());
         if path.is_some() && path == self.output() {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use rife::Result;
-use rife::chain::{ChainJob, ChainPlan, ChainSummary, Progress as Counts, Sound, default_output};
+use rife::chain::{AudioMode, ChainJob, ChainPlan, ChainSummary, Progress as Counts, default_output};
 use rife::media::sink::work_folder;
 use rife::media::{CancelToken, Output, counted, time};
 use serde_json::{Value, json};
@@ -56,10 +56,10 @@ fn build(args: ChainArgs) -> Result<ChainJob> {
     };
     let mut job = ChainJob::new(args.clips, output);
     (job.passes, job.fps, job.size, job.fit) = (args.passes, args.fps, args.size, job::fit(args.fit));
-    job.sound = match args.sound {
-        SoundArg::Crossfade => Sound::Crossfade,
-        SoundArg::Silence => Sound::Silence,
-        SoundArg::Drop => Sound::Drop,
+    job.audio = match args.sound {
+        SoundArg::Crossfade => AudioMode::Crossfade,
+        SoundArg::Silence => AudioMode::Silence,
+        SoundArg::Drop => AudioMode::Drop,
     };
     job.source.deinterlace = args.deinterlace;
     job.sink.codec = args.codec.map(job::codec);
@@ -73,7 +73,7 @@ fn plan_json(plan: &ChainPlan) -> Value {
     json!({
         "event": "plan", "output": plan.output, "size": plan.size, "rate": plan.rate.to_string(),
         "output_frames": plan.frames, "transition_frames": plan.transition, "clips": plan.clips,
-        "sound": plan.sound, "model": plan.model,
+        "sound": plan.audio, "model": plan.model,
     })
 }
 
@@ -95,7 +95,7 @@ fn plan_text(plan: &ChainPlan) -> String {
         output::one_line(&plan.output),
         time::seconds(plan.rate),
         plan.transition,
-        plan.sound,
+        plan.audio,
         plan.model
     )
 }
@@ -105,7 +105,7 @@ fn summary_json(summary: &ChainSummary) -> Value {
         "event": "done", "output": summary.path.as_ref().map(|path| path.display().to_string()),
         "clips": summary.counts.clips, "frames_out": summary.counts.frames, "resumed": summary.counts.resumed,
         "made": summary.counts.made,
-        "duration_s": time::seconds(summary.duration), "sound": summary.sound,
+        "duration_s": time::seconds(summary.duration), "sound": summary.audio,
         "starts_s": summary.starts.iter().map(|start| time::seconds(*start)).collect::<Vec<_>>(),
         "warnings": summary.warnings,
     })

@@ -61,7 +61,7 @@ fn of_input(args: TaskArgs, input: Input, output: Option<&Path>) -> Result<Video
     };
     let mut job = VideoJob::new(input, output);
     job.like_source = beside.is_some() && args.encode.ext.is_none();
-    (job.beside, job.folder) = (beside, folder);
+    (job.extension, job.folder) = (beside, folder);
     (job.rate, job.motion) = timing(&args)?;
     job.source.frame_rate = args.rate.input_fps;
     (job.source.deinterlace, job.source.allow_interlaced) =

@@ -7,8 +7,8 @@ use rife::media::source::is_stream;
 use rife::media::{CancelToken, Output, counted};
 use rife::report::ReportJob;
 use rife::video::{
-    Confidence, DuplicatesReport, Keep, Progress as Counts, Stretch, VideoJob, VideoPlan, VideoSummary,
-    duration_text, input_path,
+    Confidence, DuplicateRange, DuplicatesReport, Keep, Progress as Counts, VideoJob, VideoPlan,
+    VideoSummary, duration_text, input_path,
 };
 use rife::{Error, Result};
 use serde_json::{Value, json};
@@ -196,14 +196,14 @@ pub(super) fn report_duplicates(
 }
 
 fn report_json(report: &DuplicatesReport) -> Value {
-    let stretch = |stretch: &Stretch| {
+    let range = |range: &DuplicateRange| {
         json!({
-            "frames": stretch.frames,
-            "times_s": stretch.times.map(rife::media::time::seconds),
-            "pattern": stretch.pattern(),
-            "held": stretch.held,
-            "retimed": stretch.retimed,
-            "frames_each": stretch.frames_each(),
+            "frames": range.frames,
+            "times_s": range.times.map(rife::media::time::seconds),
+            "pattern": range.pattern(),
+            "held": range.held,
+            "retimed": range.retimed,
+            "frames_each": range.frames_each(),
         })
     };
     json!({
@@ -213,7 +213,7 @@ fn report_json(report: &DuplicatesReport) -> Value {
         "held": report.held,
         "retimed": report.retimed,
         "cuts": report.cuts,
-        "stretches": report.stretches.iter().map(stretch).collect::<Vec<_>>(),
+        "stretches": report.ranges.iter().map(range).collect::<Vec<_>>(),
     })
 }
 

@@ -1,5 +1,5 @@
-//! What is decided before a chain starts: the output's size, rate and colour, what is done to each clip, and by what
-//! an unfinished chain is known again.
+//! Plan of a chain, made before it starts: the output's size, rate and colour, the conversions of each clip, the expected
+//! memory, and the job's fingerprint.
 
 use std::path::{Path, PathBuf};
 
@@ -9,17 +9,18 @@ use rife_media::{
     Container, Fit, Limits, Output, PixelFormat, StreamInfo, Time, TimelineMode, TimelineOptions, VideoParams,
 };
 
-use super::{ChainJob, ChainPlan, Sound};
+use super::{AudioMode, ChainJob, ChainPlan};
 use crate::{Error, Interpolator, Result, gamut};
 
-/// The rate of a chain whose first clip has none.
+/// Frames per second of a chain whose first clip has no nominal rate.
 const RATE: i64 = 25;
 
-/// What the sink is told: the first clip's size, rate and tags, the deepest clip's depth.
+/// Returns the output's video stream: the first clip's size, rate and colour tags (unless the job sets them), the maximum
+/// bit depth of all clips, and alpha if all clips have it.
 pub(super) fn params(job: &ChainJob, infos: &[StreamInfo]) -> Result<VideoParams> {
     let first = &infos[0];
     let rate = job.fps.or(first.frame_rate).unwrap_or(Ratio::from(RATE));
-    // Faster, players would show each frame for a tenth of a second.
+    // At a higher rate, players show each frame of a GIF or WebP for a tenth of a second.
     let rate = job.sink.fastest().map_or(rate, |fastest| rate.min(fastest));
     let [width, height] = job.size.unwrap_or_else(|| displayed(first));
     Limits::default().check_size(width.into(), height.into())?;
@@ -39,11 +40,12 @@ pub(super) fn params(job: &ChainJob, infos: &[StreamInfo]) -> Result<VideoParams
     })
 }
 
-/// The timeline of one clip.
+/// Returns the timeline options of a clip: the output's constant rate.
 pub(super) fn timeline(params: &VideoParams) -> TimelineOptions {
     TimelineOptions::new(TimelineMode::TargetRate(params.time_base.recip()))
 }
 
+/// Makes the plan. `infos` are the clips' video streams, `params` is the output's.
 pub(super) fn plan(
     job: &ChainJob,
     infos: &[StreamInfo],
@@ -73,47 +75,47 @@ pub(super) fn plan(
             .map(|(clip, info)| describe(clip, info, params, job.fit))
             .collect(),
         memory: memory(job, infos, params),
-        sound: sound(job, infos)?.to_owned(),
+        audio: describe_audio(job, infos)?.to_owned(),
         model: interpolator.describe(),
     })
 }
 
-/// The network's at the output's size, a frame of the largest clip, and what it was fitted to.
+/// Estimates the job's memory in bytes: the network's at the output's size, and that of fitting.
 fn memory(job: &ChainJob, infos: &[StreamInfo], params: &VideoParams) -> u64 {
     let made = crate::video::memory(params.width, params.height, job.interpolator.memory_limit);
-    made + fitting(infos)
+    made + fitting_memory(infos)
 }
 
-/// A frame of the largest clip, and what it was fitted to.
-pub(super) fn fitting(infos: &[StreamInfo]) -> u64 {
+/// Estimates the bytes of a frame of the largest clip, as decoded and as RGB, while it is fitted to the output's size.
+pub(super) fn fitting_memory(infos: &[StreamInfo]) -> u64 {
     let pixels = |info: &StreamInfo| u64::from(info.width) * u64::from(info.height);
-    // Codes and floats.
+    // Up to 6 bytes per pixel decoded, 12 as f32.
     infos.iter().map(pixels).max().unwrap_or(0) * (6 + 12)
 }
 
-/// What is heard, in words.
-fn sound(job: &ChainJob, infos: &[StreamInfo]) -> Result<&'static str> {
-    Ok(match job.sound {
-        _ if !infos.iter().any(has_sound) => "none of the clips has sound",
+/// Describes the output's audio, for people.
+fn describe_audio(job: &ChainJob, infos: &[StreamInfo]) -> Result<&'static str> {
+    Ok(match job.audio {
+        _ if !infos.iter().any(has_audio) => "none of the clips has sound",
         _ if !supports_audio(job.sink.container()?) => "dropped: the output holds nothing but pictures",
-        Sound::Drop => "dropped, as asked",
-        Sound::Crossfade => "each clip's first or default track, crossfaded over the transitions",
-        Sound::Silence => "each clip's first or default track, silence in the transitions",
+        AudioMode::Drop => "dropped, as asked",
+        AudioMode::Crossfade => "each clip's first or default track, crossfaded over the transitions",
+        AudioMode::Silence => "each clip's first or default track, silence in the transitions",
     })
 }
 
-/// Whether a container has a place for sound.
+/// Reports whether a container can hold audio.
 pub(super) fn supports_audio(container: Container) -> bool {
     !matches!(container, Container::VideoOnly | Container::Gif)
 }
 
-/// Whether a clip has sound.
-pub(super) fn has_sound(info: &StreamInfo) -> bool {
-    piece(info, Time::from(0), Time::from(0)).stream.is_some()
+/// Reports whether a clip has an audio stream.
+pub(super) fn has_audio(info: &StreamInfo) -> bool {
+    audio_piece(info, Time::from(0), Time::from(0)).stream.is_some()
 }
 
-/// A clip's sound, which is heard for `length` after a transition of `gap`.
-pub(super) fn piece(info: &StreamInfo, length: Time, gap: Time) -> AudioClip {
+/// Describes a clip's audio in the output: `length` seconds after a transition of `gap` seconds.
+pub(super) fn audio_piece(info: &StreamInfo, length: Time, gap: Time) -> AudioClip {
     match &info.media {
         Some(media) => AudioClip::of(media, info.start, length, gap),
         None => AudioClip {
@@ -127,7 +129,7 @@ pub(super) fn piece(info: &StreamInfo, length: Time, gap: Time) -> AudioClip {
     }
 }
 
-/// HDR codes mean another light than SDR codes: a chain of both would be wrong in one of them.
+/// Refuses a mix of HDR and SDR clips, or of two HDR transfer functions: the output has one transfer function.
 pub(super) fn check_range(clips: &[PathBuf], infos: &[StreamInfo]) -> Result<()> {
     let first = &infos[0];
     for (clip, info) in clips.iter().zip(infos).skip(1) {
@@ -149,13 +151,14 @@ pub(super) fn check_range(clips: &[PathBuf], infos: &[StreamInfo]) -> Result<()>
     Ok(())
 }
 
-/// The size in square pixels, sides even.
+/// Returns a clip's display size: square pixels, sides rounded up to even numbers.
 fn displayed(info: &StreamInfo) -> [u32; 2] {
     let width = Ratio::from(i64::from(info.width)) * info.sample_aspect;
     let even = |side: i64| u32::try_from((side + 1) / 2 * 2).unwrap_or(u32::MAX);
     [even(width.round().to_integer()), even(i64::from(info.height))]
 }
 
+/// Describes a clip and its conversions in one line, for people.
 fn describe(clip: &Path, info: &StreamInfo, params: &VideoParams, fit: Fit) -> String {
     let rate = info.frame_rate.filter(|_| !info.variable_rate);
     let mut text = format!(
@@ -189,7 +192,8 @@ fn describe(clip: &Path, info: &StreamInfo, params: &VideoParams, fit: Fit) -> S
     text
 }
 
-/// What the pictures of a chain depend on; nothing where a clip cannot be read twice.
+/// Computes the fingerprint of a chain's video: pairs of a name for people and a value. `None` if a clip cannot be read
+/// twice.
 pub(super) fn facts(job: &ChainJob, interpolator: &Interpolator) -> Result<Option<Vec<(String, String)>>> {
     let mut facts = Vec::new();
     let mut fact = |name: &str, value: String| facts.push((name.to_owned(), value));

@@ -1,4 +1,5 @@
-//! What a source is beside what its profile wants, and what happens to its other streams.
+//! Analysis of a source against a re-encoding profile: container, codec, colour tags, rate, audio; and the plan for its
+//! other streams.
 
 use rife_media::plan::{Action, Companions, plan_streams};
 use rife_media::probe::{MediaStream, StreamKind, VideoStream};
@@ -9,16 +10,16 @@ use rife_media::{
 use super::Profile;
 use crate::Result;
 
-/// One line of the analysis.
+/// A property of the source, compared with the profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// What was looked at.
+    /// The property, for people, such as `codec`.
     pub what: &'static str,
-    /// What it is.
+    /// The source's value, for people.
     pub found: String,
-    /// What it is to be.
+    /// The profile's value, for people.
     pub wanted: String,
-    /// Whether it is so.
+    /// Whether the source's value is accepted.
     pub conforms: bool,
 }
 
@@ -32,13 +33,13 @@ impl Finding {
         }
     }
 
-    /// A word that is to be exactly so.
-    fn word(what: &'static str, found: &str, wanted: &str) -> Self {
+    /// Makes a finding that conforms if both texts are equal.
+    fn exact(what: &'static str, found: &str, wanted: &str) -> Self {
         Self::new(what, found, wanted, found == wanted)
     }
 }
 
-/// Looks at a source.
+/// Compares the properties of a source with a profile.
 pub(super) fn analyse(info: &StreamInfo, profile: Profile) -> Vec<Finding> {
     let media = info.media.as_ref();
     let Some((media, (stream, video))) = media.and_then(|media| Some((media, media.main_video()?))) else {
@@ -57,27 +58,28 @@ pub(super) fn analyse(info: &StreamInfo, profile: Profile) -> Vec<Finding> {
         container.contains(name),
     )];
     if profile == Profile::Archive {
-        findings.push(Finding::word("codec", &stream.codec, "ffv1"));
+        findings.push(Finding::exact("codec", &stream.codec, "ffv1"));
         return findings;
     }
-    findings.push(Finding::word("codec", &stream.codec, "h264"));
+    findings.push(Finding::exact("codec", &stream.codec, "h264"));
     let coded = video.profile.as_deref().unwrap_or("unknown");
-    findings.push(Finding::word("profile", coded, "High"));
-    findings.push(Finding::word("pixel format", &video.pixel_format, "yuv420p"));
+    findings.push(Finding::exact("profile", coded, "High"));
+    findings.push(Finding::exact("pixel format", &video.pixel_format, "yuv420p"));
     findings.extend(colors(video));
     findings.extend(profile.rate().map(|wanted| {
         let found = crate::video::rate_text(info.frame_rate.filter(|_| !info.variable_rate));
         let conforms = info.frame_rate == Some(wanted) && !info.variable_rate;
         Finding::new("rate", found, format!("{wanted} fps"), conforms)
     }));
-    let sounds = media
+    let audio = media
         .streams
         .iter()
         .filter(|stream| stream.kind == StreamKind::Audio);
-    findings.extend(sounds.map(|stream| sound(stream, profile.audio_rate())));
+    findings.extend(audio.map(|stream| check_audio(stream, profile.audio_rate())));
     findings
 }
 
+/// Compares the colour tags with BT.709, limited range.
 fn colors(video: &VideoStream) -> [Finding; 4] {
     let tags = video.color;
     let tag = |name: Option<&'static str>| name.unwrap_or("not tagged");
@@ -101,14 +103,15 @@ fn colors(video: &VideoStream) -> [Finding; 4] {
     ]
 }
 
-fn sound(stream: &MediaStream, wanted: Option<u32>) -> Finding {
+/// Compares an audio stream with AAC at the sample rate `wanted` (Hz; `None` for any).
+fn check_audio(stream: &MediaStream, wanted: Option<u32>) -> Finding {
     let rate = stream.audio.map_or(0, |(_, rate)| rate);
     let text = wanted.map_or("aac".to_owned(), |wanted| format!("aac, {wanted} Hz"));
     let conforms = stream.codec == "aac" && wanted.is_none_or(|wanted| wanted == rate);
     Finding::new("sound", format!("{}, {rate} Hz", stream.codec), text, conforms)
 }
 
-/// What happens to the other streams: sound that the profile does not want is transcoded.
+/// Plans the source's other streams: audio that does not conform to the profile is transcoded.
 pub(super) fn streams(
     media: &MediaInfo,
     container: Container,
@@ -124,7 +127,7 @@ pub(super) fn streams(
             .filter(|stream| stream.kind == StreamKind::Audio);
         for planned in planned {
             let source = media.streams.iter().find(|stream| stream.index == planned.index);
-            if source.is_none_or(|stream| !sound(stream, profile.audio_rate()).conforms) {
+            if source.is_none_or(|stream| !check_audio(stream, profile.audio_rate()).conforms) {
                 let reason = match profile.audio_rate() {
                     Some(wanted) => format!("the profile wants AAC at {wanted} Hz"),
                     None => "the profile wants AAC".to_owned(),

@@ -1,8 +1,8 @@
-//! Whether a result shows what its source shows: both files are decoded anew, each by the tags that it carries, and
-//! compared channel by channel as a screen would show them in BT.709.
+//! Colour check of a re-encoded file: source and result are decoded, each by its own colour tags, converted to BT.709 RGB,
+//! and compared per channel.
 //!
-//! Coding noise and a wrong colour are told apart by their size in space: noise averages out over a block of
-//! 16x16 pixels, a wrong matrix, range or set of primaries does not.
+//! Coding noise and wrong colours are distinguished by block means: noise averages out over a block of 16x16 pixels, a wrong
+//! matrix, range or set of primaries does not.
 
 use rife_media::{
     CancelToken, Frame, Primaries, RgbImage, Source, SourceSpec, StreamInfo, Time, open_source,
@@ -10,21 +10,21 @@ use rife_media::{
 
 use crate::{Error, Result, gamut};
 
-/// The side of the blocks whose means are compared.
+/// Side in pixels of the blocks whose means are compared.
 const BLOCK: usize = 16;
-/// Most frames that are compared, evenly spread.
+/// Maximum number of frames that are compared, at even distances.
 const FRAMES: u64 = 300;
-/// How much times may differ by rounding.
+/// Tolerance of times in seconds, as a fraction.
 const TOLERANCE: (i64, i64) = (1, 1000);
 
-/// What is accepted.
+/// Tolerances of the colour check; codes are on a scale of 0..=255.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ColorLimits {
-    /// The least PSNR of a channel, in dB.
+    /// Minimum PSNR of a channel in dB.
     pub psnr: f64,
-    /// The most that the mean of a channel may differ, in codes of 255.
+    /// Maximum difference of a channel's mean in codes.
     pub bias: f64,
-    /// The most that the means of blocks may differ (root mean square of a channel), in codes of 255.
+    /// Maximum root mean square, per channel, of the differences of block means in codes.
     pub shift: f64,
 }
 
@@ -38,32 +38,33 @@ impl Default for ColorLimits {
     }
 }
 
-/// How source and result compare; red, green and blue.
+/// Result of the colour check; arrays are red, green, blue, codes are on a scale of 0..=255.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ColorCheck {
-    /// Frames compared.
+    /// Number of frames compared.
     pub frames: u64,
-    /// PSNR in dB; infinite where all is the same.
+    /// PSNR in dB; infinite for equal channels.
     pub psnr: [f64; 3],
-    /// Mean of the result less mean of the source, in codes of 255.
+    /// Mean of the result minus mean of the source, in codes.
     pub bias: [f64; 3],
-    /// Root mean square of the differences of block means, in codes of 255.
+    /// Root mean square of the differences of block means, in codes.
     pub shift: [f64; 3],
-    /// What is beyond the limits, in words.
+    /// The values outside the tolerances, a sentence each.
     pub failures: Vec<String>,
 }
 
 impl ColorCheck {
-    /// Whether all is within the limits.
+    /// Reports whether all values are within the tolerances.
     pub fn passed(&self) -> bool {
         self.failures.is_empty()
     }
 }
 
-/// Decodes `source` and `result` and compares them, up to 300 frames evenly spread. `exact` asks for the same bits.
+/// Decodes `source` and `result` and compares up to 300 frames at even distances. With `exact`, frames must also be equal bit
+/// by bit. `progress` is called with the number of frames compared.
 ///
 /// # Errors
-/// Those of reading; [`Error::Data`] where the result is smaller, or has no frame.
+/// Those of reading; [`Error::Data`] if the result is smaller than the source, or has no frame.
 pub fn compare(
     source: &SourceSpec,
     result: &SourceSpec,
@@ -71,21 +72,21 @@ pub fn compare(
     limits: &ColorLimits,
     progress: &mut dyn FnMut(u64),
 ) -> Result<ColorCheck> {
-    let (mut shown, mut made) = (Reader::open(source)?, Reader::open(result)?);
-    let shown_info = shown.info.clone();
+    let (mut original, mut made) = (Reader::open(source)?, Reader::open(result)?);
+    let original_info = original.info.clone();
     let every = made.info.frames.unwrap_or(0).div_ceil(FRAMES).max(1);
     let mut sums = [Sums::default(); 3];
-    let (mut index, mut frames, mut other) = (0, 0, 0);
+    let (mut index, mut frames, mut unequal) = (0, 0, 0);
     while let Some((frame, at)) = made.next(&result.cancel)? {
         index += 1;
         if (index - 1) % every != 0 {
             continue;
         }
-        let Some(beside) = shown.at(at, &source.cancel)? else {
+        let Some(expected) = original.at(at, &source.cancel)? else {
             break;
         };
-        other += u64::from((beside.format, &beside.planes) != (frame.format, &frame.planes));
-        let (a, b) = (picture(beside, &shown_info), picture(&frame, &made.info));
+        unequal += u64::from((expected.format, &expected.planes) != (frame.format, &frame.planes));
+        let (a, b) = (to_bt709(expected, &original_info), to_bt709(&frame, &made.info));
         add(&mut sums, &a, &b)?;
         frames += 1;
         progress(frames);
@@ -101,13 +102,14 @@ pub fn compare(
         failures: Vec::new(),
     };
     check.failures = failures(&check, limits);
-    if exact && other > 0 {
-        let text = format!("{other} of {frames} frames are not the same, code by code");
+    if exact && unequal > 0 {
+        let text = format!("{unequal} of {frames} frames are not the same, code by code");
         check.failures.insert(0, text);
     }
     Ok(check)
 }
 
+/// Describes the values outside the tolerances, a sentence each.
 fn failures(check: &ColorCheck, limits: &ColorLimits) -> Vec<String> {
     let mut failures = Vec::new();
     for (channel, name) in ["red", "green", "blue"].into_iter().enumerate() {
@@ -134,13 +136,17 @@ fn failures(check: &ColorCheck, limits: &ColorLimits) -> Vec<String> {
     failures
 }
 
-/// A decoded file, read to the frame that is on screen at a time.
+/// Reader of a file's frames, one by one or by time; times are in seconds since the first frame.
 struct Reader {
     source: Box<dyn Source>,
     info: StreamInfo,
+    /// The first frame's own time.
     start: Option<Time>,
+    /// The frame that is shown at the last time asked for.
     now: Option<Frame>,
+    /// The frame after `now`, read ahead.
     next: Option<Frame>,
+    /// Whether the source has ended.
     done: bool,
 }
 
@@ -158,7 +164,7 @@ impl Reader {
         })
     }
 
-    /// The next frame, and its time since the first.
+    /// Reads the next frame; returns it with its time since the first.
     fn next(&mut self, cancel: &CancelToken) -> Result<Option<(Frame, Time)>> {
         if cancel.is_cancelled() {
             return Err(Error::Cancelled);
@@ -171,7 +177,7 @@ impl Reader {
         Ok(Some((frame, at)))
     }
 
-    /// The frame that is on screen at `time` since the first.
+    /// Returns the frame that is shown at `time` since the first, reading as far as needed; times must not decrease.
     fn at(&mut self, time: Time, cancel: &CancelToken) -> Result<Option<&Frame>> {
         let limit = time + Time::new(TOLERANCE.0, TOLERANCE.1);
         loop {
@@ -187,8 +193,8 @@ impl Reader {
     }
 }
 
-/// As a screen shows it.
-fn picture(frame: &Frame, info: &StreamInfo) -> RgbImage {
+/// Converts a frame to RGB in BT.709 primaries, clipped to 0..=1.
+fn to_bt709(frame: &Frame, info: &StreamInfo) -> RgbImage {
     let mut image = frame.to_rgb(&info.tags);
     gamut::convert(&mut image, info.tags.primaries, Primaries::Bt709);
     image
@@ -198,22 +204,28 @@ fn picture(frame: &Frame, info: &StreamInfo) -> RgbImage {
     image
 }
 
-/// What is summed up of a channel.
+/// Sums over the compared pixels of a channel; differences are of values 0..=1.
 #[derive(Debug, Clone, Copy, Default)]
 struct Sums {
+    /// Number of pixels.
     pixels: f64,
+    /// Sum of squared differences.
     squares: f64,
+    /// Sum of differences.
     bias: f64,
+    /// Total weight of blocks: the number of their pixels.
     blocks: f64,
+    /// Weighted sum of squared differences of block means.
     shift: f64,
 }
 
 impl Sums {
+    /// Returns the PSNR in dB.
     fn psnr(&self) -> f64 {
         -10.0 * (self.squares / self.pixels).log10()
     }
 
-    /// The differences of one row of blocks, `rows` pixels high.
+    /// Adds the differences of one row of blocks, `width` times `rows` pixels.
     fn add(&mut self, differences: &[f64], width: usize, rows: usize) {
         for left in (0..width).step_by(BLOCK) {
             let columns = BLOCK.min(width - left);
@@ -227,14 +239,14 @@ impl Sums {
             self.pixels += count;
             self.squares += squares;
             self.bias += sum;
-            // Parts of blocks at the edges count as what they are.
+            // Blocks cut off at the edges are weighted by their pixels.
             self.blocks += count;
             self.shift += sum * sum / count;
         }
     }
 }
 
-/// Adds the differences of a pair; a result may be larger by what makes its sides even.
+/// Adds the differences of a frame of the source, `a`, and of the result, `b`, which may be padded to even sides.
 fn add(sums: &mut [Sums; 3], a: &RgbImage, b: &RgbImage) -> Result<()> {
     if b.width < a.width || b.height < a.height || b.width > a.width + 1 || b.height > a.height + 1 {
         return Err(Error::Data(format!(

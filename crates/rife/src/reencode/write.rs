@@ -1,4 +1,4 @@
-//! The frames of a source at their new times and in their new colours, into a file.
+//! Encoding of a re-encoding job: source frames at the profile's frame rate, converted to its pixel format and colour tags.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use rife_media::{
 use super::{Profile, ReencodeJob, ReencodeRun, Stage};
 use crate::{Error, Result, gamut};
 
-/// The tags of everything but archives.
+/// Colour tags of all profiles but the archive.
 const BT709: ColorTags = ColorTags {
     matrix: Matrix::Bt709,
     range: Range::Limited,
@@ -23,7 +23,7 @@ const BT709: ColorTags = ColorTags {
     chroma_location: rife_media::ChromaLocation::Left,
 };
 
-/// Writes the result, which nobody has checked yet, to `path`; also what the source had to say.
+/// Encodes the result to `path`; also returns the source's warnings.
 pub(super) fn write(
     run: &ReencodeRun,
     path: &Path,
@@ -50,7 +50,7 @@ pub(super) fn write(
     let mut timeline = Timeline::new(options)?;
     let mut left: Option<Arc<Frame>> = None;
     while let Some(frame) = source.next_frame()? {
-        // No motion is made, so that every interval is as a pause.
+        // Every interval is treated as a pause: frames are repeated, not interpolated.
         if let Push::Frames(frames) = timeline.push(frame.pts, frame.duration, true)? {
             if let Some(left) = &left {
                 writer.show(left, &frames)?;
@@ -64,6 +64,7 @@ pub(super) fn write(
     Ok((writer.sink.finish()?, source.warnings()))
 }
 
+/// Returns the specification of the output file `path`.
 fn spec(run: &ReencodeRun, path: &Path) -> Result<SinkSpec> {
     let job = &run.job;
     let archive = job.profile == Profile::Archive;
@@ -90,7 +91,7 @@ fn spec(run: &ReencodeRun, path: &Path) -> Result<SinkSpec> {
     })
 }
 
-/// What the pictures depend on; nothing where the input cannot be read twice.
+/// Computes the job's fingerprint: pairs of a name for people and a value. `None` if the input cannot be read twice.
 fn facts(job: &ReencodeJob, cancel: &CancelToken) -> Result<Option<Vec<(String, String)>>> {
     let Some(input) = crate::video::input_facts(&job.source.input, cancel)? else {
         return Ok(None);
@@ -109,25 +110,30 @@ fn facts(job: &ReencodeJob, cancel: &CancelToken) -> Result<Option<Vec<(String, 
     Ok(Some(facts.map(|(name, value)| (name.to_owned(), value)).into()))
 }
 
-/// Times as they are, or the profile's rate: of two frames the one that is on screen then.
+/// Returns the timeline options: the profile's constant rate, else the source's times unchanged.
 fn timeline(run: &ReencodeRun) -> TimelineOptions {
     let rate = run.job.profile.rate();
     let mode = rate.map_or(TimelineMode::Factor(1), TimelineMode::TargetRate);
     TimelineOptions::new(mode)
 }
 
+/// Converts source frames and passes them to the sink.
 struct Writer<'a> {
     sink: Box<dyn Sink>,
+    /// Which frames the sink needs; the others were written by an earlier run.
     needs: Needs,
+    /// The source's video stream.
     info: &'a StreamInfo,
+    /// Whether colours are converted to BT.709.
     convert: bool,
     cancel: &'a CancelToken,
     progress: &'a mut dyn FnMut(Stage, u64),
+    /// Number of frames written so far.
     frames: u64,
 }
 
 impl Writer<'_> {
-    /// One source frame at all the times at which it is shown.
+    /// Writes one source frame at each of the times at which it is shown.
     fn show(&mut self, frame: &Frame, times: &[OutputFrame]) -> Result<()> {
         let mut converted = None;
         for at in times {
@@ -146,13 +152,14 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// Converts a frame to the sink's pixel format, size and colour tags; returns a copy if it has these already.
     fn converted(&self, frame: &Frame) -> Frame {
         let (params, tags) = (self.sink.params(), &self.info.tags);
         let same_size = [frame.width, frame.height] == [params.width, params.height];
-        let meant_so = tags.effective_matrix(frame.width, frame.height) == params.tags.matrix
+        let same_colors = tags.effective_matrix(frame.width, frame.height) == params.tags.matrix
             && tags.range != Range::Full
             && !gamut::differs(tags.primaries, BT709.primaries);
-        if frame.format == params.format && same_size && (!self.convert || meant_so) {
+        if frame.format == params.format && same_size && (!self.convert || same_colors) {
             return frame.clone();
         }
         let mut image = frame.to_rgb(tags);
@@ -167,11 +174,12 @@ impl Writer<'_> {
     }
 }
 
+/// Rounds a side up to an even number of pixels.
 fn even(side: u32) -> u32 {
     side.next_multiple_of(2)
 }
 
-/// A picture with its last column and row repeated up to a size; alpha is left behind where it must be extended.
+/// Pads an image to a size by repeating its last column and row; alpha is dropped if padding is needed.
 fn extend(image: RgbImage, width: u32, height: u32) -> RgbImage {
     if [image.width, image.height] == [width, height] {
         return image;

@@ -1,5 +1,5 @@
-//! Looking a few frames ahead: source frames wait, as they were decoded, until what comes after them has told what they
-//! are.
+//! Lookahead buffer: holds decoded source frames until the analysis of the frames after them has classified them (cut,
+//! pause, repeated frame or anchor).
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,22 +8,23 @@ use rife_media::scene::{Analysis, AnalysisOptions, DetectedCut, FrameFeatures, R
 use rife_media::timeline::Pauses;
 use rife_media::{ColorTags, Frame, RgbImage, Time};
 
-/// A source frame of which is known what it is.
+/// A classified source frame.
 #[derive(Debug)]
 pub(crate) struct Decided {
-    /// Its number among all decoded frames.
+    /// Zero-based number among all decoded frames.
     pub(crate) number: u64,
-    /// As it came.
+    /// The frame as it was decoded.
     pub(crate) frame: Frame,
-    /// As the network sees it; nothing where it is not needed.
+    /// The frame as RGB; `None` if not converted yet or not needed.
     pub(crate) image: Option<Arc<RgbImage>>,
+    /// The classification.
     pub(crate) verdict: Verdict,
-    /// Frames right before it whose times did not advance.
+    /// Number of frames directly before that were left out because their times did not advance.
     pub(crate) dropped_before: u64,
 }
 
 impl Decided {
-    /// With its picture, where motion passes through it.
+    /// Converts the frame to RGB if it is an anchor.
     pub(crate) fn converted(mut self, tags: &ColorTags) -> Self {
         if let Role::Anchor(_) = self.verdict.role
             && self.image.is_none()
@@ -33,7 +34,7 @@ impl Decided {
         self
     }
 
-    /// The cut before it.
+    /// Describes the cut before this frame.
     pub(crate) fn cut(&self) -> DetectedCut {
         DetectedCut {
             frame: self.number,
@@ -43,69 +44,84 @@ impl Decided {
     }
 }
 
-/// Decides of frames, as they come, what they are.
+/// Classifier of source frames: detects pauses, then cuts and repeated frames.
 #[derive(Debug)]
 pub(crate) struct Lookahead {
     pauses: Pauses,
-    ahead: Ahead,
+    analyzer: Analyzer,
 }
 
 impl Lookahead {
     pub(crate) fn new(options: AnalysisOptions, tags: ColorTags) -> Self {
         Self {
             pauses: Pauses::default(),
-            ahead: Ahead::new(options, tags),
+            analyzer: Analyzer::new(options, tags),
         }
     }
 
-    /// Takes the next frame; gives those that it decides.
+    /// Takes the next frame; returns the frames that can be classified now.
     pub(crate) fn push(&mut self, frame: Frame) -> Vec<Decided> {
         let Some((frame, pause)) = self.pauses.push(frame) else {
             return Vec::new();
         };
-        self.ahead.push(frame, pause)
+        self.analyzer.push(frame, pause)
     }
 
-    /// After the last frame: takes one of those that wait; nothing when none does.
-    pub(crate) fn take_waiting(&mut self) -> Option<Vec<Decided>> {
+    /// After the last frame: passes one held frame from pause detection to the analyzer and returns the frames that can be
+    /// classified now; `None` when no frame is held.
+    pub(crate) fn flush_one(&mut self) -> Option<Vec<Decided>> {
         let (frame, pause) = self.pauses.pop()?;
-        Some(self.ahead.push(frame, pause))
+        Some(self.analyzer.push(frame, pause))
     }
 
-    /// After that, the last frames, and how many were left out after them.
+    /// Returns the last frames, and how many were left out after them; call it when [`Lookahead::flush_one`] returns `None`.
     pub(crate) fn finish(&mut self) -> (Vec<Decided>, u64) {
-        self.ahead.finish()
+        self.analyzer.finish()
     }
 }
 
-/// The frames that wait for their verdict.
+/// A source frame that is not classified yet.
 #[derive(Debug)]
-pub(crate) struct Ahead {
+struct Undecided {
+    /// Zero-based number among all decoded frames.
+    number: u64,
+    frame: Frame,
+    /// The frame as RGB, if kept.
+    image: Option<Arc<RgbImage>>,
+    /// Number of frames directly before that were left out because their times did not advance.
+    dropped_before: u64,
+}
+
+/// Detector of cuts and repeated frames; holds the frames that are not classified yet.
+#[derive(Debug)]
+pub(crate) struct Analyzer {
     analysis: Analysis,
     tags: ColorTags,
-    /// Whether pictures are kept while their frames wait: only where few do.
-    keep_pictures: bool,
-    waiting: VecDeque<(u64, Frame, Option<Arc<RgbImage>>, u64)>,
+    /// Whether RGB images are kept with undecided frames: only without lookahead, since they take much memory.
+    keep_images: bool,
+    undecided: VecDeque<Undecided>,
+    /// Time of the last frame that was not left out.
     last: Option<Time>,
-    /// Frames since the last one that was kept whose times did not advance.
+    /// Number of frames left out since then.
     dropped: u64,
+    /// Number of all frames pushed.
     count: u64,
 }
 
-impl Ahead {
+impl Analyzer {
     pub(crate) fn new(options: AnalysisOptions, tags: ColorTags) -> Self {
         Self {
-            keep_pictures: Analysis::look_ahead(&options) == 0,
+            keep_images: Analysis::look_ahead(&options) == 0,
             analysis: Analysis::new(options),
             tags,
-            waiting: VecDeque::new(),
+            undecided: VecDeque::new(),
             last: None,
             dropped: 0,
             count: 0,
         }
     }
 
-    /// Takes the next frame and whether a pause lies before it; gives those that it decides.
+    /// Takes the next frame, and whether a pause lies before it; returns the frames that can be classified now.
     pub(crate) fn push(&mut self, frame: Frame, pause: bool) -> Vec<Decided> {
         let number = self.count;
         self.count += 1;
@@ -118,32 +134,33 @@ impl Ahead {
         let verdicts = self
             .analysis
             .push(number, frame.pts, pause, FrameFeatures::new(&image));
-        let image = self.keep_pictures.then(|| Arc::new(image));
-        let dropped = std::mem::take(&mut self.dropped);
-        self.waiting.push_back((number, frame, image, dropped));
-        decided(&mut self.waiting, verdicts)
-    }
-
-    /// The frames that still wait, and how many were left out after them.
-    pub(crate) fn finish(&mut self) -> (Vec<Decided>, u64) {
-        let verdicts = self.analysis.finish();
-        (decided(&mut self.waiting, verdicts), self.dropped)
-    }
-}
-
-fn decided(
-    waiting: &mut VecDeque<(u64, Frame, Option<Arc<RgbImage>>, u64)>,
-    verdicts: Vec<Verdict>,
-) -> Vec<Decided> {
-    let count = verdicts.len().min(waiting.len());
-    let frames = waiting.drain(..count).zip(verdicts);
-    frames
-        .map(|((number, frame, image, dropped_before), verdict)| Decided {
+        self.undecided.push_back(Undecided {
             number,
             frame,
-            image,
-            verdict,
-            dropped_before,
-        })
-        .collect()
+            image: self.keep_images.then(|| Arc::new(image)),
+            dropped_before: std::mem::take(&mut self.dropped),
+        });
+        self.decide(verdicts)
+    }
+
+    /// Returns the remaining frames, and how many were left out after them.
+    pub(crate) fn finish(&mut self) -> (Vec<Decided>, u64) {
+        let verdicts = self.analysis.finish();
+        (self.decide(verdicts), self.dropped)
+    }
+
+    /// Pairs the oldest undecided frames with their classifications.
+    fn decide(&mut self, verdicts: Vec<Verdict>) -> Vec<Decided> {
+        let count = verdicts.len().min(self.undecided.len());
+        let frames = self.undecided.drain(..count).zip(verdicts);
+        frames
+            .map(|(frame, verdict)| Decided {
+                number: frame.number,
+                frame: frame.frame,
+                image: frame.image,
+                verdict,
+                dropped_before: frame.dropped_before,
+            })
+            .collect()
+    }
 }

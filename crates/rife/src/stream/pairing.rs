@@ -1,5 +1,6 @@
-//! The frames between anchors of motion, one at a time: those of the timeline are put between decided source frames, and
-//! each is a source frame, a mixture over a cut, or made by the network, overlays restored.
+//! Interpolation between anchors (distinct source frames): assigns the timeline's output frames to pairs of neighbouring
+//! anchors and computes each on request, as a source frame, a repeat or crossfade at a cut, or a frame of the network with
+//! static overlays restored.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,32 +14,36 @@ use super::{Confidence, CutFill, Decided, StreamCounts, StreamFrame, StreamOptio
 use crate::interpolator::{PairState, to_f32};
 use crate::{Error, Interpolator, Prepared, Result};
 
-/// What comes next.
+/// The next output frame.
 #[derive(Debug)]
 pub(crate) enum Next {
-    /// A frame.
+    /// A computed frame.
     Frame(StreamFrame),
-    /// One that was not wanted.
-    Passed {
+    /// A frame that was not computed since the caller does not need it.
+    Skipped {
         at: OutputFrame,
-        /// Whether the network would have made it.
+        /// Whether the network would have computed it.
         made: bool,
     },
 }
 
-/// A source frame through which motion passes, as one end of a pair.
+/// A distinct source frame at the time from which motion passes through it: one end of a pair.
 #[derive(Debug, Clone)]
-struct End {
+struct Anchor {
+    /// The frame as it was decoded.
     frame: Arc<Frame>,
+    /// The frame as RGB.
     image: Arc<RgbImage>,
-    /// Whether a cut lies before it.
+    /// Whether a cut lies before this frame.
     cut: bool,
-    /// What stays still between the end before and this one.
+    /// Static pixels between the previous anchor and this one.
     overlay: Option<Arc<Overlay>>,
+    /// The frame on the device, once needed.
     prepared: Option<Prepared>,
 }
 
-impl End {
+impl Anchor {
+    /// Returns the frame on the device, prepared at the first call.
     fn prepare(&mut self, interpolator: &Interpolator) -> Result<Prepared> {
         if self.prepared.is_none() {
             self.prepared = Some(interpolator.prepare(self.image.clone())?);
@@ -47,40 +52,43 @@ impl End {
     }
 }
 
-/// Frames at or after one anchor and before the next, which are being made.
+/// Output frames at or after one anchor and before the next.
 #[derive(Debug)]
 struct Group {
+    /// The frames that were not returned yet.
     frames: VecDeque<OutputFrame>,
-    /// How those are made that lie between; nothing before the first of them.
-    way: Option<Way>,
+    /// How frames between the anchors are computed; decided at the first of them.
+    method: Option<Method>,
 }
 
+/// How output frames between two anchors are computed.
 #[derive(Debug)]
-enum Way {
-    /// The left end again.
+enum Method {
+    /// By repeating the left anchor: both are equal.
     Repeat,
-    /// A cut parts the ends.
+    /// By [`CutFill`]: a cut lies between the anchors.
     Cut,
-    /// The network makes them; what all of them share, once one was wanted.
-    Morph(Option<PairState>),
+    /// By the network; the state of the pair is created at the first computed frame.
+    Interpolate(Option<PairState>),
 }
 
-/// The frames between decided source frames.
+/// Generator of the output frames: classified source frames in, output frames out.
 #[derive(Debug)]
 pub(crate) struct Pairing {
     interpolator: Arc<Interpolator>,
     options: StreamOptions,
-    /// Nothing after the end.
-    placing: Option<(Timeline, Anchors)>,
+    /// Computes the times of output frames and assigns them to anchors; `None` after the end.
+    timeline: Option<(Timeline, Anchors)>,
     counts: StreamCounts,
-    found: Vec<DetectedCut>,
+    cuts: Vec<DetectedCut>,
     overlays: Overlays,
-    /// The anchors that frames may still lie after.
-    ends: VecDeque<End>,
-    /// Number of the first of them.
+    /// Anchors that output frames may still follow.
+    anchors: VecDeque<Anchor>,
+    /// Zero-based number of the first element of `anchors` among all anchors.
     first: u64,
-    /// Frames whose place is known.
+    /// Output frames assigned to anchors, in order.
     placed: VecDeque<Placed>,
+    /// The group whose frames are returned now.
     group: Option<Group>,
 }
 
@@ -91,11 +99,11 @@ impl Pairing {
         Ok(Self {
             interpolator,
             options,
-            placing: Some((timeline, anchors)),
+            timeline: Some((timeline, anchors)),
             counts: StreamCounts::default(),
-            found: Vec::new(),
+            cuts: Vec::new(),
             overlays: Overlays::default(),
-            ends: VecDeque::new(),
+            anchors: VecDeque::new(),
             first: 0,
             placed: VecDeque::new(),
             group: None,
@@ -107,13 +115,13 @@ impl Pairing {
     }
 
     pub(crate) fn cuts(&self) -> &[DetectedCut] {
-        &self.found
+        &self.cuts
     }
 
-    /// Takes the next source frame.
+    /// Takes the next classified source frame.
     pub(crate) fn push(&mut self, frame: Decided) -> Result<()> {
         self.count(&frame);
-        let (timeline, anchors) = self.placing.as_mut().ok_or(Error::Stage("decoding"))?;
+        let (timeline, anchors) = self.timeline.as_mut().ok_or(Error::Stage("decoding"))?;
         let pts = frame.frame.pts;
         let Push::Frames(frames) = timeline.push(pts, frame.frame.duration, frame.verdict.pause)? else {
             return Ok(());
@@ -125,7 +133,7 @@ impl Pairing {
                 true => self.overlays.push(&frame.frame, cut),
                 false => None,
             };
-            self.ends.push_back(End {
+            self.anchors.push_back(Anchor {
                 overlay: overlay.map(Arc::new),
                 frame: Arc::new(frame.frame),
                 image,
@@ -137,15 +145,16 @@ impl Pairing {
         Ok(())
     }
 
-    /// No more source frames come, and `dropped` were left out after the last one that was kept.
+    /// Ends the input; `dropped` source frames were left out after the last one.
     pub(crate) fn finish(&mut self, dropped: u64) -> Result<()> {
         self.count_dropped(dropped);
-        if let Some((timeline, anchors)) = self.placing.take() {
+        if let Some((timeline, anchors)) = self.timeline.take() {
             self.placed.extend(anchors.finish(&timeline.finish()?)?);
         }
         Ok(())
     }
 
+    /// Counts a source frame and records the cut before it.
     fn count(&mut self, frame: &Decided) {
         self.count_dropped(frame.dropped_before);
         self.counts.frames_in += 1;
@@ -155,7 +164,7 @@ impl Pairing {
         }
         if frame.verdict.cut {
             self.counts.cuts += 1;
-            self.found.push(frame.cut());
+            self.cuts.push(frame.cut());
         }
     }
 
@@ -164,46 +173,47 @@ impl Pairing {
         self.counts.dropped += dropped;
     }
 
-    /// The next frame whose place is known, made where it is `wanted`.
+    /// Returns the next output frame, computed only if it is `wanted`; `None` if more source frames are needed first, and
+    /// at the end.
     pub(crate) fn next(&mut self, wanted: bool) -> Result<Option<Next>> {
         loop {
             if let Some(mut group) = self.group.take()
                 && let Some(frame) = group.frames.pop_front()
             {
-                let next = self.frame(&mut group, frame, wanted);
+                let next = self.output(&mut group, frame, wanted);
                 self.group = Some(group);
                 return next.map(Some);
             }
             let Some(Placed { left, frames }) = self.placed.pop_front() else {
-                if let Some((_, anchors)) = &self.placing {
+                if let Some((_, anchors)) = &self.timeline {
                     let first = anchors.first();
-                    self.forget(first);
+                    self.drop_anchors_before(first);
                 }
                 return Ok(None);
             };
-            self.forget(left);
+            self.drop_anchors_before(left);
             self.group = Some(Group {
                 frames: frames.into(),
-                way: None,
+                method: None,
             });
         }
     }
 
-    /// Lets go of the anchors before `first`.
-    fn forget(&mut self, first: u64) {
+    /// Removes the anchors before number `first`.
+    fn drop_anchors_before(&mut self, first: u64) {
         while self.first < first {
-            self.ends.pop_front();
+            self.anchors.pop_front();
             self.first += 1;
         }
     }
 
-    /// A frame at or after the first anchor and before the second.
-    fn frame(&mut self, group: &mut Group, at: OutputFrame, wanted: bool) -> Result<Next> {
-        // What was announced may be less than what comes.
+    /// Returns an output frame at or after the first anchor and before the second, computed if it is `wanted`.
+    fn output(&mut self, group: &mut Group, at: OutputFrame, wanted: bool) -> Result<Next> {
+        // The source may have more frames than its container declared.
         self.options
             .limits
             .check_output_frames(self.counts.frames_out + 1)?;
-        let (left, right) = (self.ends.front().cloned(), self.ends.get(1).cloned());
+        let (left, right) = (self.anchors.front().cloned(), self.anchors.get(1).cloned());
         let left = left.ok_or(Error::Stage("interpolation"))?;
         let shown = StreamFrame {
             pts: at.pts,
@@ -218,53 +228,56 @@ impl Pairing {
                 self.between(group, [left, right], at, wanted, shown)?
             }
             _ if wanted => Next::Frame(shown),
-            _ => Next::Passed { at, made: false },
+            _ => Next::Skipped { at, made: false },
         };
         self.counts.frames_out += 1;
         Ok(next)
     }
 
-    /// A frame between two anchors.
+    /// Returns an output frame between two anchors: `shown`, which has the left anchor's content, with the computed content
+    /// if it is `wanted`.
     fn between(
         &mut self,
         group: &mut Group,
-        [left, right]: [End; 2],
+        [left, right]: [Anchor; 2],
         at: OutputFrame,
         wanted: bool,
         mut shown: StreamFrame,
     ) -> Result<Next> {
-        let way = group.way.get_or_insert_with(|| match () {
-            () if right.cut => Way::Cut,
-            () if left.image == right.image => Way::Repeat,
-            () => Way::Morph(None),
+        let method = group.method.get_or_insert_with(|| match () {
+            () if right.cut => Method::Cut,
+            () if left.image == right.image => Method::Repeat,
+            () => Method::Interpolate(None),
         });
         if !wanted {
-            let made = matches!(way, Way::Morph(_));
-            return Ok(Next::Passed { at, made });
+            let made = matches!(method, Method::Interpolate(_));
+            return Ok(Next::Skipped { at, made });
         }
-        match way {
-            Way::Repeat => {}
-            Way::Cut => shown.made = fill(self.options.cut_fill, &left, &right, at),
-            Way::Morph(middles) => self.morph(middles, [left, right], at, &mut shown)?,
+        match method {
+            Method::Repeat => {}
+            Method::Cut => shown.made = fill(self.options.cut_fill, &left, &right, at),
+            Method::Interpolate(pair) => self.interpolate(pair, [left, right], at, &mut shown)?,
         }
         Ok(Next::Frame(shown))
     }
 
-    fn morph(
+    /// Computes an output frame by the network into `shown.made`, or fills it in by the fallback if the confidence is low.
+    /// `pair` is the state of the first two anchors, created if absent.
+    fn interpolate(
         &mut self,
-        middles: &mut Option<PairState>,
-        [left, right]: [End; 2],
+        pair: &mut Option<PairState>,
+        [left, right]: [Anchor; 2],
         at: OutputFrame,
         shown: &mut StreamFrame,
     ) -> Result<()> {
-        let middles = match middles {
-            Some(middles) => middles,
+        let pair = match pair {
+            Some(pair) => pair,
             None => {
                 let [first, second] = [0, 1].map(|index| {
-                    let end = self.ends.get_mut(index).ok_or(Error::Stage("interpolation"))?;
-                    end.prepare(&self.interpolator)
+                    let anchor = self.anchors.get_mut(index).ok_or(Error::Stage("interpolation"))?;
+                    anchor.prepare(&self.interpolator)
                 });
-                middles.insert(PairState::new(first?, second?))
+                pair.insert(PairState::new(first?, second?))
             }
         };
         let start = Instant::now();
@@ -273,8 +286,8 @@ impl Pairing {
         shown.made = match self.options.fallback.filter(|_| replaced) {
             Some(fallback) => fill(fallback.fill, &left, &right, at),
             None => {
-                let made = middles.at(&self.interpolator, at.timestep)?;
-                Some(restored(made, &left, &right, at))
+                let made = pair.at(&self.interpolator, at.timestep)?;
+                Some(restore_overlay(made, &left, &right, at))
             }
         };
         self.options.limits.check_frame_time(start.elapsed())?;
@@ -282,8 +295,9 @@ impl Pairing {
         Ok(())
     }
 
-    /// How far the frame is to be trusted, where that is asked for.
-    fn confidence(&mut self, left: &End, right: &End, at: OutputFrame) -> Result<Option<Confidence>> {
+    /// Measures the confidence of an output frame, and counts those below the fallback's threshold; `None` if neither
+    /// confidence nor a fallback is requested.
+    fn confidence(&mut self, left: &Anchor, right: &Anchor, at: OutputFrame) -> Result<Option<Confidence>> {
         if self.options.fallback.is_none() && !self.options.confidence {
             return Ok(None);
         }
@@ -301,16 +315,16 @@ impl Pairing {
     }
 }
 
-/// What is shown where motion does not lead from one end to the other; nothing for the left end itself.
-fn fill(fill: CutFill, left: &End, right: &End, at: OutputFrame) -> Option<Arc<RgbImage>> {
+/// Returns the content of an output frame without motion: a crossfade of both anchors, or `None` for the left anchor itself.
+fn fill(fill: CutFill, left: &Anchor, right: &Anchor, at: OutputFrame) -> Option<Arc<RgbImage>> {
     match fill {
         CutFill::Repeat => None,
         CutFill::Blend => Some(Arc::new(left.image.blend(&right.image, to_f32(at.timestep)))),
     }
 }
 
-/// A made picture with the overlays of its ends.
-fn restored(mut made: Arc<RgbImage>, left: &End, right: &End, at: OutputFrame) -> Arc<RgbImage> {
+/// Copies static pixels of the anchors into a computed image.
+fn restore_overlay(mut made: Arc<RgbImage>, left: &Anchor, right: &Anchor, at: OutputFrame) -> Arc<RgbImage> {
     if let Some(overlay) = &right.overlay {
         overlay.restore(
             Arc::make_mut(&mut made),

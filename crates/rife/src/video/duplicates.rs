@@ -1,4 +1,4 @@
-//! What would become of a clip's repeated frames, without doing it.
+//! Report on a clip's repeated frames (animation on twos, raised frame rates): detection without interpolation.
 
 use std::fmt;
 
@@ -8,33 +8,33 @@ use rife_media::timeline::Paced;
 use rife_media::{CancelToken, Time, open_source, time};
 
 use super::VideoJob;
-use crate::stream::{Ahead, Decided};
+use crate::stream::{Analyzer, Decided};
 use crate::{Error, Result};
 
-/// Frames between two repeated ones that still belong to the same stretch.
-const SAME_STRETCH: u64 = 12;
+/// Maximum distance in frames of two repeated frames of the same range.
+const MAX_GAP: u64 = 12;
 
-/// A part of the clip in which frames are repeated.
+/// A range of frames of the clip in which frames are repeated.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Stretch {
-    /// Numbers of its first and last frames.
+pub struct DuplicateRange {
+    /// Zero-based numbers of the first and the last frame.
     pub frames: [u64; 2],
-    /// Their times in the source.
+    /// Times of the first and the last frame in seconds.
     pub times: [Time; 2],
-    /// Frames that only repeat the one before.
+    /// Number of frames equal to the one before.
     pub held: u64,
-    /// Distinct frames that would be moved to their even place.
+    /// Number of distinct frames that would be moved in time, to even steps.
     pub retimed: u64,
 }
 
-impl Stretch {
-    /// Of how many frames one is distinct: 2 on twos, 3 on threes, 1.25 where every fifth frame is repeated.
+impl DuplicateRange {
+    /// Returns the number of frames per distinct frame: 2 on twos, 3 on threes, 1.25 if every fifth frame is repeated.
     pub fn frames_each(&self) -> f64 {
         let frames = self.frames[1] - self.frames[0] + 1;
         frames as f64 / frames.saturating_sub(self.held).max(1) as f64
     }
 
-    /// What it looks like: animation on twos, a raised rate...
+    /// Names the pattern of repetition, for people: animation on twos, a raised frame rate...
     pub fn pattern(&self) -> &'static str {
         match self.frames_each() {
             _ if self.held == 1 => "one repeated frame",
@@ -50,22 +50,23 @@ impl Stretch {
 /// The repeated frames of a clip.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DuplicatesReport {
-    /// All frames.
+    /// Number of all frames.
     pub frames: u64,
-    /// Those whose time does not advance, which are always left out.
+    /// Number of frames whose time is not above the one before; they are always left out.
     pub dropped: u64,
-    /// Those that only repeat the one before while motion goes on.
+    /// Number of frames that are equal to the one before during motion.
     pub held: u64,
-    /// Distinct frames that would be moved to their even place.
+    /// Number of distinct frames that would be moved in time, to even steps.
     pub retimed: u64,
-    /// Cuts.
+    /// Number of cuts.
     pub cuts: u64,
-    /// Where.
-    pub stretches: Vec<Stretch>,
+    /// The ranges with repeated frames, in order.
+    pub ranges: Vec<DuplicateRange>,
 }
 
 impl DuplicatesReport {
-    fn take(&mut self, frame: &Decided) {
+    /// Counts a frame and adds it to a range if it is repeated or moved.
+    fn add(&mut self, frame: &Decided) {
         self.frames += 1 + frame.dropped_before;
         self.dropped += frame.dropped_before;
         self.cuts += u64::from(frame.verdict.cut);
@@ -74,24 +75,25 @@ impl DuplicatesReport {
         self.held += u64::from(held);
         self.retimed += u64::from(retimed);
         if held || retimed {
-            self.mark(frame, held);
+            self.extend_range(frame, held);
         }
     }
 
-    /// Puts a frame to the stretch that it belongs to; a stretch starts with the frame that is repeated.
-    fn mark(&mut self, frame: &Decided, held: bool) {
+    /// Extends the last range by a repeated (`held`) or moved frame, or starts a new one after a cut or a gap; a range
+    /// starts with the frame that is repeated.
+    fn extend_range(&mut self, frame: &Decided, held: bool) {
         let (number, at) = (frame.number, frame.frame.pts);
         let near = self
-            .stretches
+            .ranges
             .last_mut()
-            .filter(|stretch| !frame.verdict.cut && number - stretch.frames[1] <= SAME_STRETCH);
-        if let Some(stretch) = near {
-            (stretch.frames[1], stretch.times[1]) = (number, at);
-            stretch.held += u64::from(held);
-            stretch.retimed += u64::from(!held);
+            .filter(|range| !frame.verdict.cut && number - range.frames[1] <= MAX_GAP);
+        if let Some(range) = near {
+            (range.frames[1], range.times[1]) = (number, at);
+            range.held += u64::from(held);
+            range.retimed += u64::from(!held);
             return;
         }
-        self.stretches.push(Stretch {
+        self.ranges.push(DuplicateRange {
             frames: [number.saturating_sub(u64::from(held)), number],
             times: [at, at],
             held: u64::from(held),
@@ -101,8 +103,9 @@ impl DuplicatesReport {
 }
 
 impl VideoJob {
-    /// Decodes the whole source and tells which frames only repeat others and what [`Duplicates::Smooth`](super::Duplicates::Smooth) would do. No
-    /// network is run and nothing is written.
+    /// Decodes the source and reports which frames are repeated and what
+    /// [`Duplicates::Smooth`](super::Duplicates::Smooth) would change. `progress` is called with the number of frames
+    /// decided. The network is not run and nothing is written.
     ///
     /// # Errors
     /// Those of opening and reading the source; [`Error::Cancelled`].
@@ -118,21 +121,21 @@ impl VideoJob {
         self.timeline(&info)?;
         let mut options = self.analysis();
         options.duplicates = true;
-        let mut ahead = Ahead::new(options, info.tags);
+        let mut analyzer = Analyzer::new(options, info.tags);
         let mut report = DuplicatesReport::default();
         let mut source = Paced::new(source);
         while let Some((frame, pause)) = source.next_frame()? {
-            ahead
+            analyzer
                 .push(frame, pause)
                 .iter()
-                .for_each(|frame| report.take(frame));
+                .for_each(|frame| report.add(frame));
             progress(report.frames);
             if cancel.is_cancelled() {
                 return Err(Error::Cancelled);
             }
         }
-        let (rest, dropped) = ahead.finish();
-        rest.iter().for_each(|frame| report.take(frame));
+        let (rest, dropped) = analyzer.finish();
+        rest.iter().for_each(|frame| report.add(frame));
         report.frames += dropped;
         report.dropped += dropped;
         Ok(report)
@@ -155,16 +158,16 @@ impl fmt::Display for DuplicatesReport {
                 counted(self.dropped, "frame")
             )?;
         }
-        for stretch in &self.stretches {
-            let ([first, last], [from, to]) = (stretch.frames, stretch.times.map(time::seconds));
+        for range in &self.ranges {
+            let ([first, last], [from, to]) = (range.frames, range.times.map(time::seconds));
             write!(
                 f,
                 "\n  frames {first} to {last} ({from:.3} to {to:.3} s): {}",
-                stretch.pattern()
+                range.pattern()
             )?;
-            write!(f, ", {} repeated", stretch.held)?;
-            if stretch.retimed > 0 {
-                write!(f, ", {} to be moved to their even place", stretch.retimed)?;
+            write!(f, ", {} repeated", range.held)?;
+            if range.retimed > 0 {
+                write!(f, ", {} to be moved to their even place", range.retimed)?;
             }
         }
         match self.held {

@@ -1,4 +1,5 @@
-//! What a video job's result depends on, each thing with a name for people: by this an unfinished job is known again.
+//! Job fingerprint: pairs of a name for people and a value, for everything that a result depends on. An unfinished job is
+//! resumed, and shards are joined, only if all pairs match.
 
 use std::fs;
 use std::io::Read;
@@ -12,15 +13,15 @@ use super::{CutFill, Duplicates, Fallback, Motion, Rate, VideoJob};
 use crate::weights::weights_sha256;
 use crate::{Bisection, Error, Interpolator, InterpolatorSpec, Result, TimestepMethod, model_choice};
 
-/// Where an unfinished job is kept.
+/// Options of keeping an unfinished job for a later run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Keep {
-    /// Whether it is kept at all.
+    /// Whether an unfinished job is kept.
     pub on: bool,
-    /// Throw away what an earlier run has left, whatever it was.
+    /// Whether the unfinished result of an earlier run is removed first.
     pub restart: bool,
-    /// Frames of the result in a segment.
+    /// Number of output frames per segment.
     pub segment_frames: u64,
 }
 
@@ -34,10 +35,11 @@ impl Default for Keep {
     }
 }
 
-/// The name of the fact that tells the input from another.
+/// Name of the fingerprint's entry that identifies the input.
 pub(super) const INPUT: &str = "the input";
 
-/// The facts of the pictures of `job`, sound and text aside; nothing where its input cannot be read twice.
+/// Computes the fingerprint of the video frames of `job`, without audio and subtitles; `None` if the input cannot be read
+/// twice (standard input, custom sources).
 pub(super) fn facts(job: &VideoJob, interpolator: &Interpolator) -> Result<Option<Vec<(String, String)>>> {
     let Some(input) = input_facts(&job.source.input, &job.sink.cancel)? else {
         return Ok(None);
@@ -79,7 +81,7 @@ fn motion(motion: Motion) -> String {
     }
 }
 
-/// What the sound and text of the result depend on; the pictures do not depend on it.
+/// Describes the handling of audio and subtitles, on which the video frames do not depend.
 pub(super) fn sound(job: &VideoJob) -> String {
     match job.motion {
         _ if job.video_only => "left out",
@@ -112,12 +114,12 @@ fn fallback(fallback: Option<Fallback>) -> String {
     })
 }
 
-/// An option's value, where one is given.
+/// Formats an optional value; `None` becomes "the usual one".
 pub(crate) fn or_usual(value: Option<impl std::fmt::Display>) -> String {
     value.map_or("the usual one".to_owned(), |value| value.to_string())
 }
 
-/// What the frames that are made depend on.
+/// Computes the entries of the fingerprint on which computed frames depend: model, options of the network, engine.
 pub(crate) fn model_facts(
     spec: &InterpolatorSpec,
     interpolator: &Interpolator,
@@ -152,7 +154,7 @@ pub(crate) fn model_facts(
     Ok(facts.map(|(name, value)| (name.to_owned(), value)).into())
 }
 
-/// A threshold, or a list by its content.
+/// Describes the threshold of cut detection, or a list of cuts by its hash.
 fn cuts(rule: &CutRule) -> String {
     match rule {
         CutRule::Detect(limit) => format!("found below {limit}"),
@@ -164,8 +166,8 @@ fn cuts(rule: &CutRule) -> String {
     }
 }
 
-/// A file by its content; a folder of pictures by names, sizes and times, since reading them all may take longer
-/// than the job.
+/// Identifies an input: a file by its SHA-256, a folder of images by a hash of names, sizes and modification times (reading
+/// all images may take longer than the job). `None` if the input cannot be read twice.
 pub(crate) fn input_facts(input: &Input, cancel: &CancelToken) -> Result<Option<String>> {
     match input {
         _ if rife_media::source::is_stream(input) => Ok(None),
@@ -182,7 +184,7 @@ pub(crate) fn input_facts(input: &Input, cancel: &CancelToken) -> Result<Option<
     }
 }
 
-/// The SHA-256 of a file in hexadecimal.
+/// Computes the SHA-256 of a file in hexadecimal.
 pub(crate) fn file_hash(path: &Path, cancel: &CancelToken) -> Result<String> {
     let io = |e| Error::io("read", path, e);
     let mut file = rife_files::open_regular(path).map_err(io)?;
@@ -196,6 +198,7 @@ pub(crate) fn file_hash(path: &Path, cancel: &CancelToken) -> Result<String> {
     }
 }
 
+/// Computes the SHA-256 of the sorted names, sizes and modification times of a folder's images.
 fn folder_hash(folder: &Path) -> Result<String> {
     let folder = if folder.as_os_str().is_empty() {
         Path::new(".")
@@ -222,6 +225,7 @@ fn folder_hash(folder: &Path) -> Result<String> {
     Ok(hexadecimal(hasher))
 }
 
+/// Finishes a hash and encodes it as lower-case hexadecimal.
 fn hexadecimal(hasher: Sha256) -> String {
     hasher
         .finalize()

@@ -1,6 +1,6 @@
-//! The three threads of a video job and the bounded queues between them: decoding, interpolation (the caller's
-//! thread), encoding. An error in one ends the others, and is the one that is returned. What comes of the frames is the
-//! work of a [`Stream`], whose halves run in the first two threads.
+//! Pipeline of a video job: three threads with bounded queues between them, for decoding, interpolation (the caller's
+//! thread) and encoding. The two halves of a [`Stream`] run in the first two. The first error ends all threads and is
+//! returned.
 
 use std::sync::Arc;
 use std::thread;
@@ -14,60 +14,64 @@ use super::{Confidence, Progress};
 use crate::stream::{Decided, Lookahead, Next, Pairing, Stream, StreamFrame};
 use crate::{Error, Result};
 
-/// Bytes that the frames of one queue may take together. Larger frames are handed from thread to thread.
+/// Maximum bytes of the frames in one queue. The queue of larger frames has no buffer (rendezvous).
 const QUEUE_BYTES: u64 = 48 << 20;
 
-/// What a job is run with.
+/// Arguments of [`run`] besides source and sink.
 pub(super) struct Setup<'a> {
     pub(super) stream: Stream,
-    /// Show the source's middle half on the left and the result's on the right.
+    /// Whether each frame shows the middle half of the source's frame on the left and of the result's on the right.
     pub(super) montage: bool,
+    /// Expected number of output frames, for the progress.
     pub(super) total_out: Option<u64>,
+    /// Colour tags of the source.
     pub(super) tags: ColorTags,
     pub(super) cancel: &'a CancelToken,
 }
 
-/// What came of it.
-pub(super) struct Done {
+/// Result of [`run`].
+pub(super) struct PipelineResult {
     pub(super) counts: Progress,
     pub(super) confidences: Vec<Confidence>,
     pub(super) written: Written,
     pub(super) cuts: Vec<DetectedCut>,
+    /// The decoder's warnings.
     pub(super) warnings: Vec<String>,
 }
 
-/// Bytes of a frame in a queue: its RGB floats and its codes.
+/// Returns the bytes of a frame in a queue: RGB as f32 and as 8-bit codes.
 pub(super) fn frame_bytes(width: u32, height: u32) -> u64 {
     u64::from(width) * u64::from(height) * (3 * 4 + 3)
 }
 
-/// How many frames of `bytes` a queue holds.
+/// Returns the capacity of a queue for frames of `bytes`: 0 to 8.
 pub(super) fn queue_length(bytes: u64) -> usize {
     (QUEUE_BYTES / bytes.max(1)).min(8) as usize
 }
 
-/// A frame on its way to the sink.
+/// A frame in the queue to the encoder; times in seconds.
 struct Outgoing {
-    /// Nothing where the sink does not need the frame.
-    picture: Option<Picture>,
+    /// `None` if the sink does not need the frame: an earlier run or another machine writes it.
+    image: Option<OutgoingImage>,
     pts: Time,
     duration: Time,
 }
 
-enum Picture {
-    /// A source frame as it came.
+/// The content of a frame in the queue to the encoder.
+enum OutgoingImage {
+    /// A source frame as it was decoded.
     Source(Arc<Frame>),
-    /// A picture that was made, or changed.
+    /// A computed image.
     Made(Arc<RgbImage>),
 }
 
-/// Runs the job to its end.
+/// Runs source, stream and sink to the end of the source.
 pub(super) fn run(
     setup: Setup<'_>,
     source: Box<dyn Source>,
     sink: Box<dyn Sink>,
     progress: &mut dyn FnMut(&Progress),
-) -> Result<Done> {
+) -> Result<PipelineResult> {
     let info = source.info();
     let needs = sink.needs();
     let capacity = queue_length(frame_bytes(info.width, info.height));
@@ -76,10 +80,10 @@ pub(super) fn run(
     let (lookahead, pairing) = setup.stream.split();
     let (tags, cancel) = (setup.tags, setup.cancel);
     thread::scope(|scope| {
-        // Each thread owns its ends of the queues, so that one that stops wakes the others.
+        // Each thread owns its ends of the queues, so that the others are woken when it stops.
         let decoder = scope.spawn(move || decode(source, lookahead, &tags, decoded_in));
         let encoder = scope.spawn(move || encode(sink, &tags, to_write));
-        let mut delivery = Delivery {
+        let mut stage = InterpolationStage {
             pairing,
             montage: setup.montage,
             outgoing,
@@ -92,42 +96,42 @@ pub(super) fn run(
             needs,
             cancel,
         };
-        let made = delivery.run(decoded);
-        let told = delivery.told();
-        drop(delivery);
+        let interpolated = stage.run(decoded);
+        let result = stage.result();
+        drop(stage);
         let warnings = decoder.join().map_err(|_| Error::Stage("decoding"));
         let written = encoder.join().unwrap_or(Err(Error::Stage("encoding")));
-        settle(cancel, made.map(|()| told), warnings, written)
+        combine(cancel, interpolated.map(|()| result), warnings, written)
     })
 }
 
-/// What the interpolation stage has to tell at the end.
-struct Told {
+/// Result of the interpolation stage.
+struct StageResult {
     counts: Progress,
     confidences: Vec<Confidence>,
     cuts: Vec<DetectedCut>,
 }
 
-/// Which of the threads' results counts: a stop by the user before all, then the encoder's error, since a broken
-/// queue is only its echo, then the rest in order.
-fn settle(
+/// Combines the results of the three threads. Of several errors it returns the cause: a cancellation, else the encoder's
+/// error if interpolation stopped because its queue broke, else the first in the order of the stages.
+fn combine(
     cancel: &CancelToken,
-    made: Result<Told>,
+    interpolated: Result<StageResult>,
     warnings: Result<Vec<String>>,
     written: Result<Option<Written>>,
-) -> Result<Done> {
+) -> Result<PipelineResult> {
     if cancel.is_cancelled() {
         return Err(Error::Cancelled);
     }
-    match (made, written) {
+    match (interpolated, written) {
         (Err(Error::Stage("encoding")), Err(cause)) => Err(cause),
         (Err(error), _) | (_, Err(error)) => Err(error),
         (Ok(_), Ok(None)) => Err(Error::Stage("interpolation")),
-        (Ok(told), Ok(Some(written))) => Ok(Done {
-            counts: told.counts,
-            confidences: told.confidences,
+        (Ok(result), Ok(Some(written))) => Ok(PipelineResult {
+            counts: result.counts,
+            confidences: result.confidences,
             written,
-            cuts: told.cuts,
+            cuts: result.cuts,
             warnings: warnings?,
         }),
     }
@@ -136,12 +140,13 @@ fn settle(
 /// A message of the decoding thread.
 enum Message {
     Frame(Box<Decided>),
-    /// The end, so that a decoder that died is not taken for one that is done; with the number of frames that were left
-    /// out after the last one.
+    /// The regular end of the source, with the number of frames that were left out after the last one. Without this message
+    /// the decoder has failed.
     End(u64),
 }
 
-/// Decodes until the end, an error, or until nobody wants more frames.
+/// Decoding thread: reads and classifies frames until the source ends, an error occurs or the receiver is gone; returns the
+/// source's warnings.
 fn decode(
     mut source: Box<dyn Source>,
     mut lookahead: Lookahead,
@@ -161,12 +166,12 @@ fn decode(
             Ok(None) => break,
             Err(error) => {
                 wanted = false;
-                // Nobody may want it any more.
+                // The receiver may be gone.
                 let _ = out.send(Err(error.into()));
             }
         }
     }
-    while wanted && let Some(frames) = lookahead.take_waiting() {
+    while wanted && let Some(frames) = lookahead.flush_one() {
         wanted = send(frames);
     }
     if wanted {
@@ -178,7 +183,8 @@ fn decode(
     source.warnings()
 }
 
-/// Encodes what comes; completes the output only when told that everything came.
+/// Encoding thread: writes frames until `None`, the regular end, and then completes the output; returns `None` if the queue
+/// broke before.
 fn encode(
     mut sink: Box<dyn Sink>,
     tags: &ColorTags,
@@ -187,53 +193,49 @@ fn encode(
     let params = sink.params().clone();
     let (format, size, same_tags) = (params.format, [params.width, params.height], params.tags == *tags);
     for message in frames {
-        let Some(Outgoing {
-            picture,
-            pts,
-            duration,
-        }) = message
-        else {
+        let Some(Outgoing { image, pts, duration }) = message else {
             return Ok(Some(sink.finish()?));
         };
-        let Some(picture) = picture else {
+        let Some(image) = image else {
             sink.skip(pts)?;
             continue;
         };
-        let frame = match picture {
-            Picture::Source(frame)
+        let frame = match image {
+            OutgoingImage::Source(frame)
                 if same_tags && frame.format == format && [frame.width, frame.height] == size =>
             {
                 Arc::unwrap_or_clone(frame)
             }
-            Picture::Source(frame) => Frame::from_rgb(&frame.to_rgb(tags), format, &params.tags),
-            Picture::Made(image) => Frame::from_rgb(&image, format, &params.tags),
+            OutgoingImage::Source(frame) => Frame::from_rgb(&frame.to_rgb(tags), format, &params.tags),
+            OutgoingImage::Made(image) => Frame::from_rgb(&image, format, &params.tags),
         };
         sink.write(&frame.at(pts, duration))?;
     }
     Ok(None)
 }
 
-/// The interpolation stage: the frames of a stream, to the sink.
-struct Delivery<'a> {
+/// Interpolation stage: takes classified source frames, computes the output frames and sends them to the encoder.
+struct InterpolationStage<'a> {
     pairing: Pairing,
     montage: bool,
     outgoing: Sender<Option<Outgoing>>,
     progress: &'a mut dyn FnMut(&Progress),
-    /// Those of the stream and, of frames that the sink does not need, our own.
+    /// Counts of frames that the sink does not need; those of the stream are added by [`InterpolationStage::counts`].
     counts: Progress,
     confidences: Vec<Confidence>,
     needs: Needs,
     cancel: &'a CancelToken,
 }
 
-impl Delivery<'_> {
+impl InterpolationStage<'_> {
+    /// Processes messages of the decoder to the end of the source.
     fn run(&mut self, decoded: Receiver<Result<Message>>) -> Result<()> {
         loop {
             match decoded.recv().unwrap_or(Err(Error::Stage("decoding")))? {
                 Message::Frame(frame) => {
                     self.pairing.push(*frame)?;
                     self.drain()?;
-                    self.tell()?;
+                    self.report()?;
                 }
                 Message::End(dropped) => {
                     self.pairing.finish(dropped)?;
@@ -248,20 +250,20 @@ impl Delivery<'_> {
         self.deliver(None)
     }
 
-    /// Sends all frames whose place is known.
+    /// Sends all frames whose times are known so far.
     fn drain(&mut self) -> Result<()> {
         loop {
             let need = self.needs.of(self.pairing.counts().frames_out);
             match self.pairing.next(need == Need::Make)? {
                 Some(Next::Frame(frame)) => self.send(frame)?,
-                Some(Next::Passed { at, made }) => {
+                Some(Next::Skipped { at, made }) => {
                     match need {
                         Need::Elsewhere => self.counts.elsewhere += 1,
                         Need::Written | Need::Make => self.counts.resumed += 1,
                     }
                     self.counts.made += u64::from(made && need != Need::Elsewhere);
                     self.deliver(Some(Outgoing {
-                        picture: None,
+                        image: None,
                         pts: at.pts,
                         duration: at.duration,
                     }))?;
@@ -271,33 +273,35 @@ impl Delivery<'_> {
         }
     }
 
-    /// Hands a frame on, beside the source's own picture where a montage is asked for.
+    /// Sends a frame to the encoder, joined with the source's frame if a montage is requested.
     fn send(&mut self, frame: StreamFrame) -> Result<()> {
         self.confidences.extend(frame.confidence);
         let was_made = frame.made.is_some();
         let (pts, duration) = (frame.pts, frame.duration);
-        let picture = match frame.made {
-            _ if self.montage => Picture::Made(Arc::new(side_by_side(frame.source_image(), frame.image()))),
-            Some(image) => Picture::Made(image),
-            None => Picture::Source(frame.source),
+        let image = match frame.made {
+            _ if self.montage => {
+                OutgoingImage::Made(Arc::new(side_by_side(frame.source_image(), frame.image())))
+            }
+            Some(image) => OutgoingImage::Made(image),
+            None => OutgoingImage::Source(frame.source),
         };
         self.deliver(Some(Outgoing {
-            picture: Some(picture),
+            image: Some(image),
             pts,
             duration,
         }))?;
-        if was_made { self.tell() } else { Ok(()) }
+        if was_made { self.report() } else { Ok(()) }
     }
 
-    fn told(&mut self) -> Told {
-        Told {
+    fn result(&mut self) -> StageResult {
+        StageResult {
             counts: self.counts(),
             confidences: std::mem::take(&mut self.confidences),
             cuts: self.pairing.cuts().to_vec(),
         }
     }
 
-    /// How far the job is.
+    /// Returns the job's counts: those of the stream and of frames that the sink does not need.
     fn counts(&self) -> Progress {
         let stream = self.pairing.counts();
         Progress {
@@ -313,11 +317,13 @@ impl Delivery<'_> {
         }
     }
 
+    /// Puts a message into the queue to the encoder; `None` is the regular end.
     fn deliver(&mut self, message: Option<Outgoing>) -> Result<()> {
         self.outgoing.send(message).map_err(|_| Error::Stage("encoding"))
     }
 
-    fn tell(&mut self) -> Result<()> {
+    /// Reports progress; returns [`Error::Cancelled`] if the job was cancelled.
+    fn report(&mut self) -> Result<()> {
         let counts = self.counts();
         (self.progress)(&counts);
         if self.cancel.is_cancelled() {
@@ -328,7 +334,7 @@ impl Delivery<'_> {
     }
 }
 
-/// The middle half of `left` and, to the right of it, the middle half of `right`.
+/// Makes an image of the middle half of `left` and, to the right of it, the middle half of `right`; both have the same size.
 fn side_by_side(left: &RgbImage, right: &RgbImage) -> RgbImage {
     let (width, half, from) = (
         left.width as usize,

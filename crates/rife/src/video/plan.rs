@@ -1,4 +1,4 @@
-//! What a video job is going to do, put together before it starts, and its text.
+//! Plan of a video job, made before it starts: frame counts, rates, encoding, expected time and memory, and its text.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,65 +10,65 @@ use rife_media::{Encoding, Input, Output, StreamInfo, StreamPlan, TimelineMode, 
 use super::{Motion, VideoJob, pipeline};
 use crate::{Interpolator, Result};
 
-/// Bytes a pixel of a padded frame that the networks need while they run: measured on the built-in one at 720p and
-/// 1080p (about 340), rounded up.
-const NETWORK_BYTES_A_PIXEL: u64 = 380;
+/// The network's memory in bytes per pixel of a padded frame: about 340 measured for the built-in network at 720p and 1080p,
+/// rounded up.
+const NETWORK_BYTES_PER_PIXEL: u64 = 380;
 
-/// What will be done. Its text has a line for each thing.
+/// What a video job will do; displayed as text with one line per topic. `None` means unknown before the run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VideoPlan {
-    /// The input's name.
+    /// The input's path or name.
     pub input: String,
-    /// The output's name.
+    /// The output's path or name.
     pub output: String,
     /// Width and height in pixels.
     pub size: [u32; 2],
-    /// Source frames announced.
+    /// The source's number of frames as declared by the container or estimated from duration and rate.
     pub input_frames: Option<u64>,
-    /// The source's nominal rate.
+    /// The source's nominal rate in frames per second.
     pub input_rate: Option<Ratio<i64>>,
-    /// Whether the source's intervals vary.
+    /// Whether the source has a variable frame rate.
     pub variable_rate: bool,
     /// The source's duration in seconds.
     pub duration: Option<f64>,
-    /// The output's duration in seconds: the source's, stretched where that is asked for.
+    /// The output's duration in seconds; longer than the source's for slow motion.
     pub output_duration: Option<f64>,
-    /// The output's rate where it is constant.
+    /// The output's rate in frames per second if it is constant.
     pub output_rate: Option<Ratio<i64>>,
-    /// Frames that will be written.
+    /// Number of frames that will be written.
     pub output_frames: Option<u64>,
-    /// The rule of count and end.
+    /// The rule for number, times and end of the output frames, for people.
     pub rule: String,
-    /// The encoder and what it is given.
+    /// The encoder and its options, for people.
     pub encoding: String,
-    /// What of the frames is lost, a sentence each: alpha, HDR metadata.
+    /// Properties of the frames that the output cannot hold, such as alpha or HDR metadata; a sentence each.
     pub losses: Vec<String>,
-    /// What happens to each stream.
+    /// What happens to each of the input's streams.
     pub streams: Option<StreamPlan>,
-    /// The model and its options.
+    /// The model and its options, for people.
     pub model: String,
-    /// How frames at other times than the middle are made.
+    /// How frames at timesteps other than 1/2 are computed, for people.
     pub method: String,
-    /// What computes.
+    /// Device, instruction set, precision and threads, for people.
     pub engine: String,
-    /// How long it will take, from a short measurement.
+    /// Expected duration of the run, from a short measurement of the network.
     pub time: Option<Duration>,
-    /// Memory that frames and network need together, in bytes, roughly.
+    /// Expected memory of frames and network in bytes, without ffmpeg.
     pub memory: u64,
-    /// Things worth telling the user before the start.
+    /// Remarks for the user before the start.
     pub notes: Vec<String>,
 }
 
-/// Puts the plan together; measures the network for a moment.
+/// Makes the plan; runs the network on a small frame to measure its speed. `note` is a remark on a limited frame rate.
 pub(super) fn plan(
     job: &VideoJob,
     info: &StreamInfo,
     timeline: &TimelineOptions,
-    notes: Option<String>,
+    note: Option<String>,
     interpolator: &Interpolator,
     encoding: Encoding,
 ) -> Result<VideoPlan> {
-    let frames = info.frames.or_else(|| counted(info));
+    let frames = info.frames.or_else(|| estimate_frames(info));
     let output_frames = frames.map(|frames| timeline.estimate(frames, info.duration));
     let made = frames
         .zip(output_frames)
@@ -76,8 +76,8 @@ pub(super) fn plan(
             TimelineMode::Factor(factor) => frames.saturating_sub(1) * u64::from(factor - 1),
             TimelineMode::Multiple(_) | TimelineMode::TargetRate(_) => out,
         });
-    let a_frame = interpolator.estimate_frame_time(info.width, info.height)?;
-    job.source.limits.check_frame_time(a_frame)?;
+    let frame_time = interpolator.estimate_frame_time(info.width, info.height)?;
+    job.source.limits.check_frame_time(frame_time)?;
     let engine = interpolator.engine();
     Ok(VideoPlan {
         input: input_name(&job.source.input),
@@ -104,19 +104,19 @@ pub(super) fn plan(
             engine.precision,
             rife_media::counted(engine.threads as u64, "thread")
         ),
-        time: made.and_then(|made| Some(a_frame * u32::try_from(made).ok()?)),
-        memory: memory(info.width, info.height, job.interpolator.memory_limit) + waiting(job, info),
-        notes: notes.into_iter().collect(),
+        time: made.and_then(|made| Some(frame_time * u32::try_from(made).ok()?)),
+        memory: memory(info.width, info.height, job.interpolator.memory_limit) + lookahead_memory(job, info),
+        notes: note.into_iter().collect(),
     })
 }
 
-/// Frames by duration and rate where the container does not say.
-fn counted(info: &StreamInfo) -> Option<u64> {
+/// Estimates the source's number of frames by duration and rate.
+fn estimate_frames(info: &StreamInfo) -> Option<u64> {
     let frames = time::seconds(info.duration?) * time::seconds(info.frame_rate?);
     (0.0..1e12).contains(&frames).then_some(frames.round() as u64)
 }
 
-/// The output's constant rate, where it has one.
+/// Returns the output's rate in frames per second; `None` for a variable rate.
 pub(super) fn output_rate(timeline: &TimelineOptions, info: &StreamInfo) -> Option<Ratio<i64>> {
     match timeline.mode {
         TimelineMode::TargetRate(rate) => Some(rate / timeline.stretch),
@@ -126,6 +126,7 @@ pub(super) fn output_rate(timeline: &TimelineOptions, info: &StreamInfo) -> Opti
     }
 }
 
+/// Describes, for people, the number, times and end of the output frames.
 fn rule(timeline: &TimelineOptions, motion: Motion) -> String {
     let pace = match motion {
         Motion::Normal => String::new(),
@@ -147,20 +148,21 @@ fn rule(timeline: &TimelineOptions, motion: Motion) -> String {
     }
 }
 
-/// Bytes that the network and the frames on their way take, where pictures are made in tiles to stay below `limit`.
+/// Estimates the memory of network and queues in bytes; with a `limit`, at most that, since frames are computed in tiles.
 pub(crate) fn memory(width: u32, height: u32, limit: Option<u64>) -> u64 {
     let pixels = u64::from(width.next_multiple_of(128)) * u64::from(height.next_multiple_of(128));
     let frame = pipeline::frame_bytes(width, height);
-    let whole = pixels * NETWORK_BYTES_A_PIXEL + frame * (2 * pipeline::queue_length(frame) as u64 + 6);
-    limit.map_or(whole, |limit| whole.min(limit))
+    let untiled = pixels * NETWORK_BYTES_PER_PIXEL + frame * (2 * pipeline::queue_length(frame) as u64 + 6);
+    limit.map_or(untiled, |limit| untiled.min(limit))
 }
 
-/// Bytes of the frames that wait, as decoded, until it is known what they are.
-pub(super) fn waiting(job: &VideoJob, info: &StreamInfo) -> u64 {
+/// Returns the bytes of the decoded frames that cut and duplicate detection hold for their lookahead.
+pub(super) fn lookahead_memory(job: &VideoJob, info: &StreamInfo) -> u64 {
     let frames = (Analysis::look_ahead(&job.analysis()) + rife_media::timeline::AHEAD) as u64;
     frames * info.format.frame_bytes(info.width, info.height) as u64
 }
 
+/// Returns the input's path or name, for people.
 fn input_name(input: &Input) -> String {
     match input {
         Input::File(path) | Input::Images(path) => path.display().to_string(),
@@ -169,6 +171,7 @@ fn input_name(input: &Input) -> String {
     }
 }
 
+/// Returns the output's path or name, for people.
 fn output_name(output: &Output) -> String {
     match output {
         Output::File(path) | Output::Images(path, _) => path.display().to_string(),
@@ -177,7 +180,7 @@ fn output_name(output: &Output) -> String {
     }
 }
 
-/// A rate for people: `23.976` or `25`.
+/// Formats a rate for people: `23.976 fps`, `25 fps` or, for `None`, `variable rate`.
 pub(crate) fn rate_text(rate: Option<Ratio<i64>>) -> String {
     match rate {
         Some(rate) if rate.is_integer() => format!("{rate} fps"),
@@ -240,7 +243,7 @@ impl fmt::Display for VideoPlan {
     }
 }
 
-/// A duration for people: `1 h 02 min`, `3 min 20 s`, `4.2 s`.
+/// Formats a duration for people: `1 h 02 min`, `3 min 20 s`, `4.2 s`.
 pub fn duration_text(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {

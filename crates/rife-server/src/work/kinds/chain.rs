@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use rife::chain::{ChainJob, ChainRun, MAX_PASSES, Sound};
+use rife::chain::{AudioMode, ChainJob, ChainRun, MAX_PASSES};
 use rife::media::{CancelToken, Output, time};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -61,10 +61,10 @@ impl super::Options for ChainOptions {
         job.passes = rest.passes.unwrap_or(job.passes);
         (job.fps, job.size) = (rest.fps.map(|rate| rate.0), rest.size.map(|size| size.0));
         job.fit = rest.fit.into();
-        job.sound = match rest.sound {
-            SoundName::Crossfade => Sound::Crossfade,
-            SoundName::Silence => Sound::Silence,
-            SoundName::Drop => Sound::Drop,
+        job.audio = match rest.sound {
+            SoundName::Crossfade => AudioMode::Crossfade,
+            SoundName::Silence => AudioMode::Silence,
+            SoundName::Drop => AudioMode::Drop,
         };
         job.source.deinterlace = rest.deinterlace;
         job.sink.overwrite = true;
@@ -92,7 +92,7 @@ impl Run for Planned {
             "width": plan.size[0], "height": plan.size[1],
             "output_frames": plan.frames, "output_rate": plan.rate.to_string(), "transition_frames": plan.transition,
             "duration_s": plan.frames.map(|frames| frames as f64 / rate),
-            "model": plan.model, "streams": [note(&format!("sound: {}", plan.sound))],
+            "model": plan.model, "streams": [note(&format!("sound: {}", plan.audio))],
             "notes": plan.clips.iter().map(|clip| note(clip)).collect::<Vec<_>>(),
         })
     }
@@ -110,7 +110,7 @@ impl Run for Planned {
         let starts: Vec<f64> = done.starts.iter().map(|start| time::seconds(*start)).collect();
         let summary = json!({
             "clips": done.counts.clips, "frames_out": done.counts.frames, "made": done.counts.made,
-            "duration_s": time::seconds(done.duration), "starts_s": starts, "sound": done.sound,
+            "duration_s": time::seconds(done.duration), "starts_s": starts, "sound": done.audio,
             "elapsed_s": start.elapsed().as_secs_f64(), "warnings": done.warnings,
         });
         Ok(Outcome {
