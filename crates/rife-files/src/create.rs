@@ -1,5 +1,5 @@
-//! Atomic replacement of files: what is written goes into a file that is created exclusively beside the final name, is
-//! flushed, and then renamed. A link or file of that name that is there already is never followed or written to.
+//! Atomic file replacement: content is written to a temporary file, created exclusively in the same folder, flushed, and then
+//! renamed. An existing link or file with the temporary name is never followed or written to.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::name::beside;
 
-/// Names that are tried before giving up: those that killed processes of this number have left are passed over.
+/// Maximum number of temporary names that are tried; those left by killed processes of the same id are skipped.
 const TRIES: usize = 1000;
 
-/// Writes `content` to `path`, whole or not at all: after any failure or kill `path` is what it was before. A link at
-/// `path` is replaced, not followed.
+/// Replaces the file `path` by `content` atomically: after a failure or kill, `path` is unchanged. A link at `path` is
+/// replaced, not followed.
 ///
 /// # Errors
 /// Those of the file system.
@@ -20,7 +20,8 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     replace_with(path, |file| file.write_all(content))
 }
 
-/// As [`replace`], with what `write` writes.
+/// Replaces the file `path` atomically by the content that `write` writes to the given file; after an error of `write`,
+/// `path` is unchanged.
 ///
 /// # Errors
 /// Those of the file system, and what `write` returns.
@@ -30,16 +31,18 @@ pub fn replace_with(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>
     file.finish()
 }
 
-/// A file that is being written, under another name: `.NAME.PID-N.part` beside its own. Dropped, it is removed.
+/// A file that is written under the temporary name `.NAME.PID-N.part` in the folder of its final name, and removed on drop
+/// unless finished.
 #[derive(Debug)]
 pub struct NewFile {
     file: File,
     unfinished: Temporary,
+    /// The final path.
     path: PathBuf,
 }
 
 impl NewFile {
-    /// Begins what will be `path`.
+    /// Creates the temporary file for the final path `path`.
     ///
     /// # Errors
     /// Those of the file system.
@@ -56,7 +59,7 @@ impl NewFile {
         })
     }
 
-    /// Flushes it to the disk and gives it its name, in place of what has that name.
+    /// Flushes the file to the disk and renames it to its final path, replacing an existing file.
     ///
     /// # Errors
     /// Those of the file system.
@@ -64,7 +67,7 @@ impl NewFile {
         self.file.sync_all()?;
         drop(self.file);
         fs::rename(&self.unfinished.0, &self.path)?;
-        // From now on that name may be another's.
+        // From now on the temporary name may belong to another process.
         self.unfinished.0 = PathBuf::new();
         sync_folder(&self.path)
     }
@@ -80,20 +83,20 @@ impl Write for NewFile {
     }
 }
 
-/// A file that only this process uses, created exclusively. Dropped, it is removed.
+/// The path of an exclusively created temporary file, which is removed on drop.
 #[derive(Debug)]
 pub struct Temporary(PathBuf);
 
 impl Temporary {
-    /// Creates a file, open for reading and writing, under a name that no file has. `name` makes a path of a part that
-    /// is new at each try (at most 21 bytes).
+    /// Creates a file, open for reading and writing, under an unused name. `name` builds the path from a unique text of at
+    /// most 21 bytes, another one at each attempt.
     ///
     /// # Errors
     /// Those of the file system.
     pub fn create(name: impl Fn(&str) -> PathBuf) -> io::Result<(Self, File)> {
         static COUNTER: AtomicU32 = AtomicU32::new(0);
         let mut options = OpenOptions::new();
-        // Creating a new file never follows a link.
+        // `create_new` never follows a link.
         options.read(true).write(true).create_new(true);
         for _ in 0..TRIES {
             let number = COUNTER.fetch_add(1, Ordering::Relaxed);
@@ -107,7 +110,7 @@ impl Temporary {
         Err(io::ErrorKind::AlreadyExists.into())
     }
 
-    /// Where it is.
+    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -119,7 +122,7 @@ impl Drop for Temporary {
     }
 }
 
-/// Makes a rename last through a power cut, where the system knows how.
+/// Flushes the folder of `path` to the disk, so that a rename survives a power failure; only on Unix.
 fn sync_folder(path: &Path) -> io::Result<()> {
     if cfg!(unix) {
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());

@@ -1,6 +1,6 @@
-//! File access that a folder made by somebody else cannot turn against its user: atomic replacement of a file,
-//! exclusively created temporary files, and opening of regular files only. Every crate of the workspace writes its
-//! small files and opens the files it is given by these functions.
+//! File access that is safe in folders that other users can write to: atomic file replacement, exclusively created temporary
+//! files, and opening of regular files only. All crates of the workspace write small files and open given files with these
+//! functions.
 
 mod create;
 mod name;

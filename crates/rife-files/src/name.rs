@@ -1,16 +1,16 @@
-//! Names of the files that belong to another one, within what file systems take; names as text for people.
+//! File names derived from another file's name, within the 255 bytes of file systems, and names as safe text for terminals.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-/// The longest name that is kept whole, in bytes: with the longest suffix it has the 255 that file systems take.
+/// Maximum length in bytes of a name that is not shortened: with prefix and suffix it has at most 255.
 const LONGEST: usize = 225;
-/// Of a longer name, bytes that are kept before its hash.
+/// Number of bytes of a longer name that are kept before its hash.
 const KEPT: usize = 200;
 
-/// `prefix`, the file name of `path`, and `suffix`, in its folder. Of a name of more than 225 bytes the first 200 are
-/// kept, with a hash of all of it after them, so that two such names do not meet. `prefix` and `suffix` have at most 30
-/// bytes together.
+/// Returns the path in the folder of `path` whose name is `prefix`, the file name of `path`, and `suffix`. A name of more
+/// than 225 bytes is shortened to its first 200 and a hash of the full name, so that different names stay different.
+/// `prefix` and `suffix` have at most 30 bytes together.
 pub fn beside(path: &Path, prefix: &str, suffix: &str) -> PathBuf {
     let mut name = OsString::from(prefix);
     name.push(shortened(path.file_name().unwrap_or_default()));
@@ -18,8 +18,8 @@ pub fn beside(path: &Path, prefix: &str, suffix: &str) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// The file name of `path` without its extension, and then `end`, in its folder: the default name of a result. A name
-/// of more than 225 bytes is shortened as in [`beside`].
+/// Returns the path in the folder of `path` whose name is the file name of `path` without extension, and `end`. A name that
+/// would exceed 225 bytes is shortened and given a hash, as in [`beside`].
 pub fn with_stem(path: &Path, end: &str) -> PathBuf {
     let stem = path.file_stem().unwrap_or_default();
     let mut name = match stem.len() + end.len() {
@@ -30,13 +30,13 @@ pub fn with_stem(path: &Path, end: &str) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// A name as text that a terminal does not obey and that keeps to its line: see [`one_line`].
+/// Returns a path as text for terminals and messages, with control characters replaced by U+FFFD (see [`one_line`]).
 pub fn shown(path: &Path) -> String {
     one_line(&path.to_string_lossy())
 }
 
-/// Text without control characters, ends of lines among them, and without characters that change the direction of what
-/// follows: in their place stands U+FFFD. File names and tags of files may hold them, and forge what is printed.
+/// Replaces control characters (newlines included) and bidirectional control characters by U+FFFD, since file names and
+/// metadata tags could forge terminal output with them.
 pub fn one_line(text: &str) -> String {
     let forges = |c: char| {
         c.is_control()
@@ -45,6 +45,7 @@ pub fn one_line(text: &str) -> String {
     text.replace(forges, "\u{FFFD}")
 }
 
+/// Returns a name of up to [`LONGEST`] bytes unchanged, a longer one shortened to [`KEPT`] bytes and a hash.
 fn shortened(name: &OsStr) -> OsString {
     if name.len() <= LONGEST {
         return name.to_owned();
@@ -52,7 +53,7 @@ fn shortened(name: &OsStr) -> OsString {
     cut(name, KEPT)
 }
 
-/// So many bytes of a name, at most, and a hash of all of it.
+/// Returns up to `kept` bytes of a name (whole characters), `~`, and a 64-bit hash of the full name.
 fn cut(name: &OsStr, kept: usize) -> OsString {
     let text = name.to_string_lossy();
     let end = (0..=kept.min(text.len()))
@@ -62,7 +63,7 @@ fn cut(name: &OsStr, kept: usize) -> OsString {
     format!("{}~{:016x}", &text[..end], fnv1a(name.as_encoded_bytes())).into()
 }
 
-/// The 64-bit FNV-1a hash, the same in every version of this program.
+/// Computes the 64-bit FNV-1a hash, which is the same in every version of this program.
 fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)

@@ -1,14 +1,13 @@
-//! Opening of regular files only: a named pipe would block until somebody writes to it, a device may never end.
+//! Opening of regular files only: reading a named pipe could block forever, reading a device might never end.
 
 use std::fs::{File, FileType, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::path::Path;
 
-/// Opens a regular file for reading, through links too.
+/// Opens a regular file for reading without blocking; follows links.
 ///
 /// # Errors
-/// Those of the file system; [`io::ErrorKind::InvalidInput`] for anything but a regular file, which is not opened, or
-/// not for long: neither call waits.
+/// Those of the file system; [`io::ErrorKind::InvalidInput`] for anything but a regular file.
 pub fn open_regular(path: &Path) -> io::Result<File> {
     check(&std::fs::metadata(path)?)?;
     let mut options = OpenOptions::new();
@@ -17,7 +16,7 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
     {
         use rustix::fs::OFlags;
         use std::os::unix::fs::OpenOptionsExt;
-        // What has taken the file's place since then must not block either. Regular files never do.
+        // A pipe that has replaced the file since the check must not block either.
         options.custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32);
     }
     let file = options.open(path)?;
@@ -25,9 +24,8 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Opens a file that this program keeps under a known name, for reading and writing, and creates it where there is
-/// none. A link is not followed. What else has the name, such as a pipe or a file that has other names too, loses it to
-/// a new file.
+/// Opens or creates a file that this program keeps under a fixed name, for reading and writing. A symbolic link is an error;
+/// anything else but a regular file without further hard links is replaced by a new file.
 ///
 /// # Errors
 /// Those of the file system, such as that of too many links for a symbolic link.
@@ -50,31 +48,33 @@ pub fn open_own(path: &Path) -> io::Result<File> {
     Err(io::ErrorKind::AlreadyExists.into())
 }
 
-/// Whether it is a regular file without another name.
+/// Reports whether the metadata are those of a regular file without further hard links.
 fn is_alone(metadata: &Metadata) -> bool {
     #[cfg(unix)]
     let names = std::os::unix::fs::MetadataExt::nlink(metadata);
     #[cfg(not(unix))]
     let names = 1;
-    // None where its owner removes it at this moment.
+    // 0 where the file was removed after it was opened.
     metadata.is_file() && names <= 1
 }
 
-/// The content of a regular file of at most `most` bytes.
+/// Reads a regular file of at most `max_bytes` bytes without blocking; follows links.
 ///
 /// # Errors
-/// As [`open_regular`]; [`io::ErrorKind::FileTooLarge`] for a longer file.
-pub fn read_regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+/// Those of the file system; [`io::ErrorKind::InvalidInput`] for anything but a regular file,
+/// [`io::ErrorKind::FileTooLarge`] for a longer file.
+pub fn read_regular(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     let file = open_regular(path)?;
     let mut content = Vec::new();
-    file.take(most.saturating_add(1)).read_to_end(&mut content)?;
-    if content.len() as u64 > most {
-        let text = format!("it has more than the {most} bytes that are read");
+    file.take(max_bytes.saturating_add(1)).read_to_end(&mut content)?;
+    if content.len() as u64 > max_bytes {
+        let text = format!("it has more than the {max_bytes} bytes that are read");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
     }
     Ok(content)
 }
 
+/// Returns an error unless the metadata are those of a regular file.
 fn check(metadata: &Metadata) -> io::Result<()> {
     if metadata.is_file() {
         return Ok(());
@@ -83,6 +83,7 @@ fn check(metadata: &Metadata) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, text))
 }
 
+/// Returns the name of a file type that is not a regular file, for messages.
 fn kind(kind: FileType) -> &'static str {
     #[cfg(unix)]
     {

@@ -98,7 +98,7 @@ pub struct AudioJoin<'a> {
 
 impl AudioJoin<'_> {
     /// Writes `target`: the video's packets unchanged and one audio track, mono where all clips are mono, else stereo. More
-    /// than [`GROUP`] clips are joined in groups, in lossless temporary files. `scratch` returns the path of a temporary
+    /// than 16 clips are joined in groups, in lossless temporary files. `scratch` returns the path of a temporary
     /// file of a given name; the caller removes these files.
     ///
     /// # Errors

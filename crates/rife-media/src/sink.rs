@@ -1,4 +1,5 @@
-//! Where frames go: any file through ffmpeg, Y4M files and standard output, still images, GIF.
+//! Frame sinks: video files encoded by ffmpeg (optionally in resumable segments), Y4M, image sequences, animated GIF and
+//! WebP.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -42,54 +43,55 @@ mod webp;
 mod workplace;
 mod y4m;
 
-/// Takes frames in order. Dropped before [`Sink::finish`], it leaves nothing under the final name.
+/// An output of frames in display order. Dropped before [`Sink::finish`], it leaves no file under the final name.
 pub trait Sink: Send {
-    /// Size, format, tags and time base that [`Sink::write`] expects.
+    /// Returns size, format, tags and time base of the frames that [`Sink::write`] expects.
     fn params(&self) -> &VideoParams;
 
-    /// Which frames are to be sent; for each of the others [`Sink::skip`] is called in its place.
+    /// Returns which frames are to be written; for each other frame the caller calls [`Sink::skip`] instead of
+    /// [`Sink::write`].
     fn needs(&self) -> Needs {
         Needs::ALL
     }
 
-    /// Passes over a frame that is not needed, shown at `pts`.
+    /// Skips a frame that is not needed, at presentation time `pts` in seconds.
     fn skip(&mut self, pts: Time) -> Result<()> {
         let _ = pts;
         Ok(())
     }
 
-    /// Writes one frame; its `pts` must be above the one before.
+    /// Writes one frame; its `pts` must exceed that of the frame before.
     fn write(&mut self, frame: &Frame) -> Result<()>;
 
-    /// Completes, checks and renames the output.
+    /// Completes and checks the output and renames it to its final name.
     fn finish(self: Box<Self>) -> Result<Written>;
 }
 
-/// The video that is sent to a sink.
+/// Properties of the frames that are written to a sink.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VideoParams {
     /// Width in pixels.
     pub width: u32,
     /// Height in pixels.
     pub height: u32,
-    /// Format of the frames.
+    /// Pixel format of the frames.
     pub format: PixelFormat,
-    /// How their codes are to be read.
+    /// Colour tags of the frames.
     pub tags: ColorTags,
     /// Sample aspect ratio.
     pub sample_aspect: Ratio<i64>,
     /// Rotation for display.
     pub matrix: DisplayMatrix,
-    /// The unit in which times are written.
+    /// Time base of the written times in seconds per tick.
     pub time_base: Time,
-    /// Nominal rate of the output; of a variable one the mean. It sets how long the last frame is shown.
+    /// Nominal frame rate in frames per second, about the mean for variable rates; gives the last frame's duration.
     pub frame_rate: Option<Ratio<i64>>,
-    /// HDR metadata to be written again.
+    /// HDR metadata that the encoder writes.
     pub hdr: HdrMetadata,
 }
 
 impl VideoParams {
-    /// Params for the frames that `options` makes of `source`: its time base and rate are the timeline's.
+    /// Creates the parameters of `source`'s frames after the timeline `options`, with the timeline's time base and rate.
     pub fn for_timeline(source: &StreamInfo, options: &TimelineOptions) -> Self {
         let frame_rate = options.frame_rate(source);
         Self {
@@ -98,9 +100,9 @@ impl VideoParams {
         }
     }
 
-    /// Params for frames like those of `source`, with another time base (see
-    /// [`TimelineOptions::time_base`](crate::TimelineOptions::time_base)). [`open_sink`] turns the format into one
-    /// that the codec can hold; read it back from [`Sink::params`].
+    /// Creates the parameters of frames like those of `source`, with another time base (see
+    /// [`TimelineOptions::time_base`](crate::TimelineOptions::time_base)) and unknown rate. [`open_sink`] may change the
+    /// format to one that the codec supports; [`Sink::params`] returns it.
     pub fn like(source: &StreamInfo, time_base: Time) -> Self {
         Self {
             width: source.width,
@@ -116,23 +118,23 @@ impl VideoParams {
     }
 }
 
-/// Where to write.
+/// The destination of a [`Sink`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
-    /// A video file; its extension names the container. `.y4m` and `.webp` are written by ourselves.
+    /// A video file whose extension selects the container. `.y4m` and `.webp` are written without ffmpeg.
     File(PathBuf),
     /// Y4M on standard output.
     Stdout,
-    /// A folder of still images `0000000.png`, `0000001.png`... (created where missing); or, with `%d` or `%05d` in its
-    /// last part and an image's extension, a pattern of their names, which are numbered from 0.
+    /// Still images: a folder for `0000000.png`, `0000001.png`... (created where missing), or a pattern with `%d` or `%05d`
+    /// in the file name, whose files are numbered from 0.
     Images(PathBuf, ImageFormat),
-    /// A [`Sink`] that the program brings itself, by a name for people. [`open_sink`] does not open it.
+    /// A caller's own [`Sink`], by a display name; [`open_sink`] cannot open it.
     Custom(String),
 }
 
 impl Output {
-    /// `-` is standard output; a name that ends in a separator, or is a folder, or a pattern such as `out/%05d.png` or
-    /// `out/*.png` (which means `out/%07d.png`) is images; all else is a file.
+    /// Parses a command line argument: `-` is standard output; a folder, a name that ends in a separator, and a pattern such
+    /// as `out/%05d.png` or `out/*.png` (which means `out/%07d.png`) are images; all else is a file.
     pub fn parse(text: impl AsRef<OsStr>) -> Self {
         let text = text.as_ref();
         let path = Path::new(text);
@@ -150,7 +152,7 @@ impl Output {
         }
     }
 
-    /// Where the work of an unfinished output is kept, if any is.
+    /// Returns the folder that holds the state of an unfinished job with this output; `None` where jobs keep none.
     pub fn unfinished(&self) -> Option<PathBuf> {
         match self {
             Self::File(path) => Some(unfinished_folder(path)),
@@ -159,19 +161,19 @@ impl Output {
         }
     }
 
-    /// Whether it is a pattern of pictures' names.
+    /// Reports whether the output is a pattern of image names rather than a folder.
     pub fn is_pattern(&self) -> bool {
         matches!(self, Self::Images(path, _) if images::pattern(path).is_some())
     }
 }
 
-/// Formats of still images.
+/// File formats of written still images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ImageFormat {
     /// PNG of 8 or 16 bits.
     #[default]
     Png,
-    /// JPEG of quality 95.
+    /// JPEG with quality 95.
     Jpeg,
     /// Lossless WebP of 8 bits.
     WebP,
@@ -181,7 +183,7 @@ pub enum ImageFormat {
     Exr,
 }
 
-/// Containers that the stream plan knows rules for.
+/// Output containers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Container {
     /// MP4 (and M4V).
@@ -200,14 +202,13 @@ pub enum Container {
     Gif,
     /// NUT.
     Nut,
-    /// Another container that ffmpeg writes, by ffmpeg's name of it: FLV, Ogg, MPEG program stream, ASF, MXF, 3GP.
+    /// Another container, by ffmpeg's name of its muxer: FLV, Ogg, MPEG program stream, ASF, MXF, 3GP.
     Other(&'static str),
-    /// Holds nothing but video: Y4M, animated WebP and images.
+    /// A format without audio and subtitles that is written without ffmpeg: Y4M, animated WebP, images.
     VideoOnly,
 }
 
-/// File extensions, their containers, and ffmpeg's names of them. Formats that write several files, or that open
-/// others, are left out on purpose.
+/// File extensions with their containers. Formats that write several files or reference others are excluded on purpose.
 const EXTENSIONS: [(&str, Container); 24] = [
     ("mp4", Container::Mp4),
     ("m4v", Container::Mp4),
@@ -236,7 +237,7 @@ const EXTENSIONS: [(&str, Container); 24] = [
 ];
 
 impl Container {
-    /// The container that a file's extension stands for.
+    /// Returns the container of a file's extension; an error for unknown extensions.
     pub fn of(path: &Path) -> Result<Self> {
         let extension = path
             .extension()
@@ -257,7 +258,7 @@ impl Container {
         })
     }
 
-    /// Its name for people.
+    /// Returns the display name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Mp4 => "MP4",
@@ -278,7 +279,7 @@ impl Container {
         }
     }
 
-    /// ffmpeg's muxer; nothing where ffmpeg does not write it.
+    /// Returns ffmpeg's name of the muxer; `None` for formats written without ffmpeg.
     pub(crate) fn muxer(self) -> Option<&'static str> {
         Some(match self {
             Self::Mp4 => "mp4",
@@ -294,8 +295,8 @@ impl Container {
         })
     }
 
-    /// Whether a video of `codec` can be written into it. Nothing is asked of ffmpeg, so that for the rarer ones of
-    /// [`Container::Other`] the answer is whether it is worth trying; [`open_sink`] tries it before the first frame.
+    /// Reports whether the container supports `codec`, by a table; for most of [`Container::Other`] true means that it may.
+    /// [`open_sink`] tests it with ffmpeg before the first frame.
     pub fn accepts(self, codec: Codec) -> bool {
         match self {
             Self::Mp4 => matches!(codec, Codec::H264 | Codec::H265 | Codec::Av1 | Codec::Vp9),
@@ -311,14 +312,13 @@ impl Container {
         }
     }
 
-    /// The codecs that it [accepts](Container::accepts), in the order of [`Codec::ALL`]; none for
-    /// [`Container::VideoOnly`], whose formats are codecs themselves.
+    /// Returns the codecs that the container [accepts](Container::accepts), in the order of [`Codec::ALL`]; none for
+    /// [`Container::VideoOnly`].
     pub fn codecs(self) -> impl Iterator<Item = Codec> {
         Codec::ALL.into_iter().filter(move |codec| self.accepts(*codec))
     }
 
-    /// The codec that is written into it where none is asked for; nothing where that is left to ffmpeg, or where
-    /// there is no choice.
+    /// Returns the default codec of the container; `None` where ffmpeg's default is used or there is no choice.
     pub fn usual_codec(self) -> Option<Codec> {
         match self {
             Self::WebM => Some(Codec::Vp9),
@@ -329,14 +329,14 @@ impl Container {
         }
     }
 
-    /// Whether it can hold a rotation tag (written by ourselves, so that any ffmpeg will do). For the others open
-    /// the source with [`Orientation::Apply`](crate::Orientation::Apply).
+    /// Reports whether the container can hold a rotation tag. For others, open the source with
+    /// [`Orientation::Apply`](crate::Orientation::Apply).
     pub fn holds_rotation(self) -> bool {
         matches!(self, Self::Mp4 | Self::Mov)
     }
 }
 
-/// Video codecs with defaults of ours.
+/// Video codecs with their default encoder and settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Codec {
     /// H.264 by libx264: CRF 18, preset medium.
@@ -351,12 +351,12 @@ pub enum Codec {
     ProRes,
     /// FFV1, lossless.
     Ffv1,
-    /// GIF with a palette a frame.
+    /// GIF with a palette per frame.
     Gif,
 }
 
 impl Codec {
-    /// All of them.
+    /// All codecs.
     pub const ALL: [Self; 7] = [
         Self::H264,
         Self::H265,
@@ -367,7 +367,7 @@ impl Codec {
         Self::Gif,
     ];
 
-    /// Its name for people, such as `H.264`.
+    /// Returns the display name, such as `H.264`.
     pub fn name(self) -> &'static str {
         match self {
             Self::H264 => "H.264",
@@ -380,7 +380,7 @@ impl Codec {
         }
     }
 
-    /// From a user's word: `h264`, `h265` (`hevc`), `av1`, `vp9`, `prores`, `ffv1`, `gif`.
+    /// Parses an option value: `h264`, `h265` (`hevc`), `av1`, `vp9`, `prores`, `ffv1`, `gif`.
     pub fn parse(text: &str) -> Option<Self> {
         Some(match text {
             "h264" => Self::H264,
@@ -395,41 +395,41 @@ impl Codec {
     }
 }
 
-/// How to write.
+/// Options for opening a sink.
 #[derive(Debug, Clone)]
 pub struct SinkSpec {
-    /// Where to write.
+    /// The destination.
     pub output: Output,
-    /// The codec; the container's usual one where none is given.
+    /// The codec; `None` for the container's default.
     pub codec: Option<Codec>,
-    /// An ffmpeg encoder by name (letters, digits, `_` and `-`), such as `h264_nvenc`, which overrides `codec`; or a
+    /// The name of an ffmpeg encoder (letters, digits, `_` and `-`), such as `h264_nvenc`, which overrides `codec`; or a
     /// family of hardware encoders (`nvenc`, `qsv`, `vaapi`, `amf`, `videotoolbox`, `vulkan`, `mf`, `v4l2m2m`), or
-    /// `auto` for the first of them that works here: tried on one frame, and software where none does.
+    /// `auto` for the first family that encodes a test frame; software where none does.
     pub encoder: Option<String>,
-    /// Quality, 0 to 63; lower is better.
+    /// Constant rate factor, 0 to 63; lower is better quality.
     pub crf: Option<u32>,
     /// The encoder's preset (letters, digits, `_` and `-`).
     pub preset: Option<String>,
-    /// Another pixel format than the codec's usual one.
+    /// Pixel format of the encoded video; `None` for the codec's default.
     pub pixel_format: Option<PixelFormat>,
-    /// Replace an existing output.
+    /// True to replace an existing output.
     pub overwrite: bool,
-    /// The file whose sound, subtitles, chapters and tags go along, and what happens to each.
+    /// The file whose audio, subtitles, chapters and tags are added, and the treatment of each stream.
     pub companions: Option<(MediaInfo, StreamPlan)>,
-    /// Files the output must not be (the inputs); a file in `companions` is always one of them.
+    /// Input files, which the output must not overwrite; the file of `companions` is always included.
     pub inputs: Vec<PathBuf>,
-    /// Keep what is written, a video in segments, so that an interrupted job goes on; nothing where it starts over.
+    /// Options for a resumable job, which writes a video in segments; `None` where an interrupted job starts over.
     pub resume: Option<Resume>,
-    /// Stops everything.
+    /// Cancels writing.
     pub cancel: CancelToken,
-    /// An encoder that takes no data for so long is killed (default 120 s).
+    /// Time without data consumed after which an encoder is killed (default 120 s).
     pub stall_timeout: Duration,
-    /// Another ffmpeg than the machine's usual one.
+    /// The ffmpeg to use; `None` for the one that [`Ffmpeg::find`] returns.
     pub ffmpeg: Option<Ffmpeg>,
 }
 
 impl SinkSpec {
-    /// Writes `output` with the defaults.
+    /// Creates default options for `output`.
     pub fn new(output: Output) -> Self {
         Self {
             output,
@@ -448,7 +448,7 @@ impl SinkSpec {
         }
     }
 
-    /// The container that the output's name stands for.
+    /// Returns the container of the output, by its extension.
     pub fn container(&self) -> Result<Container> {
         match &self.output {
             Output::File(path) => Container::of(path),
@@ -456,9 +456,8 @@ impl SinkSpec {
         }
     }
 
-    /// The highest rate, in frames a second, that players show of the output's kind. They take the delays of faster GIF (below
-    /// two hundredths of a second) and WebP (below 11 ms) for mistakes, and show each frame for a tenth of a second. Nothing
-    /// where there is no such limit.
+    /// Returns the maximum frame rate, in frames per second, that players show for GIF and WebP; `None` for other outputs.
+    /// Players replace shorter frame delays (GIF below 20 ms, WebP below 11 ms) by 100 ms.
     pub fn fastest(&self) -> Option<Ratio<i64>> {
         let Output::File(path) = &self.output else {
             return None;
@@ -470,24 +469,23 @@ impl SinkSpec {
         found.map(|(_, rate)| Ratio::from(*rate))
     }
 
-    /// The files that the output must not be.
+    /// Returns all files that the output must not overwrite.
     fn all_inputs(&self) -> impl Iterator<Item = &Path> {
         let companion = self.companions.iter().map(|(media, _)| media.path.as_path());
         self.inputs.iter().map(PathBuf::as_path).chain(companion)
     }
 }
 
-/// How frames will be written.
+/// The encoding chosen for an output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encoding {
-    /// The encoder, its options and the format of the frames that it is given, for people. Where it is not the
-    /// encoder that was asked for, also why.
+    /// Text for display: encoder, options and pixel format; also why the requested encoder is not used.
     pub about: String,
-    /// What of the frames is lost, a sentence each: alpha, HDR metadata.
+    /// Losses, a sentence each, such as of alpha or HDR metadata.
     pub losses: Vec<String>,
 }
 
-/// Chooses the encoder and tries it on one frame in the output's container, as [`open_sink`] does; nothing is written.
+/// Chooses the encoder and tests it on one frame in the output's container, as [`open_sink`] does; writes no file.
 ///
 /// # Errors
 /// [`MediaError::Unsupported`] where codec, encoder, preset, frame size and container do not go together, with
@@ -512,7 +510,7 @@ pub fn plan_encoding(spec: &SinkSpec, params: &VideoParams) -> Result<Encoding> 
     })
 }
 
-/// Outputs without ffmpeg: Y4M, WebP and pictures.
+/// Returns the encoding of an output written without ffmpeg: Y4M, WebP, images or a caller's own sink.
 fn plain_encoding(spec: &SinkSpec, params: &VideoParams) -> Result<Encoding> {
     let webp = matches!(&spec.output, Output::File(path) if crate::source::has_extension(path, "webp"));
     let (name, format) = match &spec.output {
@@ -545,25 +543,28 @@ fn plain_encoding(spec: &SinkSpec, params: &VideoParams) -> Result<Encoding> {
     })
 }
 
-/// What was written.
+/// The result of [`Sink::finish`].
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Written {
-    /// The output; nothing for standard output.
+    /// Path of the output; `None` for standard output.
     pub path: Option<PathBuf>,
-    /// Frames sent and found again.
+    /// Number of frames written.
     pub frames: u64,
-    /// End of the last frame less start of the first.
+    /// Seconds from the start of the first frame to the end of the last.
     pub duration: Time,
-    /// Size in bytes, where it is a file.
+    /// Size of the output in bytes; `None` for standard output.
     pub bytes: Option<u64>,
-    /// What became of each stream, where sound or text could not go along as planned.
+    /// The actual treatment of each stream, where it differs from the plan.
     pub streams: Option<StreamPlan>,
-    /// Things worth telling the user.
+    /// Warnings for the user.
     pub warnings: Vec<String>,
 }
 
-/// Opens a sink for `params`. Refuses an existing output (unless `overwrite`), the input itself, and codecs that
-/// cannot hold the frames, before anything is written.
+/// Opens a sink for frames with the properties `params`.
+///
+/// # Errors
+/// Before anything is written: an existing output (unless `overwrite`), an output that is an input, and codecs that do not
+/// support the frames.
 pub fn open_sink(spec: &SinkSpec, params: &VideoParams) -> Result<Box<dyn Sink>> {
     let in_a_file = matches!(&spec.output, Output::File(path) if !crate::source::has_extension(path, "y4m"));
     if spec.resume.as_ref().is_some_and(|resume| resume.share.is_some()) && !in_a_file {
@@ -597,10 +598,10 @@ pub fn open_sink(spec: &SinkSpec, params: &VideoParams) -> Result<Box<dyn Sink>>
     }
 }
 
-/// Why nothing can be kept of an unfinished output, so that an interrupted job starts over; nothing where it goes on.
+/// Returns why an interrupted job with this output cannot be resumed and starts over; `None` where it is resumed.
 ///
 /// # Errors
-/// [`MediaError::Unsupported`] for an output whose name says no container.
+/// [`MediaError::Unsupported`] for an output whose extension is not a container's.
 pub fn starts_over(spec: &SinkSpec, params: &VideoParams) -> Result<Option<String>> {
     let written_through = |name: &str| Some(format!("{name} is written in one piece"));
     match &spec.output {
@@ -612,7 +613,7 @@ pub fn starts_over(spec: &SinkSpec, params: &VideoParams) -> Result<Option<Strin
     }
 }
 
-/// Checks that `frame` is what the sink was opened for.
+/// Checks that size and format of frame number `index` are those that the sink was opened for.
 fn check_frame(params: &VideoParams, frame: &Frame, index: u64) -> Result<()> {
     if (frame.width, frame.height, frame.format) == (params.width, params.height, params.format) {
         return Ok(());

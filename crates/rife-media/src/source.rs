@@ -1,4 +1,4 @@
-//! Where frames come from: any file through ffmpeg, Y4M files and standard input, and still images.
+//! Frame sources: video files decoded by ffmpeg, Y4M files and pipes, still images and animated WebP.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -17,61 +17,61 @@ mod images;
 mod stream;
 mod y4m;
 
-/// A stream of frames in order of display.
+/// A stream of frames in display order.
 pub trait Source: Send {
-    /// What is known of the stream before its first frame.
+    /// Returns the properties of the stream that are known before its first frame.
     fn info(&self) -> &StreamInfo;
 
-    /// The next frame; nothing after the last. After an error there are no more frames.
+    /// Returns the next frame; `None` after the last. After an error there are no more frames.
     fn next_frame(&mut self) -> Result<Option<Frame>>;
 
-    /// Things worth telling the user before the work begins, none of them a fault: colours that are converted...
+    /// Returns notes for the user that are known before the first frame and are no problems, such as colour conversion.
     fn notes(&self) -> Vec<String> {
         Vec::new()
     }
 
-    /// Things worth telling the user that have been met so far: a truncated file, ignored images...
+    /// Returns the warnings so far, such as a truncated file or ignored images.
     fn warnings(&self) -> Vec<String> {
         Vec::new()
     }
 }
 
-/// What is known of a source's frames.
+/// Properties of a source's frames.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StreamInfo {
     /// Width in pixels of every frame.
     pub width: u32,
     /// Height in pixels of every frame.
     pub height: u32,
-    /// Format of every frame.
+    /// Pixel format of every frame.
     pub format: PixelFormat,
-    /// How its codes are to be read.
+    /// Colour tags of the frames.
     pub tags: ColorTags,
     /// Sample aspect ratio (1 where unknown).
     pub sample_aspect: Ratio<i64>,
-    /// Rotation that a player is to apply; identity where it has been applied.
+    /// Rotation for players to apply; identity where it has been applied.
     pub matrix: DisplayMatrix,
-    /// The unit of the frames' times.
+    /// Time base of the frames' times in seconds per tick.
     pub time_base: Time,
-    /// Nominal rate in frames a second.
+    /// Nominal rate in frames per second.
     pub frame_rate: Option<Ratio<i64>>,
-    /// Whether intervals really vary.
+    /// True for a variable frame rate.
     pub variable_rate: bool,
-    /// Frames announced (not counted).
+    /// Expected number of frames; decoding may yield another number.
     pub frames: Option<u64>,
-    /// Duration announced.
+    /// Expected duration in seconds.
     pub duration: Option<Time>,
-    /// Announced time of the first frame, in seconds since the container's start.
+    /// Expected time of the first frame, in seconds since the container's start.
     pub start: Time,
     /// HDR metadata.
     pub hdr: HdrMetadata,
-    /// The probe of the whole file, where the source is a file read through ffmpeg.
+    /// Probe result of the file, where it is decoded by ffmpeg.
     pub media: Option<MediaInfo>,
 }
 
 impl StreamInfo {
-    /// Frames of a constant rate in frames a second, from time 0 on; of RGB in sRGB, of YUV with tags that say nothing.
-    /// Nothing more is known of them.
+    /// Creates the properties of frames at a constant rate in frames per second from time 0 on, of unknown number; RGB is
+    /// sRGB, YUV has unspecified colour tags.
     ///
     /// # Errors
     /// [`MediaError::Limit`] where the rate is not above 0.
@@ -102,23 +102,22 @@ impl StreamInfo {
     }
 }
 
-/// What to read.
+/// The input of a [`Source`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
-    /// A video file; `.y4m`, animated WebP and named pipes, which are Y4M whatever their name, by our own readers, the
-    /// others through ffmpeg.
+    /// A video file. `.y4m`, animated WebP and named pipes (always Y4M) are read by this crate, others by ffmpeg.
     File(PathBuf),
     /// Y4M on standard input.
     Stdin,
-    /// Still images: a folder, or a pattern with `*` and `?` in the file name; natural order.
+    /// Still images in natural order: a folder, or a pattern with `*` and `?` in the file name.
     Images(PathBuf),
-    /// A [`Source`] that the program brings itself, by a name for people. [`open_source`] does not open it.
+    /// A caller's own [`Source`], by a display name; [`open_source`] cannot open it.
     Custom(String),
 }
 
 impl Input {
-    /// `-` is standard input; a folder, a single still image or a pattern is images; all else is a file. A file's content
-    /// counts before its name: an animated PNG or WebP is a file, whatever it is called.
+    /// Parses a command line argument: `-` is standard input; a folder, a single still image or a pattern is images; all
+    /// else is a file. A file's content takes precedence over its name: an animated PNG or WebP is a video file.
     pub fn parse(text: impl AsRef<OsStr>) -> Self {
         let path = Path::new(text.as_ref());
         if path == Path::new("-") {
@@ -132,47 +131,46 @@ impl Input {
     }
 }
 
-/// What to do with a rotation tag.
+/// Handling of a rotation tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Orientation {
-    /// Frames come as coded; the tag is passed on.
+    /// Frames are returned as coded; the tag is passed on to the output.
     #[default]
     Keep,
-    /// Frames come turned upright (losslessly); for outputs that cannot hold the tag.
+    /// Frames are returned upright (rotated losslessly), for outputs that cannot hold the tag.
     Apply,
 }
 
 /// Options for opening a source.
 #[derive(Debug, Clone)]
 pub struct SourceSpec {
-    /// What to read.
+    /// The input.
     pub input: Input,
-    /// What is accepted.
+    /// Limits on frame size and number of frames.
     pub limits: Limits,
     /// Cancels reading.
     pub cancel: CancelToken,
-    /// Read interlaced material as if it were progressive.
+    /// True to read interlaced video as if it were progressive.
     pub allow_interlaced: bool,
-    /// De-interlace (bwdif, one output frame per input frame) where the stream is marked as interlaced, or looks so.
+    /// True to deinterlace (bwdif, one output frame per input frame) streams that are flagged or detected as interlaced.
     pub deinterlace: bool,
-    /// Inverse telecine: recover film of 24 frames per second from video of 30 (3:2 pulldown).
-    /// Only for video files, of 8-bit YUV.
+    /// True for inverse telecine: recovers 24 fps film from 30 fps video (3:2 pulldown). Only for video files of 8-bit YUV.
     pub inverse_telecine: bool,
-    /// Decode a video file with this hardware, by ffmpeg's name of it, or `auto`; by software where one frame cannot be
-    /// decoded with it (the plan's notes say so), and where nothing is given.
+    /// Hardware decoder for a video file, by ffmpeg's name or `auto`; falls back to software, with a note in the plan,
+    /// where it cannot decode the first frame. `None` decodes in software.
     pub hwaccel: Option<String>,
-    /// What to do with rotation.
+    /// Handling of a rotation tag.
     pub orientation: Orientation,
-    /// Rate of still images (default 25), and of Y4M without one.
+    /// Frame rate of still images (default 25) and of Y4M whose header has none.
     pub frame_rate: Option<Ratio<i64>>,
-    /// How long ffmpeg may give no data before it is killed (default 120 s).
+    /// Time without data after which ffmpeg is killed (default 120 s).
     pub stall_timeout: Duration,
-    /// Another ffmpeg than the machine's usual one.
+    /// The ffmpeg to use; `None` for the one that [`Ffmpeg::find`] returns.
     pub ffmpeg: Option<Ffmpeg>,
 }
 
 impl SourceSpec {
-    /// Reads `input` with the defaults.
+    /// Creates default options for `input`.
     pub fn new(input: Input) -> Self {
         Self {
             input,
@@ -189,13 +187,17 @@ impl SourceSpec {
         }
     }
 
-    /// The ffmpeg to use.
+    /// Returns the ffmpeg to use.
     pub(crate) fn tools(&self) -> Result<Ffmpeg> {
         self.ffmpeg.clone().map_or_else(Ffmpeg::find, Ok)
     }
 }
 
-/// Opens a source. The first frame has not been decoded yet, so that a damaged stream may still fail later.
+/// Opens a source. No frame has been decoded yet, so a damaged stream may fail later.
+///
+/// # Errors
+/// [`MediaError::Unsupported`] for [`Input::Custom`] and inverse telecine of anything but a video file; those of opening
+/// and probing the input.
 pub fn open_source(spec: &SourceSpec) -> Result<Box<dyn Source>> {
     let webp =
         matches!(&spec.input, Input::File(path) if !stream::is_pipe(path) && images::is_animation(path));
@@ -219,7 +221,7 @@ pub fn open_source(spec: &SourceSpec) -> Result<Box<dyn Source>> {
     }
 }
 
-/// Whether the input can be read only once: standard input, a named pipe, or a source of the program's own.
+/// Reports whether the input can be read only once: standard input, a named pipe or a caller's own source.
 pub fn is_stream(input: &Input) -> bool {
     match input {
         Input::Stdin | Input::Custom(_) => true,
@@ -228,17 +230,17 @@ pub fn is_stream(input: &Input) -> bool {
     }
 }
 
-/// Whether a file's name is that of a still image.
+/// Reports whether a file's extension is that of a still image.
 pub fn is_image_name(path: &Path) -> bool {
     images::has_image_extension(path)
 }
 
-/// The pictures that a folder or a pattern stands for, in order.
+/// Returns the image files of a folder or pattern in natural order.
 pub(crate) fn image_files(path: &Path) -> Result<Vec<PathBuf>> {
     images::files(path)
 }
 
-/// Whether the file's name ends in `.extension`, in any case.
+/// Reports whether the file's name ends in `.extension`, ignoring case.
 pub(crate) fn has_extension(path: &Path, extension: &str) -> bool {
     path.extension()
         .is_some_and(|found| found.eq_ignore_ascii_case(extension))

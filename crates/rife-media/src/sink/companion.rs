@@ -1,5 +1,5 @@
-//! Companion streams: the input that sound, subtitles and tags of the original come from, at the times of the pictures,
-//! and whether the sound lies in the output where it lies in the original.
+//! Companion streams (audio, subtitles, tags of the source): the ffmpeg input that provides them with times that match the
+//! video, and a check that audio has the same times in the output as in the source.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -18,27 +18,27 @@ use crate::scratch::Scratch;
 use crate::time::{seconds, to_ticks, widen};
 use crate::{CancelToken, Ffmpeg, Limits, MediaError, Result, Time};
 
-/// How far sound may be from its place beside what its packets explain: a container begins a stream with a whole packet.
+/// Tolerance of audio times in seconds, in addition to packet durations (containers begin a stream with a whole packet).
 const TOLERANCE: Time = Time::new_raw(1, 40);
 
-/// What copies of ours add to their times: NUT has none before zero.
+/// Seconds added to the times of intermediate copies, since NUT has no negative times.
 pub(crate) const BASE: Time = Time::new_raw(10, 1);
 
-/// Where the companions are read.
+/// The file from which ffmpeg reads the companion streams.
 #[derive(Debug)]
 pub(crate) struct Companion {
     path: PathBuf,
-    /// What is added to its times, so that they count from the start of the original.
+    /// Seconds added to its times, so that they count from the start of the source.
     offset: Time,
-    /// Whether it holds the companions of the plan alone, in their order.
+    /// True for a copy that holds only the plan's companion streams, in order.
     copied: bool,
-    /// The folder of the copy, which goes with it.
+    /// The temporary folder of a copy.
     _folder: Option<Scratch>,
 }
 
 impl Companion {
-    /// The original itself; where its clock starts anew or jumps, a copy of the streams that go along, at the times that
-    /// they have beside the pictures.
+    /// Returns the source file itself, or, where it has timestamp discontinuities, a temporary copy of the planned streams
+    /// with corrected times.
     pub(crate) fn open(
         ffmpeg: &Ffmpeg,
         media: &MediaInfo,
@@ -65,12 +65,12 @@ impl Companion {
         Ok(copy)
     }
 
-    /// The options that open it.
+    /// Appends ffmpeg's options that open the file as an input.
     pub(crate) fn input(&self, args: &mut Args, media: &MediaInfo) -> Result<()> {
         let mut offset = self.offset;
         if matches!(media.container.as_str(), "mpegts" | "mpeg" | "ogg") && !self.copied {
-            // Where the offset is exactly the start, ffmpeg 5 and 6 take the start of the streams that are used instead. A
-            // microsecond more is less than half a tick of these containers.
+            // Where the offset equals the file's start, ffmpeg 5 and 6 use the start of the selected streams instead. One
+            // microsecond is less than half a tick of these containers.
             offset += Time::new(1, 1_000_000);
         }
         args.all(["-itsoffset", &decimal_seconds(offset)])
@@ -78,7 +78,7 @@ impl Companion {
         Ok(())
     }
 
-    /// Which of ffmpeg's streams of the second input the `number`th companion is.
+    /// Returns ffmpeg's stream specifier for companion `number` of the plan, which is stream `index` of the source.
     pub(crate) fn stream(&self, number: usize, index: u32) -> String {
         if self.copied {
             format!("1:{number}")
@@ -88,8 +88,8 @@ impl Companion {
     }
 }
 
-/// Copies streams of a file at times that go on where its clock starts anew or jumps, and that count from [`BASE`] before its
-/// start.
+/// Copies the streams `indices` of a file to the NUT file `to`, with timestamp discontinuities corrected and times that count
+/// from the file's start plus [`BASE`].
 pub(crate) fn on_one_line(
     ffmpeg: &Ffmpeg,
     media: &MediaInfo,
@@ -150,7 +150,7 @@ pub(crate) fn on_one_line(
     copied
 }
 
-/// Copies the packets of streams that are moved by `offset`.
+/// Appends ffmpeg's options that copy those packets of the streams whose correction is `offset` seconds.
 fn select(args: &mut Args, indices: &[u32], moves: &BTreeMap<u32, Moves>, offset: Time) {
     for (number, index) in indices.iter().enumerate() {
         args.all(["-map", &format!("0:{index}")]);
@@ -162,8 +162,8 @@ fn select(args: &mut Args, indices: &[u32], moves: &BTreeMap<u32, Moves>, offset
     args.all(["-c", "copy", "-map_metadata", "0"]);
 }
 
-/// An expression that is true of packets by their number that are not to be moved by `offset`, or not to be heard. The unit of
-/// times is not the same in all versions of ffmpeg where such expressions see it, so none is in it.
+/// Returns an ffmpeg expression that is true for packets to drop: those whose correction is not `offset`, and overlapping
+/// audio packets. It uses packet numbers, since the unit of times in such expressions differs between versions of ffmpeg.
 fn others(moves: &Moves, offset: Time) -> String {
     let between = |first: u64, last: u64| format!("between(n\\,{first}\\,{last})");
     let ends = moves.offsets.iter().skip(1).map(|(number, _)| number - 1);
@@ -184,13 +184,13 @@ fn others(moves: &Moves, offset: Time) -> String {
         .join("+")
 }
 
-/// Puts NUT files of the same streams one behind the other, and removes them.
+/// Concatenates NUT files of the same streams into `to` and removes them.
 fn join(to: &Path, parts: impl Iterator<Item = PathBuf>) -> std::io::Result<()> {
     let mut file = File::create_new(to)?;
     for (number, part) in parts.enumerate() {
         let mut from = File::open(&part)?;
         if number > 0 {
-            // One file has one identifier.
+            // The file identifier occurs only once.
             from.seek(SeekFrom::Start(nut::FILE_ID.len() as u64))?;
         }
         std::io::copy(&mut from, &mut file)?;
@@ -199,6 +199,7 @@ fn join(to: &Path, parts: impl Iterator<Item = PathBuf>) -> std::io::Result<()> 
     Ok(())
 }
 
+/// Runs ffmpeg to its end, with a timeout of 120 s in which the file `writes` does not grow.
 fn run(ffmpeg: &Ffmpeg, args: Args, writes: &Path, cancel: &CancelToken) -> Result<()> {
     let mut child = child::start(Request {
         cancel: cancel.clone(),
@@ -209,8 +210,9 @@ fn run(ffmpeg: &Ffmpeg, args: Args, writes: &Path, cancel: &CancelToken) -> Resu
     child.finish_while_growing("while copying sound to times that go on", growing)
 }
 
-/// Bitstream filters of a stream of an MP4 or QuickTime file that was trimmed without encoding: its edit list hides what lies
-/// before the start, and other containers cannot. Sound keeps the packets that a decoder begins with.
+/// Returns bitstream filters that drop packets before the start of an MP4 or QuickTime file that was trimmed by an edit list,
+/// which other containers cannot express. Audio keeps the packets that a decoder needs for its start. `None` for other files
+/// and kinds.
 pub(super) fn trim(media: &MediaInfo, kind: StreamKind, copied: bool) -> Option<&'static str> {
     let hides = media.container.contains("mov");
     match kind {
@@ -222,16 +224,17 @@ pub(super) fn trim(media: &MediaInfo, kind: StreamKind, copied: bool) -> Option<
     }
 }
 
-/// What an output is to be compared with.
+/// Arguments of [`compare`].
 pub(super) struct Placed<'a> {
     pub(super) plan: &'a StreamPlan,
     pub(super) companion: &'a Companion,
-    /// The output, and what is to be added to its times so that they are those of the pictures.
+    /// The output file.
     pub(super) output: &'a Path,
+    /// Seconds to add to the output's times to get those of the video frames sent.
     pub(super) moved: Time,
 }
 
-/// Compares where the sound of an output begins and ends with the original; a line for each stream that is off.
+/// Compares start and end of each audio stream in the output with the source; returns a warning for each that differs.
 pub(super) fn compare(ffmpeg: &Ffmpeg, placed: &Placed<'_>, cancel: &CancelToken) -> Result<Vec<String>> {
     let audio = || {
         placed
@@ -269,9 +272,9 @@ pub(super) fn compare(ffmpeg: &Ffmpeg, placed: &Placed<'_>, cancel: &CancelToken
     Ok(warnings)
 }
 
-/// How sound lies otherwise than it should; nothing where it lies right.
+/// Returns a message where start or end of an audio stream differ beyond tolerance; `None` where they match.
 fn off(wanted: &AudioExtent, found: &AudioExtent, transcoded: bool) -> Option<String> {
-    // Hidden packets that a decoder begins with are heard where a container cannot hide them.
+    // Up to three packets of encoder delay precede the start where the container cannot hide them.
     let packets = 3 * to_ticks(wanted.packet.max(found.packet), MICROSECOND);
     let (start, end) = (found.start - wanted.start, found.end - wanted.end);
     let tolerance = to_ticks(TOLERANCE, MICROSECOND);
@@ -293,10 +296,11 @@ fn off(wanted: &AudioExtent, found: &AudioExtent, transcoded: bool) -> Option<St
     })
 }
 
+/// A microsecond in seconds.
 const MICROSECOND: Time = Time::new_raw(1, 1_000_000);
 
 impl AudioExtent {
-    /// The same with a time added and then stretched; as it is where that is out of range.
+    /// Returns the extent with `by` seconds added and then multiplied by `stretch`; unchanged where out of range.
     fn moved(&self, by: Time, stretch: Time) -> Self {
         let place =
             |time: Time| crate::time::narrow((widen(time) + widen(by)) * widen(stretch)).unwrap_or(time);

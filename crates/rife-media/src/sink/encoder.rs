@@ -1,5 +1,5 @@
-//! Any file that ffmpeg encodes: raw frames with exact times through a pipe; sound, subtitles, chapters and tags
-//! from the original beside them; the result checked before it gets its name.
+//! Video file sink in one pass: pipes raw frames with exact times as NUT to an ffmpeg encoder, which also muxes audio,
+//! subtitles, chapters and tags of the source; the file is verified before it is renamed to its final name.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,9 +18,9 @@ use crate::probe::{self, DisplayMatrix, MediaInfo, StreamKind};
 use crate::time::{narrow, to_ticks, widen};
 use crate::{ColorTags, Ffmpeg, Frame, Matrix, MediaError, Result, Time, nut};
 
-/// The filter that gives each frame of a GIF a palette.
+/// ffmpeg's filter that computes a palette for each frame of a GIF.
 pub(super) const PALETTES: &str = "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1";
-/// The shortest delay of a GIF's frame that players keep, in hundredths of a second.
+/// Minimum delay of a GIF frame that players respect, in hundredths of a second.
 const SHORTEST_GIF: i64 = 2;
 
 /// A running encoder.
@@ -29,26 +29,32 @@ pub(super) struct Encoder {
     params: VideoParams,
     container: Container,
     spec: SinkSpec,
-    /// Whether its plan for sound and text is other than what was asked for.
+    /// True where the treatment of companion streams differs from the requested plan.
     changed: bool,
     ffmpeg: Ffmpeg,
     companion: Option<Companion>,
-    // The child is dropped, and so ended, before its unfinished file is removed.
+    // Dropped, and so killed, before its temporary file is removed.
     child: Child,
     part: Part,
     buffer: Vec<u8>,
+    /// Number of frames sent.
     frames: u64,
+    /// Time of the first frame in seconds.
     first: Option<Time>,
+    /// End of the last frame in seconds.
     end: Time,
+    /// Tick of the last frame; -1 before the first.
     last_tick: i64,
     sent: Sent,
+    /// Number of frames whose tick was increased since it equalled the previous one.
     nudged: u64,
-    /// Where frames must not lie closer than so many ticks.
+    /// The minimum delay between frames of a GIF.
     spaced: Option<Spaced>,
     warnings: Vec<String>,
 }
 
 impl Encoder {
+    /// Chooses an encoder, creates the temporary file of the output `path` and starts ffmpeg.
     pub(super) fn start(path: &Path, spec: &SinkSpec, params: &VideoParams) -> Result<Self> {
         let container = Container::of(path)?;
         let ffmpeg = spec.ffmpeg.clone().map_or_else(Ffmpeg::find, Ok)?;
@@ -69,7 +75,7 @@ impl Encoder {
         }
         let (mut spec, mut changed) = (spec.clone(), false);
         if let Some((media, plan)) = &mut spec.companions {
-            // What fails late would cost all frames, which nothing keeps here.
+            // A late failure would lose all frames, since this sink cannot resume.
             let told = plan.check_to_end(&ffmpeg, media, container, &spec.cancel)?;
             changed = !told.is_empty();
             warnings.extend(told);
@@ -125,7 +131,7 @@ impl Encoder {
         })
     }
 
-    /// The frame's tick; times that fall together in the time base are moved on by one.
+    /// Returns the frame's tick in the time base, at least one more than the previous one; an error for negative times.
     fn place(&mut self, frame: &Frame) -> Result<i64> {
         let tick = to_ticks(frame.pts, self.params.time_base);
         if frame.pts < Time::from(0) || tick == i64::MAX {
@@ -145,7 +151,7 @@ impl Encoder {
         Ok(tick)
     }
 
-    /// Sends a frame to ffmpeg.
+    /// Sends a frame to ffmpeg at `tick` of the time base.
     fn send(&mut self, tick: i64, frame: &Frame) -> Result<()> {
         let size = self
             .params
@@ -163,7 +169,7 @@ impl Encoder {
         Ok(())
     }
 
-    /// Reads back what is in the file and compares it with what was sent.
+    /// Verifies the written file: frames, times, number of streams and audio times; adds warnings.
     fn verify(&mut self) -> Result<()> {
         let incomplete =
             |reason: String| read_back::incomplete(&self.target, self.part.path(), &self.child, reason);
@@ -275,6 +281,8 @@ impl Sink for Encoder {
     }
 }
 
+/// Builds ffmpeg's arguments: raw frames on stdin and companion streams to the temporary file `part`; `encoder` are the video
+/// encoder's options.
 fn arguments(
     spec: &SinkSpec,
     container: Container,
@@ -286,15 +294,15 @@ fn arguments(
     let mut args = Args::ffmpeg();
     raw_input(&mut args, params);
     if let (Some((media, _)), Some(companion)) = (&spec.companions, companion) {
-        // Without `-copyts` ffmpeg would move the video to zero and lose its place beside the sound. Our times count
-        // from the start of the original, so its streams are moved there.
+        // Without `-copyts` ffmpeg would shift the video to time zero, out of sync with the audio. Frame times count from
+        // the start of the source, so its streams are shifted by that start.
         companion.input(&mut args, media)?;
     }
     args.one("-copyts");
     args.all(["-map", "0:v:0", "-fps_mode", "passthrough"]);
     let scale = timescale(container, params.time_base);
-    // A variable rate has no interval that ffmpeg could give the last frame as its length, so we do; its filter
-    // for that counts in the unit of the file, which therefore must be the encoder's too.
+    // For variable rates the last frame's duration is set by a bitstream filter, which counts in the file's time base, so the
+    // encoder must use the same time base.
     let constant = params
         .frame_rate
         .is_some_and(|rate| rate.recip() == params.time_base);
@@ -330,7 +338,7 @@ fn arguments(
     }
     if let Some(scale) = scale {
         let scale = scale.to_string();
-        // Edits, such as the place of a first frame after zero, are counted in the movie's scale: milliseconds by default.
+        // Edit lists, which shift a first frame after zero, use the movie timescale: milliseconds by default.
         args.all([
             "-movflags",
             "+faststart",
@@ -340,7 +348,7 @@ fn arguments(
             &scale,
         ]);
     }
-    // Without it Matroska would draw its identifiers by lot.
+    // Otherwise Matroska identifiers are random.
     args.all(["-fflags", "+bitexact"]);
     if let Some(muxer) = container.muxer() {
         args.all(["-f", muxer]);
@@ -349,7 +357,7 @@ fn arguments(
     Ok(args)
 }
 
-/// Raw frames on standard input.
+/// Appends ffmpeg's options for raw frames in NUT on standard input.
 pub(super) fn raw_input(args: &mut Args, params: &VideoParams) {
     args.all([
         "-y",
@@ -361,7 +369,7 @@ pub(super) fn raw_input(args: &mut Args, params: &VideoParams) {
         "rawvideo",
     ]);
     color_options(args, params.tags);
-    // Some frames are read ahead to estimate the rate, by which encoders set their level and rate control.
+    // ffmpeg probes several frames to estimate the rate, which sets the encoder's level and rate control.
     let frames = 8 * params.format.frame_bytes(params.width, params.height);
     args.all([
         "-f",
@@ -373,7 +381,7 @@ pub(super) fn raw_input(args: &mut Args, params: &VideoParams) {
     ]);
 }
 
-/// Colour tags as options; given to the raw input and to the encoder, so that nothing is converted between them.
+/// Appends ffmpeg's options for colour tags; given to both the raw input and the encoder, so that ffmpeg converts nothing.
 pub(super) fn color_options(args: &mut Args, tags: ColorTags) {
     let matrix = if tags.matrix == Matrix::Rgb {
         Some("rgb")
@@ -394,7 +402,7 @@ pub(super) fn color_options(args: &mut Args, tags: ColorTags) {
     }
 }
 
-/// The streams of the plan, from the second input.
+/// Appends ffmpeg's options that map and code the plan's companion streams from the second input, chapters and tags.
 pub(super) fn companions(
     args: &mut Args,
     media: &MediaInfo,
@@ -449,7 +457,7 @@ pub(super) fn companions(
     }
 }
 
-/// A time in seconds and microseconds, as ffmpeg takes it.
+/// Formats a time in seconds with six decimals, as ffmpeg's options expect.
 pub(crate) fn decimal_seconds(time: Time) -> String {
     let micros = to_ticks(time, Ratio::new(1, 1_000_000));
     let sign = if micros < 0 { "-" } else { "" };
@@ -457,7 +465,7 @@ pub(crate) fn decimal_seconds(time: Time) -> String {
     format!("{sign}{}.{:06}", micros / 1_000_000, micros % 1_000_000)
 }
 
-/// The filter that slows sound by `by`, in steps that it takes at once.
+/// Returns ffmpeg's filters that slow audio down by the factor `by` with unchanged pitch; each `atempo` is limited to 0.5 to 2.
 fn tempo(by: Time) -> String {
     let mut speed = 1.0 / crate::time::seconds(by);
     let mut steps = Vec::new();
@@ -473,8 +481,8 @@ fn tempo(by: Time) -> String {
     steps.join(",")
 }
 
-/// The units a second of an MP4 or QuickTime track that hold the times exactly. Multiples do so too, and finer ones
-/// than a ten-thousandth keep the edits of other tracks from being rounded coarsely.
+/// Returns the timescale (ticks per second) of an MP4 or QuickTime track that represents the times exactly: a multiple of the
+/// time base's denominator of at least 10 000, so that edits of other tracks are rounded finely. `None` for other containers.
 pub(crate) fn timescale(container: Container, time_base: Time) -> Option<i64> {
     let denom = *time_base.denom();
     matches!(container, Container::Mp4 | Container::Mov).then(|| denom * (10_000 / denom + 1))

@@ -1,9 +1,9 @@
-//! Hardware encoders by family: the device that each opens, how frames are uploaded to it, and its constant quality.
-//! What is not installed or not plugged in shows when one frame is encoded (`trial`).
+//! Hardware encoders by family: ffmpeg's options for the device, frame upload and constant quality. Missing drivers and
+//! devices are detected by encoding a test frame (`trial`).
 
 use crate::{Codec, VideoParams};
 
-/// A family of hardware encoders; the end of their names in ffmpeg.
+/// A family of hardware encoders, by the suffix of their names in ffmpeg.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Family {
     /// NVIDIA.
@@ -24,7 +24,7 @@ pub(super) enum Family {
     V4l2m2m,
 }
 
-/// All of them, in the order in which `auto` tries them.
+/// All families with their suffixes, in the order in which `auto` tries them.
 const FAMILIES: [(&str, Family); 8] = [
     ("videotoolbox", Family::VideoToolbox),
     ("nvenc", Family::Nvenc),
@@ -36,13 +36,13 @@ const FAMILIES: [(&str, Family); 8] = [
     ("v4l2m2m", Family::V4l2m2m),
 ];
 
-/// The families that a user's word stands for: `auto` for those that are worth trying, or one family's name.
+/// Returns the families for an option value: several for `auto`, one for a family's name; `None` for other values.
 pub(super) fn families(word: &str) -> Option<Vec<Family>> {
     let named = |(name, family): &(&str, Family)| (*name == word).then_some(vec![*family]);
     if word != "auto" {
         return FAMILIES.iter().find_map(named);
     }
-    // What wraps the others, or knows bit rates only, has to be asked for.
+    // Wrappers of other families, and encoders without constant quality, must be requested explicitly.
     let worth = |(_, family): &(&str, Family)| {
         !matches!(family, Family::Vulkan | Family::MediaFoundation | Family::V4l2m2m)
     };
@@ -55,7 +55,7 @@ pub(super) fn families(word: &str) -> Option<Vec<Family>> {
     )
 }
 
-/// The family that an encoder's name ends in.
+/// Returns the family of an ffmpeg encoder such as `h264_nvenc`; `None` for software encoders.
 pub(super) fn family_of(encoder: &str) -> Option<Family> {
     let end = encoder.rsplit_once('_')?.1;
     FAMILIES
@@ -65,7 +65,7 @@ pub(super) fn family_of(encoder: &str) -> Option<Family> {
 }
 
 impl Family {
-    /// ffmpeg's name of its encoder for a codec; nothing where there is none in any version.
+    /// Returns ffmpeg's name of the family's encoder for a codec; `None` for codecs without hardware encoders.
     pub(super) fn encoder(self, codec: Codec) -> Option<String> {
         let stem = match codec {
             Codec::H264 => "h264",
@@ -78,7 +78,7 @@ impl Family {
         Some(format!("{stem}_{end}"))
     }
 
-    /// Why it cannot be given such frames whatever the machine; nothing where it can.
+    /// Returns why the family cannot encode frames of this size or format on any machine; `None` where it can.
     pub(super) fn refusal(self, params: &VideoParams) -> Option<&'static str> {
         if params.width % 2 == 1 || params.height % 2 == 1 {
             return Some("it takes even sizes only");
@@ -86,8 +86,8 @@ impl Family {
         params.format.alpha.then_some("it holds no alpha")
     }
 
-    /// The device, the upload and the pixel format, as options of the output. The first two are global ones, which
-    /// may stand anywhere.
+    /// Returns ffmpeg's options for device, upload and pixel format of the output; `deep` is true for 10 bits. The device
+    /// options are global and may stand anywhere.
     pub(super) fn device(self, deep: bool) -> Vec<String> {
         let surface = if deep { "p010le" } else { "nv12" };
         let open = |kind: &str, extra: &str| {
@@ -108,14 +108,15 @@ impl Family {
             Self::Vaapi => open("vaapi", ""),
             Self::Vulkan => open("vulkan", ""),
             Self::Qsv => open("qsv", "=extra_hw_frames=64"),
-            // These upload for themselves.
+            // These encoders upload frames themselves.
             Self::Nvenc | Self::Amf | Self::VideoToolbox | Self::MediaFoundation | Self::V4l2m2m => {
                 ["-pix_fmt", surface].map(str::to_owned).into()
             }
         }
     }
 
-    /// A constant quality like x264's at `crf`. VP9 and AV1 count 0 to 255 where H.264 and H.265 count 0 to 51.
+    /// Returns options for a constant quality similar to x264's at `crf`. VP9 and AV1 have quantizers of 0 to 255, H.264 and
+    /// H.265 of 0 to 51.
     pub(super) fn quality(self, codec: Option<Codec>, crf: u32, params: &VideoParams) -> Vec<String> {
         let crf = crf.min(51);
         let indexed = matches!(codec, Some(Codec::Av1 | Codec::Vp9));
@@ -133,18 +134,18 @@ impl Family {
             Self::Vaapi => options(&[("-rc_mode", "CQP"), ("-qp", &number)]),
             Self::Vulkan => options(&[("-rc_mode", "cqp"), ("-qp", &number)]),
             Self::Amf => options(&[("-rc", "cqp"), ("-qp_i", &number), ("-qp_p", &number)]),
-            // 0 to 100, more is better.
+            // Quality of 0 to 100, higher is better.
             Self::VideoToolbox => options(&[("-q:v", &(100 - 2 * crf.min(49)).to_string())]),
             Self::MediaFoundation => options(&[
                 ("-rate_control", "quality"),
                 ("-quality", &(100 - 3 * crf / 2).to_string()),
             ]),
-            // It knows bit rates only: a fifth of a bit for each pixel at CRF 18, half of that six steps on.
+            // Supports bit rates only.
             Self::V4l2m2m => options(&[("-b:v", &bit_rate(crf, params).to_string())]),
         }
     }
 
-    /// How the user's preset is handed on; nothing where it knows none.
+    /// Returns ffmpeg's option for the preset; `None` for families without presets.
     pub(super) fn preset_option(self) -> Option<&'static str> {
         match self {
             Self::Nvenc | Self::Qsv => Some("-preset"),
@@ -154,6 +155,7 @@ impl Family {
     }
 }
 
+/// Returns a bit rate in bit/s for a CRF: 0.2 bits per pixel at CRF 18, halved for every six steps.
 fn bit_rate(crf: u32, params: &VideoParams) -> u64 {
     let pixels = f64::from(params.width) * f64::from(params.height);
     let rate = params.frame_rate.map_or(25.0, crate::time::seconds);

@@ -1,4 +1,4 @@
-//! The container that a result is given where none is asked for: the source's own, where it holds what comes out.
+//! Default output container: the source's own where it supports the result, else MP4 or Matroska.
 
 use std::path::Path;
 
@@ -8,10 +8,9 @@ use crate::probe::StreamKind;
 use crate::source::has_extension;
 use crate::{MediaInfo, StreamInfo};
 
-/// The extension of a result's name: that of the source's container, where it can hold `codec` (or has a usual one) and
-/// every stream that Matroska would keep, as it is or without loss; else `mp4` where that can, else `mkv`. `mp4` for
-/// pictures and Y4M. AVI has no place for the times of frames that are decoded out of order, as H.264's are: it becomes
-/// one of these two.
+/// Returns the file extension of a default output: that of the source's container, where it supports `codec` (`None`: its
+/// default) and keeps every stream that Matroska would keep without loss; else `mp4` where that does, else `mkv`. Images and
+/// Y4M become `mp4`; so does AVI (or `mkv`), which cannot store presentation times of reordered frames.
 pub fn extension_like(source: &StreamInfo, codec: Option<Codec>) -> &'static str {
     let Some(media) = &source.media else {
         return "mp4";
@@ -24,7 +23,7 @@ pub fn extension_like(source: &StreamInfo, codec: Option<Codec>) -> &'static str
         .unwrap_or("mkv")
 }
 
-/// The extension for the container that the source is in, by its content, where results can be written into it.
+/// Returns the extension of the source's container, by content; `None` for containers that are not written by default.
 fn own_extension(media: &MediaInfo) -> Option<&'static str> {
     let named = |extension| has_extension(&media.path, extension);
     let brand = |wanted: &str| {
@@ -44,7 +43,8 @@ fn own_extension(media: &MediaInfo) -> Option<&'static str> {
     })
 }
 
-/// Whether nothing is lost there that Matroska would keep.
+/// Reports whether the container of `extension` supports `codec` and keeps every stream that Matroska would keep, audio
+/// without loss.
 fn fits(media: &MediaInfo, extension: &str, codec: Option<Codec>) -> bool {
     let Ok(container) = Container::of(Path::new("x").with_extension(extension).as_path()) else {
         return false;
@@ -61,7 +61,7 @@ fn fits(media: &MediaInfo, extension: &str, codec: Option<Codec>) -> bool {
             match &here.action {
                 Action::Drop { .. } => !kept,
                 Action::Transcode { encoder, .. } => {
-                    // Text stays text; sound must stay what it was.
+                    // Transcoded subtitles keep their text; audio must stay lossless.
                     here.kind != StreamKind::Audio || !kept || audio::writes_lossless(encoder)
                 }
                 Action::Copy | Action::Interpolate => true,

@@ -1,12 +1,12 @@
-//! The one thing that is written into an MP4 or QuickTime file by ourselves: the display matrix of its video
-//! track. ffmpeg's options for it changed with every version and know no reflections.
+//! Display matrix (rotation and reflection) of MP4 and QuickTime files: patched into the `tkhd` box of the video track, since
+//! ffmpeg's options for it differ between versions and do not support reflections.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use crate::probe::DisplayMatrix;
 
-/// Writes `matrix` into the header of the first video track of an MP4 file.
+/// Writes `matrix` into the track header of the first video track of an MP4 file.
 pub(super) fn set_display_matrix(mut file: &File, matrix: DisplayMatrix) -> io::Result<()> {
     let length = file.seek(SeekFrom::End(0))?;
     let whole = Span {
@@ -24,14 +24,14 @@ pub(super) fn set_display_matrix(mut file: &File, matrix: DisplayMatrix) -> io::
     Err(missing("video track"))
 }
 
-/// The payload of a box.
+/// File offsets of the payload of a box.
 #[derive(Clone, Copy)]
 struct Span {
     start: u64,
     end: u64,
 }
 
-/// The first box of this name in `span`.
+/// Returns the payload of the first box of this name in `span`; `None` where there is none.
 fn find(mut file: &File, span: Span, name: &[u8; 4]) -> io::Result<Option<Span>> {
     let mut at = span.start;
     while at + 8 <= span.end {
@@ -62,6 +62,7 @@ fn find(mut file: &File, span: Span, name: &[u8; 4]) -> io::Result<Option<Span>>
     Ok(None)
 }
 
+/// Reports whether the handler type of a `trak` box is that of video.
 fn is_video(mut file: &File, track: Span) -> io::Result<bool> {
     let Some(media) = find(file, track, b"mdia")? else {
         return Ok(false);
@@ -75,6 +76,7 @@ fn is_video(mut file: &File, track: Span) -> io::Result<bool> {
     Ok(kind == *b"vide")
 }
 
+/// Overwrites the matrix in the `tkhd` box of a `trak` box.
 fn patch(mut file: &File, track: Span, matrix: DisplayMatrix) -> io::Result<()> {
     let header = find(file, track, b"tkhd")?.ok_or_else(|| missing("tkhd"))?;
     let mut version = [0];
@@ -90,6 +92,7 @@ fn patch(mut file: &File, track: Span, matrix: DisplayMatrix) -> io::Result<()> 
     file.write_all(&bytes)
 }
 
+/// Returns the error for an MP4 file without the box `what`.
 fn missing(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("the MP4 file has no {what}"))
 }

@@ -1,4 +1,4 @@
-//! What is read back of an output: that every frame that was sent is in it, at its time.
+//! Output verification: checks that every frame sent to the encoder is in the written file, at its time.
 
 use std::path::Path;
 
@@ -6,15 +6,15 @@ use crate::ffmpeg::child::Child;
 use crate::probe::Contents;
 use crate::{Container, MediaError, Time};
 
-/// The most that a codec's priming may move streams: AAC at 8 kHz begins 128 ms early, with HE at twice that.
+/// Maximum common shift of all streams in seconds from an audio encoder's delay (AAC at 8 kHz: 128 ms, HE-AAC: twice that).
 const PRIMING: Time = Time::new_raw(1, 2);
 
-/// Fewer bytes than these on a disk make it a full one.
+/// Number of free bytes below which a disk counts as full.
 #[cfg(unix)]
 const FULL: u64 = 256 << 10;
 
-/// That an output is not whole, with what may be the cause: a full disk, and what its encoder said. `part` is the file
-/// that was written.
+/// Returns the error for an incomplete output, with likely causes: a full disk and the encoder's messages. `part` is the
+/// temporary file that was written.
 pub(super) fn incomplete(target: &Path, part: &Path, child: &Child, mut reason: String) -> MediaError {
     if let Some(shortage) = shortage(part) {
         reason = format!("{shortage} ({reason})");
@@ -28,7 +28,7 @@ pub(super) fn incomplete(target: &Path, part: &Path, child: &Child, mut reason: 
     }
 }
 
-/// That the disk on which `path` lies is full, in words.
+/// Returns a message where the file system of `path` is full.
 pub(super) fn shortage(path: &Path) -> Option<String> {
     #[cfg(unix)]
     {
@@ -43,29 +43,29 @@ pub(super) fn shortage(path: &Path) -> Option<String> {
     }
 }
 
-/// The times of the frames that were sent.
+/// The times of all frames sent to an encoder.
 #[derive(Debug, Default)]
 pub(crate) struct Sent {
-    /// In units of the output's time base, rising.
+    /// Times in ticks of the output's time base, increasing.
     ticks: Vec<i64>,
 }
 
 impl Sent {
-    /// The frames of another output of ours, in its unit.
+    /// Creates the expected times from another output's frames, in its time base.
     pub(crate) fn copied(from: &Contents) -> Self {
         let ticks = from.times.clone();
         Self { ticks }
     }
 
-    /// Notes the next frame.
+    /// Appends the time of the next frame.
     pub(super) fn push(&mut self, tick: i64) {
         self.ticks.push(tick);
     }
 
-    /// Compares with what is in the file; `unit` is that of the ticks.
+    /// Compares the sent frames with those in the file; `unit` is the time base of the sent ticks in seconds.
     ///
-    /// The error is a reason why the output is not whole. Containers that cannot keep every time, or that begin where
-    /// they like, give warnings instead.
+    /// The error is a message about missing frames or wrong times. For containers that cannot store exact times, wrong times
+    /// are returned as warnings instead.
     pub(crate) fn check(
         &self,
         found: &Contents,
@@ -76,13 +76,13 @@ impl Sent {
         if found.frames() != frames {
             return Err(format!("{frames} frames were sent, {} are in it", found.frames()));
         }
-        // AVI has no times but those of the order of frames.
+        // AVI stores no presentation times.
         if found.untimed > 0 {
             return Ok(Vec::new());
         }
         let (kept, moved) = match container {
             Container::Mp4 | Container::Mov => (true, Some(Time::from(0))),
-            // All streams are moved together where sound begins before zero, as a codec's priming does, or decoding does.
+            // All streams are shifted together where audio (encoder delay) or decoding times begin before zero.
             Container::Matroska | Container::WebM | Container::Nut => (true, Some(PRIMING)),
             _ => (false, None),
         };
@@ -92,11 +92,11 @@ impl Sent {
         }
     }
 
-    /// The first frame that is more than a tick of the file from its time, where all may be moved together by `moved`
-    /// (by anything where absent).
+    /// Returns a message about the first frame whose time is more than a tick of the file off, after a common shift of all
+    /// frames of 0 to `moved` seconds (`None`: any shift).
     fn misplaced(&self, found: &Contents, unit: Time, moved: Option<Time>) -> Option<String> {
         let wide = |value: &i64| i128::from(*value);
-        // All in parts of a second that divide both units.
+        // All times are computed in the unit 1 / (product of both denominators).
         let parts = wide(unit.denom()) * wide(found.unit.denom());
         let length = |time: Time| wide(time.numer()) * parts / wide(time.denom());
         let (ours, theirs) = (length(unit), length(found.unit));

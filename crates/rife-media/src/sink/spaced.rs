@@ -1,10 +1,9 @@
-//! Frame delays of animated images: GIF and WebP players take a delay that is too short for a mistake, and show the frame for
-//! a tenth of a second. Frames that lie closer than the shortest delay are merged here, so that none has such a one and the
-//! whole keeps its length.
+//! Minimum frame delay of animated images: GIF and WebP players replace very short delays by 100 ms. Frames closer than the
+//! minimum delay are dropped in favour of the next one, so that the animation keeps its duration.
 
 use crate::Frame;
 
-/// Frames on their way, each at least so many ticks after the one before.
+/// A filter of frames that drops those closer than a minimum number of ticks.
 #[derive(Debug)]
 pub(super) struct Spaced {
     least: i64,
@@ -13,7 +12,7 @@ pub(super) struct Spaced {
 }
 
 impl Spaced {
-    /// Frames at least `least` ticks apart.
+    /// Creates a filter whose frames are at least `least` ticks apart.
     pub(super) fn new(least: i64) -> Self {
         Self {
             least,
@@ -22,8 +21,8 @@ impl Spaced {
         }
     }
 
-    /// Takes a frame at `tick`. One that lies too close after the one before takes its place, so that the last of them is
-    /// what rests on the screen; else the one before is given, with its tick.
+    /// Adds a frame at `tick`; returns the previous frame with its tick, or `None` where the new frame is too close to it and
+    /// replaces it at the previous tick.
     pub(super) fn push(&mut self, tick: i64, frame: Frame) -> Option<(i64, Frame)> {
         match &mut self.waiting {
             Some((start, waiting)) if tick < *start + self.least => {
@@ -35,12 +34,12 @@ impl Spaced {
         }
     }
 
-    /// The last frame, with its tick.
+    /// Returns the last frame with its tick.
     pub(super) fn finish(&mut self) -> Option<(i64, Frame)> {
         self.waiting.take()
     }
 
-    /// How many frames have been left out, in words; nothing where none has.
+    /// Returns a warning with the number of dropped frames; `None` without any. `shortest` is the minimum delay in seconds.
     pub(super) fn told(&self, shortest: &str) -> Option<String> {
         (self.merged > 0).then(|| {
             format!(

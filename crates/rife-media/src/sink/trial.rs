@@ -1,5 +1,5 @@
-//! Encoding one frame of the job's format, size and rate into the job's container, which is thrown away: whatever
-//! encoder, options and container will not do shows before the first frame is made.
+//! Encoder test: encodes one black frame with the job's size, format, rate, options and container to the null device, so that
+//! unsupported combinations fail before the first frame is interpolated.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -14,15 +14,15 @@ use crate::ffmpeg::child::{self, Request};
 use crate::nut::{self, write::Writer};
 use crate::{Ffmpeg, MediaError, Result};
 
-/// The least time that opening a device and encoding a frame may take.
+/// Minimum timeout for opening a device and encoding a frame.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How many trials that went well are remembered.
+/// Maximum number of cached successful tests.
 const REMEMBERED: usize = 1000;
 
-/// Trials of this process that went well. Plans and jobs ask for the same one after another.
+/// Argument lists of successful tests of this process, since a plan and its job make the same test.
 static PASSED: Mutex<BTreeSet<Vec<OsString>>> = Mutex::new(BTreeSet::new());
 
-/// Tries `options` on one frame that is as `params` say; the inner error is ffmpeg's reason why not.
+/// Encodes one frame of the properties `params` with the encoder `options`; the inner error is ffmpeg's reason for a failure.
 pub(super) fn one_frame(
     spec: &SinkSpec,
     container: Container,
@@ -56,10 +56,12 @@ pub(super) fn one_frame(
     }
 }
 
+/// Locks the cache of successful tests.
 fn remembered() -> std::sync::MutexGuard<'static, BTreeSet<Vec<OsString>>> {
     PASSED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Builds ffmpeg's arguments for a test.
 fn arguments(container: Container, params: &VideoParams, options: &[String]) -> Args {
     let mut args = Args::ffmpeg();
     encoder::raw_input(&mut args, params);
@@ -82,6 +84,7 @@ fn arguments(container: Container, params: &VideoParams, options: &[String]) -> 
     args
 }
 
+/// Runs ffmpeg and sends it one frame of zeros.
 fn send(request: Request, params: &VideoParams) -> Result<()> {
     let fourcc = nut::fourcc(params.format).ok_or_else(|| {
         MediaError::Unsupported(format!("pixel format {} cannot be sent to ffmpeg", params.format))

@@ -1,5 +1,5 @@
-//! Animated WebP, lossless, of 8 bits, with alpha where there is some. No ffmpeg: the frames are still WebP images,
-//! of which the container is put together here (RIFF, `VP8X`, `ANIM`, an `ANMF` for each frame).
+//! Animated WebP writer: lossless, 8 bits, with optional alpha. Frames are encoded as still WebP images and put into the
+//! container's chunks (RIFF, `VP8X`, `ANIM`, one `ANMF` per frame), without ffmpeg.
 
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -12,16 +12,16 @@ use super::{ImageFormat, Sink, SinkSpec, VideoParams, Written, check_frame, imag
 use crate::time::{narrow, to_ticks, widen};
 use crate::{CancelToken, Frame, MediaError, Result, Time};
 
-/// The largest side that the format holds.
+/// Maximum width and height of the format in pixels.
 const MAX_SIDE: u32 = 16384;
 /// Bytes of a still WebP before its first chunk: `RIFF`, the length, `WEBP`.
 const FILE_HEADER: usize = 12;
-/// Frames are shown for milliseconds.
+/// Time base of frame durations in seconds, as numerator and denominator.
 const UNIT: (i64, i64) = (1, 1000);
-/// The shortest time that players show a frame for, and the longest that the format holds.
+/// Minimum duration that players respect and maximum duration of the format, in milliseconds.
 const SHOWN: [i64; 2] = [11, (1 << 24) - 1];
 
-/// A WebP animation that is being written.
+/// A sink that writes an animated WebP.
 pub(super) struct Writer {
     target: PathBuf,
     part: Part,
@@ -35,6 +35,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
+    /// Creates the temporary file of the output `path` and writes the header.
     pub(super) fn create(path: &Path, spec: &SinkSpec, params: &VideoParams) -> Result<Self> {
         if params.width > MAX_SIDE || params.height > MAX_SIDE {
             let value = format!("{}x{}", params.width, params.height);
@@ -65,7 +66,7 @@ impl Writer {
         Ok(writer)
     }
 
-    /// The file's header; its length is put right at the end.
+    /// Builds the header of the file, whose length field is written at the end.
     fn header(&self) -> Vec<u8> {
         // Bit 1 of the flags: an animation; bit 4: alpha.
         let flags = 2 | if self.params.format.alpha { 16 } else { 0 };
@@ -74,11 +75,12 @@ impl Writer {
         extended.extend(three_bytes(self.params.height - 1));
         let mut out = b"RIFF\0\0\0\0WEBP".to_vec();
         out.extend(chunk(b"VP8X", &extended));
-        // A background that nobody shows, and a loop without end.
+        // Transparent background, infinite loop.
         out.extend(chunk(b"ANIM", &[0; 6]));
         out
     }
 
+    /// Appends bytes to the file; an error beyond 4 GiB.
     fn put(&mut self, bytes: &[u8]) -> Result<()> {
         self.bytes += bytes.len() as u64;
         if self.bytes > u64::from(u32::MAX) {
@@ -135,13 +137,14 @@ impl Sink for Writer {
     }
 }
 
-/// A time in milliseconds. Both ends of a frame are rounded, so that lengths do not drift.
+/// Converts seconds to milliseconds, rounded. Start and end of a frame are rounded, not its duration, so that there is no
+/// drift.
 fn milliseconds(time: Time) -> i64 {
     to_ticks(time, Ratio::new(UNIT.0, UNIT.1))
 }
 
 impl Writer {
-    /// Writes a frame that is shown for so many milliseconds.
+    /// Encodes and writes a frame that is shown for `shown` milliseconds.
     fn send(&mut self, frame: &Frame, shown: i64) -> Result<()> {
         let still = images::encode(frame, ImageFormat::WebP).map_err(|error| {
             MediaError::io("encode", &self.target, std::io::Error::other(error.to_string()))
@@ -151,7 +154,7 @@ impl Writer {
         body.extend(three_bytes(self.params.width - 1));
         body.extend(three_bytes(self.params.height - 1));
         body.extend(three_bytes(shown as u32));
-        // Bit 1: the frame replaces what was there.
+        // Bit 1: the frame replaces the canvas without blending.
         body.push(2);
         body.extend(picture_chunks(&still));
         self.put(&chunk(b"ANMF", &body))?;
@@ -160,12 +163,13 @@ impl Writer {
     }
 }
 
+/// Returns the lower 24 bits in little-endian order.
 fn three_bytes(value: u32) -> [u8; 3] {
     let [a, b, c, _] = value.to_le_bytes();
     [a, b, c]
 }
 
-/// A RIFF chunk, padded to an even length.
+/// Builds a RIFF chunk, padded to an even length.
 fn chunk(name: &[u8; 4], body: &[u8]) -> Vec<u8> {
     let mut out = name.to_vec();
     out.extend((body.len() as u32).to_le_bytes());
@@ -176,7 +180,7 @@ fn chunk(name: &[u8; 4], body: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The chunks of a still WebP that hold its picture: all but the extended header, which the file has once.
+/// Returns the chunks of a still WebP that hold its image data, without the extended header.
 fn picture_chunks(still: &[u8]) -> Vec<u8> {
     let mut rest = still.get(FILE_HEADER..).unwrap_or_default();
     let mut out = Vec::new();

@@ -1,4 +1,5 @@
-//! Where an output is made in several steps: a folder beside it, `OUT.EXT.rife-work`, that is ours alone.
+//! Working folder of an output that is made in several steps: `OUT.EXT.rife-work` in the folder of the output, locked by one
+//! process.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -6,28 +7,29 @@ use std::path::{Path, PathBuf};
 use super::part;
 use crate::{MediaError, Result};
 
-/// The file in the folder that says whose it is, locked for as long as we work.
+/// Name of the file in the folder that its process keeps locked.
 const LOCK: &str = "lock";
 
-/// Where an output of several steps is made.
+/// Returns the path of the working folder for the output `target`.
 pub fn folder(target: &Path) -> PathBuf {
     rife_files::beside(target, "", ".rife-work")
 }
 
-/// A folder for the steps towards one output. Dropped, it goes with the files that were asked for by
-/// [`Workplace::file`]; an unfinished job's segments in it stay, and the same job finds them again.
+/// A locked working folder for the intermediate files of one output. Dropped, it is removed with the files from
+/// [`Workplace::file`]; segments of an unfinished job in it remain for resuming.
 #[derive(Debug)]
 pub struct Workplace {
     folder: PathBuf,
     target: PathBuf,
     overwrite: bool,
     files: Vec<PathBuf>,
-    /// A lock dies with its process, so the place of a killed one is taken over.
+    /// The locked file; the operating system releases the lock when the process ends.
     _lock: File,
 }
 
 impl Workplace {
-    /// Makes the folder beside `target`, after refusing targets that exist, are no file, or are one of `inputs`.
+    /// Creates or takes over the working folder of `target`, after checking that `target` may be written: it does not exist
+    /// (or `overwrite` is set), is a regular file, and is none of `inputs`.
     ///
     /// # Errors
     /// [`MediaError::Exists`], [`MediaError::OutputIsInput`], [`MediaError::Unsupported`] for a target or folder that
@@ -43,7 +45,7 @@ impl Workplace {
         match fs::create_dir(&folder) {
             Ok(()) => {}
             Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-                // An empty one is what a process leaves that is killed between two calls.
+                // A process killed between two calls leaves an empty folder.
                 let empty = || fs::read_dir(&folder).is_ok_and(|entries| entries.count() == 0);
                 let is_folder = folder.symlink_metadata().is_ok_and(|there| there.is_dir());
                 let ours = is_folder && (is_file(&lock) || empty());
@@ -64,8 +66,8 @@ impl Workplace {
         })
     }
 
-    /// The name of a file in it that lives no longer than this does; anything of that name goes now. It has the
-    /// target's extension unless `name` has one.
+    /// Returns the path of an intermediate file, which is removed on drop; an existing one is removed now. It has the target's
+    /// extension unless `name` has one.
     pub fn file(&mut self, name: &str) -> PathBuf {
         let mut path = self.folder.join(name);
         if path.extension().is_none() {
@@ -76,15 +78,16 @@ impl Workplace {
         path
     }
 
-    /// Gives one of the files the target's name; returns its size.
+    /// Renames one of the files to the target; returns its size in bytes.
     ///
     /// # Errors
-    /// [`MediaError::Exists`] where a target has appeared that is not to be replaced; those of renaming.
+    /// [`MediaError::Exists`] where the target was created meanwhile and `overwrite` is not set; those of renaming.
     pub fn promote(&self, file: &Path) -> Result<u64> {
         part::rename(file, &self.target, self.overwrite)
     }
 }
 
+/// Reports whether `path` is a regular file and not a link.
 fn is_file(path: &Path) -> bool {
     path.symlink_metadata().is_ok_and(|there| there.is_file())
 }

@@ -1,4 +1,4 @@
-//! Y4M to a file or to standard output: our own writer, no ffmpeg.
+//! Y4M (YUV4MPEG2) writer to a file or standard output, without ffmpeg.
 
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -8,23 +8,31 @@ use super::{Sink, SinkSpec, VideoParams, Written, check_frame};
 use crate::time::{narrow, widen};
 use crate::{ChromaLocation, Frame, Layout, MediaError, PixelFormat, Range, Result, Time};
 
-/// A Y4M stream.
+/// A sink that writes a Y4M stream of constant rate.
 pub(super) struct Writer {
+    /// Path or name for messages.
     name: PathBuf,
+    /// The temporary file; `None` for standard output.
     part: Option<Part>,
     output: BufWriter<Box<dyn Write + Send>>,
     params: VideoParams,
+    /// Frame interval in seconds.
     interval: Time,
     cancel: crate::CancelToken,
     buffer: Vec<u8>,
+    /// Number of frames written.
     frames: u64,
+    /// Time of the first frame in seconds.
     first: Time,
+    /// End of the last frame in seconds.
     end: Time,
+    /// Number of frames whose time is not that of the constant rate.
     off_grid: u64,
     warnings: Vec<String>,
 }
 
 impl Writer {
+    /// Creates the temporary file of the output `path` and writes the header.
     pub(super) fn create(path: &Path, spec: &SinkSpec, params: &VideoParams) -> Result<Self> {
         let part = Part::create(path, spec.overwrite, spec.all_inputs())?;
         let file = part
@@ -34,6 +42,7 @@ impl Writer {
         Self::new(path.to_owned(), Some(part), Box::new(file), spec, params)
     }
 
+    /// Writes the header to standard output.
     pub(super) fn stdout(spec: &SinkSpec, params: &VideoParams) -> Result<Self> {
         Self::new(
             PathBuf::from("standard output"),
@@ -44,6 +53,7 @@ impl Writer {
         )
     }
 
+    /// Chooses a pixel format that Y4M supports and writes the header to `output`.
     fn new(
         name: PathBuf,
         part: Option<Part>,
@@ -81,6 +91,7 @@ impl Writer {
         Ok(writer)
     }
 
+    /// Writes bytes to the output.
     fn put(&mut self, bytes: &[u8]) -> Result<()> {
         self.output
             .write_all(bytes)
@@ -147,7 +158,7 @@ impl Sink for Writer {
     }
 }
 
-/// The nearest format that Y4M has a name for.
+/// Returns the nearest pixel format that Y4M supports.
 pub(super) fn y4m_format(format: PixelFormat) -> PixelFormat {
     let depth = match format.depth {
         0..=8 => 8,
@@ -164,6 +175,7 @@ pub(super) fn y4m_format(format: PixelFormat) -> PixelFormat {
     PixelFormat::new(layout, depth).with_alpha(format.alpha && layout == Layout::Yuv444 && depth == 8)
 }
 
+/// Builds the stream header line; an error for rates above 1000 frames per second. `interval` is the frame interval in seconds.
 fn header(params: &VideoParams, interval: Time) -> Result<String> {
     let deep = params.format.depth > 8;
     let space = match (params.format.layout, params.tags.chroma_location) {

@@ -16,46 +16,47 @@ use crate::probe::VideoStream;
 use crate::sink::encoder::decimal_seconds;
 use crate::{Ffmpeg, Result, Time};
 
-/// Brightness must change by more than this, of 255, from line to line and from frame to frame.
-const LEAST: i16 = 8;
-/// Turns of brightness in a row.
+/// Luma difference, of 255, that a pixel must exceed from line to line (combing) and from frame to frame (motion).
+const MIN_DIFFERENCE: i16 = 8;
+/// Number of alternations of luma that make a pixel combed.
 const RUN: usize = 5;
-/// Frames that are looked at in each place.
+/// Number of frames that are analysed at each position.
 const FRAMES: usize = 20;
-/// Places, as hundredths of the duration, of a clip longer than [`SHORT`] seconds; only the start of others.
-const PLACES: [i64; 3] = [5, 45, 85];
+/// Positions of the analysed frames in percent of the duration, for clips longer than [`SHORT`].
+const POSITIONS: [i64; 3] = [5, 45, 85];
+/// Maximum duration in seconds of clips that are analysed only at the start.
 const SHORT: i64 = 10;
-/// In an interlaced frame, so many of the pixels that moved are combed at least...
-const LEAST_COMBED: f64 = 0.018;
-/// ...and so many for one that is in fields of different frames.
-const LEAST_LIKE_WOVEN: f64 = 0.15;
-/// Of a frame in which fewer pixels have moved nothing can be said.
-const LEAST_MOVED: usize = 200;
-/// So many frames in which something moves are enough, and no other place is looked at.
+/// Minimum fraction of the moving pixels that are combed in an interlaced frame.
+const MIN_COMBED: f64 = 0.018;
+/// Minimum ratio of combed pixels in an interlaced frame to those of fields woven from different frames.
+const MIN_COMBED_OF_WOVEN: f64 = 0.15;
+/// Minimum number of moving pixels of a frame pair that counts.
+const MIN_MOVED: usize = 200;
+/// Number of moving frames after which no further position is analysed.
 const ENOUGH: usize = 8;
-/// Taller video is never interlaced.
-const TALLEST: u32 = 1088;
+/// Maximum height in pixels of video that is analysed; taller video is never interlaced.
+const MAX_HEIGHT: u32 = 1088;
 
-/// What was found in a stream.
+/// Result of the interlace detection of a stream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Combing {
-    /// Frames in which something moves.
+    /// Number of analysed frames with motion.
     pub(super) moving: usize,
-    /// Those of them that are combed.
+    /// Number of those that are combed.
     pub(super) combed: usize,
-    /// Whether the top field comes first.
+    /// True for top field first.
     pub(super) top_first: bool,
-    /// Whether one order of fields clearly has fewer combs: noise and other fine patterns have as many in both.
+    /// True where one field order has clearly fewer combed pixels; noise and fine patterns have as many in both.
     pub(super) ordered: bool,
 }
 
 impl Combing {
-    /// Whether the stream is interlaced; where only some frames are, it is telecined, or made of several things.
+    /// Reports whether the stream is interlaced, at least a quarter of its moving frames (telecined or mixed content).
     pub(super) fn found(self) -> bool {
         self.ordered && self.combed >= 3 && self.combed * 4 >= self.moving
     }
 
-    /// The field order, in words.
+    /// Returns the field order as text.
     pub(super) fn order(self) -> &'static str {
         if self.top_first {
             "top field first"
@@ -65,8 +66,9 @@ impl Combing {
     }
 }
 
-/// Looks at some frames of a stream. A stream that cannot be decoded here has no combing: decoding tells why.
-pub(super) fn look(
+/// Decodes some frames of stream `stream` of the file and detects interlacing. A stream that cannot be decoded counts as
+/// progressive; decoding it later reports the error. `duration` is in seconds.
+pub(super) fn detect(
     ffmpeg: &Ffmpeg,
     path: &Path,
     spec: &SourceSpec,
@@ -75,17 +77,20 @@ pub(super) fn look(
     duration: Option<Time>,
 ) -> Result<Combing> {
     let mut tally = Tally::default();
-    if video.height > TALLEST || (video.height as usize) < 2 * RUN {
+    if video.height > MAX_HEIGHT || (video.height as usize) < 2 * RUN {
         return Ok(tally.combing());
     }
     let long = duration.filter(|duration| *duration > Time::from(SHORT));
-    let places: Vec<Time> = match long {
-        Some(duration) => PLACES.iter().map(|place| duration / 100 * *place).collect(),
+    let positions: Vec<Time> = match long {
+        Some(duration) => POSITIONS
+            .iter()
+            .map(|percent| duration / 100 * *percent)
+            .collect(),
         None => vec![Time::from(0)],
     };
-    for place in places {
+    for position in positions {
         let mut args = Args::ffmpeg();
-        args.all(["-ss", &decimal_seconds(place), "-noautorotate"]);
+        args.all(["-ss", &decimal_seconds(position), "-noautorotate"]);
         args.input(path, &spec.limits)?;
         args.all(["-map", &format!("0:{stream}"), "-frames:v", &FRAMES.to_string()]);
         args.all(["-fps_mode", "passthrough", "-pix_fmt", "gray"]);
@@ -108,16 +113,19 @@ pub(super) fn look(
     Ok(tally.combing())
 }
 
-/// What has been counted.
+/// Counts over the analysed frames.
 #[derive(Debug, Default)]
 struct Tally {
+    /// Number of frame pairs with motion.
     moving: usize,
+    /// Number of those that are combed.
     combed: usize,
-    /// Combs where the top field of a frame is put to the bottom field of the one before, and of the one after.
+    /// Combed pixels of the weaves of a frame's top field with the bottom field of the previous frame, and of the next.
     woven: [usize; 2],
 }
 
 impl Tally {
+    /// Converts the counts to a result; field orders differ clearly where one weave has at least 5 % more combed pixels.
     fn combing(&self) -> Combing {
         let [first, second] = self.woven;
         Combing {
@@ -128,7 +136,7 @@ impl Tally {
         }
     }
 
-    /// Takes a child's frames, one byte a pixel, until there are no more.
+    /// Reads raw frames of 8-bit luma from ffmpeg to the end and adds all consecutive pairs.
     fn read(&mut self, mut child: Child, width: usize, height: usize) {
         let mut frame = vec![0; width * height];
         let mut before: Vec<u8> = Vec::new();
@@ -153,9 +161,9 @@ impl Tally {
         let pictures = [&a, &b, &woven(&b, &a), &woven(&a, &b)];
         for y in 0..a.len().saturating_sub(RUN + 1) {
             for x in 0..width {
-                // The middle of the run.
+                // Row in the middle of the run.
                 let at = y + RUN / 2 + 1;
-                if a[at][x].abs_diff(b[at][x]) <= LEAST as u8 {
+                if a[at][x].abs_diff(b[at][x]) <= MIN_DIFFERENCE as u8 {
                     continue;
                 }
                 moved += 1;
@@ -164,7 +172,7 @@ impl Tally {
                 }
             }
         }
-        if moved < LEAST_MOVED {
+        if moved < MIN_MOVED {
             return;
         }
         self.moving += 1;
@@ -172,19 +180,19 @@ impl Tally {
         self.woven[1] += combs[3];
         let as_is = (combs[0] + combs[1]) as f64 / 2.0;
         let woven = combs[2].min(combs[3]) as f64;
-        let combed = as_is >= LEAST_COMBED * moved as f64 && as_is >= LEAST_LIKE_WOVEN * woven;
+        let combed = as_is >= MIN_COMBED * moved as f64 && as_is >= MIN_COMBED_OF_WOVEN * woven;
         self.combed += usize::from(combed);
     }
 }
 
-/// Whether brightness goes up and down in turn from line `y` on.
+/// Reports whether luma in column `x` alternately rises and falls over the [`RUN`] + 1 line steps from line `y` on.
 fn is_combed(rows: &[Vec<u8>], x: usize, y: usize) -> bool {
     let step = |k: usize| i16::from(rows[y + k + 1][x]) - i16::from(rows[y + k][x]);
     let mut last = step(0);
-    last.abs() > LEAST
+    last.abs() > MIN_DIFFERENCE
         && (1..=RUN).all(|k| {
             let next = step(k);
-            let turns = next.abs() > LEAST && (next > 0) != (last > 0);
+            let turns = next.abs() > MIN_DIFFERENCE && (next > 0) != (last > 0);
             last = next;
             turns
         })

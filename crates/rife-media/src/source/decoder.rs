@@ -1,4 +1,5 @@
-//! Any file that ffmpeg decodes: a child process sends raw frames with their exact times through a pipe.
+//! Video file source: an ffmpeg child process decodes the main video stream and pipes raw frames with their times as NUT.
+//! Times are corrected for timestamp discontinuities, decoder delay and rounding to the container's time base.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -16,43 +17,48 @@ use crate::time::{from_ticks, narrow, to_ticks, widen};
 use crate::timeline::{BEHIND, is_pause};
 use crate::{Ffmpeg, Frame, Layout, MediaError, PixelFormat, Result, Time};
 
-/// Fields put together to the film's frames again, those that find no partner de-interlaced, and of each five frames
-/// the one left out that is there twice.
+/// ffmpeg's filters of inverse telecine: field matching, deinterlacing of unmatched fields, and removal of the duplicate
+/// in every five frames.
 macro_rules! film {
     () => {
         "fieldmatch=mode=pcn_ub,bwdif=mode=send_frame:deint=interlaced,decimate"
     };
 }
 
-/// The longest that a last frame is shown, in seconds: beyond, its packet's length is taken for nonsense.
+/// Maximum duration of the last frame in seconds; a longer packet duration is ignored.
 const LONGEST_LAST_FRAME: i128 = 3600;
 
-/// A running decoder.
+/// A source of frames from a running ffmpeg.
 pub(super) struct Decoder {
     path: PathBuf,
     info: StreamInfo,
     spec: SourceSpec,
     reader: nut::read::Reader<Child>,
+    /// The exact frame times of a constant rate that the time base cannot represent.
     grid: Option<Grid>,
-    late: Late,
-    /// What is added to every time.
+    /// Correction of the decoder delay.
+    late: DecoderDelay,
+    /// Seconds added to every time, known from the first frame on.
     moved: Option<Time>,
-    /// The frame that was read ahead, so that the one before it knows its duration.
+    /// The next frame, read ahead because its time gives the duration of the frame before.
     ahead: Option<Frame>,
-    /// The end of the last frame, where the probe knows it.
+    /// End of the last frame in seconds, where the probe found it.
     end: Option<Time>,
-    /// How long a frame is shown by the nominal rate.
+    /// Frame interval in seconds at the nominal rate.
     nominal: Time,
-    /// The last intervals between frames.
+    /// The last intervals between frames, in seconds.
     intervals: VecDeque<Time>,
+    /// Number of frames decoded so far.
     frames: u64,
     done: bool,
+    /// Raw bytes of the last frame.
     buffer: Vec<u8>,
     notes: Vec<String>,
     warnings: Vec<String>,
 }
 
 impl Decoder {
+    /// Probes the file, chooses decoder and filters, and starts ffmpeg.
     pub(super) fn open(path: &Path, spec: &SourceSpec) -> Result<Self> {
         let ffmpeg = spec.tools()?;
         let media = probe_with(&ffmpeg, path, &spec.limits, &spec.cancel)?;
@@ -72,13 +78,13 @@ impl Decoder {
             .then(|| film_rate(video, format))
             .transpose()?;
         let combing = if is_doubtful(spec, video) {
-            combing::look(&ffmpeg, path, spec, stream.index, video, media.duration)?
+            combing::detect(&ffmpeg, path, spec, stream.index, video, media.duration)?
         } else {
             Combing::default()
         };
         let own = filter(spec, &stream.codec, video, combing);
-        let follows = follows(&media, spec);
-        let filters: Vec<&str> = follows
+        let discontinuous = corrects_clock(&media, spec);
+        let filters: Vec<&str> = discontinuous
             .then_some(EPOCH_FILTER)
             .into_iter()
             .chain(own.as_deref())
@@ -87,10 +93,10 @@ impl Decoder {
         let filter = filter.as_deref();
         let mut args = arguments(path, spec, stream.index, video, format, alpha_decoder, filter)?;
         if let Some(name) = hwaccel.filter(|_| alpha_decoder.is_none()) {
-            // An option of the input: before all that is there.
+            // `-hwaccel` is an input option and must precede the input.
             args.0.splice(0..0, ["-hwaccel".into(), name.into()]);
         }
-        clock_options(&mut args, follows);
+        clock_options(&mut args, discontinuous);
         let request = Request {
             stdout: true,
             cancel: spec.cancel.clone(),
@@ -104,17 +110,17 @@ impl Decoder {
         }
         let combed = combing.found() && !spec.deinterlace;
         let (mut notes, mut warnings): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
-        let told = combing_note(spec, video, combing).map(|note| format!("{}: {note}", path.display()));
+        let message = combing_note(spec, video, combing).map(|note| format!("{}: {note}", path.display()));
         if combed {
-            warnings.extend(told);
+            warnings.extend(message);
         } else {
-            notes.extend(told);
+            notes.extend(message);
         }
         if let Some(rate) = film {
-            // How many frames there are shows when they have been seen.
+            // The number of film frames is unknown before decoding.
             (info.frame_rate, info.variable_rate, info.frames) = (Some(rate), false, None);
         }
-        // Times that number the frames are exact.
+        // A time base of one frame interval is exact.
         let rounded = |rate: &Time| !info.variable_rate && rate.recip() > info.time_base;
         let grid = info.frame_rate.filter(rounded).map(|rate| Grid {
             rate,
@@ -123,7 +129,7 @@ impl Decoder {
         });
         let nominal = info.frame_rate.map_or(Ratio::new(1, 25), |rate| rate.recip());
         let end = video.end;
-        let late = Late::new(&video.decoding_times);
+        let late = DecoderDelay::new(&video.decoding_times);
         let missing = media.cut_off.iter();
         warnings.extend(missing.map(|missing| format!("{}: {missing}", path.display())));
         Ok(Self {
@@ -146,7 +152,7 @@ impl Decoder {
         })
     }
 
-    /// Decodes one frame with its time; its duration is not known yet.
+    /// Reads one frame with its corrected time and duration 0; `None` at the end of the stream.
     fn decode(&mut self) -> Result<Option<Frame>> {
         let size = self.info.format.frame_bytes(self.info.width, self.info.height);
         let ticks = match self.reader.next_frame(size, &mut self.buffer) {
@@ -161,33 +167,34 @@ impl Decoder {
             frame: self.frames - 1,
             reason: format!("its time {ticks} is out of range"),
         })?;
-        let pts = self.late.place(pts);
-        // Filters may have made the unit finer than that of the times.
+        let pts = self.late.correct(pts);
+        // Filters may have made the time base finer than the precision of the times.
         let tick = time_base.max(self.info.time_base);
-        let pts = self.grid.as_mut().map_or(pts, |grid| grid.place(pts, tick));
+        let pts = self.grid.as_mut().map_or(pts, |grid| grid.snap(pts, tick));
         let frame = Frame::from_raw(self.info.width, self.info.height, self.info.format, &self.buffer)?;
         Ok(Some(frame.at(pts, Time::from(0))))
     }
 
-    /// A frame's time, counted from the container's start.
+    /// Converts a frame's ticks to seconds since the container's start, with timestamp discontinuities corrected; `None`
+    /// where out of range.
     fn time_of(&mut self, ticks: i64) -> Option<Time> {
         let unit = self.reader.time_base();
         if let Some(media) = self
             .info
             .media
             .as_ref()
-            .filter(|media| follows(media, &self.spec))
+            .filter(|media| corrects_clock(media, &self.spec))
         {
-            let placed = media.clock.corrected_pts(ticks, unit, self.info.time_base)?;
-            return Some(placed - media.start);
+            let pts = media.clock.corrected_pts(ticks, unit, self.info.time_base)?;
+            return Some(pts - media.start);
         }
         let pts = from_ticks(ticks, unit)?;
-        Some(pts + self.displacement(pts))
+        Some(pts + self.start_offset(pts))
     }
 
-    /// MPEG streams may be discontinuous, so ffmpeg counts their times from the first of the streams it was asked
-    /// for, not from the file's start. Their first frame tells whether it did.
-    fn displacement(&mut self, pts: Time) -> Time {
+    /// Returns the seconds to add to all times, decided by the first frame's time `pts`: ffmpeg may count the times of MPEG
+    /// streams from the selected stream's start instead of the file's.
+    fn start_offset(&mut self, pts: Time) -> Time {
         let start = self.info.start;
         let moved = self.is_mpeg() && start - pts > Ratio::new(1, 1000);
         *self
@@ -195,12 +202,13 @@ impl Decoder {
             .get_or_insert(if moved { start } else { Time::from(0) })
     }
 
+    /// Checks ffmpeg's exit status and the number of frames at the end of the stream, and adds warnings.
     fn end_of_stream(&mut self) -> Result<()> {
         self.done = true;
         let context = format!("after frame {} of {}", self.frames, self.path.display());
         self.reader.get_mut().finish(&context)?;
         let tail = self.reader.get_mut().tail();
-        self.tell_sizes();
+        self.warn_of_size_changes();
         if self.frames == 0 {
             return Err(MediaError::unreadable(
                 &self.path,
@@ -220,8 +228,8 @@ impl Decoder {
         Ok(())
     }
 
-    /// Says which other sizes than the first frame's there were, which ffmpeg has scaled to that.
-    fn tell_sizes(&mut self) {
+    /// Adds a warning that lists frame sizes other than the first one, which ffmpeg scaled to the first.
+    fn warn_of_size_changes(&mut self) {
         let sizes = self.reader.get_mut().sizes();
         let Some(&[width, height]) = sizes.first() else {
             return;
@@ -239,7 +247,7 @@ impl Decoder {
         }
     }
 
-    /// Tells a changed frame size from a dead child.
+    /// Returns the error after a failed read: a changed frame format, or the failure of ffmpeg.
     fn broken(&mut self, error: &std::io::Error) -> MediaError {
         self.done = true;
         let child = self.reader.get_mut();
@@ -252,9 +260,9 @@ impl Decoder {
         child.failure(&format!("at frame {} of {}", self.frames, self.path.display()))
     }
 
-    /// How long the last frame is shown: to the end the probe found where that makes sense (some files give their
-    /// packets a length of one tick, and of MPEG streams the end may be counted from another start), else as long as is
-    /// usual.
+    /// Returns the duration in seconds of the last frame at `pts`: up to the end that the probe found where that is plausible
+    /// (some files have packet durations of one tick, and MPEG streams may count the end from another start), else the usual
+    /// interval.
     fn final_duration(&self, pts: Time) -> Time {
         let usual = self.usual_duration();
         let longest = if self.is_mpeg() {
@@ -267,7 +275,7 @@ impl Decoder {
         left.filter(sane).unwrap_or(usual)
     }
 
-    /// The last interval; where that was a pause, the usual one of those before it.
+    /// Returns the last frame interval in seconds; where it was a pause, the lower quartile of those before.
     fn usual_duration(&self) -> Time {
         let mut before: Vec<Time> = self.intervals.iter().copied().collect();
         let last = before.pop().unwrap_or(self.nominal);
@@ -278,8 +286,8 @@ impl Decoder {
         before[before.len() / 4]
     }
 
-    /// Remembers the interval after a frame, unless its time did not advance.
-    fn note(&mut self, interval: Time) {
+    /// Records the interval after a frame in seconds, unless it is 0.
+    fn record_interval(&mut self, interval: Time) {
         self.intervals
             .extend((interval > Time::from(0)).then_some(interval));
         if self.intervals.len() > BEHIND + 1 {
@@ -287,6 +295,7 @@ impl Decoder {
         }
     }
 
+    /// Reports whether the container is an MPEG transport or program stream.
     fn is_mpeg(&self) -> bool {
         let media = self.info.media.as_ref();
         media.is_some_and(|media| matches!(media.container.as_str(), "mpegts" | "mpeg"))
@@ -310,7 +319,7 @@ impl Source for Decoder {
             Some(next) => (next.pts - frame.pts).max(Time::from(0)),
             None => self.final_duration(frame.pts),
         };
-        self.note(frame.duration);
+        self.record_interval(frame.duration);
         Ok(Some(frame))
     }
 
@@ -323,16 +332,17 @@ impl Source for Decoder {
     }
 }
 
-/// The frames' times where the container tells only when packets are decoded: ffmpeg then gives each frame the time of the
-/// packet after which its decoder put it out, which is as many packets late as the decoder holds frames back.
-struct Late {
-    /// When the first packets are decoded, until the first frame has come.
+/// Correction of the decoder delay in containers without presentation times (AVI): ffmpeg gives each frame the time of the
+/// packet after which the decoder returned it, late by the number of frames that the decoder holds for reordering.
+struct DecoderDelay {
+    /// Decoding times of the first packets in seconds, until the first frame.
     decoded: Vec<Time>,
-    /// Times that frames to come will have.
+    /// Presentation times of the following frames.
     waiting: VecDeque<Time>,
 }
 
-impl Late {
+impl DecoderDelay {
+    /// Creates the correction from the first packets' decoding times; without any, times stay unchanged.
     fn new(decoded: &[Time]) -> Self {
         Self {
             decoded: decoded.to_vec(),
@@ -340,7 +350,8 @@ impl Late {
         }
     }
 
-    fn place(&mut self, pts: Time) -> Time {
+    /// Returns the corrected presentation time of the next frame, which ffmpeg gave the time `pts`.
+    fn correct(&mut self, pts: Time) -> Time {
         let decoded = std::mem::take(&mut self.decoded);
         if let Some(held) = decoded.iter().position(|time| *time == pts) {
             self.waiting.extend(&decoded[..held]);
@@ -350,15 +361,19 @@ impl Late {
     }
 }
 
-/// The grid of a constant rate, onto which times that the container rounded are put back.
+/// The exact frame times of a constant rate, which the container rounded to its time base.
 struct Grid {
+    /// Frame rate in frames per second.
     rate: Time,
+    /// Time of the first frame.
     start: Option<Time>,
+    /// Number of frames so far.
     count: i64,
 }
 
 impl Grid {
-    fn place(&mut self, pts: Time, tick: Time) -> Time {
+    /// Returns the exact time of the next frame where it is within a tick of `pts`, else `pts`; all in seconds.
+    fn snap(&mut self, pts: Time, tick: Time) -> Time {
         let start = *self.start.get_or_insert(pts);
         let exact = widen(start) + widen(self.rate).recip() * i128::from(self.count);
         self.count += 1;
@@ -372,6 +387,7 @@ impl Grid {
     }
 }
 
+/// Returns the error for a file without a video stream, which names the streams that it has.
 fn no_video(media: &MediaInfo) -> MediaError {
     let kinds = |kind| media.streams.iter().filter(|s| s.kind == kind).count();
     let detail = match (
@@ -390,6 +406,7 @@ fn no_video(media: &MediaInfo) -> MediaError {
     }
 }
 
+/// Returns an error where the stream is encrypted.
 fn check_encryption(path: &Path, stream: &MediaStream) -> Result<()> {
     if !stream.encrypted {
         return Ok(());
@@ -401,7 +418,8 @@ fn check_encryption(path: &Path, stream: &MediaStream) -> Result<()> {
     ))
 }
 
-/// The hardware decoding that was asked for, where one frame can be decoded with it; else why not.
+/// Returns the requested hardware decoder where it decodes one frame of the stream, else a note why software is used; both
+/// are `None` where none was requested. An error where this ffmpeg does not have it.
 fn hardware(
     ffmpeg: &Ffmpeg,
     path: &Path,
@@ -447,6 +465,7 @@ fn hardware(
     }
 }
 
+/// Checks frame size, Dolby Vision profile and field order against what is accepted.
 fn check_video(path: &Path, spec: &SourceSpec, video: &VideoStream) -> Result<()> {
     spec.limits
         .check_size(u64::from(video.width), u64::from(video.height))?;
@@ -472,7 +491,8 @@ fn check_video(path: &Path, spec: &SourceSpec, video: &VideoStream) -> Result<()
     })
 }
 
-/// The rate of the film in a telecined video: four fifths of the video's.
+/// Returns the frame rate of the film in a telecined video: four fifths of the video's; an error for video to which inverse
+/// telecine does not apply.
 fn film_rate(video: &VideoStream, format: PixelFormat) -> Result<Time> {
     let refuse = |reason: String| {
         Err(MediaError::Unsupported(format!(
@@ -484,7 +504,7 @@ fn film_rate(video: &VideoStream, format: PixelFormat) -> Result<Time> {
     }
     match video.frame_rate {
         Some(rate) if near(rate, 30) => Ok(rate * 4 / 5),
-        // Fields that are to be repeated, but are not there twice: frames of two and three fields by turns.
+        // Soft telecine: fields are flagged to be repeated, and frames alternately last two and three fields.
         Some(rate) if video.variable_rate && rate > Ratio::from(23) && rate < Ratio::from(30) => {
             Ok(Ratio::new(24_000, 1001))
         }
@@ -497,13 +517,13 @@ fn film_rate(video: &VideoStream, format: PixelFormat) -> Result<Time> {
     }
 }
 
-/// Whether a rate is a whole one, or that times 1000/1001.
-fn near(rate: Time, whole: i64) -> bool {
-    rate == Ratio::from(whole) || rate == Ratio::new(whole * 1000, 1001)
+/// Reports whether a rate is the integer rate `nominal` or its NTSC variant, `nominal` * 1000/1001.
+fn near(rate: Time, nominal: i64) -> bool {
+    rate == Ratio::from(nominal) || rate == Ratio::new(nominal * 1000, 1001)
 }
 
-/// Whether a stream may be interlaced although it does not say so: one that says so has been refused, or is to be taken as
-/// it is; and what is taken for twice as many frames a second has no fields.
+/// Reports whether interlacing is to be detected: the stream is flagged as progressive, at most about 30 fps, and interlaced
+/// video is not explicitly allowed.
 fn is_doubtful(spec: &SourceSpec, video: &VideoStream) -> bool {
     let slow = video.frame_rate.is_none_or(|rate| rate <= Ratio::from(31));
     video.field_order == FieldOrder::Progressive
@@ -511,7 +531,7 @@ fn is_doubtful(spec: &SourceSpec, video: &VideoStream) -> bool {
         && (spec.deinterlace || (slow && !spec.allow_interlaced))
 }
 
-/// What was found by combing, and what is done about it.
+/// Returns a message about detected interlacing and its consequence; `None` where there is nothing to report.
 fn combing_note(spec: &SourceSpec, video: &VideoStream, combing: Combing) -> Option<String> {
     let Combing { moving, combed, .. } = combing;
     let found = format!("{combed} of {moving} frames that were looked at are combed");
@@ -534,11 +554,11 @@ fn combing_note(spec: &SourceSpec, video: &VideoStream, combing: Combing) -> Opt
     }
 }
 
-/// What is done to the frames before they come to us.
+/// Returns ffmpeg's filter for inverse telecine or deinterlacing; `None` where neither is requested or needed.
 fn filter(spec: &SourceSpec, codec: &str, video: &VideoStream, combing: Combing) -> Option<String> {
     let interlaced = video.field_order != FieldOrder::Progressive;
     if spec.inverse_telecine {
-        // MPEG-2 can ask players to repeat fields; elsewhere the filter that obeys has no use, and does harm.
+        // `repeatfields` applies MPEG-2's repeat flags; it does harm to other streams.
         let film = if codec == "mpeg2video" && !interlaced && video.variable_rate {
             concat!("repeatfields,", film!())
         } else {
@@ -556,7 +576,8 @@ fn filter(spec: &SourceSpec, codec: &str, video: &VideoStream, combing: Combing)
         .then(|| format!("bwdif=mode=send_frame:parity={parity}:deint=all"))
 }
 
-/// The planar format that comes through the pipe: the stream's own, or the nearest that NUT has a name for.
+/// Returns the planar format of the piped frames: the stream's own, or the nearest one that NUT supports; an error for
+/// unsupported formats.
 fn wire_format(path: &Path, video: &VideoStream) -> Result<PixelFormat> {
     let known = video.format.ok_or_else(|| {
         let name = if video.pixel_format.is_empty() {
@@ -583,7 +604,8 @@ fn wire_format(path: &Path, video: &VideoStream) -> Result<PixelFormat> {
     }
 }
 
-/// ffmpeg's own VP8 and VP9 decoders leave alpha out; libvpx does not.
+/// Returns ffmpeg's libvpx decoder for `vp8` or `vp9`, which unlike the native decoders supports alpha; `None` for other
+/// codecs and where this ffmpeg lacks it.
 fn alpha_decoder(ffmpeg: &Ffmpeg, codec: &str) -> Result<Option<&'static str>> {
     let name = match codec {
         "vp9" => "libvpx-vp9",
@@ -593,6 +615,7 @@ fn alpha_decoder(ffmpeg: &Ffmpeg, codec: &str) -> Result<Option<&'static str>> {
     Ok(ffmpeg.has_decoder(name)?.then_some(name))
 }
 
+/// Builds ffmpeg's arguments that decode stream `stream` of the file to raw frames of `format` in NUT on stdout.
 fn arguments(
     path: &Path,
     spec: &SourceSpec,
@@ -603,7 +626,7 @@ fn arguments(
     filter: Option<&str>,
 ) -> Result<Args> {
     let mut args = Args::ffmpeg();
-    // So that a change of the frames' size is told, see `Child::sizes`.
+    // Prints changes of the frame size, see `Child::sizes`.
     args.all(["-loglevel", child::WITH_SIZES]);
     if let Some(decoder) = decoder {
         args.all(["-c:v", decoder]);
@@ -623,7 +646,7 @@ fn arguments(
     if let Some(filter) = filter {
         args.all(["-vf", filter]);
     }
-    // Asking for a `yuvj` stream as plain `yuv` would squeeze its range.
+    // Converting `yuvj` to plain `yuv` would compress the range.
     let own_name = video.pixel_format.starts_with("yuvj") && Some(format) == video.format;
     let name = if own_name {
         Some(video.pixel_format.clone())
@@ -653,23 +676,25 @@ fn arguments(
     Ok(args)
 }
 
-/// Whether frames come with the times of a clock that starts anew or jumps, to be put on one line here. Inverse telecine
-/// makes new times of its own.
-fn follows(media: &MediaInfo, spec: &SourceSpec) -> bool {
+/// Reports whether timestamp discontinuities are corrected here: the file has some, and no inverse telecine, which assigns
+/// new times, is requested.
+fn corrects_clock(media: &MediaInfo, spec: &SourceSpec) -> bool {
     !media.clock.is_continuous() && !spec.inverse_telecine
 }
 
-/// Keeps ffmpeg from correcting times by its own rules: where the clock is continuous a long step is a pause.
-fn clock_options(args: &mut Args, follows: bool) {
+/// Prepends options that keep ffmpeg from correcting timestamps itself: in a continuous file a long interval is a pause.
+/// `discontinuous` keeps the original timestamps for correction here.
+fn clock_options(args: &mut Args, discontinuous: bool) {
     let limit = crate::time::MAX_SECONDS.to_string();
     let mut options = vec!["-dts_delta_threshold", &limit, "-dts_error_threshold", &limit];
-    if follows {
+    if discontinuous {
         options.push("-copyts");
     }
     args.0
         .splice(0..0, options.into_iter().map(std::ffi::OsString::from));
 }
 
+/// Builds the source's properties from the probe result; rotation by 90 degrees swaps width and height where applied.
 fn stream_info(
     media: &MediaInfo,
     stream: &MediaStream,
@@ -707,12 +732,12 @@ fn stream_info(
     }
 }
 
-/// From the first frame to the end of the last, where all packets have been seen.
+/// Returns the seconds from the first frame to the end of the last; `None` where not all packets were read.
 fn measured_duration(stream: &MediaStream, video: &VideoStream) -> Option<Time> {
     Some(video.end? - stream.start.unwrap_or_default()).filter(|duration| *duration > Time::from(0))
 }
 
-/// The announced time of the first frame, which ffprobe rounds to microseconds, in whole ticks.
+/// Returns the stated time of the first frame in seconds, rounded from ffprobe's microseconds to ticks.
 fn start_of(stream: &MediaStream, video: &VideoStream) -> Time {
     let ticks = stream.start.map(|start| to_ticks(start, video.time_base));
     ticks

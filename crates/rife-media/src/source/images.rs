@@ -1,4 +1,4 @@
-//! Still images as a clip: a folder, a pattern, one file, or the pages of one TIFF; in natural order, all of one size.
+//! Image sequence source: a folder, a pattern, one file, or the pages of one TIFF; in natural order, all of one size.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -25,28 +25,32 @@ mod still;
 mod tiff;
 mod webp;
 
-/// Extensions that are taken for images.
+/// File extensions of still images.
 const EXTENSIONS: [&str; 13] = [
     "png", "jpg", "jpeg", "webp", "tif", "tiff", "exr", "bmp", "ppm", "pgm", "pbm", "pnm", "pam",
 ];
 
-/// A picture of the sequence: its file, and which directory of a TIFF of several.
+/// An image of the sequence.
 #[derive(Debug, Clone)]
 struct Item {
     path: PathBuf,
+    /// Offset of its directory in a multi-page TIFF.
     page: Option<u64>,
 }
 
 impl Item {
+    /// Opens the file and detects its format.
     fn open(&self) -> Result<Still<'_>> {
         Still::open(&self.path).map(|(still, _)| still.at_page(self.page))
     }
 }
 
-/// A sequence of still images.
+/// A source of still images at a constant rate.
 pub(super) struct Images {
     items: Vec<Item>,
+    /// Index of the next item.
     next: usize,
+    /// Frame rate in frames per second.
     rate: Time,
     info: StreamInfo,
     limits: Limits,
@@ -56,6 +60,7 @@ pub(super) struct Images {
 }
 
 impl Images {
+    /// Lists the images of a folder, pattern or file and checks all their headers.
     pub(super) fn open(path: &Path, spec: &SourceSpec) -> Result<Self> {
         let mut warnings = Vec::new();
         let items = items(path, &mut warnings)?;
@@ -90,7 +95,7 @@ impl Source for Images {
             return Ok(None);
         };
         let picture = item.open()?.decode(&self.limits)?;
-        // The file may have been replaced since it was looked at.
+        // The file may have been replaced since its header was checked.
         check_same(
             &item.path,
             (picture.width(), picture.height()),
@@ -111,19 +116,20 @@ impl Source for Images {
     }
 }
 
-/// The files of a folder or a pattern, in order.
+/// Returns the image files of a folder or pattern in natural order.
 pub(super) fn files(path: &Path) -> Result<Vec<PathBuf>> {
     list::list(path, &mut Vec::new())
 }
 
-/// The pictures that `path` stands for.
+/// Returns the images of a folder or pattern, or of one file, whose pages they are in a multi-page TIFF. Warnings about
+/// ignored files and missing numbers are added to `warnings`; an error where there is no image.
 fn items(path: &Path, warnings: &mut Vec<String>) -> Result<Vec<Item>> {
-    let whole = |path: PathBuf| Item { path, page: None };
+    let single = |path: PathBuf| Item { path, page: None };
     if !path.is_dir() && path.exists() {
         let (still, _) = Still::open(path)?;
         let pages = still.pages()?.unwrap_or_default();
         if pages.len() < 2 {
-            return Ok(vec![whole(path.to_owned())]);
+            return Ok(vec![single(path.to_owned())]);
         }
         return Ok(pages
             .iter()
@@ -143,18 +149,19 @@ fn items(path: &Path, warnings: &mut Vec<String>) -> Result<Vec<Item>> {
             format!("no picture was found{left_out}; {}", kind::ACCEPTED),
         ));
     }
-    Ok(files.into_iter().map(whole).collect())
+    Ok(files.into_iter().map(single).collect())
 }
 
-/// What all pictures have in common.
+/// The common properties of all images of a sequence.
 struct Survey {
+    /// Width and height in pixels.
     size: (u32, u32),
+    /// A format that holds every image without loss.
     format: PixelFormat,
     notes: Vec<String>,
 }
 
-/// Looks at the headers of all pictures before the first is decoded: one that cannot be read or is of another size is
-/// found now, and the format is one that holds what any of them has.
+/// Reads the headers of all images before the first is decoded; an error where one cannot be read or has another size.
 fn survey(items: &[Item], spec: &SourceSpec) -> Result<Survey> {
     let mut found: Option<Survey> = None;
     let mut seen: Vec<(String, usize, &Path)> = Vec::new();
@@ -189,6 +196,7 @@ fn survey(items: &[Item], spec: &SourceSpec) -> Result<Survey> {
     Ok(found)
 }
 
+/// Returns an error where the size of the image at `path` is not that of the images before it.
 fn check_same(path: &Path, size: (u32, u32), others: (u32, u32)) -> Result<()> {
     if size == others {
         return Ok(());
@@ -202,7 +210,7 @@ fn check_same(path: &Path, size: (u32, u32), others: (u32, u32)) -> Result<()> {
     ))
 }
 
-/// The format that holds pictures of both.
+/// Returns the RGB format that holds images of both formats without loss; an error where only one of them is float.
 fn wider(a: PixelFormat, b: PixelFormat, path: &Path) -> Result<PixelFormat> {
     if a.is_float() != b.is_float() {
         let reason = "it holds linear floats where the images before it do not, or the other way round; turn all into one kind first";
@@ -212,39 +220,40 @@ fn wider(a: PixelFormat, b: PixelFormat, path: &Path) -> Result<PixelFormat> {
     Ok(PixelFormat { depth, ..a }.with_alpha(a.alpha || b.alpha))
 }
 
-/// Reads what a still image of any accepted kind announces, without decoding it.
+/// Reads the header of a still image (PNG, JPEG, WebP, TIFF, EXR, BMP or PNM) without decoding it.
 ///
 /// # Errors
-/// [`MediaError::Unreadable`] for what is no such image, is cut off, or claims more than its file can hold;
-/// [`MediaError::Limit`] for sizes that are not accepted and pictures that take more memory than there is.
+/// [`MediaError::Unreadable`] for other formats, truncated files, and headers that claim more than the file can hold;
+/// [`MediaError::Limit`] for sizes outside `limits` and images that exceed its memory.
 pub fn image_header(path: &Path, limits: &Limits) -> Result<ImageHeader> {
     Still::open(path)?.0.header(limits)
 }
 
-/// Reads one still image of any accepted kind as a frame, with its colour tags: sRGB, or linear light for floats.
+/// Reads one still image (PNG, JPEG, WebP, TIFF, EXR, BMP or PNM) as an RGB frame with its colour tags: sRGB, or linear light
+/// for floats.
 ///
 /// # Errors
-/// As [`image_header`], and [`MediaError::Unreadable`] for damaged data.
+/// Those of [`image_header`], and [`MediaError::Unreadable`] for damaged data.
 pub fn read_image(path: &Path, limits: &Limits) -> Result<(Frame, ColorTags)> {
     let picture = Still::open(path)?.0.decode(limits)?;
     let format = still::format_of(picture.color());
     Ok((to_frame(&picture, format), tags_of(format)))
 }
 
-/// Whether a file name holds a wildcard.
+/// Reports whether a file name contains a wildcard, `*` or `?`.
 pub(super) fn is_pattern(name: &OsStr) -> bool {
     name.to_string_lossy().contains(['*', '?'])
 }
 
-/// Whether the name is that of an image.
+/// Reports whether a file's extension is that of a still image.
 pub(super) fn has_image_extension(path: &Path) -> bool {
     EXTENSIONS
         .iter()
         .any(|extension| super::has_extension(path, extension))
 }
 
-/// Whether a file is to be read as still images: by its content where that tells, else by its name. An animation is
-/// not, and neither is a video with the name of a picture.
+/// Reports whether a file is a still image, by content where that is recognised, else by extension; false for animations and
+/// videos.
 pub(super) fn is_still(path: &Path) -> bool {
     let named = has_image_extension(path);
     let Ok((still, _)) = Still::open(path) else {
@@ -253,7 +262,7 @@ pub(super) fn is_still(path: &Path) -> bool {
     match still.kind() {
         Kind::Video(_) => false,
         Kind::Unknown => named,
-        // Motion JPEG begins as a JPEG does.
+        // Motion JPEG begins like a JPEG.
         Kind::Jpeg => named || path.extension().is_none(),
         Kind::Png => !still.is_animated_png(),
         Kind::WebP => !is_animation(path),
@@ -261,6 +270,7 @@ pub(super) fn is_still(path: &Path) -> bool {
     }
 }
 
+/// Returns the colour tags of decoded images of this format: sRGB, or linear light for floats.
 fn tags_of(format: PixelFormat) -> ColorTags {
     if format.is_float() {
         ColorTags {
@@ -272,7 +282,8 @@ fn tags_of(format: PixelFormat) -> ColorTags {
     }
 }
 
-/// What is known of pictures of one size and format.
+/// Builds the source's properties for `count` images of one size and format at `rate` frames per second; `duration` is in
+/// seconds.
 fn info(
     (width, height): (u32, u32),
     format: PixelFormat,
@@ -298,7 +309,7 @@ fn info(
     }
 }
 
-/// Planes of `format` (RGB of 8 or 16 bits, or floats) from a picture of any kind.
+/// Converts a decoded image to a frame of `format` (RGB of 8 or 16 bits or floats, with or without alpha).
 fn to_frame(picture: &DynamicImage, format: PixelFormat) -> Frame {
     let (width, height) = (picture.width(), picture.height());
     let mut frame = Frame {
@@ -329,6 +340,7 @@ fn to_frame(picture: &DynamicImage, format: PixelFormat) -> Frame {
     frame
 }
 
+/// Returns the first `count` channels of interleaved RGBA samples as planes.
 fn split<T: Copy>(interleaved: &[T], count: usize) -> Vec<Vec<T>> {
     (0..count)
         .map(|channel| interleaved.iter().skip(channel).step_by(4).copied().collect())

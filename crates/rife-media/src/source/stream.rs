@@ -1,5 +1,4 @@
-//! Cancellable reads: from standard input, from named pipes, and from files, none of which waits longer than until the
-//! user asks to stop.
+//! Cancellable reader of standard input, named pipes and files: a blocked read ends when its token is cancelled.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -7,18 +6,18 @@ use std::path::Path;
 
 use crate::CancelToken;
 
-/// Something that is read from start to end.
+/// An input that is read sequentially; reads fail once `cancel` is cancelled.
 pub(super) struct Stream {
     file: File,
     cancel: CancelToken,
 }
 
-/// Whether `path` is a named pipe, through links too (as `/dev/fd/63` of a shell's `<(command)` is).
+/// Reports whether `path` is a named pipe or a link to one (such as `/dev/fd/63` of a shell's `<(command)`).
 pub(super) fn is_pipe(path: &Path) -> bool {
     #[cfg(unix)]
     {
         use std::os::unix::fs::FileTypeExt;
-        std::fs::metadata(path).is_ok_and(|there| there.file_type().is_fifo())
+        std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo())
     }
     #[cfg(not(unix))]
     {
@@ -28,7 +27,7 @@ pub(super) fn is_pipe(path: &Path) -> bool {
 }
 
 impl Stream {
-    /// A regular file or a named pipe, which need not have a writer yet; all else is refused.
+    /// Opens a regular file or a named pipe, which need not have a writer yet; an error for anything else.
     pub(super) fn open(path: &Path, cancel: &CancelToken) -> io::Result<Self> {
         let file = match is_pipe(path) {
             true => open_pipe(path)?,
@@ -38,7 +37,7 @@ impl Stream {
         Ok(Self { file, cancel })
     }
 
-    /// Standard input.
+    /// Opens a duplicate handle of standard input.
     pub(super) fn stdin(cancel: &CancelToken) -> io::Result<Self> {
         #[cfg(unix)]
         let own = std::os::fd::AsFd::as_fd(&io::stdin()).try_clone_to_owned()?;
@@ -48,7 +47,7 @@ impl Stream {
         Ok(Self { file, cancel })
     }
 
-    /// Waits until there is something to read, or the end.
+    /// Waits until a read does not block; an error once cancelled. Polls every 50 ms.
     #[cfg(unix)]
     fn wait(&self) -> io::Result<()> {
         use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -64,17 +63,18 @@ impl Stream {
                 Err(error) => return Err(error.into()),
             }
         }
-        // Another kind would be tried again.
+        // Readers retry on `ErrorKind::Interrupted`, so the kind is `Other`.
         Err(io::Error::other("cancelled"))
     }
 
+    /// Returns at once: reads are not cancellable on this platform.
     #[cfg(not(unix))]
     fn wait(&self) -> io::Result<()> {
         Ok(())
     }
 }
 
-/// Opens a pipe without waiting for somebody to write to it; [`Stream::wait`] does that.
+/// Opens a named pipe without waiting for a writer; [`Stream::wait`] waits.
 #[cfg(unix)]
 fn open_pipe(path: &Path) -> io::Result<File> {
     use rustix::fs::OFlags;
@@ -84,6 +84,7 @@ fn open_pipe(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
+/// Opens a file.
 #[cfg(not(unix))]
 fn open_pipe(path: &Path) -> io::Result<File> {
     File::open(path)
@@ -94,7 +95,7 @@ impl Read for Stream {
         loop {
             self.wait()?;
             match self.file.read(buffer) {
-                // Another reader of the same pipe was quicker.
+                // Another reader of the same pipe took the data.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 read => return read,
             }

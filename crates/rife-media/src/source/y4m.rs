@@ -1,4 +1,4 @@
-//! Y4M, the plain stream of planar frames that many tools pipe to each other: our own reader.
+//! Y4M (YUV4MPEG2) reader: a text header, then planar raw frames, each after a line `FRAME`.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -11,40 +11,47 @@ use crate::probe::{DisplayMatrix, HdrMetadata};
 use crate::time::{narrow, parse_fraction, widen};
 use crate::{ChromaLocation, ColorTags, Frame, Layout, Limits, MediaError, PixelFormat, Range, Result, Time};
 
-/// Longest accepted header line; real ones are under 200 bytes.
+/// Maximum length of a header line in bytes; real ones have less than 200.
 const MAX_LINE: u64 = 4096;
-/// How every stream begins.
+/// The bytes that every stream begins with.
 const MAGIC: &str = "YUV4MPEG2";
-/// What a stream is told that begins otherwise.
+/// The error for a stream that does not begin with [`MAGIC`].
 const NOT_Y4M: &str = "it does not start with YUV4MPEG2, so it is no Y4M stream. A pipe carries Y4M only: give the file by its \
                        name, or ffmpeg -i IN -f yuv4mpegpipe -strict -1 - | rife video - -o OUT";
 
-/// A Y4M stream.
+/// A Y4M source.
 pub(super) struct Reader {
+    /// Path or name for messages.
     name: PathBuf,
     input: BufReader<Box<dyn Read + Send>>,
     info: StreamInfo,
+    /// Frame rate in frames per second.
     rate: Time,
     limits: Limits,
     cancel: crate::CancelToken,
+    /// Number of frames read so far.
     frames: u64,
+    /// Raw bytes of the last frame.
     buffer: Vec<u8>,
     ended: bool,
     warnings: Vec<String>,
 }
 
 impl Reader {
+    /// Opens a Y4M file or named pipe and reads its header.
     pub(super) fn open(path: &Path, spec: &SourceSpec) -> Result<Self> {
         let stream = Stream::open(path, &spec.cancel).map_err(|e| MediaError::io("open", path, e))?;
         Self::new(path.to_owned(), Box::new(stream), spec)
     }
 
+    /// Reads the header of a Y4M stream on standard input.
     pub(super) fn stdin(spec: &SourceSpec) -> Result<Self> {
         let name = PathBuf::from("standard input");
         let stream = Stream::stdin(&spec.cancel).map_err(|e| MediaError::io("open", &name, e))?;
         Self::new(name, Box::new(stream), spec)
     }
 
+    /// Reads and checks the header of `input`; `name` is its path or name in messages.
     fn new(name: PathBuf, mut input: Box<dyn Read + Send>, spec: &SourceSpec) -> Result<Self> {
         let failed = |e: MediaError| match spec.cancel.is_cancelled() {
             true => MediaError::Cancelled,
@@ -88,6 +95,7 @@ impl Reader {
         })
     }
 
+    /// Reads the raw bytes of the next frame into `buffer`; returns false at the end of the stream.
     fn read_frame(&mut self) -> io::Result<bool> {
         let Some(line) = header_line(&mut self.input)? else {
             return Ok(false);
@@ -129,7 +137,7 @@ impl Source for Reader {
                 return Ok(None);
             }
             Err(e) if e.kind() == io::ErrorKind::UnexpectedEof && self.frames > 0 => {
-                // What is there is whole; only the last frame is cut.
+                // Only the last frame is incomplete.
                 self.ended = true;
                 self.warnings.push(format!(
                     "{}: frame {} is cut short and left out",
@@ -163,7 +171,7 @@ impl Source for Reader {
     }
 }
 
-/// The next line without its end; nothing at the end of the stream.
+/// Reads the next header line without its newline; `None` at the end of the stream.
 fn header_line(input: &mut impl BufRead) -> io::Result<Option<String>> {
     let mut line = Vec::new();
     input.take(MAX_LINE).read_until(b'\n', &mut line)?;
@@ -183,11 +191,12 @@ fn header_line(input: &mut impl BufRead) -> io::Result<Option<String>> {
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "a header that is not text"))
 }
 
-/// Reads the start of a stream as far as it is [`MAGIC`]; one that begins otherwise is an error, which says how to read it.
+/// Reads the start of a stream, which must be [`MAGIC`] (shorter where the stream ends); the error of another start says how
+/// to read such a stream.
 fn read_magic(name: &Path, input: &mut impl Read) -> Result<Vec<u8>> {
     let mut start = Vec::new();
     for wanted in MAGIC.bytes() {
-        // One byte at a time: nothing is waited for behind the first one that is wrong.
+        // One byte at a time, so that no read blocks after the first wrong byte.
         let count = input.take(1).read_to_end(&mut start);
         match count.map_err(|e| MediaError::io("read", name, e))? {
             0 => break,
@@ -198,12 +207,15 @@ fn read_magic(name: &Path, input: &mut impl Read) -> Result<Vec<u8>> {
     Ok(start)
 }
 
+/// A parsed stream header.
 struct Header {
     width: u64,
     height: u64,
+    /// Frame rate in frames per second; `None` where missing or not accepted.
     rate: Option<Time>,
-    /// A rate that is none, as it was written.
+    /// The frame rate as written.
     odd_rate: Option<String>,
+    /// Sample aspect ratio.
     aspect: Ratio<i64>,
     interlaced: bool,
     format: PixelFormat,
@@ -212,6 +224,7 @@ struct Header {
 }
 
 impl Header {
+    /// Parses the header line; the error is a message.
     fn parse(line: &str) -> std::result::Result<Self, String> {
         let rest = line.strip_prefix("YUV4MPEG2").ok_or(NOT_Y4M)?;
         let mut header = Self {
@@ -231,6 +244,7 @@ impl Header {
         Ok(header)
     }
 
+    /// Parses one field, a letter and its value such as `W640`; unknown fields are ignored.
     fn field(&mut self, field: &str) -> std::result::Result<(), String> {
         let mut chars = field.chars();
         let (key, value) = (chars.next(), chars.as_str());
@@ -256,6 +270,7 @@ impl Header {
         Ok(())
     }
 
+    /// Converts the header to source properties with the frame rate `rate`.
     fn info(&self, rate: Time) -> StreamInfo {
         StreamInfo {
             width: self.width as u32,
@@ -280,12 +295,13 @@ impl Header {
     }
 }
 
-/// Whether a rate is from one frame a day to a thousand a second, in numbers that times can be counted with.
+/// Reports whether a frame rate is accepted: one frame per day to 1000 per second, with numerator and denominator in 31 bits.
 fn is_a_rate(rate: &Time) -> bool {
     let countable = *rate.numer() <= i64::from(i32::MAX) && *rate.denom() <= i64::from(i32::MAX);
     countable && *rate >= Ratio::new(1, 86_400) && *rate <= Ratio::from(1000)
 }
 
+/// Parses a colour space such as `420jpeg` or `422p10` to pixel format and chroma position; the error is a message.
 fn color_space(value: &str) -> std::result::Result<(PixelFormat, ChromaLocation), String> {
     use ChromaLocation::{Center, Left, TopLeft, Unspecified};
     let simple = |layout, location| Ok((PixelFormat::new(layout, 8), location));

@@ -1,45 +1,53 @@
-//! JPEG (ITU-T T.81): the frame header, and whether the entropy-coded data is whole.
+//! JPEG (ITU-T T.81) parser: the frame header, and a check that the entropy-coded data is complete.
 //!
-//! Decoders fill up what is missing with grey and say nothing. Here the Huffman codes of sequential and progressive
-//! JPEGs are walked through once, without computing a pixel: every scan must hold exactly the blocks that it announces.
+//! Decoders silently fill missing data with gray. The check decodes the Huffman codes of sequential and progressive JPEGs
+//! without computing pixels: every scan must contain exactly the blocks that its header states.
 
-/// Bytes that some cameras leave between the last code and the marker after it.
+/// Maximum number of unused bytes between the last code and the next marker, which some cameras write.
 const LEFT_OVER: usize = 4;
-/// Most scans and most Huffman tables of a file: encoders write about ten of each, and every one takes time.
+/// Maximum number of scans of a file; encoders write about ten.
 const MAX_SCANS: usize = 100;
+/// Maximum number of Huffman tables of a file; encoders write about ten.
 const MAX_TABLES: usize = 1000;
 
-/// What the frame header says.
+/// A parsed frame header.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Header {
+    /// Width in pixels.
     pub(super) width: u32,
+    /// Height in pixels.
     pub(super) height: u32,
     progressive: bool,
-    /// Whether its codes can be walked through: sequential or progressive Huffman codes.
+    /// True where [`check`] supports the coding: 8 bits, sequential or progressive with Huffman codes.
     known: bool,
     components: Vec<Component>,
-    /// Where the first scan's marker is.
+    /// Offset of the first scan's marker.
     first_scan: usize,
-    /// Where its codes begin: all that comes before is header.
+    /// Offset of the first entropy-coded byte.
     pub(super) data: usize,
 }
 
+/// A colour component of the frame.
 #[derive(Debug, Clone, Default)]
 struct Component {
+    /// Identifier in scan headers.
     id: u8,
+    /// Horizontal sampling factor: blocks per MCU, 1 to 4.
     h: u32,
+    /// Vertical sampling factor: blocks per MCU, 1 to 4.
     v: u32,
-    /// Blocks a row and rows of blocks in scans of their own.
+    /// Blocks per row and rows of blocks in a scan of this component alone.
     own: (u32, u32),
-    /// Blocks a row, padded to whole MCUs.
+    /// Blocks per row, padded to whole MCUs.
     stride: u32,
-    /// For each block a bit for each coefficient that is not zero; progressive only.
+    /// A mask for each block of its nonzero coefficients; progressive only.
     nonzero: Vec<u64>,
+    /// True once a scan contained the component.
     seen: bool,
 }
 
 impl Header {
-    /// Reads the markers up to the first scan; nothing where there is none.
+    /// Parses the markers up to the first scan; `None` where there is none or a marker is invalid.
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         let mut header = Self::default();
         let mut at = 2;
@@ -66,6 +74,7 @@ impl Header {
         }
     }
 
+    /// Parses the segment `body` of a frame header (SOF) with this marker.
     fn frame(&mut self, marker: u8, body: &[u8]) -> Option<()> {
         let word = |at: usize| Some(u32::from(*body.get(at)?) << 8 | u32::from(*body.get(at + 1)?));
         (self.height, self.width) = (word(1)?, word(3)?);
@@ -85,7 +94,7 @@ impl Header {
         let (h, v) = self.largest();
         let (across, down) = self.mcus();
         for component in &mut self.components {
-            let blocks = |size: u32, part: u32, whole: u32| (size * part).div_ceil(whole).div_ceil(8);
+            let blocks = |size: u32, sampling: u32, max: u32| (size * sampling).div_ceil(max).div_ceil(8);
             component.own = (
                 blocks(self.width, component.h, h),
                 blocks(self.height, component.v, v),
@@ -95,20 +104,21 @@ impl Header {
         (down > 0 && !self.components.is_empty()).then_some(())
     }
 
+    /// Returns the maximum horizontal and vertical sampling factors.
     fn largest(&self) -> (u32, u32) {
-        let most = |of: fn(&Component) -> u32| self.components.iter().map(of).max().unwrap_or(1);
-        (most(|c| c.h), most(|c| c.v))
+        let max = |of: fn(&Component) -> u32| self.components.iter().map(of).max().unwrap_or(1);
+        (max(|c| c.h), max(|c| c.v))
     }
 
-    /// MCUs across and down in a scan of several components.
+    /// Returns the number of MCUs per row and column in a scan of several components.
     fn mcus(&self) -> (u32, u32) {
         let (h, v) = self.largest();
         (self.width.div_ceil(8 * h), self.height.div_ceil(8 * v))
     }
 
-    /// The fewest bytes that hold such a picture: a block has a code for its first coefficient, in a sequential JPEG
-    /// another for its end, and no code is shorter than a bit.
-    pub(super) fn least_bytes(&self) -> u64 {
+    /// Returns the minimum number of bytes of the entropy-coded data: a block has a code of at least one bit for its DC
+    /// coefficient, in a sequential JPEG another for its end.
+    pub(super) fn min_bytes(&self) -> u64 {
         let blocks: u64 = self
             .components
             .iter()
@@ -122,7 +132,7 @@ impl Header {
         bits / 8
     }
 
-    /// Bytes that its decoder holds beside the pixels: a progressive picture's coefficients.
+    /// Returns the memory in bytes that a decoder needs in addition to the pixels: the coefficients of a progressive JPEG.
     pub(super) fn working_bytes(&self) -> u64 {
         let (across, down) = self.mcus();
         let blocks: u64 = self.components.iter().map(|c| u64::from(c.h * c.v)).sum();
@@ -131,12 +141,12 @@ impl Header {
     }
 }
 
-/// Whether a marker is followed by a length.
+/// Reports whether a marker is followed by a segment with a length.
 fn has_length(marker: u8) -> bool {
     !matches!(marker, 0xD0..=0xD9 | 0x01)
 }
 
-/// The next marker from `at` on, and where what follows it begins.
+/// Returns the next marker at or after offset `at`, and the offset after it.
 fn next_marker(bytes: &[u8], at: usize) -> Option<(u8, usize)> {
     let mut at = at;
     loop {
@@ -151,24 +161,24 @@ fn next_marker(bytes: &[u8], at: usize) -> Option<(u8, usize)> {
     }
 }
 
+/// Returns the length at offset `at` of a segment, which includes its own two bytes.
 fn length(bytes: &[u8], at: usize) -> Option<usize> {
     let length = usize::from(*bytes.get(at)?) << 8 | usize::from(*bytes.get(at + 1)?);
     (length >= 2).then_some(length)
 }
 
-/// The body of the segment whose length is at `at`.
+/// Returns the content of the segment whose length is at offset `at`.
 fn segment(bytes: &[u8], at: usize) -> Option<&[u8]> {
     bytes.get(at + 2..at + length(bytes, at)?)
 }
 
-/// Whether the file ends with the end of an image, perhaps filled up with zeros: then it has not been cut off.
+/// Reports whether `tail`, the end of a file, ends with the end-of-image marker, optionally followed by zeros.
 pub(super) fn ends_properly(tail: &[u8]) -> bool {
     let zeros = tail.iter().rev().take_while(|&&byte| byte == 0).count();
     tail[..tail.len() - zeros].ends_with(&[0xFF, 0xD9])
 }
 
-/// Says what is wrong with the entropy-coded data, if anything is. Codings that are not known here are left to the
-/// decoder.
+/// Checks that the entropy-coded data of a JPEG is complete; the error is a message. Unsupported codings pass.
 pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
     let Some(header) = Header::read(bytes) else {
         return Err("it has no picture data".to_owned());
@@ -187,37 +197,43 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
     .run(at)
 }
 
-/// A Huffman table: for every 16 bits the length of the code that they begin with (0: none) and its symbol.
+/// A Huffman lookup table: for every 16-bit value, length (0: none) and symbol of the code that it begins with.
 type Table = Vec<(u8, u8)>;
 
+/// State of the completeness check.
 struct Walk<'a> {
+    /// The file.
     bytes: &'a [u8],
     header: Header,
-    /// Tables of first coefficients, then of the others.
+    /// Huffman tables of DC coefficients, then of AC coefficients.
     tables: [[Table; 4]; 2],
-    /// MCUs between restart markers, 0 for none.
+    /// Restart interval in MCUs; 0 for none.
     restart: u32,
-    /// Scans and tables so far.
+    /// Number of scans and of Huffman tables so far.
     counts: (usize, usize),
 }
 
-/// Which coefficients a scan holds, and which of their bits.
+/// Spectral selection and successive approximation of a scan.
 #[derive(Clone, Copy)]
 struct Band {
+    /// First coefficient.
     start: u32,
+    /// Last coefficient.
     end: u32,
+    /// Previous bit position; 0 for the first scan of the band.
     high: u32,
 }
 
-/// A component of a scan: which, and its tables.
-type Part = (usize, usize, usize);
+/// A component of a scan: its index, and the numbers of its DC and AC tables.
+type ScanComponent = (usize, usize, usize);
 
 impl Walk<'_> {
+    /// Checks all scans from the marker at offset `first` on.
     fn run(mut self, first: usize) -> Result<(), String> {
         self.tables_before(first);
         let mut at = first;
         while let Some((marker, body)) = next_marker(self.bytes, at) {
-            let whole = || "a segment is cut off".to_owned();
+            let truncated = || "a segment is cut off".to_owned();
             at = body;
             if self.counts.0 > MAX_SCANS || self.counts.1 > MAX_TABLES {
                 return Err(format!(
@@ -227,13 +243,13 @@ impl Walk<'_> {
             match marker {
                 0xDA => {
                     self.counts.0 += 1;
-                    let scan = segment(self.bytes, body).ok_or_else(whole)?;
+                    let scan = segment(self.bytes, body).ok_or_else(truncated)?;
                     at = self.scan(scan, body + scan.len() + 2)?;
                     continue;
                 }
                 0xD9 => return self.ended(),
                 _ if has_length(marker) => {
-                    let body = segment(self.bytes, body).ok_or_else(whole)?;
+                    let body = segment(self.bytes, body).ok_or_else(truncated)?;
                     self.tables(marker, body);
                     at += body.len() + 2;
                 }
@@ -246,7 +262,7 @@ impl Walk<'_> {
         self.ended()
     }
 
-    /// Reads the tables in front of the first scan.
+    /// Parses the tables before the first scan.
     fn tables_before(&mut self, first: usize) {
         let mut at = 2;
         while let Some((marker, body)) = next_marker(self.bytes, at).filter(|(_, body)| *body <= first) {
@@ -258,6 +274,7 @@ impl Walk<'_> {
         }
     }
 
+    /// Parses a restart interval or Huffman tables; ignores other segments.
     fn tables(&mut self, marker: u8, body: &[u8]) {
         match (marker, body) {
             (0xDD, [high, low, ..]) => self.restart = u32::from(*high) << 8 | u32::from(*low),
@@ -266,6 +283,7 @@ impl Walk<'_> {
         }
     }
 
+    /// Parses the Huffman tables of a DHT segment.
     fn huffman(&mut self, mut body: &[u8]) {
         while let Some((counts, rest)) = body.get(1..17).zip(body.get(17..)) {
             self.counts.1 += 1;
@@ -280,6 +298,7 @@ impl Walk<'_> {
         }
     }
 
+    /// Returns an error where a component was in no scan.
     fn ended(&self) -> Result<(), String> {
         let missing = self.header.components.iter().filter(|c| !c.seen).count();
         match missing {
@@ -288,7 +307,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Walks through a scan whose header is `scan` and whose codes begin at `at`; gives where they end.
+    /// Checks a scan with the header `scan` and entropy-coded data from offset `at` on; returns the offset of the data's end.
     fn scan(&mut self, scan: &[u8], at: usize) -> Result<usize, String> {
         let bad = || "the header of a scan is damaged".to_owned();
         let count = usize::from(*scan.first().ok_or_else(bad)?);
@@ -296,27 +315,28 @@ impl Walk<'_> {
         let Some(&[start, end, bits]) = scan.get(1 + 2 * count..4 + 2 * count) else {
             return Err(bad());
         };
-        let mut parts = Vec::new();
+        let mut components = Vec::new();
         for spec in specs.chunks_exact(2) {
             let index = self.header.components.iter().position(|c| c.id == spec[0]);
             let index = index.ok_or_else(bad)?;
             self.header.components[index].seen = true;
-            parts.push((index, usize::from(spec[1] >> 4 & 3), usize::from(spec[1] & 3)));
+            components.push((index, usize::from(spec[1] >> 4 & 3), usize::from(spec[1] & 3)));
         }
         let band = Band {
             start: u32::from(start),
             end: u32::from(end),
             high: u32::from(bits >> 4),
         };
-        if parts.is_empty() || self.header.progressive && (band.end > 63 || band.start > band.end) {
+        if components.is_empty() || self.header.progressive && (band.end > 63 || band.start > band.end) {
             return Err(bad());
         }
         if self.header.progressive {
             self.make_masks();
         }
-        self.mcus(&parts, band, at)
+        self.mcus(&components, band, at)
     }
 
+    /// Allocates the masks of nonzero coefficients.
     fn make_masks(&mut self) {
         let rows = self.header.mcus().1;
         for component in &mut self.header.components {
@@ -325,10 +345,11 @@ impl Walk<'_> {
         }
     }
 
-    fn mcus(&mut self, parts: &[Part], band: Band, at: usize) -> Result<usize, String> {
-        let alone = parts.len() == 1;
+    /// Decodes all MCUs of a scan from offset `at` on; returns the offset of the data's end. The error names the image row.
+    fn mcus(&mut self, components: &[ScanComponent], band: Band, at: usize) -> Result<usize, String> {
+        let alone = components.len() == 1;
         let (across, down) = if alone {
-            self.header.components[parts[0].0].own
+            self.header.components[components[0].0].own
         } else {
             self.header.mcus()
         };
@@ -336,14 +357,14 @@ impl Walk<'_> {
         let (restart, lines) = (self.restart, self.header.height);
         let (mut bits, mut run) = (Bits::new(self.bytes, at), 0);
         for mcu in 0..total {
-            let place = (mcu % across, mcu / across);
-            let row = || u64::from(place.1) * u64::from(lines) / u64::from(down.max(1));
+            let position = (mcu % across, mcu / across);
+            let row = || u64::from(position.1) * u64::from(lines) / u64::from(down.max(1));
             if restart > 0 && mcu > 0 && mcu % restart == 0 {
                 bits.restart((mcu / restart - 1) % 8)
                     .map_err(|what| format!("{what} at row {} of {lines}", row()))?;
                 run = 0;
             }
-            self.mcu(parts, band, place, alone, &mut bits, &mut run)
+            self.mcu(components, band, position, alone, &mut bits, &mut run)
                 .ok_or_else(|| {
                     let what = if bits.short {
                         "its data ends"
@@ -361,16 +382,18 @@ impl Walk<'_> {
         }
     }
 
+    /// Decodes the codes of the MCU at `(x, y)`; `alone` is true in a scan of one component, whose MCU is one block. `run` is
+    /// the end-of-band run of progressive scans. `None` for invalid or missing data.
     fn mcu(
         &mut self,
-        parts: &[Part],
+        components: &[ScanComponent],
         band: Band,
         (x, y): (u32, u32),
         alone: bool,
         bits: &mut Bits<'_>,
         run: &mut u32,
     ) -> Option<()> {
-        for &(index, first, others) in parts {
+        for &(index, first, others) in components {
             let component = &mut self.header.components[index];
             let (h, v) = if alone { (1, 1) } else { (component.h, component.v) };
             for block in 0..h * v {
@@ -390,6 +413,7 @@ impl Walk<'_> {
     }
 }
 
+/// Decodes the codes of a block of a sequential scan with the tables of its DC (`first`) and AC (`others`) coefficients.
 fn sequential(bits: &mut Bits<'_>, first: &Table, others: &Table) -> Option<()> {
     let size = bits.symbol(first)?;
     bits.skip(u32::from(size).min(16))?;
@@ -413,6 +437,7 @@ fn sequential(bits: &mut Bits<'_>, first: &Table, others: &Table) -> Option<()> 
     Some(())
 }
 
+/// Decodes the codes of a block in a progressive scan; updates the mask of its nonzero coefficients and the end-of-band run.
 fn progressive(
     bits: &mut Bits<'_>,
     first: &Table,
@@ -432,7 +457,7 @@ fn progressive(
     }
 }
 
-/// The first bits of a band of coefficients.
+/// Decodes the first scan of a band of AC coefficients in a block (T.81, G.1.2.2).
 fn spectral(bits: &mut Bits<'_>, table: &Table, band: Band, mask: &mut u64, run: &mut u32) -> Option<()> {
     if *run > 0 {
         *run -= 1;
@@ -462,7 +487,8 @@ fn spectral(bits: &mut Bits<'_>, table: &Table, band: Band, mask: &mut u64, run:
     Some(())
 }
 
-/// Further bits of a band of coefficients: a bit for each that is not zero already, codes for those that no longer are.
+/// Decodes a refinement scan of a band of AC coefficients in a block (T.81, G.1.2.3): one bit for each coefficient that is
+/// already nonzero, codes for those that become nonzero.
 fn refinement(bits: &mut Bits<'_>, table: &Table, band: Band, mask: &mut u64, run: &mut u32) -> Option<()> {
     let mut k = band.start;
     while *run == 0 && k <= band.end {
@@ -500,6 +526,7 @@ fn refinement(bits: &mut Bits<'_>, table: &Table, band: Band, mask: &mut u64, ru
     Some(())
 }
 
+/// Builds a lookup table from the number of codes of each length (1 to 16 bits) and their symbols.
 fn table(counts: &[u8], symbols: &[u8]) -> Table {
     let mut table = vec![(0, 0); 1 << 16];
     let (mut code, mut next) = (0_usize, symbols.iter());
@@ -515,18 +542,20 @@ fn table(counts: &[u8], symbols: &[u8]) -> Table {
     table
 }
 
-/// The bits of entropy-coded data, up to the next marker.
+/// A bit reader of entropy-coded data up to the next marker, which removes stuffed zero bytes.
 struct Bits<'a> {
     bytes: &'a [u8],
-    /// The next byte that has not been taken.
+    /// Offset of the next byte.
     at: usize,
+    /// The bits read ahead, in the low `count` bits.
     buffer: u64,
     count: u32,
-    /// Whether more was asked for than there is.
+    /// True once more bits were requested than exist.
     short: bool,
 }
 
 impl<'a> Bits<'a> {
+    /// Creates a reader that begins at offset `at`.
     fn new(bytes: &'a [u8], at: usize) -> Self {
         Self {
             bytes,
@@ -537,7 +566,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// Takes bytes until there are 32 bits, or a marker comes.
+    /// Reads bytes until the buffer holds more than 48 bits, or up to a marker.
     fn fill(&mut self) {
         while self.count <= 48 {
             let byte = match (self.bytes.get(self.at), self.bytes.get(self.at + 1)) {
@@ -556,6 +585,7 @@ impl<'a> Bits<'a> {
         }
     }
 
+    /// Returns the next `count` bits, at most 31; `None` where there are fewer.
     fn take(&mut self, count: u32) -> Option<u32> {
         if self.count < count {
             self.fill();
@@ -568,10 +598,12 @@ impl<'a> Bits<'a> {
         Some((self.buffer >> self.count) as u32 & ((1 << count) - 1))
     }
 
+    /// Skips `count` bits; `None` where there are fewer.
     fn skip(&mut self, count: u32) -> Option<()> {
         self.take(count).map(|_| ())
     }
 
+    /// Decodes the next Huffman symbol; `None` for an invalid code or missing bits.
     fn symbol(&mut self, table: &Table) -> Option<u8> {
         if self.count < 16 {
             self.fill();
@@ -590,7 +622,7 @@ impl<'a> Bits<'a> {
         Some(symbol)
     }
 
-    /// Whole bytes before the next marker that no code needed, and goes on behind them.
+    /// Skips to the next marker; returns the number of unused whole bytes before it.
     fn left_over(&mut self) -> usize {
         let mut count = self.count as usize / 8;
         while let Some(&byte) = self.bytes.get(self.at) {
@@ -607,7 +639,7 @@ impl<'a> Bits<'a> {
         count
     }
 
-    /// Goes on behind the restart marker of this number.
+    /// Skips the restart marker of this number (0 to 7); the error is a message.
     fn restart(&mut self, number: u32) -> Result<(), &'static str> {
         if self.left_over() > LEFT_OVER {
             return Err("its data is damaged");

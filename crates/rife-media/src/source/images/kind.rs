@@ -1,13 +1,13 @@
-//! Media type sniffing: what a picture file is, by its first bytes.
+//! Image format detection by magic numbers (the first bytes of a file).
 
 use std::path::Path;
 
 use crate::MediaError;
 
-/// Bytes that are enough to tell.
+/// Number of bytes at the start of a file that detection needs.
 pub(super) const SNIFFED: usize = 32;
 
-/// What a file is by its content.
+/// The format of a file by its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Png,
@@ -18,17 +18,17 @@ pub(super) enum Kind {
     Bmp,
     /// PBM, PGM, PPM and PAM.
     Pnm,
-    /// A picture of another format, by its name.
+    /// An unsupported image format, with its name.
     Foreign(&'static str),
-    /// A container of video, by its name.
+    /// A video container, with its name.
     Video(&'static str),
     Unknown,
 }
 
-/// What is read, in words.
+/// The accepted formats, for error messages.
 pub(super) const ACCEPTED: &str = "PNG, JPEG, WebP, TIFF, EXR, BMP and PPM (PBM, PGM, PAM) are accepted";
 
-/// The brands of ISO base media files that hold a still picture.
+/// Brands of ISO base media files that hold a still image, with the format's name.
 const BRANDS: [(&[u8; 4], &str); 9] = [
     (b"heic", "HEIC"),
     (b"heix", "HEIC"),
@@ -41,6 +41,7 @@ const BRANDS: [(&[u8; 4], &str); 9] = [
     (b"jp2 ", "JPEG 2000"),
 ];
 
+/// Magic numbers of unsupported image formats, with the format's name.
 const FOREIGN: [(&[u8], &str); 8] = [
     (b"\xff\x0a", "JPEG XL"),
     (b"\0\0\0\x0cJXL ", "JPEG XL"),
@@ -53,7 +54,7 @@ const FOREIGN: [(&[u8], &str); 8] = [
 ];
 
 impl Kind {
-    /// Tells by a file's first bytes ([`SNIFFED`] of them, or all).
+    /// Detects the format from the first [`SNIFFED`] bytes of a file, or all of a shorter one.
     pub(super) fn of(start: &[u8]) -> Self {
         let at =
             |offset: usize, bytes: &[u8]| start.get(offset..).is_some_and(|rest| rest.starts_with(bytes));
@@ -81,6 +82,7 @@ impl Kind {
         }
     }
 
+    /// Detects the format of an ISO base media file by its major brand.
     fn iso(start: &[u8]) -> Self {
         BRANDS
             .iter()
@@ -88,7 +90,7 @@ impl Kind {
             .map_or(Self::Video("MP4 or QuickTime"), |(_, name)| Self::Foreign(name))
     }
 
-    /// The decoder for it.
+    /// Returns the decoder of a supported image format; `None` for others.
     pub(super) fn format(self) -> Option<image::ImageFormat> {
         Some(match self {
             Self::Png => image::ImageFormat::Png,
@@ -102,7 +104,7 @@ impl Kind {
         })
     }
 
-    /// Why a file of a kind that is not read is refused.
+    /// Returns the error for a file of an unsupported format, with a way to convert it.
     pub(super) fn refusal(self, path: &Path) -> MediaError {
         let reason = match self {
             Self::Foreign(name) => format!(
@@ -117,7 +119,7 @@ impl Kind {
     }
 }
 
-/// Whether what begins with `BM` goes on as a Windows bitmap: a header of a known length.
+/// Reports whether a file that begins with `BM` is a Windows bitmap, by the length of its header.
 fn is_bitmap(start: &[u8]) -> bool {
     start.get(14..18).is_some_and(|length| {
         let length = u32::from_le_bytes([length[0], length[1], length[2], length[3]]);
@@ -125,7 +127,7 @@ fn is_bitmap(start: &[u8]) -> bool {
     })
 }
 
-/// The refusal of what is shown one after the other where one picture is asked for.
+/// Returns the error for an animation or multi-page file of `count` images where one image is expected; `what` names it.
 pub(super) fn not_one(path: &Path, what: &str, count: u64) -> MediaError {
     MediaError::unreadable(
         path,

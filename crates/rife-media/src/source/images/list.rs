@@ -1,4 +1,5 @@
-//! Image sequences by their names: a folder or a pattern, natural order, numbers that are missing or there twice.
+//! Image file lists: the files of a folder or wildcard pattern in natural order, with warnings about missing and duplicate
+//! numbers.
 
 use std::cmp::Ordering;
 use std::fs;
@@ -7,7 +8,8 @@ use std::path::{Path, PathBuf};
 use super::has_image_extension;
 use crate::{MediaError, Result};
 
-/// The images of a folder or pattern in natural order; what is left out is noted.
+/// Returns the image files of a folder or pattern in natural order. Hidden files and other files are ignored; these,
+/// missing and duplicate numbers are reported in `notes`.
 pub(super) fn list(path: &Path, notes: &mut Vec<String>) -> Result<Vec<PathBuf>> {
     let (folder, pattern) = if path.is_dir() {
         (path.to_owned(), None)
@@ -55,18 +57,19 @@ pub(super) fn list(path: &Path, notes: &mut Vec<String>) -> Result<Vec<PathBuf>>
     Ok(files.into_iter().map(|(_, file)| file).collect())
 }
 
-/// A name's last number, with what stands before it; nothing for names without one.
+/// Splits a name such as `frame0012.png` into prefix and number, (`frame`, 12); `None` where the stem does not end in a
+/// number.
 fn number(name: &str) -> Option<(&str, u64)> {
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
     let end = stem.rfind(|c: char| c.is_ascii_digit())? + 1;
     let start = stem[..end].rfind(|c: char| !c.is_ascii_digit());
     let start = start.map_or(0, |at| at + stem[at..].chars().next().map_or(1, char::len_utf8));
-    // What stands behind the number tells sequences apart, too; such names are left alone.
+    // A suffix after the number distinguishes sequences, too; such names are not analysed.
     (end == stem.len()).then_some(())?;
     Some((&stem[..start], stem[start..end].parse().ok()?))
 }
 
-/// Numbers that two files have: `1.png` and `01.png`, `1.png` and `1.jpg`.
+/// Returns a note about numbers that two files have, such as `1.png` and `01.png`, or `1.png` and `1.jpg`.
 fn doubles(names: &[&str]) -> Option<String> {
     let mut numbers: Vec<_> = names
         .iter()
@@ -83,6 +86,7 @@ fn doubles(names: &[&str]) -> Option<String> {
     ))
 }
 
+/// Formats the start of a note, `1 number is` or `2 numbers are`.
 fn numbers_are(count: usize) -> String {
     if count == 1 {
         "1 number is".to_owned()
@@ -91,7 +95,7 @@ fn numbers_are(count: usize) -> String {
     }
 }
 
-/// Numbers that are missing in a sequence that otherwise goes on by the same step.
+/// Returns a note about missing numbers: steps larger than the smallest step of the sequence.
 fn gaps(names: &[&str]) -> Option<String> {
     let numbers: Vec<_> = names
         .iter()
@@ -112,7 +116,7 @@ fn gaps(names: &[&str]) -> Option<String> {
     ))
 }
 
-/// Matches `*` and `?`.
+/// Reports whether `name` matches `pattern` with the wildcards `*` (any characters) and `?` (one byte).
 fn matches(pattern: &[u8], name: &[u8]) -> bool {
     let (mut p, mut n) = (0, 0);
     let mut star = None;
@@ -127,9 +131,9 @@ fn matches(pattern: &[u8], name: &[u8]) -> bool {
                 n += 1;
             }
             _ => match &mut star {
-                Some((place, from)) => {
+                Some((star, from)) => {
                     *from += 1;
-                    (p, n) = (*place + 1, *from);
+                    (p, n) = (*star + 1, *from);
                 }
                 None => return false,
             },
@@ -138,7 +142,7 @@ fn matches(pattern: &[u8], name: &[u8]) -> bool {
     pattern[p..].iter().all(|&c| c == b'*')
 }
 
-/// Compares runs of digits by their value, so that `2.png` comes before `10.png`.
+/// Compares names in natural order: runs of digits by value, so that `2.png` comes before `10.png`.
 pub fn natural_order(a: &str, b: &str) -> Ordering {
     let (mut left, mut right) = (a, b);
     loop {
@@ -167,6 +171,7 @@ pub fn natural_order(a: &str, b: &str) -> Ordering {
     }
 }
 
+/// Returns the run of ASCII digits at the start of `text`.
 fn digits(text: &str) -> &str {
     &text[..text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len())]
 }

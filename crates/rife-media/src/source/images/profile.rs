@@ -1,4 +1,4 @@
-//! ICC profiles (ISO 15076-1): pictures in other colours than sRGB are turned into sRGB.
+//! ICC profiles (ISO 15076-1): conversion of images with a profile other than sRGB to sRGB.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -6,30 +6,30 @@ use std::sync::Arc;
 use image::DynamicImage;
 use moxcms::{ColorProfile, DataColorSpace, Layout, ProfileText, TransformExecutor, TransformOptions};
 
-/// Codes of 8 bits by which a profile may differ from sRGB and still be sRGB: what rounding does.
+/// Maximum difference in 8-bit codes of a profile that counts as sRGB.
 const ROUNDING: u8 = 1;
 
-/// A profile, whether the pixels were gray and whether they were floats, and what was found of it.
+/// A cached decision: the profile's bytes, whether pixels are gray, whether they are floats, and the result.
 type Known = (Vec<u8>, bool, bool, Colors);
 
 thread_local! {
-    /// The last profile: the pictures of a folder mostly have the same.
+    /// The last decision; the images of a folder usually have the same profile.
     static LAST: RefCell<Option<Known>> = const { RefCell::new(None) };
 }
 
-/// What is to be done with a picture's colours.
+/// The colour space of an image.
 #[derive(Debug, Clone)]
 pub(super) enum Colors {
-    /// They are sRGB, or nothing is said.
+    /// sRGB, or no profile.
     Srgb,
-    /// They are those of this profile.
+    /// The colour space of a profile, which is converted to sRGB.
     Other(Arc<ColorProfile>),
-    /// They have a profile that does not fit the pixels or cannot be read: why.
+    /// A profile that cannot be used, with the reason; sRGB is assumed.
     Unusable(String),
 }
 
 impl Colors {
-    /// By a picture's profile. `gray` says that its pixels are gray, `float` that they are floats.
+    /// Parses an image's ICC profile. `gray` is true for gray pixels, `float` for floating-point pixels.
     pub(super) fn of(profile: Option<&[u8]>, gray: bool, float: bool) -> Self {
         let Some(bytes) = profile.filter(|bytes| !bytes.is_empty()) else {
             return Self::Srgb;
@@ -49,16 +49,18 @@ impl Colors {
         })
     }
 
+    /// Checks that the profile's colour space fits the pixels.
     fn by_profile(profile: ColorProfile, gray: bool, float: bool) -> Self {
         match profile.color_space {
             _ if float => Self::Unusable("the picture holds linear floats".to_owned()),
-            // Gray pixels with a profile of RGB are its grays.
+            // Gray pixels with an RGB profile have its colours of equal channels.
             DataColorSpace::Rgb => Self::unless_srgb(profile, false),
             DataColorSpace::Gray if gray => Self::unless_srgb(profile, true),
             other => Self::Unusable(format!("it is one of {other:?} colours")),
         }
     }
 
+    /// Compares the profile with sRGB on a grid of colours (or all grays); `gray` is true for a gray profile.
     fn unless_srgb(profile: ColorProfile, gray: bool) -> Self {
         let channels = if gray { 1 } else { 3 };
         let steps: Vec<u8> = (0..=16_u8).map(|step| step.saturating_mul(16)).collect();
@@ -93,7 +95,7 @@ impl Colors {
         }
     }
 
-    /// What becomes of them, for people; nothing where nothing does.
+    /// Returns a note for the user about the conversion; `None` for sRGB.
     pub(super) fn note(&self) -> Option<String> {
         match self {
             Self::Srgb => None,
@@ -104,7 +106,7 @@ impl Colors {
         }
     }
 
-    /// The picture in sRGB.
+    /// Converts an image to sRGB; the error is a message.
     pub(super) fn convert(&self, picture: DynamicImage) -> Result<DynamicImage, String> {
         let Self::Other(profile) = self else {
             return Ok(picture);
@@ -113,65 +115,68 @@ impl Colors {
     }
 }
 
+/// Converts an image from `profile` to sRGB; gray images stay gray where the profile is gray, else become RGB.
 fn convert(profile: &ColorProfile, picture: DynamicImage) -> Result<DynamicImage, moxcms::CmsError> {
     use DynamicImage as Any;
     let gray = profile.color_space == DataColorSpace::Gray;
     Ok(match picture {
         Any::ImageLuma8(mut image) if gray => {
-            eight(profile, Layout::Gray, &mut image)?;
+            convert_8(profile, Layout::Gray, &mut image)?;
             Any::ImageLuma8(image)
         }
         Any::ImageLumaA8(mut image) if gray => {
-            eight(profile, Layout::GrayAlpha, &mut image)?;
+            convert_8(profile, Layout::GrayAlpha, &mut image)?;
             Any::ImageLumaA8(image)
         }
         Any::ImageLuma16(mut image) if gray => {
-            sixteen(profile, Layout::Gray, &mut image)?;
+            convert_16(profile, Layout::Gray, &mut image)?;
             Any::ImageLuma16(image)
         }
         Any::ImageLumaA16(mut image) if gray => {
-            sixteen(profile, Layout::GrayAlpha, &mut image)?;
+            convert_16(profile, Layout::GrayAlpha, &mut image)?;
             Any::ImageLumaA16(image)
         }
         Any::ImageRgba8(mut image) => {
-            eight(profile, Layout::Rgba, &mut image)?;
+            convert_8(profile, Layout::Rgba, &mut image)?;
             Any::ImageRgba8(image)
         }
         Any::ImageRgba16(mut image) => {
-            sixteen(profile, Layout::Rgba, &mut image)?;
+            convert_16(profile, Layout::Rgba, &mut image)?;
             Any::ImageRgba16(image)
         }
         other @ Any::ImageLumaA8(_) => convert(profile, Any::ImageRgba8(other.into_rgba8()))?,
         other @ Any::ImageLumaA16(_) => convert(profile, Any::ImageRgba16(other.into_rgba16()))?,
         other @ (Any::ImageLuma16(_) | Any::ImageRgb16(_)) => {
             let mut image = other.into_rgb16();
-            sixteen(profile, Layout::Rgb, &mut image)?;
+            convert_16(profile, Layout::Rgb, &mut image)?;
             Any::ImageRgb16(image)
         }
         other => {
             let mut image = other.into_rgb8();
-            eight(profile, Layout::Rgb, &mut image)?;
+            convert_8(profile, Layout::Rgb, &mut image)?;
             Any::ImageRgb8(image)
         }
     })
 }
 
-/// Pixels that are converted at once.
-const PART: usize = 1 << 16;
+/// Number of pixels that are converted at once.
+const CHUNK: usize = 1 << 16;
 
-fn eight(profile: &ColorProfile, layout: Layout, samples: &mut [u8]) -> Result<(), moxcms::CmsError> {
+/// Converts interleaved 8-bit samples in place from `profile` to sRGB.
+fn convert_8(profile: &ColorProfile, layout: Layout, samples: &mut [u8]) -> Result<(), moxcms::CmsError> {
     let to = target(layout);
     let transform = profile.create_transform_8bit(layout, &to, layout, TransformOptions::default())?;
-    by_parts(&*transform, layout, samples)
+    by_chunks(&*transform, layout, samples)
 }
 
-fn sixteen(profile: &ColorProfile, layout: Layout, samples: &mut [u16]) -> Result<(), moxcms::CmsError> {
+/// Converts interleaved 16-bit samples in place from `profile` to sRGB.
+fn convert_16(profile: &ColorProfile, layout: Layout, samples: &mut [u16]) -> Result<(), moxcms::CmsError> {
     let to = target(layout);
     let transform = profile.create_transform_16bit(layout, &to, layout, TransformOptions::default())?;
-    by_parts(&*transform, layout, samples)
+    by_chunks(&*transform, layout, samples)
 }
 
-/// sRGB, or the gray of its curve.
+/// Returns the target profile: sRGB, or for gray layouts a gray profile with sRGB's curve.
 fn target(layout: Layout) -> ColorProfile {
     let srgb = ColorProfile::new_srgb();
     if !matches!(layout, Layout::Gray | Layout::GrayAlpha) {
@@ -182,21 +187,22 @@ fn target(layout: Layout) -> ColorProfile {
     gray
 }
 
-fn by_parts<T: Copy + Default>(
+/// Applies a transform to interleaved samples in place, in chunks of [`CHUNK`] pixels.
+fn by_chunks<T: Copy + Default>(
     transform: &(impl TransformExecutor<T> + ?Sized),
     layout: Layout,
     samples: &mut [T],
 ) -> Result<(), moxcms::CmsError> {
-    let mut part = Vec::new();
-    for samples in samples.chunks_mut(PART * layout.channels()) {
-        part.clear();
-        part.extend_from_slice(samples);
-        transform.transform(&part, samples)?;
+    let mut source = Vec::new();
+    for samples in samples.chunks_mut(CHUNK * layout.channels()) {
+        source.clear();
+        source.extend_from_slice(samples);
+        transform.transform(&source, samples)?;
     }
     Ok(())
 }
 
-/// The profile's own name.
+/// Returns the profile's description, shortened to 60 characters.
 fn name(profile: &ColorProfile) -> String {
     let text = match &profile.description {
         Some(ProfileText::PlainString(text)) => text.clone(),

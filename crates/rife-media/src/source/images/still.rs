@@ -1,6 +1,6 @@
-//! Image decoding within limits: what a file announces is checked against its length, the sizes that are accepted and
-//! the memory that there is, before its decoder takes any; a decoder that panics ends in an error; data that is cut
-//! off or damaged is found, and never filled up.
+//! Still image decoding of untrusted files: sizes and structure that the header claims are checked against the file's length
+//! and the limits before the decoder allocates memory; a panic of a decoder becomes an error; truncated or damaged data is an
+//! error rather than being filled with gray.
 
 use std::cell::Cell;
 use std::fs::{self, File};
@@ -18,54 +18,59 @@ use super::tiff::{Directories, Layout, Page, Shape};
 use super::{jpeg, webp};
 use crate::{Limits, MediaError, PixelFormat, Result};
 
-/// What a PNG's texts and colour profile may take unpacked: they are read before the size is known to be allowed, and
-/// its decoder charges them, and one line, to the limit but not the pixels.
+/// Maximum uncompressed bytes of a PNG's text chunks and colour profile, which the decoder reads before the size is checked;
+/// its allocation limit covers these and one line, not the pixels.
 const PNG_CHUNKS: u64 = 64 << 20;
-/// Deflate shrinks at most so many times.
+/// Maximum compression ratio of Deflate.
 const DEFLATE: u64 = 1032;
-/// What a decoder may take beside its picture.
+/// Memory in bytes that a decoder may allocate in addition to its image.
 const ROOM: u64 = 64 << 20;
-/// Most channels of an EXR, and most bytes of one of its blocks.
+/// Maximum number of channels of an EXR.
 const EXR_CHANNELS: usize = 256;
+/// Maximum size in bytes of an uncompressed EXR block.
 const EXR_BLOCK: u64 = 1 << 30;
 
-/// What a picture announces: enough to plan with, read without decoding it.
+/// Size and format of a still image, read from its header without decoding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ImageHeader {
-    /// Width in pixels, turned as its EXIF data says.
+    /// Width in pixels after EXIF orientation.
     pub width: u32,
-    /// Height in pixels, turned as its EXIF data says.
+    /// Height in pixels after EXIF orientation.
     pub height: u32,
-    /// The format of the frame that it gives.
+    /// Pixel format of the decoded frame.
     pub format: PixelFormat,
-    /// Things worth telling the user, such as that its colours are converted.
+    /// Notes for the user, such as a colour conversion.
     pub notes: Vec<String>,
 }
 
-/// A picture file that has been looked at.
+/// A still image file with its detected format.
 #[derive(Debug)]
 pub(super) struct Still<'a> {
     path: &'a Path,
     kind: Kind,
+    /// The first bytes of the file.
     start: Vec<u8>,
+    /// Size of the file in bytes.
     length: u64,
-    /// The directory of a TIFF, where it is not the only one.
+    /// Offset of the directory of the selected page of a multi-page TIFF.
     page: Option<u64>,
 }
 
-/// What is known of a picture in front of its decoder.
+/// Properties of an image that the decoder reports before decoding.
 struct Known {
     color: ColorType,
+    /// Width and height in pixels before EXIF orientation.
     size: (u32, u32),
     orientation: Orientation,
     colors: Colors,
 }
 
+/// A buffered, seekable input of a decoder.
 trait Input: BufRead + Seek {}
 impl<T: BufRead + Seek> Input for T {}
 
-/// Opens a regular file; pipes, sockets and devices are refused, and never waited for.
+/// Opens a regular file and returns its size in bytes; an error for folders, pipes, sockets and devices, without blocking.
 pub(super) fn open_regular(path: &Path) -> Result<(File, u64)> {
     let refuse = |metadata: &fs::Metadata| {
         if metadata.is_file() {
@@ -88,7 +93,7 @@ pub(super) fn open_regular(path: &Path) -> Result<(File, u64)> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
-        // Another file may have taken the name meanwhile: a pipe is not waited for.
+        // Opening must not block where the file was replaced by a pipe meanwhile.
         options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32);
     }
     let file = options.open(path).map_err(failed)?;
@@ -98,7 +103,7 @@ pub(super) fn open_regular(path: &Path) -> Result<(File, u64)> {
 }
 
 impl<'a> Still<'a> {
-    /// Looks at the first bytes; gives the open file, too.
+    /// Opens a file and detects its format by its first bytes; returns the open file, too.
     pub(super) fn open(path: &'a Path) -> Result<(Self, File)> {
         let (mut file, length) = open_regular(path)?;
         let mut start = Vec::new();
@@ -119,19 +124,22 @@ impl<'a> Still<'a> {
         ))
     }
 
+    /// Returns the detected format.
     pub(super) fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// The picture at this directory of a TIFF.
+    /// Selects the page of a multi-page TIFF whose directory is at this offset.
     pub(super) fn at_page(self, page: Option<u64>) -> Self {
         Self { page, ..self }
     }
 
+    /// Creates a [`MediaError::Unreadable`] for this file.
     fn unreadable(&self, reason: impl Into<String>) -> MediaError {
         MediaError::unreadable(self.path, reason)
     }
 
+    /// Converts an error of reading the file's structure.
     fn read_error(&self, error: io::Error) -> MediaError {
         match error.kind() {
             io::ErrorKind::UnexpectedEof => {
@@ -142,7 +150,7 @@ impl<'a> Still<'a> {
         }
     }
 
-    /// Reads and checks what the file announces.
+    /// Reads and checks the header without decoding the image.
     pub(super) fn header(&self, limits: &Limits) -> Result<ImageHeader> {
         self.check(limits)?;
         let input = self.input(true)?;
@@ -157,7 +165,7 @@ impl<'a> Still<'a> {
         })
     }
 
-    /// Decodes it, turned as its EXIF data says, in sRGB.
+    /// Decodes the image, applies its EXIF orientation, and converts it to sRGB.
     pub(super) fn decode(&self, limits: &Limits) -> Result<DynamicImage> {
         self.check(limits)?;
         let input = self.input(false)?;
@@ -174,7 +182,7 @@ impl<'a> Still<'a> {
         })
     }
 
-    /// Opens the decoder and asks it for everything but the pixels.
+    /// Opens the decoder and reads the properties of the image, checked against `limits`.
     fn known<'d>(
         &self,
         input: Box<dyn Input + 'd>,
@@ -189,7 +197,7 @@ impl<'a> Still<'a> {
         self.check_size((width, height), limits)?;
         let color = decoder.color_type();
         let pixels = u64::from(width) * u64::from(height);
-        // The decoder's picture, as RGBA, and its planes.
+        // The decoded image, its conversion to RGBA, and the planes of the frame.
         let bytes = pixels * (u64::from(color.bytes_per_pixel()) * 2 + deep(color) * 8);
         self.check_memory(bytes, limits)?;
         if self.kind == Kind::Tiff {
@@ -217,7 +225,7 @@ impl<'a> Still<'a> {
         ))
     }
 
-    /// Some programs write EXIF data into WebP with the prefix that it has in JPEG.
+    /// Returns the EXIF orientation; accepts EXIF data of WebP with JPEG's prefix, which some programs write.
     fn orientation(&self, decoder: &mut impl ImageDecoder) -> image::ImageResult<Orientation> {
         if self.kind == Kind::WebP
             && let Some(exif) = decoder.exif_metadata()?
@@ -228,6 +236,7 @@ impl<'a> Still<'a> {
         decoder.orientation()
     }
 
+    /// Returns the size and allocation limits for the decoder.
     fn memory_limits(&self, limits: &Limits) -> image::Limits {
         let mut memory = image::Limits::default();
         memory.max_image_width = Some(limits.max_side);
@@ -240,7 +249,7 @@ impl<'a> Still<'a> {
         memory
     }
 
-    /// Refuses a size that is not accepted, by the picture's name.
+    /// Checks width and height in pixels against the limits; the error names the file.
     pub(super) fn check_size(&self, (width, height): (u32, u32), limits: &Limits) -> Result<()> {
         let checked = limits.check_size(u64::from(width), u64::from(height));
         checked.map_err(|error| match error {
@@ -253,7 +262,7 @@ impl<'a> Still<'a> {
         })
     }
 
-    /// Refuses what takes more memory to decode than there is.
+    /// Checks the memory in bytes that decoding needs against the limits.
     pub(super) fn check_memory(&self, bytes: u64, limits: &Limits) -> Result<()> {
         let bytes = bytes.saturating_add(if self.kind == Kind::Jpeg { self.length } else { 0 });
         if bytes <= limits.max_memory {
@@ -266,14 +275,14 @@ impl<'a> Still<'a> {
         ))
     }
 
-    /// The bytes for the decoder: of a JPEG that is only looked at, up to its data; of another page of a TIFF, the file
-    /// as if that were the first.
+    /// Opens the input of the decoder: a JPEG is read into memory, up to its data where `header_only`; a page of a TIFF is
+    /// the file with the page's directory as the first one.
     fn input(&self, header_only: bool) -> Result<Box<dyn Input>> {
         if self.kind == Kind::Jpeg {
             let bytes = if header_only {
                 self.jpeg_header()?.1
             } else {
-                self.whole_jpeg()?
+                self.checked_jpeg()?
             };
             return Ok(Box::new(Cursor::new(bytes)));
         }
@@ -285,13 +294,13 @@ impl<'a> Still<'a> {
         Ok(Box::new(BufReader::new(Patched { file, header, at: 0 })))
     }
 
-    /// Everything in front of a JPEG's data.
+    /// Reads a JPEG up to its data; returns the parsed header and the bytes.
     fn jpeg_header(&self) -> Result<(jpeg::Header, Vec<u8>)> {
         let (mut file, _) = open_regular(self.path)?;
         let mut bytes = Vec::new();
-        // Most have it in their first 64 KB; a profile, a thumbnail and notes of the camera may take megabytes.
-        for part in [1 << 16, 1 << 20, u64::MAX] {
-            let wanted = part.saturating_sub(bytes.len() as u64);
+        // The header usually ends within 64 KB; a profile, a thumbnail and maker notes may take megabytes.
+        for size in [1 << 16, 1 << 20, u64::MAX] {
+            let wanted = size.saturating_sub(bytes.len() as u64);
             let read = (&mut file).take(wanted).read_to_end(&mut bytes);
             read.map_err(|error| self.read_error(error))?;
             if let Some(header) = jpeg::Header::read(&bytes).filter(|header| header.data <= bytes.len()) {
@@ -302,7 +311,8 @@ impl<'a> Still<'a> {
         Err(self.unreadable("it is cut off or damaged: it has no picture data"))
     }
 
-    fn whole_jpeg(&self) -> Result<Vec<u8>> {
+    /// Reads a JPEG file and checks that its entropy-coded data is complete.
+    fn checked_jpeg(&self) -> Result<Vec<u8>> {
         let (mut file, _) = open_regular(self.path)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)
@@ -312,9 +322,9 @@ impl<'a> Still<'a> {
         Ok(bytes)
     }
 
-    /// Checks, by the format's own structure, what its decoder would trust.
+    /// Checks the file's structure, and that the file is large enough for the image that its header claims.
     fn check(&self, limits: &Limits) -> Result<()> {
-        let least = match self.kind {
+        let min = match self.kind {
             Kind::Png => self.check_png()?,
             Kind::Jpeg => self.check_jpeg(limits)?,
             Kind::WebP => self.check_webp()?,
@@ -323,15 +333,16 @@ impl<'a> Still<'a> {
             Kind::Bmp | Kind::Pnm => 0,
             other => return Err(other.refusal(self.path)),
         };
-        if least > self.length {
+        if min > self.length {
             return Err(self.unreadable(format!(
-                "its header claims a picture that takes {least} bytes or more, which a file of {} bytes cannot hold",
+                "its header claims a picture that takes {min} bytes or more, which a file of {} bytes cannot hold",
                 self.length
             )));
         }
         Ok(())
     }
 
+    /// Checks the chunks of a PNG; returns the minimum number of bytes of its data.
     fn check_png(&self) -> Result<u64> {
         let chunks = self.png_chunks().map_err(|error| self.read_error(error))?;
         if chunks.frames > 1 {
@@ -347,12 +358,12 @@ impl<'a> Still<'a> {
         Ok(chunks.raw.div_ceil(DEFLATE).saturating_sub(64))
     }
 
-    /// Whether it is a PNG of several frames.
+    /// Reports whether the file is an animated PNG of several frames.
     pub(super) fn is_animated_png(&self) -> bool {
         self.kind == Kind::Png && self.png_chunks().is_ok_and(|chunks| chunks.frames > 1)
     }
 
-    /// The chunks in front of the data; where the file does not end as it should, the others too.
+    /// Parses the chunks of a PNG before its data, and all others where the file does not end with `IEND`.
     fn png_chunks(&self) -> io::Result<Chunks> {
         let (mut file, length) = open_regular(self.path).map_err(io::Error::other)?;
         let mut chunks = Chunks::default();
@@ -382,6 +393,7 @@ impl<'a> Still<'a> {
         Ok(chunks)
     }
 
+    /// Reports whether the file ends with PNG's `IEND` chunk.
     fn png_ends(&self, file: &mut File) -> io::Result<bool> {
         file.seek(SeekFrom::Start(self.length.saturating_sub(12)))?;
         let mut tail = Vec::new();
@@ -389,19 +401,21 @@ impl<'a> Still<'a> {
         Ok(tail == b"\0\0\0\0IEND\xaeB\x60\x82")
     }
 
+    /// Checks size, memory and completeness of a JPEG; returns the minimum number of bytes of its data.
     fn check_jpeg(&self, limits: &Limits) -> Result<u64> {
         let (header, _) = self.jpeg_header()?;
         self.check_size((header.width, header.height), limits)?;
         let pixels = u64::from(header.width) * u64::from(header.height);
         self.check_memory(header.working_bytes() + pixels * 14, limits)?;
-        let least = header.least_bytes();
-        if least <= self.length && !self.jpeg_ends().map_err(|error| self.read_error(error))? {
-            // Cut off, or something follows the picture: only its data can tell.
-            self.whole_jpeg()?;
+        let min = header.min_bytes();
+        if min <= self.length && !self.jpeg_ends().map_err(|error| self.read_error(error))? {
+            // The file is truncated or has trailing data; the entropy-coded data decides.
+            self.checked_jpeg()?;
         }
-        Ok(least)
+        Ok(min)
     }
 
+    /// Reports whether the file ends with JPEG's end-of-image marker.
     fn jpeg_ends(&self) -> io::Result<bool> {
         let (mut file, length) = open_regular(self.path).map_err(io::Error::other)?;
         file.seek(SeekFrom::Start(length.saturating_sub(1024)))?;
@@ -416,11 +430,12 @@ impl<'a> Still<'a> {
             return Ok(None);
         }
         let (file, length) = open_regular(self.path)?;
-        let most = Limits::default().max_frames;
-        let layout = webp::Layout::read(&mut BufReader::with_capacity(64, file), length, most);
+        let max_frames = Limits::default().max_frames;
+        let layout = webp::Layout::read(&mut BufReader::with_capacity(64, file), length, max_frames);
         layout.map(Some).map_err(|error| self.read_error(error))
     }
 
+    /// Checks the chunks of a WebP; returns the minimum number of bytes of its data.
     fn check_webp(&self) -> Result<u64> {
         let layout = self.webp_layout()?.unwrap_or_default();
         if layout.animated() {
@@ -432,11 +447,11 @@ impl<'a> Still<'a> {
         }
         match layout.fault {
             Some(fault) => Err(self.unreadable(fault)),
-            None => Ok(layout.least),
+            None => Ok(layout.min_bytes),
         }
     }
 
-    /// The pictures of a TIFF, without smaller copies and masks of others; nothing for other kinds.
+    /// Returns the pages of a TIFF without reduced copies and masks; `None` for other formats.
     pub(super) fn pages(&self) -> Result<Option<Vec<Page>>> {
         if self.kind != Kind::Tiff {
             return Ok(None);
@@ -445,12 +460,13 @@ impl<'a> Still<'a> {
         pages.map(Some).map_err(|error| self.read_error(error))
     }
 
+    /// Opens a reader of a TIFF's directories.
     fn directories(&self) -> Result<Directories<BufReader<File>>> {
         let (file, length) = open_regular(self.path)?;
         Ok(Directories::new(BufReader::new(file), &self.start, length))
     }
 
-    /// The picture of a TIFF that is meant.
+    /// Returns the selected page of a TIFF, or its only one; an error where it has several or none.
     fn tiff_page(&self) -> Result<Page> {
         let pages = self.pages()?.unwrap_or_default();
         let page = match self.page {
@@ -463,13 +479,14 @@ impl<'a> Still<'a> {
         })
     }
 
-    /// The TIFF decoder gives none where its type is not that of bytes, as it should not be.
+    /// Reads the ICC profile of a TIFF, which its decoder does not return where the tag's type is BYTE.
     fn tiff_profile(&self) -> Result<Option<Vec<u8>>> {
         let page = self.tiff_page()?;
         let profile = self.directories()?.profile(page);
         profile.map_err(|error| self.read_error(error))
     }
 
+    /// Checks the directory of a TIFF page; returns the minimum number of bytes of its data.
     fn check_tiff(&self) -> Result<u64> {
         let page = self.tiff_page()?;
         let layout = self.directories()?.layout(page);
@@ -485,17 +502,18 @@ impl<'a> Still<'a> {
                 self.length
             )));
         }
-        let least = layout.least_bytes();
-        if layout.stored().is_some_and(|stored| stored < least) {
+        let min = layout.min_bytes();
+        if layout.stored().is_some_and(|stored| stored < min) {
             return Err(self.unreadable(format!(
-                "its header claims a picture that takes {least} bytes or more, and {} bytes of data",
+                "its header claims a picture that takes {min} bytes or more, and {} bytes of data",
                 layout.stored().unwrap_or(0)
             )));
         }
-        Ok(least)
+        Ok(min)
     }
 
-    /// The exr crate takes memory by the data windows, tiles and channels of all layers, not by what is shown.
+    /// Checks data windows, blocks and channels of all layers of an EXR, by which the exr crate allocates memory; returns the
+    /// minimum number of bytes of its data.
     fn check_exr(&self, limits: &Limits) -> Result<u64> {
         let (file, _) = open_regular(self.path)?;
         let meta = exr::meta::MetaData::read_from_buffered(BufReader::new(file), false)
@@ -518,13 +536,14 @@ impl<'a> Still<'a> {
                 return Err(MediaError::limit(what, format!("{width}x{height}"), accepted));
             }
             self.check_exr_block(header)?;
-            // A block has its place in a table and a header of its own.
+            // A block has an entry in the offset table and a header.
             chunks = chunks.saturating_add(header.chunk_count as u64);
             self.check_memory(width * height * 48, limits)?;
         }
         Ok(chunks.saturating_mul(16))
     }
 
+    /// Checks number of channels and block size of an EXR layer.
     fn check_exr_block(&self, header: &exr::meta::header::Header) -> Result<()> {
         let channels = header.channels.list.len();
         if channels > EXR_CHANNELS {
@@ -555,18 +574,19 @@ impl<'a> Still<'a> {
     }
 }
 
-/// What a PNG's chunks say.
+/// Properties of a PNG by its chunks.
 #[derive(Debug, Default)]
 struct Chunks {
-    /// Bytes of its lines before they are compressed.
+    /// Uncompressed bytes of its lines.
     raw: u64,
-    /// Frames of an animation.
+    /// Number of frames of an animation; 0 for a still image.
     frames: u32,
-    /// Where the file is cut off.
+    /// A message where the file is truncated.
     cut: Option<String>,
 }
 
-/// Bytes of a PNG's lines: depth and colour type as in its header.
+/// Returns the uncompressed bytes of a PNG's lines with filter bytes; `depth` and `color` are bit depth and colour type of
+/// its header.
 fn raw_bytes(width: u32, height: u32, depth: u8, color: u8) -> u64 {
     let channels = match color {
         2 => 3,
@@ -578,10 +598,11 @@ fn raw_bytes(width: u32, height: u32, depth: u8, color: u8) -> u64 {
     line.saturating_mul(u64::from(height))
 }
 
-/// A file whose first bytes are replaced.
+/// A reader of a file whose first bytes are replaced by `header`.
 struct Patched {
     file: File,
     header: Vec<u8>,
+    /// Current offset in the file.
     at: u64,
 }
 
@@ -611,7 +632,7 @@ impl Seek for Patched {
     }
 }
 
-/// Bytes a sample as a frame holds it.
+/// Returns the bytes per sample of the frame for a decoded colour type: 1, 2 or 4.
 fn deep(color: ColorType) -> u64 {
     match color {
         ColorType::Rgb32F | ColorType::Rgba32F => 4,
@@ -620,7 +641,7 @@ fn deep(color: ColorType) -> u64 {
     }
 }
 
-/// The format of the frames that such pictures give.
+/// Returns the RGB pixel format of the frame for a decoded colour type.
 pub(super) fn format_of(color: ColorType) -> PixelFormat {
     let format = match deep(color) {
         4 => PixelFormat::RGBF32,
@@ -630,7 +651,7 @@ pub(super) fn format_of(color: ColorType) -> PixelFormat {
     format.with_alpha(color.has_alpha())
 }
 
-/// Whether width and height are swapped.
+/// Reports whether an EXIF orientation swaps width and height.
 fn swaps(orientation: Orientation) -> bool {
     matches!(
         orientation,
@@ -641,7 +662,7 @@ fn swaps(orientation: Orientation) -> bool {
     )
 }
 
-/// A decoder's error for people.
+/// Converts a decoder's error to a message.
 fn damage(error: &image::ImageError) -> String {
     match error {
         image::ImageError::IoError(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
@@ -653,11 +674,11 @@ fn damage(error: &image::ImageError) -> String {
 }
 
 thread_local! {
-    /// Whether a panic of this thread is expected, and nothing for people.
+    /// True while a panic of this thread is caught by [`guarded`] and not to be printed.
     static QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs a decoder: a panic becomes an error, and is not printed.
+/// Runs a decoder and converts a panic to [`MediaError::Unreadable`] without printing it.
 pub(super) fn guarded<T>(path: &Path, work: impl FnOnce() -> Result<T>) -> Result<T> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {

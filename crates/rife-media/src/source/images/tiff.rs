@@ -1,46 +1,54 @@
-//! TIFF 6.0 and BigTIFF: the file's directories, one for each picture in it, and what they announce.
+//! TIFF 6.0 and BigTIFF directory parser: the images (pages) of a file, their sizes, compression and ICC profiles.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
-/// Most pictures that are looked for in a file.
+/// Maximum number of directories of a file that are read.
 const MAX_PAGES: usize = 100_000;
-/// Most entries of a directory, and most values of one that are looked at.
+/// Maximum number of entries of a directory.
 const MAX_ENTRIES: u64 = 4096;
+/// Maximum number of values of an entry that are read.
 const MAX_VALUES: u64 = 1 << 20;
 
-/// A picture of the file.
+/// An image of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Page {
-    /// Where its directory is.
+    /// File offset of its directory.
     pub(super) offset: u64,
-    /// A smaller copy of another picture, or its mask.
+    /// True for a reduced-resolution copy of another image, or its mask.
     reduced: bool,
 }
 
-/// What one directory announces.
+/// Size and storage of an image by its directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Layout {
+    /// Width in pixels.
     pub(super) width: u64,
+    /// Height in pixels.
     pub(super) height: u64,
-    /// Bits of a pixel.
+    /// Bits per pixel.
     bits: u64,
+    /// Value of the tag `Compression`: 1 for none, 5 for LZW, ...
     compression: u64,
-    /// Whether each channel has a plane of its own, and whether these are cut into tiles.
+    /// True where each channel is stored as a plane.
     pub(super) planar: bool,
+    /// True where the image is stored in tiles rather than strips.
     pub(super) tiled: bool,
-    /// Bytes of all strips or tiles together, and where the last of them ends.
+    /// Total bytes of all strips or tiles; `None` where the directory does not state them.
     stored: Option<u64>,
+    /// File offset of the end of the last strip or tile.
     end: u64,
 }
 
-/// A file's order of bytes, and whether it is a BigTIFF.
+/// Byte order and offset size of a file.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shape {
     big_endian: bool,
+    /// True for BigTIFF, with offsets of 8 instead of 4 bytes.
     big: bool,
 }
 
 impl Shape {
+    /// Parses the first bytes of a file.
     pub(super) fn of(start: &[u8]) -> Self {
         Self {
             big_endian: start.starts_with(b"MM"),
@@ -48,7 +56,7 @@ impl Shape {
         }
     }
 
-    /// The file's header, as it would be if the picture at `offset` were the first.
+    /// Returns the file's header with the offset of the first directory replaced by `offset`.
     pub(super) fn header(self, start: &[u8], offset: u64) -> Vec<u8> {
         let kept = if self.big { 8 } else { 4 };
         let mut header = start[..kept].to_vec();
@@ -61,6 +69,7 @@ impl Shape {
         header
     }
 
+    /// Converts up to 8 bytes in the file's byte order to a number.
     fn number(self, bytes: &[u8]) -> u64 {
         let add = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
         if self.big_endian {
@@ -70,8 +79,8 @@ impl Shape {
         }
     }
 
-    /// Bytes of an offset and of a count.
-    fn wide(self) -> usize {
+    /// Returns the size in bytes of an offset or count: 4 or 8.
+    fn offset_bytes(self) -> usize {
         if self.big { 8 } else { 4 }
     }
 }
@@ -79,20 +88,24 @@ impl Shape {
 /// An entry of a directory.
 struct Entry {
     tag: u64,
+    /// TIFF's number of the values' type.
     kind: u64,
+    /// Number of values.
     count: u64,
-    /// The values where they fit, else where they are.
-    place: Vec<u8>,
+    /// The values where they fit into 4 (BigTIFF: 8) bytes, else their file offset.
+    field: Vec<u8>,
 }
 
-/// A reader of directories.
+/// A reader of a file's directories.
 pub(super) struct Directories<R> {
     file: R,
     shape: Shape,
+    /// Size of the file in bytes.
     length: u64,
 }
 
 impl<R: Read + Seek> Directories<R> {
+    /// Creates a reader; `start` is the file's header, `length` its size in bytes.
     pub(super) fn new(file: R, start: &[u8], length: u64) -> Self {
         Self {
             file,
@@ -101,7 +114,7 @@ impl<R: Read + Seek> Directories<R> {
         }
     }
 
-    /// The full pictures of the file in order, without smaller copies and masks.
+    /// Reads the images of the file in order, without reduced copies and masks.
     pub(super) fn pages(&mut self) -> io::Result<Vec<Page>> {
         let header = self.bytes(0, 16)?;
         let at = if self.shape.big { 8..16 } else { 4..8 };
@@ -110,7 +123,7 @@ impl<R: Read + Seek> Directories<R> {
         while offset != 0 && pages.len() < MAX_PAGES && seen.insert(offset) {
             let (entries, next) = match self.directory(offset) {
                 Ok(directory) => directory,
-                // A chain that is broken behind the first picture ends there.
+                // A chain that is broken after the first image ends there.
                 Err(_) if !pages.is_empty() => break,
                 Err(error) => return Err(error),
             };
@@ -125,7 +138,7 @@ impl<R: Read + Seek> Directories<R> {
         Ok(pages)
     }
 
-    /// What the picture's directory announces.
+    /// Reads size and storage of an image from its directory.
     pub(super) fn layout(&mut self, page: Page) -> io::Result<Layout> {
         let (entries, _) = self.directory(page.offset)?;
         let find = |tag: u64| entries.iter().find(|entry| entry.tag == tag);
@@ -157,7 +170,7 @@ impl<R: Read + Seek> Directories<R> {
         Ok(layout)
     }
 
-    /// The ICC profile of the picture.
+    /// Reads the ICC profile of an image; `None` without one.
     pub(super) fn profile(&mut self, page: Page) -> io::Result<Option<Vec<u8>>> {
         let (entries, _) = self.directory(page.offset)?;
         let Some(entry) = entries.iter().find(|entry| entry.tag == 34675) else {
@@ -167,21 +180,21 @@ impl<R: Read + Seek> Directories<R> {
         Ok(Some(values.into_iter().map(|value| value as u8).collect()))
     }
 
-    /// A value that lies in its entry.
+    /// Returns the first value of an entry whose values are stored in it.
     fn inline(&self, entry: &Entry) -> u64 {
-        let size = size_of(entry.kind).min(self.shape.wide());
-        self.shape.number(&entry.place[..size])
+        let size = size_of(entry.kind).min(self.shape.offset_bytes());
+        self.shape.number(&entry.field[..size])
     }
 
-    /// All values of an entry, up to a limit.
+    /// Reads the values of an entry, up to [`MAX_VALUES`].
     fn values(&mut self, entry: &Entry) -> io::Result<Vec<u64>> {
         let size = size_of(entry.kind);
         let count = entry.count.min(MAX_VALUES);
         let bytes = count as usize * size;
-        let bytes = if bytes <= self.shape.wide() {
-            entry.place[..bytes].to_vec()
+        let bytes = if bytes <= self.shape.offset_bytes() {
+            entry.field[..bytes].to_vec()
         } else {
-            self.bytes(self.shape.number(&entry.place), bytes)?
+            self.bytes(self.shape.number(&entry.field), bytes)?
         };
         Ok(bytes
             .chunks_exact(size)
@@ -189,9 +202,9 @@ impl<R: Read + Seek> Directories<R> {
             .collect())
     }
 
-    /// The entries of the directory at `offset`, and where the next one is.
+    /// Reads the entries of the directory at `offset`, and the offset of the next directory (0: none).
     fn directory(&mut self, offset: u64) -> io::Result<(Vec<Entry>, u64)> {
-        let wide = self.shape.wide();
+        let wide = self.shape.offset_bytes();
         let (counted, entry) = if self.shape.big { (8, 20) } else { (2, 12) };
         let count = self.bytes(offset, counted)?;
         let count = self.shape.number(&count);
@@ -205,11 +218,12 @@ impl<R: Read + Seek> Directories<R> {
             tag: number(&entry[..2]),
             kind: number(&entry[2..4]),
             count: number(&entry[4..4 + wide]),
-            place: entry[4 + wide..].to_vec(),
+            field: entry[4 + wide..].to_vec(),
         });
         Ok((entries.collect(), number(next)))
     }
 
+    /// Reads `count` bytes at offset `at`; an error beyond the end of the file.
     fn bytes(&mut self, at: u64, count: usize) -> io::Result<Vec<u8>> {
         if at.saturating_add(count as u64) > self.length {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -221,7 +235,7 @@ impl<R: Read + Seek> Directories<R> {
     }
 }
 
-/// Bytes of a value of this type.
+/// Returns the size in bytes of a value of TIFF's type number `kind`.
 fn size_of(kind: u64) -> usize {
     match kind {
         3 | 8 => 2,
@@ -232,22 +246,22 @@ fn size_of(kind: u64) -> usize {
 }
 
 impl Layout {
-    /// Whether all of its strips or tiles lie in a file of `length` bytes. Uncompressed pictures are left to the decoder:
-    /// many programs write too large counts there.
+    /// Reports whether all strips or tiles lie within a file of `length` bytes; always true for uncompressed images, where
+    /// many programs write too large counts.
     pub(super) fn fits(&self, length: u64) -> bool {
         self.compression == 1 || self.end <= length
     }
 
-    /// The fewest bytes in which such a picture can be stored, by its compression.
-    pub(super) fn least_bytes(&self) -> u64 {
+    /// Returns the minimum number of bytes that store an image of this size with its compression.
+    pub(super) fn min_bytes(&self) -> u64 {
         let raw = self.width.saturating_mul(self.height).saturating_mul(self.bits) / 8;
         match self.compression {
             1 => raw,
-            // Fax: a line takes a bit.
+            // Fax: a line takes at least one bit.
             2..=4 => self.height / 8,
-            // LZW: 12 bits stand for 4 KB at most.
+            // LZW: 12 bits encode at most 4 KB.
             5 => raw / 2731,
-            // JPEG: a block of 64 pixels takes a bit.
+            // JPEG: a block of 64 pixels takes at least one bit.
             6 | 7 => self.width.saturating_mul(self.height) / 512,
             8 | 32946 => raw / 1032,
             32773 => raw / 64,
@@ -255,7 +269,7 @@ impl Layout {
         }
     }
 
-    /// The bytes that hold it, where the file says.
+    /// Returns the total bytes of all strips or tiles; `None` where the directory does not state them.
     pub(super) fn stored(&self) -> Option<u64> {
         self.stored
     }

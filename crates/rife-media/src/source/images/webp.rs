@@ -1,4 +1,4 @@
-//! WebP (RIFF): the container's chunks, and animations, which ffmpeg reads only in its newest versions.
+//! WebP (RIFF): chunk parser, and a source of animated WebP, which only the newest versions of ffmpeg decode.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -13,26 +13,26 @@ use super::{SourceSpec, StreamInfo, info, to_frame};
 use crate::source::Source;
 use crate::{CancelToken, Frame, MediaError, PixelFormat, Result, Time};
 
-/// How long a frame is shown that has no duration, in milliseconds: as browsers show it.
+/// Duration in milliseconds of a frame whose duration is 0, as in browsers.
 const NO_DURATION: u32 = 100;
 
-/// What the chunks announce.
+/// Structure of a file by its chunks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Layout {
-    /// How long each frame of an animation is shown, in milliseconds.
+    /// Duration of each frame of an animation in milliseconds.
     pub(super) durations: Vec<u32>,
-    /// Why it cannot be read.
+    /// The first fault for which the file cannot be read, as a message.
     pub(super) fault: Option<String>,
-    /// The fewest bytes that hold its picture.
-    pub(super) least: u64,
+    /// Minimum number of bytes that encode its images.
+    pub(super) min_bytes: u64,
 }
 
 impl Layout {
-    /// Looks at all chunk headers of a file of `length` bytes, up to `most` frames.
-    pub(super) fn read(file: &mut (impl Read + Seek), length: u64, most: u64) -> io::Result<Self> {
+    /// Parses all chunk headers of a file of `length` bytes, up to about `max_frames` frames.
+    pub(super) fn read(file: &mut (impl Read + Seek), length: u64, max_frames: u64) -> io::Result<Self> {
         let mut layout = Self::default();
         let (mut at, mut canvas) = (12_u64, None);
-        while at + 8 <= length && layout.durations.len() as u64 <= most {
+        while at + 8 <= length && layout.durations.len() as u64 <= max_frames {
             let (name, size) = chunk(file, at)?;
             let end = at + 8 + u64::from(size);
             if end > length {
@@ -54,7 +54,7 @@ impl Layout {
         Ok(layout)
     }
 
-    /// A frame whose chunk's content is from `at` to `end`.
+    /// Parses an animation frame (`ANMF`) whose content lies between the offsets `at` and `end`.
     fn frame(&mut self, file: &mut (impl Read + Seek), at: u64, end: u64) -> io::Result<()> {
         let head: [u8; 16] = bytes(file)?;
         let three = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], 0]);
@@ -70,7 +70,8 @@ impl Layout {
         Ok(())
     }
 
-    /// The picture's own header must say what the container says: its decoder takes memory by it.
+    /// Parses the header of a bitstream (`VP8 ` or `VP8L`); records a fault where its size is not `announced`, the size in
+    /// the container, since decoders allocate memory by it.
     fn picture(
         &mut self,
         name: &[u8; 4],
@@ -84,9 +85,9 @@ impl Layout {
         } else {
             let head: [u8; 10] = bytes(file)?;
             let two = |at: usize| u32::from(u16::from_le_bytes([head[at], head[at + 1]]) & 0x3FFF);
-            // Every macroblock of 16 by 16 pixels takes a bit. Flat lossless pictures take none.
+            // Every 16x16 macroblock takes at least one bit; lossless images may take none.
             let blocks = |side: u32| u64::from(side.div_ceil(16));
-            self.least += blocks(two(6)) * blocks(two(8)) / 8;
+            self.min_bytes += blocks(two(6)) * blocks(two(8)) / 8;
             (two(6), two(8))
         };
         if announced.is_some_and(|announced| announced != size) && self.fault.is_none() {
@@ -99,32 +100,34 @@ impl Layout {
         Ok(())
     }
 
-    /// Whether several frames are shown one after the other.
+    /// Reports whether the file is an animation of several frames.
     pub(super) fn animated(&self) -> bool {
         self.durations.len() > 1
     }
 }
 
+/// Reads the next `N` bytes.
 fn bytes<const N: usize>(file: &mut impl Read) -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
     file.read_exact(&mut bytes)?;
     Ok(bytes)
 }
 
+/// Reads name and size in bytes of the chunk at offset `at`.
 fn chunk(file: &mut (impl Read + Seek), at: u64) -> io::Result<([u8; 4], u32)> {
     file.seek(SeekFrom::Start(at))?;
     let name = bytes(file)?;
     Ok((name, u32::from_le_bytes(bytes(file)?)))
 }
 
-/// The size of the canvas.
+/// Reads width and height of the canvas from the content of a `VP8X` chunk.
 fn extended(file: &mut impl Read) -> io::Result<(u32, u32)> {
     let head: [u8; 10] = bytes(file)?;
     let three = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], 0]) + 1;
     Ok((three(4), three(7)))
 }
 
-/// Whether the file is an animation of several frames.
+/// Reports whether the file is an animated WebP of several frames.
 pub(in crate::source) fn is_animation(path: &Path) -> bool {
     let Ok((still, _)) = Still::open(path) else {
         return false;
@@ -134,20 +137,23 @@ pub(in crate::source) fn is_animation(path: &Path) -> bool {
         .is_ok_and(|layout| layout.is_some_and(|layout| layout.animated()))
 }
 
-/// An animation's frames.
+/// A source of the frames of an animated WebP.
 pub(in crate::source) struct Animation {
     path: PathBuf,
     decoder: image_webp::WebPDecoder<BufReader<File>>,
     info: StreamInfo,
-    /// When each frame begins, and the last one ends.
+    /// Start of each frame and end of the last one in seconds.
     times: Vec<Time>,
+    /// Index of the next frame.
     next: usize,
     colors: Colors,
+    /// Interleaved RGB or RGBA of the last frame.
     buffer: Vec<u8>,
     cancel: CancelToken,
 }
 
 impl Animation {
+    /// Opens an animated WebP and checks its chunks, size and memory.
     pub(in crate::source) fn open(path: &Path, spec: &SourceSpec) -> Result<Self> {
         let (still, file) = Still::open(path)?;
         let limits = &spec.limits;
@@ -162,7 +168,7 @@ impl Animation {
                 .map_err(|error| unreadable(error.to_string()))?;
             let (width, height) = decoder.dimensions();
             still.check_size((width, height), limits)?;
-            // The canvas, a frame, and what its decoder holds.
+            // Canvas, frame and decoder state.
             still.check_memory(u64::from(width) * u64::from(height) * 24, limits)?;
             let profile = decoder.icc_profile().unwrap_or_default();
             let colors = Colors::of(profile.as_deref(), false, false);
@@ -187,6 +193,7 @@ impl Animation {
         })
     }
 
+    /// Decodes the next frame and converts it to sRGB.
     fn decode(&mut self) -> Result<DynamicImage> {
         let Self {
             path,
@@ -234,8 +241,9 @@ impl Source for Animation {
     }
 }
 
-/// When frames begin and the last one ends, by how long they are shown; their rate, and whether it varies.
-/// Milliseconds are rounded: where a usual rate explains all of them, that is the rate.
+/// Converts durations in milliseconds to the frames' start times and the last one's end in seconds; also returns the frame
+/// rate and whether it varies. Where one common rate, rounded to milliseconds, gives all durations, times are exactly those
+/// of that rate.
 fn times(durations: &[u32]) -> (Vec<Time>, Time, bool) {
     let shown = |duration: &u32| i64::from(if *duration == 0 { NO_DURATION } else { *duration });
     let mut ends = vec![0_i64];
@@ -245,14 +253,14 @@ fn times(durations: &[u32]) -> (Vec<Time>, Time, bool) {
     }));
     let total = ends.last().copied().unwrap_or(1).max(1);
     let mean = Ratio::new(durations.len().max(1) as i64 * 1000, total);
-    let whole = (1..=240).map(Ratio::from);
+    let integer = (1..=240).map(Ratio::from);
     let film = [24, 30, 48, 60, 120].map(|rate| Ratio::new(rate * 1000, 1001));
     let explains = |rate: &Time| {
         (0_i64..)
             .zip(&ends)
             .all(|(index, end)| (Ratio::from(index * 1000) / rate).round().to_integer() == *end)
     };
-    match std::iter::once(mean).chain(whole).chain(film).find(explains) {
+    match std::iter::once(mean).chain(integer).chain(film).find(explains) {
         Some(rate) => {
             let times = (0..=durations.len()).map(|index| Ratio::from(index as i64) / rate);
             (times.collect(), rate, false)
