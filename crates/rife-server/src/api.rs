@@ -1,4 +1,4 @@
-//! HTTP handlers of `/api/v1`, authentication, and the page's files.
+//! HTTP layer (axum): handlers of `/api/v1`, authentication, and the embedded files of the web page.
 
 pub(crate) mod files;
 pub(crate) mod guard;

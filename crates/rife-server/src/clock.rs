@@ -1,14 +1,14 @@
-//! Times as the database keeps them (milliseconds since 1970) and as the API writes them (RFC 3339, UTC).
+//! Wall-clock times: milliseconds since 1970 in the database, RFC 3339 in the API, and HTTP dates (RFC 9110), all in UTC.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Now, in milliseconds since 1970.
+/// Returns the current time in milliseconds since 1970.
 pub(crate) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// `2025-01-31T12:00:00Z`.
+/// Formats milliseconds since 1970 as RFC 3339, such as `2025-01-31T12:00:00Z`.
 pub(crate) fn text(millis: i64) -> String {
     let seconds = millis.div_euclid(1000);
     let (days, of_day) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
@@ -17,7 +17,7 @@ pub(crate) fn text(millis: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
-/// `Fri, 31 Jan 2025 12:00:00 GMT`, as HTTP writes a time, of seconds since 1970.
+/// Formats seconds since 1970 as an HTTP date, such as `Fri, 31 Jan 2025 12:00:00 GMT`.
 pub(crate) fn http_date(seconds: u64) -> String {
     const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
     const MONTHS: [&str; 12] = [
@@ -30,7 +30,7 @@ pub(crate) fn http_date(seconds: u64) -> String {
     format!("{name}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
 }
 
-/// Year, month and day of a number of days since 1970 (Howard Hinnant's `civil_from_days`).
+/// Converts days since 1970-01-01 to year, month (1 to 12) and day (1 to 31): Howard Hinnant's `civil_from_days`.
 fn date(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);

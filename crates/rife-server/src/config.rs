@@ -1,44 +1,44 @@
-//! How the server is set up, and what of it is refused.
+//! Server configuration ([`Config`]) and its validation.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How the server is set up.
+/// Configuration of the server.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The address to listen on.
     pub host: IpAddr,
     /// The port; 0 for any that is free.
     pub port: u16,
-    /// Where uploads, jobs and the database are kept.
+    /// The data folder, with uploads, jobs and the database.
     pub data: PathBuf,
-    /// What callers must show.
+    /// The token that clients must send; `None` to require none.
     pub token: Option<String>,
-    /// Listen on another address than this machine's own without a token.
+    /// Whether other addresses than loopback are allowed without a token.
     pub insecure: bool,
-    /// Names beside those of this machine that a request's `Host` may have.
+    /// Accepted values of a request's `Host` besides `localhost` and loopback addresses.
     pub allowed_hosts: Vec<String>,
-    /// Jobs that run at the same time.
+    /// Number of jobs that run at the same time.
     pub workers: usize,
-    /// Jobs that may wait.
+    /// Maximum number of queued jobs.
     pub queue_limit: usize,
-    /// Bytes of one upload.
+    /// Maximum bytes of one upload.
     pub max_upload: u64,
-    /// Bytes of everything that is kept.
+    /// Maximum bytes of all uploads and jobs.
     pub quota: u64,
-    /// Bytes that are left free on the disk.
+    /// Minimum free bytes on the disk: nothing is stored that would leave less.
     pub free_space: u64,
-    /// How long finished jobs and uploads are kept.
+    /// Time after which ended jobs and complete uploads are removed.
     pub retention: Duration,
-    /// How long an upload that is not written to is kept.
+    /// Time without a write after which an incomplete upload is removed.
     pub upload_idle: Duration,
-    /// How long a client may take over its request's head, and pause within its body.
-    pub patience: Duration,
+    /// Maximum time for a client to send a request's head, and between two chunks of its body.
+    pub client_timeout: Duration,
 }
 
 impl Config {
-    /// The defaults, with everything kept in `data`.
+    /// Returns the default configuration with the data folder `data`.
     pub fn new(data: PathBuf) -> Self {
         Self {
             host: IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -54,11 +54,11 @@ impl Config {
             free_space: 512 << 20,
             retention: Duration::from_secs(7 * 24 * 3600),
             upload_idle: Duration::from_secs(3600),
-            patience: Duration::from_secs(30),
+            client_timeout: Duration::from_secs(30),
         }
     }
 
-    /// Refuses what is not safe, or makes no sense.
+    /// Returns an error for a missing, invalid or weak token.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         if !self.host.is_loopback() && self.token.is_none() && !self.insecure {
             return Err(ConfigError::Open(self.host));
@@ -74,23 +74,25 @@ impl Config {
     }
 }
 
-/// Characters that a token has at least, and different ones among them.
-const TOKEN: (usize, usize) = (8, 5);
+/// Minimum length of a token in characters.
+const MIN_TOKEN_LENGTH: usize = 8;
+/// Minimum number of distinct characters of a token.
+const MIN_TOKEN_DISTINCT: usize = 5;
 
-/// Whether a token can be guessed by trying.
+/// Reports whether a token is too short or too uniform.
 fn is_weak(token: &str) -> bool {
     let different: std::collections::BTreeSet<u8> = token.bytes().collect();
-    token.len() < TOKEN.0 || different.len() < TOKEN.1
+    token.len() < MIN_TOKEN_LENGTH || different.len() < MIN_TOKEN_DISTINCT
 }
 
-/// A set-up that is refused.
+/// Reason why a configuration is refused.
 #[derive(Debug)]
 pub enum ConfigError {
-    /// Anybody could call.
+    /// The address is reachable from other machines, and there is no token.
     Open(IpAddr),
-    /// A token that no header can carry.
+    /// The token has characters that a header cannot contain.
     Token,
-    /// A token that can be guessed.
+    /// The token can be guessed.
     Weak,
 }
 
@@ -106,7 +108,7 @@ impl std::fmt::Display for ConfigError {
                 f,
                 "this token can be guessed: it has to have {} characters at least, {} of them different; \
                  `openssl rand -hex 16` makes a good one",
-                TOKEN.0, TOKEN.1
+                MIN_TOKEN_LENGTH, MIN_TOKEN_DISTINCT
             ),
         }
     }

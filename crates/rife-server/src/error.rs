@@ -1,4 +1,4 @@
-//! The one table of errors: a stable code and a status each. No message holds a path of this machine.
+//! API errors: stable codes, each with an HTTP status, and messages in which paths of this machine are replaced.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -9,22 +9,26 @@ use serde_json::{Map, Value, json};
 use crate::log;
 use crate::reason::{self, Params, Reason};
 
+/// Result with an [`ApiError`].
 pub(crate) type Result<T> = std::result::Result<T, ApiError>;
 
 macro_rules! codes {
     ($($name:ident $text:literal $status:literal,)*) => {
-        /// What went wrong, for programs.
+        /// Stable error code for programs.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub(crate) enum Code { $($name,)* }
 
         impl Code {
+            /// All codes.
             #[cfg(test)]
             pub(crate) const ALL: &[Self] = &[$(Self::$name,)*];
 
+            /// Returns the name in the API.
             pub(crate) fn name(self) -> &'static str {
                 match self { $(Self::$name => $text,)* }
             }
 
+            /// Returns the HTTP status.
             pub(crate) fn status(self) -> u16 {
                 match self { $(Self::$name => $status,)* }
             }
@@ -57,35 +61,40 @@ codes! {
     NoFfmpeg "no_ffmpeg" 503,
     ShuttingDown "shutting_down" 503,
     Quota "quota" 507,
-    // Of jobs only: they are never the status of an answer.
+    // Codes of failed jobs only, never of a response.
     Failed "failed" 500,
     Model "model" 500,
     Interrupted "interrupted" 500,
     BadResult "bad_result" 500,
 }
 
-/// An error as the client sees it.
+/// Error of a request or a job.
 #[derive(Debug)]
 pub(crate) struct ApiError {
     pub(crate) code: Code,
+    /// The message in English.
     message: String,
+    /// The message's entry in the catalogue with its parameters, for translation.
     reason: Option<(Reason, Params)>,
-    more: Map<String, Value>,
+    /// Further fields of the error object.
+    fields: Map<String, Value>,
+    /// Seconds for the header `Retry-After`.
     retry_after: Option<u32>,
 }
 
 impl ApiError {
+    /// Creates an error with a message that is not in the catalogue.
     pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
         Self {
             code,
             message: message.into(),
             reason: None,
-            more: Map::new(),
+            fields: Map::new(),
             retry_after: None,
         }
     }
 
-    /// An error whose sentence is in the table.
+    /// Creates an error with a message of the catalogue and its parameters.
     pub(crate) fn because<const N: usize>(code: Code, reason: Reason, pairs: [(&str, Value); N]) -> Self {
         let params = reason::params(pairs);
         Self {
@@ -94,11 +103,12 @@ impl ApiError {
         }
     }
 
+    /// Returns the message in English.
     pub(crate) fn message(&self) -> &str {
         &self.message
     }
 
-    /// An error of the server itself: the client is told no more than that.
+    /// Logs `cause` and returns an error without details.
     pub(crate) fn internal(cause: impl std::fmt::Display) -> Self {
         log::line(&format!("internal error: {cause}"));
         Self::new(
@@ -107,26 +117,29 @@ impl ApiError {
         )
     }
 
+    /// Returns the error "no such `what`".
     pub(crate) fn not_found(what: &str) -> Self {
         Self::new(Code::NotFound, format!("no such {what}"))
     }
 
-    /// An option that does not fit; `field` is among the parameters.
+    /// Creates the error for a wrong option `field`, which is also added to the parameters.
     pub(crate) fn option<const N: usize>(field: &str, reason: Reason, pairs: [(&str, Value); N]) -> Self {
         let mut params = reason::params(pairs);
         params.insert("field".into(), field.into());
-        let error = Self::new(Code::InvalidOption, reason.fill(&params)).with("field", field);
+        let error = Self::new(Code::InvalidOption, reason.fill(&params)).with_field("field", field);
         Self {
             reason: Some((reason, params)),
             ..error
         }
     }
 
-    pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.more.insert(name.into(), value.into());
+    /// Adds a field to the error object.
+    pub(crate) fn with_field(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.fields.insert(name.into(), value.into());
         self
     }
 
+    /// Sets the header `Retry-After`, in seconds.
     pub(crate) fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after = Some(seconds);
         self
@@ -134,7 +147,7 @@ impl ApiError {
 
     /// Converts an error of the library: its kind becomes a code; its message is kept, with the server's paths replaced by the
     /// client's names of the files.
-    pub(crate) fn from_library(error: &Error, names: &Names) -> Self {
+    pub(crate) fn from_library(error: &Error, names: &PathNames) -> Self {
         let message = names.hide(&error.to_string());
         let code = match (error, error.kind()) {
             (Error::Media(MediaError::FfmpegMissing { .. } | MediaError::FfmpegTooOld { .. }), _) => {
@@ -153,8 +166,8 @@ impl ApiError {
         }
     }
 
-    /// The same as an answer to a request: what only jobs know becomes what the caller can do something about.
-    pub(crate) fn into_answer(mut self) -> Self {
+    /// Replaces a code of failed jobs by the corresponding code of a request.
+    pub(crate) fn for_request(mut self) -> Self {
         self.code = match self.code {
             Code::Model => Code::InvalidOption,
             Code::Failed | Code::BadResult | Code::Interrupted => Code::BadInput,
@@ -163,22 +176,22 @@ impl ApiError {
         self
     }
 
-    /// The object that stands under `error`.
+    /// Returns the JSON object in the field `error`.
     pub(crate) fn body(&self) -> Value {
         let mut body = json!({"code": self.code.name(), "message": self.message});
         if let Some((reason, params)) = &self.reason {
             body["reason"] = json!(reason.name());
             body["params"] = json!(params);
         }
-        for (name, value) in &self.more {
+        for (name, value) in &self.fields {
             body[name] = value.clone();
         }
         body
     }
 }
 
-/// What an error of the library says, in the table's words; nothing where it has none for it.
-fn library_reason(error: &Error, names: &Names) -> Option<(Reason, Params)> {
+/// Returns the catalogue entry with its parameters for an error of the `rife` crate; `None` if there is none.
+fn library_reason(error: &Error, names: &PathNames) -> Option<(Reason, Params)> {
     let name = |path: &std::path::Path| Value::from(names.hide(&path.display().to_string()));
     let text = |text: &str| Value::from(names.hide(text));
     let found = match error {
@@ -260,6 +273,7 @@ fn library_reason(error: &Error, names: &Names) -> Option<(Reason, Params)> {
     Some(found)
 }
 
+/// Reports whether the error means that the disk or a quota of the system is full.
 fn is_full(error: &Error) -> bool {
     let source = match error {
         Error::Io { source, .. } | Error::Media(MediaError::Io { source, .. }) => source,
@@ -299,22 +313,24 @@ impl From<std::io::Error> for ApiError {
     }
 }
 
-/// Paths of this machine and what a client knows them by.
+/// Replacements of paths of this machine by the client's file names.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Names(Vec<(String, String)>);
+pub(crate) struct PathNames(Vec<(String, String)>);
 
-impl Names {
+impl PathNames {
+    /// Replaces `path` by `name`.
     pub(crate) fn add(&mut self, path: &std::path::Path, name: &str) {
         self.0.push((path.display().to_string(), name.to_owned()));
     }
 
-    /// `text` without paths: known ones by their names, others by their last part.
+    /// Returns `text` with known paths replaced by the client's file names, other absolute paths by their last component, and
+    /// control characters by spaces.
     pub(crate) fn hide(&self, text: &str) -> String {
         let known = self
             .0
             .iter()
             .fold(text.to_owned(), |text, (path, name)| text.replace(path, name));
-        let words: Vec<String> = known.split(' ').map(last_part).collect();
+        let words: Vec<String> = known.split(' ').map(strip_folders).collect();
         words
             .join(" ")
             .chars()
@@ -323,8 +339,8 @@ impl Names {
     }
 }
 
-/// A word without the folders of an absolute path in it.
-fn last_part(word: &str) -> String {
+/// Replaces an absolute path in a word by its last component.
+fn strip_folders(word: &str) -> String {
     let Some(start) = word.find('/').filter(|&at| word[at + 1..].contains('/')) else {
         return word.to_owned();
     };
@@ -344,7 +360,7 @@ mod tests {
 
     #[test]
     fn messages_keep_names_and_lose_paths() {
-        let mut names = Names::default();
+        let mut names = PathNames::default();
         names.add(Path::new("/data/jobs/job_1/in/0.mp4"), "my clip.mp4");
         let shown =
             names.hide("/data/jobs/job_1/in/0.mp4: file:/usr/lib/x.so said 30000/1001 \x1b[31m and '/a/b'");

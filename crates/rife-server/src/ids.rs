@@ -1,21 +1,22 @@
-//! Ids: made by the server, impossible to guess, and the only part of a path that comes from a request.
+//! Ids of uploads and jobs: a prefix and 96 random bits in hexadecimal. No other text of a request becomes part of a path.
 
 use std::fmt::Write;
 
 use crate::error::{ApiError, Result};
 
-/// `prefix` and 24 hexadecimal digits by chance.
+/// Returns a new id: `prefix`, `_`, and 24 random hexadecimal digits.
 pub(crate) fn new(prefix: &str) -> Result<String> {
     Ok(format!("{prefix}_{}", random::<12>()?))
 }
 
-/// `N` random bytes in hexadecimal.
+/// Returns `N` cryptographically random bytes in hexadecimal.
 pub(crate) fn random<const N: usize>() -> Result<String> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(ApiError::internal)?;
     Ok(hexadecimal(&bytes))
 }
 
+/// Formats bytes in lowercase hexadecimal.
 pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
@@ -23,7 +24,7 @@ pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     })
 }
 
-/// Whether `id` is one of ours by its form; everything else is not looked for at all.
+/// Reports whether `id` has the form of an id with this prefix; other texts are never searched for.
 pub(crate) fn is_valid(id: &str, prefix: &str) -> bool {
     let digits = id.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('_'));
     digits.is_some_and(|digits| {

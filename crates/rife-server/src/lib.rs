@@ -1,5 +1,5 @@
-//! `rife serve`: the library's jobs behind an HTTP API, and the page that uses it. Requests become jobs here, jobs become
-//! rows; what a job does is the library's business.
+//! HTTP server of `rife serve` (axum, SQLite): a JSON API for interpolation jobs, and a web page that uses it. Requests
+//! become rows of the database, from which worker threads run the jobs of the `rife` crate.
 
 mod api;
 mod clock;

@@ -1,4 +1,4 @@
-//! The server's life: sockets, connections, the end.
+//! Server lifecycle (hyper, HTTP/1.1): start, accept loop with connection limits, graceful shutdown.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,25 +13,25 @@ use tower::ServiceExt;
 
 use crate::api::routes;
 use crate::state::app::App;
-use crate::state::connections::{self, Answering, Client, Connection};
+use crate::state::connections::{self, BusyBody, Client, Connection};
 use crate::work::{janitor, worker};
 use crate::{Config, ConfigError, log};
 
-/// The most that a request's head may have.
-const HEAD: usize = 64 << 10;
-/// How long answers that are under way may take when the server stops.
-const LAST_ANSWERS: Duration = Duration::from_secs(5);
-/// How long jobs may take to stop.
-const LAST_FRAME: Duration = Duration::from_secs(10);
+/// Maximum length of a request's head in bytes.
+const MAX_HEAD: usize = 64 << 10;
+/// Time that the shutdown gives to responses being sent.
+const RESPONSE_GRACE: Duration = Duration::from_secs(5);
+/// Time that the shutdown gives to running jobs.
+const JOB_GRACE: Duration = Duration::from_secs(10);
 
-/// Why a server did not come up.
+/// Reason why the server did not start.
 #[derive(Debug)]
 pub enum ServeError {
-    /// The set-up is refused.
+    /// The configuration is refused.
     Config(ConfigError),
     /// The address cannot be listened on.
     Listen(SocketAddr, std::io::Error),
-    /// The folder or its database cannot be used.
+    /// The data folder or its database cannot be used.
     Data(Box<dyn std::error::Error + Send + Sync>),
 }
 
@@ -47,10 +47,10 @@ impl std::fmt::Display for ServeError {
 
 impl std::error::Error for ServeError {}
 
-/// Serves until `stop` is cancelled. `ready` is told the address once connections are taken.
+/// Runs the server until `stop` is cancelled. `ready` is called with the bound address once connections are accepted.
 ///
 /// # Errors
-/// [`ServeError`]; once it serves, nothing ends it but `stop`.
+/// [`ServeError`] if the server cannot start; afterwards only `stop` ends it.
 pub fn serve(config: Config, stop: &CancelToken, ready: impl FnOnce(SocketAddr)) -> Result<(), ServeError> {
     config.check().map_err(ServeError::Config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -62,28 +62,29 @@ pub fn serve(config: Config, stop: &CancelToken, ready: impl FnOnce(SocketAddr))
     runtime.block_on(run(config, stop, ready))
 }
 
+/// Binds the address, opens the data folder, starts workers and janitor, and serves until `stop` is cancelled.
 async fn run(config: Config, stop: &CancelToken, ready: impl FnOnce(SocketAddr)) -> Result<(), ServeError> {
     let address = SocketAddr::new(config.host, config.port);
     let listener = TcpListener::bind(address)
         .await
         .map_err(|error| ServeError::Listen(address, error))?;
     let app = App::open(config).map_err(ServeError::Data)?;
-    janitor::tidy(&app).map_err(|_| ServeError::Data("it cannot be tidied up".into()))?;
-    tell_missing(&app);
-    allow_files();
+    janitor::recover_files(&app).map_err(|_| ServeError::Data("it cannot be tidied up".into()))?;
+    warn_missing_ffmpeg(&app);
+    raise_file_limit();
     let workers = worker::start(&app).map_err(|error| ServeError::Data(error.into()))?;
     tokio::spawn(janitor::run(Arc::clone(&app)));
     ready(listener.local_addr().unwrap_or(address));
     accept(&app, listener, stop).await;
-    finish(workers).await;
+    join_workers(workers).await;
     Ok(())
 }
 
-/// Says at the start, and not after the first upload, that there is no ffmpeg.
-fn tell_missing(app: &Arc<App>) {
+/// Logs a warning at the start if ffmpeg is missing.
+fn warn_missing_ffmpeg(app: &Arc<App>) {
     let app = Arc::clone(app);
     tokio::task::spawn_blocking(move || {
-        if let Err(error) = app.need_ffmpeg() {
+        if let Err(error) = app.require_ffmpeg() {
             log::line(&format!(
                 "no video can be read or written until this is mended: {}",
                 error.message()
@@ -92,8 +93,8 @@ fn tell_missing(app: &Arc<App>) {
     });
 }
 
-/// As many open files as the system allows: a connection is one, and the usual limit is a quarter of them.
-fn allow_files() {
+/// Raises the soft limit of open files to four times [`connections::MAX_CONNECTIONS`], as far as the hard limit allows.
+fn raise_file_limit() {
     #[cfg(unix)]
     {
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -101,7 +102,7 @@ fn allow_files() {
         let wanted = limit
             .maximum
             .unwrap_or(u64::MAX)
-            .min(4 * connections::MOST as u64);
+            .min(4 * connections::MAX_CONNECTIONS as u64);
         if limit.current.is_some_and(|current| current < wanted) {
             let raised = Rlimit {
                 current: Some(wanted),
@@ -112,18 +113,18 @@ fn allow_files() {
     }
 }
 
-/// Takes connections until `stop`, then lets answers that are under way come to their end.
+/// Accepts connections until `stop` is cancelled, then waits up to [`RESPONSE_GRACE`] for responses being sent.
 async fn accept(app: &Arc<App>, listener: TcpListener, stop: &CancelToken) {
     let router = routes::router(app);
     let mut http = hyper::server::conn::http1::Builder::new();
-    // Also of the next request of a connection: one that is idle for longer is closed.
+    // The timeout also applies to the next request, so it closes idle connections.
     http.timer(TokioTimer::new())
-        .header_read_timeout(app.config.patience)
-        .max_buf_size(HEAD);
+        .header_read_timeout(app.config.client_timeout)
+        .max_buf_size(MAX_HEAD);
     let graceful = GracefulShutdown::new();
-    while let Some((stream, address)) = next(app, &listener, stop).await {
+    while let Some((stream, address)) = next_connection(app, &listener, stop).await {
         let Some(connection) = app.connections.admit(Client::new(address.ip())) else {
-            tokio::spawn(turn_away(stream));
+            tokio::spawn(reject(stream));
             continue;
         };
         let _ = stream.set_nodelay(true);
@@ -131,7 +132,7 @@ async fn accept(app: &Arc<App>, listener: TcpListener, stop: &CancelToken) {
         let service = service(router.clone(), Arc::clone(&connection));
         let served = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
         tokio::spawn(async move {
-            // A client that breaks off, or makes no sense, is its own affair.
+            // Errors of a client's connection are ignored.
             tokio::select! {
                 _ = served => {}
                 () = connection.closed() => {}
@@ -141,16 +142,16 @@ async fn accept(app: &Arc<App>, listener: TcpListener, stop: &CancelToken) {
     drop(listener);
     app.stop();
     log::line("stopping");
-    let _ = tokio::time::timeout(LAST_ANSWERS, graceful.shutdown()).await;
+    let _ = tokio::time::timeout(RESPONSE_GRACE, graceful.shutdown()).await;
 }
 
-/// The routes for one connection, which is busy while it is answered.
+/// Returns the service of one connection, which counts as busy while a request is processed.
 fn service(
     router: axum::Router,
     connection: Arc<Connection>,
 ) -> impl hyper::service::Service<
     hyper::Request<hyper::body::Incoming>,
-    Response = hyper::Response<Answering>,
+    Response = hyper::Response<BusyBody>,
     Error = std::convert::Infallible,
     Future = impl Send,
 > {
@@ -161,13 +162,13 @@ fn service(
         async move {
             answer
                 .await
-                .map(|answer| answer.map(|body| Answering { body, _busy: busy }))
+                .map(|answer| answer.map(|body| BusyBody { body, _busy: busy }))
         }
     })
 }
 
-/// The answer to a connection that there is no room for.
-async fn turn_away(mut stream: TcpStream) {
+/// Sends 429 to a connection above the limits and closes it.
+async fn reject(mut stream: TcpStream) {
     let body = "{\"error\":{\"code\":\"too_many\",\"message\":\"too many connections\"}}";
     let answer = format!(
         "HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\nContent-Length: {}\r\nRetry-After: 5\r\n\
@@ -177,14 +178,18 @@ async fn turn_away(mut stream: TcpStream) {
     let _ = tokio::time::timeout(Duration::from_secs(1), stream.write_all(answer.as_bytes())).await;
 }
 
-/// The next connection; nothing once the server is to stop.
-async fn next(app: &App, listener: &TcpListener, stop: &CancelToken) -> Option<(TcpStream, SocketAddr)> {
+/// Accepts the next connection; `None` once `stop` is cancelled. Closes an idle connection if accepting fails.
+async fn next_connection(
+    app: &App,
+    listener: &TcpListener,
+    stop: &CancelToken,
+) -> Option<(TcpStream, SocketAddr)> {
     while !stop.is_cancelled() {
         match tokio::time::timeout(Duration::from_millis(100), listener.accept()).await {
             Ok(Ok(accepted)) => return Some(accepted),
             // Out of file descriptors, perhaps: an idle connection gives one back.
             Ok(Err(_)) => {
-                app.connections.make_room();
+                app.connections.close_longest_idle();
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
             Err(_) => {}
@@ -193,9 +198,9 @@ async fn next(app: &App, listener: &TcpListener, stop: &CancelToken) -> Option<(
     None
 }
 
-/// Waits for the workers, which have been told to stop.
-async fn finish(workers: Vec<std::thread::JoinHandle<()>>) {
-    let until = std::time::Instant::now() + LAST_FRAME;
+/// Waits up to [`JOB_GRACE`] for the workers to end.
+async fn join_workers(workers: Vec<std::thread::JoinHandle<()>>) {
+    let until = std::time::Instant::now() + JOB_GRACE;
     while workers.iter().any(|worker| !worker.is_finished()) && std::time::Instant::now() < until {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -1,16 +1,22 @@
-//! The log: a line each on standard error, with nothing in it that could pass for another line or move a terminal.
+//! Log on standard error: one line per message, with a time stamp, and with control characters escaped so that text of clients
+//! can neither forge lines nor control a terminal.
 
 use std::io::Write;
 
 use crate::clock;
 
-/// Writes one line.
+/// Writes one line with the current time.
 pub(crate) fn line(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{} {}", clock::text(clock::now()), plain(text));
+    let _ = writeln!(
+        std::io::stderr(),
+        "{} {}",
+        clock::text(clock::now()),
+        escape(text)
+    );
 }
 
-/// `text` with control characters escaped.
-pub(crate) fn plain(text: &str) -> String {
+/// Escapes control characters, line separators and bidirectional formatting characters.
+pub(crate) fn escape(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_control()
@@ -28,6 +34,6 @@ pub(crate) fn plain(text: &str) -> String {
 mod tests {
     #[test]
     fn a_name_cannot_forge_a_line() {
-        assert_eq!(super::plain("a\nb\x1b[2J\u{202e}c"), "a\\nb\\u{1b}[2J\\u{202e}c");
+        assert_eq!(super::escape("a\nb\x1b[2J\u{202e}c"), "a\\nb\\u{1b}[2J\\u{202e}c");
     }
 }

@@ -1,4 +1,4 @@
-//! JPEG and PNG pictures of frames for thumbnails and previews, scaled down by the mean over each pixel's area.
+//! JPEG and PNG encoding of frames for thumbnails and previews, with area-averaging downscaling (box filter).
 
 use std::ops::Range;
 
@@ -8,29 +8,33 @@ use rife::media::{ColorTags, Frame, Plane, RgbImage, Samples};
 
 use crate::error::{ApiError, Result};
 
-/// Quality of thumbnails and previews.
+/// JPEG quality, 1 to 100.
 const QUALITY: u8 = 82;
-/// The tallest thumbnail: a narrow picture may be as tall as it likes.
-const TALLEST: u32 = 4096;
-/// Rows that are converted at a time: a multiple of all that chroma is halved by.
-const BAND: u32 = 256;
+/// Maximum height of a thumbnail in pixels.
+const MAX_HEIGHT: u32 = 4096;
+/// Rows of a frame that are converted to RGB at a time: a multiple of every vertical chroma subsampling.
+const BAND_ROWS: u32 = 256;
 
-/// Some rows of a frame as a picture, so that a large one is never held in floats as a whole.
+/// Converts a frame to RGB in bands of [`BAND_ROWS`] rows, so that a large frame is never held in floats at once.
 fn bands(frame: &Frame, tags: &ColorTags) -> impl Iterator<Item = RgbImage> {
-    // A matrix that is not told goes by the size of the whole.
+    // The default matrix depends on the size of the frame, not of a band.
     let tags = ColorTags {
         matrix: tags.effective_matrix(frame.width, frame.height),
         ..*tags
     };
-    let starts = (0..frame.height).step_by(BAND as usize);
-    starts.map(move |from| rows(frame, from..(from + BAND).min(frame.height)).to_rgb(&tags))
+    let starts = (0..frame.height).step_by(BAND_ROWS as usize);
+    starts.map(move |from| rows(frame, from..(from + BAND_ROWS).min(frame.height)).to_rgb(&tags))
 }
 
+/// Returns a frame with some rows of `frame`; `rows.start` must be a multiple of the vertical chroma subsampling.
 fn rows(frame: &Frame, rows: Range<u32>) -> Frame {
     let planes = frame.planes.iter().map(|plane| {
-        // Chroma rows are those of several rows of luma; bands begin at multiples of that.
-        let shared = frame.height.div_ceil(plane.height.max(1)).max(1);
-        let (from, to) = (rows.start / shared, rows.end.div_ceil(shared).min(plane.height));
+        // Rows of luma per row of this plane.
+        let subsampling = frame.height.div_ceil(plane.height.max(1)).max(1);
+        let (from, to) = (
+            rows.start / subsampling,
+            rows.end.div_ceil(subsampling).min(plane.height),
+        );
         let range = from as usize * plane.width as usize..to as usize * plane.width as usize;
         Plane {
             width: plane.width,
@@ -52,36 +56,40 @@ fn rows(frame: &Frame, rows: Range<u32>) -> Frame {
     }
 }
 
-/// A JPEG of a frame, `width` wide where the frame is wider.
+/// Encodes a frame as a JPEG at most `width` pixels wide and [`MAX_HEIGHT`] high.
 pub(crate) fn thumbnail(frame: &Frame, tags: &ColorTags, width: u32) -> Result<Vec<u8>> {
-    let mut shrinker = Shrinker::new([frame.width, frame.height], width);
-    bands(frame, tags).for_each(|band| shrinker.add(&band));
-    jpeg(&shrinker.finish())
+    let mut downscaler = Downscaler::new([frame.width, frame.height], width);
+    bands(frame, tags).for_each(|band| downscaler.add(&band));
+    jpeg(&downscaler.finish())
 }
 
-/// `image` at most `width` wide, by the means of what each pixel covers.
-pub(crate) fn shrink(image: &RgbImage, width: u32) -> RgbImage {
-    let mut shrinker = Shrinker::new([image.width, image.height], width);
-    if shrinker.to == shrinker.from {
+/// Downscales a picture to at most `width` pixels of width and [`MAX_HEIGHT`] of height by area averaging.
+pub(crate) fn downscale(image: &RgbImage, width: u32) -> RgbImage {
+    let mut downscaler = Downscaler::new([image.width, image.height], width);
+    if downscaler.to == downscaler.from {
         return image.clone();
     }
-    shrinker.add(image);
-    shrinker.finish()
+    downscaler.add(image);
+    downscaler.finish()
 }
 
-/// Makes a picture smaller as its rows come: a pixel is the mean of what it covers, parts of pixels by their area.
-struct Shrinker {
+/// Streaming box filter: an output pixel is the mean of the input pixels that it covers, weighted by covered area.
+struct Downscaler {
+    /// Width and height of the input.
     from: [u32; 2],
+    /// Width and height of the output.
     to: [u32; 2],
-    /// Rows that have come.
+    /// Number of input rows so far.
     rows: u32,
+    /// Output values, planar [3, height, width].
     sums: Vec<f32>,
 }
 
-impl Shrinker {
+impl Downscaler {
+    /// Creates a filter from the size `from` to at most `width` pixels of width, with the same aspect ratio.
     fn new(from: [u32; 2], width: u32) -> Self {
-        let scale = [(width, from[0]), (TALLEST, from[1])]
-            .map(|(most, side)| f64::from(most) / f64::from(side.max(1)));
+        let scale = [(width, from[0]), (MAX_HEIGHT, from[1])]
+            .map(|(max, side)| f64::from(max) / f64::from(side.max(1)));
         let scale = scale[0].min(scale[1]).min(1.0);
         let to = from.map(|side| ((f64::from(side) * scale).round() as u32).max(1));
         Self {
@@ -92,57 +100,59 @@ impl Shrinker {
         }
     }
 
-    /// Adds rows.
+    /// Adds the next rows of the input.
     fn add(&mut self, image: &RgbImage) {
         let width = image.width as usize;
-        let tall = f64::from(self.from[1]) / f64::from(self.to[1]);
+        let ratio = f64::from(self.from[1]) / f64::from(self.to[1]);
         for y in 0..image.height as usize {
             let row = f64::from(self.rows);
             self.rows += 1;
-            // The rows of the result that this one is a part of: two where it lies across a border.
-            let first = (row / tall).floor() as u32;
-            let last = (((row + 1.0) / tall).ceil() as u32).min(self.to[1]);
+            // The output rows that this input row overlaps.
+            let first = (row / ratio).floor() as u32;
+            let last = (((row + 1.0) / ratio).ceil() as u32).min(self.to[1]);
             for target in first..last {
-                let (from, to) = (f64::from(target) * tall, f64::from(target + 1) * tall);
-                let share = ((row + 1.0).min(to) - row.max(from)) / tall;
-                if share > 0.0 {
+                let (from, to) = (f64::from(target) * ratio, f64::from(target + 1) * ratio);
+                let weight = ((row + 1.0).min(to) - row.max(from)) / ratio;
+                if weight > 0.0 {
                     for (index, channel) in image.channels().into_iter().enumerate() {
-                        self.add_row(index, &channel[y * width..][..width], target, share as f32);
+                        self.add_row(index, &channel[y * width..][..width], target, weight as f32);
                     }
                 }
             }
         }
     }
 
-    fn add_row(&mut self, channel: usize, row: &[f32], target: u32, share: f32) {
+    /// Adds an input row of one channel to output row `target`, with the fraction `weight` of its height.
+    fn add_row(&mut self, channel: usize, row: &[f32], target: u32, weight: f32) {
         let [width, height] = self.to.map(|side| side as usize);
-        let wide = f64::from(self.from[0]) / f64::from(self.to[0]);
+        let ratio = f64::from(self.from[0]) / f64::from(self.to[0]);
         let sums = &mut self.sums[(channel * height + target as usize) * width..][..width];
         for (x, sum) in sums.iter_mut().enumerate() {
-            *sum += share * mean(row, x as f64 * wide, (x + 1) as f64 * wide);
+            *sum += weight * mean(row, x as f64 * ratio, (x + 1) as f64 * ratio);
         }
     }
 
+    /// Returns the output after all rows have been added.
     fn finish(self) -> RgbImage {
         RgbImage::new(self.to[0], self.to[1], self.sums)
     }
 }
 
-/// The mean of a row between two places in it.
+/// Returns the mean of `row` from position `from` to `to`, in pixels, with fractional pixels at both ends.
 fn mean(row: &[f32], from: f64, to: f64) -> f32 {
     let first = (from.floor() as usize).min(row.len() - 1);
     let last = (to.ceil() as usize).clamp(first + 1, row.len()) - 1;
     if first == last {
         return row[first];
     }
-    let whole: f32 = row[first + 1..last].iter().sum();
+    let inner: f32 = row[first + 1..last].iter().sum();
     let left = (first as f64 + 1.0 - from) as f32 * row[first];
     let right = (to - last as f64) as f32 * row[last];
-    (left + whole + right) / (to - from) as f32
+    (left + inner + right) / (to - from) as f32
 }
 
-/// Codes of 8 bits, red, green and blue of each pixel.
-fn codes(image: &RgbImage) -> Vec<u8> {
+/// Converts a picture with values in 0..1 to interleaved 8-bit RGB.
+fn to_rgb8(image: &RgbImage) -> Vec<u8> {
     let [red, green, blue] = image.channels();
     let code = |value: f32| (value.clamp(0.0, 1.0) * 255.0).round() as u8;
     let pixels = red.iter().zip(green).zip(blue);
@@ -151,18 +161,23 @@ fn codes(image: &RgbImage) -> Vec<u8> {
         .collect()
 }
 
-/// A JPEG.
+/// Encodes a picture as a JPEG.
 pub(crate) fn jpeg(image: &RgbImage) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     JpegEncoder::new_with_quality(&mut bytes, QUALITY)
-        .write_image(&codes(image), image.width, image.height, ExtendedColorType::Rgb8)
+        .write_image(
+            &to_rgb8(image),
+            image.width,
+            image.height,
+            ExtendedColorType::Rgb8,
+        )
         .map_err(ApiError::internal)?;
     Ok(bytes)
 }
 
-/// A PNG of 8 bits.
+/// Encodes a frame as an 8-bit RGB PNG in full size.
 pub(crate) fn png(frame: &Frame, tags: &ColorTags) -> Result<Vec<u8>> {
-    let codes: Vec<u8> = bands(frame, tags).flat_map(|band| codes(&band)).collect();
+    let codes: Vec<u8> = bands(frame, tags).flat_map(|band| to_rgb8(&band)).collect();
     let mut bytes = Vec::new();
     image::codecs::png::PngEncoder::new(&mut bytes)
         .write_image(&codes, frame.width, frame.height, ExtendedColorType::Rgb8)
@@ -179,12 +194,12 @@ mod tests {
     #[test]
     fn shrinking_takes_means_and_never_grows() {
         let image = RgbImage::new(4, 2, (0..24).map(|value| value as f32).collect());
-        let small = shrink(&image, 2);
+        let small = downscale(&image, 2);
         assert_eq!((small.width, small.height), (2, 1));
         assert_eq!(small.data[..2], [2.5, 4.5]);
-        assert_eq!(shrink(&image, 100), image);
-        let tall = shrink(&RgbImage::new(1, 64, vec![0.5; 192]), 1);
-        assert_eq!((tall.width, tall.height), (1, 64));
+        assert_eq!(downscale(&image, 100), image);
+        let ratio = downscale(&RgbImage::new(1, 64, vec![0.5; 192]), 1);
+        assert_eq!((ratio.width, ratio.height), (1, 64));
     }
 
     #[test]
@@ -197,7 +212,7 @@ mod tests {
             ([16, 16384], 16, [4, 4096]),
         ] {
             let count = 3 * (size[0] * size[1]) as usize;
-            let small = shrink(&RgbImage::new(size[0], size[1], vec![0.25; count]), width);
+            let small = downscale(&RgbImage::new(size[0], size[1], vec![0.25; count]), width);
             assert_eq!([small.width, small.height], expected);
             assert!(
                 small.data.iter().all(|value| (value - 0.25).abs() < 1e-5),
@@ -205,7 +220,7 @@ mod tests {
             );
         }
         // A third of the middle pixel goes to either side.
-        let small = shrink(&RgbImage::new(3, 1, [0.0, 3.0, 9.0].repeat(3)), 2);
+        let small = downscale(&RgbImage::new(3, 1, [0.0, 3.0, 9.0].repeat(3)), 2);
         assert!((small.data[0] - 1.0).abs() < 1e-6 && (small.data[1] - 7.0).abs() < 1e-6);
     }
 
@@ -229,8 +244,8 @@ mod tests {
                 }
             }
             let tags = ColorTags::default();
-            let whole = codes(&frame.to_rgb(&tags));
-            let banded: Vec<u8> = bands(&frame, &tags).flat_map(|band| codes(&band)).collect();
+            let whole = to_rgb8(&frame.to_rgb(&tags));
+            let banded: Vec<u8> = bands(&frame, &tags).flat_map(|band| to_rgb8(&band)).collect();
             assert!(whole == banded, "{format}");
         }
     }

@@ -1,24 +1,24 @@
-//! Message catalogue: the sentences of errors and of plans, each with a stable name and parameters, so that a client
-//! tells them in its own language. `docs/api.md` lists them.
+//! Message catalogue: the sentences of errors and plans, each with a stable name and named parameters, so that clients can
+//! translate them. `docs/api.md` lists them.
 
 use serde_json::{Map, Value, json};
 
 macro_rules! reasons {
     ($($name:ident $text:literal $sentence:literal,)*) => {
-        /// What an error or a line of a plan says.
+        /// Entry of the message catalogue.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub(crate) enum Reason { $($name,)* }
 
         impl Reason {
-            /// All of them, in the order of the table.
+            /// All entries, in the order of the table.
             pub(crate) const ALL: &[Self] = &[$(Self::$name,)*];
 
-            /// Its name, which stays.
+            /// Returns the stable name.
             pub(crate) fn name(self) -> &'static str {
                 match self { $(Self::$name => $text,)* }
             }
 
-            /// The English sentence, with `{name}` for each parameter.
+            /// Returns the English sentence, with `{name}` for each parameter.
             pub(crate) fn sentence(self) -> &'static str {
                 match self { $(Self::$name => $sentence,)* }
             }
@@ -124,13 +124,13 @@ reasons! {
     FitStretched "fit_stretched" "stretched to it",
 }
 
-/// The first of the reasons that a library's text may be; those before it are the server's own.
-const FIRST_READ: Reason = Reason::RuleSame;
+/// First entry that may match a message of the `rife` crate; the entries before it are the server's.
+const FIRST_PARSED: Reason = Reason::RuleSame;
 
-/// Parameters of a sentence.
+/// Parameters of a sentence by name.
 pub(crate) type Params = Map<String, Value>;
 
-/// Parameters from pairs.
+/// Collects parameters from pairs of name and value.
 pub(crate) fn params<const N: usize>(pairs: [(&str, Value); N]) -> Params {
     pairs
         .into_iter()
@@ -138,33 +138,35 @@ pub(crate) fn params<const N: usize>(pairs: [(&str, Value); N]) -> Params {
         .collect()
 }
 
-/// A piece of a sentence: a parameter's name, and what stands before it.
-struct Hole<'a> {
+/// Placeholder `{name}` in a sentence.
+struct Placeholder<'a> {
+    /// The text between the placeholder before and this one.
     before: &'a str,
+    /// The parameter's name.
     name: &'a str,
 }
 
-/// The holes of a sentence and its end.
-fn holes(sentence: &str) -> (Vec<Hole<'_>>, &str) {
+/// Returns the placeholders of a sentence, and the text after the last one.
+fn placeholders(sentence: &str) -> (Vec<Placeholder<'_>>, &str) {
     let (mut found, mut rest) = (Vec::new(), sentence);
     while let Some((before, after)) = rest.split_once('{') {
         let Some((name, after)) = after.split_once('}') else {
             break;
         };
-        found.push(Hole { before, name });
+        found.push(Placeholder { before, name });
         rest = after;
     }
     (found, rest)
 }
 
 impl Reason {
-    /// The English sentence with its parameters.
+    /// Returns the English sentence with the parameters filled in.
     pub(crate) fn fill(self, params: &Params) -> String {
-        let (holes, end) = holes(self.sentence());
+        let (placeholders, end) = placeholders(self.sentence());
         let mut text = String::new();
-        for hole in holes {
-            text += hole.before;
-            text += &match params.get(hole.name) {
+        for placeholder in placeholders {
+            text += placeholder.before;
+            text += &match params.get(placeholder.name) {
                 Some(Value::String(text)) => text.clone(),
                 Some(Value::Object(note)) => note["message"].as_str().unwrap_or_default().to_owned(),
                 Some(value) => value.to_string(),
@@ -174,52 +176,57 @@ impl Reason {
         text + end
     }
 
-    /// The parameters of `text`, if it is this sentence.
+    /// Returns the parameters of `text` if it matches this sentence.
     fn matches(self, text: &str) -> Option<Params> {
-        let (holes, end) = holes(self.sentence());
+        let (placeholders, end) = placeholders(self.sentence());
         let mut rest = text.strip_suffix(end)?;
         let mut found = Params::new();
-        for (index, hole) in holes.iter().enumerate() {
-            rest = rest.strip_prefix(hole.before)?;
-            let next = holes.get(index + 1).map_or("", |next| next.before);
+        for (index, placeholder) in placeholders.iter().enumerate() {
+            rest = rest.strip_prefix(placeholder.before)?;
+            let next = placeholders.get(index + 1).map_or("", |next| next.before);
             let length = if next.is_empty() {
                 rest.len()
             } else {
                 rest.find(next)?
             };
             let value = &rest[..length];
-            found.insert(hole.name.to_owned(), nested(value));
+            found.insert(placeholder.name.to_owned(), nested(value));
             rest = &rest[length..];
         }
         rest.is_empty().then_some(found)
     }
 }
 
-/// A parameter that is itself a sentence of the table is a note, else a text.
+/// Converts a parameter to a note if it matches a sentence of the catalogue, else to a string.
 fn nested(text: &str) -> Value {
-    read(text).unwrap_or_else(|| text.into())
+    parse_note(text).unwrap_or_else(|| text.into())
 }
 
-/// A line of the library as a note, where the table has it.
-fn read(text: &str) -> Option<Value> {
-    let mut known = Reason::ALL.iter().skip_while(|reason| **reason != FIRST_READ);
-    known.find_map(|reason| reason.matches(text).map(|params| shown(*reason, &params, text)))
+/// Converts a message of the `rife` crate to a note, if it matches a sentence of the catalogue.
+fn parse_note(text: &str) -> Option<Value> {
+    let mut known = Reason::ALL.iter().skip_while(|reason| **reason != FIRST_PARSED);
+    known.find_map(|reason| {
+        reason
+            .matches(text)
+            .map(|params| note_json(*reason, &params, text))
+    })
 }
 
-fn shown(reason: Reason, params: &Params, message: &str) -> Value {
+/// Returns the JSON object of a note: code, parameters and English message.
+fn note_json(reason: Reason, params: &Params, message: &str) -> Value {
     json!({"code": reason.name(), "params": params, "message": message})
 }
 
-/// A line of the library as the API shows it; the code is `other` where the table does not have it.
+/// Converts a message of the `rife` crate to a note, with the code `other` if the catalogue does not have it.
 pub(crate) fn note(text: &str) -> Value {
     let text = text.strip_prefix("note: ").unwrap_or(text);
-    read(text).unwrap_or_else(|| json!({"code": "other", "params": {}, "message": text}))
+    parse_note(text).unwrap_or_else(|| json!({"code": "other", "params": {}, "message": text}))
 }
 
-/// A note of the server's own.
-pub(crate) fn own_note<const N: usize>(reason: Reason, pairs: [(&str, Value); N]) -> Value {
+/// Creates a note from a catalogue entry and its parameters.
+pub(crate) fn server_note<const N: usize>(reason: Reason, pairs: [(&str, Value); N]) -> Value {
     let params = params(pairs);
-    shown(reason, &params, &reason.fill(&params))
+    note_json(reason, &params, &reason.fill(&params))
 }
 
 #[cfg(test)]

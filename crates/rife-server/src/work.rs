@@ -1,4 +1,4 @@
-//! Jobs: their options, the worker threads that run them, and the janitor that removes what has expired.
+//! Execution of jobs: options and inputs, worker threads, and the janitor, which removes expired jobs and uploads.
 
 pub(crate) mod frames;
 pub(crate) mod inspect;

@@ -1,4 +1,5 @@
-//! Files to clients: whole or in ranges, what is in them, and single frames of them.
+//! Handlers that serve uploads, results and inputs: downloads with ranges and conditional requests (RFC 9110), probes, and
+//! single frames as JPEG or PNG.
 
 pub(crate) mod at;
 
@@ -15,65 +16,66 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 use tower_http::services::ServeFile;
 
-use crate::api::http::{self, InPath, InQuery, Json};
-use crate::api::jobs::{CancelOnDrop, look};
+use crate::api::http::{self, Json, PathParams, QueryParams};
+use crate::api::jobs::{CancelOnDrop, probe_permit};
 use crate::error::{ApiError, Code, Result};
 use crate::state::app::App;
 use crate::state::db::{Upload, UploadState};
 use crate::state::store;
 use crate::work::frames;
-use crate::work::frames::Which;
-use crate::work::refs::{Found, Ref};
+use crate::work::frames::FrameSelector;
+use crate::work::refs::{Ref, StoredFile};
 use crate::{clock, ids, picture};
 
-/// How clients may keep files: they ask whether theirs is the present one.
-const CACHING: &str = "private, no-cache";
-/// The widest thumbnail.
-const WIDEST: u32 = 1920;
+/// `Cache-Control` of files: a client may cache them but must revalidate.
+const CACHE_CONTROL: &str = "private, no-cache";
+/// Maximum width of a frame requested with a width, in pixels.
+const MAX_WIDTH: u32 = 1920;
 
-/// Whether to save it.
+/// Query parameters of a download.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Saving {
+pub(crate) struct DownloadQuery {
+    /// 1 for `Content-Disposition: attachment`, else 0.
     download: Option<u8>,
 }
 
-/// `GET /uploads/{id}/content`.
+/// Handles `GET /uploads/{id}/content`: sends the file of a complete upload.
 pub(crate) async fn upload(
     State(app): State<Arc<App>>,
-    InPath(id): InPath<String>,
-    InQuery(saving): InQuery<Saving>,
+    PathParams(id): PathParams<String>,
+    QueryParams(query): QueryParams<DownloadQuery>,
     request: Request,
 ) -> Result<Response> {
     let found = app.blocking(move |app| app.find_upload(&id)).await?;
-    serve(&found, &saving, request).await
+    serve(&found, &query, request).await
 }
 
-/// `GET /jobs/{id}/files/{name}`.
+/// Handles `GET /jobs/{id}/files/{name}`: sends a result of a job.
 pub(crate) async fn result(
     State(app): State<Arc<App>>,
-    InPath((id, name)): InPath<(String, String)>,
-    InQuery(saving): InQuery<Saving>,
+    PathParams((id, name)): PathParams<(String, String)>,
+    QueryParams(query): QueryParams<DownloadQuery>,
     request: Request,
 ) -> Result<Response> {
     let found = app.blocking(move |app| app.find_file(&id, &name)).await?;
-    serve(&found, &saving, request).await
+    serve(&found, &query, request).await
 }
 
-/// `GET /jobs/{id}/inputs/{index}`.
+/// Handles `GET /jobs/{id}/inputs/{index}`: sends an input of a job, counted from 0.
 pub(crate) async fn input(
     State(app): State<Arc<App>>,
-    InPath((id, index)): InPath<(String, usize)>,
-    InQuery(saving): InQuery<Saving>,
+    PathParams((id, index)): PathParams<(String, usize)>,
+    QueryParams(query): QueryParams<DownloadQuery>,
     request: Request,
 ) -> Result<Response> {
     let found = app.blocking(move |app| app.find_input(&id, index)).await?;
-    serve(&found, &saving, request).await
+    serve(&found, &query, request).await
 }
 
-/// The bytes of a file, whole or in part.
-async fn serve(found: &Found, saving: &Saving, mut request: Request) -> Result<Response> {
-    crate::work::options::check_range("download", saving.download.unwrap_or(0), 0, 1)?;
+/// Responds with a file: complete, one byte range of it, or 304 where the client's `ETag` or date is current.
+async fn serve(found: &StoredFile, query: &DownloadQuery, mut request: Request) -> Result<Response> {
+    crate::work::options::check_range("download", query.download.unwrap_or(0), 0, 1)?;
     let metadata = found.path.metadata()?;
     let modified = metadata
         .modified()
@@ -85,25 +87,28 @@ async fn serve(found: &Found, saving: &Saving, mut request: Request) -> Result<R
         modified.unwrap_or_default().as_nanos()
     );
     let headers = request.headers_mut();
-    if http::names_tag(headers, header::IF_NONE_MATCH, &tag) {
-        let known = [(header::ETAG, tag.as_str()), (header::CACHE_CONTROL, CACHING)];
+    if http::matches_etag(headers, header::IF_NONE_MATCH, &tag) {
+        let known = [
+            (header::ETAG, tag.as_str()),
+            (header::CACHE_CONTROL, CACHE_CONTROL),
+        ];
         return Ok((StatusCode::NOT_MODIFIED, known).into_response());
     }
-    // It tells more than a date does.
+    // RFC 9110, section 13.1.3: If-None-Match takes precedence.
     if headers.contains_key(header::IF_NONE_MATCH) {
         headers.remove(header::IF_MODIFIED_SINCE);
     }
     let modified = clock::http_date(modified.unwrap_or_default().as_secs());
-    // A part of another state of the file is of no use to the client.
+    // If-Range names another version of the file: send all of it.
     let other =
         |known: &HeaderValue| known.as_bytes() != tag.as_bytes() && known.as_bytes() != modified.as_bytes();
     if headers.get(header::IF_RANGE).is_some_and(other) {
         headers.remove(header::RANGE);
     }
     if let Some(range) = headers.remove(header::RANGE)
-        && let Some(range) = one_range(range.to_str().unwrap_or(""), metadata.len())
+        && let Some(range) = normalize_range(range.to_str().unwrap_or(""), metadata.len())
     {
-        headers.insert(header::RANGE, value(&range));
+        headers.insert(header::RANGE, header_value(&range));
     }
     let served = ServeFile::new(&found.path).oneshot(request).await;
     let mut response = match served {
@@ -113,7 +118,7 @@ async fn serve(found: &Found, saving: &Saving, mut request: Request) -> Result<R
     match response.status() {
         StatusCode::RANGE_NOT_SATISFIABLE => {
             let text = format!("the file has {} bytes", metadata.len());
-            return Err(ApiError::new(Code::Range, text).with("size", metadata.len()));
+            return Err(ApiError::new(Code::Range, text).with_field("size", metadata.len()));
         }
         StatusCode::NOT_FOUND => return Err(ApiError::not_found("file")),
         _ => {}
@@ -121,30 +126,30 @@ async fn serve(found: &Found, saving: &Saving, mut request: Request) -> Result<R
     let headers = response.headers_mut();
     let media_type = store::media_type(&found.input.extension);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
-    headers.insert(header::ETAG, value(&tag));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(CACHING));
+    headers.insert(header::ETAG, header_value(&tag));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(CACHE_CONTROL));
     let unknown = media_type == "application/octet-stream";
-    let how = if saving.download == Some(1) || unknown {
+    let kind = if query.download == Some(1) || unknown {
         "attachment"
     } else {
         "inline"
     };
     headers.insert(
         header::CONTENT_DISPOSITION,
-        value(&disposition(how, &found.input.name)),
+        header_value(&disposition(kind, &found.input.name)),
     );
     Ok(response)
 }
 
-/// A range within a file of `size` bytes, as RFC 9110 has it: what goes beyond the end is cut, a suffix longer than the file
-/// is the file. Many ranges in one request, and units that are not known, are answered by the whole.
-fn one_range(range: &str, size: u64) -> Option<String> {
+/// Normalizes a `Range` header for a file of `size` bytes: numbers above 64 bits become the maximum, a suffix longer than the
+/// file becomes the file. `None`, for the complete file, where it has several ranges, another unit, or is invalid.
+fn normalize_range(range: &str, size: u64) -> Option<String> {
     let (unit, range) = range.split_once('=')?;
     if !unit.trim().eq_ignore_ascii_case("bytes") || range.contains(',') {
         return None;
     }
     let (first, last) = range.trim().split_once('-')?;
-    // Numbers beyond all files are the largest one.
+    // Numbers above 64 bits become the maximum.
     let number = |digits: &str| match digits.bytes().all(|byte| byte.is_ascii_digit()) {
         true if !digits.is_empty() => Some(digits.parse().unwrap_or(u64::MAX)),
         _ => None,
@@ -156,12 +161,13 @@ fn one_range(range: &str, size: u64) -> Option<String> {
     })
 }
 
-fn value(text: &str) -> HeaderValue {
+/// Converts text to a header value; empty if it has characters that a header cannot contain.
+fn header_value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-/// `attachment` with a name: in ASCII, and in full as RFC 6266 has it.
-fn disposition(how: &str, name: &str) -> String {
+/// Returns a `Content-Disposition` (RFC 6266) of `kind` (`inline` or `attachment`) with a file name in ASCII and in UTF-8.
+fn disposition(kind: &str, name: &str) -> String {
     let plain: String = name
         .chars()
         .map(|c| {
@@ -179,38 +185,39 @@ fn disposition(how: &str, name: &str) -> String {
             _ => full += &format!("%{byte:02X}"),
         }
     }
-    format!("{how}; filename=\"{plain}\"; filename*=UTF-8''{full}")
+    format!("{kind}; filename=\"{plain}\"; filename*=UTF-8''{full}")
 }
 
-/// `GET /uploads/{id}/probe`.
+/// Handles `GET /uploads/{id}/probe`: describes the streams of an upload.
 pub(crate) async fn probe_upload(
     State(app): State<Arc<App>>,
-    InPath(id): InPath<String>,
+    PathParams(id): PathParams<String>,
 ) -> Result<Response> {
     let found = app.blocking(move |app| app.find_upload(&id)).await?;
     probe(&app, found).await
 }
 
-/// `GET /jobs/{id}/files/{name}/probe`.
+/// Handles `GET /jobs/{id}/files/{name}/probe`: describes the streams of a result.
 pub(crate) async fn probe_result(
     State(app): State<Arc<App>>,
-    InPath((id, name)): InPath<(String, String)>,
+    PathParams((id, name)): PathParams<(String, String)>,
 ) -> Result<Response> {
     let found = app.blocking(move |app| app.find_file(&id, &name)).await?;
     probe(&app, found).await
 }
 
-/// `GET /jobs/{id}/inputs/{index}/probe`.
+/// Handles `GET /jobs/{id}/inputs/{index}/probe`: describes the streams of an input.
 pub(crate) async fn probe_input(
     State(app): State<Arc<App>>,
-    InPath((id, index)): InPath<(String, usize)>,
+    PathParams((id, index)): PathParams<(String, usize)>,
 ) -> Result<Response> {
     let found = app.blocking(move |app| app.find_input(&id, index)).await?;
     probe(&app, found).await
 }
 
-async fn probe(app: &Arc<App>, found: Found) -> Result<Response> {
-    let _permit = look(app).await?;
+/// Opens a media file and responds with its description; stops when the client disconnects.
+async fn probe(app: &Arc<App>, found: StoredFile) -> Result<Response> {
+    let _permit = probe_permit(app).await?;
     let guard = CancelOnDrop::default();
     let spec = SourceSpec {
         allow_interlaced: true,
@@ -221,7 +228,7 @@ async fn probe(app: &Arc<App>, found: Found) -> Result<Response> {
         .blocking(move |_| {
             let source = open_source(&spec);
             let refused = |error: rife::media::MediaError| {
-                ApiError::from_library(&error.into(), &found.names()).into_answer()
+                ApiError::from_library(&error.into(), &found.names()).for_request()
             };
             let source = source.map_err(refused)?;
             Ok(describe(source.info(), &spec.input, found.input.bytes))
@@ -230,6 +237,8 @@ async fn probe(app: &Arc<App>, found: Found) -> Result<Response> {
     Ok(axum::Json(body).into_response())
 }
 
+/// Returns the Probe object of the API for a media file of `bytes` bytes. The number of frames is computed from duration and
+/// rate where the file does not have it.
 fn describe(info: &StreamInfo, input: &Input, bytes: u64) -> Value {
     let still = matches!(input, Input::Images(_));
     let duration = info.duration.map(time::seconds);
@@ -253,6 +262,7 @@ fn describe(info: &StreamInfo, input: &Input, bytes: u64) -> Value {
     })
 }
 
+/// Returns one item of the Probe object's `streams`.
 fn stream(stream: &MediaStream) -> Value {
     let kind = match stream.kind {
         StreamKind::Video => "video",
@@ -277,61 +287,68 @@ fn stream(stream: &MediaStream) -> Value {
     })
 }
 
-/// How large.
+/// Query parameters of a frame.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Sized {
+pub(crate) struct SizeQuery {
+    /// Width of a JPEG in pixels; `None` for a PNG in full size.
     width: Option<u32>,
 }
 
-/// `GET /uploads/{id}/frames/{n}`.
+/// Handles `GET /uploads/{id}/frames/{n}`: sends frame `n` of an upload, counted from 1.
 pub(crate) async fn frame_of_upload(
     State(app): State<Arc<App>>,
-    InPath((id, number)): InPath<(String, u64)>,
-    InQuery(size): InQuery<Sized>,
+    PathParams((id, number)): PathParams<(String, u64)>,
+    QueryParams(size): QueryParams<SizeQuery>,
 ) -> Result<Response> {
     let found = app.blocking(move |app| app.find_upload(&id)).await?;
-    frame(&app, found, Which::Number(number), size.width).await
+    frame(&app, found, FrameSelector::Number(number), size.width).await
 }
 
-/// `GET /jobs/{id}/files/{name}/frames/{n}`.
+/// Handles `GET /jobs/{id}/files/{name}/frames/{n}`: sends frame `n` of a result, counted from 1.
 pub(crate) async fn frame_of_result(
     State(app): State<Arc<App>>,
-    InPath((id, name, number)): InPath<(String, String, u64)>,
-    InQuery(size): InQuery<Sized>,
+    PathParams((id, name, number)): PathParams<(String, String, u64)>,
+    QueryParams(size): QueryParams<SizeQuery>,
 ) -> Result<Response> {
     let found = app.blocking(move |app| app.find_file(&id, &name)).await?;
-    frame(&app, found, Which::Number(number), size.width).await
+    frame(&app, found, FrameSelector::Number(number), size.width).await
 }
 
-/// `GET /jobs/{id}/inputs/{index}/frames/{n}`.
+/// Handles `GET /jobs/{id}/inputs/{index}/frames/{n}`: sends frame `n` of an input, counted from 1.
 pub(crate) async fn frame_of_input(
     State(app): State<Arc<App>>,
-    InPath((id, index, number)): InPath<(String, usize, u64)>,
-    InQuery(size): InQuery<Sized>,
+    PathParams((id, index, number)): PathParams<(String, usize, u64)>,
+    QueryParams(size): QueryParams<SizeQuery>,
 ) -> Result<Response> {
     let found = app.blocking(move |app| app.find_input(&id, index)).await?;
-    frame(&app, found, Which::Number(number), size.width).await
+    frame(&app, found, FrameSelector::Number(number), size.width).await
 }
 
-async fn frame(app: &Arc<App>, found: Found, which: Which, width: Option<u32>) -> Result<Response> {
-    if let Some(width) = width.filter(|width| !(16..=WIDEST).contains(width)) {
+/// Decodes one frame and responds with a JPEG at most `width` pixels wide, or without `width` with a PNG. JPEGs are cached.
+async fn frame(
+    app: &Arc<App>,
+    found: StoredFile,
+    selector: FrameSelector,
+    width: Option<u32>,
+) -> Result<Response> {
+    if let Some(width) = width.filter(|width| !(16..=MAX_WIDTH).contains(width)) {
         return Err(ApiError::new(
             Code::BadRequest,
-            format!("width {width} is not from 16 to {WIDEST}"),
+            format!("width {width} is not from 16 to {MAX_WIDTH}"),
         ));
     }
-    let key = format!("{} {which:?} {width:?}", found.path.display());
+    let key = format!("{} {selector:?} {width:?}", found.path.display());
     let kept = app.thumbnails.get(&key);
     let bytes = match kept {
         Some(bytes) => bytes,
         None => {
-            let _permit = look(app).await?;
+            let _permit = probe_permit(app).await?;
             let guard = CancelOnDrop::default();
             let cancel = guard.0.clone();
             app.blocking(move |app| {
-                let _room = frames::reserve(app, &found.path)?;
-                let (frame, tags) = frames::read(&found.path, which, &cancel, &found.names())?;
+                let _memory = frames::reserve_memory(app, &found.path)?;
+                let (frame, tags) = frames::read(&found.path, selector, &cancel, &found.names())?;
                 let Some(width) = width else {
                     return picture::png(&frame, &tags).map(Bytes::from);
                 };
@@ -354,7 +371,7 @@ async fn frame(app: &Arc<App>, found: Found, which: Which, width: Option<u32>) -
     Ok((headers, bytes).into_response())
 }
 
-/// A frame to be kept as a picture.
+/// Body of `POST /frames`: a file and the number of a frame in it, counted from 1.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FrameRequest {
@@ -362,23 +379,27 @@ pub(crate) struct FrameRequest {
     frame: u64,
 }
 
-/// `POST /frames`.
-pub(crate) async fn keep_frame(
+/// Handles `POST /frames`: saves a frame as a PNG upload that can be a job's input.
+pub(crate) async fn save_frame(
     State(app): State<Arc<App>>,
     Json(request): Json<FrameRequest>,
 ) -> Result<Response> {
-    let _permit = look(&app).await?;
+    let _permit = probe_permit(&app).await?;
     let guard = CancelOnDrop::default();
     let cancel = guard.0.clone();
     let body = app
         .blocking(move |app| {
             let found = app.find(&request.input)?;
-            let promised = crate::api::uploads::promised(app)?;
+            let reserved = crate::api::uploads::reserved_bytes(app)?;
             app.store
-                .check_room(0, promised, app.config.quota, app.config.free_space)?;
-            let _room = frames::reserve(app, &found.path)?;
-            let (frame, tags) =
-                frames::read(&found.path, Which::Number(request.frame), &cancel, &found.names())?;
+                .check_quota(0, reserved, app.config.quota, app.config.free_space)?;
+            let _memory = frames::reserve_memory(app, &found.path)?;
+            let (frame, tags) = frames::read(
+                &found.path,
+                FrameSelector::Number(request.frame),
+                &cancel,
+                &found.names(),
+            )?;
             let upload = Upload {
                 id: ids::new("up")?,
                 name: frame_name(&found.input.name, request.frame),
@@ -388,18 +409,19 @@ pub(crate) async fn keep_frame(
                 created_at: clock::now(),
             };
             let path = app.store.upload(&upload.id, "png");
-            app.db.begin(&upload.file())?;
+            app.db.mark_pending(&upload.file())?;
             let written = rife::media::write_image(&path, &frame, &tags, false);
             written.map_err(|error| ApiError::from_library(&error.into(), &found.names()))?;
             let size = path.metadata()?.len();
             let upload = Upload { size, ..upload };
             app.db.add_upload(&upload)?;
-            Ok(crate::api::uploads::show(&upload, size))
+            Ok(crate::api::uploads::upload_json(&upload, size))
         })
         .await?;
     Ok((StatusCode::CREATED, axum::Json(body)).into_response())
 }
 
+/// Returns the label of the upload with frame `number` of the file called `name`.
 fn frame_name(name: &str, number: u64) -> String {
     let stem = std::path::Path::new(name)
         .file_stem()
@@ -412,7 +434,7 @@ fn frame_name(name: &str, number: u64) -> String {
 mod tests {
     #[test]
     fn ranges_are_cut_to_the_file() {
-        let one = |range| super::one_range(range, 100);
+        let one = |range| super::normalize_range(range, 100);
         for (range, wanted) in [
             ("bytes=0-9", "bytes=0-9"),
             ("Bytes = 5-", "bytes=5-"),

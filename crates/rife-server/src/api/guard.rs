@@ -1,4 +1,5 @@
-//! What stands before every route: whose name the request calls us by, where it comes from, whether it may.
+//! Middleware before every route: checks of `Host` (against DNS rebinding), `Origin` and `Sec-Fetch-Site` (against
+//! cross-site requests), authentication, and security headers.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use crate::state::app::App;
 use crate::state::connections::Client;
 use crate::state::key;
 
-/// Headers of every answer: nothing from elsewhere is loaded, nothing is guessed, nobody frames the page.
+/// Security headers of every response: no external resources, no content sniffing, no framing.
 const HEADERS: [(&str, &str); 5] = [
     (
         "content-security-policy",
@@ -27,7 +28,7 @@ const HEADERS: [(&str, &str); 5] = [
     ("cross-origin-resource-policy", "same-origin"),
 ];
 
-/// Checks every request, and marks every answer.
+/// Middleware that checks a request before its route runs, and adds [`HEADERS`] to the response.
 pub(crate) async fn check(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     app.counters.requests.add(1);
     let mut response = match admit(&app, &request) {
@@ -47,17 +48,19 @@ pub(crate) async fn check(State(app): State<Arc<App>>, request: Request, next: N
     response
 }
 
+/// Returns an error if a request has a wrong `Host` or origin, or lacks the authentication that its path requires.
 fn admit(app: &App, request: &Request) -> Result<()> {
-    let host = host(&app.config, request.headers(), request.uri())?;
-    origin(request, host)?;
-    if !needs_key(request.uri().path()) {
+    let host = check_host(&app.config, request.headers(), request.uri())?;
+    check_origin(request, host)?;
+    if !requires_auth(request.uri().path()) {
         return Ok(());
     }
-    shows_key(app, request.extensions().get::<Client>(), request.headers())
+    authenticate(app, request.extensions().get::<Client>(), request.headers())
 }
 
-/// Refuses a request without the token or the cookie of a session. A client that has shown many wrong tokens waits.
-pub(crate) fn shows_key(app: &App, client: Option<&Client>, headers: &HeaderMap) -> Result<()> {
+/// Returns an error if a request has neither the token nor a session cookie. Wrong tokens are counted for the rate limit of
+/// the client.
+pub(crate) fn authenticate(app: &App, client: Option<&Client>, headers: &HeaderMap) -> Result<()> {
     let Some(key) = &app.key else {
         return Ok(());
     };
@@ -65,27 +68,28 @@ pub(crate) fn shows_key(app: &App, client: Option<&Client>, headers: &HeaderMap)
         return Ok(());
     }
     if let Some(token) = key::bearer(headers) {
-        let client = caller(client, headers);
-        may_try(app, client)?;
+        let client = client_of(client, headers);
+        check_login_rate(app, client)?;
         if key.is_token(token) {
             return Ok(());
         }
-        app.attempts.wrong(client);
+        app.failed_logins.record(client);
     }
     let text = "show the token: Authorization: Bearer TOKEN";
     Err(ApiError::new(Code::Unauthorized, text))
 }
 
-/// Refuses to look at a token where the client has shown many wrong ones.
-pub(crate) fn may_try(app: &App, client: Client) -> Result<()> {
-    app.attempts.check(client).map_err(|seconds| {
+/// Returns an error with `Retry-After` if the client has sent too many wrong tokens.
+pub(crate) fn check_login_rate(app: &App, client: Client) -> Result<()> {
+    app.failed_logins.check(client).map_err(|seconds| {
         let text = format!("too many wrong tokens: no token is looked at for {seconds} s");
         ApiError::new(Code::TooMany, text).retry_after(seconds)
     })
 }
 
-/// Who calls: the other end of the connection, or, where that is a proxy on this machine, whom it names last.
-pub(crate) fn caller(client: Option<&Client>, headers: &HeaderMap) -> Client {
+/// Returns the client of a request: `client`, the peer of the connection, or, if that is a proxy on this machine, the last
+/// address in `X-Forwarded-For`.
+pub(crate) fn client_of(client: Option<&Client>, headers: &HeaderMap) -> Client {
     let here = Client::new(IpAddr::from([127, 0, 0, 1]));
     let client = client.copied().unwrap_or(here);
     let forwarded = headers.get_all("x-forwarded-for").iter().next_back();
@@ -98,13 +102,15 @@ pub(crate) fn caller(client: Option<&Client>, headers: &HeaderMap) -> Client {
     }
 }
 
-/// The page's own files say nothing that is not public, and these two are how one gets in.
-fn needs_key(path: &str) -> bool {
+/// Reports whether a path requires authentication: all of the API except `/health` and `/session`; the page's files are
+/// public.
+fn requires_auth(path: &str) -> bool {
     path.starts_with("/api/") && !matches!(path, "/api/v1/health" | "/api/v1/session")
 }
 
-/// The `Host` of a request, where it is one of ours: another name that leads here is a site's that wants our answers.
-fn host<'a>(config: &Config, headers: &'a HeaderMap, uri: &Uri) -> Result<&'a str> {
+/// Returns the `Host` of a request; an error if it, the URI or `X-Forwarded-Host` has a name that is not allowed, as in DNS
+/// rebinding.
+fn check_host<'a>(config: &Config, headers: &'a HeaderMap, uri: &Uri) -> Result<&'a str> {
     let refused = || {
         ApiError::new(
             Code::BadHost,
@@ -121,13 +127,15 @@ fn host<'a>(config: &Config, headers: &'a HeaderMap, uri: &Uri) -> Result<&'a st
         .iter()
         .map(|value| value.to_str().unwrap_or(""));
     let absolute = uri.authority().is_none_or(|authority| authority.as_str() == host);
-    if is_ours(config, host) && absolute && others.all(|other| is_ours(config, other)) {
+    if is_allowed_host(config, host) && absolute && others.all(|other| is_allowed_host(config, other)) {
         return Ok(host);
     }
     Err(refused())
 }
 
-fn is_ours(config: &Config, host: &str) -> bool {
+/// Reports whether `host` (`name` or `name:port`) is loopback, `localhost`, in `allowed_hosts`, or, on a server that listens
+/// on another address than loopback, any IP address.
+fn is_allowed_host(config: &Config, host: &str) -> bool {
     let Some(name) = without_port(host) else {
         return false;
     };
@@ -137,13 +145,13 @@ fn is_ours(config: &Config, host: &str) -> bool {
         .iter()
         .any(|allowed| allowed.eq_ignore_ascii_case(name));
     match bare.parse::<IpAddr>() {
-        // An address cannot be rebound; but nobody calls a server that listens on loopback alone by another one.
+        // An IP address cannot be rebound; but a server on loopback is never addressed by another one.
         Ok(address) => known || address.is_loopback() || !config.host.is_loopback(),
         Err(_) => known || name.eq_ignore_ascii_case("localhost"),
     }
 }
 
-/// The name in `name:port`.
+/// Returns the name in `name` or `name:port`; `None` if the port or the name is invalid.
 fn without_port(host: &str) -> Option<&str> {
     let (name, port) = match host.rfind(':') {
         Some(colon) if !host.ends_with(']') => (&host[..colon], &host[colon + 1..]),
@@ -154,8 +162,8 @@ fn without_port(host: &str) -> Option<&str> {
     (digits && plain).then_some(name)
 }
 
-/// Refuses what another site sends through somebody's browser. Its links to the page are followed.
-fn origin(request: &Request, host: &str) -> Result<()> {
+/// Returns an error for a cross-site request of a browser; navigation to the page from links of other sites is allowed.
+fn check_origin(request: &Request, host: &str) -> Result<()> {
     let refused = || {
         Err(ApiError::new(
             Code::BadOrigin,
@@ -203,7 +211,7 @@ mod tests {
             "rife.example",
             "127.0.0.2",
         ] {
-            assert!(is_ours(&config, ours), "{ours}");
+            assert!(is_allowed_host(&config, ours), "{ours}");
         }
         let others = [
             "",
@@ -221,9 +229,9 @@ mod tests {
             "localhost.",
         ];
         for other in others {
-            assert!(!is_ours(&config, other), "{other}");
+            assert!(!is_allowed_host(&config, other), "{other}");
         }
         config.host = IpAddr::from([0, 0, 0, 0]);
-        assert!(is_ours(&config, "192.168.1.5:7860") && !is_ours(&config, "evil.example"));
+        assert!(is_allowed_host(&config, "192.168.1.5:7860") && !is_allowed_host(&config, "evil.example"));
     }
 }

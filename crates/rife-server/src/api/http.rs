@@ -1,4 +1,5 @@
-//! Requests to values: parameters, bodies, pages. What does not fit is an error of the one table.
+//! Axum extractors for path and query parameters and JSON bodies, whose rejections are [`ApiError`]s; media types, entity
+//! tags, and pages of listings.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,18 +19,20 @@ use crate::reason::Reason;
 use crate::state::app::App;
 use crate::state::db::Page;
 
-/// The most that a JSON body may have: ten thousand refs fit.
-const BODY: usize = 1 << 20;
-/// Bodies up to this length are not counted.
-const SMALL: usize = 16 << 10;
-/// The most items of a page, and how many it has unless asked.
-const PAGE: (usize, usize) = (200, 50);
+/// Maximum length of a JSON body in bytes: ten thousand input references fit.
+const MAX_BODY: usize = 1 << 20;
+/// Length in bytes up to which a body needs no permit of `App::body_memory`.
+const SMALL_BODY: usize = 16 << 10;
+/// Maximum of the `limit` parameter of listings.
+const MAX_PAGE: usize = 200;
+/// Default of the `limit` parameter of listings.
+const DEFAULT_PAGE: usize = 50;
 
-/// What stands in the path.
+/// Extractor of path parameters.
 #[derive(Debug)]
-pub(crate) struct InPath<T>(pub(crate) T);
+pub(crate) struct PathParams<T>(pub(crate) T);
 
-impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for InPath<T> {
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for PathParams<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
@@ -40,11 +43,11 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for InPath<
     }
 }
 
-/// What stands after the question mark.
+/// Extractor of query parameters.
 #[derive(Debug)]
-pub(crate) struct InQuery<T>(pub(crate) T);
+pub(crate) struct QueryParams<T>(pub(crate) T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for InQuery<T> {
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for QueryParams<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
@@ -56,7 +59,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for InQuery<T> {
     }
 }
 
-/// A JSON body.
+/// Extractor of a JSON body of at most [`MAX_BODY`] bytes.
 #[derive(Debug)]
 pub(crate) struct Json<T>(pub(crate) T);
 
@@ -68,26 +71,28 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Json<T> {
             let text = "send JSON, with Content-Type: application/json";
             return Err(ApiError::new(Code::UnsupportedType, text));
         }
-        let body = Chunks::new(request, app.config.patience);
-        // A client that sends a byte now and then does not hold others' memory for long.
-        let Ok(bytes) = tokio::time::timeout(4 * app.config.patience, gather(app, body)).await else {
+        let body = BodyChunks::new(request, app.config.client_timeout);
+        // Limits the total time, so that a slow client does not occupy memory for long.
+        let Ok(bytes) = tokio::time::timeout(4 * app.config.client_timeout, read_body(app, body)).await
+        else {
             return Err(ApiError::new(Code::Timeout, "the body took too long"));
         };
         parse(&bytes?).map(Self)
     }
 }
 
-/// A body as a whole. All bodies together take no more than so many bytes: a large one waits until there is room.
-async fn gather(app: &App, mut body: Chunks) -> Result<BytesMut> {
+/// Reads a complete body. One above [`SMALL_BODY`] waits for a permit of `App::body_memory`, which bounds the memory of all
+/// bodies together.
+async fn read_body(app: &App, mut body: BodyChunks) -> Result<BytesMut> {
     let mut bytes = BytesMut::new();
     let mut room = None;
     while let Some(chunk) = body.next().await? {
-        if bytes.len() + chunk.len() > BODY {
-            let text = format!("the body is above {BODY} bytes");
+        if bytes.len() + chunk.len() > MAX_BODY {
+            let text = format!("the body is above {MAX_BODY} bytes");
             return Err(ApiError::new(Code::TooLarge, text));
         }
-        if room.is_none() && bytes.len() + chunk.len() > SMALL {
-            let wanted = Arc::clone(&app.body_memory).acquire_many_owned((BODY >> 10) as u32);
+        if room.is_none() && bytes.len() + chunk.len() > SMALL_BODY {
+            let wanted = Arc::clone(&app.body_memory).acquire_many_owned((MAX_BODY >> 10) as u32);
             room = Some(wanted.await.map_err(ApiError::internal)?);
         }
         bytes.extend_from_slice(&chunk);
@@ -95,23 +100,24 @@ async fn gather(app: &App, mut body: Chunks) -> Result<BytesMut> {
     Ok(bytes)
 }
 
+/// Parses a JSON body; an error names the field that does not fit.
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let wrong = |error: serde_path_to_error::Error<serde_json::Error>| {
         let field = error.path().to_string();
-        misfit(error.inner(), &field).with("field", field)
+        body_error(error.inner(), &field).with_field("field", field)
     };
     let value = serde_path_to_error::deserialize(&mut reader).map_err(wrong)?;
-    reader.end().map_err(|error| misfit(&error, "."))?;
+    reader.end().map_err(|error| body_error(&error, "."))?;
     Ok(value)
 }
 
-/// Why a body was refused, in words for who sent it.
-fn misfit(error: &serde_json::Error, field: &str) -> ApiError {
+/// Converts an error of serde at the path `field` to an API error.
+fn body_error(error: &serde_json::Error, field: &str) -> ApiError {
     let refused = |reason, pairs: [(&str, Value); 2]| ApiError::because(Code::BadRequest, reason, pairs);
     if !error.is_data() {
-        let place = [("line", error.line().into()), ("column", error.column().into())];
-        return refused(Reason::BodyJson, place);
+        let position = [("line", error.line().into()), ("column", error.column().into())];
+        return refused(Reason::BodyJson, position);
     }
     let text = error.to_string();
     let quoted = text.split('`').nth(1).unwrap_or(field);
@@ -126,13 +132,13 @@ fn misfit(error: &serde_json::Error, field: &str) -> ApiError {
         ),
         _ => refused(
             Reason::BodyValue,
-            [("field", field.into()), ("cause", accepted(field).into())],
+            [("field", field.into()), ("cause", expected_at(field).into())],
         ),
     }
 }
 
-/// What stands at a place of a body.
-fn accepted(field: &str) -> &'static str {
+/// Returns a description of the values accepted at the path `field` of a body.
+fn expected_at(field: &str) -> &'static str {
     match field.split(['[', '.']).next() {
         Some("kind") => "one of video, images, chain, reencode",
         Some("inputs" | "input") => {
@@ -144,14 +150,15 @@ fn accepted(field: &str) -> &'static str {
     }
 }
 
-/// The media type of a body, without its parameters.
+/// Returns the media type in `Content-Type`, without parameters.
 pub(crate) fn media_type(headers: &axum::http::HeaderMap) -> Option<&str> {
     let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
     value.split(';').next().map(str::trim)
 }
 
-/// Whether `If-None-Match` or its like names a state of what is asked for: a list of tags, or any. Weak tags are as good.
-pub(crate) fn names_tag(headers: &HeaderMap, name: HeaderName, tag: &str) -> bool {
+/// Reports whether the header `name` (such as `If-None-Match`), a list of entity tags or `*`, contains `tag`, by weak
+/// comparison.
+pub(crate) fn matches_etag(headers: &HeaderMap, name: HeaderName, tag: &str) -> bool {
     let values = headers
         .get_all(name)
         .iter()
@@ -160,24 +167,25 @@ pub(crate) fn names_tag(headers: &HeaderMap, name: HeaderName, tag: &str) -> boo
     tags.any(|known| known == "*" || known.trim_start_matches("W/") == tag)
 }
 
-/// A body, a piece at a time. A client that pauses too long is given up.
-pub(crate) struct Chunks {
+/// Request body as a stream of chunks, with a timeout for each.
+pub(crate) struct BodyChunks {
     stream: axum::body::BodyDataStream,
-    patience: Duration,
+    client_timeout: Duration,
 }
 
-impl Chunks {
-    pub(crate) fn new(request: Request, patience: Duration) -> Self {
+impl BodyChunks {
+    /// Takes the body of `request`; `client_timeout` is the maximum pause between two chunks.
+    pub(crate) fn new(request: Request, client_timeout: Duration) -> Self {
         Self {
             stream: request.into_body().into_data_stream(),
-            patience,
+            client_timeout,
         }
     }
 
-    /// The next piece; nothing at the end.
+    /// Returns the next chunk; `None` at the end of the body.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>> {
-        let Ok(next) = tokio::time::timeout(self.patience, self.stream.next()).await else {
-            let text = format!("nothing came for {} s", self.patience.as_secs());
+        let Ok(next) = tokio::time::timeout(self.client_timeout, self.stream.next()).await else {
+            let text = format!("nothing came for {} s", self.client_timeout.as_secs());
             return Err(ApiError::new(Code::Timeout, text));
         };
         let broken = |_| ApiError::new(Code::BadRequest, "the body broke off");
@@ -185,7 +193,7 @@ impl Chunks {
     }
 }
 
-/// Which page.
+/// Query parameters of a listing.
 #[derive(Debug, Deserialize)]
 pub(crate) struct PageQuery {
     limit: Option<usize>,
@@ -193,18 +201,19 @@ pub(crate) struct PageQuery {
 }
 
 impl PageQuery {
+    /// Returns the maximum number of items, 1 to [`MAX_PAGE`].
     pub(crate) fn limit(&self) -> Result<usize> {
-        let limit = self.limit.unwrap_or(PAGE.1);
-        if (1..=PAGE.0).contains(&limit) {
+        let limit = self.limit.unwrap_or(DEFAULT_PAGE);
+        if (1..=MAX_PAGE).contains(&limit) {
             return Ok(limit);
         }
         Err(ApiError::new(
             Code::BadRequest,
-            format!("limit {limit} is not from 1 to {}", PAGE.0),
+            format!("limit {limit} is not from 1 to {}", MAX_PAGE),
         ))
     }
 
-    /// The number of the row before which the page begins.
+    /// Decodes the cursor: the sequence number of the row before which the page begins.
     pub(crate) fn before(&self) -> Result<i64> {
         let Some(cursor) = &self.cursor else {
             return Ok(i64::MAX);
@@ -216,7 +225,7 @@ impl PageQuery {
     }
 }
 
-/// A page as the API shows it.
+/// Returns the JSON object of a page in the API; `show` converts an item.
 pub(crate) fn page<T>(page: Page<T>, show: impl FnMut(&T) -> Value) -> Value {
     let items: Vec<Value> = page.items.iter().map(show).collect();
     json!({"items": items, "next": page.next.map(|seq| format!("c{seq:x}"))})

@@ -1,4 +1,4 @@
-//! Jobs: from requests to rows, and back.
+//! Handlers of `/jobs` and `/plans`: create, plan, list, cancel, retry, delete and preview jobs.
 
 pub(crate) mod stream;
 
@@ -12,24 +12,24 @@ use rife::media::CancelToken;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::api::http::{self, InPath, InQuery, Json, PageQuery};
+use crate::api::http::{self, Json, PageQuery, PathParams, QueryParams};
 use crate::api::uploads;
-use crate::error::{ApiError, Code, Names, Result};
+use crate::error::{ApiError, Code, PathNames, Result};
 use crate::reason::Reason;
-use crate::state::app::{App, Held};
+use crate::state::app::{App, InUse};
 use crate::state::db::{Job, JobQuery, NewJob, State as JobState};
 use crate::state::kind::Kind;
 use crate::state::store;
-use crate::work::kinds::{self, Place};
-use crate::work::refs::{Found, Ref};
+use crate::work::kinds::{self, JobFiles};
+use crate::work::refs::{Ref, StoredFile};
 use crate::work::worker::hide_paths;
 use crate::work::{inspect, removal};
 use crate::{clock, ids};
 
-/// When to come back to a full queue, in seconds.
+/// `Retry-After` of a full queue, in seconds.
 const RETRY_AFTER: u32 = 30;
 
-/// A job as it is asked for.
+/// Body of `POST /jobs` and `POST /plans`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct JobRequest {
@@ -40,52 +40,54 @@ pub(crate) struct JobRequest {
 }
 
 impl JobRequest {
-    /// Its inputs, all of them there, and its options, checked.
-    fn check(&self, app: &App) -> Result<Vec<Found>> {
-        kinds::options(self.kind, &self.options, self.inputs.len())?;
+    /// Checks the options and returns the input files; an error if one does not exist.
+    fn check(&self, app: &App) -> Result<Vec<StoredFile>> {
+        kinds::parse_options(self.kind, &self.options, self.inputs.len())?;
         self.inputs.iter().map(|input| app.find(input)).collect()
     }
 }
 
-/// `POST /jobs`.
+/// Handles `POST /jobs`: checks inputs and options, and queues the job.
 pub(crate) async fn create(State(app): State<Arc<App>>, Json(request): Json<JobRequest>) -> Result<Response> {
     if app.is_stopping() {
         return Err(ApiError::new(Code::ShuttingDown, "the server is about to stop").retry_after(RETRY_AFTER));
     }
-    let _held = Held::new(&app, request.inputs.iter().map(Ref::id).collect());
-    app.blocking(has_place).await?;
+    let _in_use = InUse::new(&app, request.inputs.iter().map(Ref::id).collect());
+    app.blocking(check_queue_limit).await?;
     let request = Arc::new(request);
-    look_at(&app, &request).await?;
-    let job = app.blocking(move |app| queue(app, &request)).await?;
+    check_inputs(&app, &request).await?;
+    let job = app.blocking(move |app| enqueue(app, &request)).await?;
     let location = format!("/api/v1/jobs/{}", job["id"].as_str().unwrap_or_default());
     Ok((StatusCode::CREATED, [("location", location)], axum::Json(job)).into_response())
 }
 
-/// Refuses a job whose inputs cannot be worked on, before it is queued.
-async fn look_at(app: &Arc<App>, request: &Arc<JobRequest>) -> Result<()> {
-    let _permit = look(app).await?;
+/// Returns an error if the inputs or options of a job cannot be used, before it is queued.
+async fn check_inputs(app: &Arc<App>, request: &Arc<JobRequest>) -> Result<()> {
+    let _permit = probe_permit(app).await?;
     let guard = CancelOnDrop::default();
     let (request, cancel) = (Arc::clone(request), guard.0.clone());
     app.blocking(move |app| {
-        has_place(app)?;
-        inspect::inputs(app, request.kind, &request.check(app)?, &cancel)
+        check_queue_limit(app)?;
+        inspect::check_inputs(app, request.kind, &request.check(app)?, &cancel)
     })
     .await
 }
 
-/// Refuses a job where enough are waiting.
-fn has_place(app: &App) -> Result<()> {
+/// Returns an error if the queue is full.
+fn check_queue_limit(app: &App) -> Result<()> {
     if app.db.queue()?.len() >= app.config.queue_limit {
-        return Err(full(app));
+        return Err(queue_full_error(app));
     }
     Ok(())
 }
 
-fn queue(app: &App, request: &JobRequest) -> Result<Value> {
+/// Creates the folder and the row of a job, wakes the workers, and returns its JSON object.
+fn enqueue(app: &App, request: &JobRequest) -> Result<Value> {
     let found = request.check(app)?;
-    has_place(app)?;
-    let (quota, floor) = (app.config.quota, app.config.free_space);
-    app.store.check_room(0, uploads::promised(app)?, quota, floor)?;
+    check_queue_limit(app)?;
+    let (quota, min_free) = (app.config.quota, app.config.free_space);
+    app.store
+        .check_quota(0, uploads::reserved_bytes(app)?, quota, min_free)?;
     let new = NewJob {
         id: ids::new("job")?,
         kind: request.kind,
@@ -98,30 +100,31 @@ fn queue(app: &App, request: &JobRequest) -> Result<Value> {
             options => options.clone(),
         },
     };
-    let queued = own_inputs(app, &new, &found)
+    let queued = link_inputs(app, &new, &found)
         .and_then(|()| Ok(app.db.add_job(&new, app.config.queue_limit, clock::now())?));
     if !matches!(queued, Ok(true)) {
         store::remove(&app.store.job(&new.id))?;
-        app.db.settle(&new.id)?;
+        app.db.clear_pending(&new.id)?;
     }
     if !queued? {
-        return Err(full(app));
+        return Err(queue_full_error(app));
     }
     app.counters.jobs_created.add(1);
-    app.announce(&new.id)?;
+    app.publish_job(&new.id)?;
     app.wake.all();
     let job = app.db.job(&new.id)?.ok_or_else(|| ApiError::not_found("job"))?;
-    app.show(&job)
+    app.job_json(&job)
 }
 
-fn full(app: &App) -> ApiError {
+/// Returns the error for a full queue.
+fn queue_full_error(app: &App) -> ApiError {
     let pairs = [("count", app.config.queue_limit.into())];
     ApiError::because(Code::QueueFull, Reason::QueueFull, pairs).retry_after(RETRY_AFTER)
 }
 
-/// Links of the job's own to its inputs.
-fn own_inputs(app: &App, new: &NewJob, found: &[Found]) -> Result<()> {
-    app.db.begin(&new.id)?;
+/// Creates the folder of a job with hard links to its inputs.
+fn link_inputs(app: &App, new: &NewJob, found: &[StoredFile]) -> Result<()> {
+    app.db.mark_pending(&new.id)?;
     fs::create_dir_all(app.store.job(&new.id).join("in"))?;
     for (index, found) in found.iter().enumerate() {
         store::link(
@@ -132,40 +135,43 @@ fn own_inputs(app: &App, new: &NewJob, found: &[Found]) -> Result<()> {
     Ok(())
 }
 
-/// `POST /plans`.
+/// Handles `POST /plans`: plans a job without queueing it.
 pub(crate) async fn plan(State(app): State<Arc<App>>, Json(request): Json<JobRequest>) -> Result<Response> {
-    let _permit = look(&app).await?;
-    // Ends the work when the client goes away.
+    let _permit = probe_permit(&app).await?;
+    // Cancels planning when the client disconnects.
     let guard = CancelOnDrop::default();
     let cancel = guard.0.clone();
-    let plan = app.blocking(move |app| plan_now(app, &request, &cancel)).await?;
+    let plan = app
+        .blocking(move |app| build_plan(app, &request, &cancel))
+        .await?;
     Ok(axum::Json(plan).into_response())
 }
 
-fn plan_now(app: &App, request: &JobRequest, cancel: &CancelToken) -> Result<Value> {
+/// Checks inputs and options, loads the model, and returns the plan as JSON without paths.
+fn build_plan(app: &App, request: &JobRequest, cancel: &CancelToken) -> Result<Value> {
     let found = request.check(app)?;
-    inspect::inputs(app, request.kind, &found, cancel)?;
-    let mut names = Names::default();
+    inspect::check_inputs(app, request.kind, &found, cancel)?;
+    let mut names = PathNames::default();
     found
         .iter()
         .for_each(|found| names.add(&found.path, &found.input.name));
-    let place = Place {
+    let place = JobFiles {
         inputs: found.iter().map(|found| found.path.clone()).collect(),
         label: found.first().map_or("", |found| found.input.name.as_str()),
         // Nothing is written there.
         output: app.store.root().join("plan"),
-        watch: None,
+        on_frame: None,
     };
-    let options = kinds::options(request.kind, &request.options, found.len())?;
+    let options = kinds::parse_options(request.kind, &request.options, found.len())?;
     let opened = options.open(&place, cancel)?;
-    let run = opened.map_err(|error| ApiError::from_library(&error, &names).into_answer())?;
+    let run = opened.map_err(|error| ApiError::from_library(&error, &names).for_request())?;
     Ok(hide_paths(run.plan(), &names))
 }
 
-/// Leave to run ffmpeg or a network for an answer.
-pub(crate) async fn look(app: &Arc<App>) -> Result<tokio::sync::OwnedSemaphorePermit> {
-    let waiting = Arc::clone(&app.looks).acquire_owned();
-    match tokio::time::timeout(app.config.patience, waiting).await {
+/// Waits for a permit to run ffmpeg or a network within a request; an error after the client timeout.
+pub(crate) async fn probe_permit(app: &Arc<App>) -> Result<tokio::sync::OwnedSemaphorePermit> {
+    let waiting = Arc::clone(&app.probe_slots).acquire_owned();
+    match tokio::time::timeout(app.config.client_timeout, waiting).await {
         Ok(permit) => permit.map_err(ApiError::internal),
         Err(_) => {
             Err(ApiError::new(Code::TooMany, "too many plans and pictures are being made").retry_after(5))
@@ -173,7 +179,7 @@ pub(crate) async fn look(app: &Arc<App>) -> Result<tokio::sync::OwnedSemaphorePe
     }
 }
 
-/// Cancels when it goes out of scope.
+/// Cancels its token when dropped, for example when the client of a request disconnects.
 #[derive(Debug, Default)]
 pub(crate) struct CancelOnDrop(pub(crate) CancelToken);
 
@@ -183,7 +189,7 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// Filters of a listing.
+/// Query parameters that filter a job listing.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Filter {
     state: Option<String>,
@@ -191,6 +197,7 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
+    /// Parses the names of state and kind; an error if one is unknown.
     fn query(&self) -> Result<JobQuery> {
         let unknown = |what: &str| ApiError::new(Code::BadRequest, format!("no such {what}"));
         let state = self
@@ -208,24 +215,24 @@ impl Filter {
     }
 }
 
-/// `GET /jobs`.
+/// Handles `GET /jobs`: lists jobs, newest first.
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
-    InQuery(query): InQuery<PageQuery>,
-    InQuery(filter): InQuery<Filter>,
+    QueryParams(query): QueryParams<PageQuery>,
+    QueryParams(filter): QueryParams<Filter>,
 ) -> Result<Response> {
     let (before, limit, filter) = (query.before()?, query.limit()?, filter.query()?);
     let body = app
         .blocking(move |app| {
             let (page, queue) = (app.db.jobs(&filter, before, limit)?, app.db.queue()?);
-            Ok(http::page(page, |job| app.show_in(job, &queue)))
+            Ok(http::page(page, |job| app.job_json_in(job, &queue)))
         })
         .await?;
     Ok(axum::Json(body).into_response())
 }
 
-/// The job of this id.
-fn row(app: &App, id: &str) -> Result<Job> {
+/// Returns the row of job `id`; an error if there is none.
+fn find_job(app: &App, id: &str) -> Result<Job> {
     let known = if ids::is_valid(id, "job") {
         app.db.job(id)?
     } else {
@@ -234,74 +241,84 @@ fn row(app: &App, id: &str) -> Result<Job> {
     known.ok_or_else(|| ApiError::not_found("job"))
 }
 
-fn shown(app: &App, id: &str) -> Result<Value> {
-    app.show(&row(app, id)?)
+/// Returns the JSON object of job `id`; an error if there is none.
+fn job_json(app: &App, id: &str) -> Result<Value> {
+    app.job_json(&find_job(app, id)?)
 }
 
-/// `GET /jobs/{id}`.
-pub(crate) async fn get(State(app): State<Arc<App>>, InPath(id): InPath<String>) -> Result<Response> {
-    let job = app.blocking(move |app| shown(app, &id)).await?;
+/// Handles `GET /jobs/{id}`: returns a job.
+pub(crate) async fn get(State(app): State<Arc<App>>, PathParams(id): PathParams<String>) -> Result<Response> {
+    let job = app.blocking(move |app| job_json(app, &id)).await?;
     Ok(axum::Json(job).into_response())
 }
 
-/// `POST /jobs/{id}/cancel`.
-pub(crate) async fn cancel(State(app): State<Arc<App>>, InPath(id): InPath<String>) -> Result<Response> {
+/// Handles `POST /jobs/{id}/cancel`: cancels a queued or running job.
+pub(crate) async fn cancel(
+    State(app): State<Arc<App>>,
+    PathParams(id): PathParams<String>,
+) -> Result<Response> {
     let job = app
         .blocking(move |app| {
-            row(app, &id)?;
-            app.db.write_down();
+            find_job(app, &id)?;
+            app.db.save_unsaved_ends();
             if app.db.cancel_queued(&id, clock::now())? {
-                app.announce(&id)?;
-            } else if let Some(live) = app.running.get(&id) {
-                live.cancel_by_user();
+                app.publish_job(&id)?;
+            } else if let Some(running) = app.running.get(&id) {
+                running.cancel_by_user();
             }
-            shown(app, &id)
+            job_json(app, &id)
         })
         .await?;
     Ok(axum::Json(job).into_response())
 }
 
-/// `POST /jobs/{id}/retry`.
-pub(crate) async fn retry(State(app): State<Arc<App>>, InPath(id): InPath<String>) -> Result<Response> {
+/// Handles `POST /jobs/{id}/retry`: queues a failed or cancelled job again.
+pub(crate) async fn retry(
+    State(app): State<Arc<App>>,
+    PathParams(id): PathParams<String>,
+) -> Result<Response> {
     let job = app
         .blocking(move |app| {
-            app.db.write_down();
-            if app.db.is_unwritten(&id) {
+            app.db.save_unsaved_ends();
+            if app.db.is_end_unsaved(&id) {
                 let text = "the end of this job cannot be written down: is the disk full?";
                 return Err(ApiError::new(Code::Quota, text));
             }
-            let job = row(app, &id)?;
+            let job = find_job(app, &id)?;
             if !matches!(job.state, JobState::Failed | JobState::Cancelled) {
                 let pairs = [("state", job.state.name().into())];
                 return Err(ApiError::because(Code::Busy, Reason::JobState, pairs));
             }
             if !app.db.retry(&id, app.config.queue_limit)? {
-                return Err(full(app));
+                return Err(queue_full_error(app));
             }
-            app.announce(&id)?;
+            app.publish_job(&id)?;
             app.wake.all();
-            shown(app, &id)
+            job_json(app, &id)
         })
         .await?;
     Ok(axum::Json(job).into_response())
 }
 
-/// `DELETE /jobs/{id}`.
-pub(crate) async fn delete(State(app): State<Arc<App>>, InPath(id): InPath<String>) -> Result<StatusCode> {
+/// Handles `DELETE /jobs/{id}`: cancels a job if it is running, and removes it with its files.
+pub(crate) async fn delete(
+    State(app): State<Arc<App>>,
+    PathParams(id): PathParams<String>,
+) -> Result<StatusCode> {
     let wanted = id.clone();
     app.blocking(move |app| {
-        // Also one whose row cannot be read.
+        // Unreadable rows can be deleted, too.
         if !ids::is_valid(&wanted, "job") || !app.db.has_job(&wanted)? {
             return Err(ApiError::not_found("job"));
         }
         app.db.cancel_queued(&wanted, clock::now())?;
-        if let Some(live) = app.running.get(&wanted) {
-            live.cancel_by_user();
+        if let Some(running) = app.running.get(&wanted) {
+            running.cancel_by_user();
         }
         Ok(())
     })
     .await?;
-    let until = tokio::time::Instant::now() + app.config.patience;
+    let until = tokio::time::Instant::now() + app.config.client_timeout;
     while app.running.get(&id).is_some() {
         if tokio::time::Instant::now() > until {
             return Err(ApiError::new(Code::Busy, "the job is being cancelled; try again").retry_after(1));
@@ -312,22 +329,22 @@ pub(crate) async fn delete(State(app): State<Arc<App>>, InPath(id): InPath<Strin
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `GET /jobs/{id}/preview`.
+/// Handles `GET /jobs/{id}/preview`: sends the newest interpolated frame of a running job as a JPEG.
 pub(crate) async fn preview(
     State(app): State<Arc<App>>,
-    InPath(id): InPath<String>,
+    PathParams(id): PathParams<String>,
     headers: HeaderMap,
 ) -> Result<Response> {
     let found = app
         .blocking(move |app| {
-            row(app, &id)?;
-            Ok(app.running.get(&id).and_then(|live| live.preview()))
+            find_job(app, &id)?;
+            Ok(app.running.get(&id).and_then(|running| running.preview()))
         })
         .await?;
     let (number, bytes) =
         found.ok_or_else(|| ApiError::new(Code::NoPreview, "no frame has been made yet"))?;
     let tag = format!("\"{number}\"");
-    let fresh = http::names_tag(&headers, header::IF_NONE_MATCH, &tag);
+    let fresh = http::matches_etag(&headers, header::IF_NONE_MATCH, &tag);
     let headers = [
         (header::ETAG, tag.as_str()),
         (header::CACHE_CONTROL, "no-cache"),

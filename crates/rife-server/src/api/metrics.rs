@@ -1,4 +1,4 @@
-//! `GET /metrics`: counts for Prometheus.
+//! Metrics in Prometheus text format (`GET /metrics`).
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use crate::error::Result;
 use crate::state::app::App;
 
-/// `GET /metrics`.
+/// Handles `GET /metrics`.
 pub(crate) async fn get(State(app): State<Arc<App>>) -> Result<Response> {
     let text = app.blocking(text).await?;
     Ok((
@@ -20,6 +20,7 @@ pub(crate) async fn get(State(app): State<Arc<App>>) -> Result<Response> {
         .into_response())
 }
 
+/// Returns all counters and gauges in Prometheus text format.
 fn text(app: &App) -> Result<String> {
     let mut text = String::new();
     let counters = &app.counters;
@@ -48,15 +49,19 @@ fn text(app: &App) -> Result<String> {
             "# HELP {name} {help}\n# TYPE {name} counter\n{name} {value}"
         );
     }
-    let streams = crate::state::app::STREAMS - app.streams.available_permits();
+    let streams = crate::state::app::MAX_STREAMS - app.streams.available_permits();
     for (name, help, value) in [
         (
             "rife_used_bytes",
             "Bytes that uploads and jobs take.",
-            app.store.used(),
+            app.store.used_bytes(),
         ),
         ("rife_quota_bytes", "Bytes that they may take.", app.config.quota),
-        ("rife_free_bytes", "Bytes free on the disk.", app.store.free()),
+        (
+            "rife_free_bytes",
+            "Bytes free on the disk.",
+            app.store.free_bytes(),
+        ),
         (
             "rife_event_streams",
             "Event streams that are open.",

@@ -1,4 +1,4 @@
-//! The table of routes.
+//! Table of API routes, and the router with its middleware.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::api::{files, guard, jobs, metrics, session, system, uploads, web};
 use crate::error::{ApiError, Code};
 use crate::state::app::App;
 
-/// Every route of the API, without its prefix.
+/// Returns all routes of the API with their handlers, without the prefix `/api/v1`.
 fn table() -> Vec<(&'static str, MethodRouter<Arc<App>>)> {
     vec![
         ("/health", get(system::health)),
@@ -30,7 +30,7 @@ fn table() -> Vec<(&'static str, MethodRouter<Arc<App>>)> {
         ("/uploads/{id}/probe", get(files::probe_upload)),
         ("/uploads/{id}/frames/{number}", get(files::frame_of_upload)),
         ("/uploads/{id}/frames/at", get(files::at::of_upload)),
-        ("/frames", post(files::keep_frame)),
+        ("/frames", post(files::save_frame)),
         ("/plans", post(jobs::plan)),
         ("/jobs", get(jobs::list).post(jobs::create)),
         ("/jobs/{id}", get(jobs::get).delete(jobs::delete)),
@@ -56,7 +56,7 @@ fn table() -> Vec<(&'static str, MethodRouter<Arc<App>>)> {
     ]
 }
 
-/// API and page, behind the guard.
+/// Builds the router of API and page, behind [`guard::check`].
 pub(crate) fn router(app: &Arc<App>) -> Router {
     let api = table().into_iter().fold(Router::new(), |router, (path, route)| {
         router.route(&format!("/api/v1{path}"), route.fallback(wrong_method))
@@ -67,10 +67,12 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .with_state(Arc::clone(app))
 }
 
+/// Responds with 405 to a method that a route does not have.
 async fn wrong_method() -> Response {
     ApiError::new(Code::MethodNotAllowed, "this route does not take this method").into_response()
 }
 
+/// Handles `GET /openapi.json`: sends the embedded OpenAPI document.
 async fn openapi() -> Response {
     (
         [("content-type", "application/json")],

@@ -1,4 +1,5 @@
-//! Who may call: a token in a header, or, for what a browser asks for by itself, a cookie that stands for it.
+//! Handlers of `/session`: exchange of the token for a session cookie, since a browser's `<img>`, `<video>` and `EventSource`
+//! cannot send an `Authorization` header.
 
 use std::sync::Arc;
 
@@ -16,16 +17,17 @@ use crate::state::app::App;
 use crate::state::connections::Client;
 use crate::state::key::{self, COOKIE};
 
-/// How long a wrong token is left waiting.
-const PAUSE: std::time::Duration = std::time::Duration::from_millis(300);
+/// Delay of the response to a wrong token.
+const WRONG_TOKEN_DELAY: std::time::Duration = std::time::Duration::from_millis(300);
 
+/// Body of `POST /session`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Credentials {
     token: String,
 }
 
-/// `POST /session`.
+/// Handles `POST /session`: sets a session cookie if the token is right.
 pub(crate) async fn open(
     State(app): State<Arc<App>>,
     client: Option<Extension<Client>>,
@@ -35,11 +37,11 @@ pub(crate) async fn open(
     let Some(key) = &app.key else {
         return Ok(StatusCode::NO_CONTENT.into_response());
     };
-    let client = guard::caller(client.as_deref(), &headers);
-    guard::may_try(&app, client)?;
+    let client = guard::client_of(client.as_deref(), &headers);
+    guard::check_login_rate(&app, client)?;
     if !key.is_token(&credentials.token) {
-        app.attempts.wrong(client);
-        tokio::time::sleep(PAUSE).await;
+        app.failed_logins.record(client);
+        tokio::time::sleep(WRONG_TOKEN_DELAY).await;
         return Err(ApiError::because(Code::Unauthorized, Reason::WrongToken, []));
     }
     let opened = app
@@ -49,7 +51,7 @@ pub(crate) async fn open(
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
 }
 
-/// `DELETE /session`: the cookie opens nothing any more.
+/// Handles `DELETE /session`: revokes the session of the request's cookie.
 pub(crate) async fn close(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response> {
     let shown: Vec<String> = key::cookies(&headers).map(str::to_owned).collect();
     app.blocking(move |app| {
@@ -67,6 +69,7 @@ pub(crate) async fn close(State(app): State<Arc<App>>, headers: HeaderMap) -> Re
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
 }
 
+/// Returns a `Set-Cookie` value with the attributes of the session cookie and `more`; `Secure` if the page uses HTTPS.
 fn cookie(value: &str, headers: &HeaderMap, more: &str) -> String {
     let origin = headers
         .get(header::ORIGIN)

@@ -1,4 +1,4 @@
-//! What the server is and has: health, models.
+//! Handlers of `/health` and `/models`.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::state::app::App;
 use crate::state::connections::Client;
 use crate::state::db::State as JobState;
 
-/// `GET /health`.
+/// Handles `GET /health`: status and version; to authenticated clients also problems, queue and limits.
 pub(crate) async fn health(
     State(app): State<Arc<App>>,
     client: Option<Extension<Client>>,
@@ -26,7 +26,7 @@ pub(crate) async fn health(
 ) -> Result<Response> {
     let auth = if app.key.is_some() { "token" } else { "none" };
     let mut body = json!({"status": "ok", "version": env!("CARGO_PKG_VERSION"), "auth": auth});
-    if guard::shows_key(&app, client.as_deref(), &headers).is_ok() {
+    if guard::authenticate(&app, client.as_deref(), &headers).is_ok() {
         let more = app.blocking(details).await?;
         if let (Some(body), Value::Object(more)) = (body.as_object_mut(), more) {
             body.extend(more);
@@ -35,6 +35,7 @@ pub(crate) async fn health(
     Ok(axum::Json(body).into_response())
 }
 
+/// Returns the fields of `/health` for authenticated clients.
 fn details(app: &App) -> Result<Value> {
     let counts = app.db.count_jobs()?;
     let count = |wanted: JobState| {
@@ -49,7 +50,7 @@ fn details(app: &App) -> Result<Value> {
     });
     let config = &app.config;
     let problems: Vec<String> = app
-        .need_ffmpeg()
+        .require_ffmpeg()
         .err()
         .map(|error| error.message().to_owned())
         .into_iter()
@@ -58,11 +59,11 @@ fn details(app: &App) -> Result<Value> {
         "problems": problems,
         "ffmpeg": ffmpeg, "workers": config.workers, "queued": count(JobState::Queued),
         "running": count(JobState::Running), "queue_limit": config.queue_limit, "max_upload": config.max_upload,
-        "quota": config.quota, "used": app.store.used(), "retention_s": config.retention.as_secs(),
+        "quota": config.quota, "used": app.store.used_bytes(), "retention_s": config.retention.as_secs(),
     }))
 }
 
-/// `GET /models`.
+/// Handles `GET /models`: available networks, precisions, scales and containers.
 pub(crate) async fn models(State(app): State<Arc<App>>) -> Result<Response> {
     let items = app.blocking(|_| Ok(all_models())).await?;
     let precisions: Vec<_> = Precision::available().into_iter().map(Precision::name).collect();
@@ -73,7 +74,7 @@ pub(crate) async fn models(State(app): State<Arc<App>>) -> Result<Response> {
     Ok(axum::Json(body).into_response())
 }
 
-/// The built-in one where there is one, and those that were pulled.
+/// Returns the built-in model, unless built without it, and all downloaded models.
 fn all_models() -> Vec<Value> {
     let mut built_in = InterpolatorSpec::default();
     built_in.threads = Some(1);
@@ -91,6 +92,7 @@ fn all_models() -> Vec<Value> {
     items
 }
 
+/// Returns the JSON object of one model.
 fn item(name: &str, version: Version, origin: &str) -> Value {
     json!({
         "name": name, "version": version.name(), "origin": origin, "timestep": version.supports_timestep(),

@@ -1,4 +1,5 @@
-//! Uploads: bodies to files, a range at a time, with the space reserved before.
+//! Handlers of `/uploads`: files as a request body, a multipart form, or `Content-Range` chunks into an upload whose space is
+//! reserved.
 
 mod form;
 
@@ -17,46 +18,50 @@ use tokio::io::{AsyncWriteExt, BufWriter};
 
 use form::Form;
 
-use crate::api::http::{self, Chunks, InPath, InQuery, Json, PageQuery};
+use crate::api::http::{self, BodyChunks, Json, PageQuery, PathParams, QueryParams};
 use crate::error::{ApiError, Code, Result};
 use crate::reason::Reason;
-use crate::state::app::{App, Writing};
+use crate::state::app::{App, UploadLock};
 use crate::state::db::{Upload, UploadState};
 use crate::state::store;
 use crate::work::removal;
 use crate::{clock, ids};
 
-/// Bytes that are gathered before they go to the disk.
-const BUFFER: usize = 64 << 10;
+/// Size of the write buffer in bytes.
+const WRITE_BUFFER: usize = 64 << 10;
 
+/// JSON body of `POST /uploads`: an upload to be filled by ranges.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NewUpload {
     name: String,
+    /// Bytes of the complete file.
     size: u64,
 }
 
+/// Query parameters of `POST /uploads`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Named {
+pub(crate) struct NameQuery {
     name: Option<String>,
 }
 
-/// `POST /uploads`: name and size as JSON, or the file itself, as the body or in a form.
+/// Handles `POST /uploads`: creates an upload to be filled by ranges (JSON body), or stores a file sent as the body or in a
+/// multipart form.
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
-    InQuery(named): InQuery<Named>,
+    QueryParams(named): QueryParams<NameQuery>,
     request: Request,
 ) -> Result<Response> {
     if http::media_type(request.headers()) == Some("application/json") {
         let Json(NewUpload { name, size }) = Json::from_request(request, &app).await?;
         refuse_empty(Some(size))?;
-        let upload = app.blocking(move |app| reserve(app, &name, size)).await?;
+        let upload = app.blocking(move |app| create_row(app, &name, size)).await?;
         return created(&upload, 0);
     }
     let (form, request, size) = if http::media_type(request.headers()) == Some("multipart/form-data") {
-        let (form, file) = Form::open(request, app.config.patience).await?;
-        // The length is that of the whole form: the file is counted as it comes.
+        let (form, file) = Form::open(request, app.config.client_timeout).await?;
+        // Content-Length is that of the form; the file's length is only known at its end.
         (Some(form), file, None)
     } else {
         require_bytes(request.headers())?;
@@ -64,15 +69,21 @@ pub(crate) async fn create(
         refuse_empty(size)?;
         (None, request, size)
     };
-    let told = form.as_ref().and_then(|form| form.name.clone());
-    let name = named.name.or(told).unwrap_or_else(|| "file".into());
+    let form_name = form.as_ref().and_then(|form| form.name.clone());
+    let name = named.name.or(form_name).unwrap_or_else(|| "file".into());
     let (upload, room) = app
-        .blocking(move |app| Ok((reserve(app, &name, size.unwrap_or(0))?, room(app)?)))
+        .blocking(move |app| Ok((create_row(app, &name, size.unwrap_or(0))?, available_bytes(app)?)))
         .await?;
-    let partial = Partial::new(&app, &upload)?;
-    // A body of unknown length is counted as it comes.
-    let most = size.unwrap_or(room.min(app.config.max_upload));
-    let received = receive(&partial.path, Chunks::new(request, app.config.patience), 0, most).await?;
+    let partial = PartialUpload::new(&app, &upload)?;
+    // A body of unknown length may use all available space.
+    let max = size.unwrap_or(room.min(app.config.max_upload));
+    let received = append_body(
+        &partial.path,
+        BodyChunks::new(request, app.config.client_timeout),
+        0,
+        max,
+    )
+    .await?;
     if let Some(form) = form {
         form.end().await?;
     }
@@ -96,6 +107,7 @@ pub(crate) async fn create(
     created(&upload, received)
 }
 
+/// Returns an error for a file of 0 bytes.
 fn refuse_empty(size: Option<u64>) -> Result<()> {
     if size == Some(0) {
         return Err(ApiError::because(Code::BadRequest, Reason::FileEmpty, []));
@@ -103,24 +115,29 @@ fn refuse_empty(size: Option<u64>) -> Result<()> {
     Ok(())
 }
 
+/// Returns the response 201 with the URL and the JSON object of a new upload.
 fn created(upload: &Upload, received: u64) -> Result<Response> {
     let location = format!("/api/v1/uploads/{}", upload.id);
-    let body = axum::Json(show(upload, received));
+    let body = axum::Json(upload_json(upload, received));
     Ok((StatusCode::CREATED, [("location", location)], body).into_response())
 }
 
-/// A row and an empty file, with room for `size` bytes.
-fn reserve(app: &App, name: &str, size: u64) -> Result<Upload> {
+/// Checks name, size, quota and free space, and creates the row and the empty file of an upload of `size` bytes.
+fn create_row(app: &App, name: &str, size: u64) -> Result<Upload> {
     let label = store::label(name);
-    // Pictures become pictures without it.
+    // Pictures are decoded without ffmpeg.
     if !store::is_picture(&label) {
-        app.need_ffmpeg()?;
+        app.require_ffmpeg()?;
     }
     if size > app.config.max_upload {
         return Err(too_large(size, app.config.max_upload));
     }
-    app.store
-        .check_room(size, promised(app)?, app.config.quota, app.config.free_space)?;
+    app.store.check_quota(
+        size,
+        reserved_bytes(app)?,
+        app.config.quota,
+        app.config.free_space,
+    )?;
     let upload = Upload {
         id: ids::new("up")?,
         extension: store::extension(&label).to_owned(),
@@ -129,45 +146,48 @@ fn reserve(app: &App, name: &str, size: u64) -> Result<Upload> {
         state: UploadState::Receiving,
         created_at: clock::now(),
     };
-    app.db.begin(&upload.file())?;
+    app.db.mark_pending(&upload.file())?;
     std::fs::File::create_new(app.store.upload(&upload.id, &upload.extension))?;
     app.db.add_upload(&upload)?;
     Ok(upload)
 }
 
+/// Returns the error for a file of `size` bytes, above `limit`.
 fn too_large(size: u64, limit: u64) -> ApiError {
     let pairs = [("size", size.into()), ("limit", limit.into())];
-    ApiError::because(Code::TooLarge, Reason::FileTooLarge, pairs).with("limit", limit)
+    ApiError::because(Code::TooLarge, Reason::FileTooLarge, pairs).with_field("limit", limit)
 }
 
-/// Bytes that have been promised to uploads and have not come yet.
-pub(crate) fn promised(app: &App) -> Result<u64> {
+/// Returns the bytes that all incomplete uploads may still receive.
+pub(crate) fn reserved_bytes(app: &App) -> Result<u64> {
     let uploads = app.db.receiving()?;
     let left = uploads
         .iter()
-        .map(|upload| upload.size.saturating_sub(received(app, upload)));
+        .map(|upload| upload.size.saturating_sub(received_bytes(app, upload)));
     Ok(left.sum())
 }
 
-/// Bytes that an upload of unknown length may have.
-fn room(app: &App) -> Result<u64> {
-    let (quota, floor) = (app.config.quota, app.config.free_space);
-    Ok(app.store.room(promised(app)?, quota, floor))
+/// Returns the bytes that an upload of unknown length may use.
+fn available_bytes(app: &App) -> Result<u64> {
+    let (quota, min_free) = (app.config.quota, app.config.free_space);
+    Ok(app.store.available_bytes(reserved_bytes(app)?, quota, min_free))
 }
 
-/// How much of it is here.
-fn received(app: &App, upload: &Upload) -> u64 {
+/// Returns the received bytes of an upload: the length of its file.
+fn received_bytes(app: &App, upload: &Upload) -> u64 {
     let path = app.store.upload(&upload.id, &upload.extension);
     path.metadata().map_or(0, |metadata| metadata.len())
 }
 
-pub(crate) fn show(upload: &Upload, received: u64) -> Value {
+/// Returns the JSON object of an upload in the API.
+pub(crate) fn upload_json(upload: &Upload, received: u64) -> Value {
     json!({
         "id": upload.id, "name": upload.name, "size": upload.size, "received": received,
         "state": upload.state.name(), "created_at": clock::text(upload.created_at),
     })
 }
 
+/// Returns an error unless the body is `application/octet-stream`.
 fn require_bytes(headers: &HeaderMap) -> Result<()> {
     match http::media_type(headers) {
         Some("application/octet-stream") => Ok(()),
@@ -178,6 +198,7 @@ fn require_bytes(headers: &HeaderMap) -> Result<()> {
     }
 }
 
+/// Parses `Content-Length`; `None` if it is absent.
 fn content_length(headers: &HeaderMap) -> Result<Option<u64>> {
     let Some(value) = headers.get(CONTENT_LENGTH) else {
         return Ok(None);
@@ -188,32 +209,34 @@ fn content_length(headers: &HeaderMap) -> Result<Option<u64>> {
         .ok_or_else(|| ApiError::new(Code::BadRequest, "Content-Length is not a number"))
 }
 
-/// An upload in one go, which is removed again unless it comes to its end.
-struct Partial {
+/// Upload in a single request, whose row and file are removed on drop unless it completes.
+struct PartialUpload {
     app: Arc<App>,
     upload: Upload,
     path: PathBuf,
-    _writing: Writing,
+    _lock: UploadLock,
     kept: bool,
 }
 
-impl Partial {
+impl PartialUpload {
+    /// Locks `upload` for writing.
     fn new(app: &Arc<App>, upload: &Upload) -> Result<Self> {
         Ok(Self {
             app: Arc::clone(app),
             upload: upload.clone(),
             path: app.store.upload(&upload.id, &upload.extension),
-            _writing: app.write_upload(&upload.id).ok_or_else(busy)?,
+            _lock: app.lock_upload(&upload.id).ok_or_else(busy_error)?,
             kept: false,
         })
     }
 
+    /// Keeps row and file: the upload is complete.
     fn keep(mut self) {
         self.kept = true;
     }
 }
 
-impl Drop for Partial {
+impl Drop for PartialUpload {
     fn drop(&mut self) {
         if !self.kept {
             let _ = removal::upload(&self.app, &self.upload);
@@ -221,15 +244,16 @@ impl Drop for Partial {
     }
 }
 
-fn busy() -> ApiError {
+/// Returns the error for an upload that another request is writing.
+fn busy_error() -> ApiError {
     ApiError::new(Code::Busy, "somebody else is writing this upload")
 }
 
-/// Appends a body of at most `most` bytes in all to a file that has `start`; returns what it has then. What came
-/// before an error stays.
-async fn receive(path: &Path, mut body: Chunks, start: u64, most: u64) -> Result<u64> {
+/// Appends a body to a file that has `start` bytes, up to a length of `max`, and returns its new length. Bytes received before
+/// an error stay in the file.
+async fn append_body(path: &Path, mut body: BodyChunks, start: u64, max: u64) -> Result<u64> {
     let file = OpenOptions::new().append(true).open(path).await?;
-    let mut writer = BufWriter::with_capacity(BUFFER, file);
+    let mut writer = BufWriter::with_capacity(WRITE_BUFFER, file);
     let mut received = start;
     let result = loop {
         let chunk = match body.next().await {
@@ -237,8 +261,8 @@ async fn receive(path: &Path, mut body: Chunks, start: u64, most: u64) -> Result
             Ok(None) => break Ok(()),
             Err(error) => break Err(error),
         };
-        if received + chunk.len() as u64 > most {
-            break Err(too_large(received + chunk.len() as u64, most));
+        if received + chunk.len() as u64 > max {
+            break Err(too_large(received + chunk.len() as u64, max));
         }
         if let Err(error) = writer.write_all(&chunk).await {
             break Err(error.into());
@@ -249,28 +273,35 @@ async fn receive(path: &Path, mut body: Chunks, start: u64, most: u64) -> Result
     result.map(|()| received)
 }
 
+/// Flushes a file to disk.
 async fn finish(mut writer: BufWriter<File>) -> io::Result<()> {
     writer.flush().await?;
     writer.into_inner().sync_data().await
 }
 
-/// `PUT /uploads/{id}`: bytes are added.
+/// Handles `PUT /uploads/{id}`: appends the body at the offset in `Content-Range`, or without it at the end.
 pub(crate) async fn add(
     State(app): State<Arc<App>>,
-    InPath(id): InPath<String>,
+    PathParams(id): PathParams<String>,
     request: Request,
 ) -> Result<Response> {
     require_bytes(request.headers())?;
-    let upload = get_row(&app, &id).await?;
-    let _writing = app.write_upload(&id).ok_or_else(busy)?;
-    let have = received(&app, &upload);
-    let end = range(request.headers(), &upload, have)?;
+    let upload = find_upload_row(&app, &id).await?;
+    let _lock = app.lock_upload(&id).ok_or_else(busy_error)?;
+    let have = received_bytes(&app, &upload);
+    let end = range_end(request.headers(), &upload, have)?;
     if upload.state == UploadState::Complete {
-        return Err(offset(upload.size, upload.size));
+        return Err(offset_error(upload.size, upload.size));
     }
     let path = app.store.upload(&upload.id, &upload.extension);
-    let result = receive(&path, Chunks::new(request, app.config.patience), have, end).await;
-    let now = received(&app, &upload);
+    let result = append_body(
+        &path,
+        BodyChunks::new(request, app.config.client_timeout),
+        have,
+        end,
+    )
+    .await;
+    let now = received_bytes(&app, &upload);
     app.counters.upload_bytes.add(now.saturating_sub(have));
     let complete = now == upload.size && result.is_ok();
     let size = upload.size;
@@ -282,16 +313,18 @@ pub(crate) async fn add(
     } else {
         UploadState::Receiving
     };
-    Ok(axum::Json(show(&Upload { state, ..upload }, now)).into_response())
+    Ok(axum::Json(upload_json(&Upload { state, ..upload }, now)).into_response())
 }
 
-fn offset(begins: u64, received: u64) -> ApiError {
+/// Returns the error for a range that does not begin at the upload's next byte, `received`.
+fn offset_error(begins: u64, received: u64) -> ApiError {
     let text = format!("the range begins at {begins}; the next byte is {received}");
-    ApiError::new(Code::UploadOffset, text).with("received", received)
+    ApiError::new(Code::UploadOffset, text).with_field("received", received)
 }
 
-/// Where the body of a request ends, as its headers say.
-fn range(headers: &HeaderMap, upload: &Upload, received: u64) -> Result<u64> {
+/// Returns the length of the upload's file after the request, by `Content-Range`; an error if the range does not fit the
+/// upload or the body.
+fn range_end(headers: &HeaderMap, upload: &Upload, received: u64) -> Result<u64> {
     let Some(value) = headers.get(CONTENT_RANGE) else {
         return Ok(upload.size);
     };
@@ -302,7 +335,7 @@ fn range(headers: &HeaderMap, upload: &Upload, received: u64) -> Result<u64> {
         return Err(wrong());
     }
     if first != received {
-        return Err(offset(first, received));
+        return Err(offset_error(first, received));
     }
     let length = content_length(headers)?
         .ok_or_else(|| ApiError::new(Code::LengthRequired, "a range needs Content-Length"))?;
@@ -312,14 +345,15 @@ fn range(headers: &HeaderMap, upload: &Upload, received: u64) -> Result<u64> {
     Ok(last + 1)
 }
 
-/// First and last byte, and size, of `bytes 0-1023/4096`.
+/// Parses a `Content-Range` such as `bytes 0-1023/4096` into first byte, last byte, and size of the file.
 fn parse_range(text: &str) -> Option<(u64, u64, u64)> {
     let (bytes, size) = text.strip_prefix("bytes ")?.split_once('/')?;
     let (first, last) = bytes.split_once('-')?;
     Some((first.parse().ok()?, last.parse().ok()?, size.parse().ok()?))
 }
 
-async fn get_row(app: &Arc<App>, id: &str) -> Result<Upload> {
+/// Returns the row of upload `id`; an error if there is none.
+async fn find_upload_row(app: &Arc<App>, id: &str) -> Result<Upload> {
     let id = id.to_owned();
     app.blocking(move |app| {
         let known = if ids::is_valid(&id, "up") {
@@ -332,38 +366,47 @@ async fn get_row(app: &Arc<App>, id: &str) -> Result<Upload> {
     .await
 }
 
-/// `GET /uploads/{id}`.
-pub(crate) async fn get(State(app): State<Arc<App>>, InPath(id): InPath<String>) -> Result<Response> {
-    let upload = get_row(&app, &id).await?;
-    let have = received(&app, &upload);
-    Ok(axum::Json(show(&upload, have)).into_response())
+/// Handles `GET /uploads/{id}`: returns an upload.
+pub(crate) async fn get(State(app): State<Arc<App>>, PathParams(id): PathParams<String>) -> Result<Response> {
+    let upload = find_upload_row(&app, &id).await?;
+    let have = received_bytes(&app, &upload);
+    Ok(axum::Json(upload_json(&upload, have)).into_response())
 }
 
-/// `GET /uploads`.
+/// Handles `GET /uploads`: lists uploads, newest first.
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
-    InQuery(query): InQuery<PageQuery>,
+    QueryParams(query): QueryParams<PageQuery>,
 ) -> Result<Response> {
     let (before, limit) = (query.before()?, query.limit()?);
     let body = app
         .blocking(move |app| {
             let page = app.db.uploads(before, limit)?;
-            Ok(http::page(page, |upload| show(upload, received(app, upload))))
+            Ok(http::page(page, |upload| {
+                upload_json(upload, received_bytes(app, upload))
+            }))
         })
         .await?;
     Ok(axum::Json(body).into_response())
 }
 
-/// `DELETE /uploads/{id}`, also of one whose row cannot be read.
-pub(crate) async fn delete(State(app): State<Arc<App>>, InPath(id): InPath<String>) -> Result<StatusCode> {
-    let _writing = app.write_upload(&id).ok_or_else(busy)?;
+/// Handles `DELETE /uploads/{id}`: removes an upload, even one with an unreadable row.
+pub(crate) async fn delete(
+    State(app): State<Arc<App>>,
+    PathParams(id): PathParams<String>,
+) -> Result<StatusCode> {
+    let _lock = app.lock_upload(&id).ok_or_else(busy_error)?;
     app.blocking(move |app| {
         if !ids::is_valid(&id, "up") || !app.db.has_upload(&id)? {
             return Err(ApiError::not_found("upload"));
         }
         match app.db.upload(&id) {
             Ok(Some(upload)) => removal::upload(app, &upload),
-            _ => removal::upload_file(app, &id, &app.store.file_of(&id)?.unwrap_or_else(|| id.clone())),
+            _ => removal::upload_file(
+                app,
+                &id,
+                &app.store.find_upload_file(&id)?.unwrap_or_else(|| id.clone()),
+            ),
         }
     })
     .await?;

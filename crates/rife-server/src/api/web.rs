@@ -1,4 +1,4 @@
-//! The page: its files, embedded.
+//! Static files of the web page, embedded in the binary.
 
 use axum::extract::Request;
 use axum::http::{HeaderValue, Method, StatusCode, header};
@@ -8,11 +8,12 @@ use crate::api::http;
 use crate::error::{ApiError, Code};
 use crate::ids;
 
+/// Embedded files of the folder `web/`.
 #[derive(rust_embed::RustEmbed)]
 #[folder = "web/"]
 struct Files;
 
-/// Every path that is no route of the API.
+/// Handles every path outside the API's routes: sends a file of the page, or 404.
 pub(crate) async fn serve(request: Request) -> Response {
     let path = request.uri().path().trim_start_matches('/');
     if path == "api" || path.starts_with("api/") {
@@ -26,11 +27,11 @@ pub(crate) async fn serve(request: Request) -> Response {
         return ApiError::new(Code::MethodNotAllowed, "the page is only read").into_response();
     }
     let tag = format!("\"{}\"", ids::hexadecimal(&file.metadata.sha256_hash()[..8]));
-    let fresh = http::names_tag(request.headers(), header::IF_NONE_MATCH, &tag);
+    let fresh = http::matches_etag(request.headers(), header::IF_NONE_MATCH, &tag);
     let tag = HeaderValue::from_str(&tag).unwrap_or(HeaderValue::from_static("\"\""));
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(media_type(name))),
-        // A new version of the program is a new page.
+        // Revalidated by ETag, since a new version of the program has new files.
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
         (header::ETAG, tag),
     ];
@@ -40,6 +41,7 @@ pub(crate) async fn serve(request: Request) -> Response {
     }
 }
 
+/// Returns the media type of a file of the page by its extension.
 fn media_type(name: &str) -> &'static str {
     match name.rsplit_once('.').map_or("", |(_, extension)| extension) {
         "html" => "text/html; charset=utf-8",

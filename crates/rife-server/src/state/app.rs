@@ -1,4 +1,4 @@
-//! What every handler and worker shares.
+//! Shared application state ([`App`]) of all HTTP handlers, workers and the janitor.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -10,68 +10,74 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use crate::error::{ApiError, Code, Names, Result};
-use crate::state::attempts::Attempts;
+use crate::error::{ApiError, Code, PathNames, Result};
 use crate::state::connections::Connections;
 use crate::state::counters::Counters;
 use crate::state::db::{Db, Job};
 use crate::state::events::Events;
+use crate::state::failed_logins::FailedLogins;
 use crate::state::key::Key;
-use crate::state::live::Running;
+use crate::state::running::RunningJobs;
 use crate::state::store::Store;
 use crate::state::wake::Wake;
 use crate::{Config, clock, ids};
 
-/// Plans, probes and thumbnails that are made at the same time: each runs ffmpeg or a network.
-const LOOKS: usize = 2;
-/// Megabytes that frames may take while they are read for thumbnails; a larger one is read alone.
-pub(crate) const LOOK_MEGABYTES: usize = 1024;
-/// Kilobytes that bodies of JSON may take while they are received.
+/// Maximum number of plans, probes and thumbnails computed at the same time: each runs ffmpeg or a network.
+const MAX_PROBES: usize = 2;
+/// Maximum memory, in MiB, of all frames being decoded for thumbnails; a larger frame is decoded alone.
+pub(crate) const PROBE_MEGABYTES: usize = 1024;
+/// Maximum memory, in KiB, of all JSON bodies being received.
 pub(crate) const BODY_KILOBYTES: usize = 32 << 10;
-/// Event streams at the same time.
-pub(crate) const STREAMS: usize = 1024;
+/// Maximum number of open event streams.
+pub(crate) const MAX_STREAMS: usize = 1024;
 
-/// How often the server may die during a job before the job is given up.
+/// Number of server crashes during a job after which the job fails.
 pub(crate) const MAX_CRASHES: u32 = 3;
 
-/// Kinds of jobs and paths.
-pub(crate) type GoodInputs = HashSet<(&'static str, PathBuf)>;
+/// Pairs of the name of a job kind and the path of an input that has been checked for it.
+pub(crate) type CheckedInputs = HashSet<(&'static str, PathBuf)>;
 
-/// How long it is believed that there is no ffmpeg.
-const NO_FFMPEG: Duration = Duration::from_secs(5);
+/// Time for which a failed search for ffmpeg is cached.
+const FFMPEG_RETRY: Duration = Duration::from_secs(5);
 
-/// What every handler and worker shares.
+/// Shared state of all HTTP handlers, workers and the janitor.
 #[derive(Debug)]
 pub(crate) struct App {
     pub(crate) config: Config,
     pub(crate) store: Store,
     pub(crate) db: Db,
     pub(crate) events: Events,
-    pub(crate) running: Running,
+    pub(crate) running: RunningJobs,
     pub(crate) counters: Counters,
+    /// The token that requests must send; `None` where none is required.
     pub(crate) key: Option<Key>,
     pub(crate) wake: Wake,
-    pub(crate) looks: Arc<Semaphore>,
-    pub(crate) look_memory: Arc<Semaphore>,
+    /// A permit for each plan, probe or thumbnail being computed: [`MAX_PROBES`] in all.
+    pub(crate) probe_slots: Arc<Semaphore>,
+    /// A permit for each MiB of frames being decoded for thumbnails: [`PROBE_MEGABYTES`] in all.
+    pub(crate) probe_memory: Arc<Semaphore>,
+    /// A permit for each KiB of JSON bodies being received: [`BODY_KILOBYTES`] in all.
     pub(crate) body_memory: Arc<Semaphore>,
     pub(crate) connections: Arc<Connections>,
-    pub(crate) attempts: Attempts,
-    ffmpeg: Mutex<Option<(Instant, String)>>,
-    /// Inputs that are good for a kind of job.
-    good_inputs: Mutex<GoodInputs>,
+    pub(crate) failed_logins: FailedLogins,
+    /// Time and error message of the last failed search for ffmpeg.
+    ffmpeg_error: Mutex<Option<(Instant, String)>>,
+    /// Inputs that were accepted for a kind of job, so that they are not checked again.
+    checked_inputs: Mutex<CheckedInputs>,
+    /// A permit for each open event stream: [`MAX_STREAMS`] in all.
     pub(crate) streams: Arc<Semaphore>,
     pub(crate) thumbnails: crate::state::thumbnails::Thumbnails,
-    /// Uploads that somebody is writing.
-    writing: Mutex<HashSet<String>>,
-    /// Uploads and jobs that requests are looking into, and how many do.
-    held: Mutex<HashMap<String, usize>>,
+    /// Ids of uploads that a request is writing.
+    locked_uploads: Mutex<HashSet<String>>,
+    /// Number of requests that read each upload or job, by id.
+    in_use: Mutex<HashMap<String, usize>>,
     stopping: AtomicBool,
-    /// Held as long as the server lives.
+    /// The exclusive lock on the data folder.
     _lock: File,
 }
 
 impl App {
-    /// Opens folder and database, and puts right what a killed server has left.
+    /// Opens the data folder and its database, and queues jobs again that ran when the server was killed.
     pub(crate) fn open(
         config: Config,
     ) -> std::result::Result<Arc<Self>, Box<dyn std::error::Error + Send + Sync>> {
@@ -84,20 +90,20 @@ impl App {
         let app = Self {
             key,
             events: Events::new(run),
-            running: Running::default(),
+            running: RunningJobs::default(),
             counters: Counters::default(),
             wake: Wake::default(),
-            looks: Arc::new(Semaphore::new(LOOKS)),
-            look_memory: Arc::new(Semaphore::new(LOOK_MEGABYTES)),
+            probe_slots: Arc::new(Semaphore::new(MAX_PROBES)),
+            probe_memory: Arc::new(Semaphore::new(PROBE_MEGABYTES)),
             body_memory: Arc::new(Semaphore::new(BODY_KILOBYTES)),
             connections: Arc::default(),
-            attempts: Attempts::default(),
-            ffmpeg: Mutex::default(),
-            good_inputs: Mutex::default(),
-            streams: Arc::new(Semaphore::new(STREAMS)),
+            failed_logins: FailedLogins::default(),
+            ffmpeg_error: Mutex::default(),
+            checked_inputs: Mutex::default(),
+            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             thumbnails: crate::state::thumbnails::Thumbnails::default(),
-            writing: Mutex::default(),
-            held: Mutex::default(),
+            locked_uploads: Mutex::default(),
+            in_use: Mutex::default(),
             stopping: AtomicBool::new(false),
             _lock: lock,
             config,
@@ -107,7 +113,7 @@ impl App {
         Ok(Arc::new(app))
     }
 
-    /// Runs something that waits for the disk, or computes, away from the threads that serve.
+    /// Runs blocking or CPU-bound `work` on tokio's blocking thread pool and returns its result.
     pub(crate) async fn blocking<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> Result<T> + Send + 'static,
@@ -118,58 +124,60 @@ impl App {
             .map_err(ApiError::internal)?
     }
 
-    /// Refuses what cannot be done without ffmpeg, with what to do about it.
-    pub(crate) fn need_ffmpeg(&self) -> Result<()> {
-        let mut missing = self.ffmpeg.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Returns an error that says how to install ffmpeg where none is found. A failed search is cached for
+    /// [`FFMPEG_RETRY`].
+    pub(crate) fn require_ffmpeg(&self) -> Result<()> {
+        let mut missing = self.ffmpeg_error.lock().unwrap_or_else(PoisonError::into_inner);
         let refused = |text: &str| Err(ApiError::new(Code::NoFfmpeg, text));
         match &*missing {
-            Some((at, text)) if at.elapsed() < NO_FFMPEG => return refused(text),
+            Some((at, text)) if at.elapsed() < FFMPEG_RETRY => return refused(text),
             _ => {}
         }
         let found = rife::media::Ffmpeg::find();
         *missing = found.err().map(|error| {
-            let text = Names::default().hide(&error.to_string());
+            let text = PathNames::default().hide(&error.to_string());
             (Instant::now(), text)
         });
         missing.as_ref().map_or(Ok(()), |(_, text)| refused(text))
     }
 
-    /// Inputs that have been looked at and are good, by kind of job and path.
-    pub(crate) fn good_inputs(&self) -> MutexGuard<'_, GoodInputs> {
-        self.good_inputs.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Locks and returns the set of inputs that have passed the check for a kind of job.
+    pub(crate) fn checked_inputs(&self) -> MutexGuard<'_, CheckedInputs> {
+        self.checked_inputs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the server is coming to its end.
+    /// Reports whether the server is shutting down.
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::SeqCst)
     }
 
+    /// Begins the shutdown: stops running jobs and wakes all workers.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
         self.running
             .all()
             .iter()
-            .for_each(|live| live.stop("the server stops"));
+            .for_each(|running| running.stop("the server stops"));
         self.wake.all();
     }
 
-    /// A job as the API shows it.
-    pub(crate) fn show(&self, job: &Job) -> Result<Value> {
+    /// Returns the JSON object of a job in the API, with its position where it is queued.
+    pub(crate) fn job_json(&self, job: &Job) -> Result<Value> {
         let queue = match job.state {
             crate::state::db::State::Queued => self.db.queue()?,
             _ => Vec::new(),
         };
-        Ok(self.show_in(job, &queue))
+        Ok(self.job_json_in(job, &queue))
     }
 
-    /// As [`App::show`], with the ids of the queued jobs in order.
-    pub(crate) fn show_in(&self, job: &Job, queue: &[String]) -> Value {
+    /// Returns the JSON object of a job in the API; `queue` has the ids of the queued jobs in order.
+    pub(crate) fn job_json_in(&self, job: &Job, queue: &[String]) -> Value {
         let inputs: Vec<Value> = job
             .inputs
             .iter()
             .map(|input| json!({"name": input.name, "bytes": input.bytes, "upload": input.upload, "job": input.job}))
             .collect();
-        let live = self.running.get(&job.id);
+        let running = self.running.get(&job.id);
         json!({
             "id": job.id, "kind": job.kind.name(), "state": job.state.name(), "label": job.label,
             "inputs": inputs, "options": job.options,
@@ -177,96 +185,101 @@ impl App {
             "finished_at": job.finished_at.map(clock::text),
             "position": queue.iter().position(|id| *id == job.id).map(|at| at + 1),
             "attempts": job.attempts, "resumed": job.resumed, "plan": job.plan,
-            "progress": live.and_then(|live| live.progress()),
+            "progress": running.and_then(|running| running.progress()),
             "summary": job.summary, "files": job.files, "error": job.error,
         })
     }
 
-    /// Tells everybody how a job is now.
-    pub(crate) fn announce(&self, id: &str) -> Result<()> {
+    /// Publishes an event with the current state of job `id`, and one with the queue if its order has changed.
+    pub(crate) fn publish_job(&self, id: &str) -> Result<()> {
         if let Some(job) = self.db.job(id)? {
-            self.events.job(id, &self.show(&job)?, job.state.is_final());
+            self.events.job(id, &self.job_json(&job)?, job.state.is_final());
         }
-        self.announce_queue()
+        self.publish_queue()
     }
 
-    /// Tells everybody the order of the queue, where it has changed.
-    pub(crate) fn announce_queue(&self) -> Result<()> {
+    /// Publishes an event with the order of the queue if it has changed.
+    pub(crate) fn publish_queue(&self) -> Result<()> {
         Ok(self.events.queue(|| self.db.queue())?)
     }
 
-    /// The names by which a client knows the files of a job.
-    pub(crate) fn names(&self, job: &Job) -> Names {
-        let mut names = Names::default();
+    /// Returns the client's names of the input files of a job, to replace their paths in messages.
+    pub(crate) fn names(&self, job: &Job) -> PathNames {
+        let mut names = PathNames::default();
         for (index, input) in job.inputs.iter().enumerate() {
             names.add(&self.store.input(&job.id, index, &input.extension), &input.name);
         }
         names
     }
 
-    /// The right to write an upload, for one at a time.
-    pub(crate) fn write_upload(self: &Arc<Self>, id: &str) -> Option<Writing> {
-        let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        writing.insert(id.to_owned()).then(|| Writing {
+    /// Locks upload `id` for writing until the result is dropped; `None` if another request has locked it.
+    pub(crate) fn lock_upload(self: &Arc<Self>, id: &str) -> Option<UploadLock> {
+        let mut locked = self.locked_uploads.lock().unwrap_or_else(PoisonError::into_inner);
+        locked.insert(id.to_owned()).then(|| UploadLock {
             app: Arc::clone(self),
             id: id.to_owned(),
         })
     }
 
-    /// Whether a request looks into it.
-    pub(crate) fn is_held(&self, id: &str) -> bool {
-        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.contains_key(id)
+    /// Reports whether a request is reading the upload or job `id`.
+    pub(crate) fn is_in_use(&self, id: &str) -> bool {
+        let in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        in_use.contains_key(id)
     }
 
-    /// Whether somebody is writing it.
-    pub(crate) fn is_written(&self, id: &str) -> bool {
-        self.writing
+    /// Reports whether a request is writing upload `id`.
+    pub(crate) fn is_upload_locked(&self, id: &str) -> bool {
+        self.locked_uploads
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .contains(id)
     }
 }
 
-/// Uploads and jobs that a request looks into: they do not grow too old meanwhile.
+/// Guard of uploads and jobs that a request reads: until it is dropped, the janitor does not remove them.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct InUse {
     app: Arc<App>,
     ids: Vec<String>,
 }
 
-impl Held {
+impl InUse {
+    /// Marks the uploads and jobs `ids` as in use.
     pub(crate) fn new(app: &Arc<App>, ids: Vec<String>) -> Self {
-        let mut held = app.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut in_use = app.in_use.lock().unwrap_or_else(PoisonError::into_inner);
         ids.iter()
-            .for_each(|id| *held.entry(id.clone()).or_default() += 1);
+            .for_each(|id| *in_use.entry(id.clone()).or_default() += 1);
         let app = Arc::clone(app);
         Self { app, ids }
     }
 }
 
-impl Drop for Held {
+impl Drop for InUse {
     fn drop(&mut self) {
-        let mut held = self.app.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut in_use = self.app.in_use.lock().unwrap_or_else(PoisonError::into_inner);
         for id in &self.ids {
-            if let Some(count) = held.get_mut(id) {
+            if let Some(count) = in_use.get_mut(id) {
                 *count -= 1;
             }
         }
-        held.retain(|_, count| *count > 0);
+        in_use.retain(|_, count| *count > 0);
     }
 }
 
-/// The right to write an upload; given back when dropped.
+/// Write lock of one upload, released when dropped.
 #[derive(Debug)]
-pub(crate) struct Writing {
+pub(crate) struct UploadLock {
     app: Arc<App>,
     id: String,
 }
 
-impl Drop for Writing {
+impl Drop for UploadLock {
     fn drop(&mut self) {
-        let mut writing = self.app.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        writing.remove(&self.id);
+        let mut locked = self
+            .app
+            .locked_uploads
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        locked.remove(&self.id);
     }
 }

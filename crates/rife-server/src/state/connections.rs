@@ -1,5 +1,5 @@
-//! Connections: how many there are, of whom, and which of them are idle. Where there are too many an idle one makes room,
-//! so that nobody shuts others out by holding connections open.
+//! Connection limits: at most [`MAX_CONNECTIONS`] in all and [`MAX_PER_CLIENT`] per client. When a limit is reached, the
+//! connection that has been idle longest is closed, so that idle connections cannot shut other clients out.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -14,15 +14,17 @@ use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::sync::Notify;
 
-/// Connections at the same time, and those of one client.
-pub(crate) const MOST: usize = 4096;
-pub(crate) const MOST_OF_ONE: usize = 2048;
+/// Maximum number of open connections.
+pub(crate) const MAX_CONNECTIONS: usize = 4096;
+/// Maximum number of open connections of one client.
+pub(crate) const MAX_PER_CLIENT: usize = 2048;
 
-/// Who calls, as far as limits for each client go: an IPv4 address, or the network of an IPv6 address.
+/// Client as identified for rate and connection limits: an IPv4 address, or the /64 network of an IPv6 address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Client(pub(crate) IpAddr);
 
 impl Client {
+    /// Returns the client with the IP address `address`.
     pub(crate) fn new(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V6(address) if !address.is_loopback() => {
@@ -34,43 +36,48 @@ impl Client {
     }
 }
 
-/// The connections that are open.
+/// Registry of all open connections.
 #[derive(Debug, Default)]
 pub(crate) struct Connections(Mutex<Table>);
 
+/// Open connections by number.
 #[derive(Debug, Default)]
 struct Table {
-    next: u64,
+    /// Number of the connection that was opened last.
+    last: u64,
     open: HashMap<u64, Arc<Entry>>,
 }
 
+/// State of one open connection.
 #[derive(Debug)]
 struct Entry {
     client: Client,
-    /// Requests that are being answered.
+    /// Number of requests being processed.
     busy: AtomicUsize,
     idle_since: Mutex<Instant>,
+    /// Notified to close the connection.
     close: Notify,
 }
 
 impl Connections {
-    /// Takes a connection of `client`; nothing where there are too many, and none of them idle.
+    /// Registers a new connection of `client`; `None` if a limit is reached and no idle connection can be closed.
     pub(crate) fn admit(self: &Arc<Self>, client: Client) -> Option<Connection> {
-        self.admit_within(client, MOST, MOST_OF_ONE)
+        self.admit_within(client, MAX_CONNECTIONS, MAX_PER_CLIENT)
     }
 
-    fn admit_within(self: &Arc<Self>, client: Client, most: usize, of_one: usize) -> Option<Connection> {
+    /// Registers a new connection of `client` with limits of `max` connections and `per_client` for each client.
+    fn admit_within(self: &Arc<Self>, client: Client, max: usize, per_client: usize) -> Option<Connection> {
         let mut table = self.table();
         let own = table.open.values().filter(|entry| entry.client == client).count();
-        if own >= of_one && !table.close_idle(Some(client)) {
+        if own >= per_client && !table.close_idle(Some(client)) {
             return None;
         }
         let busiest = table.busiest();
-        if table.open.len() >= most && !table.close_idle(busiest) {
+        if table.open.len() >= max && !table.close_idle(busiest) {
             return None;
         }
-        table.next += 1;
-        let number = table.next;
+        table.last += 1;
+        let number = table.last;
         let entry = Arc::new(Entry {
             client,
             busy: AtomicUsize::new(0),
@@ -85,8 +92,8 @@ impl Connections {
         })
     }
 
-    /// Closes the connection that has been idle for longest; whether there was one.
-    pub(crate) fn make_room(&self) -> bool {
+    /// Closes the connection that has been idle longest, and reports whether there was an idle one.
+    pub(crate) fn close_longest_idle(&self) -> bool {
         self.table().close_idle(None)
     }
 
@@ -96,7 +103,7 @@ impl Connections {
 }
 
 impl Table {
-    /// The client with the most connections.
+    /// Returns the client with the largest number of connections.
     fn busiest(&self) -> Option<Client> {
         let mut counts = HashMap::new();
         for entry in self.open.values() {
@@ -108,7 +115,7 @@ impl Table {
             .map(|(client, _)| client)
     }
 
-    /// Closes the one that has been idle for longest, of `client` where one is given.
+    /// Closes the connection that has been idle longest, of `client` if given, and reports whether there was one.
     fn close_idle(&mut self, client: Option<Client>) -> bool {
         let idle = self.open.iter().filter(|(_, entry)| {
             client.is_none_or(|client| client == entry.client) && entry.busy.load(Ordering::SeqCst) == 0
@@ -127,7 +134,7 @@ impl Table {
     }
 }
 
-/// An open connection.
+/// Open connection in the registry, removed from it when dropped.
 #[derive(Debug)]
 pub(crate) struct Connection {
     all: Arc<Connections>,
@@ -140,12 +147,12 @@ impl Connection {
         self.entry.client
     }
 
-    /// Ends when the connection is to make room for others.
+    /// Waits until the connection must be closed in favour of another client's.
     pub(crate) async fn closed(&self) {
         self.entry.close.notified().await;
     }
 
-    /// A request is being answered until what is returned is dropped.
+    /// Counts a request as being processed until the result is dropped.
     pub(crate) fn busy(&self) -> Busy {
         self.entry.busy.fetch_add(1, Ordering::SeqCst);
         Busy(Arc::clone(&self.entry))
@@ -158,7 +165,7 @@ impl Drop for Connection {
     }
 }
 
-/// A request that is being answered.
+/// Guard of a request being processed: its connection counts as busy until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Busy(Arc<Entry>);
 
@@ -170,14 +177,14 @@ impl Drop for Busy {
     }
 }
 
-/// The body of an answer, whose connection is busy until its end.
+/// Response body whose connection counts as busy until the body ends.
 #[derive(Debug)]
-pub(crate) struct Answering {
+pub(crate) struct BusyBody {
     pub(crate) body: Body,
     pub(crate) _busy: Busy,
 }
 
-impl HttpBody for Answering {
+impl HttpBody for BusyBody {
     type Data = Bytes;
     type Error = axum::Error;
 

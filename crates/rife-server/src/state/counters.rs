@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A count that only grows.
+/// Monotonic counter.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
 
@@ -16,12 +16,14 @@ impl Counter {
     }
 }
 
-/// What is counted since the start.
+/// Counters since the start of the server.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) requests: Counter,
+    /// Responses with a status of 400 and above.
     pub(crate) errors: Counter,
     pub(crate) jobs_created: Counter,
     pub(crate) upload_bytes: Counter,
+    /// Frames written by jobs.
     pub(crate) frames: Counter,
 }

@@ -1,10 +1,11 @@
-//! The database: what survives the server. One connection; every call is short.
+//! SQLite database (`rife.db`) of uploads, jobs and sessions, with schema migrations. All calls use one connection behind a
+//! mutex and are short.
 
-mod ages;
 mod jobs;
 mod rows;
 mod sessions;
 mod uploads;
+mod uptime;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -12,15 +13,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use ages::Age;
 pub(crate) use jobs::{Finished, Job, JobInput, JobQuery, NewJob, State};
 use rows::is_bad_row;
 pub(crate) use uploads::{Upload, UploadState};
+use uptime::Uptime;
 
 use crate::error::{ApiError, Code};
 use crate::log;
 
-/// The schema by versions; a database is brought from its own to the newest.
+/// SQL statements that migrate the schema to version 1, 2...; `PRAGMA user_version` has the version of a database.
 const MIGRATIONS: [&str; 2] = [
     "
 CREATE TABLE uploads (
@@ -54,8 +55,8 @@ CREATE TABLE jobs (
 );
 CREATE INDEX jobs_by_state ON jobs (state, seq);
 ",
-    // pending: files that are about to be made or removed; what a killed server leaves of them is ours to remove.
-    // aged_from: when the age of a row began, in milliseconds that the server has run.
+    // pending: names of files that are about to be created or removed; after a crash they are removed at the next start.
+    // aged_from: start of a row's retention time, in milliseconds of the server's total uptime.
     "
 CREATE TABLE pending (name TEXT PRIMARY KEY);
 CREATE TABLE facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
@@ -65,13 +66,14 @@ ALTER TABLE jobs ADD COLUMN aged_from INTEGER;
 ",
 ];
 
-/// Why a database is not used.
+/// Reason why a database cannot be opened.
 #[derive(Debug)]
 pub(crate) enum DbError {
-    /// Its schema is of a later version of this program.
+    /// The schema has this version, from a later version of this program.
     Newer(usize),
-    /// It has other tables or columns than its version says, or is no database.
+    /// Tables or columns differ from the schema's version, or the file is not a database.
     Foreign(rusqlite::Error),
+    /// Another error of SQLite.
     Sqlite(rusqlite::Error),
 }
 
@@ -105,53 +107,55 @@ impl From<rusqlite::Error> for DbError {
     }
 }
 
-/// The database.
+/// Open database.
 #[derive(Debug)]
 pub(crate) struct Db {
     connection: Mutex<Connection>,
-    age: Age,
-    /// A file to be removed for the room that it takes, where a change finds none.
+    uptime: Uptime,
+    /// Path of a file that is removed to free its space when a write finds the disk full.
     spare: PathBuf,
-    /// Ends of jobs that could not be written down yet, by job.
-    unwritten: Mutex<HashMap<String, (Finished, i64)>>,
-    /// Rows that cannot be read and have been told of.
-    told: Mutex<HashSet<String>>,
+    /// Results of jobs that could not be written yet, with their times in milliseconds since 1970, by job id.
+    unsaved_ends: Mutex<HashMap<String, (Finished, i64)>>,
+    /// Ids of unreadable rows that have been logged.
+    reported_rows: Mutex<HashSet<String>>,
 }
 
 impl Db {
-    /// Opens it, creating or upgrading it. `spare` is a file that is removed where the disk has no room for a change.
+    /// Opens the database at `path`, creating or migrating it. `spare` is a file that is removed when a write finds the disk
+    /// full.
     ///
     /// # Errors
-    /// A schema of a newer version, another program's tables, what SQLite says.
+    /// A schema of a newer version, another program's tables, or an error of SQLite.
     pub(crate) fn open(path: &Path, spare: PathBuf) -> Result<Self, DbError> {
         let mut connection = Connection::open(path)?;
-        // A log beside the database: what is committed survives a killed process, and readers do not wait.
+        // Write-ahead log: committed changes survive a killed process, and readers do not wait.
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         migrate(&mut connection)?;
         check(&connection).map_err(DbError::Foreign)?;
-        let age = Age::open(&connection)?;
+        let uptime = Uptime::open(&connection)?;
         Ok(Self {
             connection: Mutex::new(connection),
-            age,
+            uptime,
             spare,
-            unwritten: Mutex::default(),
-            told: Mutex::default(),
+            unsaved_ends: Mutex::default(),
+            reported_rows: Mutex::default(),
         })
     }
 
-    /// Whether the file is a database of this server's.
-    pub(crate) fn is_ours(path: &Path) -> bool {
+    /// Reports whether the file is a database of this server.
+    pub(crate) fn is_database(path: &Path) -> bool {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
         path.is_file() && Connection::open_with_flags(path, flags).is_ok_and(|found| check(&found).is_ok())
     }
 
+    /// Locks the connection.
     fn lock(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes a change that has to be possible on a full disk too: where there is no room, the spare file makes some.
-    fn change<T>(&self, work: impl Fn(&mut Connection) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+    /// Runs a write that must succeed on a full disk, too: if the disk is full, removes the spare file and runs `work` again.
+    fn write<T>(&self, work: impl Fn(&mut Connection) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
         let result = work(&mut self.lock());
         match result {
             Err(error) if is_full(&error) && std::fs::remove_file(&self.spare).is_ok() => {
@@ -162,7 +166,7 @@ impl Db {
     }
 }
 
-/// Whether the disk has no room for a change.
+/// Reports whether the error means that the disk is full.
 fn is_full(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
@@ -170,7 +174,7 @@ fn is_full(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// Whether the tables have the columns that are read.
+/// Returns an error if a table lacks a column that is read.
 fn check(connection: &Connection) -> rusqlite::Result<()> {
     for (columns, table) in [(jobs::COLUMNS, "jobs"), (uploads::COLUMNS, "uploads")] {
         connection.prepare(&format!("SELECT {columns} FROM {table} LIMIT 1"))?;
@@ -178,6 +182,7 @@ fn check(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// Migrates the schema to the newest version.
 fn migrate(connection: &mut Connection) -> Result<(), DbError> {
     let version: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if version > MIGRATIONS.len() {
@@ -192,15 +197,17 @@ fn migrate(connection: &mut Connection) -> Result<(), DbError> {
     Ok(())
 }
 
-/// A page of a listing, newest first, and where the next one begins.
+/// Page of a listing, newest row first.
 #[derive(Debug)]
 pub(crate) struct Page<T> {
     pub(crate) items: Vec<T>,
+    /// The sequence number of the page's last row, before which the next page begins; `None` on the last page.
     pub(crate) next: Option<i64>,
 }
 
 impl<T> Page<T> {
-    /// From the rows of a page: their numbers, and what of them can be read. `more` says that there are others.
+    /// Builds a page from rows: sequence numbers with the parsed rows, `None` for unreadable ones. `more` says whether
+    /// further rows follow.
     fn new(rows: Vec<(i64, Option<T>)>, more: bool) -> Self {
         let next = if more {
             rows.last().map(|(seq, _)| *seq)

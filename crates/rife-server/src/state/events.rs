@@ -1,5 +1,5 @@
-//! What happens to jobs, told to everybody who listens. The newest events are kept, up to a number of bytes, so that a
-//! client that comes back gets what it missed. All listeners share them: one that does not read holds nothing else.
+//! Log of server-sent events about jobs. The newest events are kept in one bounded ring buffer, which all event streams read
+//! with a cursor each, so that a reconnecting client gets what it missed and a slow client holds no memory.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,67 +8,77 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-/// Events that are kept, and bytes of them.
-const KEPT: usize = 1024;
-const KEPT_BYTES: usize = 8 << 20;
-/// The longest that a job is in an event; a longer one is told in brief.
-const EVENT_BYTES: usize = 64 << 10;
-/// Items of lists, and characters of texts, of a job told in brief.
-const BRIEF: (usize, usize) = (20, 300);
+/// Maximum number of events in the log.
+const MAX_EVENTS: usize = 1024;
+/// Maximum bytes of all events in the log.
+const MAX_BYTES: usize = 8 << 20;
+/// Maximum length of a job's JSON in an event, in bytes; a longer one is truncated.
+const MAX_EVENT_BYTES: usize = 64 << 10;
+/// Items to which the lists of a truncated job are cut.
+const MAX_ITEMS: usize = 20;
+/// Characters to which the strings of a truncated job are cut.
+const MAX_CHARS: usize = 300;
 
-/// The name of events about the order of the queue.
-const QUEUE: &str = "queue";
+/// Name of events about the order of the queue.
+const QUEUE_EVENT: &str = "queue";
 
-/// Something that happened.
+/// Event in the log.
 #[derive(Debug)]
 pub(crate) struct Event {
+    /// Number of the event, counted from 1 in each run of the server.
     pub(crate) seq: u64,
-    /// The job; none where it is about the queue.
+    /// Id of the job; empty for an event about the queue.
     job: String,
-    /// The jobs of the queue that it tells of.
+    /// Ids of the queued jobs, for an event about the queue.
     queue: Vec<String>,
-    /// The state that ends the stream of this one job.
+    /// Whether the event ends the stream of this job.
     pub(crate) last: bool,
-    /// The event as it is sent.
+    /// The event in the format of `text/event-stream`.
     pub(crate) bytes: Bytes,
 }
 
 impl Event {
-    /// Whether it says something of this job.
-    fn concerns(&self, job: &str) -> bool {
+    /// Reports whether the stream of this job includes the event.
+    fn is_about(&self, job: &str) -> bool {
         self.job == job || self.queue.iter().any(|queued| queued == job)
     }
 }
 
-/// What comes after an event.
+/// Result of reading the log after a given event.
 #[derive(Debug)]
 pub(crate) enum Next {
     Event(Arc<Event>),
-    /// Nothing yet; the newest event is of this number.
-    Nothing(u64),
-    /// More than is known.
+    /// There is no later event; the newest one in the log has this number.
+    UpToDate(u64),
+    /// Later events have been evicted from the log.
     Lost,
 }
 
-/// The events.
+/// Log of events.
 #[derive(Debug)]
 pub(crate) struct Events {
-    /// Tells ids of this run of the server from those of another.
+    /// Random prefix of event ids that distinguishes runs of the server.
     run: String,
     inner: Mutex<Inner>,
+    /// Number of the newest event.
     newest: watch::Sender<u64>,
 }
 
+/// Content of the log.
 #[derive(Debug, Default)]
 struct Inner {
+    /// Number of the newest event.
     seq: u64,
-    /// The order of the queue that was told last.
+    /// The order of the queue that was published last.
     queue: Vec<String>,
-    kept: VecDeque<Arc<Event>>,
+    /// The newest events, oldest first.
+    log: VecDeque<Arc<Event>>,
+    /// Total bytes of `log`.
     bytes: usize,
 }
 
 impl Events {
+    /// Creates an empty log; `run` is a random prefix of event ids that distinguishes runs of the server.
     pub(crate) fn new(run: String) -> Self {
         Self {
             run,
@@ -81,6 +91,7 @@ impl Events {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Appends an event called `name` about `job` with the JSON `data`.
     fn publish(&self, name: &str, job: &str, last: bool, data: &str) {
         let mut inner = self.lock();
         let event = Event {
@@ -93,40 +104,41 @@ impl Events {
         self.push(&mut inner, event);
     }
 
+    /// Appends an event, evicts the oldest above the limits, and wakes the event streams.
     fn push(&self, inner: &mut Inner, event: Event) {
         inner.seq = event.seq;
         inner.bytes += event.bytes.len();
-        inner.kept.push_back(Arc::new(event));
-        while inner.kept.len() > KEPT || inner.bytes > KEPT_BYTES {
-            let oldest = inner.kept.pop_front();
+        inner.log.push_back(Arc::new(event));
+        while inner.log.len() > MAX_EVENTS || inner.bytes > MAX_BYTES {
+            let oldest = inner.log.pop_front();
             inner.bytes -= oldest.map_or(0, |event| event.bytes.len());
         }
         self.newest.send_replace(inner.seq);
     }
 
-    /// An event as it is sent. JSON has no line breaks.
+    /// Formats an event for `text/event-stream`; `data` is JSON without line breaks.
     fn text(&self, seq: u64, name: &str, data: &str) -> Bytes {
         Bytes::from(format!("id: {}\nevent: {name}\ndata: {data}\n\n", self.id(seq)))
     }
 
-    /// A job as it is now.
+    /// Publishes the state of a job; `last` ends the streams of this job.
     pub(crate) fn job(&self, id: &str, job: &Value, last: bool) {
-        self.publish("job", id, last, &in_brief(job));
+        self.publish("job", id, last, &bounded_json(job));
     }
 
-    /// A job as it is now, for one listener who has seen everything up to `seq`.
-    pub(crate) fn present(&self, seq: u64, job: &Value) -> Bytes {
-        self.text(seq, "job", &in_brief(job))
+    /// Formats the state of a job as an event with number `seq`, for a single stream, without publishing it.
+    pub(crate) fn current_state(&self, seq: u64, job: &Value) -> Bytes {
+        self.text(seq, "job", &bounded_json(job))
     }
 
-    /// How far a job is.
+    /// Publishes the progress of a job.
     pub(crate) fn progress(&self, id: &str, progress: &Value) {
         let data = json!({"id": id, "progress": progress});
         self.publish("progress", id, false, &data.to_string());
     }
 
-    /// The order of the queue, where `read` finds another than was told last. It is read under the lock: of two changes
-    /// at once the later one is told last.
+    /// Publishes the order of the queue that `read` returns, if it differs from the one published last. `read` is called
+    /// under the log's lock, so that concurrent changes are published in order.
     pub(crate) fn queue<E>(
         &self,
         read: impl FnOnce() -> std::result::Result<Vec<String>, E>,
@@ -140,7 +152,7 @@ impl Events {
                 job: String::new(),
                 queue: queue.clone(),
                 last: false,
-                bytes: self.text(inner.seq + 1, QUEUE, &data),
+                bytes: self.text(inner.seq + 1, QUEUE_EVENT, &data),
             };
             self.push(&mut inner, event);
             inner.queue = queue;
@@ -148,67 +160,68 @@ impl Events {
         Ok(())
     }
 
-    /// A job is gone.
+    /// Publishes the deletion of a job.
     pub(crate) fn deleted(&self, id: &str) {
         self.publish("deleted", id, true, &json!({"id": id}).to_string());
     }
 
-    /// The id of an event, as clients send it back.
+    /// Returns the id of an event, which clients send back in `Last-Event-ID`.
     fn id(&self, seq: u64) -> String {
         format!("{}-{seq}", self.run)
     }
 
-    /// The number of the newest event, now and when there are others.
+    /// Returns a receiver of the number of the newest event.
     pub(crate) fn listen(&self) -> watch::Receiver<u64> {
         self.newest.subscribe()
     }
 
-    /// The number of an event by its id, where it is known what came after it.
-    pub(crate) fn known(&self, id: &str) -> Option<u64> {
+    /// Returns the number of the event with this id, if all later events are still in the log.
+    pub(crate) fn seq_of(&self, id: &str) -> Option<u64> {
         let seq = id.strip_prefix(&self.run)?.strip_prefix('-')?.parse().ok()?;
         let inner = self.lock();
-        (seq <= inner.seq && !inner.lost(seq)).then_some(seq)
+        (seq <= inner.seq && !inner.is_evicted(seq)).then_some(seq)
     }
 
-    /// The first event after `seq`, of one job where one is given.
+    /// Returns the first event after number `seq`, only of `job` if given.
     pub(crate) fn next(&self, seq: u64, job: Option<&str>) -> Next {
         let inner = self.lock();
-        if inner.lost(seq) {
+        if inner.is_evicted(seq) {
             return Next::Lost;
         }
-        let mut after = inner.kept.iter().filter(|event| event.seq > seq);
-        match after.find(|event| job.is_none_or(|job| event.concerns(job))) {
+        let mut after = inner.log.iter().filter(|event| event.seq > seq);
+        match after.find(|event| job.is_none_or(|job| event.is_about(job))) {
             Some(event) => Next::Event(Arc::clone(event)),
-            None => Next::Nothing(inner.seq),
+            None => Next::UpToDate(inner.seq),
         }
     }
 }
 
 impl Inner {
-    /// Whether an event after `seq` is no longer kept.
-    fn lost(&self, seq: u64) -> bool {
-        let oldest = self.kept.front().map_or(self.seq + 1, |event| event.seq);
+    /// Reports whether an event after number `seq` has been evicted.
+    fn is_evicted(&self, seq: u64) -> bool {
+        let oldest = self.log.front().map_or(self.seq + 1, |event| event.seq);
         seq.saturating_add(1) < oldest
     }
 }
 
-/// A job as JSON: whole where it is short, else with the first of its lists and `"truncated": true`.
-fn in_brief(job: &Value) -> String {
-    let whole = job.to_string();
-    if whole.len() <= EVENT_BYTES {
-        return whole;
+/// Serializes a job; above [`MAX_EVENT_BYTES`] with shortened lists and strings and `"truncated": true`.
+fn bounded_json(job: &Value) -> String {
+    let full = job.to_string();
+    if full.len() <= MAX_EVENT_BYTES {
+        return full;
     }
-    let mut brief = cut(job);
-    brief["truncated"] = json!(true);
-    brief.to_string()
+    let mut short = truncate(job);
+    short["truncated"] = json!(true);
+    short.to_string()
 }
 
-fn cut(value: &Value) -> Value {
+/// Cuts all strings in `value` to [`MAX_CHARS`] characters and all arrays to [`MAX_ITEMS`] items.
+fn truncate(value: &Value) -> Value {
     match value {
-        Value::String(text) => Value::String(text.chars().take(BRIEF.1).collect()),
-        Value::Array(values) => values.iter().take(BRIEF.0).map(cut).collect(),
+        Value::String(text) => Value::String(text.chars().take(MAX_CHARS).collect()),
+        Value::Array(values) => values.iter().take(MAX_ITEMS).map(truncate).collect(),
         Value::Object(values) => {
-            let values = values.iter().map(|(name, value)| (name.clone(), cut(value)));
+            let values = values.iter().map(|(name, value)| (name.clone(), truncate(value)));
             Value::Object(values.collect())
         }
         other => other.clone(),
@@ -220,7 +233,7 @@ mod tests {
     use super::*;
 
     fn missed(events: &Events, last: &str) -> Option<usize> {
-        let mut seq = events.known(last)?;
+        let mut seq = events.seq_of(last)?;
         let mut count = 0;
         while let Next::Event(event) = events.next(seq, None) {
             (seq, count) = (event.seq, count + 1);
@@ -231,21 +244,21 @@ mod tests {
     #[test]
     fn what_was_missed_is_told_once_and_the_unknown_is_not_guessed() {
         let events = Events::new("r".into());
-        for index in 0..KEPT + 5 {
+        for index in 0..MAX_EVENTS + 5 {
             events.progress("job_1", &json!(index));
         }
-        let newest = KEPT as u64 + 5;
+        let newest = MAX_EVENTS as u64 + 5;
         let missed = |last: &str| missed(&events, last);
         assert_eq!(missed(&events.id(newest)), Some(0));
         assert_eq!(missed(&events.id(newest - 3)), Some(3));
-        assert_eq!(missed(&events.id(5)), Some(KEPT));
+        assert_eq!(missed(&events.id(5)), Some(MAX_EVENTS));
         assert_eq!(missed(&events.id(4)), None, "it is no longer known");
         assert_eq!(
             (missed(&events.id(newest + 1)), missed("other-3"), missed("r-x")),
             (None, None, None)
         );
         assert!(matches!(events.next(4, None), Next::Lost));
-        assert!(matches!(events.next(9, Some("job_2")), Next::Nothing(seq) if seq == newest));
+        assert!(matches!(events.next(9, Some("job_2")), Next::UpToDate(seq) if seq == newest));
     }
 
     #[test]
@@ -257,13 +270,13 @@ mod tests {
             events.job("job_1", &job, false);
         }
         let inner = events.lock();
-        assert!(inner.bytes <= KEPT_BYTES && inner.kept.len() > 100);
-        let text = String::from_utf8_lossy(&inner.kept[0].bytes).into_owned();
-        assert!(text.len() < EVENT_BYTES && text.contains("\"truncated\":true"));
+        assert!(inner.bytes <= MAX_BYTES && inner.log.len() > 100);
+        let text = String::from_utf8_lossy(&inner.log[0].bytes).into_owned();
+        assert!(text.len() < MAX_EVENT_BYTES && text.contains("\"truncated\":true"));
         assert!(text.starts_with("id: r-") && text.ends_with("\n\n"));
         assert_eq!(
             inner.bytes,
-            inner.kept.iter().map(|event| event.bytes.len()).sum::<usize>()
+            inner.log.iter().map(|event| event.bytes.len()).sum::<usize>()
         );
     }
 }

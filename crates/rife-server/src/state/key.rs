@@ -10,9 +10,10 @@ use crate::{clock, ids};
 /// Name of the session cookie.
 pub(crate) const COOKIE: &str = "rife_session";
 
-/// What callers must show. Neither the token nor a cookie is kept, only what they hash to.
+/// Token that clients must send. Neither token nor cookies are stored, only their SHA-256.
 #[derive(Debug)]
 pub(crate) struct Key {
+    /// SHA-256 of the token.
     token: [u8; 32],
 }
 
@@ -21,36 +22,39 @@ impl Key {
         Self { token: digest(token) }
     }
 
-    /// A cookie that stands for the token until it is taken back. It outlives the server, and is worth nothing elsewhere
-    /// or with another token.
+    /// Creates a session and returns the value of its cookie, which authenticates until it is revoked, also after a
+    /// restart of the server, but not with another token.
     pub(crate) fn open_session(&self, db: &Db) -> Result<String> {
         let cookie = ids::random::<32>()?;
         db.open_session(&self.hash(&cookie), clock::now())?;
         Ok(cookie)
     }
 
+    /// Returns the hash under which the session of a cookie is stored: SHA-256 over the token's hash and the cookie, in
+    /// hexadecimal.
     pub(crate) fn hash(&self, cookie: &str) -> String {
         let hash = Sha256::new().chain_update(self.token).chain_update(cookie);
         ids::hexadecimal(&hash.finalize())
     }
 
-    /// Whether a request shows the cookie of a session.
+    /// Reports whether a request has the cookie of an open session.
     pub(crate) fn has_session(&self, headers: &HeaderMap, db: &Db) -> bool {
         cookies(headers).any(|cookie| db.has_session(&self.hash(cookie)).unwrap_or(false))
     }
 
+    /// Reports whether `token` is the right one, in constant time.
     pub(crate) fn is_token(&self, token: &str) -> bool {
-        same(&digest(token), &self.token)
+        constant_time_eq(&digest(token), &self.token)
     }
 }
 
-/// The token that a request shows, right or wrong.
+/// Returns the token in a request's `Authorization: Bearer` header, right or wrong.
 pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     value.strip_prefix("Bearer ")
 }
 
-/// The cookies of sessions that a request shows. The first few: a browser sends one.
+/// Returns the values of the first four session cookies of a request; a browser sends one.
 pub(crate) fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let values = headers
         .get_all(header::COOKIE)
@@ -64,12 +68,13 @@ pub(crate) fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     ours.take(4)
 }
 
+/// Returns the SHA-256 of `text`.
 fn digest(text: &str) -> [u8; 32] {
     Sha256::digest(text).into()
 }
 
-/// Whether both are the same, in a time that does not tell where they differ.
-fn same(a: &[u8; 32], b: &[u8; 32]) -> bool {
+/// Reports whether both hashes are equal, in a time that does not depend on where they differ.
+fn constant_time_eq(a: &[u8; 32], b: &[u8; 32]) -> bool {
     std::hint::black_box(a.iter().zip(b).fold(0, |different, (a, b)| different | (a ^ b))) == 0
 }
 

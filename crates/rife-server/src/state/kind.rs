@@ -1,21 +1,27 @@
-//! Kinds of jobs, as the API and the database name them.
+//! Job kinds, with their names in the API and the database.
 
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use serde::Deserialize;
 
-/// What a job does.
+/// Kind of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Kind {
+    /// Raises the frame rate of a clip.
     Video,
+    /// Interpolates between pictures.
     Images,
+    /// Joins clips with interpolated transitions.
     Chain,
+    /// Converts a clip to a widely playable format, without a network.
     Reencode,
 }
 
 impl Kind {
+    /// All kinds.
     pub(crate) const ALL: [Self; 4] = [Self::Video, Self::Images, Self::Chain, Self::Reencode];
 
+    /// Returns the name in the API and the database.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Video => "video",
@@ -25,11 +31,12 @@ impl Kind {
         }
     }
 
+    /// Returns the kind called `name`.
     pub(crate) fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// How many inputs it takes.
+    /// Returns the accepted numbers of inputs.
     pub(crate) fn inputs(self) -> std::ops::RangeInclusive<usize> {
         match self {
             Self::Video | Self::Reencode => 1..=1,
@@ -38,7 +45,7 @@ impl Kind {
         }
     }
 
-    /// Whether an interrupted one goes on where it was. Pictures are few, and are made anew.
+    /// Reports whether an interrupted job resumes; `images` jobs are short and start over.
     pub(crate) fn resumes(self) -> bool {
         self != Self::Images
     }

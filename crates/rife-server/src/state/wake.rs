@@ -11,12 +11,13 @@ pub(crate) struct Wake {
 }
 
 impl Wake {
+    /// Wakes all waiting workers.
     pub(crate) fn all(&self) {
         *self.changes.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         self.changed.notify_all();
     }
 
-    /// Waits for a change, or a moment.
+    /// Waits until [`Wake::all`] is called, for at most half a second.
     pub(crate) fn wait(&self) {
         let changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = self.changed.wait_timeout(changes, Duration::from_millis(500));

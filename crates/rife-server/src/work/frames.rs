@@ -1,4 +1,4 @@
-//! Single frames of a file, for thumbnails and as pictures to go on with.
+//! Decoding of a single frame of a media file, selected by number or time, for thumbnails and saved frames.
 
 use std::path::Path;
 
@@ -6,31 +6,31 @@ use rife::media::{
     CancelToken, ColorTags, Frame, Input, MediaError, Orientation, Source, SourceSpec, open_source, time,
 };
 
-use crate::error::{ApiError, Code, Names, Result};
+use crate::error::{ApiError, Code, PathNames, Result};
 use crate::reason::Reason;
 use crate::state::app::App;
 
-/// Seconds by which a frame may begin after the time that is asked for: clocks of a page count in thousandths.
-const EARLY: f64 = 0.0005;
-/// Bytes that a frame takes for each pixel while it is read: what the decoder gives, and its planes.
-const BYTES_A_PIXEL: u64 = 16;
+/// Seconds by which a frame may begin after the requested time: a browser's times are rounded to milliseconds.
+const TIME_TOLERANCE: f64 = 0.0005;
+/// Bytes of memory per pixel to decode a picture: the decoder's output and the planes.
+const BYTES_PER_PIXEL: u64 = 16;
 
-/// Waits until there is memory to read a frame of `path`, and holds it as long as the result lives. Called where waiting
-/// is allowed.
-pub(crate) fn reserve(app: &App, path: &Path) -> Result<tokio::sync::OwnedSemaphorePermit> {
+/// Waits for a permit of `App::probe_memory` to decode a frame of `path`; an error after the client timeout. Blocks the
+/// calling thread, which must belong to the blocking thread pool.
+pub(crate) fn reserve_memory(app: &App, path: &Path) -> Result<tokio::sync::OwnedSemaphorePermit> {
     let pixels = picture_size(path).map_or(0, |[width, height]| u64::from(width) * u64::from(height));
-    let wanted = (pixels * BYTES_A_PIXEL).div_ceil(1 << 20);
-    // One that takes more than all of it waits until it is alone.
-    let wanted = wanted.clamp(1, crate::state::app::LOOK_MEGABYTES as u64) as u32;
-    let waiting = std::sync::Arc::clone(&app.look_memory).acquire_many_owned(wanted);
-    let waiting = tokio::time::timeout(app.config.patience, waiting);
+    let wanted = (pixels * BYTES_PER_PIXEL).div_ceil(1 << 20);
+    // A larger picture takes all permits, so that it is decoded alone.
+    let wanted = wanted.clamp(1, crate::state::app::PROBE_MEGABYTES as u64) as u32;
+    let waiting = std::sync::Arc::clone(&app.probe_memory).acquire_many_owned(wanted);
+    let waiting = tokio::time::timeout(app.config.client_timeout, waiting);
     match tokio::runtime::Handle::current().block_on(waiting) {
         Ok(permit) => permit.map_err(ApiError::internal),
         Err(_) => Err(ApiError::new(Code::TooMany, "too many large pictures are being read").retry_after(5)),
     }
 }
 
-/// The size that a still image announces.
+/// Returns width and height in the header of a still picture; `None` for other files.
 fn picture_size(path: &Path) -> Option<[u32; 2]> {
     if !matches!(Input::parse(path), Input::Images(_)) {
         return None;
@@ -42,21 +42,22 @@ fn picture_size(path: &Path) -> Option<[u32; 2]> {
         .map(|(width, height)| [width, height])
 }
 
-/// Which frame of a file.
+/// Selection of a frame in a file.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Which {
-    /// By number, counted from 1.
+pub(crate) enum FrameSelector {
+    /// The frame with this number, counted from 1.
     Number(u64),
-    /// The one that is shown so many seconds after the first one's time; the last one after its end.
-    At(f64),
+    /// The frame shown this many seconds after the first frame's time; after the end the last frame.
+    Time(f64),
 }
 
-/// A frame of a file as it is displayed.
+/// Decodes the selected frame of `path`, rotated as displayed, and returns it with its colour tags. `names` replaces paths in
+/// error messages.
 pub(crate) fn read(
     path: &Path,
-    which: Which,
+    selector: FrameSelector,
     cancel: &CancelToken,
-    names: &Names,
+    names: &PathNames,
 ) -> Result<(Frame, ColorTags)> {
     let spec = SourceSpec {
         orientation: Orientation::Apply,
@@ -67,18 +68,18 @@ pub(crate) fn read(
     let refused = |error: MediaError| ApiError::from_library(&error.into(), names);
     let mut source = open_source(&spec).map_err(refused)?;
     let tags = source.info().tags;
-    let found = match which {
-        Which::Number(number) => numbered(source.as_mut(), number),
-        Which::At(time) => shown_at(source.as_mut(), time),
+    let found = match selector {
+        FrameSelector::Number(number) => frame_by_number(source.as_mut(), number),
+        FrameSelector::Time(time) => frame_at_time(source.as_mut(), time),
     };
     match found.map_err(refused)? {
         Ok(frame) => Ok((frame, tags)),
-        Err(seen) => Err(missing(which, seen)),
+        Err(seen) => Err(no_frame_error(selector, seen)),
     }
 }
 
-/// The frame of a number, else how many there are.
-fn numbered(
+/// Returns frame `number`, counted from 1, or as the inner error the number of frames of the file.
+fn frame_by_number(
     source: &mut dyn Source,
     number: u64,
 ) -> std::result::Result<std::result::Result<Frame, u64>, MediaError> {
@@ -92,8 +93,9 @@ fn numbered(
     Ok(Err(seen))
 }
 
-/// The last frame that begins no later than `wanted` seconds after the first one.
-fn shown_at(
+/// Returns the last frame that begins at most `wanted` seconds after the first one; the inner error is 0 for a file without
+/// frames.
+fn frame_at_time(
     source: &mut dyn Source,
     wanted: f64,
 ) -> std::result::Result<std::result::Result<Frame, u64>, MediaError> {
@@ -101,7 +103,7 @@ fn shown_at(
     while let Some(frame) = source.next_frame()? {
         let start = time::seconds(frame.pts);
         let first = found.as_ref().map_or(start, |(first, _)| *first);
-        if found.is_some() && start - first > wanted + EARLY {
+        if found.is_some() && start - first > wanted + TIME_TOLERANCE {
             break;
         }
         found = Some((first, frame));
@@ -109,10 +111,11 @@ fn shown_at(
     Ok(found.map(|(_, frame)| frame).ok_or(0))
 }
 
-fn missing(which: Which, seen: u64) -> ApiError {
-    let Which::Number(number) = which else {
+/// Returns the error for a frame that does not exist in a file of `seen` frames.
+fn no_frame_error(selector: FrameSelector, seen: u64) -> ApiError {
+    let FrameSelector::Number(number) = selector else {
         return ApiError::because(Code::NoFrame, Reason::NoFrames, []);
     };
     let pairs = [("number", number.into()), ("frames", seen.into())];
-    ApiError::because(Code::NoFrame, Reason::NoFrame, pairs).with("frames", seen)
+    ApiError::because(Code::NoFrame, Reason::NoFrame, pairs).with_field("frames", seen)
 }

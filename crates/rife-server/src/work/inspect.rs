@@ -1,5 +1,5 @@
-//! A look at the inputs of a job before it is queued: what cannot be read, or has nothing to make frames between, is refused
-//! while whoever asks is still there.
+//! Check of a job's inputs before it is queued: files that cannot be decoded, and clips of a single frame, are errors of the
+//! request instead of failed jobs.
 
 use rife::media::{CancelToken, Input, Limits, MediaError, SourceSpec, open_source, read_image, time};
 
@@ -8,26 +8,26 @@ use crate::reason::Reason;
 use crate::state::app::App;
 use crate::state::kind::Kind;
 use crate::work::frames;
-use crate::work::refs::Found;
+use crate::work::refs::StoredFile;
 
-/// Pictures of a job that are looked at; with more, the job itself reads them all before it begins.
-const PICTURES: usize = 50;
-/// Inputs that are known to be good.
-const KNOWN: usize = 10_000;
+/// Maximum number of pictures of a job that are checked; with more, the job checks them itself when it starts.
+const MAX_PICTURES: usize = 50;
+/// Maximum size of the cache of accepted inputs.
+const MAX_CHECKED: usize = 10_000;
 
-/// Looks at all inputs of a job, at each once.
-pub(crate) fn inputs(app: &App, kind: Kind, inputs: &[Found], cancel: &CancelToken) -> Result<()> {
-    if kind == Kind::Images && inputs.len() > PICTURES {
+/// Returns an error if an input of a job cannot be used. Accepted inputs are cached.
+pub(crate) fn check_inputs(app: &App, kind: Kind, inputs: &[StoredFile], cancel: &CancelToken) -> Result<()> {
+    if kind == Kind::Images && inputs.len() > MAX_PICTURES {
         return Ok(());
     }
     for found in inputs {
         let key = (kind.name(), found.path.clone());
-        if app.good_inputs().contains(&key) {
+        if app.checked_inputs().contains(&key) {
             continue;
         }
-        input(app, kind, found, cancel)?;
-        let mut known = app.good_inputs();
-        if known.len() >= KNOWN {
+        check_input(app, kind, found, cancel)?;
+        let mut known = app.checked_inputs();
+        if known.len() >= MAX_CHECKED {
             known.clear();
         }
         known.insert(key);
@@ -35,9 +35,10 @@ pub(crate) fn inputs(app: &App, kind: Kind, inputs: &[Found], cancel: &CancelTok
     Ok(())
 }
 
-fn input(app: &App, kind: Kind, found: &Found, cancel: &CancelToken) -> Result<()> {
-    let refused = |error: MediaError| ApiError::from_library(&error.into(), &found.names()).into_answer();
-    let _room = frames::reserve(app, &found.path)?;
+/// Returns an error if one input cannot be opened, or for a `video` job has a single frame.
+fn check_input(app: &App, kind: Kind, found: &StoredFile, cancel: &CancelToken) -> Result<()> {
+    let refused = |error: MediaError| ApiError::from_library(&error.into(), &found.names()).for_request();
+    let _memory = frames::reserve_memory(app, &found.path)?;
     if kind == Kind::Images {
         return read_image(&found.path, &Limits::default())
             .map(|_| ())
@@ -54,12 +55,13 @@ fn input(app: &App, kind: Kind, found: &Found, cancel: &CancelToken) -> Result<(
     let counted =
         counted.map(|(duration, rate)| (time::seconds(duration) * time::seconds(rate)).round() as u64);
     match info.frames.or(counted) {
-        Some(1) if kind == Kind::Video => Err(single(found)),
+        Some(1) if kind == Kind::Video => Err(single_picture_error(found)),
         _ => Ok(()),
     }
 }
 
-fn single(found: &Found) -> ApiError {
+/// Returns the error for a clip of a single frame.
+fn single_picture_error(found: &StoredFile) -> ApiError {
     let pairs = [("name", found.input.name.clone().into())];
     ApiError::because(Code::BadInput, Reason::SinglePicture, pairs)
 }

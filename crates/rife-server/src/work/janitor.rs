@@ -1,4 +1,5 @@
-//! The janitor: removes what is old, and what a killed server left lying about.
+//! Janitor: removes expired jobs and uploads periodically, and at the start of the server cleans up after a crash and adopts
+//! files whose rows were lost.
 
 use std::fs;
 use std::sync::Arc;
@@ -14,12 +15,12 @@ use crate::state::store;
 use crate::work::{removal, worker};
 use crate::{clock, ids, log};
 
-/// How often it looks.
-const EVERY: Duration = Duration::from_secs(60);
+/// Maximum time between two sweeps.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Looks now and then, until the server stops.
+/// Runs [`sweep`] periodically until the server stops.
 pub(crate) async fn run(app: Arc<App>) {
-    let every = EVERY
+    let every = SWEEP_INTERVAL
         .min(app.config.retention / 2)
         .min(app.config.upload_idle / 2);
     while !app.is_stopping() {
@@ -30,23 +31,23 @@ pub(crate) async fn run(app: Arc<App>) {
     }
 }
 
-/// Removes finished jobs and uploads that are too old. What runs, waits or is written stays. Ages are the server's own:
-/// a clock that jumps makes nothing old.
+/// Removes ended jobs and uploads whose retention time is over, except those in use, and saves the uptime and unsaved ends of
+/// jobs.
 pub(crate) fn sweep(app: &App) -> Result<()> {
-    app.db.write_down();
-    app.db.keep_age()?;
-    app.store.keep_spare();
-    let now = app.db.age();
+    app.db.save_unsaved_ends();
+    app.db.save_uptime()?;
+    app.store.ensure_spare();
+    let now = app.db.uptime_ms();
     let before = |age: Duration| now.saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX));
-    let old = app.db.old_jobs(before(app.config.retention))?;
-    for id in old.into_iter().filter(|id| !app.is_held(id)) {
+    let old = app.db.expired_jobs(before(app.config.retention))?;
+    for id in old.into_iter().filter(|id| !app.is_in_use(id)) {
         removal::job(app, &id)?;
         log::line(&format!("{id} removed: older than it is kept"));
     }
     let stale = app
         .db
-        .stale_uploads(before(app.config.upload_idle), before(app.config.retention))?;
-    let unused = |id: &str| !app.is_written(id) && !app.is_held(id);
+        .expired_uploads(before(app.config.upload_idle), before(app.config.retention))?;
+    let unused = |id: &str| !app.is_upload_locked(id) && !app.is_in_use(id);
     for upload in stale.iter().filter(|upload| unused(&upload.id)) {
         removal::upload(app, upload)?;
         log::line(&format!("{} removed: idle or older than it is kept", upload.id));
@@ -54,12 +55,12 @@ pub(crate) fn sweep(app: &App) -> Result<()> {
     Ok(())
 }
 
-/// At the start: what a killed server was about to make or remove goes; files that no row names are adopted, or left
-/// alone, and told of. Nothing goes that no row of ours has named.
-pub(crate) fn tidy(app: &App) -> Result<()> {
+/// Completes the removals that a killed server had begun, adopts uploads and results without rows, and logs other files
+/// without rows, which are kept. Called at the start of the server.
+pub(crate) fn recover_files(app: &App) -> Result<()> {
     for name in app.db.pending()? {
         finish_removal(app, &name)?;
-        app.db.settle(&name)?;
+        app.db.clear_pending(&name)?;
     }
     let (uploads, jobs) = (adopt_uploads(app)?, adopt_jobs(app)?);
     let adopted = [(uploads.adopted, "uploads"), (jobs.adopted, "results of jobs")];
@@ -76,7 +77,7 @@ pub(crate) fn tidy(app: &App) -> Result<()> {
     Ok(())
 }
 
-/// Removes the file or folder of a name, unless a row has it.
+/// Removes the upload file or job folder `name` unless a row has its id.
 fn finish_removal(app: &App, name: &str) -> Result<()> {
     let id = name.split('.').next().unwrap_or("");
     if ids::is_valid(id, "up") && !app.db.has_upload(id)? {
@@ -87,23 +88,27 @@ fn finish_removal(app: &App, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// What became of files without a row.
+/// Files without a row.
 #[derive(Debug, Default)]
-struct Found {
+struct Orphans {
+    /// Number of files or jobs for which a row was added.
     adopted: usize,
+    /// Paths in the data folder of all others.
     left: Vec<String>,
 }
 
-impl Found {
+impl Orphans {
+    /// Creates a list of the entries `others` of `folder`, whose names are not ids.
     fn new(folder: &str, others: Vec<String>) -> Self {
         let left = others.iter().map(|name| format!("{folder}/{name}")).collect();
         Self { adopted: 0, left }
     }
 }
 
-fn adopt_uploads(app: &App) -> Result<Found> {
+/// Adds a row for each upload file without one.
+fn adopt_uploads(app: &App) -> Result<Orphans> {
     let (names, others) = app.store.listing("uploads", "up")?;
-    let mut found = Found::new("uploads", others);
+    let mut found = Orphans::new("uploads", others);
     for name in names {
         let (id, extension) = name.split_once('.').unwrap_or((&name, ""));
         if app.db.has_upload(id)? {
@@ -116,7 +121,7 @@ fn adopt_uploads(app: &App) -> Result<Found> {
         }
         app.db.add_upload(&Upload {
             id: id.to_owned(),
-            name: recovered(id, extension),
+            name: recovered_label(id, extension),
             extension: extension.to_owned(),
             size: metadata.len(),
             state: UploadState::Complete,
@@ -127,10 +132,10 @@ fn adopt_uploads(app: &App) -> Result<Found> {
     Ok(found)
 }
 
-/// Jobs with results. What else there is of a job whose row is lost cannot be gone on with: its options are lost too.
-fn adopt_jobs(app: &App) -> Result<Found> {
+/// Adds a row for each job folder that has results and no row. Unfinished jobs cannot resume, since their options are lost.
+fn adopt_jobs(app: &App) -> Result<Orphans> {
     let (names, others) = app.store.listing("jobs", "job")?;
-    let mut found = Found::new("jobs", others);
+    let mut found = Orphans::new("jobs", others);
     for id in names {
         if app.db.has_job(&id)? {
             continue;
@@ -146,21 +151,21 @@ fn adopt_jobs(app: &App) -> Result<Found> {
     Ok(found)
 }
 
-/// A job as its folder tells of it, and its results, where it has some.
+/// Reconstructs a job from its folder and returns it with its results as JSON; `None` without results. The kind is guessed.
 fn adopted_job(app: &App, id: &str) -> Option<(NewJob, Value)> {
     let folder = app.store.job(id);
-    let files = worker::results(&app.store.output(id), "recovered").ok()?;
+    let files = worker::list_results(&app.store.output(id), "recovered").ok()?;
     let results: Vec<_> = files
         .as_array()?
         .iter()
         .map(|file| file["name"].clone())
         .collect();
     let first = results.first()?.as_str()?;
-    let label = recovered(
+    let label = recovered_label(
         id,
         first.rsplit_once('.').map_or("bin", |(_, extension)| extension),
     );
-    let files = worker::results(&app.store.output(id), &label).ok()?;
+    let files = worker::list_results(&app.store.output(id), &label).ok()?;
     let mut inputs: Vec<_> = fs::read_dir(folder.join("in"))
         .into_iter()
         .flatten()
@@ -195,8 +200,8 @@ fn adopted_job(app: &App, id: &str) -> Option<(NewJob, Value)> {
     Some((job, files))
 }
 
-/// A label for what has lost its own.
-fn recovered(id: &str, extension: &str) -> String {
+/// Returns the label of an upload or result whose row was lost.
+fn recovered_label(id: &str, extension: &str) -> String {
     let digits = id.rsplit('_').next().unwrap_or(id);
     format!("recovered_{}.{extension}", digits.get(..8).unwrap_or(digits))
 }

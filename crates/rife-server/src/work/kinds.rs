@@ -1,4 +1,4 @@
-//! The kinds of work of the library, each from options to a run, and what it says of itself.
+//! Job kinds: conversion of JSON options to jobs of the `rife` crate, and of their plans and results to JSON.
 
 mod chain;
 mod images;
@@ -15,77 +15,83 @@ use crate::error::{ApiError, Result};
 use crate::reason::Reason;
 use crate::state::kind::Kind;
 
-/// Where a job reads and writes.
+/// Input and output paths of a job.
 #[derive(Debug)]
-pub(crate) struct Place<'a> {
+pub(crate) struct JobFiles<'a> {
     pub(crate) inputs: Vec<PathBuf>,
-    /// The client's name for the first input.
+    /// The client's file name of the first input.
     pub(crate) label: &'a str,
     /// The folder of the results.
     pub(crate) output: PathBuf,
-    /// Who is shown frames.
-    pub(crate) watch: Option<FrameCallback>,
+    /// Callback that receives each interpolated frame.
+    pub(crate) on_frame: Option<FrameCallback>,
 }
 
-impl Place<'_> {
-    /// `spec`, with whoever is shown frames.
+impl JobFiles<'_> {
+    /// Returns `spec` with the callback for interpolated frames.
     fn interpolator(&self, mut spec: InterpolatorSpec) -> InterpolatorSpec {
-        spec.on_frame = self.watch.clone();
+        spec.on_frame = self.on_frame.clone();
         spec
     }
 
-    /// The result of a job of one file.
+    /// Returns the path of the result file of a job with a single result.
     fn result(&self, extension: &str) -> PathBuf {
         self.output.join(format!("result.{extension}"))
     }
 }
 
-/// How far a run is.
+/// Progress report of a running job.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Step {
+    /// Frames written, including those of an earlier attempt.
     pub(crate) done: u64,
-    /// Those of them that an earlier run had done.
+    /// Frames written by an earlier attempt.
     pub(crate) resumed: u64,
+    /// Frames to be written in all, if known.
     pub(crate) total: Option<u64>,
     pub(crate) stage: &'static str,
 }
 
-/// What came of a run.
+/// Result of a completed job.
 #[derive(Debug)]
 pub(crate) struct Outcome {
+    /// The `summary` of the job in the API.
     pub(crate) summary: Value,
-    /// What the result is called when it is downloaded.
+    /// The file name of the result for downloads.
     pub(crate) label: String,
 }
 
-/// A job that has been planned.
+/// Planned job, ready to run.
 pub(crate) trait Run {
-    /// What it will do.
+    /// Returns the Plan object of the API.
     fn plan(&self) -> Value;
 
-    /// Does it.
+    /// Runs the job to its end, calling `progress` after each frame.
     fn run(self: Box<Self>, progress: &mut dyn FnMut(Step)) -> rife::Result<Outcome>;
 }
 
-/// Options that have been checked.
+/// Validated options of a job.
 pub(crate) trait Options {
-    /// Looks at the inputs, loads the model and plans.
-    fn open(&self, place: &Place<'_>, cancel: &CancelToken) -> Result<rife::Result<Box<dyn Run>>>;
+    /// Probes the inputs, loads the model and plans the job.
+    ///
+    /// # Errors
+    /// The outer error for options that do not fit the inputs; the inner one for failures of the `rife` crate.
+    fn open(&self, files: &JobFiles<'_>, cancel: &CancelToken) -> Result<rife::Result<Box<dyn Run>>>;
 }
 
-/// The options of a kind, checked as far as that goes without looking at the inputs.
-pub(crate) fn options(kind: Kind, options: &Value, inputs: usize) -> Result<Box<dyn Options>> {
+/// Parses and validates the JSON options of a job with `inputs` inputs, without reading these.
+pub(crate) fn parse_options(kind: Kind, options: &Value, inputs: usize) -> Result<Box<dyn Options>> {
     let options: Map<String, Value> = match options {
         Value::Null => Map::new(),
         Value::Object(options) => options.clone(),
         _ => return Err(ApiError::option("options", Reason::OptionsObject, [])),
     };
     if !kind.inputs().contains(&inputs) {
-        let (least, most) = (kind.inputs().start().to_owned(), kind.inputs().end().to_owned());
-        let accepted = if least == most {
-            least.to_string()
+        let (min, max) = (kind.inputs().start().to_owned(), kind.inputs().end().to_owned());
+        let accepted = if min == max {
+            min.to_string()
         } else {
-            format!("{least} to {most}")
+            format!("{min} to {max}")
         };
         let pairs = [
             ("count", inputs.into()),
@@ -102,13 +108,13 @@ pub(crate) fn options(kind: Kind, options: &Value, inputs: usize) -> Result<Box<
     })
 }
 
-/// `{stem}{suffix}.{extension}`.
-fn named(label: &str, suffix: &str, extension: &str) -> String {
+/// Returns the file name of a result: the stem of `label`, `suffix`, and `extension`.
+fn result_label(label: &str, suffix: &str, extension: &str) -> String {
     let stem = Path::new(label).file_stem().unwrap_or_default().to_string_lossy();
     format!("{stem}{suffix}.{extension}")
 }
 
-/// A rate as a fraction, such as `30000/1001`.
-fn rate(rate: Option<num_rational::Ratio<i64>>) -> Option<String> {
+/// Formats a rate as a fraction, such as `30000/1001`.
+fn rate_text(rate: Option<num_rational::Ratio<i64>>) -> Option<String> {
     rate.map(|rate| rate.to_string())
 }

@@ -1,4 +1,4 @@
-//! The options of jobs from JSON, each with its range. What they mean is the library's business.
+//! Parsing and validation of job options in JSON: types, ranges, and errors that name the option.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use crate::error::{ApiError, Result};
 use crate::reason::Reason;
 
-/// The fields of [`ModelOptions`].
+/// Names of the fields of [`ModelOptions`].
 const MODEL: [&str; 6] = [
     "model",
     "scale",
@@ -23,13 +23,13 @@ const MODEL: [&str; 6] = [
     "ensemble",
     "timestep_method",
 ];
-/// The fields of [`EncodeOptions`].
+/// Names of the fields of [`EncodeOptions`].
 const ENCODE: [&str; 4] = ["ext", "codec", "crf", "preset"];
 
-/// The extensions of videos.
+/// Accepted values of `ext` for videos.
 const VIDEOS: [&str; 5] = ["mp4", "mov", "mkv", "webm", "gif"];
 
-/// What to interpolate with.
+/// Options of all kinds that use a network.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ModelOptions {
@@ -51,16 +51,16 @@ enum Method {
 }
 
 impl ModelOptions {
-    /// Takes its fields out of `options`.
+    /// Removes the fields called [`MODEL`] from `options` and validates them.
     pub(crate) fn take(options: &mut Map<String, Value>) -> Result<Self> {
-        let taken: Self = parse(split(options, &MODEL))?;
+        let taken: Self = parse(take_fields(options, &MODEL))?;
         taken.scale()?;
         taken.choice()?;
         taken.precision()?;
         Ok(taken)
     }
 
-    /// What the library is to interpolate with.
+    /// Converts to the interpolator options of the `rife` crate.
     pub(crate) fn spec(&self) -> Result<InterpolatorSpec> {
         let mut spec = InterpolatorSpec::default();
         spec.model = self.choice()?;
@@ -76,15 +76,17 @@ impl ModelOptions {
         Ok(spec)
     }
 
+    /// Parses `scale`, 1 by default.
     fn scale(&self) -> Result<Scale> {
         let wanted = self.scale.unwrap_or(1.0);
         let found = Scale::ALL
             .into_iter()
             .find(|scale| f64::from(scale.factor()) == wanted);
         let accepted = "0.25, 0.5, 1, 2, 4";
-        found.ok_or_else(|| one_of("scale", &wanted.to_string(), accepted))
+        found.ok_or_else(|| choice_error("scale", &wanted.to_string(), accepted))
     }
 
+    /// Parses `precision`; an error if this processor does not support it.
     fn precision(&self) -> Result<Precision> {
         let Some(name) = &self.precision else {
             return Ok(Precision::default());
@@ -94,10 +96,10 @@ impl ModelOptions {
         let found = here.iter().find(|precision| precision.name() == name);
         found
             .copied()
-            .ok_or_else(|| one_of("precision", name, &names.join(", ")))
+            .ok_or_else(|| choice_error("precision", name, &names.join(", ")))
     }
 
-    /// A model that was pulled, by name: a client's text is never taken for a path.
+    /// Resolves `model`: the default, or the name of a downloaded model; never a path.
     fn choice(&self) -> Result<ModelChoice> {
         let Some(name) = self.model.as_deref().filter(|name| *name != "default") else {
             return Ok(ModelChoice::Default);
@@ -113,7 +115,7 @@ impl ModelOptions {
     }
 }
 
-/// How a result is encoded.
+/// Options of container and encoder.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct EncodeOptions {
@@ -136,13 +138,18 @@ enum CodecName {
 }
 
 impl EncodeOptions {
-    /// Takes its fields out of `options`; `more` are extensions beside those of videos.
+    /// Removes the fields called [`ENCODE`] from `options` and validates them; `more` are extensions accepted in addition to
+    /// [`VIDEOS`].
     pub(crate) fn take(options: &mut Map<String, Value>, more: &[&str]) -> Result<Self> {
-        let taken: Self = parse(split(options, &ENCODE))?;
+        let taken: Self = parse(take_fields(options, &ENCODE))?;
         let known = VIDEOS;
         let extension = taken.extension();
         if !known.contains(&extension) && !more.contains(&extension) {
-            return Err(one_of("ext", extension, &[&known, more].concat().join(", ")));
+            return Err(choice_error(
+                "ext",
+                extension,
+                &[&known, more].concat().join(", "),
+            ));
         }
         if taken.ext.is_some() {
             taken.check_codec()?;
@@ -152,8 +159,7 @@ impl EncodeOptions {
         Ok(taken)
     }
 
-    /// Whether the container, mp4 unless another is asked for, holds the codec. A video's own default is its source's
-    /// container, which is not known yet.
+    /// Returns an error if the container (`ext`, by default mp4) does not support the codec.
     pub(crate) fn check_codec(&self) -> Result<()> {
         let (Some(codec), extension) = (self.codec(), self.extension()) else {
             return Ok(());
@@ -161,7 +167,7 @@ impl EncodeOptions {
         if codecs(extension).contains(&codec) {
             return Ok(());
         }
-        let held = names(extension).join(", ");
+        let held = codec_names(extension).join(", ");
         let accepted = if held.is_empty() {
             "pictures, without a codec".into()
         } else {
@@ -179,10 +185,12 @@ impl EncodeOptions {
         ))
     }
 
+    /// Returns the extension of the result, by default `mp4`.
     pub(crate) fn extension(&self) -> &str {
         self.ext.as_deref().unwrap_or("mp4")
     }
 
+    /// Returns the requested codec.
     pub(crate) fn codec(&self) -> Option<Codec> {
         let name = self.codec?;
         CODECS
@@ -192,7 +200,7 @@ impl EncodeOptions {
     }
 }
 
-/// Codecs, as they are asked for and as the library has them.
+/// Codecs with their names in the API and their values in the media crate.
 const CODECS: [(CodecName, &str, Codec); 7] = [
     (CodecName::H264, "h264", Codec::H264),
     (CodecName::H265, "h265", Codec::H265),
@@ -203,65 +211,66 @@ const CODECS: [(CodecName, &str, Codec); 7] = [
     (CodecName::Gif, "gif", Codec::Gif),
 ];
 
-/// The codecs that a file of this extension holds; none for pictures.
+/// Returns the codecs that a container supports, by its extension; none for pictures.
 fn codecs(extension: &str) -> Vec<Codec> {
     let container = Container::of(Path::new(&format!("a.{extension}")));
     container.map_or_else(|_| Vec::new(), |container| container.codecs().collect())
 }
 
-/// The same by the words in which they are asked for.
-fn names(extension: &str) -> Vec<&'static str> {
+/// Returns the API's names of the codecs that a container supports, by its extension.
+fn codec_names(extension: &str) -> Vec<&'static str> {
     let held = codecs(extension);
     let known = CODECS.iter().filter(|(.., codec)| held.contains(codec));
     known.map(|(_, name, _)| *name).collect()
 }
 
-/// The codecs that a result of each extension may have.
+/// Returns a JSON object with the names of the supported codecs for each extension.
 pub(crate) fn containers() -> Value {
     let all = VIDEOS.iter().chain(&["webp", "png"]);
     Value::Object(
-        all.map(|extension| ((*extension).to_owned(), names(extension).into()))
+        all.map(|extension| ((*extension).to_owned(), codec_names(extension).into()))
             .collect(),
     )
 }
 
-fn one_of(field: &str, value: &str, accepted: &str) -> ApiError {
+/// Returns the error for a value of option `field` that is not in the list `accepted`.
+fn choice_error(field: &str, value: &str, accepted: &str) -> ApiError {
     let pairs = [("value", value.into()), ("accepted", accepted.into())];
     ApiError::option(field, Reason::OptionChoice, pairs)
 }
 
-/// A rate: a number or a string.
+/// Frame rate in frames per second, above 0 and up to 1000: a JSON number or a string such as `"60000/1001"`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rate(pub(crate) Ratio<i64>);
 
 impl<'de> Deserialize<'de> for Rate {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        let text = plain(Value::deserialize(deserializer)?);
+        let text = plain_text(Value::deserialize(deserializer)?);
         let wrong =
             || D::Error::custom("a rate is above 0 and up to 1000, such as 60, 59.94 or \"60000/1001\"");
         time::parse_rate(&text).map(Self).ok_or_else(wrong)
     }
 }
 
-/// A factor: a number or a string.
+/// Factor of the frame rate, 1 to 256: a JSON number or a string such as `"7/3"`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Factor(pub(crate) Ratio<i64>);
 
 impl<'de> Deserialize<'de> for Factor {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        let text = plain(Value::deserialize(deserializer)?);
+        let text = plain_text(Value::deserialize(deserializer)?);
         let wrong = || D::Error::custom("a factor is from 1 to 256, such as 2, 2.5 or \"7/3\"");
         time::parse_factor(&text).map(Self).ok_or_else(wrong)
     }
 }
 
-/// A time from 0 to 1: a number or a string.
+/// Timestep from 0 to 1: a JSON number or a string such as `"1/3"`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fraction(pub(crate) Ratio<i64>);
 
 impl<'de> Deserialize<'de> for Fraction {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        let text = plain(Value::deserialize(deserializer)?);
+        let text = plain_text(Value::deserialize(deserializer)?);
         let value = time::parse_decimal(&text).or_else(|| time::parse_fraction(&text));
         let inside = value.filter(|value| (Ratio::from(0)..=Ratio::from(1)).contains(value));
         inside
@@ -270,7 +279,7 @@ impl<'de> Deserialize<'de> for Fraction {
     }
 }
 
-/// A size such as `1280x720`.
+/// Width and height in pixels, 16 to 16384 each: a string such as `1280x720`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Size(pub(crate) [u32; 2]);
 
@@ -287,15 +296,15 @@ impl<'de> Deserialize<'de> for Size {
     }
 }
 
-/// A number or a string as text.
-fn plain(value: Value) -> String {
+/// Returns a JSON string without quotes, and any other value as JSON text.
+fn plain_text(value: Value) -> String {
     match value {
         Value::String(text) => text,
         other => other.to_string(),
     }
 }
 
-/// What becomes of pictures of another shape.
+/// Option `fit`: how pictures of another size or shape are adapted.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Fit {
@@ -315,24 +324,24 @@ impl From<Fit> for rife::media::Fit {
     }
 }
 
-/// Takes the fields called `names` out of `options`.
-fn split(options: &mut Map<String, Value>, names: &[&str]) -> Map<String, Value> {
+/// Removes the fields called `names` from `options` and returns them.
+fn take_fields(options: &mut Map<String, Value>, names: &[&str]) -> Map<String, Value> {
     let taken = names.iter().filter_map(|name| options.remove_entry(*name));
     taken.collect()
 }
 
-/// `options` as a `T`, with the field's name where one is wrong.
+/// Deserializes `options`; an error names the wrong field and what it accepts.
 pub(crate) fn parse<T: DeserializeOwned>(options: Map<String, Value>) -> Result<T> {
     let given = options.clone();
     serde_path_to_error::deserialize(Value::Object(options)).map_err(|error| {
         let field = error.path().to_string();
         let unknown = error.inner().to_string().starts_with("unknown field");
-        misfit(&field, given.get(&field).filter(|_| !unknown))
+        option_error(&field, given.get(&field).filter(|_| !unknown))
     })
 }
 
-/// What an option takes.
-enum Takes {
+/// Type of an option's value, for error messages.
+enum OptionType {
     Whole,
     Number,
     Flag,
@@ -344,67 +353,68 @@ enum Takes {
     OneOf(&'static str),
 }
 
-/// What the option of this name takes.
-fn takes(field: &str) -> Option<Takes> {
+/// Returns the type of the option called `field`.
+fn option_type(field: &str) -> Option<OptionType> {
     Some(match field {
-        "passes" | "crf" => Takes::Whole,
-        "factor" => Takes::Factor,
-        "scale" | "cut_threshold" | "min_psnr" | "max_bias" | "max_shift" => Takes::Number,
+        "passes" | "crf" => OptionType::Whole,
+        "factor" => OptionType::Factor,
+        "scale" | "cut_threshold" | "min_psnr" | "max_bias" | "max_shift" => OptionType::Number,
         "tta" | "ensemble" | "slow_motion" | "stretch_audio" | "deinterlace" | "inverse_telecine"
-        | "allow_interlaced" | "video_only" | "montage" | "confidence" | "force" => Takes::Flag,
-        "model" | "precision" | "ext" | "preset" => Takes::Text,
-        "fps" => Takes::Rate,
-        "timestep" => Takes::Time,
-        "size" => Takes::Size,
-        "timestep_method" => Takes::OneOf("auto, direct, recursive"),
-        "codec" => Takes::OneOf("h264, h265, av1, vp9, prores, ffv1, gif"),
-        "cut_fill" => Takes::OneOf("repeat, blend"),
-        "duplicates" => Takes::OneOf("smooth, keep"),
-        "mask_static" => Takes::OneOf("auto, off"),
-        "fit" => Takes::OneOf("pad, crop, stretch"),
-        "memory" => Takes::OneOf("memory, disk"),
-        "sound" => Takes::OneOf("crossfade, silence, drop"),
-        "profile" => Takes::OneOf("web, latentsync, archive"),
+        | "allow_interlaced" | "video_only" | "montage" | "confidence" | "force" => OptionType::Flag,
+        "model" | "precision" | "ext" | "preset" => OptionType::Text,
+        "fps" => OptionType::Rate,
+        "timestep" => OptionType::Time,
+        "size" => OptionType::Size,
+        "timestep_method" => OptionType::OneOf("auto, direct, recursive"),
+        "codec" => OptionType::OneOf("h264, h265, av1, vp9, prores, ffv1, gif"),
+        "cut_fill" => OptionType::OneOf("repeat, blend"),
+        "duplicates" => OptionType::OneOf("smooth, keep"),
+        "mask_static" => OptionType::OneOf("auto, off"),
+        "fit" => OptionType::OneOf("pad, crop, stretch"),
+        "memory" => OptionType::OneOf("memory, disk"),
+        "sound" => OptionType::OneOf("crossfade, silence, drop"),
+        "profile" => OptionType::OneOf("web, latentsync, archive"),
         _ => return None,
     })
 }
 
-/// Why an option was refused, in words for who gave it: `value` is none where there is no such option.
-fn misfit(field: &str, value: Option<&Value>) -> ApiError {
+/// Returns the error for a wrong `value` of option `field`; `None` for an unknown option.
+fn option_error(field: &str, value: Option<&Value>) -> ApiError {
     let Some(value) = value else {
         return ApiError::option(field, Reason::OptionUnknown, []);
     };
-    let shown = Value::from(short(value));
-    let reason = match takes(field) {
-        Some(Takes::OneOf(accepted)) => return one_of(field, &short(value), accepted),
-        Some(Takes::Whole) => Reason::OptionWhole,
-        Some(Takes::Number) => Reason::OptionNumber,
-        Some(Takes::Flag) => Reason::OptionFlag,
-        Some(Takes::Text) => Reason::OptionText,
-        Some(Takes::Factor) => Reason::OptionFactor,
-        Some(Takes::Rate) => Reason::OptionRate,
-        Some(Takes::Time) => Reason::OptionTime,
-        Some(Takes::Size) => Reason::OptionSize,
+    let shown = Value::from(abbreviated(value));
+    let reason = match option_type(field) {
+        Some(OptionType::OneOf(accepted)) => return choice_error(field, &abbreviated(value), accepted),
+        Some(OptionType::Whole) => Reason::OptionWhole,
+        Some(OptionType::Number) => Reason::OptionNumber,
+        Some(OptionType::Flag) => Reason::OptionFlag,
+        Some(OptionType::Text) => Reason::OptionText,
+        Some(OptionType::Factor) => Reason::OptionFactor,
+        Some(OptionType::Rate) => Reason::OptionRate,
+        Some(OptionType::Time) => Reason::OptionTime,
+        Some(OptionType::Size) => Reason::OptionSize,
         None => Reason::OptionForm,
     };
     ApiError::option(field, reason, [("value", shown)])
 }
 
-/// A value as JSON, cut where it is long.
-fn short(value: &Value) -> String {
+/// Returns a value as JSON text, cut to 60 characters.
+fn abbreviated(value: &Value) -> String {
     let text = value.to_string();
     let cut: String = text.chars().take(60).collect();
     if cut.len() < text.len() { cut + "…" } else { cut }
 }
 
-pub(crate) fn check_crf(crf: Option<u32>, most: u32) -> Result<()> {
+/// Returns an error if `crf` is above `max`.
+pub(crate) fn check_crf(crf: Option<u32>, max: u32) -> Result<()> {
     match crf {
-        Some(crf) => check_range("crf", crf, 0, most),
+        Some(crf) => check_range("crf", crf, 0, max),
         None => Ok(()),
     }
 }
 
-/// A preset goes to an encoder by name: nothing but a short word passes.
+/// Returns an error unless `preset` is 1 to 20 lowercase letters and digits, since it is passed to an encoder.
 pub(crate) fn check_preset(preset: Option<&str>) -> Result<()> {
     let word = |text: &str| {
         (1..=20).contains(&text.len())
@@ -418,7 +428,7 @@ pub(crate) fn check_preset(preset: Option<&str>) -> Result<()> {
     }
 }
 
-/// Whether `value` is within `from` to `to`.
+/// Returns an error that names option `field` unless `value` is from `from` to `to`.
 pub(crate) fn check_range<T: PartialOrd + std::fmt::Display>(
     field: &str,
     value: T,

@@ -1,16 +1,16 @@
-//! What clients call files: an upload, or a result of a job.
+//! References to stored files in requests: an upload, or a result of a job.
 
 use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::error::{ApiError, Code, Names, Result};
+use crate::error::{ApiError, Code, PathNames, Result};
 use crate::ids;
 use crate::state::app::App;
 use crate::state::db::{JobInput, State, UploadState};
 use crate::state::store;
 
-/// A file by the id of what it belongs to.
+/// Reference to a stored file.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Ref {
@@ -19,7 +19,7 @@ pub(crate) enum Ref {
 }
 
 impl Ref {
-    /// The upload or the job that it names.
+    /// Returns the id of the upload or of the job.
     pub(crate) fn id(&self) -> String {
         match self {
             Self::Upload(UploadRef { upload }) => upload.clone(),
@@ -28,12 +28,14 @@ impl Ref {
     }
 }
 
+/// Reference to an upload: `{"upload": "up_…"}`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UploadRef {
     upload: String,
 }
 
+/// Reference to a result: `{"job": "job_…", "file": "result.mp4"}`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FileRef {
@@ -41,33 +43,33 @@ pub(crate) struct FileRef {
     file: String,
 }
 
-/// A file that is there.
+/// Existing file in the data folder, with what a job records of it as an input.
 #[derive(Debug, Clone)]
-pub(crate) struct Found {
+pub(crate) struct StoredFile {
     pub(crate) path: PathBuf,
     pub(crate) input: JobInput,
 }
 
-impl Found {
-    /// The name to show instead of the path.
-    pub(crate) fn names(&self) -> Names {
-        let mut names = Names::default();
+impl StoredFile {
+    /// Returns the replacement of the path by the client's file name in messages.
+    pub(crate) fn names(&self) -> PathNames {
+        let mut names = PathNames::default();
         names.add(&self.path, &self.input.name);
         names
     }
 }
 
 impl App {
-    /// The file that is meant.
-    pub(crate) fn find(&self, reference: &Ref) -> Result<Found> {
+    /// Returns the file of a reference; an error if it does not exist or is incomplete.
+    pub(crate) fn find(&self, reference: &Ref) -> Result<StoredFile> {
         match reference {
             Ref::Upload(UploadRef { upload }) => self.find_upload(upload),
             Ref::File(FileRef { job, file }) => self.find_file(job, file),
         }
     }
 
-    /// A complete upload.
-    pub(crate) fn find_upload(&self, id: &str) -> Result<Found> {
+    /// Returns the file of upload `id`; an error if it does not exist or is incomplete.
+    pub(crate) fn find_upload(&self, id: &str) -> Result<StoredFile> {
         let known = if ids::is_valid(id, "up") {
             self.db.upload(id)?
         } else {
@@ -87,18 +89,18 @@ impl App {
             upload: Some(upload.id.clone()),
             job: None,
         };
-        regular(self.store.upload(&upload.id, &upload.extension), input)
+        regular_file(self.store.upload(&upload.id, &upload.extension), input)
     }
 
-    /// A result of a job.
-    pub(crate) fn find_file(&self, id: &str, name: &str) -> Result<Found> {
+    /// Returns the result `name` of job `id`; an error unless the job is done and lists it.
+    pub(crate) fn find_file(&self, id: &str, name: &str) -> Result<StoredFile> {
         let known = if ids::is_valid(id, "job") {
             self.db.job(id)?
         } else {
             None
         };
         let job = known.ok_or_else(|| ApiError::not_found("job"))?;
-        // Only names that the server has listed itself are looked for.
+        // Only names listed in the job's row are accepted, so that a request cannot name a path.
         let files = job.files.as_array().into_iter().flatten();
         let file = files
             .filter(|_| job.state == State::Done)
@@ -106,16 +108,16 @@ impl App {
             .ok_or_else(|| ApiError::not_found("file"))?;
         let input = JobInput {
             name: file["label"].as_str().unwrap_or(name).to_owned(),
-            extension: store::own_extension(name).to_owned(),
+            extension: store::result_extension(name).to_owned(),
             bytes: file["bytes"].as_u64().unwrap_or(0),
             upload: None,
             job: Some(id.to_owned()),
         };
-        regular(self.store.output(id).join(name), input)
+        regular_file(self.store.output(id).join(name), input)
     }
 
-    /// An input of a job.
-    pub(crate) fn find_input(&self, id: &str, index: usize) -> Result<Found> {
+    /// Returns input `index` of job `id`, counted from 0.
+    pub(crate) fn find_input(&self, id: &str, index: usize) -> Result<StoredFile> {
         let known = if ids::is_valid(id, "job") {
             self.db.job(id)?
         } else {
@@ -126,14 +128,14 @@ impl App {
             .inputs
             .get(index)
             .ok_or_else(|| ApiError::not_found("input"))?;
-        regular(self.store.input(id, index, &input.extension), input.clone())
+        regular_file(self.store.input(id, index, &input.extension), input.clone())
     }
 }
 
-/// Nothing but a file of ours: a link that somebody planted is not followed.
-fn regular(path: PathBuf, input: JobInput) -> Result<Found> {
+/// Returns `path` with `input` if it is a regular file; symbolic links are not followed.
+fn regular_file(path: PathBuf, input: JobInput) -> Result<StoredFile> {
     match path.symlink_metadata() {
-        Ok(metadata) if metadata.is_file() => Ok(Found { path, input }),
+        Ok(metadata) if metadata.is_file() => Ok(StoredFile { path, input }),
         _ => Err(ApiError::not_found("file")),
     }
 }

@@ -5,14 +5,14 @@ use crate::state::app::App;
 use crate::state::db::Upload;
 use crate::state::store;
 
-/// Removes a job's row and folder.
+/// Removes the row and the folder of job `id`, and publishes the deletion.
 pub(crate) fn job(app: &App, id: &str) -> Result<()> {
     if app.db.remove_job(id)? {
         app.events.deleted(id);
-        app.announce_queue()?;
+        app.publish_queue()?;
     }
     store::remove(&app.store.job(id))?;
-    Ok(app.db.settle(id)?)
+    Ok(app.db.clear_pending(id)?)
 }
 
 /// Removes an upload's row and file.
@@ -24,5 +24,5 @@ pub(crate) fn upload(app: &App, upload: &Upload) -> Result<()> {
 pub(crate) fn upload_file(app: &App, id: &str, file: &str) -> Result<()> {
     app.db.remove_upload(id, file)?;
     let _ = std::fs::remove_file(app.store.root().join("uploads").join(file));
-    Ok(app.db.settle(file)?)
+    Ok(app.db.clear_pending(file)?)
 }

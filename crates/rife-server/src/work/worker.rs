@@ -1,4 +1,4 @@
-//! Workers: threads that take jobs from the queue and see each to its end.
+//! Worker threads: take jobs from the queue, run them, report progress, and store their results.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,17 +14,17 @@ use serde_json::{Value, json};
 use crate::error::{ApiError, Code, Result};
 use crate::state::app::App;
 use crate::state::db::{Finished, Job, State};
-use crate::state::live::{Live, Progress};
+use crate::state::running::{Progress, RunningJob};
 use crate::state::store;
-use crate::work::kinds::{self, Outcome, Place, Step};
+use crate::work::kinds::{self, JobFiles, Outcome, Step};
 use crate::{clock, log};
 
-/// How often progress is told.
-const TOLD_EVERY: Duration = Duration::from_millis(200);
-/// How often the free space is looked at while a job writes.
-const SPACE_EVERY: Duration = Duration::from_secs(2);
+/// Minimum time between two progress events of a job.
+const REPORT_INTERVAL: Duration = Duration::from_millis(200);
+/// Time between two checks of quota and free space during a job.
+const SPACE_CHECK_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Starts the workers. They end when the server stops.
+/// Starts the worker threads, which end when the server stops.
 pub(crate) fn start(app: &Arc<App>) -> std::io::Result<Vec<thread::JoinHandle<()>>> {
     (0..app.config.workers)
         .map(|index| {
@@ -35,58 +35,59 @@ pub(crate) fn start(app: &Arc<App>) -> std::io::Result<Vec<thread::JoinHandle<()
         .collect()
 }
 
+/// Loop of a worker thread: runs queued jobs until the server stops.
 fn work(app: &App) {
     while !app.is_stopping() {
         match app.db.start_next(clock::now()) {
-            Ok(Some(job)) => see_through(app, &job),
+            Ok(Some(job)) => run_to_completion(app, &job),
             Ok(None) => {
                 app.wake.wait();
-                app.db.write_down();
+                app.db.save_unsaved_ends();
             }
             Err(error) => {
                 log::line(&format!("the queue cannot be read: {error}"));
                 app.wake.wait();
-                app.db.write_down();
+                app.db.save_unsaved_ends();
             }
         }
     }
 }
 
-/// Runs a job and writes down how it ended.
-fn see_through(app: &App, job: &Job) {
-    let live = app.running.start(&job.id);
+/// Runs a job, stores its end, and publishes its states. A panic of the job is caught.
+fn run_to_completion(app: &App, job: &Job) {
+    let running = app.running.start(&job.id);
     log::line(&format!(
         "{} {} started, attempt {}",
         job.kind.name(),
         job.id,
         job.attempts
     ));
-    let _ = app.announce(&job.id);
-    let result = catch_unwind(AssertUnwindSafe(|| run(app, job, &live)));
+    let _ = app.publish_job(&job.id);
+    let result = catch_unwind(AssertUnwindSafe(|| run(app, job, &running)));
     let result = result.unwrap_or_else(|_| Err(Stopped::Error(ApiError::internal("a job panicked"))));
-    let ended = end(app, job, &live, result);
+    let ended = record_end(app, job, &running, result);
     app.running.end(&job.id);
-    give_memory_back();
+    trim_heap();
     if let Err(error) = ended {
         log::line(&format!(
             "{}: its end cannot be written down yet: {error:?}",
             job.id
         ));
     }
-    let _ = app.announce(&job.id);
+    let _ = app.publish_job(&job.id);
 }
 
-/// glibc keeps freed frames in the arena of every thread that ever made one: without this, twelve jobs of 640 x 360 one
-/// after another left 180 MB, and twice that with a few hundred connections beside them.
-fn give_memory_back() {
+/// Returns freed memory to the system. glibc keeps freed frames in the arena of every thread that allocated one: without
+/// this, twelve consecutive jobs of 640 x 360 left 180 MB, and twice that with a few hundred open connections.
+fn trim_heap() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: it may be called at any time and from any thread, and touches nothing that is in use.
+    // SAFETY: malloc_trim may be called at any time and from any thread, and only releases unused memory.
     unsafe {
         libc::malloc_trim(0);
     }
 }
 
-/// Why a job did not come to its end.
+/// Reason why a job did not complete.
 enum Stopped {
     Cancelled,
     Error(ApiError),
@@ -98,7 +99,13 @@ impl From<ApiError> for Stopped {
     }
 }
 
-fn end(app: &App, job: &Job, live: &Live, result: std::result::Result<Outcome, Stopped>) -> Result<()> {
+/// Stores the end of a job by the `result` of its run; puts it back into the queue if the server is stopping.
+fn record_end(
+    app: &App,
+    job: &Job,
+    running: &RunningJob,
+    result: std::result::Result<Outcome, Stopped>,
+) -> Result<()> {
     let mut finished = Finished {
         state: State::Failed,
         summary: None,
@@ -107,16 +114,18 @@ fn end(app: &App, job: &Job, live: &Live, result: std::result::Result<Outcome, S
     };
     match result {
         Ok(outcome) => {
-            match results(&app.store.output(&job.id), &free_label(app, &outcome.label)) {
+            match list_results(&app.store.output(&job.id), &unique_label(app, &outcome.label)) {
                 Ok(files) => (finished.state, finished.files) = (State::Done, files),
                 Err(error) => finished.error = Some(error.body()),
             }
             finished.summary = Some(outcome.summary).filter(|_| finished.state == State::Done);
         }
-        Err(Stopped::Cancelled) if live.by_user.load(Ordering::SeqCst) => finished.state = State::Cancelled,
-        Err(Stopped::Cancelled) if app.is_stopping() => return Ok(app.db.put_back(&job.id)?),
+        Err(Stopped::Cancelled) if running.cancelled_by_user.load(Ordering::SeqCst) => {
+            finished.state = State::Cancelled
+        }
+        Err(Stopped::Cancelled) if app.is_stopping() => return Ok(app.db.requeue(&job.id)?),
         Err(Stopped::Cancelled) => {
-            let reason = *live.stopped_for.lock().unwrap_or_else(PoisonError::into_inner);
+            let reason = *running.stop_reason.lock().unwrap_or_else(PoisonError::into_inner);
             let error = ApiError::new(Code::Quota, reason.unwrap_or("stopped"));
             finished.error = Some(error.body());
         }
@@ -131,52 +140,53 @@ fn end(app: &App, job: &Job, live: &Live, result: std::result::Result<Outcome, S
     Ok(app.db.finish_job(&job.id, &finished, clock::now())?)
 }
 
-fn run(app: &App, job: &Job, live: &Arc<Live>) -> std::result::Result<Outcome, Stopped> {
+/// Plans a job, stores the plan, and runs it.
+fn run(app: &App, job: &Job, running: &Arc<RunningJob>) -> std::result::Result<Outcome, Stopped> {
     let names = app.names(job);
-    let told = |error: &Error| match error {
+    let stopped = |error: &Error| match error {
         Error::Cancelled => Stopped::Cancelled,
-        _ if live.cancel.is_cancelled() => Stopped::Cancelled,
+        _ if running.cancel.is_cancelled() => Stopped::Cancelled,
         error => {
             log::line(&format!("{}: {error}", job.id));
             Stopped::Error(ApiError::from_library(error, &names))
         }
     };
-    let place = prepare(app, job, live)?;
-    let options = kinds::options(job.kind, &job.options, job.inputs.len())?;
+    let files = prepare(app, job, running)?;
+    let options = kinds::parse_options(job.kind, &job.options, job.inputs.len())?;
     let run = options
-        .open(&place, &live.cancel)?
-        .map_err(|error| told(&error))?;
+        .open(&files, &running.cancel)?
+        .map_err(|error| stopped(&error))?;
     let plan = hide_paths(run.plan(), &names);
     app.db.set_plan(&job.id, &plan).map_err(ApiError::from)?;
-    app.announce(&job.id)?;
-    let mut reporter = Reporter::new(app, job, live);
+    app.publish_job(&job.id)?;
+    let mut reporter = Reporter::new(app, job, running);
     let mut outcome = run
         .run(&mut |step| reporter.step(step))
-        .map_err(|error| told(&error))?;
+        .map_err(|error| stopped(&error))?;
     outcome.summary = hide_paths(outcome.summary, &names);
     Ok(outcome)
 }
 
-/// The job's folders; what an attempt before has left is used by kinds that resume, and thrown away by the others.
-fn prepare<'a>(app: &App, job: &'a Job, live: &Arc<Live>) -> Result<Place<'a>> {
+/// Creates the output folder of a job, and returns its paths. Files of an earlier attempt are removed unless the kind resumes.
+fn prepare<'a>(app: &App, job: &'a Job, running: &Arc<RunningJob>) -> Result<JobFiles<'a>> {
     let output = app.store.output(&job.id);
     if !job.kind.resumes() {
         store::remove(&output)?;
     }
     fs::create_dir_all(&output)?;
     let inputs = job.inputs.iter().enumerate();
-    Ok(Place {
+    Ok(JobFiles {
         inputs: inputs
             .map(|(index, input)| app.store.input(&job.id, index, &input.extension))
             .collect(),
         label: &job.label,
         output,
-        watch: Some(live.watch()),
+        on_frame: Some(running.on_frame()),
     })
 }
 
-/// Every text of `value` without paths.
-pub(crate) fn hide_paths(value: Value, names: &crate::error::Names) -> Value {
+/// Replaces paths in all strings of a JSON value.
+pub(crate) fn hide_paths(value: Value, names: &crate::error::PathNames) -> Value {
     match value {
         Value::String(text) => Value::String(names.hide(&text)),
         Value::Array(values) => values.into_iter().map(|value| hide_paths(value, names)).collect(),
@@ -192,13 +202,14 @@ pub(crate) fn hide_paths(value: Value, names: &crate::error::Names) -> Value {
     }
 }
 
-/// What the result is called: no two of the same name, so that none replaces another where they are saved.
-fn free_label(app: &App, label: &str) -> String {
-    app.db.free_label(label).unwrap_or_else(|_| label.to_owned())
+/// Returns `label`, made unique among all results, so that downloads do not replace each other.
+fn unique_label(app: &App, label: &str) -> String {
+    app.db.unique_label(label).unwrap_or_else(|_| label.to_owned())
 }
 
-/// The files of a job that is done. What unfinished work has left is not among them.
-pub(crate) fn results(folder: &Path, label: &str) -> Result<Value> {
+/// Lists the result files in `folder` as the `files` of a job in the API, in natural order, without hidden files. A single
+/// result gets `label`, several keep their names.
+pub(crate) fn list_results(folder: &Path, label: &str) -> Result<Value> {
     let mut found: Vec<(String, u64)> = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -210,20 +221,20 @@ pub(crate) fn results(folder: &Path, label: &str) -> Result<Value> {
             found.push((name, metadata.len()));
         }
     }
-    let beside = |name: &str| name == store::CONFIDENCE;
-    found.sort_by_key(|(name, _)| (beside(name), natural(name)));
-    let several = found.iter().filter(|(name, _)| !beside(name)).count() > 1;
+    let is_confidence = |name: &str| name == store::CONFIDENCE;
+    found.sort_by_key(|(name, _)| (is_confidence(name), natural_key(name)));
+    let several = found.iter().filter(|(name, _)| !is_confidence(name)).count() > 1;
     let files = found.iter().map(|(name, bytes)| {
-        let label = if several || beside(name) { name } else { label };
+        let label = if several || is_confidence(name) { name } else { label };
         json!({
-            "name": name, "label": label, "bytes": bytes, "media_type": store::media_type(store::own_extension(name)),
+            "name": name, "label": label, "bytes": bytes, "media_type": store::media_type(store::result_extension(name)),
         })
     });
     Ok(files.collect())
 }
 
-/// `img10` after `img9`.
-fn natural(name: &str) -> (String, u64) {
+/// Returns a key for natural order: `img10` after `img9`.
+fn natural_key(name: &str) -> (String, u64) {
     let digits: String = name.chars().filter(char::is_ascii_digit).collect();
     (
         name.replace(|c: char| c.is_ascii_digit(), ""),
@@ -231,44 +242,47 @@ fn natural(name: &str) -> (String, u64) {
     )
 }
 
-/// Tells how far a job is, not with every frame.
+/// Reports the progress of a job at most every [`REPORT_INTERVAL`], and stops it when the disk or the quota is full.
 struct Reporter<'a> {
     app: &'a App,
     job: &'a Job,
-    live: &'a Live,
-    /// When frames began to be made in this stage, and how many there were then.
-    from: Option<(Instant, u64, &'static str)>,
-    told: Option<Instant>,
-    looked: Instant,
+    running: &'a RunningJob,
+    /// Time, number of frames and name at the start of the current stage, from which the rate is computed.
+    stage_start: Option<(Instant, u64, &'static str)>,
+    last_report: Option<Instant>,
+    last_space_check: Instant,
+    /// Whether the attempt has been recorded as resumed.
     resumed: bool,
+    /// Frames written at the last step.
     done: u64,
 }
 
 impl<'a> Reporter<'a> {
-    fn new(app: &'a App, job: &'a Job, live: &'a Live) -> Self {
+    fn new(app: &'a App, job: &'a Job, running: &'a RunningJob) -> Self {
         Self {
             app,
             job,
-            live,
-            from: None,
-            told: None,
-            looked: Instant::now(),
+            running,
+            stage_start: None,
+            last_report: None,
+            last_space_check: Instant::now(),
             resumed: false,
             done: 0,
         }
     }
 
+    /// Updates progress, rate and counters after a frame.
     fn step(&mut self, step: Step) {
         let fresh = step.done >= step.resumed;
-        let (start, first, _) = match self.from {
+        let (start, first, _) = match self.stage_start {
             Some(from) if from.2 == step.stage && fresh => from,
-            _ => *self.from.insert((Instant::now(), step.done, step.stage)),
+            _ => *self.stage_start.insert((Instant::now(), step.done, step.stage)),
         };
         self.app.counters.frames.add(step.done.saturating_sub(self.done));
         self.done = step.done;
         let elapsed = start.elapsed().as_secs_f64();
         let made = step.done.saturating_sub(first) as f64;
-        self.live.set_progress(Progress {
+        self.running.set_progress(Progress {
             done: step.done,
             total: step.total,
             stage: step.stage,
@@ -278,30 +292,31 @@ impl<'a> Reporter<'a> {
             self.resumed = true;
             let _ = self.app.db.set_resumed(&self.job.id);
         }
-        self.tell();
-        self.look();
+        self.report();
+        self.check_space();
     }
 
-    fn tell(&mut self) {
-        if self.told.is_some_and(|told| told.elapsed() < TOLD_EVERY) {
+    /// Publishes a progress event if the last one is old enough.
+    fn report(&mut self) {
+        if self.last_report.is_some_and(|at| at.elapsed() < REPORT_INTERVAL) {
             return;
         }
-        self.told = Some(Instant::now());
-        if let Some(progress) = self.live.progress() {
+        self.last_report = Some(Instant::now());
+        if let Some(progress) = self.running.progress() {
             self.app.events.progress(&self.job.id, &progress);
         }
     }
 
-    /// A job must not fill the disk.
-    fn look(&mut self) {
-        if self.looked.elapsed() < SPACE_EVERY {
+    /// Stops the job if the quota is exceeded or the disk nearly full; checks every [`SPACE_CHECK_INTERVAL`].
+    fn check_space(&mut self) {
+        if self.last_space_check.elapsed() < SPACE_CHECK_INTERVAL {
             return;
         }
-        self.looked = Instant::now();
-        if self.app.store.free() < self.app.config.free_space {
-            self.live.stop("the disk is nearly full");
-        } else if self.app.store.used() > self.app.config.quota {
-            self.live.stop("the quota is used up");
+        self.last_space_check = Instant::now();
+        if self.app.store.free_bytes() < self.app.config.free_space {
+            self.running.stop("the disk is nearly full");
+        } else if self.app.store.used_bytes() > self.app.config.quota {
+            self.running.stop("the quota is used up");
         }
     }
 }

@@ -9,7 +9,7 @@ use super::support::{Server, can_run, clip, files};
 
 #[test]
 fn slow_heads_and_bodies_are_given_up_and_others_served() {
-    let server = Server::with(|config| config.patience = Duration::from_millis(600));
+    let server = Server::with(|config| config.client_timeout = Duration::from_millis(600));
     let mut heads: Vec<_> = (0..200).map(|_| server.connect()).collect();
     heads
         .iter_mut()

@@ -1,5 +1,5 @@
-//! Frames by time: the one that is shown so many seconds after the first, for files whose intervals vary, and for two
-//! files that are looked at in step.
+//! Handlers of `.../frames/at`: the frame of a file that is shown at a time, for variable frame rates and for comparing two
+//! files in sync.
 
 use std::sync::Arc;
 
@@ -8,55 +8,58 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::frame;
-use crate::api::http::{InPath, InQuery};
+use crate::api::http::{PathParams, QueryParams};
 use crate::error::{ApiError, Code, Result};
 use crate::state::app::App;
-use crate::work::frames::Which;
+use crate::work::frames::FrameSelector;
 
-/// When, and how large.
+/// Query parameters of `.../frames/at`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Moment {
+pub(crate) struct TimeQuery {
+    /// Seconds after the first frame's time, 0 or more.
     time_s: f64,
+    /// Width of a JPEG in pixels; `None` for a PNG in full size.
     width: Option<u32>,
 }
 
-impl Moment {
-    fn which(&self) -> Result<Which> {
+impl TimeQuery {
+    /// Returns the selected frame; an error for a negative or infinite time.
+    fn selector(&self) -> Result<FrameSelector> {
         if self.time_s.is_finite() && self.time_s >= 0.0 {
-            return Ok(Which::At(self.time_s));
+            return Ok(FrameSelector::Time(self.time_s));
         }
         let text = format!("time_s {} is no time: it is seconds, 0 or more", self.time_s);
         Err(ApiError::new(Code::BadRequest, text))
     }
 }
 
-/// `GET /uploads/{id}/frames/at`.
+/// Handles `GET /uploads/{id}/frames/at`: sends the frame of an upload shown at `time_s`.
 pub(crate) async fn of_upload(
     State(app): State<Arc<App>>,
-    InPath(id): InPath<String>,
-    InQuery(moment): InQuery<Moment>,
+    PathParams(id): PathParams<String>,
+    QueryParams(query): QueryParams<TimeQuery>,
 ) -> Result<Response> {
     let found = app.blocking(move |app| app.find_upload(&id)).await?;
-    frame(&app, found, moment.which()?, moment.width).await
+    frame(&app, found, query.selector()?, query.width).await
 }
 
-/// `GET /jobs/{id}/files/{name}/frames/at`.
+/// Handles `GET /jobs/{id}/files/{name}/frames/at`: sends the frame of a result shown at `time_s`.
 pub(crate) async fn of_result(
     State(app): State<Arc<App>>,
-    InPath((id, name)): InPath<(String, String)>,
-    InQuery(moment): InQuery<Moment>,
+    PathParams((id, name)): PathParams<(String, String)>,
+    QueryParams(query): QueryParams<TimeQuery>,
 ) -> Result<Response> {
     let found = app.blocking(move |app| app.find_file(&id, &name)).await?;
-    frame(&app, found, moment.which()?, moment.width).await
+    frame(&app, found, query.selector()?, query.width).await
 }
 
-/// `GET /jobs/{id}/inputs/{index}/frames/at`.
+/// Handles `GET /jobs/{id}/inputs/{index}/frames/at`: sends the frame of an input shown at `time_s`.
 pub(crate) async fn of_input(
     State(app): State<Arc<App>>,
-    InPath((id, index)): InPath<(String, usize)>,
-    InQuery(moment): InQuery<Moment>,
+    PathParams((id, index)): PathParams<(String, usize)>,
+    QueryParams(query): QueryParams<TimeQuery>,
 ) -> Result<Response> {
     let found = app.blocking(move |app| app.find_input(&id, index)).await?;
-    frame(&app, found, moment.which()?, moment.width).await
+    frame(&app, found, query.selector()?, query.width).await
 }

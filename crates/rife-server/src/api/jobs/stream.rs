@@ -1,4 +1,4 @@
-//! Events as a stream (SSE), of one job or of all.
+//! Server-sent events (`text/event-stream`) of one job or of all jobs.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,51 +12,53 @@ use bytes::Bytes;
 use futures_util::stream;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
-use crate::api::http::InPath;
+use crate::api::http::PathParams;
 use crate::error::{ApiError, Code, Result};
 use crate::state::app::App;
 use crate::state::events::Next;
 
-/// How often a comment says that the stream is alive.
-const ALIVE: Duration = Duration::from_secs(15);
-/// How often a stream looks whether the server stops.
-const LOOK: Duration = Duration::from_millis(250);
+/// Interval of keep-alive comments.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Interval in which a stream checks whether the server is shutting down.
+const STOP_POLL: Duration = Duration::from_millis(250);
 
-/// `GET /jobs/{id}/events`.
+/// Handles `GET /jobs/{id}/events`: streams the events of one job until it ends.
 pub(crate) async fn of_job(
     State(app): State<Arc<App>>,
-    InPath(id): InPath<String>,
+    PathParams(id): PathParams<String>,
     headers: HeaderMap,
 ) -> Result<Response> {
     let wanted = id.clone();
-    app.blocking(move |app| super::row(app, &wanted).map(|_| ()))
+    app.blocking(move |app| super::find_job(app, &wanted).map(|_| ()))
         .await?;
     open(app, Some(id), &headers)
 }
 
-/// `GET /events`.
+/// Handles `GET /events`: streams the events of all jobs.
 pub(crate) async fn of_all(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response> {
     open(app, None, &headers)
 }
 
+/// Opens an event stream of `job`, or of all jobs: after the event in `Last-Event-ID` if it is still in the log, else from the
+/// current state.
 fn open(app: Arc<App>, job: Option<String>, headers: &HeaderMap) -> Result<Response> {
     let permit = Arc::clone(&app.streams)
         .try_acquire_owned()
         .map_err(|_| ApiError::new(Code::TooMany, "too many event streams").retry_after(5))?;
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok());
-    let known = last.and_then(|last| app.events.known(last));
+    let known = last.and_then(|last| app.events.seq_of(last));
     let mut listener = Subscriber {
         newest: app.events.listen(),
         app,
         job,
         seen: known.unwrap_or(0),
-        present: VecDeque::new(),
+        initial: VecDeque::new(),
         last_sent: Instant::now(),
         ended: false,
         _permit: permit,
     };
     if known.is_none() {
-        listener.catch_up();
+        listener.restart_from_current_state();
     }
     let events = stream::unfold(listener, |mut listener| async {
         let bytes = listener.next().await?;
@@ -69,7 +71,7 @@ fn open(app: Arc<App>, job: Option<String>, headers: &HeaderMap) -> Result<Respo
     Ok((headers, Body::from_stream(events)).into_response())
 }
 
-/// One connection of server-sent events: a cursor into the log of events; it buffers none.
+/// Event stream of one client: a cursor into the log of events, without a buffer.
 struct Subscriber {
     app: Arc<App>,
     /// The job whose events it receives; all jobs' when absent.
@@ -78,8 +80,8 @@ struct Subscriber {
     /// The number of the last event sent.
     seen: u64,
     /// Jobs whose current state is sent first.
-    present: VecDeque<String>,
-    /// When anything was sent last, for keep-alive comments.
+    initial: VecDeque<String>,
+    /// Time of the last event or comment sent.
     last_sent: Instant,
     /// Whether the stream has ended.
     ended: bool,
@@ -87,14 +89,15 @@ struct Subscriber {
 }
 
 impl Subscriber {
+    /// Waits for the next event or keep-alive comment; `None` at the end of the stream.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
             if self.ended || self.app.is_stopping() {
                 return None;
             }
-            if let Some(id) = self.present.pop_front() {
-                if let Some(bytes) = self.state(id).await {
-                    return Some(self.tell(bytes));
+            if let Some(id) = self.initial.pop_front() {
+                if let Some(bytes) = self.current_state(id).await {
+                    return Some(self.sent(bytes));
                 }
                 continue;
             }
@@ -102,34 +105,35 @@ impl Subscriber {
                 Next::Event(event) => {
                     self.seen = event.seq;
                     self.ended = self.job.is_some() && event.last;
-                    return Some(self.tell(event.bytes.clone()));
+                    return Some(self.sent(event.bytes.clone()));
                 }
-                Next::Nothing(newest) => self.seen = newest,
-                // Too slow: what it missed is made good by the present state.
+                Next::UpToDate(newest) => self.seen = newest,
+                // The client was too slow: the current state replaces the events that it missed.
                 Next::Lost => {
-                    self.catch_up();
+                    self.restart_from_current_state();
                     continue;
                 }
             }
-            if self.last_sent.elapsed() >= ALIVE {
-                return Some(self.tell(Bytes::from_static(b":\n\n")));
+            if self.last_sent.elapsed() >= KEEP_ALIVE {
+                return Some(self.sent(Bytes::from_static(b":\n\n")));
             }
             let seen = self.seen;
-            let _ = tokio::time::timeout(LOOK, self.newest.wait_for(|newest| *newest > seen)).await;
+            let _ = tokio::time::timeout(STOP_POLL, self.newest.wait_for(|newest| *newest > seen)).await;
         }
     }
 
-    fn tell(&mut self, bytes: Bytes) -> Bytes {
+    /// Records the time of sending and returns `bytes`.
+    fn sent(&mut self, bytes: Bytes) -> Bytes {
         self.last_sent = Instant::now();
         bytes
     }
 
-    /// The present state of a job.
-    async fn state(&mut self, id: String) -> Option<Bytes> {
+    /// Returns an event with the current state of job `id`; `None` if it is gone.
+    async fn current_state(&mut self, id: String) -> Option<Bytes> {
         let (seen, one) = (self.seen, self.job.is_some());
         let shown = self.app.blocking(move |app| {
             let job = app.db.job(&id)?;
-            let shown = job.map(|job| Ok((app.events.present(seen, &app.show(&job)?), job.state)));
+            let shown = job.map(|job| Ok((app.events.current_state(seen, &app.job_json(&job)?), job.state)));
             shown.transpose()
         });
         let (bytes, state) = shown.await.ok()??;
@@ -137,10 +141,11 @@ impl Subscriber {
         Some(bytes)
     }
 
-    /// The present state comes next: of the one job, or of all that are not finished.
-    fn catch_up(&mut self) {
+    /// Moves the cursor to the newest event, and sends the current state first: of the stream's job, or of all queued and
+    /// running jobs.
+    fn restart_from_current_state(&mut self) {
         self.seen = *self.newest.borrow_and_update();
-        self.present = match &self.job {
+        self.initial = match &self.job {
             Some(job) => [job.clone()].into(),
             None => self.app.db.unfinished().unwrap_or_default().into(),
         };

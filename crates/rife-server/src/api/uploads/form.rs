@@ -1,4 +1,4 @@
-//! `multipart/form-data` (RFC 7578): the file of a form, as curl's `-F`, `requests.post(files=…)` and HTML forms send it.
+//! `multipart/form-data` (RFC 7578) with a single file, as sent by curl's `-F`, `requests.post(files=…)` and HTML forms.
 
 use std::time::Duration;
 
@@ -9,17 +9,18 @@ use multer::{Field, Multipart};
 
 use crate::error::{ApiError, Code, Result};
 
-/// A form whose file has been found, and is read as a request's body of its own.
+/// Form of which the first file has been found.
 pub(super) struct Form {
+    /// The parser, behind that file.
     rest: Multipart<'static>,
-    patience: Duration,
-    /// What the client calls the file.
+    client_timeout: Duration,
+    /// The file name in the form.
     pub(super) name: Option<String>,
 }
 
 impl Form {
-    /// Reads up to the first file. Other fields are passed over.
-    pub(super) async fn open(request: Request, patience: Duration) -> Result<(Self, Request)> {
+    /// Parses a form up to its first file, skipping other fields; returns the form and a request whose body is the file.
+    pub(super) async fn open(request: Request, client_timeout: Duration) -> Result<(Self, Request)> {
         let kind = request.headers().get(CONTENT_TYPE);
         let boundary = kind
             .and_then(|kind| multer::parse_boundary(kind.to_str().ok()?).ok())
@@ -27,7 +28,7 @@ impl Form {
         let rest = Multipart::new(request.into_body().into_data_stream(), boundary);
         let mut form = Self {
             rest,
-            patience,
+            client_timeout,
             name: None,
         };
         let file = form
@@ -38,11 +39,11 @@ impl Form {
         Ok((form, Request::new(Body::from_stream(file))))
     }
 
-    /// The next file.
+    /// Returns the next file of the form.
     async fn next(&mut self) -> Result<Option<Field<'static>>> {
         loop {
-            let Ok(field) = tokio::time::timeout(self.patience, self.rest.next_field()).await else {
-                let text = format!("nothing came for {} s", self.patience.as_secs());
+            let Ok(field) = tokio::time::timeout(self.client_timeout, self.rest.next_field()).await else {
+                let text = format!("nothing came for {} s", self.client_timeout.as_secs());
                 return Err(ApiError::new(Code::Timeout, text));
             };
             let wrong = |error| ApiError::new(Code::BadRequest, format!("the form cannot be read: {error}"));
@@ -53,7 +54,7 @@ impl Form {
         }
     }
 
-    /// Refuses a second file, which would otherwise be lost without a word.
+    /// Reads the form to its end; returns an error if it has a second file.
     pub(super) async fn end(mut self) -> Result<()> {
         match self.next().await? {
             None => Ok(()),

@@ -1,4 +1,4 @@
-//! Jobs as rows.
+//! The `jobs` table: the queue, the state of each job, and its result.
 
 use std::sync::PoisonError;
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{Db, Page, rows};
 use crate::state::kind::Kind;
 
-/// How far a job is.
+/// State of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
     Queued,
@@ -21,6 +21,7 @@ pub(crate) enum State {
 }
 
 impl State {
+    /// All states.
     pub(crate) const ALL: [Self; 5] = [
         Self::Queued,
         Self::Running,
@@ -29,6 +30,7 @@ impl State {
         Self::Cancelled,
     ];
 
+    /// Returns the name in the API and the database.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Queued => "queued",
@@ -39,11 +41,12 @@ impl State {
         }
     }
 
+    /// Returns the state called `name`.
     pub(crate) fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.name() == name)
     }
 
-    /// Whether nothing more happens to it by itself.
+    /// Reports whether the job has ended: it is neither queued nor running.
     pub(crate) fn is_final(self) -> bool {
         !matches!(self, Self::Queued | Self::Running)
     }
@@ -61,21 +64,21 @@ impl FromSql for State {
     }
 }
 
-/// What a job reads.
+/// Input file of a job.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct JobInput {
-    /// The client's name for it.
+    /// The client's file name.
     pub(crate) name: String,
-    /// The extension of the job's link to it.
+    /// The extension of the job's hard link to the file.
     pub(crate) extension: String,
     pub(crate) bytes: u64,
-    /// The upload it was.
+    /// The id of the upload, if the input is one.
     pub(crate) upload: Option<String>,
-    /// The job whose result it was.
+    /// The id of the job whose result the input is, if it is one.
     pub(crate) job: Option<String>,
 }
 
-/// A job.
+/// Row of a job. Times are in milliseconds since 1970; `plan`, `summary`, `files` and `error` are JSON as in the API.
 #[derive(Debug, Clone)]
 pub(crate) struct Job {
     pub(crate) id: String,
@@ -95,7 +98,7 @@ pub(crate) struct Job {
     pub(crate) error: Option<Value>,
 }
 
-/// A job to be queued.
+/// New job to be queued.
 #[derive(Debug)]
 pub(crate) struct NewJob {
     pub(crate) id: String,
@@ -105,7 +108,7 @@ pub(crate) struct NewJob {
     pub(crate) options: Value,
 }
 
-/// How a job ended.
+/// End of a job: its final state and result.
 #[derive(Debug, Clone)]
 pub(crate) struct Finished {
     pub(crate) state: State,
@@ -114,39 +117,43 @@ pub(crate) struct Finished {
     pub(crate) error: Option<Value>,
 }
 
-/// Which jobs to list.
+/// Filter of a job listing; `None` accepts any value.
 #[derive(Debug, Default)]
 pub(crate) struct JobQuery {
     pub(crate) state: Option<State>,
     pub(crate) kind: Option<Kind>,
 }
 
+/// Columns that [`job`] reads, in this order.
 pub(super) const COLUMNS: &str = "seq, id, kind, state, label, inputs, options, created_at, started_at, finished_at, attempts, \
                        resumed, plan, summary, files, error";
-/// Interrupted jobs first, then in order of their coming.
+/// Order of the queue: interrupted jobs first, then by creation.
 const QUEUE: &str = "ORDER BY interruptions > 0 DESC, seq";
 
-/// The text of a page's rows, in bytes, after which it ends: as values they take several times that.
+/// Bytes of JSON text after which a page ends early; parsed, it takes several times as much memory.
 const PAGE_BYTES: usize = 2 << 20;
 
-/// Bytes of the texts of a row.
+/// Returns the total length of the JSON columns of a row in bytes.
 fn length(row: &Row<'_>) -> usize {
     let texts = [5, 6, 12, 13, 14, 15].map(|column| row.get_ref(column).ok());
     let length = |value: ValueRef<'_>| value.as_bytes_or_null().ok().flatten().map_or(0, <[u8]>::len);
     texts.into_iter().flatten().map(length).sum()
 }
 
+/// Parses the JSON in a column.
 fn parsed<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
     let text: String = row.get(column)?;
     let wrong = |error| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error));
     serde_json::from_str(&text).map_err(wrong)
 }
 
+/// Parses the JSON in a column; `None` for NULL.
 fn optional(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Value>> {
     let text: Option<String> = row.get(column)?;
     text.map(|_| parsed(row, column)).transpose()
 }
 
+/// Converts a row with [`COLUMNS`] to a job.
 fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
     Ok(Job {
         id: row.get(1)?,
@@ -167,12 +174,13 @@ fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
     })
 }
 
+/// Serializes a value to JSON for a column.
 fn text(value: &impl Serialize) -> rusqlite::Result<String> {
     serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }
 
 impl Db {
-    /// Queues a job, unless `limit` are queued already.
+    /// Queues a job unless `limit` jobs are queued already, and reports whether it did. `now` is in milliseconds since 1970.
     pub(crate) fn add_job(&self, new: &NewJob, limit: usize, now: i64) -> rusqlite::Result<bool> {
         let (inputs, options) = (text(&new.inputs)?, text(&new.options)?);
         let mut connection = self.lock();
@@ -183,47 +191,49 @@ impl Db {
             params![new.id, new.kind, new.label, inputs, options, now, limit],
         )?;
         if added > 0 {
-            rows::settle(&change, &new.id)?;
+            rows::clear_pending(&change, &new.id)?;
         }
         change.commit()?;
         Ok(added > 0)
     }
 
-    /// Adds a job that is over, and whose row was lost.
+    /// Adds a finished job whose row was lost, with the results `files`.
     pub(crate) fn adopt_job(&self, new: &NewJob, files: &Value, now: i64) -> rusqlite::Result<()> {
         let (inputs, options, files) = (text(&new.inputs)?, text(&new.options)?, text(files)?);
         self.lock().execute(
             "INSERT INTO jobs (id, kind, state, label, inputs, options, created_at, finished_at, aged_from, files)
              VALUES (?1, ?2, 'done', ?3, ?4, ?5, ?6, ?6, ?7, ?8)",
-            params![new.id, new.kind, new.label, inputs, options, now, self.age(), files],
+            params![new.id, new.kind, new.label, inputs, options, now, self.uptime_ms(), files],
         )?;
         Ok(())
     }
 
+    /// Returns the job `id`, if there is one.
     pub(crate) fn job(&self, id: &str) -> rusqlite::Result<Option<Job>> {
         let sql = format!("SELECT {COLUMNS} FROM jobs WHERE id = ?1");
         let found = self.lock().query_row(&sql, [id], job).optional()?;
-        Ok(found.map(|job| self.as_it_ended(job)))
+        Ok(found.map(|job| self.with_unsaved_end(job)))
     }
 
-    /// Whether there is a row of this id, also one that cannot be read.
+    /// Reports whether a row with this id exists, even an unreadable one.
     pub(crate) fn has_job(&self, id: &str) -> rusqlite::Result<bool> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached("SELECT 1 FROM jobs WHERE id = ?1")?;
         statement.exists([id])
     }
 
-    /// A job whose end could not be written down yet, as it ended.
-    fn as_it_ended(&self, mut job: Job) -> Job {
-        let unwritten = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((end, at)) = unwritten.get(&job.id).cloned() {
+    /// Returns `job` with its final state and result if these could not be written yet.
+    fn with_unsaved_end(&self, mut job: Job) -> Job {
+        let unsaved_ends = self.unsaved_ends.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((end, at)) = unsaved_ends.get(&job.id).cloned() {
             (job.state, job.finished_at) = (end.state, Some(at));
             (job.summary, job.files, job.error) = (end.summary, end.files, end.error);
         }
         job
     }
 
-    /// A page of jobs. It may end before `limit` where its rows are long: thousands of inputs each.
+    /// Returns up to `limit` jobs that match `query`, with sequence numbers below `before`, newest first. The page has fewer
+    /// if its rows are long ([`PAGE_BYTES`]).
     pub(crate) fn jobs(&self, query: &JobQuery, before: i64, limit: usize) -> rusqlite::Result<Page<Job>> {
         let sql = format!(
             "SELECT {COLUMNS} FROM jobs WHERE seq < ?1 AND (?3 IS NULL OR state = ?3) AND (?4 IS NULL OR kind = ?4)
@@ -239,13 +249,13 @@ impl Db {
                 break;
             }
             bytes += length(row);
-            let (seq, job) = self.lenient(row, job)?;
-            found.push((seq, job.map(|job| self.as_it_ended(job))));
+            let (seq, job) = self.read_or_report(row, job)?;
+            found.push((seq, job.map(|job| self.with_unsaved_end(job))));
         }
         Ok(Page::new(found, more))
     }
 
-    /// Ids of the queued jobs in the order in which they will be started.
+    /// Returns the ids of the queued jobs in the order in which they will start.
     pub(crate) fn queue(&self) -> rusqlite::Result<Vec<String>> {
         let connection = self.lock();
         let sql = format!("SELECT id FROM jobs WHERE state = 'queued' {QUEUE}");
@@ -254,7 +264,7 @@ impl Db {
         rows.collect()
     }
 
-    /// Ids of jobs that are not finished, oldest first.
+    /// Returns the ids of queued and running jobs, oldest first.
     pub(crate) fn unfinished(&self) -> rusqlite::Result<Vec<String>> {
         let connection = self.lock();
         let sql = "SELECT id FROM jobs WHERE state IN ('queued', 'running') ORDER BY seq";
@@ -263,7 +273,7 @@ impl Db {
         rows.collect()
     }
 
-    /// Counts by state; states that are none of ours are not among them.
+    /// Returns the number of jobs in each state; rows with unknown states are ignored.
     pub(crate) fn count_jobs(&self) -> rusqlite::Result<Vec<(State, u64)>> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached("SELECT state, count(*) FROM jobs GROUP BY state")?;
@@ -275,7 +285,8 @@ impl Db {
         .collect()
     }
 
-    /// Takes the next job from the queue. One whose row cannot be read has failed, and holds no other up.
+    /// Takes the next job from the queue, sets it to running and returns it. Jobs with unreadable rows are set to failed and
+    /// skipped.
     pub(crate) fn start_next(&self, now: i64) -> rusqlite::Result<Option<Job>> {
         let connection = self.lock();
         let next = format!("SELECT seq, id FROM jobs WHERE state = 'queued' {QUEUE} LIMIT 1");
@@ -290,7 +301,7 @@ impl Db {
             };
             match connection.query_row(&start, params![now, seq], job) {
                 Err(error) if rows::is_bad_row(&error) => {
-                    self.tell(&id, &error);
+                    self.report_bad_row(&id, &error);
                     connection.execute(
                         "UPDATE jobs SET state = 'failed', finished_at = ?2 WHERE seq = ?1",
                         params![seq, now],
@@ -301,6 +312,7 @@ impl Db {
         }
     }
 
+    /// Stores the plan of a job.
     pub(crate) fn set_plan(&self, id: &str, plan: &Value) -> rusqlite::Result<()> {
         let plan = text(plan)?;
         self.lock()
@@ -308,8 +320,8 @@ impl Db {
         Ok(())
     }
 
-    /// `label`, with a number where a result of another job is called that already.
-    pub(crate) fn free_label(&self, label: &str) -> rusqlite::Result<String> {
+    /// Returns `label`, with a number appended to its stem if a result of another job has that label.
+    pub(crate) fn unique_label(&self, label: &str) -> rusqlite::Result<String> {
         let connection = self.lock();
         let mut taken = connection.prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM jobs, json_each(CASE WHEN json_valid(files) THEN files ELSE '[]' END) AS file
@@ -325,50 +337,52 @@ impl Db {
         Ok(free)
     }
 
+    /// Records that the current attempt resumed an earlier one.
     pub(crate) fn set_resumed(&self, id: &str) -> rusqlite::Result<()> {
         self.lock()
             .execute("UPDATE jobs SET resumed = 1 WHERE id = ?1", [id])?;
         Ok(())
     }
 
-    /// Writes down how a job ended. Where that is not possible it is kept in mind, told to whoever asks, and written by
-    /// [`Db::write_down`].
+    /// Stores the end of a job. If that fails, the end is kept in memory, from which [`Db::job`] returns it and
+    /// [`Db::save_unsaved_ends`] writes it later.
     pub(crate) fn finish_job(&self, id: &str, end: &Finished, now: i64) -> rusqlite::Result<()> {
         let written = self.write_end(id, end, now);
-        let mut unwritten = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unsaved_ends = self.unsaved_ends.lock().unwrap_or_else(PoisonError::into_inner);
         match &written {
-            Ok(()) => unwritten.remove(id),
-            Err(_) => unwritten.insert(id.to_owned(), (end.clone(), now)),
+            Ok(()) => unsaved_ends.remove(id),
+            Err(_) => unsaved_ends.insert(id.to_owned(), (end.clone(), now)),
         };
         written
     }
 
+    /// Writes the end of a job to its row.
     fn write_end(&self, id: &str, end: &Finished, now: i64) -> rusqlite::Result<()> {
         let (summary, error) = (
             end.summary.as_ref().map(text).transpose()?,
             end.error.as_ref().map(text).transpose()?,
         );
         let files = text(&end.files)?;
-        self.change(|connection| {
+        self.write(|connection| {
             connection.execute(
                 "UPDATE jobs SET state = ?2, summary = ?3, files = ?4, error = ?5, finished_at = ?6, interruptions = 0,
                  aged_from = ?7 WHERE id = ?1",
-                params![id, end.state, summary, files, error, now, self.age()],
+                params![id, end.state, summary, files, error, now, self.uptime_ms()],
             )?;
             Ok(())
         })
     }
 
-    /// Whether the end of a job could not be written down yet.
-    pub(crate) fn is_unwritten(&self, id: &str) -> bool {
-        let unwritten = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
-        unwritten.contains_key(id)
+    /// Reports whether the end of a job could not be written yet.
+    pub(crate) fn is_end_unsaved(&self, id: &str) -> bool {
+        let unsaved_ends = self.unsaved_ends.lock().unwrap_or_else(PoisonError::into_inner);
+        unsaved_ends.contains_key(id)
     }
 
-    /// Writes down the ends that could not be written.
-    pub(crate) fn write_down(&self) {
-        let unwritten = || self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
-        let ends: Vec<_> = unwritten()
+    /// Tries again to write the ends of jobs that could not be written.
+    pub(crate) fn save_unsaved_ends(&self) {
+        let unsaved_ends = || self.unsaved_ends.lock().unwrap_or_else(PoisonError::into_inner);
+        let ends: Vec<_> = unsaved_ends()
             .iter()
             .map(|(id, end)| (id.clone(), end.clone()))
             .collect();
@@ -377,20 +391,20 @@ impl Db {
         }
     }
 
-    /// Cancels a job that waits; whether it did.
+    /// Cancels a queued job, and reports whether it was queued.
     pub(crate) fn cancel_queued(&self, id: &str, now: i64) -> rusqlite::Result<bool> {
-        let changed = self.change(|connection| {
+        let changed = self.write(|connection| {
             connection.execute(
                 "UPDATE jobs SET state = 'cancelled', finished_at = ?2, aged_from = ?3 WHERE id = ?1 AND state = 'queued'",
-                params![id, now, self.age()],
+                params![id, now, self.uptime_ms()],
             )
         })?;
         Ok(changed > 0)
     }
 
-    /// Queues a job that failed or was cancelled once more, unless `limit` are queued; whether it did.
+    /// Queues a failed or cancelled job again unless `limit` jobs are queued, and reports whether it did.
     pub(crate) fn retry(&self, id: &str, limit: usize) -> rusqlite::Result<bool> {
-        let changed = self.change(|connection| {
+        let changed = self.write(|connection| {
             connection.execute(
                 "UPDATE jobs SET state = 'queued', error = NULL, finished_at = NULL, interruptions = 0, aged_from = NULL
                  WHERE id = ?1 AND state IN ('failed', 'cancelled')
@@ -401,8 +415,8 @@ impl Db {
         Ok(changed > 0)
     }
 
-    /// Puts a job that was stopped with the server back into the queue.
-    pub(crate) fn put_back(&self, id: &str) -> rusqlite::Result<()> {
+    /// Puts a job that the shutdown stopped back into the queue.
+    pub(crate) fn requeue(&self, id: &str) -> rusqlite::Result<()> {
         self.lock().execute(
             "UPDATE jobs SET state = 'queued', interruptions = max(interruptions, 1) WHERE id = ?1 AND state = 'running'",
             [id],
@@ -410,8 +424,8 @@ impl Db {
         Ok(())
     }
 
-    /// At the start: jobs that ran when the server died are queued again, but those during which it died `limit`
-    /// times have failed with `error`.
+    /// Queues jobs again that ran when the server was killed; those during which it was killed `limit` times fail with
+    /// `error`. Called at the start of the server.
     pub(crate) fn recover(&self, limit: u32, error: &Value, now: i64) -> rusqlite::Result<()> {
         let mut connection = self.lock();
         let change = connection.transaction()?;
@@ -427,22 +441,22 @@ impl Db {
         change.commit()
     }
 
-    /// Removes the row; the folder is to follow, see [`Db::settle`].
+    /// Removes the row of a job and marks its folder as pending, see [`Db::clear_pending`]; reports whether it existed.
     pub(crate) fn remove_job(&self, id: &str) -> rusqlite::Result<bool> {
-        let removed = self.change(|connection| {
+        let removed = self.write(|connection| {
             let change = connection.transaction()?;
-            rows::begin(&change, id)?;
+            rows::mark_pending(&change, id)?;
             let removed = change.execute("DELETE FROM jobs WHERE id = ?1", [id])? > 0;
             change.commit()?;
             Ok(removed)
         })?;
-        let mut unwritten = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
-        unwritten.remove(id);
+        let mut unsaved_ends = self.unsaved_ends.lock().unwrap_or_else(PoisonError::into_inner);
+        unsaved_ends.remove(id);
         Ok(removed)
     }
 
-    /// Jobs whose age began before `old`, an age of the server.
-    pub(crate) fn old_jobs(&self, old: i64) -> rusqlite::Result<Vec<String>> {
+    /// Returns the ids of ended jobs whose retention time began before `old`, in milliseconds of total uptime.
+    pub(crate) fn expired_jobs(&self, old: i64) -> rusqlite::Result<Vec<String>> {
         let connection = self.lock();
         let mut statement = connection.prepare(
             "SELECT id FROM jobs WHERE state IN ('done', 'failed', 'cancelled') AND aged_from < ?1",

@@ -1,4 +1,5 @@
-//! Rows that cannot be read, and files that are on their way in or out.
+//! Unreadable rows, which are logged and skipped, and the `pending` table: a write-ahead list of files being created or
+//! removed.
 
 use std::sync::PoisonError;
 
@@ -7,7 +8,7 @@ use rusqlite::{Connection, Error, Row};
 use super::Db;
 use crate::log;
 
-/// Whether a row has something in it that is none of ours.
+/// Reports whether the error means that a value of a row has an invalid type or content.
 pub(crate) fn is_bad_row(error: &Error) -> bool {
     matches!(
         error,
@@ -19,9 +20,8 @@ pub(crate) fn is_bad_row(error: &Error) -> bool {
 }
 
 impl Db {
-    /// The number of a row, and what it says where that can be read. One that cannot be read is told of once, in the log,
-    /// and hides no other.
-    pub(super) fn lenient<T>(
+    /// Returns the sequence number of a row and its value by `read`; `None` for an unreadable row, which is logged once.
+    pub(super) fn read_or_report<T>(
         &self,
         row: &Row<'_>,
         read: fn(&Row<'_>) -> rusqlite::Result<T>,
@@ -31,34 +31,35 @@ impl Db {
             Ok(read) => Ok((seq, Some(read))),
             Err(error) if is_bad_row(&error) => {
                 let id: String = row.get(1).unwrap_or_else(|_| format!("row {seq}"));
-                self.tell(&id, &error);
+                self.report_bad_row(&id, &error);
                 Ok((seq, None))
             }
             Err(error) => Err(error),
         }
     }
 
-    /// Says once that a row cannot be read.
-    pub(super) fn tell(&self, id: &str, error: &Error) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.len() < 1000 && told.insert(id.to_owned()) {
+    /// Logs an unreadable row once.
+    pub(super) fn report_bad_row(&self, id: &str, error: &Error) {
+        let mut reported = self.reported_rows.lock().unwrap_or_else(PoisonError::into_inner);
+        if reported.len() < 1000 && reported.insert(id.to_owned()) {
             log::line(&format!(
                 "{id}: its row in the database cannot be read and is left out; its files stay: {error}"
             ));
         }
     }
 
-    /// Writes down that files of this name are about to be made or removed.
-    pub(crate) fn begin(&self, name: &str) -> rusqlite::Result<()> {
-        self.change(|connection| begin(connection, name))
+    /// Records that the upload file or job folder `name` is about to be created or removed. If the server is killed before
+    /// [`Db::clear_pending`], it is removed at the next start unless a row names it.
+    pub(crate) fn mark_pending(&self, name: &str) -> rusqlite::Result<()> {
+        self.write(|connection| mark_pending(connection, name))
     }
 
-    /// The files are made, or removed.
-    pub(crate) fn settle(&self, name: &str) -> rusqlite::Result<()> {
-        self.change(|connection| settle(connection, name))
+    /// Records that the creation or removal of `name` is complete.
+    pub(crate) fn clear_pending(&self, name: &str) -> rusqlite::Result<()> {
+        self.write(|connection| clear_pending(connection, name))
     }
 
-    /// Names of files that were about to be made or removed.
+    /// Returns the names of files and folders whose creation or removal is not complete.
     pub(crate) fn pending(&self) -> rusqlite::Result<Vec<String>> {
         let connection = self.lock();
         let mut statement = connection.prepare("SELECT name FROM pending")?;
@@ -67,12 +68,14 @@ impl Db {
     }
 }
 
-pub(super) fn begin(connection: &Connection, name: &str) -> rusqlite::Result<()> {
+/// Inserts `name` into the `pending` table.
+pub(super) fn mark_pending(connection: &Connection, name: &str) -> rusqlite::Result<()> {
     connection.execute("INSERT OR IGNORE INTO pending (name) VALUES (?1)", [name])?;
     Ok(())
 }
 
-pub(super) fn settle(connection: &Connection, name: &str) -> rusqlite::Result<()> {
+/// Deletes `name` from the `pending` table.
+pub(super) fn clear_pending(connection: &Connection, name: &str) -> rusqlite::Result<()> {
     connection.execute("DELETE FROM pending WHERE name = ?1", [name])?;
     Ok(())
 }

@@ -1,13 +1,14 @@
-//! Sessions of the page as rows: only what their cookies hash to.
+//! The `sessions` table: hashes of the cookies of open browser sessions.
 
 use rusqlite::params;
 
 use super::Db;
 
-/// Sessions that are kept; the oldest go first.
-const KEPT: usize = 1000;
+/// Maximum number of sessions; the oldest are removed.
+const MAX_SESSIONS: usize = 1000;
 
 impl Db {
+    /// Stores the hash of a new session's cookie.
     pub(crate) fn open_session(&self, hash: &str, now: i64) -> rusqlite::Result<()> {
         let connection = self.lock();
         connection.execute(
@@ -16,19 +17,21 @@ impl Db {
         )?;
         connection.execute(
             "DELETE FROM sessions WHERE rowid <= (SELECT max(rowid) FROM sessions) - ?1",
-            [KEPT],
+            [MAX_SESSIONS],
         )?;
         Ok(())
     }
 
+    /// Reports whether a session with this hash is open.
     pub(crate) fn has_session(&self, hash: &str) -> rusqlite::Result<bool> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached("SELECT 1 FROM sessions WHERE hash = ?1")?;
         statement.exists([hash])
     }
 
+    /// Removes the session with this hash.
     pub(crate) fn close_session(&self, hash: &str) -> rusqlite::Result<()> {
-        self.change(|connection| {
+        self.write(|connection| {
             connection.execute("DELETE FROM sessions WHERE hash = ?1", [hash])?;
             Ok(())
         })

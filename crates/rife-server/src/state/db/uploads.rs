@@ -1,21 +1,25 @@
-//! Uploads as rows. How much of one has been received is what its file holds.
+//! The `uploads` table. The number of received bytes is not stored: it is the length of the upload's file.
 
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::{Db, Page, rows};
 
-/// An upload.
+/// Row of an upload.
 #[derive(Debug, Clone)]
 pub(crate) struct Upload {
     pub(crate) id: String,
+    /// The client's file name.
     pub(crate) name: String,
+    /// The extension of the stored file.
     pub(crate) extension: String,
+    /// Bytes of the complete file.
     pub(crate) size: u64,
     pub(crate) state: UploadState,
+    /// Milliseconds since 1970.
     pub(crate) created_at: i64,
 }
 
-/// Whether all of it is here.
+/// State of an upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum UploadState {
     Receiving,
@@ -23,6 +27,7 @@ pub(crate) enum UploadState {
 }
 
 impl UploadState {
+    /// Returns the name in the API.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Receiving => "receiving",
@@ -31,8 +36,10 @@ impl UploadState {
     }
 }
 
+/// Columns that [`upload`] reads, in this order.
 pub(super) const COLUMNS: &str = "seq, id, name, extension, size, complete, created_at";
 
+/// Converts a row with [`COLUMNS`] to an upload.
 fn upload(row: &Row<'_>) -> rusqlite::Result<Upload> {
     Ok(Upload {
         id: row.get(1)?,
@@ -49,14 +56,14 @@ fn upload(row: &Row<'_>) -> rusqlite::Result<Upload> {
 }
 
 impl Upload {
-    /// What its file is called.
+    /// Returns the name of the stored file.
     pub(crate) fn file(&self) -> String {
         format!("{}.{}", self.id, self.extension)
     }
 }
 
 impl Db {
-    /// Adds the row of a file that is there.
+    /// Adds the row of an upload whose file exists, and removes its name from the `pending` table.
     pub(crate) fn add_upload(&self, upload: &Upload) -> rusqlite::Result<()> {
         let complete = upload.state == UploadState::Complete;
         let mut connection = self.lock();
@@ -71,72 +78,76 @@ impl Db {
                 upload.size,
                 complete,
                 upload.created_at,
-                self.age()
+                self.uptime_ms()
             ],
         )?;
-        rows::settle(&change, &upload.file())?;
+        rows::clear_pending(&change, &upload.file())?;
         change.commit()
     }
 
-    /// Whether there is a row of this id, also one that cannot be read.
+    /// Reports whether a row with this id exists, even an unreadable one.
     pub(crate) fn has_upload(&self, id: &str) -> rusqlite::Result<bool> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached("SELECT 1 FROM uploads WHERE id = ?1")?;
         statement.exists([id])
     }
 
+    /// Returns the upload `id`, if there is one.
     pub(crate) fn upload(&self, id: &str) -> rusqlite::Result<Option<Upload>> {
         let sql = format!("SELECT {COLUMNS} FROM uploads WHERE id = ?1");
         self.lock().query_row(&sql, [id], upload).optional()
     }
 
+    /// Returns up to `limit` uploads with sequence numbers below `before`, newest first.
     pub(crate) fn uploads(&self, before: i64, limit: usize) -> rusqlite::Result<Page<Upload>> {
         let sql = format!("SELECT {COLUMNS} FROM uploads WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2");
         let connection = self.lock();
         let mut statement = connection.prepare_cached(&sql)?;
-        let found = statement.query_map(params![before, limit + 1], |row| self.lenient(row, upload))?;
+        let found =
+            statement.query_map(params![before, limit + 1], |row| self.read_or_report(row, upload))?;
         let mut found = found.collect::<Result<Vec<_>, _>>()?;
         let more = found.len() > limit;
         found.truncate(limit);
         Ok(Page::new(found, more))
     }
 
-    /// Uploads that were last written to before `idle`, or have been complete since before `old`, both as ages of the
-    /// server.
-    pub(crate) fn stale_uploads(&self, idle: i64, old: i64) -> rusqlite::Result<Vec<Upload>> {
+    /// Returns incomplete uploads last written before `idle`, and uploads complete since before `old`, both in milliseconds
+    /// of total uptime.
+    pub(crate) fn expired_uploads(&self, idle: i64, old: i64) -> rusqlite::Result<Vec<Upload>> {
         let sql = format!(
             "SELECT {COLUMNS} FROM uploads WHERE (NOT complete AND aged_from < ?1) OR (complete AND aged_from < ?2)"
         );
         let connection = self.lock();
         let mut statement = connection.prepare(&sql)?;
-        let rows = statement.query_map([idle, old], |row| self.lenient(row, upload))?;
+        let rows = statement.query_map([idle, old], |row| self.read_or_report(row, upload))?;
         rows.filter_map(|row| row.map(|(_, upload)| upload).transpose())
             .collect()
     }
 
-    /// Uploads that are still coming.
+    /// Returns the incomplete uploads.
     pub(crate) fn receiving(&self) -> rusqlite::Result<Vec<Upload>> {
         let connection = self.lock();
         let sql = format!("SELECT {COLUMNS} FROM uploads WHERE NOT complete");
         let mut statement = connection.prepare_cached(&sql)?;
-        let rows = statement.query_map([], |row| self.lenient(row, upload))?;
+        let rows = statement.query_map([], |row| self.read_or_report(row, upload))?;
         rows.filter_map(|row| row.map(|(_, upload)| upload).transpose())
             .collect()
     }
 
+    /// Updates size and completeness of an upload, and restarts its retention time.
     pub(crate) fn touch_upload(&self, id: &str, now: i64, size: u64, complete: bool) -> rusqlite::Result<()> {
         self.lock().execute(
             "UPDATE uploads SET touched_at = ?2, size = ?3, complete = ?4, aged_from = ?5 WHERE id = ?1",
-            params![id, now, size, complete, self.age()],
+            params![id, now, size, complete, self.uptime_ms()],
         )?;
         Ok(())
     }
 
-    /// Removes the row; the file is to follow, see [`Db::settle`].
+    /// Removes the row of an upload and marks its file as pending, see [`Db::clear_pending`]; reports whether it existed.
     pub(crate) fn remove_upload(&self, id: &str, file: &str) -> rusqlite::Result<bool> {
-        self.change(|connection| {
+        self.write(|connection| {
             let change = connection.transaction()?;
-            rows::begin(&change, file)?;
+            rows::mark_pending(&change, file)?;
             let removed = change.execute("DELETE FROM uploads WHERE id = ?1", [id])? > 0;
             change.commit()?;
             Ok(removed)

@@ -1,4 +1,4 @@
-//! `chain`: clips joined by transitions.
+//! Job kind `chain`: clips joined with interpolated transitions ([`ChainJob`]).
 
 use std::time::Instant;
 
@@ -7,12 +7,12 @@ use rife::media::{CancelToken, Output, time};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Outcome, Place, Run, Step};
+use super::{JobFiles, Outcome, Run, Step};
 use crate::error::Result;
 use crate::reason::note;
 use crate::work::options::{EncodeOptions, Fit, ModelOptions, Rate, Size, check_range, parse};
 
-/// The options, checked.
+/// Validated options of a `chain` job.
 #[derive(Debug)]
 pub(super) struct ChainOptions {
     model: ModelOptions,
@@ -54,9 +54,9 @@ impl ChainOptions {
 }
 
 impl super::Options for ChainOptions {
-    fn open(&self, place: &Place<'_>, cancel: &CancelToken) -> Result<rife::Result<Box<dyn Run>>> {
+    fn open(&self, files: &JobFiles<'_>, cancel: &CancelToken) -> Result<rife::Result<Box<dyn Run>>> {
         let extension = self.encode.extension();
-        let mut job = ChainJob::new(place.inputs.clone(), Output::File(place.result(extension)));
+        let mut job = ChainJob::new(files.inputs.clone(), Output::File(files.result(extension)));
         let rest = &self.rest;
         job.passes = rest.passes.unwrap_or(job.passes);
         (job.fps, job.size) = (rest.fps.map(|rate| rate.0), rest.size.map(|size| size.0));
@@ -70,8 +70,8 @@ impl super::Options for ChainOptions {
         job.sink.overwrite = true;
         (job.sink.codec, job.sink.crf) = (self.encode.codec(), self.encode.crf);
         job.sink.preset = self.encode.preset.clone();
-        job.interpolator = place.interpolator(self.model.spec()?);
-        let label = super::named(place.label, "_chain", extension);
+        job.interpolator = files.interpolator(self.model.spec()?);
+        let label = super::result_label(files.label, "_chain", extension);
         Ok(job
             .open(cancel)
             .map(|run| Box::new(Planned { run, label }) as Box<dyn Run>))

@@ -1,4 +1,4 @@
-//! `images`: from picture to picture.
+//! Job kind `images`: interpolation between pictures ([`ImageJob`]).
 
 use std::time::Instant;
 
@@ -8,12 +8,12 @@ use rife::media::CancelToken;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Outcome, Place, Run, Step};
+use super::{JobFiles, Outcome, Run, Step};
 use crate::error::{ApiError, Result};
 use crate::reason::{Reason, note};
 use crate::work::options::{EncodeOptions, Fit, Fraction, ModelOptions, Rate, Size, check_range, parse};
 
-/// The options, checked.
+/// Validated options of an `images` job.
 #[derive(Debug)]
 pub(super) struct ImagesOptions {
     model: ModelOptions,
@@ -65,7 +65,7 @@ impl ImagesOptions {
 }
 
 impl super::Options for ImagesOptions {
-    fn open(&self, place: &Place<'_>, cancel: &CancelToken) -> Result<rife::Result<Box<dyn Run>>> {
+    fn open(&self, files: &JobFiles<'_>, cancel: &CancelToken) -> Result<rife::Result<Box<dyn Run>>> {
         let rest = &self.rest;
         let between = match rest.timestep {
             Some(Fraction(at)) => Timesteps::Timestep(at),
@@ -73,10 +73,10 @@ impl super::Options for ImagesOptions {
         };
         let extension = self.encode.extension();
         let output = match extension {
-            "png" if rest.timestep.is_none() => place.output.clone(),
-            _ => place.result(extension),
+            "png" if rest.timestep.is_none() => files.output.clone(),
+            _ => files.result(extension),
         };
-        let mut job = ImageJob::new(place.inputs.clone(), between, output);
+        let mut job = ImageJob::new(files.inputs.clone(), between, output);
         job.overwrite = true;
         job.fps = rest.fps.map_or(Ratio::from(25), |rate| rate.0);
         (job.size, job.fit) = (rest.size.map(|size| size.0), rest.fit.into());
@@ -85,8 +85,8 @@ impl super::Options for ImagesOptions {
             Memory::Disk => Storage::Disk,
         };
         (job.codec, job.crf) = (self.encode.codec(), self.encode.crf);
-        job.interpolator = place.interpolator(self.model.spec()?);
-        let (fps, label) = (job.fps, super::named(place.label, "_morph", extension));
+        job.interpolator = files.interpolator(self.model.spec()?);
+        let (fps, label) = (job.fps, super::result_label(files.label, "_morph", extension));
         Ok(job
             .open(cancel)
             .map(|run| Box::new(Planned { run, fps, label }) as Box<dyn Run>))

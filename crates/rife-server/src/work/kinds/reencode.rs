@@ -1,16 +1,16 @@
-//! `reencode`: a clip written anew in a form that everything plays.
+//! Job kind `reencode`: conversion of a clip to a widely playable format ([`ReencodeJob`]).
 
 use rife::media::CancelToken;
 use rife::reencode::{Finding, Profile, ReencodeJob, ReencodeRun, Stage};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Outcome, Place, Run, Step};
+use super::{JobFiles, Outcome, Run, Step};
 use crate::error::Result;
 use crate::reason::note;
 use crate::work::options::{check_crf, check_preset, check_range, parse};
 
-/// The options, checked.
+/// Validated options of a `reencode` job.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct ReencodeOptions {
@@ -54,17 +54,17 @@ impl ReencodeOptions {
 }
 
 impl super::Options for ReencodeOptions {
-    fn open(&self, place: &Place<'_>, cancel: &CancelToken) -> Result<rife::Result<Box<dyn Run>>> {
+    fn open(&self, files: &JobFiles<'_>, cancel: &CancelToken) -> Result<rife::Result<Box<dyn Run>>> {
         let profile = self.profile();
-        let mut job = ReencodeJob::new(&place.inputs[0], profile);
-        job.output = Some(place.result(profile.extension()));
+        let mut job = ReencodeJob::new(&files.inputs[0], profile);
+        job.output = Some(files.result(profile.extension()));
         (job.force, job.overwrite) = (self.force, true);
         (job.crf, job.preset) = (self.crf, self.preset.clone());
         job.source.deinterlace = self.deinterlace;
         job.limits.psnr = self.min_psnr.unwrap_or(job.limits.psnr);
         job.limits.bias = self.max_bias.unwrap_or(job.limits.bias);
         job.limits.shift = self.max_shift.unwrap_or(job.limits.shift);
-        let label = super::named(place.label, "_reencoded", profile.extension());
+        let label = super::result_label(files.label, "_reencoded", profile.extension());
         Ok(job
             .open(cancel)
             .map(|run| Box::new(Planned { run, label }) as Box<dyn Run>))
@@ -76,6 +76,7 @@ struct Planned {
     label: String,
 }
 
+/// Returns the JSON object of a finding: a property with its value, the required value, and whether it conforms.
 fn finding(finding: &Finding) -> Value {
     json!({
         "what": finding.what, "found": finding.found, "wanted": finding.wanted, "conforms": finding.conforms,
@@ -91,7 +92,7 @@ impl Planned {
 impl Run for Planned {
     fn plan(&self) -> Value {
         let streams = self.run.streams().map(|streams| streams.to_string());
-        // The library's word for the main stream is that of the other kinds.
+        // The `rife` crate's stream plan says "interpolated" of the main stream for every kind.
         let line = |line: &str| note(&line.trim().replace(": interpolated", ": encoded anew"));
         let lines: Option<Vec<Value>> = streams.map(|text| text.lines().map(line).collect());
         json!({
@@ -111,7 +112,7 @@ impl Run for Planned {
         let done = self.run.run(&mut |stage, done| {
             let (total, stage) = match stage {
                 Stage::Writing => (total, "writing"),
-                // It compares a part of them.
+                // The check compares a subset of the frames, whose number is not known.
                 Stage::Checking => (None, "checking"),
             };
             progress(Step {

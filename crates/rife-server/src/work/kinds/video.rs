@@ -1,4 +1,4 @@
-//! `video`: more frames for a clip.
+//! Job kind `video`: frame rate conversion and slow motion of a clip ([`VideoJob`]).
 
 use std::path::{Path, PathBuf};
 
@@ -12,13 +12,13 @@ use rife::video::{
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Outcome, Place, Run, Step};
+use super::{JobFiles, Outcome, Run, Step};
 use crate::error::{ApiError, Code, Result};
-use crate::reason::{Reason, note, own_note};
+use crate::reason::{Reason, note, server_note};
 use crate::state::store;
 use crate::work::options::{self, EncodeOptions, ModelOptions, check_range, parse};
 
-/// The options, checked.
+/// Validated options of a `video` job.
 #[derive(Debug)]
 pub(super) struct VideoOptions {
     model: ModelOptions,
@@ -90,7 +90,7 @@ impl VideoOptions {
 }
 
 impl Rest {
-    /// Options that do not go together.
+    /// Returns an error for options that exclude each other.
     fn check(&self) -> Result<()> {
         let several = self.passes.is_some() && self.factor.is_some();
         let both =
@@ -130,12 +130,12 @@ impl Rest {
 }
 
 impl super::Options for VideoOptions {
-    fn open(&self, place: &Place<'_>, cancel: &CancelToken) -> Result<rife::Result<Box<dyn Run>>> {
-        let output = place.result(self.encode.extension());
-        let mut job = VideoJob::new(Input::parse(&place.inputs[0]), Output::File(output));
+    fn open(&self, files: &JobFiles<'_>, cancel: &CancelToken) -> Result<rife::Result<Box<dyn Run>>> {
+        let output = files.result(self.encode.extension());
+        let mut job = VideoJob::new(Input::parse(&files.inputs[0]), Output::File(output));
         job.sink.overwrite = true;
         job.like_source = self.encode.ext.is_none();
-        job.interpolator = place.interpolator(self.model.spec()?);
+        job.interpolator = files.interpolator(self.model.spec()?);
         (job.sink.codec, job.sink.crf) = (self.encode.codec(), self.encode.crf);
         job.sink.preset = self.encode.preset.clone();
         let rest = &self.rest;
@@ -154,14 +154,14 @@ impl super::Options for VideoOptions {
         job.mask_static = rest.mask_static == Mask::Auto;
         (job.video_only, job.montage) = (rest.video_only, rest.montage);
         job.confidence = rest.confidence;
-        let confidence = rest.confidence.then(|| place.output.join(store::CONFIDENCE));
-        let (timing, label) = ((job.rate, job.motion), place.label.to_owned());
+        let confidence = rest.confidence.then(|| files.output.join(store::CONFIDENCE));
+        let (timing, label) = ((job.rate, job.motion), files.label.to_owned());
         let opened = job.open(cancel);
         if opened
             .as_ref()
             .is_ok_and(|run| run.plan().input_frames == Some(1))
         {
-            let pairs = [("name", place.label.into())];
+            let pairs = [("name", files.label.into())];
             return Err(ApiError::because(Code::BadInput, Reason::SinglePicture, pairs));
         }
         Ok(opened.map(|run| {
@@ -182,7 +182,7 @@ struct Planned {
     run: VideoRun,
     timing: (Rate, Motion),
     label: String,
-    /// Where to write how far each made frame is to be trusted.
+    /// Path of the file with the confidence of each interpolated frame.
     confidence: Option<PathBuf>,
 }
 
@@ -210,36 +210,36 @@ impl Run for Planned {
     }
 }
 
-/// As JSON: time in seconds, confidence, whether the frame was replaced.
+/// Writes confidences as JSON: time in seconds, confidence from 0 to 1, and whether the frame was replaced.
 fn write_confidences(path: &Path, confidences: &[Confidence]) -> rife::Result<()> {
     let text = serde_json::to_vec(confidences).map_err(|error| rife::Error::Data(error.to_string()))?;
     std::fs::write(path, text).map_err(|error| rife::Error::io("write", path, error))
 }
 
-/// What becomes of the frames, and what to think twice about.
+/// Returns the notes of a plan: the rule for the number of frames, warnings, and the notes of the `rife` crate.
 fn notes(plan: &VideoPlan, (rate, motion): (Rate, Motion)) -> Vec<Value> {
     let mut notes = vec![match rate {
-        Rate::Factor(1) => own_note(Reason::RuleSame, []),
-        Rate::Factor(factor) => own_note(
+        Rate::Factor(1) => server_note(Reason::RuleSame, []),
+        Rate::Factor(factor) => server_note(
             Reason::RuleFactor,
             [("factor", factor.into()), ("more", (factor - 1).into())],
         ),
-        Rate::Multiple(factor) => own_note(Reason::RuleMultiple, [("factor", factor.to_string().into())]),
-        Rate::Fps(rate) => own_note(Reason::RuleRate, [("rate", rate.to_string().into())]),
+        Rate::Multiple(factor) => server_note(Reason::RuleMultiple, [("factor", factor.to_string().into())]),
+        Rate::Fps(rate) => server_note(Reason::RuleRate, [("rate", rate.to_string().into())]),
     }];
     if let (Motion::Slow { .. }, Some(from), Some(to)) = (motion, plan.duration, plan.output_duration)
         && from > 0.0
     {
-        notes.push(own_note(Reason::Stretched, [("times", rounded(to / from))]));
+        notes.push(server_note(Reason::Stretched, [("times", rounded(to / from))]));
     }
     if matches!((rate, motion), (Rate::Factor(1), Motion::Normal)) {
-        notes.push(own_note(Reason::NothingNew, []));
+        notes.push(server_note(Reason::NothingNew, []));
     }
     if let (Rate::Fps(to), Some(from)) = (rate, plan.input_rate)
         && to < from
     {
         let shown = |rate| rounded(time::seconds(rate));
-        notes.push(own_note(
+        notes.push(server_note(
             Reason::RateBelow,
             [("to", shown(to)), ("from", shown(from))],
         ));
@@ -248,7 +248,7 @@ fn notes(plan: &VideoPlan, (rate, motion): (Rate, Motion)) -> Vec<Value> {
     notes
 }
 
-/// A number rounded to three decimals; whole ones without a point.
+/// Rounds a number to three decimals; integers have no decimal point.
 fn rounded(value: f64) -> Value {
     let rounded = (1000.0 * value).round() / 1000.0;
     if rounded.fract() == 0.0 && rounded.abs() < 1e15 {
@@ -258,6 +258,7 @@ fn rounded(value: f64) -> Value {
     }
 }
 
+/// Returns the Plan object of the API.
 fn plan(plan: &VideoPlan, timing: (Rate, Motion)) -> Value {
     let streams = plan.streams.as_ref().map(|streams| streams.to_string());
     let streams: Option<Vec<Value>> =
@@ -265,9 +266,9 @@ fn plan(plan: &VideoPlan, timing: (Rate, Motion)) -> Value {
     json!({
         "kind": "video",
         "width": plan.size[0], "height": plan.size[1],
-        "input_frames": plan.input_frames, "input_rate": super::rate(plan.input_rate),
+        "input_frames": plan.input_frames, "input_rate": super::rate_text(plan.input_rate),
         "variable_rate": plan.variable_rate,
-        "output_frames": plan.output_frames, "output_rate": super::rate(plan.output_rate),
+        "output_frames": plan.output_frames, "output_rate": super::rate_text(plan.output_rate),
         "input_duration_s": plan.duration, "duration_s": plan.output_duration,
         "estimated_s": plan.time.map(|time| time.as_secs_f64()),
         "memory_bytes": plan.memory, "disk_bytes": 0,
@@ -276,6 +277,7 @@ fn plan(plan: &VideoPlan, timing: (Rate, Motion)) -> Value {
     })
 }
 
+/// Returns the `summary` of the job in the API.
 fn summary(done: &VideoSummary) -> Value {
     let counts = &done.counts;
     json!({

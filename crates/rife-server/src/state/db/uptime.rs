@@ -1,4 +1,5 @@
-//! Ages by the time that the server has run: a clock of the system's that is set wrong, or jumps, makes nothing old.
+//! Total uptime of the server on its data folder, by which the retention of rows is measured: a wrong or changed system
+//! clock deletes nothing.
 
 use std::time::Instant;
 
@@ -6,14 +7,17 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::Db;
 
-/// The time that the server has run on its folder, over all its lives.
+/// Total uptime over all runs of the server.
 #[derive(Debug)]
-pub(super) struct Age {
+pub(super) struct Uptime {
+    /// Milliseconds of all earlier runs.
     before: i64,
+    /// Start of this run.
     start: Instant,
 }
 
-impl Age {
+impl Uptime {
+    /// Reads the uptime of earlier runs from the database.
     pub(super) fn open(connection: &Connection) -> rusqlite::Result<Self> {
         let sql = "SELECT value FROM facts WHERE name = 'running_ms'";
         let before: Option<i64> = connection.query_row(sql, [], |row| row.get(0)).optional()?;
@@ -23,6 +27,7 @@ impl Age {
         })
     }
 
+    /// Returns the total uptime in milliseconds.
     fn now(&self) -> i64 {
         let run = i64::try_from(self.start.elapsed().as_millis()).unwrap_or(i64::MAX);
         self.before.saturating_add(run)
@@ -30,14 +35,14 @@ impl Age {
 }
 
 impl Db {
-    /// Milliseconds that the server has run on this folder.
-    pub(crate) fn age(&self) -> i64 {
-        self.age.now()
+    /// Returns the total uptime of the server on this data folder in milliseconds.
+    pub(crate) fn uptime_ms(&self) -> i64 {
+        self.uptime.now()
     }
 
-    /// Writes down how long the server has run. Rows whose age has not begun, of an earlier version, begin it now.
-    pub(crate) fn keep_age(&self) -> rusqlite::Result<()> {
-        let now = self.age();
+    /// Saves the total uptime. Rows of an earlier version that have no start of their retention time get this uptime as one.
+    pub(crate) fn save_uptime(&self) -> rusqlite::Result<()> {
+        let now = self.uptime_ms();
         let connection = self.lock();
         connection.execute(
             "INSERT OR REPLACE INTO facts (name, value) VALUES ('running_ms', ?1)",
@@ -62,9 +67,9 @@ mod tests {
         let open = || Db::open(&folder.path().join("rife.db"), folder.path().join("spare")).unwrap();
         let first = open();
         std::thread::sleep(std::time::Duration::from_millis(20));
-        let before = first.age();
-        first.keep_age().unwrap();
+        let before = first.uptime_ms();
+        first.save_uptime().unwrap();
         drop(first);
-        assert!(before >= 20 && (before..before + 10_000).contains(&open().age()));
+        assert!(before >= 20 && (before..before + 10_000).contains(&open().uptime_ms()));
     }
 }
