@@ -1,4 +1,4 @@
-//! Which ffmpeg encoder stands for a codec, with which options, and which pixel format it is given.
+//! Encoder selection: ffmpeg encoder, options and pixel format for a codec and container, tested on one frame.
 
 use super::hardware::{Family, families, family_of};
 use super::journal::Journal;
@@ -11,26 +11,26 @@ use crate::{ColorTags, Ffmpeg, Layout, MediaError, PixelFormat, Range, Result, n
 /// jobs and jobs sharded over several machines are byte-identical to others. Eight threads encode faster than frames are
 /// interpolated.
 const THREADS: &str = "8";
-/// H.265's frames that are encoded at once; its threads are those of a pool.
+/// x265's number of parallel frames and size of its thread pool.
 const X265_THREADS: &str = "frame-threads=3:pools=8";
 
-/// What has been chosen for an output.
+/// The encoder chosen for an output.
 #[derive(Debug, Clone)]
 pub(super) struct Choice {
-    /// The format that frames must have.
+    /// Pixel format of the frames that it is sent.
     pub(super) format: PixelFormat,
-    /// How their codes are to be made.
+    /// Colour tags of the frames that it is sent.
     pub(super) tags: ColorTags,
-    /// Options of the encoder.
+    /// ffmpeg's options for encoder and settings.
     pub(super) args: Vec<String>,
-    /// What is lost, in words.
+    /// Messages about losses, such as of alpha.
     pub(super) notes: Vec<String>,
-    /// Why it is not the encoder that was asked for; empty where it is.
+    /// Why earlier candidates were not chosen; empty for the first candidate.
     pub(super) instead_of: Vec<String>,
 }
 
 impl Choice {
-    /// The encoder's name and options, and what it is given, for people.
+    /// Returns encoder, options and pixel format as text for display.
     pub(super) fn describe(&self) -> String {
         let options = self
             .args
@@ -49,15 +49,16 @@ impl Choice {
     }
 }
 
-/// An encoder that may be it.
+/// An encoder that is tested.
 struct Candidate {
-    /// Nothing where it is left to ffmpeg's default for the container.
+    /// ffmpeg's name; `None` for ffmpeg's default for the container.
     encoder: Option<String>,
+    /// The family of a hardware encoder.
     family: Option<Family>,
 }
 
-/// Chooses by the user's wish, else by what is usual for the container, and tries it on one frame. An encoder that a
-/// family's word stands for gives way to the next one, at last to software.
+/// Chooses the requested encoder, else the container's default, and tests it on one frame. Where the request is a hardware
+/// family or `auto`, the first encoder that works is chosen, finally a software one.
 pub(super) fn choose(
     spec: &SinkSpec,
     container: Container,
@@ -123,7 +124,8 @@ pub(super) fn choose(
     Err(MediaError::Unsupported(message))
 }
 
-/// The encoder's options that an unfinished job was begun with, where several could be meant.
+/// Returns the encoder options of an unfinished job that is resumed, where a hardware family or `auto` is requested; else
+/// `None`.
 fn begun_with(spec: &SinkSpec) -> Option<String> {
     asked_families(spec)?;
     let (Output::File(path), Some(resume)) = (&spec.output, &spec.resume) else {
@@ -133,10 +135,10 @@ fn begun_with(spec: &SinkSpec) -> Option<String> {
     Journal::recorded(path, going_on, ENCODER_FACT)
 }
 
-/// The name of the journal's fact that holds the encoder's options.
+/// Name of the job fingerprint's field with the encoder options.
 pub(super) const ENCODER_FACT: &str = "the encoder";
 
-/// The params in the unit of time that the container has.
+/// Returns the parameters with the container's fixed time base (GIF: 1/100 s), else unchanged.
 pub(super) fn in_units_of(container: Container, params: &VideoParams) -> VideoParams {
     let mut params = params.clone();
     if container == Container::Gif {
@@ -145,18 +147,18 @@ pub(super) fn in_units_of(container: Container, params: &VideoParams) -> VideoPa
     params
 }
 
-/// The families of hardware encoders that were asked for by a word; nothing where an encoder's name was given, or none.
+/// Returns the requested families of hardware encoders; `None` where an encoder's name or nothing was requested.
 fn asked_families(spec: &SinkSpec) -> Option<Vec<Family>> {
     families(spec.encoder.as_deref()?)
 }
 
-/// The name of the encoder that was asked for; nothing for a family's word.
+/// Returns the requested encoder's name; `None` for a hardware family, `auto` and no request.
 fn asked_encoder(spec: &SinkSpec) -> Option<&str> {
     spec.encoder.as_deref().filter(|word| families(word).is_none())
 }
 
-/// The codec that will be written, as far as it is one of ours: the encoder's, the one asked for, one that holds the
-/// source's alpha as the source did, the container's usual one.
+/// Returns the codec to encode: that of the requested encoder, the requested one, one that keeps the source's alpha, or the
+/// container's default; `None` for a codec outside [`Codec`].
 pub(super) fn wanted_codec(spec: &SinkSpec, container: Container, params: &VideoParams) -> Option<Codec> {
     match asked_encoder(spec) {
         Some(name) => codec_of(name),
@@ -167,7 +169,7 @@ pub(super) fn wanted_codec(spec: &SinkSpec, container: Container, params: &Video
     }
 }
 
-/// Our codec that an encoder writes.
+/// Returns the codec of an ffmpeg encoder; `None` for codecs outside [`Codec`].
 fn codec_of(encoder: &str) -> Option<Codec> {
     Some(match encoder {
         "prores" | "prores_ks" | "prores_aw" | "prores_videotoolbox" => Codec::ProRes,
@@ -188,8 +190,8 @@ fn codec_of(encoder: &str) -> Option<Codec> {
     })
 }
 
-/// Where the source's own codec carries alpha in a container of the same kind, the output's does so too. Codecs of
-/// pictures, such as GIF and PNG, have alpha even where nothing is transparent.
+/// Returns a codec with alpha where the source has alpha in a video codec; `None` for image codecs such as GIF and PNG, which
+/// have an alpha channel even where nothing is transparent.
 fn codec_with_alpha(spec: &SinkSpec, container: Container, params: &VideoParams) -> Option<Codec> {
     if !params.format.alpha {
         return None;
@@ -204,7 +206,7 @@ fn codec_with_alpha(spec: &SinkSpec, container: Container, params: &VideoParams)
     }
 }
 
-/// What may encode it, in the order in which it is tried.
+/// Returns the encoders that this ffmpeg has for the request, in the order in which they are tested; an error where it has none.
 fn candidates(
     spec: &SinkSpec,
     container: Container,
@@ -254,12 +256,12 @@ fn candidates(
     Ok(found)
 }
 
-/// The encoders of a codec, the best first.
+/// Returns the software encoders of a codec, best first.
 fn software(codec: Codec, params: &VideoParams) -> &'static [&'static str] {
     match codec {
         Codec::H264 => &["libx264"],
         Codec::H265 => &["libx265"],
-        // SVT-AV1 takes even sizes from 64 pixels.
+        // SVT-AV1 supports even sizes from 64 pixels.
         Codec::Av1 if odd(params) || params.width < 64 || params.height < 64 => &["libaom-av1"],
         Codec::Av1 => &["libsvtav1", "libaom-av1"],
         Codec::Vp9 => &["libvpx-vp9"],
@@ -269,7 +271,7 @@ fn software(codec: Codec, params: &VideoParams) -> &'static [&'static str] {
     }
 }
 
-/// What is written into a container whose codecs are none of ours.
+/// Returns the encoder for a container without a default [`Codec`]; `None` for ffmpeg's default.
 fn usual_encoder(container: Container) -> Option<&'static str> {
     match container {
         Container::Other("mpeg" | "mxf") => Some("mpeg2video"),
@@ -279,7 +281,7 @@ fn usual_encoder(container: Container) -> Option<&'static str> {
     }
 }
 
-/// What of ffmpeg's message says why, in one line.
+/// Shortens ffmpeg's error message to one line.
 fn brief(reason: &str, family: Option<Family>) -> String {
     if family.is_some() && reason.contains("Device creation failed") {
         return "it finds no such device".to_owned();
@@ -296,7 +298,7 @@ fn brief(reason: &str, family: Option<Family>) -> String {
 }
 
 impl Candidate {
-    /// Format, options and losses with this encoder.
+    /// Determines pixel format, options and losses for this encoder.
     fn choice(
         &self,
         spec: &SinkSpec,
@@ -329,7 +331,7 @@ impl Candidate {
         hdr_options(encoder, &params.hdr, &mut choice);
         match self.family {
             Some(family) => choice.args.extend(family.device(wanted.depth > 8)),
-            // What another encoder takes instead ffmpeg knows best.
+            // For other encoders ffmpeg selects the nearest supported pixel format.
             None if asked_encoder(spec).is_some() && codec.is_none() => {}
             None => choice
                 .args
@@ -339,7 +341,7 @@ impl Candidate {
     }
 }
 
-/// What the frames lose in a format, in words.
+/// Returns messages about what frames lose in the encoder's pixel format.
 fn losses(
     codec: Option<Codec>,
     format: PixelFormat,
@@ -367,6 +369,7 @@ fn losses(
     notes
 }
 
+/// Checks CRF, encoder name and preset name of the request.
 fn check_quality(spec: &SinkSpec) -> Result<()> {
     if let Some(crf) = spec.crf.filter(|&crf| crf > 63) {
         return Err(MediaError::limit("the CRF", crf, "0 (best) to 63"));
@@ -379,6 +382,7 @@ fn check_quality(spec: &SinkSpec) -> Result<()> {
         .map_or(Ok(()), |name| check_word("the preset", name))
 }
 
+/// Returns an error where the container does not support the codec.
 fn check_fit(codec: Codec, container: Container) -> Result<()> {
     if container.accepts(codec) {
         return Ok(());
@@ -393,19 +397,21 @@ fn check_fit(codec: Codec, container: Container) -> Result<()> {
     Err(MediaError::Unsupported(message))
 }
 
+/// Reports whether width or height is odd.
 fn odd(params: &VideoParams) -> bool {
     params.width % 2 == 1 || params.height % 2 == 1
 }
 
-/// The format that keeps what the codec can keep: ten bits where more than eight come, alpha, odd sizes.
+/// Returns the pixel format of a software encoder that preserves the source best: 10 bits for more than 8, alpha and full
+/// chroma where the codec supports them, 4:4:4 for odd sizes of H.264 and H.265.
 fn usual_format(codec: Option<Codec>, params: &VideoParams, encoder: Option<&str>) -> PixelFormat {
     let source = params.format;
     let depth = if source.depth > 8 { 10 } else { 8 };
     let full_chroma = matches!(source.layout, Layout::Yuv444 | Layout::Rgb);
     match codec {
-        // H.264 and H.265 crop in whole chroma samples, so an odd size needs chroma at full size.
+        // H.264 and H.265 crop in chroma samples, so an odd size needs 4:4:4.
         Some(Codec::H264 | Codec::H265) if odd(params) => PixelFormat::new(Layout::Yuv444, depth),
-        // Its layer of alpha has 8 bits, and alpha says more than two more bits of colour.
+        // The alpha layer has 8 bits; alpha is preferred to 10-bit colour.
         Some(Codec::Vp9) if source.alpha => PixelFormat::YUV420P.with_alpha(true),
         Some(Codec::ProRes) if full_chroma || source.alpha => {
             PixelFormat::new(Layout::Yuv444, 10).with_alpha(source.alpha)
@@ -418,13 +424,13 @@ fn usual_format(codec: Option<Codec>, params: &VideoParams, encoder: Option<&str
     }
 }
 
-/// Hardware takes 4:2:0, and of H.264 8 bits only.
+/// Returns the pixel format of hardware encoders: 4:2:0, with 10 bits where source and codec have them.
 fn hardware_format(codec: Option<Codec>, params: &VideoParams) -> PixelFormat {
     let deep = params.format.depth > 8 && matches!(codec, Some(Codec::H265 | Codec::Av1 | Codec::Vp9));
     PixelFormat::new(Layout::Yuv420, if deep { 10 } else { 8 })
 }
 
-/// The source's own format, or the next that holds it whole.
+/// Returns the source's pixel format, or one that NUT supports and that holds it without loss (16 bits for floats).
 fn lossless(source: PixelFormat) -> PixelFormat {
     let source = if source.is_float() {
         PixelFormat { depth: 16, ..source }
@@ -441,6 +447,7 @@ fn lossless(source: PixelFormat) -> PixelFormat {
     }
 }
 
+/// Returns the colour tags of frames converted to `format`.
 fn tags_for(format: PixelFormat, params: &VideoParams) -> ColorTags {
     if format.layout == Layout::Rgb {
         return params.tags.for_rgb();
@@ -456,7 +463,7 @@ fn tags_for(format: PixelFormat, params: &VideoParams) -> ColorTags {
     tags
 }
 
-/// What an encoder calls the format; GIF gets its palette from a filter.
+/// Returns ffmpeg's name of the pixel format for an encoder; `pal8` for GIF.
 fn pixel_format_of(encoder: &str, format: PixelFormat) -> String {
     if encoder == "gif" {
         "pal8".to_owned()
@@ -465,6 +472,7 @@ fn pixel_format_of(encoder: &str, format: PixelFormat) -> String {
     }
 }
 
+/// Returns ffmpeg's options of an encoder: name, threads, quality, preset and codec tag.
 fn options(
     spec: &SinkSpec,
     codec: Option<Codec>,
@@ -506,7 +514,7 @@ fn options(
     }
     let hevc = codec == Some(Codec::H265);
     if hevc && matches!(container, Container::Mp4 | Container::Mov) {
-        // Players of Apple open H.265 under this tag only.
+        // Apple's players require this tag.
         args.extend(["-tag:v", "hvc1"].map(str::to_owned));
     }
     if matches!(encoder, "ffv1" | "prores_ks" | "gif") {
@@ -532,7 +540,7 @@ const X26X_PRESETS: [&str; 10] = [
     "placebo",
 ];
 
-/// Presets that our own encoders know, in words that ffmpeg does not have for them.
+/// Checks the preset of an encoder whose presets are known; the error lists what is accepted, which ffmpeg's does not.
 fn check_preset(encoder: &str, preset: &str) -> Result<()> {
     let number =
         |range: std::ops::RangeInclusive<i32>| preset.parse().is_ok_and(|number| range.contains(&number));
@@ -552,7 +560,8 @@ fn check_preset(encoder: &str, preset: &str) -> Result<()> {
     ))
 }
 
-/// Quality and preset of an encoder that has no defaults of ours: as its family has them, else as it calls them.
+/// Returns quality and preset options of other encoders: by hardware family, or by the options that the encoder has; an error
+/// where it has none for a requested value.
 fn other_options(
     spec: &SinkSpec,
     codec: Option<Codec>,
@@ -568,7 +577,7 @@ fn other_options(
         (Some(family), crf) => args.extend(family.quality(codec, crf.unwrap_or(usual_crf(codec)), params)),
         (None, crf) if by_scale(encoder) => {
             let crf = crf.unwrap_or(18);
-            // Theora counts upwards to 10, the family of MPEG-4 downwards to 1.
+            // Theora's quality rises to 10, that of MPEG-4 encoders falls to 1.
             let scale = if encoder == "libtheora" {
                 10 - crf / 9
             } else {
@@ -598,7 +607,7 @@ fn other_options(
     Ok(args)
 }
 
-/// The quality of our own encoders of a codec, for those that count like them.
+/// Returns the default CRF of a codec.
 fn usual_crf(codec: Option<Codec>) -> u32 {
     match codec {
         Some(Codec::H265) => 20,
@@ -608,7 +617,7 @@ fn usual_crf(codec: Option<Codec>) -> u32 {
     }
 }
 
-/// Encoders whose constant quality is a scale of quantizers, and who without one write 200 kbit/s.
+/// Reports whether an encoder's constant quality is ffmpeg's `-q:v` (a quantizer scale), without which it writes 200 kbit/s.
 fn by_scale(encoder: &str) -> bool {
     matches!(
         encoder,
@@ -629,12 +638,13 @@ fn by_scale(encoder: &str) -> bool {
     )
 }
 
-/// HDR10 static metadata, which raw video does not carry, is given to the encoder again.
+/// Adds private options of x264, x265 and SVT-AV1 to `choice`: HDR10 static metadata, which raw video does not carry, and
+/// settings for reproducible output.
 fn hdr_options(encoder: &str, hdr: &HdrMetadata, choice: &mut Choice) {
     let mut parts = Vec::new();
     let option = match encoder {
         "libx265" => {
-            // The text about itself that it would write into the video names the processor.
+            // `info=0`: otherwise x265 writes the processor's name into the video.
             parts.push(format!("log-level=error:info=0:{X265_THREADS}"));
             parts.extend(
                 hdr.mastering
@@ -647,7 +657,7 @@ fn hdr_options(encoder: &str, hdr: &HdrMetadata, choice: &mut Choice) {
             "-x265-params"
         }
         "libx264" => {
-            // With a lookahead of its own, what is decided depends on which thread is quicker.
+            // A lookahead thread makes decisions depend on timing.
             parts.push("sync-lookahead=0".to_owned());
             parts.extend(
                 hdr.mastering
@@ -681,7 +691,7 @@ fn hdr_options(encoder: &str, hdr: &HdrMetadata, choice: &mut Choice) {
     }
 }
 
-/// `G(x,y)B(x,y)R(x,y)WP(x,y)L(max,min)` in the standard's integer units.
+/// Formats mastering metadata as `G(x,y)B(x,y)R(x,y)WP(x,y)L(max,min)` in the integer units of SMPTE ST 2086.
 fn in_units(m: MasteringDisplay) -> String {
     let point = |p: [u32; 2]| format!("({},{})", p[0], p[1]);
     let [red, green, blue] = m.primaries.map(point);
@@ -693,7 +703,7 @@ fn in_units(m: MasteringDisplay) -> String {
     )
 }
 
-/// The same in decimals.
+/// Formats mastering metadata as `G(x,y)B(x,y)R(x,y)WP(x,y)L(max,min)` in decimals (luminance in cd/m2).
 fn in_decimals(m: MasteringDisplay) -> String {
     let point = |p: [u32; 2]| {
         let [x, y] = p.map(|v| f64::from(v) / 50_000.0);

@@ -1,5 +1,5 @@
-//! An image sequence in a folder: `0000000.png`, `0000001.png` and so on, or names by a pattern, each picture complete
-//! before it gets its name. An interrupted job goes on after the pictures that are there, see `ledger`.
+//! Image sequence sink: writes `0000000.png`, `0000001.png`... in a folder, or file names by a pattern; each image is renamed
+//! to its final name when complete. An interrupted job resumes after the complete images, see `ledger`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,27 +13,31 @@ use crate::frame::Samples;
 use crate::time::{narrow, widen};
 use crate::{ColorTags, Frame, MediaError, PixelFormat, Result, Time};
 
-/// A folder that is being filled.
+/// A sink of numbered image files.
 pub(super) struct Images {
-    /// The folder or pattern as it was given.
+    /// The folder or pattern as given.
     target: PathBuf,
     names: Names,
     format: ImageFormat,
     params: VideoParams,
     overwrite: bool,
-    /// Pictures that are read.
+    /// Input files, which are never overwritten.
     inputs: Vec<PathBuf>,
     cancel: crate::CancelToken,
-    /// What is noted of the pictures, where an interrupted job is to go on.
+    /// The log of complete images of a resumable job.
     ledger: Option<Ledger>,
+    /// Number of frames so far.
     frames: u64,
+    /// Total size of the image files.
     bytes: u64,
+    /// Time of the first frame in seconds.
     first: Option<Time>,
+    /// End of the last frame in seconds.
     end: Time,
 }
 
 impl ImageFormat {
-    /// Its file extension.
+    /// Returns the file extension.
     pub fn extension(self) -> &'static str {
         match self {
             Self::Png => "png",
@@ -44,7 +48,7 @@ impl ImageFormat {
         }
     }
 
-    /// From a file extension, in any case.
+    /// Parses a file extension, ignoring case.
     pub fn parse(extension: &str) -> Option<Self> {
         Some(match extension.to_ascii_lowercase().as_str() {
             "png" => Self::Png,
@@ -56,7 +60,7 @@ impl ImageFormat {
         })
     }
 
-    /// The pixel format that keeps the most of `source`.
+    /// Returns the pixel format of this file format that preserves `source` best.
     pub fn pixel_format(self, source: PixelFormat) -> PixelFormat {
         let format = match self {
             Self::Exr => PixelFormat::RGBF32,
@@ -68,6 +72,7 @@ impl ImageFormat {
 }
 
 impl Images {
+    /// Creates the folder, opens the log of a resumable job and checks that no other files are in the way.
     pub(super) fn create(
         folder: &Path,
         format: ImageFormat,
@@ -113,7 +118,7 @@ impl Images {
     }
 }
 
-/// Where the work of an unfinished output is kept: hidden in the folder of the pictures.
+/// Returns the hidden folder of an unfinished job with this output, in the folder of the images.
 pub(super) fn unfinished(target: &Path) -> PathBuf {
     match pattern(target) {
         Some((path, _)) => rife_files::beside(&path, ".", ".rife-part"),
@@ -121,6 +126,7 @@ pub(super) fn unfinished(target: &Path) -> PathBuf {
     }
 }
 
+/// Opens the log of complete images, with the properties of the images added to the job fingerprint.
 fn ledger(
     target: &Path,
     names: &Names,
@@ -137,7 +143,7 @@ fn ledger(
     Ledger::open(unfinished(target), target, &resume, |index| names.path(index))
 }
 
-/// Whether `input` is `folder`, or a pattern of pictures in it, which the output would replace.
+/// Reports whether `input` is `folder` or a pattern of images in it, which the output could overwrite.
 fn reads_from(input: &Path, folder: &Path) -> bool {
     let lies_in = |parent: &Path| {
         let here = parent.as_os_str().is_empty();
@@ -168,7 +174,7 @@ impl Sink for Images {
     }
 
     fn write(&mut self, frame: &Frame) -> Result<()> {
-        // Of a job that goes on later, what is made already is written.
+        // A cancelled resumable job still writes frames that are already made.
         if self.ledger.is_none() && self.cancel.is_cancelled() {
             return Err(MediaError::Cancelled);
         }
@@ -212,23 +218,24 @@ impl Sink for Images {
     }
 }
 
-/// What the pictures of a sequence are called.
+/// The file names of an image sequence: folder, prefix, number, suffix.
 struct Names {
     folder: PathBuf,
-    /// Before the number.
+    /// Text before the number.
     prefix: String,
-    /// Digits of the number, at least.
+    /// Minimum number of digits.
     digits: usize,
-    /// After it, with the extension.
+    /// Text after the number, with the extension.
     suffix: String,
-    /// Whether they were given as a pattern.
+    /// True where the names were given as a pattern.
     given: bool,
 }
 
-/// Digits of a number where none are given.
+/// Number of digits where the pattern does not state it.
 const DIGITS: usize = 7;
 
-/// The pattern, with `*` as a number, and the format of its extension, where the path's last part is one.
+/// Returns the pattern of a path whose file name has `%d`, `%05d` or `*` (replaced by `%07d`), and the image format of its
+/// extension; `None` for other paths.
 pub(super) fn pattern(path: &Path) -> Option<(PathBuf, ImageFormat)> {
     let name = path.file_name()?.to_str()?;
     let format = ImageFormat::parse(path.extension()?.to_str()?)?;
@@ -241,7 +248,7 @@ pub(super) fn pattern(path: &Path) -> Option<(PathBuf, ImageFormat)> {
         .then(|| (path.with_file_name(&name), format))
 }
 
-/// What stands before and after the one `%d` or `%05d` of a name, and its digits.
+/// Splits a name at its only `%d` or `%05d` into prefix, minimum number of digits and suffix.
 fn parts(name: &str) -> Option<(&str, usize, &str)> {
     let (prefix, rest) = name.split_once('%')?;
     let (digits, suffix) = rest.split_once('d')?;
@@ -253,6 +260,7 @@ fn parts(name: &str) -> Option<(&str, usize, &str)> {
 }
 
 impl Names {
+    /// Parses a folder or pattern.
     fn of(target: &Path, format: ImageFormat) -> Self {
         let given = pattern(target).map(|(path, _)| path);
         let name = given.as_ref().and_then(|path| path.file_name()?.to_str());
@@ -272,19 +280,20 @@ impl Names {
         }
     }
 
+    /// Returns the path of image `index`.
     fn path(&self, index: u64) -> PathBuf {
         let (prefix, digits, suffix) = (&self.prefix, self.digits, &self.suffix);
         self.folder.join(format!("{prefix}{index:0digits$}{suffix}"))
     }
 
-    /// The number in a name of the sequence.
+    /// Returns the number in a file name of the sequence; `None` for other names.
     fn index(&self, name: &str) -> Option<u64> {
         let number = name.strip_prefix(&self.prefix)?.strip_suffix(&self.suffix)?;
         let index = number.parse().ok()?;
         (self.path(index).file_name()?.to_str()? == name).then_some(index)
     }
 
-    /// The names in the folder, without hidden ones.
+    /// Returns the sorted file names in the folder, without hidden ones.
     fn found(&self) -> Result<Vec<String>> {
         let io = |e| MediaError::io("read", &self.folder, e);
         let mut names = Vec::new();
@@ -296,8 +305,8 @@ impl Names {
         Ok(names)
     }
 
-    /// Refuses a folder that holds pictures of such names already, or other files among which the new ones would be lost.
-    /// Pictures below `ours` are those of an unfinished run.
+    /// Returns an error where the folder holds images of the sequence, or (unless names are given by a pattern) any other files.
+    /// Images below number `ours` belong to an unfinished run of this job and are allowed.
     fn check_free(&self, target: &Path, ours: u64) -> Result<()> {
         for name in self.found()? {
             let index = self.index(&name);
@@ -318,7 +327,7 @@ impl Names {
         Ok(())
     }
 
-    /// Removes the pictures of these numbers: those of an earlier, longer sequence.
+    /// Removes the images with these numbers, left by an earlier, longer sequence.
     fn remove(&self, numbers: &std::ops::Range<u64>) -> Result<()> {
         if numbers.is_empty() {
             return Ok(());
@@ -334,7 +343,11 @@ impl Names {
     }
 }
 
-/// Writes one frame (of any format) as a still image; its extension names the kind.
+/// Writes one frame of any pixel format as a still image, in the file format of the path's extension. `tags` are the frame's
+/// colour tags. An existing file is replaced only where `overwrite` is set.
+///
+/// # Errors
+/// [`MediaError::Unsupported`] for another extension, [`MediaError::Exists`] for an existing file, [`MediaError::Io`].
 pub fn write_image(path: &Path, frame: &Frame, tags: &ColorTags, overwrite: bool) -> Result<()> {
     let extension = path
         .extension()
@@ -355,19 +368,19 @@ pub fn write_image(path: &Path, frame: &Frame, tags: &ColorTags, overwrite: bool
     put(&encoded(&converted, path, format)?, path, overwrite)
 }
 
-/// The picture that goes into the file `path`.
+/// Encodes a frame as an image file; `path` is its path in errors.
 fn encoded(frame: &Frame, path: &Path, format: ImageFormat) -> Result<Vec<u8>> {
     encode(frame, format).map_err(|e| MediaError::io("encode", path, std::io::Error::other(e.to_string())))
 }
 
-/// Writes a picture beside its final name, and renames it.
+/// Writes an image file to a temporary file and renames it to `path`.
 fn put(bytes: &[u8], path: &Path, overwrite: bool) -> Result<()> {
     let part = super::part::Part::create(path, overwrite, std::iter::empty())?;
     std::io::Write::write_all(&mut part.file(), bytes).map_err(|e| MediaError::io("write", path, e))?;
     part.promote_unsynced().map(drop)
 }
 
-/// A still image as a file holds it.
+/// Encodes a frame, RGB of 8 or 16 bits or floats, as a still image file.
 pub(super) fn encode(frame: &Frame, format: ImageFormat) -> std::result::Result<Vec<u8>, image::ImageError> {
     let picture = to_picture(frame);
     let mut out = std::io::Cursor::new(Vec::new());
@@ -383,9 +396,10 @@ pub(super) fn encode(frame: &Frame, format: ImageFormat) -> std::result::Result<
     Ok(out.into_inner())
 }
 
+/// Converts an RGB frame to an interleaved image.
 fn to_picture(frame: &Frame) -> DynamicImage {
     let (w, h, alpha) = (frame.width, frame.height, frame.format.alpha);
-    // The buffers have exactly the size that their dimensions ask for, so none of these can fail.
+    // The buffers have exactly the size of the image, so `from_raw` cannot fail.
     let picture = match &frame.planes[0].samples {
         Samples::U8(_) => {
             let data = interleave(frame, |s| if let Samples::U8(v) = s { v } else { &[] });
@@ -415,6 +429,7 @@ fn to_picture(frame: &Frame) -> DynamicImage {
     picture.unwrap_or_else(|| DynamicImage::new_rgb8(w, h))
 }
 
+/// Interleaves the planes of a frame; `samples` extracts the values of a plane.
 fn interleave<T: Copy>(frame: &Frame, samples: impl Fn(&Samples) -> &[T]) -> Vec<T> {
     let planes: Vec<&[T]> = frame.planes.iter().map(|plane| samples(&plane.samples)).collect();
     let mut out = Vec::with_capacity(planes.len() * planes[0].len());

@@ -1,8 +1,8 @@
-//! The journal of an unfinished output: what the job is, and which of its segments are on the disk.
+//! Crash-safe job state of an unfinished output: the job fingerprint and the list of complete segments.
 //!
-//! It lives in a folder `NAME.EXT.rife-part` beside the output with the segments it names, and goes with it when the
-//! output is complete. Every change is written to another file, flushed, and renamed; a segment is flushed and
-//! named before the journal knows of it. So whatever moment the power fails at, the journal is whole and true.
+//! The journal and its segments are in the folder `NAME.EXT.rife-part` next to the output, which is removed when the output
+//! is complete. Every change is written to a temporary file, flushed and renamed; a segment is flushed and renamed before the
+//! journal lists it. So the journal is complete and correct after a power failure at any time.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -17,76 +17,76 @@ use super::{frame_log, ledger};
 use crate::time::MAX_SECONDS;
 use crate::{MediaError, Result, nut};
 
-/// Output frames in a segment: as many as x264 and x265 put between key frames by themselves, so that segments cost
-/// hardly a byte, while an interruption costs at most the work on so many frames.
+/// Default number of output frames per segment: the default key frame interval of x264 and x265, so that segments hardly
+/// increase the file size, while an interruption loses at most the work on so many frames.
 pub const SEGMENT_FRAMES: u64 = 250;
 
-/// The journal's layout; another one is not read.
+/// Version of the journal's format; others are rejected.
 const LAYOUT: u32 = 1;
-/// The largest journal that is read: some 100 000 segments.
+/// Maximum size of a journal in bytes: about 100 000 segments.
 const MAX_JOURNAL: u64 = 64 << 20;
-/// The most machines that share an output.
+/// Maximum number of shards of an output.
 pub const MAX_SHARDS: u32 = 10_000;
-/// The most frames that a journal may speak of: sums over all its segments cannot overflow.
+/// Maximum number of frames of an output, so that sums over segments cannot overflow.
 const MAX_FRAMES: u64 = 1 << 40;
-/// The most bytes of a segment.
+/// Maximum size of a segment in bytes.
 const MAX_BYTES: u64 = 1 << 44;
 
-/// One of several machines that make an output together: segments `index - 1`, `index - 1 + count` and so on.
+/// One of several jobs that encode one output together: it encodes the segments `index - 1`, `index - 1 + count` and so on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shard {
-    /// Which one, from 1.
+    /// Number of the shard, from 1.
     pub index: u32,
-    /// Of how many.
+    /// Number of shards of the output.
     pub count: u32,
 }
 
-/// What a job has to do with the shards of its output.
+/// The role of a job in an output that is encoded in shards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Share {
-    /// Write this shard's segments, and keep them for the join.
+    /// Encodes the segments of this shard and keeps them for joining.
     Shard(Shard),
-    /// Take the segments of all shards and write the output.
+    /// Joins the segments of all shards and writes the output.
     Join,
 }
 
-/// What is to be done about a frame.
+/// What the caller does with a frame of an output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
-    /// It is to be made and sent.
+    /// Makes the frame and writes it to the sink.
     Make,
-    /// An earlier run has written it.
+    /// Skips the frame, which an earlier run has written.
     Written,
-    /// Another shard makes it.
+    /// Skips the frame, which belongs to another shard.
     Elsewhere,
 }
 
-/// Which frames a sink wants; the others are only to be counted, see [`Sink::skip`](super::Sink::skip).
+/// The frames that a sink needs; for the others the caller calls [`Sink::skip`](super::Sink::skip).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Needs {
     segment_frames: u64,
     shard: Shard,
-    /// Segments of the shard that are written.
+    /// Number of complete segments of the shard.
     written: u64,
-    /// Of the next one, the first frame that is logged, and the frame after the last.
+    /// Range of the logged frames in the next segment: first index and the index after the last.
     logged: [u64; 2],
 }
 
 impl Needs {
-    /// Every frame is wanted.
+    /// All frames are needed.
     pub const ALL: Self = Self {
         segment_frames: u64::MAX,
         shard: Shard { index: 1, count: 1 },
         written: 0,
         logged: [0, 0],
     };
-    /// No frame is wanted: the output is there.
+    /// No frame is needed: the output is complete.
     pub const NONE: Self = Self {
         written: u64::MAX,
         ..Self::ALL
     };
 
-    /// All but so many first frames.
+    /// Creates the need for all frames but the first `written` ones.
     pub(super) fn after(written: u64) -> Self {
         Self {
             segment_frames: 1,
@@ -95,7 +95,7 @@ impl Needs {
         }
     }
 
-    /// What is to be done about the frame of this index.
+    /// Returns what to do with the frame of this index.
     pub fn of(&self, frame: u64) -> Need {
         match self.segment(frame) {
             None => Need::Elsewhere,
@@ -104,36 +104,37 @@ impl Needs {
         }
     }
 
-    /// Whether the frame of this index is in no segment yet, but in the log of the next one.
+    /// Reports whether the frame of this index is in no complete segment, but in the log of the next one.
     pub(super) fn is_logged(&self, frame: u64) -> bool {
         let [first, end] = self.logged;
         self.segment(frame) == Some(self.written) && (first..end).contains(&(frame % self.segment_frames))
     }
 
-    /// The number, among those of the shard, of the segment that this frame is in; nothing for another shard's.
+    /// Returns the index among the shard's segments of the segment with this frame; `None` for another shard's frame.
     fn segment(&self, frame: u64) -> Option<u64> {
         let (segment, count) = (frame / self.segment_frames, u64::from(self.shard.count));
         (segment % count + 1 == u64::from(self.shard.index)).then_some(segment / count)
     }
 }
 
-/// How an output is kept so that an interrupted job goes on.
+/// Options of a resumable job.
 #[derive(Debug, Clone)]
 pub struct Resume {
-    /// Everything that decides what comes out, each with a name for people: input, model, options.
+    /// Job fingerprint: the display name and value of everything that determines the output (input, model, options). A
+    /// resumed job must match all of it.
     pub facts: Vec<(String, String)>,
-    /// The input, where it is pictures in files of their own.
+    /// The input images, where the input is an image sequence.
     pub pictures: Option<Pictures>,
-    /// Throw away what an earlier run has left.
+    /// True to discard the state of an earlier run.
     pub restart: bool,
-    /// Output frames in a segment, at least 1.
+    /// Number of output frames per segment, 1 or more.
     pub segment_frames: u64,
-    /// Whether several machines share the work.
+    /// The job's role, where the output is encoded in shards.
     pub share: Option<Share>,
 }
 
 impl Resume {
-    /// A job with these facts, in segments of [`SEGMENT_FRAMES`].
+    /// Creates options for a job with the fingerprint `facts`, in segments of [`SEGMENT_FRAMES`], without shards.
     pub fn new(facts: Vec<(String, String)>) -> Self {
         Self {
             facts,
@@ -144,7 +145,7 @@ impl Resume {
         }
     }
 
-    /// The shard that is written; the only one where the work is not shared.
+    /// Returns the shard to encode; shard 1 of 1 without shards.
     pub(super) fn shard(&self) -> Shard {
         match self.share {
             Some(Share::Shard(shard)) => shard,
@@ -153,18 +154,18 @@ impl Resume {
     }
 }
 
-/// Where a shard of an output is kept.
+/// Returns the folder of a shard of the output `target`.
 pub fn shard_folder(target: &Path, shard: Shard) -> PathBuf {
     rife_files::beside(target, "", &format!("{SHARD}{}-of-{}", shard.index, shard.count))
 }
 
-/// What stands between an output's name and the numbers in the name of a shard's folder.
+/// Text between the output's name and the shard's numbers in the name of a shard's folder.
 const SHARD: &str = ".rife-shard-";
 
-/// The folders of all shards of `target`, in order.
+/// Returns the folders of all shards of `target`, in order.
 ///
 /// # Errors
-/// [`MediaError::Unsupported`] where there are none, some are missing, or they are of different divisions.
+/// [`MediaError::Unsupported`] where there are none, some are missing, or their numbers of shards differ.
 pub(super) fn shards(target: &Path) -> Result<Vec<PathBuf>> {
     let bad = |reason: String| Err(MediaError::Unsupported(reason));
     let counts: std::collections::BTreeSet<u32> =
@@ -190,7 +191,7 @@ pub(super) fn shards(target: &Path) -> Result<Vec<PathBuf>> {
     folders.map(there).collect()
 }
 
-/// The shards of `target` whose folders are beside it.
+/// Returns the shards of `target` whose folders exist.
 ///
 /// # Errors
 /// [`MediaError::Unsupported`] for a folder that is named as a shard with numbers out of range; those of the file
@@ -225,10 +226,10 @@ fn shards_beside(target: &Path) -> Result<Vec<Shard>> {
     Ok(found)
 }
 
-/// Refuses to begin a shard beside others that the join would refuse with it.
+/// Checks that the shard `own` with the fingerprint `facts` can be joined with the existing shards of `target`.
 ///
 /// # Errors
-/// [`MediaError::Unsupported`] where another division is there, [`MediaError::Changed`] where another job is.
+/// [`MediaError::Unsupported`] where their number of shards differs, [`MediaError::Changed`] where their fingerprint differs.
 fn agree(target: &Path, own: Shard, facts: &[(String, String)]) -> Result<()> {
     for shard in shards_beside(target)? {
         let folder = shard_folder(target, shard);
@@ -251,39 +252,45 @@ fn agree(target: &Path, own: Shard, facts: &[(String, String)]) -> Result<()> {
     Ok(())
 }
 
-/// Where the unfinished job of an output is kept.
+/// Returns the folder of an unfinished job with the output `target`.
 pub fn folder(target: &Path) -> PathBuf {
     rife_files::beside(target, "", ".rife-part")
 }
 
-/// A segment that is complete and on the disk.
+/// A complete segment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Segment {
+    /// Number of frames.
     pub(super) frames: u64,
+    /// Size of the file.
     pub(super) bytes: u64,
+    /// SHA-256 of the file in hexadecimal.
     pub(super) sha256: String,
-    /// Time of its first frame, as a fraction.
+    /// Time of its first frame in seconds, as numerator and denominator.
     pub(super) first: [i64; 2],
-    /// End of its last frame.
+    /// End of its last frame in seconds, as numerator and denominator.
     pub(super) end: [i64; 2],
-    /// The last tick used.
+    /// Tick of its last frame.
     pub(super) tick: i64,
-    /// Frames moved by a tick.
+    /// Number of frames whose tick was increased since it equalled the previous one.
     pub(super) nudged: u64,
-    /// Pictures of the input that it depends on, at most.
+    /// Number of input images that had been read before its last frame was made.
     #[serde(default)]
     pub(super) pictures: u64,
 }
 
-/// An output that is complete.
+/// A complete output file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Complete {
+    /// SHA-256 of the file in hexadecimal.
     pub(super) sha256: String,
+    /// Size of the file.
     pub(super) bytes: u64,
+    /// Number of frames.
     pub(super) frames: u64,
-    /// End of its last frame less start of its first, as a fraction.
+    /// Seconds from the start of the first frame to the end of the last, as numerator and denominator.
     pub(super) duration: [i64; 2],
-    /// The streams of sound and text that were planned for it, in words.
+    /// The plan of its companion streams as text.
     #[serde(default)]
     pub(super) streams: String,
 }
@@ -304,7 +311,7 @@ struct State {
 }
 
 impl Segment {
-    /// Whether the file is what was written, and holds all its frames.
+    /// Reports whether the file has the recorded size, hash and number of frames.
     fn is_whole(&self, path: &Path) -> bool {
         fs::metadata(path).is_ok_and(|metadata| metadata.len() == self.bytes)
             && sha256(path).is_ok_and(|(hash, _)| hash == self.sha256)
@@ -313,14 +320,14 @@ impl Segment {
 }
 
 impl State {
-    /// Whether the job of this journal has come to anything that is kept in `folder`.
+    /// Reports whether `folder` holds completed work of this job.
     fn has_work(&self, folder: &Path) -> bool {
         let mut entries = fs::read_dir(folder).into_iter().flatten().flatten();
         let done = self.complete.is_some() || self.total.is_some();
         done || !self.segments.is_empty() || entries.any(|entry| is_work(&entry.path()))
     }
 
-    /// Whether its numbers can be those of a job of ours, and reckoned with.
+    /// Reports whether all numbers are in range, so that computing with them cannot overflow.
     fn is_sound(&self) -> bool {
         let time = |[numer, denom]: [i64; 2]| {
             denom > 0 && numer > i64::MIN && numer / denom <= MAX_SECONDS && numer / denom >= -MAX_SECONDS
@@ -342,21 +349,21 @@ impl State {
     }
 }
 
-/// An open journal. Dropped where no work is kept in its folder, that goes.
+/// An open journal. Its folder is removed on drop where it holds no completed work.
 #[derive(Debug)]
 pub(super) struct Journal {
     folder: PathBuf,
     state: State,
     done: bool,
-    /// How many of the first pictures of the input are those of the earlier runs.
+    /// Number of leading input images that are unchanged since earlier runs.
     unchanged: u64,
 }
 
 impl Journal {
-    /// Takes up what is there, or begins. The caller holds the output's lock.
+    /// Opens the journal of the output `target` and verifies its segments, or creates one. The caller holds the output's lock.
     ///
     /// # Errors
-    /// [`MediaError::Changed`] where another job is there; those of the file system.
+    /// [`MediaError::Changed`] where the unfinished job has another fingerprint; those of the file system.
     pub(super) fn open(target: &Path, resume: &Resume) -> Result<Self> {
         let folder = match resume.share {
             Some(Share::Shard(shard)) => shard_folder(target, shard),
@@ -407,12 +414,12 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Where it is kept.
+    /// Returns the folder of the unfinished job.
     pub(super) fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// A hash of the job's facts.
+    /// Returns the SHA-256 of the job fingerprint.
     pub(super) fn job(&self) -> [u8; 32] {
         let mut hasher = Sha256::new();
         for (name, value) in &self.state.facts {
@@ -421,24 +428,25 @@ impl Journal {
         hasher.finalize().into()
     }
 
-    /// Whether what depends on so many of the first pictures of the input is what it would be made again.
+    /// Reports whether the first `pictures` input images are unchanged since earlier runs.
     pub(super) fn holds(&self, pictures: u64) -> bool {
         pictures <= self.unchanged
     }
 
-    /// The segments on the disk.
+    /// Returns the complete segments.
     pub(super) fn segments(&self) -> &[Segment] {
         &self.state.segments
     }
 
-    /// What `target` is where a run completed and named it, but died before it could remove the folder.
+    /// Returns the record of the output `target` where an earlier run completed and renamed it but was killed before it removed
+    /// the folder.
     pub(super) fn completed(target: &Path) -> Option<Complete> {
         let promised = read(&folder(target)).ok().flatten()?.complete?;
         let (hash, _) = sha256(target).ok()?;
         (hash == promised.sha256).then_some(promised)
     }
 
-    /// A fact of the unfinished job of `target`, where one is kept beside it.
+    /// Returns the value of the fingerprint field `name` of an unfinished job with the output `target`.
     pub(super) fn recorded(target: &Path, resume: &Resume, name: &str) -> Option<String> {
         let folder = match resume.share {
             Some(Share::Shard(shard)) => shard_folder(target, shard),
@@ -451,7 +459,7 @@ impl Journal {
             .map(|(_, value)| value)
     }
 
-    /// Which frames are still wanted, where those at the places `logged` of the next segment are logged.
+    /// Returns the frames that are still needed; `logged` are the indices of the logged frames in the next segment.
     pub(super) fn needs(&self, resume: &Resume, logged: Range<u64>) -> Needs {
         Needs {
             segment_frames: resume.segment_frames,
@@ -461,7 +469,7 @@ impl Journal {
         }
     }
 
-    /// Writes down that a shard is done, of an output of so many frames, and leaves everything for the join.
+    /// Records that the shard is complete, of an output of `total` frames, and keeps its segments; returns its folder.
     pub(super) fn shard_done(mut self, total: u64) -> Result<PathBuf> {
         self.state.total = Some(total);
         self.write()?;
@@ -469,11 +477,11 @@ impl Journal {
         Ok(self.folder.clone())
     }
 
-    /// Takes over the segments of `shards`, which are all there are.
+    /// Links or copies the segments of all `shards` into this job's folder.
     ///
     /// # Errors
-    /// [`MediaError::Changed`] where one is of another job, [`MediaError::Unsupported`] where one is not done,
-    /// [`MediaError::Unreadable`] where a segment is not what was written; those of the file system.
+    /// [`MediaError::Changed`] where a shard has another fingerprint, [`MediaError::Unsupported`] where one is not complete,
+    /// [`MediaError::Unreadable`] where a segment is damaged; those of the file system.
     pub(super) fn adopt(&mut self, shards: &[PathBuf], segment_frames: u64) -> Result<()> {
         let states = shards.iter().map(|folder| self.shard_state(folder));
         let states = states.collect::<Result<Vec<_>>>()?;
@@ -506,7 +514,7 @@ impl Journal {
         self.write()
     }
 
-    /// The journal of a shard that is done, of this very job.
+    /// Reads the journal of a complete shard with this job's fingerprint.
     fn shard_state(&self, folder: &Path) -> Result<State> {
         let unfinished = || {
             let name = folder.display();
@@ -528,17 +536,17 @@ impl Journal {
         })
     }
 
-    /// The file of segment `index`.
+    /// Returns the path of segment `index`.
     pub(super) fn segment_path(&self, index: usize) -> PathBuf {
         self.folder.join(format!("{index:06}.nut"))
     }
 
-    /// The file in which the next segment is written.
+    /// Returns the path of the temporary file of the next segment.
     pub(super) fn unfinished_path(&self) -> PathBuf {
         self.folder.join("unfinished.nut")
     }
 
-    /// Flushes and names the unfinished segment, then writes it down.
+    /// Flushes and renames the temporary file of the next segment, then records it.
     pub(super) fn add(&mut self, segment: Segment) -> Result<()> {
         let (from, to) = (
             self.unfinished_path(),
@@ -553,28 +561,27 @@ impl Journal {
         self.write()
     }
 
-    /// Writes down the output that is about to be named.
+    /// Records the complete output before it is renamed to its final name.
     pub(super) fn complete(&mut self, complete: Complete) -> Result<()> {
         self.state.complete = Some(complete);
         self.write()
     }
 
-    /// Removes everything: the output has its name.
+    /// Removes the folder, after the output was renamed to its final name.
     pub(super) fn remove(mut self) -> Result<()> {
         self.done = true;
         if let Some(parent) = self.folder.parent().filter(|path| !path.as_os_str().is_empty()) {
             let _ = flush(parent);
         }
         wrote();
-        // The journal goes last: without it, the rest would be nobody's.
+        // The journal is removed last: without it, the other files could not be attributed.
         self.state.segments.clear();
         self.sweep(true)?;
         wrote();
         fs::remove_dir_all(&self.folder).map_err(|e| MediaError::io("remove", &self.folder, e))
     }
 
-    /// Forgets the segments from the first one on that is missing, is not what was written, does not hold all its
-    /// frames, or depends on a picture that has changed.
+    /// Truncates the list of segments before the first one that is missing, damaged, or depends on a changed input image.
     fn keep_whole_segments(&mut self) {
         let whole = |(index, segment): &(usize, &Segment)| {
             self.holds(segment.pictures) && segment.is_whole(&self.segment_path(*index))
@@ -584,7 +591,7 @@ impl Journal {
         self.state.segments.truncate(kept);
     }
 
-    /// Removes our own files that the journal does not know; with `all` the log of a segment's frames, too.
+    /// Removes segment files that the journal does not list; with `all` the frame log, too.
     fn sweep(&self, all: bool) -> Result<()> {
         let io = |e| MediaError::io("read", &self.folder, e);
         for entry in fs::read_dir(&self.folder).map_err(io)? {
@@ -628,13 +635,13 @@ impl Drop for Journal {
     }
 }
 
-/// Whether this is a file of work that the journal does not tell of.
+/// Reports whether a file is completed work that the journal does not list: a frame log or an image log.
 fn is_work(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default();
     name == frame_log::FILE || name == ledger::FILE
 }
 
-/// Whether there is such a folder; anything else of its name is refused.
+/// Reports whether the folder exists; an error where its name belongs to something else.
 pub(super) fn is_folder(folder: &Path) -> Result<bool> {
     match folder.symlink_metadata() {
         Ok(there) if there.is_dir() => Ok(true),
@@ -646,12 +653,13 @@ pub(super) fn is_folder(folder: &Path) -> Result<bool> {
     }
 }
 
+/// Returns the error for a folder that cannot be used.
 fn refused(folder: &Path, reason: &str) -> MediaError {
     let reason = format!("{reason}; remove the folder, or choose another output");
     MediaError::unreadable(folder, reason)
 }
 
-/// The journal in `folder`; nothing where there is none. A folder that is not ours is refused.
+/// Reads the journal in `folder`; `None` where there is none. An error for a folder with other files.
 fn read(folder: &Path) -> Result<Option<State>> {
     let refuse = |reason: &str| Err(refused(folder, reason));
     if !is_folder(folder)? {
@@ -661,7 +669,7 @@ fn read(folder: &Path) -> Result<Option<State>> {
     let file = match rife_files::open_regular(&path) {
         Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            // A run that died before its first journal left at most the new one.
+            // A run killed before its first journal leaves at most a temporary one.
             let foreign = fs::read_dir(folder)
                 .map_err(|e| MediaError::io("read", folder, e))?
                 .flatten()
@@ -686,12 +694,12 @@ fn read(folder: &Path) -> Result<Option<State>> {
     }
 }
 
-/// Whether a name is that of a journal that was being written, by this version or those before, or of a ledger's lock.
+/// Reports whether a file name is that of a temporary journal, of this or earlier versions, or of an image log's lock file.
 fn is_new_journal(name: &std::ffi::OsStr) -> bool {
     name == ledger::LOCK || name == "journal.new" || name.to_string_lossy().starts_with(".journal.json.")
 }
 
-/// What differs between two lists of facts, for people.
+/// Returns a message for each field that differs between two fingerprints.
 fn differences(before: &[(String, String)], now: &[(String, String)]) -> Vec<String> {
     let find = |facts: &[(String, String)], name: &str| {
         let fact = facts.iter().find(|(found, _)| found == name);
@@ -709,7 +717,7 @@ fn differences(before: &[(String, String)], now: &[(String, String)]) -> Vec<Str
         .collect()
 }
 
-/// Gives a file a second name, or copies it where links are not to be had.
+/// Hard-links a file, or copies it where links are not supported.
 fn link_or_copy(from: &Path, to: &Path) -> Result<()> {
     let _ = fs::remove_file(to);
     if fs::hard_link(from, to).is_ok() {
@@ -720,7 +728,7 @@ fn link_or_copy(from: &Path, to: &Path) -> Result<()> {
         .map_err(|e| MediaError::io("copy", from, e))
 }
 
-/// The hash of a file in hexadecimal, and its size.
+/// Returns the SHA-256 of a file in hexadecimal, and its size in bytes.
 pub(super) fn sha256(path: &Path) -> Result<(String, u64)> {
     let io = |e| MediaError::io("read", path, e);
     let mut file = rife_files::open_regular(path).map_err(io)?;
@@ -738,17 +746,18 @@ pub(super) fn sha256(path: &Path) -> Result<(String, u64)> {
     Ok((hexadecimal(hasher), bytes))
 }
 
-/// The hash of bytes in hexadecimal.
+/// Returns the SHA-256 of bytes in hexadecimal.
 pub(super) fn sha256_of(bytes: &[u8]) -> String {
     hexadecimal(Sha256::new_with_prefix(bytes))
 }
 
+/// Finishes a hash and formats it in hexadecimal.
 fn hexadecimal(hasher: Sha256) -> String {
     let bytes = hasher.finalize();
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Waits until a file, or the names in a folder, are on the disk.
+/// Flushes a file, or the entries of a folder, to the disk.
 fn flush(path: &Path) -> Result<()> {
     if cfg!(windows) && path.is_dir() {
         return Ok(());
@@ -757,8 +766,8 @@ fn flush(path: &Path) -> Result<()> {
     file.sync_all().map_err(|e| MediaError::io("flush", path, e))
 }
 
-/// Called after every write that a job's state depends on. Builds with debug assertions die here, as by `kill -9`,
-/// after the write whose number `RIFE_TEST_KILL_AT_WRITE` gives.
+/// Crash injection for tests, called after every write that a job's state depends on: builds with debug assertions kill their
+/// process after the write whose number is in `RIFE_TEST_KILL_AT_WRITE`.
 pub(super) fn wrote() {
     #[cfg(all(debug_assertions, unix))]
     {

@@ -1,10 +1,10 @@
-//! The ledger of an output of pictures that is being written: the SHA-256 and size of each picture, noted before the
-//! picture gets its name. By it the next run knows which pictures are there and whole, and goes on after them.
+//! Log of the complete images of an unfinished image sequence: SHA-256 and size of each image, written before the image is
+//! renamed to its final name. The next run verifies the images with it and continues after the last complete one.
 //!
-//! It is a text with a line for each picture: its number, then hash, bytes, the end of its display as numerator and
-//! denominator of seconds, and how many pictures of the input had been read; of one number the last line counts. A line
-//! of a number alone is a picture that is ours and may be replaced. Beside it are the journal with the job's facts, and
-//! a lock. All go with the last picture.
+//! The text file has a line per image: number, hash, bytes, end of its display as numerator and denominator in seconds, and
+//! the number of input images that had been read; of several lines with one number the last counts. A line with only a number
+//! is an image of this job that may be replaced. The folder also holds the journal with the job fingerprint and a lock file;
+//! it is removed after the last image.
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -16,47 +16,48 @@ use super::pictures::Pictures;
 use crate::time::from_fraction;
 use crate::{MediaError, Result, Time};
 
-/// The ledger's file in the folder of an unfinished job.
+/// Name of the log file in the folder of an unfinished job.
 pub(super) const FILE: &str = "pictures";
-/// The file that is locked for as long as the job runs.
+/// Name of the file that is locked while the job runs.
 pub(super) const LOCK: &str = "lock";
-/// The largest ledger that is read: more than a million pictures.
+/// Maximum size of the log in bytes: more than a million images.
 const MAX_LEDGER: u64 = 256 << 20;
-/// The most pictures of an output.
+/// Maximum number of images of an output.
 const MAX_PICTURES: u64 = 1 << 32;
 
-/// A picture that is there.
+/// A written image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Kept {
     sha256: String,
     pub(super) bytes: u64,
-    /// The end of its display.
+    /// End of its display in seconds.
     pub(super) end: Time,
-    /// Pictures of the input that it depends on, at most.
+    /// Number of input images that had been read before it was made.
     pictures: u64,
 }
 
-/// An open ledger. Dropped without a picture in it, its folder goes.
+/// An open log. Its folder is removed on drop where it lists no image.
 #[derive(Debug)]
 pub(super) struct Ledger {
     journal: Journal,
-    /// Nothing until the first picture.
+    /// The log file; `None` until the first image.
     file: Option<File>,
-    /// Pictures of an earlier run that are whole, from the first one on.
+    /// Complete images of an earlier run, from number 0 on.
     kept: Vec<Kept>,
-    /// Pictures below this number are ours, whether they are whole or not.
+    /// Images below this number belong to this job, complete or not.
     listed: u64,
     pictures: Option<Pictures>,
-    /// A lock dies with its process.
+    /// The locked file; the operating system releases the lock when the process ends.
     _lock: File,
 }
 
 impl Ledger {
-    /// Takes up what is in `folder`, or begins; `name` gives the file of each picture of `target`.
+    /// Opens the log in `folder` and verifies its images, or creates one; `name` returns the path of each image of the output
+    /// `target`.
     ///
     /// # Errors
-    /// [`MediaError::Busy`] where another process fills it, [`MediaError::Changed`] where another job is there; those
-    /// of the file system.
+    /// [`MediaError::Busy`] where another process writes the output, [`MediaError::Changed`] where the folder holds a job with
+    /// another fingerprint; those of the file system.
     pub(super) fn open(
         folder: PathBuf,
         target: &Path,
@@ -95,17 +96,17 @@ impl Ledger {
         })
     }
 
-    /// The pictures that are there, from the first one on.
+    /// Returns the complete images of an earlier run, from number 0 on.
     pub(super) fn kept(&self) -> &[Kept] {
         &self.kept
     }
 
-    /// Pictures below this number are of this job, whether they are whole or not.
+    /// Returns the number below which images belong to this job, complete or not.
     pub(super) fn listed(&self) -> u64 {
         self.listed
     }
 
-    /// Notes a picture that is about to get its name.
+    /// Logs image `index` with its file content and the end of its display, before it is renamed to its final name.
     pub(super) fn push(&mut self, index: u64, bytes: &[u8], end: Time) -> Result<()> {
         let picture = Kept {
             sha256: journal::sha256_of(bytes),
@@ -128,13 +129,13 @@ impl Ledger {
         Ok(())
     }
 
-    /// Removes it: the last picture is there.
+    /// Removes the log and its folder, after the last image.
     pub(super) fn remove(self) -> Result<()> {
         self.journal.remove()
     }
 }
 
-/// The pictures in the file, by their numbers; none where there is no file.
+/// Reads the logged images by number (`None`: may be replaced); empty where there is no file.
 fn read(path: &Path) -> Result<Vec<Option<Kept>>> {
     if path.symlink_metadata().is_err() {
         return Ok(Vec::new());
@@ -145,7 +146,7 @@ fn read(path: &Path) -> Result<Vec<Option<Kept>>> {
     file.take(MAX_LEDGER).read_to_end(&mut text).map_err(io)?;
     let mut pictures: Vec<Option<Kept>> = Vec::new();
     for line in String::from_utf8_lossy(&text).split_inclusive('\n') {
-        // The last line may be torn, and a torn line's picture has not got its name.
+        // The last line may be incomplete; its image has not been renamed to its final name.
         let Some((index, picture)) = line.strip_suffix('\n').and_then(parse) else {
             continue;
         };
@@ -161,7 +162,7 @@ fn read(path: &Path) -> Result<Vec<Option<Kept>>> {
     Ok(pictures)
 }
 
-/// Writes the file anew; none where there is no picture.
+/// Replaces the log file, or removes it where there are no images.
 fn write(path: &Path, pictures: &[Option<Kept>]) -> Result<()> {
     let io = |e| MediaError::io("write", path, e);
     if pictures.is_empty() {
@@ -177,6 +178,7 @@ fn write(path: &Path, pictures: &[Option<Kept>]) -> Result<()> {
     rife_files::replace(path, text.as_bytes()).map_err(io)
 }
 
+/// Formats the line of image `index`; `None` for an image that may be replaced.
 fn line(index: u64, picture: Option<&Kept>) -> String {
     let Some(picture) = picture else {
         return format!("{index}\n");
@@ -194,7 +196,7 @@ fn line(index: u64, picture: Option<&Kept>) -> String {
     )
 }
 
-/// A picture's number, and what is known of it.
+/// Parses a line to an image's number and properties (`None`: may be replaced); `None` for an invalid line.
 fn parse(line: &str) -> Option<(u64, Option<Kept>)> {
     let words: Vec<&str> = line.split(' ').collect();
     let index = words

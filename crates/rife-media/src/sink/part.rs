@@ -1,4 +1,5 @@
-//! A file that is written beside its final name and takes that name only when it is complete.
+//! Temporary output file: written under a temporary name in the folder of the output, locked, and renamed to its final name
+//! when complete.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -6,19 +7,21 @@ use std::path::{Path, PathBuf};
 
 use crate::{MediaError, Result};
 
-/// An unfinished output `.NAME.part.EXT`. Dropped, it is removed; what had the final name is untouched.
+/// The temporary file `.NAME.part.EXT` of an output; removed on drop unless promoted. An existing output stays untouched until
+/// then.
 #[derive(Debug)]
 pub(crate) struct Part {
     path: PathBuf,
     target: PathBuf,
     overwrite: bool,
-    /// Open and locked for as long as we write; a lock dies with its process, so stale parts are taken over.
+    /// Open and locked; the operating system releases the lock when the process ends, so files of killed processes are reused.
     file: File,
     finished: bool,
 }
 
 impl Part {
-    /// Creates the unfinished file, after refusing targets that exist, are no file, or are one of `inputs`.
+    /// Creates the temporary file, after checking that `target` may be written: it does not exist (or `overwrite` is set), is
+    /// a regular file, and is none of `inputs`.
     pub(crate) fn create<'a>(
         target: &Path,
         overwrite: bool,
@@ -36,17 +39,17 @@ impl Part {
         })
     }
 
-    /// The unfinished file's name.
+    /// Returns the path of the temporary file.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The unfinished file, open for writing at its start.
+    /// Returns the temporary file, open for writing.
     pub(crate) fn file(&self) -> &File {
         &self.file
     }
 
-    /// Flushes the file to the disk and gives it its final name; returns its size.
+    /// Flushes the file to the disk and renames it to its final name; returns its size in bytes.
     pub(crate) fn promote(self) -> Result<u64> {
         self.file
             .sync_all()
@@ -54,7 +57,7 @@ impl Part {
         self.promote_unsynced()
     }
 
-    /// Gives the file its final name without waiting for the disk.
+    /// Renames the file to its final name without flushing it to the disk; returns its size in bytes.
     pub(crate) fn promote_unsynced(mut self) -> Result<u64> {
         let bytes = rename(&self.path, &self.target, self.overwrite)?;
         self.finished = true;
@@ -62,8 +65,7 @@ impl Part {
     }
 }
 
-/// Gives a file its final name; returns its size. Without `overwrite` a file that has appeared there in the meantime
-/// is not replaced.
+/// Renames a file to `target`; returns its size in bytes. Without `overwrite`, an error where `target` was created meanwhile.
 pub(super) fn rename(path: &Path, target: &Path, overwrite: bool) -> Result<u64> {
     let bytes = fs::metadata(path)
         .map_err(|e| MediaError::io("read", path, e))?
@@ -74,7 +76,7 @@ pub(super) fn rename(path: &Path, target: &Path, overwrite: bool) -> Result<u64>
     }
     match fs::hard_link(path, target) {
         Ok(()) => fs::remove_file(path).map_err(|e| MediaError::io("remove", path, e))?,
-        // Not every file system has links.
+        // Some file systems have no hard links.
         Err(e) if e.kind() != io::ErrorKind::AlreadyExists && target.symlink_metadata().is_err() => {
             fs::rename(path, target).map_err(|e| MediaError::io("rename to", target, e))?;
         }
@@ -91,15 +93,15 @@ impl Drop for Part {
     }
 }
 
-/// A text beside the output, such as a list: written whole at the end, or not at all.
+/// A text file that accompanies an output, such as a cut list; written completely at the end or not at all.
 #[derive(Debug)]
 pub struct TextFile(Part);
 
 impl TextFile {
-    /// Makes sure that `target` can be written.
+    /// Checks that `target` can be written and creates its temporary file.
     ///
     /// # Errors
-    /// Those of an output: it exists and `overwrite` is off, it is one of `inputs`, its folder cannot be written to.
+    /// `target` exists and `overwrite` is not set, it is one of `inputs`, or its folder cannot be written to.
     pub fn create<'a>(
         target: &Path,
         overwrite: bool,
@@ -108,10 +110,10 @@ impl TextFile {
         Part::create(target, overwrite, inputs).map(Self)
     }
 
-    /// Writes `text` and gives the file its name.
+    /// Writes `text` and renames the file to its final name.
     ///
     /// # Errors
-    /// [`MediaError::Io`], and [`MediaError::Exists`] where a file of this name has appeared in the meantime.
+    /// [`MediaError::Io`], and [`MediaError::Exists`] where a file of this name was created meanwhile.
     pub fn finish(self, text: &str) -> Result<()> {
         let mut file = self.0.file();
         file.write_all(text.as_bytes())
@@ -120,7 +122,7 @@ impl TextFile {
     }
 }
 
-/// Refuses targets that exist, are no file, or are one of `inputs`.
+/// Returns an error where `target` exists (without `overwrite`), is no regular file or link, or is one of `inputs`.
 pub(super) fn check_target<'a>(
     target: &Path,
     overwrite: bool,
@@ -147,7 +149,7 @@ pub(super) fn check_target<'a>(
     }
 }
 
-/// Whether two names lead to one file, through links too.
+/// Reports whether two paths refer to the same file, following links.
 pub fn same_file(a: &Path, b: &Path) -> bool {
     let (Ok(a), Ok(b)) = (fs::metadata(a), fs::metadata(b)) else {
         return false;
@@ -163,7 +165,7 @@ pub fn same_file(a: &Path, b: &Path) -> bool {
     }
 }
 
-/// `.NAME.part.EXT` in the same folder; long names are cut to what file systems take.
+/// Returns the path `.NAME.part.EXT` in the folder of `target`; long names are shortened.
 fn part_name(target: &Path) -> Result<PathBuf> {
     let bad = || MediaError::Unsupported(format!("{} is no name of a file", target.display()));
     let stem = target.file_stem().ok_or_else(bad)?;
@@ -183,8 +185,10 @@ fn part_name(target: &Path) -> Result<PathBuf> {
     Ok(target.with_file_name(name))
 }
 
+/// Opens or creates the file `path`, locks it and empties it; [`MediaError::Busy`] for the output `target` where another
+/// process holds the lock.
 pub(super) fn open_locked(path: &Path, target: &Path) -> Result<File> {
-    // A part that its owner removes between our opening and locking it is opened again.
+    // Another process may remove the file between opening and locking; then it is created again.
     for _ in 0..8 {
         let file = rife_files::open_own(path).map_err(|e| MediaError::io("create", path, e))?;
         if !lock(&file) {
@@ -204,16 +208,19 @@ pub(super) fn open_locked(path: &Path, target: &Path) -> Result<File> {
     })
 }
 
+/// Locks a file exclusively without waiting; returns false where another process holds the lock.
 #[cfg(unix)]
 fn lock(file: &File) -> bool {
     rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok()
 }
 
+/// Returns true: files are not locked on this platform.
 #[cfg(not(unix))]
 fn lock(_file: &File) -> bool {
     true
 }
 
+/// Reports whether `path` still refers to the open file.
 #[cfg(unix)]
 fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -223,6 +230,7 @@ fn is_at(file: &File, path: &Path) -> bool {
     (ours.dev(), ours.ino()) == (there.dev(), there.ino())
 }
 
+/// Returns true: not checked on this platform.
 #[cfg(not(unix))]
 fn is_at(_file: &File, _path: &Path) -> bool {
     true

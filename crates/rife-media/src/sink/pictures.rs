@@ -1,5 +1,5 @@
-//! An input of pictures in files of their own, as a job that goes on knows it again: one that has changed since costs
-//! the work that depends on it, and no more.
+//! Fingerprint of an input image sequence: name, size and modification time of each file, with a count of the images read. A
+//! resumed job repeats only the work that depends on changed images.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,22 +10,23 @@ use std::time::SystemTime;
 use crate::source::{self, Input, Source, StreamInfo};
 use crate::{Frame, MediaError, Result};
 
-/// The pictures of an input, and how many of them have been read.
+/// The input images of a job and the number that have been read.
 #[derive(Debug, Clone)]
 pub struct Pictures {
-    /// What tells each from another, in order: its name, size and time.
+    /// Name, size and modification time of each image as text, in order.
     lines: Vec<String>,
+    /// Number of images read so far.
     read: Arc<AtomicU64>,
 }
 
 impl Pictures {
-    /// Those of a folder or a pattern; nothing of other inputs.
+    /// Lists the images of a folder or pattern; `None` for other inputs.
     ///
     /// # Errors
-    /// Those of reading the folder, and what the file system knows of each.
+    /// Those of reading the folder and the files' metadata.
     pub fn of(input: &Input) -> Result<Option<Self>> {
         match input {
-            // The pages of one file are no files.
+            // The pages of a single file are not separate files.
             Input::Images(path) if path.is_dir() || !path.exists() => {
                 Self::of_files(&source::image_files(path)?).map(Some)
             }
@@ -33,10 +34,10 @@ impl Pictures {
         }
     }
 
-    /// Those of a list.
+    /// Creates the fingerprint of a list of image files.
     ///
     /// # Errors
-    /// Those of asking the file system about each.
+    /// Those of reading the files' metadata.
     pub fn of_files(files: &[PathBuf]) -> Result<Self> {
         Ok(Self {
             lines: files.iter().map(|file| line(file)).collect::<Result<_>>()?,
@@ -44,27 +45,28 @@ impl Pictures {
         })
     }
 
-    /// `source`, whose frames are these pictures, with a count of those that have been read.
+    /// Wraps `source`, whose frames are these images, so that its reads are counted.
     pub fn counted(&self, source: Box<dyn Source>) -> Box<dyn Source> {
         let read = Arc::clone(&self.read);
         Box::new(Counted { source, read })
     }
 
-    /// Counts one more that has been read.
+    /// Counts one more image as read.
     pub fn count(&self) {
         self.read.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// How many have been read by now: what is made now depends on no other.
+    /// Returns the number of images read so far: frames made now depend on these only.
     pub(super) fn read(&self) -> u64 {
         self.read.load(Ordering::SeqCst)
     }
 
+    /// Returns name, size and modification time of each image as text.
     pub(super) fn lines(&self) -> &[String] {
         &self.lines
     }
 
-    /// How many of the first ones are those of `before`; [`u64::MAX`] where all are.
+    /// Returns the number of leading images that equal those of `before`; [`u64::MAX`] where all are equal.
     pub(super) fn unchanged(&self, before: &[String]) -> u64 {
         if self.lines == before {
             return u64::MAX;
@@ -74,6 +76,7 @@ impl Pictures {
     }
 }
 
+/// Formats name, size and modification time (nanoseconds since 1970) of a file.
 fn line(file: &Path) -> Result<String> {
     let metadata = fs::metadata(file).map_err(|e| MediaError::io("read", file, e))?;
     let name = file.file_name().unwrap_or_default().to_string_lossy();
@@ -86,6 +89,7 @@ fn line(file: &Path) -> Result<String> {
     ))
 }
 
+/// A source that counts the frames it returns.
 struct Counted {
     source: Box<dyn Source>,
     read: Arc<AtomicU64>,

@@ -1,10 +1,9 @@
-//! A video file written in segments, so that an interrupted job goes on where it was: each segment of so many frames
-//! is encoded by an ffmpeg of its own and begins with a key frame; at the end all are joined without encoding
-//! anything again, and sound, subtitles and tags come in. The frames of the segment that is being encoded are logged beside it.
+//! Resumable video file sink: the video is encoded in segments of a fixed number of frames, each by its own ffmpeg process and
+//! beginning with a key frame; at the end they are concatenated without encoding and muxed with audio, subtitles and tags.
+//! The frames of the current segment are logged, see `frame_log`.
 //!
-//! Segments are NUT files with the times of the whole output and headers that are the same in each, so that one after
-//! another they are one NUT stream. A job that was never interrupted does exactly the same, which is why its bytes
-//! are the same.
+//! Segments are NUT files with the times of the entire output and identical headers, so that their concatenation is one NUT
+//! stream. Uninterrupted jobs work the same way, so an interrupted and resumed job writes the same bytes.
 
 use std::fs;
 use std::io::Read;
@@ -28,11 +27,11 @@ use crate::probe::{self, DisplayMatrix, HdrMetadata, MasteringDisplay};
 use crate::time::{from_fraction, narrow, to_ticks, widen};
 use crate::{Ffmpeg, Frame, MediaError, Result, Time};
 
-/// Where the headers of a NUT file must have ended.
+/// Maximum size in bytes of the headers of a NUT file.
 const MAX_HEADER: u64 = 1 << 20;
 
-/// Why this output cannot be written in segments: GIF, containers that we know no rules for, VP9 with alpha, whose
-/// second layer NUT has no place for, and what is no file of a container. Nothing where it can.
+/// Returns why this output cannot be written in segments: GIF, rare containers, VP9 with alpha (whose second layer NUT cannot
+/// store), and anything but a file; `None` where it can.
 pub(super) fn hindrance(spec: &SinkSpec, params: &VideoParams) -> Result<Option<String>> {
     let container = spec.container()?;
     let known = !matches!(
@@ -47,25 +46,29 @@ pub(super) fn hindrance(spec: &SinkSpec, params: &VideoParams) -> Result<Option<
     Ok(layers.then(|| "VP9 with alpha is written in one piece".to_owned()))
 }
 
-/// What encoders are told where no rate is known; times are exact all the same.
+/// Frame rate that encoders are given where it is unknown; times are exact nevertheless.
 const UNKNOWN_RATE: Ratio<i64> = Ratio::new_raw(25, 1);
 
-/// NUT divides the unit of coarser times.
+/// Minimum ticks per second of NUT files: ffmpeg's muxer subdivides coarser time bases.
 const NUT_PRECISION: i64 = 48_000;
 
 /// The segment that is being encoded.
 struct Current {
-    // The child is dropped, and so ended, before its unfinished file is removed.
+    // Dropped, and so killed, before its temporary file is removed.
     child: Child,
+    /// Number of frames sent.
     frames: u64,
+    /// Time of its first frame in seconds.
     first: Time,
+    /// End of its last frame in seconds.
     end: Time,
+    /// Number of frames whose tick was increased since it equalled the previous one.
     nudged: u64,
-    /// Pictures of the input that its frames depend on, at most.
+    /// Number of input images that had been read before its last frame was made.
     pictures: u64,
 }
 
-/// An output that has been put together, and where its sound and text came from.
+/// The ffmpeg process that has written the output, and the input of its companion streams.
 struct Joined {
     child: Child,
     companion: Option<Companion>,
@@ -81,7 +84,7 @@ pub(super) struct Segments {
     encoder: Vec<String>,
     segment_frames: u64,
     share: Option<Share>,
-    /// The folders of shards whose segments were taken over.
+    /// Folders of shards whose segments are joined.
     adopted: Vec<PathBuf>,
     needs: Needs,
     current: Option<Current>,
@@ -89,7 +92,7 @@ pub(super) struct Segments {
     pictures: Option<Pictures>,
     part: Part,
     journal: Journal,
-    /// The output, where a run before has completed and named it.
+    /// The output, where an earlier run completed and renamed it.
     named: Option<Complete>,
     buffer: Vec<u8>,
     /// The samples of a logged frame.
@@ -187,7 +190,7 @@ impl Segments {
         })
     }
 
-    /// Starts the encoder of a segment whose first frame stands at `first`.
+    /// Starts the encoder of a segment whose first frame has the time `first` in seconds.
     fn start(&self, first: Time) -> Result<Current> {
         let args = encode_arguments(
             self.container,
@@ -210,7 +213,7 @@ impl Segments {
             self.params.time_base,
             self.params.sample_aspect,
         );
-        // Each segment's encoder must be told the same rate; what it would estimate from a few frames may differ.
+        // All segments' encoders must get the same rate; one estimated from a few frames may differ.
         let rate = self.params.frame_rate.unwrap_or(UNKNOWN_RATE);
         header.extend(Writer::rate(rate));
         child.write(&header, || {
@@ -226,6 +229,7 @@ impl Segments {
         })
     }
 
+    /// Starts ffmpeg with a pipe to its stdin.
     fn child(&self, args: Args) -> Result<Child> {
         child::start(Request {
             stdin: true,
@@ -235,7 +239,7 @@ impl Segments {
         })
     }
 
-    /// Ends the current segment and writes it down.
+    /// Completes and checks the current segment and records it in the journal.
     fn close(&mut self) -> Result<()> {
         let Some(mut current) = self.current.take() else {
             return Ok(());
@@ -265,7 +269,8 @@ impl Segments {
         Ok(())
     }
 
-    /// An encoder may end well although the disk took only a part of what it wrote.
+    /// Returns an error where a segment has fewer than `frames` frames: an encoder may exit with status 0 although a full disk
+    /// truncated its file.
     fn check_whole(&self, path: &Path, frames: u64, encoder: &Child) -> Result<()> {
         let found = nut::read::count_frames(path);
         if found.as_ref().is_ok_and(|found| *found >= frames) {
@@ -279,7 +284,8 @@ impl Segments {
         Err(read_back::incomplete(&self.target, path, encoder, reason))
     }
 
-    /// One stream has one set of headers.
+    /// Returns an error where a segment's NUT headers differ from those of the first segment, so that they cannot be
+    /// concatenated.
     fn check_headers(&self, path: &Path) -> Result<()> {
         if self.journal.segments().is_empty() {
             return Ok(());
@@ -292,8 +298,8 @@ impl Segments {
         ))
     }
 
-    /// Writes the output from the segments and the original's other streams. Where one of those cannot be copied to
-    /// its end it is transcoded, or dropped: the work on the pictures is not lost for it.
+    /// Writes the output from the segments and the companion streams. A companion stream that cannot be copied to its end is
+    /// transcoded or dropped, so that the video is not lost.
     fn join(&mut self) -> Result<Joined> {
         let error = match self.join_once() {
             Err(error @ MediaError::Child { .. }) if read_back::shortage(self.part.path()).is_none() => error,
@@ -322,7 +328,7 @@ impl Segments {
         Ok(joined)
     }
 
-    /// Joins by the plan as it is.
+    /// Writes the output from the segments and the companion streams as planned.
     fn join_once(&self) -> Result<Joined> {
         let open = |(media, plan)| Companion::open(&self.ffmpeg, media, plan, &self.spec.cancel);
         let companions = self.spec.companions.as_ref().map(|(media, plan)| (media, plan));
@@ -361,7 +367,7 @@ impl Segments {
         Ok(Joined { child, companion })
     }
 
-    /// Sends the frame that is in the buffer to the segment's encoder.
+    /// Sends the frame in `buffer` to the encoder of its segment; completes the segment with its last frame.
     fn send(&mut self, frame: &Logged) -> Result<()> {
         let [start, end] = frame.span;
         let mut current = match self.current.take() {
@@ -381,19 +387,19 @@ impl Segments {
         if full { self.close() } else { Ok(()) }
     }
 
-    /// Counts a frame of the output.
+    /// Counts a frame of the output at `tick`.
     fn count(&mut self, tick: i64) {
         self.tick = tick;
         self.sent.push(tick);
         self.frames += 1;
     }
 
-    /// The next frame's place in its segment.
+    /// Returns the index of the next frame in its segment.
     fn place(&self) -> u64 {
         self.frames % self.segment_frames
     }
 
-    /// Sends a frame that an earlier run has logged.
+    /// Sends the next frame from the log of an earlier run.
     fn replay(&mut self) -> Result<()> {
         let read = self.log.read(self.place(), &mut self.samples);
         let frame =
@@ -405,7 +411,7 @@ impl Segments {
         self.send(&frame)
     }
 
-    /// Leaves the segments for the join.
+    /// Finishes a shard: records it as complete in its journal and keeps its segments for joining.
     fn finish_shard(self) -> Result<Written> {
         let segments = self.journal.segments();
         let frames = segments.iter().map(|segment| segment.frames).sum();
@@ -423,7 +429,8 @@ impl Segments {
         })
     }
 
-    /// Reads back what is in the output and compares it with what was sent.
+    /// Verifies the written file: frames, times, number of streams and audio times; adds warnings. `first` is the time of the
+    /// first frame in seconds.
     fn verify(&mut self, first: Time, joined: &Joined) -> Result<()> {
         let incomplete =
             |reason: String| read_back::incomplete(&self.target, self.part.path(), &joined.child, reason);
@@ -499,7 +506,7 @@ impl Sink for Segments {
         let place = self.place();
         self.log.push(place, logged, &self.buffer[header..]);
         if self.spec.cancel.is_cancelled() && self.log.places().contains(&place) {
-            // The next run sends it; this one's encoder is stopped.
+            // The next run sends the logged frame; this run's encoder is killed.
             self.count(logged.tick);
             return Ok(());
         }
@@ -540,7 +547,7 @@ impl Sink for Segments {
             bytes,
             frames: self.frames,
             duration: [*duration.numer(), *duration.denom()],
-            // As planned, not as it came out: the same command plans the same.
+            // The plan, not the actual treatment: the same command has the same plan.
             streams: planned.clone(),
         };
         self.journal.complete(complete.clone())?;
@@ -559,13 +566,14 @@ impl Sink for Segments {
     }
 }
 
-/// The length of what lies between two times of the journal; nothing where either is out of range.
+/// Returns the seconds between two times of the journal, given as fractions; 0 where either is out of range.
 fn between(first: [i64; 2], end: [i64; 2]) -> Time {
     let ends = from_fraction(first).zip(from_fraction(end));
     ends.and_then(|(first, end)| narrow(widen(end) - widen(first)))
         .unwrap_or_default()
 }
 
+/// Builds the result of a complete output.
 fn written(target: PathBuf, complete: &Complete, warnings: Vec<String>) -> Written {
     let [numer, denom] = complete.duration;
     Written {
@@ -578,14 +586,15 @@ fn written(target: PathBuf, complete: &Complete, warnings: Vec<String>) -> Writt
     }
 }
 
-/// The plan for sound and text, on which no picture depends.
+/// Returns the plan of the companion streams as text; empty without companions.
 fn streams(spec: &SinkSpec) -> String {
     spec.companions
         .as_ref()
         .map_or_else(String::new, |(_, plan)| plan.to_string())
 }
 
-/// What decides a segment's bytes beside the job's own facts.
+/// Returns the fields of the job fingerprint that this sink adds: segment length, encoder, ffmpeg version, and properties of the
+/// frames.
 fn own_facts(
     resume: &Resume,
     params: &VideoParams,
@@ -601,7 +610,7 @@ fn own_facts(
     facts.map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// The frames that are encoded.
+/// Returns the fields of the job fingerprint for the frames' properties, as names and values.
 pub(super) fn video_facts(params: &VideoParams) -> [(&'static str, String); 8] {
     let tags = params.tags;
     let names = [
@@ -630,7 +639,7 @@ pub(super) fn video_facts(params: &VideoParams) -> [(&'static str, String); 8] {
     ]
 }
 
-/// Only what is written into the output.
+/// Formats the HDR metadata that is written to the output.
 fn hdr_text(hdr: &HdrMetadata) -> String {
     let light = hdr
         .content_light
@@ -651,13 +660,13 @@ fn hdr_text(hdr: &HdrMetadata) -> String {
     }
 }
 
-/// Size and age of a file that is being written.
+/// Returns size and modification time of a file, to detect whether it grows.
 fn growth(path: &Path) -> Option<(u64, std::time::SystemTime)> {
     let metadata = fs::metadata(path).ok()?;
     Some((metadata.len(), metadata.modified().ok()?))
 }
 
-/// The headers of a NUT file: everything before its first syncpoint.
+/// Reads the headers of a NUT file: the bytes before its first syncpoint.
 fn headers(path: &Path) -> Result<Vec<u8>> {
     let io = |e| MediaError::io("read", path, e);
     let mut start = Vec::new();
@@ -669,11 +678,12 @@ fn headers(path: &Path) -> Result<Vec<u8>> {
     Ok(start)
 }
 
-/// The codec tag among the encoder's options, which is the container's business.
+/// Reports whether an encoder option is the codec tag, which applies to the output's container, not to segments.
 fn is_tag(arg: &str) -> bool {
     arg == "-tag:v"
 }
 
+/// Builds ffmpeg's arguments that encode raw frames on stdin to the segment file `path`.
 fn encode_arguments(
     container: Container,
     params: &VideoParams,
@@ -695,7 +705,7 @@ fn encode_arguments(
         }
     }
     encoder::color_options(&mut args, params.tags);
-    // Frames out of order begin with decoding times before zero; moved, the first segment would overlap the second.
+    // Reordered frames begin with negative decoding times; shifted by ffmpeg, the first segment would overlap the second.
     args.all(["-avoid_negative_ts", "disabled"]);
     args.all([
         "-map_metadata",
@@ -711,8 +721,8 @@ fn encode_arguments(
     Ok(args)
 }
 
-/// The unit, as parts of a second, of a variable rate in MP4: so fine that NUT takes it as it is, since the length of
-/// the last frame is told in the unit of the one and read in that of the other.
+/// Returns the timescale (ticks per second) for variable rates in MP4, fine enough that NUT does not subdivide it: the last
+/// frame's duration is set in ticks of one and read in ticks of the other. `None` for constant rates and other containers.
 fn variable_scale(container: Container, params: &VideoParams) -> Option<i64> {
     let constant = params
         .frame_rate
@@ -721,6 +731,8 @@ fn variable_scale(container: Container, params: &VideoParams) -> Option<i64> {
     Some(scale * (NUT_PRECISION / scale + 1))
 }
 
+/// Builds ffmpeg's arguments that copy the concatenated segments on stdin and the companion streams to the temporary file
+/// `part`.
 fn join_arguments(
     spec: &SinkSpec,
     container: Container,
@@ -733,14 +745,14 @@ fn join_arguments(
     args.all(["-y", "-protocol_whitelist", "pipe", "-format_whitelist", "nut"]);
     args.all(["-f", "nut", "-i", "pipe:0"]);
     if let (Some((media, _)), Some(companion)) = (&spec.companions, companion) {
-        // As in one piece: our times count from the start of the original, so its streams are moved there.
+        // Frame times count from the start of the source, so its streams are shifted by that start.
         companion.input(&mut args, media)?;
     }
     args.one("-copyts");
     args.all(["-map", "0:v:0", "-c:v:0", "copy"]);
     let constant = params.frame_rate.filter(|rate| rate.recip() == params.time_base);
     if let Some(rate) = constant.filter(|_| container == Container::Avi) {
-        // AVI's rate is its unit of time, and one that is guessed is that of fields.
+        // AVI's time base is its rate; ffmpeg would guess the field rate.
         args.all(["-r:v:0", &rate.to_string()]);
     }
     if let Some(tag) = encoder.iter().skip_while(|arg| !is_tag(arg)).nth(1) {
@@ -749,10 +761,10 @@ fn join_arguments(
     encoder::color_options(&mut args, params.tags);
     let mut filters = Vec::new();
     if container == Container::MpegTs {
-        // A transport stream is entered at any key frame, and must say there what it is.
+        // Players may join a transport stream at any key frame, which must carry the codec's parameters.
         filters.push("dump_extra=freq=keyframe".to_owned());
     }
-    // A variable rate has no interval that ffmpeg could give the last frame as its length, so we do.
+    // For variable rates ffmpeg does not know the last frame's duration, so a bitstream filter sets it.
     let variable = variable_scale(container, params);
     if let (Some(scale), Some(rate)) = (variable, params.frame_rate) {
         let length = to_ticks(rate.recip(), Ratio::new(1, scale)).max(1);
@@ -780,7 +792,7 @@ fn join_arguments(
             &scale,
         ]);
     }
-    // Without it Matroska would draw its identifiers by lot.
+    // Otherwise Matroska identifiers are random.
     args.all(["-fflags", "+bitexact"]);
     if let Some(muxer) = container.muxer() {
         args.all(["-f", muxer]);
