@@ -1,15 +1,16 @@
-//! Takes down which commit the program is built from, where that can be told.
+//! Build script: sets `RIFE_TRAIN_COMMIT` to the Git commit that the program is built from, if there is one.
 
 use std::path::Path;
 use std::process::Command;
 
+/// Runs git and returns its trimmed output; `None` if it fails or prints nothing.
 fn git(arguments: &[&str]) -> Option<String> {
     let output = Command::new("git").args(arguments).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();
     (output.status.success() && !text.is_empty()).then_some(text)
 }
 
-/// Whether the repository that git finds is the project's own, not one that its sources were copied into.
+/// Reports whether the top of the enclosing Git repository is this workspace's root, not a repository that contains a copy.
 fn is_own_repository() -> bool {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../..")

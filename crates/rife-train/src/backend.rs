@@ -1,9 +1,9 @@
-//! The [`Backend`] of the networks on Burn tensors `[batch, channels, height, width]`: the batch stays inside, the
-//! networks see the other three sizes. Nothing of losses or of data belongs here.
+//! Training backend: implements [`Backend`] with Burn tensors `[batch, channels, height, width]`; networks see the last three
+//! dimensions.
 //!
-//! Tensors are evaluated late where that saves work without changing the result: a warp that is only read
-//! after a reduction is evaluated at the pixels that the reduction reads, and an enlargement followed by a smaller
-//! reduction is a smaller enlargement.
+//! Tensors are lazy where that saves work without changing the result: a warp that is only read by a downsampling is
+//! evaluated at the pixels that the downsampling reads, and an upsampling followed by a smaller downsampling becomes a
+//! smaller upsampling.
 
 pub(crate) mod conv;
 mod lazy;
@@ -21,38 +21,40 @@ use rife_cpu::{Engine, EngineOptions};
 pub use conv::Conv;
 pub use lazy::Batch;
 
-/// Runs networks on one Burn device, with or without autodiff as the device says.
+/// A backend on one Burn device; gradients are recorded if the device has autodiff.
 #[derive(Debug, Clone)]
 pub struct BurnBackend {
     device: Device,
+    /// Type in which convolutions are computed; `None` is f32.
     half: Option<FloatDType>,
 }
 
 impl BurnBackend {
-    /// A back end on `device`.
+    /// Makes a backend on `device` that computes in f32.
     pub fn new(device: Device) -> Self {
         Self { device, half: None }
     }
 
-    /// Convolutions in this type where one is given, all else in f32: Burn has no automatic mixed precision.
+    /// Sets the type in which convolutions are computed (`None`: f32); all other operations stay in f32, since Burn has no
+    /// automatic mixed precision.
     pub fn with_half(self, half: Option<FloatDType>) -> Self {
         Self { half, ..self }
     }
 
-    /// The device of its tensors.
+    /// Returns the device of the tensors.
     pub fn device(&self) -> &Device {
         &self.device
     }
 
-    /// A tensor from `[batch, channels, height, width]` values in row-major order.
+    /// Makes a tensor of `shape`, `[batch, channels, height, width]`, from values in row-major order.
     ///
     /// # Panics
-    /// Where `data` has not `shape`'s product of values.
+    /// When the length of `data` is not the product of `shape`.
     pub fn batch(&self, shape: [usize; 4], data: Vec<f32>) -> Batch {
         Batch::dense(Tensor::from_data(TensorData::new(data, shape), &self.device))
     }
 
-    /// Timesteps of the samples of a batch, `[batch, 1, 1, 1]`.
+    /// Makes the timesteps of a batch, one per sample: `[batch, 1, 1, 1]`.
     pub fn timesteps(&self, values: &[f32]) -> Tensor<4> {
         Tensor::from_data(
             TensorData::new(values.to_vec(), [values.len(), 1, 1, 1]),
@@ -61,8 +63,8 @@ impl BurnBackend {
     }
 }
 
-/// The CPU engine that runs the dense inverse search.
-fn searcher() -> &'static Engine {
+/// Returns the CPU engine that runs dense inverse search, created at the first call.
+fn dis_engine() -> &'static Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
     ENGINE.get_or_init(|| Engine::new(EngineOptions::default()).expect("an engine with the defaults"))
 }
@@ -70,7 +72,7 @@ fn searcher() -> &'static Engine {
 impl Backend for BurnBackend {
     type Tensor = Batch;
     type Conv = Conv;
-    /// `[batch, 1, 1, 1]`.
+    /// One timestep per sample, `[batch, 1, 1, 1]`.
     type Timestep = Tensor<4>;
 
     fn conv_layer(&self, spec: ConvSpec) -> Conv {
@@ -159,12 +161,12 @@ impl Backend for BurnBackend {
         composed::cubic_residual(self, x, flow)
     }
 
-    /// By the CPU engine, whatever the device: it has no gradient, and its kernels are ten times faster than a composition
-    /// of operations on whole planes.
+    /// Computes the flow on the CPU engine, whatever the device: the search has no gradient, and the engine's kernels are ten
+    /// times faster than a composition of tensor operations.
     fn dis_flow(&self, frames: [&Batch; 2], level: u32, options: &DisOptions) -> Batch {
         let [count, channels, height, width] = frames[0].tensor().dims();
         let frames = frames.map(|frame| values(frame.tensor().detach()));
-        let engine = searcher();
+        let engine = dis_engine();
         let size = channels * height * width;
         let flow = (0..count).flat_map(|i| {
             let frames = frames.each_ref().map(|frame| {
@@ -176,11 +178,11 @@ impl Backend for BurnBackend {
         self.batch([count, 4, height >> level, width >> level], flow.collect())
     }
 
-    /// By the CPU engine, as the search.
+    /// Projects the flow on the CPU engine, without a gradient.
     fn project_flow(&self, flow: &Batch, timestep: &Tensor<4>) -> Batch {
         let shape @ [_, channels, height, width] = flow.dims();
         let (flow, times) = (values(flow.tensor().detach()), values(timestep.clone()));
-        let engine = searcher();
+        let engine = dis_engine();
         let samples = flow.chunks_exact(channels * height * width).zip(times);
         let projected = samples.flat_map(|(flow, timestep)| {
             let flow = engine.upload([channels, height, width], flow);
@@ -201,9 +203,9 @@ impl Backend for BurnBackend {
 
     fn keep_static(&self, [a, b]: [&Batch; 2], made: &Batch, threshold: f32) -> Batch {
         let (a, b, made) = (a.tensor(), b.tensor(), made.tensor());
-        let apart = (a.clone() - b.clone()).abs().max_dim(1);
-        let share = (apart * -255.0 + threshold).clamp(0.0, 1.0);
-        Batch::dense(made.clone() + ((a + b) * 0.5 - made) * share)
+        let difference = (a.clone() - b.clone()).abs().max_dim(1);
+        let weight = (difference * -255.0 + threshold).clamp(0.0, 1.0);
+        Batch::dense(made.clone() + ((a + b) * 0.5 - made) * weight)
     }
 
     fn conv(&self, x: &Batch, layer: &Conv) -> Batch {
@@ -241,7 +243,7 @@ impl SampleOps for BurnBackend {
     }
 }
 
-/// `out[i] = x[clamp(i + by, 0, n - 1)]` along an axis of n values: a shift with edge replication.
+/// Shifts along an axis of n values with edge replication: `out[i] = x[clamp(i + by, 0, n - 1)]`.
 fn shifted(x: Tensor<4>, axis: usize, by: isize) -> Tensor<4> {
     let (side, off) = (x.dims()[axis], by.unsigned_abs());
     if off == 0 {
@@ -258,7 +260,7 @@ fn shifted(x: Tensor<4>, axis: usize, by: isize) -> Tensor<4> {
     Tensor::cat(parts, axis)
 }
 
-/// The values of a tensor in row-major order.
+/// Downloads the values of an f32 tensor in row-major order.
 pub fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
     x.inner()
         .into_data()

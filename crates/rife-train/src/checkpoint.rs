@@ -1,5 +1,6 @@
-//! Everything that training needs to go on as if it had never stopped, in one `.safetensors` file: the trained
-//! weights, their average and the optimiser's moments under the prefixes `net.`, `ema.`, `first.` and `second.`.
+//! Training checkpoint: the complete state of a run in one `.safetensors` file, so that a resumed run gives the same bits as
+//! an uninterrupted one. Tensors are the trained weights (`net.`), their moving average (`ema.`) and AdamW's moments
+//! (`first.`, `second.`); counters, scores and the recipe are metadata.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -14,27 +15,28 @@ use crate::recipe::Recipe;
 use crate::validation::Scores;
 use crate::weights_file::{self, Precision};
 
+/// Value of the metadata key `format`.
 const FORMAT: &str = "rife-train checkpoint 1";
 
 /// The state of training between two steps.
 #[derive(Debug, Clone, PartialEq)]
 pub struct State {
-    /// Steps done.
+    /// Number of steps done.
     pub step: u64,
     /// The trained weights.
     pub parameters: Parameters,
-    /// Their moving average, which is what is shipped.
+    /// Exponential moving average of the weights, which is what is shipped.
     pub average: Parameters,
-    /// AdamW's.
+    /// AdamW's moments.
     pub moments: Moments,
-    /// What gradients are usual.
+    /// Detector of unusually large gradients.
     pub guard: Guard,
-    /// Validation so far.
+    /// Results of all validations so far.
     pub scores: Vec<Scores>,
 }
 
 impl State {
-    /// The start of training.
+    /// Makes the state before the first step.
     pub fn new(parameters: Parameters) -> Self {
         let (average, moments) = (parameters.clone(), Moments::new(&parameters));
         Self {
@@ -47,20 +49,19 @@ impl State {
         }
     }
 
-    /// Writes a checkpoint with what is told `about` it in its metadata; an earlier one under this name stays until
-    /// this one is whole.
+    /// Writes a checkpoint with the provenance `about` in its metadata, atomically replacing `path`.
     ///
-    /// Errors: where it cannot be written.
+    /// Errors: a file that cannot be written.
     pub fn write(&self, path: &Path, recipe: &Recipe, about: BTreeMap<String, String>) -> Result<()> {
         let values = |p: &Parameters| p.tensors.iter().map(|p| p.values.clone()).collect::<Vec<_>>();
-        let parts = [
+        let groups = [
             ("net", values(&self.parameters)),
             ("ema", values(&self.average)),
             ("first", self.moments.first.clone()),
             ("second", self.moments.second.clone()),
         ];
         let mut all = Weights::new();
-        for (prefix, values) in parts {
+        for (prefix, values) in groups {
             for (tensor, data) in self.parameters.tensors.iter().zip(values) {
                 let shape = tensor.shape.clone();
                 all.insert(format!("{prefix}.{}", tensor.key), WeightTensor { shape, data });
@@ -69,6 +70,7 @@ impl State {
         weights_file::write(path, &all, self.metadata(recipe, about)?, Precision::F32)
     }
 
+    /// Collects the metadata: `about`, counters, scores and the recipe as JSON.
     fn metadata(&self, recipe: &Recipe, about: BTreeMap<String, String>) -> Result<HashMap<String, String>> {
         let usual = self
             .guard
@@ -87,7 +89,7 @@ impl State {
         Ok(about.into_iter().chain(pairs).collect())
     }
 
-    /// Reads a checkpoint of this recipe's network, and the recipe that it was made with where this program can read that.
+    /// Reads a checkpoint of this recipe's network, and the recipe that it was written with (`None` if it cannot be parsed).
     ///
     /// Errors: a file that cannot be read, is no checkpoint, or is of another network.
     pub fn read(path: &Path, recipe: &Recipe) -> Result<(Self, Option<Recipe>)> {
@@ -95,8 +97,9 @@ impl State {
     }
 }
 
+/// Reads a checkpoint for [`State::read`], without the path in error messages.
 fn read(path: &Path, recipe: &Recipe) -> Result<(State, Option<Recipe>)> {
-    let bytes = rife_files::read_regular(path, crate::weights_file::MOST)?;
+    let bytes = rife_files::read_regular(path, crate::weights_file::MAX_FILE_BYTES)?;
     let (_, header) = SafeTensors::read_metadata(&bytes)?;
     let metadata = header.metadata().clone().unwrap_or_default();
     let entry = |key: &str| {
@@ -111,22 +114,22 @@ fn read(path: &Path, recipe: &Recipe) -> Result<(State, Option<Recipe>)> {
         entry("format")?
     );
     let all = weights_file::read(path)?;
-    let part = |prefix: &str| -> Result<Parameters> {
+    let group = |prefix: &str| -> Result<Parameters> {
         let own = all
             .iter()
             .filter_map(|(key, tensor)| Some((key.strip_prefix(prefix)?.to_owned(), tensor.clone())));
         Parameters::from_weights(recipe.version()?, &own.collect())
     };
     let values = |p: Parameters| p.tensors.into_iter().map(|p| p.values).collect();
-    let (first, second) = (values(part("first.")?), values(part("second.")?));
+    let (first, second) = (values(group("first.")?), values(group("second.")?));
     let usual = match entry("usual_norm_bits")? {
         "" => None,
         bits => Some(f64::from_bits(u64::from_str_radix(bits, 16)?)),
     };
     let state = State {
         step: entry("step")?.parse()?,
-        parameters: part("net.")?,
-        average: part("ema.")?,
+        parameters: group("net.")?,
+        average: group("ema.")?,
         moments: Moments {
             first,
             second,

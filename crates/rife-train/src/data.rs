@@ -1,5 +1,5 @@
-//! Samples for training: two frames, the true one between them and its time, drawn from windows of frames, folders
-//! of frames and synthetic motion, and augmented. A batch is a function of the recipe's seed and the step.
+//! Training samples: two frames, the true frame between them and its timestep, drawn from windows of clips, folders of frames
+//! and synthetic motion, then augmented. A batch is a function of the recipe's seed and the step.
 
 pub mod augment;
 pub mod clips;
@@ -21,30 +21,30 @@ pub use folders::Folders;
 pub use loader::Loader;
 pub use picture::{Field, Picture};
 
-/// The longest run of [`Kind::Any`], in intervals.
-const LONGEST: usize = 32;
-/// Pictures that a synthetic sample's layers are cut from.
+/// Maximum distance of the outer frames of [`Kind::Any`], in frame intervals.
+const MAX_INTERVALS: usize = 32;
+/// Number of images that a synthetic sample's layers are cut from.
 const LAYERS: usize = 3;
 
-/// Kinds of samples.
+/// Kind of a sample: which frames of a run it consists of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Three neighbouring frames.
     Adjacent,
-    /// Frames two apart.
+    /// The middle frame between two frames four apart.
     Wide,
-    /// The first of three frames between two four apart, or the last.
+    /// The first or last of the three frames between two frames four apart.
     Quarter,
-    /// Any of the seven frames between two eight apart, or as far apart as the run allows.
+    /// Any of the seven frames between two frames eight apart (fewer if the run is shorter).
     Eighth,
-    /// Any frames i, k, j in this order, up to 32 intervals apart: the time is (k - i) / (j - i).
+    /// Any frames i, k, j in this order, at most 32 intervals apart: the timestep is (k - i) / (j - i).
     Any,
-    /// Layers in motion.
+    /// Synthetic motion of layers cut from frames.
     Synthetic,
 }
 
 impl Kind {
-    /// Every kind, in the order of [`Sampling::shares`].
+    /// All kinds, in the order of [`Sampling::shares`].
     pub const ALL: [Self; 6] = [
         Self::Adjacent,
         Self::Wide,
@@ -55,35 +55,35 @@ impl Kind {
     ];
 }
 
-/// One sample.
+/// A training sample.
 #[derive(Debug, Clone)]
 pub struct Sample {
     /// First frame, true middle frame, second frame; of one size.
     pub frames: [Picture; 3],
-    /// The middle frame's time, between 0 and 1.
+    /// Timestep of the middle frame, between 0 and 1.
     pub time: f32,
-    /// The flow from the middle frame, where it is known.
+    /// True flow from the middle frame to the outer frames; `None` if it is unknown.
     pub flow: Option<Field>,
 }
 
-/// Samples of one step, as planes.
+/// A batch of samples, planar.
 #[derive(Debug, Clone)]
 pub struct Samples {
-    /// How many.
+    /// Number of samples.
     pub count: usize,
-    /// Side in pixels.
+    /// Side of the frames in pixels.
     pub crop: usize,
     /// First, middle and second frames: `[count, 3, crop, crop]` in 0..1.
     pub frames: [Vec<f32>; 3],
-    /// A time for each sample.
+    /// Timestep of each sample's middle frame.
     pub times: Vec<f32>,
-    /// Flow `[count, 4, crop, crop]`, zero where unknown.
+    /// True flow in pixels, `[count, 4, crop, crop]`, 0 where it is unknown.
     pub flow: Vec<f32>,
-    /// Where the flow is known, `[count, 1, crop, crop]` of 0 and 1.
+    /// 1 where the flow is known, else 0: `[count, 1, crop, crop]`.
     pub known: Vec<f32>,
 }
 
-/// Where frames come from.
+/// Sources of frames: windows of clips (index 0 and up), then folders of frames.
 #[derive(Debug)]
 pub struct Sources {
     corpus: Option<Corpus>,
@@ -100,9 +100,9 @@ impl From<Corpus> for Sources {
 }
 
 impl Sources {
-    /// Windows, folders of frames or both; drawn from in proportion to their numbers.
+    /// Combines windows and folders of frames, which are drawn with equal probability each.
     ///
-    /// Errors: where there are neither.
+    /// Errors: no window and no folder.
     pub fn new(corpus: Option<Corpus>, folders: impl IntoIterator<Item = Folders>) -> Result<Self> {
         let folders = folders.into_iter().collect();
         let sources = Self { corpus, folders };
@@ -113,22 +113,22 @@ impl Sources {
         Ok(sources)
     }
 
-    /// How many windows and folders of frames there are.
+    /// Returns the number of windows and folders of frames.
     pub fn len(&self) -> usize {
         self.windows() + self.folders.iter().map(Folders::len).sum::<usize>()
     }
 
-    /// Whether there are none.
+    /// Reports whether there are no windows and folders.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many windows of clips there are; they come first.
+    /// Returns the number of windows, which have the first indices.
     pub fn windows(&self) -> usize {
         self.corpus.as_ref().map_or(0, Corpus::len)
     }
 
-    /// The folder that an index beyond the windows lies in.
+    /// Finds the folder of an index after the windows: its root, and its index there.
     fn folder(&self, index: usize) -> (&Folders, usize) {
         let mut left = index - self.windows();
         for folders in &self.folders {
@@ -140,10 +140,10 @@ impl Sources {
         panic!("there are {} windows and folders, not {index}", self.len());
     }
 
-    /// How many consecutive frames a window or folder has.
+    /// Returns the number of consecutive frames of a window or folder.
     ///
     /// # Panics
-    /// Where `index` is not under [`Sources::len`].
+    /// When `index` is not below [`Sources::len`].
     pub fn frame_count(&self, index: usize) -> usize {
         match &self.corpus {
             Some(corpus) if index < corpus.len() => corpus.frame_count(),
@@ -154,12 +154,12 @@ impl Sources {
         }
     }
 
-    /// Some frames of a window or folder.
+    /// Reads the frames with indices `picks` of a window or folder.
     ///
     /// Errors: files that cannot be read.
     ///
     /// # Panics
-    /// Where `index` is not under [`Sources::len`].
+    /// When `index` is not below [`Sources::len`].
     pub fn frames(&self, index: usize, picks: &[usize]) -> Result<Vec<Picture>> {
         match &self.corpus {
             Some(corpus) if index < corpus.len() => corpus.frames(index, picks),
@@ -170,7 +170,7 @@ impl Sources {
         }
     }
 
-    /// What the data was, as SHA-256: the windows' content, and the names and sizes of pictures in folders.
+    /// Computes the SHA-256 of the data in hexadecimal: content of the windows, names and file sizes of images in folders.
     ///
     /// Errors: files that cannot be read.
     pub fn hash(&self) -> Result<String> {
@@ -184,9 +184,9 @@ impl Sources {
         Ok(format!("{:x}", sum.finalize()))
     }
 
-    /// The samples of a step.
+    /// Draws the samples of a step: `count` samples of side `crop`.
     ///
-    /// Errors: files that cannot be read, or pictures smaller than the crop.
+    /// Errors: files that cannot be read, frames smaller than the crop.
     pub fn batch(
         &self,
         sampling: &Sampling,
@@ -210,6 +210,7 @@ impl Sources {
         Ok(Samples::join(&samples, crop))
     }
 
+    /// Draws one sample of a kind, without augmentation.
     fn sample(&self, kind: Kind, crop: usize, rng: &mut Rng) -> Result<Sample> {
         if kind == Kind::Synthetic {
             let textures = (0..LAYERS).map(|_| self.texture(rng));
@@ -232,7 +233,7 @@ impl Sources {
         })
     }
 
-    /// A frame to cut layers from.
+    /// Reads a random frame, to cut a synthetic layer from.
     fn texture(&self, rng: &mut Rng) -> Result<Picture> {
         let index = rng.below(self.len());
         let pick = rng.below(self.frame_count(index));
@@ -240,16 +241,16 @@ impl Sources {
     }
 }
 
-/// Which of `count` consecutive frames make a sample, and the middle one's time. Runs that are too short for the
-/// kind give what is nearest to it.
+/// Draws the indices of first, middle and last frame of a sample among `count` consecutive frames, and the middle frame's
+/// timestep. Runs too short for the kind give the widest possible sample.
 fn picks(kind: Kind, count: usize, rng: &mut Rng) -> ([usize; 3], f32) {
-    let most = count - 1;
+    let max = count - 1;
     let intervals = match kind {
         Kind::Adjacent | Kind::Synthetic => 2,
-        Kind::Wide | Kind::Quarter if most < 4 => 2,
+        Kind::Wide | Kind::Quarter if max < 4 => 2,
         Kind::Wide | Kind::Quarter => 4,
-        Kind::Eighth => most.min(8),
-        Kind::Any => 2 + rng.below(most.min(LONGEST) - 1),
+        Kind::Eighth => max.min(8),
+        Kind::Any => 2 + rng.below(max.min(MAX_INTERVALS) - 1),
     };
     let first = rng.below(count - intervals);
     let middle = match kind {
@@ -264,7 +265,7 @@ fn picks(kind: Kind, count: usize, rng: &mut Rng) -> ([usize; 3], f32) {
 }
 
 impl Sample {
-    /// The first frame three times: nothing moves.
+    /// Replaces all frames by the first, with zero flow: a sample without motion.
     fn stilled(self) -> Self {
         let [first, ..] = self.frames;
         let [side, _] = first.size();
@@ -281,6 +282,7 @@ impl Sample {
 }
 
 impl Samples {
+    /// Concatenates samples to a batch.
     fn join(samples: &[Sample], crop: usize) -> Self {
         let plane = crop * crop;
         let planes = |i: usize| {
@@ -332,7 +334,7 @@ mod tests {
                     (Kind::Quarter, _) => (2, 1),
                     (Kind::Eighth, _) => ((count - 2).min(7), 1),
                     (Kind::Any, 7) => (11, 5),
-                    (Kind::Any, _) => (times.len(), (count - 2).min(LONGEST - 1)),
+                    (Kind::Any, _) => (times.len(), (count - 2).min(MAX_INTERVALS - 1)),
                 };
                 assert_eq!((times.len(), spans.len()), expected, "{kind:?} of {count}");
             }

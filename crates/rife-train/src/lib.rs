@@ -1,6 +1,5 @@
-//! Training of RIFE networks: the network descriptions of `rife-nets` run on Burn's autodiff tensors, so that
-//! what is trained is what is shipped. The recipe file says what is trained, on what and how; `tools/train_twin.py`
-//! reads the same file.
+//! Training of RIFE networks: the networks of `rife-nets` run on Burn's autodiff tensors. A TOML recipe describes network,
+//! data, loss and optimizer; its PyTorch twin, `tools/train_twin.py`, reads the same file.
 
 pub mod backend;
 pub mod checkpoint;

@@ -1,5 +1,5 @@
-//! What is minimised: [`loss`] adds up every term there is, each with its weight from the recipe. The terms' own
-//! definitions are in the modules below; `tools/twin/losses.py` has the same in PyTorch.
+//! Training loss: [`loss`] is the weighted sum of the terms of [`Term`], with weights from the recipe. The terms are defined
+//! in the modules below and, in PyTorch, in `tools/twin/losses.py`.
 
 mod frame;
 mod pyramid;
@@ -13,35 +13,35 @@ pub use frame::{census, charbonnier, decibels, l1};
 pub use pyramid::laplacian;
 pub use stages::{distillation, flow_loss, stages};
 
-/// The terms of the loss.
+/// A term of the loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Term {
     /// Laplacian pyramid loss of the merged frame.
     Laplacian,
     /// Mean absolute error of the merged frame.
     L1,
-    /// Smooth mean absolute error of the merged frame.
+    /// Charbonnier loss (smooth L1) of the merged frame.
     Charbonnier,
-    /// The merged frame's PSNR in decibels, with the other sign.
+    /// Negative PSNR of the merged frame in dB.
     Psnr,
     /// Census (ternary) loss of the merged frame.
     Census,
-    /// Mean absolute error of the stages' blends.
+    /// Mean absolute error of the blends after all blocks but the last.
     Stages,
-    /// Distance from the known flow.
+    /// Mean absolute error of the flow where the true flow is known.
     Flow,
-    /// Laplacian pyramid loss of the teacher block's blend.
+    /// Laplacian pyramid loss of the teacher block's blended frame.
     TeacherBlock,
-    /// The stages' distance from the teacher block's flow.
+    /// Distillation: distance of all blocks' flow from the teacher block's flow.
     Distillation,
-    /// Mean absolute difference from the larger network's merged frame.
+    /// Mean absolute difference from the merged frame of the recipe's teacher network.
     LargerFrame,
-    /// Mean absolute difference from the larger network's flow.
+    /// Mean absolute difference from the flow of the recipe's teacher network.
     LargerFlow,
 }
 
 impl Term {
-    /// Every term, in the order of their declaration.
+    /// All terms, in the order of their declaration.
     pub const ALL: [Self; 11] = [
         Self::Laplacian,
         Self::L1,
@@ -56,7 +56,7 @@ impl Term {
         Self::LargerFlow,
     ];
 
-    /// Its name in logs.
+    /// Returns the term's name in logs.
     pub fn name(self) -> &'static str {
         match self {
             Self::Laplacian => "laplacian",
@@ -74,12 +74,12 @@ impl Term {
     }
 }
 
-/// A number for each term: its weight, or its value before weighting; 0 for terms that are not there.
+/// One number per term, such as its weight or unweighted value; 0 for absent terms.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Terms([f32; Term::ALL.len()]);
 
 impl Terms {
-    /// Every term with its number.
+    /// Iterates over all terms with their numbers.
     pub fn iter(&self) -> impl Iterator<Item = (Term, f32)> {
         Term::ALL.into_iter().zip(self.0)
     }
@@ -109,47 +109,49 @@ impl std::ops::IndexMut<Term> for Terms {
     }
 }
 
-/// What the network in training made of a batch.
+/// Outputs of the trained network for a batch.
 #[derive(Debug, Clone)]
 pub struct Predicted {
-    /// Its output, of which all stages were kept.
+    /// Frame, flow, mask and all stages.
     pub output: Output<Batch>,
-    /// The teacher block's stage, where the network has one and it is wanted.
+    /// The teacher block's stage; `None` if the network has none or no loss needs it.
     pub taught: Option<Stage<Batch>>,
 }
 
-/// What it is compared with.
+/// Targets of the loss for a batch.
 #[derive(Debug, Clone)]
 pub struct Truth {
     /// The true middle frames.
     pub frame: Batch,
-    /// The flow where it is known.
+    /// The true flow; `None` if it is unknown or unused.
     pub flow: Option<KnownFlow>,
-    /// The larger network's output.
+    /// Output of the recipe's teacher network.
     pub larger: Option<Output<Batch>>,
 }
 
-/// A flow that is known at some pixels.
+/// True flow that is known at some pixels.
 #[derive(Debug, Clone)]
 pub struct KnownFlow {
-    /// 4 channels.
+    /// `[batch, 4, height, width]` in pixels, as [`Stage::flow`].
     pub flow: Batch,
-    /// 1 channel of 0 and 1.
+    /// 1 where the flow is known, else 0: `[batch, 1, height, width]`.
     pub known: Batch,
-    /// How many pixels count as known: those of this batch, or, where it is a part of a larger batch, its share.
+    /// Divisor of the mean over known pixels: their number in this batch; for one device's part of a batch, the number in the
+    /// complete batch times the part's fraction.
     pub count: f32,
 }
 
 /// The loss of a batch.
 #[derive(Debug, Clone)]
 pub struct Loss {
-    /// All terms, weighted.
+    /// Weighted sum of all terms.
     pub total: Tensor<1>,
+    /// The unweighted terms that were evaluated.
     terms: Vec<(Term, Tensor<1>)>,
 }
 
 impl Loss {
-    /// The terms before weighting.
+    /// Downloads the unweighted terms.
     pub fn terms(&self) -> Terms {
         let mut terms = Terms::default();
         for (term, value) in &self.terms {
@@ -159,13 +161,13 @@ impl Loss {
     }
 }
 
-/// The value of a scalar.
+/// Downloads the value of a scalar tensor.
 pub(crate) fn number(x: &Tensor<1>) -> f32 {
     values(x.clone()).first().copied().unwrap_or(f32::NAN)
 }
 
-/// The loss of a batch: the weighted sum of every term whose weight is above 0. `scales` are the blocks', from
-/// coarse to fine.
+/// Computes the loss of a batch: the weighted sum of all terms whose weight is not 0. `scales` are the blocks' downsampling
+/// factors from coarse to fine.
 pub fn loss(b: &BurnBackend, found: &Predicted, truth: &Truth, scales: &[usize], weights: &Terms) -> Loss {
     let (merged, frame) = (found.output.merged.tensor(), truth.frame.tensor());
     let off = || merged.clone() - frame.clone();
@@ -196,7 +198,7 @@ pub fn loss(b: &BurnBackend, found: &Predicted, truth: &Truth, scales: &[usize],
     sum.finish()
 }
 
-/// Terms being added up.
+/// A weighted sum of terms in progress.
 struct Sum<'a> {
     weights: &'a Terms,
     total: Option<Tensor<1>>,
@@ -205,6 +207,7 @@ struct Sum<'a> {
 }
 
 impl<'a> Sum<'a> {
+    /// Starts an empty sum on the device of `like`.
     fn new(like: &Tensor<4>, weights: &'a Terms) -> Self {
         Self {
             weights,
@@ -214,7 +217,7 @@ impl<'a> Sum<'a> {
         }
     }
 
-    /// Adds a term, which is evaluated where it counts.
+    /// Adds a term, evaluating it only if its weight is not 0.
     fn add(&mut self, term: Term, value: impl FnOnce() -> Tensor<1>) {
         let weight = self.weights[term];
         if weight == 0.0 {
@@ -229,6 +232,7 @@ impl<'a> Sum<'a> {
         self.terms.push((term, value));
     }
 
+    /// Returns the sum, 0 without terms.
     fn finish(self) -> Loss {
         Loss {
             total: self.total.unwrap_or(self.zero),

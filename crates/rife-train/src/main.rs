@@ -1,4 +1,4 @@
-//! The `rife-train` binary: arguments to a training run.
+//! Command line of `rife-train`: parses arguments, opens data, starts or resumes a run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -76,7 +76,7 @@ struct Arguments {
     devices: u16,
 }
 
-/// Burn's back ends in this build.
+/// Burn backends in this build.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum BackEnd {
     /// The CPU.
@@ -87,10 +87,12 @@ enum BackEnd {
 }
 
 impl BackEnd {
+    /// Returns `count` devices of this backend; on the CPU all are the same.
     fn devices(self, count: u16) -> Vec<Device> {
         (0..count).map(|index| self.device(index, count)).collect()
     }
 
+    /// Returns device number `index` of `count`.
     #[cfg_attr(
         not(feature = "vulkan"),
         expect(unused_variables, reason = "the CPU is one device")
@@ -140,7 +142,7 @@ fn main() -> Result<()> {
     trainer.run(&data.training, data.held_out.as_ref(), &run, watch)
 }
 
-/// What stands at the report's head and end.
+/// Makes the title and provenance of the report.
 fn page_head(recipe: &Recipe, about: &BTreeMap<String, String>) -> Result<About> {
     let mut facts: Vec<_> = about.clone().into_iter().collect();
     facts.push(("recipe".to_owned(), serde_json::to_string(recipe)?));
@@ -150,7 +152,7 @@ fn page_head(recipe: &Recipe, about: &BTreeMap<String, String>) -> Result<About>
     })
 }
 
-/// The checkpoint, given weights or random ones.
+/// Returns the state to start from: the run's checkpoint (--resume), given weights (--start) or random weights.
 fn first_state(arguments: &Arguments, recipe: &Recipe) -> Result<State> {
     let checkpoint = arguments.out.join(CHECKPOINT);
     if arguments.resume {
@@ -178,13 +180,13 @@ fn first_state(arguments: &Arguments, recipe: &Recipe) -> Result<State> {
     Ok(State::new(parameters))
 }
 
-/// What is trained on and what is held out.
+/// The data of a run: training samples and, if any is held out, validation samples.
 struct Data {
     training: Sources,
     held_out: Option<Sources>,
 }
 
-/// Opens all data, telling what is left out of it.
+/// Opens all data, printing what is left out of it.
 fn open(arguments: &Arguments, recipe: &Recipe) -> Result<Data> {
     let folder = corpus_folder(arguments, recipe)?;
     ensure!(
@@ -229,7 +231,7 @@ fn open(arguments: &Arguments, recipe: &Recipe) -> Result<Data> {
     Ok(Data { training, held_out })
 }
 
-/// Windows for training, large enough for the recipe.
+/// Opens a file of windows and checks that frames are at least as large as the recipe's largest crop.
 fn open_corpus(path: &Path, crop: usize) -> Result<Corpus> {
     let corpus = Corpus::open(path)?;
     let [height, width] = corpus.frame_size();
@@ -241,7 +243,8 @@ fn open_corpus(path: &Path, crop: usize) -> Result<Corpus> {
     Ok(corpus)
 }
 
-/// Where the windows are, cut out of the clips where they are not yet.
+/// Returns the folder of the window files, after cutting them out of --clips if it has none yet; `None` without --clips and
+/// --corpus.
 fn corpus_folder(arguments: &Arguments, recipe: &Recipe) -> Result<Option<PathBuf>> {
     if arguments.clips.is_empty() {
         return Ok(arguments.corpus.clone());

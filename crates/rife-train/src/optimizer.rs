@@ -1,30 +1,30 @@
-//! AdamW with clipped gradients and averaged weights, on the host: the values are few beside the activations, and
-//! the same bits come out on every machine with the same gradients.
+//! AdamW optimizer (Loshchilov and Hutter, 2019) with gradient clipping, outlier rejection and an exponential moving average
+//! of the weights; computed on the host, so that equal gradients give equal bits on every machine.
 
 use rayon::prelude::*;
 
 use crate::parameters::Parameters;
 use crate::recipe::OptimizerRecipe;
 
-/// Keeps AdamW's quotient finite.
+/// AdamW's epsilon in the denominator.
 const EPSILON: f64 = 1e-8;
-/// A batch whose gradient is so many times the usual one is left out: blocks without normalisation can run away on
-/// a single one.
-const RUNAWAY: f64 = 8.0;
+/// Ratio of a batch's gradient norm to the moving average from which on the batch is skipped: networks without normalisation
+/// layers may diverge on a single outlier.
+const MAX_NORM_RATIO: f64 = 8.0;
 
-/// AdamW's averages of the gradients and of their squares.
+/// AdamW's moments.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Moments {
-    /// Of the gradients.
+    /// Moving averages of the gradients, per tensor.
     pub first: Vec<Vec<f32>>,
-    /// Of their squares.
+    /// Moving averages of the squared gradients, per tensor.
     pub second: Vec<Vec<f32>>,
-    /// Updates so far.
+    /// Number of updates so far.
     pub updates: u64,
 }
 
 impl Moments {
-    /// None yet.
+    /// Makes zero moments for these parameters.
     pub fn new(parameters: &Parameters) -> Self {
         Self {
             first: parameters.zeros(),
@@ -33,7 +33,8 @@ impl Moments {
         }
     }
 
-    /// One update as PyTorch's AdamW makes it, with the gradients times `scale`.
+    /// Updates the parameters by one step of AdamW as PyTorch defines it, with the gradients times `scale` and learning rate
+    /// `rate`.
     pub fn update(
         &mut self,
         parameters: &mut Parameters,
@@ -57,16 +58,22 @@ impl Moments {
     }
 }
 
-/// The numbers of one update.
+/// Constants of one update.
 struct Update {
+    /// Factor of the gradients.
     scale: f32,
+    /// Factor of the weights by weight decay.
     keep: f32,
+    /// Decays of the two moments.
     betas: [f32; 2],
+    /// Learning rate with bias correction of the first moment.
     step: f32,
+    /// Square root of the bias correction of the second moment.
     root: f32,
 }
 
 impl Update {
+    /// Computes the constants of update number `count`, from 1.
     fn new(count: u64, scale: f32, rate: f64, o: &OptimizerRecipe) -> Self {
         let [first, second] = o.betas.map(|beta| 1.0 - beta.powf(count as f64));
         Self {
@@ -78,6 +85,7 @@ impl Update {
         }
     }
 
+    /// Updates one weight and its moments.
     fn apply(&self, value: &mut f32, gradient: f32, m: &mut f32, v: &mut f32) {
         let gradient = gradient * self.scale;
         *m += (gradient - *m) * (1.0 - self.betas[0]);
@@ -86,28 +94,28 @@ impl Update {
     }
 }
 
-/// The norm of all gradients together.
+/// Computes the L2 norm of all gradients.
 pub fn norm(gradients: &[Vec<f32>]) -> f64 {
     let squares = |values: &Vec<f32>| values.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>();
-    // Summed in order, so that threads cannot change it.
+    // Summed in order, so that the number of threads does not change the result.
     let sums: Vec<f64> = gradients.par_iter().map(squares).collect();
     sums.iter().sum::<f64>().sqrt()
 }
 
-/// What gradients are usual, and how many batches were not.
+/// Rejects batches with outlying gradients.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Guard {
-    /// Moving average of the norms; nothing before the first step.
+    /// Moving average of the gradient norms; `None` before the first step.
     pub usual: Option<f64>,
-    /// Batches left out.
+    /// Number of batches skipped.
     pub skipped: u64,
 }
 
 impl Guard {
-    /// Whether a batch with gradients of this norm may be used. The average follows.
+    /// Reports whether a batch with this gradient norm may be used, and updates the moving average.
     pub fn admit(&mut self, norm: f64) -> bool {
         let usual = self.usual.or(norm.is_finite().then_some(norm));
-        let limit = RUNAWAY * usual.unwrap_or(0.0);
+        let limit = MAX_NORM_RATIO * usual.unwrap_or(0.0);
         let admitted = norm < limit;
         self.skipped += u64::from(!admitted);
         let counted = if norm.is_finite() { norm.min(limit) } else { limit };
@@ -116,14 +124,14 @@ impl Guard {
     }
 }
 
-/// Moves the averaged weights towards the trained ones; after `step` steps. Early on the average is short.
+/// Updates the exponential moving average of the weights after `step` steps, with decay `ema`, less early in training.
 pub fn average(average: &mut Parameters, parameters: &Parameters, step: u64, ema: f64) {
     let decay = ema.min(step as f64 / (step as f64 + 10.0));
-    let part = (1.0 - decay) as f32;
+    let rate = (1.0 - decay) as f32;
     let pairs = average.tensors.par_iter_mut().zip(&parameters.tensors);
     pairs.for_each(|(average, tensor)| {
         for (mean, value) in average.values.iter_mut().zip(&tensor.values) {
-            *mean += (value - *mean) * part;
+            *mean += (value - *mean) * rate;
         }
     });
 }

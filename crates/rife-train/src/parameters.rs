@@ -1,4 +1,5 @@
-//! The values that are trained: on the host between steps, as tracked tensors of one network during a step.
+//! Trainable parameters: on the host between steps ([`Parameters`]), as autodiff tensors of a network during a step
+//! ([`TrackedNetwork`]).
 
 use anyhow::Result;
 use burn_tensor::{Device, Tensor, TensorData};
@@ -8,7 +9,7 @@ use crate::backend::Conv;
 use crate::backend::conv::Nonlinearity;
 use crate::rng::Rng;
 
-/// Slope of PReLU at the start.
+/// Initial slope of PReLU.
 const FIRST_SLOPE: f32 = 0.25;
 /// Slope of LeakyReLU in the 4.x networks.
 const LEAKY_SLOPE: f32 = 0.2;
@@ -24,7 +25,7 @@ pub struct Parameter {
     pub values: Vec<f32>,
 }
 
-/// Every trained tensor of a version, in the order of its layers.
+/// All trained tensors of a network, in the order of [`Version::training_layers`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parameters {
     version: Version,
@@ -33,8 +34,7 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// PyTorch's initial values: uniform within the root of a weight's inputs for kernels and biases, 1 for
-    /// ResConv's factors, 0.25 for PReLU's slopes.
+    /// Initialises as PyTorch does: kernels and biases uniform within `±1 / sqrt(fan-in)`, ResConv factors 1, PReLU slopes 0.25.
     pub fn random(version: Version, seed: u64) -> Self {
         let mut rng = Rng::new(seed, 0);
         let mut tensors = Vec::new();
@@ -46,9 +46,9 @@ impl Parameters {
         Self { version, tensors }
     }
 
-    /// The values of a checkpoint.
+    /// Takes the values of a checkpoint.
     ///
-    /// Errors: where it does not fit the version.
+    /// Errors: tensors that are not those of the version.
     pub fn from_weights(version: Version, weights: &Weights) -> Result<Self> {
         version.check(weights, true)?;
         let descs = version
@@ -74,7 +74,7 @@ impl Parameters {
         })
     }
 
-    /// The values by key, without those that only training uses.
+    /// Returns the values by key, without those that only training uses.
     pub fn to_weights(&self) -> Weights {
         let wanted: Vec<_> = self.version.tensors().into_iter().map(|desc| desc.key).collect();
         let kept = self.tensors.iter().filter(|tensor| wanted.contains(&tensor.key));
@@ -85,17 +85,17 @@ impl Parameters {
         kept.map(|tensor| (tensor.key.clone(), copy(tensor))).collect()
     }
 
-    /// What network these are the values of.
+    /// Returns the version of the network.
     pub fn version(&self) -> Version {
         self.version
     }
 
-    /// How many values there are.
+    /// Returns the number of values.
     pub fn count(&self) -> usize {
         self.tensors.iter().map(|tensor| tensor.values.len()).sum()
     }
 
-    /// The same tensors with zeros.
+    /// Returns zeros of the same sizes.
     pub fn zeros(&self) -> Vec<Vec<f32>> {
         self.tensors
             .iter()
@@ -103,7 +103,7 @@ impl Parameters {
             .collect()
     }
 
-    /// The network of these values, each tensor tracked, on an autodiff device.
+    /// Uploads the values to an autodiff device as tracked leaf tensors and builds the network of them.
     pub fn track(&self, device: &Device) -> TrackedNetwork {
         let leaf = |p: &Parameter| {
             let data = TensorData::new(p.values.clone(), [p.values.len()]);
@@ -116,16 +116,17 @@ impl Parameters {
     }
 }
 
-/// A network whose tensors' gradients are recorded.
+/// A network whose parameters autodiff tracks.
 #[derive(Debug)]
 pub struct TrackedNetwork {
     /// The network.
     pub network: Network<Conv>,
+    /// The parameters as flat leaf tensors.
     leaves: Vec<Tensor<1>>,
 }
 
 impl TrackedNetwork {
-    /// The gradients of `loss`, in the order of the parameters; zeros for tensors that it does not depend on.
+    /// Computes the gradients of a scalar by all parameters, in their order; zeros for parameters that it does not depend on.
     pub fn gradients(&self, loss: &Tensor<1>) -> Vec<Vec<f32>> {
         let mut gradients = loss.backward();
         let gradient = |leaf: &Tensor<1>| match leaf.grad_remove(&mut gradients) {
@@ -136,6 +137,7 @@ impl TrackedNetwork {
     }
 }
 
+/// Initialises one tensor, kernels and biases uniformly in `-bound..bound`.
 fn first_values(desc: TensorDesc, bound: f64, rng: &mut Rng) -> Parameter {
     let count = desc.shape.iter().product();
     let values = match desc.role {
@@ -152,7 +154,7 @@ fn first_values(desc: TensorDesc, bound: f64, rng: &mut Rng) -> Parameter {
     }
 }
 
-/// The layer of the next tensors, which come in the order of [`LayerDesc::tensors`].
+/// Builds a layer of the next tensors of `leaves`: kernel, bias, PReLU slopes, ResConv factors.
 fn conv(layer: &LayerDesc, leaves: &mut impl Iterator<Item = Tensor<1>>) -> Conv {
     let mut next = || leaves.next().expect("a tensor for each that the layers list");
     let shape = layer.weight_shape();

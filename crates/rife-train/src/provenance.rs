@@ -1,4 +1,4 @@
-//! Where weights come from: the command, the program and the data, for the metadata of what is written.
+//! Provenance of weights for their metadata: command line, program version and hash of the data.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,10 @@ use anyhow::Result;
 
 use crate::data::Sources;
 
-/// The program's name and version.
+/// Name and version of the program.
 const TRAINER: &str = concat!("rife-train ", env!("CARGO_PKG_VERSION"));
 
-/// Command line, program (with the commit where it was known at build) and the data's hash, by name.
+/// Returns the metadata `command`, `trainer`, `data_sha256` and, if known at build time, `commit`.
 ///
 /// Errors: data that cannot be read.
 pub fn about(data: &Sources) -> Result<BTreeMap<String, String>> {
@@ -25,7 +25,7 @@ pub fn about(data: &Sources) -> Result<BTreeMap<String, String>> {
     Ok(about)
 }
 
-/// An argument as a shell takes it.
+/// Quotes an argument for a POSIX shell if necessary.
 fn quoted(argument: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "-_./=:,+@%".contains(c);
     if !argument.is_empty() && argument.chars().all(is_plain) {

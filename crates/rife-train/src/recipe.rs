@@ -1,5 +1,4 @@
-//! The recipe file: what is trained, on which samples, with which losses and optimiser. `tools/train_twin.py` reads
-//! the same file.
+//! Training recipe (TOML): network, samples, loss and optimizer. `tools/train_twin.py` reads the same file.
 
 mod loss;
 mod network;
@@ -15,47 +14,47 @@ use crate::loss::{Term, Terms};
 pub use loss::{LossRecipe, TeacherRecipe};
 pub use network::NetworkRecipe;
 
-/// A whole recipe.
+/// A training recipe.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
-    /// What is trained.
+    /// The network to train.
     pub network: NetworkRecipe,
-    /// How clips are cut into samples.
+    /// Cutting of clips into windows of frames.
     pub data: DataRecipe,
-    /// Shares of the kinds of samples.
+    /// Frequencies of the kinds of samples.
     pub sampling: Sampling,
-    /// Weights of the losses.
+    /// Weights of the loss terms.
     pub loss: LossRecipe,
-    /// A larger network to be imitated.
+    /// A larger trained network to be distilled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub teacher: Option<TeacherRecipe>,
-    /// Optimiser and schedule.
+    /// Optimizer and schedule.
     pub optimizer: OptimizerRecipe,
 }
 
-/// The `[data]` table.
+/// The `[data]` table: cutting of clips into windows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataRecipe {
-    /// Consecutive frames that a sample is drawn from.
+    /// Number of consecutive frames of a window, 5 to 64.
     #[serde(default = "default_window")]
     pub window: usize,
-    /// Side of the stored crops in pixels.
+    /// Side of a window's frames in pixels, 32 to 4096.
     pub size: usize,
-    /// At most so many windows a clip.
+    /// Maximum number of windows per clip.
     #[serde(default = "default_windows_per_clip")]
     pub windows_per_clip: usize,
-    /// At most so many frames of a clip are looked at.
+    /// Maximum number of frames read of a clip.
     #[serde(default = "default_most_frames")]
     pub most_frames: u64,
-    /// Short sides in pixels that clips are reduced to, where they are larger.
+    /// Lengths of the shorter side in pixels to which clips are downscaled; smaller clips keep their size.
     #[serde(default = "default_short_sides")]
     pub short_sides: Vec<usize>,
-    /// File stems of the clips that only validation sees.
+    /// File stems of the clips used only for validation.
     #[serde(default)]
     pub held_out: Vec<String>,
-    /// Of every random choice.
+    /// Seed of all random choices.
     pub seed: u64,
 }
 
@@ -75,7 +74,7 @@ fn default_short_sides() -> Vec<usize> {
     vec![540, 360]
 }
 
-/// The `[sampling]` table: shares of the kinds of samples, in any unit.
+/// The `[sampling]` table: relative frequencies of the kinds of samples.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sampling {
@@ -88,25 +87,25 @@ pub struct Sampling {
     /// Frames 0, 1 or 3, 4: t = 0.25 or 0.75.
     #[serde(default)]
     pub quarter: f64,
-    /// Frames 0, one of 1 to 7, 8, or as far apart as there are frames: every eighth of the time.
+    /// Frames 0, one of 1 to 7, 8 (fewer if the window is shorter): t is a multiple of 1/8.
     #[serde(default)]
     pub eighth: f64,
-    /// Any three frames in order, up to 32 intervals apart.
+    /// Any three frames in order, at most 32 intervals apart.
     #[serde(default)]
     pub any: f64,
-    /// Layers in motion, cut from the same frames.
+    /// Synthetic motion of layers cut from the same frames.
     #[serde(default)]
     pub synthetic: f64,
-    /// The part of all samples that captions and logos are laid over, which stay still.
+    /// Fraction of all samples with static captions or logos over all frames, 0 to 1.
     #[serde(default)]
     pub overlay: f64,
-    /// The part of all samples in which nothing moves.
+    /// Fraction of all samples without motion, 0 to 1.
     #[serde(default)]
     pub still: f64,
 }
 
 impl Sampling {
-    /// The shares in the order of [`crate::data::Kind::ALL`].
+    /// Returns the frequencies in the order of [`crate::data::Kind::ALL`].
     pub fn shares(&self) -> [f64; 6] {
         [
             self.adjacent,
@@ -119,15 +118,15 @@ impl Sampling {
     }
 }
 
-/// A part of training: steps, side of the crops in pixels, samples a step. An array in the file.
+/// A phase of training with its crop and batch size; an array `[steps, crop, batch]` in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "[u64; 3]", into = "[u64; 3]")]
 pub struct Phase {
-    /// How many steps it lasts.
+    /// Number of steps.
     pub steps: u64,
     /// Side of the crops in pixels.
     pub crop: usize,
-    /// Samples a step.
+    /// Samples per step.
     pub batch: usize,
 }
 
@@ -147,21 +146,21 @@ impl From<Phase> for [u64; 3] {
     }
 }
 
-/// What convolutions are computed in; all else is f32.
+/// Element type in which convolutions are computed; all other operations use f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// 32-bit floats.
+    /// IEEE single precision.
     #[default]
     F32,
-    /// 16-bit floats, the gradients scaled so that they do not vanish.
+    /// IEEE half precision, with loss scaling against underflow of the gradients.
     F16,
-    /// 16-bit floats of the range of 32-bit ones.
+    /// bfloat16.
     Bf16,
 }
 
 impl Precision {
-    /// The type of half the size, where it is one.
+    /// Returns Burn's type for the 16-bit precisions; `None` for f32.
     pub fn half(self) -> Option<FloatDType> {
         match self {
             Self::F32 => None,
@@ -170,8 +169,8 @@ impl Precision {
         }
     }
 
-    /// What the loss is multiplied by before its gradients are taken: a pixel's part of a mean is below what f16
-    /// can hold.
+    /// Returns the factor by which the loss is multiplied before the backward pass (and gradients divided after it): a pixel's
+    /// contribution to a mean underflows in f16.
     pub fn loss_scale(self) -> f32 {
         match self {
             Self::F32 | Self::Bf16 => 1.0,
@@ -180,32 +179,32 @@ impl Precision {
     }
 }
 
-/// The `[optimizer]` table: AdamW, linear warm-up, cosine to the last step.
+/// The `[optimizer]` table: AdamW with linear warm-up and cosine decay.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OptimizerRecipe {
-    /// AdamW's decay.
+    /// AdamW's weight decay.
     pub weight_decay: f64,
-    /// AdamW's two averages.
+    /// AdamW's decays of the two moments.
     #[serde(default = "default_betas")]
     pub betas: [f64; 2],
-    /// The highest rate.
+    /// Maximum learning rate, after warm-up.
     pub learning_rate: f64,
-    /// The rate at the last step.
+    /// Learning rate at the last step.
     pub final_learning_rate: f64,
-    /// Steps of linear warm-up.
+    /// Number of steps of linear warm-up.
     pub warmup: u64,
-    /// Parts of training, one after the other.
+    /// Phases of training in order.
     pub stages: Vec<Phase>,
-    /// All steps, which the stages then share in proportion to theirs.
+    /// Total number of steps, to which the phases are scaled in proportion; `None`: the sum of their steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
-    /// What convolutions are computed in.
+    /// Element type in which convolutions are computed.
     #[serde(default)]
     pub precision: Precision,
-    /// Gradients are scaled down to this norm.
+    /// Maximum L2 norm of the gradients; larger gradients are scaled down to it.
     pub clip_norm: f64,
-    /// Decay of the averaged weights, which are the ones kept.
+    /// Decay of the exponential moving average of the weights, which is what is shipped.
     pub ema: f64,
 }
 
@@ -214,19 +213,20 @@ fn default_betas() -> [f64; 2] {
 }
 
 impl OptimizerRecipe {
-    /// Steps of all phases together.
+    /// Returns the total number of steps.
     pub fn steps(&self) -> u64 {
         self.steps.unwrap_or(self.listed_steps())
     }
 
+    /// Returns the sum of the phases' steps.
     fn listed_steps(&self) -> u64 {
         self.stages.iter().map(|phase| phase.steps).sum()
     }
 
-    /// The phase that a step lies in; the last one for steps beyond.
+    /// Returns the phase of a step counted from 0; the last phase for steps beyond the total.
     ///
     /// # Panics
-    /// Without phases, which [`Recipe::parse`] refuses.
+    /// When there are no phases, which [`Recipe::parse`] refuses.
     pub fn phase(&self, step: u64) -> Phase {
         let (steps, listed) = (u128::from(self.steps().max(1)), u128::from(self.listed_steps()));
         let mut step = (u128::from(step) * listed / steps) as u64;
@@ -239,7 +239,7 @@ impl OptimizerRecipe {
         *self.stages.last().expect("a checked recipe has phases")
     }
 
-    /// The learning rate of a step, counted from 0.
+    /// Returns the learning rate of a step counted from 0.
     pub fn rate(&self, step: u64) -> f64 {
         if step < self.warmup {
             return self.learning_rate * (step + 1) as f64 / self.warmup as f64;
@@ -252,37 +252,37 @@ impl OptimizerRecipe {
 }
 
 impl Recipe {
-    /// Reads a recipe file.
+    /// Reads and checks a recipe file; the teacher's weights path becomes relative to the file's folder.
     ///
-    /// Errors: a file that cannot be read, a key that is missing, unknown or out of range; each is named.
+    /// Errors: a file that cannot be read; a key, which is named, that is missing, unknown or out of range.
     pub fn read(path: &Path) -> Result<Self> {
         let text = rife_files::read_regular(path, 1 << 20);
         let text = text.with_context(|| format!("cannot read the recipe {}", path.display()))?;
         let parsed = Self::parse(&String::from_utf8_lossy(&text));
         let mut recipe = parsed.with_context(|| format!("in the recipe {}", path.display()))?;
         if let (Some(teacher), Some(folder)) = (&mut recipe.teacher, path.parent()) {
-            teacher.seen_from(folder);
+            teacher.resolve_in(folder);
         }
         Ok(recipe)
     }
 
-    /// Reads and checks a recipe.
+    /// Parses and checks a recipe.
     ///
-    /// Errors: as [`Recipe::read`].
+    /// Errors: a key, which is named, that is missing, unknown or out of range.
     pub fn parse(text: &str) -> Result<Self> {
         let recipe: Self = toml::from_str(text)?;
         recipe.check()?;
         Ok(recipe)
     }
 
-    /// Which network is trained.
+    /// Returns the version of the network to train.
     ///
     /// Errors: an unknown name, a description out of range.
     pub fn version(&self) -> Result<Version> {
         self.network.version()
     }
 
-    /// The weights of the loss's terms at a step.
+    /// Returns the weights of the loss terms at a step counted from 0.
     pub fn weights_at(&self, step: u64) -> Terms {
         let mut weights = self.loss.weights_at(step, self.optimizer.steps());
         if let Some(teacher) = &self.teacher {
@@ -292,6 +292,7 @@ impl Recipe {
         weights
     }
 
+    /// Checks ranges and combinations.
     fn check(&self) -> Result<()> {
         self.loss.check(self.version()?)?;
         self.check_times()?;
@@ -316,10 +317,10 @@ impl Recipe {
             usable && shares.iter().sum::<f64>() > 0.0,
             "sampling: shares must be 0 or more, one of them more"
         );
-        for (name, part) in [("overlay", self.sampling.overlay), ("still", self.sampling.still)] {
+        for (name, fraction) in [("overlay", self.sampling.overlay), ("still", self.sampling.still)] {
             ensure!(
-                (0.0..=1.0).contains(&part),
-                "sampling.{name} is {part}, expected 0 to 1"
+                (0.0..=1.0).contains(&fraction),
+                "sampling.{name} is {fraction}, expected 0 to 1"
             );
         }
         let sides = &data.short_sides;
@@ -331,7 +332,7 @@ impl Recipe {
         self.check_optimizer()
     }
 
-    /// A network that knows only the middle has no use for samples at other times, and nothing to teach about them.
+    /// Checks that networks (trained or teacher) that make only middle frames get no samples at other timesteps.
     fn check_times(&self) -> Result<()> {
         let mut versions = vec![self.version()?];
         if let Some(teacher) = &self.teacher {
@@ -358,13 +359,14 @@ impl Recipe {
         Ok(())
     }
 
-    /// What crops must be multiples of, for the network and for a larger one that it imitates.
+    /// Returns the number that crops must be multiples of, for the network and the teacher network.
     fn size_multiple(&self) -> Result<usize> {
         let own = self.version()?.size_multiple(Scale::One);
         let teacher = self.teacher.as_ref().map(TeacherRecipe::version).transpose()?;
         Ok(teacher.map_or(own, |teacher| own.max(teacher.size_multiple(Scale::One))))
     }
 
+    /// Checks the `[optimizer]` table.
     fn check_optimizer(&self) -> Result<()> {
         let o = &self.optimizer;
         ensure!(o.listed_steps() > 0 && o.steps() > 0, "optimizer: no steps");

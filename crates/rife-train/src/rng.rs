@@ -1,56 +1,57 @@
-//! Random numbers that are a function of a seed and a place (a step, a clip), so that a resumed run draws what an
-//! uninterrupted one would have drawn.
+//! Counter-based random numbers (SplitMix64): a generator is a function of a seed and a stream number (a step, a clip), so
+//! that a resumed run draws the same numbers as an uninterrupted one.
 
-/// SplitMix64.
+/// A SplitMix64 generator.
 #[derive(Debug, Clone)]
 pub struct Rng(u64);
 
+/// SplitMix64's increment.
 const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
 impl Rng {
-    /// The generator of `place` under `seed`.
-    pub fn new(seed: u64, place: u64) -> Self {
-        Self(mix(mix(seed.wrapping_add(STEP)) ^ place.wrapping_mul(STEP)))
+    /// Makes the generator of stream number `stream` under `seed`.
+    pub fn new(seed: u64, stream: u64) -> Self {
+        Self(mix(mix(seed.wrapping_add(STEP)) ^ stream.wrapping_mul(STEP)))
     }
 
-    /// 64 random bits.
+    /// Draws 64 random bits.
     pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(STEP);
         mix(self.0)
     }
 
-    /// Uniform in `[0, 1)`.
+    /// Draws a number uniformly from `[0, 1)`.
     pub fn unit(&mut self) -> f64 {
         (self.bits() >> 11) as f64 * (-53f64).exp2()
     }
 
-    /// Uniform in `[low, high)`.
+    /// Draws a number uniformly from `[low, high)`.
     pub fn uniform(&mut self, low: f64, high: f64) -> f64 {
         low + (high - low) * self.unit()
     }
 
-    /// Uniform in `0..count`.
+    /// Draws an integer uniformly from `0..count`.
     ///
     /// # Panics
-    /// Where `count` is 0.
+    /// When `count` is 0.
     pub fn below(&mut self, count: usize) -> usize {
         assert!(count > 0, "nothing to choose from");
-        // The bias of a multiplication is under 2^-40 for any count met here.
+        // The bias of this multiplication is below 2^-40 for counts below 2^24.
         ((u128::from(self.bits()) * count as u128) >> 64) as usize
     }
 
-    /// True with this probability.
+    /// Returns true with this probability.
     pub fn chance(&mut self, probability: f64) -> bool {
         self.unit() < probability
     }
 
-    /// Normal with mean 0 (Box-Muller).
+    /// Draws from a normal distribution with mean 0 and this standard deviation (Box-Muller).
     pub fn normal(&mut self, deviation: f64) -> f64 {
         let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
         deviation * radius * (std::f64::consts::TAU * self.unit()).cos()
     }
 
-    /// An index drawn in proportion to the weights.
+    /// Draws an index with probability proportional to its weight.
     pub fn weighted(&mut self, weights: &[f64]) -> usize {
         let mut left = self.unit() * weights.iter().sum::<f64>();
         for (i, weight) in weights.iter().enumerate() {
@@ -63,6 +64,7 @@ impl Rng {
     }
 }
 
+/// Applies SplitMix64's output function.
 fn mix(z: u64) -> u64 {
     let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

@@ -1,8 +1,7 @@
-//! One batch: the network's output, its loss and the gradients, on one device or shared out to several.
+//! Forward and backward pass of a batch: loss and gradients, on one device or data-parallel on several.
 //!
-//! Burn's own collective operations exist for CUDA and remote devices only; here every device has a thread that
-//! works on its part of the batch, and the host, where the optimiser runs anyway, adds the gradients up in the
-//! devices' order.
+//! Burn's collective operations exist only for CUDA and remote devices; here each device has a thread that evaluates a chunk
+//! of the batch, and the host, where the optimizer runs, sums the gradients in the order of the devices.
 
 use std::ops::Range;
 
@@ -18,7 +17,7 @@ use crate::parameters::Parameters;
 use crate::recipe::{Precision, TeacherRecipe};
 use crate::{threads, weights_file};
 
-/// Training looks at every stage.
+/// Options of the network in training: all stages are kept for the loss.
 const OPTIONS: Options = Options {
     keep_stages: true,
     scale: rife_nets::Scale::One,
@@ -26,45 +25,44 @@ const OPTIONS: Options = Options {
     ensemble: false,
 };
 
-/// What a batch came to.
+/// Loss and gradients of a batch.
 #[derive(Debug, Clone)]
 pub struct Found {
-    /// All terms, weighted.
+    /// Weighted sum of the loss terms.
     pub total: f32,
-    /// Every term before weighting.
+    /// Unweighted terms.
     pub terms: Terms,
-    /// In the order of the parameters.
+    /// Gradients of all parameters, in their order.
     pub gradients: Vec<Vec<f32>>,
 }
 
-/// The devices that share a batch.
+/// Devices that evaluate a batch data-parallel.
 #[derive(Debug)]
 pub struct Devices {
-    seats: Vec<Seat>,
+    workers: Vec<Worker>,
     precision: Precision,
 }
 
-/// One device, with the larger network where one is imitated.
+/// One device, with the recipe's teacher network loaded on it.
 #[derive(Debug)]
-struct Seat {
+struct Worker {
     device: Device,
     larger: Option<Network<Conv>>,
 }
 
-/// A device's part of a batch.
-struct Part {
+/// A device's chunk of a batch.
+struct Chunk {
     samples: Samples,
-    /// Its share of the whole batch.
-    share: f32,
-    /// See [`KnownFlow::count`].
+    /// Fraction of the batch's samples.
+    fraction: f32,
+    /// Value of [`KnownFlow::count`].
     known: f32,
 }
 
 impl Devices {
-    /// At least one device; autodiff need not be enabled.
+    /// Prepares at least one device; autodiff need not be enabled. `precision` is that of the convolutions.
     ///
-    /// Errors: no device, one that lacks the precision, a larger network's weights that cannot be read or do not
-    /// fit.
+    /// Errors: no device, a device that lacks the precision, teacher weights that cannot be read or do not fit.
     pub fn new(devices: Vec<Device>, teacher: Option<&TeacherRecipe>, precision: Precision) -> Result<Self> {
         ensure!(!devices.is_empty(), "no device to train on");
         for device in &devices {
@@ -77,7 +75,7 @@ impl Devices {
         let weights = teacher
             .map(|teacher| weights_file::read(&teacher.weights))
             .transpose()?;
-        let seat = |device: Device| {
+        let worker = |device: Device| {
             let device = device.autodiff();
             let b = BurnBackend::new(device.clone());
             let load = |(teacher, weights): (&TeacherRecipe, _)| -> Result<_> {
@@ -85,56 +83,57 @@ impl Devices {
                 loaded.with_context(|| format!("in the teacher's weights {}", teacher.weights.display()))
             };
             let larger = teacher.zip(weights.as_ref()).map(load).transpose()?;
-            Ok(Seat { device, larger })
+            Ok(Worker { device, larger })
         };
-        let seats = devices.into_iter().map(seat).collect::<Result<_>>()?;
-        Ok(Self { seats, precision })
+        let workers = devices.into_iter().map(worker).collect::<Result<_>>()?;
+        Ok(Self { workers, precision })
     }
 
-    /// The first device, where validation runs.
+    /// Returns the first device, which also runs validation.
     pub fn first(&self) -> &Device {
-        &self.seats[0].device
+        &self.workers[0].device
     }
 
-    /// Loss and gradients of a batch, each device taking as equal a part of it as whole samples allow.
+    /// Computes loss and gradients of a batch; devices evaluate chunks whose sizes differ by at most one sample.
     ///
     /// Errors: samples that do not fit the network.
     pub fn evaluate(&self, parameters: &Parameters, samples: &Samples, weights: &Terms) -> Result<Found> {
-        let count = self.seats.len().min(samples.count);
-        let parts = split(samples, count);
+        let count = self.workers.len().min(samples.count);
+        let chunks = split(samples, count);
         if count == 1 {
-            return self.seats[0].evaluate(parameters, &parts[0], weights, self.precision);
+            return self.workers[0].evaluate(parameters, &chunks[0], weights, self.precision);
         }
         std::thread::scope(|scope| {
-            let work = |(seat, part): (&'_ Seat, &'_ Part)| {
+            let work = |(worker, chunk): (&'_ Worker, &'_ Chunk)| {
                 threads::flush_denormals();
-                seat.evaluate(parameters, part, weights, self.precision)
+                worker.evaluate(parameters, chunk, weights, self.precision)
             };
-            let pairs = self.seats.iter().zip(&parts);
+            let pairs = self.workers.iter().zip(&chunks);
             let running: Vec<_> = pairs.map(|pair| scope.spawn(move || work(pair))).collect();
             let found = running.into_iter().map(|thread| match thread.join() {
                 Ok(found) => found,
                 Err(panic) => std::panic::resume_unwind(panic),
             });
             let found = found.collect::<Result<Vec<_>>>()?;
-            Ok(mean(&found, &parts))
+            Ok(mean(&found, &chunks))
         })
     }
 }
 
-impl Seat {
+impl Worker {
+    /// Computes loss and gradients of a chunk on this device.
     fn evaluate(
         &self,
         parameters: &Parameters,
-        part: &Part,
+        chunk: &Chunk,
         weights: &Terms,
         precision: Precision,
     ) -> Result<Found> {
         let tracked = parameters.track(&self.device);
         let backend = BurnBackend::new(self.device.clone()).with_half(precision.half());
-        let known = (weights[Term::Flow] > 0.0).then_some(part.known);
+        let known = (weights[Term::Flow] > 0.0).then_some(chunk.known);
         let larger = self.larger.as_ref();
-        let found = evaluate(&backend, &tracked.network, larger, &part.samples, known, weights)?;
+        let found = evaluate(&backend, &tracked.network, larger, &chunk.samples, known, weights)?;
         let scale = precision.loss_scale();
         let mut gradients = tracked.gradients(&(found.total.clone() * scale));
         for gradient in gradients.iter_mut().flatten().filter(|_| scale != 1.0) {
@@ -148,8 +147,8 @@ impl Seat {
     }
 }
 
-/// The loss of a network on samples. `larger` is a network to be imitated; `known` how many pixels' flow counts as
-/// known (see [`KnownFlow::count`]), where known flow is looked at.
+/// Computes the loss of a network on samples. `larger` is the recipe's teacher network; `known` is [`KnownFlow::count`],
+/// `None` to leave out the flow loss.
 ///
 /// Errors: samples that do not fit the networks.
 pub fn evaluate(
@@ -187,7 +186,7 @@ pub fn evaluate(
     Ok(loss(b, &found, &truth, &scales, weights))
 }
 
-/// A network's output between the outer frames, and its teacher block's where it is wanted.
+/// Runs a network between the outer frames and, if `teaches`, its teacher block.
 fn predict(
     b: &BurnBackend,
     network: &Network<Conv>,
@@ -209,27 +208,28 @@ fn predict(
     Ok(Predicted { output, taught })
 }
 
-/// How many pixels' flow is known.
+/// Counts the pixels with known flow.
 pub fn known_pixels(samples: &Samples) -> f32 {
     samples.known.iter().sum()
 }
 
-/// As many parts as there are devices, of sizes that differ by one sample at most.
-fn split(samples: &Samples, parts: usize) -> Vec<Part> {
+/// Splits a batch into `chunks` chunks whose sizes differ by at most one sample.
+fn split(samples: &Samples, chunks: usize) -> Vec<Chunk> {
     let known = known_pixels(samples);
-    let bound = |i: usize| samples.count * i / parts;
-    let part = |i: usize| {
+    let bound = |i: usize| samples.count * i / chunks;
+    let chunk = |i: usize| {
         let range = bound(i)..bound(i + 1);
-        let share = range.len() as f32 / samples.count as f32;
-        Part {
+        let fraction = range.len() as f32 / samples.count as f32;
+        Chunk {
             samples: pick(samples, range),
-            share,
-            known: known * share,
+            fraction,
+            known: known * fraction,
         }
     };
-    (0..parts).map(part).collect()
+    (0..chunks).map(chunk).collect()
 }
 
+/// Copies a range of samples.
 fn pick(samples: &Samples, range: Range<usize>) -> Samples {
     let slice = |values: &Vec<f32>| {
         let each = values.len() / samples.count;
@@ -245,9 +245,10 @@ fn pick(samples: &Samples, range: Range<usize>) -> Samples {
     }
 }
 
-/// What the parts came to together: every term is a mean over samples.
-fn mean(found: &[Found], parts: &[Part]) -> Found {
-    let weighed = |of: &dyn Fn(&Found) -> f32| found.iter().zip(parts).map(|(f, p)| of(f) * p.share).sum();
+/// Combines the results of all chunks: means weighted by the number of samples.
+fn mean(found: &[Found], chunks: &[Chunk]) -> Found {
+    let weighed =
+        |of: &dyn Fn(&Found) -> f32| found.iter().zip(chunks).map(|(f, p)| of(f) * p.fraction).sum();
     let mut terms = Terms::default();
     for term in Term::ALL {
         terms[term] = weighed(&|found| found.terms[term]);

@@ -1,15 +1,16 @@
-//! The worker threads of Burn's CPU back end.
+//! Global rayon thread pool, which Burn's CPU backend uses, with denormals flushed to zero.
 
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result};
 
+/// Result of building the pool, once.
 static POOL: OnceLock<Result<(), String>> = OnceLock::new();
 
-/// Starts `count` workers (0: as many as the machine has cores), once for the process. They and the calling thread
-/// flush denormal numbers to zero: early in training many values are denormal, and steps 30 times slower with them.
+/// Starts `count` worker threads (0: one per core), once per process. They and the calling thread flush denormal numbers to
+/// zero: early in training many values are denormal, which makes steps 30 times slower.
 ///
-/// Errors: where the workers cannot be started.
+/// Errors: threads that cannot be started.
 pub fn start(count: usize) -> Result<()> {
     flush_denormals();
     let build = || {
@@ -50,6 +51,7 @@ pub(crate) fn flush_denormals() {
     }
 }
 
+/// Does nothing on other processors.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub(crate) fn flush_denormals() {}
 

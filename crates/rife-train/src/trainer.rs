@@ -1,4 +1,4 @@
-//! The training loop.
+//! Training loop ([`Trainer`]): steps, logging, validation, checkpoints.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -17,66 +17,66 @@ use crate::validation::{examples, judge};
 use crate::watch::{Meter, Reading, Validation, Watch};
 use crate::weights_file::{self, Precision};
 
-/// Name of the file that training resumes from.
+/// File name of the checkpoint that training resumes from.
 pub const CHECKPOINT: &str = "checkpoint.safetensors";
-/// Names of the averaged weights: as trained, and as shipped.
+/// File names of the averaged weights, in f32 and in f16 as shipped.
 pub const WEIGHTS: [(&str, Precision); 2] = [
     ("weights.safetensors", Precision::F32),
     ("weights.f16.safetensors", Precision::F16),
 ];
 
-/// Name of the checkpoint whose averaged weights scored highest.
+/// File name of the checkpoint with the highest validation score so far.
 pub const BEST_CHECKPOINT: &str = "best.checkpoint.safetensors";
-/// Names of those weights.
+/// File names of the averaged weights with the highest validation score so far.
 pub const BEST_WEIGHTS: [(&str, Precision); 2] = [
     ("best.weights.safetensors", Precision::F32),
     ("best.weights.f16.safetensors", Precision::F16),
 ];
 
-/// How a run is watched and kept.
+/// Options of a run that do not affect its weights.
 #[derive(Debug, Clone)]
 pub struct Run {
-    /// Folder of the checkpoint and the weights.
+    /// Folder of checkpoints and weights.
     pub out: PathBuf,
-    /// Stop after this step; the schedule is the recipe's all the same.
+    /// Step after which to stop; the learning rate schedule is not affected.
     pub last_step: u64,
-    /// Steps between lines of the log.
+    /// Number of steps between log readings.
     pub report: u64,
-    /// Steps between validations, each of which writes the checkpoint and the weights.
+    /// Number of steps between validations, each of which writes checkpoint and weights.
     pub validate: u64,
-    /// Threads that draw samples; their number changes no bit.
+    /// Number of threads that draw samples; the samples do not depend on it.
     pub loaders: usize,
-    /// Kept in the metadata of checkpoints and weights: what was run, on what.
+    /// Provenance for the metadata of checkpoints and weights.
     pub about: BTreeMap<String, String>,
 }
 
-/// What one step came to.
+/// Results of one step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepReport {
-    /// All terms of the loss.
+    /// Weighted sum of the loss terms.
     pub loss: f32,
-    /// The merged frame's Laplacian term.
+    /// Unweighted Laplacian pyramid loss of the merged frame.
     pub laplacian: f32,
-    /// Every term before weighting.
+    /// All unweighted terms.
     pub terms: Terms,
-    /// Of the gradients, before clipping.
+    /// L2 norm of the gradients before clipping.
     pub norm: f64,
 }
 
 /// A network in training.
 #[derive(Debug)]
 pub struct Trainer {
-    /// What is trained and how.
+    /// The recipe.
     pub recipe: Recipe,
-    /// Between steps.
+    /// State between steps.
     pub state: State,
     devices: Devices,
 }
 
 impl Trainer {
-    /// Goes on from `state` on devices that share each batch; they need not have autodiff enabled.
+    /// Makes a trainer that continues from `state`, splitting each batch over `devices`; they need not have autodiff enabled.
     ///
-    /// Errors: no device, a larger network's weights that cannot be read or do not fit.
+    /// Errors: no device; weights of the recipe's teacher network that cannot be read or do not fit.
     pub fn new(recipe: Recipe, state: State, devices: Vec<Device>) -> Result<Self> {
         let devices = Devices::new(devices, recipe.teacher.as_ref(), recipe.optimizer.precision)?;
         Ok(Self {
@@ -86,7 +86,7 @@ impl Trainer {
         })
     }
 
-    /// One step on these samples.
+    /// Trains one step on these samples.
     ///
     /// Errors: samples that do not fit the network.
     pub fn step(&mut self, samples: &Samples) -> Result<StepReport> {
@@ -110,9 +110,9 @@ impl Trainer {
         })
     }
 
-    /// Trains to the last step, telling `watch` as `run` says.
+    /// Trains to `run.last_step` on `sources`, validates on `held_out` and reports to `watch`.
     ///
-    /// Errors: samples that cannot be read, files that cannot be written, a loss that is no number.
+    /// Errors: samples that cannot be read, files that cannot be written, a first loss that is not finite.
     pub fn run(
         &mut self,
         sources: &Sources,
@@ -144,7 +144,7 @@ impl Trainer {
                 }
                 if self.state.step.is_multiple_of(run.validate) || self.state.step == run.last_step {
                     let began = Instant::now();
-                    self.keep(held_out, run, &mut watch)?;
+                    self.validate_and_save(held_out, run, &mut watch)?;
                     meter.pause(began.elapsed());
                 }
             }
@@ -152,6 +152,7 @@ impl Trainer {
         })
     }
 
+    /// Takes a reading of the meter.
     fn read(&self, meter: &mut Meter, last_step: u64) -> Reading {
         let state = &self.state;
         let usual = state.guard.usual.unwrap_or_default();
@@ -159,8 +160,14 @@ impl Trainer {
         meter.read(state.step, last_step, rate, usual, state.guard.skipped)
     }
 
-    /// Validates, then writes the checkpoint and the averaged weights, and both again where they are the best so far.
-    fn keep(&mut self, held_out: Option<&Sources>, run: &Run, watch: &mut impl Watch) -> Result<()> {
+    /// Validates, writes the checkpoint and the averaged weights, and copies of both under other names if the score is the best
+    /// so far.
+    fn validate_and_save(
+        &mut self,
+        held_out: Option<&Sources>,
+        run: &Run,
+        watch: &mut impl Watch,
+    ) -> Result<()> {
         let device = self.devices.first();
         let judged = held_out.map(|held_out| judge(&self.state.average, held_out, device, self.state.step));
         let scores = judged.transpose()?.flatten();
@@ -191,6 +198,7 @@ impl Trainer {
         })
     }
 
+    /// Collects the metadata of the weights: provenance, network, recipe, step and scores.
     fn metadata(&self, run: &Run) -> Result<HashMap<String, String>> {
         let mut metadata = run.about.clone();
         self.state.parameters.version().describe_in(&mut metadata);
@@ -204,9 +212,9 @@ impl Trainer {
     }
 }
 
-/// A run's folder, made where it is not.
+/// Creates a run's folder if it does not exist.
 ///
-/// Errors: where it cannot be made.
+/// Errors: a folder that cannot be created.
 pub fn prepare_folder(out: &Path) -> Result<()> {
     std::fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))
 }

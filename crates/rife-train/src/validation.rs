@@ -1,4 +1,4 @@
-//! PSNR on frames that training never sees, by the network as it is shipped: [`Model`] on a device without autodiff.
+//! Validation: PSNR on held-out frames, with the averaged weights in a [`Model`] on a device without autodiff.
 
 use std::fmt;
 
@@ -13,32 +13,32 @@ use crate::data::{Picture, Sources};
 use crate::parameters::Parameters;
 use crate::watch::Example;
 
-/// Every so many windows are looked at: neighbours come from the same clip.
-const EVERY: usize = 4;
-/// No more folders of frames are looked at, evenly spread.
-const MOST_FOLDERS: usize = 100;
-/// Samples that pictures are made of.
+/// Every fourth window is used, since neighbouring windows come from the same clip.
+const WINDOW_STRIDE: usize = 4;
+/// Maximum number of folders of frames used, evenly spaced over all.
+const MAX_FOLDERS: usize = 100;
+/// Maximum number of samples shown as images in the report.
 const EXAMPLES: usize = 3;
-/// Side of their pictures, at most.
+/// Maximum side of these images in pixels.
 const EXAMPLE_SIDE: usize = 256;
-/// The error below which PSNR grows no more.
-const LEAST_ERROR: f64 = 1e-6;
+/// Minimum mean square error in code values, which bounds PSNR.
+const MIN_MSE: f64 = 1e-6;
 
-/// Mean PSNR in dB after a number of steps.
+/// Mean PSNR in dB of a validation, by kind of sample.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Scores {
-    /// Steps of training.
+    /// Number of training steps done.
     pub step: u64,
-    /// Of the middle of three neighbouring frames.
+    /// Middle of three neighbouring frames.
     pub adjacent: f64,
-    /// Of the middle of frames four apart, where there are as many.
+    /// Middle frame between frames four apart; `None` if all runs of frames are shorter.
     pub wide: Option<f64>,
-    /// Of the first of the three frames between them, where the network can make it.
+    /// Frame at timestep 0.25 between frames four apart; `None` if the network makes only middle frames.
     pub quarter: Option<f64>,
 }
 
 impl Scores {
-    /// Their mean, by which weights are ranked.
+    /// Returns the mean of the present values, by which weights are ranked.
     pub fn mean(&self) -> f64 {
         let all = [Some(self.adjacent), self.wide, self.quarter];
         let (sum, count) = all
@@ -61,7 +61,7 @@ impl fmt::Display for Scores {
     }
 }
 
-/// A mean in the making.
+/// A running mean.
 #[derive(Default, Clone, Copy)]
 struct Mean {
     sum: f64,
@@ -79,7 +79,8 @@ impl Mean {
     }
 }
 
-/// Judges weights on what was held out: every fourth window and up to a hundred folders; nothing where there is none.
+/// Computes the PSNR of weights on held-out data: every fourth window and up to 100 folders; `None` without data. `step` is
+/// copied into the result.
 ///
 /// Errors: files that cannot be read, weights that do not fit.
 pub fn judge(
@@ -90,12 +91,12 @@ pub fn judge(
 ) -> Result<Option<Scores>> {
     let model = model(parameters, device)?;
     let mut means = [Mean::default(); 3];
-    for index in looked_at(held_out) {
+    for index in selected(held_out) {
         let samples = samples(held_out.frame_count(index), model.version().supports_timestep());
         for (mean, sample) in means.iter_mut().zip(samples) {
             let Some((picks, time)) = sample else { continue };
             let frames = held_out.frames(index, &picks)?;
-            mean.add(psnr(&made(&model, &frames, time)?, &frames[1]));
+            mean.add(psnr(&interpolated(&model, &frames, time)?, &frames[1]));
         }
     }
     let [adjacent, wide, quarter] = means.map(Mean::get);
@@ -107,12 +108,12 @@ pub fn judge(
     }))
 }
 
-/// A few of the samples that [`judge`] looks at, always the same ones, with what the network makes of them.
+/// Interpolates a few fixed samples of those that [`judge`] uses, for the images of the report.
 ///
-/// Errors: as [`judge`].
+/// Errors: files that cannot be read, weights that do not fit.
 pub fn examples(parameters: &Parameters, held_out: &Sources, device: &Device) -> Result<Vec<Example>> {
     let model = model(parameters, device)?;
-    let all = looked_at(held_out);
+    let all = selected(held_out);
     let count = EXAMPLES.min(all.len());
     let example = |k: usize| {
         let index = all[(2 * k + 1) * all.len() / (2 * count)];
@@ -125,6 +126,7 @@ pub fn examples(parameters: &Parameters, held_out: &Sources, device: &Device) ->
     (0..count).map(example).collect()
 }
 
+/// Builds the model of these parameters on a device, without autodiff.
 fn model(parameters: &Parameters, device: &Device) -> Result<Model<BurnBackend>> {
     let backend = BurnBackend::new(device.clone().inner());
     Ok(Model::from_weights(
@@ -134,16 +136,17 @@ fn model(parameters: &Parameters, device: &Device) -> Result<Model<BurnBackend>>
     )?)
 }
 
-/// The windows and folders that are judged.
-fn looked_at(held_out: &Sources) -> Vec<usize> {
+/// Returns the indices of the windows and folders that validation uses.
+fn selected(held_out: &Sources) -> Vec<usize> {
     let windows = held_out.windows();
     let folders = held_out.len() - windows;
-    let count = folders.min(MOST_FOLDERS);
+    let count = folders.min(MAX_FOLDERS);
     let folders = (0..count).map(|k| windows + k * folders / count);
-    (0..windows).step_by(EVERY).chain(folders).collect()
+    (0..windows).step_by(WINDOW_STRIDE).chain(folders).collect()
 }
 
-/// The adjacent, wide and quarter samples of a run of so many frames: which ones, and the middle one's time.
+/// Returns the adjacent, wide and quarter sample of a run of `count` frames: indices of first, middle and last frame, and
+/// the middle frame's timestep.
 fn samples(count: usize, any_time: bool) -> [Option<([usize; 3], f32)>; 3] {
     let m = count / 2;
     let is_long = count >= 5;
@@ -154,47 +157,49 @@ fn samples(count: usize, any_time: bool) -> [Option<([usize; 3], f32)>; 3] {
     ]
 }
 
-/// The network's frame between the outer two, rounded.
-fn made(model: &Model<BurnBackend>, frames: &[Picture], time: f32) -> Result<Picture> {
+/// Makes the frame at timestep `time` between the first and the third of three frames, rounded to 8 bits.
+fn interpolated(model: &Model<BurnBackend>, frames: &[Picture], time: f32) -> Result<Picture> {
     let options = Options::default();
     let [first, second] = [prepared(model, &frames[0])?, prepared(model, &frames[2])?];
     let found = model.interpolate(&first, &second, time, &options)?;
     Ok(picture(found.data(), frames[0].size()))
 }
 
+/// Uploads and encodes a frame.
 fn prepared(model: &Model<BurnBackend>, picture: &Picture) -> Result<PreparedFrame<Batch>> {
     let [height, width] = picture.size();
     Ok(model.prepare_frame(&Image::new(width, height, picture.planes())?, &Options::default())?)
 }
 
-/// Planes in 0..1 as 8-bit codes.
+/// Converts planes `[3, height, width]` in 0..1 to 8 bits.
 fn picture(planes: &[f32], [height, width]: [usize; 2]) -> Picture {
     let code = |c: usize, i: usize| (planes[c * height * width + i] * 255.0).round() as u8;
     Picture::from_fn([height, width], |y, x| [0, 1, 2].map(|c| code(c, y * width + x)))
 }
 
-/// PSNR of 8-bit pictures.
+/// Computes the PSNR in dB of 8-bit images.
 fn psnr(found: &Picture, truth: &Picture) -> f64 {
     let pairs = found.pixels().iter().zip(truth.pixels());
     let squares = pairs.map(|(a, b)| f64::from(a.abs_diff(*b)).powi(2));
     let error = squares.sum::<f64>() / truth.pixels().len() as f64;
-    10.0 * (255.0f64.powi(2) / error.max(LEAST_ERROR)).log10()
+    10.0 * (255.0f64.powi(2) / error.max(MIN_MSE)).log10()
 }
 
-/// The middle square of a picture, where it is larger.
+/// Crops the centre square of an image, of side [`EXAMPLE_SIDE`] or the image's shorter side.
 fn middle(picture: &Picture) -> Picture {
     let [height, width] = picture.size();
     let side = EXAMPLE_SIDE.min(height).min(width);
     picture.crop((height - side) / 2, (width - side) / 2, side)
 }
 
+/// Interpolates one sample and collects frame, flow and mask.
 fn example(model: &Model<BurnBackend>, name: String, frames: Vec<Picture>, time: f32) -> Result<Example> {
     let size = frames[1].size();
-    let made = made(model, &frames, time)?;
+    let made = interpolated(model, &frames, time)?;
     let [first, second] = [prepared(model, &frames[0])?, prepared(model, &frames[2])?];
     let pair = model.pair(&first, &second, &Options::default())?;
     let output = model.tensors_at(&pair, time, &Options::default())?;
-    let share = |x: &f32| 1.0 / (1.0 + (-x).exp());
+    let sigmoid = |x: &f32| 1.0 / (1.0 + (-x).exp());
     let mask = cropped(model.backend(), &output.mask, size)?;
     Ok(Example {
         name,
@@ -203,11 +208,11 @@ fn example(model: &Model<BurnBackend>, name: String, frames: Vec<Picture>, time:
         time,
         made,
         flow: cropped(model.backend(), &output.flow, size)?,
-        mask: mask.iter().map(share).collect(),
+        mask: mask.iter().map(sigmoid).collect(),
     })
 }
 
-/// Planes without what was padded on the right and below.
+/// Downloads a tensor cropped to `[height, width]`, without its padding.
 fn cropped(b: &BurnBackend, x: &Batch, [height, width]: [usize; 2]) -> Result<Vec<f32>> {
     Ok(b.download_cropped(x, [height, width])?)
 }

@@ -1,5 +1,5 @@
-//! Watching a run: what the trainer tells while it works, and who listens. [`RunWatch`] shows it in the terminal,
-//! keeps it in the run's folder and draws the report.
+//! Observers of a training run ([`Watch`]): readings and validations. [`RunWatch`] shows them in the terminal, logs them in
+//! the run's folder and writes the report.
 
 mod chart;
 pub mod history;
@@ -21,22 +21,22 @@ pub use pictures::Example;
 pub use report::About;
 use terminal::Terminal;
 
-/// Name of the report in a run's folder.
+/// File name of the report.
 pub const REPORT: &str = "report.html";
 
-/// Someone who is told of a run. Any function of a line of text is one.
+/// An observer of a run. Every function of a line of text is one, too.
 pub trait Watch {
-    /// A step was done.
+    /// Called after every step.
     fn step(&mut self, _step: u64) {}
 
-    /// Means over the steps since the last reading.
+    /// Called with the means over the steps since the last reading.
     ///
-    /// Errors: what is told cannot be kept.
+    /// Errors: a log that cannot be written.
     fn reading(&mut self, reading: &Reading) -> Result<()>;
 
-    /// The weights were judged, where there is something to judge them on, and kept.
+    /// Called after weights were validated (if there is held-out data) and written.
     ///
-    /// Errors: what is told cannot be kept.
+    /// Errors: a log or report that cannot be written.
     fn validated(&mut self, validation: Validation<'_>) -> Result<()>;
 }
 
@@ -54,13 +54,13 @@ impl<F: FnMut(String)> Watch for F {
     }
 }
 
-/// What a validation brought.
+/// Results of a validation.
 pub struct Validation<'a> {
-    /// PSNR on what was held out.
+    /// PSNR on held-out data; `None` without such data.
     pub scores: Option<Scores>,
-    /// Whether no earlier weights scored as high.
+    /// Whether this is the highest score so far.
     pub is_best: bool,
-    /// Makes pictures of a few fixed held-out samples.
+    /// Interpolates a few fixed held-out samples.
     pub examples: &'a dyn Fn() -> Result<Vec<Example>>,
 }
 
@@ -70,26 +70,26 @@ impl fmt::Debug for Validation<'_> {
     }
 }
 
-/// Means over some steps of training.
+/// Means over the steps since the last reading.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reading {
-    /// Steps done so far.
+    /// Number of steps done.
     pub step: u64,
-    /// All terms of the loss, weighted.
+    /// Weighted sum of the loss terms.
     pub loss: f64,
-    /// The terms that there are, before weighting.
+    /// Unweighted loss terms by name.
     pub terms: BTreeMap<String, f64>,
     /// Learning rate.
     pub rate: f64,
-    /// What gradients' norm is usual.
+    /// Moving average of the gradient norm.
     pub norm: f64,
-    /// Batches left out for their gradients, since the run's start.
+    /// Number of batches skipped for outlying gradients since the start of the run.
     pub skipped: u64,
-    /// How long a step waited for its data, in milliseconds.
+    /// Mean wait for data per step, in milliseconds.
     pub wait_ms: f64,
-    /// Steps a second.
+    /// Steps per second.
     pub speed: f64,
-    /// Seconds to the last step at this speed, without validation.
+    /// Estimated seconds to the last step, without validations.
     pub seconds_left: f64,
 }
 
@@ -112,9 +112,9 @@ impl fmt::Display for Reading {
     }
 }
 
-/// Hours, minutes and seconds.
+/// Formats seconds as hours:minutes:seconds.
 fn clock(seconds: f64) -> String {
-    // Longer than a century is as good as never.
+    // Clamped to a century.
     let seconds = if seconds.is_finite() {
         seconds.clamp(0.0, 3.2e9) as u64
     } else {
@@ -123,7 +123,7 @@ fn clock(seconds: f64) -> String {
     format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
-/// Sums since the last reading.
+/// Accumulates sums between readings.
 #[derive(Debug)]
 pub struct Meter {
     began: Instant,
@@ -146,12 +146,12 @@ impl Default for Meter {
 }
 
 impl Meter {
-    /// Time went by that is no step's.
+    /// Excludes a duration, such as that of a validation, from the speed.
     pub fn pause(&mut self, pause: Duration) {
         self.began += pause;
     }
 
-    /// A step was done that waited so long for its data.
+    /// Adds a step: its wait for data, loss and unweighted terms.
     pub fn add<'a>(&mut self, waited: Duration, loss: f32, terms: impl IntoIterator<Item = (&'a str, f32)>) {
         self.steps += 1;
         self.waited += waited;
@@ -161,7 +161,8 @@ impl Meter {
         }
     }
 
-    /// The means at `step` of `last`, and a fresh start.
+    /// Returns the means since the last call at step `step` of `last`, and resets the sums; `rate`, `norm` and `skipped` are
+    /// copied into the reading.
     pub fn read(&mut self, step: u64, last: u64, rate: f64, norm: f64, skipped: u64) -> Reading {
         let sums = std::mem::take(self);
         let steps = sums.steps.max(1) as f64;
@@ -184,7 +185,7 @@ impl Meter {
     }
 }
 
-/// Shows a run in the terminal, keeps its curves in its folder, and draws the report at every validation.
+/// Observer that prints to the terminal, logs to the run's folder and writes the report at every validation.
 #[derive(Debug)]
 pub struct RunWatch {
     history: History,
@@ -193,8 +194,7 @@ pub struct RunWatch {
 }
 
 impl RunWatch {
-    /// Watches a run in a folder from `step` on. What the folder tells of later steps, which are done again, is
-    /// forgotten.
+    /// Starts observing a run in folder `out` that continues from `step`; log entries of later steps are dropped.
     ///
     /// Errors: a folder that cannot be read or written.
     pub fn new(out: &Path, step: u64, last_step: u64, about: About) -> Result<Self> {

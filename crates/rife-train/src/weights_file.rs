@@ -1,4 +1,4 @@
-//! Weights as `.safetensors` files with PyTorch's keys.
+//! Reading and writing of weights as `.safetensors` files with PyTorch's keys.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -9,7 +9,7 @@ use rife_nets::{WeightTensor, Weights};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
-/// How values are stored.
+/// Element type of stored weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precision {
     /// 32-bit floats.
@@ -18,9 +18,9 @@ pub enum Precision {
     F16,
 }
 
-/// Writes weights with metadata beside them; the file takes its name when it is whole.
+/// Writes weights with metadata, atomically replacing `path`.
 ///
-/// Errors: where it cannot be written.
+/// Errors: a file that cannot be written.
 pub fn write(
     path: &Path,
     weights: &Weights,
@@ -52,18 +52,18 @@ pub fn write(
         .iter()
         .map(|(key, shape, bytes)| view((*key, shape.clone(), bytes)));
     let views = views.collect::<Result<Vec<(&str, TensorView<'_>)>>>()?;
-    write_whole(path, &safetensors::serialize(views, Some(metadata))?)
+    write_atomic(path, &safetensors::serialize(views, Some(metadata))?)
 }
 
-/// The largest file of weights or training state that is read, in bytes.
-pub(crate) const MOST: u64 = 4 << 30;
+/// Maximum size of a file of weights or training state, in bytes.
+pub(crate) const MAX_FILE_BYTES: u64 = 4 << 30;
 
-/// Reads weights of 16-bit or 32-bit floats.
+/// Reads weights in f16 or f32.
 ///
-/// Errors: a file that cannot be read, or tensors of another kind.
+/// Errors: a file that cannot be read, or tensors of another type.
 pub fn read(path: &Path) -> Result<Weights> {
-    let bytes =
-        rife_files::read_regular(path, MOST).with_context(|| format!("cannot read {}", path.display()))?;
+    let bytes = rife_files::read_regular(path, MAX_FILE_BYTES)
+        .with_context(|| format!("cannot read {}", path.display()))?;
     let file = SafeTensors::deserialize(&bytes).with_context(|| format!("in {}", path.display()))?;
     let tensor = |(key, view): (String, TensorView<'_>)| {
         let data = match view.dtype() {
@@ -94,9 +94,9 @@ pub fn read(path: &Path) -> Result<Weights> {
     file.tensors().into_iter().map(tensor).collect()
 }
 
-/// Writes beside `path` and renames, so that what bears the name is always whole.
+/// Writes a file atomically: to a temporary file in the same folder, which is then renamed to `path`.
 ///
-/// Errors: where it cannot be written.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+/// Errors: a file that cannot be written.
+pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     rife_files::replace(path, bytes).with_context(|| format!("cannot write {}", path.display()))
 }

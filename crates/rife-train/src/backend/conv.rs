@@ -1,4 +1,4 @@
-//! One convolution with what follows it, in Burn's operations.
+//! Convolution layer on Burn tensors: convolution or transposed convolution, ResConv residual, activation.
 
 use burn_tensor::module::{conv_transpose2d, conv2d};
 use burn_tensor::ops::{ConvOptions, ConvTransposeOptions};
@@ -6,31 +6,31 @@ use burn_tensor::{Device, FloatDType, Tensor, TensorData, activation};
 use rife_backend::{Activation, ConvKind, ConvSpec};
 use rife_nets::LayerDesc;
 
-/// What follows the sum.
+/// Activation of a layer.
 #[derive(Debug, Clone)]
 pub(crate) enum Nonlinearity {
     /// Nothing.
     None,
     /// LeakyReLU of this slope.
     LeakyRelu(f32),
-    /// PReLU with a slope a channel.
+    /// PReLU with one slope per channel.
     Prelu(Box<Tensor<1>>),
 }
 
-/// A convolution's tensors, trainable where they are tracked.
+/// A convolution layer; its tensors are trainable if autodiff tracks them.
 #[derive(Debug, Clone)]
 pub struct Conv {
     pub(crate) kind: ConvKind,
     pub(crate) groups: usize,
     pub(crate) weight: Tensor<4>,
     pub(crate) bias: Tensor<1>,
-    /// ResConv's factor, `[1, channels, 1, 1]`.
+    /// ResConv's factors, `[1, channels, 1, 1]`.
     pub(crate) beta: Option<Tensor<4>>,
     pub(crate) activation: Nonlinearity,
 }
 
 impl Conv {
-    /// Fixed values, for inference.
+    /// Makes a layer of constant tensors, for inference.
     pub(crate) fn constant(spec: ConvSpec, device: &Device) -> Self {
         let taps = if spec.kind == ConvKind::Up { 4 } else { 3 };
         let shape = match spec.kind {
@@ -53,10 +53,11 @@ impl Conv {
         }
     }
 
-    /// A layer without its activation, from its kernel, bias `[1, channels, 1, 1]` and, for a ResConv, factor.
+    /// Makes a layer without activation from its tensors: kernel, bias `[1, channels, 1, 1]` and, for a ResConv, factors
+    /// `[1, channels, 1, 1]`.
     ///
     /// # Panics
-    /// Where tensors are missing.
+    /// When tensors are missing.
     pub fn linear(layer: &LayerDesc, tensors: &[Tensor<4>]) -> Self {
         Self {
             kind: layer.kind,
@@ -68,7 +69,7 @@ impl Conv {
         }
     }
 
-    /// Convolves `[batch, channels, height, width]`; the convolution itself in `half` where it is given.
+    /// Applies the layer to `[batch, channels, height, width]`; with `half`, the convolution is computed in that type.
     pub fn apply(&self, x: &Tensor<4>, half: Option<FloatDType>) -> Tensor<4> {
         let sum = match half {
             None => self.sum(x.clone(), self.weight.clone(), self.bias.clone()),
@@ -88,6 +89,7 @@ impl Conv {
         }
     }
 
+    /// Computes the convolution with bias, without residual and activation.
     fn sum(&self, x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>) -> Tensor<4> {
         let bias = Some(bias);
         let forward = |stride| ConvOptions::new([stride; 2], [1; 2], [1; 2], self.groups);

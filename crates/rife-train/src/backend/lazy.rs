@@ -1,4 +1,4 @@
-//! A batch of planes that may not have been evaluated yet.
+//! Lazy tensor ([`Batch`]): upsampling and warp are kept as expressions until their values or a downsampling of them are read.
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
@@ -8,44 +8,51 @@ use burn_tensor::Tensor;
 
 use super::{resample, warp};
 
-/// `[batch, channels, height, width]` values. Cloning shares them, and what has been evaluated of them.
+/// A tensor `[batch, channels, height, width]`. Clones share evaluated values.
 #[derive(Debug, Clone)]
 pub struct Batch(Rc<Node>);
 
+/// An expression with its cached values.
 #[derive(Debug)]
 struct Node {
     form: Form,
+    /// Values at full resolution, once evaluated.
     dense: OnceCell<Tensor<4>>,
+    /// Downsampled tensors by factor, once evaluated.
     reduced: RefCell<BTreeMap<usize, Batch>>,
 }
 
+/// Kind of expression.
 #[derive(Debug)]
 enum Form {
+    /// Evaluated values.
     Dense,
-    /// Bilinear enlargement by a power of two.
+    /// Bilinear upsampling of a tensor by a power of two.
     Enlarged(Box<Tensor<4>>, usize),
-    /// An image sampled where a flow of its size points.
+    /// Backward warp of an image (first) by a flow (second).
     Warped(Box<[Tensor<4>; 2]>),
 }
 
 impl Batch {
+    /// Makes an unevaluated expression.
     fn new(form: Form) -> Self {
         let (dense, reduced) = (OnceCell::new(), RefCell::default());
         Self(Rc::new(Node { form, dense, reduced }))
     }
 
-    /// These values.
+    /// Wraps evaluated values.
     pub fn dense(x: Tensor<4>) -> Self {
         let batch = Self::new(Form::Dense);
         batch.0.dense.set(x).expect("it was empty");
         batch
     }
 
+    /// Makes the expression of a backward warp, see [`warp::warp`].
     pub(super) fn warped(image: Tensor<4>, flow: Tensor<4>) -> Self {
         Self::new(Form::Warped(Box::new([image, flow])))
     }
 
-    /// The values, evaluated once.
+    /// Returns the values, evaluating the expression at the first call.
     pub fn tensor(&self) -> Tensor<4> {
         let evaluate = || match &self.0.form {
             Form::Dense => unreachable!("dense values are there from the start"),
@@ -58,7 +65,7 @@ impl Batch {
         self.0.dense.get_or_init(evaluate).clone()
     }
 
-    /// `[batch, channels, height, width]`.
+    /// Returns the shape `[batch, channels, height, width]` without evaluating.
     pub fn dims(&self) -> [usize; 4] {
         match &self.0.form {
             Form::Dense => self.tensor().dims(),
@@ -70,7 +77,7 @@ impl Batch {
         }
     }
 
-    /// A function of each pixel's channels that is affine, so that it may come before an enlargement.
+    /// Applies `f`, an affine function of each pixel's channels; it commutes with an upsampling and is applied before it.
     pub(super) fn map_planes(&self, f: impl FnOnce(Tensor<4>) -> Tensor<4>) -> Self {
         match &self.0.form {
             Form::Enlarged(small, factor) => {
@@ -80,6 +87,7 @@ impl Batch {
         }
     }
 
+    /// Makes the expression of a bilinear upsampling by an integer factor.
     pub(super) fn enlarged(&self, factor: usize) -> Self {
         if factor == 1 {
             return self.clone();
@@ -87,7 +95,7 @@ impl Batch {
         Self::new(Form::Enlarged(Box::new(self.tensor()), factor))
     }
 
-    /// Reduced by `factor`, evaluated once for each.
+    /// Returns the tensor downsampled by `factor` (bilinear), evaluated once per factor.
     pub(super) fn reduced(&self, factor: usize) -> Self {
         if factor == 1 {
             return self.clone();
@@ -100,10 +108,11 @@ impl Batch {
         result
     }
 
+    /// Evaluates a downsampling, for a warp only at the pixels that it reads.
     fn reduce(&self, factor: usize) -> Self {
         match &self.0.form {
-            // Between two neighbouring samples an enlargement is linear, and a cell of at most half their distance
-            // lies between two of them, so that its centre has the mean of its pixels.
+            // An upsampled signal is linear between two neighbouring samples, and a cell of at most half their distance
+            // lies between two samples, so that the value at its centre is the mean of its pixels.
             Form::Enlarged(small, by) if by.is_multiple_of(2 * factor) => {
                 Self::new(Form::Enlarged(small.clone(), by / factor))
             }

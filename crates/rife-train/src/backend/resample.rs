@@ -1,10 +1,11 @@
-//! Resizing and pixel shuffling, in operations whose gradients every Burn back end has.
+//! Bilinear resizing and pixel shuffle of Burn tensors `[batch, channels, height, width]`, in operations that are
+//! differentiable on every Burn device.
 
 use burn_tensor::module::avg_pool2d;
 use burn_tensor::ops::AvgPoolOptions;
 use burn_tensor::{Device, Tensor, TensorData};
 
-/// Bilinear enlargement, `align_corners = false`, as two matrix products.
+/// Upsamples by an integer factor (bilinear, `align_corners = false`) as two matrix products.
 pub fn enlarge(x: Tensor<4>, factor: usize) -> Tensor<4> {
     if factor == 1 {
         return x;
@@ -15,7 +16,8 @@ pub fn enlarge(x: Tensor<4>, factor: usize) -> Tensor<4> {
     separable(x, matrix(height), matrix(width))
 }
 
-/// `rows * plane * columns^T` for every plane; the matrices are `[size out, size in]`.
+/// Applies a separable linear filter: computes `rows * plane * columns^T` for every plane. The matrices are
+/// `[output size, input size]`.
 pub fn separable(x: Tensor<4>, rows: Tensor<2>, columns: Tensor<2>) -> Tensor<4> {
     let [batch, channels, height, width] = x.dims();
     let ([tall, _], [wide, _]) = (rows.dims(), columns.dims());
@@ -28,26 +30,26 @@ pub fn separable(x: Tensor<4>, rows: Tensor<2>, columns: Tensor<2>) -> Tensor<4>
         .reshape([batch, channels, tall, wide])
 }
 
-/// A constant matrix with `columns` columns.
+/// Makes a constant matrix of row-major values with `columns` columns.
 pub fn constant(values: Vec<f32>, columns: usize, device: &Device) -> Tensor<2> {
     let shape = [values.len() / columns, columns];
     Tensor::from_data(TensorData::new(values, shape), device)
 }
 
-/// The weights of `size` samples in each of `size * factor` samples.
+/// Computes the matrix `[size * factor, size]` of bilinear upsampling along one axis.
 fn enlargement(size: usize, factor: usize) -> Vec<f32> {
     let mut weights = vec![0.0; size * factor * size];
     for (i, row) in weights.chunks_exact_mut(size).enumerate() {
         let at = ((i as f32 + 0.5) / factor as f32 - 0.5).max(0.0);
-        let (low, part) = (at as usize, at.fract());
-        row[low] += 1.0 - part;
-        row[(low + 1).min(size - 1)] += part;
+        let (low, fraction) = (at as usize, at.fract());
+        row[low] += 1.0 - fraction;
+        row[(low + 1).min(size - 1)] += fraction;
     }
     weights
 }
 
-/// Bilinear reduction, `align_corners = false`, by a factor that is even or 1: the mean of each cell's four
-/// centre pixels.
+/// Downsamples by a factor that is even or 1 (bilinear, `align_corners = false`): the mean of the four centre pixels of
+/// each cell.
 pub fn reduce(x: Tensor<4>, factor: usize) -> Tensor<4> {
     if factor == 1 {
         x
@@ -56,7 +58,7 @@ pub fn reduce(x: Tensor<4>, factor: usize) -> Tensor<4> {
     }
 }
 
-/// The four centre pixels of every cell of `factor` by `factor`: `factor / 2` times smaller.
+/// Selects the four centre pixels of every cell of `factor` by `factor` pixels: the result is `factor / 2` times smaller.
 pub fn centres(x: Tensor<4>, factor: usize) -> Tensor<4> {
     if factor == 2 {
         return x;
@@ -69,12 +71,12 @@ pub fn centres(x: Tensor<4>, factor: usize) -> Tensor<4> {
         .reshape([batch, channels, 2 * rows, 2 * columns])
 }
 
-/// The mean of every 2x2 pixels.
+/// Averages each block of 2x2 pixels.
 pub fn mean2x2(x: Tensor<4>) -> Tensor<4> {
     avg_pool2d(x, AvgPoolOptions::new([2; 2]).with_stride([2; 2]))
 }
 
-/// PyTorch's `PixelShuffle(2)`: channel `4 c + 2 i + j` becomes row `i`, column `j` of every 2x2 pixels of `c`.
+/// Applies PyTorch's `PixelShuffle(2)`: channel `4 c + 2 i + j` becomes row `i`, column `j` of each 2x2 pixels of channel `c`.
 pub fn pixel_shuffle(x: Tensor<4>) -> Tensor<4> {
     let [batch, channels, height, width] = x.dims();
     x.reshape([batch * channels / 4, 2, 2, height, width])

@@ -1,5 +1,5 @@
-//! Sampling of images where a flow points, with its gradient: written here for the CPU, where Burn composes it of
-//! gathers; Burn's own operation on other devices.
+//! Backward warp (`grid_sample`: bilinear, border clamped, `align_corners = true`) with its gradients by image and flow: own
+//! kernels for the CPU device, where Burn composes the operation of gathers; Burn's operation on other devices.
 
 use burn_autodiff::Autodiff;
 use burn_autodiff::checkpoint::base::Checkpointer;
@@ -12,14 +12,16 @@ use burn_tensor::Tensor;
 use burn_tensor::ops::{GridSampleOptions, GridSamplePaddingMode, InterpolateMode};
 use rayon::prelude::*;
 
+/// Burn's CPU backend with autodiff.
 type Tracked = Autodiff<Flex>;
+/// A tensor primitive of [`Tracked`].
 type TrackedTensor = <Tracked as BackendTypes>::FloatTensorPrimitive;
 
-/// `image` `[batch, channels, height, width]` sampled at `(column + flow[0], row + flow[1])`: bilinear, border
-/// clamped, `align_corners = true`.
+/// Samples `image` `[batch, channels, height, width]` at `(column + flow[0], row + flow[1])`, bilinear, border clamped;
+/// `flow` is `[batch, 2, rows, columns]` in pixels of the image, and the output has its height and width.
 ///
-/// With `cell` 1, `flow` has the image's size. With an even `cell` it has `2 / cell` times that size, and its
-/// pixels are the two centre rows and columns of every cell of the image, in pixels of the image.
+/// With `cell` 1, `flow` has the image's size. With an even `cell` it has `2 / cell` times that size: its pixels are the
+/// two centre rows and columns of every cell of `cell` by `cell` pixels of the image.
 pub fn warp(image: Tensor<4>, flow: Tensor<4>, cell: usize) -> Tensor<4> {
     let tracked = |x: &Tensor<4>| x.clone().try_into_primitive::<Tracked>();
     if let (Ok(image), Ok(flow)) = (tracked(&image), tracked(&flow)) {
@@ -32,6 +34,7 @@ pub fn warp(image: Tensor<4>, flow: Tensor<4>, cell: usize) -> Tensor<4> {
     composed(image, flow, cell)
 }
 
+/// Warps on the CPU and registers the backward step.
 fn warp_tracked(image: TrackedTensor, flow: TrackedTensor, cell: usize) -> TrackedTensor {
     let sampler = Sampler::new(image.primitive(), flow.primitive(), cell);
     let output = sampler.forward();
@@ -42,7 +45,7 @@ fn warp_tracked(image: TrackedTensor, flow: TrackedTensor, cell: usize) -> Track
     }
 }
 
-/// The same by Burn's operation for any device.
+/// Warps by Burn's `grid_sample_2d`, on any device; arguments are those of [`warp`].
 fn composed(image: Tensor<4>, flow: Tensor<4>, cell: usize) -> Tensor<4> {
     let [_, _, height, width] = image.dims();
     let [batch, _, rows, columns] = flow.dims();
@@ -66,7 +69,7 @@ fn composed(image: Tensor<4>, flow: Tensor<4>, cell: usize) -> Tensor<4> {
     image.grid_sample_2d(grid, options)
 }
 
-/// The image's row or column that the flow's `i`th one stands at.
+/// Returns the image's row (or column) of the flow's `i`th row (or column), see [`warp`].
 fn position(i: usize, cell: usize) -> usize {
     if cell == 1 {
         i
@@ -75,6 +78,7 @@ fn position(i: usize, cell: usize) -> usize {
     }
 }
 
+/// The backward step of a warp.
 #[derive(Debug)]
 struct Warp;
 
@@ -93,24 +97,24 @@ impl Backward<Flex, 2> for Warp {
     }
 }
 
+/// Copies a tensor into contiguous storage that begins with its first value.
 fn contiguous(x: &FlexTensor) -> FlexTensor {
-    // A view may begin anywhere in its storage.
     FlexTensor::from_data(x.to_contiguous().into_data())
 }
 
-/// The bilinear footprint of one output pixel; each field is y, then x.
+/// The four input pixels and weights of one bilinear sample; each field is y, then x.
 struct Footprint {
-    /// The upper left of the four samples.
+    /// Row and column of the upper left pixel.
     index: [usize; 2],
-    /// The lower right one, the same as `index` along an axis at the border.
+    /// Row and column of the lower right pixel, equal to `index` at the border.
     next: [usize; 2],
     /// The weight of `next`, 0 to 1.
     fraction: [f32; 2],
-    /// False where the position was clamped to the border, so that its derivative by the flow is zero.
+    /// False if the position was clamped to the border, so that its derivative by the flow is zero.
     unclamped: [bool; 2],
 }
 
-/// One warp: its inputs and sizes.
+/// The inputs of one warp, contiguous, and their sizes.
 #[derive(Debug, Clone)]
 struct Sampler {
     image: FlexTensor,
@@ -125,6 +129,7 @@ struct Sampler {
 }
 
 impl Sampler {
+    /// Prepares a warp; arguments are those of [`warp`].
     fn new(image: &FlexTensor, flow: &FlexTensor, cell: usize) -> Self {
         let (image, flow) = (contiguous(image), contiguous(flow));
         let sizes = |x: &FlexTensor| {
@@ -144,15 +149,17 @@ impl Sampler {
         }
     }
 
+    /// Returns the number of pixels of the image.
     fn plane(&self) -> usize {
         self.size[0] * self.size[1]
     }
 
+    /// Returns the number of pixels of the output.
     fn out_plane(&self) -> usize {
         self.out[0] * self.out[1]
     }
 
-    /// The position along one axis (0: rows, 1: columns).
+    /// Splits a position along one axis (0: rows, 1: columns) into lower and upper index, fraction and whether it is inside.
     fn along(&self, axis: usize, at: f32) -> (usize, usize, f32, bool) {
         let last = self.size[axis] - 1;
         let clamped = at.clamp(0.0, last as f32);
@@ -165,6 +172,7 @@ impl Sampler {
         )
     }
 
+    /// Computes the footprint of output pixel (y, x); `flow` are the x and y planes of one sample.
     fn tap(&self, flow: [&[f32]; 2], y: usize, x: usize) -> Footprint {
         let i = y * self.out[1] + x;
         let (x0, x1, fx, x_free) = self.along(1, position(x, self.cell) as f32 + flow[0][i]);
@@ -177,20 +185,20 @@ impl Sampler {
         }
     }
 
-    /// The taps of one row of one sample.
+    /// Iterates over the footprints of one output row of one sample of the batch.
     fn taps(&self, sample: usize, y: usize) -> impl Iterator<Item = Footprint> {
         let flow = &self.flow.storage::<f32>()[2 * sample * self.out_plane()..][..2 * self.out_plane()];
         let (horizontal, vertical) = flow.split_at(self.out_plane());
         (0..self.out[1]).map(move |x| self.tap([horizontal, vertical], y, x))
     }
 
-    /// The image's planes of one sample.
+    /// Returns the image of one sample of the batch, planar.
     fn sources(&self, sample: usize) -> &[f32] {
         let length = self.channels * self.plane();
         &self.image.storage::<f32>()[sample * length..][..length]
     }
 
-    /// The four samples of a tap: two of the upper row, two of the lower.
+    /// Reads the four pixels of a footprint from a plane: two of the upper row, two of the lower.
     fn corners(&self, source: &[f32], tap: &Footprint) -> [f32; 4] {
         let width = self.size[1];
         let ([y0, x0], [y1, x1]) = (tap.index, tap.next);
@@ -202,6 +210,7 @@ impl Sampler {
         ]
     }
 
+    /// Computes the warped image, `[batch, channels, rows, columns]`.
     fn forward(&self) -> FlexTensor {
         let mut values = vec![0.0; self.batch * self.channels * self.out_plane()];
         let samples = values
@@ -224,8 +233,8 @@ impl Sampler {
         self.tensor(values, self.channels, self.out)
     }
 
-    /// Adds each output's gradient to the samples that it was read from. Whole samples go to a thread, so that the
-    /// order of the sums never depends on the threads.
+    /// Computes the gradient by the image: adds each output pixel's gradient to its four input pixels. A sample of the batch
+    /// is one thread's work, so that the order of the sums does not depend on the number of threads.
     fn image_gradient(&self, gradient: &FlexTensor) -> FlexTensor {
         let gradient = gradient.storage::<f32>();
         let mut values = vec![0.0; self.batch * self.channels * self.plane()];
@@ -246,6 +255,7 @@ impl Sampler {
         self.tensor(values, self.channels, self.size)
     }
 
+    /// Adds `value`, weighted bilinearly, to the four pixels of a footprint.
     fn scatter(&self, plane: &mut [f32], tap: &Footprint, value: f32) {
         let width = self.size[1];
         let ([y0, x0], [y1, x1], [fy, fx]) = (tap.index, tap.next, tap.fraction);
@@ -255,6 +265,7 @@ impl Sampler {
         plane[y1 * width + x1] += value * fy * fx;
     }
 
+    /// Computes the gradient by the flow, `[batch, 2, rows, columns]`, from that by the output.
     fn flow_gradient(&self, gradient: &FlexTensor) -> FlexTensor {
         let gradient = gradient.storage::<f32>();
         let mut values = vec![0.0; self.batch * 2 * self.out_plane()];
@@ -275,7 +286,8 @@ impl Sampler {
         self.tensor(values, 2, self.out)
     }
 
-    /// How the output, weighted by its gradient and summed over the channels, changes with the tap's row and column.
+    /// Computes the derivatives of one output pixel by row and column, weighted by the output's gradient and summed over the
+    /// channels.
     fn slopes(&self, sources: &[f32], tap: &Footprint, gradient: impl Fn(usize) -> f32) -> [f32; 2] {
         let [fy, fx] = tap.fraction;
         let planes = sources.chunks_exact(self.plane()).enumerate();
@@ -288,6 +300,7 @@ impl Sampler {
         })
     }
 
+    /// Makes a tensor `[batch, channels, height, width]` of these values.
     fn tensor(&self, values: Vec<f32>, channels: usize, [height, width]: [usize; 2]) -> FlexTensor {
         FlexTensor::from_data(TensorData::new(values, [self.batch, channels, height, width]))
     }

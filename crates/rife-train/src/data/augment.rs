@@ -1,9 +1,9 @@
-//! The paper's augmentation: time reversal, quarter turns, a flip, channel reversal.
+//! Data augmentation of the RIFE paper: time reversal, rotation by multiples of 90 degrees, horizontal flip, RGB to BGR.
 
 use super::{Field, Picture, Sample};
 use crate::rng::Rng;
 
-/// A sample changed at random in ways that keep it true.
+/// Applies each augmentation to a sample at random, transforming its flow accordingly.
 pub fn augment(mut sample: Sample, rng: &mut Rng) -> Sample {
     if rng.chance(0.5) {
         sample = reversed(sample);
@@ -21,7 +21,7 @@ pub fn augment(mut sample: Sample, rng: &mut Rng) -> Sample {
     sample
 }
 
-/// Played backwards.
+/// Reverses time: swaps the outer frames and the flow directions.
 fn reversed(sample: Sample) -> Sample {
     let [first, middle, second] = sample.frames;
     let swap = |field: Field| {
@@ -38,19 +38,20 @@ fn reversed(sample: Sample) -> Sample {
     }
 }
 
-/// A quarter turn to the left: what was right is above.
+/// Rotates by 90 degrees counterclockwise.
 fn turned(sample: &Sample) -> Sample {
     let from = |side: usize, y: usize, x: usize| [x, side - 1 - y];
-    // A vector to the right points up after the turn, one that points down points to the right.
+    // After the rotation, right becomes up and down becomes right.
     moved(sample, from, |[x, y]| [y, -x])
 }
 
-/// Left and right exchanged.
+/// Flips horizontally.
 fn flipped(sample: &Sample) -> Sample {
     moved(sample, |side, y, x| [y, side - 1 - x], |[x, y]| [-x, y])
 }
 
-/// A sample whose pixels come from elsewhere: `from` gives row and column, `vector` a flow vector's new direction.
+/// Permutes the pixels of all frames and the flow: `from(side, y, x)` returns row and column of the source pixel, `vector`
+/// transforms a flow vector.
 fn moved(
     sample: &Sample,
     from: impl Fn(usize, usize, usize) -> [usize; 2],
@@ -74,6 +75,7 @@ fn moved(
     }
 }
 
+/// Permutes the pixels of a flow field for [`moved`].
 fn moved_field(
     field: &Field,
     from: impl Fn(usize, usize, usize) -> [usize; 2],
@@ -99,6 +101,7 @@ fn moved_field(
     moved
 }
 
+/// Swaps red and blue.
 fn channels_reversed(picture: &Picture) -> Picture {
     Picture::from_fn(picture.size(), |y, x| {
         let [red, green, blue] = picture.at(y, x);

@@ -1,6 +1,6 @@
-//! Cutting windows of consecutive frames out of video clips. Frames that repeat the one before are dropped, no
-//! window crosses a cut, windows without motion or with uneven motion are left out, and those that move more are
-//! preferred. What was left out of each clip is counted and told.
+//! Window extraction: cuts windows (spatio-temporal crops of consecutive frames) out of video clips. Repeated frames are
+//! dropped, no window crosses a scene cut, windows without motion or with uneven motion are left out, and windows with more
+//! motion are preferred. A summary per clip counts everything left out.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -15,49 +15,49 @@ use super::{Picture, corpus};
 use crate::recipe::DataRecipe;
 use crate::rng::Rng;
 
-/// Candidates for each window that is kept.
+/// Number of candidates per window that is kept.
 const CANDIDATES: f64 = 4.0;
-/// Motion beyond this (mean difference of neighbours in code values) makes a window no more welcome.
-const LIVELY: f32 = 12.0;
-/// Frames that differ less than this from the one before repeat it; noise of any film is above.
+/// Maximum motion (mean absolute difference of consecutive frames in code values) that raises a window's score.
+const MOTION_CAP: f32 = 12.0;
+/// Mean absolute difference from the frame before, in code values, below which a frame is a repetition; film noise is above.
 const REPEATED: f32 = 0.25;
-/// Over a dropped frame, neighbours may differ by so many times the window's typical difference: more means that the
-/// repeated frame stood for one that is missing, and time is uneven there.
+/// Maximum difference of two frames with dropped repetitions in between, relative to the window's median difference: a
+/// larger one means that the repetition replaced a missing frame, so that time is uneven.
 const OVER_REPEATED: f32 = 1.5;
 
-/// What was cut out of one clip, and what was not.
+/// Summary of one clip's extraction.
 #[derive(Debug, Clone, Default)]
 pub struct Cut {
-    /// The clip.
+    /// Path of the clip.
     pub clip: PathBuf,
-    /// Windows kept.
+    /// Number of windows kept.
     pub windows: usize,
-    /// Whether they are for validation.
+    /// Whether the windows are for validation.
     pub held_out: bool,
-    /// What was seen on the way.
+    /// Counts of frames and candidates.
     pub seen: Seen,
-    /// Why the clip was left out, or its end.
+    /// Reason why the clip or its end was left out.
     pub failed: Option<String>,
 }
 
-/// Frames and candidate windows of a clip.
+/// Counts of a clip's frames and candidate windows.
 #[derive(Debug, Clone, Default)]
 pub struct Seen {
-    /// Frames looked at.
+    /// Frames read.
     pub frames: u64,
-    /// Whether there were more.
+    /// Whether the clip has further frames beyond the limit.
     pub more: bool,
-    /// Frames dropped because they repeat the one before.
+    /// Frames dropped as repetitions.
     pub repeated: u64,
-    /// Cuts.
+    /// Scene cuts.
     pub cuts: u64,
     /// Candidates without motion.
     pub still: u64,
     /// Candidates whose motion is uneven or too large.
     pub uneven: u64,
-    /// Usable candidates that others, which move more, were preferred to.
+    /// Usable candidates dropped for candidates with a higher score.
     pub surplus: u64,
-    /// What the decoder had to say.
+    /// Warnings of the decoder.
     pub warnings: Vec<String>,
 }
 
@@ -91,13 +91,13 @@ impl fmt::Display for Cut {
     }
 }
 
-/// Windows with how welcome each is.
+/// Scores and pixels of windows.
 type Ranked = Vec<(f32, Vec<u8>)>;
 
-/// Cuts the clips of folders into `windows.npy` and `held_out.npy` in `out`, telling `report` of each clip. Clips that
-/// cannot be read are told of and left out.
+/// Extracts windows from all clips in folders into `windows.npy` and `held_out.npy` in `out`, and calls `report` for each
+/// clip. Clips that cannot be read are reported and left out.
 ///
-/// Errors: a folder without files, no clip that can be read, an output that cannot be written.
+/// Errors: folders without files, no usable window, an output that cannot be written.
 pub fn prepare(
     folders: &[PathBuf],
     out: &Path,
@@ -133,7 +133,7 @@ pub fn prepare(
     corpus::Index::write(out, lines)
 }
 
-/// The files of folders, folder by folder, in the order of their names.
+/// Lists the files of folders, folder by folder, sorted by name.
 fn find(folders: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut all = Vec::new();
     for folder in folders {
@@ -157,6 +157,7 @@ fn find(folders: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(all)
 }
 
+/// Formats folders for messages.
 fn names(folders: &[PathBuf]) -> String {
     let names: Vec<_> = folders
         .iter()
@@ -165,32 +166,35 @@ fn names(folders: &[PathBuf]) -> String {
     names.join(", ")
 }
 
-/// Windows on their way to the file whose header needs their number.
+/// Temporary file of windows, since the `.npy` header needs their number.
 struct Spool {
-    place: rife_files::Temporary,
+    temporary: rife_files::Temporary,
     file: std::io::BufWriter<std::fs::File>,
     count: usize,
 }
 
 impl Spool {
+    /// Creates a temporary file in `out`.
     fn create(out: &Path, name: &str) -> Result<Self> {
         let created = rife_files::Temporary::create(|part| out.join(format!("{name}.{part}.spool")));
-        let (place, file) = created.with_context(|| format!("cannot write into {}", out.display()))?;
+        let (temporary, file) = created.with_context(|| format!("cannot write into {}", out.display()))?;
         Ok(Self {
-            place,
+            temporary,
             file: std::io::BufWriter::new(file),
             count: 0,
         })
     }
 
+    /// Appends a window.
     fn push(&mut self, window: &[u8]) -> Result<()> {
         use std::io::Write;
         self.count += 1;
         self.file
             .write_all(window)
-            .with_context(|| format!("cannot write {}", self.place.path().display()))
+            .with_context(|| format!("cannot write {}", self.temporary.path().display()))
     }
 
+    /// Copies the windows into a `.npy` file; the shape is that of one window.
     fn finish(self, path: &Path, [frames, height, width, channels]: [usize; 4]) -> Result<()> {
         use std::io::{Read, Seek};
         let mut spool = self.file.into_inner()?;
@@ -205,7 +209,7 @@ impl Spool {
     }
 }
 
-/// The windows of one clip at all its sizes.
+/// Extracts the windows of one clip at all of the recipe's sizes.
 fn cut(path: &Path, recipe: &DataRecipe, rng: &mut Rng) -> (Vec<Vec<u8>>, Cut) {
     let mut cut = Cut {
         clip: path.to_owned(),
@@ -228,7 +232,7 @@ fn cut(path: &Path, recipe: &DataRecipe, rng: &mut Rng) -> (Vec<Vec<u8>>, Cut) {
     (kept, cut)
 }
 
-/// Adds a source's windows to `kept`; those before an error stay.
+/// Extracts the windows of an opened clip into `kept`; after an error, windows found before it are kept.
 fn cut_source(
     source: &mut dyn Source,
     recipe: &DataRecipe,
@@ -243,8 +247,8 @@ fn cut_source(
         .iter()
         .map(|side| native.min(*side).max(recipe.size));
     let sides: std::collections::BTreeSet<_> = sides.collect();
-    let most = recipe.most_frames;
-    let positions = info.frames.unwrap_or(most).clamp(1, most) as f64;
+    let max = recipe.most_frames;
+    let positions = info.frames.unwrap_or(max).clamp(1, max) as f64;
     let count = (recipe.windows_per_clip / sides.len()).max(1);
     let tries = CANDIDATES * count as f64 / positions;
     let cutters = sides.into_iter().rev();
@@ -254,7 +258,7 @@ fn cut_source(
     let mut read = || -> Result<()> {
         let mut last: Option<Miniature> = None;
         while let Some(frame) = source.next_frame()? {
-            if seen.frames == most {
+            if seen.frames == max {
                 seen.more = true;
                 break;
             }
@@ -279,32 +283,40 @@ fn cut_source(
     done
 }
 
+/// Reports whether there is a scene cut between two consecutive frames.
 fn is_cut(before: &Miniature, after: &Miniature) -> bool {
     SceneOptions::default().is_cut(before.similarity(after))
 }
 
-/// Cuts windows of one size of a clip.
+/// Extractor of the windows of one clip scaled to one size.
 struct Cutter {
+    /// Shorter side of the scaled frames in pixels.
     short_side: usize,
+    /// Maximum number of windows kept.
     count: usize,
-    /// Candidates a position.
+    /// Mean number of candidates per frame.
     tries: f64,
+    /// Frames of a window.
     window: usize,
+    /// Side of a window in pixels.
     size: usize,
+    /// The last frames, at most `window`.
     recent: VecDeque<Recent>,
-    /// The last frame was dropped.
+    /// Whether the last frame was dropped.
     repeating: bool,
+    /// Windows with the highest scores, descending.
     kept: Ranked,
 }
 
 /// A frame that may become part of a window.
 struct Recent {
     picture: Picture,
-    /// Frames that repeated the one before were dropped right before it.
+    /// Whether repetitions were dropped right before it.
     after_repeated: bool,
 }
 
 impl Cutter {
+    /// Starts the extraction; `tries` is the mean number of candidates per frame.
     fn new(short_side: usize, count: usize, tries: f64, recipe: &DataRecipe) -> Self {
         let (window, size) = (recipe.window, recipe.size);
         Self {
@@ -319,11 +331,12 @@ impl Cutter {
         }
     }
 
+    /// Returns the pixels of the kept windows.
     fn windows(self) -> impl Iterator<Item = Vec<u8>> {
         self.kept.into_iter().map(|(_, window)| window)
     }
 
-    /// Takes the next frame. Returns whether it repeats the one before and was dropped.
+    /// Adds the next frame and draws candidates; returns whether the frame was dropped as a repetition.
     fn push(&mut self, image: &RgbImage, is_cut: bool, rng: &mut Rng, seen: &mut Seen) -> bool {
         let picture = scaled(image, self.short_side);
         if is_cut {
@@ -354,6 +367,7 @@ impl Cutter {
         false
     }
 
+    /// Draws a candidate at a random position in the last frames and keeps it if it is usable and scores high enough.
     fn try_one(&mut self, rng: &mut Rng, seen: &mut Seen) {
         let [height, width] = self.recent[0].picture.size();
         let (y, x) = (
@@ -375,53 +389,53 @@ impl Cutter {
             Verdict::Still => seen.still += 1,
             Verdict::Uneven => seen.uneven += 1,
             Verdict::Usable(typical) => {
-                let welcome = typical.min(LIVELY) * (rng.unit() as f32).sqrt();
+                let score = typical.min(MOTION_CAP) * (rng.unit() as f32).sqrt();
                 let pixels = window.iter().flat_map(Picture::pixels).copied().collect();
-                seen.surplus += u64::from(!self.keep(welcome, pixels));
+                seen.surplus += u64::from(!self.keep(score, pixels));
             }
         }
     }
 
-    /// Keeps a window if it is among the most welcome. Returns whether none was turned away for it, nor it itself.
-    fn keep(&mut self, welcome: f32, pixels: Vec<u8>) -> bool {
-        let at = self.kept.partition_point(|(other, _)| *other > welcome);
-        self.kept.insert(at, (welcome, pixels));
+    /// Inserts a window if its score is among the highest; returns false if a window had to be dropped.
+    fn keep(&mut self, score: f32, pixels: Vec<u8>) -> bool {
+        let at = self.kept.partition_point(|(other, _)| *other > score);
+        self.kept.insert(at, (score, pixels));
         let is_room = self.kept.len() <= self.count;
         self.kept.truncate(self.count);
         is_room
     }
 }
 
-/// Mean difference of two pictures at every fourth pixel, in code values.
+/// Computes the mean absolute difference of two images in code values, at every fourth row and column.
 fn difference(a: &Picture, b: &Picture) -> f32 {
     let [height, width] = a.size();
-    let places = (0..height)
+    let positions = (0..height)
         .step_by(4)
         .flat_map(|y| (0..width).step_by(4).map(move |x| (y, x)));
-    let (sum, count) = places.fold((0u64, 0u64), |(sum, count), (y, x)| {
-        let off: u64 = a
+    let (sum, count) = positions.fold((0u64, 0u64), |(sum, count), (y, x)| {
+        let difference: u64 = a
             .at(y, x)
             .iter()
             .zip(b.at(y, x))
             .map(|(a, b)| u64::from(a.abs_diff(b)))
             .sum();
-        (sum + off, count + 3)
+        (sum + difference, count + 3)
     });
     sum as f32 / count.max(1) as f32
 }
 
-/// What a candidate window is worth.
+/// Classification of a candidate window.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Verdict {
-    /// It moves evenly, with this median difference of neighbours.
+    /// Even motion, with this median difference of consecutive frames in code values.
     Usable(f32),
-    /// It does not move.
+    /// No motion.
     Still,
-    /// It holds a frame, crosses a cut, or moves more than can be followed.
+    /// A repeated or missing frame, a cut, or motion too large.
     Uneven,
 }
 
-/// Judges a window by the differences of neighbours, each with whether repeated frames were dropped in between.
+/// Classifies a window by the differences of consecutive frames, each with whether repetitions were dropped in between.
 fn judge(differences: &[(f32, bool)]) -> Verdict {
     let mut sorted: Vec<_> = differences.iter().map(|(difference, _)| *difference).collect();
     sorted.sort_by(f32::total_cmp);
@@ -431,13 +445,13 @@ fn judge(differences: &[(f32, bool)]) -> Verdict {
     } else {
         (sorted[middle - 1] + sorted[middle]) / 2.0
     };
-    let (least, most) = (sorted[0], sorted[sorted.len() - 1]);
+    let (min, max) = (sorted[0], sorted[sorted.len() - 1]);
     let jumps = |(difference, over): &(f32, bool)| *over && *difference > OVER_REPEATED * typical;
     if typical <= 0.8 {
         Verdict::Still
     } else if typical >= 35.0
-        || least <= 0.3 * typical
-        || most >= 3.0 * typical + 1.0
+        || min <= 0.3 * typical
+        || max >= 3.0 * typical + 1.0
         || differences.iter().any(jumps)
     {
         Verdict::Uneven
@@ -446,7 +460,7 @@ fn judge(differences: &[(f32, bool)]) -> Verdict {
     }
 }
 
-/// A picture whose shorter side is `short_side`: the mean of what each pixel covers, or bilinear where it grows.
+/// Scales an image to the shorter side `short_side`: area average when downscaling, bilinear when upscaling.
 fn scaled(image: &RgbImage, short_side: usize) -> Picture {
     let (width, height) = (image.width as usize, image.height as usize);
     let side = |n: usize| {
@@ -454,15 +468,19 @@ fn scaled(image: &RgbImage, short_side: usize) -> Picture {
             .round()
             .max(1.0) as usize
     };
-    let (columns, rows) = (shares(width, side(width)), shares(height, side(height)));
+    let (columns, rows) = (filters(width, side(width)), filters(height, side(height)));
     let planes = image.channels().map(|plane| {
         let narrow: Vec<f32> = plane
             .chunks_exact(width)
-            .flat_map(|row| columns.iter().map(|s| s.of(row, 1)))
+            .flat_map(|row| columns.iter().map(|filter| filter.apply(row, 1)))
             .collect();
         let wide = columns.len();
         rows.iter()
-            .flat_map(|s| (0..wide).map(|x| s.of(&narrow[x..], wide)).collect::<Vec<_>>())
+            .flat_map(|filter| {
+                (0..wide)
+                    .map(|x| filter.apply(&narrow[x..], wide))
+                    .collect::<Vec<_>>()
+            })
             .collect::<Vec<f32>>()
     });
     let code = |value: f32| (value.clamp(0.0, 1.0) * 255.0).round() as u8;
@@ -472,14 +490,15 @@ fn scaled(image: &RgbImage, short_side: usize) -> Picture {
     })
 }
 
-/// The samples that one output sample is a mean of.
-struct Share {
+/// Weights of the input samples of one output sample, from index `first` on.
+struct Filter {
     first: usize,
     weights: Vec<f32>,
 }
 
-impl Share {
-    fn of(&self, values: &[f32], stride: usize) -> f32 {
+impl Filter {
+    /// Computes the output sample from values at multiples of `stride`.
+    fn apply(&self, values: &[f32], stride: usize) -> f32 {
         self.weights
             .iter()
             .enumerate()
@@ -488,10 +507,11 @@ impl Share {
     }
 }
 
-fn shares(from: usize, to: usize) -> Vec<Share> {
+/// Computes the filters that resample `from` samples to `to`: box of an output sample's area when downsampling, box of one
+/// input sample around the output's centre when upsampling.
+fn filters(from: usize, to: usize) -> Vec<Filter> {
     let scale = from as f64 / to as f64;
-    // A kernel at least one sample wide on each side is bilinear where pictures grow, a box where they shrink.
-    let share = |i: usize| {
+    let filter = |i: usize| {
         let (low, high) = (i as f64 * scale, (i + 1) as f64 * scale);
         let middle = (low + high) / 2.0;
         let (low, high) = if scale < 1.0 {
@@ -506,12 +526,12 @@ fn shares(from: usize, to: usize) -> Vec<Share> {
             .map(|k| overlap(k).max(0.0))
             .collect();
         let sum: f64 = weights.iter().sum();
-        Share {
+        Filter {
             first,
             weights: weights.iter().map(|weight| (weight / sum) as f32).collect(),
         }
     };
-    (0..to).map(share).collect()
+    (0..to).map(filter).collect()
 }
 
 #[cfg(test)]
@@ -598,8 +618,8 @@ mod tests {
     #[test]
     fn windows_that_move_more_are_preferred() {
         let mut cutter = Cutter::new(32, 3, 1.0, &recipe());
-        for welcome in [1.0, 5.0, 2.0, 4.0, 3.0] {
-            cutter.keep(welcome, vec![welcome as u8]);
+        for score in [1.0, 5.0, 2.0, 4.0, 3.0] {
+            cutter.keep(score, vec![score as u8]);
         }
         assert_eq!(cutter.windows().collect::<Vec<_>>(), [[5], [4], [3]]);
     }

@@ -1,4 +1,4 @@
-//! Windows of consecutive frames in a file that stays on disk.
+//! Corpus of windows: windows of consecutive frames in `.npy` files, read from disk on demand, and their index.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,16 +9,16 @@ use sha2::{Digest, Sha256};
 
 use super::Picture;
 use super::npy::Windows;
-use crate::weights_file::write_whole;
+use crate::weights_file::write_atomic;
 
-/// Name of the file of windows for training, as `tools/prepare_corpus.py` writes it.
+/// File name of the windows for training, which `tools/prepare_corpus.py` writes too.
 pub const TRAINING: &str = "windows.npy";
-/// Name of the file of windows for validation.
+/// File name of the windows for validation.
 pub const HELD_OUT: &str = "held_out.npy";
-/// Name of the file that says what went into them.
+/// File name of the index.
 pub const INDEX: &str = "corpus.json";
 
-/// The windows of one file.
+/// An open file of windows.
 #[derive(Debug)]
 pub struct Corpus {
     path: PathBuf,
@@ -28,7 +28,7 @@ pub struct Corpus {
 impl Corpus {
     /// Opens a file of windows.
     ///
-    /// Errors: as [`Windows::open`].
+    /// Errors: a file that cannot be read or is no array of windows.
     pub fn open(path: &Path) -> Result<Self> {
         Ok(Self {
             path: path.to_owned(),
@@ -36,39 +36,39 @@ impl Corpus {
         })
     }
 
-    /// How many windows there are.
+    /// Returns the number of windows.
     pub fn len(&self) -> usize {
         self.windows.shape()[0]
     }
 
-    /// Whether there are none.
+    /// Reports whether there are no windows.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many consecutive frames a window has.
+    /// Returns the number of consecutive frames of a window.
     pub fn frame_count(&self) -> usize {
         self.windows.shape()[1]
     }
 
-    /// Side lengths of the frames: height and width.
+    /// Returns height and width of the frames.
     pub fn frame_size(&self) -> [usize; 2] {
         let [_, _, height, width, _] = self.windows.shape();
         [height, width]
     }
 
-    /// Some frames of a window.
+    /// Reads the frames with indices `picks` of window `index`.
     ///
-    /// Errors: where the file cannot be read.
+    /// Errors: a file that cannot be read.
     pub fn frames(&self, index: usize, picks: &[usize]) -> Result<Vec<Picture>> {
         let size = self.frame_size();
         let frame = |at: &usize| Ok(Picture::new(size, self.windows.read(index, *at)?));
         picks.iter().map(frame).collect()
     }
 
-    /// SHA-256 of the file: as it was taken down when the file was written, otherwise by reading the file.
+    /// Returns the SHA-256 of the file: from the index if it has the file's size, else by reading the file.
     ///
-    /// Errors: where the file cannot be read.
+    /// Errors: a file that cannot be read.
     pub fn hash(&self) -> Result<String> {
         match Index::read(&self.path)? {
             Some(hash) => Ok(hash),
@@ -77,31 +77,31 @@ impl Corpus {
     }
 }
 
-/// What is known of a corpus beside its files: their hashes, and what became of each clip.
+/// Index of a corpus: hashes of its files and summaries of its clips.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Index {
-    /// The files by name.
+    /// Files by name.
     pub files: BTreeMap<String, Content>,
-    /// The clips, as the program said it.
+    /// Summaries of the clips' extraction.
     pub clips: Vec<String>,
 }
 
-/// A file's size and content.
+/// Size and hash of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Content {
-    /// Its length.
+    /// Size in bytes.
     pub bytes: u64,
-    /// Of its content.
+    /// SHA-256 of the content, hexadecimal.
     pub sha256: String,
 }
 
 impl Index {
-    /// The hash of a file whose size is still the one taken down.
+    /// Returns the indexed hash of a file; `None` if it is absent or the file's size has changed.
     fn read(path: &Path) -> Result<Option<String>> {
         let Ok(text) = rife_files::read_regular(&path.with_file_name(INDEX), 64 << 20) else {
             return Ok(None);
         };
-        // tools/prepare_corpus.py and earlier versions write other things or nothing here.
+        // tools/prepare_corpus.py and earlier versions write another format or no index.
         let index: Self = serde_json::from_slice(&text).unwrap_or_default();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let bytes = std::fs::metadata(path)?.len();
@@ -111,9 +111,9 @@ impl Index {
             .map(|content| content.sha256.clone()))
     }
 
-    /// Writes it beside the corpus' files.
+    /// Hashes the corpus' files in a folder and writes the index there.
     ///
-    /// Errors: where it cannot be written, or the files cannot be read.
+    /// Errors: files that cannot be read, an index that cannot be written.
     pub fn write(folder: &Path, clips: Vec<String>) -> Result<()> {
         let content = |name: &str| {
             let path = folder.join(name);
@@ -133,11 +133,11 @@ impl Index {
                 .collect::<Result<_>>()?,
             clips,
         };
-        write_whole(&folder.join(INDEX), &serde_json::to_vec_pretty(&index)?)
+        write_atomic(&folder.join(INDEX), &serde_json::to_vec_pretty(&index)?)
     }
 }
 
-/// SHA-256 of a file.
+/// Computes the SHA-256 of a file in hexadecimal.
 fn hash(path: &Path) -> Result<String> {
     let mut sum = Sha256::new();
     let mut file =

@@ -1,5 +1,5 @@
-//! Folders of pictures, one a run of consecutive frames: Vimeo90K triplets and septuplets with their lists, frames
-//! of X4K1000FPS or Adobe240, and anything else that lies in folders of folders.
+//! Image folder datasets: each folder holds one run of consecutive frames. Vimeo90K triplets and septuplets (with their
+//! lists), X4K1000FPS, Adobe240, and any other folder of folders of images.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -10,51 +10,50 @@ use sha2::{Digest, Sha256};
 
 use super::Picture;
 
-/// Folders deeper than this are not looked into.
-const DEPTH: usize = 4;
-/// Extensions of pictures, in lower case.
+/// Maximum depth of folders searched.
+const MAX_DEPTH: usize = 4;
+/// Extensions of images, in lower case.
 const EXTENSIONS: [&str; 6] = ["png", "jpg", "jpeg", "webp", "tif", "tiff"];
-/// Vimeo90K's lists of runs for training, and of those that no training may see.
+/// File names of Vimeo90K's lists of runs, for training and for test.
 const LISTS: [(&str, &str); 2] = [
     ("tri_trainlist.txt", "tri_testlist.txt"),
     ("sep_trainlist.txt", "sep_testlist.txt"),
 ];
-/// The longest such list that is read, in bytes.
-const LONGEST: u64 = 64 << 20;
-/// Frames that make the shortest run.
-const SHORTEST: usize = 3;
-/// The part of the runs that is trained on; the rest, last by name or list, is for validation.
+/// Maximum size of a list in bytes.
+const MAX_LIST_BYTES: u64 = 64 << 20;
+/// Minimum frames of a run.
+const MIN_FRAMES: usize = 3;
+/// Percentage of runs used for training; the rest, last by name or list, is for validation.
 const TRAINING_PERCENT: usize = 95;
-/// What is accepted, for messages.
+/// Accepted layouts, for error messages.
 const ACCEPTED: &str = "accepted are Vimeo90K (sequences/*/* beside tri_trainlist.txt or sep_trainlist.txt) and any \
                         folder whose folders hold three or more pictures each (.png, .jpg, .webp, .tif), in the order \
                         of their names";
 
-/// Runs of frames in folders.
+/// Runs of frames below one root folder.
 #[derive(Debug, Clone)]
 pub struct Folders {
     root: PathBuf,
     runs: Vec<Vec<PathBuf>>,
 }
 
-/// What was found under a folder.
+/// Runs found below a root folder.
 #[derive(Debug)]
 pub struct Found {
-    /// Runs to train on.
+    /// Runs for training.
     pub training: Folders,
     /// Runs for validation.
     pub held_out: Folders,
-    /// What was left out and why, a line each.
+    /// Messages about folders left out, one per reason.
     pub left_out: Vec<String>,
 }
 
 impl Folders {
-    /// Finds the runs under `root`: those that Vimeo90K's training list names, where there is one, otherwise every
-    /// folder of three pictures or more but those of a test list. The last twentieth is held out. Pictures smaller
-    /// than `least` pixels a side are of no use.
+    /// Finds the runs below `root`: those of Vimeo90K's training list if there is one, else all folders of three or more images
+    /// except those of a test list. The last 5 percent are held out. Runs with a side below `min_side` pixels are left out.
     ///
-    /// Errors: a folder that cannot be read or is of another layout; lists that name no folder that is there.
-    pub fn find(root: &Path, least: usize) -> Result<Found> {
+    /// Errors: a folder that cannot be read or has another layout; a list none of whose folders exists.
+    pub fn find(root: &Path, min_side: usize) -> Result<Found> {
         let mut left_out = Vec::new();
         let mut runs = match listed(root, &mut left_out)? {
             Some(runs) => runs,
@@ -63,17 +62,17 @@ impl Folders {
         let all = runs.len();
         let sizes = runs.iter().map(|run| side(&run[0])).collect::<Result<Vec<_>>>()?;
         let mut sizes = sizes.into_iter();
-        runs.retain(|_| sizes.next().is_some_and(|side| side >= least));
+        runs.retain(|_| sizes.next().is_some_and(|side| side >= min_side));
         let small = all - runs.len();
         ensure!(
             !runs.is_empty(),
-            "none of the {all} folders of pictures in {} has pictures of {least} pixels a side, the recipe's largest \
+            "none of the {all} folders of pictures in {} has pictures of {min_side} pixels a side, the recipe's largest \
              crop",
             root.display()
         );
         if small > 0 {
             left_out.push(format!(
-                "{small} folders with pictures smaller than the crop, {least}"
+                "{small} folders with pictures smaller than the crop, {min_side}"
             ));
         }
         let held_out = runs.split_off((runs.len() * TRAINING_PERCENT / 100).max(1));
@@ -88,24 +87,24 @@ impl Folders {
         })
     }
 
-    /// How many runs there are.
+    /// Returns the number of runs.
     pub fn len(&self) -> usize {
         self.runs.len()
     }
 
-    /// Whether there are none.
+    /// Reports whether there are no runs.
     pub fn is_empty(&self) -> bool {
         self.runs.is_empty()
     }
 
-    /// The frames of a run, in order.
+    /// Returns the paths of a run's frames, in order.
     pub fn run(&self, index: usize) -> &[PathBuf] {
         &self.runs[index]
     }
 
-    /// Some frames of a run.
+    /// Reads the frames with indices `picks` of run `index`.
     ///
-    /// Errors: a picture that cannot be read, or pictures of different sizes.
+    /// Errors: an image that cannot be read, or images of different sizes.
     pub fn frames(&self, index: usize, picks: &[usize]) -> Result<Vec<Picture>> {
         let paths = &self.runs[index];
         let pictures = picks.iter().map(|at| read(&paths[*at]));
@@ -122,9 +121,9 @@ impl Folders {
         Ok(pictures)
     }
 
-    /// Names and sizes of all files, hashed; their content is not read.
+    /// Hashes names and file sizes of all frames; their content is not read.
     ///
-    /// Errors: a file that has gone.
+    /// Errors: a missing file.
     pub fn hash(&self, into: &mut Sha256) -> Result<()> {
         for path in self.runs.iter().flatten() {
             let bytes = std::fs::metadata(path)
@@ -137,7 +136,7 @@ impl Folders {
     }
 }
 
-/// The runs of a Vimeo90K list; nothing where there is no list.
+/// Reads the runs of Vimeo90K's training list; `None` if there is no list.
 fn listed(root: &Path, left_out: &mut Vec<String>) -> Result<Option<Vec<Vec<PathBuf>>>> {
     let present: Vec<_> = LISTS
         .map(|(training, _)| root.join(training))
@@ -152,7 +151,7 @@ fn listed(root: &Path, left_out: &mut Vec<String>) -> Result<Option<Vec<Vec<Path
             root.display()
         ),
     };
-    let text = rife_files::read_regular(list, LONGEST);
+    let text = rife_files::read_regular(list, MAX_LIST_BYTES);
     let text = text.with_context(|| format!("cannot read {}", list.display()))?;
     let text = String::from_utf8_lossy(&text);
     let names: Vec<_> = text
@@ -174,7 +173,7 @@ fn listed(root: &Path, left_out: &mut Vec<String>) -> Result<Option<Vec<Vec<Path
         } else {
             Vec::new()
         };
-        if pictures.len() >= SHORTEST {
+        if pictures.len() >= MIN_FRAMES {
             runs.push(pictures);
         } else {
             missing.push(*name);
@@ -199,19 +198,19 @@ fn listed(root: &Path, left_out: &mut Vec<String>) -> Result<Option<Vec<Vec<Path
     Ok(Some(runs))
 }
 
-/// Whether a list's line stays below the folder that it is joined to.
+/// Reports whether a list's line is a plain relative path, without `..`.
 fn is_plain(name: &str) -> bool {
     Path::new(name)
         .components()
-        .all(|part| matches!(part, std::path::Component::Normal(_)))
+        .all(|component| matches!(component, std::path::Component::Normal(_)))
 }
 
-/// Every folder of enough pictures that no test list names.
+/// Finds all folders with enough images that no test list names.
 fn unlisted(root: &Path, left_out: &mut Vec<String>) -> Result<Vec<Vec<PathBuf>>> {
     let mut runs = Vec::new();
     let mut short = Vec::new();
-    find_in(root, DEPTH, &mut |folder, pictures| {
-        if pictures.len() >= SHORTEST {
+    find_in(root, MAX_DEPTH, &mut |folder, pictures| {
+        if pictures.len() >= MIN_FRAMES {
             runs.push(pictures);
         } else if !pictures.is_empty() {
             short.push(folder.to_owned());
@@ -219,7 +218,7 @@ fn unlisted(root: &Path, left_out: &mut Vec<String>) -> Result<Vec<Vec<PathBuf>>
     })?;
     let test: HashSet<PathBuf> = LISTS
         .iter()
-        .flat_map(|(_, list)| rife_files::read_regular(&root.join(list), LONGEST).ok())
+        .flat_map(|(_, list)| rife_files::read_regular(&root.join(list), MAX_LIST_BYTES).ok())
         .flat_map(|text| {
             let text = String::from_utf8_lossy(&text);
             let folder = |line: &str| root.join("sequences").join(line.trim());
@@ -247,6 +246,7 @@ fn unlisted(root: &Path, left_out: &mut Vec<String>) -> Result<Vec<Vec<PathBuf>>
     Ok(runs)
 }
 
+/// Calls `found` with the images of a folder and of its subfolders, `depth` levels deep, sorted by name.
 fn find_in(folder: &Path, depth: usize, found: &mut impl FnMut(&Path, Vec<PathBuf>)) -> Result<()> {
     found(folder, pictures(folder)?);
     let mut inner: Vec<_> = entries(folder)?
@@ -260,7 +260,7 @@ fn find_in(folder: &Path, depth: usize, found: &mut impl FnMut(&Path, Vec<PathBu
     Ok(())
 }
 
-/// A folder's pictures in the natural order of their names.
+/// Lists a folder's images in the natural order of their names.
 fn pictures(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut paths = entries(folder)?;
     paths.retain(|path| {
@@ -277,18 +277,20 @@ fn pictures(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
+/// Lists the entries of a folder.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(folder)
         .with_context(|| format!("cannot read the folder {}; {ACCEPTED}", folder.display()))?;
     entries.map(|entry| Ok(entry?.path())).collect()
 }
 
-/// A picture's shorter side, from its header.
+/// Reads an image's shorter side in pixels from its header.
 fn side(path: &Path) -> Result<usize> {
     let size = image::image_dimensions(path).with_context(|| format!("cannot read {}", path.display()))?;
     Ok(size.0.min(size.1) as usize)
 }
 
+/// Reads an image, converted to 8-bit RGB.
 fn read(path: &Path) -> Result<Picture> {
     let image = image::open(path)
         .with_context(|| format!("cannot read {}", path.display()))?

@@ -1,5 +1,5 @@
-//! Threads that draw batches ahead of their use. Each batch is a function of the seed and its step alone, so that
-//! their number changes nothing but the time that training waits.
+//! Data loader: threads that prefetch batches. A batch is a function of seed and step, so that results do not depend on the
+//! number of threads.
 
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -10,19 +10,20 @@ use anyhow::{Context, Result};
 use super::{Samples, Sources};
 use crate::recipe::Recipe;
 
-/// Batches that wait ready for use, for each thread.
+/// Prefetched batches per thread.
 const AHEAD: usize = 2;
 
-/// The batches of a run's steps, in order.
+/// A running loader, which returns the batches of a run's steps in order.
 #[derive(Debug)]
 pub struct Loader {
-    /// Thread `k` of `n` draws every step whose distance from the first leaves `k` when divided by `n`.
+    /// Queue of each thread; thread `k` of `n` draws steps `k`, `k + n`, `k + 2n` and so on, counted from the first.
     threads: Vec<Receiver<Result<Samples>>>,
+    /// Thread of the next batch.
     next: usize,
 }
 
 impl Loader {
-    /// Starts `threads` (at least one) that draw the batches of these steps.
+    /// Starts threads (at least one) that draw the batches of these steps.
     pub fn start<'scope>(
         scope: &'scope Scope<'scope, '_>,
         sources: &'scope Sources,
@@ -38,7 +39,7 @@ impl Loader {
                 for step in steps {
                     let samples = draw(sources, recipe, step);
                     let failed = samples.is_err();
-                    // Nobody listens any more when training has ended early.
+                    // The receiver is gone when training has ended early.
                     if sender.send(samples).is_err() || failed {
                         break;
                     }
@@ -52,9 +53,9 @@ impl Loader {
         }
     }
 
-    /// The next step's batch.
+    /// Returns the batch of the next step, waiting for it.
     ///
-    /// Errors: samples that cannot be read; no step left.
+    /// Errors: samples that cannot be read; no steps left.
     pub fn batch(&mut self) -> Result<Samples> {
         let receiver = &self.threads[self.next];
         self.next = (self.next + 1) % self.threads.len();
@@ -62,6 +63,7 @@ impl Loader {
     }
 }
 
+/// Draws the batch of a step by the recipe.
 fn draw(sources: &Sources, recipe: &Recipe, step: u64) -> Result<Samples> {
     let phase = recipe.optimizer.phase(step);
     let size = [phase.batch, phase.crop];

@@ -1,4 +1,5 @@
-//! NumPy's `.npy` files of 8-bit windows `[windows, frames, height, width, 3]`, read piece by piece.
+//! NumPy `.npy` (version 1) reader and writer for arrays of 8-bit windows `[windows, frames, height, width, 3]`; frames are
+//! read one at a time.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -7,8 +8,9 @@ use std::sync::Mutex;
 
 use anyhow::{Context, Result, bail, ensure};
 
+/// First bytes of a `.npy` file of version 1.
 const MAGIC: &[u8; 8] = b"\x93NUMPY\x01\x00";
-/// Headers are padded to a multiple of this, as NumPy does.
+/// Alignment of the data in bytes, as NumPy writes it.
 const ALIGNMENT: usize = 64;
 
 /// An open file of windows.
@@ -16,15 +18,16 @@ const ALIGNMENT: usize = 64;
 pub struct Windows {
     path: PathBuf,
     file: Mutex<File>,
+    /// Offset of the data in bytes.
     start: u64,
-    /// Windows, frames, height, width, 3.
+    /// Number of windows, frames, height, width, 3.
     shape: [usize; 5],
 }
 
 impl Windows {
     /// Opens a file and checks its header and length.
     ///
-    /// Errors: a file that cannot be read, is no such array, or is shorter than its header says.
+    /// Errors: a file that cannot be read, is no such array, or has another length than its header says.
     pub fn open(path: &Path) -> Result<Self> {
         let mut file =
             rife_files::open_regular(path).with_context(|| format!("cannot open {}", path.display()))?;
@@ -48,27 +51,27 @@ impl Windows {
         Ok(windows)
     }
 
-    /// Windows, frames, height, width, 3.
+    /// Returns the shape: number of windows, frames, height, width, 3.
     pub fn shape(&self) -> [usize; 5] {
         self.shape
     }
 
-    /// The bytes of one frame of a window.
+    /// Reads one frame of a window: interleaved RGB, `[height, width, 3]`.
     ///
-    /// Errors: where the file cannot be read.
+    /// Errors: a file that cannot be read.
     pub fn read(&self, window: usize, frame: usize) -> Result<Vec<u8>> {
         let length: usize = self.shape[2..].iter().product();
-        let place = window * self.shape[1] + frame;
+        let index = window * self.shape[1] + frame;
         let mut bytes = vec![0; length];
         let mut file = self.file.lock().expect("no thread panicked");
-        file.seek(SeekFrom::Start(self.start + (place * length) as u64))?;
+        file.seek(SeekFrom::Start(self.start + (index * length) as u64))?;
         file.read_exact(&mut bytes)
             .with_context(|| format!("cannot read {}", self.path.display()))?;
         Ok(bytes)
     }
 }
 
-/// Shape and where the data begins.
+/// Parses the header and returns shape and offset of the data.
 fn header(file: &mut File) -> Result<([usize; 5], u64)> {
     let mut fixed = [0; 10];
     file.read_exact(&mut fixed)
@@ -97,7 +100,7 @@ fn header(file: &mut File) -> Result<([usize; 5], u64)> {
     }
 }
 
-/// Writes windows one after another; the file gets its name when all are written.
+/// Writer of a `.npy` file, which appears under its name when [`Writer::finish`] is called.
 #[derive(Debug)]
 pub struct Writer {
     path: PathBuf,
@@ -105,9 +108,9 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Begins a file of `shape`.
+    /// Starts a file of shape `[windows, frames, height, width, 3]`.
     ///
-    /// Errors: where it cannot be written.
+    /// Errors: a file that cannot be written.
     pub fn create(path: &Path, shape: [usize; 5]) -> Result<Self> {
         let file = rife_files::NewFile::create(path);
         let file = file.with_context(|| format!("cannot write {}", path.display()))?;
@@ -124,18 +127,18 @@ impl Writer {
         })
     }
 
-    /// The next window.
+    /// Appends a window.
     ///
-    /// Errors: where it cannot be written.
+    /// Errors: a file that cannot be written.
     pub fn push(&mut self, window: &[u8]) -> Result<()> {
         self.file
             .write_all(window)
             .with_context(|| format!("cannot write {}", self.path.display()))
     }
 
-    /// Gives the file its name.
+    /// Completes the file and renames it to its name.
     ///
-    /// Errors: where it cannot be written.
+    /// Errors: a file that cannot be written.
     pub fn finish(self) -> Result<()> {
         let file = self.file.into_inner()?;
         file.finish()

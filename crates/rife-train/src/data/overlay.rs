@@ -1,9 +1,9 @@
-//! Captions, logos and bars that are laid over frames and stay still while what is below moves.
+//! Static overlay augmentation: captions, logos and letterbox bars over all frames of a sample.
 
 use super::{Field, Picture, Sample};
 use crate::rng::Rng;
 
-/// Rows of 5 pixels, the leftmost the highest bit, of digits, capitals and some small letters.
+/// Bitmap font of digits, capitals and some small letters: 7 rows of 5 pixels, the leftmost pixel being bit 4.
 const GLYPHS: [[u8; 7]; 28] = [
     [14, 17, 19, 21, 25, 17, 14],
     [4, 12, 4, 4, 4, 4, 14],
@@ -34,28 +34,29 @@ const GLYPHS: [[u8; 7]; 28] = [
     [0, 0, 15, 16, 14, 1, 30],
     [0, 0, 0, 0, 0, 12, 12],
 ];
-/// Columns from one letter to the next, and rows from one line to the next.
+/// Distance of letters in columns and of lines in rows.
 const PITCH: [usize; 2] = [6, 9];
 
-/// A picture with how much of it covers what is below.
+/// A square RGBA image.
 struct Layer {
     side: usize,
-    /// Colour and cover (0 to 1) of each pixel.
+    /// Colour and opacity (0 to 1) of each pixel.
     pixels: Vec<([u8; 3], f32)>,
 }
 
-/// Lays a caption, a logo or bars over all frames of a sample. Where they cover a frame wholly, the flow is known to
-/// be none; where they shine through, it is unknown.
+/// Draws a random caption, logo or bars over all frames of a sample. The flow becomes known and 0 at opaque pixels, unknown
+/// at translucent ones.
 pub fn lay(sample: &mut Sample, rng: &mut Rng) {
     let [side, _] = sample.frames[0].size();
     let layer = Layer::random(side, rng);
     for frame in &mut sample.frames {
         *frame = layer.over(frame);
     }
-    layer.mark(&mut sample.flow);
+    layer.update_flow(&mut sample.flow);
 }
 
 impl Layer {
+    /// Draws a random caption, logo or bars.
     fn random(side: usize, rng: &mut Rng) -> Self {
         let mut layer = Self {
             side,
@@ -69,12 +70,14 @@ impl Layer {
         layer
     }
 
+    /// Sets a pixel's colour and opacity, if it is inside.
     fn paint(&mut self, y: usize, x: usize, colour: [u8; 3], cover: f32) {
         if y < self.side && x < self.side {
             self.pixels[y * self.side + x] = (colour, cover);
         }
     }
 
+    /// Fills a rectangle, clipped to the layer.
     fn fill(&mut self, [y, x]: [usize; 2], [height, width]: [usize; 2], colour: [u8; 3], cover: f32) {
         for row in y..(y + height).min(self.side) {
             for column in x..(x + width).min(self.side) {
@@ -83,7 +86,7 @@ impl Layer {
         }
     }
 
-    /// One to three lines of letters, some on a box, most with a dark edge.
+    /// Draws one to three lines of letters with a dark shadow, sometimes on a box.
     fn caption(&mut self, rng: &mut Rng) {
         let zoom = 1 + rng.below((self.side / 48).clamp(1, 4));
         let (lines, letters) = (1 + rng.below(3), 4 + rng.below(14));
@@ -99,13 +102,13 @@ impl Layer {
                 cover,
             );
         }
-        let place = |i: usize| {
+        let position = |i: usize| {
             [
                 y + PITCH[1] * zoom * (i / letters),
                 x + PITCH[0] * zoom * (i % letters),
             ]
         };
-        let letter = |i: usize| rng.chance(0.85).then(|| (place(i), rng.below(GLYPHS.len())));
+        let letter = |i: usize| rng.chance(0.85).then(|| (position(i), rng.below(GLYPHS.len())));
         let letters: Vec<_> = (0..lines * letters).filter_map(letter).collect();
         for (shift, ink) in [(zoom.div_ceil(2), [0; 3]), (0, colour)] {
             for ([y, x], glyph) in &letters {
@@ -114,6 +117,7 @@ impl Layer {
         }
     }
 
+    /// Draws a letter magnified `zoom` times.
     fn glyph(&mut self, [y, x]: [usize; 2], glyph: usize, zoom: usize, colour: [u8; 3]) {
         for (row, bits) in GLYPHS[glyph].iter().enumerate() {
             for column in (0..5).filter(|column| bits >> (4 - column) & 1 == 1) {
@@ -122,7 +126,7 @@ impl Layer {
         }
     }
 
-    /// A disc or ring, or a frame, anywhere; whole or half covering.
+    /// Draws a disc, ring, square or square frame at a random position, opaque or translucent.
     fn logo(&mut self, rng: &mut Rng) {
         let radius = rng.uniform(4.0, self.side as f64 / 5.0);
         let hole = if rng.chance(0.5) {
@@ -147,7 +151,7 @@ impl Layer {
         }
     }
 
-    /// Bars at the edges, as around a film of another shape.
+    /// Draws letterbox or pillarbox bars at two opposite edges.
     fn bars(&mut self, rng: &mut Rng) {
         let thick = 2 + rng.below(self.side / 6);
         let far = self.side - thick;
@@ -162,6 +166,7 @@ impl Layer {
         self.fill(second, size, colour, 1.0);
     }
 
+    /// Composites the layer over an image of its size.
     fn over(&self, picture: &Picture) -> Picture {
         Picture::from_fn(picture.size(), |y, x| {
             let (colour, cover) = self.pixels[y * self.side + x];
@@ -171,7 +176,8 @@ impl Layer {
         })
     }
 
-    fn mark(&self, flow: &mut Option<Field>) {
+    /// Sets the flow at covered pixels to 0, known where the layer is opaque; creates an unknown flow if there is none.
+    fn update_flow(&self, flow: &mut Option<Field>) {
         let plane = self.side * self.side;
         let field = flow.get_or_insert_with(|| Field {
             side: self.side,
@@ -192,7 +198,7 @@ impl Layer {
     }
 }
 
-/// White or yellow as captions are, or any colour.
+/// Draws a colour: white, yellow or any.
 fn colour(rng: &mut Rng) -> [u8; 3] {
     match rng.below(3) {
         0 => [235; 3],

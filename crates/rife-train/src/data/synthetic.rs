@@ -1,5 +1,5 @@
-//! Motion that is known exactly: layers cut from frames, turning, growing, gliding and bending before each other,
-//! some thin, soft, still or blurred by their motion, in light that changes.
+//! Synthetic samples with exact flow: layers cut from frames move over each other (rotation, zoom, translation, sinusoidal
+//! bending), some of them thin, defocused or static; some samples have motion blur or changing brightness.
 
 mod motion;
 mod shape;
@@ -15,55 +15,55 @@ use self::texture::{bicubic, softened};
 use super::{Field, Picture, Sample};
 use crate::rng::Rng;
 
-/// The part of upper layers that stand still.
+/// Probability that an upper layer is static.
 const STILL: f64 = 0.15;
-/// The part of upper layers that are thin bars.
+/// Probability that an upper layer consists of thin bars.
 const THIN: f64 = 0.25;
-/// The part of layers that bend.
+/// Probability that a layer bends.
 const BENT: f64 = 0.4;
-/// The part of layers that are out of focus.
+/// Probability that a layer is defocused.
 const SOFT: f64 = 0.2;
-/// The part of samples that are blurred by their motion.
+/// Probability of motion blur in a sample.
 const BLURRED: f64 = 0.2;
-/// The part of samples whose light changes.
+/// Probability of changing brightness in a sample.
 const LIT: f64 = 0.15;
-/// Moments that a blurred frame is the mean of.
+/// Number of instants that a motion-blurred frame is averaged over.
 const MOMENTS: usize = 5;
-/// The times of the outer frames; the motion is a change about their middle.
+/// Times of the outer frames; time 0 is the middle, where layers are at their source positions.
 const TIMES: [f64; 2] = [-0.5, 0.5];
 
-/// A point, x before y.
+/// A point in pixels: x, y.
 type Point = [f64; 2];
 
-/// A picture in motion.
+/// A moving layer.
 struct Layer<'a> {
     picture: Cow<'a, Picture>,
     motion: Motion,
-    /// Its parts; the lowest layer has none and is everywhere.
+    /// Shapes that the layer is cut to; `None` for the lowest layer, which covers everything.
     shapes: Option<Vec<Convex>>,
 }
 
-/// Light that changes evenly: code values are multiplied and shifted.
+/// Change of brightness: at time t code values are multiplied by `1 + gain * t` and shifted by `offset * t`.
 #[derive(Debug, Clone, Copy, Default)]
 struct Light {
     gain: f64,
     offset: f64,
 }
 
-/// Layers before each other, the lowest first.
+/// A scene of layers, the lowest first.
 struct Scene<'a> {
     layers: Vec<Layer<'a>>,
     light: Light,
-    /// How long a frame is exposed, in the time between the outer ones.
+    /// Exposure time of a frame, in units of the time between the outer frames; 0 without motion blur.
     exposure: f64,
-    /// Where the crop begins, x before y.
+    /// Upper left corner of the crop: x, y.
     origin: Point,
     crop: usize,
 }
 
-/// A sample of `crop` pixels a side from pictures, the parts of the later ones before the earlier ones.
+/// Renders a random sample of side `crop` pixels; shapes cut from later images move over earlier images.
 ///
-/// Errors: no picture, or one that is smaller than the crop.
+/// Errors: no image, or one that is smaller than the crop.
 pub fn sample(pictures: &[Picture], crop: usize, rng: &mut Rng) -> Result<Sample> {
     let time = (1 + rng.below(7)) as f64 / 8.0;
     let scene = Scene::random(pictures, crop, rng)?;
@@ -77,6 +77,7 @@ pub fn sample(pictures: &[Picture], crop: usize, rng: &mut Rng) -> Result<Sample
 }
 
 impl<'a> Layer<'a> {
+    /// Draws motion, focus and shapes of a layer of a picture of at least `side` pixels a side.
     fn random(picture: &'a Picture, is_lowest: bool, side: f64, crop: usize, rng: &mut Rng) -> Self {
         let centre = [side / 2.0; 2];
         let reach = crop as f64 / if is_lowest { 8.0 } else { 6.0 };
@@ -105,7 +106,7 @@ impl<'a> Layer<'a> {
         }
     }
 
-    /// How much of the layer covers this point of it, 0 to 1.
+    /// Returns the layer's opacity at a point of its source image, 0 to 1.
     fn cover(&self, source: Point) -> f64 {
         let Some(shapes) = &self.shapes else { return 1.0 };
         shapes.iter().map(|shape| shape.cover(source)).fold(0.0, f64::max)
@@ -113,6 +114,7 @@ impl<'a> Layer<'a> {
 }
 
 impl<'a> Scene<'a> {
+    /// Draws a scene of two or more layers.
     fn random(pictures: &'a [Picture], crop: usize, rng: &mut Rng) -> Result<Self> {
         let side = pictures.iter().flat_map(Picture::size).min().unwrap_or(0);
         ensure!(
@@ -147,10 +149,12 @@ impl<'a> Scene<'a> {
         })
     }
 
+    /// Returns the scene's point at row `y` and column `x` of the crop.
     fn point(&self, y: usize, x: usize) -> Point {
         [x as f64 + self.origin[0], y as f64 + self.origin[1]]
     }
 
+    /// Renders the frame at a time, with motion blur and brightness.
     fn render(&self, time: f64) -> Picture {
         let moments = if self.exposure > 0.0 { MOMENTS } else { 1 };
         let moment = |k: usize| time + self.exposure * ((k as f64 + 0.5) / moments as f64 - 0.5);
@@ -166,19 +170,19 @@ impl<'a> Scene<'a> {
         })
     }
 
-    /// What is seen of all layers at a point.
+    /// Composites all layers at a point and time; returns code values.
     fn colour(&self, at: Point, time: f64) -> [f64; 3] {
         let (mut sum, mut open) = ([0.0; 3], 1.0);
         for layer in self.layers.iter().rev() {
             let source = layer.motion.source(at, time);
-            let share = open * layer.cover(source);
-            if share > 0.0 {
+            let weight = open * layer.cover(source);
+            if weight > 0.0 {
                 let colour = bicubic(&layer.picture, source);
                 sum.iter_mut()
                     .zip(colour)
-                    .for_each(|(sum, value)| *sum += share * value);
+                    .for_each(|(sum, value)| *sum += weight * value);
             }
-            open -= share;
+            open -= weight;
             if open <= 0.0 {
                 break;
             }
@@ -186,28 +190,28 @@ impl<'a> Scene<'a> {
         sum
     }
 
-    /// The highest layer that covers most of a point, and which of its points lies there.
-    fn seen(&self, at: Point, time: f64) -> Option<(usize, Point)> {
+    /// Returns the index of the highest layer with an opacity above 0.5 at a point and time, and the source point there.
+    fn visible(&self, at: Point, time: f64) -> Option<(usize, Point)> {
         (0..self.layers.len()).rev().find_map(|i| {
             let source = self.layers[i].motion.source(at, time);
             (self.layers[i].cover(source) > 0.5).then_some((i, source))
         })
     }
 
-    /// The motion from `time` to the outer frames of the highest layer that covers most of a pixel.
+    /// Computes the flow from `time` to the outer frames, of the visible layer at each pixel.
     fn flow(&self, time: f64) -> Field {
         let plane = self.crop * self.crop;
         let mut flow = vec![0.0; 4 * plane];
         for i in 0..plane {
             let at = self.point(i / self.crop, i % self.crop);
-            let Some((layer, source)) = self.seen(at, time) else {
+            let Some((layer, source)) = self.visible(at, time) else {
                 continue;
             };
             let layer = &self.layers[layer];
             for (frame, outer) in TIMES.into_iter().enumerate() {
-                let there = layer.motion.place(source, outer);
-                flow[2 * frame * plane + i] = (there[0] - at[0]) as f32;
-                flow[(2 * frame + 1) * plane + i] = (there[1] - at[1]) as f32;
+                let target = layer.motion.position(source, outer);
+                flow[2 * frame * plane + i] = (target[0] - at[0]) as f32;
+                flow[(2 * frame + 1) * plane + i] = (target[1] - at[1]) as f32;
             }
         }
         Field {
@@ -238,7 +242,7 @@ mod tests {
         fn inner(&self, [x, y]: Point, time: f64) -> Option<usize> {
             let around = (0..25).map(|k| [f64::from(k % 5 - 2) * 1.5, f64::from(k / 5 - 2) * 1.5]);
             let place = |[dx, dy]: Point| [x + dx + self.origin[0], y + dy + self.origin[1]];
-            let mut layers = around.map(|off| self.seen(place(off), time).map(|(layer, _)| layer));
+            let mut layers = around.map(|off| self.visible(place(off), time).map(|(layer, _)| layer));
             let first = layers.next().flatten();
             first.filter(|_| layers.all(|layer| layer == first))
         }

@@ -1,5 +1,4 @@
-//! The Laplacian pyramid loss (Bojanowski et al., 2018, as the published training uses it): differences count at
-//! every size alike.
+//! Laplacian pyramid loss (Bojanowski et al., 2018), with five levels as in RIFE's published training code.
 
 use burn_tensor::{Device, Tensor};
 
@@ -7,24 +6,28 @@ use crate::backend::resample::{constant, separable};
 
 /// Levels of the pyramid.
 const LEVELS: usize = 5;
-/// The binomial filter.
+/// Binomial filter along one axis.
 const BINOMIAL: [f32; 5] = [1.0 / 16.0, 4.0 / 16.0, 6.0 / 16.0, 4.0 / 16.0, 1.0 / 16.0];
 
-/// Mean L1 of each level of the difference's Laplacian pyramid, summed (the pyramid is linear): 5x5 binomial
-/// filter, reflected edges.
+/// Computes the Laplacian pyramid loss of a difference `[batch, channels, height, width]` (the pyramid is linear): the sum
+/// over levels of the mean absolute value; 5x5 binomial filter, edges reflected.
 pub fn laplacian(difference: Tensor<4>) -> Tensor<1> {
     let device = difference.device();
     let mut x = difference;
     let mut sum: Option<Tensor<1>> = None;
     for _ in 1..LEVELS {
         let [_, _, height, width] = x.dims();
-        let small = separable(x.clone(), shrinking(height, &device), shrinking(width, &device));
-        let spread = separable(
-            small.clone(),
-            spreading(height, &device),
-            spreading(width, &device),
+        let small = separable(
+            x.clone(),
+            downsampling(height, &device),
+            downsampling(width, &device),
         );
-        let band = (x - spread).abs().mean();
+        let upsampled = separable(
+            small.clone(),
+            upsampling(height, &device),
+            upsampling(width, &device),
+        );
+        let band = (x - upsampled).abs().mean();
         sum = Some(sum.map_or(band.clone(), |sum| sum + band));
         x = small;
     }
@@ -32,7 +35,7 @@ pub fn laplacian(difference: Tensor<4>) -> Tensor<1> {
     sum.map_or(rest.clone(), |sum| sum + rest)
 }
 
-/// Where a filter reads that stands at `at` and reaches over the edge of `size` samples: reflected about the last.
+/// Maps an index outside of `0..size` inside by reflection about the first and last sample.
 fn reflected(at: isize, size: usize) -> usize {
     let last = size as isize - 1;
     let at = at.abs();
@@ -40,7 +43,7 @@ fn reflected(at: isize, size: usize) -> usize {
     inside.clamp(0, last) as usize
 }
 
-/// The filter at every sample, as a `[size, size]` matrix.
+/// Computes the matrix `[size, size]` of the binomial filter along one axis.
 fn blur(size: usize) -> Vec<f32> {
     let mut matrix = vec![0.0; size * size];
     for (i, row) in matrix.chunks_exact_mut(size).enumerate() {
@@ -51,8 +54,8 @@ fn blur(size: usize) -> Vec<f32> {
     matrix
 }
 
-/// The filter at every other sample: `[size / 2 rounded up, size]`.
-fn shrinking(size: usize, device: &Device) -> Tensor<2> {
+/// Makes the matrix of filtering and subsampling by 2: `[size / 2 rounded up, size]`.
+fn downsampling(size: usize, device: &Device) -> Tensor<2> {
     let rows = blur(size)
         .chunks_exact(size)
         .step_by(2)
@@ -62,8 +65,8 @@ fn shrinking(size: usize, device: &Device) -> Tensor<2> {
     constant(rows, size, device)
 }
 
-/// The samples spread to every other place, filtered and brought to their level: `[size, size / 2 rounded up]`.
-fn spreading(size: usize, device: &Device) -> Tensor<2> {
+/// Makes the matrix of upsampling by 2 (zero insertion, filter, gain 2): `[size, size / 2 rounded up]`.
+fn upsampling(size: usize, device: &Device) -> Tensor<2> {
     let every_other = |row: &[f32]| {
         row.iter()
             .step_by(2)

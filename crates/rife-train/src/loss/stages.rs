@@ -1,4 +1,4 @@
-//! What looks inside a network: the stages' blends and flows.
+//! Losses of a network's intermediate stages: blends, flow, distillation.
 
 use burn_tensor::Tensor;
 use rife_backend::{Backend, Resize};
@@ -10,15 +10,15 @@ use crate::backend::{Batch, BurnBackend};
 
 /// Maximum flow error, in pixels: larger ones are clamped to it.
 const MAX_FLOW_ERROR: f32 = 40.0;
-/// By how much the teacher block must be nearer to the truth for its flow to be followed, in units of full scale.
-const NEARER: f32 = 0.01;
-/// Keeps the root's slope finite where two flows are the same.
-const LEAST_SQUARE: f32 = 1e-12;
+/// Margin by which a stage's error must exceed the teacher block's to be distilled, in units of full scale.
+const DISTILLATION_MARGIN: f32 = 0.01;
+/// Minimum squared distance of two flows before the square root, whose gradient is infinite at 0.
+const MIN_SQUARE: f32 = 1e-12;
 
-/// L1 of every stage's blend but the last one's at the resolution that the next stage sees it in, summed. `scales`
-/// are the blocks'.
+/// Computes the sum of the L1 losses of all stages' blends but the last, each downsampled to the resolution of the next
+/// block. `scales` are the blocks' downsampling factors from coarse to fine.
 pub fn stages(b: &BurnBackend, stages: &[Stage<Batch>], frame: &Batch, scales: &[usize]) -> Tensor<1> {
-    let off = |(stage, scale): (&Stage<Batch>, &usize)| {
+    let error = |(stage, scale): (&Stage<Batch>, &usize)| {
         let small = |x: &Batch| b.resize(x, Resize::Down(*scale));
         let blend = b.blend(
             &small(&stage.warped[0]),
@@ -27,20 +27,20 @@ pub fn stages(b: &BurnBackend, stages: &[Stage<Batch>], frame: &Batch, scales: &
         );
         l1(blend.tensor() - small(frame).tensor())
     };
-    sum(stages.iter().zip(&scales[1..]).map(off), frame)
+    sum(stages.iter().zip(&scales[1..]).map(error), frame)
 }
 
-/// Mean L1 in pixels where the flow is known.
+/// Computes the mean absolute flow error in pixels where the flow is known, each error clamped to [`MAX_FLOW_ERROR`].
 pub fn flow_loss(flow: &Batch, truth: &KnownFlow) -> Tensor<1> {
-    let off = (flow.tensor() - truth.flow.tensor())
+    let error = (flow.tensor() - truth.flow.tensor())
         .abs()
         .clamp_max(MAX_FLOW_ERROR);
-    (off * truth.known.tensor()).sum() / (4.0 * truth.count).max(1.0)
+    (error * truth.known.tensor()).sum() / (4.0 * truth.count).max(1.0)
 }
 
-/// The paper's distillation (Huang et al., 2022, section 3.3): every stage's flow is drawn to the teacher block's,
-/// which is held fixed, at the pixels where the teacher's blend is nearer to the truth. The distance at a pixel is
-/// the root of the mean square of its four components.
+/// Computes privileged distillation (Huang et al., 2022, section 3.3): the distance of each stage's flow from the teacher
+/// block's (no gradient), at pixels where the teacher's blend is nearer to the true frame. The distance at a pixel is the
+/// root mean square over the four flow channels; the result is the sum over stages of its mean.
 pub fn distillation(
     b: &BurnBackend,
     stages: &[Stage<Batch>],
@@ -51,15 +51,16 @@ pub fn distillation(
         let off = stage.merged(b).tensor().inner() - frame.tensor().inner();
         off.abs().mean_dim(1)
     };
-    let (target, reached) = (taught.flow.tensor().detach(), error(taught) + NEARER);
-    let off = |stage: &Stage<Batch>| {
+    let (target, limit) = (taught.flow.tensor().detach(), error(taught) + DISTILLATION_MARGIN);
+    let distance = |stage: &Stage<Batch>| {
         let square = (target.clone() - stage.flow.tensor()).square().mean_dim(1);
-        let follows = error(stage).greater(reached.clone()).float();
-        (square.clamp_min(LEAST_SQUARE).sqrt() * follows).mean()
+        let is_worse = error(stage).greater(limit.clone()).float();
+        (square.clamp_min(MIN_SQUARE).sqrt() * is_worse).mean()
     };
-    sum(stages.iter().map(off), frame)
+    sum(stages.iter().map(distance), frame)
 }
 
+/// Adds scalar tensors; 0 on the device of `like` if there are none.
 fn sum(terms: impl Iterator<Item = Tensor<1>>, like: &Batch) -> Tensor<1> {
     let zero = || Tensor::zeros([1], &like.tensor().device());
     terms.reduce(|sum, term| sum + term).unwrap_or_else(zero)

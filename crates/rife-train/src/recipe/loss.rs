@@ -1,4 +1,4 @@
-//! What is minimised, as the recipe says it: the `[loss]` table's weights and the `[teacher]` table.
+//! Recipe tables of the loss: `[loss]` (weights of terms) and `[teacher]` (distillation of a larger network).
 
 use std::path::{Path, PathBuf};
 
@@ -8,33 +8,33 @@ use serde::{Deserialize, Serialize};
 
 use crate::loss::{Term, Terms};
 
-/// The `[loss]` table: a weight for each term of [`crate::loss::loss`], 0 where it is not given.
+/// The `[loss]` table: weights of the terms of [`crate::loss::loss`], by default 0.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LossRecipe {
-    /// Of the merged frame's Laplacian pyramid loss; 1 where it is not given.
+    /// Weight of the merged frame's Laplacian pyramid loss; by default 1.
     pub laplacian_weight: f32,
-    /// Of the merged frame's mean absolute error.
+    /// Weight of the merged frame's mean absolute error.
     pub l1_weight: f32,
-    /// Of the merged frame's Charbonnier loss.
+    /// Weight of the merged frame's Charbonnier loss.
     pub charbonnier_weight: f32,
-    /// Of the merged frame's PSNR in decibels.
+    /// Weight of the merged frame's negative PSNR in dB.
     pub psnr_weight: f32,
-    /// Of the merged frame's census loss.
+    /// Weight of the merged frame's census loss.
     pub census_weight: f32,
-    /// L1 of every stage's blend, at the resolution that the next stage sees.
+    /// Weight of L1 of all stages' blends but the last, at the resolution of the next block.
     pub stage_weight: f32,
-    /// L1 to the known flow, annealed to nothing.
+    /// Initial weight of L1 to the known flow, which decays linearly to 0.
     pub flow_weight: f32,
-    /// After so many steps the flow's loss has gone. Without it and `flow_until` it stays.
+    /// Step at which the flow's weight reaches 0. Without this and `flow_until` the weight is constant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flow_steps: Option<u64>,
-    /// The same as a part of all steps.
+    /// Fraction of all steps at which the flow's weight reaches 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flow_until: Option<f64>,
-    /// Of the teacher block's Laplacian loss (the paper's networks; 1 in the paper).
+    /// Weight of the teacher block's Laplacian loss (the paper's networks; 1 in the paper).
     pub teacher_block_weight: f32,
-    /// Of the stages' distance from the teacher block's flow (the paper's networks; 0.01 in the paper).
+    /// Weight of the stages' distance from the teacher block's flow (the paper's networks; 0.01 in the paper).
     pub distillation_weight: f32,
 }
 
@@ -57,7 +57,7 @@ impl Default for LossRecipe {
 }
 
 impl LossRecipe {
-    /// The terms' weights at a step of so many.
+    /// Returns the weights of the terms at step `step` of `steps`.
     pub fn weights_at(&self, step: u64, steps: u64) -> Terms {
         Terms::from([
             (Term::Laplacian, self.laplacian_weight),
@@ -66,23 +66,23 @@ impl LossRecipe {
             (Term::Psnr, self.psnr_weight),
             (Term::Census, self.census_weight),
             (Term::Stages, self.stage_weight),
-            (Term::Flow, self.flow_weight * self.flow_left(step, steps)),
+            (Term::Flow, self.flow_weight * self.flow_decay(step, steps)),
             (Term::TeacherBlock, self.teacher_block_weight),
             (Term::Distillation, self.distillation_weight),
         ])
     }
 
-    /// How much of the flow's weight is left.
-    fn flow_left(&self, step: u64, steps: u64) -> f32 {
+    /// Returns the decay factor of the flow's weight at a step, 1 to 0.
+    fn flow_decay(&self, step: u64, steps: u64) -> f32 {
         let end = match (self.flow_steps, self.flow_until) {
             (Some(end), _) => end as f64,
-            (None, Some(part)) => part * steps as f64,
+            (None, Some(fraction)) => fraction * steps as f64,
             (None, None) => return 1.0,
         };
         (1.0 - (step as f64 / end.max(1.0)) as f32).max(0.0)
     }
 
-    /// Errors: weights that are negative or infinite, that nothing is left of, or that `version` has no use for.
+    /// Checks the weights: finite, not negative, at least one of the student's above 0, and none that `version` cannot use.
     pub(super) fn check(&self, version: Version) -> Result<()> {
         let weights = Self {
             flow_steps: None,
@@ -115,6 +115,7 @@ impl LossRecipe {
         self.check_flow()
     }
 
+    /// Checks the decay of the flow's weight.
     fn check_flow(&self) -> Result<()> {
         ensure!(
             self.flow_steps.is_none() || self.flow_until.is_none(),
@@ -129,36 +130,36 @@ impl LossRecipe {
     }
 }
 
-/// The `[teacher]` table: a larger network, trained before, that is imitated.
+/// The `[teacher]` table: a larger trained network to be distilled.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TeacherRecipe {
-    /// A name of `rife-nets`' table.
+    /// Name of the network, see [`Version::names`].
     pub version: String,
-    /// Its weights (`.safetensors`, PyTorch's keys), from the recipe's folder where the path is relative.
+    /// File of its weights (`.safetensors`, PyTorch's keys), relative to the recipe's folder.
     pub weights: PathBuf,
-    /// Of L1 between the merged frames.
+    /// Weight of L1 between the merged frames.
     #[serde(default)]
     pub frame_weight: f32,
-    /// Of L1 between the flows.
+    /// Weight of L1 between the flows.
     #[serde(default)]
     pub flow_weight: f32,
 }
 
 impl TeacherRecipe {
-    /// Its row in the table of versions.
+    /// Returns the version of the network.
     ///
     /// Errors: an unknown name.
     pub fn version(&self) -> Result<Version> {
         Ok(self.version.parse()?)
     }
 
-    /// Takes a relative path from this folder.
-    pub(super) fn seen_from(&mut self, folder: &Path) {
+    /// Resolves a relative path of the weights against the recipe's folder.
+    pub(super) fn resolve_in(&mut self, folder: &Path) {
         self.weights = folder.join(&self.weights);
     }
 
-    /// Errors: an unknown version, weights that are negative, infinite or both 0.
+    /// Checks that the version is known and that the weights are finite, not negative and not both 0.
     pub(super) fn check(&self) -> Result<()> {
         self.version()?;
         let weights = [self.frame_weight, self.flow_weight];

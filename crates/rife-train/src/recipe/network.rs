@@ -1,4 +1,4 @@
-//! What is trained: the `[network]` table.
+//! Recipe table `[network]`: the network to train, by name or by description.
 
 use anyhow::Result;
 use rife_nets::{NetworkSpec, Version};
@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 pub enum NetworkRecipe {
     /// The one key `version`.
     Named {
-        /// A name of `rife-nets`' table.
+        /// Name of the network, see [`Version::names`].
         version: String,
     },
     /// The keys of [`NetworkSpec`].
@@ -19,14 +19,14 @@ pub enum NetworkRecipe {
 }
 
 impl NetworkRecipe {
-    /// A network of `rife-nets`' table.
+    /// Refers to a network by name.
     pub fn named(version: &str) -> Self {
         Self::Named {
             version: version.to_owned(),
         }
     }
 
-    /// Which network it is.
+    /// Returns the version of the network.
     ///
     /// Errors: an unknown name, a description out of range.
     pub fn version(&self) -> Result<Version> {
@@ -56,7 +56,7 @@ impl<'de> Deserialize<'de> for NetworkRecipe {
     }
 }
 
-/// An error with the keys that lead to it.
+/// Converts a parse error to one with the path of its key, such as `network.blocks[0].scale`.
 fn in_network<E: Error>(error: serde_path_to_error::Error<toml::de::Error>) -> E {
     let inner = error.inner().message().to_owned();
     match error.path().to_string().as_str() {

@@ -1,34 +1,38 @@
-//! Curves as SVG that takes its colours from the page.
+//! Line charts as inline SVG, coloured by CSS classes of the report.
 
 use std::fmt::Write;
 
-/// Size of a chart, and what its axes' labels take on the left and below.
+/// Width of a chart in SVG units.
 const WIDTH: f64 = 560.0;
+/// Height of a chart.
 const HEIGHT: f64 = 240.0;
+/// Left margin, for the labels of the y axis.
 const LEFT: f64 = 64.0;
+/// Bottom margin, for the labels of the x axis.
 const BELOW: f64 = 28.0;
+/// Top margin.
 const ABOVE: f64 = 12.0;
-/// Points of a curve; more are thinned to means.
+/// Maximum points of a curve; longer curves are averaged in groups.
 const POINTS: usize = 400;
-/// Colours that the page has.
+/// Number of colour classes of the style sheet.
 const COLOURS: usize = 6;
 
 /// A named curve.
 pub(super) struct Curve {
     pub(super) name: String,
-    /// Step and value.
+    /// Steps and values.
     pub(super) points: Vec<(f64, f64)>,
 }
 
-/// Some curves over steps.
+/// A chart of curves over steps.
 pub(super) struct Chart<'a> {
     pub(super) title: &'a str,
-    /// Logarithmic; values that are not positive are left out.
+    /// Whether the y axis is logarithmic; values that are not positive are then left out.
     pub(super) is_log: bool,
     pub(super) curves: Vec<Curve>,
 }
 
-/// From values to places.
+/// Ranges of both axes, `[min, max]`, of the logarithm for a logarithmic y axis.
 struct Axes {
     x: [f64; 2],
     y: [f64; 2],
@@ -36,7 +40,7 @@ struct Axes {
 }
 
 impl Chart<'_> {
-    /// A figure with the title, the curves' names and the SVG; nothing where there are no points.
+    /// Formats the chart as an HTML figure with title, legend and SVG; empty without points.
     pub(super) fn html(&self) -> String {
         let curves: Vec<_> = self.curves.iter().map(|curve| self.usable(curve)).collect();
         let Some(axes) = Axes::around(curves.iter().flatten(), self.is_log) else {
@@ -64,12 +68,13 @@ impl Chart<'_> {
         )
     }
 
+    /// Returns a curve's finite points, averaged in groups to at most [`POINTS`].
     fn usable(&self, curve: &Curve) -> Vec<(f64, f64)> {
         let usable = |(_, y): &&(f64, f64)| y.is_finite() && (!self.is_log || *y > 0.0);
         let points: Vec<_> = curve.points.iter().filter(usable).copied().collect();
-        let mean = |part: &[(f64, f64)]| {
-            let sum = part.iter().fold((0.0, 0.0), |sum, p| (sum.0 + p.0, sum.1 + p.1));
-            (sum.0 / part.len() as f64, sum.1 / part.len() as f64)
+        let mean = |group: &[(f64, f64)]| {
+            let sum = group.iter().fold((0.0, 0.0), |sum, p| (sum.0 + p.0, sum.1 + p.1));
+            (sum.0 / group.len() as f64, sum.1 / group.len() as f64)
         };
         points
             .chunks(points.len().div_ceil(POINTS).max(1))
@@ -79,6 +84,7 @@ impl Chart<'_> {
 }
 
 impl Axes {
+    /// Fits the axes to the points, x from 0, y with a margin; `None` without points.
     fn around<'a>(points: impl Iterator<Item = &'a (f64, f64)>, is_log: bool) -> Option<Self> {
         let scaled = points.map(|(x, y)| (*x, if is_log { y.log10() } else { *y }));
         let range = scaled.fold(None, |range: Option<[[f64; 2]; 2]>, (x, y)| {
@@ -94,24 +100,26 @@ impl Axes {
         })
     }
 
-    fn place(&self, (x, y): (f64, f64)) -> (f64, f64) {
+    /// Converts a point to SVG coordinates.
+    fn position(&self, (x, y): (f64, f64)) -> (f64, f64) {
         let y = if self.is_log { y.log10() } else { y };
-        let part = |value: f64, [low, high]: [f64; 2]| (value - low) / (high - low);
+        let fraction = |value: f64, [low, high]: [f64; 2]| (value - low) / (high - low);
         (
-            LEFT + part(x, self.x) * (WIDTH - LEFT - 8.0),
-            ABOVE + (1.0 - part(y, self.y)) * (HEIGHT - BELOW - ABOVE),
+            LEFT + fraction(x, self.x) * (WIDTH - LEFT - 8.0),
+            ABOVE + (1.0 - fraction(y, self.y)) * (HEIGHT - BELOW - ABOVE),
         )
     }
 
+    /// Formats a curve as an SVG polyline with a labelled last point.
     fn line(&self, points: &[(f64, f64)], colour: usize) -> String {
         let mut text = String::new();
         for point in points {
-            let (x, y) = self.place(*point);
+            let (x, y) = self.position(*point);
             let _ = write!(text, "{x:.1},{y:.1} ");
         }
         let mut line = format!("<polyline class=\"c{colour}\" points=\"{}\"/>", text.trim_end());
         if let Some(last) = points.last() {
-            let (x, y) = self.place(*last);
+            let (x, y) = self.position(*last);
             let label = format!("step {:.0}: {}", last.0, short(last.1));
             let _ = write!(
                 line,
@@ -121,10 +129,11 @@ impl Axes {
         line
     }
 
+    /// Formats grid lines and axis labels as SVG.
     fn grid(&self) -> String {
         let mut text = String::new();
         for value in self.ticks() {
-            let (_, y) = self.place((0.0, value));
+            let (_, y) = self.position((0.0, value));
             let _ = write!(
                 text,
                 "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/><text x=\"{}\" y=\"{:.1}\" \
@@ -136,7 +145,7 @@ impl Axes {
             );
         }
         for step in round_steps(self.x, 6.0) {
-            let (x, _) = self.place((step, if self.is_log { 1.0 } else { 0.0 }));
+            let (x, _) = self.position((step, if self.is_log { 1.0 } else { 0.0 }));
             let _ = write!(
                 text,
                 "<text x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
@@ -147,7 +156,7 @@ impl Axes {
         text
     }
 
-    /// Values worth a line: round ones, or 1, 2 and 5 of each decade.
+    /// Returns the y values of the grid lines: round numbers, or 1, 2 and 5 of each decade on a logarithmic axis.
     fn ticks(&self) -> Vec<f64> {
         if !self.is_log || self.y[1] - self.y[0] < 0.3 {
             let range = if self.is_log {
@@ -166,7 +175,7 @@ impl Axes {
     }
 }
 
-/// Multiples of a round number within a range, about `count` of them.
+/// Returns about `count` multiples of 1, 2 or 5 times a power of ten within a range.
 fn round_steps([low, high]: [f64; 2], count: f64) -> Vec<f64> {
     let rough = (high - low) / count;
     let decade = 10f64.powf(rough.log10().floor());
@@ -177,7 +186,7 @@ fn round_steps([low, high]: [f64; 2], count: f64) -> Vec<f64> {
     (first..=last).map(|k| k as f64 * step).collect()
 }
 
-/// Four digits that count.
+/// Formats a number with four significant digits.
 fn short(value: f64) -> String {
     let size = value.abs();
     match size {
@@ -195,6 +204,7 @@ fn short(value: f64) -> String {
     }
 }
 
+/// Removes trailing zeros of a decimal fraction.
 fn trimmed(text: String) -> String {
     if text.contains('.') {
         text.trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -203,7 +213,7 @@ fn trimmed(text: String) -> String {
     }
 }
 
-/// Text that is no markup.
+/// Escapes text for HTML.
 pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")

@@ -1,4 +1,5 @@
-//! The curves of a run, a line each in `history.jsonl` of its folder, so that they go on when the run does.
+//! Log of a run's readings and validations, one JSON object per line in `history.jsonl` of its folder, continued by a resumed
+//! run.
 
 use std::fs::File;
 use std::io::Write;
@@ -9,23 +10,23 @@ use serde::{Deserialize, Serialize};
 
 use super::Reading;
 use crate::validation::Scores;
-use crate::weights_file::write_whole;
+use crate::weights_file::write_atomic;
 
-/// Name of the file.
+/// File name of the log.
 pub const HISTORY: &str = "history.jsonl";
 
-/// One line.
+/// One line of the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Entry {
-    /// Means over some steps.
+    /// Means over the steps since the last reading.
     Reading(Reading),
-    /// A validation.
+    /// Result of a validation.
     Scores(Scores),
 }
 
 impl Entry {
-    /// Steps done.
+    /// Returns the number of steps done.
     fn step(&self) -> u64 {
         match self {
             Self::Reading(reading) => reading.step,
@@ -34,7 +35,7 @@ impl Entry {
     }
 }
 
-/// What was told of a run so far.
+/// The log of a run, in memory and on disk.
 #[derive(Debug)]
 pub struct History {
     folder: PathBuf,
@@ -43,8 +44,8 @@ pub struct History {
 }
 
 impl History {
-    /// The history of a run that goes on from `step`: later entries, and lines that are no entries (the last one of a
-    /// program that was killed), are dropped.
+    /// Opens the log of a run that continues from `step`. Entries of later steps and invalid lines (a truncated last one) are
+    /// dropped.
     ///
     /// Errors: a file that cannot be read or written.
     pub fn open(folder: &Path, step: u64) -> Result<Self> {
@@ -57,7 +58,7 @@ impl History {
         let entries = before.lines().filter_map(|line| serde_json::from_str(line).ok());
         let entries: Vec<Entry> = entries.filter(|entry: &Entry| entry.step() <= step).collect();
         let lines = entries.iter().map(line).collect::<Result<String>>()?;
-        write_whole(&path, lines.as_bytes())?;
+        write_atomic(&path, lines.as_bytes())?;
         let file = File::options().append(true).open(&path);
         Ok(Self {
             folder: folder.to_owned(),
@@ -66,19 +67,19 @@ impl History {
         })
     }
 
-    /// The run's folder.
+    /// Returns the run's folder.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Everything so far, in order.
+    /// Returns all entries in order.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
-    /// Adds an entry.
+    /// Appends an entry to the log and its file.
     ///
-    /// Errors: where it cannot be written.
+    /// Errors: a file that cannot be written.
     pub fn push(&mut self, entry: Entry) -> Result<()> {
         self.file
             .write_all(line(&entry)?.as_bytes())
@@ -88,6 +89,7 @@ impl History {
     }
 }
 
+/// Formats an entry as a line of JSON.
 fn line(entry: &Entry) -> Result<String> {
     Ok(serde_json::to_string(entry)? + "\n")
 }

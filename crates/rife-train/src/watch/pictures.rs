@@ -1,4 +1,4 @@
-//! Pictures of what the network makes of a sample: frames, flow as colours, mask, blend and error.
+//! Images of an example in the report: frames, flow as colours, mask and error, as `data:` URLs.
 
 use std::io::Cursor;
 
@@ -9,34 +9,34 @@ use image::{ImageFormat, RgbImage};
 
 use crate::data::Picture;
 
-/// Errors are shown so many times as large.
+/// Factor by which errors are amplified.
 const ERROR_GAIN: u16 = 4;
-/// JPEG quality of frames, out of 100.
+/// JPEG quality of frames, 1 to 100.
 const QUALITY: u8 = 90;
 
-/// A held-out sample and what the network made of it.
+/// A held-out sample with the network's outputs.
 #[derive(Debug, Clone)]
 pub struct Example {
-    /// Which one it is.
+    /// Name of the sample.
     pub name: String,
     /// First frame, true middle frame, second frame.
     pub frames: [Picture; 3],
-    /// The middle frame's time.
+    /// Timestep of the middle frame.
     pub time: f32,
-    /// The network's middle frame.
+    /// The interpolated frame.
     pub made: Picture,
-    /// `[4, height, width]`: towards the first frame, towards the second, in pixels.
+    /// Flow in pixels, `[4, height, width]`: x and y to the first frame, x and y to the second.
     pub flow: Vec<f32>,
-    /// `[height, width]`: the first frame's share, 0 to 1.
+    /// Weight of the first warped frame, 0 to 1: `[height, width]`.
     pub mask: Vec<f32>,
-    /// In dB.
+    /// PSNR of the interpolated frame in dB.
     pub psnr: f64,
 }
 
 impl Example {
-    /// Captions with pictures as `data:` addresses.
+    /// Encodes the images as captions and `data:` URLs.
     ///
-    /// Errors: where a picture cannot be encoded.
+    /// Errors: an image that cannot be encoded.
     pub fn pictures(&self) -> Result<Vec<(String, String)>> {
         let [first, truth, second] = &self.frames;
         let flows = self.flow.split_at(self.flow.len() / 2);
@@ -64,7 +64,7 @@ impl Example {
     }
 }
 
-/// The length that nearly all vectors stay under.
+/// Returns the 98th percentile of the flow's length in pixels, at least 0.5.
 fn reach(flow: &[f32]) -> f32 {
     let plane = flow.len() / 4;
     let length = |i: usize| {
@@ -73,46 +73,51 @@ fn reach(flow: &[f32]) -> f32 {
     };
     let mut lengths: Vec<_> = (0..plane).map(length).collect();
     lengths.sort_by(f32::total_cmp);
-    let most = lengths.get(plane * 98 / 100).copied().unwrap_or(0.0);
-    if most.is_finite() { most.max(0.5) } else { 0.5 }
+    let high = lengths.get(plane * 98 / 100).copied().unwrap_or(0.0);
+    if high.is_finite() { high.max(0.5) } else { 0.5 }
 }
 
-/// Direction as hue, length as saturation; no motion is white.
+/// Colours a flow `[2, height, width]`: direction as hue, length as saturation (full at `reach` pixels), no motion as white.
 fn flow_colours(flow: &[f32], [height, width]: [usize; 2], reach: f32) -> Picture {
     Picture::from_fn([height, width], |y, x| {
         let i = y * width + x;
         let (dx, dy) = (flow[i], flow[height * width + i]);
         let length = (dx.hypot(dy) / reach).min(1.0);
         let turn = dy.atan2(dx) / std::f32::consts::TAU;
-        [0.0, 1.0 / 3.0, 2.0 / 3.0].map(|part| {
-            let from = ((turn - part).rem_euclid(1.0) - 0.5).abs() * 6.0;
-            let full = (from - 1.0).clamp(0.0, 1.0);
+        [0.0, 1.0 / 3.0, 2.0 / 3.0].map(|hue| {
+            let distance = ((turn - hue).rem_euclid(1.0) - 0.5).abs() * 6.0;
+            let full = (distance - 1.0).clamp(0.0, 1.0);
             (255.0 * (1.0 - length * (1.0 - full))).round() as u8
         })
     })
 }
 
+/// Converts a plane in 0..1 to a grey image.
 fn grey(values: &[f32], [height, width]: [usize; 2]) -> Picture {
     Picture::from_fn([height, width], |y, x| {
         [(values[y * width + x] * 255.0).round() as u8; 3]
     })
 }
 
+/// Averages two images.
 fn mean(a: &Picture, b: &Picture) -> Picture {
     paired(a, b, |a, b| a.midpoint(b))
 }
 
+/// Computes the amplified absolute difference of two images.
 fn error(a: &Picture, b: &Picture) -> Picture {
     paired(a, b, |a, b| {
         (u16::from(a.abs_diff(b)) * ERROR_GAIN).min(255) as u8
     })
 }
 
+/// Applies `f` to each pair of code values of two images of one size.
 fn paired(a: &Picture, b: &Picture, f: impl Fn(u8, u8) -> u8) -> Picture {
     let pixels = a.pixels().iter().zip(b.pixels()).map(|(a, b)| f(*a, *b));
     Picture::new(a.size(), pixels.collect())
 }
 
+/// Encodes an image as a `data:` URL.
 fn data_address(picture: &Picture, format: ImageFormat) -> Result<String> {
     let [height, width] = picture.size();
     let image = RgbImage::from_raw(width as u32, height as u32, picture.pixels().to_vec())

@@ -1,4 +1,4 @@
-//! The report of a run: one HTML file with everything in it, for any browser, light or dark.
+//! HTML report of a run: one self-contained file with charts, scores and example images.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -10,27 +10,28 @@ use super::history::Entry;
 use super::pictures::Example;
 use super::{REPORT, Reading, clock};
 use crate::validation::Scores;
-use crate::weights_file::write_whole;
+use crate::weights_file::write_atomic;
 
+/// Style sheet of the report, with light and dark colours.
 const STYLE: &str = include_str!("report.css");
 
-/// What a run is, told at the report's head: names and texts, in order.
+/// Title and provenance of a run in its report.
 #[derive(Debug, Clone, Default)]
 pub struct About {
     /// The heading.
     pub title: String,
-    /// Names and texts.
+    /// Names and values of the provenance, in display order.
     pub facts: Vec<(String, String)>,
 }
 
 /// Writes the report into the run's folder.
 ///
-/// Errors: where it cannot be written.
+/// Errors: a file that cannot be written, an image that cannot be encoded.
 pub fn write(folder: &Path, about: &About, entries: &[Entry], examples: &[Example]) -> Result<()> {
-    write_whole(&folder.join(REPORT), page(about, entries, examples)?.as_bytes())
+    write_atomic(&folder.join(REPORT), page(about, entries, examples)?.as_bytes())
 }
 
-/// The whole page.
+/// Formats the page.
 fn page(about: &About, entries: &[Entry], examples: &[Example]) -> Result<String> {
     let readings: Vec<&Reading> = entries.iter().filter_map(reading).collect();
     let scores: Vec<&Scores> = entries.iter().filter_map(judged).collect();
@@ -57,6 +58,7 @@ fn page(about: &About, entries: &[Entry], examples: &[Example]) -> Result<String
     Ok(html)
 }
 
+/// Returns the reading of a log entry; `None` for a validation.
 fn reading(entry: &Entry) -> Option<&Reading> {
     match entry {
         Entry::Reading(reading) => Some(reading),
@@ -64,6 +66,7 @@ fn reading(entry: &Entry) -> Option<&Reading> {
     }
 }
 
+/// Returns the scores of a log entry; `None` for a reading.
 fn judged(entry: &Entry) -> Option<&Scores> {
     match entry {
         Entry::Scores(scores) => Some(scores),
@@ -71,7 +74,7 @@ fn judged(entry: &Entry) -> Option<&Scores> {
     }
 }
 
-/// The numbers that one looks for first.
+/// Formats the summary at the top: step, loss, speed, time left, last and best PSNR.
 fn tiles(last: Option<&Reading>, scores: &[&Scores]) -> String {
     let mut tiles = Vec::new();
     if let Some(last) = last {
@@ -92,6 +95,7 @@ fn tiles(last: Option<&Reading>, scores: &[&Scores]) -> String {
     format!("<div class=\"tiles\">{tiles}</div>\n")
 }
 
+/// Makes the charts over steps: loss terms, PSNR, learning rate, gradient norm, speed, wait for data.
 fn charts(readings: &[&Reading], scores: &[&Scores]) -> Vec<Chart<'static>> {
     let curve = |name: &str, value: &dyn Fn(&Reading) -> Option<f64>| Curve {
         name: name.to_owned(),
@@ -145,7 +149,7 @@ fn charts(readings: &[&Reading], scores: &[&Scores]) -> Vec<Chart<'static>> {
     ]
 }
 
-/// The last validations as numbers.
+/// Formats the table of the last ten validations, newest first; empty without validations.
 fn table(scores: &[&Scores]) -> String {
     if scores.is_empty() {
         return String::new();
@@ -165,6 +169,7 @@ fn table(scores: &[&Scores]) -> String {
     )
 }
 
+/// Formats the images of one example with captions.
 fn pictures(example: &Example) -> Result<String> {
     let mut html = format!(
         "<h2>{}, t = {}: {:.2} dB</h2>\n<div class=\"pictures\">\n",

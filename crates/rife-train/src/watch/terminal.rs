@@ -1,5 +1,4 @@
-//! The run in the terminal: a dashboard that stays in place, or a line for each reading where the output is no
-//! terminal.
+//! Terminal output of a run: a progress bar with the latest readings, or one line per reading if stdout is no terminal.
 
 use std::io::IsTerminal;
 
@@ -8,13 +7,13 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::{Reading, clock};
 use crate::validation::Scores;
 
-/// Bar, steps and part, then what [`Terminal::message`] says.
+/// Template of the progress bar (indicatif), with the lines of [`Terminal::message`] below it.
 const TEMPLATE: &str = "{bar:40} step {pos} of {len}, {percent} %\n{msg}";
 
-/// The dashboard or the lines.
+/// The terminal output.
 #[derive(Debug)]
 pub(super) struct Terminal {
-    /// Nothing where lines are printed.
+    /// The progress bar; `None` if lines are printed.
     bar: Option<ProgressBar>,
     reading: Option<Reading>,
     last: Option<Scores>,
@@ -22,6 +21,7 @@ pub(super) struct Terminal {
 }
 
 impl Terminal {
+    /// Starts the output of a run from `step` to `last_step`.
     pub(super) fn new(step: u64, last_step: u64) -> Self {
         let bar = std::io::stdout().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(Some(last_step), ProgressDrawTarget::stdout());
@@ -38,33 +38,37 @@ impl Terminal {
         }
     }
 
+    /// Moves the progress bar.
     pub(super) fn step(&self, step: u64) {
         if let Some(bar) = &self.bar {
             bar.set_position(step);
         }
     }
 
+    /// Shows a reading.
     pub(super) fn reading(&mut self, reading: &Reading) {
         self.reading = Some(reading.clone());
-        self.tell(reading.to_string());
+        self.show(reading.to_string());
     }
 
+    /// Shows the scores of a validation.
     pub(super) fn scores(&mut self, scores: &Scores, is_best: bool) {
         self.last = Some(*scores);
         if is_best {
             self.best = Some(*scores);
         }
-        self.tell(scores.to_string());
+        self.show(scores.to_string());
     }
 
-    fn tell(&self, line: String) {
+    /// Updates the text below the bar, or prints the line.
+    fn show(&self, line: String) {
         match &self.bar {
             Some(bar) => bar.set_message(self.message()),
             None => println!("{line}"),
         }
     }
 
-    /// The lines below the bar.
+    /// Formats the lines below the bar: last reading, last and best scores.
     fn message(&self) -> String {
         let mut lines = Vec::new();
         if let Some(reading) = &self.reading {

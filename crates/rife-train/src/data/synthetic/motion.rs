@@ -1,43 +1,45 @@
-//! How a layer moves: turning, growing and gliding evenly, and bending as cloth or water does.
+//! Motion of a synthetic layer: rotation, zoom, translation and sinusoidal bending, all linear in time.
 
 use super::Point;
 use crate::rng::Rng;
 
-/// The steepest a bend gets: pixels of shift a pixel in one unit of time.
-const STEEP: f64 = 0.3;
-/// Rounds of [`Motion::source`]'s search. Each brings it closer by more than six times at the times met here.
-const ROUNDS: usize = 8;
+/// Maximum slope of bending: displacement in pixels per pixel and unit of time.
+const MAX_SLOPE: f64 = 0.3;
+/// Fixed-point iterations of [`Motion::unbent`]. For times within ±0.5 each reduces the error by a factor above six.
+const ITERATIONS: usize = 8;
 
-/// A motion, by time: 0 is where the layer's own coordinates are.
+/// A motion over time; at time 0 points are at their source positions.
 #[derive(Debug, Clone)]
 pub(super) struct Motion {
     pub(super) centre: Point,
-    /// Radians in one unit of time.
+    /// Rotation in radians per unit of time, about `centre`.
     pub(super) angle: f64,
-    /// Logarithm of the growth in one unit of time.
+    /// Logarithm of the zoom per unit of time.
     pub(super) growth: f64,
+    /// Translation in pixels per unit of time.
     pub(super) shift: Point,
+    /// Components of the bending.
     pub(super) waves: Vec<Wave>,
 }
 
-/// A bend: points are shifted by the sine of where they lie.
+/// A component of bending: displacement of a point by the sine of its position.
 #[derive(Debug, Clone)]
 pub(super) struct Wave {
-    /// Radians a pixel.
+    /// Wave vector in radians per pixel.
     across: Point,
     phase: f64,
-    /// Pixels in one unit of time.
+    /// Amplitude in pixels per unit of time.
     shift: Point,
 }
 
 impl Wave {
-    /// Bends of a fifth of `side` and longer.
+    /// Draws a wave with a wavelength of 0.2 to 1.5 times `side`.
     fn random(side: f64, rng: &mut Rng) -> Self {
         let mut turn = || rng.uniform(0.0, std::f64::consts::TAU);
         let (along, direction, phase) = (turn(), turn(), turn());
         let frequency = std::f64::consts::TAU / (side * rng.uniform(0.2, 1.5));
-        // Two waves together stay under the steepest.
-        let reach = rng.uniform(0.2, 0.5) * STEEP / frequency;
+        // The sum of two waves stays below the maximum slope.
+        let reach = rng.uniform(0.2, 0.5) * MAX_SLOPE / frequency;
         Self {
             across: [frequency * along.cos(), frequency * along.sin()],
             phase,
@@ -45,6 +47,7 @@ impl Wave {
         }
     }
 
+    /// Returns the displacement of a point per unit of time.
     fn at(&self, [x, y]: Point) -> Point {
         let wave = (self.across[0] * x + self.across[1] * y + self.phase).sin();
         [self.shift[0] * wave, self.shift[1] * wave]
@@ -52,6 +55,7 @@ impl Wave {
 }
 
 impl Motion {
+    /// Draws a motion; `reach` is the standard deviation of the translation in pixels.
     pub(super) fn random(centre: Point, reach: f64, bends: bool, rng: &mut Rng) -> Self {
         let side = 2.0 * centre[0];
         let waves = if bends { 2 } else { 0 };
@@ -64,6 +68,7 @@ impl Motion {
         }
     }
 
+    /// Returns the motion of a static layer.
     pub(super) fn none(centre: Point) -> Self {
         Self {
             centre,
@@ -74,8 +79,8 @@ impl Motion {
         }
     }
 
-    /// Where a point of the layer lies at a time.
-    pub(super) fn place(&self, source: Point, time: f64) -> Point {
+    /// Returns the position of a source point at a time.
+    pub(super) fn position(&self, source: Point, time: f64) -> Point {
         let [x, y] = self.bent(source, time);
         let (sin, cos) = (self.angle * time).sin_cos();
         let zoom = (self.growth * time).exp();
@@ -87,7 +92,7 @@ impl Motion {
         ]
     }
 
-    /// Which point of the layer lies there at a time.
+    /// Returns the source point that is at a position at a time, the inverse of [`Motion::position`].
     pub(super) fn source(&self, [x, y]: Point, time: f64) -> Point {
         let (sin, cos) = (self.angle * time).sin_cos();
         let zoom = (-self.growth * time).exp();
@@ -104,6 +109,7 @@ impl Motion {
         )
     }
 
+    /// Displaces a point by all waves at a time.
     fn bent(&self, at: Point, time: f64) -> Point {
         self.waves.iter().fold(at, |sum, wave| {
             let shift = wave.at(at);
@@ -111,12 +117,12 @@ impl Motion {
         })
     }
 
-    /// The point that [`Motion::bent`] brings to `at`, by fixed-point search.
+    /// Returns the point that [`Motion::bent`] displaces to `at`, by fixed-point iteration.
     fn unbent(&self, at: Point, time: f64) -> Point {
-        let rounds = if self.waves.is_empty() { 0 } else { ROUNDS };
-        (0..rounds).fold(at, |found, _| {
-            let there = self.bent(found, time);
-            [found[0] + at[0] - there[0], found[1] + at[1] - there[1]]
+        let iterations = if self.waves.is_empty() { 0 } else { ITERATIONS };
+        (0..iterations).fold(at, |found, _| {
+            let bent = self.bent(found, time);
+            [found[0] + at[0] - bent[0], found[1] + at[1] - bent[1]]
         })
     }
 }
@@ -132,7 +138,7 @@ mod tests {
             let motion = Motion::random([64.0; 2], 20.0, draw % 2 == 0, &mut rng);
             for time in [-0.5, 0.25, 0.5] {
                 let at = [rng.uniform(0.0, 128.0), rng.uniform(0.0, 128.0)];
-                let [x, y] = motion.source(motion.place(at, time), time);
+                let [x, y] = motion.source(motion.position(at, time), time);
                 assert!(
                     (x - at[0]).abs() < 1e-4 && (y - at[1]).abs() < 1e-4,
                     "{at:?} {x} {y}"
@@ -144,7 +150,7 @@ mod tests {
     #[test]
     fn bends_move_neighbours_differently() {
         let motion = Motion::random([64.0; 2], 0.0, true, &mut Rng::new(1, 1));
-        let shift = |x: f64| motion.place([x, 64.0], 0.5)[0] - x;
+        let shift = |x: f64| motion.position([x, 64.0], 0.5)[0] - x;
         let shifts: Vec<_> = (0..128).map(|x| shift(f64::from(x))).collect();
         let spread =
             shifts.iter().cloned().fold(f64::MIN, f64::max) - shifts.iter().cloned().fold(f64::MAX, f64::min);

@@ -1,19 +1,19 @@
-//! What is left of a layer: convex polygons and thin bars, with soft edges.
+//! Shapes of synthetic layers: convex polygons and thin bars with antialiased edges.
 
 use super::Point;
 use crate::rng::Rng;
 
-/// Widths of thin bars in pixels.
+/// Minimum and maximum width of thin bars in pixels.
 const THIN: [f64; 2] = [1.0, 4.0];
 
-/// A convex polygon as the lines that bound it: inside where every `normal * point <= offset`.
+/// A convex polygon as an intersection of half-planes `normal * point <= offset`.
 #[derive(Debug)]
 pub(super) struct Convex {
     sides: Vec<(Point, f64)>,
 }
 
 impl Convex {
-    /// The hull of three to six points in the middle half of a picture.
+    /// Draws the convex hull of three to six points in the middle half of an image of `side` pixels.
     pub(super) fn random(side: f64, rng: &mut Rng) -> Self {
         let count = 3 + rng.below(4);
         let mut inside = || rng.uniform(0.25 * side, 0.75 * side);
@@ -21,7 +21,7 @@ impl Convex {
         Self::hull(&points)
     }
 
-    /// One to five thin bars side by side, as of a fence, wires or branches.
+    /// Draws one to five parallel thin bars, as of a fence or wires.
     pub(super) fn bars(side: f64, rng: &mut Rng) -> Vec<Self> {
         let (angle, width) = (
             rng.uniform(0.0, std::f64::consts::PI),
@@ -50,7 +50,7 @@ impl Convex {
         (0..1 + rng.below(5)).map(bar).collect()
     }
 
-    /// Every line through two of the points that has all the others on one side.
+    /// Computes the convex hull: all lines through two of the points with the other points on one side.
     fn hull(points: &[Point]) -> Self {
         let pairs = points.iter().flat_map(|a| points.iter().map(move |b| (a, b)));
         let line = |(a, b): (&Point, &Point)| {
@@ -66,7 +66,7 @@ impl Convex {
         }
     }
 
-    /// 1 inside, 0 outside, in between within half a pixel of the boundary.
+    /// Returns the opacity at a point: 1 inside, 0 outside, linear within half a pixel of the boundary.
     pub(super) fn cover(&self, [x, y]: Point) -> f64 {
         let beyond = self
             .sides

@@ -1,9 +1,9 @@
-//! Pictures read between their pixels, and made soft.
+//! Bicubic sampling and box blur of images.
 
 use super::Point;
 use crate::data::Picture;
 
-/// Cubic convolution (a = -0.75) over 4x4 pixels, edges reflected about the last pixel.
+/// Samples an image at a point by cubic convolution (Keys, a = -0.75) over 4x4 pixels, edges reflected; returns code values.
 pub(super) fn bicubic(picture: &Picture, [x, y]: Point) -> [f64; 3] {
     let [height, width] = picture.size();
     let (columns, rows) = (taps(x, width), taps(y, height));
@@ -19,23 +19,29 @@ pub(super) fn bicubic(picture: &Picture, [x, y]: Point) -> [f64; 3] {
     sum.map(|value| value.clamp(0.0, 255.0))
 }
 
-/// Four samples and their weights.
+/// Returns the four indices and weights of cubic convolution at a position along an axis of `size` pixels.
 fn taps(at: f64, size: usize) -> [(usize, f64); 4] {
     const A: f64 = -0.75;
     let near = |d: f64| ((A + 2.0) * d - (A + 3.0)) * d * d + 1.0;
     let far = |d: f64| ((A * d - 5.0 * A) * d + 8.0 * A) * d - 4.0 * A;
-    let (floor, part) = (at.floor(), at - at.floor());
-    let weights = [far(1.0 + part), near(part), near(1.0 - part), far(2.0 - part)];
+    let (floor, fraction) = (at.floor(), at - at.floor());
+    let weights = [
+        far(1.0 + fraction),
+        near(fraction),
+        near(1.0 - fraction),
+        far(2.0 - fraction),
+    ];
     [0, 1, 2, 3].map(|k| (reflected(floor as isize + k as isize - 1, size), weights[k]))
 }
 
+/// Maps an index outside of `0..size` inside by reflection about the first and last pixel.
 fn reflected(at: isize, size: usize) -> usize {
     let period = (2 * (size as isize - 1)).max(1);
     let at = at.rem_euclid(period);
     at.min(period - at).min(size as isize - 1) as usize
 }
 
-/// Each pixel the mean of the square of `2 * radius + 1` pixels a side around it, edges reflected.
+/// Blurs an image by a box filter of `2 * radius + 1` pixels a side, edges reflected.
 pub(super) fn softened(picture: &Picture, radius: usize) -> Picture {
     let turned = |picture: &Picture| {
         let [height, width] = picture.size();
