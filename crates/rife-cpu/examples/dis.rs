@@ -1,5 +1,4 @@
-//! Times the dense inverse search, by tier:
-//! `cargo run --release -p rife-cpu --example dis [threads]`.
+//! Benchmark of the dense inverse search for each tier: `cargo run --release -p rife-cpu --example dis [threads]`.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -30,7 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// The shortest of some runs, in seconds.
+/// Measures the shortest time of 15 runs in seconds.
 fn shortest(engine: &Engine, [height, width]: [usize; 2]) -> f64 {
     let values = [0, 5].map(|away| {
         let value = |i: usize| {

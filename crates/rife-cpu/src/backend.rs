@@ -1,4 +1,4 @@
-//! The CPU engine as a [`Backend`].
+//! [`Backend`] implementation of the CPU engine: each operation calls the method of [`Engine`] of the same name.
 
 use std::ops::Range;
 
@@ -6,20 +6,22 @@ use rife_backend::{Backend, ConvSpec, DisOptions, Resize, Result};
 
 use crate::{ConvLayer, Engine, EngineOptions, Tensor, TierError};
 
-/// The CPU [`Engine`], lazy between convolutions.
+/// The CPU [`Engine`] as a [`Backend`]; tensors are lazy between convolutions.
 #[derive(Debug)]
 pub struct CpuBackend {
     engine: Engine,
 }
 
 impl CpuBackend {
+    /// Starts an engine with its threads.
+    ///
     /// # Errors
-    /// Where the options or `RIFE_CPU` name a tier that is unknown, or that the machine lacks.
+    /// [`TierError`] if the tier in the options or in `RIFE_CPU` is unknown or not available, or lacks the precision.
     pub fn new(options: EngineOptions) -> std::result::Result<Self, TierError> {
         Engine::new(options).map(|engine| Self { engine })
     }
 
-    /// The engine itself.
+    /// Returns the engine.
     pub fn engine(&self) -> &Engine {
         &self.engine
     }

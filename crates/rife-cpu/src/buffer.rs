@@ -10,24 +10,27 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[repr(C, align(64))]
 struct Line([f32; 16]);
 
-/// Buffers that were given back.
+/// A pool of idle buffers, which buffers return to when dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Recycler {
     kept: Mutex<Kept>,
 }
 
-/// Idle buffers, the oldest first, and how much memory there is, in lines.
+/// Idle buffers and memory statistics; sizes are in lines of 64 bytes.
 #[derive(Debug, Default)]
 struct Kept {
+    /// Idle buffers, the oldest first.
     free: VecDeque<Vec<Line>>,
+    /// Lines of all idle buffers.
     idle: usize,
+    /// Lines of all buffers in use.
     in_use: usize,
-    /// The most that was ever in use.
+    /// Maximum of `in_use` so far.
     peak: usize,
 }
 
 impl Kept {
-    /// The idle buffer that fits best, if one does without wasting more than it holds.
+    /// Takes the smallest idle buffer of at least `lines` and at most twice as many lines; `None` if there is none.
     fn reuse(&mut self, lines: usize) -> Option<Vec<Line>> {
         let fits = |i: &usize| (lines..=lines.saturating_mul(2)).contains(&self.free[*i].len());
         let best = (0..self.free.len())
@@ -38,9 +41,9 @@ impl Kept {
         Some(data)
     }
 
-    /// Lets the oldest idle buffers go where there is more memory than three eighths above what is needed at once: each
-    /// pair of frames needs the same sizes, so that what then remains unused will not be needed. With a quarter some were
-    /// let go and made anew for every pair, at a twentieth of its time; half gained nothing and took 150 MB more at 4K.
+    /// Frees the oldest idle buffers while all memory exceeds 11/8 of the peak in use. Each pair of frames needs the same
+    /// sizes, so that these buffers will not be needed. A limit of 10/8 freed and reallocated some buffers for each pair (5%
+    /// of its time); 12/8 was no faster and took 150 MB more at 4K.
     fn trim(&mut self) {
         while self.in_use + self.idle > bound(self.peak) {
             let Some(oldest) = self.free.pop_front() else {
@@ -51,13 +54,13 @@ impl Kept {
     }
 }
 
-/// The most lines that are held, in use and idle, where at most `peak` were in use at once.
+/// Returns the maximum number of lines held, in use and idle, for a peak of lines in use.
 fn bound(peak: usize) -> usize {
     peak + peak * 3 / 8
 }
 
 impl Recycler {
-    /// A buffer of `len` values, whatever they were before.
+    /// Takes a buffer of `len` values with arbitrary content, an idle one or a new one.
     pub(crate) fn take(self: &Arc<Self>, len: usize) -> Buffer {
         let lines = len.div_ceil(16);
         let mut kept = self.lock();
@@ -74,12 +77,12 @@ impl Recycler {
         }
     }
 
-    /// The most bytes of memory held: the peak of those in use, and the idle ones kept.
+    /// Returns the upper bound of the memory held, in bytes.
     pub(crate) fn bound_bytes(&self) -> usize {
         bound(self.lock().peak) * size_of::<Line>()
     }
 
-    /// The memory in use and idle, in bytes.
+    /// Returns the memory held, in use and idle, in bytes.
     pub(crate) fn held_bytes(&self) -> usize {
         let kept = self.lock();
         (kept.in_use + kept.idle) * size_of::<Line>()
@@ -90,23 +93,24 @@ impl Recycler {
     }
 }
 
-/// New memory, in large pages where the system has them for those who ask: samples of a picture lie anywhere in it.
+/// Allocates memory, in huge pages if the system provides them, which reduce TLB misses of random access.
 fn fresh(lines: usize) -> Vec<Line> {
     let mut data = Vec::with_capacity(lines);
-    ask_for_large_pages(&mut data);
+    advise_huge_pages(&mut data);
     data.resize(lines, Line([0.0; 16]));
     data
 }
 
+/// Asks Linux for transparent huge pages (2 MiB) for allocated, still unused memory.
 #[cfg(target_os = "linux")]
-fn ask_for_large_pages(data: &mut Vec<Line>) {
+fn advise_huge_pages(data: &mut Vec<Line>) {
     const PAGE: usize = 2 << 20;
     let spare = data.spare_capacity_mut();
     let bytes = size_of_val(spare);
     let begin = spare.as_mut_ptr().cast::<u8>();
     let skipped = begin.align_offset(PAGE);
     if bytes >= skipped.saturating_add(PAGE) {
-        // SAFETY: a hint for a part of memory that is ours.
+        // SAFETY: a hint for a range of memory that is ours.
         unsafe {
             libc::madvise(
                 begin.add(skipped).cast(),
@@ -117,14 +121,17 @@ fn ask_for_large_pages(data: &mut Vec<Line>) {
     }
 }
 
+/// Does nothing on other systems.
 #[cfg(not(target_os = "linux"))]
-fn ask_for_large_pages(_: &mut Vec<Line>) {}
+fn advise_huge_pages(_: &mut Vec<Line>) {}
 
-/// Values, aligned to 64 bytes, that go back where they came from.
+/// A buffer of f32 values, aligned to 64 bytes, that returns to its pool when dropped.
 #[derive(Debug)]
 pub(crate) struct Buffer {
     data: Vec<Line>,
+    /// Number of values, at most 16 per line.
     len: usize,
+    /// The pool.
     home: Arc<Recycler>,
 }
 
@@ -145,13 +152,13 @@ impl DerefMut for Buffer {
 }
 
 impl Buffer {
-    /// The values' memory.
+    /// Returns the memory of the values as bytes.
     pub(crate) fn bytes(&self) -> &[u8] {
         // SAFETY: an `f32` is four bytes of any value, and the slice holds `len` of them.
         unsafe { std::slice::from_raw_parts(self.data.as_ptr().cast(), self.len * 4) }
     }
 
-    /// The values' memory; any bytes are values.
+    /// Returns the memory of the values as writable bytes; all bit patterns are valid.
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
         // SAFETY: as above; the borrow is exclusive.
         unsafe { std::slice::from_raw_parts_mut(self.data.as_mut_ptr().cast(), self.len * 4) }

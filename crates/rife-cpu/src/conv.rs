@@ -23,12 +23,12 @@ pub use pack::ConvLayer;
 use pack::{Group, Phase};
 pub(crate) use tiers::Kernels;
 
-/// Input pixels from one output pixel (of one phase) to the next.
+/// Returns the distance in input pixels of neighbouring output pixels (of one phase).
 fn stride(kind: ConvKind) -> usize {
     if kind == ConvKind::Down { 2 } else { 1 }
 }
 
-/// The input rows or columns, of `size`, that the output range `wanted` (of one phase) is computed from.
+/// Returns the range of input rows (or columns), of `size`, that the output range `wanted` (of one phase) is computed from.
 fn input_range(kind: ConvKind, wanted: &Range<usize>, size: usize) -> Range<usize> {
     let last = (wanted.end - 1) * stride(kind) + 2;
     (wanted.start * stride(kind)).saturating_sub(1)..last.min(size)
@@ -42,6 +42,7 @@ enum Input<'a> {
 }
 
 impl Input<'_> {
+    /// Returns the shape `[channels, height, width]`.
     fn shape(&self) -> [usize; 3] {
         match self {
             Self::Planar(planes) => planes.shape,
@@ -49,7 +50,7 @@ impl Input<'_> {
         }
     }
 
-    /// Values from pixel to pixel, and from row to row.
+    /// Returns the strides in values from pixel to pixel and from row to row.
     fn strides(&self) -> [usize; 2] {
         let width = self.shape()[2] + 2;
         match self {
@@ -58,10 +59,10 @@ impl Input<'_> {
         }
     }
 
-    /// Sixteen channels each (the last fewer).
+    /// Lists the input as blocks of sixteen channels (the last may have fewer).
     fn blocks(&self) -> Vec<InBlock> {
         let channels = self.shape()[0];
-        let part = |i: usize| {
+        let block = |i: usize| {
             let (data, lane_stride) = match self {
                 Self::Planar(planes) => {
                     let stride = planes.channel_stride();
@@ -75,23 +76,23 @@ impl Input<'_> {
                 lane_stride,
             }
         };
-        (0..channels.div_ceil(16)).map(part).collect()
+        (0..channels.div_ceil(16)).map(block).collect()
     }
 }
 
-/// The most input values of a strip of rows: half of a core's L2 cache.
+/// Maximum input values of a strip of rows: half of a core's L2 cache.
 const STRIP: usize = 128 * 1024;
 
-/// Output rows of a tile whose input is evaluated with it (neighbouring tiles both evaluate the pixels that they share).
-const COMPUTED_ROWS: usize = 8;
-/// The output columns of such a tile are a multiple of these, which a kernel computes at a time.
-const COMPUTED_COLUMNS: usize = 48;
-/// The most input values of such a tile: with its intermediate values, of about the same size, and with the images that
-/// are sampled it should stay in the L2 cache.
-const COMPUTED: usize = 64 * 1024;
+/// Output rows of a tile whose lazy input is evaluated per tile (input pixels of two tiles are evaluated twice).
+const LAZY_ROWS: usize = 8;
+/// Output columns of such a tile are a multiple of this, the columns of a kernel's register tiles.
+const LAZY_COLUMNS: usize = 48;
+/// Maximum input values of such a tile: input, intermediate values of about the same size and sampled images should fit
+/// the L2 cache.
+const LAZY_INPUT: usize = 64 * 1024;
 
-/// Applies a layer to a tensor: to its values where it has them, else tile by tile to values that are evaluated for the
-/// tile and never stored as a tensor.
+/// Applies a layer to a tensor with the fastest suitable kernel. An expression is evaluated tile by tile into scratch
+/// memory and never stored as a tensor.
 pub(crate) fn conv(engine: &Engine, x: &Tensor, layer: &ConvLayer) -> Blocked {
     let [channels, height, width] = x.shape();
     assert_eq!(
@@ -115,15 +116,15 @@ pub(crate) fn conv(engine: &Engine, x: &Tensor, layer: &ConvLayer) -> Blocked {
             "winograd"
         }
         (Some(list), _) => {
-            ready(engine, Input::Blocked(&list), &target, strip.clamp(1, fair));
+            conv_stored(engine, Input::Blocked(&list), &target, strip.clamp(1, fair));
             "direct"
         }
         (None, Some(planes)) => {
-            ready(engine, Input::Planar(planes), &target, strip.clamp(1, fair));
+            conv_stored(engine, Input::Planar(planes), &target, strip.clamp(1, fair));
             "direct, planar input"
         }
         (None, None) => {
-            computed(engine, x, &target);
+            conv_lazy(engine, x, &target);
             "direct, input evaluated by tile"
         }
     };
@@ -131,25 +132,25 @@ pub(crate) fn conv(engine: &Engine, x: &Tensor, layer: &ConvLayer) -> Blocked {
     out
 }
 
-/// Whether zero weights of a layer cost next to nothing: in Winograd's algorithm, whose transformed weights have few zeros
-/// anyway, or in int8 kernels that have products to spare.
-pub(crate) fn forgives_zeros(engine: &Engine, x: &Tensor, layer: &ConvLayer) -> bool {
-    let forgiving = if int8::suits(engine, layer) {
+/// Reports whether zero weights of a layer are almost free for this input: with Winograd, whose transformed weights have
+/// few zeros anyway, or with int8 kernels that have products to spare.
+pub(crate) fn are_zeros_free(engine: &Engine, x: &Tensor, layer: &ConvLayer) -> bool {
+    let is_free = if int8::suits(engine, layer) {
         int8::has_spare_products(engine)
     } else {
         winograd::suits(layer, x.shape())
     };
-    BlockList::of(x).is_some() && forgiving
+    BlockList::of(x).is_some() && is_free
 }
 
-/// Direct convolution of stored values: a unit of work is a strip of rows of one part of the output.
-fn ready(engine: &Engine, input: Input<'_>, target: &Target<'_>, strip: usize) {
+/// Runs a direct convolution of stored values in parallel over strips of `strip` rows of one phase and group each.
+fn conv_stored(engine: &Engine, input: Input<'_>, target: &Target<'_>, strip: usize) {
     let rows = target.rows();
-    let parts = target.parts();
+    let parts = target.phase_groups();
     let job = Job::new(target, input, [0, 0]);
     engine.threads().run(rows.div_ceil(strip) * parts.len(), &|item| {
         let first = item / parts.len() * strip;
-        // SAFETY: items differ in rows or part, so no two write the same pixels.
+        // SAFETY: items differ in rows, phase or group, so no two write the same values.
         unsafe {
             job.run(
                 engine.kernels(),
@@ -160,21 +161,21 @@ fn ready(engine: &Engine, input: Input<'_>, target: &Target<'_>, strip: usize) {
     });
 }
 
-/// Direct convolution of an expression: each unit of work evaluates the input that its output tile reads.
-fn computed(engine: &Engine, x: &Tensor, target: &Target<'_>) {
+/// Runs a direct convolution of an expression in parallel over output tiles, evaluating each tile's input first.
+fn conv_lazy(engine: &Engine, x: &Tensor, target: &Target<'_>) {
     engine.prepare(x, true);
     let [channels, height, width] = x.shape();
     let size = [target.rows(), target.columns()];
     let kind = target.layer.kind;
-    let lines = channels * input_range(kind, &(0..COMPUTED_ROWS), usize::MAX).len();
-    let columns = (COMPUTED / lines / stride(kind) / COMPUTED_COLUMNS).max(1) * COMPUTED_COLUMNS;
+    let lines = channels * input_range(kind, &(0..LAZY_ROWS), usize::MAX).len();
+    let columns = (LAZY_INPUT / lines / stride(kind) / LAZY_COLUMNS).max(1) * LAZY_COLUMNS;
     let across = size[1].div_ceil(columns);
-    let parts = target.parts();
+    let parts = target.phase_groups();
     let range = |i: usize, step: usize, size: usize| i * step..((i + 1) * step).min(size);
     engine
         .threads()
-        .run(size[0].div_ceil(COMPUTED_ROWS) * across, &|item| {
-            let rows = range(item / across, COMPUTED_ROWS, size[0]);
+        .run(size[0].div_ceil(LAZY_ROWS) * across, &|item| {
+            let rows = range(item / across, LAZY_ROWS, size[0]);
             let columns = range(item % across, columns, size[1]);
             let read = [
                 input_range(kind, &rows, height),
@@ -193,22 +194,25 @@ fn computed(engine: &Engine, x: &Tensor, target: &Target<'_>) {
         });
 }
 
-/// A phase of a layer (one of the four of a transposed convolution) and some of its output blocks.
-type Part<'a> = (&'a Phase, &'a Group);
+/// A phase of a layer (one of the four of a transposed convolution) and one of its groups of output blocks.
+type PhaseGroup<'a> = (&'a Phase, &'a Group);
 
-/// A layer and its output buffer.
+/// A layer and the blocked tensor that it writes.
 struct Target<'a> {
     layer: &'a ConvLayer,
     out: *mut f32,
+    /// `[channels, height, width]` of the output.
     shape: [usize; 3],
+    /// Distance of output blocks in values.
     block_stride: usize,
     borrow: std::marker::PhantomData<&'a mut Blocked>,
 }
 
-// SAFETY: the pointer is written through at places that the callers of `Job::run` keep apart.
+// SAFETY: the pointer is written through at positions that the callers of `Job::run` keep apart.
 unsafe impl Sync for Target<'_> {}
 
 impl<'a> Target<'a> {
+    /// Borrows the output of a layer.
     fn new(layer: &'a ConvLayer, out: &'a mut Blocked) -> Self {
         Self {
             layer,
@@ -219,7 +223,7 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// Rows of one phase.
+    /// Returns the number of output rows of one phase.
     fn rows(&self) -> usize {
         if self.layer.kind == ConvKind::Up {
             self.shape[1] / 2
@@ -228,7 +232,7 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// Columns of one phase.
+    /// Returns the number of output columns of one phase.
     fn columns(&self) -> usize {
         if self.layer.kind == ConvKind::Up {
             self.shape[2] / 2
@@ -237,8 +241,8 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// Every phase with each of its groups of output blocks.
-    fn parts(&self) -> Vec<Part<'a>> {
+    /// Lists all phases with each of their groups of output blocks.
+    fn phase_groups(&self) -> Vec<PhaseGroup<'a>> {
         let phases = self.layer.phases.iter();
         phases
             .flat_map(|phase| phase.groups.iter().map(move |group| (phase, group)))
@@ -246,13 +250,14 @@ impl<'a> Target<'a> {
     }
 }
 
-/// A layer applied to an input tile whose first pixel is at row and column `first` of the image; computes some columns.
+/// A direct convolution of an input tile; computes a range of output columns.
 struct Job<'a> {
     target: &'a Target<'a>,
     input: Input<'a>,
     blocks: Vec<InBlock>,
+    /// Row and column in the image of the input tile's first pixel.
     first: [usize; 2],
-    /// Of one phase of the output.
+    /// Output columns of one phase.
     columns: Range<usize>,
 }
 
@@ -260,6 +265,7 @@ struct Job<'a> {
 unsafe impl Sync for Job<'_> {}
 
 impl<'a> Job<'a> {
+    /// Prepares all output columns for an input tile that begins at row and column `first` of the image.
     fn new(target: &'a Target<'a>, input: Input<'a>, first: [usize; 2]) -> Self {
         let residual_in_blocks = !target.layer.residual || matches!(input, Input::Blocked(_));
         assert!(residual_in_blocks, "a residual convolution reads blocks");
@@ -272,17 +278,19 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Computes some rows of a part.
+    /// Computes a range of output rows of a phase and group.
     ///
     /// # Safety
-    /// The input has every row that they read, and no other thread may compute the same rows of the same part.
-    unsafe fn run(&self, kernels: &Kernels, (phase, group): Part<'_>, rows: Range<usize>) {
+    /// The input has all rows that are read, and no other thread computes the same rows of the same phase and group.
+    unsafe fn run(&self, kernels: &Kernels, (phase, group): PhaseGroup<'_>, rows: Range<usize>) {
         for row in rows {
             // SAFETY: the caller's contract.
             unsafe { self.row(kernels, phase, group, row) };
         }
     }
 
+    /// Computes one output row of a phase and group.
+    ///
     /// # Safety
     /// As [`Job::run`].
     unsafe fn row(&self, kernels: &Kernels, phase: &Phase, group: &Group, row: usize) {
@@ -292,16 +300,17 @@ impl<'a> Job<'a> {
         let column = self.columns.start;
         let mut taps = [0; 9];
         for (tap, [dy, dx]) in taps.iter_mut().zip(&phase.taps) {
-            // Past the border of one pixel, which a tap may step back into.
-            let place = |at: usize, step_back: isize| (at * step + 1).wrapping_add_signed(step_back);
-            *tap = (place(row, *dy) - self.first[0]) * line + (place(column, *dx) - self.first[1]) * pixel;
+            // Coordinates with the border of one pixel, which a tap of -1 may read.
+            let position = |at: usize, offset: isize| (at * step + 1).wrapping_add_signed(offset);
+            *tap =
+                (position(row, *dy) - self.first[0]) * line + (position(column, *dx) - self.first[1]) * pixel;
         }
         let (up, out_row) = if layer.kind == ConvKind::Up {
-            (2, row * 2 + phase.place[0])
+            (2, row * 2 + phase.offset[0])
         } else {
             (1, row)
         };
-        let at = ((out_row + 1) * (shape[2] + 2) + 1 + column * up + phase.place[1]) * 16;
+        let at = ((out_row + 1) * (shape[2] + 2) + 1 + column * up + phase.offset[1]) * 16;
         let block = group.blocks.start;
         let out = self
             .target
@@ -334,7 +343,7 @@ impl<'a> Job<'a> {
     }
 }
 
-/// The input blocks (of sixteen channels) that a range of output channels of a grouped convolution reads.
+/// Returns the range of input blocks (of sixteen channels) that a range of output channels of a grouped convolution reads.
 fn inputs_of(outputs: Range<usize>, spec: &ConvSpec) -> Range<usize> {
     let (of, from) = (spec.output / spec.groups, spec.input / spec.groups);
     let first = outputs.start / of * from;

@@ -15,10 +15,10 @@ use crate::engine::Engine;
 use crate::eval::{Region, Strips};
 use crate::tensor::{Planar, Tensor};
 
-/// Rows that a thread takes at once.
+/// Rows per unit of work of a thread.
 const STRIP: usize = 16;
 
-/// Computes a row of one of the two images of a level: which frame, which row.
+/// A function that computes a row of one of a level's two images: arguments are frame, row and output.
 type FillRow<'a> = dyn Fn(usize, usize, &mut [f32]) + Sync + 'a;
 
 /// Luma images of both frames at one pyramid level, `height` rows of `width`, both padded to multiples of [`STRIDE`] by
@@ -30,7 +30,7 @@ struct Level {
 }
 
 impl Level {
-    /// A velocity field of this level.
+    /// Wraps values as a velocity field of this level's size.
     fn field<'a>(&self, data: &'a [f32]) -> Field<'a> {
         Field {
             data,
@@ -48,7 +48,7 @@ struct Field<'a> {
 }
 
 impl Field<'_> {
-    /// x and y of a row, of the nearest one beyond the border.
+    /// Returns x and y of a row; beyond the border those of the nearest row.
     fn row(&self, row: isize) -> [&[f32]; 2] {
         let row = clamped(row, self.height);
         let both = &self.data[row * 2 * self.width..][..2 * self.width];
@@ -56,16 +56,17 @@ impl Field<'_> {
     }
 }
 
+/// Clamps a row index to `0..height`.
 fn clamped(row: isize, height: usize) -> usize {
     row.clamp(0, height as isize - 1) as usize
 }
 
 impl Engine {
-    /// Forward and backward flow between two frames, `[4, height >> level, width >> level]`, see
+    /// Computes forward and backward flow between two frames, `[4, height >> level, width >> level]`, see
     /// [`rife_backend::Backend::dis_flow`]. `frames` are `[3, height, width]`, RGB in 0..1.
     ///
     /// # Panics
-    /// Where the frames have other shapes, or sides that are no multiples of `1 << level`.
+    /// When the frames have other shapes, or sides that are no multiples of `1 << level`.
     pub fn dis_flow(&self, frames: [&Tensor; 2], level: u32, options: &DisOptions) -> Tensor {
         let [channels, height, width] = frames[0].shape();
         assert_eq!(frames[1].shape(), [3, height, width], "frames' shapes");
@@ -98,7 +99,7 @@ impl Engine {
         )
     }
 
-    /// The finest level: luma of both frames, downsampled by `side`.
+    /// Computes the finest level: luma of both frames, downsampled by `side`.
     fn luma(&self, frames: [&Tensor; 2], side: usize) -> Level {
         let [_, height, width] = frames[0].shape();
         frames.into_iter().for_each(|frame| self.prepare(frame, true));
@@ -108,7 +109,7 @@ impl Engine {
         })
     }
 
-    /// The next coarser level.
+    /// Computes the next coarser level by 2x2 box averages.
     fn half(&self, level: &Level) -> Level {
         self.level([level.height / 2, level.width / 2], &|i, row, to| {
             let pair = &level.frames[i][2 * row * level.width..][..2 * level.width];
@@ -116,7 +117,7 @@ impl Engine {
         })
     }
 
-    /// A level of images whose rows `fill` computes, padded to multiples of [`STRIDE`].
+    /// Makes a level of images whose rows `fill` computes, padded to multiples of [`STRIDE`].
     fn level(&self, [height, width]: [usize; 2], fill: &FillRow<'_>) -> Level {
         let padded_width = width.next_multiple_of(STRIDE);
         let padded_height = height.next_multiple_of(STRIDE);
@@ -136,13 +137,14 @@ impl Engine {
         }
     }
 
+    /// Makes a zero velocity field of a level.
     fn zero_velocity(&self, level: &Level) -> Buffer {
         let mut zero = self.recycler().take(2 * level.height * level.width);
         zero.fill(0.0);
         zero
     }
 
-    /// The coarser level's velocities upsampled to this level, in its pixels.
+    /// Upsamples a coarser level's velocities by 2 to this level, in its pixels.
     fn upsample_velocity(&self, from: Field<'_>, level: &Level) -> Buffer {
         let width = from.width;
         let mut to = self.recycler().take(2 * level.height * level.width);
@@ -151,9 +153,9 @@ impl Engine {
             let near = from.row((row / 2) as isize);
             let far = from.row((row / 2) as isize + if row % 2 == 0 { -1 } else { 1 });
             for (axis, to) in to.chunks_exact_mut(level.width).enumerate() {
-                let mut whole = between_rows.whole();
-                let between = whole.row(0, 0);
-                // Twice the velocity, as the pixels are half as large.
+                let mut view = between_rows.view_mut();
+                let between = view.row(0, 0);
+                // The weights sum to 2, since a velocity is twice as many pixels of the finer level.
                 let inner = &mut between[1..=width];
                 rows::weighted(self.tier(), inner, near[axis], far[axis], [1.5, 0.5]);
                 replicate_border(between, 1);
@@ -164,7 +166,7 @@ impl Engine {
         to
     }
 
-    /// 3x3 median filter of either component.
+    /// Applies a 3x3 median filter to both components of a velocity field.
     fn median(&self, level: &Level, from: &Buffer) -> Buffer {
         let width = level.width;
         let from = level.field(from);
@@ -173,8 +175,8 @@ impl Engine {
             let mut sorted = Region::new(3, 1, width + 2);
             let around = [-1, 0, 1].map(|off| from.row(row as isize + off));
             for (axis, to) in to.chunks_exact_mut(width).enumerate() {
-                let mut whole = sorted.whole();
-                let mut columns: Vec<_> = whole.rows(0, &[[0, 0], [1, 1], [2, 2]]);
+                let mut view = sorted.view_mut();
+                let mut columns: Vec<_> = view.rows(0, &[[0, 0], [1, 1], [2, 2]]);
                 let inner = columns.iter_mut().map(|column| &mut column[1..=width]);
                 rows::sort(self.tier(), inner.collect(), around.map(|both| both[axis]));
                 columns.iter_mut().for_each(|column| replicate_border(column, 1));
@@ -184,7 +186,7 @@ impl Engine {
         to
     }
 
-    /// Two fields as one tensor, cropped to `[height, width]`.
+    /// Concatenates two fields to a tensor `[4, height, width]`, cropped to that size.
     fn joined(&self, fields: [Field<'_>; 2], [height, width]: [usize; 2]) -> Tensor {
         let mut planes = Planar::unset(self.recycler(), [4, height, width]);
         let strips = Strips::new(&mut planes);
@@ -200,10 +202,10 @@ impl Engine {
         Tensor::from_planar(planes)
     }
 
-    /// Flow as [`Engine::dis_flow`] gives it, projected to a timestep; see [`rife_backend::Backend::project_flow`].
+    /// Projects the flow of [`Engine::dis_flow`] to a timestep, see [`rife_backend::Backend::project_flow`].
     ///
     /// # Panics
-    /// Where `flow` has not four channels.
+    /// When `flow` does not have four channels.
     pub fn project_flow(&self, flow: &Tensor, timestep: f32) -> Tensor {
         let [channels, height, width] = flow.shape();
         assert_eq!(channels, 4, "channels of a flow");
@@ -216,11 +218,11 @@ impl Engine {
             let mut out = unsafe { strips.strip(rows.clone()) };
             for (i, row) in rows.enumerate() {
                 let mut mean = Region::new(2, 1, width);
-                let mut whole = mean.whole();
+                let mut view = mean.view_mut();
                 for axis in 0..2 {
                     let [forward, backward] = [axis, axis + 2].map(|channel| flow.row(channel, row));
                     let weights = [1.0 - timestep, -timestep];
-                    rows::weighted(self.tier(), whole.row(axis, 0), forward, backward, weights);
+                    rows::weighted(self.tier(), view.row(axis, 0), forward, backward, weights);
                 }
                 let velocity = [0, 1].map(|axis| mean.row(axis, 0));
                 for (direction, factor) in [-timestep, 1.0 - timestep].into_iter().enumerate() {
@@ -238,7 +240,8 @@ impl Engine {
         Tensor::from_planar(planes)
     }
 
-    /// Two channels of a flow sampled along a row, each pixel displaced by `factor` times its velocity.
+    /// Samples two channels of a flow along a row, each pixel displaced by `factor` times its velocity; returns a region of
+    /// two channels and one row.
     fn sampled_flow(
         &self,
         flow: &Planar,
@@ -250,8 +253,8 @@ impl Engine {
         let [_, height, width] = flow.shape;
         let mut fractions = Region::new(2, 1, width);
         let mut indices = vec![0; width];
-        let mut whole = fractions.whole();
-        let mut both = whole.rows(0, &[[0, 0], [1, 1]]);
+        let mut view = fractions.view_mut();
+        let mut both = view.rows(0, &[[0, 0], [1, 1]]);
         let [right, below] = &mut both[..] else {
             unreachable!("two rows")
         };
@@ -271,23 +274,23 @@ impl Engine {
         );
         let neighbours = [usize::from(width > 1), if height > 1 { stride } else { 0 }];
         let mut sampled = Region::new(2, 1, width);
-        let mut whole = sampled.whole();
+        let mut view = sampled.view_mut();
         for axis in 0..2 {
-            // Behind the border of one.
+            // After the border of one pixel.
             let plane = &flow.channel(first_channel + axis)[stride + 1..];
-            let to = whole.row(axis, 0);
+            let to = view.row(axis, 0);
             rows::sample(self.tier(), to, &indices, [right, below], plane, neighbours);
         }
         sampled
     }
 }
 
-/// A row of luma downsampled by box averaging: `from` are as many rows of the frame as columns are averaged.
+/// Computes a row of luma, downsampled by box averages over the rows `from` of the tile and as many columns.
 fn luma_row(tier: crate::tier::Tier, tile: &Planar, from: std::ops::Range<usize>, to: &mut [f32]) {
     let side = from.len();
     let width = to.len() * side;
     let mut sum = Region::new(1, 1, width);
-    let mut sum = sum.whole();
+    let mut sum = sum.view_mut();
     let sum = sum.row(0, 0);
     sum.fill(0.0);
     for row in from {

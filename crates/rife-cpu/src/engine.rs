@@ -58,16 +58,17 @@ pub struct Engine {
     log: Log,
 }
 
-/// Rows of a strip, the unit of work of a thread: many enough to amortise its setup, few enough to stay in the cache.
+/// Rows of a strip, the unit of work of a thread: enough to amortise its setup, few enough to stay in the cache.
 const STRIP: usize = 8;
 
-/// Values of an elementwise sum that are one unit of work of a thread.
+/// Values of an elementwise sum per unit of work of a thread.
 const CHUNK: usize = 64 * 1024;
 
 impl Engine {
+    /// Starts an engine with its threads.
+    ///
     /// # Errors
-    /// [`TierError`] where the tier, given or named by `RIFE_CPU`, is unknown, not available on this machine, or lacks the
-    /// precision.
+    /// [`TierError`] if the tier in the options or in `RIFE_CPU` is unknown or not available, or lacks the precision.
     pub fn new(options: EngineOptions) -> Result<Self, TierError> {
         let tier = match options.tier {
             Some(tier) => Tier::from_name(tier.name())?,
@@ -89,67 +90,73 @@ impl Engine {
         })
     }
 
-    /// The kernels' tier.
+    /// Returns the kernels' tier.
     pub fn tier(&self) -> Tier {
         self.tier
     }
 
-    /// Precision of the products in convolutions with many channels.
+    /// Returns the precision of products in convolutions with many channels.
     pub fn precision(&self) -> Precision {
         self.precision
     }
 
-    /// Whether a tier can compute with [`Precision::Int8`] here: AVX-512 with VNNI, or plain Rust, slowly.
+    /// Reports whether a tier supports [`Precision::Int8`] on this machine: AVX-512 and AMX with VNNI, scalar always (slowly).
     pub fn has_int8(tier: Tier) -> bool {
         tier.is_available() && Kernels::new(tier).int8.is_some()
     }
 
-    /// How many threads work.
+    /// Returns the number of threads.
     pub fn thread_count(&self) -> usize {
         self.threads.count()
     }
 
-    /// Cancellation: once `flag` is set, running loops end after the rows in progress, and every later operation returns at
-    /// once with meaningless values. Whoever reads results checks the flag afterwards. Only the first call has an effect.
+    /// Registers a cancellation flag: once it is set, running loops end after the rows in progress, and later operations
+    /// return immediately with meaningless values, so that callers must check the flag after reading results. Only the first
+    /// call has an effect.
     pub fn stop_on(&self, flag: Arc<AtomicBool>) {
         self.threads.stop_on(flag);
     }
 
+    /// Returns the thread pool.
     pub(crate) fn threads(&self) -> &Threads {
         &self.threads
     }
 
+    /// Returns the kernels of the engine's tier.
     pub(crate) fn kernels(&self) -> &Kernels {
         &self.kernels
     }
 
+    /// Returns the profile of convolutions.
     pub(crate) fn log(&self) -> &Log {
         &self.log
     }
 
-    /// Runs `work` and tells which convolutions it ran, in their order.
+    /// Runs `work` and returns its result with a profile of the convolutions that ran, in order.
     pub fn logged<T>(&self, work: impl FnOnce() -> T) -> (T, Vec<ConvRun>) {
         self.log.begin();
         let result = work();
         (result, self.log.end())
     }
 
+    /// Returns the buffer pool.
     pub(crate) fn recycler(&self) -> &Arc<Recycler> {
         &self.recycler
     }
 
-    /// A tensor of the given values, row by row, channel by channel.
+    /// Makes a tensor of `shape`, `[channels, height, width]`, from planar values.
     ///
     /// # Panics
-    /// Where there are more or fewer values than `shape` says.
+    /// When the length of `data` is not the product of `shape`.
     pub fn upload(&self, shape: [usize; 3], data: &[f32]) -> Tensor {
         self.upload_padded(shape, data, [shape[1], shape[2]])
     }
 
-    /// Uploads values as [`Engine::upload`] does, padded on the right and bottom to `[height, width]` by replication.
+    /// Makes a tensor of `shape` from planar values, padded on the right and at the bottom to `[height, width]` by replicating
+    /// the last column and row.
     ///
     /// # Panics
-    /// As there, and where that is smaller.
+    /// When the length of `data` is not the product of `shape`, or `[height, width]` is smaller.
     pub fn upload_padded(&self, shape: [usize; 3], data: &[f32], [height, width]: [usize; 2]) -> Tensor {
         let [channels, rows, columns] = shape;
         assert_eq!(
@@ -177,15 +184,15 @@ impl Engine {
         Tensor::from_planar(planes)
     }
 
-    /// The values of a tensor, row by row, channel by channel.
+    /// Evaluates a tensor and returns its planar values.
     pub fn download(&self, x: &Tensor) -> Vec<f32> {
         self.download_cropped(x, [x.shape()[1], x.shape()[2]])
     }
 
-    /// The values of a tensor's top left `[height, width]`, row by row, channel by channel.
+    /// Evaluates the upper left `[height, width]` of a tensor and returns its planar values.
     ///
     /// # Panics
-    /// Where the tensor is smaller.
+    /// When the tensor is smaller.
     pub fn download_cropped(&self, x: &Tensor, [height, width]: [usize; 2]) -> Vec<f32> {
         let [channels, rows, columns] = x.shape();
         assert!(
@@ -204,18 +211,18 @@ impl Engine {
         values
     }
 
-    /// Bytes of memory held now: buffers in use and idle ones kept for reuse.
+    /// Returns the memory held now in bytes: buffers in use and idle ones kept for reuse.
     pub fn memory_held(&self) -> usize {
         self.recycler.held_bytes()
     }
 
-    /// An upper bound, in bytes, of the memory that tensors like those so far take: the most that were in use at once, with
-    /// the idle buffers that are kept for reuse besides.
+    /// Returns the upper bound in bytes of the memory held for the work done so far: the peak of buffers in use, and the idle
+    /// buffers kept for reuse.
     pub fn memory_bound(&self) -> usize {
         self.recycler.bound_bytes()
     }
 
-    /// One channel of a value, of the size of `like`.
+    /// Makes a tensor of one channel with a constant value, of the height and width of `like`.
     pub fn plane(&self, like: &Tensor, value: f32) -> Tensor {
         let [_, height, width] = like.shape();
         Tensor::new([1, height, width], Op::Constant(value))
@@ -233,14 +240,14 @@ impl Engine {
         )
     }
 
-    /// Slice of the channels.
+    /// Slices a range of the channels.
     pub fn narrow(&self, x: &Tensor, range: Range<usize>) -> Tensor {
         let [channels, height, width] = x.shape();
         assert!(range.end <= channels, "channels {range:?} of {channels}");
         Tensor::new([range.len(), height, width], Op::Narrow(x.clone(), range.start))
     }
 
-    /// Elementwise sum.
+    /// Adds elementwise; blocked tensors are added immediately.
     pub fn add(&self, a: &Tensor, b: &Tensor) -> Tensor {
         assert_eq!(a.shape(), b.shape(), "tensors to be added");
         match (&a.0.op, &b.0.op) {
@@ -249,6 +256,7 @@ impl Engine {
         }
     }
 
+    /// Adds blocked tensors of equal shape.
     fn add_blocks(&self, a: &Blocked, b: &Blocked) -> Blocked {
         let mut out = Blocked::unset(&self.recycler, a.shape);
         self.threads.chunks(&mut out.data, CHUNK, &|i, to| {
@@ -260,7 +268,7 @@ impl Engine {
         out
     }
 
-    /// Elementwise `x * factor + offset`.
+    /// Computes `x * factor + offset` elementwise.
     pub fn affine(&self, x: &Tensor, factor: f32, offset: f32) -> Tensor {
         let op = match &x.0.op {
             Op::Constant(value) => Op::Constant(value * factor + offset),
@@ -269,7 +277,7 @@ impl Engine {
         Tensor::new(x.shape(), op)
     }
 
-    /// Elementwise product, one channel of `by` for all of `x`'s.
+    /// Multiplies each channel of `x` by the one channel of `by`.
     pub fn mul(&self, x: &Tensor, by: &Tensor) -> Tensor {
         let [_, height, width] = x.shape();
         assert_eq!(by.shape(), [1, height, width], "a factor's shape");
@@ -279,8 +287,8 @@ impl Engine {
         }
     }
 
-    /// `made` but where the frames are alike: the share `clamp01(threshold - apart)` is their mean's, `apart` being their
-    /// channels' largest difference in code values of 255.
+    /// Replaces static pixels of `made` by the mean of the frames, with weight `clamp01(threshold - d)`, d being the maximum
+    /// absolute difference of the frames' channels in 8-bit code values.
     pub fn keep_static(&self, frames: [&Tensor; 2], made: &Tensor, threshold: f32) -> Tensor {
         assert_eq!(frames.map(Tensor::shape), [made.shape(); 2], "frames' shapes");
         Tensor::new(
@@ -289,20 +297,20 @@ impl Engine {
         )
     }
 
-    /// Elementwise clamp to 0..1.
+    /// Clamps elementwise to 0..1.
     pub fn clamp01(&self, x: &Tensor) -> Tensor {
         Tensor::new(x.shape(), Op::Clamp01(x.clone()))
     }
 
-    /// Elementwise logistic function.
+    /// Computes the logistic function elementwise.
     pub fn sigmoid(&self, x: &Tensor) -> Tensor {
         Tensor::new(x.shape(), Op::Sigmoid(x.clone()))
     }
 
-    /// Bilinear resize.
+    /// Resizes bilinearly, see [`Resize`].
     ///
     /// # Panics
-    /// Where the size can't be divided by [`Resize::Down`].
+    /// When the factor of [`Resize::Down`] does not divide height and width.
     pub fn resize(&self, x: &Tensor, factor: Resize) -> Tensor {
         let [channels, height, width] = x.shape();
         let size = |n: usize| match factor {
@@ -325,7 +333,7 @@ impl Engine {
         }
     }
 
-    /// `x` sampled at (column + flow 0, row + flow 1): bilinear, border clamped, `align_corners = true`.
+    /// Backward warp: samples `x` at (column + flow 0, row + flow 1), bilinear, border clamped, `align_corners = true`.
     pub fn warp(&self, x: &Tensor, flow: &Tensor) -> Tensor {
         assert_eq!(
             (flow.shape()[0], &flow.shape()[1..]),
@@ -341,31 +349,30 @@ impl Engine {
         Tensor::new(x.shape(), Op::Warp(x.clone(), flow.clone()))
     }
 
-    /// The mean of two samplings of `x` as by [`Engine::warp`], each by `factor` times the velocity of one of a pixel's
-    /// neighbours, `near` being rows down and columns right of it; beyond the edges velocities are repeated.
+    /// Overlapped block motion compensation: averages two backward warps of `x`, each by `factor` times the velocity of a
+    /// neighbour, `near` rows below and columns right of a pixel; velocities are replicated beyond the border.
     pub fn warp_obmc(&self, x: &Tensor, velocity: &Tensor, factor: f32, near: [[isize; 2]; 2]) -> Tensor {
         let [_, height, width] = x.shape();
         assert_eq!(velocity.shape(), [2, height, width], "velocities' shape");
         if let Op::Narrow(all, first) = &x.0.op
             && matches!(all.0.op, Op::Interleaved)
         {
-            // All of them lie as they are sampled.
+            // All channels are interleaved already, the layout that is sampled.
             let range = *first..first + x.shape()[0];
             return self.narrow(&self.warp_obmc(all, velocity, factor, near), range);
         }
         Tensor::new(x.shape(), Op::WarpObmc(x.clone(), velocity.clone(), factor, near))
     }
 
-    /// The difference of Catmull-Rom cubic interpolation and bilinear interpolation ([`Engine::warp`]) of `x` at the positions
-    /// of `flow`: at a fraction f between two pixels, -f (1 - f) / 2 times the second difference there; the sum over both
-    /// axes.
+    /// Computes the difference of Catmull-Rom and bilinear interpolation ([`Engine::warp`]) of `x` by `flow`: at a fraction f
+    /// between two pixels, -f (1 - f) / 2 times the second difference interpolated there, summed over both axes.
     pub fn cubic_residual(&self, x: &Tensor, flow: &Tensor) -> Tensor {
         let [_, height, width] = x.shape();
         assert_eq!(flow.shape(), [2, height, width], "a flow's shape");
         Tensor::new(x.shape(), Op::CubicResidual(x.clone(), flow.clone()))
     }
 
-    /// The channels but the last, each with the last times `by` added.
+    /// Adds the last channel of `x`, times the one channel of `by`, to each of the other channels and drops it.
     pub fn add_last_channel(&self, x: &Tensor, by: &Tensor) -> Tensor {
         let [channels, height, width] = x.shape();
         assert!(channels > 1, "no last channel to add in {channels} channels");
@@ -374,7 +381,7 @@ impl Engine {
         Tensor::new(shape, Op::AddLastChannel(x.clone(), by.clone()))
     }
 
-    /// `a * sigmoid(mask) + b * (1 - sigmoid(mask))`, one mask for all channels.
+    /// Blends: `a * sigmoid(mask) + b * (1 - sigmoid(mask))`, with one mask for all channels.
     pub fn blend(&self, a: &Tensor, b: &Tensor, mask: &Tensor) -> Tensor {
         assert_eq!(a.shape(), b.shape(), "tensors to be blended");
         assert_eq!(
@@ -385,25 +392,25 @@ impl Engine {
         Tensor::new(a.shape(), Op::Blend(a.clone(), b.clone(), mask.clone()))
     }
 
-    /// PixelShuffle(2).
+    /// Applies PyTorch's PixelShuffle(2): a quarter of the channels, twice the height and width.
     pub fn pixel_shuffle(&self, x: &Tensor) -> Tensor {
         let [channels, height, width] = x.shape();
         assert_eq!(channels % 4, 0, "a pixel shuffle of {channels} channels");
         Tensor::new([channels / 4, height * 2, width * 2], Op::PixelShuffle(x.clone()))
     }
 
-    /// Rotation by 180 degrees.
+    /// Rotates by 180 degrees.
     pub fn rotate180(&self, x: &Tensor) -> Tensor {
         Tensor::new(x.shape(), Op::Rotate180(x.clone()))
     }
 
-    /// The largest absolute value.
+    /// Returns the maximum absolute value.
     pub fn max_abs(&self, x: &Tensor) -> f32 {
         self.download(x).iter().fold(0.0, |max, v| max.max(v.abs()))
     }
 
-    /// Evaluates `x` now and keeps its values: interleaved for up to 8 channels; of a concatenation with more, each part
-    /// by itself; else planar.
+    /// Evaluates `x` now and stores its values: interleaved for up to 8 channels; for a concatenation with more, each operand
+    /// separately; else planar.
     pub fn materialize(&self, x: &Tensor) -> Tensor {
         match &x.0.op {
             Op::Blocked(_) | Op::Interleaved => x.clone(),
@@ -424,7 +431,7 @@ impl Engine {
         ConvLayer::new(spec, self.kernels.together)
     }
 
-    /// Applies a convolution.
+    /// Applies a convolution immediately; the result is blocked (nChw16c).
     pub fn conv(&self, x: &Tensor, layer: &ConvLayer) -> Tensor {
         let x = &self.with_warped_blocks(x);
         let blocks = match &x.0.op {
@@ -438,11 +445,11 @@ impl Engine {
         Tensor::from_blocked(blocks)
     }
 
-    /// A convolution, then PixelShuffle(2).
+    /// Applies a convolution, then PixelShuffle(2).
     pub fn conv_shuffled(&self, x: &Tensor, layer: &ConvLayer) -> Tensor {
         let [_, height, width] = x.shape();
         match layer.shuffled() {
-            Some(layer) if conv::forgives_zeros(self, x, layer) => {
+            Some(layer) if conv::are_zeros_free(self, x, layer) => {
                 let blocks = conv::conv(self, x, layer);
                 let shape = [blocks.shape[0] / 16, height * 4, width * 4];
                 Tensor::new(shape, Op::Shuffled4(blocks))
@@ -451,8 +458,8 @@ impl Engine {
         }
     }
 
-    /// A concatenation of blocked tensors and warps of blocked tensors, with the warps computed in blocked layout, which
-    /// every convolution kernel reads.
+    /// Evaluates the warps in a concatenation of blocked tensors and warps of blocked tensors, in blocked layout, which all
+    /// convolution kernels read; returns other tensors unchanged.
     fn with_warped_blocks(&self, x: &Tensor) -> Tensor {
         let Op::Cat(parts) = &x.0.op else { return x.clone() };
         let warp = |part: &Tensor| match &part.0.op {
@@ -467,6 +474,7 @@ impl Engine {
         all.map_or_else(|| x.clone(), |parts| self.cat(&parts.iter().collect::<Vec<_>>()))
     }
 
+    /// Backward-warps a blocked tensor.
     fn warp_blocks(&self, image: &Blocked, flow: &Tensor) -> Blocked {
         self.planes(flow);
         let [_, height, width] = image.shape;
@@ -487,7 +495,8 @@ impl Engine {
         out
     }
 
-    /// PixelShuffle(2) of blocked values whose sixteen channels are 2x2 pixels of four channels, to interleaved layout.
+    /// Converts a block whose sixteen channels are 2x2 pixels of four channels to an interleaved tensor of twice the height
+    /// and width with `channels` channels (up to 4).
     fn pixel_shuffle_quads(&self, blocks: &Blocked, channels: usize) -> Tensor {
         let [_, height, width] = blocks.shape;
         let mut quads = self.recycler.take(height * width * 16);
@@ -500,6 +509,7 @@ impl Engine {
         Tensor::from_interleaved([channels, height * 2, width * 2], quads)
     }
 
+    /// Evaluates a tensor in blocked layout.
     fn blocks(&self, x: &Tensor) -> Blocked {
         let [channels, height, _] = x.shape();
         let planes = self.planes(x);
@@ -517,7 +527,7 @@ impl Engine {
         blocks
     }
 
-    /// The values of a tensor in planar layout, computed by all threads unless they were before.
+    /// Returns the values of a tensor in planar layout, evaluating it in parallel at the first call.
     pub(crate) fn planes<'a>(&self, x: &'a Tensor) -> &'a Planar {
         if let Some(planes) = x.0.planar.get() {
             return planes;
@@ -535,7 +545,7 @@ impl Engine {
         x.0.planar.get_or_init(|| planes)
     }
 
-    /// Some rows and columns of a tensor that [`Engine::prepare`] was called for, computed by this thread.
+    /// Evaluates a range of rows and columns of a tensor on this thread; [`Engine::prepare`] must have been called for it.
     pub(crate) fn tile(&self, x: &Tensor, [rows, columns]: [Range<usize>; 2]) -> Planar {
         let channels = x.shape()[0];
         let mut planes = Planar::unset(&self.recycler, [channels, rows.len(), columns.len()]);
@@ -579,6 +589,7 @@ impl Engine {
         }
     }
 
+    /// Prepares a flow; evaluates it, with the tensor that it is a slice of, if nearly all pixels will be read.
     fn prepare_flow(&self, flow: &Tensor, full: bool) {
         self.prepare(flow, full);
         if full {
@@ -586,7 +597,7 @@ impl Engine {
         }
     }
 
-    /// Converts an image to the interleaved layout that `warp` reads.
+    /// Evaluates an image in the layout that `warp` samples: interleaved, planar for more than 8 channels.
     fn sampled(&self, x: &Tensor) {
         let channels = x.shape()[0];
         if matches!(x.0.op, Op::Blocked(_) | Op::Interleaved) {
@@ -599,7 +610,7 @@ impl Engine {
         x.0.interleaved.get_or_init(|| self.interleaved(x));
     }
 
-    /// The values in interleaved layout (HWC, 4 or 8 channels a pixel).
+    /// Evaluates a tensor in interleaved layout (HWC, padded to 4 or 8 channels).
     fn interleaved(&self, x: &Tensor) -> Buffer {
         let [channels, height, width] = x.shape();
         let line = width * lanes(channels);
@@ -622,7 +633,7 @@ impl Engine {
     }
 }
 
-/// The two interleaved parts, of up to four channels each, of a concatenation.
+/// Returns the operands of a concatenation of two interleaved tensors of up to four channels each; `None` for others.
 fn to_join(x: &Tensor) -> Option<[&Tensor; 2]> {
     let narrow = |part: &&Tensor| matches!(part.0.op, Op::Interleaved) && part.shape()[0] <= 4;
     match &x.0.op {
@@ -634,7 +645,7 @@ fn to_join(x: &Tensor) -> Option<[&Tensor; 2]> {
     }
 }
 
-/// The tensor that (nested) slices of channels are slices of.
+/// Returns the tensor that a (nested) channel slice is a slice of, or the tensor itself.
 fn unsliced(x: &Tensor) -> &Tensor {
     match &x.0.op {
         Op::Narrow(x, _) => unsliced(x),

@@ -1,9 +1,8 @@
-//! Evaluation of lazy tensors: computes an expression's values on a grid, the product of a set of rows and a set of
-//! columns, and evaluates each operand only where that reads it.
+//! Evaluation of lazy tensors on a grid (a list of rows by a list of columns); each operand is evaluated only at the rows and
+//! columns that are read.
 //!
-//! A bilinear downscale by an even factor reads the four middle pixels of each cell. Its operand is therefore evaluated on
-//! those rows and columns only, and so on down the expression: of a warped image downscaled by 16, one pixel in 64 is
-//! warped.
+//! Bilinear downsampling by an even factor reads the four centre pixels of each cell, so that its operand is evaluated only
+//! on those rows and columns, and so on down the expression: of a warped image downsampled by 16, one pixel in 64 is warped.
 
 mod region;
 mod resize;
@@ -18,7 +17,7 @@ use crate::tier::Tier;
 pub(crate) use region::{Region, RegionMut, Strips};
 pub(crate) use warp::{MAX_INTERLEAVED, concat_interleaved, interleave_row, lanes, split, warp_block};
 
-/// Rows and columns, in any order; values are computed at each pair of them.
+/// A list of rows and a list of columns, in any order and possibly repeated; values are computed at each pair.
 #[derive(Debug, Clone)]
 pub(crate) struct Grid {
     pub(crate) rows: Vec<usize>,
@@ -26,7 +25,7 @@ pub(crate) struct Grid {
 }
 
 impl Grid {
-    /// A range of rows, all columns.
+    /// Makes a grid of a range of rows and all columns.
     pub(crate) fn rows(rows: Range<usize>, width: usize) -> Self {
         Self {
             rows: rows.collect(),
@@ -34,7 +33,7 @@ impl Grid {
         }
     }
 
-    /// The grid shifted by rows down and columns right, clamped to an image of `height` by `width`.
+    /// Shifts the grid by rows down and columns right, clamped to an image of `height` by `width`.
     fn shifted(&self, [down, right]: [isize; 2], [height, width]: [usize; 2]) -> Self {
         let clamped = |at: &usize, off: isize, side: usize| at.saturating_add_signed(off).min(side - 1);
         Self {
@@ -43,20 +42,21 @@ impl Grid {
         }
     }
 
+    /// Makes an uninitialised region of the grid's size.
     fn region(&self, channels: usize) -> Region {
         Region::new(channels, self.rows.len(), self.columns.len())
     }
 
-    /// The columns as a range, where they are consecutive.
+    /// Returns the columns as a range if they are consecutive, else `None`.
     fn run(&self) -> Option<Range<usize>> {
         let (first, last) = (*self.columns.first()?, *self.columns.last()?);
         let run = first <= last && last - first + 1 == self.columns.len();
-        // Repeated edges may make up for what is skipped.
+        // First, last and length may fit though some columns are repeated and others missing.
         (run && self.columns.windows(2).all(|pair| pair[1] == pair[0] + 1)).then_some(first..last + 1)
     }
 
-    /// The part of consecutive columns that is aligned runs of length `of` (each begins at a multiple of it); empty where
-    /// the columns are not consecutive.
+    /// Returns the range of indices of consecutive columns that form complete runs of length `of`, each beginning at a
+    /// multiple of it; empty if the columns are not consecutive.
     fn aligned_runs(&self, of: usize) -> Range<usize> {
         let Some(run) = self.run() else { return 0..0 };
         let first = run.start.next_multiple_of(of).min(run.end);
@@ -65,8 +65,7 @@ impl Grid {
     }
 }
 
-/// Computes `channels` of `x` on the grid into `out`, which has the grid's size, with kernels of a tier that the
-/// machine has.
+/// Evaluates `channels` of `x` on the grid into `out`, which has the grid's size, with the kernels of a tier.
 pub(crate) fn eval(tier: Tier, x: &Tensor, channels: Range<usize>, grid: &Grid, out: &mut RegionMut<'_>) {
     if let Some(planes) = x.0.planar.get() {
         return copy(planes, channels, grid, out);
@@ -132,13 +131,14 @@ pub(crate) fn eval(tier: Tier, x: &Tensor, channels: Range<usize>, grid: &Grid, 
     }
 }
 
-/// Evaluates `x` as [`eval`] does, into a new region.
+/// Evaluates `channels` of `x` on the grid into a new region.
 fn computed(tier: Tier, x: &Tensor, channels: Range<usize>, grid: &Grid) -> Region {
     let mut region = grid.region(channels.len());
-    eval(tier, x, channels, grid, &mut region.whole());
+    eval(tier, x, channels, grid, &mut region.view_mut());
     region
 }
 
+/// Copies planar values on a grid.
 fn copy(planes: &Planar, channels: Range<usize>, grid: &Grid, out: &mut RegionMut<'_>) {
     let run = grid.run();
     for (c, channel) in channels.enumerate() {
@@ -156,6 +156,7 @@ fn copy(planes: &Planar, channels: Range<usize>, grid: &Grid, out: &mut RegionMu
     }
 }
 
+/// Copies blocked values (nChw16c) on a grid.
 fn deblock(blocks: &Blocked, channels: Range<usize>, grid: &Grid, out: &mut RegionMut<'_>) {
     for (c, channel) in channels.enumerate() {
         for (r, &row) in grid.rows.iter().enumerate() {
@@ -179,21 +180,22 @@ fn deblock(blocks: &Blocked, channels: Range<usize>, grid: &Grid, out: &mut Regi
     }
 }
 
+/// Evaluates [`Op::Shuffled4`] on a grid.
 fn pixel_shuffle_4(blocks: &Blocked, channels: Range<usize>, grid: &Grid, out: &mut RegionMut<'_>) {
-    let part = grid.aligned_runs(4);
+    let aligned = grid.aligned_runs(4);
     for (c, channel) in channels.enumerate() {
         for (r, &row) in grid.rows.iter().enumerate() {
             let from = &blocks.data[blocks.at(channel, row / 4, 0) + row % 4 * 4..];
-            pick_runs::<4>(from, &grid.columns, part.clone(), out.row(c, r));
+            pick_runs::<4>(from, &grid.columns, aligned.clone(), out.row(c, r));
         }
     }
 }
 
-/// Copies from a row in which `RUN` consecutive columns lie together, sixteen values apart from the next ones; `part` of the
-/// columns are aligned runs ([`Grid::aligned_runs`]).
-fn pick_runs<const RUN: usize>(from: &[f32], columns: &[usize], part: Range<usize>, to: &mut [f32]) {
-    let first = columns.get(part.start).map_or(0, |column| column / RUN * 16);
-    for (to, from) in to[part.clone()]
+/// Copies the values of some columns from a row in which runs of `RUN` consecutive columns are stored sixteen values apart;
+/// `aligned` is the range of [`Grid::aligned_runs`].
+fn pick_runs<const RUN: usize>(from: &[f32], columns: &[usize], aligned: Range<usize>, to: &mut [f32]) {
+    let first = columns.get(aligned.start).map_or(0, |column| column / RUN * 16);
+    for (to, from) in to[aligned.clone()]
         .as_chunks_mut::<RUN>()
         .0
         .iter_mut()
@@ -201,11 +203,12 @@ fn pick_runs<const RUN: usize>(from: &[f32], columns: &[usize], part: Range<usiz
     {
         to.copy_from_slice(&from[..RUN]);
     }
-    for i in (0..part.start).chain(part.end..columns.len()) {
+    for i in (0..aligned.start).chain(aligned.end..columns.len()) {
         to[i] = from[columns[i] / RUN * 16 + columns[i] % RUN];
     }
 }
 
+/// Copies interleaved values (HWC) on a grid.
 fn deinterleave(x: &Tensor, channels: Range<usize>, grid: &Grid, out: &mut RegionMut<'_>) {
     let interleaved = x.0.interleaved.get().expect("interleaved values are there");
     let [of, _, width] = x.shape();
@@ -228,14 +231,15 @@ fn deinterleave(x: &Tensor, channels: Range<usize>, grid: &Grid, out: &mut Regio
     }
 }
 
+/// Copies one channel of consecutive interleaved pixels.
 fn pick<const LANES: usize>(from: &[f32], lane: usize, to: &mut [f32]) {
     for (v, pixel) in to.iter_mut().zip(from.as_chunks::<LANES>().0) {
         *v = pixel[lane];
     }
 }
 
-/// Parts one after the other; those that are channels of one warped image together, since sampling reads all of an
-/// image's channels at once.
+/// Evaluates a concatenation operand by operand; operands that are channels of one warped image are evaluated together,
+/// since sampling reads all channels of a pixel.
 fn cat(tier: Tier, parts: &[Tensor], channels: Range<usize>, grid: &Grid, out: &mut RegionMut<'_>) {
     let (mut first, mut done) = (0, 0);
     let mut warped: Vec<(&Tensor, Vec<warp::Pick>)> = Vec::new();
@@ -271,6 +275,7 @@ fn cat(tier: Tier, parts: &[Tensor], channels: Range<usize>, grid: &Grid, out: &
     }
 }
 
+/// Evaluates a blend on a grid.
 fn blend(
     tier: Tier,
     [a, b, mask]: [&Tensor; 3],
@@ -280,17 +285,17 @@ fn blend(
 ) {
     eval(tier, a, channels.clone(), grid, out);
     let b = computed(tier, b, channels.clone(), grid);
-    let mut share = computed(tier, mask, 0..1, grid);
-    share.whole().map(|row| rows::sigmoid(tier, row));
+    let mut weight = computed(tier, mask, 0..1, grid);
+    weight.view_mut().map(|row| rows::sigmoid(tier, row));
     for c in 0..channels.len() {
         for r in 0..grid.rows.len() {
-            rows::blend(tier, out.row(c, r), b.row(c, r), share.row(0, r));
+            rows::blend(tier, out.row(c, r), b.row(c, r), weight.row(0, r));
         }
     }
 }
 
-/// `x[c] + x[last] * by` for each channel c but the last. All channels of `x` are evaluated at once, since they share the
-/// sigmoid of a blend.
+/// Evaluates `x[c] + x[last] * by` for each channel c but the last. All channels of `x` are evaluated together, so that a
+/// blend computes its sigmoid once.
 fn add_last_channel(
     tier: Tier,
     [x, by]: [&Tensor; 2],
@@ -307,6 +312,7 @@ fn add_last_channel(
     });
 }
 
+/// Replaces static pixels of `out` by the mean of the frames.
 fn keep_static(
     tier: Tier,
     frames: &[Tensor; 2],
@@ -315,23 +321,23 @@ fn keep_static(
     grid: &Grid,
     out: &mut RegionMut<'_>,
 ) {
-    // A pixel is static where no channel differs.
+    // All channels decide whether a pixel is static.
     let [mut first, second] = [0, 1].map(|i| computed(tier, &frames[i], 0..frames[i].shape()[0], grid));
     let mut difference = grid.region(1);
-    difference.whole().map(|row| row.fill(0.0));
-    first.whole().each(|c, r, row| {
-        rows::max_abs_difference(tier, difference.whole().row(0, r), row, second.row(c, r));
+    difference.view_mut().map(|row| row.fill(0.0));
+    first.view_mut().each(|c, r, row| {
+        rows::max_abs_difference(tier, difference.view_mut().row(0, r), row, second.row(c, r));
         rows::add(tier, row, second.row(c, r));
     });
     difference
-        .whole()
+        .view_mut()
         .map(|row| rows::affine(tier, row, -255.0, threshold));
     out.each(|c, r, row| {
         rows::keep_static(tier, row, first.row(channels.start + c, r), difference.row(0, r));
     });
 }
 
-/// PixelShuffle(2): output channel c at (2y + i, 2x + j) is input channel 4c + 2i + j at (y, x).
+/// Evaluates PixelShuffle(2): output channel c at (2y + i, 2x + j) is input channel 4c + 2i + j at (y, x).
 fn shuffle(tier: Tier, x: &Tensor, channels: Range<usize>, grid: &Grid, out: &mut RegionMut<'_>) {
     if let Op::Blocked(blocks) = &x.0.op {
         return shuffle_blocks(blocks, channels, grid, out);
@@ -347,15 +353,15 @@ fn shuffle(tier: Tier, x: &Tensor, channels: Range<usize>, grid: &Grid, out: &mu
         columns: half(&grid.columns),
     };
     let from = computed(tier, x, channels.start * 4..channels.end * 4, &source);
-    let place = |sorted: &[usize], i: usize| sorted.binary_search(&(i / 2)).expect("every half is there");
+    let index = |sorted: &[usize], i: usize| sorted.binary_search(&(i / 2)).expect("every half is there");
     let columns: Vec<_> = grid
         .columns
         .iter()
-        .map(|&c| (place(&source.columns, c), c % 2))
+        .map(|&c| (index(&source.columns, c), c % 2))
         .collect();
     for c in 0..channels.len() {
         for (r, &row) in grid.rows.iter().enumerate() {
-            let source_row = place(&source.rows, row);
+            let source_row = index(&source.rows, row);
             let rows = [0, 1].map(|j| from.row(4 * c + 2 * (row % 2) + j, source_row));
             for (v, &(column, j)) in out.row(c, r).iter_mut().zip(&columns) {
                 *v = rows[j][column];
@@ -364,13 +370,14 @@ fn shuffle(tier: Tier, x: &Tensor, channels: Range<usize>, grid: &Grid, out: &mu
     }
 }
 
+/// Evaluates PixelShuffle(2) of blocked values on a grid.
 fn shuffle_blocks(blocks: &Blocked, channels: Range<usize>, grid: &Grid, out: &mut RegionMut<'_>) {
-    let part = grid.aligned_runs(2);
+    let aligned = grid.aligned_runs(2);
     for (c, channel) in channels.enumerate() {
         for (r, &row) in grid.rows.iter().enumerate() {
             let lane = 4 * (channel % 4) + 2 * (row % 2);
             let from = &blocks.data[blocks.at(channel / 4, row / 2, 0) + lane..];
-            pick_runs::<2>(from, &grid.columns, part.clone(), out.row(c, r));
+            pick_runs::<2>(from, &grid.columns, aligned.clone(), out.row(c, r));
         }
     }
 }

@@ -1,8 +1,9 @@
-//! A CPU engine for small convolutional image networks: lazy tensors, convolutions by tier, one thread pool.
+//! CPU engine for convolutional image networks: lazy tensors, SIMD convolution kernels (direct, Winograd, int8), dense inverse
+//! search, a thread pool.
 //!
-//! A [`Tensor`] is an expression of `[channels, height, width]`. Convolutions compute theirs at once; everything
-//! between convolutions (resizing, warping, joining, arithmetic) is computed where and when a convolution or a
-//! download asks for it, on the rows and columns that are needed and no others.
+//! A [`Tensor`] of `[channels, height, width]` holds values or an expression. Convolutions are computed immediately; the
+//! operations between them (resize, warp, concatenation, arithmetic) are evaluated when a convolution or a download reads
+//! them, only at the rows and columns read.
 
 mod backend;
 mod buffer;

@@ -1,4 +1,4 @@
-//! Profile of convolutions: shape, kernel and time of each that ran.
+//! Profile of convolutions: shape, kernel and time of each one that ran.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -7,40 +7,40 @@ use rife_backend::ConvKind;
 
 use crate::conv::ConvLayer;
 
-/// A convolution that ran.
+/// Profile of one convolution.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConvRun {
-    /// What it does to the size.
+    /// Kernel size, stride and direction.
     pub kind: ConvKind,
-    /// `[channels, height, width]` that it read.
+    /// Shape of the input, `[channels, height, width]`.
     pub input: [usize; 3],
-    /// Channels that it made.
+    /// Output channels.
     pub output: usize,
     /// The kernel family, such as `winograd`.
     pub kernel: &'static str,
-    /// Multiply-adds of its definition, whatever the kernel saves.
+    /// Multiply-adds by the definition, even if the kernel needs fewer.
     pub macs: u64,
-    /// Time it took, with the evaluation of its input where that was an expression.
+    /// Duration, with the evaluation of a lazy input.
     pub time: Duration,
 }
 
-/// The convolutions since the log was begun.
+/// Recorder of convolutions; `None` while not recording.
 #[derive(Debug, Default)]
 pub(crate) struct Log(Mutex<Option<Vec<ConvRun>>>);
 
 impl Log {
-    /// Begins, or begins again.
+    /// Starts recording, dropping earlier records.
     pub(crate) fn begin(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Vec::new());
     }
 
-    /// Ends recording; returns the convolutions in their order.
+    /// Stops recording and returns the convolutions in order.
     pub(crate) fn end(&self) -> Vec<ConvRun> {
         let mut runs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         runs.take().unwrap_or_default()
     }
 
-    /// Notes a run that began at `start`, where the log was begun.
+    /// Records a convolution that began at `start`, if recording.
     pub(crate) fn note(&self, layer: &ConvLayer, input: [usize; 3], kernel: &'static str, start: Instant) {
         let mut runs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(runs) = runs.as_mut() {

@@ -7,30 +7,32 @@ use rife_backend::Resize;
 
 use crate::buffer::{Buffer, Recycler};
 
-/// A lazy tensor `[channels, height, width]` of f32: its values, or the expression that gives them. Cloning copies a
-/// reference.
+/// A lazy tensor `[channels, height, width]` of f32: values, or an expression. Cloning copies a reference.
 #[derive(Debug, Clone)]
 pub struct Tensor(pub(crate) Arc<Node>);
 
+/// A node of the expression graph with its cached values.
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) shape: [usize; 3],
     pub(crate) op: Op,
-    /// The values in planar layout, once something has read all of them.
+    /// Values in planar layout, once evaluated.
     pub(crate) planar: OnceLock<Planar>,
-    /// The values in interleaved layout (HWC, 4 or 8 channels a pixel: `eval::lanes`), once something has sampled them.
+    /// Values in interleaved layout (HWC, padded to 4 or 8 channels: `eval::lanes`), once evaluated for sampling.
     pub(crate) interleaved: OnceLock<Buffer>,
 }
 
+/// Stored values or the operation that computes a tensor; operands are in the order of the methods of
+/// [`crate::Engine`].
 #[derive(Debug)]
 pub(crate) enum Op {
-    /// The values are in [`Node::planar`].
+    /// Values in [`Node::planar`].
     Planar,
     Blocked(Blocked),
-    /// PixelShuffle(4) of blocked values: block c is channel c, and its sixteen values at (y, x) are the 4x4 output pixels
+    /// PixelShuffle(4) of blocked values: block c becomes channel c, and its sixteen values at (y, x) the 4x4 output pixels
     /// from (4y, 4x) on, row by row.
     Shuffled4(Blocked),
-    /// The values are in [`Node::interleaved`].
+    /// Values in [`Node::interleaved`].
     Interleaved,
     Constant(f32),
     Cat(Vec<Tensor>),
@@ -41,7 +43,7 @@ pub(crate) enum Op {
     Sigmoid(Tensor),
     Resize(Tensor, Resize),
     Warp(Tensor, Tensor),
-    /// Image, velocity, its factor, and the two neighbours (rows down, columns right) whose velocities are used.
+    /// Image, velocity, factor of the velocity, and the two neighbours (rows down, columns right) whose velocities are used.
     WarpObmc(Tensor, Tensor, f32, [[isize; 2]; 2]),
     CubicResidual(Tensor, Tensor),
     AddLastChannel(Tensor, Tensor),
@@ -53,6 +55,7 @@ pub(crate) enum Op {
 }
 
 impl Tensor {
+    /// Makes a node of a non-empty shape.
     pub(crate) fn new(shape: [usize; 3], op: Op) -> Self {
         assert!(
             shape.iter().all(|&n| n > 0),
@@ -66,6 +69,7 @@ impl Tensor {
         }))
     }
 
+    /// Makes a tensor of planar values.
     pub(crate) fn from_planar(planes: Planar) -> Self {
         let tensor = Self::new(planes.shape, Op::Planar);
         // The cell is new, so it is empty.
@@ -73,11 +77,12 @@ impl Tensor {
         tensor
     }
 
+    /// Makes a tensor of blocked values.
     pub(crate) fn from_blocked(blocks: Blocked) -> Self {
         Self::new(blocks.shape, Op::Blocked(blocks))
     }
 
-    /// A tensor of values in interleaved layout (HWC, 4 or 8 channels a pixel: `eval::lanes`).
+    /// Makes a tensor of values in interleaved layout (HWC, padded to 4 or 8 channels: `eval::lanes`).
     pub(crate) fn from_interleaved(shape: [usize; 3], mixed: Buffer) -> Self {
         let tensor = Self::new(shape, Op::Interleaved);
         // The cell is new, so it is empty.
@@ -85,13 +90,13 @@ impl Tensor {
         tensor
     }
 
-    /// `[channels, height, width]`.
+    /// Returns the shape `[channels, height, width]`.
     pub fn shape(&self) -> [usize; 3] {
         self.0.shape
     }
 }
 
-/// Planar layout (CHW): channel after channel, row after row, each plane inside a border of one zero.
+/// Values in planar layout (CHW); each plane has a zero border of one pixel.
 #[derive(Debug)]
 pub(crate) struct Planar {
     pub(crate) shape: [usize; 3],
@@ -99,7 +104,7 @@ pub(crate) struct Planar {
 }
 
 impl Planar {
-    /// Values of the given shape: zero in the border, uninitialised within.
+    /// Takes a buffer for values of a shape: border zero, interior arbitrary.
     pub(crate) fn unset(home: &Arc<Recycler>, shape: [usize; 3]) -> Self {
         let [channels, height, width] = shape;
         let stride = plane_stride(height, width);
@@ -110,32 +115,35 @@ impl Planar {
         Self { shape, data }
     }
 
+    /// Returns the stride of planes in values.
     pub(crate) fn channel_stride(&self) -> usize {
         plane_stride(self.shape[1], self.shape[2])
     }
 
-    /// A plane with its border.
+    /// Returns a plane with its border.
     pub(crate) fn channel(&self, channel: usize) -> &[f32] {
         &self.data[channel * self.channel_stride()..][..self.channel_stride()]
     }
 
+    /// Returns the stride of rows in values: width and border.
     pub(crate) fn row_stride(&self) -> usize {
         self.shape[2] + 2
     }
 
+    /// Returns a row of a plane without its border.
     pub(crate) fn row(&self, channel: usize, row: usize) -> &[f32] {
         let start = channel * self.channel_stride() + (row + 1) * self.row_stride() + 1;
         &self.data[start..start + self.shape[2]]
     }
 }
 
-/// Values of a plane with its border, rounded up to a multiple of a cache line.
+/// Returns the number of values of a plane with its border, rounded up to a cache line.
 fn plane_stride(height: usize, width: usize) -> usize {
     ((height + 2) * (width + 2)).next_multiple_of(16)
 }
 
-/// Blocked layout (nChw16c): blocks of sixteen channels, each block interleaved (HWC) inside a border of one zero pixel.
-/// Convolutions write it. Channels past the last are zero.
+/// Values in blocked layout (nChw16c), which convolutions write: blocks of sixteen channels, each interleaved (HWC) with a
+/// zero border of one pixel. Channels past the last are zero.
 #[derive(Debug)]
 pub(crate) struct Blocked {
     pub(crate) shape: [usize; 3],
@@ -143,7 +151,7 @@ pub(crate) struct Blocked {
 }
 
 impl Blocked {
-    /// Values of the given shape: zero in the border, uninitialised within.
+    /// Takes a buffer for values of a shape: border zero, interior arbitrary.
     pub(crate) fn unset(home: &Arc<Recycler>, shape: [usize; 3]) -> Self {
         let [channels, height, width] = shape;
         let stride = (height + 2) * (width + 2) * 16;
@@ -154,15 +162,17 @@ impl Blocked {
         Self { shape, data }
     }
 
+    /// Returns the stride of blocks in values.
     pub(crate) fn block_stride(&self) -> usize {
         (self.shape[1] + 2) * (self.shape[2] + 2) * 16
     }
 
+    /// Appends the blocks, each with its border, to `to`.
     fn list<'a>(&'a self, to: &mut Vec<&'a [f32]>) {
         to.extend(self.data.chunks_exact(self.block_stride()));
     }
 
-    /// Offset in [`Blocked::data`] of a pixel of a block.
+    /// Returns the offset in [`Blocked::data`] of a pixel of a block.
     pub(crate) fn at(&self, block: usize, row: usize, column: usize) -> usize {
         block * self.block_stride() + ((row + 1) * (self.shape[2] + 2) + column + 1) * 16
     }
@@ -172,12 +182,12 @@ impl Blocked {
 /// multiple of sixteen channels.
 pub(crate) struct BlockList<'a> {
     pub(crate) shape: [usize; 3],
-    /// Each with its border.
+    /// Blocks with their borders.
     pub(crate) blocks: Vec<&'a [f32]>,
 }
 
 impl<'a> BlockList<'a> {
-    /// `None` where the tensor is something else.
+    /// Lists the blocks of a tensor; `None` for tensors of another kind.
     pub(crate) fn of(x: &'a Tensor) -> Option<Self> {
         let mut blocks = Vec::new();
         match &x.0.op {
@@ -203,6 +213,7 @@ impl<'a> BlockList<'a> {
     }
 }
 
+/// Zeroes the border of one pixel, of `pixel` values, around a plane of `height` by `width` pixels.
 fn zero_border(plane: &mut [f32], height: usize, width: usize, pixel: usize) {
     let stride = (width + 2) * pixel;
     plane[..stride].fill(0.0);

@@ -1,41 +1,47 @@
-//! Thread pool: one parallel loop at a time over numbered items. An idle thread polls for the next loop for about as long as
-//! a wake-up takes, since within a network it nearly always follows at once, then sleeps: threads that poll longer slow
-//! down other processes of a busy machine.
+//! Thread pool for parallel loops over numbered items, one loop at a time. Idle threads spin for about the time of a wake-up,
+//! since the next loop of a network usually follows immediately, then sleep.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
-/// A loop's body, called once with each item's number.
+/// Body of a loop, called once with each item's number.
 type Body<'a> = &'a (dyn Fn(usize) + Sync);
 
-/// State shared with the workers: the current loop, or the end.
+/// State under the lock: the current loop, or the end of the pool.
 struct Orders {
-    /// Counts the loops, so that a worker joins each at most once.
+    /// Number of loops so far, so that a worker joins each at most once.
     round: u64,
+    /// The current loop, as long as workers may join it.
     job: Option<Job>,
-    /// Workers inside the current job.
+    /// Number of workers in the current loop.
     inside: usize,
+    /// Whether the workers must exit.
     stop: bool,
 }
 
+/// A loop.
 #[derive(Clone)]
 struct Job {
     body: Body<'static>,
+    /// Next item.
     next: Arc<AtomicUsize>,
+    /// Payload of a panic in the body.
     panic: Arc<Mutex<Option<Box<dyn std::any::Any + Send>>>>,
+    /// Cancellation flag.
     stop: Option<Arc<AtomicBool>>,
+    /// Number of items.
     items: usize,
 }
 
-/// Whether cancellation has been requested.
+/// Reports whether cancellation has been requested.
 fn is_set(stop: Option<&Arc<AtomicBool>>) -> bool {
     stop.is_some_and(|flag| flag.load(Ordering::Relaxed))
 }
 
 impl Job {
-    /// Takes items until none is left or all is to stop; a panic ends the loop and is kept for the caller.
+    /// Processes items until none is left or the loop is cancelled; a panic ends the loop and is stored for the caller.
     fn work(&self) {
         let result = catch_unwind(AssertUnwindSafe(|| {
             loop {
@@ -53,37 +59,40 @@ impl Job {
     }
 }
 
+/// State shared by the pool and its workers.
 struct Shared {
     orders: Mutex<Orders>,
-    /// [`Orders::round`], to look at without the lock.
+    /// Copy of [`Orders::round`], readable without the lock.
     round: AtomicU64,
-    /// [`Orders::inside`], likewise.
+    /// Copy of [`Orders::inside`], readable without the lock.
     inside: AtomicUsize,
+    /// Signalled when a loop begins or the pool ends.
     begun: Condvar,
+    /// Signalled when a worker leaves a loop.
     left: Condvar,
 }
 
-/// How often a thread looks before it sleeps: some 20 microseconds.
-const LOOKS: usize = 400;
+/// Spin iterations before a thread sleeps: about 20 microseconds.
+const SPINS: usize = 400;
 
-/// Whether something happens soon.
-fn soon(happens: impl Fn() -> bool) -> bool {
-    (0..LOOKS).any(|_| {
+/// Spins until a condition holds, at most [`SPINS`] times; reports whether it held.
+fn spin_until(condition: impl Fn() -> bool) -> bool {
+    (0..SPINS).any(|_| {
         std::hint::spin_loop();
-        happens()
+        condition()
     })
 }
 
-/// More threads than this are not started: no loop here has use for them.
-const MOST: usize = 256;
+/// Maximum number of threads.
+const MAX_THREADS: usize = 256;
 
-/// Threads that share the items of a loop with the one that asks.
+/// The thread pool; the thread that calls [`Threads::run`] takes part in its loop.
 pub(crate) struct Threads {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
-    /// Held during a loop: loops of several threads run one after another.
+    /// Locked during a loop, so that loops started by several threads run one after another.
     turn: Mutex<()>,
-    /// See [`Threads::stop_on`].
+    /// Cancellation flag, see [`Threads::stop_on`].
     stop: OnceLock<Arc<AtomicBool>>,
 }
 
@@ -93,12 +102,13 @@ impl std::fmt::Debug for Threads {
     }
 }
 
+/// Locks a mutex, ignoring poisoning.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Threads {
-    /// `count` threads, the calling one among them: at most [`MOST`], fewer where the system starts no more.
+    /// Starts a pool of `count` threads, the calling one included: at most [`MAX_THREADS`], fewer if the system refuses more.
     pub(crate) fn new(count: usize) -> Self {
         let orders = Orders {
             round: 0,
@@ -113,7 +123,7 @@ impl Threads {
             begun: Condvar::new(),
             left: Condvar::new(),
         });
-        let workers = (1..count.min(MOST))
+        let workers = (1..count.min(MAX_THREADS))
             .map_while(|i| {
                 let shared = Arc::clone(&shared);
                 std::thread::Builder::new()
@@ -130,17 +140,18 @@ impl Threads {
         }
     }
 
-    /// From when `flag` is set, no loop begins another item, now or later. Only the first flag counts.
+    /// Registers a cancellation flag: once it is set, no loop starts another item. Only the first call has an effect.
     pub(crate) fn stop_on(&self, flag: Arc<AtomicBool>) {
         let _ = self.stop.set(flag);
     }
 
+    /// Returns the number of threads, the calling one included.
     pub(crate) fn count(&self) -> usize {
         self.workers.len() + 1
     }
 
-    /// Calls `body` with each of `0..items`, on any thread and in any order, and returns when all are done, or none is
-    /// in work after a stop.
+    /// Calls `body` with each of `0..items` on any thread and in any order; returns when all calls have returned (after
+    /// cancellation, those already started). Resumes a panic of `body`.
     pub(crate) fn run(&self, items: usize, body: Body<'_>) {
         if self.workers.is_empty() || items < 2 {
             (0..items).take_while(|_| !is_set(self.stop.get())).for_each(body);
@@ -169,7 +180,7 @@ impl Threads {
         orders.job = None;
         if orders.inside > 0 {
             drop(orders);
-            soon(|| self.shared.inside.load(Ordering::Acquire) == 0);
+            spin_until(|| self.shared.inside.load(Ordering::Acquire) == 0);
             orders = lock(&self.shared.orders);
         }
         while orders.inside > 0 {
@@ -187,14 +198,14 @@ impl Threads {
     }
 }
 
-/// A pointer that threads may share, each using a part of its own.
-struct Parts<T>(*mut T);
+/// A pointer to a slice that threads access in disjoint chunks.
+struct Chunks<T>(*mut T);
 
-// SAFETY: `chunks` gives every part to one item only.
-unsafe impl<T: Send> Sync for Parts<T> {}
+// SAFETY: `Threads::chunks` passes each chunk to one item only.
+unsafe impl<T: Send> Sync for Chunks<T> {}
 
 impl Threads {
-    /// Calls `body` with each chunk of `size` values (the last may be shorter) and its number.
+    /// Calls `body` in parallel with the number of each chunk of `size` values (the last may be shorter) and the chunk.
     pub(crate) fn chunks<T: Send>(
         &self,
         data: &mut [T],
@@ -202,17 +213,18 @@ impl Threads {
         body: &(dyn Fn(usize, &mut [T]) + Sync),
     ) {
         let len = data.len();
-        let parts = Parts(data.as_mut_ptr());
-        let parts = &parts;
+        let chunks = Chunks(data.as_mut_ptr());
+        let chunks = &chunks;
         self.run(len.div_ceil(size), &|i| {
             let start = i * size;
             // SAFETY: within the slice, which is borrowed until all items are done; chunks don't overlap.
-            let chunk = unsafe { std::slice::from_raw_parts_mut(parts.0.add(start), size.min(len - start)) };
+            let chunk = unsafe { std::slice::from_raw_parts_mut(chunks.0.add(start), size.min(len - start)) };
             body(i, chunk);
         });
     }
 }
 
+/// Main function of a worker thread: joins loops until the pool ends.
 fn worker(shared: &Shared) {
     let mut seen = 0;
     let mut orders = lock(&shared.orders);
@@ -232,7 +244,7 @@ fn worker(shared: &Shared) {
                 shared.inside.store(orders.inside, Ordering::Release);
                 shared.left.notify_one();
                 drop(orders);
-                soon(|| shared.round.load(Ordering::Acquire) != seen);
+                spin_until(|| shared.round.load(Ordering::Acquire) != seen);
                 orders = lock(&shared.orders);
             }
             _ => orders = shared.begun.wait(orders).unwrap_or_else(PoisonError::into_inner),
@@ -290,7 +302,7 @@ mod tests {
     #[test]
     fn absurd_numbers_of_threads_are_not_started() {
         let threads = Threads::new(usize::MAX);
-        assert!((1..=MOST).contains(&threads.count()));
+        assert!((1..=MAX_THREADS).contains(&threads.count()));
         let sum = AtomicUsize::new(0);
         threads.run(10, &|i| {
             sum.fetch_add(i, Ordering::Relaxed);

@@ -1,30 +1,31 @@
-//! CPU tiers: which instruction set the kernels use, found at run time or chosen by `RIFE_CPU`.
+//! CPU tiers: instruction sets that kernels exist for, detected at run time or selected by the environment variable
+//! `RIFE_CPU`.
 
 use std::fmt;
 
-/// An instruction set that there are kernels for.
+/// An instruction set that kernels exist for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tier {
-    /// Plain Rust; runs anywhere.
+    /// Plain Rust, available everywhere.
     Scalar,
     /// x86-64 with AVX2 and FMA.
     Avx2,
     /// x86-64 with AVX-512F.
     Avx512,
-    /// The same, with AMX for eight-bit integers.
+    /// x86-64 with AVX-512F, and AMX for int8 convolutions.
     Amx,
-    /// 64-bit ARM.
+    /// 64-bit ARM with NEON.
     Neon,
 }
 
-/// Why a tier can't be used.
+/// Reason why a tier cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TierError {
-    /// The name is no tier's.
+    /// There is no tier of this name.
     Unknown(String),
-    /// The machine (or this build) lacks it.
+    /// The machine or this build lacks the tier.
     Missing(Tier),
-    /// It has no kernels for eight-bit integers on this machine.
+    /// The tier has no int8 kernels on this machine.
     NoInt8(Tier),
 }
 
@@ -60,10 +61,10 @@ impl fmt::Display for TierError {
 }
 
 impl Tier {
-    /// Every tier, slowest first.
+    /// All tiers; those of one architecture from slow to fast.
     pub const ALL: [Self; 5] = [Self::Scalar, Self::Avx2, Self::Avx512, Self::Amx, Self::Neon];
 
-    /// Its name, as `RIFE_CPU` takes it.
+    /// Returns the name, as accepted in `RIFE_CPU`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Scalar => "scalar",
@@ -74,10 +75,10 @@ impl Tier {
         }
     }
 
-    /// The tier of this name that this machine has.
+    /// Returns the tier of a name.
     ///
     /// # Errors
-    /// [`TierError`] when no tier has the name, or the machine lacks it.
+    /// [`TierError`] if there is no such tier or the machine lacks it.
     pub fn from_name(name: &str) -> Result<Self, TierError> {
         let tier = Self::ALL.into_iter().find(|tier| tier.name() == name);
         let tier = tier.ok_or_else(|| TierError::Unknown(name.to_owned()))?;
@@ -88,10 +89,10 @@ impl Tier {
         }
     }
 
-    /// `RIFE_CPU` where it is set, else the fastest this machine has.
+    /// Returns the tier named by the environment variable `RIFE_CPU` if it is set, else the fastest available one.
     ///
     /// # Errors
-    /// As [`Tier::from_name`].
+    /// [`TierError`] if the named tier is unknown or not available.
     pub fn detect() -> Result<Self, TierError> {
         match std::env::var_os("RIFE_CPU") {
             Some(name) => Self::from_name(&name.to_string_lossy()),
@@ -99,12 +100,12 @@ impl Tier {
         }
     }
 
-    /// The tiers of this machine, slowest first.
+    /// Lists the tiers available on this machine, slowest first.
     pub fn available() -> Vec<Self> {
         Self::ALL.into_iter().filter(|tier| tier.is_available()).collect()
     }
 
-    /// Whether this machine has it.
+    /// Reports whether this machine and build support the tier.
     pub fn is_available(self) -> bool {
         match self {
             Self::Scalar => true,
@@ -122,7 +123,8 @@ impl Tier {
     }
 }
 
-/// Functions over rows, each compiled once for every tier and called by the tier's name.
+/// Compiles functions over rows of values for each tier (auto-vectorised); the generated functions take the tier as their
+/// first argument.
 macro_rules! for_every_tier {
     ($($(#[$doc:meta])* fn $name:ident($($arg:ident: $type:ty),*) $body:block)*) => {
         $(

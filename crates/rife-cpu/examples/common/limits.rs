@@ -1,11 +1,12 @@
-//! What this machine can do at most, measured: multiply-adds in registers, nothing else.
+//! Measured peak arithmetic throughput of this machine: multiply-adds in registers without memory access.
 
 use std::hint::black_box;
 use std::time::Instant;
 
+/// Number of measured runs.
 const RUNS: usize = 7;
 
-/// The shortest of a few runs: others' work on the machine only adds.
+/// Returns the shortest time in seconds of a few runs, since other processes only add to it.
 pub(crate) fn shortest(mut run: impl FnMut()) -> f64 {
     run();
     let time = |run: &mut dyn FnMut()| {
@@ -16,7 +17,7 @@ pub(crate) fn shortest(mut run: impl FnMut()) -> f64 {
     (0..RUNS).map(|_| time(&mut run)).fold(f64::INFINITY, f64::min)
 }
 
-/// What every thread of `threads` finds at the same time, added up.
+/// Runs `limit` on several threads at the same time and returns the sum of their results.
 pub(crate) fn together(threads: usize, limit: fn() -> f64) -> f64 {
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..threads).map(|_| scope.spawn(limit)).collect();
@@ -27,7 +28,7 @@ pub(crate) fn together(threads: usize, limit: fn() -> f64) -> f64 {
     })
 }
 
-/// 32-bit multiplications and additions a second of one thread that does nothing else.
+/// Measures f32 multiplications and additions per second of one thread.
 pub(crate) fn multiply_adds_limit() -> f64 {
     const ROUNDS: usize = 1_000_000;
     #[cfg(target_arch = "x86_64")]
@@ -85,7 +86,7 @@ fn plain_rounds(rounds: usize) {
     black_box(sums);
 }
 
-/// Eight-bit multiplications and additions a second of one thread by VNNI; 0 where the processor lacks it.
+/// Measures int8 multiplications and additions per second of one thread with VNNI; 0 if the processor lacks it.
 pub(crate) fn dots_limit() -> f64 {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni") {

@@ -12,13 +12,13 @@ use std::sync::OnceLock;
 use super::int8::{Int8Lanes, Int8Rows, Last, Place};
 use super::tiers::vnni;
 
-/// Pixels of a tile register, and outputs.
+/// Pixels, and output channels, of a tile register of sums.
 const SIDE: usize = 16;
 
-/// Whether the processor has it, and the system gives it to this process, which has to ask.
+/// Reports whether the processor has AMX-INT8 and Linux grants its state to this process (requested by `arch_prctl`).
 pub(crate) fn is_available() -> bool {
-    static HERE: OnceLock<bool> = OnceLock::new();
-    *HERE.get_or_init(|| {
+    static AVAILABLE: OnceLock<bool> = OnceLock::new();
+    *AVAILABLE.get_or_init(|| {
         const TILES: u32 = 1 << 24;
         const INT8: u32 = 1 << 25;
         const ASK_FOR_STATE: libc::c_long = 0x1023;
@@ -30,7 +30,7 @@ pub(crate) fn is_available() -> bool {
     })
 }
 
-/// What `ldtilecfg` reads: bytes of a row and rows of each tile register.
+/// Operand of `ldtilecfg`: bytes per row and number of rows of each tile register.
 #[repr(C, align(64))]
 struct Shapes {
     palette: u8,
@@ -41,7 +41,7 @@ struct Shapes {
 }
 
 impl Shapes {
-    /// Sums in registers 0 to 3, pixels in 4 and 5, weights in 6 and 7: of so many taps side by side.
+    /// Configures registers 0 to 3 for sums, 4 and 5 for pixels, 6 and 7 for weights of `taps` horizontally adjacent taps.
     fn new(taps: usize) -> Self {
         let (channels, quads) = ((taps * 16) as u16, (taps * 4) as u8);
         let mut shapes = Self {
@@ -57,14 +57,15 @@ impl Shapes {
     }
 }
 
-/// The sums of sixteen pixels.
+/// int32 sums of sixteen pixels by sixteen output channels.
 #[repr(C, align(64))]
 struct Sums([[i32; SIDE]; SIDE]);
 
-/// Computes rows of `BLOCKS` output blocks, two times sixteen pixels at once.
+/// Computes rows of `BLOCKS` output blocks (1 or 2), twice sixteen pixels at a time.
 ///
 /// # Safety
-/// The pointers of `job` reach what it describes, its input sixteen pixels past the last one; AMX and AVX-512 are there.
+/// The pointers of `job` are valid for what it describes, its input for sixteen pixels past the last one; AMX and AVX-512
+/// are available.
 #[target_feature(enable = "avx512f")]
 pub(super) unsafe fn rows<const BLOCKS: usize>(job: &Int8Rows<'_>) {
     let across = job.columns.div_ceil(SIDE);
@@ -76,7 +77,7 @@ pub(super) unsafe fn rows<const BLOCKS: usize>(job: &Int8Rows<'_>) {
     // SAFETY: the shapes are those that palette 1 allows; the tile registers are ours until they are released.
     unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const shapes, options(nostack, readonly)) };
     for first in (0..parts).step_by(2) {
-        // Where the number is odd, the last is computed twice.
+        // If the number is odd, the last one is computed twice.
         let pair = [part(first), part((first + 1).min(parts - 1))];
         let places = pair.map(|[row, column]| job.place(row, column));
         // SAFETY: both parts are the job's; what is past its last column is not written.
@@ -91,7 +92,7 @@ pub(super) unsafe fn rows<const BLOCKS: usize>(job: &Int8Rows<'_>) {
     unsafe { asm!("tilerelease", options(nostack, nomem)) };
 }
 
-/// The sums of two parts, each of up to two output blocks.
+/// Computes the sums of two runs of sixteen pixels, each for up to two output blocks.
 ///
 /// # Safety
 /// As [`rows`], within which the tile registers have their shapes.
@@ -102,7 +103,7 @@ unsafe fn products<const BLOCKS: usize>(
     places: [Place; 2],
     sums: &mut [Sums; 4],
 ) {
-    // SAFETY: pixels and weights are within what the caller vouches for; `sums` are four times 1024 bytes.
+    // SAFETY: pixels and weights are valid by the caller's contract; `sums` are four times 1024 bytes.
     unsafe {
         start::<BLOCKS>(job.start);
         let mut weights = job.weights;
@@ -126,13 +127,13 @@ unsafe fn products<const BLOCKS: usize>(
     }
 }
 
-/// Every pixel's sums begin with the same values.
+/// Loads the initial sums, the same for all pixels, into the tile registers.
 ///
 /// # Safety
 /// As [`rows`].
 #[inline(always)]
 unsafe fn start<const BLOCKS: usize>(from: *const i32) {
-    // SAFETY: each block has sixteen of them, which a stride of nothing reads for all rows.
+    // SAFETY: each block has sixteen values, which a stride of 0 loads into all rows.
     unsafe {
         asm!(
             "tileloadd tmm0, [{0} + {1}]",
@@ -147,7 +148,7 @@ unsafe fn start<const BLOCKS: usize>(from: *const i32) {
     }
 }
 
-/// Adds the products of a row of taps.
+/// Adds the products of a row of horizontally adjacent taps to the sums of two runs of pixels.
 ///
 /// # Safety
 /// As [`products`].
@@ -190,10 +191,10 @@ unsafe fn multiply<const BLOCKS: usize>(pixels: [*const u8; 2], pixel: usize, we
     }
 }
 
-/// Writes up to sixteen pixels of an output block.
+/// Dequantises and writes up to sixteen pixels of an output block.
 ///
 /// # Safety
-/// As [`rows`], for `left` pixels or sixteen of the job's from the place on.
+/// As [`rows`]; at least `min(left, 16)` pixels of the job begin at `place`.
 #[inline(always)]
 unsafe fn finish(job: &Int8Rows<'_>, block: usize, (place, left): (Place, usize), sums: &Sums) {
     // SAFETY: the caller's contract.

@@ -11,25 +11,27 @@ use rife_backend::ConvKind;
 
 use super::kernel::Lanes;
 use super::pack::{ConvLayer, Group, Phase};
-use super::{Part, Target};
+use super::{PhaseGroup, Target};
 use crate::buffer::Buffer;
 use crate::engine::{Engine, Precision};
 use crate::tensor::BlockList;
 
-/// A SIMD vector of sixteen int32 sums, or of their operands (sixteen times four bytes), in the registers of a tier.
+/// A SIMD vector of sixteen int32 sums, or of 64 int8 weights or uint8 inputs, for one tier.
 pub(super) trait Int8Lanes: Copy {
     /// The vector of sixteen f32 of the same tier.
     type Real: Lanes;
 
+    /// Loads sixteen sums.
+    ///
     /// # Safety
     /// The tier is available and 16 values can be read.
     unsafe fn load(from: *const i32) -> Self;
-    /// Four weights for each of sixteen outputs.
+    /// Loads weights: four input channels of each of sixteen output channels.
     ///
     /// # Safety
     /// The tier is available and 64 values can be read.
     unsafe fn weights(from: *const i8) -> Self;
-    /// Four input values, for each of sixteen outputs the same.
+    /// Loads four input channels of a pixel and broadcasts them to all sixteen lanes.
     ///
     /// # Safety
     /// The tier is available and 4 values can be read.
@@ -39,6 +41,8 @@ pub(super) trait Int8Lanes: Copy {
     /// # Safety
     /// The tier is available.
     unsafe fn dot(self, pixel: Self, weights: Self) -> Self;
+    /// Converts the sums to f32.
+    ///
     /// # Safety
     /// The tier is available.
     unsafe fn real(self) -> Self::Real;
@@ -47,47 +51,55 @@ pub(super) trait Int8Lanes: Copy {
 /// The int8 kernels of a tier.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Int8Kernels {
-    /// Rows of one, or of two, output blocks.
+    /// Computes rows of one output block, or of two: see [`rows`].
     pub(super) rows: [unsafe fn(&Int8Rows<'_>); 2],
+    /// Updates minima and maxima per channel: see [`range`].
     pub(super) range: unsafe fn(&[f32], &mut [f32; 16], &mut [f32; 16]),
+    /// Quantises values: see [`bytes`].
     pub(super) bytes: unsafe fn(&[f32], &mut [u8], f32, f32),
-    /// Whether they read weights of sixteen input channels also for blocks with fewer.
+    /// Whether weights of input blocks with fewer than sixteen channels must be padded with zeros to sixteen.
     pub(super) full_blocks: bool,
-    /// The fewest input and output channels of a layer for which int8 is faster than f32.
+    /// Minimum input and output channels of a layer for which int8 is faster than f32.
     pub(super) min_channels: usize,
 }
 
-/// Rows of a tile, one group of output blocks. Offsets and strides of the input are in bytes, of the output in values.
+/// Arguments of a kernel: a tile of output rows of one group of output blocks. Offsets and strides of the input are in
+/// bytes, of the output in values.
 #[derive(Debug)]
 pub(super) struct Int8Rows<'a> {
     pub(super) input: *const u8,
     pub(super) channels: usize,
-    /// From block to block of sixteen channels of the input.
+    /// Stride of blocks of sixteen input channels.
     pub(super) input_stride: usize,
-    /// Offsets of the first output pixel's input pixels; those of a row lie side by side, from left to right.
+    /// Offsets of the first output pixel's input pixels, row by row; those of a row are adjacent in memory.
     pub(super) taps: &'a [usize],
-    /// From the input of one output pixel to that of the next one in its row, and in the next row.
+    /// Input strides of neighbouring output pixels in a row (`pixel`) and in a column (`line`).
     pub(super) pixel: usize,
     pub(super) line: usize,
     /// `[input block][tap][four channels][output channel][channel]`.
     pub(super) weights: *const i8,
-    /// For each output channel: the initial sum (zero-point correction), the scale of the sum, and the bias.
+    /// Initial sum of each output channel (zero-point correction).
     pub(super) start: *const i32,
+    /// Scale of the sums of each output channel.
     pub(super) step: *const f32,
+    /// Bias of each output channel.
     pub(super) bias: *const f32,
+    /// PReLU slope of each output channel.
     pub(super) slope: *const f32,
-    /// The first output pixel's counterpart in the `f32` input, laid out like the output; null where none is added.
+    /// f32 input pixel of the first output pixel, with the strides of the output; null without a residual.
     pub(super) residual: *const f32,
     pub(super) out: *mut f32,
+    /// Stride of output pixels in a row.
     pub(super) out_pixel: usize,
+    /// Stride of output rows.
     pub(super) out_line: usize,
-    /// From output block to output block.
+    /// Stride of output blocks.
     pub(super) block_stride: usize,
     pub(super) rows: usize,
     pub(super) columns: usize,
 }
 
-/// An output pixel's offsets: of its input from the first one's, and its own.
+/// Offsets of an output pixel, and of its input, from those of the tile's first pixel.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
     pub(super) input: usize,
@@ -95,6 +107,7 @@ pub(super) struct Place {
 }
 
 impl Int8Rows<'_> {
+    /// Returns the offsets of the output pixel at a row and column of the tile.
     pub(super) fn place(&self, row: usize, column: usize) -> Place {
         Place {
             input: row * self.line + column * self.pixel,
@@ -103,10 +116,10 @@ impl Int8Rows<'_> {
     }
 }
 
-/// Computes rows in tiles of `WIDE`, then 8, 4 and single columns, `BLOCKS` output blocks at once.
+/// Computes a tile of output rows in register tiles of `WIDE`, then 8, 4 and 1 columns, of `BLOCKS` output blocks.
 ///
 /// # Safety
-/// The pointers of `job` reach what it describes, and `V`'s tier is available.
+/// The pointers of `job` are valid for what it describes, and `V`'s tier is available.
 #[inline(always)]
 pub(super) unsafe fn rows<V: Int8Lanes, const BLOCKS: usize, const WIDE: usize>(job: &Int8Rows<'_>) {
     for row in 0..job.rows {
@@ -133,8 +146,10 @@ pub(super) unsafe fn rows<V: Int8Lanes, const BLOCKS: usize, const WIDE: usize>(
     }
 }
 
+/// Computes a register tile of `WIDTH` output pixels of `BLOCKS` output blocks.
+///
 /// # Safety
-/// As [`rows`], with `WIDTH` pixels of the job's from `place` on.
+/// As [`rows`]; `WIDTH` pixels of the job begin at `place`.
 #[inline(always)]
 unsafe fn tile<V: Int8Lanes, const BLOCKS: usize, const WIDTH: usize>(job: &Int8Rows<'_>, place: Place) {
     // SAFETY: the whole body is pointer arithmetic within what the caller vouches for.
@@ -182,11 +197,13 @@ pub(super) struct Last<V: Int8Lanes> {
 }
 
 impl<V: Int8Lanes> Last<V> {
+    /// Loads scale, bias and slope of an output block.
+    ///
     /// # Safety
-    /// As [`rows`], for an output block of the job's.
+    /// As [`rows`]; `block` is an output block of the job.
     #[inline(always)]
     pub(super) unsafe fn new(job: &Int8Rows<'_>, block: usize) -> Self {
-        // SAFETY: each block has sixteen of them.
+        // SAFETY: each block has sixteen values of each.
         unsafe {
             Self {
                 step: V::Real::load(job.step.add(block * 16)),
@@ -196,13 +213,13 @@ impl<V: Int8Lanes> Last<V> {
         }
     }
 
-    /// Writes the result of a pixel's sums.
+    /// Dequantises a pixel's sums, adds bias and residual, applies PReLU and writes the result at offset `at`.
     ///
     /// # Safety
-    /// As [`rows`], `at` being the offset of one of the job's pixels.
+    /// As [`rows`]; `at` is the offset of a pixel of the job.
     #[inline(always)]
     pub(super) unsafe fn store(&self, job: &Int8Rows<'_>, at: usize, sums: V) {
-        // SAFETY: the output has sixteen values there, as has the residual where there is one.
+        // SAFETY: the output, and the residual if there is one, has sixteen values at this offset.
         unsafe {
             let mut sum = self.bias.multiply_add(sums.real(), self.step);
             if !job.residual.is_null() {
@@ -246,24 +263,24 @@ pub(super) struct Scale {
 }
 
 impl Scale {
-    /// Quantisation steps in 1.0, the inverse scale.
+    /// Returns the inverse scale: quantisation steps per unit.
     pub(super) fn steps(self) -> f32 {
         self.steps
     }
 
-    /// A value quantised, less the zero point.
-    pub(super) fn whole(self, value: f32) -> f32 {
+    /// Quantises a value and subtracts the zero point.
+    pub(super) fn quantise(self, value: f32) -> f32 {
         (value * self.steps + self.zero)
             .round_ties_even()
             .clamp(0.0, 255.0)
             - self.zero
     }
 
-    /// The quantisation of a range of values, widened to contain zero.
+    /// Chooses the quantisation of the range `min..=max`, extended to contain zero.
     pub(super) fn of(min: f32, max: f32) -> Self {
         let (min, max) = (min.min(0.0), max.max(0.0));
         let width = max - min;
-        // All zeros, or not finite: any scale will do.
+        // All values are zero or some are not finite: any scale is as good.
         if !(width > f32::MIN_POSITIVE * 256.0 && width.is_finite()) {
             return Self {
                 steps: 1.0,
@@ -281,19 +298,21 @@ impl Scale {
 /// Int8 weights of a group of output blocks.
 #[derive(Debug, Clone)]
 pub(super) struct Quantised {
-    /// As [`Int8Rows::weights`].
+    /// Weights in the order of [`Int8Rows::weights`].
     weights: Vec<i8>,
-    /// For each output channel: the scale, and the sum of its weights.
+    /// Scale of each output channel.
     step: Vec<f32>,
+    /// Sum of the int8 weights of each output channel.
     sum: Vec<i32>,
 }
 
-/// The largest int8 weight; symmetric, so -128 is not used.
+/// Maximum int8 weight; quantisation is symmetric, so that -128 is not used.
 const MAX_WEIGHT: f32 = 127.0;
 
 impl Quantised {
-    /// From `[input block][tap][lane][output channel]`; of blocks that are not full, whole ones if so asked.
-    fn new((phase, group): Part<'_>, channels: usize, full_blocks: bool) -> Self {
+    /// Quantises the f32 weights of a group of output blocks; with `full_blocks`, input blocks are zero-padded to sixteen
+    /// channels.
+    fn new((phase, group): PhaseGroup<'_>, channels: usize, full_blocks: bool) -> Self {
         let wide = 16 * group.blocks.len();
         let mut largest = vec![0.0_f32; wide];
         for row in group.weights.chunks_exact(wide) {
@@ -326,7 +345,8 @@ impl Quantised {
         all
     }
 
-    /// The weights of a tap of some input channels, four by four; those past the last are zero.
+    /// Appends the weights of one tap of `lanes` input channels, in groups of four channels padded with zeros; `wide` is the
+    /// number of output channels.
     fn push(&mut self, tap: &[f32], lanes: usize, wide: usize) {
         for first in (0..lanes).step_by(4) {
             for output in 0..wide {
@@ -345,56 +365,58 @@ impl Quantised {
     }
 }
 
-/// Rows of a tile of output of a large image and of a small one, which would have too few tiles.
+/// Output rows of a tile, for large and for small images (which would have too few tiles).
 const ROWS: [usize; 2] = [8, 4];
-/// Pixels of output of a large image.
+/// Minimum output pixels of a large image.
 const LARGE: usize = 8192;
-/// Columns of a tile: a multiple of what the kernels compute at once.
+/// Output columns of a tile: a multiple of the kernels' register tiles.
 const COLUMNS: usize = 48;
-/// Bytes past a tile's input that kernels may read: they compute sixteen pixels where fewer are left.
+/// Bytes past a tile's input that kernels may read, since they compute sixteen pixels even if fewer are left.
 const SPARE: usize = 16 * 2 * 16 + 64;
-/// Whether a layer is computed in int8: in an engine of that precision, for layers with many channels; not for the last
-/// layers (flow, mask, colours), whose few channels are the result.
+/// Reports whether a layer is computed in int8: in an engine of that precision, for layers with many channels; the last
+/// layers (flow, mask, colours) have few and stay f32.
 pub(super) fn suits(engine: &Engine, layer: &ConvLayer) -> bool {
     let enough = |kernels: Int8Kernels| layer.input.min(layer.output) >= kernels.min_channels;
     engine.precision() == Precision::Int8 && layer.dense && engine.kernels().int8.is_some_and(enough)
 }
 
-/// Whether products with zero weights cost next to nothing.
+/// Reports whether products with zero weights are almost free (AMX).
 pub(super) fn has_spare_products(engine: &Engine) -> bool {
     engine.kernels().int8.is_some_and(|kernels| kernels.full_blocks)
 }
 
-/// A layer over an image.
+/// An int8 convolution of an image.
 struct Tiles<'a> {
     engine: &'a Engine,
     kernels: Int8Kernels,
     input: &'a BlockList<'a>,
     target: &'a Target<'a>,
-    parts: Vec<Part<'a>>,
+    parts: Vec<PhaseGroup<'a>>,
     weights: &'a [Quantised],
 }
 
-// SAFETY: the input is only read; each tile writes its own output pixels.
+// SAFETY: the input is only read; each tile writes different output pixels.
 unsafe impl Sync for Tiles<'_> {}
 
 /// The quantised input of a tile in blocked layout (nChw16c) of uint8.
 struct Bytes {
     data: Buffer,
     scale: Scale,
-    /// Row and column, in the input with its border, of the first pixel.
+    /// Row and column of the first pixel in the input with its border.
     first: [usize; 2],
+    /// Stride of rows in bytes.
     line: usize,
+    /// Stride of blocks in bytes.
     block: usize,
 }
 
-/// Applies a layer that [`suits`].
+/// Applies a layer for which [`suits`] is true, in parallel over tiles.
 pub(super) fn conv(engine: &Engine, input: &BlockList<'_>, target: &Target<'_>) {
     let Some(kernels) = engine.kernels().int8 else {
         unreachable!("an engine of this precision has its kernels");
     };
     let layer = target.layer;
-    let parts = target.parts();
+    let parts = target.phase_groups();
     let weights = layer.quantised.get_or_init(|| {
         parts
             .iter()
@@ -413,7 +435,8 @@ pub(super) fn conv(engine: &Engine, input: &BlockList<'_>, target: &Target<'_>) 
     engine.threads().run(tiles.len(), &|i| work.run(&tiles[i]));
 }
 
-/// Rows and columns of the tiles of an output of a size, whatever the number of threads.
+/// Returns the rows and columns of all tiles of an output; they do not depend on the number of threads, since each tile has
+/// its own quantisation.
 pub(super) fn tiles(height: usize, width: usize) -> Vec<[Range<usize>; 2]> {
     let rows = ROWS[usize::from(height * width < LARGE)];
     let part = |first: usize, step: usize, size: usize| first..(first + step).min(size);
@@ -425,6 +448,7 @@ pub(super) fn tiles(height: usize, width: usize) -> Vec<[Range<usize>; 2]> {
 }
 
 impl Tiles<'_> {
+    /// Quantises the input of an output tile and computes it for all phases and groups.
     fn run(&self, tile: &[Range<usize>; 2]) {
         let step = super::stride(self.target.layer.kind);
         let read = |range: &Range<usize>| range.start * step..(range.end - 1) * step + 3;
@@ -438,7 +462,7 @@ impl Tiles<'_> {
         }
     }
 
-    /// The input's pixels, counted from its border's corner, by a scale of their own.
+    /// Quantises a range of input rows and columns (counted with the border) by the range of their values.
     fn bytes(&self, rows: Range<usize>, columns: Range<usize>) -> Bytes {
         let blocks = self.input.shape[0].div_ceil(16);
         let width = self.input.shape[2] + 2;
@@ -477,7 +501,7 @@ impl Tiles<'_> {
         }
     }
 
-    /// Computes a tile for a part, with its weights, their sums' beginning and their steps.
+    /// Computes an output tile for a phase and group, given int8 weights, initial sums and scales.
     fn part(
         &self,
         bytes: &Bytes,
@@ -489,15 +513,15 @@ impl Tiles<'_> {
         let stride = super::stride(layer.kind);
         let mut taps = [0; 9];
         for (tap, [dy, dx]) in taps.iter_mut().zip(&phase.taps) {
-            let place = |at: usize, step_back: isize| (at * stride + 1).wrapping_add_signed(step_back);
-            *tap = (place(rows.start, *dy) - bytes.first[0]) * bytes.line
-                + (place(columns.start, *dx) - bytes.first[1]) * 16;
+            let position = |at: usize, offset: isize| (at * stride + 1).wrapping_add_signed(offset);
+            *tap = (position(rows.start, *dy) - bytes.first[0]) * bytes.line
+                + (position(columns.start, *dx) - bytes.first[1]) * 16;
         }
         let block = group.blocks.start;
         let up = if layer.kind == ConvKind::Up { 2 } else { 1 };
         let [row, column] = [rows, columns].map(|range| range.start * up + 1);
         let width = shape[2] + 2;
-        let at = ((row + phase.place[0]) * width + column + phase.place[1]) * 16;
+        let at = ((row + phase.offset[0]) * width + column + phase.offset[1]) * 16;
         let residual = if layer.residual {
             self.input.blocks[block][at..].as_ptr()
         } else {

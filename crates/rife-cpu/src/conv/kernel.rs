@@ -2,82 +2,93 @@
 //! columns; each input value is broadcast and multiplied with sixteen weights. Tiers differ in the vector type and in the
 //! size of the register tile; see `conv/tiers.rs`.
 
-/// A SIMD vector of sixteen f32, in the registers of a tier.
+/// A SIMD vector of sixteen f32 for one tier.
 pub(super) trait Lanes: Copy {
+    /// Loads sixteen values.
+    ///
     /// # Safety
     /// The tier is available and 16 values can be read.
     unsafe fn load(from: *const f32) -> Self;
+    /// Stores sixteen values.
+    ///
     /// # Safety
     /// The tier is available and 16 values can be written.
     unsafe fn store(self, to: *mut f32);
+    /// Broadcasts a value to all lanes.
+    ///
     /// # Safety
     /// The tier is available.
     unsafe fn splat(value: f32) -> Self;
-    /// `self + a * b`.
+    /// Computes `self + a * b`.
     ///
     /// # Safety
     /// The tier is available.
     unsafe fn multiply_add(self, a: Self, b: Self) -> Self;
+    /// Computes `self + other`.
+    ///
     /// # Safety
     /// The tier is available.
     unsafe fn add(self, other: Self) -> Self;
+    /// Computes `self - other`.
+    ///
     /// # Safety
     /// The tier is available.
     unsafe fn subtract(self, other: Self) -> Self;
     /// Prefetches a cache line.
     ///
     /// # Safety
-    /// The tier is available; any address will do.
+    /// The tier is available; the address may be invalid.
     unsafe fn fetch(_: *const f32) {}
-    /// PReLU: `max(x, 0) + slope * min(x, 0)`.
+    /// Applies PReLU: `max(x, 0) + slope * min(x, 0)`.
     ///
     /// # Safety
     /// The tier is available.
     unsafe fn leaky(self, slope: Self) -> Self;
 }
 
-/// An input block of up to sixteen channels.
+/// An input block of up to sixteen channels, planar or interleaved.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct InBlock {
-    /// The corner of the border.
+    /// First value, the corner of the zero border.
     pub(crate) data: *const f32,
-    /// Channels in use.
+    /// Number of channels.
     pub(crate) lanes: usize,
-    /// Values from channel to channel.
+    /// Stride of channels in values.
     pub(crate) lane_stride: usize,
 }
 
-/// One row of one group of output blocks. All offsets and strides are in values.
+/// Arguments of a direct kernel: one output row of one group of output blocks. Offsets and strides are in values.
 #[derive(Debug)]
 pub(crate) struct Row<'a> {
     pub(crate) inputs: &'a [InBlock],
     /// Offsets of the first output pixel's input pixels from [`InBlock::data`].
     pub(crate) taps: &'a [usize],
-    /// From the input of one output pixel to the next one's.
+    /// Stride of the input from one output pixel to the next.
     pub(crate) pixel: usize,
     /// `[input block][tap][lane][output channel]`.
     pub(crate) weights: *const f32,
-    /// Null, like the slope, where neither bias nor activation is applied.
+    /// Bias of each output channel; null, like the slope, to store plain sums.
     pub(crate) bias: *const f32,
+    /// PReLU slope of each output channel.
     pub(crate) slope: *const f32,
-    /// The first output pixel's counterpart in the input, laid out like the output; null where none is added.
+    /// Input pixel of the first output pixel, with the strides of the output; null without a residual.
     pub(crate) residual: *const f32,
     pub(crate) out: *mut f32,
-    /// From output pixel to output pixel.
+    /// Stride of output pixels.
     pub(crate) out_pixel: usize,
-    /// From output block to output block.
+    /// Stride of output blocks.
     pub(crate) block_stride: usize,
     pub(crate) columns: usize,
 }
 
-/// How many lanes ahead weights are fetched: those of many channels come from far away, and all of them are read for
-/// each row.
+/// Prefetch distance of weights in input channels: all weights are read for each row, and those of many channels do not
+/// stay in the nearest cache.
 const FETCHED: usize = 32;
 
-/// Computes a row in tiles of `WIDE` and one of the columns that remain, `BLOCKS` output blocks at once.
+/// Computes an output row of `BLOCKS` output blocks in register tiles of `WIDE` columns and one of the remaining columns.
 ///
 /// # Safety
-/// The pointers of `row` reach what it describes, and `V`'s tier is available.
+/// The pointers of `row` are valid for what it describes, and `V`'s tier is available.
 #[inline(always)]
 pub(super) unsafe fn row<V: Lanes, const BLOCKS: usize, const WIDE: usize>(row: &Row<'_>) {
     // SAFETY: this function's own contract.
@@ -94,8 +105,10 @@ pub(super) unsafe fn row<V: Lanes, const BLOCKS: usize, const WIDE: usize>(row: 
     }
 }
 
+/// Computes a row for a constant input stride `PIXEL`.
+///
 /// # Safety
-/// As [`row`], with `PIXEL` being the row's.
+/// As [`row`]; `PIXEL` equals [`Row::pixel`].
 #[inline(always)]
 unsafe fn tiles<V: Lanes, const BLOCKS: usize, const WIDE: usize, const PIXEL: usize>(row: &Row<'_>) {
     let mut column = 0;
@@ -109,7 +122,8 @@ unsafe fn tiles<V: Lanes, const BLOCKS: usize, const WIDE: usize, const PIXEL: u
     }
 }
 
-/// Fewer columns than `WIDE`, from one on to the end, at once: each tile reads all weights.
+/// Computes the columns from `column` to the end of the row, fewer than `WIDE`, as one register tile, since each tile reads
+/// all weights.
 ///
 /// # Safety
 /// As [`tiles`].
@@ -130,17 +144,19 @@ unsafe fn rest<V: Lanes, const BLOCKS: usize, const WIDE: usize, const PIXEL: us
     widths!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
 }
 
+/// Computes a register tile of `WIDTH` columns, from `column` on, by `BLOCKS` output blocks.
+///
 /// # Safety
-/// As [`tiles`], with `column + WIDTH` at most the row's columns.
+/// As [`tiles`]; `column + WIDTH` is at most the row's columns.
 #[inline(always)]
 unsafe fn tile<V: Lanes, const BLOCKS: usize, const WIDTH: usize, const PIXEL: usize>(
     row: &Row<'_>,
     column: usize,
 ) {
-    // SAFETY: the whole body is pointer arithmetic within what the caller vouches for.
+    // SAFETY: all pointers are valid by the caller's contract.
     unsafe {
-        // Loops, not closures (as of `array::from_fn`): a closure does not inherit the features that its function
-        // is compiled for, so that every operation in it would be a call.
+        // Loops instead of closures (`array::from_fn`): a closure does not inherit the target features of its function, so
+        // that each operation in it would be a call.
         let mut first = [V::splat(0.0); BLOCKS];
         let sums_alone = row.bias.is_null();
         if !sums_alone {
@@ -169,7 +185,7 @@ unsafe fn tile<V: Lanes, const BLOCKS: usize, const WIDTH: usize, const PIXEL: u
                         }
                     }
                     weights = weights.add(16 * BLOCKS);
-                    // After the last lane this may lie past the block, where nothing is read.
+                    // After the last channel this may point past the block, where nothing is read.
                     input = input.wrapping_add(block.lane_stride);
                 }
             }

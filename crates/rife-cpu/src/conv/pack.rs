@@ -16,47 +16,51 @@ pub struct ConvLayer {
     pub(super) input: usize,
     pub(super) output: usize,
     pub(super) residual: bool,
-    /// Whether the sixteen computed channels are four channels of each of four enlarged pixels.
+    /// Whether the layer is a transposed convolution to up to four channels, computed as a convolution to sixteen: four
+    /// channels of each of the 2x2 output pixels, see [`four_pixels`].
     pub(super) quads: bool,
     pub(super) phases: Vec<Phase>,
-    /// One for each output channel, rounded up to a multiple of sixteen, as is the PReLU slope (1 without activation).
+    /// Bias of each output channel, padded to a multiple of sixteen.
     pub(super) bias: Vec<f32>,
+    /// PReLU slope of each output channel (1 without activation), padded likewise.
     pub(super) slope: Vec<f32>,
-    /// How many weights its definition has.
+    /// Number of weights of the [`ConvSpec`].
     weights: usize,
-    /// Whether each output reads every input.
+    /// Whether there is a single group: each output channel reads all input channels.
     pub(super) dense: bool,
-    /// Each group's weights at the points of `conv/winograd.rs`, made when they are first used.
+    /// Transformed weights of each group for Winograd, computed when first used.
     pub(super) points: OnceLock<Vec<Vec<f32>>>,
-    /// Int8 weights, quantised when they are first used.
+    /// Int8 weights of each group, quantised when first used.
     pub(super) quantised: OnceLock<Vec<Quantised>>,
-    /// Of an enlargement whose pixels may be shuffled, see [`ConvLayer::shuffled`].
+    /// For a transposed convolution that may be followed by a pixel shuffle, see [`ConvLayer::shuffled`].
     to_shuffle: Option<Box<ToShuffle>>,
 }
 
-/// The spec of a transposed convolution, and the layer that includes a following PixelShuffle(2), packed when first used.
+/// A transposed convolution, and the layer that includes a following PixelShuffle(2), packed when first used.
 #[derive(Debug, Clone)]
 struct ToShuffle {
     spec: ConvSpec,
+    /// Output blocks of a group.
     together: usize,
     layer: OnceLock<ConvLayer>,
 }
 
-/// The output pixels that read their input at the same offsets: all of them, or one in four of an enlargement.
+/// Output pixels with the same taps: all of them, or for a transposed convolution one in four.
 #[derive(Debug, Clone)]
 pub(super) struct Phase {
     /// Row and column of the first such pixel.
-    pub(super) place: [usize; 2],
-    /// Row and column offsets of the input pixels that are read.
+    pub(super) offset: [usize; 2],
+    /// Row and column offsets of the input pixels read.
     pub(super) taps: Vec<[isize; 2]>,
     pub(super) groups: Vec<Group>,
 }
 
-/// Blocked of output channels computed together.
+/// Blocks of output channels that a kernel computes together.
 #[derive(Debug, Clone)]
 pub(super) struct Group {
+    /// Range of output blocks.
     pub(super) blocks: Range<usize>,
-    /// The blocks of input channels that they read.
+    /// Range of input blocks that they read.
     pub(super) inputs: Range<usize>,
     /// `[input block][tap][lane][output channel]`.
     pub(super) weights: Vec<f32>,
@@ -66,7 +70,7 @@ impl ConvLayer {
     /// Packs a convolution for kernels that compute `together` blocks of sixteen output channels at once.
     ///
     /// # Panics
-    /// Where the weights don't have the sizes that [`ConvSpec`] states.
+    /// When the weights do not have the sizes that [`ConvSpec`] states.
     pub(crate) fn new(spec: &ConvSpec, together: usize) -> Self {
         check(spec);
         if spec.kind != ConvKind::Up {
@@ -92,9 +96,9 @@ impl ConvLayer {
         }
     }
 
-    /// The enlargement followed by PixelShuffle(2) as one convolution: sixteen channels each are the 4x4 pixels that
-    /// a pixel becomes. Nearly half of its weights are zero, which costs Winograd's products nothing: they are as
-    /// many as for each phase by itself, without the lanes that fill up each phase's blocks.
+    /// Returns a transposed convolution and a following PixelShuffle(2) as one 3x3 convolution, whose output blocks of sixteen
+    /// channels are the 4x4 output pixels of an input pixel; `None` for other layers. Nearly half of its weights are zero, which
+    /// costs Winograd nothing: it has as many products as the four phases, without the padding of each phase's blocks.
     pub(crate) fn shuffled(&self) -> Option<&Self> {
         let ToShuffle {
             spec,
@@ -107,6 +111,7 @@ impl ConvLayer {
         }))
     }
 
+    /// Packs a convolution as it is, phase by phase.
     fn packed(spec: &ConvSpec, together: usize) -> Self {
         let blocks = spec.output.div_ceil(16);
         let padded = |values: &dyn Fn(usize) -> f32| {
@@ -114,12 +119,12 @@ impl ConvLayer {
                 .map(|o| if o < spec.output { values(o) } else { 0.0 })
                 .collect()
         };
-        let phases = places(spec.kind).into_iter().map(|(place, taps)| Phase {
+        let phases = phase_taps(spec.kind).into_iter().map(|(offset, taps)| Phase {
             groups: (0..blocks)
                 .step_by(together)
-                .map(|first| group(spec, first..(first + together).min(blocks), place, &taps))
+                .map(|first| group(spec, first..(first + together).min(blocks), offset, &taps))
                 .collect(),
-            place,
+            offset,
             taps,
         });
         Self {
@@ -139,14 +144,14 @@ impl ConvLayer {
         }
     }
 
-    /// What it does to the size.
+    /// Returns kernel size, stride and direction.
     pub(crate) fn kind(&self) -> ConvKind {
         self.kind
     }
 
-    /// Multiply-adds over an input of `[height, width]`, by its definition.
+    /// Returns the multiply-adds by the definition for an input of `[height, width]`.
     pub(crate) fn macs(&self, [height, width]: [usize; 2]) -> u64 {
-        // Each of an enlargement's four output pixels for an input pixel reads four of its sixteen weights.
+        // Each of the four output pixels per input pixel of a transposed convolution uses four of its sixteen weights.
         let pixels = match self.kind {
             ConvKind::Up => height * width,
             ConvKind::Same | ConvKind::Down => self.kind.size(height) * self.kind.size(width),
@@ -154,32 +159,33 @@ impl ConvLayer {
         (pixels * self.weights) as u64
     }
 
-    /// Channels out.
+    /// Returns the number of output channels.
     pub fn output(&self) -> usize {
         self.output
     }
 
-    /// Channels in.
+    /// Returns the number of input channels.
     pub fn input(&self) -> usize {
         self.input
     }
 
-    /// Whether the result has up to four channels and is written interleaved.
+    /// Reports whether the kernels write 2x2 output pixels of up to four channels as sixteen channels, see [`four_pixels`].
     pub(crate) fn makes_quads(&self) -> bool {
         self.quads
     }
 
-    /// Channels of the tensor that the kernels write.
+    /// Returns the number of channels of the tensor that the kernels write.
     pub(super) fn computed(&self) -> usize {
         if self.quads { 16 } else { self.output }
     }
 
-    /// Whether the input is added to the result.
+    /// Reports whether the input is added to the result (ResConv).
     pub(crate) fn adds_input(&self) -> bool {
         self.residual
     }
 }
 
+/// Panics if sizes of a convolution contradict each other.
 fn check(spec: &ConvSpec) {
     let taps = if spec.kind == ConvKind::Up { 16 } else { 9 };
     assert_eq!(
@@ -200,11 +206,12 @@ fn check(spec: &ConvSpec) {
     }
 }
 
-/// The residual's factor scales weights and bias once, here, instead of every sum.
+/// Returns the ResConv factor of an output channel (1 without), which is multiplied into weights and bias when packing.
 fn factor(spec: &ConvSpec, output: usize) -> f32 {
     spec.residual.as_ref().map_or(1.0, |factors| factors[output])
 }
 
+/// Returns an activation as the PReLU slope of an output channel.
 fn slope(activation: &Activation, output: usize) -> f32 {
     match activation {
         Activation::None => 1.0,
@@ -213,15 +220,15 @@ fn slope(activation: &Activation, output: usize) -> f32 {
     }
 }
 
-/// An enlargement to up to four channels as a convolution to sixteen: channel `c` of the pixel in row `i` and
-/// column `j` of four is channel `4 (2i + j) + c`. Nearly half of its weights are zero; but each phase by itself
-/// would compute sixteen channels for the sake of four.
+/// Rewrites a transposed convolution to up to four channels as a 3x3 convolution to sixteen: channel `c` of the output
+/// pixel at row `i`, column `j` of 2x2 is channel `4 (2i + j) + c`. Nearly half of its weights are zero, but separate phases
+/// would each compute sixteen channels for four.
 fn four_pixels(spec: &ConvSpec) -> ConvSpec {
     unphased(spec, 16, &|o| (o / 4, o % 4))
 }
 
-/// An enlargement with PixelShuffle(2) after it: the pixel in row `i` and column `j` of four by four of channel `c` is
-/// channel `16 c + 4 i + j`.
+/// Rewrites a transposed convolution and a following PixelShuffle(2) as a 3x3 convolution: the output pixel at row `i`,
+/// column `j` of 4x4 of channel `c` is channel `16 c + 4 i + j`.
 fn sixteen_pixels(spec: &ConvSpec) -> ConvSpec {
     unphased(spec, spec.output * 4, &|o| {
         let (channel, i, j) = (o / 16, o % 16 / 4, o % 4);
@@ -229,8 +236,8 @@ fn sixteen_pixels(spec: &ConvSpec) -> ConvSpec {
     })
 }
 
-/// An enlargement as a convolution that keeps the size, each of whose channels is one of a phase; zero where the
-/// enlargement has no such channel.
+/// Rewrites a transposed convolution as a 3x3 convolution with `outputs` channels: `of(o)` returns the phase and channel
+/// that output channel `o` computes; channels that the convolution does not have are zero.
 fn unphased(spec: &ConvSpec, outputs: usize, of: &dyn Fn(usize) -> (usize, usize)) -> ConvSpec {
     let each = |value: &dyn Fn(usize) -> f32| {
         let channels = (0..outputs).map(|o| of(o).1);
@@ -238,15 +245,15 @@ fn unphased(spec: &ConvSpec, outputs: usize, of: &dyn Fn(usize) -> (usize, usize
             .map(|c| if c < spec.output { value(c) } else { 0.0 })
             .collect()
     };
-    let phases = places(spec.kind);
+    let phases = phase_taps(spec.kind);
     let mut weight = vec![0.0; outputs * spec.input * 9];
     for (o, of_output) in weight.chunks_exact_mut(spec.input * 9).enumerate() {
         let (phase, channel) = of(o);
-        let (place, taps) = &phases[phase];
+        let (offset, taps) = &phases[phase];
         for (input, to) in of_output.chunks_exact_mut(9).enumerate() {
             for tap in taps {
                 let at = (tap[0] + 1) * 3 + tap[1] + 1;
-                to[at as usize] = self::weight(spec, channel, input, *place, tap);
+                to[at as usize] = self::weight(spec, channel, input, *offset, tap);
             }
         }
     }
@@ -260,8 +267,8 @@ fn unphased(spec: &ConvSpec, outputs: usize, of: &dyn Fn(usize) -> (usize, usize
     }
 }
 
-/// The phases of a kind of convolution: output offset (row, column) and taps.
-fn places(kind: ConvKind) -> Vec<([usize; 2], Vec<[isize; 2]>)> {
+/// Lists the phases of a kind of convolution: offset (row, column) of the output pixels, and taps.
+fn phase_taps(kind: ConvKind) -> Vec<([usize; 2], Vec<[isize; 2]>)> {
     let square = |rows: &[isize], columns: &[isize]| {
         rows.iter()
             .flat_map(|&dy| columns.iter().map(move |&dx| [dy, dx]))
@@ -277,14 +284,15 @@ fn places(kind: ConvKind) -> Vec<([usize; 2], Vec<[isize; 2]>)> {
         .collect()
 }
 
-fn group(spec: &ConvSpec, blocks: Range<usize>, place: [usize; 2], taps: &[[isize; 2]]) -> Group {
+/// Packs the weights of a range of output blocks of a phase.
+fn group(spec: &ConvSpec, blocks: Range<usize>, offset: [usize; 2], taps: &[[isize; 2]]) -> Group {
     let inputs = inputs_of(blocks.start * 16..blocks.end * 16, spec);
     let mut weights = Vec::with_capacity(inputs.len() * taps.len() * 16 * blocks.len() * 16);
     for input in inputs.clone() {
         for tap in taps {
             for lane in 0..16.min(spec.input - input * 16) {
                 let outputs = blocks.start * 16..blocks.end * 16;
-                weights.extend(outputs.map(|o| weight(spec, o, input * 16 + lane, place, tap)));
+                weights.extend(outputs.map(|o| weight(spec, o, input * 16 + lane, offset, tap)));
             }
         }
     }
@@ -295,14 +303,14 @@ fn group(spec: &ConvSpec, blocks: Range<usize>, place: [usize; 2], taps: &[[isiz
     }
 }
 
-/// The weight between an output and an input channel at a tap; zero where there is none.
-fn weight(spec: &ConvSpec, output: usize, input: usize, place: [usize; 2], tap: &[isize; 2]) -> f32 {
+/// Returns the weight of an output and an input channel at a tap of the phase with this offset; zero if there is none.
+fn weight(spec: &ConvSpec, output: usize, input: usize, offset: [usize; 2], tap: &[isize; 2]) -> f32 {
     if output >= spec.output {
         return 0.0;
     }
     if spec.kind == ConvKind::Up {
-        // Output row 2y + place reads input row y + tap through kernel row place + 1 - 2 tap.
-        let at = |i: usize| (place[i] as isize + 1 - 2 * tap[i]) as usize;
+        // Output row 2y + offset reads input row y + tap through kernel row offset + 1 - 2 tap.
+        let at = |i: usize| (offset[i] as isize + 1 - 2 * tap[i]) as usize;
         return spec.weight[((input * spec.output + output) * 4 + at(0)) * 4 + at(1)];
     }
     let (of, from) = (spec.output / spec.groups, spec.input / spec.groups);

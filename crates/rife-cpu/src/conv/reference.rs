@@ -1,4 +1,4 @@
-//! Naive reference convolutions, written as their definitions, for tests.
+//! Reference convolutions in f32 and int8 as naive loops, for tests of the kernels.
 
 use rife_backend::{Activation, ConvKind, ConvSpec};
 
@@ -30,6 +30,8 @@ pub fn conv(spec: &ConvSpec, input: &[f32], [_, height, width]: [usize; 3]) -> V
     out
 }
 
+/// Computes the sum of products of output channel `o` at row y and column x, without bias; `at` reads an input value by
+/// channel, row and column.
 fn sum(spec: &ConvSpec, o: usize, [y, x]: [isize; 2], at: impl Fn(usize, isize, isize) -> f64) -> f64 {
     let (of, from) = (spec.output / spec.groups, spec.input / spec.groups);
     let mut sum = 0.0;
@@ -56,6 +58,7 @@ fn sum(spec: &ConvSpec, o: usize, [y, x]: [isize; 2], at: impl Fn(usize, isize, 
     sum
 }
 
+/// Applies an activation to a value of a channel.
 fn activated(activation: &Activation, channel: usize, x: f64) -> f64 {
     let slope = match activation {
         Activation::None => 1.0,
@@ -65,12 +68,12 @@ fn activated(activation: &Activation, channel: usize, x: f64) -> f64 {
     if x > 0.0 { x } else { x * slope }
 }
 
-/// Applies a convolution in eight-bit integers, as `conv/int8.rs` says, tile by tile; the sums are exact.
+/// Applies an int8 convolution with the quantisation of `conv/int8.rs`, tile by tile, to planar values; sums are exact.
 pub fn conv_int8(spec: &ConvSpec, input: &[f32], shape: [usize; 3]) -> Vec<f32> {
     let [_, height, width] = shape;
     let (rows, columns) = (spec.kind.size(height), spec.kind.size(width));
     let mut out = vec![0.0; spec.output * rows * columns];
-    let (weights, steps) = whole_weights(spec);
+    let (weights, steps) = quantise_weights(spec);
     let whole = ConvSpec {
         weight: weights,
         bias: vec![0.0; spec.output],
@@ -80,7 +83,7 @@ pub fn conv_int8(spec: &ConvSpec, input: &[f32], shape: [usize; 3]) -> Vec<f32> 
     };
     let up = if spec.kind == ConvKind::Up { 2 } else { 1 };
     for tile in tiles(rows / up, columns / up) {
-        let (values, scale) = whole_input(spec, input, shape, &tile);
+        let (values, scale) = quantise_input(spec, input, shape, &tile);
         let sums = conv(&whole, &values, shape);
         for o in 0..spec.output {
             for y in tile[0].start * up..tile[0].end * up {
@@ -103,9 +106,9 @@ pub fn conv_int8(spec: &ConvSpec, input: &[f32], shape: [usize; 3]) -> Vec<f32> 
     out
 }
 
-/// Int8 weights and their scale for each output channel; for a transposed convolution those of each of its four
-/// pixels, which read different weights.
-fn whole_weights(spec: &ConvSpec) -> (Vec<f32>, Vec<[f64; 4]>) {
+/// Quantises weights to int8 (as f32 integers); returns them and the scale per output channel and, for a transposed
+/// convolution, per phase of output pixels.
+fn quantise_weights(spec: &ConvSpec) -> (Vec<f32>, Vec<[f64; 4]>) {
     let of = |i: usize| match spec.kind {
         ConvKind::Up => (i / 16 % spec.output, (i / 4 % 4 + 1) % 2 * 2 + (i % 4 + 1) % 2),
         ConvKind::Same | ConvKind::Down => (i / 9 / (spec.input / spec.groups), 0),
@@ -134,8 +137,9 @@ fn whole_weights(spec: &ConvSpec) -> (Vec<f32>, Vec<[f64; 4]>) {
     )
 }
 
-/// The input of a tile quantised less the zero point, zeros elsewhere, and the inverse scale.
-fn whole_input(
+/// Quantises the input of a tile; returns quantised values minus the zero point (0 outside of the tile's input) and the
+/// inverse scale.
+fn quantise_input(
     spec: &ConvSpec,
     input: &[f32],
     [channels, height, width]: [usize; 3],
@@ -143,15 +147,15 @@ fn whole_input(
 ) -> (Vec<f32>, f64) {
     let rows = input_range(spec.kind, &tile[0], height);
     let columns = input_range(spec.kind, &tile[1], width);
-    let places: Vec<usize> = (0..channels)
+    let indices: Vec<usize> = (0..channels)
         .flat_map(|c| rows.clone().map(move |y| (c * height + y) * width))
         .flat_map(|line| columns.clone().map(move |x| line + x))
         .collect();
-    let fold = |f: fn(f32, f32) -> f32| places.iter().map(|at| input[*at]).fold(0.0, f);
+    let fold = |f: fn(f32, f32) -> f32| indices.iter().map(|at| input[*at]).fold(0.0, f);
     let scale = Scale::of(fold(f32::min), fold(f32::max));
     let mut values = vec![0.0; input.len()];
-    for at in places {
-        values[at] = scale.whole(input[at]);
+    for at in indices {
+        values[at] = scale.quantise(input[at]);
     }
     (values, f64::from(scale.steps()))
 }

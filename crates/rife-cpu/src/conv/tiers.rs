@@ -6,25 +6,29 @@ use super::kernel::{Lanes, Row, row};
 use super::winograd::{TransformInput, TransformOutput, transform_input, transform_output};
 use crate::tier::Tier;
 
-/// Channels from which on eight-bit integers pay where an instruction multiplies 64 of them.
+/// Minimum channels for which int8 kernels with 64 products per instruction are faster than f32.
 const MIN_CHANNELS: usize = 24;
 
-/// The kernels of a tier.
+/// The convolution kernels of a tier.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Kernels {
-    /// A row of one, or of two, output blocks. Safe to call with what [`row`] asks for.
+    /// Direct convolution of a row of one output block, or of two: see [`row`].
     pub(super) row: [unsafe fn(&Row<'_>); 2],
-    /// A tile's input to its points and its points to the output, for `conv/winograd.rs`.
+    /// Winograd's input transform.
     pub(super) transform_input: unsafe fn(&TransformInput),
+    /// Winograd's output transform.
     pub(super) transform_output: unsafe fn(&TransformOutput),
-    /// Those of `conv/int8.rs`, where the machine has them for this tier.
+    /// Int8 kernels; `None` if this tier has none on this machine.
     pub(crate) int8: Option<Int8Kernels>,
-    /// How many output blocks are best computed together.
+    /// Number of output blocks that direct kernels compute together.
     pub(crate) together: usize,
 }
 
 impl Kernels {
-    /// The kernels of a tier that the machine has.
+    /// Selects the kernels of a tier.
+    ///
+    /// # Panics
+    /// When the tier is not available on this machine.
     pub(crate) fn new(tier: Tier) -> Self {
         assert!(tier.is_available(), "the machine lacks {}", tier.name());
         match tier {
@@ -63,12 +67,14 @@ impl Kernels {
     }
 }
 
+/// Portable kernels in plain Rust.
 mod scalar {
     use super::{
         Int8Kernels, Int8Lanes, Int8Rows, Lanes, MIN_CHANNELS, Row, TransformInput, TransformOutput, int8,
         row, transform_input, transform_output,
     };
 
+    /// Sixteen f32 in an array.
     #[derive(Clone, Copy)]
     struct Sixteen([f32; 16]);
 
@@ -147,7 +153,7 @@ mod scalar {
         unsafe { transform_output::<Sixteen>(tile) }
     }
 
-    /// Sixteen sums; or four bytes of each of sixteen weights or pixels.
+    /// Sixteen int32 sums, or 64 int8 weights or uint8 inputs.
     #[derive(Clone, Copy)]
     struct Sums([i32; 16]);
 
@@ -189,6 +195,7 @@ mod scalar {
         }
     }
 
+    /// The int8 kernels in plain Rust.
     pub(super) const INT8: Int8Kernels = Int8Kernels {
         rows: [one_of_bytes, two_of_bytes],
         range: int8::range,
@@ -208,12 +215,14 @@ mod scalar {
     }
 }
 
+/// AVX2 and FMA kernels.
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
     use std::arch::x86_64::*;
 
     use super::{Lanes, Row, TransformInput, TransformOutput, row, transform_input, transform_output};
 
+    /// Sixteen f32 in two registers.
     #[derive(Clone, Copy)]
     struct Sixteen([__m256; 2]);
 
@@ -317,12 +326,14 @@ mod avx2 {
     }
 }
 
+/// AVX-512F kernels.
 #[cfg(target_arch = "x86_64")]
 mod avx512 {
     use std::arch::x86_64::*;
 
     use super::{Lanes, Row, TransformInput, TransformOutput, row, transform_input, transform_output};
 
+    /// Sixteen f32 in one register.
     #[derive(Clone, Copy)]
     pub(in super::super) struct Sixteen(pub(super) __m512);
 
@@ -408,6 +419,7 @@ mod avx512 {
     }
 }
 
+/// AVX-512 VNNI int8 kernels.
 #[cfg(target_arch = "x86_64")]
 pub(super) mod vnni {
     use std::arch::x86_64::*;
@@ -417,6 +429,7 @@ pub(super) mod vnni {
     use super::avx512::Sixteen;
     use super::{Int8Kernels, Int8Lanes, Int8Rows, MIN_CHANNELS, Tier, int8};
 
+    /// Sixteen int32 sums, or 64 int8 weights or uint8 inputs, in one register.
     #[derive(Clone, Copy)]
     pub(in super::super) struct Sums(__m512i);
 
@@ -454,7 +467,7 @@ pub(super) mod vnni {
         }
     }
 
-    /// Where the machine has them.
+    /// Returns the int8 kernels of an AVX-512 tier; `None` if the processor lacks VNNI.
     pub(super) fn kernels(tier: Tier) -> Option<Int8Kernels> {
         let here = is_x86_feature_detected!("avx512vnni") && is_x86_feature_detected!("avx512bw");
         here.then_some(Int8Kernels {
@@ -493,12 +506,14 @@ pub(super) mod vnni {
     }
 }
 
+/// NEON kernels.
 #[cfg(target_arch = "aarch64")]
 mod neon {
     use std::arch::aarch64::*;
 
     use super::{Lanes, Row, TransformInput, TransformOutput, row, transform_input, transform_output};
 
+    /// Sixteen f32 in four registers.
     #[derive(Clone, Copy)]
     struct Sixteen([float32x4_t; 4]);
 

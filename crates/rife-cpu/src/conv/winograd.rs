@@ -12,7 +12,7 @@ use rife_backend::ConvKind;
 
 use super::kernel::{InBlock, Lanes, Row};
 use super::pack::{ConvLayer, Phase};
-use super::{Part, Target};
+use super::{PhaseGroup, Target};
 use crate::engine::Engine;
 use crate::tensor::BlockList;
 
@@ -20,6 +20,7 @@ use crate::tensor::BlockList;
 const TILE: usize = 4;
 /// Input pixels of a tile, and points of the Winograd domain, along each axis.
 const SIDE: usize = TILE + 2;
+/// Points of the Winograd domain of a tile.
 const POINTS: usize = SIDE * SIDE;
 
 /// Prefetch distance in pixels: a tile reads six rows, which are far apart in memory in a large image.
@@ -29,10 +30,10 @@ const FETCHED: usize = 4 * TILE;
 #[derive(Debug)]
 pub(super) struct TransformInput {
     pub(super) from: *const f32,
-    /// From row to row of pixels.
+    /// Stride of pixel rows.
     pub(super) line: usize,
     pub(super) to: *mut f32,
-    /// From point to point.
+    /// Stride of points.
     pub(super) point: usize,
 }
 
@@ -40,20 +41,23 @@ pub(super) struct TransformInput {
 #[derive(Debug)]
 pub(super) struct TransformOutput {
     pub(super) from: *const f32,
+    /// Stride of points.
     pub(super) point: usize,
     pub(super) bias: *const f32,
     pub(super) slope: *const f32,
-    /// Laid out like the output; null where none is added.
+    /// Residual with the strides of the output; null without a residual.
     pub(super) residual: *const f32,
     pub(super) out: *mut f32,
-    /// From pixel to pixel and from row to row of the output (and of what is added).
+    /// Stride of output pixels in a row.
     pub(super) pixel: usize,
+    /// Stride of output rows.
     pub(super) line: usize,
+    /// Rows and columns of the tile inside the image, up to 4.
     pub(super) rows: usize,
     pub(super) columns: usize,
 }
 
-/// The input transform along one axis, B^T d: six pixels to six points.
+/// Computes the input transform along one axis, B^T d: six pixels to six points.
 #[inline(always)]
 unsafe fn transform_input_1d<V: Lanes>([d0, d1, d2, d3, d4, d5]: [V; SIDE]) -> [V; SIDE] {
     // SAFETY: the caller vouches for the tier.
@@ -73,7 +77,7 @@ unsafe fn transform_input_1d<V: Lanes>([d0, d1, d2, d3, d4, d5]: [V; SIDE]) -> [
     }
 }
 
-/// The output transform along one axis, A^T m: six points to four pixels.
+/// Computes the output transform along one axis, A^T m: six points to four pixels.
 #[inline(always)]
 unsafe fn transform_output_1d<V: Lanes>([m0, m1, m2, m3, m4, m5]: [V; SIDE]) -> [V; TILE] {
     // SAFETY: the caller vouches for the tier.
@@ -89,10 +93,10 @@ unsafe fn transform_output_1d<V: Lanes>([m0, m1, m2, m3, m4, m5]: [V; SIDE]) -> 
     }
 }
 
-/// Input transform of a tile, B^T d B.
+/// Computes the input transform of a tile, B^T d B.
 ///
 /// # Safety
-/// The pointers reach 6x6 pixels and 36 points, and the tier is available.
+/// The pointers are valid for 6x6 pixels and 36 points, and the tier is available.
 #[inline(always)]
 pub(super) unsafe fn transform_input<V: Lanes>(tile: &TransformInput) {
     // SAFETY: the caller's contract.
@@ -120,10 +124,10 @@ pub(super) unsafe fn transform_input<V: Lanes>(tile: &TransformInput) {
     }
 }
 
-/// Output transform of a tile, A^T m A, then bias, residual and PReLU.
+/// Computes the output transform of a tile, A^T m A, adds bias and residual and applies PReLU.
 ///
 /// # Safety
-/// The pointers reach 36 points, a block's bias and slope and the rows and columns, and the tier is available.
+/// The pointers are valid for 36 points, a block's bias and slope and the rows and columns, and the tier is available.
 #[inline(always)]
 pub(super) unsafe fn transform_output<V: Lanes>(tile: &TransformOutput) {
     // SAFETY: the caller's contract.
@@ -157,7 +161,7 @@ pub(super) unsafe fn transform_output<V: Lanes>(tile: &TransformOutput) {
     }
 }
 
-/// The weight transform G along one axis.
+/// Matrix G of the weight transform along one axis.
 const FILTER: [[f64; 3]; SIDE] = [
     [1.0 / 4.0, 0.0, 0.0],
     [-1.0 / 6.0, -1.0 / 6.0, -1.0 / 6.0],
@@ -167,16 +171,16 @@ const FILTER: [[f64; 3]; SIDE] = [
     [0.0, 0.0, 1.0],
 ];
 
-/// Whether a phase's transformed weights at a point are all zero, as at 11 of the 36 points where a phase has 2x2 taps.
+/// Reports whether a phase's transformed weights at a point are all zero, as at 11 of the 36 points for phases of 2x2 taps.
 fn has_no_weights(phase: &Phase, point: usize) -> bool {
     let (fy, fx) = (FILTER[point / SIDE], FILTER[point % SIDE]);
     let factor = |[dy, dx]: &[isize; 2]| fy[(dy + 1) as usize] * fx[(dx + 1) as usize];
     phase.taps.iter().all(|tap| factor(tap) == 0.0)
 }
 
-/// Transformed weights G g G^T of a group: `[point][input block][lane][output channel]` from `[input block][tap][lane][output
-/// channel]`. Where a phase reads fewer than nine pixels, the others' weights are zero.
-fn transform_weights((phase, group): Part<'_>, channels: usize) -> Vec<f32> {
+/// Computes the transformed weights G g G^T of a group: `[point][input block][lane][output channel]` from `[input
+/// block][tap][lane][output channel]`. Taps that a phase lacks have zero weights.
+fn transform_weights((phase, group): PhaseGroup<'_>, channels: usize) -> Vec<f32> {
     let wide = 16 * group.blocks.len();
     let mut all = Vec::with_capacity(POINTS * group.weights.len() / phase.taps.len());
     for (fy, fx) in FILTER.iter().flat_map(|fy| FILTER.iter().map(move |fx| (fy, fx))) {
@@ -196,27 +200,27 @@ fn transform_weights((phase, group): Part<'_>, channels: usize) -> Vec<f32> {
     all
 }
 
-/// The fewest tiles of an image for which Winograd is faster: with fewer, reading the transformed weights dominates.
+/// Minimum tiles of an image for which Winograd is faster; with fewer, reading the transformed weights dominates.
 const MIN_TILES: usize = 24;
-/// About the tiles of a batch. Each batch reads all weights, which for many channels exceed its points; half as many tiles
-/// were a tenth slower, more no faster.
+/// Approximate number of tiles of a batch. Each batch reads all weights, which for many channels are larger than its
+/// points; half as many tiles were 10% slower, more were no faster.
 const BATCH: usize = 48;
-/// Columns that the direct kernels compute at a time.
+/// Columns of the direct kernels' register tile.
 const TOGETHER: usize = 12;
 
-/// Tiles of a batch, balanced over the threads.
+/// Returns the number of tiles of a batch, balanced over the threads.
 fn batch(tiles: usize, threads: usize) -> usize {
     let each = (tiles / (BATCH * threads)).max(1);
     tiles.div_ceil(each * threads).next_multiple_of(TOGETHER)
 }
 
-/// The fewest output channels for which the output transform of a block of sixteen pays.
+/// Minimum output channels for which the output transform of a block of sixteen is worthwhile.
 const MIN_OUTPUTS: usize = 3;
 
-/// Whether a layer is computed by Winograd's algorithm for an input of this shape.
+/// Reports whether Winograd is the fastest f32 algorithm of a layer for an input of this shape.
 pub(super) fn suits(layer: &ConvLayer, [channels, height, width]: [usize; 3]) -> bool {
     let tiles = height.div_ceil(TILE) * width.div_ceil(TILE);
-    // Of an enlargement these are tiles of each phase: a phase's values are a 3x3 convolution with some weights zero.
+    // For a transposed convolution these are tiles of each phase, a 3x3 convolution with some zero weights.
     layer.dense
         && layer.kind != ConvKind::Down
         && channels >= 16
@@ -224,22 +228,23 @@ pub(super) fn suits(layer: &ConvLayer, [channels, height, width]: [usize; 3]) ->
         && tiles >= MIN_TILES
 }
 
-/// A layer applied to an image in batches of tiles.
+/// A Winograd convolution of an image in batches of tiles.
 struct Batches<'a> {
     engine: &'a Engine,
     input: &'a BlockList<'a>,
     target: &'a Target<'a>,
-    parts: Vec<Part<'a>>,
+    parts: Vec<PhaseGroup<'a>>,
     weights: &'a [Vec<f32>],
-    /// Rows and columns of tiles.
+    /// Number of rows and columns of tiles.
     tiles: [usize; 2],
+    /// Number of tiles of a batch.
     batch: usize,
 }
 
-/// Applies a layer that [`suits`].
+/// Applies a layer for which [`suits`] is true, in parallel over batches.
 pub(super) fn conv(engine: &Engine, input: &BlockList<'_>, target: &Target<'_>) {
     let layer = target.layer;
-    let parts = target.parts();
+    let parts = target.phase_groups();
     let weights = layer.points.get_or_init(|| {
         parts
             .iter()
@@ -265,15 +270,16 @@ pub(super) fn conv(engine: &Engine, input: &BlockList<'_>, target: &Target<'_>) 
     });
 }
 
-// SAFETY: the input is only read; each batch of tiles writes its own output pixels.
+// SAFETY: the input is only read; each batch writes different output pixels.
 unsafe impl Sync for Batches<'_> {}
 
 impl Batches<'_> {
+    /// Computes a batch: input transform, product at each point, output transform.
     fn run(&self, tiles: Range<usize>) {
         let [inputs, outputs] = [self.input.shape[0], self.target.layer.computed()].map(|c| c.div_ceil(16));
         let blocks = [inputs, outputs * self.target.layer.phases.len()];
         let plane = self.batch * 16;
-        // Padded by a cache line: a tile's 36 points would else map to a few sets of the cache.
+        // Padded by a cache line, since a tile's 36 points would otherwise map to a few cache sets.
         let strides = blocks.map(|blocks| plane * blocks + 16);
         let mut points = self.engine.recycler().take(POINTS * strides[0]);
         let mut products = self.engine.recycler().take(POINTS * strides[1]);
@@ -291,19 +297,20 @@ impl Batches<'_> {
             for block in 0..outputs {
                 let from = &products[(n * outputs + block) * plane..];
                 for (i, tile) in tiles.clone().enumerate() {
-                    self.transform_output(tile, phase.place, block, &from[i * 16..], strides[1]);
+                    self.transform_output(tile, phase.offset, block, &from[i * 16..], strides[1]);
                 }
             }
         }
     }
 
-    /// Row and column of a tile's first output pixel.
-    fn place(&self, tile: usize) -> [usize; 2] {
+    /// Returns row and column of a tile's first output pixel (of one phase).
+    fn first_pixel(&self, tile: usize) -> [usize; 2] {
         [tile / self.tiles[1] * TILE, tile % self.tiles[1] * TILE]
     }
 
+    /// Transforms one tile of one input block to `to`, with points `point` values apart.
     fn transform_input(&self, tile: usize, block: usize, to: &mut [f32], point: usize) {
-        let [y, x] = self.place(tile);
+        let [y, x] = self.first_pixel(tile);
         let [_, height, width] = self.input.shape;
         let line = (width + 2) * 16;
         let corner = y * line + x * 16;
@@ -327,7 +334,7 @@ impl Batches<'_> {
         unsafe { (self.engine.kernels().transform_input)(&job) }
     }
 
-    /// The 6x6 input pixels of a tile at the image's end, zero-padded past the image's border.
+    /// Copies the 6x6 input pixels of a tile at the right or bottom edge, zero-padded past the image's border.
     fn edge(&self, block: usize, corner: usize, [rows, columns]: [usize; 2]) -> [f32; POINTS * 16] {
         let line = (self.input.shape[2] + 2) * 16;
         let across = columns.min(SIDE) * 16;
@@ -338,7 +345,7 @@ impl Batches<'_> {
         padded
     }
 
-    /// Multiplies, at one point, the channels of all tiles by the transformed weights.
+    /// Multiplies the input channels of all tiles of a batch by the transformed weights, at one point.
     fn multiply(&self, point: usize, tiles: usize, from: &[f32], to: &mut [f32]) {
         let plane = self.batch * 16;
         let channels = self.input.shape[0];
@@ -354,7 +361,7 @@ impl Batches<'_> {
             let group = part.1;
             let size = weights.len() / POINTS;
             let group_out = |first: usize| first * plane..(first + group.blocks.len()) * plane;
-            // Phase after phase, each with as many parts.
+            // Groups are listed phase by phase, the same number for each.
             let phase = i * self.target.layer.phases.len() / self.parts.len();
             let first = phase * outputs + group.blocks.start;
             if has_no_weights(part.0, point) {
@@ -379,12 +386,13 @@ impl Batches<'_> {
         }
     }
 
-    fn transform_output(&self, tile: usize, place: [usize; 2], block: usize, from: &[f32], point: usize) {
+    /// Transforms one tile of one output block and writes its pixels; `offset` is that of the phase.
+    fn transform_output(&self, tile: usize, offset: [usize; 2], block: usize, from: &[f32], point: usize) {
         let Target { layer, shape, .. } = self.target;
-        let [y, x] = self.place(tile);
+        let [y, x] = self.first_pixel(tile);
         let up = if layer.kind == ConvKind::Up { 2 } else { 1 };
         let line = (shape[2] + 2) * 16;
-        let at = (y * up + place[0] + 1) * line + (x * up + place[1] + 1) * 16;
+        let at = (y * up + offset[0] + 1) * line + (x * up + offset[1] + 1) * 16;
         assert!(from.len() >= (POINTS - 1) * point + 16, "the points are there");
         let residual = if layer.residual {
             self.input.blocks[block][at..].as_ptr()
@@ -406,7 +414,7 @@ impl Batches<'_> {
             rows: (self.target.rows() - y).min(TILE),
             columns: (self.target.columns() - x).min(TILE),
         };
-        // SAFETY: the points are within `from`; rows and columns end with the image, and no other thread has this
+        // SAFETY: the points are within `from`; rows and columns end with the image, and no other thread computes this
         // tile; the tier is available.
         unsafe { (self.engine.kernels().transform_output)(&job) }
     }

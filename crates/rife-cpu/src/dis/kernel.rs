@@ -13,14 +13,14 @@ use super::STRIDE;
 use super::search::PATCH_VALUES;
 use crate::tier::Tier;
 
-/// Pixels of a patch dx rows and columns.
+/// Rows and columns of a patch in pixels.
 pub(super) const SIDE: usize = 2 * STRIDE;
-/// Width of the replicated border of images: a patch displaced further would see nothing but replicated pixels either.
+/// Width of the replicated border of images; a patch displaced further would also see only replicated pixels.
 pub(super) const BORDER: usize = SIDE + 2;
 /// Reciprocal of the number of pixels of a patch.
 const PIXEL_WEIGHT: f32 = 1.0 / (SIDE * SIDE) as f32;
 
-/// A luma image of `size`, height and width, with a border of [`BORDER`] pixels in memory.
+/// A luma image of `size` (height and width), surrounded in memory by a border of [`BORDER`] pixels.
 #[derive(Clone, Copy)]
 pub(super) struct Bordered<'a> {
     data: &'a [f32],
@@ -36,8 +36,10 @@ pub(super) struct PatchRow<'a> {
 }
 
 impl<'a> Bordered<'a> {
+    /// Wraps an image with its border.
+    ///
     /// # Panics
-    /// Where the memory is too small.
+    /// When `data` is too short.
     pub(super) fn new(data: &'a [f32], size: [usize; 2]) -> Self {
         assert!(
             data.len() >= (size[0] + 2 * BORDER) * (size[1] + 2 * BORDER),
@@ -46,12 +48,13 @@ impl<'a> Bordered<'a> {
         Self { data, size }
     }
 
+    /// Returns the stride of rows, border included.
     #[inline(always)]
     fn stride(&self) -> usize {
         self.size[1] + 2 * BORDER
     }
 
-    /// Pointer to a pixel by its index in memory, border included.
+    /// Returns a pointer to a pixel by its index in memory, border included.
     #[inline(always)]
     fn at(&self, pixel: usize) -> *const f32 {
         debug_assert!(pixel + SIDE <= self.data.len());
@@ -59,7 +62,7 @@ impl<'a> Bordered<'a> {
     }
 }
 
-/// A patch, `first` being the index of its upper left pixel in memory.
+/// A patch in a column of a patch row; `first` is the index in memory of its upper left pixel.
 #[derive(Clone, Copy)]
 struct Patch<'a> {
     patches: PatchRow<'a>,
@@ -75,11 +78,11 @@ struct Position {
     right: f32,
 }
 
-/// Integer and fraction of a displaced patch's coordinate along one axis, border included: from 1 to `size + BORDER`.
+/// Splits a displaced patch's coordinate along one axis, border included (1 to `size + BORDER`), into integer and fraction.
 #[inline(always)]
 fn coordinate(patch: usize, displacement: f32, size: usize) -> (usize, f32) {
     let at = (patch * STRIDE) as f32 - (STRIDE / 2) as f32 + displacement;
-    // Not `clamp`: NaN must give a position inside too.
+    // Not `clamp`, since NaN must give a position inside too.
     let at = at.max(1.0 - BORDER as f32).min(size as f32) + BORDER as f32;
     // SAFETY: a small number.
     let pixel = unsafe { at.to_int_unchecked::<i32>() };
@@ -87,10 +90,11 @@ fn coordinate(patch: usize, displacement: f32, size: usize) -> (usize, f32) {
 }
 
 impl<'a> Patch<'a> {
+    /// Locates the patch in a column of a patch row.
     #[inline(always)]
     fn new(patches: PatchRow<'a>, column: usize) -> Self {
         let [height, width] = patches.from.size;
-        // The bounds that make the loads below sound.
+        // These bounds keep the loads in `differences` inside of the image and its border.
         assert!(
             patches.row * STRIDE < height && column * STRIDE < width && patches.to.size == [height, width]
         );
@@ -103,7 +107,7 @@ impl<'a> Patch<'a> {
         }
     }
 
-    /// Its position in the image `to` when displaced by a velocity.
+    /// Returns the patch's sampling position in the image `to` after displacement by a velocity.
     #[inline(always)]
     fn displaced(&self, [x, y]: [f32; 2]) -> Position {
         let PatchRow { to, row, .. } = self.patches;
@@ -116,7 +120,8 @@ impl<'a> Patch<'a> {
         }
     }
 
-    /// Calls `with` with the differences of each row of the patch: bilinear samples at `position` minus its own pixels.
+    /// Calls `with` for each of the patch's `rows` with the differences of bilinear samples at `position` and the patch's
+    /// pixels.
     #[inline(always)]
     fn differences<V: Vector8>(
         &self,
@@ -142,8 +147,8 @@ impl<'a> Patch<'a> {
         }
     }
 
-    /// The cost of a position: the variance of the differences times the number of pixels, which a change of brightness
-    /// leaves as it is.
+    /// Computes the cost of a position: the variance of the differences times the number of pixels, which is invariant to
+    /// brightness.
     #[inline(always)]
     fn cost<V: Vector8>(&self, position: &Position) -> f32 {
         let (mut sums, mut squares) = (V::splat(0.0), V::splat(0.0));
@@ -166,6 +171,7 @@ struct Template<V> {
 }
 
 impl<V: Vector8> Template<V> {
+    /// Computes gradients by central differences, and the inverse Hessian.
     #[inline(always)]
     fn new(patch: &Patch<'_>, options: &DisOptions) -> Self {
         let zero = V::splat(0.0);
@@ -176,7 +182,7 @@ impl<V: Vector8> Template<V> {
         let stride = from.stride();
         for row in 0..SIDE {
             let at = patch.first + row * stride;
-            // SAFETY: as in `differences`: the border is wider than that by more than a pixel.
+            // SAFETY: as in `differences`; the border is more than a pixel wider than needed there.
             let [left, right, above, below] = unsafe {
                 [
                     V::load(from.at(at - 1)),
@@ -213,7 +219,7 @@ impl<V: Vector8> Template<V> {
         }
     }
 
-    /// The Gauss-Newton step from a position, and the cost there.
+    /// Computes the Gauss-Newton step from a position, and the cost at the position.
     #[inline(always)]
     fn step(&self, patch: &Patch<'_>, position: &Position) -> ([f32; 2], f32) {
         let zero = V::splat(0.0);
@@ -232,7 +238,7 @@ impl<V: Vector8> Template<V> {
     }
 }
 
-/// The values of a row of patches: all x, all y, all costs.
+/// Splits the values of a row of patches into all x, all y and all costs.
 #[inline(always)]
 fn components(row: &[f32]) -> [&[f32]; PATCH_VALUES] {
     let (x, rest) = row.split_at(row.len() / PATCH_VALUES);
@@ -240,8 +246,8 @@ fn components(row: &[f32]) -> [&[f32]; PATCH_VALUES] {
     [x, y, costs]
 }
 
-/// Gauss-Newton descent of a row of patches from the velocities in `row`, which receives the velocities of the lowest cost
-/// on the way and these costs.
+/// Runs Gauss-Newton descent for a row of patches from the velocities in `row`, which receives the visited velocities of
+/// lowest cost and these costs.
 pub(super) fn descend(tier: Tier, row: &mut [f32], patches: PatchRow<'_>, options: &DisOptions) {
     vector::run(
         tier,
@@ -253,6 +259,7 @@ pub(super) fn descend(tier: Tier, row: &mut [f32], patches: PatchRow<'_>, option
     );
 }
 
+/// Arguments of [`descend`].
 struct Descend<'a> {
     row: &'a mut [f32],
     patches: PatchRow<'a>,
@@ -286,14 +293,14 @@ impl Kernel for Descend<'_> {
     }
 }
 
-/// One propagation round for a row of patches: into `to` the velocity of the lowest cost of each patch's own and those of
-/// the patches above, below, left and right of it. `around` are the rows above, at and below.
+/// Runs one propagation round for a row of patches: writes to `to`, for each patch, the velocity of lowest cost among its own
+/// and those of the patches above, below, left and right. `around` are the patch rows above, at and below.
 pub(super) fn propagate(tier: Tier, to: &mut [f32], around: [&[f32]; 3], patches: PatchRow<'_>) {
     let around = around.map(components);
     vector::run(tier, Propagate { to, around, patches });
 }
 
-/// The velocities of the patches above, below, left and right of one.
+/// Returns the velocities of the patches above, below, left and right of a column's patch.
 #[inline(always)]
 fn neighbours([above, at, below]: &[[&[f32]; PATCH_VALUES]; 3], column: usize) -> [[f32; 2]; 4] {
     let (left, right) = (column.saturating_sub(1), (column + 1).min(at[0].len() - 1));
@@ -305,6 +312,7 @@ fn neighbours([above, at, below]: &[[&[f32]; PATCH_VALUES]; 3], column: usize) -
     ]
 }
 
+/// Arguments of [`propagate`].
 struct Propagate<'a> {
     to: &'a mut [f32],
     around: [[&'a [f32]; PATCH_VALUES]; 3],
@@ -319,7 +327,7 @@ impl Kernel for Propagate<'_> {
         for column in 0..columns {
             let patch = Patch::new(self.patches, column);
             let candidates = neighbours(&self.around, column);
-            // All four costs before any comparison, and without branches, which would be mispredicted.
+            // All four costs are computed before comparisons, which are branchless, since branches would be mispredicted.
             let mut candidate_costs = [0.0; 4];
             for (cost, candidate) in candidate_costs.iter_mut().zip(candidates) {
                 *cost = patch.cost::<V>(&patch.displaced(candidate));
@@ -340,8 +348,8 @@ impl Kernel for Propagate<'_> {
     }
 }
 
-/// Densification of one row of pixels by a row of patches: adds to `sums` the weights, and the velocities' x and y times
-/// these. `patch_line` is the patches' row of pixels (0 to 7) that this is.
+/// Densifies one row of pixels by one row of patches: adds to `sums` the weights, and weighted x and y of the velocities.
+/// `patch_line` (0 to 7) is the row of pixels within the patches.
 pub(super) fn accumulate(
     tier: Tier,
     sums: [&mut [f32]; 3],
@@ -362,6 +370,7 @@ pub(super) fn accumulate(
     );
 }
 
+/// Arguments of [`accumulate`].
 struct Accumulate<'a> {
     sums: [&'a mut [f32]; 3],
     row: &'a [f32],

@@ -1,5 +1,5 @@
-//! Loops over rows of pixels and patches for the dense inverse search, compiled for every tier. They use no closures and
-//! no `map` of arrays, which are not inlined into functions with target features.
+//! Row operations of the dense inverse search, auto-vectorised for each tier. They avoid closures and `map` of arrays, which
+//! are not inlined into functions with target features.
 
 use super::STRIDE;
 use super::search::PATCH_VALUES;
@@ -15,14 +15,14 @@ pub(super) struct Samples<'a> {
 }
 
 for_every_tier! {
-    /// `to += from * by`.
+    /// Computes `to += from * by`.
     fn accumulate(to: &mut [f32], from: &[f32], by: f32) {
         for (to, from) in to.iter_mut().zip(from) {
             *to += from * by;
         }
     }
 
-    /// Sums of `from.len() / to.len()` adjacent values.
+    /// Sums groups of `from.len() / to.len()` adjacent values.
     fn gather(to: &mut [f32], from: &[f32]) {
         match from.len() / to.len() {
             1 => to.copy_from_slice(from),
@@ -31,7 +31,7 @@ for_every_tier! {
         }
     }
 
-    /// 2x2 box averages.
+    /// Averages 2x2 boxes of two rows.
     fn halve(to: &mut [f32], upper: &[f32], lower: &[f32]) {
         let pairs = upper.as_chunks::<2>().0.iter().zip(lower.as_chunks::<2>().0);
         for (to, (upper, lower)) in to.iter_mut().zip(pairs) {
@@ -39,14 +39,14 @@ for_every_tier! {
         }
     }
 
-    /// `to = a * by[0] + b * by[1]`.
+    /// Computes `to = a * by[0] + b * by[1]`.
     fn weighted(to: &mut [f32], a: &[f32], b: &[f32], by: [f32; 2]) {
         for (to, (a, b)) in to.iter_mut().zip(a.iter().zip(b)) {
             *to = a * by[0] + b * by[1];
         }
     }
 
-    /// Bilinear upsampling by 2 of a row that has one more value on either side.
+    /// Upsamples a row by 2, bilinear; `from` has one more value on either side.
     fn expand(to: &mut [f32], from: &[f32]) {
         for (to, from) in to.as_chunks_mut::<2>().0.iter_mut().zip(from.windows(3)) {
             to[0] = 0.75 * from[1] + 0.25 * from[0];
@@ -54,8 +54,8 @@ for_every_tier! {
         }
     }
 
-    /// The sampling positions of a row's pixels, each displaced by `factor` times its velocity; `size` is height, width
-    /// and the distance between rows.
+    /// Computes the sampling positions of a row's pixels, displaced by `factor` times their velocities; `size` is height,
+    /// width and stride of rows.
     fn locate(to: Samples<'_>, velocity: [&[f32]; 2], factor: f32, row: usize, size: [usize; 3]) {
         let [height, width, stride] = size;
         let samples = to.indices.iter_mut().zip(to.right).zip(to.below);
@@ -69,7 +69,7 @@ for_every_tier! {
         }
     }
 
-    /// Bilinear samples of an image; `neighbours` are the distances to the pixels on the right and below.
+    /// Samples an image bilinearly; `neighbours` are the distances in memory of the right and the lower pixel.
     fn sample(to: &mut [f32], indices: &[u32], fractions: [&[f32]; 2], image: &[f32], neighbours: [usize; 2]) {
         let [right, below] = neighbours;
         let last = indices.iter().copied().max().unwrap_or(0) as usize;
@@ -99,7 +99,7 @@ for_every_tier! {
         }
     }
 
-    /// 3x3 medians of sorted columns, one more on either side.
+    /// Computes 3x3 medians from minima, medians and maxima of columns of three, which have one more column on either side.
     fn middle(to: &mut [f32], sorted: [&[f32]; 3]) {
         let width = to.len();
         let (l, m, h) = (&sorted[0][..width + 2], &sorted[1][..width + 2], &sorted[2][..width + 2]);
@@ -113,7 +113,7 @@ for_every_tier! {
         }
     }
 
-    /// Initial velocities of a row of patches: the means over cells of [`STRIDE`] x [`STRIDE`] velocities.
+    /// Computes initial velocities of a row of patches: means over cells of [`STRIDE`] x [`STRIDE`] velocities.
     fn cell_means(to: &mut [f32], velocities: &[f32]) {
         let columns = to.len() / PATCH_VALUES;
         for axis in 0..2 {
@@ -129,7 +129,8 @@ for_every_tier! {
         }
     }
 
-    /// Weighted means of a row of velocities, all x, then all y, from the sums of weights and of weighted components.
+    /// Computes the weighted means of a row of velocities (all x, then all y) from the sums of weights, weighted x and
+    /// weighted y.
     fn divide(to: &mut [f32], sums: [&[f32]; 3]) {
         let width = to.len() / 2;
         let (to_x, to_y) = to.split_at_mut(width);

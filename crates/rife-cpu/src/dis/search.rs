@@ -11,7 +11,7 @@ use crate::eval::Region;
 /// Values stored per patch: its velocity's x and y, and its cost. Of a row of patches all x, all y, then all costs.
 pub(super) const PATCH_VALUES: usize = 3;
 
-/// The search for the patches of the image `from` in the image `to`.
+/// The search of one direction: patches of the image `from` in the image `to`.
 struct Search<'a> {
     engine: &'a Engine,
     options: &'a DisOptions,
@@ -24,7 +24,7 @@ struct Search<'a> {
 }
 
 impl Engine {
-    /// Forward and backward velocities of a level from initial ones, with so many propagation rounds.
+    /// Refines initial forward and backward velocities of a level, with `rounds` propagation rounds.
     pub(super) fn search_level(
         &self,
         level: &Level,
@@ -53,7 +53,7 @@ impl Engine {
         [search(first, second, forward), search(second, first, backward)]
     }
 
-    /// An image with a replicated border, so that displaced patches may lie outside of it.
+    /// Copies an image into memory with a replicated border of [`BORDER`] pixels, for patches displaced outside of it.
     fn with_border(&self, image: &Buffer, [height, width]: [usize; 2]) -> Buffer {
         let stride = width + 2 * BORDER;
         let mut bordered = self.recycler().take((height + 2 * BORDER) * stride);
@@ -67,7 +67,7 @@ impl Engine {
 }
 
 impl Search<'_> {
-    /// Gauss-Newton descent of every patch from the mean initial velocity over the cell at its centre.
+    /// Runs Gauss-Newton descent for all patches from the mean initial velocity over the cell at their centre.
     fn descend(&self, initial: Buffer) -> Buffer {
         let [height, width] = self.size;
         let mut to = self.buffer(height / STRIDE);
@@ -81,7 +81,7 @@ impl Search<'_> {
         to
     }
 
-    /// One propagation round: every patch takes the velocity of the lowest cost of its own and its four neighbours'.
+    /// Runs one propagation round: each patch takes the velocity of lowest cost among its own and its four neighbours'.
     fn propagate(&self, best: &Buffer) -> Buffer {
         let line = PATCH_VALUES * self.columns;
         let last = best.len() / line - 1;
@@ -94,7 +94,7 @@ impl Search<'_> {
         to
     }
 
-    /// Densification: every pixel's weighted mean velocity of the patches that cover it.
+    /// Densifies: computes for each pixel the weighted mean velocity of the patches that cover it.
     fn densify(&self, best: &Buffer) -> Buffer {
         let [height, width] = self.size;
         let (line, last) = (PATCH_VALUES * self.columns, height / STRIDE - 1);
@@ -103,9 +103,9 @@ impl Search<'_> {
             .threads()
             .chunks(&mut to, STRIP * 2 * width, &|i, to| {
                 let rows = i * STRIP..i * STRIP + to.len() / (2 * width);
-                // Of the weights, of weighted x and of weighted y; half a stride beyond the image on either side.
+                // Sums of weights, weighted x and weighted y; half a stride wider than the image on either side.
                 let mut sums = Region::new(3, rows.len(), width + SIDE);
-                sums.whole().map(|row| row.fill(0.0));
+                sums.view_mut().map(|row| row.fill(0.0));
                 let patch_rows = (rows.start / STRIDE).saturating_sub(1)..=(rows.end / STRIDE).min(last);
                 for row in patch_rows {
                     let patches = &best[row * line..][..line];
@@ -113,8 +113,8 @@ impl Search<'_> {
                         // A patch begins half a stride above and left of its cell.
                         let pixels = (row * STRIDE + inner).wrapping_sub(STRIDE / 2);
                         if rows.contains(&pixels) {
-                            let mut whole = sums.whole();
-                            let sums = whole.rows(pixels - rows.start, &[[0, 0], [1, 1], [2, 2]]);
+                            let mut view = sums.view_mut();
+                            let sums = view.rows(pixels - rows.start, &[[0, 0], [1, 1], [2, 2]]);
                             let sums = sums.try_into().expect("three rows");
                             let min_residual = self.options.min_residual;
                             let patch_row = self.patch_row(row);
@@ -137,6 +137,7 @@ impl Search<'_> {
         to
     }
 
+    /// Returns a row of patches.
     fn patch_row(&self, row: usize) -> PatchRow<'_> {
         PatchRow {
             from: self.from,
@@ -145,6 +146,7 @@ impl Search<'_> {
         }
     }
 
+    /// Takes a buffer for the values of some rows of patches.
     fn buffer(&self, rows: usize) -> Buffer {
         self.engine.recycler().take(rows * PATCH_VALUES * self.columns)
     }

@@ -8,17 +8,17 @@ use std::ops::Range;
 use crate::tensor::Planar;
 
 thread_local! {
-    /// Buffers of this thread's dropped regions, for reuse: each strip needs the same few.
+    /// Buffers of this thread's dropped regions, for reuse.
     static SPARE: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The most buffers that a thread keeps for reuse.
+/// Maximum number of buffers that a thread keeps for reuse.
 const KEPT: usize = 16;
 
-/// A scratch buffer: values of a few channels on a grid, channel after channel, row after row.
+/// A scratch buffer of planar values, `[channels, rows, columns]`.
 #[derive(Debug)]
 pub(crate) struct Region {
-    /// At least as many values as the region has.
+    /// Values; may be longer than the region.
     data: Vec<f32>,
     channels: usize,
     rows: usize,
@@ -27,7 +27,7 @@ pub(crate) struct Region {
 
 impl Drop for Region {
     fn drop(&mut self) {
-        // A thread that is ending keeps nothing.
+        // Fails while the thread is exiting.
         let _ = SPARE.try_with(|spare| {
             let mut spare = spare.borrow_mut();
             if spare.len() < KEPT {
@@ -38,7 +38,7 @@ impl Drop for Region {
 }
 
 impl Region {
-    /// An uninitialised region: it holds whatever its buffer held before.
+    /// Makes a region with arbitrary content.
     pub(crate) fn new(channels: usize, rows: usize, columns: usize) -> Self {
         let spare = SPARE.try_with(|spare| spare.borrow_mut().pop());
         let mut data = spare.ok().flatten().unwrap_or_default();
@@ -54,28 +54,32 @@ impl Region {
         }
     }
 
+    /// Returns the number of channels.
     pub(crate) fn channels(&self) -> usize {
         self.channels
     }
 
+    /// Returns a row of a channel.
     pub(crate) fn row(&self, channel: usize, row: usize) -> &[f32] {
         let start = (channel * self.rows + row) * self.columns;
         &self.data[start..start + self.columns]
     }
 
+    /// Returns a channel.
     pub(crate) fn plane(&self, channel: usize) -> &[f32] {
         let size = self.rows * self.columns;
         &self.data[channel * size..][..size]
     }
 
-    /// Both planes of a region of two channels.
+    /// Returns both channels of a region of two.
     pub(crate) fn planes_mut(&mut self) -> [&mut [f32]; 2] {
         let size = self.rows * self.columns;
         assert_eq!(self.channels, 2, "two planes");
         self.data[..2 * size].split_at_mut(size).into()
     }
 
-    pub(crate) fn whole(&mut self) -> RegionMut<'_> {
+    /// Returns a writable view of the region.
+    pub(crate) fn view_mut(&mut self) -> RegionMut<'_> {
         let (rows, columns) = (self.rows, self.columns);
         let strides = [rows * columns, columns];
         RegionMut {
@@ -89,31 +93,32 @@ impl Region {
     }
 }
 
-/// A writable view of rows of a [`Region`] or of a strip of [`Planar`] values.
+/// A writable view of a [`Region`] or of a strip of rows of planar values.
 #[derive(Debug)]
 pub(crate) struct RegionMut<'a> {
     data: *mut f32,
     channels: usize,
     rows: usize,
     columns: usize,
-    /// From channel to channel, from row to row.
+    /// Strides of channels and rows in values.
     strides: [usize; 2],
     borrow: PhantomData<&'a mut f32>,
 }
 
 impl RegionMut<'_> {
+    /// Returns a row of a channel.
     pub(crate) fn row(&mut self, channel: usize, row: usize) -> &mut [f32] {
         assert!(
             channel < self.channels && row < self.rows,
             "row {row} of channel {channel} is outside"
         );
         let offset = channel * self.strides[0] + row * self.strides[1];
-        // SAFETY: the view's maker vouches for `channels` x `rows` rows of `columns` values at these strides,
-        // which no one else touches while the view lives; the indices were just checked.
+        // SAFETY: the view has exclusive access to `channels` x `rows` rows of `columns` values at these strides; the
+        // indices were just checked.
         unsafe { std::slice::from_raw_parts_mut(self.data.add(offset), self.columns) }
     }
 
-    /// The same row of some channels: those that come second in `picks`, which are different ones.
+    /// Returns one row of several different channels, given by the second numbers of `picks`.
     pub(crate) fn rows(&mut self, row: usize, picks: &[[usize; 2]]) -> Vec<&mut [f32]> {
         assert!(row < self.rows, "row {row} is outside");
         let start = row * self.strides[1];
@@ -127,7 +132,7 @@ impl RegionMut<'_> {
         offsets.map(row).collect()
     }
 
-    /// Some of the channels, as a view of their own.
+    /// Returns a view of a range of channels.
     pub(crate) fn channels(&mut self, range: Range<usize>) -> RegionMut<'_> {
         assert!(range.start <= range.end && range.end <= self.channels);
         // SAFETY: an offset within the view.
@@ -140,12 +145,12 @@ impl RegionMut<'_> {
         }
     }
 
-    /// Calls `f` with every row.
+    /// Calls `f` with each row of each channel.
     pub(crate) fn map(&mut self, f: impl Fn(&mut [f32])) {
         self.each(|_, _, row| f(row));
     }
 
-    /// Calls `f` with the channel, the row's number and the row, for every row.
+    /// Calls `f` with channel, row number and values of each row.
     pub(crate) fn each(&mut self, mut f: impl FnMut(usize, usize, &mut [f32])) {
         for channel in 0..self.channels {
             for row in 0..self.rows {
@@ -154,38 +159,39 @@ impl RegionMut<'_> {
         }
     }
 
-    /// Calls `f` with every row and its counterpart.
+    /// Calls `f` with each row and the same row of `other`.
     pub(crate) fn zip(&mut self, other: &Region, f: impl Fn(&mut [f32], &[f32])) {
         self.each(|channel, row, values| f(values, other.row(channel, row)));
     }
 }
 
-/// Planar values, with a border ([`Planar`]) or without, whose strips of rows several threads write.
+/// Planar values, with a border ([`Planar`]) or without, of which several threads write disjoint strips of rows.
 #[derive(Debug)]
 pub(crate) struct Strips<'a> {
-    /// The first row's first value.
+    /// First value of the first row.
     data: *mut f32,
     shape: [usize; 3],
     strides: [usize; 2],
     borrow: PhantomData<&'a mut f32>,
 }
 
-// SAFETY: views of disjoint rows don't alias, and that they are disjoint is what `strip` asks of its caller.
+// SAFETY: views of disjoint rows do not alias, and callers of `strip` guarantee that rows are disjoint.
 unsafe impl Sync for Strips<'_> {}
 
 impl<'a> Strips<'a> {
+    /// Borrows a planar tensor's values, without the border.
     pub(crate) fn new(planes: &'a mut Planar) -> Self {
         let strides = [planes.channel_stride(), planes.row_stride()];
         Self {
             shape: planes.shape,
             strides,
-            // Past the border's row and column.
+            // After the border's row and column.
             data: planes.data[strides[1] + 1..].as_mut_ptr(),
             borrow: PhantomData,
         }
     }
 
-    /// Of values of this shape, row by row, channel by channel.
+    /// Borrows planar values of this shape without a border.
     pub(crate) fn of(values: &'a mut [f32], shape: [usize; 3]) -> Self {
         let [channels, height, width] = shape;
         assert_eq!(
@@ -201,10 +207,10 @@ impl<'a> Strips<'a> {
         }
     }
 
-    /// A view of some rows.
+    /// Returns a view of a range of rows of all channels.
     ///
     /// # Safety
-    /// No two views that live at once may share a row.
+    /// No two views that exist at the same time may contain the same row.
     pub(crate) unsafe fn strip(&self, rows: Range<usize>) -> RegionMut<'_> {
         assert!(rows.start <= rows.end && rows.end <= self.shape[1]);
         // SAFETY: `rows` are within the shape, whose values are there at these strides.

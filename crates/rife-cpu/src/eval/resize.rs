@@ -1,4 +1,4 @@
-//! Bilinear resizing, `align_corners = false`: source coordinate `(i + 0.5) / factor - 0.5`, clamped at the edge.
+//! Bilinear resize, `align_corners = false`: source coordinate `(i + 0.5) / factor - 0.5`, clamped at the edge.
 
 use std::ops::Range;
 
@@ -8,16 +8,17 @@ use super::{Grid, Region, RegionMut, computed, rows};
 use crate::tensor::Tensor;
 use crate::tier::Tier;
 
-/// An output row or column: the two source rows it is interpolated from (indices in the list of source rows) and the weight of
-/// the second.
+/// Interpolation of an output row (or column): indices of its two source rows in the list of source rows read, and the weight
+/// of the second.
 #[derive(Debug, Clone, Copy)]
 struct Tap {
     low: usize,
     high: usize,
-    share: f32,
+    weight: f32,
 }
 
-/// For output rows (or columns) of a resize: their source rows among `size`, and the sorted list of source rows that are read.
+/// Computes, for the output rows (or columns) `wanted`, the sorted list of source rows read, of `size`, and the
+/// interpolation of each output row.
 fn taps(wanted: &[usize], factor: Resize, size: usize) -> (Vec<usize>, Vec<Tap>) {
     let step = match factor {
         Resize::Up(n) => 1.0 / n as f32,
@@ -26,52 +27,51 @@ fn taps(wanted: &[usize], factor: Resize, size: usize) -> (Vec<usize>, Vec<Tap>)
     let tap = |&i: &usize| {
         let at = ((i as f32 + 0.5) * step - 0.5).max(0.0);
         let low = (at as i32 as usize).min(size - 1);
-        let share = at - low as f32;
-        // A source row of weight zero is not read: a downscale by an odd factor reads the middle one only.
-        let high = if share == 0.0 {
+        let weight = at - low as f32;
+        // A source row of weight zero is not read: downsampling by an odd factor reads only the middle one.
+        let high = if weight == 0.0 {
             low
         } else {
             (low + 1).min(size - 1)
         };
-        Tap { low, high, share }
+        Tap { low, high, weight }
     };
     let mut taps: Vec<Tap> = wanted.iter().map(tap).collect();
-    // One more than a needed row's place in the list; 0 for the others. Tiles are small: only what lies between theirs.
+    // For each source row between the first and last one read: its index in the list plus 1, or 0 if it is not read.
     let first = taps.iter().map(|tap| tap.low).min().unwrap_or(0);
     let end = taps.iter().map(|tap| tap.high + 1).max().unwrap_or(0);
-    let mut places = vec![0; end - first];
+    let mut indices = vec![0; end - first];
     for tap in &taps {
-        places[tap.low - first] = 1;
-        places[tap.high - first] = 1;
+        indices[tap.low - first] = 1;
+        indices[tap.high - first] = 1;
     }
-    let mut needed = Vec::with_capacity((2 * wanted.len()).min(places.len()));
-    for (i, place) in places.iter_mut().enumerate().filter(|(_, place)| **place > 0) {
+    let mut needed = Vec::with_capacity((2 * wanted.len()).min(indices.len()));
+    for (i, index) in indices.iter_mut().enumerate().filter(|(_, index)| **index > 0) {
         needed.push(first + i);
-        *place = needed.len();
+        *index = needed.len();
     }
     for tap in &mut taps {
-        tap.low = places[tap.low - first] - 1;
-        tap.high = places[tap.high - first] - 1;
+        tap.low = indices[tap.low - first] - 1;
+        tap.high = indices[tap.high - first] - 1;
     }
     (needed, taps)
 }
 
-/// Whether these are the means of pairs, as those of a reduction by an even factor.
+/// Reports whether all taps are means of consecutive pairs, as in downsampling by an even factor.
 fn are_halves(taps: &[Tap]) -> bool {
-    let half = |(i, tap): (usize, &Tap)| tap.low == 2 * i && tap.high == 2 * i + 1 && tap.share == 0.5;
+    let half = |(i, tap): (usize, &Tap)| tap.low == 2 * i && tap.high == 2 * i + 1 && tap.weight == 0.5;
     taps.iter().enumerate().all(half)
 }
 
-/// Linear interpolation along a row at the given taps.
+/// Interpolates linearly along a row at the given taps.
 fn interpolate(to: &mut [f32], from: &[f32], taps: &[Tap]) {
     for (v, tap) in to.iter_mut().zip(taps) {
-        *v = from[tap.low] * (1.0 - tap.share) + from[tap.high] * tap.share;
+        *v = from[tap.low] * (1.0 - tap.weight) + from[tap.high] * tap.weight;
     }
 }
 
-/// Of the output columns of an upscale by n, those that form complete groups of n interpolated between the same two source
-/// columns, as [`rows::expand`] computes them; empty where there are none, the columns are not consecutive, or n is another
-/// factor than it has.
+/// Returns the range of output columns of upsampling by n that form complete groups of n columns between the same two source
+/// columns, which [`rows::expand`] computes; empty if the columns are not consecutive or n is not a supported factor.
 fn aligned_columns(taps: &[Tap], factor: Resize, grid: &Grid) -> Range<usize> {
     let Resize::Up(n @ (2 | 4 | 8 | 16 | 32)) = factor else {
         return 0..0;
@@ -92,6 +92,7 @@ fn aligned_columns(taps: &[Tap], factor: Resize, grid: &Grid) -> Range<usize> {
     start..start + sets * n
 }
 
+/// Evaluates a resize of `x` on a grid: along the columns of all source rows read, then along the rows.
 pub(super) fn resize(
     tier: Tier,
     x: &Tensor,
@@ -110,7 +111,7 @@ pub(super) fn resize(
     let mut wide = Region::new(1, source_rows, column_taps.len());
     for c in 0..channels.len() {
         for r in 0..source_rows {
-            let (mut wide, from) = (wide.whole(), from.row(c, r));
+            let (mut wide, from) = (wide.view_mut(), from.row(c, r));
             let to = wide.row(0, r);
             if halves {
                 rows::halve(tier, to, from);
@@ -118,18 +119,18 @@ pub(super) fn resize(
             }
             interpolate(&mut to[..aligned.start], from, &column_taps[..aligned.start]);
             if let (Resize::Up(n), Some(first)) = (factor, column_taps[aligned.clone()].first()) {
-                let shares: Vec<f32> = column_taps[aligned.clone()]
+                let weights: Vec<f32> = column_taps[aligned.clone()]
                     .iter()
                     .take(n)
-                    .map(|tap| tap.share)
+                    .map(|tap| tap.weight)
                     .collect();
-                rows::expand(tier, &mut to[aligned.clone()], &from[first.low..], &shares);
+                rows::expand(tier, &mut to[aligned.clone()], &from[first.low..], &weights);
             }
             interpolate(&mut to[aligned.end..], from, &column_taps[aligned.end..]);
         }
         for (r, tap) in row_taps.iter().enumerate() {
             let (low, high) = (wide.row(0, tap.low), wide.row(0, tap.high));
-            rows::between(tier, out.row(c, r), low, high, tap.share);
+            rows::between(tier, out.row(c, r), low, high, tap.weight);
         }
     }
 }
@@ -142,7 +143,7 @@ mod tests {
     fn a_reduction_by_an_even_factor_needs_the_two_middle_rows_of_each_cell() {
         let (needed, taps) = taps(&[0, 1], Resize::Down(8), 16);
         assert_eq!(needed, [3, 4, 11, 12]);
-        assert!(taps.iter().all(|tap| tap.share == 0.5));
+        assert!(taps.iter().all(|tap| tap.weight == 0.5));
     }
 
     #[test]
@@ -169,7 +170,7 @@ mod tests {
         assert_eq!(needed, [0, 1]);
         let places: Vec<_> = taps
             .iter()
-            .map(|tap| tap.low as f32 + (tap.high - tap.low) as f32 * tap.share)
+            .map(|tap| tap.low as f32 + (tap.high - tap.low) as f32 * tap.weight)
             .collect();
         assert_eq!(places, [0.0, 0.25, 0.75, 1.0]);
     }

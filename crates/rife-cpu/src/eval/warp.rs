@@ -1,9 +1,9 @@
-//! Backward warping (`grid_sample`: bilinear, border clamped, `align_corners = true`) of an image `[C, H, W]` by a flow
+//! Backward warp (`grid_sample`: bilinear, border clamped, `align_corners = true`) of an image `[C, H, W]` by a flow
 //! `[2, H, W]` in pixels, and overlapped block motion compensation (OBMC).
 //!
-//! A sample reads all channels of four pixels. Images are therefore sampled in interleaved layout, with 4 or 8 channels a
-//! pixel, or in the blocked layout of convolutions. For each row of samples, source offsets and bilinear weights are
-//! computed first (`locate`), then the pixels are interpolated.
+//! A sample reads all channels of four pixels. Images are therefore sampled in interleaved layout, padded to 4 or 8 channels,
+//! or in the blocked layout of convolutions. For all samples of a grid, offsets and bilinear weights are computed first
+//! (`locate`), then pixels are interpolated row by row.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -20,14 +20,14 @@ pub(super) use cubic::cubic_residual;
 #[derive(Clone, Copy)]
 struct Image<'a, const LANES: usize> {
     values: &'a [f32],
-    /// Values from row to row.
+    /// Stride of rows in values.
     stride: usize,
     height: usize,
     width: usize,
 }
 
 impl<const LANES: usize> Image<'_, LANES> {
-    /// Offsets of a pixel's right and lower neighbours; zero where there is a single column or row.
+    /// Returns the offsets of a pixel's right and lower neighbours; zero if there is a single column or row.
     fn neighbours(&self) -> [usize; 2] {
         let right = if self.width > 1 { LANES } else { 0 };
         let below = if self.height > 1 { self.stride } else { 0 };
@@ -35,29 +35,31 @@ impl<const LANES: usize> Image<'_, LANES> {
     }
 }
 
-/// Sampling positions: the offset of the top left pixel, and the bilinear weights of the right (channel 0) and lower (1)
-/// neighbours.
+/// Sampling positions of a grid.
 struct Located {
+    /// Offset of the upper left pixel of each sample.
     start: Vec<u32>,
-    shares: Region,
+    /// Bilinear weights of the right (channel 0) and lower (channel 1) neighbours.
+    weights: Region,
     columns: usize,
 }
 
 impl Located {
+    /// Makes uninitialised positions for a grid of this size.
     fn new([rows, columns]: [usize; 2]) -> Self {
         Self {
             start: vec![0; rows * columns],
-            shares: Region::new(2, rows, columns),
+            weights: Region::new(2, rows, columns),
             columns,
         }
     }
 
-    /// Locates samples of an image, at columns `x` (those of the row plus the flow) and rows `y`.
+    /// Computes the positions of samples of an image at coordinates `x` and `y` in pixels.
     #[inline(always)]
     fn locate<const LANES: usize>(&mut self, image: &Image<'_, LANES>, [x, y]: [&[f32]; 2]) {
-        let [along, down] = self.shares.planes_mut();
-        let places = self.start.iter_mut().zip(along).zip(down);
-        for (((start, along), down), (&x, &y)) in places.zip(x.iter().zip(y)) {
+        let [along, down] = self.weights.planes_mut();
+        let samples = self.start.iter_mut().zip(along).zip(down);
+        for (((start, along), down), (&x, &y)) in samples.zip(x.iter().zip(y)) {
             let (column, right) = split(x, image.width);
             let (row, below) = split(y, image.height);
             *start = row * image.stride as u32 + column * LANES as u32;
@@ -66,16 +68,17 @@ impl Located {
         }
     }
 
+    /// Returns a row of positions.
     fn row(&self, row: usize) -> Samples<'_> {
         Samples {
             start: &self.start[row * self.columns..],
-            along: self.shares.row(0, row),
-            down: self.shares.row(1, row),
+            along: self.weights.row(0, row),
+            down: self.weights.row(1, row),
         }
     }
 }
 
-/// A row of [`Located`]; offsets of the rows after it follow, for prefetching.
+/// A row of [`Located`]; `start` continues with the offsets of the following rows, for prefetching.
 struct Samples<'a> {
     start: &'a [u32],
     along: &'a [f32],
@@ -83,15 +86,16 @@ struct Samples<'a> {
 }
 
 impl Samples<'_> {
+    /// Returns the number of samples.
     fn count(&self) -> usize {
         self.along.len()
     }
 
-    /// What the kernels rely on.
+    /// Checks what the unsafe kernels rely on; `below` is the offset of the lower neighbour.
     ///
     /// # Panics
-    /// Where a sample's two pixels, or those below, end outside of `values`, a lane is none of `LANES`, or a row of
-    /// `out` is shorter than the samples.
+    /// When a sample's pixels are outside of `values`, a lane is not below `LANES`, or a row of `out` is shorter than the
+    /// samples.
     #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     fn check<const LANES: usize>(&self, values: &[f32], below: usize, lanes: &[usize], out: &[&mut [f32]]) {
@@ -106,22 +110,22 @@ impl Samples<'_> {
     }
 }
 
-/// Splits a coordinate, clamped to `0..size`, into an integer pixel and a fraction of 0 to 1. The last pixel is the one
-/// before it and a fraction of 1, so that the next pixel always exists (where there are two).
+/// Clamps a coordinate to `0..=size - 1` and splits it into an integer pixel and a fraction of 0 to 1. The last pixel is
+/// returned as the one before with fraction 1, so that the next pixel always exists (unless `size` is 1).
 #[inline(always)]
 pub(crate) fn split(at: f32, size: usize) -> (u32, f32) {
-    // Not `clamp`: a flow that is not a number must give a place too.
+    // Not `clamp`, since NaN must give a valid pixel too.
     let at = at.max(0.0).min((size - 1) as f32);
-    // SAFETY: `at` is a number from 0 to the last pixel's. A plain `as` is not vectorised.
+    // SAFETY: `at` is a number from 0 to `size - 1`. A plain `as` is not vectorised.
     let pixel = unsafe { at.to_int_unchecked::<i32>() };
     let pixel = pixel.min(size as i32 - 2).max(0);
     (pixel as u32, at - pixel as f32)
 }
 
-/// A channel of a sampled image and the channel of the result that it becomes.
+/// A channel of a sampled image, and the channel of the result that it is written to.
 pub(super) type Pick = [usize; 2];
 
-/// Backward warp of some channels of `x` by `flow`, on a grid.
+/// Evaluates the backward warp of some channels of `x` by `flow` on a grid.
 pub(super) fn warp(
     tier: Tier,
     [x, flow]: [&Tensor; 2],
@@ -132,7 +136,8 @@ pub(super) fn warp(
     sample(tier, x, &Targets::new(tier, flow, grid), picks, out);
 }
 
-/// OBMC of two blocks: the mean of two warps of `x`, each by `factor` times the velocity of one neighbour of each pixel.
+/// Evaluates OBMC with two neighbours on a grid: the mean of two warps of `x`, each by `factor` times the velocity of a
+/// neighbour of each pixel.
 pub(super) fn warp_obmc(
     tier: Tier,
     [x, velocity]: [&Tensor; 2],
@@ -144,16 +149,16 @@ pub(super) fn warp_obmc(
 ) {
     let [_, height, width] = x.shape();
     let targets = |[down, right]: [isize; 2]| {
-        // Whole rows are read as they lie, then shifted, instead of value by value.
-        let whole = grid.run() == Some(0..width);
-        let picked = if whole { 0 } else { right };
+        // Complete rows are copied, then shifted, which is faster than reading shifted columns one by one.
+        let is_complete = grid.run() == Some(0..width);
+        let picked = if is_complete { 0 } else { right };
         let mut flow = computed(
             tier,
             velocity,
             0..2,
             &grid.shifted([down, picked], [height, width]),
         );
-        flow.whole().map(|row| {
+        flow.view_mut().map(|row| {
             shift(row, right - picked);
             rows::affine(tier, row, factor, 0.0);
         });
@@ -167,7 +172,7 @@ pub(super) fn warp_obmc(
         .map(|(i, [from, _])| [*from, i])
         .collect();
     sample(tier, x, &targets(near[0]), picks, out);
-    sample(tier, x, &targets(near[1]), &others, &mut other.whole());
+    sample(tier, x, &targets(near[1]), &others, &mut other.view_mut());
     for (i, [_, to]) in picks.iter().enumerate() {
         for r in 0..grid.rows.len() {
             let row = out.row(*to, r);
@@ -177,7 +182,7 @@ pub(super) fn warp_obmc(
     }
 }
 
-/// Shifts a row left by `by` values (right where negative), repeating the edge value.
+/// Shifts a row left by `by` values (right if negative), replicating the edge value.
 fn shift(row: &mut [f32], by: isize) {
     let Some(end) = row.len().checked_sub(1) else {
         return;
@@ -193,6 +198,7 @@ fn shift(row: &mut [f32], by: isize) {
     }
 }
 
+/// Samples some channels of a tensor in any layout at the given coordinates.
 fn sample(tier: Tier, x: &Tensor, targets: &Targets, picks: &[Pick], out: &mut RegionMut<'_>) {
     let [_, height, width] = x.shape();
     if let Op::Blocked(blocks) = &x.0.op {
@@ -207,7 +213,7 @@ fn sample(tier: Tier, x: &Tensor, targets: &Targets, picks: &[Pick], out: &mut R
             _ => targets.sample(interleaved::<8>(values, [height, width]), picks, out),
         }
     } else {
-        // Wide images that no convolution made: plane by plane, computed in full on this thread.
+        // Images of more than 8 channels that are not blocked: plane by plane, each evaluated completely on this thread.
         for &[from, to] in picks {
             let all = computed(tier, x, from..from + 1, &Grid::rows(0..height, width));
             let image = Image::<1> {
@@ -221,7 +227,7 @@ fn sample(tier: Tier, x: &Tensor, targets: &Targets, picks: &[Pick], out: &mut R
     }
 }
 
-/// One block of a blocked tensor as an interleaved image of sixteen channels.
+/// Returns one block of a blocked tensor as an interleaved image of sixteen channels.
 fn sixteen(blocks: &Blocked, block: usize) -> Image<'_, 16> {
     let [_, height, width] = blocks.shape;
     Image {
@@ -232,7 +238,7 @@ fn sixteen(blocks: &Blocked, block: usize) -> Image<'_, 16> {
     }
 }
 
-/// Backward warp of one row of a block of sixteen channels.
+/// Warps one row of a block of sixteen channels.
 pub(crate) fn warp_block(tier: Tier, x: &Blocked, block: usize, flow: &Tensor, row: usize, out: &mut [f32]) {
     let image = sixteen(x, block);
     let located = Targets::new(tier, flow, &Grid::rows(row..row + 1, image.width)).located(&image);
@@ -248,7 +254,7 @@ pub(crate) fn warp_block(tier: Tier, x: &Blocked, block: usize, flow: &Tensor, r
     }
 }
 
-/// A row of samples of all channels.
+/// Interpolates a row of samples of all channels, interleaved.
 #[inline(always)]
 fn pixels<const LANES: usize>(image: &Image<'_, LANES>, samples: &Samples<'_>, out: &mut [f32]) {
     for (c, to) in out.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
@@ -256,6 +262,7 @@ fn pixels<const LANES: usize>(image: &Image<'_, LANES>, samples: &Samples<'_>, o
     }
 }
 
+/// Wraps interleaved values without a border as an image.
 fn interleaved<const LANES: usize>(values: &[f32], [height, width]: [usize; 2]) -> Image<'_, LANES> {
     Image {
         values,
@@ -265,44 +272,47 @@ fn interleaved<const LANES: usize>(values: &[f32], [height, width]: [usize; 2]) 
     }
 }
 
-/// The coordinates that a grid's pixels point at: columns, and rows.
+/// Coordinates to sample for each pixel of a grid: pixel plus flow.
 struct Targets {
     tier: Tier,
-    places: Region,
+    coordinates: Region,
     /// Rows and columns of the grid.
     size: [usize; 2],
 }
 
 impl Targets {
+    /// Evaluates a flow on a grid and adds the pixel coordinates.
     fn new(tier: Tier, flow: &Tensor, grid: &Grid) -> Self {
         Self::of(tier, computed(tier, flow, 0..2, grid), grid)
     }
 
-    /// From the flow on the grid.
-    fn of(tier: Tier, mut places: Region, grid: &Grid) -> Self {
+    /// Adds the pixel coordinates to the flow on the grid.
+    fn of(tier: Tier, mut coordinates: Region, grid: &Grid) -> Self {
         let columns: Vec<f32> = grid.columns.iter().map(|&c| c as f32).collect();
-        places.whole().each(|direction, r, row| match direction {
+        coordinates.view_mut().each(|direction, r, row| match direction {
             0 => rows::add(tier, row, &columns),
             _ => rows::affine(tier, row, 1.0, grid.rows[r] as f32),
         });
         Self {
             tier,
-            places,
+            coordinates,
             size: [grid.rows.len(), grid.columns.len()],
         }
     }
 
+    /// Computes the sampling positions in an image.
     fn located<const LANES: usize>(&self, image: &Image<'_, LANES>) -> Located {
         let mut located = Located::new(self.size);
         locate(
             self.tier,
             &mut located,
             image,
-            [0, 1].map(|direction| self.places.plane(direction)),
+            [0, 1].map(|direction| self.coordinates.plane(direction)),
         );
         located
     }
 
+    /// Samples some channels of an image.
     fn sample<const LANES: usize>(&self, image: Image<'_, LANES>, picks: &[Pick], out: &mut RegionMut<'_>) {
         let located = self.located(&image);
         let lanes: Vec<usize> = picks.iter().map(|pick| pick[0]).collect();
@@ -318,7 +328,7 @@ impl Targets {
     }
 }
 
-/// [`Located::locate`], compiled for the tier.
+/// Calls [`Located::locate`], compiled for the tier.
 fn locate<const LANES: usize>(tier: Tier, located: &mut Located, image: &Image<'_, LANES>, at: [&[f32]; 2]) {
     match tier {
         #[cfg(target_arch = "x86_64")]
@@ -331,7 +341,7 @@ fn locate<const LANES: usize>(tier: Tier, located: &mut Located, image: &Image<'
     }
 }
 
-/// Bilinear interpolation of a row of samples; channel `lanes[i]` goes to `out[i]`.
+/// Interpolates a row of samples bilinearly; channel `lanes[i]` is written to `out[i]`.
 fn mix<const LANES: usize>(
     tier: Tier,
     image: &Image<'_, LANES>,
@@ -348,8 +358,8 @@ fn mix<const LANES: usize>(
     }
 }
 
-/// Interpolates the first samples by the tier's SIMD kernel; returns how many (0 where the tier has none for this
-/// image).
+/// Interpolates samples from the first on by the tier's SIMD kernel; returns how many were done (0 if the tier has no
+/// kernel for the image).
 #[cfg_attr(
     not(target_arch = "x86_64"),
     expect(unused_variables, reason = "only x86-64 has such kernels")
@@ -376,11 +386,12 @@ fn mix_by_tier<const LANES: usize>(
     }
 }
 
+/// Interpolates all channels of sample number `c`.
 #[inline(always)]
 fn pixel<const LANES: usize>(image: &Image<'_, LANES>, samples: &Samples<'_>, c: usize) -> [f32; LANES] {
     let start = samples.start[c] as usize;
     let (along, down) = (samples.along[c], samples.down[c]);
-    let shares = [
+    let weights = [
         (1.0 - along) * (1.0 - down),
         along * (1.0 - down),
         (1.0 - along) * down,
@@ -388,25 +399,24 @@ fn pixel<const LANES: usize>(image: &Image<'_, LANES>, samples: &Samples<'_>, c:
     ];
     let [right, below] = image.neighbours();
     let mut sum = [0.0; LANES];
-    for (corner, share) in [0, right, below, below + right].into_iter().zip(shares) {
+    for (corner, weight) in [0, right, below, below + right].into_iter().zip(weights) {
         let from = &image.values[start + corner..][..LANES];
         for (sum, from) in sum.iter_mut().zip(from) {
-            *sum += from * share;
+            *sum += from * weight;
         }
     }
     sum
 }
 
-/// Channels a pixel, 4 or 8, of the interleaved layout of an image with so many channels (at most
-/// [`MAX_INTERLEAVED`]).
+/// Returns the number of values per pixel, 4 or 8, of the interleaved layout of up to [`MAX_INTERLEAVED`] channels.
 pub(crate) fn lanes(channels: usize) -> usize {
     if channels <= 4 { 4 } else { 8 }
 }
 
-/// The most channels of an interleaved image.
+/// Maximum channels of an interleaved image.
 pub(crate) const MAX_INTERLEAVED: usize = 8;
 
-/// Interleaves a row of planar values; channels up to [`lanes`] that are missing are zero.
+/// Interleaves a row of planar values, zero-padded to [`lanes`] channels.
 pub(crate) fn interleave_row(planes: &Planar, row: usize, to: &mut [f32]) {
     match lanes(planes.shape[0]) {
         4 => fill::<4>(planes, row, to),
@@ -428,6 +438,7 @@ pub(crate) fn concat_interleaved([a, b]: [&Tensor; 2], row: usize, to: &mut [f32
     }
 }
 
+/// Interleaves a row of planar values, zero-padded to `LANES` channels.
 fn fill<const LANES: usize>(planes: &Planar, row: usize, to: &mut [f32]) {
     let [channels, _, width] = planes.shape;
     let none = vec![0.0; width];

@@ -1,26 +1,28 @@
-//! Vectors of eight f32: a portable one and AVX2 with FMA.
+//! SIMD vectors of eight f32: portable, and AVX2 with FMA.
 
 use crate::tier::Tier;
 
-/// Eight f32 values.
+/// A SIMD vector of eight f32.
 pub(super) trait Vector8: Copy {
+    /// Loads eight values.
+    ///
     /// # Safety
     /// Eight values are readable at `from`, and the machine has the tier.
     unsafe fn load(from: *const f32) -> Self;
-    /// The same number eight times.
+    /// Broadcasts a value.
     fn splat(value: f32) -> Self;
-    /// `self + other`.
+    /// Computes `self + other`.
     fn add(self, other: Self) -> Self;
-    /// `self - other`.
+    /// Computes `self - other`.
     fn sub(self, other: Self) -> Self;
-    /// `self + a * b`.
+    /// Computes `self + a * b`.
     fn add_product(self, a: Self, b: Self) -> Self;
-    /// `1 / clamp(|v|, min, 1)` of each value v; NaN counts as `min`.
+    /// Computes `1 / clamp(|v|, min, 1)` of each value v; NaN counts as `min`.
     fn densification_weight(self, min: f32) -> Self;
-    /// The values in order.
+    /// Returns the eight values.
     fn values(self) -> [f32; 8];
 
-    /// The sum of the eight, pairwise.
+    /// Sums the eight values pairwise.
     #[inline(always)]
     fn sum(self) -> f32 {
         let [a, b, c, d, e, f, g, h] = self.values();
@@ -30,11 +32,11 @@ pub(super) trait Vector8: Copy {
 
 /// A computation generic over the vector type.
 pub(super) trait Kernel {
-    /// Runs it.
+    /// Runs the computation with a vector type.
     fn run<E: Vector8>(self);
 }
 
-/// Runs a kernel with the vector type of a tier that the machine has.
+/// Runs a kernel with the vector type of an available tier.
 pub(super) fn run(tier: Tier, kernel: impl Kernel) {
     match tier {
         // SAFETY: tiers are those that the machine has.
@@ -82,18 +84,20 @@ impl Vector8 for [f32; 8] {
     }
 }
 
+/// AVX2 with FMA.
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::*;
 
     use super::{Kernel, Vector8};
 
+    /// Runs a kernel compiled for AVX2 and FMA.
     #[target_feature(enable = "avx2,fma")]
     pub(super) fn run(kernel: impl Kernel) {
         kernel.run::<Avx>();
     }
 
-    /// Made by [`run`] only.
+    /// Eight f32 in one register; used only inside of [`run`], where AVX2 is available.
     #[derive(Clone, Copy)]
     struct Avx(__m256);
 

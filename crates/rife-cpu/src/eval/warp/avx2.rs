@@ -4,18 +4,17 @@ use std::arch::x86_64::*;
 
 use super::{Image, Located, Samples};
 
-/// How many samples ahead pixels are fetched: a wild flow's lie anywhere. With 24 instead, which did not reach the next
-/// row either, a pair took a tenth more.
+/// Prefetch distance in samples, since irregular flow reads arbitrary pixels. A distance of 24 was 10% slower per pair.
 const AHEAD: usize = 128;
 
-/// Begins to fetch the pixels of `LANES` samples well after `c`, each of `LANES` channels.
+/// Prefetches the pixels of `LANES` samples, [`AHEAD`] after sample `c`, each of `LANES` channels.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 pub(super) fn fetch_ahead<const LANES: usize>(values: &[f32], below: usize, samples: &Samples<'_>, c: usize) {
     let Some(ahead) = samples.start.get(c + AHEAD..c + AHEAD + LANES) else {
         return;
     };
-    // Two pixels may lie across two lines.
+    // Two pixels may cross a cache line.
     let last = 2 * LANES - 1;
     for &start in ahead {
         let from = values.as_ptr().wrapping_add(start as usize);
@@ -25,7 +24,7 @@ pub(super) fn fetch_ahead<const LANES: usize>(values: &[f32], below: usize, samp
     }
 }
 
-/// [`Located::locate`] with this tier's instructions.
+/// Calls [`Located::locate`] compiled for AVX2.
 ///
 /// # Safety
 /// The machine has AVX2 and FMA.
@@ -38,7 +37,7 @@ pub(super) unsafe fn locate<const LANES: usize>(
     located.locate(image, at);
 }
 
-/// [`super::pixels`] with this tier's instructions.
+/// Calls [`super::pixels`] compiled for AVX2.
 ///
 /// # Safety
 /// The machine has AVX2 and FMA.
@@ -51,14 +50,14 @@ pub(super) unsafe fn pixels<const LANES: usize>(
     super::pixels(image, samples, out);
 }
 
-/// Mixes the first samples, of each of some lanes a row, and says how many. `below` is how far the lower neighbour is;
-/// the right one is next to each pixel. `LANES` is 4 or 8.
+/// Interpolates a row of samples of some channels, all but a remainder; returns how many. `below` is the offset of the
+/// lower neighbour; the right one is adjacent. `LANES` is 4 or 8.
 ///
 /// # Safety
 /// The machine has AVX2 and FMA.
 ///
 /// # Panics
-/// Where a sample lies outside of `values`, or a row of `out` is shorter than the samples.
+/// When a sample is outside of `values`, or a row of `out` is shorter than the samples.
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn mix<const LANES: usize>(
     values: &[f32],
@@ -77,7 +76,7 @@ pub(super) unsafe fn mix<const LANES: usize>(
     }
 }
 
-/// All samples but the last `count % 4` of four lanes.
+/// Interpolates all samples but the last `count % 4` of a 4-channel image.
 ///
 /// # Safety
 /// The machine has AVX2 and FMA, and [`Samples::check`] was passed.
@@ -89,13 +88,13 @@ unsafe fn mix_quads(
     lanes: &[usize],
     out: &mut [&mut [f32]],
 ) -> usize {
-    let whole = samples.count() / 4 * 4;
-    for c in (0..whole).step_by(4) {
+    let done = samples.count() / 4 * 4;
+    for c in (0..done).step_by(4) {
         fetch_ahead::<4>(values, below, samples, c);
         let mut four = [_mm_setzero_ps(); 4];
         for (i, one) in four.iter_mut().enumerate() {
             let start = samples.start[c + i] as usize;
-            // SAFETY: two pixels from each place and each place below are within `values`, as was checked.
+            // SAFETY: two pixels at each offset, and below, are within `values`, as was checked.
             let (top, bottom) = unsafe {
                 let from = values.as_ptr().add(start);
                 (_mm256_loadu_ps(from), _mm256_loadu_ps(from.add(below)))
@@ -120,10 +119,10 @@ unsafe fn mix_quads(
             unsafe { _mm_storeu_ps(to.as_mut_ptr(), turned[lane]) };
         }
     }
-    whole
+    done
 }
 
-/// All samples but the last `count % 8` of eight lanes.
+/// Interpolates all samples but the last `count % 8` of an 8-channel image.
 ///
 /// # Safety
 /// As [`mix_quads`].
@@ -135,8 +134,8 @@ unsafe fn mix_octets(
     lanes: &[usize],
     out: &mut [&mut [f32]],
 ) -> usize {
-    let whole = samples.count() / 8 * 8;
-    for c in (0..whole).step_by(8) {
+    let done = samples.count() / 8 * 8;
+    for c in (0..done).step_by(8) {
         fetch_ahead::<8>(values, below, samples, c);
         let mut eight = [_mm256_setzero_ps(); 8];
         for (i, one) in eight.iter_mut().enumerate() {
@@ -145,7 +144,7 @@ unsafe fn mix_octets(
                 _mm256_set1_ps(samples.down[c + i]),
                 _mm256_set1_ps(samples.along[c + i]),
             );
-            // SAFETY: two pixels from each place and each place below are within `values`, as was checked.
+            // SAFETY: two pixels at each offset, and below, are within `values`, as was checked.
             let (left, right) = unsafe {
                 let from = values.as_ptr().add(start);
                 let column = |at: usize| {
@@ -162,10 +161,10 @@ unsafe fn mix_octets(
         }
         store_lanes(eight, c, lanes, out);
     }
-    whole
+    done
 }
 
-/// Of eight samples of eight lanes, the wanted lanes to their rows, from column `c` on.
+/// Transposes eight samples of eight channels and stores the channels `lanes` to the rows `out`, from column `c` on.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 pub(super) fn store_lanes(samples: [__m256; 8], c: usize, lanes: &[usize], out: &mut [&mut [f32]]) {

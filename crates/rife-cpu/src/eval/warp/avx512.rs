@@ -5,11 +5,11 @@ use std::arch::x86_64::*;
 use super::avx2::{fetch_ahead, store_lanes};
 use super::{Image, Located, Samples};
 
-/// Which values of `[sample][channel]` pairs of registers make `[channel][sample]`: the left pixels of four samples,
-/// 16 counting on into the second register.
+/// Permutation of two registers of `[sample][left pixel, right pixel][channel]` to `[channel][sample]` of the left pixels;
+/// indices from 16 on are in the second register.
 const LEFT: [i32; 16] = [0, 8, 16, 24, 1, 9, 17, 25, 2, 10, 18, 26, 3, 11, 19, 27];
 
-/// [`Located::locate`] with this tier's instructions.
+/// Calls [`Located::locate`] compiled for AVX-512.
 ///
 /// # Safety
 /// The machine has AVX-512F.
@@ -22,7 +22,7 @@ pub(super) unsafe fn locate<const LANES: usize>(
     located.locate(image, at);
 }
 
-/// [`super::pixels`] with this tier's instructions.
+/// Calls [`super::pixels`] compiled for AVX-512.
 ///
 /// # Safety
 /// The machine has AVX-512F.
@@ -35,14 +35,14 @@ pub(super) unsafe fn pixels<const LANES: usize>(
     super::pixels(image, samples, out);
 }
 
-/// Mixes the first samples, of each of some lanes a row, and says how many. `below` is how far the lower neighbour is;
-/// the right one is next to each pixel. `LANES` is 4 or 8.
+/// Interpolates a row of samples of some channels, all but a remainder; returns how many. `below` is the offset of the
+/// lower neighbour; the right one is adjacent. `LANES` is 4 or 8.
 ///
 /// # Safety
 /// The machine has AVX-512F.
 ///
 /// # Panics
-/// Where a sample lies outside of `values`, or a row of `out` is shorter than the samples.
+/// When a sample is outside of `values`, or a row of `out` is shorter than the samples.
 #[target_feature(enable = "avx512f")]
 pub(super) unsafe fn mix<const LANES: usize>(
     values: &[f32],
@@ -61,7 +61,7 @@ pub(super) unsafe fn mix<const LANES: usize>(
     }
 }
 
-/// All samples but the last `count % 4` of four lanes.
+/// Interpolates all samples but the last `count % 4` of a 4-channel image.
 ///
 /// # Safety
 /// The machine has AVX-512F, and [`Samples::check`] was passed.
@@ -73,20 +73,20 @@ unsafe fn mix_quads(
     lanes: &[usize],
     out: &mut [&mut [f32]],
 ) -> usize {
-    let whole = samples.count() / 4 * 4;
-    // SAFETY: places and shares were just checked, reads are of two pixels from each place and each place below,
-    // and of four shares and places from `c`, where `c + 4 <= count`.
+    let done = samples.count() / 4 * 4;
+    // SAFETY: offsets and weights were just checked; reads are of two pixels at each offset and below, and of four
+    // weights and offsets from `c` on, where `c + 4 <= count`.
     unsafe {
         let to_left = _mm512_loadu_si512(LEFT.as_ptr().cast());
         let to_right = _mm512_add_epi32(to_left, _mm512_set1_epi32(4));
-        // Of a register of four left and four right shares: those of samples 0 and 1, and of 2 and 3.
-        let spread = _mm512_set_epi32(5, 5, 5, 5, 1, 1, 1, 1, 4, 4, 4, 4, 0, 0, 0, 0);
-        let next = _mm512_add_epi32(spread, _mm512_set1_epi32(2));
+        // Broadcasts the weights of samples 0 and 1, then of 2 and 3, from a register of four left and four right ones.
+        let broadcast = _mm512_set_epi32(5, 5, 5, 5, 1, 1, 1, 1, 4, 4, 4, 4, 0, 0, 0, 0);
+        let next = _mm512_add_epi32(broadcast, _mm512_set1_epi32(2));
         let one = _mm_set1_ps(1.0);
-        for c in (0..whole).step_by(4) {
+        for c in (0..done).step_by(4) {
             fetch_ahead::<4>(values, below, samples, c);
             let start = &samples.start[c..c + 4];
-            let place = [
+            let offsets = [
                 start[0] as usize,
                 start[1] as usize,
                 start[2] as usize,
@@ -96,20 +96,20 @@ unsafe fn mix_quads(
             let down = _mm_loadu_ps(samples.down.as_ptr().add(c));
             let (from_left, from_above) = (_mm_sub_ps(one, along), _mm_sub_ps(one, down));
             let mut sums = [_mm512_setzero_ps(); 2];
-            for (share, offset) in [(from_above, 0), (down, below)] {
-                let near = _mm256_castps128_ps256(_mm_mul_ps(from_left, share));
-                let near = _mm256_insertf128_ps::<1>(near, _mm_mul_ps(along, share));
+            for (weight, offset) in [(from_above, 0), (down, below)] {
+                let near = _mm256_castps128_ps256(_mm_mul_ps(from_left, weight));
+                let near = _mm256_insertf128_ps::<1>(near, _mm_mul_ps(along, weight));
                 let near = _mm512_castps256_ps512(near);
                 let from = values.as_ptr().add(offset);
-                for (i, spread) in [spread, next].into_iter().enumerate() {
-                    let one = _mm256_loadu_ps(from.add(place[2 * i]));
-                    let other = _mm256_loadu_ps(from.add(place[2 * i + 1]));
+                for (i, broadcast) in [broadcast, next].into_iter().enumerate() {
+                    let one = _mm256_loadu_ps(from.add(offsets[2 * i]));
+                    let other = _mm256_loadu_ps(from.add(offsets[2 * i + 1]));
                     let pixels = _mm512_insertf64x4::<1>(
                         _mm512_castps_pd(_mm512_castps256_ps512(one)),
                         _mm256_castps_pd(other),
                     );
-                    let share = _mm512_permutexvar_ps(spread, near);
-                    sums[i] = _mm512_fmadd_ps(_mm512_castpd_ps(pixels), share, sums[i]);
+                    let weight = _mm512_permutexvar_ps(broadcast, near);
+                    sums[i] = _mm512_fmadd_ps(_mm512_castpd_ps(pixels), weight, sums[i]);
                 }
             }
             let mixed = _mm512_add_ps(
@@ -123,10 +123,10 @@ unsafe fn mix_quads(
             }
         }
     }
-    whole
+    done
 }
 
-/// All samples but the last `count % 8` of eight lanes.
+/// Interpolates all samples but the last `count % 8` of an 8-channel image.
 ///
 /// # Safety
 /// As [`mix_quads`].
@@ -138,13 +138,13 @@ unsafe fn mix_octets(
     lanes: &[usize],
     out: &mut [&mut [f32]],
 ) -> usize {
-    let whole = samples.count() / 8 * 8;
-    for c in (0..whole).step_by(8) {
+    let done = samples.count() / 8 * 8;
+    for c in (0..done).step_by(8) {
         fetch_ahead::<8>(values, below, samples, c);
         let mut eight = [_mm256_setzero_ps(); 8];
         for (i, one) in eight.iter_mut().enumerate() {
             let start = samples.start[c + i] as usize;
-            // SAFETY: two pixels from each place and each place below are within `values`, as was checked.
+            // SAFETY: two pixels at each offset, and below, are within `values`, as was checked.
             let (top, bottom) = unsafe {
                 let from = values.as_ptr().add(start);
                 (_mm512_loadu_ps(from), _mm512_loadu_ps(from.add(below)))
@@ -158,5 +158,5 @@ unsafe fn mix_octets(
         }
         store_lanes(eight, c, lanes, out);
     }
-    whole
+    done
 }

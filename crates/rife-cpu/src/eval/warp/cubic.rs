@@ -14,26 +14,28 @@ use crate::tier::{Tier, for_every_tier};
 #[derive(Clone, Copy)]
 pub(super) struct Plane<'a> {
     values: &'a [f32],
+    /// Stride of rows.
     stride: usize,
+    /// Height and width without the border.
     size: [usize; 2],
 }
 
-/// Positions of a batch: their pixels are gathered one after another, then all residuals are computed with SIMD. Without
-/// batches it took half as long again.
+/// Positions of a batch, whose pixels are gathered one by one before all residuals are computed with SIMD (50% faster than
+/// one position at a time).
 const RUN: usize = 32;
 
 /// Pixels read for a position.
 const TAPS: usize = 12;
 
-/// Positions along one axis: the pixel before each, the distances to the previous, next and second next pixel (shorter at the
-/// edges, which are replicated so), and the fraction.
+/// Positions of a batch along one axis: offset of the pixel before each, distances to the previous, next and second next pixel
+/// (smaller at the edges, which replicates them), and fraction.
 #[derive(Clone, Copy)]
 struct Axis {
     pixel: [u32; RUN],
     before: [u32; RUN],
     next: [u32; RUN],
     after: [u32; RUN],
-    share: [f32; RUN],
+    fraction: [f32; RUN],
 }
 
 impl Axis {
@@ -42,7 +44,7 @@ impl Axis {
         before: [0; RUN],
         next: [0; RUN],
         after: [0; RUN],
-        share: [0.0; RUN],
+        fraction: [0.0; RUN],
     };
 
     /// Splits positions along an axis of `size` pixels, `step` values apart in memory.
@@ -50,9 +52,9 @@ impl Axis {
     fn locate(&mut self, at: &[f32; RUN], size: usize, step: usize) {
         let (last, step) = (size as u32 - 1, step as u32);
         for (i, &at) in at.iter().enumerate() {
-            let (pixel, share) = split(at, size);
+            let (pixel, fraction) = split(at, size);
             self.pixel[i] = (pixel + 1) * step;
-            self.share[i] = share;
+            self.fraction[i] = fraction;
             self.before[i] = pixel.min(1) * step;
             self.next[i] = (last - pixel).min(1) * step;
             self.after[i] = (last - pixel).min(2) * step;
@@ -60,22 +62,23 @@ impl Axis {
     }
 }
 
-/// Second differences of four neighbours at the middle two, the second taken `share`.
+/// Interpolates the second differences at the middle two of four neighbours, `fraction` being the weight of the second.
 #[inline(always)]
-fn second_difference(a: f32, b: f32, c: f32, d: f32, share: f32) -> f32 {
+fn second_difference(a: f32, b: f32, c: f32, d: f32, fraction: f32) -> f32 {
     let (first, second) = (a - 2.0 * b + c, b - 2.0 * c + d);
-    first + (second - first) * share
+    first + (second - first) * fraction
 }
 
 /// A batch of positions and their pixels.
 struct Around {
     x: Axis,
     y: Axis,
-    /// Two, four, four and two pixels of the rows above, at, one below and two below each position.
+    /// Pixels of each position: two of the row above, four of its row, four of the row below, two of the second row below.
     taps: [[f32; RUN]; TAPS],
 }
 
 impl Around {
+    /// Gathers the pixels of all positions.
     #[inline(always)]
     fn fetch(&mut self, plane: &Plane<'_>) {
         let (x, y) = (&self.x, &self.y);
@@ -84,25 +87,26 @@ impl Around {
             let row = y.pixel[i] + x.pixel[i];
             let (upper, lower, lowest) = (row - y.before[i], row + y.next[i], row + y.after[i]);
             #[rustfmt::skip]
-            let places = [
+            let indices = [
                 upper, upper + next,
                 row - before, row, row + next, row + after,
                 lower - before, lower, lower + next, lower + after,
                 lowest, lowest + next,
             ];
-            for (tap, place) in self.taps.iter_mut().zip(places) {
-                // SAFETY: both axes were located in this plane, so that these are its pixels, which `Plane::check` found
-                // in `values` with a border of one.
-                tap[i] = unsafe { *plane.values.get_unchecked(place as usize) };
+            for (tap, index) in self.taps.iter_mut().zip(indices) {
+                // SAFETY: both axes were located in this plane, so that these are its pixels; `Plane::check` checked that
+                // `values` holds them and their border.
+                tap[i] = unsafe { *plane.values.get_unchecked(index as usize) };
             }
         }
     }
 
+    /// Computes the residuals of all positions.
     #[inline(always)]
     fn residual(&self, to: &mut [f32; RUN]) {
         let [a0, a1, b0, b1, b2, b3, c0, c1, c2, c3, d0, d1] = &self.taps;
         for i in 0..RUN {
-            let (f, g) = (self.x.share[i], self.y.share[i]);
+            let (f, g) = (self.x.fraction[i], self.y.fraction[i]);
             let upper = second_difference(b0[i], b1[i], b2[i], b3[i], f);
             let lower = second_difference(c0[i], c1[i], c2[i], c3[i], f);
             let left = second_difference(a0[i], b1[i], c1[i], d0[i], g);
@@ -122,7 +126,7 @@ impl Plane<'_> {
     }
 }
 
-/// Up to [`RUN`] numbers, zeros after them.
+/// Copies up to [`RUN`] numbers, zero-padded.
 #[inline(always)]
 fn run(from: &[f32]) -> [f32; RUN] {
     let mut run = [0.0; RUN];
@@ -131,7 +135,7 @@ fn run(from: &[f32]) -> [f32; RUN] {
 }
 
 for_every_tier! {
-    /// The residuals of a row of positions.
+    /// Computes the residuals at coordinates `x` and `y` of a row of positions.
     fn residual(plane: &Plane<'_>, x: &[f32], y: &[f32], to: &mut [f32]) {
         plane.check();
         let mut around = Around { x: Axis::UNSET, y: Axis::UNSET, taps: [[0.0; RUN]; TAPS] };
@@ -146,7 +150,7 @@ for_every_tier! {
     }
 }
 
-/// Cubic residual of the channels of `planes` from `first` on, warped by `flow`, on a grid.
+/// Evaluates the cubic residual of the channels of `planes` from `first` on, by `flow`, on a grid.
 pub(crate) fn cubic_residual(
     tier: Tier,
     planes: &Planar,
@@ -163,7 +167,7 @@ pub(crate) fn cubic_residual(
             stride: planes.row_stride(),
             size: [height, width],
         };
-        let [x, y] = [0, 1].map(|direction| targets.places.row(direction, row));
+        let [x, y] = [0, 1].map(|direction| targets.coordinates.row(direction, row));
         residual(tier, &plane, x, y, to);
     });
 }
