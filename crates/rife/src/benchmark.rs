@@ -1,14 +1,14 @@
-//! The quality of a model over a data set, by the protocols of the paper's scripts, beside other ways of making the
-//! same frames; and its speed, the evenness of its steps, and whether still things stay still.
+//! Benchmarks of a model: quality over public data sets (PSNR, SSIM, IE, LPIPS) by the protocols of the RIFE paper's
+//! scripts, compared with baselines on the same frames; speed; evenness of motion; stability of static content.
 //!
-//! Here: what is measured of a set, and the reports. Which folders are data sets is in `layout`, how each treats its
-//! pictures in `protocol`, who else competes in `rivals`.
+//! This file scores a data set. `layout` recognises data sets by their files, `protocol` pads and rounds frames as each set's
+//! script does, `baselines` are the other methods, `against` compares two clips.
 
 mod against;
+mod baselines;
 mod layout;
 mod picture;
 mod protocol;
-mod rivals;
 mod speed;
 mod steps;
 mod still;
@@ -17,57 +17,53 @@ mod worst;
 use rife_media::{CancelToken, RgbImage};
 use serde::{Serialize, Serializer};
 
-pub use against::{Against, against};
-pub use layout::{Choice, DataSet, Layout, Sample, Target};
-pub use picture::Picture;
-pub use rivals::Rival;
-pub use speed::{LayerTime, Speed, TestTime, layers, measure, testtime};
-pub use steps::{MotionSteps, Places, Quartering, Quarters, Steps, TimeScores, steps};
-pub use still::{Still, StillItem, StillScores, still};
-pub use worst::worst;
+pub use against::{ClipComparison, compare_clips};
+pub use baselines::Baseline;
+pub use layout::{DataSet, DataSetOptions, Layout, Sample, Target};
+pub use picture::FrameFile;
+pub use speed::{LayerTime, Speed, TestTime, measure_layers, measure_speed, testtime};
+pub use steps::{MotionSteps, QuarterBenchmark, Quarters, StepPositions, Steps, TimeScores, measure_steps};
+pub use still::{Still, StillItem, StillScores, measure_still};
+pub use worst::write_worst;
 
 use crate::metrics::{Lpips, interpolation_error, psnr, psnr_luma, round8, ssim};
 use crate::{Error, Interpolator, Result};
+use baselines::FrameMaker;
 use protocol::Protocol;
-use rivals::Maker;
 
-/// What a benchmark measures of one or of many frames (means over them).
+/// Quality metrics of one frame, or their means over several.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Default)]
 pub struct Scores {
     /// Peak signal-to-noise ratio in dB; of luma in the HD sets.
     pub psnr: f64,
-    /// Structural similarity.
+    /// Structural similarity, at most 1.
     pub ssim: f64,
     /// Interpolation error: mean absolute difference in 8-bit levels.
     pub ie: f64,
-    /// LPIPS, where its weights were given.
+    /// LPIPS distance (lower is better), if its weights are available.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lpips: Option<f64>,
 }
 
 impl Scores {
-    /// Scores of a picture in 0..=1 against the truth by a layout's protocol.
-    fn of(
-        mut picture: Vec<f32>,
-        truth: &RgbImage,
-        protocol: Protocol,
-        lpips: Option<&Lpips>,
-    ) -> Result<Self> {
+    /// Compares a frame, planar RGB in 0..=1, with the truth by a data set's protocol.
+    fn of(mut frame: Vec<f32>, truth: &RgbImage, protocol: Protocol, lpips: Option<&Lpips>) -> Result<Self> {
         let size = [truth.height as usize, truth.width as usize];
         let unrounded = protocol
             .ssim_of_unrounded
-            .then(|| ssim(&picture, &truth.data, size));
-        round8(&mut picture);
+            .then(|| ssim(&frame, &truth.data, size));
+        round8(&mut frame);
         let psnr = if protocol.luma { psnr_luma } else { psnr };
-        let distance = lpips.map(|lpips| lpips.distance(&picture, &truth.data, size));
+        let distance = lpips.map(|lpips| lpips.distance(&frame, &truth.data, size));
         Ok(Self {
-            psnr: psnr(&picture, &truth.data),
-            ssim: unrounded.unwrap_or_else(|| ssim(&picture, &truth.data, size)),
-            ie: interpolation_error(&picture, &truth.data),
+            psnr: psnr(&frame, &truth.data),
+            ssim: unrounded.unwrap_or_else(|| ssim(&frame, &truth.data, size)),
+            ie: interpolation_error(&frame, &truth.data),
             lpips: distance.transpose()?,
         })
     }
 
+    /// Returns the mean of each metric.
     fn mean<'a>(scores: impl Iterator<Item = &'a Self> + Clone) -> Self {
         let count = scores.clone().count().max(1) as f64;
         let mean = |value: fn(&Self) -> f64| scores.clone().map(value).sum::<f64>() / count;
@@ -81,12 +77,12 @@ impl Scores {
     }
 }
 
-/// Scores of others by their names, in the order in which they were asked for.
+/// Scores of the baselines by name, in the order of [`QualityBenchmark::baselines`].
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Beside(pub Vec<(String, Scores)>);
+pub struct BaselineScores(pub Vec<(String, Scores)>);
 
-impl Beside {
-    /// The scores of `name`.
+impl BaselineScores {
+    /// Returns the scores of the baseline `name`.
     pub fn get(&self, name: &str) -> Option<Scores> {
         self.0
             .iter()
@@ -95,108 +91,108 @@ impl Beside {
     }
 }
 
-impl Serialize for Beside {
-    /// As an object.
+impl Serialize for BaselineScores {
+    /// Serializes the scores as an object with the names as keys.
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().map(|(name, scores)| (name, scores)))
     }
 }
 
-/// The scores of the model and of the others on the same frames.
+/// Scores of the model and of the baselines on the same frames.
 #[derive(Debug, Clone, PartialEq, Serialize, Default)]
-pub struct Figures {
-    /// The model's.
+pub struct Comparison {
+    /// The model's scores.
     #[serde(flatten)]
     pub scores: Scores,
-    /// The others'.
-    pub beside: Beside,
+    /// The baselines' scores.
+    #[serde(rename = "beside")]
+    pub baselines: BaselineScores,
 }
 
-impl Figures {
-    /// The mean over clips of the means over each clip's frames.
+impl Comparison {
+    /// Returns the mean over clips of the means over each clip's frames.
     fn mean(items: &[&Item]) -> Self {
-        let mut clips: Vec<(&str, Vec<&Figures>)> = Vec::new();
+        let mut clips: Vec<(&str, Vec<&Comparison>)> = Vec::new();
         for item in items {
             match clips.iter_mut().find(|(clip, _)| *clip == item.clip) {
-                Some((_, figures)) => figures.push(&item.figures),
-                None => clips.push((&item.clip, vec![&item.figures])),
+                Some((_, frames)) => frames.push(&item.comparison),
+                None => clips.push((&item.clip, vec![&item.comparison])),
             }
         }
-        let means: Vec<Self> = clips
-            .iter()
-            .map(|(_, figures)| Self::flat_mean(figures))
-            .collect();
+        let means: Vec<Self> = clips.iter().map(|(_, frames)| Self::flat_mean(frames)).collect();
         Self::flat_mean(&means.iter().collect::<Vec<_>>())
     }
 
-    fn flat_mean(figures: &[&Self]) -> Self {
-        let names = figures
+    /// Returns the mean of each method's scores; all elements must have the same baselines.
+    fn flat_mean(comparisons: &[&Self]) -> Self {
+        let names = comparisons
             .first()
-            .map(|first| first.beside.0.as_slice())
+            .map(|first| first.baselines.0.as_slice())
             .unwrap_or_default();
-        let other = |index: usize| Scores::mean(figures.iter().map(|f| &f.beside.0[index].1));
-        let beside = names
+        let other = |index: usize| Scores::mean(comparisons.iter().map(|c| &c.baselines.0[index].1));
+        let baselines = names
             .iter()
             .enumerate()
             .map(|(index, (name, _))| (name.clone(), other(index)));
         Self {
-            scores: Scores::mean(figures.iter().map(|f| &f.scores)),
-            beside: Beside(beside.collect()),
+            scores: Scores::mean(comparisons.iter().map(|c| &c.scores)),
+            baselines: BaselineScores(baselines.collect()),
         }
     }
 }
 
-/// The scores of one frame.
+/// Scores of one frame.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Item {
-    /// Its name in the set.
+    /// The frame's name in the data set.
     pub name: String,
-    /// The clip that it is of; empty in sets of triplets.
+    /// The name of the frame's clip; empty in sets of triplets.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub clip: String,
-    /// The part of the set that it is of, such as `hard`; empty where there is one.
+    /// The subset that the frame belongs to, such as `hard`; empty if the set has no subsets.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub group: String,
-    /// Scores.
+    /// The scores.
     #[serde(flatten)]
-    pub figures: Figures,
+    pub comparison: Comparison,
 }
 
-/// The mean scores of a part of a set.
+/// Mean scores of a subset of a data set.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Group {
-    /// Its name.
+    /// The subset's name.
     pub name: String,
-    /// How many frames were made.
+    /// Number of frames.
     pub count: usize,
     /// Mean scores.
     #[serde(flatten)]
-    pub figures: Figures,
+    pub comparison: Comparison,
 }
 
-/// The scores of a set.
+/// Scores of a data set.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
-    /// The layout found.
+    /// The data set that was recognised.
     pub layout: Layout,
-    /// How its pictures were treated, in a line for people.
+    /// The protocol by which frames were scored, in a line for people.
     pub protocol: String,
-    /// The model and its options.
+    /// The model and its options, for people.
     pub model: String,
-    /// How many frames were made.
+    /// Number of frames.
     pub count: usize,
-    /// Mean scores: over clips where the set has clips, else over all frames.
+    /// Mean scores: over clips if the set has clips, else over all frames.
     #[serde(flatten)]
-    pub figures: Figures,
-    /// The parts of the set, where it has several.
+    pub comparison: Comparison,
+    /// Mean scores of the subsets, if there are several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<Group>,
-    /// Each frame's.
+    /// Scores of each frame.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub items: Vec<Item>,
 }
 
 impl Report {
+    /// Computes the means of a data set's scores.
     fn new(set: &DataSet, model: String, items: Vec<Item>) -> Self {
         let mut names: Vec<&str> = Vec::new();
         for item in &items {
@@ -209,7 +205,7 @@ impl Report {
             Group {
                 name: name.to_owned(),
                 count: items.len(),
-                figures: Figures::mean(&items),
+                comparison: Comparison::mean(&items),
             }
         };
         Self {
@@ -217,7 +213,7 @@ impl Report {
             protocol: set.describe(),
             model,
             count: items.len(),
-            figures: Figures::mean(&items.iter().collect::<Vec<_>>()),
+            comparison: Comparison::mean(&items.iter().collect::<Vec<_>>()),
             groups: if names.len() > 1 {
                 names.into_iter().map(group).collect()
             } else {
@@ -228,22 +224,22 @@ impl Report {
     }
 }
 
-/// What is measured over a set, and beside whom.
+/// Quality benchmark: a model and baselines that interpolate the same frames.
 #[derive(Debug)]
-pub struct Contest<'a> {
+pub struct QualityBenchmark<'a> {
     /// The model.
     pub interpolator: &'a Interpolator,
-    /// Who else makes the same frames.
-    pub rivals: Vec<Rival>,
-    /// LPIPS, where its weights were given.
+    /// The other methods.
+    pub baselines: Vec<Baseline>,
+    /// The LPIPS metric, if its weights are available.
     pub lpips: Option<Lpips>,
 }
 
-impl Contest<'_> {
-    /// Scores everyone over a data set; `progress` is told each item when it is done.
+impl QualityBenchmark<'_> {
+    /// Scores model and baselines over a data set; `progress` is called with each frame's scores.
     ///
     /// # Errors
-    /// Those of reading and interpolating, [`Error::Data`] for pictures of unequal sizes or missing ones,
+    /// Those of reading and interpolating, [`Error::Data`] for missing frames and frames of unequal sizes,
     /// [`Error::Cancelled`].
     pub fn run(
         &self,
@@ -264,34 +260,36 @@ impl Contest<'_> {
         Ok(Report::new(set, self.interpolator.describe(), items))
     }
 
+    /// Scores all target frames of a sample.
     fn score(&self, set: &DataSet, sample: &Sample, cancel: &CancelToken) -> Result<Vec<Item>> {
         let [first, second] = set.ends(sample)?;
         let protocol = set.protocol();
-        let rivals = self
-            .rivals
+        let makers = self
+            .baselines
             .iter()
-            .map(|rival| rival.maker(sample, [&first, &second], cancel));
-        let rivals: Vec<Maker> = rivals.collect::<Result<_>>()?;
+            .map(|baseline| baseline.maker(sample, [&first, &second], cancel));
+        let makers: Vec<FrameMaker> = makers.collect::<Result<_>>()?;
         let mut items = Vec::new();
         let take = |index: usize, made: RgbImage| {
             let target = &sample.targets[index];
             let truth = set.truth(sample, target, &first)?;
             let scores = |made: RgbImage| Scores::of(made.data, &truth, protocol, self.lpips.as_ref());
-            let other =
-                |(rival, make): (&Rival, &Maker)| Ok((rival.name().to_owned(), scores(make(index)?)?));
-            let beside = self
-                .rivals
+            let other = |(baseline, make): (&Baseline, &FrameMaker)| {
+                Ok((baseline.name().to_owned(), scores(make(index)?)?))
+            };
+            let baselines = self
+                .baselines
                 .iter()
-                .zip(&rivals)
+                .zip(&makers)
                 .map(other)
                 .collect::<Result<_>>()?;
             items.push(Item {
                 name: target.name.clone(),
                 clip: sample.clip.clone(),
                 group: sample.group.clone(),
-                figures: Figures {
+                comparison: Comparison {
                     scores: scores(made)?,
-                    beside: Beside(beside),
+                    baselines: BaselineScores(baselines),
                 },
             });
             Ok(())
@@ -316,9 +314,9 @@ mod tests {
             name: String::new(),
             clip: clip.into(),
             group: String::new(),
-            figures: Figures {
+            comparison: Comparison {
                 scores,
-                beside: Beside(vec![("other".into(), scores)]),
+                baselines: BaselineScores(vec![("other".into(), scores)]),
             },
         }
     }
@@ -326,17 +324,20 @@ mod tests {
     #[test]
     fn means_are_over_clips_of_means_over_frames() {
         let items = [item("a", 30.0), item("a", 40.0), item("b", 20.0)];
-        let mean = Figures::mean(&items.iter().collect::<Vec<_>>());
+        let mean = Comparison::mean(&items.iter().collect::<Vec<_>>());
         assert_eq!(mean.scores.psnr, 27.5);
-        assert_eq!(mean.beside.get("other").map(|s| s.psnr), Some(27.5));
+        assert_eq!(mean.baselines.get("other").map(|s| s.psnr), Some(27.5));
         let flat = [item("", 30.0), item("", 40.0), item("", 20.0)];
-        assert_eq!(Figures::mean(&flat.iter().collect::<Vec<_>>()).scores.psnr, 30.0);
+        assert_eq!(
+            Comparison::mean(&flat.iter().collect::<Vec<_>>()).scores.psnr,
+            30.0
+        );
     }
 
     #[test]
     fn names_of_others_cannot_hide_ours() {
-        let figures = item("", 30.0).figures;
-        let json = serde_json::to_value(&figures).unwrap();
+        let comparison = item("", 30.0).comparison;
+        let json = serde_json::to_value(&comparison).unwrap();
         assert_eq!(
             (json["psnr"].as_f64(), json["beside"]["other"]["psnr"].as_f64()),
             (Some(30.0), Some(30.0))

@@ -1,7 +1,7 @@
 //! The metrics beside their published definitions: numbers made by `tools/make_metric_reference.py` with PyTorch,
 //! NumPy, Pillow and scikit-image (and with the original's own SSIM) on pictures that both make by the same rules.
 
-use rife::benchmark::Picture;
+use rife::benchmark::FrameFile;
 use rife::metrics::{Lpips, interpolation_error, psnr, psnr_luma, round8, ssim};
 use rife::nets::{WeightTensor, Weights};
 use serde_json::Value;
@@ -129,7 +129,7 @@ fn raw_clips_are_read_as_the_hd_script_reads_them() {
         .map(|i| (mixed(i) >> 56) as u8)
         .collect();
     std::fs::write(&path, codes).unwrap();
-    let rgb = Picture::Yuv { path, index: 0, size }.read().unwrap();
+    let rgb = FrameFile::Yuv { path, index: 0, size }.read().unwrap();
     let hex: String = rgb
         .data
         .iter()

@@ -1,10 +1,10 @@
-//! `rife benchmark`: quality over data sets or against a truth, evenness in time, stillness, and speed.
+//! `rife benchmark`: quality over data sets or against a true clip, evenness of motion, stability of static content, speed.
 
 mod tables;
 
 use std::path::Path;
 
-use rife::benchmark::{self, Choice, Contest, DataSet, Quartering, Rival};
+use rife::benchmark::{self, Baseline, DataSet, DataSetOptions, QualityBenchmark, QuarterBenchmark};
 use rife::media::{CancelToken, Ffmpeg};
 use rife::metrics::Lpips;
 use rife::{Interpolator, Result};
@@ -15,14 +15,15 @@ use crate::output;
 
 pub(super) use tables::against as print_against;
 
-/// How often speed is measured, unless the user says.
+/// Default number of timed runs.
 const RUNS: u16 = 7;
-/// That of the original's `testtime.py`.
+/// Default number of timed runs with `--testtime`, as in the original's `testtime.py`.
 const TESTTIME_RUNS: u16 = 100;
 
+/// Runs the benchmark that the options select and prints its result.
 pub(crate) fn run(args: BenchmarkArgs, cancel: &CancelToken) -> Result<()> {
     if let [truth, result] = args.against.as_slice() {
-        let found = benchmark::against(truth, result, args.factor.unwrap_or(2), cancel)?;
+        let found = benchmark::compare_clips(truth, result, args.factor.unwrap_or(2), cancel)?;
         return tables::against(&found, args.json);
     }
     let interpolator = || interpolator(&args.model, cancel);
@@ -34,26 +35,28 @@ pub(crate) fn run(args: BenchmarkArgs, cancel: &CancelToken) -> Result<()> {
     }
 }
 
-fn choice(args: &BenchmarkArgs) -> Choice {
-    Choice {
+/// Converts the options of reading a data set.
+fn data_set_options(args: &BenchmarkArgs) -> DataSetOptions {
+    DataSetOptions {
         limit: args.limit.map(|limit| limit as usize),
         factor: args.factor,
         half: args.half,
     }
 }
 
+/// Scores model and baselines over the data set in `folder`.
 fn quality(
     args: &BenchmarkArgs,
     folder: &Path,
     interpolator: impl Fn() -> Result<Interpolator>,
     cancel: &CancelToken,
 ) -> Result<()> {
-    let set = DataSet::open(folder, choice(args))?;
-    let rivals = rivals(&args.others)?;
+    let set = DataSet::open(folder, data_set_options(args))?;
+    let baselines = baselines(&args.others)?;
     let lpips = args.others.lpips.as_deref().map(Lpips::read).transpose()?;
-    let contest = Contest {
+    let quality = QualityBenchmark {
         interpolator: &interpolator()?,
-        rivals,
+        baselines,
         lpips,
     };
     let verbose = args.verbose && !args.json;
@@ -62,9 +65,9 @@ fn quality(
             output::note(&tables::item(item));
         }
     };
-    let mut report = contest.run(&set, &mut print, cancel)?;
+    let mut report = quality.run(&set, &mut print, cancel)?;
     if let (Some(count), Some(folder)) = (args.others.worst, args.others.pictures.as_deref()) {
-        for file in benchmark::worst(&contest, &set, &report, count as usize, folder, cancel)? {
+        for file in benchmark::write_worst(&quality, &set, &report, count as usize, folder, cancel)? {
             output::note(&output::plain(&file.display().to_string()));
         }
     }
@@ -74,24 +77,26 @@ fn quality(
     tables::report(&report, args.json)
 }
 
-fn rivals(others: &OthersArgs) -> Result<Vec<Rival>> {
-    let mut rivals = vec![Rival::Averaging];
+/// Returns the baselines that the options select; averaging is always one.
+fn baselines(others: &OthersArgs) -> Result<Vec<Baseline>> {
+    let mut baselines = vec![Baseline::Averaging];
     if others.minterpolate {
-        rivals.push(Rival::Minterpolate(Ffmpeg::find()?));
+        baselines.push(Baseline::Minterpolate(Ffmpeg::find()?));
     }
     for (name, folder) in &others.beside {
-        rivals.push(Rival::folder(name, folder)?);
+        baselines.push(Baseline::folder(name, folder)?);
     }
-    Ok(rivals)
+    Ok(baselines)
 }
 
+/// Scores static content over the data set in `folder`.
 fn still(
     args: &BenchmarkArgs,
     folder: &Path,
     interpolator: impl Fn() -> Result<Interpolator>,
     cancel: &CancelToken,
 ) -> Result<()> {
-    let set = DataSet::open(folder, choice(args))?;
+    let set = DataSet::open(folder, data_set_options(args))?;
     let verbose = args.verbose && !args.json;
     let mut print = |item: &benchmark::StillItem| {
         if verbose {
@@ -99,13 +104,14 @@ fn still(
         }
     };
     let ffmpeg = minterpolate(args)?;
-    let mut still = benchmark::still(&set, &interpolator()?, ffmpeg.as_ref(), &mut print, cancel)?;
+    let mut still = benchmark::measure_still(&set, &interpolator()?, ffmpeg.as_ref(), &mut print, cancel)?;
     if !args.verbose {
         still.items.clear();
     }
     tables::still(&still, args.json)
 }
 
+/// Measures evenness of motion, and with a `folder` of sequences the quality at 1/4, 1/2 and 3/4.
 fn steps(
     args: &BenchmarkArgs,
     folder: Option<&Path>,
@@ -113,21 +119,22 @@ fn steps(
     cancel: &CancelToken,
 ) -> Result<()> {
     let ffmpeg = minterpolate(args)?;
-    let steps = benchmark::steps(interpolator, args.factor.unwrap_or(8), ffmpeg.as_ref(), cancel)?;
-    let quartering = Quartering {
+    let steps = benchmark::measure_steps(interpolator, args.factor.unwrap_or(8), ffmpeg.as_ref(), cancel)?;
+    let quarters = QuarterBenchmark {
         interpolator,
         ffmpeg: ffmpeg.as_ref(),
-        limit: choice(args).limit,
+        limit: data_set_options(args).limit,
     };
-    let times = folder.map(|folder| quartering.run(folder, cancel));
+    let times = folder.map(|folder| quarters.run(folder, cancel));
     tables::steps(&steps, &times.transpose()?.unwrap_or_default(), args.json)
 }
 
-/// The ffmpeg whose minterpolate is wanted.
+/// Finds ffmpeg if `--minterpolate` is given.
 fn minterpolate(args: &BenchmarkArgs) -> Result<Option<Ffmpeg>> {
     Ok(args.others.minterpolate.then(Ffmpeg::find).transpose()?)
 }
 
+/// Measures speed by pairs of a video or, with `--testtime`, as the original's script does.
 fn speed(args: &BenchmarkArgs, interpolator: &Interpolator, cancel: &CancelToken) -> Result<()> {
     if args.testtime {
         let runs = args.runs.unwrap_or(TESTTIME_RUNS);
@@ -138,7 +145,7 @@ fn speed(args: &BenchmarkArgs, interpolator: &Interpolator, cancel: &CancelToken
     }
     let runs = args.runs.unwrap_or(RUNS);
     tables::speed(
-        &benchmark::measure(interpolator, args.size, runs.into(), cancel)?,
+        &benchmark::measure_speed(interpolator, args.size, runs.into(), cancel)?,
         args.json,
     )
 }

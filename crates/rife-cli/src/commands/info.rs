@@ -20,7 +20,7 @@ pub(crate) fn run(mut args: InfoArgs, cancel: &CancelToken) -> Result<()> {
     spec.cancel = cancel.clone();
     let run = job.open(cancel)?;
     let layers = match args.plan {
-        true => benchmark::layers(&Interpolator::new(&spec)?, run.plan().size)?,
+        true => benchmark::measure_layers(&Interpolator::new(&spec)?, run.plan().size)?,
         false => Vec::new(),
     };
     if args.json {

@@ -19,7 +19,7 @@ pub(crate) fn run(args: SampleArgs, cancel: &CancelToken) -> Result<()> {
         return written(std::slice::from_ref(picture), args.json);
     }
     if let (Some(result), Some(truth)) = (&args.compare, &args.truth) {
-        let found = benchmark::against(truth, result, FACTOR, cancel)?;
+        let found = benchmark::compare_clips(truth, result, FACTOR, cancel)?;
         print_against(&found, args.json)?;
         if !args.json {
             output::line(&format!("the result is in {}", shown(result)))?;

@@ -1,5 +1,5 @@
-//! A clip whose every Nth frame came from a source, compared with the truth at the same rate: the frames between, as
-//! they are and as blending their neighbours would have made them.
+//! Comparison of an interpolated clip with the true clip at the same rate: scores of the interpolated frames, and of
+//! blending the source frames as a baseline.
 
 use std::path::Path;
 
@@ -10,28 +10,33 @@ use super::Scores;
 use super::protocol::Protocol;
 use crate::{Error, Result};
 
-/// Mean scores of the frames between source frames.
+/// Mean scores of the frames of a clip that lie between source frames.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Against {
-    /// How many frames were compared.
+pub struct ClipComparison {
+    /// Number of frames compared.
     pub count: usize,
-    /// The result's.
+    /// The clip's scores.
     #[serde(flatten)]
     pub scores: Scores,
-    /// Those of blending the result's source frames.
+    /// Scores of a linear blend of the source frames.
     pub blending: Scores,
 }
 
-/// Compares `result` with `truth`, which has the same frames at the same rate; every `factor`th frame of `result` is
-/// a source frame. Frames after the last source frame are not compared: they are its hold.
+/// Compares the clip `result`, of which every `factor`th frame is a source frame, with the clip `truth`, frame by frame.
+/// Source frames themselves and frames after the last of them (its repeats) are not compared.
 ///
 /// # Errors
-/// Those of reading; [`Error::Data`] where sizes differ or there is nothing to compare; [`Error::Cancelled`].
-pub fn against(truth: &Path, result: &Path, factor: u32, cancel: &CancelToken) -> Result<Against> {
+/// Those of reading; [`Error::Data`] if sizes differ or there is nothing to compare; [`Error::Cancelled`].
+pub fn compare_clips(
+    truth: &Path,
+    result: &Path,
+    factor: u32,
+    cancel: &CancelToken,
+) -> Result<ClipComparison> {
     let (mut truth, mut result) = (Clip::open(truth, cancel)?, Clip::open(result, cancel)?);
     let (mut ours, mut blended) = (Vec::new(), Vec::new());
     let Some(mut left) = truth.next()?.and(result.next()?) else {
-        return Err(nothing());
+        return Err(no_frames());
     };
     loop {
         let steps = factor as usize;
@@ -53,8 +58,8 @@ pub fn against(truth: &Path, result: &Path, factor: u32, cancel: &CancelToken) -
         left = results[steps - 1].clone();
     }
     match ours.len() {
-        0 => Err(nothing()),
-        count => Ok(Against {
+        0 => Err(no_frames()),
+        count => Ok(ClipComparison {
             count,
             scores: Scores::mean(ours.iter()),
             blending: Scores::mean(blended.iter()),
@@ -62,11 +67,11 @@ pub fn against(truth: &Path, result: &Path, factor: u32, cancel: &CancelToken) -
     }
 }
 
-fn nothing() -> Error {
+fn no_frames() -> Error {
     Error::Data("the two clips have no frame between source frames in common".into())
 }
 
-/// A clip's frames as pictures.
+/// Reader of a clip's frames as RGB without alpha.
 pub(super) struct Clip(Box<dyn Source>);
 
 impl Clip {
@@ -78,6 +83,7 @@ impl Clip {
         Ok(Self(open_source(&spec)?))
     }
 
+    /// Reads the next frame; `None` at the end.
     pub(super) fn next(&mut self) -> Result<Option<RgbImage>> {
         let tags = self.0.info().tags;
         let frame = self.0.next_frame()?;
@@ -87,6 +93,7 @@ impl Clip {
         }))
     }
 
+    /// Reads up to `count` frames; fewer at the end.
     pub(super) fn take(&mut self, count: usize) -> Result<Vec<RgbImage>> {
         let mut frames = Vec::with_capacity(count);
         while let Some(frame) = if frames.len() < count { self.next()? } else { None } {

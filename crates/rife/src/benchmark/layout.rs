@@ -1,4 +1,5 @@
-//! The folders that hold data sets, recognised by what is in them, and which of their frames are made of which.
+//! Data sets for frame interpolation (Vimeo90K, UCF101, Middlebury, ATD-12K, SNU-FILM, HD, X4K1000FPS): recognised by the
+//! files of a folder, and listed as samples of two input frames and the target frames between them.
 
 mod clips;
 mod lists;
@@ -10,28 +11,28 @@ use num_rational::Ratio;
 use rife_media::RgbImage;
 use serde::Serialize;
 
-use super::picture::{Picture, halved};
+use super::picture::{FrameFile, halved};
 use super::protocol::Protocol;
 use crate::{Error, Result};
 
-/// How a data set lies on the disk.
+/// A data set that is supported, by its files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Layout {
     /// The UCF101 triplets of the paper's authors.
     Ucf101,
-    /// Middlebury OTHER.
+    /// Middlebury's OTHER set.
     Middlebury,
-    /// Triplets named as Middlebury names them.
+    /// Any triplets with Middlebury's file names.
     Triplets,
     /// Vimeo90K's test triplets.
     Vimeo90k,
     /// The ATD-12K test triplets.
     Atd12k,
-    /// SNU-FILM with its four levels.
+    /// SNU-FILM with its four subsets by difficulty.
     #[serde(rename = "snu-film")]
     SnuFilm,
-    /// The paper's HD clips.
+    /// The raw 4:2:0 HD clips of the RIFE paper.
     Hd,
     /// The X4K1000FPS test scenes.
     #[serde(rename = "x-test")]
@@ -39,7 +40,7 @@ pub enum Layout {
 }
 
 impl Layout {
-    /// Each layout's name, files, and what is done with its pictures.
+    /// Name, required files and protocol of each data set, for people.
     pub const TABLE: [(Self, &str, &str, &str); 8] = [
         (
             Self::Ucf101,
@@ -91,103 +92,104 @@ impl Layout {
         ),
     ];
 
-    /// Its row of the table.
+    /// Returns name, files and protocol of the table.
     fn row(self) -> (&'static str, &'static str, &'static str) {
         let row = Self::TABLE.iter().find(|row| row.0 == self);
         row.map_or(("", "", ""), |row| (row.1, row.2, row.3))
     }
 
-    /// Its name for people.
+    /// Returns the data set's name for people.
     pub fn name(self) -> &'static str {
         self.row().0
     }
 }
 
-/// A frame to make between two.
+/// A frame to interpolate, with its ground truth.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// Its name in the set, by which other programs' pictures are found.
+    /// The frame's name in the set, by which the image files of other programs are found.
     pub name: String,
-    /// When, between the first frame (0) and the second (1).
+    /// Timestep between the first frame (0) and the second (1).
     pub time: Ratio<i64>,
-    /// What it should be.
-    pub truth: Picture,
+    /// The ground truth.
+    pub truth: FrameFile,
 }
 
-/// Two frames and those to make between them.
+/// Two input frames and the frames to interpolate between them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sample {
-    /// The part of the set that it is of; empty where there is one part.
+    /// The subset that the sample belongs to; empty if the set has no subsets.
     pub group: String,
-    /// The clip that it is of; empty in sets of triplets.
+    /// The name of the sample's clip; empty in sets of triplets.
     pub clip: String,
     /// The first frame.
-    pub first: Picture,
+    pub first: FrameFile,
     /// The second frame.
-    pub second: Picture,
-    /// The frames to make.
+    pub second: FrameFile,
+    /// The frames to interpolate, in order of time.
     pub targets: Vec<Target>,
 }
 
 impl Sample {
-    /// Three picture files, the second of which is to be made.
+    /// Makes a sample of three image files, the second of which is the target.
     fn triplet(name: String, [first, truth, second]: [PathBuf; 3]) -> Self {
         Self {
             group: String::new(),
             clip: String::new(),
-            first: Picture::File(first),
-            second: Picture::File(second),
+            first: FrameFile::Image(first),
+            second: FrameFile::Image(second),
             targets: vec![Target {
                 name,
                 time: Ratio::new(1, 2),
-                truth: Picture::File(truth),
+                truth: FrameFile::Image(truth),
             }],
         }
     }
 
-    /// When its frames are to be made.
+    /// Returns the timesteps of the targets.
     pub fn times(&self) -> Vec<Ratio<i64>> {
         self.targets.iter().map(|target| target.time).collect()
     }
 
-    /// Everything that it reads.
-    fn pictures(&self) -> impl Iterator<Item = &Picture> {
+    /// Iterates over all frames of the sample, the truths included.
+    fn files(&self) -> impl Iterator<Item = &FrameFile> {
         let truths = self.targets.iter().map(|target| &target.truth);
         [&self.first, &self.second].into_iter().chain(truths)
     }
 }
 
-/// What is chosen of a set.
+/// Options of reading a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Choice {
-    /// Only so many samples of each part of the set, or of each clip.
+pub struct DataSetOptions {
+    /// Maximum number of samples of each subset, or of each clip; unlimited when absent.
     pub limit: Option<usize>,
-    /// Every how many frames one is given: HD 2 (or 4: HD multi 4x), X-TEST 8.
+    /// Number of intervals into which the time between the input frames is divided: for HD 2 (default) or 4 (HD multi 4x),
+    /// for X-TEST 8 (default).
     pub factor: Option<u32>,
-    /// X-TEST at half its size (2K).
+    /// Whether X-TEST is evaluated at half its size (2K).
     pub half: bool,
 }
 
-/// A data set.
+/// An opened data set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataSet {
-    /// How it lies.
+    /// The data set that was recognised.
     pub layout: Layout,
-    /// Its samples, by name.
+    /// The samples, sorted by name.
     pub samples: Vec<Sample>,
-    /// Every how many frames one is given.
+    /// Number of intervals into which the time between the input frames is divided.
     pub factor: u32,
-    /// Whether pictures are halved after reading.
+    /// Whether frames are reduced to half their size after reading.
     pub half: bool,
 }
 
 impl DataSet {
-    /// Finds the samples in `folder`.
+    /// Recognises the data set in `folder` and lists its samples; all files must exist.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::Data`] where the folder is no data set known or lacks a file, and [`Error::Usage`] for
-    /// choices that its layout has not.
-    pub fn open(folder: &Path, choice: Choice) -> Result<Self> {
+    /// [`Error::Io`], [`Error::Data`] if the folder is no known data set or lacks a file, and [`Error::Usage`] for options
+    /// that the data set does not have.
+    pub fn open(folder: &Path, choice: DataSetOptions) -> Result<Self> {
         let (layout, samples, factor) = find(folder, choice.factor)?;
         let clips = matches!(layout, Layout::Hd | Layout::XTest);
         if choice.factor.is_some() && !clips {
@@ -217,21 +219,22 @@ impl DataSet {
         Ok(set)
     }
 
-    /// Keeps the first `limit` samples of each part or clip.
+    /// Keeps the first `limit` samples of each subset or clip.
     fn keep(&mut self, limit: usize) {
         let mut last = None;
         let mut seen = 0;
         self.samples.retain(|sample| {
-            let part = Some((sample.group.clone(), sample.clip.clone()));
-            seen = if part == last { seen + 1 } else { 1 };
-            last = part;
+            let subset = Some((sample.group.clone(), sample.clip.clone()));
+            seen = if subset == last { seen + 1 } else { 1 };
+            last = subset;
             seen <= limit
         });
     }
 
+    /// Checks that the files of all samples exist.
     fn check_files(&self) -> Result<()> {
-        let mut pictures = self.samples.iter().flat_map(Sample::pictures);
-        match pictures.find(|picture| !picture.path().is_file()) {
+        let mut files = self.samples.iter().flat_map(Sample::files);
+        match files.find(|file| !file.path().is_file()) {
             Some(missing) => {
                 let path = missing.path().display();
                 Err(Error::Data(format!("{path} is missing from the data set")))
@@ -240,7 +243,7 @@ impl DataSet {
         }
     }
 
-    /// How its pictures are treated, in a line for people.
+    /// Describes the protocol by which frames are scored, in a line for people.
     pub fn describe(&self) -> String {
         let frames = match self.factor {
             2 => String::new(),
@@ -254,26 +257,28 @@ impl DataSet {
         Protocol::of(self.layout)
     }
 
-    /// Reads the two frames of a sample.
+    /// Reads the two input frames of a sample.
     pub(super) fn ends(&self, sample: &Sample) -> Result<[RgbImage; 2]> {
         let (first, second) = (self.read(&sample.first)?, self.read(&sample.second)?);
         same_size(sample, &first, &second)?;
         Ok([first, second])
     }
 
-    /// Reads the truth of a target, which has the size of the sample's frames.
-    pub(super) fn truth(&self, sample: &Sample, target: &Target, like: &RgbImage) -> Result<RgbImage> {
+    /// Reads the ground truth of a target, which must have the size of the input frame `input`.
+    pub(super) fn truth(&self, sample: &Sample, target: &Target, input: &RgbImage) -> Result<RgbImage> {
         let truth = self.read(&target.truth)?;
-        same_size(sample, like, &truth)?;
+        same_size(sample, input, &truth)?;
         Ok(truth)
     }
 
-    fn read(&self, picture: &Picture) -> Result<RgbImage> {
-        let image = picture.read()?;
+    /// Reads a frame, reduced to half its size if [`DataSet::half`] is set.
+    fn read(&self, file: &FrameFile) -> Result<RgbImage> {
+        let image = file.read()?;
         Ok(if self.half { halved(&image) } else { image })
     }
 }
 
+/// Checks that two frames of a sample have the same size.
 fn same_size(sample: &Sample, a: &RgbImage, b: &RgbImage) -> Result<()> {
     if (a.width, a.height) == (b.width, b.height) {
         return Ok(());
@@ -289,6 +294,7 @@ fn same_size(sample: &Sample, a: &RgbImage, b: &RgbImage) -> Result<()> {
     )))
 }
 
+/// Makes the error for a folder without a known data set.
 fn unknown(folder: &Path) -> Error {
     let accepted: Vec<String> = Layout::TABLE
         .iter()
@@ -301,7 +307,7 @@ fn unknown(folder: &Path) -> Error {
     ))
 }
 
-/// The layout of `folder`, its samples, and every how many frames one is given.
+/// Recognises the data set in `folder`; returns its samples and the number of intervals between input frames.
 fn find(folder: &Path, factor: Option<u32>) -> Result<(Layout, Vec<Sample>, u32)> {
     let triplets = |layout, samples| Ok((layout, samples, 2));
     if folder.join("tri_testlist.txt").is_file() {
@@ -324,9 +330,10 @@ fn find(folder: &Path, factor: Option<u32>) -> Result<(Layout, Vec<Sample>, u32)
     Ok((Layout::XTest, clips::x_test(folder, factor)?, factor))
 }
 
+/// File names of first frame, truth and second frame in Middlebury's folders.
 const MIDDLEBURY_NAMES: [&str; 3] = ["frame10.png", "frame10i11.png", "frame11.png"];
 
-/// Folders of three files each, by whichever names the first of them has.
+/// Recognises sets that are folders of three files each (UCF101, Triplets, ATD-12K) by their file names; `None` for others.
 fn flat(folder: &Path) -> Result<Option<(Layout, Vec<Sample>)>> {
     let test = folder.join("test_2k_540p");
     let anime = if test.is_dir() { &test } else { folder };
@@ -348,8 +355,8 @@ fn flat(folder: &Path) -> Result<Option<(Layout, Vec<Sample>)>> {
     Ok(None)
 }
 
-/// One triplet for each folder in `data` that has its first file; the truth is in the folder of the same name in
-/// `truth`.
+/// Makes a sample of each folder in `data` that has the first of three file `names`; the second, the truth, is in the folder
+/// of the same name in `truth`.
 fn by_folder(data: &Path, truth: &Path, names: [&str; 3]) -> Result<Vec<Sample>> {
     let folders = entries(data)?
         .into_iter()
@@ -361,7 +368,7 @@ fn by_folder(data: &Path, truth: &Path, names: [&str; 3]) -> Result<Vec<Sample>>
     Ok(folders.map(triplet).collect())
 }
 
-/// The names and paths in a folder, sorted.
+/// Lists names and paths of a folder's entries, sorted.
 fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).map_err(|error| Error::io("open", folder, error))? {
@@ -397,7 +404,7 @@ mod tests {
     }
 
     fn open(folder: &Path) -> Result<DataSet> {
-        DataSet::open(folder, Choice::default())
+        DataSet::open(folder, DataSetOptions::default())
     }
 
     #[test]
@@ -507,16 +514,16 @@ mod tests {
         let folder = folder_with(&["a/frame10.png", "a/frame10i11.png", "a/frame11.png"]);
         let with = |choice| DataSet::open(folder.path(), choice).unwrap_err().to_string();
         assert!(
-            with(Choice {
+            with(DataSetOptions {
                 factor: Some(4),
-                ..Choice::default()
+                ..DataSetOptions::default()
             })
             .contains("HD and X-TEST")
         );
         assert!(
-            with(Choice {
+            with(DataSetOptions {
                 half: true,
-                ..Choice::default()
+                ..DataSetOptions::default()
             })
             .contains("X-TEST")
         );

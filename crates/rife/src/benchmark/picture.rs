@@ -1,5 +1,5 @@
-//! Where a frame of a data set comes from, and reading it: picture files, and raw 4:2:0 clips as the paper's script
-//! reads them.
+//! Frame files of data sets: image files, and frames of raw 8-bit 4:2:0 clips, converted to RGB as the RIFE paper's HD script
+//! does.
 
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -8,37 +8,37 @@ use rife_media::{Limits, RgbImage, read_image};
 
 use crate::{Error, Result};
 
-/// Where a frame comes from.
+/// The file of a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Picture {
-    /// A picture file.
-    File(PathBuf),
+pub enum FrameFile {
+    /// An image file.
+    Image(PathBuf),
     /// A frame of a raw 8-bit 4:2:0 clip.
     Yuv {
         /// The clip.
         path: PathBuf,
-        /// Which frame, from 0.
+        /// Zero-based number of the frame.
         index: u64,
         /// Width and height in pixels, both even.
         size: [u32; 2],
     },
 }
 
-impl Picture {
-    /// The file that it is in.
+impl FrameFile {
+    /// Returns the file's path.
     pub fn path(&self) -> &Path {
         match self {
-            Self::File(path) | Self::Yuv { path, .. } => path,
+            Self::Image(path) | Self::Yuv { path, .. } => path,
         }
     }
 
-    /// Reads it, without alpha.
+    /// Reads the frame as RGB without alpha.
     ///
     /// # Errors
     /// Those of opening and decoding.
     pub fn read(&self) -> Result<RgbImage> {
         match self {
-            Self::File(path) => {
+            Self::Image(path) => {
                 let (frame, tags) = read_image(path, &Limits::default())?;
                 Ok(RgbImage {
                     alpha: None,
@@ -50,11 +50,12 @@ impl Picture {
     }
 }
 
-/// Bytes of an 8-bit 4:2:0 frame.
+/// Returns the bytes of an 8-bit 4:2:0 frame.
 pub(super) fn yuv_bytes([width, height]: [u32; 2]) -> u64 {
     u64::from(width) * u64::from(height) * 3 / 2
 }
 
+/// Reads the frame `index` of a raw clip.
 fn read_yuv(path: &Path, index: u64, size: [u32; 2]) -> Result<RgbImage> {
     let mut bytes = vec![0; yuv_bytes(size) as usize];
     let mut file = rife_files::open_regular(path).map_err(|error| Error::io("open", path, error))?;
@@ -64,8 +65,8 @@ fn read_yuv(path: &Path, index: u64, size: [u32; 2]) -> Result<RgbImage> {
     Ok(yuv_to_rgb(&bytes, size))
 }
 
-/// RGB of raw 4:2:0 as the paper's HD script makes it: chroma enlarged by a Catmull-Rom spline in 8 bits, BT.601
-/// coefficients without an offset for luma (video levels are not stretched), and cut down, not rounded, to 8 bits.
+/// Converts raw 4:2:0 to RGB as the paper's HD script does: chroma upsampled by Catmull-Rom in 8 bits, BT.601 coefficients
+/// without an offset for luma (limited range is not expanded), and truncation, not rounding, to 8 bits.
 fn yuv_to_rgb(bytes: &[u8], [width, height]: [u32; 2]) -> RgbImage {
     let (width, height) = (width as usize, height as usize);
     let (luma, chroma) = bytes.split_at(width * height);
@@ -87,7 +88,7 @@ fn yuv_to_rgb(bytes: &[u8], [width, height]: [u32; 2]) -> RgbImage {
     RgbImage::new(width as u32, height as u32, data)
 }
 
-/// A plane at twice the size: Catmull-Rom along rows, then along columns, rounded to 8 bits after each.
+/// Upsamples a plane to twice its size: Catmull-Rom along rows, then along columns, rounded to 8 bits after each.
 fn doubled(plane: &[u8], width: usize, height: usize) -> Vec<u8> {
     let wide: Vec<u8> = plane
         .chunks_exact(width)
@@ -103,20 +104,20 @@ fn doubled(plane: &[u8], width: usize, height: usize) -> Vec<u8> {
     tall
 }
 
-/// The value at place `index` of a line enlarged by 2. Taps beyond an end are left out and the others take their
-/// weight.
+/// Returns the value at `index` of a line upsampled by 2. Taps beyond an end are left out, and the weights of the others are
+/// normalised.
 fn sample(line: &[u8], index: usize) -> u8 {
-    let (whole, odd) = (index / 2, index % 2 == 1);
+    let (pixel, odd) = (index / 2, index % 2 == 1);
     // Weights of the four neighbours of a point a quarter of a pixel to the right of the second one.
     const WEIGHTS: [f64; 4] = [-9.0 / 128.0, 111.0 / 128.0, 29.0 / 128.0, -3.0 / 128.0];
     let (mut sum, mut total) = (0.0, 0.0);
     for (tap, weight) in WEIGHTS.iter().enumerate() {
-        let place = if odd {
-            (whole + tap).checked_sub(1)
+        let position = if odd {
+            (pixel + tap).checked_sub(1)
         } else {
-            (whole + 1).checked_sub(tap)
+            (pixel + 1).checked_sub(tap)
         };
-        if let Some(value) = place.and_then(|place| line.get(place)) {
+        if let Some(value) = position.and_then(|position| line.get(position)) {
             sum += weight * f64::from(*value);
             total += weight;
         }
@@ -124,7 +125,7 @@ fn sample(line: &[u8], index: usize) -> u8 {
     (sum / total + 0.5).floor().clamp(0.0, 255.0) as u8
 }
 
-/// The mean of each 2x2 pixels; an odd last row or column is left out.
+/// Reduces an image to half its size by the mean of each 2x2 pixels; an odd last row or column is left out.
 pub(super) fn halved(image: &RgbImage) -> RgbImage {
     let stride = image.width as usize;
     let (width, height) = (stride / 2, image.height as usize / 2);
@@ -154,7 +155,7 @@ mod tests {
         let path = folder.path().join("clip.yuv");
         std::fs::write(&path, [[50; 12], [90; 12]].concat()).unwrap();
         let read = |index| {
-            Picture::Yuv {
+            FrameFile::Yuv {
                 path: path.clone(),
                 index,
                 size,

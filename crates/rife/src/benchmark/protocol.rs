@@ -1,4 +1,5 @@
-//! How each layout treats its pictures before and after the network: borders, rounding, luma or colour.
+//! Evaluation protocols of the data sets: padding of frames before the network, rounding, and PSNR of luma or RGB, as in the
+//! scripts of the RIFE paper.
 
 use std::sync::Arc;
 
@@ -8,70 +9,71 @@ use rife_media::RgbImage;
 use super::Layout;
 use crate::{Error, Interpolator, Result};
 
-/// Middlebury's frames are put on a black canvas of this size, as in the paper's script.
+/// Width and height to which Middlebury's frames are padded, as in the paper's script.
 const MIDDLEBURY_CANVAS: [u32; 2] = [640, 480];
-/// Frames of sets whose scripts pad "to what the network needs" get sides that are multiples of this.
+/// Multiple in pixels to which the sides of [`Padding::Centred`] are padded.
 const MULTIPLE: u32 = 32;
 
-/// What a layout's script does.
+/// The evaluation protocol of a data set.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Protocol {
-    framing: Framing,
-    /// PSNR of luma instead of red, green and blue.
+    padding: Padding,
+    /// Whether PSNR is that of luma instead of RGB.
     pub(super) luma: bool,
-    /// SSIM before rounding to 8 bits.
+    /// Whether SSIM is computed before rounding to 8 bits.
     pub(super) ssim_of_unrounded: bool,
 }
 
-/// What is put around the frames.
+/// The kind of padding of frames.
 #[derive(Debug, Clone, Copy)]
-enum Framing {
-    /// Nothing.
-    Bare,
-    /// Black to the right and below, up to a canvas.
+enum Padding {
+    /// No padding.
+    None,
+    /// Black on the right and at the bottom, up to [`MIDDLEBURY_CANVAS`].
     Canvas,
-    /// So many repeated rows above and below.
+    /// Replicated rows at top and bottom; the function returns their number for a frame's height.
     Rows(fn(height: u32) -> u32),
-    /// Repeated pixels on every side, up to multiples, the frame in the middle.
+    /// Replicated pixels on all sides, up to multiples of [`MULTIPLE`], the frame centred.
     Centred,
 }
 
-/// Widths in pixels of what is put around a frame.
+/// Widths in pixels of the padding of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 struct Border {
     left: u32,
     top: u32,
     right: u32,
     bottom: u32,
+    /// Whether the padding is black; replicated edge pixels otherwise.
     black: bool,
 }
 
 impl Protocol {
-    /// That of a layout's script.
+    /// Returns the protocol of a data set's script.
     pub(super) fn of(layout: Layout) -> Self {
-        let framing = match layout {
-            Layout::Middlebury => Framing::Canvas,
-            Layout::Atd12k => Framing::Rows(|_| 2),
-            Layout::Hd => Framing::Rows(hd_rows),
-            Layout::SnuFilm | Layout::XTest => Framing::Centred,
-            Layout::Ucf101 | Layout::Triplets | Layout::Vimeo90k => Framing::Bare,
+        let padding = match layout {
+            Layout::Middlebury => Padding::Canvas,
+            Layout::Atd12k => Padding::Rows(|_| 2),
+            Layout::Hd => Padding::Rows(hd_rows),
+            Layout::SnuFilm | Layout::XTest => Padding::Centred,
+            Layout::Ucf101 | Layout::Triplets | Layout::Vimeo90k => Padding::None,
         };
         Self {
-            framing,
+            padding,
             luma: layout == Layout::Hd,
             ssim_of_unrounded: layout == Layout::Vimeo90k,
         }
     }
 
-    /// Frames as they are, rounded, in colour.
+    /// The plain protocol: no padding, rounding to 8 bits, PSNR of RGB.
     pub(super) const PLAIN: Self = Self {
-        framing: Framing::Bare,
+        padding: Padding::None,
         luma: false,
         ssim_of_unrounded: false,
     };
 
-    /// Makes the frames between two at `times`, without the border that the network saw, and hands over each with its
-    /// index.
+    /// Pads two frames, interpolates between them at `times`, and calls `take` with the index of each time and the frame,
+    /// without its padding.
     pub(super) fn interpolate_each(
         self,
         interpolator: &Interpolator,
@@ -80,7 +82,7 @@ impl Protocol {
         mut take: impl FnMut(usize, RgbImage) -> Result<()>,
     ) -> Result<()> {
         let size = [first.width, first.height];
-        let border = self.framing.around(size);
+        let border = self.padding.border(size);
         let prepare = |image: &RgbImage| interpolator.prepare(Arc::new(bordered(image, border)));
         let (a, b) = (prepare(first)?, prepare(second)?);
         let mut between = interpolator.between(&a, &b);
@@ -90,7 +92,7 @@ impl Protocol {
         Ok(())
     }
 
-    /// As [`Protocol::interpolate_each`], one frame.
+    /// Interpolates one frame as [`Protocol::interpolate_each`] does.
     pub(super) fn interpolate(
         self,
         interpolator: &Interpolator,
@@ -106,7 +108,7 @@ impl Protocol {
     }
 }
 
-/// Rows above and below an HD clip's frames, as in the paper's script.
+/// Returns the number of rows at top and at bottom by which the paper's HD script pads frames of this height.
 fn hd_rows(height: u32) -> u32 {
     match height {
         720 => 24,
@@ -115,11 +117,12 @@ fn hd_rows(height: u32) -> u32 {
     }
 }
 
-impl Framing {
-    fn around(self, [width, height]: [u32; 2]) -> Border {
+impl Padding {
+    /// Returns the widths of the padding for a frame of `[width, height]`.
+    fn border(self, [width, height]: [u32; 2]) -> Border {
         let missing = |size: u32| size.next_multiple_of(MULTIPLE) - size;
         match self {
-            Self::Bare => Border::default(),
+            Self::None => Border::default(),
             Self::Canvas => Border {
                 right: MIDDLEBURY_CANVAS[0].saturating_sub(width),
                 bottom: MIDDLEBURY_CANVAS[1].saturating_sub(height),
@@ -142,7 +145,7 @@ impl Framing {
     }
 }
 
-/// The picture with a border, black or of its own edge pixels.
+/// Pads an image.
 fn bordered(image: &RgbImage, border: Border) -> RgbImage {
     if [border.left, border.top, border.right, border.bottom] == [0; 4] {
         return image.clone();
@@ -173,7 +176,7 @@ fn bordered(image: &RgbImage, border: Border) -> RgbImage {
     )
 }
 
-/// The inner part of a bordered picture.
+/// Cuts the padding off an image, down to `[width, height]`.
 fn cut(image: &RgbImage, border: Border, [width, height]: [u32; 2]) -> RgbImage {
     if (image.width, image.height) == (width, height) {
         return image.clone();
@@ -240,7 +243,7 @@ mod tests {
     #[test]
     fn borders_are_those_of_the_scripts() {
         let rows = |layout, width, height| {
-            let border = Protocol::of(layout).framing.around([width, height]);
+            let border = Protocol::of(layout).padding.border([width, height]);
             (border.top, border.bottom, border.left, border.right)
         };
         assert_eq!(rows(Layout::Hd, 1280, 720), (24, 24, 0, 0));

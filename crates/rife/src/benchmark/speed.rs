@@ -1,4 +1,5 @@
-//! How long the network takes for one frame between a pair.
+//! Speed benchmark: time of the network for one frame between a pair, by pairs of a video, by convolution, and by the method
+//! of the original's `testtime.py`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use serde::Serialize;
 use crate::runner::Convolution;
 use crate::{Error, Interpolator, Result};
 
-/// What a speed measurement found.
+/// Result of [`measure_speed`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Speed {
     /// The network's version.
@@ -20,7 +21,7 @@ pub struct Speed {
     pub width: u32,
     /// Height of the frames.
     pub height: u32,
-    /// Timed runs.
+    /// Number of timed runs.
     pub runs: usize,
     /// Median time of a run in milliseconds.
     pub median_ms: f64,
@@ -28,20 +29,20 @@ pub struct Speed {
     pub min_ms: f64,
     /// The slowest run in milliseconds.
     pub max_ms: f64,
-    /// The processor's tier.
+    /// The processor's instruction set in use, such as `avx2`.
     pub tier: String,
-    /// What the engine computes with.
+    /// Number format of the wide convolutions, such as `f32`.
     pub precision: String,
-    /// Threads.
+    /// Number of threads.
     pub threads: usize,
 }
 
-/// Times `runs` pairs of `width` x `height` after one that is not counted. A run prepares one new frame and makes
-/// the middle between it and the frame before, as in a video.
+/// Times `runs` pairs of frames of `width` x `height` after one that is not counted. A run prepares one new frame and
+/// computes the middle between it and the frame before, as in a video.
 ///
 /// # Errors
 /// Those of running the network, [`Error::Usage`] for no runs, [`Error::Cancelled`].
-pub fn measure(
+pub fn measure_speed(
     interpolator: &Interpolator,
     [width, height]: [u32; 2],
     runs: usize,
@@ -81,29 +82,29 @@ pub fn measure(
     })
 }
 
-/// What one convolution of a pair took.
+/// Time of one convolution of the network.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LayerTime {
-    /// `same`, `down` (half the size) or `up` (twice the size).
+    /// The output's size relative to the input's: `same`, `down` (half) or `up` (twice).
     pub kind: &'static str,
-    /// `[channels, height, width]` that it reads.
+    /// Input shape: `[channels, height, width]`.
     pub input: [usize; 3],
-    /// Channels that it makes.
+    /// Number of output channels.
     pub output: usize,
-    /// The kernels' family.
+    /// The kernel family, such as `winograd`.
     pub kernel: &'static str,
-    /// Milliseconds, with the computing of an input that is not kept.
+    /// Time in milliseconds, including the computation of a fused input.
     pub ms: f64,
-    /// Multiply-adds of its definition in thousand millions a second.
+    /// Speed in 10^9 multiply-adds (of the convolution's definition) per second.
     pub gmacs_a_second: f64,
 }
 
-/// Each convolution of one new frame and the middle between it and the frame before, in the order in which they run,
-/// at its second run.
+/// Times each convolution of encoding one new frame and interpolating the middle between it and the frame before, in order of
+/// execution, at the second run.
 ///
 /// # Errors
-/// As [`measure`].
-pub fn layers(interpolator: &Interpolator, [width, height]: [u32; 2]) -> Result<Vec<LayerTime>> {
+/// Those of running the network.
+pub fn measure_layers(interpolator: &Interpolator, [width, height]: [u32; 2]) -> Result<Vec<LayerTime>> {
     let first = interpolator.prepare(gradient(width, height, 0))?;
     let run = |index: usize| -> Result<()> {
         let second = interpolator.prepare(gradient(width, height, index))?;
@@ -137,7 +138,7 @@ impl From<Convolution> for LayerTime {
     }
 }
 
-/// What the original's `testtime.py` measures.
+/// Result of [`testtime`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TestTime {
     /// The network's version.
@@ -146,22 +147,22 @@ pub struct TestTime {
     pub width: u32,
     /// Height of the frames.
     pub height: u32,
-    /// Runs before the clock starts.
+    /// Number of warm-up runs.
     pub warm: usize,
-    /// Timed runs.
+    /// Number of timed runs.
     pub runs: usize,
     /// Mean time of a run in milliseconds.
     pub mean_ms: f64,
-    /// The processor's tier.
+    /// The processor's instruction set in use, such as `avx2`.
     pub tier: String,
-    /// What the engine computes with.
+    /// Number format of the wide convolutions, such as `f32`.
     pub precision: String,
-    /// Threads.
+    /// Number of threads.
     pub threads: usize,
 }
 
-/// As the original's `testtime.py`: two random pictures of 640x480, `runs` runs that are not counted and as many
-/// that are (100 in the original), the mean of which is taken. Each run starts from both pictures anew.
+/// Times pairs as the original's `testtime.py` does: two random images of 640x480, `runs` warm-up runs and as many timed ones
+/// (100 in the original). Each run prepares both images again.
 ///
 /// # Errors
 /// Those of running the network, [`Error::Usage`] for no runs, [`Error::Cancelled`].
@@ -196,7 +197,7 @@ pub fn testtime(interpolator: &Interpolator, runs: usize, cancel: &CancelToken) 
     })
 }
 
-/// A picture of noise.
+/// Makes an image of uniform noise.
 fn random([width, height]: [u32; 2], seed: u32) -> Arc<RgbImage> {
     let mut state = seed;
     let mut next = || {
@@ -210,7 +211,7 @@ fn random([width, height]: [u32; 2], seed: u32) -> Arc<RgbImage> {
     ))
 }
 
-/// A picture of soft waves, each `index` a little further on.
+/// Makes an image of sine waves, moved by 3 pixels per `index`.
 fn gradient(width: u32, height: u32, index: usize) -> Arc<RgbImage> {
     let wave = |x: u32, y: u32, channel: u32| {
         let phase = (x + 3 * index as u32) as f32 * 0.05 + y as f32 * 0.03 + channel as f32;

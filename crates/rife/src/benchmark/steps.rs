@@ -1,5 +1,5 @@
-//! Whether frames lie where they should in time: step sizes over synthetic linear motion, and the quality at
-//! quarters beside that at the middle over real sequences.
+//! Evenness of motion: positions of interpolated frames along synthetic linear motion, and PSNR at timesteps 1/4, 1/2 and 3/4
+//! over real sequences.
 
 mod scene;
 
@@ -19,58 +19,61 @@ use crate::metrics::{psnr, round8};
 use crate::{Error, Interpolator, Result};
 use scene::{MOTIONS, Motion};
 
-/// How evenly a sequence moves over synthetic linear motion.
+/// Evenness of motion over synthetic linear motions.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Steps {
-    /// Into how many steps each motion was divided.
+    /// Number of steps into which each motion was divided.
     pub factor: u32,
-    /// Mean over the motions of the spread of step sizes.
-    pub spread: f64,
-    /// The greatest spread.
-    pub spread_max: f64,
-    /// Each motion's.
+    /// Mean over the motions of [`StepPositions::variation`].
+    #[serde(rename = "spread")]
+    pub variation: f64,
+    /// Maximum over the motions of [`StepPositions::variation`].
+    #[serde(rename = "spread_max")]
+    pub max_variation: f64,
+    /// The result of each motion.
     pub motions: Vec<MotionSteps>,
 }
 
-/// The steps of one motion.
+/// Evenness of one motion.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MotionSteps {
-    /// What moves.
+    /// The motion's name, for people.
     pub name: String,
-    /// How far, in pixels.
+    /// Length of the motion in pixels.
     pub distance: f64,
-    /// The model's.
+    /// The model's result.
     #[serde(flatten)]
-    pub places: Places,
-    /// Those of ffmpeg's minterpolate, where it was asked for.
+    pub positions: StepPositions,
+    /// The result of ffmpeg's minterpolate, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub minterpolate: Option<Places>,
+    pub minterpolate: Option<StepPositions>,
 }
 
-/// Where the made frames of one motion were found.
+/// Measured positions of the interpolated frames of one motion.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Places {
-    /// Standard deviation of the step sizes over their mean.
-    pub spread: f64,
-    /// Each made frame's place as a fraction of the whole motion.
+pub struct StepPositions {
+    /// Coefficient of variation of the step sizes: standard deviation divided by mean; 0 is even.
+    #[serde(rename = "spread")]
+    pub variation: f64,
+    /// Position of each frame as a fraction of the motion, ideally 1/factor, 2/factor...
     pub positions: Vec<f64>,
 }
 
-impl Places {
+impl StepPositions {
     fn new(positions: Vec<f64>) -> Self {
         Self {
-            spread: spread(&positions),
+            variation: variation(&positions),
             positions,
         }
     }
 }
 
-/// Divides linear motions that are drawn here into `factor` steps and measures each; with `ffmpeg`, also as its
-/// minterpolate divides them.
+/// Interpolates `factor - 1` frames of synthetic linear motions and measures their positions; with `ffmpeg`, also for its
+/// minterpolate filter.
 ///
 /// # Errors
 /// [`Error::Usage`] for a factor outside 2 to 64, those of interpolating, [`Error::Cancelled`].
-pub fn steps(
+pub fn measure_steps(
     interpolator: &Interpolator,
     factor: u32,
     ffmpeg: Option<&Ffmpeg>,
@@ -85,38 +88,41 @@ pub fn steps(
         }
         let minterpolate = ffmpeg.map(|ffmpeg| {
             let made = minterpolate(ffmpeg, [&motion.draw(0.0), &motion.draw(1.0)], factor, cancel)?;
-            Ok::<_, Error>(Places::new(
+            Ok::<_, Error>(StepPositions::new(
                 made.iter().map(|picture| motion.estimate_time(picture)).collect(),
             ))
         });
         Ok(MotionSteps {
             name: motion.name.to_owned(),
             distance: motion.distance(),
-            places: places(motion, interpolator, factor)?,
+            positions: positions(motion, interpolator, factor)?,
             minterpolate: minterpolate.transpose()?,
         })
     };
     let motions: Vec<MotionSteps> = MOTIONS.iter().map(motion).collect::<Result<_>>()?;
-    let spreads = motions.iter().map(|motion| motion.places.spread);
+    let variations = motions.iter().map(|motion| motion.positions.variation);
     Ok(Steps {
         factor,
-        spread: spreads.clone().sum::<f64>() / motions.len() as f64,
-        spread_max: spreads.fold(0.0, f64::max),
+        variation: variations.clone().sum::<f64>() / motions.len() as f64,
+        max_variation: variations.fold(0.0, f64::max),
         motions,
     })
 }
 
-fn places(motion: &Motion, interpolator: &Interpolator, factor: u32) -> Result<Places> {
+/// Interpolates `factor - 1` frames of a motion and measures their positions.
+fn positions(motion: &Motion, interpolator: &Interpolator, factor: u32) -> Result<StepPositions> {
     let prepare = |time: f64| interpolator.prepare(Arc::new(motion.draw(time)));
     let (first, second) = (prepare(0.0)?, prepare(1.0)?);
     let mut between = interpolator.between(&first, &second);
     let mut find =
         |index: u32| Ok(motion.estimate_time(&*between.at(Ratio::new(index.into(), factor.into()))?));
-    Ok(Places::new((1..factor).map(&mut find).collect::<Result<_>>()?))
+    Ok(StepPositions::new(
+        (1..factor).map(&mut find).collect::<Result<_>>()?,
+    ))
 }
 
-/// Standard deviation over mean of the steps from 0 by the positions to 1.
-fn spread(positions: &[f64]) -> f64 {
+/// Returns the coefficient of variation of the steps from 0 over the positions to 1.
+fn variation(positions: &[f64]) -> f64 {
     let ends = || positions.iter().copied().chain([1.0]);
     let steps: Vec<f64> = [0.0]
         .into_iter()
@@ -129,32 +135,32 @@ fn spread(positions: &[f64]) -> f64 {
     variance.sqrt() / mean
 }
 
-/// PSNR in dB at 1/4, 1/2 and 3/4 of the time between frames four apart.
+/// PSNR in dB at timesteps 1/4, 1/2 and 3/4 between frames 0 and 4 of a sequence.
 pub type Quarters = [f64; 3];
 
-/// PSNR at a quarter, the middle and three quarters between frames four apart.
+/// Mean PSNR of a sequence at timesteps 1/4, 1/2 and 3/4.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TimeScores {
-    /// Which sequence; empty for the mean.
+    /// The sequence's name; empty for the mean over all sequences.
     pub name: String,
-    /// How many pairs.
+    /// Number of pairs.
     pub count: usize,
-    /// The model's.
+    /// The model's PSNR.
     pub psnr: Quarters,
-    /// Those of averaging, weighted by time.
+    /// The PSNR of averaging both frames, weighted by time.
     pub averaging: Quarters,
-    /// Those of ffmpeg's minterpolate, where it was asked for.
+    /// The PSNR of ffmpeg's minterpolate, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub minterpolate: Option<Quarters>,
 }
 
 impl TimeScores {
-    /// By how much the worse quarter is under the middle, in dB; negative where quarters are better.
+    /// Returns the model's PSNR at 1/2 minus the lower one of 1/4 and 3/4, in dB.
     pub fn gap(&self) -> f64 {
         self.psnr[1] - self.psnr[0].min(self.psnr[2])
     }
 
-    /// The mean of several, where there are any.
+    /// Returns the mean of several; `None` if there are none.
     fn mean(name: String, scores: &[Self]) -> Option<Self> {
         let mean = |of: &dyn Fn(&Self) -> Quarters| {
             [0, 1, 2].map(|at| scores.iter().map(|s| of(s)[at]).sum::<f64>() / scores.len() as f64)
@@ -172,24 +178,24 @@ impl TimeScores {
     }
 }
 
-/// Who makes the frames at quarters.
+/// Benchmark of quality at timesteps 1/4, 1/2 and 3/4 over real sequences.
 #[derive(Debug, Clone, Copy)]
-pub struct Quartering<'a> {
+pub struct QuarterBenchmark<'a> {
     /// The model.
     pub interpolator: &'a Interpolator,
-    /// Whose minterpolate makes them, too.
+    /// The ffmpeg for the baseline minterpolate, if requested.
     pub ffmpeg: Option<&'a Ffmpeg>,
-    /// At most so many pairs of each sequence.
+    /// Maximum number of pairs per sequence; unlimited when absent.
     pub limit: Option<usize>,
 }
 
-impl Quartering<'_> {
-    /// Scores frames 1, 2 and 3 between every frame 0 and 4 of the sequences in `path`: a clip, a folder of pictures,
-    /// or a folder of such. Pairs with a cut or a repeated frame are left out. Returns each sequence's and, last, their
-    /// mean.
+impl QuarterBenchmark<'_> {
+    /// Interpolates frames 1, 2 and 3 between frames 0 and 4 (4 and 8...) of each sequence and scores them. `path` is a clip,
+    /// a folder of images, or a folder of several of these. Pairs with a cut or a repeated frame are left out. Returns the
+    /// scores of each sequence, followed by their mean.
     ///
     /// # Errors
-    /// Those of reading and interpolating; [`Error::Data`] where there is nothing to score; [`Error::Cancelled`].
+    /// Those of reading and interpolating; [`Error::Data`] if there is nothing to score; [`Error::Cancelled`].
     pub fn run(&self, path: &Path, cancel: &CancelToken) -> Result<Vec<TimeScores>> {
         let mut found = Vec::new();
         for (name, path) in sequences(path)? {
@@ -206,6 +212,7 @@ impl Quartering<'_> {
         Ok(found)
     }
 
+    /// Scores the pairs of one sequence.
     fn sequence(&self, path: &Path, cancel: &CancelToken) -> Result<Vec<TimeScores>> {
         let mut clip = Clip::open(path, cancel)?;
         let mut scores = Vec::new();
@@ -229,7 +236,7 @@ impl Quartering<'_> {
         Ok(scores)
     }
 
-    /// Scores between the first and the last of five frames.
+    /// Interpolates between the first and the last of five frames and scores against the others.
     fn pair(&self, frames: &[RgbImage], cancel: &CancelToken) -> Result<TimeScores> {
         let ends = [&frames[0], &frames[4]];
         let times = [1, 2, 3].map(|index| Ratio::new(index, 4));
@@ -253,19 +260,20 @@ impl Quartering<'_> {
     }
 }
 
+/// Returns the PSNR in dB of a frame rounded to 8 bits.
 fn rounded_psnr(mut made: RgbImage, truth: &RgbImage) -> f64 {
     round8(&mut made.data);
     psnr(&made.data, &truth.data)
 }
 
-/// Whether the second frame is neither a repeat of the first nor of another scene.
+/// Reports whether there is motion from the first frame to the second: neither a repeated frame nor a cut.
 fn moves(a: &RgbImage, b: &RgbImage) -> bool {
     const REPEAT_DB: f64 = 50.0;
     let cut = SceneOptions::default().is_cut(similarity(a, b));
     !cut && psnr(&a.data, &b.data) < REPEAT_DB
 }
 
-/// The clips at `path`: itself where it is a file or a folder of pictures, else what is in it.
+/// Lists names and paths of the sequences at `path`: itself if it is a file or a folder of images, else the folder's entries.
 fn sequences(path: &Path) -> Result<Vec<(String, PathBuf)>> {
     let name = |path: &Path| {
         path.file_name()
@@ -295,8 +303,8 @@ mod tests {
 
     #[test]
     fn even_steps_have_no_spread() {
-        assert!(spread(&[0.25, 0.5, 0.75]) < 1e-12);
-        let uneven = spread(&[0.4, 0.5, 0.6]);
+        assert!(variation(&[0.25, 0.5, 0.75]) < 1e-12);
+        let uneven = variation(&[0.4, 0.5, 0.6]);
         assert!(
             (uneven - 0.6).abs() < 1e-12,
             "steps of 0.4, 0.1, 0.1, 0.4: {uneven}"

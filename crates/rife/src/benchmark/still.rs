@@ -1,4 +1,5 @@
-//! Whether still things stay still: an overlay of text-like marks on moving pictures, and pairs of equal frames.
+//! Stability of static content: PSNR of a static, text-like overlay on moving frames, and exactness of the frame between two
+//! equal frames.
 
 use num_rational::Ratio;
 use rife_media::{CancelToken, Ffmpeg, RgbImage, minterpolate};
@@ -8,50 +9,51 @@ use super::{DataSet, Sample};
 use crate::metrics::{psnr_of, round8};
 use crate::{Error, Interpolator, Result};
 
-/// How still things stay.
+/// Scores of static content.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct StillScores {
-    /// PSNR over the overlay's pixels in dB.
+    /// PSNR in dB over the pixels of a static overlay on moving frames.
     pub overlay_psnr: f64,
-    /// Between two equal frames: share of pixels whose channels all come back within 1 of 255.
+    /// For the frame between two equal frames: fraction of pixels that differ by at most 1 of 255 in every channel.
     pub equal_share: f64,
 }
 
-/// How still things fared over a set.
+/// Scores of static content over a data set.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Still {
-    /// How many pairs.
+    /// Number of pairs.
     pub count: usize,
-    /// The overlay's share of the picture, 0 to 1.
+    /// Mean fraction of a frame that the overlay covers, 0..=1.
     pub overlay_share: f64,
-    /// Over all pairs.
+    /// The model's scores over all pairs.
     #[serde(flatten)]
     pub all: StillScores,
-    /// The worst of the pairs in each.
+    /// The model's minimum of each score.
     pub worst: StillScores,
-    /// Those of ffmpeg's minterpolate over all pairs, where it was asked for.
+    /// The scores of ffmpeg's minterpolate over all pairs, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub minterpolate: Option<StillScores>,
-    /// Each pair's.
+    /// The scores of each pair.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub items: Vec<StillItem>,
 }
 
-/// How still things fared in one pair.
+/// Scores of static content in one pair.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StillItem {
-    /// Its name in the set.
+    /// The name of the pair's first target in the set.
     pub name: String,
-    /// The model's.
+    /// The model's scores.
     #[serde(flatten)]
     pub scores: StillScores,
-    /// Those of ffmpeg's minterpolate, where it was asked for.
+    /// The scores of ffmpeg's minterpolate, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub minterpolate: Option<StillScores>,
 }
 
 impl StillScores {
-    /// Over all pairs: PSNR of the mean squared error, so that exact pairs do not hide others, and the mean share.
+    /// Combines the scores of all pairs: PSNR of the mean squared error, so that exact pairs do not hide others, and the mean
+    /// fraction of equal pixels.
     fn of_all(scores: &[Self]) -> Self {
         let mean = |values: &mut dyn Iterator<Item = f64>| values.sum::<f64>() / scores.len().max(1) as f64;
         let squares = |s: &Self| 10.0_f64.powf(-s.overlay_psnr / 10.0);
@@ -61,43 +63,44 @@ impl StillScores {
         }
     }
 
-    /// The worst of each.
+    /// Returns the minimum of each score.
     fn worst(scores: &[Self]) -> Self {
-        let least = |of: fn(&Self) -> f64| scores.iter().map(of).fold(f64::INFINITY, f64::min);
+        let min = |of: fn(&Self) -> f64| scores.iter().map(of).fold(f64::INFINITY, f64::min);
         Self {
-            overlay_psnr: least(|s| s.overlay_psnr),
-            equal_share: least(|s| s.equal_share),
+            overlay_psnr: min(|s| s.overlay_psnr),
+            equal_share: min(|s| s.equal_share),
         }
     }
 }
 
-/// Measures over the samples of a set, at their first target's time: the overlay that was put on both frames, and
-/// what comes between the first frame and itself; with `ffmpeg`, also as its minterpolate makes them.
+/// Interpolates each sample of a set at its first target's time, once with a static overlay on both frames and once between
+/// the first frame and itself, and scores both; with `ffmpeg`, also for its minterpolate filter. `progress` is called with
+/// each pair's scores.
 ///
 /// # Errors
 /// Those of reading and interpolating; [`Error::Cancelled`].
-pub fn still(
+pub fn measure_still(
     set: &DataSet,
     interpolator: &Interpolator,
     ffmpeg: Option<&Ffmpeg>,
     progress: &mut dyn FnMut(&StillItem),
     cancel: &CancelToken,
 ) -> Result<Still> {
-    let (mut items, mut share) = (Vec::new(), 0.0);
+    let (mut items, mut covered) = (Vec::new(), 0.0);
     for sample in &set.samples {
         if cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        let (item, covered) = measure(set, sample, interpolator, ffmpeg, cancel)?;
+        let (item, fraction) = measure_pair(set, sample, interpolator, ffmpeg, cancel)?;
         progress(&item);
         items.push(item);
-        share += covered;
+        covered += fraction;
     }
     let ours: Vec<StillScores> = items.iter().map(|item| item.scores).collect();
     let theirs: Vec<StillScores> = items.iter().filter_map(|item| item.minterpolate).collect();
     Ok(Still {
         count: items.len(),
-        overlay_share: share / items.len().max(1) as f64,
+        overlay_share: covered / items.len().max(1) as f64,
         all: StillScores::of_all(&ours),
         worst: StillScores::worst(&ours),
         minterpolate: (!theirs.is_empty()).then(|| StillScores::of_all(&theirs)),
@@ -105,7 +108,8 @@ pub fn still(
     })
 }
 
-fn measure(
+/// Scores one sample; also returns the fraction of the frame that the overlay covers.
+fn measure_pair(
     set: &DataSet,
     sample: &Sample,
     interpolator: &Interpolator,
@@ -114,16 +118,16 @@ fn measure(
 ) -> Result<(StillItem, f64)> {
     let [first, second] = set.ends(sample)?;
     let overlay = Overlay::new(first.width as usize, first.height as usize);
-    let marked = [overlay.on(&first), overlay.on(&second)];
+    let overlaid = [overlay.draw_on(&first), overlay.draw_on(&second)];
     let target = sample.targets.first();
     let time = target.map_or(Ratio::new(1, 2), |target| target.time);
     let scores = |middle: &dyn Fn([&RgbImage; 2]) -> Result<RgbImage>| {
-        let (mut made, mut same) = (middle([&marked[0], &marked[1]])?, middle([&first, &first])?);
+        let (mut made, mut same) = (middle([&overlaid[0], &overlaid[1]])?, middle([&first, &first])?);
         round8(&mut made.data);
         round8(&mut same.data);
         Ok::<_, Error>(StillScores {
-            overlay_psnr: overlay.psnr(&made, &marked[0]),
-            equal_share: share_within_one(&same, &first),
+            overlay_psnr: overlay.psnr(&made, &overlaid[0]),
+            equal_share: fraction_within_one(&same, &first),
         })
     };
     let factor = sample.targets.len() as u32 + 1;
@@ -138,11 +142,11 @@ fn measure(
         scores: scores(&|pair| set.protocol().interpolate(interpolator, pair, time))?,
         minterpolate: theirs.transpose()?,
     };
-    Ok((item, overlay.share()))
+    Ok((item, overlay.coverage()))
 }
 
-/// The share of pixels whose channels all differ by at most 1 of 255.
-fn share_within_one(a: &RgbImage, b: &RgbImage) -> f64 {
+/// Returns the fraction of pixels that differ by at most 1 of 255 in every channel.
+fn fraction_within_one(a: &RgbImage, b: &RgbImage) -> f64 {
     let area = a.data.len() / 3;
     let close = |i: usize| (255.0 * (a.data[i] - b.data[i])).abs() < 1.5;
     let within = (0..area)
@@ -151,17 +155,19 @@ fn share_within_one(a: &RgbImage, b: &RgbImage) -> f64 {
     within as f64 / area.max(1) as f64
 }
 
-/// White marks with black outlines, as subtitles and logos have: what each pixel is, if it is of the overlay.
+/// A text-like overlay: random dot-matrix glyphs, white with black outlines, as in subtitles and logos.
 struct Overlay {
+    /// The grey value of each pixel, row by row; `None` outside the overlay.
     pixels: Vec<Option<f32>>,
 }
 
-/// Dots of a mark, and from one mark to the next.
-const MARK: [usize; 2] = [5, 7];
+/// Columns and rows of dots of a glyph.
+const GLYPH: [usize; 2] = [5, 7];
+/// Distance from a glyph to the next in dots.
 const PITCH: usize = 7;
 
 impl Overlay {
-    /// Two lines below, as subtitles are, and one above; dots grow with the picture.
+    /// Draws three lines of glyphs, two near the bottom and one near the top; the size of dots is proportional to `height`.
     fn new(width: usize, height: usize) -> Self {
         let dot = (height / 128).max(1);
         let inked = |x: usize, y: usize| Self::ink(x, y, dot, width, height);
@@ -182,33 +188,33 @@ impl Overlay {
         }
     }
 
-    /// Whether there is a mark's dot.
+    /// Reports whether the pixel at `x`, `y` is inside a dot of a glyph; `dot` is the side of a dot in pixels.
     fn ink(x: usize, y: usize, dot: usize, width: usize, height: usize) -> bool {
-        let lines = [height / 12, height * 3 / 4, height * 3 / 4 + dot * (MARK[1] + 3)];
+        let lines = [height / 12, height * 3 / 4, height * 3 / 4 + dot * (GLYPH[1] + 3)];
         let (start, end) = (width / 8, width * 7 / 8);
         let line = lines
             .iter()
-            .position(|top| (*top..top + dot * MARK[1]).contains(&y));
+            .position(|top| (*top..top + dot * GLYPH[1]).contains(&y));
         let Some(line) = line.filter(|_| (start..end).contains(&x)) else {
             return false;
         };
         let (column, row) = ((x - start) / dot, (y - lines[line]) / dot);
-        let (mark, column) = (column / PITCH, column % PITCH);
-        column < MARK[0] && dots(line * 131 + mark) >> (row * MARK[0] + column) & 1 == 1
+        let (glyph, column) = (column / PITCH, column % PITCH);
+        column < GLYPH[0] && dots(line * 131 + glyph) >> (row * GLYPH[0] + column) & 1 == 1
     }
 
-    /// The picture with the overlay on it.
-    fn on(&self, image: &RgbImage) -> RgbImage {
+    /// Returns a copy of the image with the overlay drawn on it.
+    fn draw_on(&self, image: &RgbImage) -> RgbImage {
         let mut data = image.data.clone();
         for plane in data.chunks_exact_mut(self.pixels.len()) {
-            for (value, mark) in plane.iter_mut().zip(&self.pixels) {
-                *value = mark.unwrap_or(*value);
+            for (value, overlay) in plane.iter_mut().zip(&self.pixels) {
+                *value = overlay.unwrap_or(*value);
             }
         }
         RgbImage::new(image.width, image.height, data)
     }
 
-    /// PSNR over the overlay's pixels.
+    /// Returns the PSNR in dB over the overlay's pixels.
     fn psnr(&self, a: &RgbImage, b: &RgbImage) -> f64 {
         let of_overlay = |index: &usize| self.pixels[index % self.pixels.len()].is_some();
         let squares = (0..a.data.len())
@@ -218,12 +224,13 @@ impl Overlay {
         psnr_of(squares.sum::<f64>() / count.max(1) as f64)
     }
 
-    fn share(&self) -> f64 {
+    /// Returns the fraction of pixels that the overlay covers.
+    fn coverage(&self) -> f64 {
         self.pixels.iter().flatten().count() as f64 / self.pixels.len().max(1) as f64
     }
 }
 
-/// 35 dots of a mark, about half of them set.
+/// Returns the 35 dots of a pseudo-random glyph as bits, about half of them set.
 fn dots(seed: usize) -> u64 {
     let mut z = (seed as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0xD1B5_4A32_D192_ED03;
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -237,11 +244,15 @@ mod tests {
     #[test]
     fn an_overlay_covers_a_small_part_and_is_judged_alone() {
         let overlay = Overlay::new(256, 256);
-        assert!((0.02..0.25).contains(&overlay.share()), "{}", overlay.share());
+        assert!(
+            (0.02..0.25).contains(&overlay.coverage()),
+            "{}",
+            overlay.coverage()
+        );
         let image = RgbImage::new(256, 256, vec![0.5; 3 << 16]);
-        let marked = overlay.on(&image);
+        let marked = overlay.draw_on(&image);
         assert!(marked.data.contains(&1.0) && marked.data.contains(&0.0) && marked.data.contains(&0.5));
-        let other = overlay.on(&RgbImage::new(256, 256, vec![0.2; 3 << 16]));
+        let other = overlay.draw_on(&RgbImage::new(256, 256, vec![0.2; 3 << 16]));
         assert_eq!(
             overlay.psnr(&marked, &other),
             f64::INFINITY,
@@ -268,6 +279,6 @@ mod tests {
     fn a_pixel_is_within_one_in_every_channel() {
         let a = RgbImage::new(2, 1, vec![0.0; 6]);
         let b = RgbImage::new(2, 1, vec![1.0 / 255.0, 0.0, 0.0, 2.0 / 255.0, 0.0, 0.0]);
-        assert_eq!(share_within_one(&a, &b), 0.5);
+        assert_eq!(fraction_within_one(&a, &b), 0.5);
     }
 }

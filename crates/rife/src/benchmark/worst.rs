@@ -1,4 +1,4 @@
-//! The worst frames of a report as pictures: what was made, the truth, and their difference.
+//! Image files of a benchmark's worst frames: interpolated frame, ground truth and difference, side by side.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,20 +7,20 @@ use std::sync::Arc;
 use rife_media::sink::write_image;
 use rife_media::{CancelToken, ColorTags, Frame, PixelFormat, RgbImage};
 
-use super::{Contest, DataSet, Report};
+use super::{DataSet, QualityBenchmark, Report};
 use crate::sample::row;
 use crate::{Error, Result};
 
-/// How much stronger differences are shown than they are.
+/// Factor by which differences are amplified.
 const GAIN: f32 = 4.0;
 
-/// Writes the `count` frames of lowest PSNR into `folder`, worst first: from left to right what the model made, the
-/// truth, and their difference four times as strong around gray. Returns the files.
+/// Writes PNG files of the `count` frames with the lowest PSNR into `folder`, worst first: from left to right the model's
+/// frame, the truth, and their difference amplified four times around grey. Returns the files' paths.
 ///
 /// # Errors
-/// Those of making the frames anew and of writing; [`Error::Cancelled`].
-pub fn worst(
-    contest: &Contest<'_>,
+/// Those of interpolating the frames again and of writing; [`Error::Cancelled`].
+pub fn write_worst(
+    benchmark: &QualityBenchmark<'_>,
     set: &DataSet,
     report: &Report,
     count: usize,
@@ -28,20 +28,20 @@ pub fn worst(
     cancel: &CancelToken,
 ) -> Result<Vec<PathBuf>> {
     let mut items: Vec<_> = report.items.iter().collect();
-    items.sort_by(|a, b| a.figures.scores.psnr.total_cmp(&b.figures.scores.psnr));
+    items.sort_by(|a, b| a.comparison.scores.psnr.total_cmp(&b.comparison.scores.psnr));
     fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error))?;
     let mut files = Vec::new();
-    for (place, item) in items.iter().take(count).enumerate() {
+    for (rank, item) in items.iter().take(count).enumerate() {
         if cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
         let name = item.name.replace('/', "_");
         let file = folder.join(format!(
             "{:02}_{:.2}dB_{name}.png",
-            place + 1,
-            item.figures.scores.psnr
+            rank + 1,
+            item.comparison.scores.psnr
         ));
-        let picture = compare(contest, set, &item.name)?;
+        let picture = compare(benchmark, set, &item.name)?;
         let frame = Frame::from_rgb(&picture, PixelFormat::RGB8, &ColorTags::SRGB);
         write_image(&file, &frame, &ColorTags::SRGB, true)?;
         files.push(file);
@@ -49,8 +49,8 @@ pub fn worst(
     Ok(files)
 }
 
-/// Made, truth and difference of the target of this name.
-fn compare(contest: &Contest<'_>, set: &DataSet, name: &str) -> Result<RgbImage> {
+/// Draws interpolated frame, truth and difference of the target `name` side by side.
+fn compare(benchmark: &QualityBenchmark<'_>, set: &DataSet, name: &str) -> Result<RgbImage> {
     let of_name = |sample: &&super::Sample| sample.targets.iter().any(|target| target.name == name);
     let sample = set.samples.iter().find(of_name);
     let target = sample.and_then(|sample| sample.targets.iter().find(|target| target.name == name));
@@ -61,7 +61,7 @@ fn compare(contest: &Contest<'_>, set: &DataSet, name: &str) -> Result<RgbImage>
     let truth = set.truth(sample, target, &first)?;
     let made = set
         .protocol()
-        .interpolate(contest.interpolator, [&first, &second], target.time)?;
+        .interpolate(benchmark.interpolator, [&first, &second], target.time)?;
     let difference = made
         .data
         .iter()

@@ -1,14 +1,15 @@
-//! What benchmarks found, for people and as JSON.
+//! Output of benchmark results: tables for people, or one JSON object per line.
 
 use rife::Result;
 use rife::benchmark::{
-    Against, Figures, Item, Places, Report, Scores, Speed, Steps, Still, StillItem, TestTime, TimeScores,
+    ClipComparison, Comparison, Item, Report, Scores, Speed, StepPositions, Steps, Still, StillItem,
+    TestTime, TimeScores,
 };
 use serde::Serialize;
 
 use crate::output;
 
-/// The scores of a set.
+/// Prints the scores of a data set.
 pub(super) fn report(report: &Report, json: bool) -> Result<()> {
     if json {
         return json_line(report);
@@ -26,20 +27,20 @@ pub(super) fn report(report: &Report, json: bool) -> Result<()> {
             output::plain(&group.name),
             group.count
         ))?;
-        figures(&group.figures)?;
+        comparison(&group.comparison)?;
     }
     if !report.groups.is_empty() {
         output::line("\nall")?;
     }
-    figures(&report.figures)
+    comparison(&report.comparison)
 }
 
-/// One frame's scores in a line.
+/// Formats one frame's scores in a line.
 pub(super) fn item(item: &Item) -> String {
-    let ours = item.figures.scores;
+    let ours = item.comparison.scores;
     let others = item
-        .figures
-        .beside
+        .comparison
+        .baselines
         .0
         .iter()
         .map(|(name, scores)| format!("{} {:.3} dB", output::plain(name), scores.psnr));
@@ -53,8 +54,8 @@ pub(super) fn item(item: &Item) -> String {
     )
 }
 
-/// Figures of the comparison of a result with its truth.
-pub(in crate::commands) fn against(found: &Against, json: bool) -> Result<()> {
+/// Prints the scores of a clip against its truth.
+pub(in crate::commands) fn against(found: &ClipComparison, json: bool) -> Result<()> {
     if json {
         return json_line(found);
     }
@@ -62,20 +63,22 @@ pub(in crate::commands) fn against(found: &Against, json: bool) -> Result<()> {
     table(&[("rife", found.scores), ("blending", found.blending)])
 }
 
-fn figures(figures: &Figures) -> Result<()> {
-    let others = figures
-        .beside
+/// Prints a table of the model's and the baselines' scores.
+fn comparison(comparison: &Comparison) -> Result<()> {
+    let others = comparison
+        .baselines
         .0
         .iter()
         .map(|(name, scores)| (name.as_str(), *scores));
     table(
-        &[("rife", figures.scores)]
+        &[("rife", comparison.scores)]
             .into_iter()
             .chain(others)
             .collect::<Vec<_>>(),
     )
 }
 
+/// Prints a table of scores, a row per method; the LPIPS column appears only if a row has it.
 fn table(rows: &[(&str, Scores)]) -> Result<()> {
     let width = rows
         .iter()
@@ -103,14 +106,14 @@ fn table(rows: &[(&str, Scores)]) -> Result<()> {
     })
 }
 
-/// How still things fared.
+/// Prints the scores of static content.
 pub(super) fn still(still: &Still, json: bool) -> Result<()> {
     if json {
         return json_line(still);
     }
-    let share = 100.0 * still.overlay_share;
+    let percent = 100.0 * still.overlay_share;
     output::line(&format!(
-        "{} pairs; the overlay covers {share:.1}% of the picture",
+        "{} pairs; the overlay covers {percent:.1}% of the picture",
         still.count
     ))?;
     output::line(&format!(
@@ -122,12 +125,15 @@ pub(super) fn still(still: &Still, json: bool) -> Result<()> {
         .into_iter()
         .chain(theirs)
         .try_for_each(|(name, scores)| {
-            let share = 100.0 * scores.equal_share;
-            output::line(&format!("{name:<14} {:>15.2} {share:>24.3}", scores.overlay_psnr))
+            let percent = 100.0 * scores.equal_share;
+            output::line(&format!(
+                "{name:<14} {:>15.2} {percent:>24.3}",
+                scores.overlay_psnr
+            ))
         })
 }
 
-/// One pair of it in a line.
+/// Formats one pair's scores of static content in a line.
 pub(super) fn still_item(item: &StillItem) -> String {
     format!(
         "{}: overlay {:.2} dB, equal {:.3}%",
@@ -137,7 +143,7 @@ pub(super) fn still_item(item: &StillItem) -> String {
     )
 }
 
-/// How evenly things move, and the quality at quarters.
+/// Prints the evenness of motion, and the quality at 1/4, 1/2 and 3/4 if measured.
 pub(super) fn steps(steps: &Steps, times: &[TimeScores], json: bool) -> Result<()> {
     if json {
         return json_line(&serde_json::json!({ "steps": steps, "times": times }));
@@ -145,15 +151,15 @@ pub(super) fn steps(steps: &Steps, times: &[TimeScores], json: bool) -> Result<(
     output::line(&format!(
         "{} steps over synthetic linear motion: spread of step sizes {:.1}% (mean), {:.1}% (worst)",
         steps.factor,
-        100.0 * steps.spread,
-        100.0 * steps.spread_max
+        100.0 * steps.variation,
+        100.0 * steps.max_variation
     ))?;
     for motion in &steps.motions {
-        places(&motion.name, &motion.places)?;
+        positions(&motion.name, &motion.positions)?;
         motion
             .minterpolate
             .iter()
-            .try_for_each(|other| places("  minterpolate", other))?;
+            .try_for_each(|other| positions("  minterpolate", other))?;
     }
     let Some(mean) = times.last() else { return Ok(()) };
     output::line(&format!(
@@ -167,19 +173,21 @@ pub(super) fn steps(steps: &Steps, times: &[TimeScores], json: bool) -> Result<(
     ))
 }
 
-fn places(name: &str, places: &Places) -> Result<()> {
-    let at: Vec<String> = places
+/// Prints the variation of step sizes and the frames' positions in a line.
+fn positions(name: &str, measured: &StepPositions) -> Result<()> {
+    let at: Vec<String> = measured
         .positions
         .iter()
-        .map(|place| format!("{place:.3}"))
+        .map(|position| format!("{position:.3}"))
         .collect();
     output::line(&format!(
         "  {name:<18} {:>5.1}%  at {}",
-        100.0 * places.spread,
+        100.0 * measured.variation,
         at.join(" ")
     ))
 }
 
+/// Prints the PSNR of a sequence at 1/4, 1/2 and 3/4, a line per method.
 fn time_row(times: &TimeScores) -> Result<()> {
     let name = if times.name.is_empty() {
         "mean"
@@ -200,7 +208,7 @@ fn time_row(times: &TimeScores) -> Result<()> {
         .map_or(Ok(()), |quarters| row("  minterpolate", quarters))
 }
 
-/// How long a pair takes.
+/// Prints the time of a pair.
 pub(super) fn speed(speed: &Speed, json: bool) -> Result<()> {
     if json {
         return json_line(speed);
@@ -220,7 +228,7 @@ pub(super) fn speed(speed: &Speed, json: bool) -> Result<()> {
     ))
 }
 
-/// How long a pair takes by the original's script.
+/// Prints the time of a pair as measured by the original's script.
 pub(super) fn testtime(time: &TestTime, json: bool) -> Result<()> {
     if json {
         return json_line(time);
@@ -239,6 +247,7 @@ pub(super) fn testtime(time: &TestTime, json: bool) -> Result<()> {
     ))
 }
 
+/// Prints a value as one line of JSON.
 fn json_line(value: &impl Serialize) -> Result<()> {
     output::line(&serde_json::to_string(value).unwrap_or_default())
 }

@@ -1,41 +1,41 @@
-//! Sets of clips: the paper's raw HD clips and the scenes of X4K1000FPS.
+//! Data sets of clips: the RIFE paper's raw HD clips, and the scenes of X4K1000FPS (X-TEST).
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use num_rational::Ratio;
 
-use super::{Picture, Sample, Target, entries};
+use super::{FrameFile, Sample, Target, entries};
 use crate::benchmark::picture::yuv_bytes;
 use crate::{Error, Result};
 
-/// The folders of HD clips and the size of what is in them, unless a clip's name says another.
+/// Folders of HD clips, and width and height of their clips unless a clip's name contains another size.
 const HD_FOLDERS: [(&str, [u32; 2]); 3] = [
     ("HD544p_GT", [1280, 544]),
     ("HD720p_GT", [1280, 720]),
     ("HD1080p_GT", [1920, 1080]),
 ];
-/// The greatest width and height of a clip.
+/// Maximum width and height of a clip.
 const MAX_SIDE: u32 = 16384;
-/// Of an HD clip, the frames before this one begin pairs.
+/// Number of leading frames of an HD clip that can be the first frame of a pair.
 const HD_FRAMES: u64 = 100;
-/// Frames from one given frame of X-TEST to the next.
+/// Distance of the input frames of X-TEST in frames.
 const X_TEST_STEP: usize = 32;
 
-/// The pairs of the HD clips, `factor` frames apart, where the folder has such clips.
+/// Lists the pairs of frames at a distance of `factor` in the HD clips; `None` if the folder has no such clips.
 pub(super) fn hd(folder: &Path, factor: u32) -> Result<Option<Vec<Sample>>> {
     let roots = [folder.to_owned(), folder.join("HD_dataset")];
     let mut samples = None;
     for (name, size) in HD_FOLDERS {
-        let Some(place) = roots
+        let Some(clips) = roots
             .iter()
             .map(|root| root.join(name))
-            .find(|place| place.is_dir())
+            .find(|clips| clips.is_dir())
         else {
             continue;
         };
         let samples = samples.get_or_insert_with(Vec::new);
-        for (file, path) in entries(&place)? {
+        for (file, path) in entries(&clips)? {
             if let Some(clip) = file.strip_suffix(".yuv") {
                 samples.extend(pairs(clip, &path, size_in(clip).unwrap_or(size), factor)?);
             }
@@ -49,7 +49,7 @@ pub(super) fn hd(folder: &Path, factor: u32) -> Result<Option<Vec<Sample>>> {
     }
 }
 
-/// The pairs of one clip.
+/// Lists the pairs of one HD clip.
 fn pairs(clip: &str, path: &Path, size: [u32; 2], factor: u32) -> Result<Vec<Sample>> {
     let bytes = fs::metadata(path)
         .map_err(|error| Error::io("open", path, error))?
@@ -66,7 +66,7 @@ fn pairs(clip: &str, path: &Path, size: [u32; 2], factor: u32) -> Result<Vec<Sam
         )));
     }
     let (frames, step) = (bytes / yuv_bytes(size), u64::from(factor.max(1)));
-    let picture = |index| Picture::Yuv {
+    let frame = |index| FrameFile::Yuv {
         path: path.to_owned(),
         index,
         size,
@@ -74,11 +74,11 @@ fn pairs(clip: &str, path: &Path, size: [u32; 2], factor: u32) -> Result<Vec<Sam
     let sample = |start: u64| Sample {
         group: format!("{height}p"),
         clip: clip.to_owned(),
-        first: picture(start),
-        second: picture(start + step),
+        first: frame(start),
+        second: frame(start + step),
         targets: between(factor, |index| {
-            let place = start + u64::from(index);
-            (format!("{clip}/{place:04}"), picture(place))
+            let number = start + u64::from(index);
+            (format!("{clip}/{number:04}"), frame(number))
         }),
     };
     let starts = (0..HD_FRAMES)
@@ -87,15 +87,15 @@ fn pairs(clip: &str, path: &Path, size: [u32; 2], factor: u32) -> Result<Vec<Sam
     Ok(starts.map(sample).collect())
 }
 
-/// `WIDTHxHEIGHT` in a clip's name.
+/// Parses `WIDTHxHEIGHT` in a clip's name, between underscores.
 fn size_in(name: &str) -> Option<[u32; 2]> {
-    name.split('_').find_map(|part| {
-        let (width, height) = part.split_once('x')?;
+    name.split('_').find_map(|field| {
+        let (width, height) = field.split_once('x')?;
         Some([width.parse().ok()?, height.parse().ok()?])
     })
 }
 
-/// The scenes of X-TEST: `factor - 1` evenly spaced frames between every 32nd.
+/// Lists the samples of X-TEST: input frames at a distance of 32, with `factor - 1` evenly spaced targets between them.
 pub(super) fn x_test(folder: &Path, factor: u32) -> Result<Vec<Sample>> {
     let test = folder.join("test");
     let root = if test.is_dir() { &test } else { folder };
@@ -116,27 +116,28 @@ pub(super) fn x_test(folder: &Path, factor: u32) -> Result<Vec<Sample>> {
     Ok(samples)
 }
 
+/// Lists the samples of one scene; `frames` are the names and paths of its files.
 fn scene_samples(kind: &str, scene: &str, frames: &[(String, PathBuf)], factor: u32) -> Vec<Sample> {
     let clip = format!("{kind}/{scene}");
-    let picture = |index: usize| Picture::File(frames[index].1.clone());
+    let frame = |index: usize| FrameFile::Image(frames[index].1.clone());
     let step = X_TEST_STEP / factor.max(1) as usize;
     let sample = |start: usize| Sample {
         group: kind.to_owned(),
         clip: clip.clone(),
-        first: picture(start),
-        second: picture(start + X_TEST_STEP),
+        first: frame(start),
+        second: frame(start + X_TEST_STEP),
         targets: between(factor, |index| {
-            let place = start + step * index as usize;
-            let name = frames[place].0.trim_end_matches(".png");
-            (format!("{clip}/{name}"), picture(place))
+            let number = start + step * index as usize;
+            let name = frames[number].0.trim_end_matches(".png");
+            (format!("{clip}/{name}"), frame(number))
         }),
     };
     let last = frames.len().saturating_sub(X_TEST_STEP);
     (0..last).step_by(X_TEST_STEP).map(sample).collect()
 }
 
-/// The frames at 1, 2, ... of `factor`.
-fn between(factor: u32, frame: impl Fn(u32) -> (String, Picture)) -> Vec<Target> {
+/// Makes the targets at 1/factor, 2/factor... of the time; `frame` returns name and file for the numerator.
+fn between(factor: u32, frame: impl Fn(u32) -> (String, FrameFile)) -> Vec<Target> {
     let target = |index: u32| {
         let (name, truth) = frame(index);
         Target {
@@ -148,6 +149,7 @@ fn between(factor: u32, frame: impl Fn(u32) -> (String, Picture)) -> Vec<Target>
     (1..factor).map(target).collect()
 }
 
+/// Lists names and paths of a folder's subfolders.
 fn folders(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
     Ok(entries(folder)?
         .into_iter()

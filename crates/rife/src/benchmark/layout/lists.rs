@@ -1,14 +1,14 @@
-//! Sets whose samples are named by text files: Vimeo90K and SNU-FILM.
+//! Data sets whose samples are listed in text files: Vimeo90K and SNU-FILM.
 
 use std::path::{Component, Path, PathBuf};
 
 use super::Sample;
 use crate::{Error, Result};
 
-/// SNU-FILM's levels, easiest first.
+/// Subsets of SNU-FILM, in order of difficulty.
 const LEVELS: [&str; 4] = ["easy", "medium", "hard", "extreme"];
 
-/// The triplets of Vimeo90K's `tri_testlist.txt`.
+/// Lists the triplets of Vimeo90K's `tri_testlist.txt`.
 pub(super) fn vimeo(folder: &Path) -> Result<Vec<Sample>> {
     let list = folder.join("tri_testlist.txt");
     let frames = ["sequences", "target"].map(|name| folder.join(name));
@@ -26,14 +26,14 @@ pub(super) fn vimeo(folder: &Path) -> Result<Vec<Sample>> {
     lines(&list)?.into_iter().map(triplet).collect()
 }
 
-/// The triplets of SNU-FILM's lists, where there is one.
+/// Lists the triplets of SNU-FILM's lists; `None` if the folder has none of them.
 pub(super) fn snu_film(folder: &Path) -> Result<Option<Vec<Sample>>> {
-    let places = [folder.to_owned(), folder.join("eval_modes")];
+    let folders = [folder.to_owned(), folder.join("eval_modes")];
     let mut samples = None;
     for level in LEVELS {
-        let list = places
+        let list = folders
             .iter()
-            .map(|place| place.join(format!("test-{level}.txt")))
+            .map(|folder| folder.join(format!("test-{level}.txt")))
             .find(|list| list.is_file());
         if let Some(list) = list {
             samples
@@ -44,6 +44,7 @@ pub(super) fn snu_film(folder: &Path) -> Result<Option<Vec<Sample>>> {
     Ok(samples)
 }
 
+/// Lists the triplets of one subset; each line of `list` has the paths of three images.
 fn level_of(folder: &Path, level: &str, list: &Path) -> Result<Vec<Sample>> {
     let sample = |line: String| {
         let files: Vec<&str> = line.split_whitespace().collect();
@@ -51,9 +52,9 @@ fn level_of(folder: &Path, level: &str, list: &Path) -> Result<Vec<Sample>> {
             let text = format!("{}: {line:?} has not the names of three pictures", list.display());
             return Err(Error::Data(text));
         };
-        let place = |name: &str| inside(list, name).map(|name| located(folder, &name));
-        let name = format!("{level}/{}", scene(truth));
-        let files: [PathBuf; 3] = [place(first)?, place(truth)?, place(second)?];
+        let file = |name: &str| inside(list, name).map(|name| find_listed(folder, &name));
+        let name = format!("{level}/{}", short_name(truth));
+        let files: [PathBuf; 3] = [file(first)?, file(truth)?, file(second)?];
         Ok(Sample {
             group: level.into(),
             ..Sample::triplet(name, files)
@@ -62,30 +63,30 @@ fn level_of(folder: &Path, level: &str, list: &Path) -> Result<Vec<Sample>> {
     lines(list)?.into_iter().map(sample).collect()
 }
 
-/// The last two folders' worth of a picture's path, without extension.
-fn scene(path: &str) -> String {
+/// Returns an image path's last two folders and file name, without the extension.
+fn short_name(path: &str) -> String {
     let path = path.rsplit_once('.').map_or(path, |(stem, _)| stem);
-    let parts: Vec<&str> = path.split('/').collect();
-    parts[parts.len().saturating_sub(3)..].join("/")
+    let names: Vec<&str> = path.split('/').collect();
+    names[names.len().saturating_sub(3)..].join("/")
 }
 
-/// Where a listed picture lies. The lists name it from a folder that need not be this one (`data/SNU-FILM/test/...`):
-/// leading folders are left out until there is such a file.
-fn located(folder: &Path, name: &Path) -> PathBuf {
-    let parts: Vec<Component> = name.components().collect();
-    let tails = (0..parts.len()).map(|skip| parts[skip..].iter().collect::<PathBuf>());
-    let mut places = tails.flat_map(|tail| [folder.join(&tail), folder.join("test").join(&tail)]);
-    places
+/// Finds a listed image in `folder`. Lists contain paths relative to another root (`data/SNU-FILM/test/...`): leading folders
+/// are removed until a file exists.
+fn find_listed(folder: &Path, name: &Path) -> PathBuf {
+    let components: Vec<Component> = name.components().collect();
+    let tails = (0..components.len()).map(|skip| components[skip..].iter().collect::<PathBuf>());
+    let mut paths = tails.flat_map(|tail| [folder.join(&tail), folder.join("test").join(&tail)]);
+    paths
         .find(|path| path.is_file())
         .unwrap_or_else(|| folder.join(name))
 }
 
-/// A listed path that stays in its set.
+/// Checks that a listed path does not lead out of the data set (no `..`, not absolute).
 fn inside(list: &Path, name: &str) -> Result<PathBuf> {
     let path = Path::new(name);
     if path
         .components()
-        .all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+        .all(|component| matches!(component, Component::Normal(_) | Component::CurDir))
     {
         return Ok(path.to_owned());
     }
@@ -95,12 +96,13 @@ fn inside(list: &Path, name: &str) -> Result<PathBuf> {
     )))
 }
 
-/// The longest list that is read, in bytes.
-const LONGEST: u64 = 64 << 20;
+/// Maximum size of a list in bytes.
+const MAX_LIST_BYTES: u64 = 64 << 20;
 
-/// The lines of a text file that are not empty.
+/// Reads the lines of a text file that are not empty.
 fn lines(path: &Path) -> Result<Vec<String>> {
-    let text = rife_files::read_regular(path, LONGEST).map_err(|error| Error::io("read", path, error))?;
+    let text =
+        rife_files::read_regular(path, MAX_LIST_BYTES).map_err(|error| Error::io("read", path, error))?;
     let text = String::from_utf8_lossy(&text);
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     Ok(lines.map(str::to_owned).collect())

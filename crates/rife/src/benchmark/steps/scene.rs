@@ -1,22 +1,22 @@
-//! Linear motion with a known position at every time: a texture, drawn at any time and found again in a
-//! picture by fitting.
+//! Synthetic linear motion: a procedural texture rendered at any time, and estimation of the time of a given image by least
+//! squares.
 
 use rife_media::RgbImage;
 
 use crate::sample::noise;
 
-/// Width and height of the pictures.
+/// Width and height of the images in pixels.
 const SIDE: usize = 256;
-/// Left out at the pictures' borders, where what enters is not in both frames.
+/// Margin in pixels that is left out of the error: content that enters there is not in both frames.
 const MARGIN: usize = 48;
-/// A position is looked for over every so many pixels...
+/// Distance in pixels, on both axes, of the samples over which the error is summed.
 const STRIDE: usize = 3;
-/// ...from this much before the start to this much after the end.
+/// Range of the grid search beyond times 0 and 1.
 const OVERSHOOT: f64 = 0.25;
-/// Positions tried before the best is refined.
-const TRIED: usize = 60;
+/// Number of intervals of the grid search.
+const GRID: usize = 60;
 
-/// The motions measured: slow and fast, of the whole picture and of a thing before a still ground.
+/// The motions that are measured: slow and fast, of the full image and of a disc before a static background.
 pub(super) const MOTIONS: [Motion; 7] = [
     Motion::pan("pan right 4 px", [4.0, 0.0]),
     Motion::pan("pan down 12 px", [0.0, 12.0]),
@@ -27,18 +27,18 @@ pub(super) const MOTIONS: [Motion; 7] = [
     Motion::disc("disc down 32 px", [0.0, 32.0]),
 ];
 
-/// A texture that moves along a line.
+/// A linear motion of a texture.
 #[derive(Debug)]
 pub(super) struct Motion {
-    /// What it is.
+    /// The motion's name, for people.
     pub(super) name: &'static str,
-    /// By how much it moves from time 0 to 1, in pixels.
+    /// Displacement from time 0 to 1, x and y in pixels.
     by: [f64; 2],
-    /// Whether a disc moves over still ground.
+    /// Whether a disc moves before a static background, instead of the full image.
     disc: bool,
 }
 
-/// Radius of the disc.
+/// Radius of the disc in pixels.
 const RADIUS: f64 = 56.0;
 
 impl Motion {
@@ -54,12 +54,12 @@ impl Motion {
         Self { name, by, disc: true }
     }
 
-    /// How far it moves, in pixels.
+    /// Returns the length of the motion in pixels.
     pub(super) fn distance(&self) -> f64 {
         self.by[0].hypot(self.by[1])
     }
 
-    /// The picture at `time`.
+    /// Renders the image at `time` (0..=1).
     pub(super) fn draw(&self, time: f64) -> RgbImage {
         let pixels = (0..3).flat_map(|channel| {
             (0..SIDE * SIDE).map(move |i| self.value([i % SIDE, i / SIDE], channel, time) as f32)
@@ -67,37 +67,39 @@ impl Motion {
         RgbImage::new(SIDE as u32, SIDE as u32, pixels.collect())
     }
 
-    /// The time (0 at the first frame, 1 at the second) whose rendering has the least squared error to `picture`: a grid search
-    /// from `-OVERSHOOT` to `1 + OVERSHOOT`, then a golden-section search.
+    /// Estimates the time (0 at the first frame, 1 at the second) whose rendering has the least squared error to `picture`: a
+    /// grid search from `-OVERSHOOT` to `1 + OVERSHOOT`, then a golden-section search.
     pub(super) fn estimate_time(&self, picture: &RgbImage) -> f64 {
-        let place = |i: usize| -OVERSHOOT + (1.0 + 2.0 * OVERSHOOT) * i as f64 / TRIED as f64;
-        let errors: Vec<f64> = (0..=TRIED).map(|i| self.error(picture, place(i))).collect();
-        let best = (0..=TRIED)
+        let time = |i: usize| -OVERSHOOT + (1.0 + 2.0 * OVERSHOOT) * i as f64 / GRID as f64;
+        let errors: Vec<f64> = (0..=GRID).map(|i| self.error(picture, time(i))).collect();
+        let best = (0..=GRID)
             .min_by(|a, b| errors[*a].total_cmp(&errors[*b]))
             .unwrap_or_default();
-        let step = place(1) - place(0);
-        golden(place(best) - step, place(best) + step, |time| {
+        let step = time(1) - time(0);
+        golden_section(time(best) - step, time(best) + step, |time| {
             self.error(picture, time)
         })
     }
 
+    /// Returns the sum of squared differences between `picture` and the rendering at `time`.
     fn error(&self, picture: &RgbImage, time: f64) -> f64 {
         let inner = || (MARGIN..SIDE - MARGIN).step_by(STRIDE);
         let square = |x: usize, y: usize| {
-            // Green alone: the three colours move together.
-            let seen = f64::from(picture.data[SIDE * SIDE + y * SIDE + x]);
-            (seen - self.value([x, y], 1, time)).powi(2)
+            // Green only: the three channels move together.
+            let value = f64::from(picture.data[SIDE * SIDE + y * SIDE + x]);
+            (value - self.value([x, y], 1, time)).powi(2)
         };
         inner().map(|y| inner().map(|x| square(x, y)).sum::<f64>()).sum()
     }
 
+    /// Returns the value, 0..=1, of a pixel's channel at `time`.
     fn value(&self, [x, y]: [usize; 2], channel: usize, time: f64) -> f64 {
         let at = [x as f64 - self.by[0] * time, y as f64 - self.by[1] * time];
         if !self.disc {
             return texture(at, channel, 0);
         }
         let middle = SIDE as f64 / 2.0;
-        // The disc is in the middle of the picture halfway.
+        // The disc is at the image's centre at time 1/2.
         let from_center = [
             at[0] - middle + self.by[0] / 2.0,
             at[1] - middle + self.by[1] / 2.0,
@@ -108,15 +110,16 @@ impl Motion {
     }
 }
 
-/// A texture of soft spots and hard edges, which looks the same nowhere else; `seed` takes another one.
+/// Returns the value, 0..=1, of an aperiodic texture with soft spots and hard edges at a point in pixels; `seed` selects one of
+/// several textures.
 fn texture([x, y]: [f64; 2], channel: usize, seed: usize) -> f64 {
     let soft = noise([x, y], 3 * seed + channel);
     let edges = (24.0 * (noise([0.5 * x, 0.5 * y], 7 * seed + 11) - 0.5)).tanh();
     (0.5 + 0.8 * (soft - 0.5) + 0.18 * edges).clamp(0.0, 1.0)
 }
 
-/// The least place of a function between two, by the golden section.
-fn golden(mut low: f64, mut high: f64, f: impl Fn(f64) -> f64) -> f64 {
+/// Finds the minimum of a unimodal function between two arguments by golden-section search.
+fn golden_section(mut low: f64, mut high: f64, f: impl Fn(f64) -> f64) -> f64 {
     const RATIO: f64 = 0.618_033_988_749_894_8;
     let inner = |low: f64, high: f64| [high - RATIO * (high - low), low + RATIO * (high - low)];
     for _ in 0..18 {

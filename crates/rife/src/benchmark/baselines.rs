@@ -1,47 +1,48 @@
-//! Who else makes the frames of a set: averaging, ffmpeg's minterpolate, and other programs whose pictures lie in
-//! folders.
+//! Baselines of a quality benchmark: averaging, ffmpeg's minterpolate filter, and image files of other programs.
 
 use std::path::{Path, PathBuf};
 
 use rife_media::{CancelToken, Ffmpeg, RgbImage, minterpolate};
 
-use super::{Picture, Sample, Target};
+use super::{FrameFile, Sample, Target};
 use crate::interpolator::to_f32;
 use crate::{Error, Result};
 
-/// Names that stand for something else.
-const TAKEN: [&str; 3] = ["rife", AVERAGING, MINTERPOLATE];
+/// Names that another program's images cannot have in tables.
+const RESERVED: [&str; 3] = ["rife", AVERAGING, MINTERPOLATE];
+/// Name of [`Baseline::Averaging`] in tables.
 const AVERAGING: &str = "averaging";
+/// Name of [`Baseline::Minterpolate`] in tables.
 const MINTERPOLATE: &str = "minterpolate";
-/// What other programs' pictures may be named as.
+/// Accepted extensions of another program's image files.
 const EXTENSIONS: [&str; 5] = ["png", "tif", "tiff", "webp", "jpg"];
 
-/// Makes the frame of the target of this index.
-pub(super) type Maker<'a> = Box<dyn Fn(usize) -> Result<RgbImage> + 'a>;
+/// A function that returns the frame of the target with this index in a sample.
+pub(super) type FrameMaker<'a> = Box<dyn Fn(usize) -> Result<RgbImage> + 'a>;
 
-/// Another way of making the frames of a set.
+/// Another interpolation method for the frames of a data set.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Rival {
+pub enum Baseline {
     /// The mean of both frames, weighted by time.
     Averaging,
-    /// ffmpeg's motion-compensated minterpolate with its best settings.
+    /// ffmpeg's motion-compensated minterpolate filter with its best settings.
     Minterpolate(Ffmpeg),
-    /// Pictures that another program made: `FOLDER/NAME.png`, NAME being that of the frame in the set.
+    /// Image files that another program made: `FOLDER/NAME.png`, where NAME is the frame's name in the set.
     Folder {
         /// The program's name.
         name: String,
-        /// Where its pictures are.
+        /// The folder of the image files.
         folder: PathBuf,
     },
 }
 
-impl Rival {
-    /// Pictures of another program.
+impl Baseline {
+    /// Makes a baseline of another program's image files.
     ///
     /// # Errors
-    /// [`Error::Usage`] for a name that stands for something else, [`Error::Data`] where the folder is none.
+    /// [`Error::Usage`] for an empty or reserved name, [`Error::Data`] if `folder` is no folder.
     pub fn folder(name: &str, folder: &Path) -> Result<Self> {
-        if name.is_empty() || TAKEN.contains(&name) {
+        if name.is_empty() || RESERVED.contains(&name) {
             return Err(Error::Usage(format!(
                 "{name:?} cannot name another program's pictures: it is taken"
             )));
@@ -58,7 +59,7 @@ impl Rival {
         })
     }
 
-    /// Its name in tables.
+    /// Returns the baseline's name in tables.
     pub fn name(&self) -> &str {
         match self {
             Self::Averaging => AVERAGING,
@@ -67,34 +68,35 @@ impl Rival {
         }
     }
 
-    /// What makes its frame of each target of a sample.
+    /// Returns the function that makes the baseline's frames for the targets of a sample with these two input frames.
     pub(super) fn maker<'a>(
         &'a self,
         sample: &'a Sample,
         [first, second]: [&'a RgbImage; 2],
         cancel: &CancelToken,
-    ) -> Result<Maker<'a>> {
+    ) -> Result<FrameMaker<'a>> {
         Ok(match self {
             Self::Averaging => {
                 Box::new(move |index| Ok(first.blend(second, to_f32(sample.targets[index].time))))
             }
             Self::Minterpolate(ffmpeg) => {
-                // The targets of a sample are the evenly spaced frames between its two.
+                // The targets of a sample are evenly spaced between its input frames.
                 let factor = sample.targets.len() as u32 + 1;
                 let made = minterpolate(ffmpeg, [first, second], factor, cancel)?;
                 Box::new(move |index| Ok(made[index].clone()))
             }
             Self::Folder { name, folder } => {
-                Box::new(move |index| picture(name, folder, &sample.targets[index], first))
+                Box::new(move |index| read_frame(name, folder, &sample.targets[index], first))
             }
         })
     }
 }
 
-fn picture(program: &str, folder: &Path, target: &Target, like: &RgbImage) -> Result<RgbImage> {
-    let place = |extension: &&str| folder.join(format!("{}.{extension}", target.name));
-    let Some(path) = EXTENSIONS.iter().map(place).find(|path| path.is_file()) else {
-        let wanted = place(&"png");
+/// Reads another program's image of a target, which must have the size of the input frame `input`.
+fn read_frame(program: &str, folder: &Path, target: &Target, input: &RgbImage) -> Result<RgbImage> {
+    let file = |extension: &&str| folder.join(format!("{}.{extension}", target.name));
+    let Some(path) = EXTENSIONS.iter().map(file).find(|path| path.is_file()) else {
+        let wanted = file(&"png");
         let text = format!(
             "{program} has no picture of {}: {} is missing",
             target.name,
@@ -102,16 +104,16 @@ fn picture(program: &str, folder: &Path, target: &Target, like: &RgbImage) -> Re
         );
         return Err(Error::Data(text));
     };
-    let picture = Picture::File(path.clone()).read()?;
-    if (picture.width, picture.height) != (like.width, like.height) {
+    let image = FrameFile::Image(path.clone()).read()?;
+    if (image.width, image.height) != (input.width, input.height) {
         return Err(Error::Data(format!(
             "{} is {}x{}, but the set's frame is {}x{}",
             path.display(),
-            picture.width,
-            picture.height,
-            like.width,
-            like.height
+            image.width,
+            image.height,
+            input.width,
+            input.height
         )));
     }
-    Ok(picture)
+    Ok(image)
 }
