@@ -36,6 +36,7 @@ impl Backend for CountBackend {
     type Conv = LayerDesc;
     type Timestep = ();
 
+    /// Keeps kind, channels and groups of a convolution.
     fn conv_layer(&self, spec: ConvSpec) -> LayerDesc {
         LayerDesc {
             groups: spec.groups,
@@ -43,30 +44,38 @@ impl Backend for CountBackend {
         }
     }
 
+    /// Returns the shape.
     fn upload(&self, shape: [usize; 3], _: &[f32]) -> Result<[usize; 3]> {
         Ok(shape)
     }
 
+    /// Returns zeros.
     fn download(&self, x: &[usize; 3]) -> Result<Vec<f32>> {
         Ok(vec![0.0; x.iter().product()])
     }
 
+    /// Returns the shape.
     fn shape(&self, x: &[usize; 3]) -> [usize; 3] {
         *x
     }
 
+    /// Returns the shape of one channel.
     fn plane(&self, like: &[usize; 3], _: f32) -> [usize; 3] {
         [1, like[1], like[2]]
     }
 
+    /// Does nothing: timesteps have no cost.
     fn timestep(&self, _: f32, _: &[usize; 3]) {}
 
+    /// Does nothing: timesteps have no cost.
     fn timestep_affine(&self, (): &(), _: f32, _: f32) {}
 
+    /// Returns the shape of one channel.
     fn timestep_plane(&self, (): &(), like: &[usize; 3]) -> [usize; 3] {
         [1, like[1], like[2]]
     }
 
+    /// Checks that heights and widths are equal; returns the shape of the concatenation.
     fn cat(&self, parts: &[&[usize; 3]]) -> [usize; 3] {
         let size = &parts[0][1..];
         assert!(
@@ -76,28 +85,34 @@ impl Backend for CountBackend {
         [parts.iter().map(|part| part[0]).sum(), size[0], size[1]]
     }
 
+    /// Returns the shape of a channel slice.
     fn narrow(&self, x: &[usize; 3], range: Range<usize>) -> [usize; 3] {
         assert!(range.end <= x[0], "channels {range:?} of {}", x[0]);
         [range.len(), x[1], x[2]]
     }
 
+    /// Checks that shapes are equal.
     fn add(&self, a: &[usize; 3], b: &[usize; 3]) -> [usize; 3] {
         assert_eq!(a, b, "added shapes differ");
         *a
     }
 
+    /// Returns the unchanged shape.
     fn affine(&self, x: &[usize; 3], _: f32, _: f32) -> [usize; 3] {
         *x
     }
 
+    /// Returns the unchanged shape.
     fn clamp01(&self, x: &[usize; 3]) -> [usize; 3] {
         *x
     }
 
+    /// Returns the unchanged shape.
     fn sigmoid(&self, x: &[usize; 3]) -> [usize; 3] {
         *x
     }
 
+    /// Returns the resized shape; downsampling must divide it.
     fn resize(&self, x: &[usize; 3], factor: Resize) -> [usize; 3] {
         match factor {
             Resize::Up(n) => [x[0], x[1] * n, x[2] * n],
@@ -111,15 +126,18 @@ impl Backend for CountBackend {
         }
     }
 
+    /// Checks that the flow has the image's height and width.
     fn warp(&self, x: &[usize; 3], flow: &[usize; 3]) -> [usize; 3] {
         assert_eq!(*flow, [2, x[1], x[2]], "a flow of another size");
         *x
     }
 
+    /// Checks that the velocity has the image's height and width.
     fn warp_obmc(&self, x: &[usize; 3], velocity: &[usize; 3], (): &(), _: [[isize; 2]; 2]) -> [usize; 3] {
         self.warp(x, velocity)
     }
 
+    /// Checks that the flow has the image's height and width.
     fn cubic_residual(&self, x: &[usize; 3], flow: &[usize; 3]) -> [usize; 3] {
         self.warp(x, flow)
     }
@@ -131,22 +149,26 @@ impl Backend for CountBackend {
         [4, height, width]
     }
 
+    /// Checks the shapes of both tensors and the mask.
     fn blend(&self, a: &[usize; 3], b: &[usize; 3], mask: &[usize; 3]) -> [usize; 3] {
         assert_eq!(a, b, "blended shapes differ");
         assert_eq!(*mask, [1, a[1], a[2]], "a mask of another size");
         *a
     }
 
+    /// Checks that the factor is one channel of the same size.
     fn mul(&self, x: &[usize; 3], by: &[usize; 3]) -> [usize; 3] {
         assert_eq!(*by, [1, x[1], x[2]], "a factor of another size");
         *x
     }
 
+    /// Checks that all shapes are equal.
     fn keep_static(&self, frames: [&[usize; 3]; 2], made: &[usize; 3], _: f32) -> [usize; 3] {
         assert_eq!(frames, [made; 2], "frames of another shape");
         *made
     }
 
+    /// Adds the multiply-adds of a convolution; returns the output shape.
     fn conv(&self, x: &[usize; 3], layer: &LayerDesc) -> [usize; 3] {
         let [channels, height, width] = *x;
         assert_eq!(channels, layer.input, "a convolution of other channels");
@@ -160,14 +182,17 @@ impl Backend for CountBackend {
         out
     }
 
+    /// Returns the shape after PixelShuffle(2).
     fn pixel_shuffle(&self, x: &[usize; 3]) -> [usize; 3] {
         [x[0] / 4, x[1] * 2, x[2] * 2]
     }
 
+    /// Returns the unchanged shape.
     fn rotate180(&self, x: &[usize; 3]) -> [usize; 3] {
         *x
     }
 
+    /// Returns the largest number or 0, so that a network takes the chosen branch.
     fn max_abs(&self, _: &[usize; 3]) -> Result<f32> {
         Ok(if self.large_motion { f32::MAX } else { 0.0 })
     }

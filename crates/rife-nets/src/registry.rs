@@ -63,6 +63,7 @@ const WIDE: Blocks = Blocks::of(&[192, 128, 96, 64], FOUR);
 const NARROW: Blocks = Blocks::of(&[128, 96, 64, 48], FOUR);
 
 // Descriptions by the version that introduced them; each names only its changes to an earlier one.
+/// 4.0 and 4.1: PReLU trunk, transposed head, restart at large motion.
 const V4_0: NetworkSpec = NetworkSpec {
     trunk: Trunk::Prelu,
     head: Head::Transposed,
@@ -81,20 +82,24 @@ const V4_0: NetworkSpec = NetworkSpec {
     ensemble: true,
     restart: Some(32.0),
 };
+/// 4.2 to 4.4: LeakyReLU trunk, no restart.
 const V4_2: NetworkSpec = NetworkSpec {
     trunk: Trunk::LeakyRelu,
     restart: None,
     ..V4_0
 };
+/// 4.5: ResConv trunk, pixel shuffle head.
 const V4_5: NetworkSpec = NetworkSpec {
     trunk: Trunk::ResConv { groups: 1 },
     head: Head::PixelShuffle { unused: 0 },
     ..V4_2
 };
+/// 4.6: an unused head channel.
 const V4_6: NetworkSpec = NetworkSpec {
     head: Head::PixelShuffle { unused: 1 },
     ..V4_5
 };
+/// 4.7 to 4.9: an encoder of two layers; a block's mask replaces the one before.
 const V4_7: NetworkSpec = NetworkSpec {
     encoder: Some(EncoderSpec {
         layers: 2,
@@ -105,32 +110,39 @@ const V4_7: NetworkSpec = NetworkSpec {
     mask: MaskUpdate::Replace,
     ..V4_6
 };
+/// 4.10 to 4.12: an encoder of four layers.
 const V4_10: NetworkSpec = NetworkSpec {
     encoder: four_layers(Numbered, 32, 8),
     ..V4_7
 };
+/// 4.12.lite and 4.13.lite: fewer channels.
 const V4_12_LITE: NetworkSpec = NetworkSpec {
     encoder: four_layers(Numbered, 32, 4),
     blocks: NARROW,
     ..V4_10
 };
+/// 4.13 to 4.19 and 4.24: encoder layers named `cnn0` to `cnn3`.
 const V4_13: NetworkSpec = NetworkSpec {
     encoder: four_layers(Named, 32, 8),
     ..V4_10
 };
+/// 4.14.lite: trunk convolutions in two groups.
 const V4_14_LITE: NetworkSpec = NetworkSpec {
     trunk: Trunk::ResConv { groups: 2 },
     ..V4_13
 };
+/// 4.15.lite to 4.17.lite: fewer channels.
 const V4_15_LITE: NetworkSpec = NetworkSpec {
     encoder: four_layers(Named, 16, 4),
     blocks: NARROW,
     ..V4_13
 };
+/// 4.20: more channels in the coarse blocks.
 const V4_20: NetworkSpec = NetworkSpec {
     blocks: Blocks::of(&[384, 192, 96, 48], FOUR),
     ..V4_13
 };
+/// 4.21 to 4.23: eight feature channels from block to block, no ensemble.
 const V4_21: NetworkSpec = NetworkSpec {
     head: Head::PixelShuffle { unused: 0 },
     features: 8,
@@ -138,32 +150,39 @@ const V4_21: NetworkSpec = NetworkSpec {
     ensemble: false,
     ..V4_13
 };
+/// 4.22.lite: fewer channels.
 const V4_22_LITE: NetworkSpec = NetworkSpec {
     encoder: four_layers(Named, 16, 4),
     blocks: Blocks::of(&[192, 128, 64, 32], FOUR),
     ..V4_21
 };
+/// 4.25 and 4.26: five blocks.
 const V4_25: NetworkSpec = NetworkSpec {
     encoder: four_layers(Named, 16, 4),
     blocks: Blocks::of(&[192, 128, 96, 64, 32], FIVE),
     ..V4_21
 };
+/// 4.25.lite: the coarsest block at 1/32, a narrower last block.
 const V4_25_LITE: NetworkSpec = NetworkSpec {
     blocks: Blocks::of(&[192, 128, 96, 64, 24], &[32, 16, 8, 4, 1]),
     ..V4_25
 };
+/// 4.25.heavy: twice the channels.
 const V4_25_HEAVY: NetworkSpec = NetworkSpec {
     blocks: Blocks::of(&[384, 256, 192, 128, 64], FIVE),
     ..V4_25
 };
+/// 4.26.heavy: 16 encoder features.
 const V4_26_HEAVY: NetworkSpec = NetworkSpec {
     encoder: four_layers(Named, 16, 16),
     ..V4_25
 };
+/// r1.lite of this project: 4.25.lite without its coarsest block, the others narrower.
 const R1_LITE: NetworkSpec = NetworkSpec {
     blocks: Blocks::of(&[160, 96, 64, 24], &[16, 8, 4, 1]),
     ..V4_25
 };
+/// r2.lite: an RGB residual.
 const R2_LITE: NetworkSpec = NetworkSpec {
     synthesis: Synthesis {
         residual: true,
@@ -171,6 +190,7 @@ const R2_LITE: NetworkSpec = NetworkSpec {
     },
     ..R1_LITE
 };
+/// r3.lite: flow linear in time, static pixels kept.
 const R3_LITE: NetworkSpec = NetworkSpec {
     flow: FlowModel::Linear,
     synthesis: Synthesis {
@@ -179,6 +199,7 @@ const R3_LITE: NetworkSpec = NetworkSpec {
     },
     ..R2_LITE
 };
+/// r7.lite, the default network: dense inverse search as prior, its warped frames in the blend, cubic residual.
 const R7_LITE: NetworkSpec = NetworkSpec {
     prior: Some(Prior::Dis(DisOptions {
         min_coarsest_area: 512,

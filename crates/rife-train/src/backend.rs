@@ -75,52 +75,64 @@ impl Backend for BurnBackend {
     /// One timestep per sample, `[batch, 1, 1, 1]`.
     type Timestep = Tensor<4>;
 
+    /// Makes a layer of constant tensors.
     fn conv_layer(&self, spec: ConvSpec) -> Conv {
         Conv::constant(spec, &self.device)
     }
 
+    /// Makes a tensor of a batch of one.
     fn upload(&self, [channels, height, width]: [usize; 3], data: &[f32]) -> Result<Batch> {
         Ok(self.batch([1, channels, height, width], data.to_vec()))
     }
 
+    /// Downloads the first sample.
     fn download(&self, x: &Batch) -> Result<Vec<f32>> {
         Ok(values(x.tensor().narrow(0, 0, 1)))
     }
 
+    /// Returns `[channels, height, width]` of a sample.
     fn shape(&self, x: &Batch) -> [usize; 3] {
         let [_, channels, height, width] = x.dims();
         [channels, height, width]
     }
 
+    /// Makes one channel of a constant value.
     fn plane(&self, like: &Batch, value: f32) -> Batch {
         self.timestep_plane(&self.timestep(value, like), like)
     }
 
+    /// Makes the same timestep for all samples.
     fn timestep(&self, value: f32, like: &Batch) -> Tensor<4> {
         self.timesteps(&vec![value; like.dims()[0]])
     }
 
+    /// Computes `timestep * factor + offset` for each sample.
     fn timestep_affine(&self, timestep: &Tensor<4>, factor: f32, offset: f32) -> Tensor<4> {
         timestep.clone() * factor + offset
     }
 
+    /// Expands each sample's timestep to one channel.
     fn timestep_plane(&self, timestep: &Tensor<4>, like: &Batch) -> Batch {
         let [batch, _, height, width] = like.dims();
         Batch::dense(timestep.clone().expand([batch, 1, height, width]))
     }
 
+    /// Concatenates along the channels.
     fn cat(&self, parts: &[&Batch]) -> Batch {
         Batch::dense(Tensor::cat(parts.iter().map(|part| part.tensor()).collect(), 1))
     }
 
+    /// Slices the channels; lazy for an upsampled tensor.
     fn narrow(&self, x: &Batch, range: Range<usize>) -> Batch {
         x.map_planes(|x| x.narrow(1, range.start, range.len()))
     }
 
+    /// Adds elementwise.
     fn add(&self, a: &Batch, b: &Batch) -> Batch {
         Batch::dense(a.tensor() + b.tensor())
     }
 
+    /// Computes `x * factor + offset`; lazy for an upsampled tensor.
     fn affine(&self, x: &Batch, factor: f32, offset: f32) -> Batch {
         x.map_planes(|x| {
             let scaled = if factor == 1.0 { x } else { x * factor };
@@ -128,14 +140,17 @@ impl Backend for BurnBackend {
         })
     }
 
+    /// Clamps to 0..1.
     fn clamp01(&self, x: &Batch) -> Batch {
         Batch::dense(x.tensor().clamp(0.0, 1.0))
     }
 
+    /// Computes the logistic function.
     fn sigmoid(&self, x: &Batch) -> Batch {
         Batch::dense(activation::sigmoid(x.tensor()))
     }
 
+    /// Resizes lazily, bilinear.
     fn resize(&self, x: &Batch, factor: Resize) -> Batch {
         match factor {
             Resize::Up(factor) => x.enlarged(factor),
@@ -143,10 +158,12 @@ impl Backend for BurnBackend {
         }
     }
 
+    /// Makes a lazy backward warp.
     fn warp(&self, x: &Batch, flow: &Batch) -> Batch {
         Batch::warped(x.tensor(), flow.tensor())
     }
 
+    /// Computes the composed definition.
     fn warp_obmc(
         &self,
         x: &Batch,
@@ -157,6 +174,7 @@ impl Backend for BurnBackend {
         composed::warp_obmc(self, x, velocity, factor, neighbours)
     }
 
+    /// Computes the composed definition.
     fn cubic_residual(&self, x: &Batch, flow: &Batch) -> Batch {
         composed::cubic_residual(self, x, flow)
     }
@@ -191,16 +209,19 @@ impl Backend for BurnBackend {
         self.batch(shape, projected.collect())
     }
 
+    /// Blends two tensors by a mask: `b + (a - b) * sigmoid(mask)`.
     fn blend(&self, a: &Batch, b: &Batch, mask: &Batch) -> Batch {
         let gate = activation::sigmoid(mask.tensor());
         let b = b.tensor();
         Batch::dense((a.tensor() - b.clone()) * gate + b)
     }
 
+    /// Multiplies all channels by one channel.
     fn mul(&self, x: &Batch, by: &Batch) -> Batch {
         Batch::dense(x.tensor() * by.tensor())
     }
 
+    /// Replaces static pixels by the mean of the frames, with a weight that falls linearly with their difference.
     fn keep_static(&self, [a, b]: [&Batch; 2], made: &Batch, threshold: f32) -> Batch {
         let (a, b, made) = (a.tensor(), b.tensor(), made.tensor());
         let difference = (a.clone() - b.clone()).abs().max_dim(1);
@@ -208,28 +229,34 @@ impl Backend for BurnBackend {
         Batch::dense(made.clone() + ((a + b) * 0.5 - made) * weight)
     }
 
+    /// Applies a layer, the convolution in the backend's 16-bit type if one is set.
     fn conv(&self, x: &Batch, layer: &Conv) -> Batch {
         Batch::dense(layer.apply(&x.tensor(), self.half))
     }
 
+    /// Applies PixelShuffle(2).
     fn pixel_shuffle(&self, x: &Batch) -> Batch {
         Batch::dense(resample::pixel_shuffle(x.tensor()))
     }
 
+    /// Flips both axes.
     fn rotate180(&self, x: &Batch) -> Batch {
         Batch::dense(x.tensor().flip([2, 3]))
     }
 
+    /// Downloads the maximum absolute value over the batch.
     fn max_abs(&self, x: &Batch) -> Result<f32> {
         Ok(x.tensor().inner().abs().max().into_scalar::<f32>())
     }
 }
 
 impl SampleOps for BurnBackend {
+    /// Shifts along both axes with edge replication.
     fn shift(&self, x: &Batch, down: isize, right: isize) -> Batch {
         Batch::dense(shifted(shifted(x.tensor(), 2, down), 3, right))
     }
 
+    /// Makes the pixel coordinates, x then y.
     fn pixel_grid(&self, like: &Batch) -> Batch {
         let [batch, _, height, width] = like.dims();
         let columns = (0..height).flat_map(|_| (0..width).map(|x| x as f32));
@@ -238,6 +265,7 @@ impl SampleOps for BurnBackend {
         Batch::dense(one.tensor().expand([batch, 2, height, width]))
     }
 
+    /// Rounds down elementwise.
     fn floor(&self, x: &Batch) -> Batch {
         Batch::dense(x.tensor().floor())
     }

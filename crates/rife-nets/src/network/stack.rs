@@ -26,7 +26,7 @@ struct State<T> {
     stage: Stage<T>,
     /// Both frames' encoder features, warped; `None` for a network without an encoder.
     features: Option<[T; 2]>,
-    /// Features that the last block handed on.
+    /// Features that the last block passes to the next.
     feat: Option<T>,
     /// Whether the flow is the prior's, no block having run yet.
     is_prior: bool,

@@ -9,15 +9,21 @@ use crate::checkpoint::Dtype;
 /// Index of a value of the graph, in order of creation.
 pub(super) type Id = usize;
 
-// `TensorProto.DataType`
+/// `TensorProto.DataType.FLOAT`.
 const FLOAT: i64 = 1;
+/// `TensorProto.DataType.INT64`.
 const INT64: i64 = 7;
+/// `TensorProto.DataType.FLOAT16`.
 const FLOAT16: i64 = 10;
-// `AttributeProto.AttributeType`
+/// `AttributeProto.AttributeType.FLOAT`.
 const ATTRIBUTE_FLOAT: i64 = 1;
+/// `AttributeProto.AttributeType.INT`.
 const ATTRIBUTE_INT: i64 = 2;
+/// `AttributeProto.AttributeType.STRING`.
 const ATTRIBUTE_TEXT: i64 = 3;
+/// `AttributeProto.AttributeType.GRAPH`.
 const ATTRIBUTE_GRAPH: i64 = 5;
+/// `AttributeProto.AttributeType.INTS`.
 const ATTRIBUTE_INTS: i64 = 7;
 
 /// Definition of a value.

@@ -1,9 +1,11 @@
 //! Protocol Buffers encoder (wire format): a message is a sequence of fields, each a key (field number and wire type) and
 //! a value.
 
-// Wire types.
+/// Wire type of integers.
 const VARINT: u64 = 0;
+/// Wire type of length-delimited fields: bytes, strings, submessages.
 const BYTES: u64 = 2;
+/// Wire type of 32-bit floats.
 const FIXED32: u64 = 5;
 
 /// The encoded fields of a message.

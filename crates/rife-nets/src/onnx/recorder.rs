@@ -252,6 +252,7 @@ impl Backend for Recorder {
         }
     }
 
+    /// Adds a constant tensor.
     fn upload(&self, shape: [usize; 3], data: &[f32]) -> Result<Value> {
         Ok(self.constant(shape, data))
     }
@@ -261,23 +262,28 @@ impl Backend for Recorder {
         Ok(vec![f32::NAN; x.shape.iter().product()])
     }
 
+    /// Returns the shape `[channels, height, width]`.
     fn shape(&self, x: &Value) -> [usize; 3] {
         x.shape
     }
 
+    /// Adds a constant, expanded to a plane.
     fn plane(&self, like: &Value, value: f32) -> Value {
         let value = self.constant([1; 3], &[value]);
         self.expand(value.id, like.shape)
     }
 
+    /// Adds a constant timestep as a plane.
     fn timestep(&self, value: f32, like: &Value) -> Value {
         self.plane(like, value)
     }
 
+    /// Appends Mul and Add to a timestep.
     fn timestep_affine(&self, timestep: &Value, factor: f32, offset: f32) -> Value {
         self.affine(timestep, factor, offset)
     }
 
+    /// Downsamples a timestep's plane to the height and width of `like`.
     fn timestep_plane(&self, timestep: &Value, like: &Value) -> Value {
         match timestep.shape[1] / like.shape[1] {
             1 => *timestep,
@@ -285,6 +291,7 @@ impl Backend for Recorder {
         }
     }
 
+    /// Appends a Concat along the channels.
     fn cat(&self, parts: &[&Value]) -> Value {
         let [_, height, width] = parts[0].shape;
         if let [part] = parts {
@@ -296,6 +303,7 @@ impl Backend for Recorder {
         self.node("Concat", &ids, vec![axis], [channels, height, width])
     }
 
+    /// Appends a Slice of the channels.
     fn narrow(&self, x: &Value, range: Range<usize>) -> Value {
         if range == (0..x.shape[0]) {
             return *x;
@@ -305,10 +313,12 @@ impl Backend for Recorder {
         self.slice(x, [&[start], &[end], &[1], &[1]], shape)
     }
 
+    /// Appends an Add.
     fn add(&self, a: &Value, b: &Value) -> Value {
         self.node("Add", &[a.id, b.id], vec![], a.shape)
     }
 
+    /// Appends a Mul and an Add, each only if it changes values.
     fn affine(&self, x: &Value, factor: f32, offset: f32) -> Value {
         let mut y = *x;
         if factor != 1.0 {
@@ -320,6 +330,7 @@ impl Backend for Recorder {
         y
     }
 
+    /// Appends a Clip to 0..1.
     fn clamp01(&self, x: &Value) -> Value {
         self.node(
             "Clip",
@@ -329,10 +340,12 @@ impl Backend for Recorder {
         )
     }
 
+    /// Appends a Sigmoid.
     fn sigmoid(&self, x: &Value) -> Value {
         self.node("Sigmoid", &[x.id], vec![], x.shape)
     }
 
+    /// Appends a Resize: linear, half-pixel coordinates (`align_corners = false`).
     fn resize(&self, x: &Value, factor: Resize) -> Value {
         let [channels, height, width] = x.shape;
         let (size, scale) = match factor {
@@ -349,6 +362,7 @@ impl Backend for Recorder {
         self.node("Resize", &[x.id, region, scales], attributes, shape)
     }
 
+    /// Appends a GridSample at the pixel grid plus the flow, in normalized coordinates.
     fn warp(&self, x: &Value, flow: &Value) -> Value {
         let [_, height, width] = x.shape;
         // A pixel's width and height in the coordinates of GridSample.
@@ -367,18 +381,22 @@ impl Backend for Recorder {
         self.node("GridSample", &[x.id, grid.id], attributes, x.shape)
     }
 
+    /// Appends the composed definition in simpler operators.
     fn warp_obmc(&self, x: &Value, velocity: &Value, factor: &Value, neighbours: [[isize; 2]; 2]) -> Value {
         composed::warp_obmc(self, x, velocity, factor, neighbours)
     }
 
+    /// Appends the composed definition in simpler operators.
     fn cubic_residual(&self, x: &Value, flow: &Value) -> Value {
         composed::cubic_residual(self, x, flow)
     }
 
+    /// Appends the composed definition in simpler operators.
     fn dis_flow(&self, frames: [&Value; 2], level: u32, options: &DisOptions) -> Value {
         composed::dis_flow(self, frames, level, options)
     }
 
+    /// Appends `a * sigmoid(mask) + b * (1 - sigmoid(mask))`.
     fn blend(&self, a: &Value, b: &Value, mask: &Value) -> Value {
         let weight = self.sigmoid(mask);
         let rest = self.affine(&weight, -1.0, 1.0);
@@ -386,10 +404,12 @@ impl Backend for Recorder {
         self.add(&weighted(a, weight), &weighted(b, rest))
     }
 
+    /// Appends a Mul, which broadcasts the one channel of `by`.
     fn mul(&self, x: &Value, by: &Value) -> Value {
         self.node("Mul", &[x.id, by.id], vec![], x.shape)
     }
 
+    /// Appends the definition of [`Backend::keep_static`] in elementwise operators.
     fn keep_static(&self, [a, b]: [&Value; 2], made: &Value, threshold: f32) -> Value {
         let minus = |x: &Value| self.affine(x, -1.0, 0.0);
         let difference = self.node("Abs", &[self.add(a, &minus(b)).id], vec![], a.shape);
@@ -401,6 +421,7 @@ impl Backend for Recorder {
         self.add(made, &self.mul(&self.add(&mean, &minus(made)), &weight))
     }
 
+    /// Appends Conv or ConvTranspose, the ResConv residual and the activation.
     fn conv(&self, x: &Value, layer: &Layer) -> Value {
         let mut y = self.convolved(x, layer);
         if let Some(beta) = layer.beta {
@@ -419,6 +440,7 @@ impl Backend for Recorder {
         }
     }
 
+    /// Appends a DepthToSpace by 2.
     fn pixel_shuffle(&self, x: &Value) -> Value {
         let [channels, height, width] = x.shape;
         let attributes = vec![attribute_int("blocksize", 2), attribute_text("mode", "CRD")];
@@ -426,6 +448,7 @@ impl Backend for Recorder {
         self.node("DepthToSpace", &[x.id], attributes, shape)
     }
 
+    /// Appends a Slice with step -1 along both axes.
     fn rotate180(&self, x: &Value) -> Value {
         let before_first = -i64::from(u32::MAX);
         self.slice(x, [&[-1, -1], &[before_first; 2], &[2, 3], &[-1, -1]], x.shape)
@@ -442,6 +465,7 @@ impl Backend for Recorder {
 }
 
 impl SampleOps for Recorder {
+    /// Appends a Pad with replicated edges and a Slice.
     fn shift(&self, x: &Value, down: isize, right: isize) -> Value {
         if (down, right) == (0, 0) {
             return *x;
@@ -457,6 +481,7 @@ impl SampleOps for Recorder {
         self.slice(&padded, [&after, &ends, &[2, 3], &[1, 1]], x.shape)
     }
 
+    /// Adds the pixel coordinates as a constant grid.
     fn pixel_grid(&self, like: &Value) -> Value {
         let [_, height, width] = like.shape;
         let id = self.grid(like.shape, |count| (0..count).map(|i| i as f32).collect());
@@ -466,32 +491,39 @@ impl SampleOps for Recorder {
         }
     }
 
+    /// Appends a Floor.
     fn floor(&self, x: &Value) -> Value {
         self.node("Floor", &[x.id], vec![], x.shape)
     }
 }
 
 impl DisOps for Recorder {
+    /// Appends a Div.
     fn div(&self, a: &Value, b: &Value) -> Value {
         self.node("Div", &[a.id, b.id], vec![], a.shape)
     }
 
+    /// Appends a Min.
     fn min(&self, a: &Value, b: &Value) -> Value {
         self.node("Min", &[a.id, b.id], vec![], a.shape)
     }
 
+    /// Appends a Max.
     fn max(&self, a: &Value, b: &Value) -> Value {
         self.node("Max", &[a.id, b.id], vec![], a.shape)
     }
 
+    /// Appends a Pad that replicates the last column and row.
     fn pad(&self, x: &Value, size: [usize; 2]) -> Value {
         self.pad(x, size)
     }
 
+    /// Appends a Slice to the upper left `[height, width]`.
     fn crop(&self, x: &Value, size: [usize; 2]) -> Value {
         self.crop(x, size)
     }
 
+    /// Appends a Less and a Where.
     fn where_less(&self, [a, b]: [&Value; 2], [first, second]: [&Value; 2]) -> Value {
         let less = self.node("Less", &[a.id, b.id], vec![], a.shape);
         self.node("Where", &[less.id, first.id, second.id], vec![], a.shape)
