@@ -97,6 +97,7 @@ pub enum ConfigError {
 }
 
 impl std::fmt::Display for ConfigError {
+    /// Writes the reason with its remedy.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Open(host) => write!(

@@ -12,6 +12,7 @@ use crate::reason::{self, Params, Reason};
 /// Result with an [`ApiError`].
 pub(crate) type Result<T> = std::result::Result<T, ApiError>;
 
+/// Defines [`Code`] from lines of variant, name in the API, and HTTP status.
 macro_rules! codes {
     ($($name:ident $text:literal $status:literal,)*) => {
         /// Stable error code for programs.
@@ -286,6 +287,7 @@ fn is_full(error: &Error) -> bool {
 }
 
 impl IntoResponse for ApiError {
+    /// Returns the error as JSON with its status, `Retry-After`, and `WWW-Authenticate` for 401.
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, axum::Json(json!({"error": self.body()}))).into_response();
@@ -303,6 +305,7 @@ impl IntoResponse for ApiError {
 }
 
 impl From<std::io::Error> for ApiError {
+    /// Converts an I/O error: a full disk is 507, everything else is logged and 500.
     fn from(error: std::io::Error) -> Self {
         match error.kind() {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {

@@ -36,6 +36,7 @@ pub enum ServeError {
 }
 
 impl std::fmt::Display for ServeError {
+    /// Writes the reason.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Config(error) => error.fmt(f),

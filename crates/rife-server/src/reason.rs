@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
+/// Defines [`Reason`] from lines of variant, stable name, and English sentence with `{parameters}`.
 macro_rules! reasons {
     ($($name:ident $text:literal $sentence:literal,)*) => {
         /// Entry of the message catalogue.

@@ -35,6 +35,7 @@ pub(crate) struct PathParams<T>(pub(crate) T);
 impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for PathParams<T> {
     type Rejection = ApiError;
 
+    /// Parses the path parameters; a path that does not fit is 404.
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         let found = Path::from_request_parts(parts, state).await;
         found
@@ -50,6 +51,7 @@ pub(crate) struct QueryParams<T>(pub(crate) T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for QueryParams<T> {
     type Rejection = ApiError;
 
+    /// Parses the query string; one that does not fit is 400.
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         let found = Query::from_request_parts(parts, state).await;
         let wrong = |error: axum::extract::rejection::QueryRejection| {
@@ -66,6 +68,7 @@ pub(crate) struct Json<T>(pub(crate) T);
 impl<T: DeserializeOwned> FromRequest<Arc<App>> for Json<T> {
     type Rejection = ApiError;
 
+    /// Reads and parses the body; another `Content-Type` is 415, a body that does not fit 400.
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self> {
         if media_type(request.headers()) != Some("application/json") {
             let text = "send JSON, with Content-Type: application/json";

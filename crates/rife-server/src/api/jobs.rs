@@ -155,7 +155,7 @@ fn build_plan(app: &App, request: &JobRequest, cancel: &CancelToken) -> Result<V
     found
         .iter()
         .for_each(|found| names.add(&found.path, &found.input.name));
-    let place = JobFiles {
+    let files = JobFiles {
         inputs: found.iter().map(|found| found.path.clone()).collect(),
         label: found.first().map_or("", |found| found.input.name.as_str()),
         // Nothing is written there.
@@ -163,7 +163,7 @@ fn build_plan(app: &App, request: &JobRequest, cancel: &CancelToken) -> Result<V
         on_frame: None,
     };
     let options = kinds::parse_options(request.kind, &request.options, found.len())?;
-    let opened = options.open(&place, cancel)?;
+    let opened = options.open(&files, cancel)?;
     let run = opened.map_err(|error| ApiError::from_library(&error, &names).for_request())?;
     Ok(hide_paths(run.plan(), &names))
 }
@@ -184,6 +184,7 @@ pub(crate) async fn probe_permit(app: &Arc<App>) -> Result<tokio::sync::OwnedSem
 pub(crate) struct CancelOnDrop(pub(crate) CancelToken);
 
 impl Drop for CancelOnDrop {
+    /// Cancels the token.
     fn drop(&mut self) {
         self.0.cancel();
     }

@@ -237,6 +237,7 @@ impl PartialUpload {
 }
 
 impl Drop for PartialUpload {
+    /// Removes the row and the file of an upload that did not complete.
     fn drop(&mut self) {
         if !self.kept {
             let _ = removal::upload(&self.app, &self.upload);

@@ -255,6 +255,7 @@ impl InUse {
 }
 
 impl Drop for InUse {
+    /// Ends the use of the uploads and jobs.
     fn drop(&mut self) {
         let mut in_use = self.app.in_use.lock().unwrap_or_else(PoisonError::into_inner);
         for id in &self.ids {
@@ -274,6 +275,7 @@ pub(crate) struct UploadLock {
 }
 
 impl Drop for UploadLock {
+    /// Releases the write lock of the upload.
     fn drop(&mut self) {
         let mut locked = self
             .app

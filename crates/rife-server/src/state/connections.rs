@@ -97,6 +97,7 @@ impl Connections {
         self.table().close_idle(None)
     }
 
+    /// Locks the table of open connections.
     fn table(&self) -> MutexGuard<'_, Table> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -143,6 +144,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
+    /// Returns the client of the connection.
     pub(crate) fn client(&self) -> Client {
         self.entry.client
     }
@@ -160,6 +162,7 @@ impl Connection {
 }
 
 impl Drop for Connection {
+    /// Removes the connection from the registry.
     fn drop(&mut self) {
         self.all.table().open.remove(&self.number);
     }
@@ -170,6 +173,7 @@ impl Drop for Connection {
 pub(crate) struct Busy(Arc<Entry>);
 
 impl Drop for Busy {
+    /// Ends the request, and restarts the idle time of its connection.
     fn drop(&mut self) {
         let mut since = self.0.idle_since.lock().unwrap_or_else(PoisonError::into_inner);
         *since = Instant::now();
@@ -188,6 +192,7 @@ impl HttpBody for BusyBody {
     type Data = Bytes;
     type Error = axum::Error;
 
+    /// Polls the inner body.
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -195,10 +200,12 @@ impl HttpBody for BusyBody {
         Pin::new(&mut self.get_mut().body).poll_frame(context)
     }
 
+    /// Reports whether the inner body has ended.
     fn is_end_stream(&self) -> bool {
         self.body.is_end_stream()
     }
 
+    /// Returns the size hint of the inner body.
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }

@@ -99,6 +99,7 @@ impl std::fmt::Display for DbError {
 impl std::error::Error for DbError {}
 
 impl From<rusqlite::Error> for DbError {
+    /// Converts an error of SQLite; a corrupt file, or one that is no database, is `Foreign`.
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
             Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Self::Foreign(error),
@@ -220,6 +221,7 @@ impl<T> Page<T> {
 }
 
 impl From<rusqlite::Error> for ApiError {
+    /// Converts an error of SQLite: a full disk is 507, an unreadable row and everything else 500.
     fn from(error: rusqlite::Error) -> Self {
         if is_full(&error) {
             log::line(&format!("the database: {error}"));

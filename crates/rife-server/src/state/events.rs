@@ -87,6 +87,7 @@ impl Events {
         }
     }
 
+    /// Locks the log.
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }

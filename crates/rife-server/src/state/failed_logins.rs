@@ -45,6 +45,7 @@ impl FailedLogins {
         self.record_at(client, Instant::now());
     }
 
+    /// Returns an error with the seconds to wait if `client` has sent too many wrong tokens as of `now`.
     fn check_at(&self, client: Client, now: Instant) -> Result<(), u32> {
         let clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = clients.get(&client).map_or(0.0, |failures| failures.now(now));
@@ -57,6 +58,7 @@ impl FailedLogins {
         Err(seconds.ceil().max(1.0) as u32)
     }
 
+    /// Counts a wrong token of `client` at time `now`. Clients without recent ones are forgotten above [`MAX_CLIENTS`].
     fn record_at(&self, client: Client, now: Instant) {
         let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if clients.len() >= MAX_CLIENTS {

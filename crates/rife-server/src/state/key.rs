@@ -18,6 +18,7 @@ pub(crate) struct Key {
 }
 
 impl Key {
+    /// Creates a key from the token in plain text.
     pub(crate) fn new(token: &str) -> Self {
         Self { token: digest(token) }
     }

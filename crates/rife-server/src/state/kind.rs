@@ -52,12 +52,14 @@ impl Kind {
 }
 
 impl ToSql for Kind {
+    /// Stores the kind as its name.
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(self.name().into())
     }
 }
 
 impl FromSql for Kind {
+    /// Parses the name of a kind.
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         Self::parse(value.as_str()?).ok_or(rusqlite::types::FromSqlError::InvalidType)
     }

@@ -41,6 +41,7 @@ pub(crate) struct ModelOptions {
     timestep_method: Method,
 }
 
+/// Option `timestep_method`.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Method {
@@ -125,6 +126,7 @@ pub(crate) struct EncodeOptions {
     pub(crate) preset: Option<String>,
 }
 
+/// Option `codec`.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum CodecName {
@@ -167,11 +169,11 @@ impl EncodeOptions {
         if codecs(extension).contains(&codec) {
             return Ok(());
         }
-        let held = codec_names(extension).join(", ");
-        let accepted = if held.is_empty() {
+        let supported = codec_names(extension).join(", ");
+        let accepted = if supported.is_empty() {
             "pictures, without a codec".into()
         } else {
-            held
+            supported
         };
         let known = CODECS.iter().find(|(.., one)| *one == codec);
         Err(ApiError::option(
@@ -219,8 +221,8 @@ fn codecs(extension: &str) -> Vec<Codec> {
 
 /// Returns the API's names of the codecs that a container supports, by its extension.
 fn codec_names(extension: &str) -> Vec<&'static str> {
-    let held = codecs(extension);
-    let known = CODECS.iter().filter(|(.., codec)| held.contains(codec));
+    let supported = codecs(extension);
+    let known = CODECS.iter().filter(|(.., codec)| supported.contains(codec));
     known.map(|(_, name, _)| *name).collect()
 }
 
@@ -244,6 +246,7 @@ fn choice_error(field: &str, value: &str, accepted: &str) -> ApiError {
 pub(crate) struct Rate(pub(crate) Ratio<i64>);
 
 impl<'de> Deserialize<'de> for Rate {
+    /// Parses a number or a string; an error states the accepted values.
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         let text = plain_text(Value::deserialize(deserializer)?);
         let wrong =
@@ -257,6 +260,7 @@ impl<'de> Deserialize<'de> for Rate {
 pub(crate) struct Factor(pub(crate) Ratio<i64>);
 
 impl<'de> Deserialize<'de> for Factor {
+    /// Parses a number or a string; an error states the accepted values.
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         let text = plain_text(Value::deserialize(deserializer)?);
         let wrong = || D::Error::custom("a factor is from 1 to 256, such as 2, 2.5 or \"7/3\"");
@@ -269,6 +273,7 @@ impl<'de> Deserialize<'de> for Factor {
 pub(crate) struct Fraction(pub(crate) Ratio<i64>);
 
 impl<'de> Deserialize<'de> for Fraction {
+    /// Parses a number or a string; an error states the accepted values.
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         let text = plain_text(Value::deserialize(deserializer)?);
         let value = time::parse_decimal(&text).or_else(|| time::parse_fraction(&text));
@@ -284,6 +289,7 @@ impl<'de> Deserialize<'de> for Fraction {
 pub(crate) struct Size(pub(crate) [u32; 2]);
 
 impl<'de> Deserialize<'de> for Size {
+    /// Parses `WIDTHxHEIGHT`; an error states the accepted values.
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let sides = text
@@ -315,6 +321,7 @@ pub(crate) enum Fit {
 }
 
 impl From<Fit> for rife::media::Fit {
+    /// Converts to the media crate's type.
     fn from(fit: Fit) -> Self {
         match fit {
             Fit::Pad => Self::Pad,

@@ -94,6 +94,7 @@ enum Stopped {
 }
 
 impl From<ApiError> for Stopped {
+    /// Wraps an error of the server.
     fn from(error: ApiError) -> Self {
         Self::Error(error)
     }
@@ -258,6 +259,7 @@ struct Reporter<'a> {
 }
 
 impl<'a> Reporter<'a> {
+    /// Creates a reporter for a job that starts now.
     fn new(app: &'a App, job: &'a Job, running: &'a RunningJob) -> Self {
         Self {
             app,

@@ -1,10 +1,10 @@
-//! The examples of docs/server.md, run as they stand.
+//! Runs the examples in docs/server.md exactly as printed.
 
 use std::process::Command;
 
 use super::support::{Server, can_run, clip};
 
-/// The block of code of a language under "From 25 to 50 frames".
+/// Returns the first code block in `language` of docs/server.md.
 fn example(language: &str) -> String {
     let text = include_str!("../../../../docs/server.md");
     let begin = format!("```{language}\n");
@@ -13,7 +13,7 @@ fn example(language: &str) -> String {
     text[from..from + to].to_owned()
 }
 
-/// Runs it beside a clip of 25 frames a second, and looks at what it leaves.
+/// Runs an example in a folder with a clip of 25 frames a second, and checks that its result has 50.
 fn check(program: &str, arguments: &[&str], language: &str) {
     if !can_run() || Command::new(program).arg("--version").output().is_err() {
         return println!("skipped: {program} is not here");

@@ -1,4 +1,4 @@
-//! Paths and bodies that mean harm: the one form of errors, and nothing of the machine.
+//! Malicious paths and bodies: every error has the format of the API and contains nothing about the machine.
 
 use serde_json::json;
 
@@ -116,7 +116,7 @@ fn bodies_that_make_no_sense() {
     }
 }
 
-/// What looks like a clip and names files and addresses is neither fetched nor read, by any route that looks into it.
+/// A playlist disguised as a clip: no route that probes it opens the files and URLs in it.
 #[test]
 fn a_playlist_is_refused_and_calls_nobody() {
     if rife::media::Ffmpeg::find().is_err() {
@@ -216,7 +216,7 @@ fn a_file_that_is_no_media_is_the_clients_fault() {
     assert_eq!(server.get("/jobs").json()["items"], json!([]));
 }
 
-/// Rows of a batch that nothing can be made of are refused when they are added; the others are not held up by them.
+/// Unusable files of a batch are refused when they are added; the others are processed.
 #[test]
 fn one_frame_is_no_clip_and_bad_rows_of_a_batch_are_not_queued() {
     if !can_run() {

@@ -1,4 +1,4 @@
-//! Events: streams that end, that resume, that nobody reads.
+//! Event streams: end, resumption by `Last-Event-ID`, clients that never read.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::support::{Server, can_run, clip};
 
-/// One event of a stream.
+/// Parsed event of a stream.
 #[derive(Debug)]
 struct Event {
     id: String,
@@ -15,7 +15,7 @@ struct Event {
     data: Value,
 }
 
-/// Opens a stream.
+/// Opens an event stream.
 fn open(server: &Server, path: &str, last: Option<&str>) -> BufReader<TcpStream> {
     let mut stream = server.connect();
     let last: Vec<_> = last.iter().map(|id| ("Last-Event-ID", *id)).collect();
@@ -24,7 +24,7 @@ fn open(server: &Server, path: &str, last: Option<&str>) -> BufReader<TcpStream>
     BufReader::new(stream)
 }
 
-/// The next event; nothing at the end of the stream.
+/// Reads the next event; `None` at the end of the stream.
 fn next(stream: &mut BufReader<TcpStream>) -> Option<Event> {
     let mut event = Event {
         id: String::new(),

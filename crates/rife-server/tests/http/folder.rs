@@ -1,4 +1,4 @@
-//! The data folder: whose it is, what a lost or damaged database costs, full disks, clocks.
+//! The data folder: foreign folders, lost and damaged databases, full disks, changed system clocks.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use super::support::{Server, files, refusal};
 const JOB: &str = "job_00000000000000000000000a";
 const OTHER: &str = "job_00000000000000000000000b";
 
-/// A job as if it had been done, with a result.
+/// Adds a finished job with a result.
 fn done_job(server: &Server, id: &str) {
     let folder = server.data.join("jobs").join(id);
     for (name, text) in [("in/00000.mp4", "input"), ("out/result.mp4", "result")] {
@@ -256,7 +256,7 @@ fn a_job_whose_end_cannot_be_written_down_has_ended_all_the_same() {
     server.wait(JOB, |job| job["state"] == "failed" && job["attempts"] == 2);
 }
 
-/// On a file system of its own, filled to the last byte: a job ends, and what takes room can be deleted.
+/// On a full file system (a mounted image): a job still ends, and uploads and jobs can be deleted.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_does_not_stop_ends_and_deletions() {
@@ -291,7 +291,7 @@ fn a_full_disk_does_not_stop_ends_and_deletions() {
     let _ = Command::new("umount").arg(&place).status();
 }
 
-/// Rows of long ago are what a clock that jumps ahead makes of new ones.
+/// Simulates a system clock that jumps ahead by moving the times of all rows into the past.
 #[test]
 fn a_clock_that_jumps_makes_nothing_old() {
     let server = Server::with(|config| config.upload_idle = Duration::from_millis(400));

@@ -1,4 +1,4 @@
-//! Who may call: names, origins, tokens, addresses.
+//! Access control: `Host`, `Origin`, tokens, sessions and client addresses.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::support::{Answer, Server};
 
-/// Every path of the API with ids that could be, and of the page.
+/// Returns every path of the API, with ids of valid form, and of the page.
 fn paths() -> Vec<(String, String)> {
     let document: Value = serde_json::from_str(include_str!("../../src/api/openapi.json")).unwrap();
     let mut paths = vec![("GET".into(), "/".into()), ("GET".into(), "/none.js".into())];
@@ -209,7 +209,7 @@ fn a_token_that_can_be_guessed_is_refused() {
     }
 }
 
-/// By every way to try a token; a session, and other clients of a proxy, are not held up.
+/// Tests the rate limit on every route that checks a token; sessions, and other clients of a proxy, are not limited.
 #[test]
 fn wrong_tokens_in_a_row_have_to_wait() {
     let server = Server::with(|config| config.token = Some("open-sesame".into()));

@@ -1,10 +1,10 @@
-//! Jobs of every kind from upload to result, and everything that may happen to them on the way.
+//! Jobs of every kind from upload to result; cancellation, retry, full queue, restart.
 
 use serde_json::{Value, json};
 
 use super::support::{Server, can_run, clip};
 
-/// A job that lasts until it is cancelled.
+/// Creates a job that runs longer than any test unless cancelled, and returns its id.
 fn endless(server: &Server) -> String {
     let id = server.upload("clip.mp4", &clip(60, "192x128"));
     server.job(&json!({"kind": "video", "inputs": [{"upload": id}], "options": {"factor": 256}}))

@@ -1,4 +1,4 @@
-//! Clients that take their time, folders that fill up, things that grow old, the end.
+//! Limits: slow clients, connections, quota, free space, retention, shutdown.
 
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
@@ -40,7 +40,7 @@ fn slow_heads_and_bodies_are_given_up_and_others_served() {
     assert!(files(&server.data.join("uploads")).is_empty());
 }
 
-/// One client that holds as many connections as it can open, with and without a request begun.
+/// One client holds as many connections as it can open, half of them with an incomplete request.
 #[cfg(unix)]
 #[test]
 fn idle_connections_shut_nobody_out() {
@@ -179,7 +179,7 @@ fn a_disk_that_is_nearly_full_takes_nothing_more() {
     assert!(files(&server.data.join("uploads")).is_empty());
 }
 
-/// Rows as if they had been uploaded, and as many jobs as if they had been done.
+/// Adds `count` rows of uploads and of finished jobs.
 fn drop_in(server: &Server, count: usize) {
     let mut database = rusqlite::Connection::open(server.data.join("rife.db")).unwrap();
     let change = database.transaction().unwrap();

@@ -1,4 +1,4 @@
-//! The server over real sockets: requests as bytes, answers as they come.
+//! Tests of the server over real TCP connections.
 
 mod docs;
 mod errors;

@@ -1,4 +1,4 @@
-//! The OpenAPI document against the server: every path and method, and what comes back.
+//! Compares the OpenAPI document with the server: every path and method, and the schemas of responses.
 
 use serde_json::{Value, json};
 
@@ -37,7 +37,7 @@ fn the_methods_of_every_path_are_those_of_the_document() {
     }
 }
 
-/// Whether `value` is what `schema` says: the keywords that the document uses, those of texts' forms left out.
+/// Validates `value` against `schema`, with the JSON Schema keywords that the document uses except string formats.
 fn fits(value: &Value, schema: &Value, document: &Value) -> Result<(), String> {
     let wrong = || Err(format!("{value} is not {schema}"));
     if let Some(name) = schema["$ref"].as_str() {

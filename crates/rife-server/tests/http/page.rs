@@ -1,5 +1,5 @@
-//! What the page goes by: frames of a source by time, the order of the queue, refusals in words with codes, notes of
-//! plans, names of results that differ.
+//! API features that the page depends on: frames by time, order of the queue, errors and notes with codes, distinct names of
+//! results.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::support::{Server, can_run, clip};
 
-/// Red for 8 frames, then blue, the blue ones three times as long: a clip whose intervals vary.
+/// Renders a clip of variable rate: red for 8 frames, then blue with three times the frame duration.
 fn two_colours() -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("clip.mkv");
@@ -32,7 +32,7 @@ fn two_colours() -> Vec<u8> {
     std::fs::read(path).unwrap()
 }
 
-/// Whether a picture is blue in its middle.
+/// Reports whether the middle pixel of a picture is blue.
 fn is_blue(bytes: &[u8]) -> bool {
     let image = image::load_from_memory(bytes).unwrap().to_rgb8();
     let pixel = image.get_pixel(image.width() / 2, image.height() / 2);

@@ -1,4 +1,4 @@
-//! A server in this process, a client that sends exactly what it is told, and small clips.
+//! Test fixtures: a server in this process, a raw HTTP client, and small clips.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -13,7 +13,7 @@ use rife_server::{Config, serve};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A running server, which ends with its owner.
+/// Running server, stopped on drop.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) data: PathBuf,
@@ -31,26 +31,26 @@ impl Server {
         Self::over(tempfile::tempdir().unwrap(), change)
     }
 
-    /// The same folder with a new server, after this one has stopped.
+    /// Stops the server and starts a new one on the same folder.
     pub(crate) fn again(self) -> Self {
         self.again_after(|_| {})
     }
 
-    /// As [`Server::again`], with something done to the folder in between.
+    /// Stops the server, calls a function with the folder, and starts a new server on it.
     pub(crate) fn again_after(mut self, change: impl FnOnce(&Path)) -> Self {
         self.end();
         change(&self.data);
         Self::over(self.folder.take().unwrap(), |_| {})
     }
 
-    /// What a new server on this folder says when it does not come up, after this one has stopped.
+    /// Stops the server and returns the error with which a new one fails to start on the folder.
     pub(crate) fn refused_after(mut self, change: impl FnOnce(&Path)) -> String {
         self.end();
         change(&self.data);
         refusal(&self.data)
     }
 
-    /// The server's database.
+    /// Opens the server's database.
     pub(crate) fn database(&self) -> rusqlite::Connection {
         rusqlite::Connection::open(self.data.join("rife.db")).unwrap()
     }
@@ -62,7 +62,7 @@ impl Server {
         server
     }
 
-    /// On a folder of the caller's.
+    /// Starts a server on a given folder.
     pub(crate) fn on(data: PathBuf, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::new(data.clone());
         config.port = 0;
@@ -88,7 +88,7 @@ impl Server {
         let _ = self.thread.take().map(JoinHandle::join);
     }
 
-    /// Sends `bytes` and reads all that comes back.
+    /// Sends `bytes` on a new connection and reads until it is closed.
     pub(crate) fn raw(&self, bytes: &[u8]) -> Vec<u8> {
         let mut stream = self.connect();
         let _ = stream.write_all(bytes);
@@ -103,7 +103,7 @@ impl Server {
         stream
     }
 
-    /// A request's head, with our own `Host` unless another is given.
+    /// Formats the head of a request, with the server's `Host` unless another is given.
     pub(crate) fn head(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> String {
         let mut head = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
         if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
@@ -115,7 +115,7 @@ impl Server {
         head
     }
 
-    /// One request and its answer. No answer says where things are on this machine.
+    /// Sends a request and returns its response; asserts that no response contains a path of this machine.
     pub(crate) fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         let mut bytes = self.head(method, path, headers).into_bytes();
         if !body.is_empty() || matches!(method, "POST" | "PUT") {
@@ -158,7 +158,7 @@ impl Server {
         self.send("DELETE", &format!("/api/v1{path}"), &[], b"")
     }
 
-    /// Uploads `bytes` in one go; its id.
+    /// Uploads `bytes` in a single request and returns the id.
     pub(crate) fn upload(&self, name: &str, bytes: &[u8]) -> String {
         let headers = [("Content-Type", "application/octet-stream")];
         let answer = self.send("POST", &format!("/api/v1/uploads?name={name}"), &headers, bytes);
@@ -166,14 +166,14 @@ impl Server {
         answer.id()
     }
 
-    /// Queues a job; its id.
+    /// Creates a job and returns its id.
     pub(crate) fn job(&self, request: &Value) -> String {
         let answer = self.post("/jobs", request);
         assert_eq!(answer.status, 201, "{}", answer.text());
         answer.id()
     }
 
-    /// Waits until a job is in a state that `wanted` accepts.
+    /// Waits until `wanted` accepts the state of a job, and returns the job.
     pub(crate) fn wait(&self, id: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let start = Instant::now();
         loop {
@@ -186,7 +186,7 @@ impl Server {
         }
     }
 
-    /// Waits for its end.
+    /// Waits for the end of a job, and returns the job.
     pub(crate) fn done(&self, id: &str) -> Value {
         let job = self.wait(id, |job| {
             !matches!(job["state"].as_str(), Some("queued" | "running"))
@@ -196,7 +196,7 @@ impl Server {
     }
 }
 
-/// Why no server comes up on a folder.
+/// Returns the error with which a server fails to start on a folder.
 pub(crate) fn refusal(data: &Path) -> String {
     let config = Config {
         port: 0,
@@ -212,7 +212,7 @@ impl Drop for Server {
     }
 }
 
-/// An answer.
+/// Parsed response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -267,7 +267,7 @@ impl Answer {
             .to_owned()
     }
 
-    /// Asserts an error of the table.
+    /// Asserts that the response is an API error with this code.
     pub(crate) fn refused(&self, status: u16, code: &str) {
         assert_eq!(
             (self.status, self.code().as_str()),
@@ -289,7 +289,7 @@ fn unchunk(mut body: &[u8]) -> Vec<u8> {
     whole
 }
 
-/// Whether clips can be made, and a network is there to work on them.
+/// Reports whether ffmpeg and a network are available; prints why a test is skipped.
 pub(crate) fn can_run() -> bool {
     let able = rife::media::Ffmpeg::find().is_ok() && rife::nets::default_weights().is_some();
     if !able {
@@ -298,7 +298,7 @@ pub(crate) fn can_run() -> bool {
     able
 }
 
-/// A moving clip with sound.
+/// Renders a moving clip with audio.
 pub(crate) fn clip(frames: u32, size: &str) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("clip.mp4");
@@ -335,7 +335,7 @@ pub(crate) fn clip(frames: u32, size: &str) -> Vec<u8> {
     std::fs::read(path).unwrap()
 }
 
-/// All files under a folder.
+/// Returns all files below a folder.
 pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries

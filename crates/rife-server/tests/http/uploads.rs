@@ -1,4 +1,4 @@
-//! Uploads: in one go, by ranges, broken off, too large, with names that mean harm.
+//! Uploads: in a single request, by ranges, interrupted, too large, with malicious names.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -272,7 +272,7 @@ fn ranges_of_a_file() {
     );
 }
 
-/// A client that has the present state is told so, and nothing more.
+/// A client with the current version of a file gets 304.
 #[test]
 fn what_a_client_has_is_not_sent_again() {
     let (server, content) = (Server::start(), content(10_000));

@@ -53,12 +53,14 @@ impl State {
 }
 
 impl ToSql for State {
+    /// Stores the state as its name.
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(self.name().into())
     }
 }
 
 impl FromSql for State {
+    /// Parses the name of a state.
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         Self::parse(value.as_str()?).ok_or(rusqlite::types::FromSqlError::InvalidType)
     }

@@ -20,6 +20,7 @@ pub(super) struct ChainOptions {
     rest: Rest,
 }
 
+/// Options of `chain` jobs besides [`ModelOptions`] and [`EncodeOptions`]; `None` for the default.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Rest {
@@ -31,6 +32,7 @@ struct Rest {
     deinterlace: bool,
 }
 
+/// Option `sound`: audio of the transitions.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum SoundName {
@@ -41,6 +43,7 @@ enum SoundName {
 }
 
 impl ChainOptions {
+    /// Parses and validates the options.
     pub(super) fn new(mut options: Map<String, Value>) -> Result<Self> {
         let (model, encode) = (
             ModelOptions::take(&mut options)?,
@@ -54,6 +57,7 @@ impl ChainOptions {
 }
 
 impl super::Options for ChainOptions {
+    /// Converts the options to a job of the `rife` crate, and plans it.
     fn open(&self, files: &JobFiles<'_>, cancel: &CancelToken) -> Result<rife::Result<Box<dyn Run>>> {
         let extension = self.encode.extension();
         let mut job = ChainJob::new(files.inputs.clone(), Output::File(files.result(extension)));
@@ -78,12 +82,14 @@ impl super::Options for ChainOptions {
     }
 }
 
+/// Planned `chain` job.
 struct Planned {
     run: ChainRun,
     label: String,
 }
 
 impl Run for Planned {
+    /// Returns the Plan object of the API.
     fn plan(&self) -> Value {
         let plan = self.run.plan();
         let rate = time::seconds(plan.rate);
@@ -97,6 +103,7 @@ impl Run for Planned {
         })
     }
 
+    /// Runs the job and returns its summary.
     fn run(self: Box<Self>, progress: &mut dyn FnMut(Step)) -> rife::Result<Outcome> {
         let (start, total) = (Instant::now(), self.run.plan().frames);
         let done = self.run.run(&mut |counts| {

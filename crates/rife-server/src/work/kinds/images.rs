@@ -21,6 +21,7 @@ pub(super) struct ImagesOptions {
     rest: Rest,
 }
 
+/// Options of `images` jobs besides [`ModelOptions`] and [`EncodeOptions`]; `None` for the default.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Rest {
@@ -32,6 +33,7 @@ struct Rest {
     memory: Memory,
 }
 
+/// Option `memory`: storage of frames that wait for their turn in recursive bisection.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Memory {
@@ -41,6 +43,7 @@ enum Memory {
 }
 
 impl ImagesOptions {
+    /// Parses and validates the options.
     pub(super) fn new(mut options: Map<String, Value>, inputs: usize) -> Result<Self> {
         let model = ModelOptions::take(&mut options)?;
         let encode = EncodeOptions::take(&mut options, &["webp", "png"])?;
@@ -65,6 +68,7 @@ impl ImagesOptions {
 }
 
 impl super::Options for ImagesOptions {
+    /// Converts the options to a job of the `rife` crate, and plans it.
     fn open(&self, files: &JobFiles<'_>, cancel: &CancelToken) -> Result<rife::Result<Box<dyn Run>>> {
         let rest = &self.rest;
         let between = match rest.timestep {
@@ -93,6 +97,7 @@ impl super::Options for ImagesOptions {
     }
 }
 
+/// Planned `images` job.
 struct Planned {
     run: ImageRun,
     fps: Ratio<i64>,
@@ -100,6 +105,7 @@ struct Planned {
 }
 
 impl Run for Planned {
+    /// Returns the Plan object of the API.
     fn plan(&self) -> Value {
         let plan = self.run.plan();
         json!({
@@ -112,6 +118,7 @@ impl Run for Planned {
         })
     }
 
+    /// Runs the job and returns its summary.
     fn run(self: Box<Self>, progress: &mut dyn FnMut(Step)) -> rife::Result<Outcome> {
         let start = Instant::now();
         let done = self.run.run(&mut |done, total| {

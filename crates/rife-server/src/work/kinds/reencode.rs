@@ -24,6 +24,7 @@ pub(super) struct ReencodeOptions {
     max_shift: Option<f64>,
 }
 
+/// Option `profile`.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum ProfileName {
@@ -34,6 +35,7 @@ enum ProfileName {
 }
 
 impl ReencodeOptions {
+    /// Parses and validates the options.
     pub(super) fn new(options: Map<String, Value>) -> Result<Self> {
         let options: Self = parse(options)?;
         check_crf(options.crf, 51)?;
@@ -44,6 +46,7 @@ impl ReencodeOptions {
         Ok(options)
     }
 
+    /// Returns the profile of the `rife` crate.
     fn profile(&self) -> Profile {
         match self.profile {
             ProfileName::Web => Profile::Web,
@@ -54,6 +57,7 @@ impl ReencodeOptions {
 }
 
 impl super::Options for ReencodeOptions {
+    /// Converts the options to a job of the `rife` crate, and plans it.
     fn open(&self, files: &JobFiles<'_>, cancel: &CancelToken) -> Result<rife::Result<Box<dyn Run>>> {
         let profile = self.profile();
         let mut job = ReencodeJob::new(&files.inputs[0], profile);
@@ -71,6 +75,7 @@ impl super::Options for ReencodeOptions {
     }
 }
 
+/// Planned `reencode` job.
 struct Planned {
     run: ReencodeRun,
     label: String,
@@ -84,12 +89,14 @@ fn finding(finding: &Finding) -> Value {
 }
 
 impl Planned {
+    /// Returns the `findings` of the API: each property of the source with its required value.
     fn findings(&self) -> Vec<Value> {
         self.run.findings().iter().map(finding).collect()
     }
 }
 
 impl Run for Planned {
+    /// Returns the Plan object of the API.
     fn plan(&self) -> Value {
         let streams = self.run.streams().map(|streams| streams.to_string());
         // The `rife` crate's stream plan says "interpolated" of the main stream for every kind.
@@ -102,6 +109,7 @@ impl Run for Planned {
         })
     }
 
+    /// Runs the job and returns its summary.
     fn run(self: Box<Self>, progress: &mut dyn FnMut(Step)) -> rife::Result<Outcome> {
         let (needed, total) = (self.run.is_needed(), self.run.frames());
         let mut summary = json!({"needed": needed, "findings": self.findings(), "warnings": []});

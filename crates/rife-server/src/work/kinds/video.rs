@@ -26,6 +26,7 @@ pub(super) struct VideoOptions {
     rest: Rest,
 }
 
+/// Options of `video` jobs besides [`ModelOptions`] and [`EncodeOptions`]; `None` for the default.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Rest {
@@ -46,6 +47,7 @@ struct Rest {
     confidence: bool,
 }
 
+/// Option `cut_fill`: frames between two shots.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Fill {
@@ -54,6 +56,7 @@ enum Fill {
     Blend,
 }
 
+/// Option `duplicates`: treatment of repeated frames.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Repeats {
@@ -62,6 +65,7 @@ enum Repeats {
     Keep,
 }
 
+/// Option `mask_static`: detection of static overlays.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Mask {
@@ -71,6 +75,7 @@ enum Mask {
 }
 
 impl VideoOptions {
+    /// Parses and validates the options.
     pub(super) fn new(mut options: Map<String, Value>) -> Result<Self> {
         let (model, encode) = (
             ModelOptions::take(&mut options)?,
@@ -113,6 +118,7 @@ impl Rest {
         Err(ApiError::option(wrong.0, wrong.1, [("other", wrong.2.into())]))
     }
 
+    /// Returns the target rate and the kind of motion that `passes`, `factor`, `fps` and `slow_motion` select.
     fn timing(&self) -> (Rate, Motion) {
         let passes = self.passes.map(|passes| Ratio::from(1 << passes));
         let factor = self.factor.map(|factor| factor.0).or(passes);
@@ -130,6 +136,7 @@ impl Rest {
 }
 
 impl super::Options for VideoOptions {
+    /// Converts the options to a job of the `rife` crate, and plans it.
     fn open(&self, files: &JobFiles<'_>, cancel: &CancelToken) -> Result<rife::Result<Box<dyn Run>>> {
         let output = files.result(self.encode.extension());
         let mut job = VideoJob::new(Input::parse(&files.inputs[0]), Output::File(output));
@@ -178,6 +185,7 @@ impl super::Options for VideoOptions {
     }
 }
 
+/// Planned `video` job.
 struct Planned {
     run: VideoRun,
     timing: (Rate, Motion),
@@ -187,10 +195,12 @@ struct Planned {
 }
 
 impl Run for Planned {
+    /// Returns the Plan object of the API.
     fn plan(&self) -> Value {
         plan(self.run.plan(), self.timing)
     }
 
+    /// Runs the job and returns its summary.
     fn run(self: Box<Self>, progress: &mut dyn FnMut(Step)) -> rife::Result<Outcome> {
         let done = self.run.run(&mut |counts| {
             progress(Step {
