@@ -1,5 +1,5 @@
-// What went wrong at the page of `rife serve` once, and must not again: pictures under the wrong name, numbers that do
-// not move, files that are lost or kept for ever, drops beside the box, batches with bad files.
+// Regression tests of the page of `rife serve`: pictures under the wrong name, numbers that do not change, files that are
+// lost or never deleted, drops outside the box, batches with bad files.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import axe from 'axe-core';
 import { card, choose, clip, ffmpeg, finished, folder, serve, shots, site, start, until, visit } from './support.mjs';
 
-/** Red for so long, then blue. */
+/** Renders a clip that is red for some seconds, then blue. */
 function twoColours(name, ...coding) {
   const file = path.join(folder, name);
   const colour = (one) => ['-f', 'lavfi', '-i', `color=${one}:size=96x64:rate=25:duration=0.4`];
@@ -18,7 +18,7 @@ function twoColours(name, ...coding) {
 
 const api = (page, where) => page.evaluate((where) => fetch(`/api/v1${where}`).then((answer) => answer.json()), where);
 
-/** Red, green and blue in the middle of a picture. */
+/** Returns red, green and blue in the middle of a picture. */
 const middle = (picture) => picture.evaluate((image) => {
   const canvas = document.createElement('canvas');
   [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
@@ -27,7 +27,7 @@ const middle = (picture) => picture.evaluate((image) => {
   return [...pen.getImageData(canvas.width / 2, canvas.height / 2, 1, 1).data].slice(0, 3);
 });
 
-/** Files and folders that are dropped at a place of the page, as the browser itself does it. */
+/** Drops files and folders at a position of the page with the browser's own events. */
 async function drop(page, part, ...files) {
   const box = await part.boundingBox();
   const session = await page.context().newCDPSession(page);
@@ -66,7 +66,7 @@ test('a source that the browser cannot decode is drawn by the server, and no pic
     await dialog.getByLabel('Position').last().fill('0.75');
     await until('it is blue at three quarters', async () => (await middle(before))[2] > 150);
     const at = (await before.getAttribute('src')).match(/time_s=([\d.]+)/)[1];
-    await dialog.getByRole('button', { name: 'One frame on' }).click();
+    await dialog.getByRole('button', { name: 'One frame forward' }).click();
     await until('a frame later', async () => Number((await before.getAttribute('src')).match(/time_s=([\d.]+)/)[1]) > Number(at));
     await dialog.getByRole('button', { name: 'Play' }).click();
     await dialog.getByRole('button', { name: 'Pause' }).click();
@@ -81,13 +81,13 @@ test('the plan of a slow motion says how long it becomes', async (t) => {
   await page.getByLabel('Factor').fill('4');
   await page.getByLabel('Slow motion').check();
   await page.getByText('0.6 s → 2.4 s').waitFor({ timeout: 30_000 });
-  // Nothing is taken for a number that is not given.
+  // An empty field is not sent as a number.
   await page.getByLabel('Factor').fill('');
-  await page.getByText('Give a factor from 1 to 256.').waitFor();
+  await page.getByText('Enter a factor from 1 to 256.').waitFor();
   assert.ok(await page.getByRole('button', { name: 'Start', exact: true }).isDisabled());
-  await page.getByLabel('Raise by').selectOption('fps');
+  await page.getByLabel('Set the rate by').selectOption('fps');
   await page.getByLabel('Target rate').fill('');
-  await page.getByText('Give a rate, such as 50').waitFor();
+  await page.getByText('Enter a rate, such as 50').waitFor();
   assert.ok(await page.getByRole('button', { name: 'Start', exact: true }).isDisabled());
 });
 
@@ -98,16 +98,16 @@ test('numbers in the queue move, and a deletion is undone', async (t) => {
   await finished(page, running, 'running');
   await choose(page, 'chain', clip('link1.mp4', 0.2), clip('link2.mp4', 0.2));
   const [second, third] = [await start(page), await start(page, 'Run again')];
-  await card(page, third).getByText('Number 2 in the queue').waitFor();
+  await card(page, third).getByText('Position 2 in the queue').waitFor();
   await card(page, second).getByRole('button', { name: 'Cancel' }).click();
-  await card(page, third).getByText('Number 1 in the queue').waitFor();
+  await card(page, third).getByText('Position 1 in the queue').waitFor();
   await card(page, second).getByRole('button', { name: 'Delete' }).click();
-  await card(page, second).getByText('link1.mp4 is deleted.').waitFor();
+  await card(page, second).getByText('link1.mp4 was deleted.').waitFor();
   await page.keyboard.press('Enter');
   await finished(page, second, 'cancelled');
   await card(page, running).getByRole('button', { name: 'Cancel' }).click();
   await finished(page, third);
-  // Who leaves means it.
+  // Leaving the page carries out the deletion.
   await card(page, second).getByRole('button', { name: 'Delete' }).click();
   await page.reload();
   await card(page, third).waitFor();
@@ -127,17 +127,17 @@ test('an upload that a reload cut off goes on, and one that is taken out is off 
   await choose(page, 'video', file);
   await until('some of it is there', async () => (await bar.count()) > 0 && (await bar.evaluate((one) => one.value)) > 0.1);
   await page.reload();
-  await page.getByText(/The page was left at [1-9]\d*%/).waitFor();
+  await page.getByText(/The page was closed at [1-9]\d*%/).waitFor();
   const { items: [left] } = await api(page, '/uploads?limit=1');
   assert.equal(left.state, 'receiving');
-  await page.getByLabel('Clips to smooth').setInputFiles(file);
+  await page.getByLabel('Clips to interpolate').setInputFiles(file);
   await page.getByText('10 → 20').waitFor({ timeout: 60_000 });
   const { items: [there] } = await api(page, '/uploads?limit=1');
   assert.deepEqual([there.id, there.state, there.received], [left.id, 'complete', fs.statSync(file).size]);
   await page.getByRole('button', { name: 'Remove reload.mp4' }).click();
   await until('it is off the server', async () => (await api(page, `/uploads/${left.id}`)).error?.code === 'not_found');
-  // Also one that is still on its way.
-  await page.getByLabel('Clips to smooth').setInputFiles(file);
+  // Also while the upload is in progress.
+  await page.getByLabel('Clips to interpolate').setInputFiles(file);
   await until('some of it is there', async () => (await bar.count()) > 0 && (await bar.evaluate((one) => one.value)) > 0.1);
   await page.getByRole('button', { name: 'Remove reload.mp4' }).click();
   await until('nothing of it is left', async () => !(await api(page, '/uploads?limit=5')).items.some(({ name }) => name === 'reload.mp4'));
@@ -155,14 +155,14 @@ test('files and folders are dropped anywhere', async (t) => {
   await until('it is in the list', async () => (await rows(page).allTextContents()).join() === 'dropped.mp4');
   await drop(page, page.locator('.drop:visible'), found);
   await until('all are in the list', async () => (await rows(page).allTextContents()).join() === 'dropped.mp4,clip9.mp4,clip10.mp4,clip1.mp4');
-  await page.getByText('1 files of other kinds were left out.').waitFor();
+  await page.getByText('1 files of other types were skipped.').waitFor();
   await drop(page, page.locator('h1'), path.join(folder, 'nothing'));
-  await page.getByText('There is no clip in it.').waitFor();
+  await page.getByText('It contains no clip.').waitFor();
   assert.equal(page.url(), `${site.address}/#video`);
-  // Where one file is wanted, no second one is begun.
+  // A tab for a single file uploads only the first.
   await page.getByRole('tab', { name: 'Re-encode', exact: true }).click();
   await drop(page, page.locator('#jobs-title'), path.join(found, 'clip9.mp4'), path.join(found, 'clip10.mp4'));
-  await page.getByText('of 2, clip9.mp4 is taken').waitFor();
+  await page.getByText('clip9.mp4 of 2 files is used').waitFor();
   assert.deepEqual(await rows(page).allTextContents(), ['clip9.mp4']);
 });
 
@@ -173,16 +173,16 @@ test('bad files of a batch are marked and not started', async (t) => {
   ffmpeg('-f', 'lavfi', '-i', 'testsrc2=size=96x64', '-frames:v', '1', still);
   ffmpeg('-f', 'lavfi', '-i', 'testsrc2=size=96x64', '-frames:v', '1', '-pix_fmt', 'yuv420p', one);
   await choose(page, 'video', clip('good.mp4', 0.4), text, still, one);
-  await page.getByText('3 of 4 files cannot be used and will not be started.').waitFor({ timeout: 30_000 });
+  await page.getByText('3 of 4 files cannot be used and will be skipped.').waitFor({ timeout: 30_000 });
   assert.equal(await page.locator('.inputs li.bad').count(), 3);
   assert.equal(await page.locator('.inputs li.bad').getByText('A single picture').count(), 2);
-  await page.getByText('160×96 · 25 fps · 0.4 s · sound').waitFor();
+  await page.getByText('160×96 · 25 fps · 0.4 s · audio').waitFor();
   const before = await page.locator('article.job').count();
   const id = await start(page);
   await finished(page, id);
   assert.equal(await page.locator('article.job').count(), before + 1);
   await card(page, id).getByRole('heading', { name: 'good.mp4' }).waitFor();
-  // Where they belong together, one that is no clip is in the way of all.
+  // In a chain, one unusable file blocks the job.
   await choose(page, 'chain', clip('good.mp4', 0.4), text);
   await page.getByText('1 of 2 files cannot be used: remove or replace them first.').waitFor({ timeout: 30_000 });
   assert.ok(await page.getByRole('tabpanel').getByRole('button', { name: 'Start' }).isDisabled());
@@ -206,7 +206,7 @@ test('only codecs that the file type holds are offered, and doubtful rates are t
   await panel.getByLabel('File type').selectOption('mp4');
   await panel.getByLabel('Factor').fill('1');
   await page.getByText('factor 1 makes no new frame').waitFor({ timeout: 30_000 });
-  await panel.getByLabel('Raise by').selectOption('fps');
+  await panel.getByLabel('Set the rate by').selectOption('fps');
   await panel.getByLabel('Target rate').fill('20');
   await page.getByText('20 frames a second are fewer than the source\'s 25').waitFor({ timeout: 30_000 });
 });

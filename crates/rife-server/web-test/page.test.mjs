@@ -1,5 +1,5 @@
-// The page of `rife serve` as people use it: every tab from a file to a result that is probed, cancelling, reloading,
-// a server that is killed, two browsers, names that try to be markup, accessibility.
+// End-to-end tests of the page of `rife serve`: every tab from a file to a probed result, cancellation, reload, a killed
+// server, two browsers, markup in file names, accessibility.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -21,13 +21,13 @@ test('a clip to twice its frames', async (t) => {
 test('a clip to a rate, and its result in another tab', async (t) => {
   const page = await visit(t);
   await choose(page, 'video', clip('rate.mp4', 0.6));
-  await page.getByLabel('Raise by').selectOption('fps');
+  await page.getByLabel('Set the rate by').selectOption('fps');
   await page.getByLabel('Target rate').fill('60');
   const id = await start(page);
   await finished(page, id);
   await card(page, id).getByLabel('Use output in…').selectOption('reencode');
   await page.getByRole('tabpanel').getByText('.mp4').first().waitFor();
-  await page.getByLabel('Write it even where it conforms').check();
+  await page.getByLabel('Re-encode even if it conforms').check();
   const second = await start(page);
   await finished(page, second);
   assert.equal(probe(await download(page, second, 'again.mp4'), 'codec_name,r_frame_rate'), 'h264,60/1');
@@ -58,18 +58,18 @@ test('clips in an order that is changed, joined', async (t) => {
   const names = () => page.getByRole('tabpanel').locator('.inputs .name').allTextContents();
   const rows = page.getByRole('tabpanel').locator('.inputs li[draggable="true"]');
   await page.getByRole('button', { name: 'Move three.mp4 up' }).focus();
-  // By keys: the button stays under the fingers until there is nothing left to move.
+  // With the keyboard: the button keeps the focus.
   await page.keyboard.press('Enter');
   await page.keyboard.press('Enter');
   assert.deepEqual(await names(), ['three.mp4', 'one.mp4', 'two.mp4']);
-  // By hand.
+  // With the mouse.
   await rows.nth(0).dragTo(rows.nth(1));
   assert.deepEqual(await names(), ['one.mp4', 'three.mp4', 'two.mp4']);
   const id = await start(page);
   await finished(page, id);
   const job = await page.evaluate((job) => fetch(`/api/v1/jobs/${job}`).then((answer) => answer.json()), id);
   assert.deepEqual(job.inputs.map((input) => input.name), ['one.mp4', 'three.mp4', 'two.mp4']);
-  // Three clips of ten frames, and three new ones in each of two transitions.
+  // Three clips of ten frames, and three interpolated frames in each of two transitions.
   assert.equal(probe(await download(page, id, 'chain.mp4'), 'nb_read_frames'), '36');
 });
 
@@ -95,12 +95,12 @@ test('every tab from a real clip to a result', async (t) => {
   await page.getByText(/_frame1\.png/).waitFor();
   const between = await start(page);
   await choose(page, 'chain', carphone, real(t, 'torchcodec/h264_10bits.mp4'), real(t, 'decord/unordered.mov'));
-  await page.getByLabel('Final frames a second').fill('25');
+  await page.getByLabel('Output frames per second').fill('25');
   const chain = await start(page);
   await choose(page, 'video', carphone);
   const smooth = await start(page);
   await choose(page, 'reencode', real(t, 'androidx-media/sample_h262_mpeg_audio.ts'));
-  await page.getByLabel('Write it even where it conforms').check();
+  await page.getByLabel('Re-encode even if it conforms').check();
   const again = await start(page);
   for (const id of [between, chain, smooth, again]) await finished(page, id);
   assert.equal(probe(await download(page, between, 'real-between.mp4'), 'r_frame_rate,nb_read_frames'), '25/1,5');
@@ -158,7 +158,7 @@ test('a server that is killed in the middle of a job goes on with it', async (t)
   const page = await visit(t);
   await choose(page, 'video', clip('killed.mp4', 3));
   const id = await start(page);
-  // A second press makes no second job.
+  // A second click creates no second job.
   assert.ok(await page.getByRole('button', { name: 'Start', exact: true }).isDisabled());
   const waiting = await start(page, 'Run again');
   await card(page, id).getByText(/[1-9]\d* of \d+/).waitFor({ timeout: 60_000 });
@@ -166,18 +166,18 @@ test('a server that is killed in the middle of a job goes on with it', async (t)
   const gone = new Promise((resolve) => site.server.once('exit', resolve));
   site.server.kill('SIGKILL');
   await gone;
-  await page.getByText('Server not reachable since').waitFor();
-  // What is shown of it is old, and looks so; nothing else takes the line away.
+  await page.getByText('The server cannot be reached since').waitFor();
+  // The jobs are grey, and the line stays while other notices come and go.
   assert.ok(Number(await card(page, id).locator('.moving').evaluate((line) => getComputedStyle(line).opacity)) < 1);
   await choose(page, 'chain', clip('offline.mp4', 0.2));
   await page.waitForTimeout(300);
-  assert.ok(await page.getByText('Server not reachable since').isVisible());
+  assert.ok(await page.getByText('The server cannot be reached since').isVisible());
   await until('no ffmpeg is left', () => children().length === 0);
   const output = fs.readdirSync(path.join(folder, 'data/jobs', id, 'out'));
   assert.ok(!output.includes('result.mp4'), `half a result has its name: ${output}`);
   site.server = (await serve(Number(new URL(site.address).port))).child;
   await finished(page, id);
-  assert.ok(await page.getByText('Server not reachable since').isHidden());
+  assert.ok(await page.getByText('The server cannot be reached since').isHidden());
   assert.equal(probe(await download(page, id, 'survived.mp4'), 'nb_read_frames'), '150');
   await finished(page, waiting);
   const jobs = await page.evaluate((ids) => Promise.all(ids.map((one) => fetch(`/api/v1/jobs/${one}`).then((answer) => answer.json()))), [id, waiting]);
@@ -187,7 +187,7 @@ test('a server that is killed in the middle of a job goes on with it', async (t)
 test('an upload goes on after the server was killed in the middle of it', async (t) => {
   const page = await visit(t);
   const file = clip('large.mp4', 0.4);
-  // What follows the clip is nothing to a player.
+  // Players ignore data after the end of the clip.
   fs.appendFileSync(file, Buffer.alloc(150_000_000));
   const bar = page.getByRole('tabpanel').locator('.inputs progress');
   await choose(page, 'video', file);
@@ -195,7 +195,7 @@ test('an upload goes on after the server was killed in the middle of it', async 
   const gone = new Promise((resolve) => site.server.once('exit', resolve));
   site.server.kill('SIGKILL');
   await gone;
-  await page.getByText('Server not reachable since').waitFor();
+  await page.getByText('The server cannot be reached since').waitFor();
   site.server = (await serve(Number(new URL(site.address).port))).child;
   await page.getByText('10 → 20').waitFor({ timeout: 60_000 });
   const { items } = await page.evaluate(() => fetch('/api/v1/uploads?limit=1').then((answer) => answer.json()));
@@ -221,7 +221,7 @@ test('several files queue, and the server asks for its token', async (t) => {
   await page.getByRole('button', { name: 'Start 2 jobs' }).click();
   await page.locator('article.job[data-state="done"]').nth(1).waitFor({ timeout: 60_000 });
   assert.deepEqual(await page.locator('article.job h3').allTextContents(), ['right.mp4', 'left.mp4']);
-  // Pictures and streams of events show the cookie by themselves.
+  // Images and event streams send the cookie.
   await until('the inputs are shown', () => drawn(page.getByRole('tabpanel').locator('.inputs img')));
 });
 
@@ -252,7 +252,7 @@ test('before and after play in step', async (t) => {
   const id = await start(page);
   await finished(page, id);
   await card(page, id).getByRole('button', { name: 'Before and after' }).click();
-  await page.getByRole('img', { name: /^Confidence over time; the least is \d+ % at / }).waitFor();
+  await page.getByRole('img', { name: /^Confidence over time; minimum \d+ % at / }).waitFor();
   await page.screenshot({ path: path.join(shots, 'compare.png') });
   await page.waitForFunction(() => [...document.querySelectorAll('dialog video')].filter((video) => video.readyState > 1).length === 2);
   await page.getByLabel('Position', { exact: true }).last().focus();
@@ -264,7 +264,7 @@ test('before and after play in step', async (t) => {
   await page.getByRole('button', { name: 'Flip' }).click();
   const cut = () => page.locator('.stage').evaluate((stage) => Math.round(Number.parseFloat(stage.style.getPropertyValue('--cut'))));
   assert.equal(await cut(), 100);
-  // The line is dragged in the picture, and moved by keys.
+  // The divider is dragged in the picture, and moved by keys.
   const box = await page.locator('.stage').boundingBox();
   await page.mouse.move(box.x + box.width / 2, box.y + box.height / 3);
   await page.mouse.down();
@@ -298,12 +298,12 @@ test('tabs by the keyboard, and every text in both languages', async (t) => {
   await page.getByLabel('Language').selectOption('zh');
   await page.getByRole('tab', { name: '视频', exact: true }).waitFor();
   assert.equal(await page.evaluate(() => document.documentElement.lang), 'zh-Hans');
-  // What the server says is told in that language too, as far as it is in the tables.
+  // Messages of the server are translated, too, if the tables have them.
   const docs = fs.readFileSync(path.join(root, 'docs/api.md'), 'utf8');
   const codes = [...docs.matchAll(/^\| `(\w+)` \| \d{3} \|/gm)].map((match) => match[1]);
   assert.ok(codes.length > 20);
   for (const code of codes) assert.ok(table[`error_${code}`], code);
-  // So are the reasons of errors and the lines of plans: the English ones are the server's own.
+  // So are reasons of errors and notes of plans; the English ones equal the server's.
   const reasons = await page.evaluate(() => import('/reasons.js').then(({ REASONS }) => REASONS));
   const documented = [...docs.matchAll(/^\| `(\w+)` \| ([^|]*) \|$/gm)].filter((match) => match.index > docs.indexOf('### Reasons')).map((match) => match.slice(1));
   assert.ok(documented.length > 60);
@@ -340,7 +340,7 @@ test('a job from the first key to the last', async (t) => {
     assert.fail(`no key leads to ${wanted}`);
   };
   const source = clip('keys.mp4', 0.4);
-  // Listened for from the start: a dialog that opens before the browser is told to leave it to us is nobody's.
+  // Registered first, since a file dialog that opens before would not be handled.
   page.on('filechooser', (chooser) => chooser.setFiles(source));
   await focus((one) => one.id === 'tab-video');
   await focus((one) => one.type === 'file');

@@ -1,4 +1,4 @@
-// A real server, a real browser, clips, and what people do on the page of `rife serve`.
+// Test fixtures: a server, a browser, clips, and user actions on the page of `rife serve`.
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
@@ -14,12 +14,12 @@ export const program = process.env.RIFE ?? path.join(root, 'target/debug/rife');
 export const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'rife-web-'));
 export const shots = path.join(root, 'target/page');
 export const TAB = { frames: 'Select frames', images: 'Between images', chain: 'Chain', video: 'Video', reencode: 'Re-encode' };
-export const CHOOSE = { frames: 'Clip to take frames from', images: 'Pictures', chain: 'Clips to join', video: 'Clips to smooth', reencode: 'Clip to re-encode' };
+export const CHOOSE = { frames: 'Clip to choose frames from', images: 'Pictures', chain: 'Clips to join', video: 'Clips to interpolate', reencode: 'Clip to re-encode' };
 
-/** The server, its address and the browser of this file's tests. */
+/** Server, its address, and browser of the tests. */
 export const site = { server: null, address: '', browser: null };
 
-/** Starts `rife serve` over the test's folder; its port stays what it was. */
+/** Starts `rife serve` on a data folder of the test's temporary folder. */
 export async function serve(port = 0, name = 'data', ...more) {
   const data = path.join(folder, name);
   const child = spawn(program, ['serve', '--port', String(port), '--data', data, ...more], { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -45,15 +45,15 @@ export function clip(name, seconds, size = '160x96', pattern = 'testsrc2') {
   return file;
 }
 
-/** A real clip, where the machine has them. */
+/** Returns a real clip if available, else a rendered one. */
 export function real(t, name) {
   const file = path.join(root, '../shared/clips', name);
   if (fs.existsSync(file)) return file;
-  t.diagnostic(`skipped: ${name} is not here; a made one instead`);
+  t.diagnostic(`skipped: ${name} is missing; a rendered clip is used instead`);
   return clip(path.basename(name).replace(/\.\w+$/, '.mp4'), 1);
 }
 
-/** Whether all pictures of a part of the page are there. */
+/** Reports whether all pictures of a locator are loaded. */
 export const drawn = (part) => part.evaluateAll((all) => all.length > 0 && all.every((one) => one.complete && one.naturalWidth > 0));
 
 export async function until(what, good) {
@@ -64,7 +64,7 @@ export async function until(what, good) {
   assert.fail(`never: ${what}`);
 }
 
-/** What ffmpeg still does to files of ours. */
+/** Returns the ids of ffmpeg processes that use files of the test. */
 export const children = () => fs.readdirSync('/proc').filter((id) => {
   if (!/^\d+$/.test(id)) return false;
   try {
@@ -92,7 +92,7 @@ after(async () => {
   fs.rmSync(folder, { recursive: true, force: true });
 });
 
-/** A page of its own; an error in it fails the test. */
+/** Opens the page in a new browser context; an error in it fails the test. */
 export async function visit(t, options = {}) {
   const context = await site.browser.newContext({ viewport: { width: 1280, height: 900 }, locale: 'en-US', acceptDownloads: true, ...options });
   const page = await context.newPage();

@@ -1,18 +1,19 @@
 // @ts-check
-// Calls of the HTTP API; see docs/api.md.
+// Client of the HTTP API (docs/api.md): requests, uploads by ranges, server-sent events.
 
-import { t, told } from './text.js';
+import { t, errorText } from './text.js';
 
 const BASE = '/api/v1';
-/** Bytes of a range of an upload: small enough for progress that moves. */
+/** Bytes of one range of an upload: small enough for a smooth progress bar. */
 const RANGE = 4 << 20;
+/** Maximum number of attempts to send one range. */
 const TRIES = 6;
 
-/** What the API says of a call that it refuses. */
+/** Error response of the API. */
 export class ApiError extends Error {
   /** @param {number} status @param {{code?: string, message?: string, field?: string, received?: number}} error */
   constructor(status, error) {
-    super(error.message ? told(error) : `HTTP ${status}`);
+    super(error.message ? errorText(error) : `HTTP ${status}`);
     this.status = status;
     this.code = error.code ?? '';
     this.field = error.field;
@@ -20,10 +21,11 @@ export class ApiError extends Error {
   }
 }
 
-/** @param {string} path */
+/** Returns the URL of an API path. @param {string} path */
 export const url = (path) => BASE + path;
 
 /**
+ * Sends a request and returns the JSON body of the response, null for 204; throws ApiError.
  * @param {string} method @param {string} path @param {any} [body]
  * @returns {Promise<any>}
  */
@@ -37,7 +39,7 @@ export async function call(method, path, body) {
   return read(answer);
 }
 
-/** @param {Response} answer */
+/** Returns the JSON body of a response, null for 204; throws ApiError. @param {Response} answer */
 async function read(answer) {
   if (answer.status === 204) return null;
   const body = await answer.json().catch(() => ({}));
@@ -45,33 +47,32 @@ async function read(answer) {
   return body;
 }
 
-/**
- * Sends a file by ranges, from where its upload is; goes on there when a connection breaks.
+/** Sends a file by ranges from `upload.received` on; resumes when a connection breaks. `progress` gets fractions from 0 to 1.
  * @param {File} file @param {{id: string, received: number}} upload
- * @param {(part: number) => void} progress @param {AbortSignal} signal
+ * @param {(fraction: number) => void} progress @param {AbortSignal} signal
  */
 export async function send(file, upload, progress, signal) {
   let [received, tries] = [upload.received, 0];
   while (received < file.size) {
     signal.throwIfAborted();
     try {
-      received = await range(upload.id, file, received, signal);
+      received = await sendRange(upload.id, file, received, signal);
       tries = 0;
     } catch (error) {
-      await readable(file);
-      received = await recover(error, upload.id, ++tries, signal);
+      await assertReadable(file);
+      received = await resumeOffset(error, upload.id, ++tries, signal);
     }
     progress(received / file.size);
   }
 }
 
-/** Throws where the browser cannot read it: a folder, or a file that was moved or changed since it was chosen. @param {File} file */
-export async function readable(file) {
+/** Throws if the browser cannot read the file: a folder, or a file that was moved or changed since it was chosen. @param {File} file */
+export async function assertReadable(file) {
   await file.slice(0, 1).arrayBuffer().catch(() => { throw new ApiError(0, { code: 'unreadable_here', message: t('unreadable_here') }); });
 }
 
-/** Deletes an upload; one that is still being written when that is given up is waited for. @param {string} id */
-export async function discard(id) {
+/** Deletes an upload; tries again while an aborted request still writes it. @param {string} id */
+export async function deleteUpload(id) {
   for (let tries = 0; tries < 8; tries += 1) {
     try {
       return await call('DELETE', `/uploads/${id}`);
@@ -82,8 +83,8 @@ export async function discard(id) {
   }
 }
 
-/** @param {string} id @param {File} file @param {number} from @param {AbortSignal} signal */
-async function range(id, file, from, signal) {
+/** Sends one range of a file and returns the number of received bytes. @param {string} id @param {File} file @param {number} from @param {AbortSignal} signal */
+async function sendRange(id, file, from, signal) {
   const to = Math.min(from + RANGE, file.size);
   const answer = await fetch(url(`/uploads/${id}`), {
     method: 'PUT',
@@ -94,46 +95,45 @@ async function range(id, file, from, signal) {
   return (await read(answer)).received;
 }
 
-/** Where to go on from, after a pause. @param {any} error @param {string} id @param {number} tries @param {AbortSignal} signal */
-async function recover(error, id, tries, signal) {
+/** Waits with exponential backoff and returns the offset to resume at; throws errors that cannot be retried. @param {any} error @param {string} id @param {number} tries @param {AbortSignal} signal */
+async function resumeOffset(error, id, tries, signal) {
   const hopeless = error instanceof ApiError && error.status < 500 && error.code !== 'upload_offset' && error.code !== 'busy';
   if (hopeless || signal.aborted || tries > TRIES) throw error;
   await new Promise((resolve) => setTimeout(resolve, 400 * 2 ** tries));
   return (await call('GET', `/uploads/${id}`).catch(() => ({ received: error.received ?? 0 }))).received;
 }
 
-/** Milliseconds after which a silent server is asked whether it is there, and which it has for its answer. */
-const [QUIET, ANSWER] = [15_000, 8000];
+/** Milliseconds without an event after which the server is checked, and timeout of that check. */
+const [SILENCE_MS, HEALTH_TIMEOUT_MS] = [15_000, 8000];
 
-/**
- * Listens to all jobs, for as long as the page is open.
- * @param {(type: string, data: any) => void} heard @param {(up: boolean) => void} state
+/** Subscribes to the events of all jobs, and reports whether the server is reachable.
+ * @param {(type: string, data: any) => void} onEvent @param {(up: boolean) => void} onConnection
  */
-export function listen(heard, state) {
+export function listen(onEvent, onConnection) {
   let last = Date.now();
-  // A connection may be dead without an end, such as that to a machine that sleeps.
+  // A dead connection may not be reported, such as one to a machine that sleeps.
   setInterval(async () => {
-    if (Date.now() - last < QUIET) return;
-    const alive = await fetch(url('/health'), { signal: AbortSignal.timeout(ANSWER) }).then(() => true, () => false);
+    if (Date.now() - last < SILENCE_MS) return;
+    const alive = await fetch(url('/health'), { signal: AbortSignal.timeout(HEALTH_TIMEOUT_MS) }).then(() => true, () => false);
     if (alive) last = Date.now();
-    state(alive);
-  }, QUIET / 3);
+    onConnection(alive);
+  }, SILENCE_MS / 3);
   subscribe((type, data) => {
     last = Date.now();
-    heard(type, data);
-  }, state);
+    onEvent(type, data);
+  }, onConnection);
 }
 
-/** @param {(type: string, data: any) => void} heard @param {(up: boolean) => void} state */
-function subscribe(heard, state) {
+/** Opens the event stream, again after 3 s if the server closes it. @param {(type: string, data: any) => void} onEvent @param {(up: boolean) => void} onConnection */
+function subscribe(onEvent, onConnection) {
   const source = new EventSource(url('/events'));
   for (const type of ['job', 'progress', 'queue', 'deleted']) {
-    source.addEventListener(type, (event) => heard(type, JSON.parse(/** @type {MessageEvent} */ (event).data)));
+    source.addEventListener(type, (event) => onEvent(type, JSON.parse(/** @type {MessageEvent} */ (event).data)));
   }
-  source.addEventListener('open', () => state(true));
+  source.addEventListener('open', () => onConnection(true));
   source.addEventListener('error', () => {
-    state(false);
-    // A server that refuses closes the stream for good; ask again after a while.
-    if (source.readyState === EventSource.CLOSED) setTimeout(() => subscribe(heard, state), 3000);
+    onConnection(false);
+    // After an error response the browser does not reconnect.
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => subscribe(onEvent, onConnection), 3000);
   });
 }

@@ -1,5 +1,5 @@
 // @ts-check
-// The HTTP API for people: a first job in curl, and every route, from the OpenAPI document.
+// API page: an example with curl, and a table of all routes from the OpenAPI document.
 
 import { call, url } from './api.js';
 import { el, translate } from './dom.js';

@@ -1,5 +1,5 @@
 // @ts-check
-// The page: its tabs, settings and list of jobs.
+// Entry point of the page: tabs, settings, login, drag and drop, list of jobs.
 
 import { ApiError, call } from './api.js';
 import { connection, el, notice, translate } from './dom.js';
@@ -15,7 +15,7 @@ const TABS = ['frames', 'images', 'chain', 'video', 'reencode'];
 /** @type {Record<string, any>} */
 const panels = {};
 
-/** @param {string} key @param {boolean} [focus] */
+/** Shows the panel of a tab. @param {string} key @param {boolean} [focus] whether to focus the tab */
 function open(key, focus) {
   for (const [name, panel] of Object.entries(panels)) {
     const tab = document.getElementById(`tab-${name}`);
@@ -29,7 +29,7 @@ function open(key, focus) {
   if (location.hash !== `#${key}`) history.replaceState(null, '', `#${key}`);
 }
 
-/** Tabs as the ARIA patterns have them: arrows, Home and End move. */
+/** Creates the tabs by the ARIA tab pattern: arrow keys, Home and End move between them. */
 function tabs() {
   const list = /** @type {HTMLElement} */ (document.getElementById('tabs'));
   list.append(...TABS.map((key) => el('button', {
@@ -45,6 +45,7 @@ function tabs() {
   });
 }
 
+/** Initialises the selection of theme and language. */
 function settings() {
   const root = document.documentElement;
   root.lang = language() === 'zh' ? 'zh-Hans' : 'en';
@@ -58,34 +59,35 @@ function settings() {
   select.value = language();
   select.addEventListener('change', () => {
     localStorage.setItem('language', select.value);
-    // What was chosen is kept by the session, the rest by the server.
+    // Inputs and options are kept in sessionStorage.
     location.reload();
   });
 }
 
+/** Creates the panels of all tabs. */
 function build() {
   panels.frames = new Frames((inputs) => {
     panels.images.inputs.clear();
     for (const input of inputs) panels.images.inputs.add(input);
     open('images', true);
   });
-  panels.images = new Work('images', { kind: 'images', least: 2, takes: 'pictures', accept: 'image/*,.exr', drop: 'drop_images', fields: options.images() });
-  panels.chain = new Work('chain', { kind: 'chain', least: 2, takes: 'clips', accept: CLIPS, drop: 'drop_clips', fields: options.chain() });
-  panels.video = new Work('video', { kind: 'video', least: 1, each: true, takes: 'clips', accept: CLIPS, drop: 'drop_clips', fields: options.video() });
-  panels.reencode = new Work('reencode', { kind: 'reencode', least: 1, takes: 'clips', accept: CLIPS, drop: 'drop_one', fields: options.reencode() });
+  panels.images = new Work('images', { kind: 'images', min: 2, takes: 'pictures', accept: 'image/*,.exr', drop: 'drop_images', fields: options.images() });
+  panels.chain = new Work('chain', { kind: 'chain', min: 2, takes: 'clips', accept: CLIPS, drop: 'drop_clips', fields: options.chain() });
+  panels.video = new Work('video', { kind: 'video', min: 1, each: true, takes: 'clips', accept: CLIPS, drop: 'drop_clips', fields: options.video() });
+  panels.reencode = new Work('reencode', { kind: 'reencode', min: 1, takes: 'clips', accept: CLIPS, drop: 'drop_one', fields: options.reencode() });
   document.getElementById('main')?.append(...TABS.map((key) => panels[key].element));
 }
 
-/** What this server can do, into the forms; asked for until it answers. @returns {Promise<void>} */
-async function machine() {
+/** Loads models and limits of the server into the forms, retrying until it answers. @returns {Promise<void>} */
+async function loadServerInfo() {
   const [models, health] = await Promise.all([call('GET', '/models'), call('GET', '/health')]).catch(async (error) => {
     if (error instanceof ApiError) throw error;
     await new Promise((resolve) => setTimeout(resolve, 3000));
     return [];
   });
-  if (!models) return machine();
+  if (!models) return loadServerInfo();
   for (const { form } of Object.values(panels)) {
-    if (!form?.parts.has('model')) continue;
+    if (!form?.controls.has('model')) continue;
     form.choices('model', models.items.map((/** @type {any} */ item) => [item.name, `${item.name} (${item.version})`]));
     form.choices('precision', models.precisions.map((/** @type {string} */ name) => [name, name]));
     const fit = () => {
@@ -93,10 +95,10 @@ async function machine() {
       form.enable('ensemble', chosen?.ensemble ?? false);
       form.enable('tta', chosen?.tta ?? true);
     };
-    form.parts.get('model').input.addEventListener('change', fit);
+    form.controls.get('model').input.addEventListener('change', fit);
     fit();
   }
-  for (const { form } of Object.values(panels)) if (form) containers(form, models.containers);
+  for (const { form } of Object.values(panels)) if (form) linkCodecs(form, models.containers);
   const system = document.getElementById('system');
   const leave = document.getElementById('leave');
   if (leave) {
@@ -106,21 +108,21 @@ async function machine() {
   if (system) system.textContent = t('system', { version: health.version, models: models.items.length, engine: models.engine });
 }
 
-/** The codecs that go with the chosen type of file, and no others; none where that is the source's, which differ. @param {import('./form.js').Form} form @param {Record<string, string[]>} held */
-function containers(form, held) {
-  const type = form.parts.get('ext')?.input;
+/** Keeps the list of codecs to those that the chosen file type supports; only the default if the type is the source's. @param {import('./form.js').Form} form @param {Record<string, string[]>} held */
+function linkCodecs(form, held) {
+  const type = form.controls.get('ext')?.input;
   if (!type) return;
   const fit = () => {
     form.choices('codec', [['', t('o_codec_usual')], ...(held[type.value] ?? []).map((name) => /** @type {[string, string]} */ ([name, name]))]);
     form.changes();
   };
-  // Before the form tells of the change.
+  // In the capture phase, before the form reports the change.
   type.addEventListener('change', fit, { capture: true });
   fit();
 }
 
-/** Files may be dropped anywhere, and pasted: they go where the open tab has its own. */
-function drops() {
+/** Adds files that are dropped anywhere on the page, or pasted, to the inputs of the open tab. */
+function setUpDropAndPaste() {
   const inputs = () => Object.values(panels).find((panel) => !panel.element.hidden)?.inputs;
   const files = (/** @type {DragEvent} */ event) => event.dataTransfer?.types.includes('Files') ?? false;
   const over = (/** @type {boolean} */ on) => document.body.classList.toggle('over', on);
@@ -132,7 +134,7 @@ function drops() {
   addEventListener('dragleave', (event) => event.relatedTarget === null && over(false));
   addEventListener('drop', (event) => {
     if (!files(event)) return;
-    // Otherwise the browser opens the file in place of the page.
+    // Otherwise the browser would open the file instead of the page.
     event.preventDefault();
     over(false);
     if (event.dataTransfer) inputs()?.receive(event.dataTransfer);
@@ -141,8 +143,8 @@ function drops() {
   addEventListener('beforeunload', (event) => Object.values(panels).some(({ inputs: { waiting } }) => waiting) && event.preventDefault());
 }
 
-/** Asks for the token, until it is right. */
-function ask() {
+/** Shows the login form until the token is right. */
+function askForToken() {
   const input = el('input', { type: 'password', id: 'token', autocomplete: 'current-password' });
   const wrong = el('p', { className: 'wrong', role: 'alert' });
   const form = el('form', { className: 'card gate' }, el('p', {}, t('token')), el('label', { for: 'token' }, t('token_label')), input, wrong, el('button', {}, t('enter')));
@@ -165,19 +167,19 @@ async function begin() {
   try {
     await call('GET', '/jobs?limit=1');
   } catch (error) {
-    if (error instanceof ApiError && error.status === 401) return ask();
+    if (error instanceof ApiError && error.status === 401) return askForToken();
     connection(false);
   }
   tabs();
   build();
-  drops();
+  setUpDropAndPaste();
   open(TABS.includes(location.hash.slice(1)) ? location.hash.slice(1) : 'video');
   addEventListener('hashchange', () => TABS.includes(location.hash.slice(1)) && open(location.hash.slice(1)));
   const jobs = new Jobs((tab, input) => {
     panels[tab]?.inputs.add(input);
     open(tab, true);
   });
-  await Promise.all([machine(), jobs.begin()]).catch((error) => notice(error.message));
+  await Promise.all([loadServerInfo(), jobs.begin()]).catch((error) => notice(error.message));
 }
 
 begin();

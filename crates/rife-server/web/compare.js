@@ -1,51 +1,50 @@
 // @ts-check
-// Before and after: source and result in step, parted by a line that is dragged in the picture.
+// Comparison of source and result: both play in sync in one frame, separated by a divider that can be dragged.
 
 import { url } from './api.js';
 import { el } from './dom.js';
 import { player } from './players.js';
 import { t } from './text.js';
 
-/** Per cent by which a key moves the line, alone and with Shift. */
+/** Percent by which an arrow key moves the divider, without and with Shift. */
 const STEP = [2, 10];
 
-/**
- * How far each made frame is to be trusted, over the length of the result: where to look for what went wrong.
+/** Draws the confidence of each interpolated frame over the duration of the result; a click seeks. Null without confidences.
  * @param {any} job @param {import('./players.js').Player} shown
  */
-async function strip(job, shown) {
+async function confidenceStrip(job, shown) {
   if (!job.files.some((/** @type {any} */ file) => file.name === 'confidence.json')) return null;
   /** @type {{time: number, confidence: number}[]} */
   const frames = await (await fetch(url(`/jobs/${job.id}/files/confidence.json`))).json();
   if (!frames.length) return null;
-  const least = frames.reduce((a, b) => (b.confidence < a.confidence ? b : a));
-  const label = t('confidence', { least: Math.round(100 * least.confidence), at: least.time.toFixed(2) });
+  const lowest = frames.reduce((a, b) => (b.confidence < a.confidence ? b : a));
+  const label = t('confidence', { least: Math.round(100 * lowest.confidence), at: lowest.time.toFixed(2) });
   const canvas = el('canvas', { className: 'confidence', width: 1000, height: 48, role: 'img', 'aria-label': label });
   const length = shown.length || frames[frames.length - 1].time || 1;
   const pen = canvas.getContext('2d');
-  const wide = Math.max(1, canvas.width / frames.length);
+  const barWidth = Math.max(1, canvas.width / frames.length);
   for (const { time, confidence } of frames) {
-    const high = Math.max(1, confidence * canvas.height);
+    const barHeight = Math.max(1, confidence * canvas.height);
     pen.fillStyle = `hsl(${120 * confidence} 65% 45%)`;
-    pen.fillRect((time / length) * canvas.width - wide / 2, canvas.height - high, wide, high);
+    pen.fillRect((time / length) * canvas.width - barWidth / 2, canvas.height - barHeight, barWidth, barHeight);
   }
   canvas.addEventListener('click', (/** @type {MouseEvent} */ at) => shown.seek(length * (at.offsetX / canvas.clientWidth)));
   return el('figure', {}, canvas, el('figcaption', { className: 'hint' }, label));
 }
 
-/** The line between the two: a slider to keys and to those who listen, a thing to drag to others. @param {HTMLElement} stage */
+/** Creates the divider: a slider for keyboard and screen readers, which can also be dragged. @param {HTMLElement} stage */
 function divider(stage) {
   const edge = el('div', { className: 'edge', role: 'slider', tabIndex: 0, 'aria-label': t('divider'), 'aria-valuemin': 0, 'aria-valuemax': 100 });
-  let part = 50;
-  const cut = (/** @type {number} */ to) => {
-    part = Math.min(100, Math.max(0, to));
-    stage.style.setProperty('--cut', `${part}%`);
-    edge.setAttribute('aria-valuenow', String(Math.round(part)));
-    edge.setAttribute('aria-valuetext', `${Math.round(part)} %`);
+  let percent = 50;
+  const moveTo = (/** @type {number} */ to) => {
+    percent = Math.min(100, Math.max(0, to));
+    stage.style.setProperty('--cut', `${percent}%`);
+    edge.setAttribute('aria-valuenow', String(Math.round(percent)));
+    edge.setAttribute('aria-valuetext', `${Math.round(percent)} %`);
   };
   const drag = (/** @type {PointerEvent} */ event) => {
     const box = stage.getBoundingClientRect();
-    cut((100 * (event.clientX - box.left)) / box.width);
+    moveTo((100 * (event.clientX - box.left)) / box.width);
   };
   stage.addEventListener('pointerdown', (event) => {
     if (event.button !== 0) return;
@@ -58,16 +57,16 @@ function divider(stage) {
   edge.addEventListener('keydown', (/** @type {KeyboardEvent} */ event) => {
     const step = STEP[Number(event.shiftKey)];
     /** @type {Record<string, number>} */
-    const moves = { ArrowLeft: part - step, ArrowDown: part - step, ArrowRight: part + step, ArrowUp: part + step, Home: 0, End: 100 };
+    const moves = { ArrowLeft: percent - step, ArrowDown: percent - step, ArrowRight: percent + step, ArrowUp: percent + step, Home: 0, End: 100 };
     if (!(event.key in moves)) return;
     event.preventDefault();
-    cut(moves[event.key]);
+    moveTo(moves[event.key]);
   });
-  cut(50);
-  return { edge, cut, flip: () => cut(part > 50 ? 0 : 100) };
+  moveTo(50);
+  return { edge, moveTo, flip: () => moveTo(percent > 50 ? 0 : 100) };
 }
 
-/** @param {any} job @param {any} file */
+/** Opens a dialog that compares a result with its source. @param {any} job @param {any} file */
 export async function compare(job, file) {
   const stage = el('div', { className: 'stage', 'aria-busy': 'true' }, el('span', { className: 'tag left' }, t('before')), el('span', { className: 'tag right' }, t('after')));
   const line = divider(stage);
@@ -123,7 +122,7 @@ export async function compare(job, file) {
   position.addEventListener('input', () => seek(Number(position.value) * ready.length));
   play.disabled = false;
   play.addEventListener('click', ready.toggle);
-  const drawn = await strip(job, ready).catch(() => null);
+  const drawn = await confidenceStrip(job, ready).catch(() => null);
   if (drawn) note.before(drawn);
   moved();
   if (!ready.note) ready.toggle();

@@ -1,10 +1,9 @@
 // @ts-check
-// Making elements. Texts are set as text, never as markup: what a file is called cannot become part of the page.
+// DOM helpers. Texts are set as text nodes, never as markup, so that file names cannot inject HTML.
 
 import { t } from './text.js';
 
-/**
- * An element with properties, attributes (those with a dash, and `role`) and children.
+/** Creates an element with properties, event listeners (`onclick`), attributes (names with a dash, `role`, `for`) and children.
  * @param {string} name
  * @param {Record<string, any>} [properties]
  * @param {...(Node | string | null | undefined | false)} children
@@ -22,15 +21,14 @@ export function el(name, properties = {}, ...children) {
   return element;
 }
 
-/** Fills the texts of what the page was served with. */
+/** Sets the text of all elements with `data-text` in the current language. */
 export function translate() {
   for (const element of document.querySelectorAll('[data-text]')) {
     element.textContent = t(/** @type {HTMLElement} */ (element).dataset.text ?? '');
   }
 }
 
-/**
- * Tells people who listen to the page.
+/** Announces a text to screen readers.
  * @param {string} text
  */
 export function say(text) {
@@ -38,24 +36,22 @@ export function say(text) {
   if (said) said.textContent = text;
 }
 
-/** When the server was last heard of, while it is not. @type {Date | null} */
-let silent = null;
+/** Time since which the server cannot be reached; null while it can. @type {Date | null} */
+let offlineSince = null;
 
-/**
- * Whether the server is reached. While it is not, what the page says of jobs is old, and looks so.
+/** Shows whether the server can be reached; while it cannot, the jobs are grey.
  * @param {boolean} up
  */
 export function connection(up) {
-  silent = up ? null : (silent ?? new Date());
+  offlineSince = up ? null : (offlineSince ?? new Date());
   document.body.classList.toggle('stale', !up);
   const element = document.getElementById('connection');
   if (!element) return;
   element.hidden = up;
-  element.textContent = silent ? t('offline', { time: silent.toLocaleTimeString() }) : '';
+  element.textContent = offlineSince ? t('offline', { time: offlineSince.toLocaleTimeString() }) : '';
 }
 
-/**
- * Shows what went wrong, or nothing.
+/** Shows an error or a notice at the top of the page; hides it for an empty text.
  * @param {string} text
  */
 export function notice(text) {

@@ -1,30 +1,29 @@
 // @ts-check
-// What people drop, paste or choose, as files: folders are walked, and what is no picture and no clip is left out of
-// them.
+// Files from drag and drop or the clipboard: folders are searched recursively, and files of other types in them are skipped.
 
 import { t } from './text.js';
 
-/** File names' ends, by what a tab takes. @type {Record<string, RegExp>} */
+/** File extensions of clips and pictures. @type {Record<string, RegExp>} */
 const KINDS = {
   clips: /\.(mp4|m4v|mov|qt|mkv|webm|avi|m?ts|m2ts|gif|nut|y4m|flv|og[vg]|mpe?g|vob|wmv|asf|mxf|3g[p2])$/i,
   pictures: /\.(png|jpe?g|webp|tiff?|exr|bmp|ppm|pgm|heic|heif|avif|jxl)$/i,
 };
 
-/** What clips are, to the dialog that chooses files. */
+/** `accept` attribute of clips for the file dialog. */
 export const CLIPS = 'video/*,.mkv,.mov,.avi,.ts,.m2ts,.mxf,.y4m,.gif';
 
-/** @typedef {{files: File[], said: string}} Gathered files in their order, and what is to be said of those left out */
+/** @typedef {{files: File[], message: string}} Collected files in natural order, and a message about skipped ones */
 
 /**
- * The files of a drop. Must be called while the event is told of.
+ * Returns the files of a drop or paste. Must be called within the event handler.
  * @param {DataTransfer} data @param {string} kind
- * @returns {Promise<Gathered>}
+ * @returns {Promise<Collected>}
  */
-export async function gather(data, kind) {
+export async function collectFiles(data, kind) {
   const entries = [...data.items].filter((item) => item.kind === 'file').map((item) => item.webkitGetAsEntry?.() ?? item.getAsFile());
   /** @type {File[]} */
   const files = [];
-  let left = 0;
+  let skipped = 0;
   for (const entry of entries) {
     if (!entry) continue;
     if (entry instanceof File) files.push(entry);
@@ -32,24 +31,24 @@ export async function gather(data, kind) {
     else {
       const found = await walk(/** @type {FileSystemDirectoryEntry} */ (entry));
       const good = found.filter(({ name }) => KINDS[kind].test(name));
-      left += found.length - good.length;
+      skipped += found.length - good.length;
       files.push(...good);
     }
   }
   const none = files.length === 0 && t(`nothing_${kind}`);
-  return { files, said: none || (left > 0 ? t('left_out', { count: left }) : '') };
+  return { files, message: none || (skipped > 0 ? t('left_out', { count: skipped }) : '') };
 }
 
-/** @param {FileSystemFileEntry} entry @returns {Promise<File>} */
+/** Returns the file of an entry. @param {FileSystemFileEntry} entry @returns {Promise<File>} */
 const file = (entry) => new Promise((resolve, reject) => { entry.file(resolve, reject); });
 
-/** Everything in a folder and in those in it, by name; hidden files are nobody's. @param {FileSystemDirectoryEntry} folder @returns {Promise<File[]>} */
+/** Returns all files in a folder and its subfolders in natural order, without hidden ones. @param {FileSystemDirectoryEntry} folder @returns {Promise<File[]>} */
 async function walk(folder) {
   const reader = folder.createReader();
   /** @type {FileSystemEntry[]} */
   const entries = [];
   for (;;) {
-    // A folder is read some at a time, until nothing comes.
+    // readEntries returns a folder in batches, an empty one at the end.
     const some = await new Promise((/** @type {(entries: FileSystemEntry[]) => void} */ resolve, reject) => { reader.readEntries(resolve, reject); });
     if (some.length === 0) break;
     entries.push(...some);

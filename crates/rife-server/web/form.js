@@ -1,5 +1,5 @@
 // @ts-check
-// Options as form fields, made from a list; only what differs from its default is sent.
+// Form with the options of a job, built from a list of fields; only values that differ from the default are sent.
 
 import { el } from './dom.js';
 import { t } from './text.js';
@@ -8,7 +8,8 @@ import { t } from './text.js';
  * @typedef {{name: string, kind: 'choice' | 'number' | 'text' | 'check', label: string, hint?: string,
  *   choices?: [string, string][], value?: any, min?: number, max?: number, step?: number | 'any', more?: boolean,
  *   shown?: (values: Record<string, any>) => boolean, numeric?: boolean, always?: boolean, local?: boolean, needed?: string}} Field
- * `needed` is what to say where it is empty and must not be.
+ * `more`: under "More options"; `local`: not sent; `always`: sent even if it is the default; `numeric`: sent as a number;
+ * `needed`: error text if the field is empty.
  */
 
 export class Form {
@@ -18,10 +19,10 @@ export class Form {
     this.fields = fields;
     this.changed = changed;
     /** @type {Map<string, {field: Field, input: any, box: HTMLElement, wrong: HTMLElement}>} */
-    this.parts = new Map();
-    const kept = JSON.parse(sessionStorage.getItem(`options-${key}`) ?? '{}');
-    const make = (/** @type {Field} */ field) => this.part(field, kept[field.name]);
-    // Boxes to tick stand together below what is filled in.
+    this.controls = new Map();
+    const saved = JSON.parse(sessionStorage.getItem(`options-${key}`) ?? '{}');
+    const make = (/** @type {Field} */ field) => this.control(field, saved[field.name]);
+    // Checkboxes are grouped below the other fields.
     const group = (/** @type {boolean} */ more) => [false, true].map((check) => {
       const some = fields.filter((field) => Boolean(field.more) === more && (field.kind === 'check') === check);
       return some.length > 0 && el('div', { className: check ? 'fields checks' : 'fields' }, ...some.map(make));
@@ -31,29 +32,29 @@ export class Form {
     this.show();
   }
 
-  /** @param {Field} field @param {any} kept */
-  part(field, kept) {
+  /** Creates the control of a field with label, hint and error. @param {Field} field @param {any} saved value of the session */
+  control(field, saved) {
     const id = `${this.key}-${field.name}`;
     const wrong = el('span', { className: 'wrong', id: `${id}-wrong`, hidden: true });
     const hint = field.hint ? el('span', { className: 'hint', id: `${id}-hint` }, t(field.hint)) : null;
-    const input = control(field, id);
-    if (field.kind === 'check') input.checked = kept ?? field.value ?? false;
-    else input.value = kept ?? field.value ?? '';
+    const input = inputElement(field, id);
+    if (field.kind === 'check') input.checked = saved ?? field.value ?? false;
+    else input.value = saved ?? field.value ?? '';
     if (hint) input.setAttribute('aria-describedby', hint.id);
     input.addEventListener(field.kind === 'text' || field.kind === 'number' ? 'input' : 'change', () => this.changes());
     const label = el('label', { for: id }, t(field.label));
     const box = field.kind === 'check'
       ? el('div', { className: 'field' }, el('div', { className: 'check' }, input, el('div', {}, label, hint && el('div', {}, hint))), wrong)
       : el('div', { className: 'field' }, label, input, hint, wrong);
-    this.parts.set(field.name, { field, input, box, wrong });
+    this.controls.set(field.name, { field, input, box, wrong });
     return box;
   }
 
-  /** All values as they are shown. */
+  /** All values of the form by name. */
   get values() {
     /** @type {Record<string, any>} */
     const values = {};
-    for (const [name, { field, input }] of this.parts) {
+    for (const [name, { field, input }] of this.controls) {
       if (field.kind === 'check') values[name] = input.checked;
       else if (field.kind === 'number' || field.numeric) values[name] = input.value === '' ? '' : Number(input.value);
       else values[name] = input.value;
@@ -61,13 +62,13 @@ export class Form {
     return values;
   }
 
-  /** Whether something that must be given is not. */
+  /** Whether a required field is empty. */
   get missing() {
     const values = this.values;
     return this.fields.some((field) => field.needed && (!field.shown || field.shown(values)) && values[field.name] === '');
   }
 
-  /** What a job is told: values that are shown and are not the default. */
+  /** Options of a job request: values of visible fields that differ from the default. */
   get options() {
     const values = this.values;
     return Object.fromEntries(this.fields
@@ -76,68 +77,70 @@ export class Form {
       .map(({ name }) => [name, values[name]]));
   }
 
-  /** @param {string} name @param {[string, string][]} choices */
+  /** Replaces the choices of a field, keeping its value if possible. @param {string} name @param {[string, string][]} choices value and label */
   choices(name, choices) {
-    const part = this.parts.get(name);
-    if (!part) return;
-    const value = part.input.value;
-    part.input.replaceChildren(...choices.map(([choice, label]) => el('option', { value: choice }, label)));
-    part.input.value = choices.some(([known]) => known === value) ? value : choices[0]?.[0];
+    const entry = this.controls.get(name);
+    if (!entry) return;
+    const value = entry.input.value;
+    entry.input.replaceChildren(...choices.map(([choice, label]) => el('option', { value: choice }, label)));
+    entry.input.value = choices.some(([known]) => known === value) ? value : choices[0]?.[0];
   }
 
-  /** @param {string} name @param {boolean} usable */
+  /** Enables or disables a field. @param {string} name @param {boolean} usable */
   enable(name, usable) {
-    const part = this.parts.get(name);
-    if (!part) return;
-    part.input.disabled = !usable;
-    if (!usable && part.field.kind === 'check') part.input.checked = false;
+    const entry = this.controls.get(name);
+    if (!entry) return;
+    entry.input.disabled = !usable;
+    if (!usable && entry.field.kind === 'check') entry.input.checked = false;
   }
 
+  /** Sets all fields to their defaults. */
   reset() {
-    for (const { field, input } of this.parts.values()) {
+    for (const { field, input } of this.controls.values()) {
       if (field.kind === 'check') input.checked = field.value ?? false;
       else input.value = field.value ?? '';
     }
     this.changes();
   }
 
+  /** Saves the values in the session and reports the change. */
   changes() {
     sessionStorage.setItem(`options-${this.key}`, JSON.stringify(this.values));
     this.show();
     this.changed();
   }
 
+  /** Hides fields that do not apply, and shows errors of empty required fields. */
   show() {
     const values = this.values;
-    for (const { field, box } of this.parts.values()) box.hidden = Boolean(field.shown && !field.shown(values));
-    this.wrong(undefined, '');
+    for (const { field, box } of this.controls.values()) box.hidden = Boolean(field.shown && !field.shown(values));
+    this.showError(undefined, '');
     const empty = this.fields.find((field) => field.needed && (!field.shown || field.shown(values)) && values[field.name] === '');
-    if (empty) this.wrong(empty.name, t(empty.needed ?? ''));
+    if (empty) this.showError(empty.name, t(empty.needed ?? ''));
   }
 
-  /**
-   * Shows an error at its field; false where there is none of that name.
+  /** Shows an error at a field; returns false if there is no field of that name.
    * @param {string | undefined} name @param {string} text
    */
-  wrong(name, text) {
-    for (const { input, wrong } of this.parts.values()) {
+  showError(name, text) {
+    for (const { input, wrong } of this.controls.values()) {
       wrong.hidden = true;
       input.removeAttribute('aria-invalid');
     }
-    const part = name === undefined ? undefined : this.parts.get(name);
-    if (!part) return false;
-    part.wrong.textContent = text;
-    part.wrong.hidden = false;
-    part.input.setAttribute('aria-invalid', 'true');
-    part.input.setAttribute('aria-errormessage', part.wrong.id);
-    const details = part.box.closest('details');
+    const entry = name === undefined ? undefined : this.controls.get(name);
+    if (!entry) return false;
+    entry.wrong.textContent = text;
+    entry.wrong.hidden = false;
+    entry.input.setAttribute('aria-invalid', 'true');
+    entry.input.setAttribute('aria-errormessage', entry.wrong.id);
+    const details = entry.box.closest('details');
     if (details) details.open = true;
     return true;
   }
 }
 
-/** @param {Field} field @param {string} id */
-function control(field, id) {
+/** Creates the input element of a field. @param {Field} field @param {string} id */
+function inputElement(field, id) {
   if (field.kind === 'choice') {
     return el('select', { id }, ...(field.choices ?? []).map(([value, label]) => el('option', { value }, label)));
   }

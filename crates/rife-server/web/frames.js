@@ -1,14 +1,14 @@
 // @ts-check
-// The tab that takes two frames of a clip to the next one.
+// Tab "Select frames": saves two frames of a clip as inputs of the tab "Between images".
 
 import { call } from './api.js';
 import { el, say } from './dom.js';
 import { CLIPS } from './files.js';
-import { Inputs, frameUrl, place } from './inputs.js';
+import { Inputs, frameUrl, resourcePath } from './inputs.js';
 import { duration, t } from './text.js';
 
-/** Milliseconds without a move before a picture is fetched. */
-const PAUSE = 150;
+/** Milliseconds without a change of the slider before the frame is fetched. */
+const PREVIEW_DELAY_MS = 150;
 
 export class Frames {
   /** @param {(inputs: import('./inputs.js').Input[]) => void} use */
@@ -27,7 +27,7 @@ export class Frames {
     this.changed();
   }
 
-  /** A number, a scrubber and the frame. @param {string} label */
+  /** Creates a frame picker: number field, slider and preview. @param {string} label */
   picker(label) {
     const id = `frames-${label}`;
     const number = el('input', { id, type: 'number', min: 1, step: 1 });
@@ -49,7 +49,7 @@ export class Frames {
     this.card.hidden = !item;
     if (!item) return;
     try {
-      const probe = await call('GET', `${place(item.ref)}/probe`);
+      const probe = await call('GET', `${resourcePath(item.ref)}/probe`);
       if (item !== this.item) return;
       const frames = probe.frames ?? 1;
       const fps = Math.round((probe.fps ?? 0) * 1000) / 1000;
@@ -58,40 +58,40 @@ export class Frames {
         picker.number.max = picker.slider.max = String(frames);
         picker.hint.textContent = t('of_frames', { last: frames });
       }
-      // Both have a number before either is judged: one alone is out of order.
+      // The last frame is set first, since choose() checks the order of both.
       this.last.number.value = String(frames);
       this.choose(this.first, '1');
       this.choose(this.last, String(frames));
     } catch (error) {
-      this.refuse(/** @type {Error} */ (error).message);
+      this.showError(/** @type {Error} */ (error).message);
     }
   }
 
-  /** @param {any} picker @param {string} value */
+  /** Sets a picker to a frame number, checks both, and fetches the preview. @param {any} picker @param {string} value */
   choose(picker, value) {
     picker.number.value = picker.slider.value = value;
     const numbers = [this.first, this.last].map(({ number }) => Number(number.value));
-    const most = Number(this.last.number.max);
-    const good = numbers.every((number) => Number.isInteger(number) && number >= 1 && number <= most);
-    this.refuse(!good ? t('of_frames', { last: most }) : numbers[0] < numbers[1] ? '' : t('frames_order'));
+    const last = Number(this.last.number.max);
+    const good = numbers.every((number) => Number.isInteger(number) && number >= 1 && number <= last);
+    this.showError(!good ? t('of_frames', { last }) : numbers[0] < numbers[1] ? '' : t('frames_order'));
     clearTimeout(picker.timer);
     const item = this.item;
     if (item && good) {
       picker.timer = setTimeout(() => {
         picker.picture.src = frameUrl(item.ref, Number(value), 480);
         picker.picture.alt = t('frame', { n: value });
-      }, PAUSE);
+      }, PREVIEW_DELAY_MS);
     }
   }
 
-  /** @param {string} text */
-  refuse(text) {
+  /** Shows an error and disables the button; an empty text clears both. @param {string} text */
+  showError(text) {
     this.wrong.textContent = text;
     this.wrong.hidden = !text;
     this.button.disabled = Boolean(text);
   }
 
-  /** Both frames, in their natural order, to the next tab. */
+  /** Saves both frames as uploads and passes them to the next tab. */
   async take() {
     const item = this.item;
     const numbers = [this.first, this.last].map(({ number }) => Number(number.value));
@@ -105,7 +105,7 @@ export class Frames {
       this.use(taken);
       say(t('used_frames', { a: numbers[0], b: numbers[1] }));
     } catch (error) {
-      this.refuse(/** @type {Error} */ (error).message);
+      this.showError(/** @type {Error} */ (error).message);
     }
     this.button.disabled = false;
   }

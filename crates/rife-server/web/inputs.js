@@ -1,31 +1,31 @@
 // @ts-check
-// What a tab works on: files that are dropped or chosen, and results of other jobs; in an order that can be changed.
+// List of inputs of a tab: uploaded files and results of other jobs, in an order that can be changed.
 
-import { ApiError, call, discard, readable, send, url } from './api.js';
+import { ApiError, call, deleteUpload, assertReadable, send, url } from './api.js';
 import { el, notice, say } from './dom.js';
-import { gather } from './files.js';
+import { collectFiles } from './files.js';
 import { bytes, duration, t } from './text.js';
 
 /**
- * @typedef {{ref: any, name: string, size?: number, modified?: number, upload?: string, busy?: AbortController, part?: number,
+ * @typedef {{ref: any, name: string, size?: number, modified?: number, upload?: string, busy?: AbortController, fraction?: number,
  *   file?: File, about?: string, wrong?: string, refused?: string}} Input
- * `ref` is null until it has arrived whole; `upload` is where it goes meanwhile; `wrong` says why it is of no use,
- * `refused` why not with the options as they are.
+ * `ref` is null until the upload is complete; `upload` is the upload's id; `fraction` is the sent fraction from 0 to 1; `about`
+ * describes the file; `wrong` says why the file cannot be used here, `refused` why not with the current options.
  */
 
-/** Every list of the page: what one of them lets go may still be in another. @type {Inputs[]} */
+/** All lists of the page: an upload may be in several. @type {Inputs[]} */
 const LISTS = [];
-/** Milliseconds before a look that the server was too busy for is tried again. */
-const AGAIN = 1500;
-/** Looks at files, one after the other. */
-let looks = Promise.resolve();
+/** Milliseconds after which a probe is retried that the server was too busy for. */
+const RETRY_MS = 1500;
+/** Chain of probes, which run one after the other. */
+let probes = Promise.resolve();
 
-/** The address of what stands for an input in the API. @param {any} ref */
-export const place = (ref) =>
+/** Returns the API path of an input. @param {any} ref */
+export const resourcePath = (ref) =>
   ref.upload ? `/uploads/${ref.upload}` : `/jobs/${ref.job}/files/${encodeURIComponent(ref.file)}`;
 
-/** @param {any} ref @param {number} number @param {number} width */
-export const frameUrl = (ref, number, width) => url(`${place(ref)}/frames/${number}?width=${width}`);
+/** Returns the URL of a frame as a JPEG. @param {any} ref @param {number} number counted from 1 @param {number} width in pixels */
+export const frameUrl = (ref, number, width) => url(`${resourcePath(ref)}/frames/${number}?width=${width}`);
 
 export class Inputs {
   /**
@@ -45,24 +45,25 @@ export class Inputs {
     this.list = el('ul', { className: 'inputs' });
     this.element = el('div', { className: 'card' }, this.drop(), this.list);
     this.show();
-    for (const item of this.items) this.look(item);
+    for (const item of this.items) this.probe(item);
   }
 
-  /** Those that have arrived and are of use. */
+  /** Inputs that are complete and usable. */
   get ready() {
     return this.items.filter((item) => item.ref && !item.wrong);
   }
 
-  /** Whether some are on their way. */
+  /** Whether an upload is in progress. */
   get waiting() {
     return this.items.some((item) => item.busy);
   }
 
-  /** How many will not be worked on as they are. */
+  /** Number of inputs that cannot be used as they are. */
   get unusable() {
     return this.items.filter((item) => item.wrong || item.refused || (!item.ref && !item.busy)).length;
   }
 
+  /** Creates the drop area with its file input. */
   drop() {
     const { many, accept, drop, label } = this.options;
     const file = el('input', { type: 'file', multiple: many, accept, 'aria-label': t(label) });
@@ -74,44 +75,44 @@ export class Inputs {
     return area;
   }
 
-  /** Files and folders that were dropped or pasted. @param {DataTransfer} data */
+  /** Adds files and folders that were dropped or pasted. @param {DataTransfer} data */
   async receive(data) {
     try {
-      const { files, said } = await gather(data, this.options.takes);
+      const { files, message } = await collectFiles(data, this.options.takes);
       this.take(files);
-      if (said) notice(said);
+      if (message) notice(message);
     } catch {
       notice(t('unreadable_here'));
     }
   }
 
-  /** @param {File[]} files */
+  /** Adds and uploads files; resumes the interrupted upload of the same file. @param {File[]} files */
   take(files) {
     notice(!this.options.many && files.length > 1 ? t('only_first', { name: files[0].name, count: files.length }) : '');
     for (const file of this.options.many ? files : files.slice(0, 1)) {
       const begun = this.items.find((item) => !item.ref && !item.busy && item.name === file.name && item.size === file.size && item.modified === file.lastModified);
-      const item = begun ?? { ref: null, name: file.name, size: file.size, modified: file.lastModified, part: 0 };
+      const item = begun ?? { ref: null, name: file.name, size: file.size, modified: file.lastModified, fraction: 0 };
       if (!begun) this.add(item);
       this.upload(item, file);
     }
   }
 
-  /** Sends what is missing of it. @param {Input} item @param {File} file */
+  /** Sends the missing bytes of a file. @param {Input} item @param {File} file */
   async upload(item, file) {
     const { signal } = (item.busy = new AbortController());
     item.file = file;
     this.changes();
     try {
-      await readable(file);
+      await assertReadable(file);
       let upload = item.upload ? await call('GET', `/uploads/${item.upload}`).catch(() => null) : null;
       upload ??= await call('POST', '/uploads', { name: file.name, size: file.size });
       item.upload = upload.id;
       this.keep();
-      await send(file, upload, (part) => this.progress(item, part), signal);
+      await send(file, upload, (fraction) => this.progress(item, fraction), signal);
       item.ref = { upload: upload.id };
       item.busy = item.file = undefined;
       this.changes();
-      this.look(item);
+      this.probe(item);
     } catch (error) {
       item.busy = undefined;
       if (signal.aborted) return;
@@ -122,17 +123,17 @@ export class Inputs {
     }
   }
 
-  /** What the server finds in it, on its row: what is of no use here is marked. @param {Input} item */
-  look(item) {
+  /** Probes a file on the server, and shows its properties or why it cannot be used. @param {Input} item */
+  probe(item) {
     if (!item.ref || item.about) return;
-    looks = looks.then(async () => {
+    probes = probes.then(async () => {
       if (!this.items.includes(item)) return;
       try {
-        const probe = await call('GET', `${place(item.ref)}/probe`);
-        item.about = described(probe);
-        item.wrong = this.unfit(probe);
+        const probe = await call('GET', `${resourcePath(item.ref)}/probe`);
+        item.about = describe(probe);
+        item.wrong = this.mismatch(probe);
       } catch (error) {
-        if (!(error instanceof ApiError) || error.code === 'too_many') setTimeout(() => this.look(item), AGAIN);
+        if (!(error instanceof ApiError) || error.code === 'too_many') setTimeout(() => this.probe(item), RETRY_MS);
         else item.wrong = error.message;
       }
       if (!this.items.includes(item)) return;
@@ -141,46 +142,46 @@ export class Inputs {
     });
   }
 
-  /** Why it is not for this tab. @param {any} probe */
-  unfit(probe) {
+  /** Returns why a file cannot be used in this tab, if so. @param {any} probe */
+  mismatch(probe) {
     if (this.options.takes === 'pictures') return probe.kind === 'video' && probe.frames !== 1 ? t('not_a_picture') : undefined;
     return probe.kind === 'image' || probe.frames === 1 ? t('not_a_clip') : undefined;
   }
 
-  /** @param {Input} item @param {number} part */
-  progress(item, part) {
-    item.part = part;
+  /** Shows the progress of an upload. @param {Input} item @param {number} fraction from 0 to 1 */
+  progress(item, fraction) {
+    item.fraction = fraction;
     this.keep();
     const row = this.list.children[this.items.indexOf(item)];
     const bar = row?.querySelector('progress');
     if (!bar) return;
-    bar.value = part;
-    row.querySelector('.hint').textContent = t('uploading', { percent: Math.floor(part * 100) });
+    bar.value = fraction;
+    row.querySelector('.hint').textContent = t('uploading', { percent: Math.floor(fraction * 100) });
   }
 
-  /** @param {Input} item */
+  /** Appends an input; replaces the present one in a list for a single file. @param {Input} item */
   add(item) {
     if (!this.options.many) for (const old of this.items) this.remove(old);
     this.items.push(item);
     this.changes();
-    this.look(item);
+    this.probe(item);
   }
 
-  /** Takes it out of the list, and its upload off the server unless another list has it. @param {Input} item */
+  /** Removes an input, and deletes its upload unless another list has it. @param {Input} item */
   remove(item) {
     item.busy?.abort();
     this.items = this.items.filter((other) => other !== item);
     this.changes();
     const id = item.ref ? item.ref.upload : item.upload;
     const elsewhere = LISTS.some(({ items }) => items.some((other) => other.ref?.upload === id));
-    if (id && !elsewhere) discard(id);
+    if (id && !elsewhere) deleteUpload(id);
   }
 
   clear() {
     for (const item of this.items) this.remove(item);
   }
 
-  /** @param {number} from @param {number} to */
+  /** Moves an input to another position. @param {number} from @param {number} to */
   move(from, to) {
     if (to < 0 || to >= this.items.length) return;
     this.items.splice(to, 0, ...this.items.splice(from, 1));
@@ -188,17 +189,20 @@ export class Inputs {
     say(`${this.items[to].name}: ${to + 1}`);
   }
 
+  /** Saves the list in the session. */
   keep() {
-    const kept = this.items.map(({ ref, name, size, modified, upload, part }) => ({ ref, name, size, modified, upload, part }));
-    sessionStorage.setItem(`inputs-${this.key}`, JSON.stringify(kept));
+    const saved = this.items.map(({ ref, name, size, modified, upload, fraction }) => ({ ref, name, size, modified, upload, fraction }));
+    sessionStorage.setItem(`inputs-${this.key}`, JSON.stringify(saved));
   }
 
+  /** Saves, redraws and reports a change. */
   changes() {
     this.keep();
     this.show();
     this.changed();
   }
 
+  /** Redraws the rows, keeping the focus. */
   show() {
     const held = [...this.rows].find(([, row]) => row.contains(document.activeElement));
     const sign = document.activeElement?.textContent;
@@ -208,9 +212,8 @@ export class Inputs {
     if (held) this.focus(this.rows.get(held[0]), sign);
   }
 
-  /**
-   * Rows are made anew whenever one changes: who was on a button of one stays on it, and moves on with it.
-   * @param {HTMLElement | undefined} row gone where its input is @param {string | null | undefined} sign
+  /** Restores the focus after the rows were redrawn: to the same button, or one of the same row.
+   * @param {HTMLElement | undefined} row undefined if its input was removed @param {string | null | undefined} sign text of the button
    */
   focus(row, sign) {
     const buttons = /** @type {HTMLElement[]} */ ([...(row?.querySelectorAll('button:not(:disabled)') ?? [])]);
@@ -218,7 +221,7 @@ export class Inputs {
     again?.focus();
   }
 
-  /** @param {Input} item @param {number} index */
+  /** Creates the row of an input. @param {Input} item @param {number} index */
   row(item, index) {
     const { name } = item;
     const button = (/** @type {string} */ text, /** @type {string} */ sign, /** @type {() => void} */ click, off = false) =>
@@ -239,16 +242,16 @@ export class Inputs {
     return row;
   }
 
-  /** How far it is, or what is in it. @param {Input} item @returns {(HTMLElement | null)[]} */
+  /** Returns the status of an input: upload progress, properties, or error. @param {Input} item @returns {(HTMLElement | null)[]} */
   state(item) {
-    const percent = Math.floor((item.part ?? 0) * 100);
-    if (item.busy) return [el('progress', { max: 1, value: item.part, 'aria-label': item.name }), el('span', { className: 'hint' }, t('uploading', { percent }))];
+    const percent = Math.floor((item.fraction ?? 0) * 100);
+    if (item.busy) return [el('progress', { max: 1, value: item.fraction, 'aria-label': item.name }), el('span', { className: 'hint' }, t('uploading', { percent }))];
     if (!item.ref) return [el('span', { className: 'wrong' }, t(item.file ? 'broke_off' : 'choose_again', { percent }))];
     const facts = [item.about, item.size ? bytes(item.size) : ''].filter(Boolean).join(' · ');
     return [el('span', { className: 'hint' }, facts), item.wrong || item.refused ? el('div', { className: 'wrong' }, item.wrong ?? item.refused) : null];
   }
 
-  /** @param {HTMLElement} row @param {number} index */
+  /** Makes a row draggable to another position. @param {HTMLElement} row @param {number} index */
   drag(row, index) {
     row.addEventListener('dragstart', (event) => {
       row.classList.add('dragged');
@@ -271,8 +274,8 @@ export class Inputs {
   }
 }
 
-/** What is in a file, in a line. @param {any} probe */
-function described(probe) {
+/** Describes a probed file in one line. @param {any} probe */
+function describe(probe) {
   const size = `${probe.width}×${probe.height}`;
   if (probe.kind === 'image') return size;
   const fps = Math.round((probe.fps ?? 0) * 1000) / 1000;

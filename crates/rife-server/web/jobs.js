@@ -1,10 +1,10 @@
 // @ts-check
-// The list of jobs, which is the server's: it is told of every change, and asks for what came before.
+// List of jobs: loaded from the server and updated by its events.
 
 import { call, listen, url } from './api.js';
 import { connection, el, notice, say } from './dom.js';
 import { checked, results } from './results.js';
-import { bytes, duration, t, told } from './text.js';
+import { bytes, duration, t, errorText } from './text.js';
 
 const ENDED = ['done', 'failed', 'cancelled'];
 /** Milliseconds between two previews of one job. */
@@ -18,89 +18,90 @@ export class Jobs {
     this.use = use;
     this.list = /** @type {HTMLElement} */ (document.getElementById('jobs'));
     this.more = /** @type {HTMLButtonElement} */ (document.getElementById('more'));
-    this.more.addEventListener('click', () => this.older());
+    this.more.addEventListener('click', () => this.loadOlder());
     /** @type {Map<string, {job: any, card: HTMLElement, shown: number}>} */
     this.known = new Map();
     /** @type {string | null} */
     this.cursor = null;
     this.up = true;
     /** Deletions that can still be undone. @type {Map<string, number>} */
-    this.doomed = new Map();
-    // Who leaves the page has not undone them.
+    this.deletions = new Map();
+    // Leaving the page carries out the deletions.
     addEventListener('pagehide', () => {
-      for (const id of this.doomed.keys()) fetch(url(`/jobs/${id}`), { method: 'DELETE', keepalive: true });
+      for (const id of this.deletions.keys()) fetch(url(`/jobs/${id}`), { method: 'DELETE', keepalive: true });
     });
   }
 
   async begin() {
-    await this.older().catch(() => { this.up = false; });
-    listen((type, data) => this.heard(type, data), (up) => this.connected(up));
+    await this.loadOlder().catch(() => { this.up = false; });
+    listen((type, data) => this.onEvent(type, data), (up) => this.onConnection(up));
   }
 
-  async older() {
+  /** Loads the next page of older jobs. */
+  async loadOlder() {
     const page = await call('GET', `/jobs?limit=20${this.cursor ? `&cursor=${encodeURIComponent(this.cursor)}` : ''}`);
-    for (const job of page.items) this.put(job, true);
+    for (const job of page.items) this.upsert(job, true);
     this.cursor = page.next;
     this.more.hidden = !page.next;
-    this.blank();
+    this.updateEmpty();
   }
 
-  /** @param {boolean} up */
-  async connected(up) {
+  /** Reloads the newest jobs when the server can be reached again. @param {boolean} up */
+  async onConnection(up) {
     connection(up);
     if (up === this.up) return;
     this.up = up;
     if (!up) return;
-    // What changed meanwhile: jobs may have ended or gone.
+    // Jobs may have ended or been deleted meanwhile.
     const page = await call('GET', '/jobs?limit=50').catch(() => null);
     if (!page) return;
-    for (const job of page.items.toReversed()) this.put(job, false);
+    for (const job of page.items.toReversed()) this.upsert(job, false);
     const listed = new Set(page.items.map((/** @type {any} */ job) => job.id));
     const oldest = page.next ? page.items.at(-1).created_at : '';
-    for (const [id, { job }] of this.known) if (!listed.has(id) && job.created_at >= oldest) this.gone(id);
+    for (const [id, { job }] of this.known) if (!listed.has(id) && job.created_at >= oldest) this.removeCard(id);
   }
 
-  /** @param {string} id */
-  gone(id) {
+  /** Removes the card of a deleted job. @param {string} id */
+  removeCard(id) {
     const known = this.known.get(id);
     if (!known) return;
-    clearTimeout(this.doomed.get(id));
-    this.doomed.delete(id);
+    clearTimeout(this.deletions.get(id));
+    this.deletions.delete(id);
     const held = known.card.contains(document.activeElement);
     known.card.remove();
     this.known.delete(id);
-    // The button that had the focus is gone.
+    // The focused button was removed.
     if (held) document.getElementById('jobs-title')?.focus();
-    this.blank();
+    this.updateEmpty();
   }
 
-  /** Takes a card away, and its job a little later. @param {string} id */
-  doom(id) {
-    this.doomed.set(id, setTimeout(async () => {
-      this.doomed.delete(id);
+  /** Replaces a card by an undo button, and deletes the job after UNDO milliseconds. @param {string} id */
+  scheduleDeletion(id) {
+    this.deletions.set(id, setTimeout(async () => {
+      this.deletions.delete(id);
       await call('DELETE', `/jobs/${id}`).catch((error) => {
         notice(error.message);
-        this.spare(id);
+        this.undoDeletion(id);
       });
     }, UNDO));
     this.redraw(id);
   }
 
-  /** @param {string} id */
-  spare(id) {
-    clearTimeout(this.doomed.get(id));
-    this.doomed.delete(id);
+  /** Cancels a scheduled deletion. @param {string} id */
+  undoDeletion(id) {
+    clearTimeout(this.deletions.get(id));
+    this.deletions.delete(id);
     this.redraw(id);
   }
 
-  /** @param {string} id */
+  /** Redraws the card of a job. @param {string} id */
   redraw(id) {
     const known = this.known.get(id);
-    if (known) this.put(known.job, false);
+    if (known) this.upsert(known.job, false);
   }
 
-  /** The order of the queue. @param {string[]} ids */
-  order(ids) {
+  /** Updates the positions of queued jobs. @param {string[]} ids of the queued jobs in order */
+  updateQueue(ids) {
     for (const [id, { job, card }] of this.known) {
       if (job.state !== 'queued') continue;
       const at = ids.indexOf(id);
@@ -110,24 +111,24 @@ export class Jobs {
     }
   }
 
-  /** @param {string} type @param {any} data */
-  heard(type, data) {
+  /** Handles an event of the server. @param {string} type @param {any} data */
+  onEvent(type, data) {
     const known = this.known.get(data.id);
-    if (type === 'deleted') this.gone(data.id);
-    else if (type === 'queue') this.order(data.jobs);
+    if (type === 'deleted') this.removeCard(data.id);
+    else if (type === 'queue') this.updateQueue(data.jobs);
     else if (type === 'progress' && known) {
       known.job.progress = data.progress;
-      this.advance(known);
+      this.updateProgress(known);
     } else if (type === 'job') {
       const ended = known && !ENDED.includes(known.job.state) && ENDED.includes(data.state);
-      this.put(data, false);
+      this.upsert(data, false);
       if (ended && data.state === 'done') say(t('finished', { name: data.label }));
-      if (ended && data.state === 'failed') say(t('failed', { name: data.label, text: data.error ? told(data.error) : '' }));
+      if (ended && data.state === 'failed') say(t('failed', { name: data.label, text: data.error ? errorText(data.error) : '' }));
     }
   }
 
-  /** @param {any} job @param {boolean} older whether it belongs at the end */
-  put(job, older) {
+  /** Adds or replaces the card of a job, keeping the focus. @param {any} job @param {boolean} older whether to append instead of prepend */
+  upsert(job, older) {
     const known = this.known.get(job.id);
     const card = this.card(job);
     const held = known?.card.contains(document.activeElement) ? document.activeElement : null;
@@ -136,23 +137,24 @@ export class Jobs {
     else this.list.prepend(card);
     const entry = { job, card, shown: known?.shown ?? 0 };
     this.known.set(job.id, entry);
-    this.blank();
-    this.advance(entry);
-    // A card that changes under somebody's hands does not throw them out.
+    this.updateEmpty();
+    this.updateProgress(entry);
+    // Keeps the focus on the same button of the new card.
     const again = held && (card.querySelector(`[data-act="${held.getAttribute('data-act')}"]`) ?? card.querySelector('button, a, select'));
     if (again) /** @type {HTMLElement} */ (again).focus();
   }
 
-  blank() {
+  /** Shows a text while there are no jobs. */
+  updateEmpty() {
     const empty = this.list.querySelector('.empty');
     if (this.known.size === 0 && !empty) this.list.append(el('p', { className: 'empty' }, t('no_jobs')));
     if (this.known.size > 0) empty?.remove();
   }
 
-  /** @param {any} job */
+  /** Creates the card of a job. @param {any} job */
   card(job) {
     const { state } = job;
-    if (this.doomed.has(job.id)) return this.undo(job);
+    if (this.deletions.has(job.id)) return this.undoCard(job);
     const act = (/** @type {string} */ key, /** @type {string} */ method, /** @type {string} */ path) =>
       el('button', { className: 'plain', type: 'button', 'data-act': key, onclick: async (/** @type {Event} */ event) => {
         const button = /** @type {HTMLButtonElement} */ (event.target);
@@ -167,26 +169,26 @@ export class Jobs {
         el('p', { className: 'hint grow about' }, about(job)),
         active && act('cancel', 'POST', `/jobs/${job.id}/cancel`),
         ['failed', 'cancelled'].includes(state) && act('retry', 'POST', `/jobs/${job.id}/retry`),
-        !active && el('button', { className: 'plain', type: 'button', 'data-act': 'delete', onclick: () => this.doom(job.id) }, t('delete'))),
+        !active && el('button', { className: 'plain', type: 'button', 'data-act': 'delete', onclick: () => this.scheduleDeletion(job.id) }, t('delete'))),
       state === 'running' && el('progress', { max: 1, 'aria-label': job.label }),
       state === 'running' && el('p', { className: 'hint moving' }),
       state === 'running' && el('img', { className: 'preview', alt: t('preview'), hidden: true }),
-      job.error && el('p', { className: 'wrong' }, told(job.error)),
+      job.error && el('p', { className: 'wrong' }, errorText(job.error)),
       job.summary?.needed === false && el('p', { className: 'yes' }, t('not_needed')),
       job.summary?.warnings?.length > 0 && el('ul', { className: 'notes' }, ...job.summary.warnings.map((/** @type {string} */ text) => el('li', {}, text))),
       job.summary?.check && el('p', { className: 'yes small' }, checked(job.summary.check)),
       ...results(job, this.use));
   }
 
-  /** What stands for a card that is about to go. @param {any} job */
-  undo(job) {
+  /** Creates the card of a job that is about to be deleted, with an undo button. @param {any} job */
+  undoCard(job) {
     return el('article', { className: 'job', 'data-id': job.id, 'data-state': 'deleted', 'aria-label': job.label },
       el('div', { className: 'row' }, el('p', { className: 'hint grow', role: 'status' }, t('deleted', { name: job.label })),
-        el('button', { className: 'plain', type: 'button', 'data-act': 'delete', onclick: () => this.spare(job.id) }, t('undo'))));
+        el('button', { className: 'plain', type: 'button', 'data-act': 'delete', onclick: () => this.undoDeletion(job.id) }, t('undo'))));
   }
 
-  /** Moves the bar, and fetches the newest frame now and then. @param {{job: any, card: HTMLElement, shown: number}} entry */
-  advance(entry) {
+  /** Updates the progress bar, and fetches the preview at most every PREVIEW milliseconds. @param {{job: any, card: HTMLElement, shown: number}} entry */
+  updateProgress(entry) {
     const { job, card } = entry;
     const { progress } = job;
     const bar = card.querySelector('progress');
@@ -209,7 +211,7 @@ export class Jobs {
   }
 }
 
-/** One line about a job. @param {any} job */
+/** Describes a job in one line. @param {any} job */
 function about(job) {
   const spent = job.summary?.elapsed_s;
   const size = job.files.reduce((/** @type {number} */ sum, /** @type {any} */ file) => sum + file.bytes, 0);

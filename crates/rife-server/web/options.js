@@ -1,19 +1,19 @@
 // @ts-check
-// The fields of each tab. Values and ranges are those of docs/api.md.
+// Form fields of each tab, with the values and ranges of docs/api.md.
 
 import { t } from './text.js';
 
 /** @typedef {import('./form.js').Field} Field */
 
-/** @param {...[string, string]} choices @returns {[string, string][]} */
+/** Choices with translated labels. @param {...[string, string]} choices value and text key @returns {[string, string][]} */
 const named = (...choices) => choices.map(([value, key]) => [value, t(key)]);
-/** @param {...string} values @returns {[string, string][]} */
+/** Choices whose labels are their values. @param {...string} values @returns {[string, string][]} */
 const plain = (...values) => values.map((value) => [value, value]);
-/** @param {number} last @param {string} text @returns {[string, string][]} */
+/** Choices of 1 to `last` passes. @param {number} last @param {string} text key of the label @returns {[string, string][]} */
 const passes = (last, text) =>
   Array.from({ length: last }, (_, i) => [String(i + 1), t(text, { n: i + 1, x: 2 ** (i + 1) })]);
 
-/** @param {boolean} more whether the method is among the other options @returns {Field[]} */
+/** Fields of the network. @param {boolean} more whether the timestep method is under "More options" @returns {Field[]} */
 const model = (more) => [
   { name: 'timestep_method', kind: 'choice', label: 'o_method', hint: 'o_method_hint', choices: named(['auto', 'o_method_auto'], ['direct', 'o_method_direct'], ['recursive', 'o_method_recursive']), value: 'auto', more },
   { name: 'model', kind: 'choice', label: 'o_model', choices: plain('default'), value: 'default', more: true },
@@ -23,14 +23,14 @@ const model = (more) => [
   { name: 'ensemble', kind: 'check', label: 'o_ensemble', more: true },
 ];
 
-/** @param {...string} types @returns {Field[]} */
+/** Fields of container and encoder. @param {...string} types file types, an empty one for the source's @returns {Field[]} */
 const encoding = (...types) => [
   { name: 'ext', kind: 'choice', label: 'o_ext', choices: types.map((type) => [type, type || t('o_ext_source')]), value: types[0] },
   { name: 'codec', kind: 'choice', label: 'o_codec', choices: [['', t('o_codec_usual')], ...plain('h264', 'h265', 'av1', 'vp9', 'prores', 'ffv1')], value: '', more: true },
   { name: 'crf', kind: 'number', label: 'o_crf', hint: 'o_crf_hint', min: 0, max: 63, more: true },
 ];
 
-/** @type {Field[]} */
+/** Fields of size and fit. @type {Field[]} */
 const fitting = [
   { name: 'size', kind: 'text', label: 'o_size', hint: 'o_size_hint', more: true },
   { name: 'fit', kind: 'choice', label: 'o_fit', choices: named(['pad', 'o_fit_pad'], ['crop', 'o_fit_crop'], ['stretch', 'o_fit_stretch']), value: 'pad', more: true },

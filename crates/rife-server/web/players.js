@@ -1,14 +1,14 @@
 // @ts-check
-// Two clips in step, as `compare.js` shows them: as the browser plays them, or, where it cannot decode one of them, as
-// frames that the server draws of each.
+// Synchronised playback of source and result for compare.js: as videos, or, if the browser cannot decode one of them, as single
+// frames that the server renders.
 
 import { call, url } from './api.js';
 import { el } from './dom.js';
 import { t } from './text.js';
 
-/** Seconds by which the two may be apart before the source is set right. */
-const APART = 0.06;
-/** Widths of frames: few, so that the server has them at hand when they are asked for again. */
+/** Maximum drift in seconds before the source is seeked to the result's time. */
+const MAX_DRIFT = 0.06;
+/** Widths in which frames are requested: only a few, so that the server's cache is hit. */
 const WIDTHS = [640, 960, 1280, 1920];
 
 /**
@@ -18,12 +18,12 @@ const WIDTHS = [640, 960, 1280, 1920];
  * @typedef {{job: any, file: any, before: string, after: string, moved: () => void}} Pair paths in the API
  */
 
-/** Whether the browser shows pictures of it: some clips are played as sound alone, without an error. @param {HTMLVideoElement} movie @returns {Promise<boolean>} */
+/** Reports whether the browser decodes the video stream: some play only the audio, without an error. @param {HTMLVideoElement} movie @returns {Promise<boolean>} */
 export function decodes(movie) {
   return new Promise((resolve) => {
     movie.addEventListener('loadedmetadata', () => {
       if (movie.videoWidth === 0) resolve(false);
-      // Some browsers load no frame before somebody presses something.
+      // Some browsers load no frame before a user gesture.
       else setTimeout(() => resolve(true), 3000);
     });
     movie.addEventListener('loadeddata', () => resolve(movie.videoWidth > 0));
@@ -31,31 +31,31 @@ export function decodes(movie) {
   });
 }
 
-/** How far the source is for each second of the result. @param {any} job @param {number} before @param {number} after its length and the result's */
-function pace(job, before, after) {
+/** Returns the source's playback rate relative to the result's: below 1 for slow motion. @param {any} job @param {number} before duration of the source in seconds @param {number} after duration of the result */
+function sourceSpeed(job, before, after) {
   if (!job.options?.slow_motion) return 1;
   const { input_duration_s: source = before, duration_s: made = after } = job.plan ?? {};
   return source && made ? source / made : 1;
 }
 
-/** @param {Pair} pair @returns {Promise<Player>} */
+/** Creates a player for two clips. @param {Pair} pair @returns {Promise<Player>} */
 export async function player(pair) {
   const movie = (/** @type {string} */ path, /** @type {string} */ className) =>
     el('video', { src: url(path), className, muted: true, loop: true, playsInline: true, preload: 'auto' });
   const [before, after] = [movie(pair.before, 'before'), movie(pair.after, 'after')];
   const [first, second] = await Promise.all([decodes(before), decodes(after)]);
-  if (first && second) return movies(pair, before, after);
+  if (first && second) return videoPlayer(pair, before, after);
   for (const one of [before, after]) one.removeAttribute('src');
-  return stills(pair, t('stills', { what: [!first && t('before'), !second && t('after')].filter(Boolean).join(', ') }));
+  return framePlayer(pair, t('stills', { what: [!first && t('before'), !second && t('after')].filter(Boolean).join(', ') }));
 }
 
-/** @param {Pair} pair @param {HTMLVideoElement} before @param {HTMLVideoElement} after @returns {Player} */
-function movies(pair, before, after) {
-  const stretch = pace(pair.job, before.duration, after.duration);
+/** Creates a player of two video elements. @param {Pair} pair @param {HTMLVideoElement} before @param {HTMLVideoElement} after @returns {Player} */
+function videoPlayer(pair, before, after) {
+  const stretch = sourceSpeed(pair.job, before.duration, after.duration);
   let open = true;
   const step = () => {
     const wanted = after.currentTime * stretch;
-    if (Math.abs(before.currentTime - wanted) > (after.paused ? 0.001 : APART)) before.currentTime = wanted;
+    if (Math.abs(before.currentTime - wanted) > (after.paused ? 0.001 : MAX_DRIFT)) before.currentTime = wanted;
     pair.moved();
     if (open) requestAnimationFrame(step);
   };
@@ -75,10 +75,10 @@ function movies(pair, before, after) {
   };
 }
 
-/** @param {Pair} pair @param {string} note @returns {Promise<Player>} */
-async function stills(pair, note) {
+/** Creates a player of single frames that the server renders. @param {Pair} pair @param {string} note @returns {Promise<Player>} */
+async function framePlayer(pair, note) {
   const [source, made] = await Promise.all([call('GET', `${pair.before}/probe`), call('GET', `${pair.after}/probe`)]);
-  const stretch = pace(pair.job, source.duration_s, made.duration_s);
+  const stretch = sourceSpeed(pair.job, source.duration_s, made.duration_s);
   const interval = made.fps ? 1 / made.fps : 0.04;
   const wide = made.width > 0 ? Math.min(made.width, innerWidth * devicePixelRatio) : 1280;
   const width = WIDTHS.find((one) => one >= wide) ?? WIDTHS[WIDTHS.length - 1];
@@ -86,7 +86,7 @@ async function stills(pair, note) {
   const now = { wanted: 0, shown: -1, busy: false, playing: false, open: true };
   const length = made.duration_s ?? 0;
 
-  /** Both pictures of a time change together, once both are there. @param {number} time */
+  /** Loads the frames of both clips at a time, and shows them together. @param {number} time in seconds of the result */
   const draw = async (time) => {
     const fetched = [[pair.before, time * stretch], [pair.after, time]].map(async ([path, at]) => {
       const picture = new Image();
@@ -96,7 +96,7 @@ async function stills(pair, note) {
     });
     [before.src, after.src] = await Promise.all(fetched);
   };
-  const go = async () => {
+  const run = async () => {
     if (now.busy) return;
     now.busy = true;
     while (now.open && (now.wanted !== now.shown || now.playing)) {
@@ -111,19 +111,19 @@ async function stills(pair, note) {
     }
     now.busy = false;
   };
-  go();
+  run();
   return {
     before, after, note, length, shape: `${made.width} / ${made.height}`,
     get time() { return now.wanted; },
     get paused() { return !now.playing; },
     seek: (time) => {
       now.wanted = time;
-      go();
+      run();
     },
     toggle: () => {
       now.playing = !now.playing;
       pair.moved();
-      go();
+      run();
     },
     close: () => { now.open = now.playing = false; },
   };

@@ -1,5 +1,5 @@
 // @ts-check
-// What errors and plans say, by the names of docs/api.md: the server's sentences, and the same in Chinese.
+// Sentences of errors and plans by their names in docs/api.md: the server's English ones, and their Chinese translations.
 
 /** @type {Record<string, [string, string]>} */
 export const REASONS = {

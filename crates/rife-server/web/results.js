@@ -1,5 +1,5 @@
 // @ts-check
-// What came of a job: to be looked at where it is, saved, compared with its source, and worked on in another tab.
+// Results of a job: play, download, compare with the source, and use as input of another tab.
 
 import { url } from './api.js';
 import { compare } from './compare.js';
@@ -9,26 +9,26 @@ import { bytes, t } from './text.js';
 
 /** @typedef {(tab: string, input: import('./inputs.js').Input) => void} Use */
 
-/** Tabs that take pictures, and clips. */
+/** Tabs that accept pictures, and tabs that accept clips. */
 const PICTURES = ['images'];
 const CLIPS = ['video', 'chain', 'reencode', 'frames'];
 
-/** @param {any} job @param {any} file */
+/** Returns the API path of a result. @param {any} job @param {any} file */
 const path = (job, file) => `/jobs/${job.id}/files/${encodeURIComponent(file.name)}`;
-/** @param {any} file */
+/** Reports whether a result is a clip. @param {any} file */
 const isClip = (file) => file.media_type.startsWith('video/') || file.media_type === 'application/mxf';
-/** Whether it is a single picture: an animation is no input. @param {any} file */
+/** Reports whether a result is a still picture; an animation cannot be an input. @param {any} file */
 const isPicture = (file) => file.media_type.startsWith('image/') && file.media_type !== 'image/gif';
 
-/** The results of a job, each on its own; pictures that belong together as one. @param {any} job @param {Use} use @returns {Node[]} */
+/** Creates the elements of a job's results; several pictures become one gallery. @param {any} job @param {Use} use @returns {Node[]} */
 export function results(job, use) {
   const pictures = job.files.filter(isPicture);
-  if (pictures.length < 2) return job.files.map((/** @type {any} */ file) => one(job, file, use));
+  if (pictures.length < 2) return job.files.map((/** @type {any} */ file) => resultCard(job, file, use));
   return [gallery(job, pictures, use)];
 }
 
-/** @param {any} job @param {any} file @param {Use} use */
-function one(job, file, use) {
+/** Creates the element of one result. @param {any} job @param {any} file @param {Use} use */
+function resultCard(job, file, use) {
   const known = isClip(file) || file.media_type.startsWith('image/');
   if (!known) return el('p', { className: 'hint' }, save(job, file, file.label, ''), ` (${bytes(file.bytes)})`);
   const comparable = isClip(file) && ['video', 'reencode'].includes(job.kind);
@@ -43,12 +43,12 @@ function one(job, file, use) {
       further(job, [file], use)));
 }
 
-/** @param {any} job @param {any} file @param {string} text @param {string} className */
+/** Creates a download link. @param {any} job @param {any} file @param {string} text @param {string} className */
 function save(job, file, text, className) {
   return el('a', { className, href: url(`${path(job, file)}?download=1`), 'aria-label': t('download_of', { name: file.label }), title: file.label }, text);
 }
 
-/** A still of it; a clip plays when it is pressed. @param {any} job @param {any} file @param {HTMLElement} stage */
+/** Creates a thumbnail; a clip plays in `stage` when it is clicked. @param {any} job @param {any} file @param {HTMLElement} stage */
 function picture(job, file, stage) {
   const moves = ['image/gif', 'image/webp'].includes(file.media_type);
   const source = url(moves ? path(job, file) : `${path(job, file)}/frames/1?width=320`);
@@ -65,7 +65,7 @@ function picture(job, file, stage) {
   return button;
 }
 
-/** The tabs that take it. @param {any} job @param {any[]} files @param {Use} use */
+/** Creates the selection of tabs that accept the files. @param {any} job @param {any[]} files @param {Use} use */
 function further(job, files, use) {
   const tabs = isClip(files[0]) ? CLIPS : isPicture(files[0]) ? PICTURES : [];
   if (tabs.length === 0) return null;
@@ -78,7 +78,7 @@ function further(job, files, use) {
   return select;
 }
 
-/** Pictures in their order, each to be saved. @param {any} job @param {any[]} files @param {Use} use */
+/** Creates a gallery of pictures that can be downloaded. @param {any} job @param {any[]} files @param {Use} use */
 function gallery(job, files, use) {
   const all = files.map((file) => el('li', {}, el('a', { href: url(`${path(job, file)}?download=1`), 'aria-label': t('download_of', { name: file.label }), title: file.label },
     el('img', { alt: '', loading: 'lazy', src: url(`${path(job, file)}/frames/1?width=176`) }))));
@@ -88,10 +88,10 @@ function gallery(job, files, use) {
     el('div', { className: 'row' }, further(job, files, use)));
 }
 
-/** How a re-encoding's colours compare with its source's, in words. @param {any} check */
+/** Describes the result of the colour check of a re-encoding. @param {any} check */
 export function checked(check) {
   const known = check.psnr.filter((/** @type {number | null} */ psnr) => psnr !== null);
-  const least = known.length > 0 ? t('decibels', { n: Math.min(...known).toFixed(1) }) : t('same');
+  const lowest = known.length > 0 ? t('decibels', { n: Math.min(...known).toFixed(1) }) : t('same');
   const bias = Math.max(...check.bias.map(Math.abs)).toFixed(2);
-  return t('checked', { frames: check.frames, psnr: least, bias });
+  return t('checked', { frames: check.frames, psnr: lowest, bias });
 }

@@ -1,15 +1,15 @@
 // @ts-check
-// A tab that makes jobs: inputs, options, what it would do, and the button that starts it.
+// Tab that creates jobs: inputs, options, plan, and the start button.
 
 import { ApiError, call } from './api.js';
 import { el, notice, say } from './dom.js';
 import { Form } from './form.js';
 import { Inputs } from './inputs.js';
-import { bytes, duration, noted, t } from './text.js';
+import { bytes, duration, noteText, t } from './text.js';
 
-/** Milliseconds without a change before a plan is asked for. */
-const PAUSE = 500;
-/** Notes that say that a job may not be what was meant. */
+/** Milliseconds without a change before a plan is requested. */
+const PLAN_DELAY_MS = 500;
+/** Codes of notes that are shown as warnings. */
 const ALERTS = ['nothing_new', 'rate_below'];
 
 /** @typedef {{body: any, key: string, item: import('./inputs.js').Input | null}} Request */
@@ -17,21 +17,21 @@ const ALERTS = ['nothing_new', 'rate_below'];
 export class Work {
   /**
    * @param {string} key
-   * @param {{kind: string, least: number, each?: boolean, takes: 'clips' | 'pictures', accept: string, drop: string, fields: import('./form.js').Field[]}} spec
+   * @param {{kind: string, min: number, each?: boolean, takes: 'clips' | 'pictures', accept: string, drop: string, fields: import('./form.js').Field[]}} spec
    */
   constructor(key, spec) {
     this.key = key;
     this.spec = spec;
-    /** Plans and refusals by request, so that nothing is asked twice. @type {Map<string, {plan?: any, error?: Error}>} */
-    this.known = new Map();
-    /** Requests that were started. @type {Set<string>} */
-    this.begun = new Set(JSON.parse(sessionStorage.getItem(`begun-${key}`) ?? '[]'));
+    /** Plans and errors by request key, so that no request is planned twice. @type {Map<string, {plan?: any, error?: Error}>} */
+    this.responses = new Map();
+    /** Keys of requests that were started. @type {Set<string>} */
+    this.started = new Set(JSON.parse(sessionStorage.getItem(`begun-${key}`) ?? '[]'));
     this.inputs = new Inputs(key, {
-      many: spec.least > 1 || Boolean(spec.each), ordered: spec.least > 1, takes: spec.takes, accept: spec.accept, drop: spec.drop, label: `choose_${key}`,
+      many: spec.min > 1 || Boolean(spec.each), ordered: spec.min > 1, takes: spec.takes, accept: spec.accept, drop: spec.drop, label: `choose_${key}`,
     }, () => this.changed());
     this.form = new Form(key, spec.fields, () => this.changed());
     this.plan = el('div', { className: 'card', 'aria-live': 'polite', hidden: true });
-    this.button = el('button', { type: 'button', onclick: () => this.start(this.fresh) });
+    this.button = el('button', { type: 'button', onclick: () => this.start(this.unstarted) });
     this.again = el('button', { className: 'plain', type: 'button', onclick: () => this.start(this.requests) }, t('run_again'));
     const reset = el('button', { className: 'plain', type: 'button', onclick: () => this.form.reset() }, t('reset'));
     this.needs = el('span', { className: 'hint' });
@@ -40,15 +40,15 @@ export class Work {
       el('div', { className: 'row' }, this.button, this.again, reset, this.needs));
     /** @type {number | undefined} */
     this.timer = undefined;
-    this.asked = 0;
+    this.generation = 0;
     this.planning = Promise.resolve();
     this.starting = false;
     this.changed();
   }
 
-  /** The requests that the inputs and options make, each with its input where it has one of its own. @returns {Request[]} */
+  /** All requests for the current inputs and options; `item` is the input of a request with a single one. @returns {Request[]} */
   get all() {
-    const { kind, least, each } = this.spec;
+    const { kind, min, each } = this.spec;
     const { ready } = this.inputs;
     const options = this.form.options;
     const made = (/** @type {any[]} */ inputs, /** @type {any} */ item) => {
@@ -56,34 +56,35 @@ export class Work {
       return { body, key: JSON.stringify(body), item };
     };
     if (each) return ready.map((item) => made([item.ref], item));
-    if (ready.length < least || this.inputs.items.length > ready.length) return [];
+    if (ready.length < min || this.inputs.items.length > ready.length) return [];
     return [made(ready.map((item) => item.ref), null)];
   }
 
-  /** Those that nothing speaks against. */
+  /** Requests that were not refused. */
   get requests() {
-    return this.form.missing ? [] : this.all.filter(({ key }) => !refusal(this.known.get(key)?.error));
+    return this.form.missing ? [] : this.all.filter(({ key }) => !isRefusal(this.responses.get(key)?.error));
   }
 
-  /** Those that have not been started yet. */
-  get fresh() {
-    return this.requests.filter(({ key }) => !this.begun.has(key));
+  /** Requests that have not been started yet. */
+  get unstarted() {
+    return this.requests.filter(({ key }) => !this.started.has(key));
   }
 
+  /** Updates the buttons, and plans the requests after a pause. */
   changed() {
     clearTimeout(this.timer);
-    this.asked += 1;
+    this.generation += 1;
     this.show();
     if (this.all.length === 0 || this.form.missing) {
       this.plan.hidden = true;
       return;
     }
-    this.timer = setTimeout(() => { this.planning = this.estimate(this.asked); }, PAUSE);
+    this.timer = setTimeout(() => { this.planning = this.estimate(this.generation); }, PLAN_DELAY_MS);
   }
 
-  /** The button, and why it is as it is. */
+  /** Updates the buttons and the hint next to them. */
   show() {
-    const [count, all] = [this.fresh.length, this.requests.length];
+    const [count, all] = [this.unstarted.length, this.requests.length];
     const begun = all > 0 && count === 0;
     this.button.disabled = count === 0 || this.inputs.waiting || this.starting;
     this.button.textContent = count > 1 ? t('start_many', { count }) : t('start');
@@ -91,37 +92,37 @@ export class Work {
     const { items, unusable } = this.inputs;
     const hints = [
       unusable > 0 && t(this.spec.each ? 'not_started' : 'in_the_way', { bad: unusable, count: items.length }),
-      items.length < this.spec.least && this.spec.least > 1 && t('needs', { count: this.spec.least }),
+      items.length < this.spec.min && this.spec.min > 1 && t('needs', { count: this.spec.min }),
       begun && t('begun'),
     ];
     this.needs.textContent = hints.filter(Boolean).join(' ');
   }
 
-  /** Plans every request, one after the other; what is refused is marked. @param {number} asked only the newest question is gone on with */
-  async estimate(asked) {
+  /** Plans all requests one after the other, and marks refused inputs. @param {number} generation stops when inputs or options have changed since */
+  async estimate(generation) {
     this.plan.hidden = false;
     for (const request of this.all) {
-      if (this.known.has(request.key)) continue;
-      if (this.known.size === 0 || this.all.length === 1) this.plan.replaceChildren(el('p', { className: 'hint' }, t('planning')));
+      if (this.responses.has(request.key)) continue;
+      if (this.responses.size === 0 || this.all.length === 1) this.plan.replaceChildren(el('p', { className: 'hint' }, t('planning')));
       try {
-        this.known.set(request.key, { plan: await call('POST', '/plans', request.body) });
+        this.responses.set(request.key, { plan: await call('POST', '/plans', request.body) });
       } catch (error) {
         if (error instanceof ApiError && error.code === 'too_many') {
-          if (asked === this.asked) this.timer = setTimeout(() => this.estimate(asked), 1000);
+          if (generation === this.generation) this.timer = setTimeout(() => this.estimate(generation), 1000);
           return;
         }
-        if (refusal(error)) this.known.set(request.key, { error: /** @type {Error} */ (error) });
-        else return void (asked === this.asked && this.refused(/** @type {Error} */ (error)));
+        if (isRefusal(error)) this.responses.set(request.key, { error: /** @type {Error} */ (error) });
+        else return void (generation === this.generation && this.showError(/** @type {Error} */ (error)));
       }
-      if (asked !== this.asked) return;
-      this.told();
+      if (generation !== this.generation) return;
+      this.showPlans();
     }
-    this.told();
+    this.showPlans();
   }
 
-  /** What is known of the requests as they are: the first plan, the sum of all, marks on rows. */
-  told() {
-    const found = this.all.map((request) => ({ ...request, ...this.known.get(request.key) }));
+  /** Shows the first plan, the totals of all, and refused inputs. */
+  showPlans() {
+    const found = this.all.map((request) => ({ ...request, ...this.responses.get(request.key) }));
     let marked = false;
     for (const { item, error } of found) {
       if (!item) continue;
@@ -133,66 +134,66 @@ export class Work {
     const plans = found.filter(({ plan }) => plan).map(({ plan }) => plan);
     const wrong = found.find(({ error, item }) => error && !(item?.refused && found.length > 1));
     this.plan.hidden = plans.length === 0;
-    this.plan.replaceChildren(...(plans.length > 0 ? planned(plans[0]) : []), ...(plans.length > 1 ? [total(plans)] : []));
-    if (wrong?.error) this.refused(wrong.error);
+    this.plan.replaceChildren(...(plans.length > 0 ? planNodes(plans[0]) : []), ...(plans.length > 1 ? [total(plans)] : []));
+    if (wrong?.error) this.showError(wrong.error);
     this.show();
   }
 
-  /** @param {Error} error */
-  refused(error) {
+  /** Shows an error at its field, or instead of the plan. @param {Error} error */
+  showError(error) {
     const field = error instanceof ApiError ? error.field : undefined;
-    if (!this.form.wrong(field, error.message)) {
+    if (!this.form.showError(field, error.message)) {
       this.plan.hidden = false;
       this.plan.replaceChildren(el('p', { className: 'wrong', role: 'alert' }, error.message));
     }
   }
 
-  /** @param {Request[]} wanted */
+  /** Creates the jobs of requests. @param {Request[]} wanted */
   async start(wanted) {
     this.starting = true;
     this.show();
     notice('');
-    // What is refused is known before anything is started.
+    // All requests are planned first, so that refused ones are known.
     if (this.spec.each && wanted.length > 1) {
       this.needs.textContent = t('checking');
       clearTimeout(this.timer);
       await this.planning;
-      await this.estimate(this.asked);
+      await this.estimate(this.generation);
     }
     try {
       for (const { key, body } of wanted) {
-        if (refusal(this.known.get(key)?.error)) continue;
+        if (isRefusal(this.responses.get(key)?.error)) continue;
         const job = await call('POST', '/jobs', body);
-        this.begun.add(key);
+        this.started.add(key);
         say(t('started', { name: job.label }));
       }
     } catch (error) {
-      this.refused(/** @type {Error} */ (error));
+      this.showError(/** @type {Error} */ (error));
     }
-    sessionStorage.setItem(`begun-${this.key}`, JSON.stringify([...this.begun]));
+    sessionStorage.setItem(`begun-${this.key}`, JSON.stringify([...this.started]));
     this.starting = false;
     this.show();
   }
 }
 
-/** Whether it says that the request cannot be done, and not that the server cannot now. @param {unknown} error */
-function refusal(error) {
+/** Reports whether an error refuses the request for good, unlike a busy server. @param {unknown} error */
+function isRefusal(error) {
   return error instanceof ApiError && ['bad_input', 'invalid_option', 'not_found'].includes(error.code);
 }
 
-/** What several plans come to. @param {any[]} plans */
+/** Creates the line with the totals of several plans. @param {any[]} plans */
 function total(plans) {
   const sum = (/** @type {string} */ key) => plans.reduce((all, plan) => all + (plan[key] ?? 0), 0);
   return el('p', { className: 'hint' }, t('plan_total', { count: plans.length, time: duration(sum('estimated_s')), length: duration(sum('duration_s')) }));
 }
 
-/** What a plan says, for people. @param {any} plan @returns {Node[]} */
-function planned(plan) {
+/** Creates the elements that show a plan. @param {any} plan @returns {Node[]} */
+function planNodes(plan) {
   const facts = [
     plan.width && ['plan_size', `${plan.width}×${plan.height}`],
     plan.output_frames && ['plan_frames', plan.input_frames && plan.kind === 'video' ? `${plan.input_frames} → ${plan.output_frames}` : String(plan.output_frames)],
     plan.output_rate && ['plan_rate', plan.input_rate && plan.input_rate !== plan.output_rate ? `${rate(plan.input_rate)} → ${rate(plan.output_rate)}` : rate(plan.output_rate)],
-    typeof plan.duration_s === 'number' && ['plan_length', longer(plan) ? `${duration(plan.input_duration_s)} → ${duration(plan.duration_s)}` : duration(plan.duration_s)],
+    typeof plan.duration_s === 'number' && ['plan_length', isStretched(plan) ? `${duration(plan.input_duration_s)} → ${duration(plan.duration_s)}` : duration(plan.duration_s)],
     typeof plan.estimated_s === 'number' && ['plan_time', duration(plan.estimated_s)],
     plan.memory_bytes && ['plan_memory', bytes(plan.memory_bytes)],
     plan.disk_bytes && ['plan_disk', bytes(plan.disk_bytes)],
@@ -202,22 +203,22 @@ function planned(plan) {
     facts.length > 0 && el('dl', { className: 'plan' }, ...facts.map(([key, value]) => el('div', {}, el('dt', {}, t(key)), el('dd', {}, value)))),
     plan.findings?.length > 0 && findings(plan.findings),
     plan.needed === false && el('p', { className: 'yes' }, t('conforms')),
-    notes.length > 0 && el('ul', { className: 'notes' }, ...notes.map((/** @type {any} */ note) => el('li', { className: ALERTS.includes(note.code) ? 'alert' : '' }, noted(note)))),
+    notes.length > 0 && el('ul', { className: 'notes' }, ...notes.map((/** @type {any} */ note) => el('li', { className: ALERTS.includes(note.code) ? 'alert' : '' }, noteText(note)))),
   ].filter(Boolean);
 }
 
-/** Whether time is stretched. @param {any} plan */
-function longer({ input_duration_s: from, duration_s: to }) {
+/** Reports whether the duration changes. @param {any} plan */
+function isStretched({ input_duration_s: from, duration_s: to }) {
   return typeof from === 'number' && Math.abs(to - from) > 0.001 * from;
 }
 
-/** `30000/1001` as `29.97`. @param {string} text */
+/** Formats a rate such as `30000/1001` as `29.97`. @param {string} text */
 function rate(text) {
   const [above, below = '1'] = text.split('/');
   return String(Math.round((Number(above) / Number(below)) * 1000) / 1000);
 }
 
-/** @param {{what: string, found: string, wanted: string, conforms: boolean}[]} list */
+/** Creates the table of a re-encoding's findings. @param {{what: string, found: string, wanted: string, conforms: boolean}[]} list */
 function findings(list) {
   const head = ['finding', 'found', 'wanted', 'good'].map((key) => el('th', { scope: 'col' }, t(key)));
   const rows = list.map(({ what, found, wanted, conforms }) => el('tr', {},
