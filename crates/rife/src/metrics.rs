@@ -1,20 +1,20 @@
-//! How far an interpolated frame is from the true one: PSNR, SSIM and interpolation error as the RIFE paper's
-//! benchmark scripts compute them, and LPIPS. Only arithmetic on planes lives here; data sets are in `benchmark`.
+//! Full-reference image quality metrics: PSNR, SSIM and interpolation error (IE) as the RIFE paper's benchmark scripts compute
+//! them, and LPIPS.
 //!
-//! All functions take planar RGB (`[3, height, width]`, row-major) with values in 0..=1. The scripts round the
-//! network's output to 8 bits before PSNR and IE; [`round8`] does that.
+//! All functions take planar RGB (`[3, height, width]`, row-major) with values in 0..=1. The scripts round the network's output
+//! to 8 bits before PSNR and IE: use [`round8`].
 
 mod lpips;
 
 pub use lpips::Lpips;
 
-/// Taps of SSIM's Gaussian.
+/// Number of taps of SSIM's Gaussian.
 const WINDOW: usize = 11;
 /// Standard deviation of SSIM's Gaussian, in pixels.
 const SIGMA: f64 = 1.5;
-/// Replicated samples on each side of every axis, the channel axis too.
+/// Number of replicated samples at both ends of every axis, including the channel axis.
 const PAD: usize = 5;
-/// Rows that SSIM is computed for at once: memory stays small for any picture.
+/// Number of rows for which SSIM is computed at once, to limit memory.
 const BAND: usize = 64;
 /// `(0.01 L)^2` with L = 1.
 const C1: f64 = 0.0001;
@@ -30,7 +30,7 @@ pub fn round8(values: &mut [f32]) {
     }
 }
 
-/// Mean of the squared differences.
+/// Returns the mean of the squared differences.
 ///
 /// # Panics
 /// When the lengths differ.
@@ -40,7 +40,7 @@ pub fn mean_squared_error(a: &[f32], b: &[f32]) -> f64 {
     sum / a.len().max(1) as f64
 }
 
-/// Peak signal-to-noise ratio in dB for a peak of 1: `-10 log10(MSE)`; infinite for equal pictures.
+/// Computes the peak signal-to-noise ratio in dB for a peak of 1: `-10 log10(MSE)`; infinite for equal images.
 ///
 /// # Panics
 /// When the lengths differ.
@@ -48,7 +48,7 @@ pub fn psnr(a: &[f32], b: &[f32]) -> f64 {
     psnr_of(mean_squared_error(a, b))
 }
 
-/// PSNR of luma (BT.601, `0.299 R + 0.587 G + 0.114 B`) of planar RGB, as the paper's HD script takes it.
+/// Computes the PSNR in dB of luma (BT.601, `0.299 R + 0.587 G + 0.114 B`) of planar RGB, as the paper's HD script does.
 ///
 /// # Panics
 /// When the lengths differ.
@@ -62,15 +62,15 @@ pub fn psnr_luma(a: &[f32], b: &[f32]) -> f64 {
     psnr_of(sum / area.max(1) as f64)
 }
 
-/// PSNR of a mean squared error with a peak of 1.
+/// Converts a mean squared error to PSNR in dB for a peak of 1.
 pub fn psnr_of(mse: f64) -> f64 {
     -10.0 * mse.log10()
 }
 
-/// Interpolation error: the mean absolute difference in 8-bit levels.
+/// Computes the interpolation error: the mean absolute difference in 8-bit levels.
 ///
-/// This is what the paper's Middlebury script averages over the set; Middlebury's own site reports the root mean
-/// square instead.
+/// The paper's Middlebury script averages this value over the set; Middlebury's own site reports the root mean square
+/// instead.
 ///
 /// # Panics
 /// When the lengths differ.
@@ -80,11 +80,11 @@ pub fn interpolation_error(a: &[f32], b: &[f32]) -> f64 {
     255.0 * sum / a.len().max(1) as f64
 }
 
-/// Structural similarity of two RGB pictures of `size` = `[height, width]`, at most 1.
+/// Computes the structural similarity (Wang et al. 2004) of two RGB images of `size` = `[height, width]`, at most 1.
 ///
-/// The paper's `ssim_matlab`: a picture is a volume of depth 3, the window an 11x11x11 Gaussian with sigma 1.5,
-/// every axis padded by 5 replicated samples, L = 1. (For a side under 11 pixels the script shrinks the window but
-/// not the pad; here the window stays.)
+/// As the paper's `ssim_matlab`: an image is a volume of depth 3, the window an 11x11x11 Gaussian with sigma 1.5, every axis is
+/// padded by 5 replicated samples, L = 1. (For a side under 11 pixels the script shrinks the window but not the padding; here
+/// the window is not shrunk.)
 ///
 /// # Panics
 /// When a length is not `3 * height * width`.
@@ -98,7 +98,8 @@ pub fn ssim(a: &[f32], b: &[f32], size: [usize; 2]) -> f64 {
     starts.map(band).sum::<f64>() / count.max(1) as f64
 }
 
-/// The sum of SSIM over the rows from `top` to `bottom`, computed with as many rows around them as the window sees.
+/// Returns the sum of SSIM over the rows from `top` to `bottom` of all channels, using the rows around them that the window
+/// covers.
 fn ssim_sum(
     a: &[f32],
     b: &[f32],
@@ -108,13 +109,13 @@ fn ssim_sum(
 ) -> f64 {
     let (first, last) = (top.saturating_sub(PAD), (bottom + PAD).min(height));
     let rows = last - first;
-    let part = |x: &[f32]| -> Vec<f64> {
+    let crop = |x: &[f32]| -> Vec<f64> {
         let planes = x.chunks_exact(height * width);
         planes
             .flat_map(|plane| plane[first * width..last * width].iter().map(|v| f64::from(*v)))
             .collect()
     };
-    let (a, b) = (part(a), part(b));
+    let (a, b) = (crop(a), crop(b));
     let mean = |f: &dyn Fn(f64, f64) -> f64| {
         let product: Vec<f64> = a.iter().zip(&b).map(|(&a, &b)| f(a, b)).collect();
         smooth(product, [rows, width], taps)
@@ -134,7 +135,7 @@ fn ssim_sum(
     (0..3).map(inner).sum()
 }
 
-/// The normalised Gaussian of SSIM's window.
+/// Returns the taps of SSIM's Gaussian, normalised to a sum of 1.
 fn gaussian() -> [f64; WINDOW] {
     let mut taps = [0.0; WINDOW];
     for (i, tap) in taps.iter_mut().enumerate() {
@@ -144,14 +145,14 @@ fn gaussian() -> [f64; WINDOW] {
     taps.map(|tap| tap / sum)
 }
 
-/// The separable 3-D filter over `[3, height, width]`: columns, rows, then channels.
+/// Applies the separable 3-D filter to a volume `[3, height, width]`: along x, along y, then over channels.
 fn smooth(volume: Vec<f64>, [height, width]: [usize; 2], taps: &[f64; WINDOW]) -> Vec<f64> {
     let across = filter_axis(&volume, width, 1, taps);
     let down = filter_axis(&across, height, width, taps);
     filter_axis(&down, 3, height * width, taps)
 }
 
-/// Filters along the axis of `length` samples that lie `stride` apart, borders replicated.
+/// Filters along an axis of `length` samples at a distance of `stride` elements, with replicated borders.
 fn filter_axis(data: &[f64], length: usize, stride: usize, taps: &[f64; WINDOW]) -> Vec<f64> {
     let mut out = vec![0.0; data.len()];
     let block = length * stride;

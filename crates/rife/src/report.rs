@@ -1,7 +1,7 @@
-//! What interpolation does to a clip, measured on the clip itself: frames that are there are left out, rebuilt from
-//! their neighbours, and compared with themselves, beside blending and holding. The page is in `page`.
+//! Quality report on a clip without ground truth: existing frames are left out, interpolated from their two neighbours, and
+//! compared with the original (leave-one-out), with blending and repeating a neighbour as baselines. `page` writes the HTML.
 //!
-//! The step over which a frame is rebuilt is twice the one of real use, so the figures are lower bounds.
+//! Frames are interpolated over twice the interval of real use, so the scores are lower bounds.
 
 mod page;
 
@@ -10,35 +10,35 @@ use std::path::Path;
 use base64::Engine as _;
 use num_rational::Ratio;
 use rife_media::scene::{Miniature, SceneOptions};
-use rife_media::{CancelToken, Frame, RgbImage, Source, SourceSpec, StreamInfo, open_source, time};
+use rife_media::{CancelToken, Frame, RgbImage, SourceSpec, StreamInfo, open_source, time};
 use serde::Serialize;
 
 use crate::interpolator::to_f32;
 use crate::{Error, Interpolator, InterpolatorSpec, Result, metrics};
 
-/// PSNR of equal pictures, which have none, where figures are averaged.
-pub const MOST_PSNR: f64 = 100.0;
-/// Width of a thumbnail, about.
+/// Maximum PSNR in dB: that of equal frames, which would be infinite and could not be averaged.
+pub const MAX_PSNR: f64 = 100.0;
+/// Maximum width of a thumbnail in pixels.
 const THUMBNAIL: u32 = 320;
 
 /// A clip to report on.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ReportJob {
-    /// What to read.
+    /// The clip.
     pub source: SourceSpec,
-    /// What to interpolate with.
+    /// Model and options of the network.
     pub interpolator: InterpolatorSpec,
-    /// What counts as a cut.
+    /// Threshold of cut detection.
     pub scene: SceneOptions,
-    /// Most frames that are rebuilt, spread evenly over the clip's odd frames.
+    /// Maximum number of frames that are evaluated, at even distances among the odd-numbered frames.
     pub samples: u64,
-    /// How many of the worst frames get thumbnails.
+    /// Number of the worst frames that are shown as thumbnails.
     pub worst: usize,
 }
 
 impl ReportJob {
-    /// At most 60 frames, and thumbnails of the 6 worst.
+    /// Makes a job that evaluates at most 60 frames and shows the 6 worst.
     pub fn new(source: SourceSpec) -> Self {
         Self {
             source,
@@ -50,90 +50,92 @@ impl ReportJob {
     }
 }
 
-/// Likeness to the truth.
+/// Quality of a frame compared with the original.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
-pub struct Likeness {
-    /// PSNR in dB after rounding to 8 bits, at most [`MOST_PSNR`].
+pub struct Quality {
+    /// PSNR in dB after rounding to 8 bits, at most [`MAX_PSNR`].
     pub psnr: f64,
-    /// SSIM, see [`metrics::ssim`].
+    /// SSIM as by [`metrics::ssim`].
     pub ssim: f64,
 }
 
-/// One frame that was rebuilt.
+/// One evaluated frame.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Sampled {
-    /// Its index in the clip, from 0.
+pub struct EvaluatedFrame {
+    /// Zero-based number in the clip.
     pub frame: u64,
-    /// Its time in seconds.
+    /// Time in seconds.
     pub time: f64,
-    /// The network's frame.
-    pub network: Likeness,
-    /// The mixture of both neighbours.
-    pub blend: Likeness,
-    /// The neighbour before it.
-    pub hold: Likeness,
-    /// See [`Interpolator::confidence`].
+    /// Quality of the network's frame.
+    pub network: Quality,
+    /// Quality of a linear blend of both neighbours.
+    pub blend: Quality,
+    /// Quality of the previous frame, repeated.
+    pub hold: Quality,
+    /// The network's [`Interpolator::confidence`], 0..=1.
     pub confidence: f64,
 }
 
-/// Means over all frames that were rebuilt.
+/// Means over all evaluated frames.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Means {
-    /// The network's.
-    pub network: Likeness,
-    /// Blending's.
-    pub blend: Likeness,
-    /// Holding's.
-    pub hold: Likeness,
-    /// The mean confidence.
+    /// Quality of the network's frames.
+    pub network: Quality,
+    /// Quality of linear blends.
+    pub blend: Quality,
+    /// Quality of repeated frames.
+    pub hold: Quality,
+    /// Mean confidence, 0..=1.
     pub confidence: f64,
 }
 
-/// A frame with pictures of it, as `data:` URLs of JPEG images.
+/// Thumbnails of one of the worst frames, as `data:` URLs of JPEG images.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Worst {
-    /// Its place in [`Report::frames`].
+pub struct WorstFrame {
+    /// Index of the frame in [`Report::frames`].
     pub index: usize,
-    /// As it is.
+    /// The original frame.
     #[serde(skip)]
     pub truth: String,
-    /// As the network made it.
+    /// The network's frame.
     #[serde(skip)]
     pub network: String,
-    /// As blending makes it.
+    /// The linear blend.
     #[serde(skip)]
     pub blend: String,
 }
 
-/// What came out.
+/// Result of a [`ReportJob`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
     /// The program's version.
     pub program: &'static str,
-    /// The clip's name.
+    /// The clip's file name.
     pub clip: String,
     /// Width and height in pixels.
     pub size: [u32; 2],
-    /// Frames read.
+    /// Number of frames read.
     pub frames_read: u64,
-    /// Odd frames that could not be rebuilt because a cut lies beside them.
-    pub beside_cuts: u64,
-    /// The model and its options.
+    /// Number of selected frames that were not evaluated because of a cut to a neighbour.
+    #[serde(rename = "beside_cuts")]
+    pub skipped_at_cuts: u64,
+    /// The model and its options, for people.
     pub model: String,
-    /// What was rebuilt, in order.
-    pub frames: Vec<Sampled>,
+    /// The evaluated frames, in order.
+    pub frames: Vec<EvaluatedFrame>,
     /// Means over `frames`.
     pub means: Means,
-    /// In how many of `frames` the network's PSNR is above blending's.
+    /// Number of `frames` in which the network's PSNR is above that of blending.
     pub better_than_blend: usize,
-    /// How well confidence ranks the network's PSNR on this clip (Spearman, -1 to 1); nothing for fewer than 5 frames.
+    /// Spearman's rank correlation, -1..=1, of confidence and the network's PSNR; `None` for fewer than 5 frames or if one of
+    /// them does not vary.
     pub confidence_rank_correlation: Option<f64>,
     /// The worst frames by the network's PSNR, worst first.
-    pub worst: Vec<Worst>,
+    pub worst: Vec<WorstFrame>,
 }
 
 impl ReportJob {
-    /// Reads the clip once. `progress` is told frames read, and how many there should be.
+    /// Reads the clip once and evaluates frames. `progress` is called with the number of frames read and the expected total.
     ///
     /// # Errors
     /// Those of reading and of the network; [`Error::Data`] for clips of fewer than three frames;
@@ -149,21 +151,21 @@ impl ReportJob {
             ..self.interpolator.clone()
         })?;
         let info = source.info().clone();
-        let mut sampler = Sampler::new(self, &interpolator, &info);
-        let mut window: Vec<Held> = Vec::new();
+        let mut evaluator = Evaluator::new(self, &interpolator, &info);
+        let mut window: Vec<WindowFrame> = Vec::new();
         let mut read = 0;
-        while let Some(held) = self.next(source.as_mut(), &info)? {
+        while let Some(frame) = source.next_frame()? {
             read += 1;
             progress(read, info.frames);
             if cancel.is_cancelled() {
                 return Err(Error::Cancelled);
             }
-            window.push(held);
+            window.push(WindowFrame::new(&frame, &info));
             if window.len() > 3 {
                 window.remove(0);
             }
             if let [before, truth, after] = window.as_slice() {
-                sampler.take(read - 2, [before, truth, after])?;
+                evaluator.evaluate(read - 2, [before, truth, after])?;
             }
         }
         if read < 3 {
@@ -171,7 +173,7 @@ impl ReportJob {
                 "a report needs three frames or more, not {read}: one is rebuilt from its neighbours"
             )));
         }
-        let mut report = sampler.finish(read, &info);
+        let mut report = evaluator.finish(read, &info);
         report.clip = crate::video::input_path(&self.source.input)
             .and_then(Path::file_name)
             .map_or("standard input".into(), |name| {
@@ -180,20 +182,19 @@ impl ReportJob {
         report.model = interpolator.describe();
         Ok(report)
     }
-
-    fn next(&self, source: &mut dyn Source, info: &StreamInfo) -> Result<Option<Held>> {
-        Ok(source.next_frame()?.map(|frame| Held::new(&frame, info)))
-    }
 }
 
-/// A frame of the window.
-struct Held {
+/// A frame of the sliding window of three.
+struct WindowFrame {
+    /// The frame as RGB without alpha.
     image: RgbImage,
+    /// Thumbnail for cut detection.
     miniature: Miniature,
+    /// Time in seconds.
     at: Ratio<i64>,
 }
 
-impl Held {
+impl WindowFrame {
     fn new(frame: &Frame, info: &StreamInfo) -> Self {
         let image = RgbImage {
             alpha: None,
@@ -207,16 +208,16 @@ impl Held {
     }
 }
 
-/// Rebuilds the frames whose turn it is.
-struct Sampler<'a> {
+/// Evaluator of selected frames, which collects the report.
+struct Evaluator<'a> {
     job: &'a ReportJob,
     interpolator: &'a Interpolator,
-    /// Every so many odd frames is rebuilt.
+    /// Every `stride`th odd-numbered frame is evaluated.
     stride: u64,
     report: Report,
 }
 
-impl<'a> Sampler<'a> {
+impl<'a> Evaluator<'a> {
     fn new(job: &'a ReportJob, interpolator: &'a Interpolator, info: &StreamInfo) -> Self {
         let by_duration = || {
             let frames = time::seconds(info.duration?) * time::seconds(info.frame_rate?);
@@ -232,7 +233,7 @@ impl<'a> Sampler<'a> {
                 clip: String::new(),
                 size: [info.width, info.height],
                 frames_read: 0,
-                beside_cuts: 0,
+                skipped_at_cuts: 0,
                 model: String::new(),
                 frames: Vec::new(),
                 means: Means::default(),
@@ -243,71 +244,75 @@ impl<'a> Sampler<'a> {
         }
     }
 
-    /// Rebuilds the frame of this index, if it is one of the sample.
-    fn take(&mut self, index: u64, [before, truth, after]: [&Held; 3]) -> Result<()> {
+    /// Evaluates `truth`, the frame number `index` of the clip, if it is selected: interpolates it from its neighbours and
+    /// compares.
+    fn evaluate(&mut self, index: u64, [before, truth, after]: [&WindowFrame; 3]) -> Result<()> {
         let odd = index / 2;
-        let turn = index % 2 == 1 && odd.is_multiple_of(self.stride);
+        let selected = index % 2 == 1 && odd.is_multiple_of(self.stride);
         let advances = before.at < truth.at && truth.at < after.at;
-        if !turn || !advances || self.report.frames.len() as u64 >= self.job.samples.max(1) {
+        if !selected || !advances || self.report.frames.len() as u64 >= self.job.samples.max(1) {
             return Ok(());
         }
-        let cut = |a: &Held, b: &Held| self.job.scene.is_cut(a.miniature.similarity(&b.miniature));
+        let cut =
+            |a: &WindowFrame, b: &WindowFrame| self.job.scene.is_cut(a.miniature.similarity(&b.miniature));
         if cut(before, truth) || cut(truth, after) {
-            self.report.beside_cuts += 1;
+            self.report.skipped_at_cuts += 1;
             return Ok(());
         }
         let timestep = (truth.at - before.at) / (after.at - before.at);
         let [first, second] =
-            [before, after].map(|held| self.interpolator.prepare(held.image.clone().into()));
+            [before, after].map(|frame| self.interpolator.prepare(frame.image.clone().into()));
         let (first, second) = (first?, second?);
         let made = self.interpolator.between(&first, &second).at(timestep)?;
         let blend = before.image.blend(&after.image, to_f32(timestep));
-        let sampled = Sampled {
+        let evaluated = EvaluatedFrame {
             frame: index,
             time: time::seconds(truth.at),
-            network: likeness(&made, &truth.image),
-            blend: likeness(&blend, &truth.image),
-            hold: likeness(&before.image, &truth.image),
+            network: quality(&made, &truth.image),
+            blend: quality(&blend, &truth.image),
+            hold: quality(&before.image, &truth.image),
             confidence: self
                 .interpolator
                 .confidence(&before.image, &after.image, timestep)?,
         };
-        self.consider(sampled.network.psnr, [&truth.image, &made, &blend]);
-        self.report.frames.push(sampled);
+        self.keep_if_worst(evaluated.network.psnr, [&truth.image, &made, &blend]);
+        self.report.frames.push(evaluated);
         Ok(())
     }
 
-    /// Keeps pictures of the frame that is about to be added if it is among the worst so far.
-    fn consider(&mut self, psnr: f64, [truth, network, blend]: [&RgbImage; 3]) {
+    /// Keeps thumbnails of the frame that is added next if its PSNR is among the lowest so far.
+    fn keep_if_worst(&mut self, psnr: f64, [truth, network, blend]: [&RgbImage; 3]) {
         let (frames, worst) = (&self.report.frames, &mut self.report.worst);
-        let place = worst.partition_point(|kept| frames[kept.index].network.psnr <= psnr);
-        if place < self.job.worst {
-            let entry = Worst {
+        let rank = worst.partition_point(|kept| frames[kept.index].network.psnr <= psnr);
+        if rank < self.job.worst {
+            let entry = WorstFrame {
                 index: frames.len(),
                 truth: thumbnail(truth),
                 network: thumbnail(network),
                 blend: thumbnail(blend),
             };
-            worst.insert(place, entry);
+            worst.insert(rank, entry);
             worst.truncate(self.job.worst);
         }
     }
 
+    /// Computes the means; `read` is the number of frames read.
     fn finish(mut self, read: u64, info: &StreamInfo) -> Report {
         let frames = &self.report.frames;
-        let mean =
-            |of: &dyn Fn(&Sampled) -> f64| frames.iter().map(of).sum::<f64>() / frames.len().max(1) as f64;
-        let likeness = |of: &dyn Fn(&Sampled) -> Likeness| Likeness {
-            psnr: mean(&|sampled| of(sampled).psnr),
-            ssim: mean(&|sampled| of(sampled).ssim),
+        let mean = |of: &dyn Fn(&EvaluatedFrame) -> f64| {
+            frames.iter().map(of).sum::<f64>() / frames.len().max(1) as f64
+        };
+        let quality = |of: &dyn Fn(&EvaluatedFrame) -> Quality| Quality {
+            psnr: mean(&|frame| of(frame).psnr),
+            ssim: mean(&|frame| of(frame).ssim),
         };
         self.report.means = Means {
-            network: likeness(&|sampled| sampled.network),
-            blend: likeness(&|sampled| sampled.blend),
-            hold: likeness(&|sampled| sampled.hold),
-            confidence: mean(&|sampled| sampled.confidence),
+            network: quality(&|frame| frame.network),
+            blend: quality(&|frame| frame.blend),
+            hold: quality(&|frame| frame.hold),
+            confidence: mean(&|frame| frame.confidence),
         };
-        let better = |sampled: &&Sampled| sampled.network.psnr > sampled.blend.psnr;
+        let better = |frame: &&EvaluatedFrame| frame.network.psnr > frame.blend.psnr;
         self.report.better_than_blend = frames.iter().filter(better).count();
         let pairs: Vec<_> = frames.iter().map(|s| (s.confidence, s.network.psnr)).collect();
         self.report.confidence_rank_correlation = rank_correlation(&pairs);
@@ -317,7 +322,8 @@ impl<'a> Sampler<'a> {
     }
 }
 
-fn likeness(made: &RgbImage, truth: &RgbImage) -> Likeness {
+/// Compares a frame with the original, both rounded to 8 bits.
+fn quality(made: &RgbImage, truth: &RgbImage) -> Quality {
     let round = |image: &RgbImage| {
         let mut data = image.data.clone();
         metrics::round8(&mut data);
@@ -328,13 +334,13 @@ fn likeness(made: &RgbImage, truth: &RgbImage) -> Likeness {
         round(truth),
         [truth.height as usize, truth.width as usize],
     );
-    Likeness {
-        psnr: metrics::psnr(&made, &truth).min(MOST_PSNR),
+    Quality {
+        psnr: metrics::psnr(&made, &truth).min(MAX_PSNR),
         ssim: metrics::ssim(&made, &truth, size),
     }
 }
 
-/// A small JPEG picture as a `data:` URL; empty where it cannot be encoded.
+/// Encodes a reduced copy of an image as a `data:` URL of a JPEG; empty if it cannot be encoded.
 fn thumbnail(image: &RgbImage) -> String {
     let small = image.reduced(image.width.div_ceil(THUMBNAIL));
     let level = |value: &f32| (value.clamp(0.0, 1.0) * 255.0).round() as u8;
@@ -352,7 +358,7 @@ fn thumbnail(image: &RgbImage) -> String {
     format!("data:image/jpeg;base64,{text}")
 }
 
-/// Spearman's rank correlation; nothing for fewer than five pairs, or where one side does not vary.
+/// Computes Spearman's rank correlation, -1..=1; `None` for fewer than five pairs, or if one side does not vary.
 fn rank_correlation(pairs: &[(f64, f64)]) -> Option<f64> {
     if pairs.len() < 5 {
         return None;
@@ -366,7 +372,7 @@ fn rank_correlation(pairs: &[(f64, f64)]) -> Option<f64> {
     (scale > 0.0).then(|| product(&left, &right) / scale)
 }
 
-/// The place of each value in their order; equal values share the mean of their places.
+/// Returns the zero-based rank of each value; equal values get the mean of their ranks.
 fn ranks(values: &[f64]) -> Vec<f64> {
     let below = |value: &f64| values.iter().filter(|other| *other < value).count() as f64;
     let equal = |value: &f64| values.iter().filter(|other| *other == value).count() as f64;
@@ -377,12 +383,12 @@ fn ranks(values: &[f64]) -> Vec<f64> {
 }
 
 impl Report {
-    /// The figures as JSON, without the pictures.
+    /// Serializes the report as JSON, without thumbnails.
     pub fn json(&self) -> String {
         serde_json::to_string_pretty(self).unwrap_or_default()
     }
 
-    /// Everything as one HTML page that needs nothing else.
+    /// Formats the report as one self-contained HTML page with plots and thumbnails.
     pub fn html(&self) -> String {
         page::html(self)
     }

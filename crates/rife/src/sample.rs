@@ -1,5 +1,5 @@
-//! A clip of our own whose truth is known at any time: rendered motion with sound, for `make demo`, the README's
-//! picture and tests. What is in the picture is in `scene`, the sound in `tone`.
+//! Sample clip: a procedurally rendered scene with known content at any time, and audio, for `make demo`, the README's image
+//! and tests. `scene` renders frames, `tone` the audio.
 
 mod scene;
 mod tone;
@@ -22,7 +22,7 @@ pub use scene::render;
 
 use crate::{Error, Interpolator, Result};
 
-/// What the sample clip is like.
+/// Size, rate and duration of the sample clip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SampleSpec {
@@ -30,14 +30,14 @@ pub struct SampleSpec {
     pub width: u32,
     /// Height in pixels, even.
     pub height: u32,
-    /// Frames a second.
+    /// Frames per second.
     pub fps: u32,
-    /// Seconds.
+    /// Duration in seconds.
     pub seconds: u32,
 }
 
 impl Default for SampleSpec {
-    /// 640x360, three seconds at 15 frames a second.
+    /// Returns 640x360, three seconds at 15 frames per second.
     fn default() -> Self {
         Self {
             width: 640,
@@ -48,10 +48,10 @@ impl Default for SampleSpec {
     }
 }
 
-/// Quality of the clips: the encoder should not be what a comparison measures.
+/// The encoder's quality setting (CRF), high enough that a comparison does not measure the encoder.
 const CRF: u32 = 10;
 
-/// BT.709, limited range, 4:2:0: what most video is.
+/// The clip's colour tags: BT.709, limited range.
 const TAGS: ColorTags = ColorTags {
     matrix: Matrix::Bt709,
     range: Range::Limited,
@@ -60,10 +60,11 @@ const TAGS: ColorTags = ColorTags {
     ..ColorTags::SRGB
 };
 
-/// Renders the clip into `output`, and its truth at `factor` times the rate into `truth` where one is given.
+/// Writes the clip to `output`; `truth`, a path and a factor, is the same clip at `factor` times the frame rate, without audio.
+/// Returns the paths of the files.
 ///
 /// # Errors
-/// Those of writing video, [`Error::Cancelled`].
+/// Those of writing video, [`Error::Usage`] if both paths are the same, [`Error::Cancelled`].
 pub fn write(
     spec: &SampleSpec,
     output: &Path,
@@ -83,8 +84,8 @@ pub fn write(
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    let sound = tone::Wav::write(folder, spec.seconds)?;
-    let mut written = vec![clip(spec, output, Some(sound.path()), overwrite, cancel)?];
+    let audio = tone::Wav::write(folder, spec.seconds)?;
+    let mut written = vec![clip(spec, output, Some(audio.path()), overwrite, cancel)?];
     if let Some((path, factor)) = truth {
         let spec = SampleSpec {
             fps: spec.fps * factor,
@@ -95,18 +96,19 @@ pub fn write(
     Ok(written)
 }
 
+/// Writes one clip, with the audio of a WAV file if given; returns the output's path.
 fn clip(
     spec: &SampleSpec,
     output: &Path,
-    sound: Option<&Path>,
+    audio: Option<&Path>,
     overwrite: bool,
     cancel: &CancelToken,
 ) -> Result<PathBuf> {
     let step = Ratio::new(1, i64::from(spec.fps));
     let mut sink_spec = SinkSpec::new(Output::File(output.to_owned()));
     (sink_spec.crf, sink_spec.overwrite, sink_spec.cancel) = (Some(CRF), overwrite, cancel.clone());
-    if let Some(sound) = sound {
-        let media = probe(sound, &Limits::default())?;
+    if let Some(audio) = audio {
+        let media = probe(audio, &Limits::default())?;
         let streams = plan_streams(&media, sink_spec.container()?, Companions::Keep);
         sink_spec.companions = Some((media, streams));
     }
@@ -124,6 +126,7 @@ fn clip(
     Ok(output.to_owned())
 }
 
+/// Returns the clip's video stream; `step` is the duration of a frame in seconds.
 fn params(spec: &SampleSpec, step: Ratio<i64>) -> VideoParams {
     VideoParams {
         width: spec.width,
@@ -138,8 +141,8 @@ fn params(spec: &SampleSpec, step: Ratio<i64>) -> VideoParams {
     }
 }
 
-/// Draws the README's picture: a frame of the sample, the frame that `interpolator` makes between it and the next
-/// one, and the next one, side by side.
+/// Writes the README's image: two successive frames of the sample with the interpolated middle frame between them, side by
+/// side.
 ///
 /// # Errors
 /// Those of interpolating and writing.
@@ -156,10 +159,10 @@ pub fn picture(output: &Path, interpolator: &Interpolator, overwrite: bool) -> R
     Ok(write_image(output, &frame, &ColorTags::SRGB, overwrite)?)
 }
 
-/// White columns between pictures.
+/// Width in pixels of the white gap between images.
 const GAP: usize = 8;
 
-/// Pictures of one size from left to right.
+/// Joins images of the same size from left to right, with white gaps.
 pub(crate) fn row(images: &[&Arc<RgbImage>]) -> RgbImage {
     let (width, height) = (images[0].width as usize, images[0].height as usize);
     let total = images.len() * (width + GAP) - GAP;

@@ -1,10 +1,10 @@
-//! `rife report`: what interpolation does to a clip, as a page and as figures.
+//! `rife report`: quality report on a clip, as an HTML page and a JSON file.
 
 use std::path::{Path, PathBuf};
 
 use rife::media::sink::TextFile;
 use rife::media::{CancelToken, Input, SourceSpec, counted};
-use rife::report::{Likeness, Report, ReportJob};
+use rife::report::{Quality, Report, ReportJob};
 use rife::{Error, Result};
 use serde_json::json;
 
@@ -13,6 +13,7 @@ use crate::args::ReportArgs;
 use crate::output;
 use crate::progress::Progress;
 
+/// Runs the report and writes page and JSON; prints the means and the files' paths.
 pub(crate) fn run(args: ReportArgs, cancel: &CancelToken) -> Result<()> {
     let page = args
         .output
@@ -31,7 +32,7 @@ pub(crate) fn run(args: ReportArgs, cancel: &CancelToken) -> Result<()> {
     names.iter().try_for_each(|path| output::line(&shown(path)))
 }
 
-/// Runs the report and tells how far it is.
+/// Runs the report and shows its progress unless `quiet`.
 pub(super) fn measure(job: &ReportJob, quiet: bool, cancel: &CancelToken) -> Result<Report> {
     let mut progress = Progress::frames(None, false, quiet);
     let result = job.run(&mut |done, total| progress.set(done, total, || json!({})), cancel);
@@ -39,41 +40,44 @@ pub(super) fn measure(job: &ReportJob, quiet: bool, cancel: &CancelToken) -> Res
     result
 }
 
-/// The page and the figures beside it, refused before the work where they cannot be written.
+/// The report's output files, opened before the run so that invalid paths are refused early.
 pub(super) struct Files {
+    /// Paths of page and JSON file.
     names: [PathBuf; 2],
     page: TextFile,
-    figures: TextFile,
+    json: TextFile,
 }
 
 impl Files {
-    /// Makes sure that both can be written: with `overwrite` they replace what is there, but never one of `inputs`.
+    /// Opens the HTML page and, with the same name, the JSON file. With `overwrite` existing files are replaced, but never one
+    /// of `inputs`.
     pub(super) fn create<'a>(
         page: &Path,
         overwrite: bool,
         inputs: impl Iterator<Item = &'a Path> + Clone,
     ) -> Result<Self> {
-        let figures = page.with_extension("json");
-        if page == figures {
+        let json = page.with_extension("json");
+        if page == json {
             return Err(Error::Usage(
                 "the page needs another name: the figures go beside it as .json".into(),
             ));
         }
         Ok(Self {
             page: TextFile::create(page, overwrite, inputs.clone())?,
-            figures: TextFile::create(&figures, overwrite, inputs)?,
-            names: [page.to_owned(), figures],
+            json: TextFile::create(&json, overwrite, inputs)?,
+            names: [page.to_owned(), json],
         })
     }
 
-    /// Writes both; returns their names.
+    /// Writes both files; returns their paths.
     pub(super) fn write(self, report: &Report) -> Result<[PathBuf; 2]> {
         self.page.finish(&report.html())?;
-        self.figures.finish(&report.json())?;
+        self.json.finish(&report.json())?;
         Ok(self.names)
     }
 }
 
+/// Returns the default path of the page: `{stem}_report.html` in the input's folder.
 fn default_page(input: &Path) -> Result<PathBuf> {
     let stem = input.file_stem().filter(|_| input != Path::new("-"));
     let stem =
@@ -83,18 +87,17 @@ fn default_page(input: &Path) -> Result<PathBuf> {
     Ok(input.with_file_name(name))
 }
 
-/// The means, for people.
+/// Formats the mean scores for people.
 pub(super) fn text(report: &Report) -> String {
     let means = &report.means;
-    let row =
-        |name: &str, Likeness { psnr, ssim }: Likeness| format!("{name:8} {psnr:6.2} dB  SSIM {ssim:.4}");
+    let row = |name: &str, Quality { psnr, ssim }: Quality| format!("{name:8} {psnr:6.2} dB  SSIM {ssim:.4}");
     let count = report.frames.len();
     format!(
         "{}: {count} of {} left out and rebuilt ({} beside cuts passed over)\n{}\n{}\n{}\nnearer to the truth than \
          blending in {} of {count}; mean confidence {:.3}{}",
         output::one_line(&report.clip),
         counted(report.frames_read, "frame"),
-        report.beside_cuts,
+        report.skipped_at_cuts,
         row("network", means.network),
         row("blend", means.blend),
         row("hold", means.hold),

@@ -1,6 +1,6 @@
-//! LPIPS, the learned perceptual distance: features of AlexNet's five stages, each pixel's scaled to length 1,
-//! differences squared, weighted, averaged over the picture and added (Zhang et al. 2018, version 0.1, `net='alex'`).
-//! A plain implementation: it is a judge, not part of any job.
+//! LPIPS, a learned perceptual distance (Zhang et al. 2018, version 0.1, `net='alex'`): features of AlexNet's five stages,
+//! normalised to unit length per pixel; squared differences, weighted by channel, averaged over the image and summed over the
+//! stages. A plain implementation, used for benchmarks only.
 
 use std::num::NonZero;
 use std::path::Path;
@@ -20,33 +20,38 @@ const STAGES: [(usize, usize, usize, usize, usize, usize, bool); 5] = [
     (8, 256, 384, 3, 1, 1, false),
     (10, 256, 256, 3, 1, 1, false),
 ];
-/// What LPIPS subtracts from each channel of a picture in -1..=1.
+/// Mean per channel that is subtracted from an image in -1..=1.
 const SHIFT: [f32; 3] = [-0.030, -0.088, -0.188];
-/// What it then divides by.
+/// Standard deviation per channel by which the difference is divided.
 const SCALE: [f32; 3] = [0.458, 0.448, 0.450];
-/// The smallest side that every stage has a pixel of.
+/// Minimum side in pixels, for which every stage has an output.
 const MIN_SIDE: usize = 31;
 
-/// LPIPS with its weights.
+/// The LPIPS metric with its weights.
 #[derive(Debug, Clone)]
 pub struct Lpips {
     stages: Vec<Stage>,
 }
 
+/// A stage of AlexNet: optional max-pool, convolution and ReLU.
 #[derive(Debug, Clone)]
 struct Stage {
+    /// `[outputs, inputs, kernel, kernel]`.
     weight: Vec<f32>,
     bias: Vec<f32>,
+    /// Number of input channels.
     inputs: usize,
+    /// Side of the kernel.
     kernel: usize,
     stride: usize,
     padding: usize,
+    /// Whether a max-pool of 3 with stride 2 comes before the convolution.
     pooled: bool,
-    /// A weight of each output channel's differences.
+    /// Weight of each output channel in the distance.
     linear: Vec<f32>,
 }
 
-/// Channels of one size.
+/// A feature map, `[channels, height, width]`.
 struct Features {
     data: Vec<f32>,
     height: usize,
@@ -63,7 +68,7 @@ impl Lpips {
         Self::from_weights(&read_weights(path)?)
     }
 
-    /// As [`Lpips::read`], from tensors.
+    /// Makes the metric from tensors named as in [`Lpips::read`].
     ///
     /// # Errors
     /// [`Error::Data`] for missing tensors and tensors of another shape.
@@ -77,7 +82,7 @@ impl Lpips {
         })
     }
 
-    /// The distance of two pictures (planar RGB in 0..=1) of `size` = `[height, width]`; 0 for equal ones.
+    /// Computes the distance of two images, planar RGB in 0..=1; 0 for equal ones.
     ///
     /// # Errors
     /// [`Error::Data`] for sides under 31 pixels.
@@ -100,6 +105,7 @@ impl Lpips {
     }
 }
 
+/// Converts an image in 0..=1 to the network's input: scaled to -1..=1, then standardised per channel.
 fn standardised(picture: &[f32], height: usize, width: usize) -> Features {
     assert_eq!(
         picture.len(),
@@ -117,6 +123,7 @@ fn standardised(picture: &[f32], height: usize, width: usize) -> Features {
 }
 
 impl Stage {
+    /// Takes the tensors of a stage; the tuple is an element of [`STAGES`].
     fn new(
         weights: &Weights,
         index: usize,
@@ -131,10 +138,10 @@ impl Stage {
         ),
     ) -> Result<Self> {
         let slice = index + 1;
-        let convolution = |part: &str, shape: &[usize]| {
+        let convolution = |parameter: &str, shape: &[usize]| {
             let names = [
-                format!("features.{layer}.{part}"),
-                format!("net.slice{slice}.{layer}.{part}"),
+                format!("features.{layer}.{parameter}"),
+                format!("net.slice{slice}.{layer}.{parameter}"),
             ];
             tensor(weights, &names, shape)
         };
@@ -154,23 +161,23 @@ impl Stage {
         })
     }
 
-    /// Pool, convolution and ReLU; output channels are shared out among the processors.
+    /// Applies pool, convolution and ReLU, with output channels divided among threads.
     fn apply(&self, input: &Features) -> Features {
         let pooled = self.pooled.then(|| input.pooled());
         let padded = pooled.as_ref().unwrap_or(input).padded(self.padding);
         let side = |size: usize| (size - self.kernel) / self.stride + 1;
         let (height, width) = (side(padded.height), side(padded.width));
         let mut data = vec![0.0; self.bias.len() * height * width];
-        let share = self
+        let per_thread = self
             .bias
             .len()
             .div_ceil(thread::available_parallelism().map_or(1, NonZero::get));
         thread::scope(|scope| {
-            for (part, planes) in data.chunks_mut(share * height * width).enumerate() {
+            for (chunk, planes) in data.chunks_mut(per_thread * height * width).enumerate() {
                 let padded = &padded;
                 scope.spawn(move || {
                     for (index, plane) in planes.chunks_exact_mut(height * width).enumerate() {
-                        self.channel(padded, part * share + index, plane, width);
+                        self.channel(padded, chunk * per_thread + index, plane, width);
                     }
                 });
             }
@@ -178,14 +185,15 @@ impl Stage {
         Features { data, height, width }
     }
 
+    /// Computes one output channel into `plane`, rows of `width`, from a padded input.
     fn channel(&self, input: &Features, channel: usize, plane: &mut [f32], width: usize) {
         plane.fill(self.bias[channel]);
         let taps = self.inputs * self.kernel * self.kernel;
         let weight = &self.weight[channel * taps..][..taps];
-        for (place, weight) in weight.iter().enumerate() {
+        for (index, weight) in weight.iter().enumerate() {
             let (source, tap) = (
-                place / (self.kernel * self.kernel),
-                place % (self.kernel * self.kernel),
+                index / (self.kernel * self.kernel),
+                index % (self.kernel * self.kernel),
             );
             let (dy, dx) = (tap / self.kernel, tap % self.kernel);
             for (y, row) in plane.chunks_exact_mut(width).enumerate() {
@@ -206,7 +214,7 @@ impl Stage {
         plane.iter_mut().for_each(|value| *value = value.max(0.0));
     }
 
-    /// The mean over pixels of the weighted squared differences of unit-length features.
+    /// Returns the mean over pixels of the weighted squared differences of features normalised to unit length.
     fn distance(&self, a: &Features, b: &Features) -> f64 {
         let area = a.height * a.width;
         let lengths = |features: &Features| {
@@ -237,7 +245,7 @@ impl Stage {
     }
 }
 
-/// The first of the names that there is, of the shape wanted.
+/// Returns the values of the first tensor that exists under one of the names, and checks its shape.
 fn tensor(weights: &Weights, names: &[String], shape: &[usize]) -> Result<Vec<f32>> {
     let found: Option<(&String, &WeightTensor)> = names
         .iter()
@@ -260,7 +268,7 @@ impl Features {
         self.data.len() / (self.height * self.width)
     }
 
-    /// With zeros around.
+    /// Pads with `by` zeros on all sides.
     fn padded(&self, by: usize) -> Self {
         let (height, width) = (self.height + 2 * by, self.width + 2 * by);
         let mut data = vec![0.0; self.channels() * height * width];
@@ -271,7 +279,7 @@ impl Features {
         Self { data, height, width }
     }
 
-    /// The greatest of each 3x3, every second one.
+    /// Applies max-pooling of 3x3 with stride 2.
     fn pooled(&self) -> Self {
         let side = |size: usize| (size - 3) / 2 + 1;
         let (height, width) = (side(self.height), side(self.width));

@@ -1,10 +1,11 @@
-//! A report as one HTML page: figures, plots drawn as SVG, thumbnails. Light and dark as the reader's system is; no
-//! script, and nothing is fetched.
+//! HTML page of a quality report: scores, SVG plots and thumbnails in one self-contained file without scripts, in a light or
+//! dark colour scheme as the reader's system prefers.
 
 use std::fmt::Write;
 
-use super::{Likeness, Report, Sampled};
+use super::{EvaluatedFrame, Quality, Report};
 
+/// The page's style sheet.
 const STYLE: &str = "\
 :root{color-scheme:light dark;--back:#fff;--text:#1a1a1a;--dim:#5c5c5c;--line:#d9d9d9;--network:#0b6bcb;--blend:#b35900;--hold:#6b6b6b}
 @media(prefers-color-scheme:dark){:root{--back:#16181b;--text:#e8e8e8;--dim:#a3a3a3;--line:#3a3d42;--network:#63b3ff;--blend:#ffb066;--hold:#a0a0a0}}
@@ -16,11 +17,14 @@ svg{width:100%;height:auto}svg text{fill:var(--dim);font-size:12px}figure{margin
 .network{stroke:var(--network);fill:none}.blend{stroke:var(--blend);fill:none}.hold{stroke:var(--hold);fill:none}
 .axis{stroke:var(--line)}.dot{fill:var(--network)}path{stroke-width:2}";
 
-/// Width and height of a plot, and the margins in which its axes are.
+/// Width and height of a plot in SVG units.
 const SIZE: [f64; 2] = [900.0, 260.0];
+/// Width of the left margin, with the numbers of the y axis, in SVG units.
 const LEFT: f64 = 48.0;
+/// Height of the bottom margin, with the numbers of the x axis, in SVG units.
 const BOTTOM: f64 = 28.0;
 
+/// Formats a report as an HTML page.
 pub(super) fn html(report: &Report) -> String {
     let clip = escaped(&report.clip);
     let mut page = format!(
@@ -30,14 +34,14 @@ pub(super) fn html(report: &Report) -> String {
     );
     page += &summary(report);
     if !report.frames.is_empty() {
-        page += &likeness_plot(report);
+        page += &quality_plot(report);
         page += &confidence_plot(report);
         page += &worst(report);
     }
     page + "</body></html>\n"
 }
 
-/// Text as it may stand in HTML.
+/// Escapes text for HTML content and attributes.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -54,6 +58,7 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
+/// Formats the clip's properties and the table of mean scores.
 fn summary(report: &Report) -> String {
     let [width, height] = report.size;
     let count = report.frames.len();
@@ -62,18 +67,18 @@ fn summary(report: &Report) -> String {
          with what they are; {} beside cuts were passed over. The step is twice that of real use: these figures \
          are lower bounds.</p>\n<p>{}; rife {}</p>\n",
         report.frames_read,
-        report.beside_cuts,
+        report.skipped_at_cuts,
         escaped(&report.model),
         report.program
     );
     text += "<table><tr><th>rebuilt by</th><th>PSNR, dB</th><th>SSIM</th></tr>";
     let means = &report.means;
-    for (name, likeness) in [
+    for (name, quality) in [
         ("the network", means.network),
         ("blending", means.blend),
         ("holding", means.hold),
     ] {
-        let Likeness { psnr, ssim } = likeness;
+        let Quality { psnr, ssim } = quality;
         let _ = write!(
             text,
             "<tr><td>{name}</td><td>{psnr:.2}</td><td>{ssim:.4}</td></tr>"
@@ -90,13 +95,14 @@ fn summary(report: &Report) -> String {
     text
 }
 
-/// Where values lie in a plot.
+/// Minimum and maximum of the values on both axes of a plot.
 struct Scale {
     x: [f64; 2],
     y: [f64; 2],
 }
 
 impl Scale {
+    /// Fits the ranges to points (x, y).
     fn new(points: impl Iterator<Item = (f64, f64)>) -> Self {
         let start = Self {
             x: [f64::INFINITY, f64::NEG_INFINITY],
@@ -107,29 +113,30 @@ impl Scale {
             y: [scale.y[0].min(y), scale.y[1].max(y)],
         });
         for range in [&mut scale.x, &mut scale.y] {
-            // A single value needs a range too.
-            let least = 0.02 * range[0].abs().max(0.5);
-            if range[1] - range[0] < least {
-                *range = [range[0] - least / 2.0, range[1] + least / 2.0];
+            // The range of a single value must not be empty.
+            let min = 0.02 * range[0].abs().max(0.5);
+            if range[1] - range[0] < min {
+                *range = [range[0] - min / 2.0, range[1] + min / 2.0];
             }
         }
         scale
     }
 
+    /// Converts a point to SVG coordinates.
     fn at(&self, (x, y): (f64, f64)) -> (f64, f64) {
-        let part = |value: f64, [low, high]: [f64; 2]| (value - low) / (high - low);
+        let relative = |value: f64, [low, high]: [f64; 2]| (value - low) / (high - low);
         (
-            LEFT + part(x, self.x) * (SIZE[0] - LEFT - 8.0),
-            8.0 + (1.0 - part(y, self.y)) * (SIZE[1] - BOTTOM - 8.0),
+            LEFT + relative(x, self.x) * (SIZE[0] - LEFT - 8.0),
+            8.0 + (1.0 - relative(y, self.y)) * (SIZE[1] - BOTTOM - 8.0),
         )
     }
 
-    /// Lines and numbers along both axes.
+    /// Draws grid lines and the numbers of both axes: y with `digits` decimals, x followed by `unit`.
     fn axes(&self, digits: usize, unit: &str) -> String {
         let mut svg = String::new();
         for step in 0..=4 {
-            let part = f64::from(step) / 4.0;
-            let value = self.y[0] + part * (self.y[1] - self.y[0]);
+            let fraction = f64::from(step) / 4.0;
+            let value = self.y[0] + fraction * (self.y[1] - self.y[0]);
             let (_, y) = self.at((self.x[0], value));
             let right = SIZE[0] - 8.0;
             let _ = write!(
@@ -137,7 +144,7 @@ impl Scale {
                 "<path class=\"axis\" d=\"M{LEFT} {y:.1}H{right}\"/><text x=\"2\" y=\"{:.1}\">{value:.digits$}</text>",
                 y + 4.0
             );
-            let value = self.x[0] + part * (self.x[1] - self.x[0]);
+            let value = self.x[0] + fraction * (self.x[1] - self.x[0]);
             let (x, _) = self.at((value, self.y[0]));
             let anchor = ["start", "middle", "middle", "middle", "end"][step as usize];
             let _ = write!(
@@ -150,6 +157,7 @@ impl Scale {
     }
 }
 
+/// Wraps an SVG plot in a figure with caption.
 fn figure(label: &str, body: &str, caption: &str) -> String {
     let [width, height] = SIZE;
     format!(
@@ -158,20 +166,22 @@ fn figure(label: &str, body: &str, caption: &str) -> String {
     )
 }
 
+/// Draws a polyline through points, with a CSS class for its colour.
 fn line(scale: &Scale, class: &str, points: impl Iterator<Item = (f64, f64)>) -> String {
-    let places: Vec<String> = points
+    let vertices: Vec<String> = points
         .map(|point| scale.at(point))
         .map(|(x, y)| format!("{x:.1} {y:.1}"))
         .collect();
-    format!("<path class=\"{class}\" d=\"M{}\"/>", places.join("L"))
+    format!("<path class=\"{class}\" d=\"M{}\"/>", vertices.join("L"))
 }
 
-fn likeness_plot(report: &Report) -> String {
-    type Of = fn(&Sampled) -> f64;
+/// Plots the PSNR of network, blending and repeating over time.
+fn quality_plot(report: &Report) -> String {
+    type Of = fn(&EvaluatedFrame) -> f64;
     let lines: [(&str, Of); 3] = [
-        ("hold", |sampled| sampled.hold.psnr),
-        ("blend", |sampled| sampled.blend.psnr),
-        ("network", |sampled| sampled.network.psnr),
+        ("hold", |frame| frame.hold.psnr),
+        ("blend", |frame| frame.blend.psnr),
+        ("network", |frame| frame.network.psnr),
     ];
     let frames = &report.frames;
     let all = lines
@@ -187,6 +197,7 @@ fn likeness_plot(report: &Report) -> String {
     format!("<h2>Likeness</h2>\n{}", figure("PSNR over time", &body, caption))
 }
 
+/// Plots confidence over time, and the network's PSNR against confidence.
 fn confidence_plot(report: &Report) -> String {
     let frames = &report.frames;
     let over_time = Scale::new(frames.iter().map(|s| (s.time, s.confidence)));
@@ -201,10 +212,10 @@ fn confidence_plot(report: &Report) -> String {
         &body,
         "Confidence over time: how alike both neighbours are once the network has moved them to the frame's time.",
     );
-    let against = Scale::new(frames.iter().map(|s| (s.confidence, s.network.psnr)));
-    let mut body = against.axes(1, "");
-    for sampled in frames {
-        let (x, y) = against.at((sampled.confidence, sampled.network.psnr));
+    let scale = Scale::new(frames.iter().map(|s| (s.confidence, s.network.psnr)));
+    let mut body = scale.axes(1, "");
+    for frame in frames {
+        let (x, y) = scale.at((frame.confidence, frame.network.psnr));
         let _ = write!(
             body,
             "<circle class=\"dot\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\"/>"
@@ -218,11 +229,12 @@ fn confidence_plot(report: &Report) -> String {
     format!("<h2>Confidence</h2>\n{first}{second}")
 }
 
+/// Formats the thumbnails of the worst frames.
 fn worst(report: &Report) -> String {
     let mut text =
         String::from("<h2>Worst frames</h2>\n<p>From left to right: the truth, the network, blending.</p>\n");
     for worst in &report.worst {
-        let sampled = &report.frames[worst.index];
+        let frame = &report.frames[worst.index];
         let _ = writeln!(
             text,
             "<figure><div class=\"frames\"><img alt=\"the truth\" src=\"{}\"><img alt=\"the network's frame\" src=\"{}\">\
@@ -231,11 +243,11 @@ fn worst(report: &Report) -> String {
             worst.truth,
             worst.network,
             worst.blend,
-            sampled.frame,
-            sampled.time,
-            sampled.network.psnr,
-            sampled.blend.psnr,
-            sampled.confidence
+            frame.frame,
+            frame.time,
+            frame.network.psnr,
+            frame.blend.psnr,
+            frame.confidence
         );
     }
     text

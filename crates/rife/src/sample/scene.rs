@@ -1,5 +1,5 @@
-//! The sample's picture at any time: a textured ground that pans, a wheel that turns, cards that fly, thin lines
-//! that swing, small balls that bounce.
+//! Procedural test scene, rendered at any time: a panning textured background, a rotating wheel, moving cards, thin swinging
+//! lines and small bouncing balls. Coordinates are in pixels of a 640x360 frame.
 
 use std::f64::consts::TAU;
 use std::sync::OnceLock;
@@ -7,16 +7,17 @@ use std::thread;
 
 use rife_media::RgbImage;
 
-/// Side of the noise texture, a power of two; it repeats without a seam.
+/// Side of the seamless noise texture in pixels, a power of two.
 const SIDE: usize = 512;
-/// Samples a pixel on each axis.
+/// Samples per pixel on each axis (antialiasing).
 const OVERSAMPLE: usize = 2;
-/// The height that sizes below are given for; other pictures are scaled.
+/// Height in pixels of the scene's coordinate system; frames of other sizes are scaled.
 const HEIGHT: f64 = 360.0;
 
+/// Red, green and blue, 0..=1.
 type Color = [f64; 3];
 
-/// The picture at `time` seconds, any size.
+/// Renders the scene at `time` in seconds as an image of any size.
 pub fn render(time: f64, width: u32, height: u32) -> RgbImage {
     let (columns, rows) = (width as usize, height as usize);
     let mut pixels = vec![[0.0_f32; 3]; columns * rows];
@@ -41,30 +42,36 @@ pub fn render(time: f64, width: u32, height: u32) -> RgbImage {
     RgbImage::new(width, height, data)
 }
 
-/// A card that flies: its centre, half its size, its turn and its colour.
+/// A moving, rotating card with a checkerboard pattern.
 struct Card {
     center: [f64; 2],
+    /// Half of width and height.
     half: [f64; 2],
+    /// Sine and cosine of the rotation.
     turn: (f64, f64),
     color: Color,
 }
 
-/// Everything that moves, at one time.
+/// Positions of all objects at one time.
 struct Stage {
+    /// Displacement of the background.
     pan: [f64; 2],
+    /// Sine and cosine of the wheel's rotation.
     wheel: (f64, f64),
     cards: [Card; 2],
-    /// Directions of the swinging lines.
+    /// Sine and cosine of the directions of the swinging lines.
     lines: Vec<(f64, f64)>,
+    /// Centres of the balls.
     balls: Vec<[f64; 2]>,
 }
 
-/// Where the wheel's axle is, and its radius.
+/// Centre and radius of the wheel.
 const WHEEL: ([f64; 2], f64) = ([185.0, 195.0], 105.0);
-/// Where the lines hang.
+/// Pivot of the swinging lines.
 const HOOK: [f64; 2] = [470.0, -20.0];
 
 impl Stage {
+    /// Computes the positions at `time` in seconds.
     fn at(time: f64) -> Self {
         let card = |phase: f64, half: [f64; 2], color: Color| Card {
             center: [
@@ -94,7 +101,7 @@ impl Stage {
         }
     }
 
-    /// The mean of the samples of one pixel.
+    /// Renders a pixel: the mean of its samples. `scale` is the scene's units per pixel.
     fn pixel(&self, x: usize, y: usize, scale: f64) -> [f32; 3] {
         let offset = |i: usize| (i as f64 + 0.5) / OVERSAMPLE as f64;
         let mut sum = [0.0; 3];
@@ -110,7 +117,7 @@ impl Stage {
         sum.map(|sum| (sum / (OVERSAMPLE * OVERSAMPLE) as f64) as f32)
     }
 
-    /// What is seen at a point, from the nearest thing to the ground.
+    /// Returns the colour at a point: that of the front object there, else the background's.
     fn color(&self, at: [f64; 2]) -> Color {
         let ball = self
             .balls
@@ -127,6 +134,7 @@ impl Stage {
         card.or_else(|| self.wheel(at)).unwrap_or_else(|| self.ground(at))
     }
 
+    /// Returns the wheel's colour at a point; `None` outside and between spokes.
     fn wheel(&self, at: [f64; 2]) -> Option<Color> {
         let (center, radius) = WHEEL;
         let local = turned([at[0] - center[0], at[1] - center[1]], self.wheel);
@@ -147,6 +155,7 @@ impl Stage {
         }
     }
 
+    /// Returns the background's colour at a point.
     fn ground(&self, at: [f64; 2]) -> Color {
         let point = [at[0] + self.pan[0], at[1] + self.pan[1]];
         let (coarse, fine) = (noise([point[0] * 0.25, point[1] * 0.25], 0), noise(point, 2));
@@ -156,6 +165,7 @@ impl Stage {
 }
 
 impl Card {
+    /// Returns the card's colour at a point; `None` outside.
     fn color(&self, at: [f64; 2]) -> Option<Color> {
         let local = turned([at[0] - self.center[0], at[1] - self.center[1]], self.turn);
         let inside = local[0].abs() < self.half[0] && local[1].abs() < self.half[1];
@@ -172,13 +182,14 @@ impl Card {
     }
 }
 
-/// Whether a point is on the line that hangs from the hook in this direction.
+/// Reports whether a point is on the line from the pivot in the direction given by sine and cosine.
 fn on_line(at: [f64; 2], (sin, cos): (f64, f64)) -> bool {
     let local = [at[0] - HOOK[0], at[1] - HOOK[1]];
     let (along, across) = (local[0] * sin + local[1] * cos, local[0] * cos - local[1] * sin);
     across.abs() < 0.9 && (0.0..290.0).contains(&along)
 }
 
+/// Rotates a vector by an angle given by sine and cosine.
 fn turned([x, y]: [f64; 2], (sin, cos): (f64, f64)) -> [f64; 2] {
     [x * cos + y * sin, y * cos - x * sin]
 }
@@ -187,7 +198,7 @@ fn length([x, y]: [f64; 2]) -> f64 {
     x.hypot(y)
 }
 
-/// Smooth noise in 0..1 at a point of the plane; `layer` moves it elsewhere.
+/// Returns smooth noise in 0..=1 at a point of the plane; each `layer` is another region of the noise.
 pub(crate) fn noise(at: [f64; 2], layer: usize) -> f64 {
     static TEXTURE: OnceLock<Vec<f32>> = OnceLock::new();
     let texture = TEXTURE.get_or_init(texture);
@@ -203,7 +214,7 @@ pub(crate) fn noise(at: [f64; 2], layer: usize) -> f64 {
     top * (1.0 - fy) + bottom * fy
 }
 
-/// Four octaves of value noise that wrap around, brought to 0..1.
+/// Makes the noise texture: four octaves of periodic value noise, `SIDE` x `SIDE`, 0..=1.
 fn texture() -> Vec<f32> {
     let mut sum = vec![0.0_f32; SIDE * SIDE];
     for (octave, cell) in [64, 32, 16, 8].into_iter().enumerate() {
@@ -224,7 +235,7 @@ fn texture() -> Vec<f32> {
     sum
 }
 
-/// A number in 0..1 that looks random.
+/// Hashes a number to a pseudo-random value in 0..=1.
 fn hash(seed: u32) -> f32 {
     let mut z = seed.wrapping_mul(0x9E37_79B9) ^ 0x85EB_CA6B;
     z = (z ^ (z >> 15)).wrapping_mul(0x2C1B_3C6D);

@@ -1,4 +1,4 @@
-//! The sample's sound: two soft tones with a beat a second, as a WAV file that is gone when it is no longer needed.
+//! Audio of the sample clip: two sine tones with a beat each second, as a temporary WAV file.
 
 use std::io::Write;
 use std::path::Path;
@@ -7,20 +7,20 @@ use rife_files::Temporary;
 
 use crate::{Error, Result};
 
-/// Samples a second.
+/// Sample rate in Hz.
 const RATE: u32 = 48_000;
 
-/// A WAV file that is removed when this is dropped.
+/// A temporary WAV file, removed when dropped.
 pub(super) struct Wav(Temporary);
 
 impl Wav {
-    /// Writes `seconds` of sound beside where it is needed.
+    /// Writes `seconds` of audio to a temporary file in `folder`.
     pub(super) fn write(folder: &Path, seconds: u32) -> Result<Self> {
         let io = |error| Error::io("write", folder, error);
-        let name = |part: &str| folder.join(format!(".rife-sample-{part}.wav"));
-        let (place, mut file) = Temporary::create(name).map_err(io)?;
+        let name = |suffix: &str| folder.join(format!(".rife-sample-{suffix}.wav"));
+        let (temporary, mut file) = Temporary::create(name).map_err(io)?;
         file.write_all(&wav(seconds)).map_err(io)?;
-        Ok(Self(place))
+        Ok(Self(temporary))
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -28,7 +28,7 @@ impl Wav {
     }
 }
 
-/// A mono 16-bit WAV file.
+/// Encodes the audio as a mono 16-bit WAV file.
 fn wav(seconds: u32) -> Vec<u8> {
     let samples = RATE * seconds;
     let mut bytes = Vec::with_capacity(44 + 2 * samples as usize);
@@ -45,6 +45,7 @@ fn wav(seconds: u32) -> Vec<u8> {
     bytes
 }
 
+/// Computes the sample with this zero-based index.
 fn sample(index: u32) -> i16 {
     let time = f64::from(index) / f64::from(RATE);
     let beat = (-6.0 * time.fract()).exp();
