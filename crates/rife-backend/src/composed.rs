@@ -1,5 +1,5 @@
-//! The fused operations of [`Backend`](crate::Backend) composed of simpler ones: their definitions, and all that an
-//! engine without kernels of its own for them needs.
+//! Definitions of the fused operations of [`Backend`](crate::Backend) as compositions of simpler tensor operations. An
+//! engine without kernels for the fused operations calls these functions.
 
 mod dis;
 mod warp;

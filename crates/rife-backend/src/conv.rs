@@ -1,29 +1,30 @@
-//! Convolution descriptions: kind, shapes, weights, and the operations fused behind the sum.
+//! Convolution layer description: kernel, shapes and weights, and the bias, residual connection and activation fused
+//! into the layer.
 
-/// The activation after a convolution's sum and bias.
+/// Activation function of a convolution layer, applied last.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Activation {
     /// Identity.
     None,
     /// Leaky ReLU: `x` where positive, `slope * x` elsewhere, one slope for all channels.
     LeakyRelu(f32),
-    /// PReLU: as [`Activation::LeakyRelu`] with one slope per output channel.
+    /// PReLU: `x` where positive, `slope[channel] * x` elsewhere, one slope per output channel.
     Prelu(Vec<f32>),
 }
 
 /// Kernel size, stride and padding of a convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConvKind {
-    /// 3x3, stride 1, zero padding 1: the size stays.
+    /// 3x3, stride 1, zero padding 1: height and width stay.
     Same,
-    /// 3x3, stride 2, zero padding 1: the size halves, rounded up.
+    /// 3x3, stride 2, zero padding 1: height and width halve, rounded up.
     Down,
-    /// Transposed 4x4, stride 2, padding 1: the size doubles.
+    /// Transposed 4x4, stride 2, padding 1: height and width double.
     Up,
 }
 
 impl ConvKind {
-    /// Height or width of the output for that of the input.
+    /// Returns the height (or width) of the output for an input of height (or width) `input`.
     pub fn size(self, input: usize) -> usize {
         match self {
             Self::Same => input,
@@ -33,24 +34,24 @@ impl ConvKind {
     }
 }
 
-/// One convolution with everything that is fused into it.
+/// Convolution layer: weights, bias, residual connection and activation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConvSpec {
     /// Kernel size, stride and padding.
     pub kind: ConvKind,
-    /// Input channels, all groups together.
+    /// Number of input channels, all groups together.
     pub input: usize,
-    /// Output channels.
+    /// Number of output channels, all groups together.
     pub output: usize,
-    /// Groups; 1 for [`ConvKind::Up`].
+    /// Number of groups; 1 for [`ConvKind::Up`].
     pub groups: usize,
-    /// `[output, input / groups, 3, 3]`, for [`ConvKind::Up`] `[input, output, 4, 4]`.
+    /// Kernel, `[output, input / groups, 3, 3]` in row-major order, for [`ConvKind::Up`] `[input, output, 4, 4]`.
     pub weight: Vec<f32>,
-    /// `[output]`.
+    /// Bias, one value per output channel.
     pub bias: Vec<f32>,
-    /// ResConv's factor per channel: the result is `activation(conv(x) * factor + x)`. [`ConvKind::Same`] with as many
-    /// output as input channels only.
+    /// Residual connection (RIFE's `ResConv`): a factor per channel; the result is `activation(conv(x) * factor + x)`, where
+    /// `conv` includes the bias. Only for [`ConvKind::Same`] with as many output as input channels.
     pub residual: Option<Vec<f32>>,
-    /// Applied last.
+    /// Activation function of the result.
     pub activation: Activation,
 }

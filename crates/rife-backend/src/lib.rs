@@ -1,8 +1,8 @@
-//! The backend seam: the tensor operations that a RIFE network is written in ([`Backend`]), what they take
-//! ([`ConvSpec`], [`Resize`]), compositions of simpler operations that define the fused ones ([`composed`]), and a plain
-//! engine to compare others with ([`mod@reference`]).
+//! Tensor backend interface: the trait of the tensor operations that the RIFE networks use ([`Backend`]), the types of
+//! their arguments ([`ConvSpec`], [`Resize`], [`DisOptions`]), compositions of simpler operations that define the fused
+//! ones ([`composed`]), a slow reference engine ([`mod@reference`]) and the tests of every engine ([`conformance`]).
 //!
-//! This crate is a leaf: networks and engines depend on it and not on each other.
+//! This crate depends on no other crate of the project: networks and engines depend on it and not on each other.
 
 pub mod composed;
 pub mod conformance;
@@ -18,48 +18,48 @@ pub use conv::{Activation, ConvKind, ConvSpec};
 pub use dis::DisOptions;
 pub use error::{BackendError, Result};
 
-/// Factor of a bilinear resize (PyTorch: `align_corners = false`, no antialiasing).
+/// Scale factor of a bilinear resize (PyTorch's `interpolate` with `align_corners = false` and no antialiasing).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resize {
-    /// Upsampling by an integer factor.
+    /// Upsampling by an integer factor: height and width are multiplied by it.
     Up(usize),
-    /// Downsampling by an integer factor, which divides both sides.
+    /// Downsampling by an integer factor, which must divide height and width.
     Down(usize),
 }
 
-/// An engine that can run a RIFE network. Tensors are `[channels, height, width]`, one sample for inference; a
-/// training back end may keep a batch dimension before these three, invisible to the networks.
+/// An engine that can run a RIFE network. Tensors of f32 are `[channels, height, width]`, one sample for inference; a
+/// training engine may keep a batch dimension before these three, invisible to the networks.
 ///
-/// Tensors are immutable values, and cloning one is cheap. Engines may be lazy: a [`Backend::resize`] of a
-/// [`Backend::warp`] that only a convolution reads need never exist at full resolution. A fused operation has a default
-/// definition by simpler ones where that is possible; an engine overrides it for speed alone.
+/// Tensors are immutable, and cloning one is cheap. Engines may be lazy: the result of a [`Backend::warp`] that is only
+/// read through a [`Backend::resize`] and a convolution need never be stored at full resolution. A fused operation has a
+/// default implementation in simpler ones where that is possible; an engine overrides it for speed only.
 pub trait Backend {
     /// A tensor of this engine.
     type Tensor: Clone;
     /// A convolution prepared for this engine (packed weights).
     type Conv;
-    /// A timestep, or a linear function of one: a single number for inference, one for each sample of a training batch,
-    /// a value of the graph for a recorder. An engine never downloads it.
+    /// A timestep, 0 at the first frame and 1 at the second, or a linear function of a timestep: a single number for
+    /// inference, one number for each sample of a training batch, a value of the graph for a graph recorder.
     type Timestep: Clone;
 
-    /// Prepares a convolution; called once a layer, when a network is built.
+    /// Prepares a convolution (packs its weights). Called once for each layer, when a network is built.
     fn conv_layer(&self, spec: ConvSpec) -> Self::Conv;
 
-    /// A tensor of `shape`, `[channels, height, width]`, from as many planar f32 values in row-major order.
+    /// Makes a tensor of `shape`, `[channels, height, width]`, from as many values in row-major order.
     ///
     /// # Errors
-    /// Where the device has no memory for it, or is lost.
+    /// When the device is out of memory or lost.
     fn upload(&self, shape: [usize; 3], data: &[f32]) -> Result<Self::Tensor>;
-    /// The values of a tensor in row-major order (of the first sample where there is a batch).
+    /// Returns the values of a tensor, `[channels, height, width]` in row-major order; of a batch, the first sample's.
     ///
     /// # Errors
-    /// Where computing it failed.
+    /// When the device failed to compute them.
     fn download(&self, x: &Self::Tensor) -> Result<Vec<f32>>;
-    /// As [`Backend::upload`], padded on the right and at the bottom to `[height, width]` by replicating the last column
-    /// and row.
+    /// Makes a tensor of `[shape[0], height, width]` from values of `shape`, `[channels, height, width]` in row-major order,
+    /// padded on the right and at the bottom by replicating the last column and row.
     ///
     /// # Errors
-    /// As there.
+    /// When the device is out of memory or lost.
     fn upload_padded(
         &self,
         shape: [usize; 3],
@@ -69,51 +69,51 @@ pub trait Backend {
         let padded = planar::pad(data, [shape[2], shape[1]], [width, height]);
         self.upload([shape[0], height, width], &padded)
     }
-    /// The values of the upper left `[height, width]` of a tensor.
+    /// Returns the values of the upper left `[height, width]` of every channel, in row-major order.
     ///
     /// # Errors
-    /// Where computing it failed.
+    /// When the device failed to compute them.
     fn download_cropped(&self, x: &Self::Tensor, [height, width]: [usize; 2]) -> Result<Vec<f32>> {
         let [_, rows, columns] = self.shape(x);
         Ok(planar::crop(self.download(x)?, [columns, rows], [width, height]))
     }
-    /// `[channels, height, width]`.
+    /// Returns the tensor's shape, `[channels, height, width]`.
     fn shape(&self, x: &Self::Tensor) -> [usize; 3];
-    /// One channel of `like`'s height and width, every value `value`.
+    /// Makes a tensor of one channel with `like`'s height and width, every value `value`.
     fn plane(&self, like: &Self::Tensor, value: f32) -> Self::Tensor;
-    /// The timestep `value` for tensors of `like`'s height and width, every sample the same.
+    /// Makes a timestep of `value`, the same for every sample of the batch of `like`.
     fn timestep(&self, value: f32, like: &Self::Tensor) -> Self::Timestep;
-    /// `timestep * factor + offset`.
+    /// Computes `timestep * factor + offset`.
     fn timestep_affine(&self, timestep: &Self::Timestep, factor: f32, offset: f32) -> Self::Timestep;
-    /// A timestep as one channel of `like`'s height and width.
+    /// Makes a tensor of one channel with `like`'s height and width, every value the timestep.
     fn timestep_plane(&self, timestep: &Self::Timestep, like: &Self::Tensor) -> Self::Tensor;
-    /// `x` times a timestep.
+    /// Multiplies `x` by a timestep.
     fn mul_timestep(&self, x: &Self::Tensor, timestep: &Self::Timestep) -> Self::Tensor {
         self.mul(x, &self.timestep_plane(timestep, x))
     }
-    /// Concatenates along the channels.
+    /// Concatenates tensors of equal height and width along the channels.
     fn cat(&self, parts: &[&Self::Tensor]) -> Self::Tensor;
-    /// A range of the channels (PyTorch's `narrow` along dimension 0).
+    /// Returns a range of the channels (PyTorch's `narrow` along dimension 0).
     fn narrow(&self, x: &Self::Tensor, channels: Range<usize>) -> Self::Tensor;
-    /// Elementwise sum of equal shapes.
+    /// Adds tensors of equal shape elementwise.
     fn add(&self, a: &Self::Tensor, b: &Self::Tensor) -> Self::Tensor;
-    /// Elementwise product; `by` has one channel, which multiplies each of `x`'s.
+    /// Multiplies every channel of `x` elementwise by `by`, which has one channel.
     fn mul(&self, x: &Self::Tensor, by: &Self::Tensor) -> Self::Tensor;
-    /// Elementwise `x * factor + offset`.
+    /// Computes `x * factor + offset` elementwise.
     fn affine(&self, x: &Self::Tensor, factor: f32, offset: f32) -> Self::Tensor;
-    /// Elementwise clamp to `[0, 1]`.
+    /// Clamps every value to 0..=1.
     fn clamp01(&self, x: &Self::Tensor) -> Self::Tensor;
-    /// Elementwise logistic function.
+    /// Computes the logistic function elementwise, `1 / (1 + exp(-x))`.
     fn sigmoid(&self, x: &Self::Tensor) -> Self::Tensor;
-    /// Bilinear resize, see [`Resize`].
+    /// Resizes by bilinear interpolation, as [`Resize`] defines it.
     fn resize(&self, x: &Self::Tensor, factor: Resize) -> Self::Tensor;
-    /// Backward warp: `x` sampled at `(column + flow[0], row + flow[1])`, bilinear, border clamped (PyTorch's
-    /// `grid_sample` with `align_corners = true`). `flow` has two channels in pixels and `x`'s height and width.
+    /// Warps backward: samples `x` at `(column + flow[0], row + flow[1])`, bilinear, coordinates clamped to the image
+    /// (PyTorch's `grid_sample` with `align_corners = true` and border padding). `flow` is `[2, height, width]`, in pixels.
     fn warp(&self, x: &Self::Tensor, flow: &Self::Tensor) -> Self::Tensor;
-    /// The mean of two backward warps of `x`: overlapped block motion compensation (OBMC; Orchard and Sullivan,
-    /// "Overlapped Block Motion Compensation: An Estimation-Theoretic Approach", 1994) with two neighbours. Each warp uses
-    /// `factor` times the velocity at `[rows, columns]` of `neighbours` from the pixel, velocities being replicated beyond
-    /// the border. `velocity` has two channels in pixels.
+    /// Computes the mean of two backward warps of `x`: overlapped block motion compensation (OBMC; Orchard and Sullivan,
+    /// "Overlapped Block Motion Compensation: An Estimation-Theoretic Approach", 1994) with two neighbours. The flow of each
+    /// warp is `factor` times the velocity of the pixel at one of the two offsets `neighbours`, `[rows, columns]`, from this
+    /// pixel; beyond the border, velocities are replicated. `velocity` is `[2, height, width]`, in pixels.
     fn warp_obmc(
         &self,
         x: &Self::Tensor,
@@ -121,11 +121,12 @@ pub trait Backend {
         factor: &Self::Timestep,
         neighbours: [[isize; 2]; 2],
     ) -> Self::Tensor;
-    /// What cubic interpolation adds to the bilinear samples of [`Backend::warp`], of the same arguments: at a fraction f
-    /// between two pixels, f (1 - f) / 2 times the negated second difference interpolated there, summed over both axes.
-    /// Catmull-Rom's kernel (Keys, "Cubic Convolution Interpolation for Digital Image Processing", 1981, a = -0.5).
+    /// Computes the difference of cubic from bilinear interpolation: added to `warp(x, flow)`, it gives samples with the
+    /// Catmull-Rom kernel (Keys, "Cubic Convolution Interpolation for Digital Image Processing", 1981, a = -0.5). For a
+    /// position at the fraction f between two pixels of an axis, it is f (1 - f) / 2 times the linearly interpolated negated
+    /// second difference along that axis; the two axes are summed. `flow` is `[2, height, width]`, in pixels.
     fn cubic_residual(&self, x: &Self::Tensor, flow: &Self::Tensor) -> Self::Tensor;
-    /// `x` without its last channel, that channel times the one channel of `by` added to each of the others.
+    /// Removes the last channel of `x` and adds its product with `by`, which has one channel, to each of the others.
     fn add_last_channel(&self, x: &Self::Tensor, by: &Self::Tensor) -> Self::Tensor {
         let last = self.shape(x)[0] - 1;
         let added = self.mul(&self.narrow(x, last..last + 1), by);
@@ -134,21 +135,23 @@ pub trait Backend {
             .collect();
         self.cat(&channels.iter().collect::<Vec<_>>())
     }
-    /// Forward and backward optical flow by dense inverse search ([`dis`]) with these options, without weights or gradients:
-    /// `[4, height >> level, width >> level]`, x and y from the first frame to the second, then x and y from the second to the first, in
-    /// pixels of that size. `frames` are `[3, height, width]`, RGB in 0..1, both sides multiples of `1 << level`.
+    /// Computes forward and backward optical flow by dense inverse search ([`dis`]), without weights or gradients.
+    /// `frames` are `[3, height, width]`, RGB in 0..=1, height and width multiples of `1 << level`. Returns
+    /// `[4, height >> level, width >> level]`, in pixels of that resolution: x and y from the first frame to the second, then
+    /// x and y from the second frame to the first.
     fn dis_flow(&self, frames: [&Self::Tensor; 2], level: u32, options: &DisOptions) -> Self::Tensor;
-    /// Projects the flow of [`Backend::dis_flow`] to a timestep: each direction sampled where the motion passes through the
-    /// pixel, by their weighted mean at the pixel itself, and the backward one negated. Both are then velocities from the
-    /// first frame to the second of what is seen at the timestep: `[4, height, width]`, that of the forward search, then
-    /// that of the backward search.
+    /// Projects the flow of [`Backend::dis_flow`], `[4, height, width]`, from the two frames to the frame at `timestep` t.
+    /// With v = (1 - t) * forward - t * backward at each pixel, samples the forward flow displaced by -t * v and the backward
+    /// flow displaced by (1 - t) * v, and negates the latter. Returns `[4, height, width]`: two estimates, x and y each, of
+    /// the velocity from the first frame to the second at each pixel of the intermediate frame.
     fn project_flow(&self, flow: &Self::Tensor, timestep: &Self::Timestep) -> Self::Tensor {
         composed::project_flow(self, flow, timestep)
     }
-    /// `a * sigmoid(mask) + b * (1 - sigmoid(mask))`; `mask` has one channel for all of `a`'s.
+    /// Computes `a * sigmoid(mask) + b * (1 - sigmoid(mask))`; `mask` has one channel, which applies to every channel.
     fn blend(&self, a: &Self::Tensor, b: &Self::Tensor, mask: &Self::Tensor) -> Self::Tensor;
-    /// `made` except where the two frames are equal within rounding: with d the largest absolute difference of the frames'
-    /// channels in code values of 255, `clamp01(threshold - d)` of the frames' mean and the rest of `made`.
+    /// Replaces `made`, the interpolated frame, by the mean of the two frames where these are equal within rounding:
+    /// `w * mean + (1 - w) * made` with `w = clamp01(threshold - d)`, where d is the largest absolute difference of the
+    /// frames over the pixel's channels, in code values of 0..=255. All three are of one shape, values 0..=1.
     fn keep_static(&self, frames: [&Self::Tensor; 2], made: &Self::Tensor, threshold: f32) -> Self::Tensor;
     /// Applies a prepared convolution.
     fn conv(&self, x: &Self::Tensor, layer: &Self::Conv) -> Self::Tensor;
@@ -156,23 +159,23 @@ pub trait Backend {
     fn conv_chain(&self, x: &Self::Tensor, layers: &[Self::Conv]) -> Self::Tensor {
         layers.iter().fold(x.clone(), |x, layer| self.conv(&x, layer))
     }
-    /// PyTorch's `PixelShuffle(2)`: a quarter of the channels, twice the height and width.
+    /// Rearranges channels into pixels (PyTorch's `PixelShuffle(2)`): a quarter of the channels, twice the height and width.
     fn pixel_shuffle(&self, x: &Self::Tensor) -> Self::Tensor;
     /// Applies a prepared convolution, then [`Backend::pixel_shuffle`].
     fn conv_shuffled(&self, x: &Self::Tensor, layer: &Self::Conv) -> Self::Tensor {
         self.pixel_shuffle(&self.conv(x, layer))
     }
-    /// Rotation by 180 degrees (flip of both axes), for test-time augmentation.
+    /// Rotates by 180 degrees (flips both axes), for test-time augmentation.
     fn rotate180(&self, x: &Self::Tensor) -> Self::Tensor;
-    /// Largest absolute value (the 4.0 and 4.1 networks branch on it).
+    /// Returns the largest absolute value (the 4.0 and 4.1 networks branch on it).
     ///
     /// # Errors
-    /// Where computing it failed.
+    /// When the device failed to compute it.
     fn max_abs(&self, x: &Self::Tensor) -> Result<f32>;
-    /// Makes a lazy engine compute `x` now, for values that are kept from pair to pair.
+    /// Makes a lazy engine compute `x` now and returns the result: for values that are reused for the next pair of frames.
     ///
     /// # Errors
-    /// Where computing it failed.
+    /// When the device failed to compute it.
     fn materialize(&self, x: &Self::Tensor) -> Result<Self::Tensor> {
         Ok(x.clone())
     }

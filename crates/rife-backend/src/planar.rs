@@ -1,7 +1,8 @@
 //! Padding and cropping of planar (CHW) values in host memory.
 
 /// Pads planes of `[width, height]` on the right and at the bottom to `padded`, `[width, height]`, by replicating the
-/// last column and row (PyTorch's `replicate` mode). `data` is whole planes, one after another, of at least one pixel.
+/// last column and row (PyTorch's `replicate` mode). `data` is `[channels, height, width]` in row-major order, width and
+/// height at least 1, any number of channels.
 pub fn pad(data: &[f32], [width, height]: [usize; 2], padded: [usize; 2]) -> Vec<f32> {
     let mut out = Vec::with_capacity(data.len() / (width * height) * padded[0] * padded[1]);
     for plane in data.chunks_exact(width * height) {
@@ -16,7 +17,8 @@ pub fn pad(data: &[f32], [width, height]: [usize; 2], padded: [usize; 2]) -> Vec
     out
 }
 
-/// Crops planes of `padded`, `[width, height]`, to their upper left `[width, height]`.
+/// Crops planes of size `padded`, `[width, height]`, to their upper left `[width, height]`. `data` is
+/// `[channels, padded height, padded width]` in row-major order.
 pub fn crop(data: Vec<f32>, padded: [usize; 2], [width, height]: [usize; 2]) -> Vec<f32> {
     if padded == [width, height] {
         return data;

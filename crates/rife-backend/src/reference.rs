@@ -1,5 +1,5 @@
-//! The reference engine: loops over a `Vec<f32>` that follow the definitions in [`Backend`] literally. It is slow; faster
-//! engines are compared with it in tests.
+//! Reference engine: a slow [`Backend`] for tests, loops over a `Vec<f32>` that follow the definitions of the operations
+//! literally. Faster engines are compared with it.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,11 +7,11 @@ use std::sync::Arc;
 use crate::composed::{self, DisOps, SampleOps};
 use crate::{Activation, Backend, ConvKind, ConvSpec, DisOptions, Resize, Result};
 
-/// Runs every operation by its definition, one thread, f32.
+/// Reference engine: one thread, f32, no optimizations.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ReferenceBackend;
 
-/// `[channels, height, width]` values in row-major order.
+/// Tensor of `[channels, height, width]` values in row-major order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReferenceTensor {
     shape: [usize; 3],
@@ -31,21 +31,25 @@ impl ReferenceTensor {
         }
     }
 
+    /// Applies `f` to every value.
     fn map(&self, f: impl Fn(f32) -> f32) -> Self {
         Self::new(self.shape, self.data.iter().map(|&v| f(v)).collect())
     }
 
+    /// Returns the values of a channel, `[height, width]` in row-major order.
     fn channel(&self, c: usize) -> &[f32] {
         let plane = self.shape[1] * self.shape[2];
         &self.data[c * plane..(c + 1) * plane]
     }
 
+    /// Applies `f` to every pair of values of two tensors of equal shape.
     fn zip(&self, other: &Self, f: impl Fn(f32, f32) -> f32) -> Self {
         assert_eq!(self.shape, other.shape, "tensors differ in shape");
         let values = self.data.iter().zip(other.data.iter());
         Self::new(self.shape, values.map(|(&a, &b)| f(a, b)).collect())
     }
 
+    /// Returns the value of channel `c`, row `y` and column `x`.
     fn at(&self, c: usize, y: usize, x: usize) -> f32 {
         self.data[(c * self.shape[1] + y) * self.shape[2] + x]
     }
@@ -56,39 +60,48 @@ impl Backend for ReferenceBackend {
     type Conv = ConvSpec;
     type Timestep = f32;
 
+    /// Keeps the description as it is.
     fn conv_layer(&self, spec: ConvSpec) -> ConvSpec {
         spec
     }
 
+    /// Copies the values.
     fn upload(&self, shape: [usize; 3], data: &[f32]) -> Result<ReferenceTensor> {
         Ok(ReferenceTensor::new(shape, data.to_vec()))
     }
 
+    /// Copies the values.
     fn download(&self, x: &ReferenceTensor) -> Result<Vec<f32>> {
         Ok(x.data.to_vec())
     }
 
+    /// Returns `[channels, height, width]`.
     fn shape(&self, x: &ReferenceTensor) -> [usize; 3] {
         x.shape
     }
 
+    /// Makes one channel of a constant value.
     fn plane(&self, like: &ReferenceTensor, value: f32) -> ReferenceTensor {
         let [_, height, width] = like.shape;
         ReferenceTensor::new([1, height, width], vec![value; height * width])
     }
 
+    /// Returns the value.
     fn timestep(&self, value: f32, _: &ReferenceTensor) -> f32 {
         value
     }
 
+    /// Computes `timestep * factor + offset`.
     fn timestep_affine(&self, timestep: &f32, factor: f32, offset: f32) -> f32 {
         timestep * factor + offset
     }
 
+    /// Makes one channel of the timestep.
     fn timestep_plane(&self, timestep: &f32, like: &ReferenceTensor) -> ReferenceTensor {
         self.plane(like, *timestep)
     }
 
+    /// Concatenates along the channels.
     fn cat(&self, parts: &[&ReferenceTensor]) -> ReferenceTensor {
         let [_, height, width] = parts[0].shape;
         assert!(
@@ -100,12 +113,14 @@ impl Backend for ReferenceBackend {
         ReferenceTensor::new([channels, height, width], data)
     }
 
+    /// Copies a range of channels.
     fn narrow(&self, x: &ReferenceTensor, range: Range<usize>) -> ReferenceTensor {
         let [_, height, width] = x.shape;
         let data = x.data[range.start * height * width..range.end * height * width].to_vec();
         ReferenceTensor::new([range.len(), height, width], data)
     }
 
+    /// Adds elementwise.
     fn add(&self, a: &ReferenceTensor, b: &ReferenceTensor) -> ReferenceTensor {
         assert_eq!(a.shape, b.shape, "added tensors differ in shape");
         ReferenceTensor::new(
@@ -114,18 +129,22 @@ impl Backend for ReferenceBackend {
         )
     }
 
+    /// Computes `x * factor + offset` elementwise.
     fn affine(&self, x: &ReferenceTensor, factor: f32, offset: f32) -> ReferenceTensor {
         x.map(|v| v * factor + offset)
     }
 
+    /// Clamps elementwise to 0..1.
     fn clamp01(&self, x: &ReferenceTensor) -> ReferenceTensor {
         x.map(|v| v.clamp(0.0, 1.0))
     }
 
+    /// Computes the logistic function elementwise.
     fn sigmoid(&self, x: &ReferenceTensor) -> ReferenceTensor {
         x.map(logistic)
     }
 
+    /// Interpolates bilinearly, row and column taps per output pixel.
     fn resize(&self, x: &ReferenceTensor, factor: Resize) -> ReferenceTensor {
         let [channels, height, width] = x.shape;
         let (rows, columns) = (Taps::new(height, factor), Taps::new(width, factor));
@@ -142,6 +161,7 @@ impl Backend for ReferenceBackend {
         ReferenceTensor::new([channels, rows.len(), columns.len()], data)
     }
 
+    /// Samples four pixels per output pixel, bilinear, border clamped.
     fn warp(&self, x: &ReferenceTensor, flow: &ReferenceTensor) -> ReferenceTensor {
         let [channels, height, width] = x.shape;
         assert_eq!(flow.shape, [2, height, width], "a flow of another size");
@@ -160,6 +180,7 @@ impl Backend for ReferenceBackend {
         ReferenceTensor::new(x.shape, data)
     }
 
+    /// Computes the composed definition.
     fn warp_obmc(
         &self,
         x: &ReferenceTensor,
@@ -170,14 +191,17 @@ impl Backend for ReferenceBackend {
         composed::warp_obmc(self, x, velocity, factor, neighbours)
     }
 
+    /// Computes the composed definition.
     fn cubic_residual(&self, x: &ReferenceTensor, flow: &ReferenceTensor) -> ReferenceTensor {
         composed::cubic_residual(self, x, flow)
     }
 
+    /// Computes the composed definition.
     fn dis_flow(&self, frames: [&ReferenceTensor; 2], level: u32, options: &DisOptions) -> ReferenceTensor {
         composed::dis_flow(self, frames, level, options)
     }
 
+    /// Computes `a * sigmoid(mask) + b * (1 - sigmoid(mask))`.
     fn blend(&self, a: &ReferenceTensor, b: &ReferenceTensor, mask: &ReferenceTensor) -> ReferenceTensor {
         assert_eq!(a.shape, b.shape, "blended tensors differ in shape");
         let plane = mask.channel(0);
@@ -188,6 +212,7 @@ impl Backend for ReferenceBackend {
         ReferenceTensor::new(a.shape, data)
     }
 
+    /// Multiplies all channels by one channel.
     fn mul(&self, x: &ReferenceTensor, by: &ReferenceTensor) -> ReferenceTensor {
         let plane = by.channel(0);
         let values = x.data.iter().enumerate();
@@ -195,6 +220,7 @@ impl Backend for ReferenceBackend {
         ReferenceTensor::new(x.shape, data)
     }
 
+    /// Replaces static pixels by the mean of the frames.
     fn keep_static(
         &self,
         [a, b]: [&ReferenceTensor; 2],
@@ -219,6 +245,7 @@ impl Backend for ReferenceBackend {
         ReferenceTensor::new(made.shape, data)
     }
 
+    /// Convolves by loops over all taps, then adds bias, residual and activation.
     fn conv(&self, x: &ReferenceTensor, layer: &ConvSpec) -> ReferenceTensor {
         assert_eq!(x.shape[0], layer.input, "a convolution of other channels");
         let mut out = match layer.kind {
@@ -230,6 +257,7 @@ impl Backend for ReferenceBackend {
         out
     }
 
+    /// Moves channel 4c + 2i + j to row i, column j of each 2x2 pixels of channel c.
     fn pixel_shuffle(&self, x: &ReferenceTensor) -> ReferenceTensor {
         let [channels, height, width] = x.shape;
         let mut data = Vec::with_capacity(x.data.len());
@@ -241,6 +269,7 @@ impl Backend for ReferenceBackend {
         ReferenceTensor::new([channels / 4, height * 2, width * 2], data)
     }
 
+    /// Reverses each channel's values.
     fn rotate180(&self, x: &ReferenceTensor) -> ReferenceTensor {
         let data = (0..x.shape[0])
             .flat_map(|c| x.channel(c).iter().rev().copied())
@@ -248,12 +277,14 @@ impl Backend for ReferenceBackend {
         ReferenceTensor::new(x.shape, data)
     }
 
+    /// Returns the maximum absolute value.
     fn max_abs(&self, x: &ReferenceTensor) -> Result<f32> {
         Ok(x.data.iter().fold(0.0, |max, v| v.abs().max(max)))
     }
 }
 
 impl SampleOps for ReferenceBackend {
+    /// Shifts with edge replication.
     fn shift(&self, x: &ReferenceTensor, down: isize, right: isize) -> ReferenceTensor {
         let [channels, height, width] = x.shape;
         let near =
@@ -267,6 +298,7 @@ impl SampleOps for ReferenceBackend {
         ReferenceTensor::new(x.shape, data)
     }
 
+    /// Makes the pixel coordinates, x then y.
     fn pixel_grid(&self, like: &ReferenceTensor) -> ReferenceTensor {
         let [_, height, width] = like.shape;
         let columns = (0..height).flat_map(|_| (0..width).map(|x| x as f32));
@@ -274,32 +306,39 @@ impl SampleOps for ReferenceBackend {
         ReferenceTensor::new([2, height, width], columns.chain(rows).collect())
     }
 
+    /// Rounds down elementwise.
     fn floor(&self, x: &ReferenceTensor) -> ReferenceTensor {
         x.map(f32::floor)
     }
 }
 
 impl DisOps for ReferenceBackend {
+    /// Divides elementwise.
     fn div(&self, a: &ReferenceTensor, b: &ReferenceTensor) -> ReferenceTensor {
         a.zip(b, |a, b| a / b)
     }
 
+    /// Computes the elementwise minimum.
     fn min(&self, a: &ReferenceTensor, b: &ReferenceTensor) -> ReferenceTensor {
         a.zip(b, f32::min)
     }
 
+    /// Computes the elementwise maximum.
     fn max(&self, a: &ReferenceTensor, b: &ReferenceTensor) -> ReferenceTensor {
         a.zip(b, f32::max)
     }
 
+    /// Pads by replicating the last column and row.
     fn pad(&self, x: &ReferenceTensor, size: [usize; 2]) -> ReferenceTensor {
         sized(x, size)
     }
 
+    /// Crops to the upper left `[height, width]`.
     fn crop(&self, x: &ReferenceTensor, size: [usize; 2]) -> ReferenceTensor {
         sized(x, size)
     }
 
+    /// Selects `values[0]` where a < b, else `values[1]`.
     fn where_less(&self, [a, b]: [&ReferenceTensor; 2], values: [&ReferenceTensor; 2]) -> ReferenceTensor {
         assert_eq!(
             [b.shape, values[0].shape, values[1].shape],
@@ -313,7 +352,7 @@ impl DisOps for ReferenceBackend {
     }
 }
 
-/// Of another size: what is more repeats the last row and column.
+/// Crops or pads a tensor on the right and at the bottom to `[height, width]`; padding replicates the last column and row.
 fn sized(x: &ReferenceTensor, [height, width]: [usize; 2]) -> ReferenceTensor {
     let [channels, rows, columns] = x.shape;
     let mut data = Vec::with_capacity(channels * height * width);
@@ -325,13 +364,14 @@ fn sized(x: &ReferenceTensor, [height, width]: [usize; 2]) -> ReferenceTensor {
     ReferenceTensor::new([channels, height, width], data)
 }
 
-/// Two neighbours and the weight of the second.
+/// Linear interpolation along an axis: the indices of two neighbours and the weight, 0..=1, of the second.
 type Tap = (usize, usize, f32);
 
-/// The tap of every position of a resized axis.
+/// Interpolation of every output position of a resized axis.
 struct Taps(Vec<Tap>);
 
 impl Taps {
+    /// Makes the taps that resize an axis of `size` values by `factor`.
     fn new(size: usize, factor: Resize) -> Self {
         let (size_out, ratio) = match factor {
             Resize::Up(n) => (size * n, 1.0 / n as f32),
@@ -344,6 +384,7 @@ impl Taps {
         )
     }
 
+    /// Returns the size of the resized axis.
     fn len(&self) -> usize {
         self.0.len()
     }
@@ -356,15 +397,17 @@ fn tap(position: f32, size: usize) -> Tap {
     (first, (first + 1).min(size - 1), position - first as f32)
 }
 
+/// Interpolates linearly from `a` (weight 0) to `b` (weight 1).
 fn mix(a: f32, b: f32, weight: f32) -> f32 {
     a * (1.0 - weight) + b * weight
 }
 
+/// Computes the logistic function.
 fn logistic(v: f32) -> f32 {
     1.0 / (1.0 + (-v).exp())
 }
 
-/// 3x3 with zero padding 1; sums without the bias.
+/// Convolves with a 3x3 kernel, zero padding 1, in groups; without bias, residual and activation.
 fn convolve(x: &ReferenceTensor, layer: &ConvSpec, stride: usize) -> ReferenceTensor {
     let [_, height, width] = x.shape;
     let (out_height, out_width) = (height.div_ceil(stride), width.div_ceil(stride));
@@ -394,7 +437,7 @@ fn convolve(x: &ReferenceTensor, layer: &ConvSpec, stride: usize) -> ReferenceTe
     ReferenceTensor::new([layer.output, out_height, out_width], data)
 }
 
-/// Adds `weight * source[x * stride + tap - 1]` to every `row[x]` whose source exists.
+/// Adds `weight * source[x * stride + tap - 1]` to every `row[x]` for which that index is inside `source`.
 fn accumulate(row: &mut [f32], source: &[f32], weight: f32, stride: usize, tap: usize) {
     let skipped = usize::from(tap == 0);
     let sources = source[(skipped * stride + tap - 1).min(source.len())..]
@@ -405,7 +448,8 @@ fn accumulate(row: &mut [f32], source: &[f32], weight: f32, stride: usize, tap: 
     }
 }
 
-/// 4x4, stride 2, padding 1; sums without the bias. Input `y` reaches output rows `2y - 1 ..= 2y + 2`.
+/// Applies a transposed convolution, 4x4, stride 2, padding 1; without bias and activation. Input row `y` contributes to
+/// the output rows `2y - 1 ..= 2y + 2`.
 fn convolve_transposed(x: &ReferenceTensor, layer: &ConvSpec) -> ReferenceTensor {
     let [_, height, width] = x.shape;
     let (out_height, out_width) = (height * 2, width * 2);
@@ -431,7 +475,8 @@ fn convolve_transposed(x: &ReferenceTensor, layer: &ConvSpec) -> ReferenceTensor
     ReferenceTensor::new([layer.output, out_height, out_width], data)
 }
 
-/// Adds one input value times the kernel around its place in the output.
+/// Adds the input value at `[y, x]` times a 4x4 kernel to an output plane of `[height, width]`, at rows `2y - 1 ..= 2y + 2`
+/// and columns `2x - 1 ..= 2x + 2`.
 fn spread(plane: &mut [f32], [height, width]: [usize; 2], [y, x]: [usize; 2], value: f32, kernel: &[f32]) {
     for (tap, weight) in kernel.iter().enumerate() {
         let (row, column) = (
@@ -444,7 +489,8 @@ fn spread(plane: &mut [f32], [height, width]: [usize; 2], [y, x]: [usize; 2], va
     }
 }
 
-/// Bias, ResConv's factor and input, and the activation.
+/// Completes a convolution in place: adds the bias, then the residual connection with `input` if there is one, then
+/// applies the activation.
 fn finish(out: &mut ReferenceTensor, input: &ReferenceTensor, layer: &ConvSpec) {
     let plane = out.shape[1] * out.shape[2];
     let data = Arc::make_mut(&mut out.data);
@@ -459,6 +505,7 @@ fn finish(out: &mut ReferenceTensor, input: &ReferenceTensor, layer: &ConvSpec) 
     }
 }
 
+/// Applies an activation function to a value of an output channel.
 fn activate(value: f32, channel: usize, activation: &Activation) -> f32 {
     let slope = match activation {
         Activation::None => return value,

@@ -1,36 +1,37 @@
-//! Dense inverse search ([`crate::dis`]) in operations on whole planes.
+//! Dense inverse search ([`crate::dis`]) composed of elementwise operations, shifts, resizes and warps of tensors.
 //!
-//! A patch of 8x8 pixels is four quadrants of 4x4, the size of a cell of the stride's grid. For each quadrant the image
-//! is shifted by half a cell up or down and left or right, so that the means of the shifted image's cells are those of
-//! this quadrant of every patch.
+//! A patch of 8x8 pixels consists of four quadrants of 4x4 pixels, the size of a cell of the grid of stride 4. For each
+//! quadrant the image is shifted by half a cell up or down and left or right, so that the mean of a cell of the shifted
+//! image is the mean of this quadrant of the cell's patch. Velocities of patches are `[2, rows, columns]`, one per cell.
 
 use crate::dis::{DisOptions, LUMA, STRIDE};
 use crate::{Backend, Resize};
 
 use super::SampleOps;
 
-/// What [`dis_flow`] needs of an engine besides [`SampleOps`].
+/// Operations of an engine that [`dis_flow`] needs in addition to [`SampleOps`].
 pub trait DisOps: SampleOps {
-    /// Elementwise quotient of equal shapes.
+    /// Computes `a / b` elementwise, of equal shapes.
     fn div(&self, a: &Self::Tensor, b: &Self::Tensor) -> Self::Tensor;
-    /// Elementwise minimum of equal shapes.
+    /// Computes the elementwise minimum of tensors of equal shape.
     fn min(&self, a: &Self::Tensor, b: &Self::Tensor) -> Self::Tensor;
-    /// Elementwise maximum of equal shapes.
+    /// Computes the elementwise maximum of tensors of equal shape.
     fn max(&self, a: &Self::Tensor, b: &Self::Tensor) -> Self::Tensor;
-    /// `x` padded on the right and at the bottom to `[height, width]` by replicating the last column and row.
+    /// Pads `x` on the right and at the bottom to `size`, `[height, width]`, by replicating the last column and row.
     fn pad(&self, x: &Self::Tensor, size: [usize; 2]) -> Self::Tensor;
-    /// The upper left `[height, width]` of `x`.
+    /// Crops `x` to its upper left `size`, `[height, width]`.
     fn crop(&self, x: &Self::Tensor, size: [usize; 2]) -> Self::Tensor;
-    /// Elementwise `values[0]` where `compared[0] < compared[1]`, `values[1]` elsewhere; all of one shape.
+    /// Selects elementwise `values[0]` where `compared[0] < compared[1]`, else `values[1]`; all four of one shape.
     fn where_less(&self, compared: [&Self::Tensor; 2], values: [&Self::Tensor; 2]) -> Self::Tensor;
 }
 
-/// Half a cell: the offset of a patch's quadrants.
+/// Half the side of a cell, in pixels.
 const HALF: isize = STRIDE as isize / 2;
-/// Offsets of a patch's quadrants, rows and columns.
+/// Offsets of a patch's four quadrants from its central cell, `[rows, columns]` in pixels.
 const QUADRANTS: [[isize; 2]; 4] = [[-HALF, -HALF], [-HALF, HALF], [HALF, -HALF], [HALF, HALF]];
 
-/// [`Backend::dis_flow`] by its definition.
+/// Computes [`Backend::dis_flow`]: `frames`, `[3, height, width]` RGB in 0..=1, to forward and backward flow,
+/// `[4, height >> level, width >> level]` in pixels of that resolution.
 pub fn dis_flow<B: DisOps>(b: &B, frames: [&B::Tensor; 2], level: u32, options: &DisOptions) -> B::Tensor {
     let [height, width] = [1, 2].map(|axis| b.shape(frames[0])[axis] >> level);
     let luma_at_level = |frame| (0..level).fold(luma(b, frame), |x, _| half(b, &x));
@@ -60,13 +61,14 @@ pub fn dis_flow<B: DisOps>(b: &B, frames: [&B::Tensor; 2], level: u32, options: 
     b.crop(&b.cat(&[&forward, &backward]), [height, width])
 }
 
-/// Pads to whole cells of [`STRIDE`].
+/// Pads height and width to multiples of [`STRIDE`] by replicating the last row and column.
 fn pad_to_cells<B: DisOps>(b: &B, x: &B::Tensor) -> B::Tensor {
     let [_, height, width] = b.shape(x);
     b.pad(x, [height, width].map(|side| side.next_multiple_of(STRIDE)))
 }
 
-/// The coarser level's velocities upsampled to the size of `like`, in its pixels.
+/// Upsamples the velocities of the next coarser level, `[2, height, width]` in its pixels, to the height and width of
+/// `like` and doubles them: pixels of the finer level.
 fn upsample_velocity<B: DisOps>(b: &B, coarser: &B::Tensor, like: &B::Tensor) -> B::Tensor {
     let [_, height, width] = b.shape(like);
     b.crop(
@@ -75,7 +77,7 @@ fn upsample_velocity<B: DisOps>(b: &B, coarser: &B::Tensor, like: &B::Tensor) ->
     )
 }
 
-/// Luma of an RGB image, `[3, height, width]` to `[1, height, width]`, by the weights [`LUMA`].
+/// Computes the luma of an RGB image, `[3, height, width]` to `[1, height, width]`, with the weights [`LUMA`].
 pub fn luma<B: Backend>(b: &B, image: &B::Tensor) -> B::Tensor {
     let [red, green, blue] = [0, 1, 2].map(|i| b.affine(&b.narrow(image, i..i + 1), LUMA[i], 0.0));
     b.add(&b.add(&red, &green), &blue)
@@ -86,7 +88,8 @@ fn zero_velocity<B: Backend>(b: &B, like: &B::Tensor) -> B::Tensor {
     b.cat(&[&zero, &zero])
 }
 
-/// [`Backend::project_flow`] by its definition.
+/// Computes [`Backend::project_flow`]: `flow`, `[4, height, width]` forward and backward, to two estimates of the velocity
+/// at each pixel of the frame at `timestep`, `[4, height, width]`.
 pub fn project_flow<B: Backend + ?Sized>(b: &B, flow: &B::Tensor, timestep: &B::Timestep) -> B::Tensor {
     let to_second = b.timestep_affine(timestep, -1.0, 1.0);
     let to_first = b.timestep_affine(timestep, -1.0, 0.0);
@@ -100,16 +103,19 @@ pub fn project_flow<B: Backend + ?Sized>(b: &B, flow: &B::Tensor, timestep: &B::
     b.cat(&[&sampled(&forward, &to_first), &negated])
 }
 
-/// One quadrant of every patch: its pixels and their central differences along rows and columns, in images shifted by
-/// `offset`.
+/// The same quadrant of all patches of an image, as images shifted by `offset`, each `[1, height, width]`.
 struct Quadrant<T> {
+    /// Luma.
     pixels: T,
+    /// Central differences of luma along x.
     dx: T,
+    /// Central differences of luma along y.
     dy: T,
+    /// Shift of the images, `[rows, columns]` in pixels.
     offset: [isize; 2],
 }
 
-/// The search for the patches of the image `from` in the image `to`, both luma of one level.
+/// Search, on one level, for the patches of the image `from` in the image `to`, both luma `[1, height, width]`.
 struct Search<'a, B: Backend> {
     b: &'a B,
     options: &'a DisOptions,
@@ -119,6 +125,7 @@ struct Search<'a, B: Backend> {
 }
 
 impl<'a, B: DisOps> Search<'a, B> {
+    /// Makes a search, with the shifted images and gradients of `from`.
     fn new(b: &'a B, from: &'a B::Tensor, to: &'a B::Tensor, options: &'a DisOptions) -> Self {
         let at = |down, right| b.shift(from, down, right);
         let quadrants = QUADRANTS.map(|offset @ [down, right]| Quadrant {
@@ -136,7 +143,8 @@ impl<'a, B: DisOps> Search<'a, B> {
         }
     }
 
-    /// Velocities of every pixel: search from the initial ones, propagation, densification.
+    /// Returns the velocity of every pixel, `[2, height, width]`: Gauss-Newton steps from the means of `initial`, of the same
+    /// shape, over cells, then `rounds` of propagation, then densification.
     fn dense(&self, initial: &B::Tensor, rounds: usize) -> B::Tensor {
         let b = self.b;
         let mut best = self.descend(cell_means(b, initial));
@@ -157,8 +165,8 @@ impl<'a, B: DisOps> Search<'a, B> {
         b.div(&weighted, &b.cat(&[&total, &total]))
     }
 
-    /// Gauss-Newton steps from the initial velocities of the patches: the velocity of the lowest cost on the way, and
-    /// that cost.
+    /// Takes Gauss-Newton steps from the initial velocities of the patches. Returns each patch's velocity of the lowest cost
+    /// among the initial one and those after every step, and that cost.
     fn descend(&self, initial: B::Tensor) -> (B::Tensor, B::Tensor) {
         let inverse = self.inverse_hessian();
         let mut differences = self.differences(&initial);
@@ -172,7 +180,8 @@ impl<'a, B: DisOps> Search<'a, B> {
         best
     }
 
-    /// One propagation round: every patch tries the velocities of its four neighbours.
+    /// Runs one propagation round: every patch takes the velocity of a neighbour above, below, left or right where its cost
+    /// is lower. `best` and the result are velocities and their costs.
     fn propagate(&self, best: (B::Tensor, B::Tensor)) -> (B::Tensor, B::Tensor) {
         let before = best.0.clone();
         let neighbours = [[-1, 0], [1, 0], [0, -1], [0, 1]];
@@ -183,7 +192,8 @@ impl<'a, B: DisOps> Search<'a, B> {
         })
     }
 
-    /// The candidate where its cost is lower, else the best so far.
+    /// Returns, for each patch, the candidate velocity and its cost where that is lower, else the best velocity so far and
+    /// its cost.
     fn cheaper(
         &self,
         (best, best_cost): (B::Tensor, B::Tensor),
@@ -197,7 +207,8 @@ impl<'a, B: DisOps> Search<'a, B> {
         (b.cat(&[&component(0), &component(1)]), b.min(&cost, &best_cost))
     }
 
-    /// The differences between the patches of `to`, displaced by their velocities, and those of `from`, per quadrant.
+    /// Returns the differences of luma between the patches of `to` displaced by `velocity`, `[2, rows, columns]`, and those
+    /// of `from`: for each quadrant, `[1, height, width]`.
     fn differences(&self, velocity: &B::Tensor) -> [B::Tensor; 4] {
         let b = self.b;
         let per_pixel = upsample_cells(b, velocity);
@@ -209,7 +220,7 @@ impl<'a, B: DisOps> Search<'a, B> {
         })
     }
 
-    /// Covariance of `x` and `y` over each patch.
+    /// Computes the covariance of `x` and `y`, an image `[1, height, width]` for each quadrant, over each patch.
     fn covariance(&self, x: [&B::Tensor; 4], y: [&B::Tensor; 4]) -> B::Tensor {
         let b = self.b;
         let products = self.mean([0, 1, 2, 3].map(|i| b.mul(x[i], y[i])));
@@ -217,27 +228,29 @@ impl<'a, B: DisOps> Search<'a, B> {
         sub(b, &products, &b.mul(&x, &y))
     }
 
-    /// Means over patches.
+    /// Computes the mean over each patch of an image given for each quadrant.
     fn mean(&self, quadrants: [B::Tensor; 4]) -> B::Tensor {
         self.b
             .affine(&sum(self.b, quadrants.map(|x| cell_means(self.b, &x))), 0.25, 0.0)
     }
 
-    /// The variance of the differences over each patch: the sum of squares without the patches' difference in brightness.
+    /// Computes the cost of each patch: the variance of its differences, which ignores a difference in brightness.
     fn cost(&self, differences: &[B::Tensor; 4]) -> B::Tensor {
         self.covariance(differences.each_ref(), differences.each_ref())
     }
 
+    /// Returns the central differences along x of each quadrant.
     fn dx(&self) -> [&B::Tensor; 4] {
         self.quadrants.each_ref().map(|quadrant| &quadrant.dx)
     }
 
+    /// Returns the central differences along y of each quadrant.
     fn dy(&self) -> [&B::Tensor; 4] {
         self.quadrants.each_ref().map(|quadrant| &quadrant.dy)
     }
 
-    /// The inverse of the damped Hessian of each patch: its elements xx, xy and yy, the first and the last exchanged and
-    /// xy without its sign.
+    /// Computes the elements xx, xy and yy of each patch's damped Hessian, divided by its determinant. The inverse Hessian
+    /// has them in exchanged positions: `[yy, -xy; -xy, xx]`.
     fn inverse_hessian(&self) -> [B::Tensor; 3] {
         let b = self.b;
         let (dx, dy) = (self.dx(), self.dy());
@@ -248,7 +261,8 @@ impl<'a, B: DisOps> Search<'a, B> {
         [xx, xy, yy].map(|x| b.div(&x, &determinant))
     }
 
-    /// A Gauss-Newton step, each component at most [`DisOptions::max_step`].
+    /// Computes the Gauss-Newton step of each patch, `[2, rows, columns]`: minus the inverse Hessian times the gradient, each
+    /// component clamped to +-[`DisOptions::max_step`]. `xx`, `xy` and `yy` are those of `inverse_hessian`.
     fn step(&self, [xx, xy, yy]: &[B::Tensor; 3], differences: &[B::Tensor; 4]) -> B::Tensor {
         let b = self.b;
         let differences = differences.each_ref();
@@ -267,24 +281,27 @@ impl<'a, B: DisOps> Search<'a, B> {
     }
 }
 
+/// Computes `x - y` elementwise.
 fn sub<B: Backend>(b: &B, x: &B::Tensor, y: &B::Tensor) -> B::Tensor {
     b.add(x, &b.affine(y, -1.0, 0.0))
 }
 
+/// Adds four tensors elementwise.
 fn sum<B: Backend>(b: &B, [p, q, r, s]: [B::Tensor; 4]) -> B::Tensor {
     b.add(&b.add(&p, &q), &b.add(&r, &s))
 }
 
+/// Halves height and width: means of 2x2 pixels.
 fn half<B: Backend>(b: &B, x: &B::Tensor) -> B::Tensor {
     b.resize(x, Resize::Down(2))
 }
 
-/// Means over cells of 4x4 pixels.
+/// Computes the mean of every cell of 4x4 pixels: a quarter of the height and width.
 fn cell_means<B: Backend>(b: &B, x: &B::Tensor) -> B::Tensor {
     half(b, &half(b, x))
 }
 
-/// Two planes upsampled by 4, nearest neighbour: each value fills a cell.
+/// Upsamples `[2, height, width]` by 4, nearest neighbour: each value fills a cell of 4x4 pixels.
 fn upsample_cells<B: Backend>(b: &B, x: &B::Tensor) -> B::Tensor {
     let twice = |x: &B::Tensor| {
         let [first, second] = [0, 1].map(|i| b.narrow(x, i..i + 1));
@@ -295,8 +312,8 @@ fn upsample_cells<B: Backend>(b: &B, x: &B::Tensor) -> B::Tensor {
     twice(&twice(x))
 }
 
-/// 3x3 median filter: with each column sorted, the median is that of the largest minimum, the median of the middle
-/// values and the smallest maximum.
+/// Applies a 3x3 median filter. With each column of the window sorted, the median of the nine values is the median of
+/// three: the largest column minimum, the median of the column medians, and the smallest column maximum.
 fn median<B: DisOps>(b: &B, x: &B::Tensor) -> B::Tensor {
     let three =
         |x: &B::Tensor, down: isize, right: isize| [-1, 0, 1].map(|i| b.shift(x, i * down, i * right));
@@ -308,6 +325,7 @@ fn median<B: DisOps>(b: &B, x: &B::Tensor) -> B::Tensor {
     median
 }
 
+/// Sorts three tensors elementwise: minimum, median, maximum.
 fn sorted<B: DisOps>(b: &B, [p, q, r]: [B::Tensor; 3]) -> [B::Tensor; 3] {
     let (less, more) = (b.min(&p, &q), b.max(&p, &q));
     let middle = b.max(&less, &b.min(&more, &r));

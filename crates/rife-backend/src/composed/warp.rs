@@ -1,19 +1,21 @@
-//! Overlapped block motion compensation and the cubic interpolation residual, in operations on whole planes.
+//! Overlapped block motion compensation and the cubic interpolation residual, composed of elementwise operations, shifts
+//! and bilinear warps of tensors.
 
 use crate::Backend;
 
-/// What [`warp_obmc`] and [`cubic_residual`] need of an engine besides [`Backend`].
+/// Operations of an engine that [`warp_obmc`] and [`cubic_residual`] need in addition to [`Backend`].
 pub trait SampleOps: Backend {
     /// Shifts the image: each value becomes that of the pixel `down` rows below and `right` columns to the right, border
     /// values replicated.
     fn shift(&self, x: &Self::Tensor, down: isize, right: isize) -> Self::Tensor;
-    /// Pixel coordinates: `[2, height, width]` of `like`'s height and width, each pixel's column, then its row, from 0.
+    /// Makes the pixel coordinates of an image of `like`'s height and width, from 0: `[2, height, width]`, each pixel's
+    /// column, then its row.
     fn pixel_grid(&self, like: &Self::Tensor) -> Self::Tensor;
-    /// Elementwise floor.
+    /// Rounds every value down to an integer.
     fn floor(&self, x: &Self::Tensor) -> Self::Tensor;
 }
 
-/// [`Backend::warp_obmc`] by its definition.
+/// Computes [`Backend::warp_obmc`] of the same arguments: the mean of two warps of `x` by shifted velocities.
 pub fn warp_obmc<B: SampleOps>(
     b: &B,
     x: &B::Tensor,
@@ -26,9 +28,10 @@ pub fn warp_obmc<B: SampleOps>(
     b.affine(&b.add(&first, &second), 0.5, 0.0)
 }
 
-/// [`Backend::cubic_residual`] by its definition.
+/// Computes [`Backend::cubic_residual`] of the same arguments: the correction from bilinear to cubic samples of `x` at
+/// `flow`, `[2, height, width]` in pixels.
 pub fn cubic_residual<B: SampleOps>(b: &B, x: &B::Tensor, flow: &B::Tensor) -> B::Tensor {
-    // Minus half the second difference.
+    // Minus half the second difference along rows (`down` = 1) or columns (`right` = 1).
     let curvature = |down: isize, right: isize| {
         let around = b.add(&b.shift(x, -down, -right), &b.shift(x, down, right));
         b.add(x, &b.affine(&around, -0.5, 0.0))
