@@ -1,7 +1,7 @@
-# The project's own commands. `make demo` shows what rife does; `make test` is everything CI runs.
+# Commands of the project. `make demo` demonstrates rife; `make test` runs everything that CI runs.
 
 CARGO ?= cargo
-# A check from nothing gains nothing by it, and it takes gigabytes.
+# Incremental builds do not help a check from scratch, and take gigabytes.
 export CARGO_INCREMENTAL ?= 0
 SAMPLE := target/demo
 
@@ -28,23 +28,23 @@ lint:
 	$(CARGO) clippy --workspace --exclude rife-train --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --exclude rife-train --no-deps
 
-# Shown output says which CPU tiers ran and what was skipped.
+# --show-output prints which CPU tiers ran and what was skipped.
 unit:
 	RIFE_PYTHON=$$(sh tools/python.sh) $(CARGO) test --workspace --exclude rife-train -- --show-output
 
-# The page in a real browser; screenshots are left in target/page.
+# Tests of the page in a browser; screenshots are in target/page.
 web-test:
 	sh tools/web-test.sh
 
-# The API against its own OpenAPI document, by schemathesis.
+# Tests of the API against its OpenAPI document, with schemathesis.
 api-test:
 	sh tools/api-test.sh
 
-# Each feature alone and none: a feature that only compiles beside another is a broken feature.
+# Builds with no feature and with each feature alone, to find features that compile only together with others.
 features:
 	sh tools/check-features.sh
 
-# Burn takes minutes to build, so the trainer has a step of its own.
+# A separate target, since Burn takes minutes to build.
 train-test:
 	$(CARGO) clippy -p rife-train --all-targets -- -D warnings
 	$(CARGO) test -p rife-train -- --show-output

@@ -1,5 +1,5 @@
-"""Convolutions of a pair by kernel family: their time and how near the machine's limit each family comes. Used by
-table.py; `rife info --plan` prints the same layer by layer."""
+"""Time of the convolutions of a pair by kernel family, and percent of the machine's peak. Used by table.py;
+`rife info --plan` prints the same layer by layer."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ from video import clip
 
 
 def kernels(folder, cache, limits, runs=3):
-    """A row for each family and kind of convolution, summed over its layers: each layer's shortest of a few runs."""
+    """Prints a row for each family and kind of convolution: the sum over its layers of the minimum time of a few runs."""
     source = clip(cache, "720p", "1280x720", 120)
     for version, precision in (("4.25.lite", "f32"), ("4.25.lite", "int8"), ("rife_m", "f32"), ("rife_m", "int8")):
         command = [folder / "rife", "info", "--plan", "--json", "--random-weights", "--model-version", version,

@@ -1,6 +1,6 @@
-"""The networks that are measured, in PyTorch, as their published definitions evaluate them: pictures warped at full
-resolution and then reduced. What belongs here: modules, weights made by the rule of `--random-weights`, inputs as
-`rife benchmark --time` makes them, and the check against stored outputs of the published definitions.
+"""PyTorch implementations of the measured networks, evaluated as their published definitions do: pictures are warped at full
+resolution and then downsampled. Modules, the deterministic weights of `--random-weights`, the inputs of
+`rife benchmark --time`, and the comparison with stored outputs of the published definitions.
 
 usage: python bench/networks.py     checks every network (RIFE_SHARED: the folder that holds reference/)
 """
@@ -17,12 +17,12 @@ SHARED = Path(os.environ.get("RIFE_SHARED", Path(__file__).resolve().parents[2] 
 
 
 def resize(x, factor):
-    """Bilinear, align_corners = False."""
+    """Resizes bilinearly, align_corners = False."""
     return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False) if factor != 1 else x
 
 
 def warp(x, flow):
-    """Samples x at (column + flow_x, row + flow_y)."""
+    """Backward warp: samples x at (column + flow_x, row + flow_y), bilinear."""
     h, w = x.shape[2:]
     columns, rows = torch.linspace(-1, 1, w).expand(1, 1, h, w), torch.linspace(-1, 1, h)[:, None].expand(1, 1, h, w)
     flow = flow * torch.tensor([2 / (w - 1), 2 / (h - 1)]).view(1, 2, 1, 1)
@@ -31,12 +31,12 @@ def warp(x, flow):
 
 
 def warp_both(a, b, flow):
-    """`a` by the flow's first two channels, `b` by the other two."""
+    """Warps `a` by the first two channels of the flow, `b` by the other two."""
     return warp(a, flow[:, :2]), warp(b, flow[:, 2:])
 
 
 def conv(inputs, outputs, stride, act=None):
-    """3x3 with its activation (PReLU unless given)."""
+    """3x3 convolution with an activation (PReLU by default)."""
     return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride, 1), act or nn.PReLU(outputs))
 
 
@@ -55,7 +55,7 @@ class Head(nn.Module):
 
 
 class ResConv(nn.Module):
-    """act(conv(x) * beta + x)."""
+    """ResConv: act(conv(x) * beta + x)."""
 
     def __init__(self, c):
         super().__init__()
@@ -92,7 +92,7 @@ class V4(nn.Module):
             setattr(self, f"block{i}", Block4(15 if i == 0 else 28, c))
 
     def forward(self, img0, img1, f0, t=0.5, scale=1.0):
-        """The frame at t and img1's features; f0 are img0's, known from the pair before, as in a video."""
+        """Computes the frame at t and the features of img1; f0 are those of img0, from the pair before, as in a video."""
         f1 = self.encode(img1)
         plane = torch.full_like(img0[:, :1], t)
         flow = mask = feat = None
@@ -106,7 +106,7 @@ class V4(nn.Module):
         return warped[0] * gate + warped[1] * (1 - gate), f1
 
     def context(self, img0):
-        """What is known of the first frame from the pair before."""
+        """Computes the features of the first frame, which the pair before provides."""
         return self.encode(img0)
 
 
@@ -129,7 +129,7 @@ class BlockM(nn.Module):
 
 
 class Conv2(nn.Module):
-    """To half the size and once more."""
+    """Two convolutions, the first with stride 2."""
 
     def __init__(self, inputs, outputs):
         super().__init__()
@@ -140,7 +140,7 @@ class Conv2(nn.Module):
 
 
 class Contextnet(nn.Module):
-    """Four features of a frame, warped, each at half the size of the one before."""
+    """Context network: four feature maps of a frame, warped, each at half the size of the one before."""
 
     def __init__(self, c=16):
         super().__init__()
@@ -156,12 +156,12 @@ class Contextnet(nn.Module):
 
 
 def deconv(inputs, outputs):
-    """To twice the size."""
+    """Transposed convolution to twice the size."""
     return nn.Sequential(nn.ConvTranspose2d(inputs, outputs, 4, 2, 1), nn.PReLU(outputs))
 
 
 class Unet(nn.Module):
-    """Refinement of the merged frame."""
+    """U-Net that refines the merged frame."""
 
     def __init__(self, c=16):
         super().__init__()
@@ -182,7 +182,7 @@ class Unet(nn.Module):
 
 
 class RifeM(nn.Module):
-    """The paper's network for any time (IFNet_m)."""
+    """The paper's network for any timestep (IFNet_m)."""
 
     def __init__(self):
         super().__init__()
@@ -190,7 +190,7 @@ class RifeM(nn.Module):
         self.contextnet, self.unet = Contextnet(), Unet()
 
     def forward(self, img0, img1, _known, t=0.5, scale=1.0):
-        """The frame at t."""
+        """Computes the frame at t."""
         plane = torch.full_like(img0[:, :1], t)
         flow = mask = None
         for block, s in ((self.block0, 4 / scale), (self.block1, 2 / scale), (self.block2, 1 / scale)):
@@ -205,12 +205,12 @@ class RifeM(nn.Module):
         return torch.clamp(merged + 2 * refined - 1, 0, 1), img1[:, :, :1, :1]
 
     def context(self, img0):
-        """Nothing: its definition computes everything anew."""
+        """Returns nothing: this definition reuses no features."""
         return img0[:, :, :1, :1]
 
 
 class Middle(nn.Module):
-    """A network for the middle of a pair, with nothing else to choose."""
+    """Wrapper of a network with a fixed timestep of 0.5."""
 
     def __init__(self, net):
         super().__init__()
@@ -231,7 +231,7 @@ class Trunk(nn.Module):
         return self.layers(x) + x
 
 
-# Version: maker, version whose stored outputs it has.
+# Version: constructor, and the version whose stored outputs it must reproduce.
 NETWORKS = {
     "4.25.lite": (lambda: V4((192, 128, 96, 64, 24), (32, 16, 8, 4, 1)), "4.25.lite"),
     "4.26": (lambda: V4((192, 128, 96, 64, 32), (16, 8, 4, 2, 1)), "4.25"),
@@ -240,7 +240,7 @@ NETWORKS = {
 
 
 def by_rule(key, tensor):
-    """Values of a tensor by the rule of `rife-nets`' `deterministic`: SplitMix64 from a hash of its key."""
+    """Generates a tensor as `deterministic` of `rife-nets`: SplitMix64 seeded by a hash of its key."""
     seed = 0xCBF29CE484222325
     for byte in f"rife-reference/{key}".encode():
         seed = (seed ^ byte) * 0x100000001B3 % (1 << 64)
@@ -261,13 +261,13 @@ def by_rule(key, tensor):
 
 
 def fan_in(key, shape):
-    """Values that go into one output; a deconvolution's weights begin with its inputs."""
+    """Returns the number of inputs of one output value; a transposed convolution's weights have the inputs first."""
     up = len(shape) == 4 and shape[2] == 4
     return shape[0] * 4 if up else shape[1] * shape[2] * shape[3]
 
 
 def build(version):
-    """The network with weights by the rule."""
+    """Builds the network with deterministic weights."""
     torch.manual_seed(1)
     net = NETWORKS[version][0]().eval()
     net.load_state_dict({key: by_rule(key, tensor) for key, tensor in net.state_dict().items()})
@@ -275,21 +275,21 @@ def build(version):
 
 
 def picture(width, height, index):
-    """Soft waves, each index a little further on, as `rife benchmark --time` makes them."""
+    """Generates an image of smooth waves displaced by `index`, as `rife benchmark --time` does."""
     x, y, c = (np.arange(n, dtype=np.float32) for n in (width, height, 3))
     phase = (x + 3 * index) * 0.05 + y[:, None] * 0.03 + c[:, None, None]
     return torch.from_numpy((0.5 + 0.4 * np.sin(phase)).astype(np.float32))[None]
 
 
 def inputs(net, width, height):
-    """Two frames, and what is known of the first."""
+    """Generates two frames and the features of the first."""
     img0, img1 = picture(width, height, 0), picture(width, height, 1)
     with torch.no_grad():
         return img0, img1, net.context(img0).clone()
 
 
 def check(version):
-    """The largest difference to the published definition's stored outputs, or None where these are absent."""
+    """Returns the largest difference from the published definition's stored outputs; None if these are absent."""
     stored = SHARED / "reference" / f"{NETWORKS[version][1]}.safetensors"
     if not stored.exists():
         return None

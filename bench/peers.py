@@ -1,6 +1,6 @@
-"""One peer running one network: a process of its own, so that none has another's threads or settings. What belongs here:
-how each engine is given a network and timed. Started by table.py; prints a line of JSON when ready, then reads counts
-from standard input and answers each with the milliseconds of so many runs.
+"""Worker process that runs one network on one other inference engine ("peer"); a separate process, so that engines do not
+share threads or settings. Started by table.py; prints a line of JSON when ready, then reads numbers of runs from standard
+input and prints the milliseconds of each run.
 
 usage: python bench/peers.py ENGINE WHAT SIZE THREADS [--prepare]
   ENGINE  pytorch, channels-last, onnxruntime, openvino, openvino-int8, ncnn
@@ -21,7 +21,7 @@ CACHE = Path(__file__).resolve().parents[1] / "target" / "bench"
 
 
 class Task:
-    """A network or a chain, its inputs, and the files of its exports."""
+    """Network or chain of convolutions, its inputs, and the paths of its exports."""
 
     def __init__(self, what, size):
         width, height = map(int, size.split("x"))
@@ -36,16 +36,16 @@ class Task:
         self.names = ["a", "b", "known"][:len(self.inputs)]
 
     def numpy(self):
-        """Inputs for the others."""
+        """Returns the inputs as NumPy arrays."""
         return [tensor.numpy() for tensor in self.inputs]
 
     def file(self, suffix):
-        """Where an export is kept, under target/, which is not part of the project."""
+        """Returns the path of an export under target/."""
         CACHE.mkdir(parents=True, exist_ok=True)
         return self.name.with_name(self.name.name + suffix)
 
     def onnx(self):
-        """The network as ONNX, exported once."""
+        """Exports the network as ONNX unless done before, and returns the path."""
         path = self.file(".onnx")
         if not path.exists():
             part = self.file(".part")
@@ -56,12 +56,12 @@ class Task:
 
 
 def first(outputs):
-    """The frame, or the chain's result."""
+    """Returns the frame, or the chain's output."""
     return outputs[0] if isinstance(outputs, (tuple, list)) else outputs
 
 
 def pytorch(task, threads, layout=torch.contiguous_format):
-    """As it is."""
+    """PyTorch, default memory format."""
     torch.set_num_threads(threads)
     net = task.net.to(memory_format=layout)
     inputs = [tensor.contiguous(memory_format=layout) for tensor in task.inputs]
@@ -73,12 +73,12 @@ def pytorch(task, threads, layout=torch.contiguous_format):
 
 
 def channels_last(task, threads):
-    """With the layout that its convolutions prefer."""
+    """PyTorch, channels-last memory format."""
     return pytorch(task, threads, torch.channels_last)
 
 
 def onnxruntime(task, threads):
-    """Its CPU provider."""
+    """ONNX Runtime, CPU provider."""
     import onnxruntime as runtime
 
     options = runtime.SessionOptions()
@@ -90,7 +90,7 @@ def onnxruntime(task, threads):
 
 
 def compiled(model, task, threads):
-    """A model in OpenVINO, in f32 where it is not quantised, and the instruction sets that its convolutions got."""
+    """Compiles a model with OpenVINO, in f32 unless quantised; returns it with the instruction sets of its convolutions."""
     import openvino
 
     options = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
@@ -108,14 +108,14 @@ def compiled(model, task, threads):
 
 
 def openvino(task, threads):
-    """Its CPU plugin in f32."""
+    """OpenVINO, CPU plugin in f32."""
     import openvino as ov
 
     return compiled(ov.Core().read_model(task.onnx()), task, threads)
 
 
 def openvino_int8(task, threads):
-    """Quantised by its own post-training quantisation, for which the inputs are enough: only time is measured."""
+    """OpenVINO, post-training quantisation calibrated on the inputs alone: only time is measured."""
     import openvino as ov
 
     path = task.file("-int8.xml")
@@ -131,7 +131,7 @@ def openvino_int8(task, threads):
 
 
 def ncnn(task, threads):
-    """Converted by its own pnnx, in f32."""
+    """ncnn, converted by pnnx, in f32."""
     import ncnn as runtime
     import numpy as np
 
@@ -165,7 +165,7 @@ ENGINES = {"pytorch": pytorch, "channels-last": channels_last, "onnxruntime": on
 
 
 def main():
-    """Command line."""
+    """Runs the command line."""
     engine, what, size, threads = sys.argv[1:5]
     prepare = "--prepare" in sys.argv
     task = Task(what, size)
@@ -175,7 +175,7 @@ def main():
     except ImportError as missing:
         print(json.dumps({"skipped": f"{missing.name} is not installed"}))
         return
-    except Exception as error:  # Whatever a peer fails with is its row of the table.
+    except Exception as error:  # Any failure of a peer is reported in its row of the table.
         print(json.dumps({"skipped": f"{type(error).__name__}: {str(error).splitlines()[0][:120]}"}))
         return
     if prepare:

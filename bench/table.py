@@ -1,5 +1,5 @@
-"""The whole table of speed and memory: ours by tier and precision beside the peers, as ratios and as percent of what this
-machine can do at most. docs/performance.md says what came out.
+"""Benchmark of speed and memory: rife by tier and precision compared with other inference engines ("peers"), as ratios and
+as percent of the machine's peak. Results are in docs/performance.md.
 
 usage: python bench/table.py [--quick] [--prepare] [--only SECTION ...] [--bin FOLDER]
   --quick    fewer rounds
@@ -8,9 +8,9 @@ usage: python bench/table.py [--quick] [--prepare] [--only SECTION ...] [--bin F
   --bin      where `rife` and examples/ are (default: target/release; `cargo build --release -p rife-cli`, and
              `cargo build --release -p rife-cpu -p rife --examples`)
 
-Peers need `pip install -r bench/requirements.txt`; what is not there, or does not run, is left out with a word. Everything
-else on the machine should rest meanwhile. Ours runs before and after every peer, and a ratio is a peer's time to the mean
-of the two beside it, since machines drift; what is printed is the median of rounds.
+Peers need `pip install -r bench/requirements.txt`; missing or failing ones are skipped with a message. The machine should be
+otherwise idle. rife runs before and after every peer, and a ratio is the peer's time divided by the mean of these two runs,
+since machines drift; the median of all rounds is printed.
 """
 
 import argparse
@@ -30,22 +30,22 @@ BENCH = Path(__file__).resolve().parent
 CACHE = BENCH.parent / "target" / "bench"
 AVX2 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
 
-# Network: size, peers that may run it, what the targets ask of the ratio to openvino.
+# Network: size of the frames.
 NETWORKS = {"4.25.lite": "1280x768", "4.26": "1280x768", "rife_m": "1280x736", "default": "1280x768"}
-# Chain: size, at most this share of the best peer's time.
+# Chain of convolutions by channels: size, and maximum ratio of our time to the best peer's.
 TRUNKS = {90: ("320x180", 0.45), 150: ("160x90", 0.75), 240: ("80x45", 0.9)}
 # Name: engine, environment.
 PEERS = {"PyTorch": ("pytorch", {}), "PyTorch, channels last": ("channels-last", {}),
          "ONNX Runtime": ("onnxruntime", {}), "OpenVINO": ("openvino", {}), "ncnn": ("ncnn", {}),
          "OpenVINO, held to AVX2": ("openvino", AVX2), "PyTorch, channels last, held to AVX2": ("channels-last", AVX2),
          "OpenVINO int8": ("openvino-int8", {})}
-# Name: RIFE_CPU, precision, threads. The first is what all others are compared with.
+# Name: RIFE_CPU, precision, threads. The first is the base of all ratios.
 OURS = {"rife": ("", "f32", 2), "rife, 1 thread": ("", "f32", 1), "rife avx2": ("avx2", "f32", 2),
         "rife int8": ("", "int8", 2), "rife int8, 1 thread": ("", "int8", 1), "rife scalar": ("scalar", "f32", 2)}
 
 
 class Peer:
-    """A peer's process, which waits until it is asked for runs."""
+    """Process of a peer, which waits for numbers of runs."""
 
     def __init__(self, name, what, size, *more):
         engine, settings = PEERS[name]
@@ -55,26 +55,26 @@ class Peer:
         self.state = self.answer()
 
     def answer(self):
-        """The next line of JSON among whatever an engine prints."""
+        """Reads the next line of JSON, skipping other output of the engine."""
         for line in self.process.stdout:
             if line.startswith(('{"', "[")):
                 return json.loads(line)
         return {"skipped": "ended without a word"}
 
     def time(self, runs, pick=statistics.median):
-        """Median of so many runs in milliseconds, or what else is to be picked."""
+        """Returns the median of `runs` runs in milliseconds, or another statistic."""
         self.process.stdin.write(f"{runs}\n")
         self.process.stdin.flush()
         return pick(self.answer())
 
     def close(self):
-        """Ends it."""
+        """Ends the process."""
         self.process.stdin.close()
         self.process.wait()
 
 
 def output(command, **settings):
-    """What a command prints; its last words where it fails."""
+    """Returns a command's standard output; exits with its last error line if it fails."""
     done = subprocess.run(command, text=True, capture_output=True, env={**os.environ, **settings})
     if done.returncode:
         raise RuntimeError((done.stderr.strip() or "failed").splitlines()[-1])
@@ -82,13 +82,13 @@ def output(command, **settings):
 
 
 class Ours:
-    """The program and its examples."""
+    """The rife binary and the examples of its crates."""
 
     def __init__(self, folder):
         self.folder = folder
 
     def pair(self, kind, version, size, runs):
-        """Milliseconds for a pair."""
+        """Returns the milliseconds of a pair."""
         tier, precision, threads = OURS[kind]
         model = [] if version == "default" else ["--model-version", version, "--random-weights"]
         found = output([self.folder / "rife", "benchmark", "--time", "--size", size, "--runs", str(runs), "--json",
@@ -96,20 +96,20 @@ class Ours:
         return json.loads(found)["median_ms"]
 
     def trunk(self, kind):
-        """Milliseconds for each chain."""
+        """Returns the milliseconds of each chain by channels."""
         tier, precision, threads = OURS[kind]
         found = output([self.folder / "examples" / "trunk", str(threads), *(["int8"] if precision == "int8" else [])],
                        **({"RIFE_CPU": tier} if tier else {}))
         return {int(c): float(ms) for c, ms in re.findall(r"c=(\d+) .*?: +([\d.]+) ms", found)}
 
     def limits(self):
-        """Thousand millions of operations a second that two threads can do: f32 and int8."""
+        """Returns the machine's peak in billions of operations per second on two threads: f32 and int8; `one`: f32 on one thread."""
         found = json.loads(output([self.folder / "examples" / "limits"]))
         return {"f32": found["f32"][1], "int8": found["int8"][1], "one": found["f32"][0]}
 
 
 def macs(version, size):
-    """Multiply-adds of all convolutions of a pair, the first picture's features being known; None without PyTorch."""
+    """Returns the multiply-adds of all convolutions of a pair, without the first picture's features; None without PyTorch."""
     try:
         import networks
         import torch
@@ -133,7 +133,7 @@ def macs(version, size):
 
 
 def prepare():
-    """Everything that is done once, and whether the peers compute the same."""
+    """Exports and converts all networks, and compares the peers' outputs with PyTorch's."""
     import networks
 
     for version in networks.NETWORKS:
@@ -155,13 +155,13 @@ def prepare():
 
 
 def agreement(what, name):
-    """What `--prepare` found of a peer."""
+    """Returns what `--prepare` recorded about a peer."""
     path = CACHE / "agreement.json"
     return json.loads(path.read_text()).get(f"{what} {name}", {}) if path.exists() else {}
 
 
 def started(what, name, size):
-    """A peer that runs a network; None, with a word, where it does not."""
+    """Starts a peer with a network; prints why and returns None if it does not run."""
     off = agreement(what, name).get("difference", 0)
     if off > 1e-3 and "int8" not in name:
         print(f"left out: {name} on {what}: its output is off by {off:.1g}")
@@ -175,14 +175,14 @@ def started(what, name, size):
 
 
 def rows_of(rounds, base):
-    """Median time and median ratio to the base beside it, a row for each name."""
-    return {name: (statistics.median(ms for ms, _ in found), statistics.median(ms / beside for ms, beside in found))
+    """Returns the median time and the median ratio to the neighbouring runs of the base, by name."""
+    return {name: (statistics.median(ms for ms, _ in found), statistics.median(ms / near for ms, near in found))
             for name, found in rounds.items()} | {base: (statistics.median(b for found in rounds.values()
                                                                            for _, b in found), 1.0)}
 
 
 def beside_each(base, other, rounds):
-    """Times several things at once, as `beside` does one: what both give is by the thing's name."""
+    """Times several networks at once in alternation with the base; both return times by network."""
     found, before = [], base()
     for _ in range(rounds):
         made, after = other(), base()
@@ -191,33 +191,33 @@ def beside_each(base, other, rounds):
     return found
 
 
-def beside(base, other, rounds):
-    """Times another with the base before and after it: its times, each with the mean of the base's two."""
+def time_alternating(base, other, rounds):
+    """Times `other` in alternation with the base; returns each time with the mean of the base's runs before and after."""
     pairs = beside_each(lambda: {"": base()}, lambda: {"": other()}, rounds)
     return [(made[""], near[""]) for made, near in pairs]
 
 
 def table(title, rows, operations, limits):
-    """Prints rows, fastest first; percent of the limit for f32 (for int8: of that for int8 too)."""
+    """Prints rows, fastest first, with percent of the peak in f32 (for int8 also of the peak in int8)."""
     print(f"\n{title}\n| engine | ms | of rife's | percent of the limit |\n|---|---|---|---|")
     for name, (ms, ratio) in sorted(rows.items(), key=lambda row: row[1][0]):
-        share = "" if operations is None else f"{2e-4 * operations / ms / limits['f32']:.0f}"
+        percent = "" if operations is None else f"{2e-4 * operations / ms / limits['f32']:.0f}"
         if "1 thread" in name and operations is not None:
-            share = f"{2e-4 * operations / ms / limits['one']:.0f} (of one thread's)"
+            percent = f"{2e-4 * operations / ms / limits['one']:.0f} (of one thread's)"
         if "int8" in name and operations is not None and limits["int8"] and "1 thread" not in name:
-            share += f" ({2e-4 * operations / ms / limits['int8']:.0f} of VNNI's)"
-        print(f"| {name} | {ms:.1f} | {ratio:.2f} | {share} |")
+            percent += f" ({2e-4 * operations / ms / limits['int8']:.0f} of VNNI's)"
+        print(f"| {name} | {ms:.1f} | {ratio:.2f} | {percent} |")
 
 
 def verdict(point, text, value, limit, above=False):
-    """Prints what was asked and what was found."""
+    """Prints a target, the measured value, and whether it is met."""
     met = value >= limit if above else value <= limit
     print(f"point {point}: {text}: {value:.3g}, asked {'at least' if above else 'at most'} {limit:.3g}: "
           f"{'met' if met else 'MISSED'}")
 
 
 def networks(ours, limits, quick, only=None):
-    """Whole pairs. One peer at a time, since some take gigabytes."""
+    """Times complete pairs, one peer at a time, since some need gigabytes."""
     for version, size in NETWORKS.items():
         if only and version not in only:
             continue
@@ -228,14 +228,14 @@ def networks(ours, limits, quick, only=None):
             if kind == "rife" or kind == "rife scalar" and (quick or version != "4.25.lite"):
                 continue
             try:
-                found[kind] = beside(base, functools.partial(ours.pair, kind, version, size, runs), rounds)
+                found[kind] = time_alternating(base, functools.partial(ours.pair, kind, version, size, runs), rounds)
             except RuntimeError as missing:
-                # A tier or precision that this machine or build lacks.
+                # This machine or build does not support the tier or precision.
                 print(f"left out: {kind}: {missing}")
         for name in PEERS if version != "default" else ():
             peer = started(version, name, size)
             if peer:
-                found[name] = beside(base, functools.partial(peer.time, 2 if slow else 3), rounds)
+                found[name] = time_alternating(base, functools.partial(peer.time, 2 if slow else 3), rounds)
                 peer.close()
         rows = rows_of(found, "rife")
         operations = macs(version, size)
@@ -245,7 +245,7 @@ def networks(ours, limits, quick, only=None):
 
 
 def judge(version, ratio):
-    """The targets that a network's rows answer."""
+    """Checks the targets for a network."""
     least = {"4.25.lite": 5, "4.26": 4, "rife_m": 2.5}.get(version)
     if least and "OpenVINO" in ratio:
         verdict(1 if version == "4.25.lite" else 2, f"OpenVINO to ours, {version}", ratio["OpenVINO"], least, True)
@@ -265,7 +265,7 @@ def judge(version, ratio):
 
 
 def trunk(ours, limits, quick):
-    """Chains of eight convolutions: the shortest of seven runs, as the `trunk` example gives it."""
+    """Times chains of eight convolutions: the minimum of seven runs, as in the example `trunk`."""
     kinds = ("rife int8",) if quick else ("rife, 1 thread", "rife avx2", "rife int8")
     others = {kind: functools.partial(ours.trunk, kind) for kind in kinds}
     peers = [(name, c, started(f"trunk{c}", name, size)) for name in PEERS if "int8" not in name
@@ -281,20 +281,20 @@ def trunk(ours, limits, quick):
     for _, _, peer in peers:
         if peer:
             peer.close()
-    for c, (size, share) in TRUNKS.items():
+    for c, (size, percent) in TRUNKS.items():
         rows = rows_of(found[c], "rife")
         width, height = map(int, size.split("x"))
         table(f"chain of eight convolutions, {c} channels, {size}", rows, 8 * 9 * c * c * width * height, limits)
         best = [ratio for name, (_, ratio) in rows.items() if name in PEERS]
         if best:
-            verdict(3, f"ours to the best peer, {c} channels", 1 / min(best), share)
+            verdict(3, f"ours to the best peer, {c} channels", 1 / min(best), percent)
 
 
 SECTIONS = ("limits", "networks", "trunk", "kernels", "factor", "job", "memory")
 
 
 def main():
-    """Command line."""
+    """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--prepare", action="store_true")

@@ -1,4 +1,4 @@
-"""Whole videos: what more frames cost, where a job's time goes, and how much memory it takes. Used by table.py."""
+"""Benchmark of video jobs: time by factor, time by stage, and memory. Used by table.py."""
 
 import json
 import os
@@ -8,7 +8,7 @@ import time
 
 
 def clip(cache, name, size, frames, rate=25):
-    """A clip of moving detail, made once."""
+    """Renders a clip of moving detail unless it exists, and returns the path."""
     path = cache / f"{name}.mp4"
     if not path.exists():
         cache.mkdir(parents=True, exist_ok=True)
@@ -20,7 +20,7 @@ def clip(cache, name, size, frames, rate=25):
 
 
 def factor(folder, verdict):
-    """All new frames of a pair at factors 2, 4, 8."""
+    """Times all new frames of a pair at factors 2, 4 and 8."""
     for version in ("4.25.lite", "4.26"):
         lines = subprocess.run([folder / "examples" / "factor", "1280x768", version], text=True, capture_output=True,
                                check=True).stdout
@@ -33,7 +33,7 @@ def factor(folder, verdict):
 
 
 def spent(command):
-    """Wall seconds and CPU seconds of a command with all that it starts."""
+    """Returns wall and CPU seconds of a command, including its child processes."""
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -41,15 +41,15 @@ def spent(command):
 
 
 def job(folder, cache, verdict, frames=120):
-    """A 720p clip to twice its rate beside its parts alone."""
+    """Compares a 720p job at factor 2 with its stages run alone."""
     source, result = clip(cache, "720p", "1280x720", frames), cache / "720p-x2.mp4"
-    # Twice, and the shorter: the rest of the machine only adds.
+    # The minimum of two runs: other load only adds time.
     whole = min(spent([folder / "rife", "video", source, "--factor", "2", "-q", "-y",
                        "--restart", "-o", result]) for _ in range(2))
     few, many = (spent([folder / "rife", "benchmark", "--time", "--size", "1280x720", "--runs", str(runs), "--json"])
                  for runs in (1, frames))
     network = tuple(most - least for least, most in zip(few, many))
-    # The result's own frames, so that the encoder has the same to do; decoding them costs a little more than the source.
+    # Transcodes the result, so that the encoder gets the same frames; decoding them costs slightly more than decoding the source.
     coding = min(spent(["ffmpeg", "-v", "error", "-y", "-i", result, "-c:v", "libx264", "-crf", "18", "-preset", "medium",
                         "-f", "null", "-"]) for _ in range(2))
     short = spent([folder / "rife", "video", clip(cache, "720p-short", "1280x720", 2), "--factor", "2", "-q", "-y",
@@ -71,7 +71,7 @@ def job(folder, cache, verdict, frames=120):
 
 
 def memory_of(command):
-    """The most resident memory of a process in MB, without its children's, and how it was over time."""
+    """Returns the peak resident memory of a process in MB, without its children, and a series over time."""
     process, series, peak = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL), [], 0
     while process.poll() is None:
         try:
@@ -80,7 +80,7 @@ def memory_of(command):
             peak = max(peak, int(found["VmHWM"].split()[0]) / 1e3)
             series.append(int(found["VmRSS"].split()[0]) / 1e3)
         except (KeyError, OSError):
-            pass  # Just ended.
+            pass  # The process has ended.
         time.sleep(0.02)
     if process.returncode:
         raise RuntimeError(f"{command[0]} fails with {process.returncode}")
@@ -88,7 +88,7 @@ def memory_of(command):
 
 
 def memory(folder, cache, verdict, quick):
-    """Resident memory of a job at two sizes, and over many frames."""
+    """Measures the resident memory of a job at two sizes, and over many frames."""
     lite = ["--model-version", "4.25.lite", "--random-weights", "-q", "-y", "--restart", "-o"]
     print()
     for name, size, more, limit in (("1080p", "1920x1080", [], 700), ("2160p", "3840x2160", ["--scale", "0.5"], 2000)):

@@ -1,15 +1,15 @@
 #!/bin/sh
-# SHA-256 of what a rife binary writes for about 25 commands on clips that it renders itself: to show that a change leaves
-# every output as it was, byte by byte, on one machine.
+# Prints SHA-256 of the outputs of about 25 commands of a rife binary on clips that it renders, to check on one machine that a
+# change leaves every output byte-identical.
 #
 #   tools/golden.sh BINARY              prints "HASH  NAME" lines
-#   tools/golden.sh OLD NEW             prints the names whose hashes differ; exit code 1 where there are any
+#   tools/golden.sh OLD NEW             prints the names whose hashes differ; exit code 1 if there are any
 set -eu
 [ $# -ge 1 ] || { sed -n '2,6p' "$0"; exit 2; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# run NAME OUTPUT ARGUMENTS...: hashes OUTPUT (a file, or a folder's files in order) of one command.
+# run NAME OUTPUT ARGUMENTS...: runs a command and hashes OUTPUT (a file, or the files of a folder in order).
 run() {
     name=$1 out=$2
     shift 2

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Writes a small, hard-compressed copy of every clip: 256 pixels on the short side, MPEG-4 part 2, as old web video is.
-# Frames with independent compression noise teach the network to average where nothing moves.
+# Writes a small, strongly compressed copy of every clip: 256 pixels on the shorter side, MPEG-4 Part 2, like old web video.
+# Independent compression noise in the frames teaches the network to average static regions.
 # usage: tools/lowrate.sh CLIPS OUT
 set -eu
 clips=$1 out=$2 quality=3

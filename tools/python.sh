@@ -1,7 +1,7 @@
 #!/bin/sh
-# Prints a Python that has the libraries which some tests compare with (ONNX Runtime, OpenCV), installed under target/.
-# Where that can't be: python3, and those tests say that they are skipped. PyTorch, of gigabytes, is left out: the tests that
-# compare with it run where RIFE_PYTHON names a Python that has it.
+# Prints the path of a Python with the libraries that some tests compare with (ONNX Runtime, OpenCV), installing them under
+# target/. If that fails, prints python3, and those tests print that they are skipped. PyTorch is not installed, since it takes
+# gigabytes: tests that compare with it run if RIFE_PYTHON names a Python that has it.
 set -eu
 cd "$(dirname "$0")/.."
 [ -z "${RIFE_PYTHON:-}" ] || {

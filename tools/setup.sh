@@ -1,8 +1,8 @@
 #!/bin/sh
-# Installs what rife needs beside the Rust toolchain: ffmpeg (5.1 or later) with ffprobe.
+# Installs the dependencies of rife besides the Rust toolchain: ffmpeg (5.1 or later) with ffprobe.
 set -eu
 
-# Fails where the ffmpeg that is there is older than 5.1. Snapshots (N-..., git-...) are newer.
+# Fails if the installed ffmpeg is older than 5.1. Snapshots (N-..., git-...) count as newer.
 check_version() {
     version=$("${RIFE_FFMPEG:-ffmpeg}" -version 2>/dev/null | sed -n 's/^ffmpeg version n\{0,1\}\([^ ]*\).*/\1/p' | head -n 1)
     case $version in

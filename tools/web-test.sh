@@ -1,12 +1,12 @@
 #!/bin/sh
-# Tests the page of `rife serve` in a real Chromium: types, then every tab against a real server. Says so where
-# something is missing that it needs.
+# Tests the page of `rife serve` in Chromium: type check, lint, then every tab against a real server. Prints what is skipped if
+# a tool is missing.
 set -eu
 skip() {
     echo "skipped: the page's tests need $1"
     exit 0
 }
-# Only what is missing: another node than the distribution's does not go together with its npm.
+# Installs only missing packages, since another node than the distribution's does not work with its npm.
 missing=""
 command -v npm >/dev/null 2>&1 || missing="nodejs npm"
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium fonts-dejavu-core"
@@ -25,7 +25,7 @@ cargo build --quiet -p rife-cli
 cd "$(dirname "$0")/../crates/rife-server/web-test"
 said=$(npm ci --no-audit --no-fund --loglevel=error 2>&1) || {
     echo "$said"
-    # A list of packages that does not hold is ours to mend; only a registry that is out of reach is no fault.
+    # An inconsistent lock file is an error of the project; an unreachable registry is not.
     case $said in *EUSAGE* | *EINTEGRITY*) exit 1 ;; esac
     skip "packages that cannot be fetched here"
 }
