@@ -181,7 +181,7 @@ def rows_of(rounds, base):
                                                                            for _, b in found), 1.0)}
 
 
-def beside_each(base, other, rounds):
+def alternate_each(base, other, rounds):
     """Times several networks at once in alternation with the base; both return times by network."""
     found, before = [], base()
     for _ in range(rounds):
@@ -193,7 +193,7 @@ def beside_each(base, other, rounds):
 
 def time_alternating(base, other, rounds):
     """Times `other` in alternation with the base; returns each time with the mean of the base's runs before and after."""
-    pairs = beside_each(lambda: {"": base()}, lambda: {"": other()}, rounds)
+    pairs = alternate_each(lambda: {"": base()}, lambda: {"": other()}, rounds)
     return [(made[""], near[""]) for made, near in pairs]
 
 
@@ -275,19 +275,19 @@ def trunk(ours, limits, quick):
         others[name] = lambda mine=mine: {c: peer.time(7, min) for c, peer in mine.items()}
     found = {c: {} for c in TRUNKS}
     for name, other in others.items():
-        for made, near in beside_each(functools.partial(ours.trunk, "rife"), other, 2 if quick else 3):
+        for made, near in alternate_each(functools.partial(ours.trunk, "rife"), other, 2 if quick else 3):
             for c, ms in made.items():
                 found[c].setdefault(name, []).append((ms, near[c]))
     for _, _, peer in peers:
         if peer:
             peer.close()
-    for c, (size, percent) in TRUNKS.items():
+    for c, (size, limit) in TRUNKS.items():
         rows = rows_of(found[c], "rife")
         width, height = map(int, size.split("x"))
         table(f"chain of eight convolutions, {c} channels, {size}", rows, 8 * 9 * c * c * width * height, limits)
         best = [ratio for name, (_, ratio) in rows.items() if name in PEERS]
         if best:
-            verdict(3, f"ours to the best peer, {c} channels", 1 / min(best), percent)
+            verdict(3, f"ours to the best peer, {c} channels", 1 / min(best), limit)
 
 
 SECTIONS = ("limits", "networks", "trunk", "kernels", "factor", "job", "memory")

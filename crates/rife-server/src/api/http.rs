@@ -88,15 +88,15 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Json<T> {
 /// bodies together.
 async fn read_body(app: &App, mut body: BodyChunks) -> Result<BytesMut> {
     let mut bytes = BytesMut::new();
-    let mut room = None;
+    let mut permit = None;
     while let Some(chunk) = body.next().await? {
         if bytes.len() + chunk.len() > MAX_BODY {
             let text = format!("the body is above {MAX_BODY} bytes");
             return Err(ApiError::new(Code::TooLarge, text));
         }
-        if room.is_none() && bytes.len() + chunk.len() > SMALL_BODY {
+        if permit.is_none() && bytes.len() + chunk.len() > SMALL_BODY {
             let wanted = Arc::clone(&app.body_memory).acquire_many_owned((MAX_BODY >> 10) as u32);
-            room = Some(wanted.await.map_err(ApiError::internal)?);
+            permit = Some(wanted.await.map_err(ApiError::internal)?);
         }
         bytes.extend_from_slice(&chunk);
     }

@@ -71,12 +71,12 @@ pub(crate) async fn create(
     };
     let form_name = form.as_ref().and_then(|form| form.name.clone());
     let name = named.name.or(form_name).unwrap_or_else(|| "file".into());
-    let (upload, room) = app
+    let (upload, available) = app
         .blocking(move |app| Ok((create_row(app, &name, size.unwrap_or(0))?, available_bytes(app)?)))
         .await?;
     let partial = PartialUpload::new(&app, &upload)?;
     // A body of unknown length may use all available space.
-    let max = size.unwrap_or(room.min(app.config.max_upload));
+    let max = size.unwrap_or(available.min(app.config.max_upload));
     let received = append_body(
         &partial.path,
         BodyChunks::new(request, app.config.client_timeout),
