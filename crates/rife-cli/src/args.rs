@@ -1,4 +1,4 @@
-//! Every command, option and help text, as data. What they lead to is in `commands`.
+//! Commands, options and help texts (clap). Their effects are in `commands`.
 
 mod benchmark;
 mod chain;
@@ -32,6 +32,7 @@ pub(crate) use video::{
     CodecArg, CutFillArg, DuplicatesArg, FallbackArg, InfoArgs, JoinArgs, MaskStaticArg, TaskArgs, VideoArgs,
 };
 
+/// End of the help of `rife`: exit codes and examples.
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done
@@ -49,7 +50,7 @@ Examples:
   rife info clip.mp4
   rife models list";
 
-/// Makes video smoother: new frames between the frames, by the RIFE networks.
+/// Raises the frame rate of videos by frame interpolation with the RIFE networks.
 #[derive(Debug, Parser)]
 #[command(name = "rife", version, after_help = EXIT_CODES, arg_required_else_help = true)]
 pub(crate) struct Cli {
@@ -57,39 +58,40 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+/// The commands of `rife`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Raise a video's frame rate, or turn it to slow motion
     Video(Box<VideoArgs>),
-    /// Make the pictures between pictures: one, a folder of them, or a clip
+    /// Interpolate between images: write one image, a folder of images, or a clip
     Image(Box<ImageArgs>),
-    /// Join clips by transitions from the last frame of one to the first of the next
+    /// Join clips with interpolated transitions from the last frame of one to the first of the next
     Chain(Box<ChainArgs>),
-    /// Write a video in a form that everything plays, and check its colours against the source
+    /// Re-encode a video to a widely supported format, and check its colours against the source
     Reencode(ReencodeArgs),
-    /// Write the result of shards that several machines have made
+    /// Join the shards of a job that several machines have computed
     Join(Box<JoinArgs>),
-    /// Check a result again: content, count, duration, sync, tags, and what it was made of
+    /// Verify a result against its manifest: hash, frames, duration, audio sync, tags, input and weights
     Verify(VerifyArgs),
-    /// Measure on the clip itself what interpolation does to it: a page with plots, and figures
+    /// Measure the quality of interpolation on a clip: an HTML page with plots, and JSON
     Report(ReportArgs),
-    /// Show what is in a file, what `rife video` would do with it, and how long that would take
+    /// Show the streams of a file, what `rife video` would do with it, and how long that would take
     Info(Box<InfoArgs>),
-    /// List, inspect, convert and fetch networks
+    /// List, inspect, convert and download networks
     Models(ModelsArgs),
-    /// Write a network for other programs: .safetensors, PyTorch, ONNX
+    /// Convert a network for other programs: .safetensors, PyTorch, ONNX
     #[command(visible_alias = "export")]
     Convert(ConvertArgs),
-    /// Measure a network's quality over a folder of triplets, or its speed
+    /// Measure a network's quality over a data set, or its speed
     Benchmark(BenchmarkArgs),
-    /// Render the project's own sample clip with its truth, and compare a result with it
+    /// Render the project's sample clip and its true frames, or compare a result with them
     Sample(SampleArgs),
-    /// Serve a page and an HTTP API that do all of this in a browser
+    /// Serve a web page and an HTTP API for all of this
     Serve(Box<ServeArgs>),
 }
 
 impl Command {
-    /// Whether the output is for programs.
+    /// Reports whether `--json` is given.
     pub(crate) fn json(&self) -> bool {
         match self {
             Self::Video(args) => args.json,

@@ -1,4 +1,4 @@
-//! One module a command: its arguments to a job of the library, the job's results to text.
+//! Commands, one module each: conversion of arguments to a job of the library, and of its results to text or JSON.
 
 mod batch;
 pub(crate) mod benchmark;
@@ -23,7 +23,7 @@ use rife::media::CancelToken;
 use crate::args::ModelArgs;
 use crate::output;
 
-/// Loads the model that the arguments ask for.
+/// Loads the model that the arguments select.
 fn interpolator(args: &ModelArgs, cancel: &CancelToken) -> rife::Result<Interpolator> {
     if args.fp16 {
         output::note("--fp16 is ignored: the CPU computes in f32");
@@ -33,7 +33,7 @@ fn interpolator(args: &ModelArgs, cancel: &CancelToken) -> rife::Result<Interpol
     Interpolator::new(&spec)
 }
 
-/// A path for people.
+/// Formats a path for people: a single line without control characters.
 fn shown(path: &Path) -> String {
     rife_files::shown(path)
 }

@@ -1,4 +1,4 @@
-//! Errors to exit codes and to text, for people or for programs.
+//! Error reporting: exit codes, error text with hints for people, and JSON for programs.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::{output, spelling};
 
-/// The exit code of each kind of failure.
+/// Returns the exit code of a kind of failure.
 fn code(kind: ErrorKind) -> u8 {
     match kind {
         ErrorKind::Failure => 1,
@@ -21,7 +21,7 @@ fn code(kind: ErrorKind) -> u8 {
     }
 }
 
-/// What clap has to say: help and version are no failure.
+/// Prints clap's error, help or version; returns the exit code (0 for help and version).
 pub(crate) fn parsing(mut error: clap::Error) -> ExitCode {
     spelling::suggest(&mut error);
     let text = error.render().to_string();
@@ -34,7 +34,8 @@ pub(crate) fn parsing(mut error: clap::Error) -> ExitCode {
     ExitCode::from(if error.use_stderr() { 2 } else { 0 })
 }
 
-/// `text` with an argument that it repeats, or the option of one, on a line of its own making.
+/// Replaces, in an error text, an argument that the text repeats by a single-line form, so that line breaks in it cannot
+/// imitate other messages.
 fn without_forgeries(text: String, argument: OsString) -> String {
     let argument = argument.to_string_lossy();
     let option = argument.split('=').next().unwrap_or_default();
@@ -48,7 +49,8 @@ fn without_forgeries(text: String, argument: OsString) -> String {
     })
 }
 
-/// Says what went wrong and returns its code. A reader of our output that went away is no failure.
+/// Prints an error with a hint, and with `json` as an object too; returns its exit code. A closed pipe of standard output is
+/// no failure.
 pub(crate) fn failed(error: &Error, json: bool) -> ExitCode {
     if output::is_broken_pipe(error) {
         return ExitCode::SUCCESS;
@@ -65,7 +67,7 @@ pub(crate) fn failed(error: &Error, json: bool) -> ExitCode {
     ExitCode::from(code(error.kind()))
 }
 
-/// Which option or command helps: the library's errors know none.
+/// Returns a hint on the option or command that helps; the library's errors do not name any.
 fn hint(error: &Error) -> Option<String> {
     let text = match error {
         Error::Media(MediaError::Interlaced { .. }) => {

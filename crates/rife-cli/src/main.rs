@@ -1,4 +1,4 @@
-//! The `rife` command line: arguments to jobs, jobs to text, errors to exit codes. No interpolation logic here.
+//! Command line `rife`: converts arguments to jobs of the library, results to text or JSON, and errors to exit codes.
 
 mod args;
 mod commands;
@@ -27,6 +27,7 @@ fn main() -> ExitCode {
     }
 }
 
+/// Runs a command; Ctrl-C and SIGTERM cancel it.
 fn run(command: Command) -> rife::Result<()> {
     let cancel = signal::install();
     match command {

@@ -1,17 +1,17 @@
-//! Text to standard output and standard error that survives closed pipes and hostile file names.
+//! Output of text to standard output and standard error, robust against closed pipes and control characters in file names.
 
 use std::io::{self, IsTerminal, Write};
 
 use rife::Error;
 use rife::media::{MediaError, Output};
 
-/// The name that standard output has in errors.
+/// Name of standard output in errors.
 const STDOUT: &str = "standard output";
 
-/// A line on standard output.
+/// Writes a line to standard output.
 ///
 /// # Errors
-/// [`Error::Io`], also for a reader that went away: see [`is_broken_pipe`].
+/// [`Error::Io`], also if the reader has closed the pipe: see [`is_broken_pipe`].
 pub(crate) fn line(text: &str) -> rife::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{text}")
@@ -19,7 +19,7 @@ pub(crate) fn line(text: &str) -> rife::Result<()> {
         .map_err(|error| Error::io("write", STDOUT, error))
 }
 
-/// Refuses to write frames to a terminal.
+/// Refuses standard output as the destination of frames if it is a terminal.
 ///
 /// # Errors
 /// [`Error::Usage`].
@@ -31,12 +31,12 @@ pub(crate) fn check_stdout(output: &Output) -> rife::Result<()> {
     Ok(())
 }
 
-/// A line on standard error; nobody reading it changes nothing.
+/// Writes a line to standard error; failures are ignored.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// Whether the reader of our standard output went away.
+/// Reports whether an error is due to the reader of standard output having closed the pipe.
 pub(crate) fn is_broken_pipe(error: &Error) -> bool {
     match error {
         Error::Io { path, source, .. } => {
@@ -47,14 +47,14 @@ pub(crate) fn is_broken_pipe(error: &Error) -> bool {
     }
 }
 
-/// Lines without what a terminal would obey (see [`rife_files::one_line`]). Names in them are to be single lines already:
-/// see [`rife_files::shown`].
+/// Replaces control characters other than line feeds (see [`rife_files::one_line`]). File names in the text must be single
+/// lines already: see [`rife_files::shown`].
 pub(crate) fn plain(text: &str) -> String {
     let lines: Vec<_> = text.split('\n').map(rife_files::one_line).collect();
     lines.join("\n")
 }
 
-/// One line of it: for errors, which hold names.
+/// Replaces control characters including line feeds, for errors that contain file names.
 pub(crate) fn one_line(text: &str) -> String {
     rife_files::one_line(text)
 }

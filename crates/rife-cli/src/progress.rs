@@ -1,4 +1,4 @@
-//! How far a job is: a bar on a terminal, lines of JSON for programs, else nothing.
+//! Progress reporting: a progress bar on a terminal, lines of JSON for programs, else nothing.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -8,34 +8,34 @@ use serde_json::json;
 
 use crate::output;
 
-/// The least time between two lines of JSON.
+/// Minimum time between two lines of JSON.
 const LINE_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Where progress goes.
+/// A progress reporter.
 pub(crate) enum Progress {
-    /// A bar on standard error.
+    /// A progress bar on standard error.
     Bar(ProgressBar),
     /// Lines of JSON on standard output.
     Lines {
-        /// When the work started.
+        /// Start of the job.
         start: Instant,
-        /// When the last line was written.
+        /// Time of the last line.
         last: Option<Instant>,
     },
-    /// Nowhere.
+    /// No output.
     Silent,
 }
 
-/// The bar's line, for frames.
+/// Template of the bar for a known number of frames.
 const FRAMES: &str =
     "{bar:30} {pos}/{len} frames  {per_sec}  {elapsed_precise} passed, {eta_precise} to go  {msg}";
-/// The bar's line where nobody knows how many there will be.
+/// Template of the bar for an unknown number of frames.
 const UNKNOWN: &str = "{spinner} {pos} frames  {per_sec}  {elapsed_precise} passed  {msg}";
-/// The bar's line, for bytes.
+/// Template of the bar for bytes.
 const BYTES: &str = "{bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  {eta_precise} to go";
 
 impl Progress {
-    /// For a job of `total` frames.
+    /// Makes the reporter of a job of `total` frames: lines with `json`, nothing with `quiet`, else a bar.
     pub(crate) fn frames(total: Option<u64>, json: bool, quiet: bool) -> Self {
         match total {
             _ if json => Self::Lines {
@@ -47,11 +47,12 @@ impl Progress {
         }
     }
 
-    /// For a download.
+    /// Makes the reporter of a download, in bytes.
     pub(crate) fn bytes(quiet: bool) -> Self {
         Self::bar(0, BYTES, quiet)
     }
 
+    /// Makes a bar if standard error is a terminal and `quiet` is not set.
     fn bar(total: u64, template: &str, quiet: bool) -> Self {
         if quiet || !std::io::stderr().is_terminal() {
             return Self::Silent;
@@ -63,7 +64,8 @@ impl Progress {
         Self::Bar(bar)
     }
 
-    /// `done` of `total` are done. A line of JSON also gets what `details` says.
+    /// Reports that `done` of `total` frames or bytes are done. The fields of the JSON object `details` are added to a line of
+    /// JSON.
     pub(crate) fn set(&mut self, done: u64, total: Option<u64>, details: impl FnOnce() -> serde_json::Value) {
         match self {
             Self::Bar(bar) => {
@@ -92,7 +94,7 @@ impl Progress {
         }
     }
 
-    /// Clears the bar.
+    /// Removes the bar from the terminal.
     pub(crate) fn finish(&self) {
         if let Self::Bar(bar) = self {
             bar.finish_and_clear();

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: the first asks the job to stop and clean up, the second ends the program.
+//! Signal handling (Ctrl-C and SIGTERM): the first signal cancels the job, which cleans up; the second ends the program.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -6,10 +6,10 @@ use rife::media::CancelToken;
 
 use crate::output;
 
-/// The exit code of a program that was interrupted.
+/// Exit code of an interrupted program: 128 + SIGINT.
 const INTERRUPTED: i32 = 130;
 
-/// A token that is cancelled by the first signal.
+/// Installs the handler; returns a token that the first signal cancels.
 pub(crate) fn install() -> CancelToken {
     static SIGNALS: AtomicUsize = AtomicUsize::new(0);
     let token = CancelToken::new();

@@ -1,11 +1,11 @@
-//! Spelling suggestions for options, by edit distance (optimal string alignment), among those that the help lists.
+//! Spelling suggestions for unknown options: the nearest visible option by edit distance (optimal string alignment).
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, CommandFactory};
 
 use crate::args::Cli;
 
-/// Suggests the nearest option in place of clap's suggestion, which may be a hidden one.
+/// Replaces clap's suggestion in an error for an unknown option, which may be a hidden option, by the nearest visible one.
 pub(crate) fn suggest(error: &mut clap::Error) {
     let Some(ContextValue::String(given)) = error.get(ContextKind::InvalidArg).cloned() else {
         return;
@@ -32,18 +32,18 @@ pub(crate) fn suggest(error: &mut clap::Error) {
     }
 }
 
-/// The option with the fewest slips of the pen in it: at most one in three letters.
+/// Finds the visible option with the smallest edit distance to `given`: at most a third of its length.
 fn nearest(command: &Command, given: &str) -> Option<String> {
     let visible = command.get_arguments().filter(|option| !option.is_hide_set());
     let names = visible
         .filter_map(|option| option.get_long_and_visible_aliases())
         .flatten();
     let distances = names.map(|name| (distance(name, given), name));
-    let (slips, name) = distances.min()?;
-    (slips <= (given.len() / 3).max(1)).then(|| name.to_owned())
+    let (edits, name) = distances.min()?;
+    (edits <= (given.len() / 3).max(1)).then(|| name.to_owned())
 }
 
-/// Letters to be put in, left out or replaced, and neighbours to be swapped, until `a` is `b`.
+/// Computes the edit distance: insertions, deletions, replacements and swaps of neighbouring letters from `a` to `b`.
 fn distance(a: &str, b: &str) -> usize {
     let [a, b] = [a, b].map(|text| text.chars().collect::<Vec<_>>());
     let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
@@ -51,11 +51,11 @@ fn distance(a: &str, b: &str) -> usize {
         let mut row = vec![i];
         for j in 1..=b.len() {
             let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut least = replaced.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
+            let mut edits = replaced.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
             if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                least = least.min(rows[i - 2][j - 2] + 1);
+                edits = edits.min(rows[i - 2][j - 2] + 1);
             }
-            row.push(least);
+            row.push(edits);
         }
         rows.push(row);
     }

@@ -19,7 +19,7 @@ Examples:
   rife benchmark --testtime --runs 7
   rife benchmark --against truth_30fps.mp4 result_2X_30fps.mp4";
 
-/// The layouts and the examples.
+/// Returns the end of the help: the supported data sets and examples.
 fn after_help() -> String {
     let rows = Layout::TABLE
         .iter()
@@ -28,25 +28,27 @@ fn after_help() -> String {
     format!("Data sets are recognised by their files:\n{rows}\n{EXAMPLES}")
 }
 
+/// The options of `rife benchmark`.
 #[derive(Debug, Args)]
 #[command(
     after_help = after_help(),
     group(ArgGroup::new("task").required(true).multiple(true).args(["folder", "time", "testtime", "against", "steps"]))
 )]
 pub(crate) struct BenchmarkArgs {
-    /// A data set (with --steps: a clip, a folder of pictures, or a folder of such)
+    /// A data set; with --steps a clip, a folder of images, or a folder of several of these
     #[arg(value_name = "DIR", conflicts_with_all = ["time", "testtime", "against"])]
     pub(crate) folder: Option<PathBuf>,
-    /// Only the first N pairs of each part or clip of a set
+    /// Only the first N pairs of each subset or clip of a data set
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) limit: Option<u32>,
-    /// Also every frame's figures
+    /// Print the scores of every frame too
     #[arg(short, long)]
     pub(crate) verbose: bool,
-    /// Every Nth frame is given: HD 2 (4 is HD multi 4x), X-TEST 8; --steps 8; --against 2
+    /// Distance of the input frames in frames: N - 1 are interpolated between two [default: HD 2 (4 is HD multi 4x),
+    /// X-TEST 8, --steps 8, --against 2]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=256))]
     pub(crate) factor: Option<u32>,
-    /// X-TEST at half its size (2K)
+    /// Reduce X-TEST to half its size (2K)
     #[arg(long)]
     pub(crate) half: bool,
     /// Print one JSON object
@@ -54,52 +56,53 @@ pub(crate) struct BenchmarkArgs {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) others: OthersArgs,
-    /// Whether still things stay still: an overlay put on both frames, and equal frames
+    /// Measure static content instead: a static overlay on moving frames, and the frame between two equal frames
     #[arg(long, requires = "folder", conflicts_with_all = ["steps", "beside", "lpips", "worst"])]
     pub(crate) still: bool,
-    /// Whether frames lie where they should in time: step sizes over synthetic motion; in DIR: 1/4 and 3/4 beside 1/2
+    /// Measure evenness of motion instead: step sizes over synthetic motion; with DIR also PSNR at timesteps 1/4, 1/2, 3/4
     #[arg(long, conflicts_with_all = ["beside", "lpips", "worst"])]
     pub(crate) steps: bool,
     /// Measure speed instead
     #[arg(long, conflicts_with_all = ["testtime", "against", "steps"])]
     pub(crate) time: bool,
-    /// Measure speed as the original's testtime.py: 640x480, the mean of --runs after as many uncounted (100)
+    /// Measure speed as the original's testtime.py: 640x480, mean of --runs (100) after as many warm-up runs
     #[arg(long, conflicts_with_all = ["against", "steps"])]
     pub(crate) testtime: bool,
     /// Size of the frames to measure speed with
     #[arg(long, value_name = "WxH", default_value = "1280x768", value_parser = parse::size)]
     pub(crate) size: [u32; 2],
-    /// How often to measure speed [default: 7]
+    /// Number of timed runs [default: 7]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub(crate) runs: Option<u16>,
-    /// Compare a result with its truth, frame by frame, beside blending the result's source frames
+    /// Compare the clip OUT, made with --factor, with the true clip TRUTH frame by frame; also scores blending
     #[arg(long, num_args = 2, value_names = ["TRUTH", "OUT"], conflicts_with = "steps")]
     pub(crate) against: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) model: ModelArgs,
 }
 
-/// Who else is scored, by what else, and what is shown of the worst.
+/// Options of the quality benchmark: baselines, LPIPS, images of the worst frames.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Data sets")]
 pub(crate) struct OthersArgs {
     /// Also score ffmpeg's minterpolate (motion compensated, its best settings)
     #[arg(long)]
     pub(crate) minterpolate: bool,
-    /// Also score pictures that another program made: FOLDER/NAME.png for each frame NAME of the set; repeatable
+    /// Also score another program's image files: FOLDER/NAME.png for each frame NAME of the data set; repeatable
     #[arg(long, value_name = "NAME=FOLDER", value_parser = named_folder)]
     pub(crate) beside: Vec<(String, PathBuf)>,
     /// Also measure LPIPS (AlexNet) with the weights in FILE
     #[arg(long, value_name = "FILE")]
     pub(crate) lpips: Option<PathBuf>,
-    /// Write the N worst frames as pictures: made, truth and difference side by side
+    /// Write images of the N worst frames: interpolated frame, truth and difference side by side
     #[arg(long, value_name = "N", requires = "pictures", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) worst: Option<u32>,
-    /// Where --worst writes
+    /// Folder of the images of --worst
     #[arg(long, value_name = "FOLDER", requires = "worst")]
     pub(crate) pictures: Option<PathBuf>,
 }
 
+/// Parses `NAME=FOLDER`.
 fn named_folder(text: &str) -> Result<(String, PathBuf), String> {
     match text.split_once('=') {
         Some((name, folder)) if !name.is_empty() && !folder.is_empty() => {

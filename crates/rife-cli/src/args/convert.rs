@@ -8,7 +8,7 @@ use rife::nets::{Scale, Version};
 use crate::parse;
 
 const EXAMPLES: &str = "\
-By the end of OUT's name:
+Format by the end of OUT's name:
   .safetensors  for rife and other programs; f32, or f16 with --f16
   .pkl, .pth    a state_dict for PyTorch: torch.load(OUT, weights_only=True); f32
   a folder/     flownet.pkl inside, where RIFE's own code looks (2.x networks: three files)
@@ -21,22 +21,23 @@ Examples:
   rife convert default train_log/
   rife convert default default.onnx --size 1280x720";
 
+/// The options of `rife convert`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ConvertArgs {
     /// The network: `default`, a weights file or folder, or the name of a pulled model
     #[arg(value_name = "default|PATH|NAME")]
     pub(crate) input: String,
-    /// What to write: a name that ends in .safetensors, .pkl, .pth, .onnx or /
+    /// The output: a name that ends in .safetensors, .pkl, .pth, .onnx or /
     #[arg(value_name = "OUT")]
     pub(crate) output: PathBuf,
     /// The network's version, where the file's tensors fit several (see `rife models list`)
     #[arg(long, value_name = "VERSION")]
     pub(crate) model_version: Option<Version>,
-    /// Store half precision: half the bytes (.safetensors, .onnx)
+    /// Store half precision (f16), half the size (.safetensors, .onnx)
     #[arg(long)]
     pub(crate) f16: bool,
-    /// Keys without the `module.` before each that the published files have (.pkl, .pth, folders)
+    /// Leave out the prefix `module.` of keys, which the published files have (.pkl, .pth, folders)
     #[arg(long)]
     pub(crate) plain_keys: bool,
     /// Replace existing files
@@ -49,29 +50,29 @@ pub(crate) struct ConvertArgs {
     pub(crate) onnx: OnnxArgs,
 }
 
-/// What only an ONNX model has.
+/// The options of ONNX models.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "ONNX")]
 pub(crate) struct OnnxArgs {
-    /// The size of the frames; padding to what the network needs is part of the model
+    /// The size of the frames; the model pads them to the network's multiple
     #[arg(long, value_name = "WxH", value_parser = parse::size)]
     pub(crate) size: Option<[u32; 2]>,
-    /// At which size motion is estimated: 0.25, 0.5 (for 4K), 1, 2 or 4 [default: 1]
+    /// Resolution at which motion is estimated, as a factor: 0.25, 0.5 (for 4K), 1, 2 or 4 [default: 1]
     #[arg(long, value_name = "F")]
     pub(crate) scale: Option<Scale>,
-    /// Outputs flow [1,4,H,W] (pixels, to the first frame and to the second) and mask [1,1,H,W] beside merged
+    /// Add the outputs flow [1,4,H,W] (pixels, to the first frame and to the second) and mask [1,1,H,W]
     #[arg(long)]
     pub(crate) with_flow: bool,
-    /// Look both ways in every block, in the versions that know it; about twice the time
+    /// Average both directions in every block, in network versions with an ensemble; about twice the time
     #[arg(long)]
     pub(crate) ensemble: bool,
-    /// Test-time augmentation: also for the pictures turned by 180 degrees; twice the time
+    /// Test-time augmentation: average with the result of both frames rotated by 180 degrees; twice the time
     #[arg(long)]
     pub(crate) tta: bool,
 }
 
 impl OnnxArgs {
-    /// The first of these options that was given.
+    /// Returns the name of the first of these options that was given.
     pub(crate) fn given(&self) -> Option<&'static str> {
         let given = [
             ("--size", self.size.is_some()),

@@ -1,24 +1,25 @@
-//! The options of jobs that go on where an earlier run was stopped.
+//! The options of resumable jobs.
 
 use clap::Args;
 use rife::media::sink::SEGMENT_FRAMES;
 use rife::video::Keep;
 
+/// The options of keeping and resuming an unfinished job.
 #[derive(Debug, Args)]
 pub(crate) struct KeepArgs {
-    /// Start over where an unfinished run of this or another command has left its work beside OUT
+    /// Remove the unfinished work of an earlier run of this or another command for OUT, and start over
     #[arg(long)]
     restart: bool,
-    /// Encode in one piece and keep nothing of a run that is interrupted
+    /// Encode without segments, and keep nothing of an interrupted run
     #[arg(long, conflicts_with_all = ["restart", "segment_frames"])]
     no_resume: bool,
-    /// Frames of the result in a segment, the most that an interruption can cost
+    /// Output frames per segment: at most these are lost by an interruption
     #[arg(long, value_name = "N", default_value_t = SEGMENT_FRAMES, value_parser = clap::value_parser!(u64).range(1..))]
     segment_frames: u64,
 }
 
 impl KeepArgs {
-    /// As a job takes it.
+    /// Converts the options to the library's.
     pub(crate) fn keep(&self) -> Keep {
         let mut keep = Keep::default();
         keep.on = !self.no_resume;

@@ -13,6 +13,7 @@ Examples:
   rife models convert flownet.pkl net.safetensors
   rife models pull 4.25 && rife video clip.mp4 --model 4.25";
 
+/// The arguments of `rife models`: a subcommand.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ModelsArgs {
@@ -20,17 +21,18 @@ pub(crate) struct ModelsArgs {
     pub(crate) command: ModelsCommand,
 }
 
+/// The subcommands of `rife models`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelsCommand {
-    /// Every network that rife knows, and which of them are pulled
+    /// List all networks that rife knows, and which of them are downloaded
     List {
         /// Print one JSON object
         #[arg(long)]
         json: bool,
     },
-    /// What is in a weights file or folder
+    /// Show format, version, size, hash and metadata of a weights file or folder
     Info {
-        /// The file or folder, the name of a pulled model, or `default` for the built-in one
+        /// A file or folder, the name of a downloaded model, or `default` for the built-in one
         file: PathBuf,
         /// Print one JSON object
         #[arg(long)]
@@ -38,7 +40,7 @@ pub(crate) enum ModelsCommand {
     },
     /// The same as `rife convert`
     Convert(Box<ConvertArgs>),
-    /// Fetch a public checkpoint into the models folder (RIFE_MODELS_DIR) and pin its SHA-256 in models.lock
+    /// Download a public checkpoint into the models folder (RIFE_MODELS_DIR) and record its SHA-256 in models.lock
     Pull {
         /// A version of `rife models list`, or an https:// address
         #[arg(value_name = "NAME|URL")]
@@ -46,10 +48,10 @@ pub(crate) enum ModelsCommand {
         /// The SHA-256 that the file must have
         #[arg(long, value_name = "HEX", value_parser = crate::parse::sha256)]
         sha256: Option<String>,
-        /// The name by which --model finds it [default: the version, or the address' last part]
+        /// The name by which --model finds it [default: the version, or the file name of the address]
         #[arg(long = "as", value_name = "NAME")]
         rename: Option<String>,
-        /// Refuse files of more bytes
+        /// Maximum size of the file in bytes
         #[arg(long, value_name = "BYTES", default_value_t = rife::models::DEFAULT_MAX_BYTES)]
         max_bytes: u64,
         /// Print one JSON object
@@ -59,6 +61,7 @@ pub(crate) enum ModelsCommand {
 }
 
 impl ModelsArgs {
+    /// Reports whether `--json` is given.
     pub(crate) fn json(&self) -> bool {
         match &self.command {
             ModelsCommand::List { json }

@@ -12,6 +12,7 @@ Examples:
   rife report clip.mp4                              clip_report.html and clip_report.json
   rife report clip.mp4 --samples 10 -o quick.html   fewer frames, sooner";
 
+/// The options of `rife report`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ReportArgs {
@@ -24,7 +25,7 @@ pub(crate) struct ReportArgs {
     /// Maximum number of frames that are interpolated from their neighbours and compared, spread evenly over the clip
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     pub(crate) samples: u64,
-    /// How many of the worst frames are shown
+    /// Number of the worst frames that are shown as thumbnails
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(0..=100))]
     pub(crate) worst: u16,
     /// Replace an existing report

@@ -14,19 +14,20 @@ Examples:
   rife sample --compare smooth.mp4 --truth truth.mp4
   rife sample --picture between.png";
 
+/// The options of `rife sample`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, group(ArgGroup::new("task").required(true).args(["output", "compare", "picture"])))]
 pub(crate) struct SampleArgs {
     /// Render the sample clip into this file
     #[arg(value_name = "OUT")]
     pub(crate) output: Option<PathBuf>,
-    /// The same motion at twice the rate: written beside OUT, or compared with
+    /// The true clip, with the same motion at twice the rate: written with OUT, read with --compare
     #[arg(long, value_name = "TRUTH")]
     pub(crate) truth: Option<PathBuf>,
-    /// Compare a result with the truth, beside frame blending
+    /// Compare a result with the true clip; also scores blending
     #[arg(long, value_name = "RESULT", requires = "truth")]
     pub(crate) compare: Option<PathBuf>,
-    /// Draw a frame, the network's frame after it, and the next one, side by side
+    /// Write an image of two successive frames with the network's frame between them, side by side
     #[arg(long, value_name = "PNG")]
     pub(crate) picture: Option<PathBuf>,
     /// The clip's size

@@ -1,4 +1,4 @@
-//! `rife convert`: a network written anew, as what the output's name says.
+//! `rife convert`: converts weights to the format that the output's name selects.
 
 use std::path::Path;
 
@@ -13,6 +13,7 @@ use super::shown;
 use crate::args::{ConvertArgs, OnnxArgs};
 use crate::output;
 
+/// Converts the weights and prints the written files.
 pub(crate) fn run(args: &ConvertArgs) -> Result<()> {
     let choice = match args.input.as_str() {
         "default" => ModelChoice::Default,
@@ -41,7 +42,7 @@ pub(crate) fn run(args: &ConvertArgs) -> Result<()> {
         .try_for_each(|file| output::line(&shown(file)))
 }
 
-/// What the output's name asks for, with the options that it takes and no others.
+/// Selects the format by the output's name; refuses options of other formats.
 fn target(args: &ConvertArgs) -> Result<Target> {
     let output = &args.output;
     let dtype = if args.f16 { Dtype::F16 } else { Dtype::F32 };
@@ -77,7 +78,7 @@ fn target(args: &ConvertArgs) -> Result<Target> {
     })
 }
 
-/// The letters after the last dot, small; `/` for a folder.
+/// Returns the extension in lower case, or `/` for a folder.
 fn suffix(path: &Path) -> String {
     let ends_in_slash = path
         .as_os_str()
@@ -90,6 +91,7 @@ fn suffix(path: &Path) -> String {
     extension.to_string_lossy().to_lowercase()
 }
 
+/// Converts the options of an ONNX model; `--size` is required.
 fn onnx(args: &OnnxArgs, dtype: Dtype) -> Result<OnnxOptions> {
     let size = args.size.ok_or_else(|| {
         Error::Usage(

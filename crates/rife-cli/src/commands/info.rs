@@ -1,4 +1,4 @@
-//! `rife info`: what is in a file, and what a video job would do with it.
+//! `rife info`: prints the streams of a file and the plan of a video job for it, optionally with the time of each layer.
 
 use rife::benchmark::{self, LayerTime};
 use rife::media::probe::{MediaStream, StreamKind};
@@ -10,6 +10,7 @@ use super::{job, video};
 use crate::args::InfoArgs;
 use crate::output;
 
+/// Plans the job and prints streams, plan and layers as text or JSON.
 pub(crate) fn run(mut args: InfoArgs, cancel: &CancelToken) -> Result<()> {
     let report = args.task.scene.duplicates.take_report();
     let job = job::build(args.task, None)?;
@@ -42,6 +43,7 @@ pub(crate) fn run(mut args: InfoArgs, cancel: &CancelToken) -> Result<()> {
         .try_for_each(|layer| output::line(&layer_text(layer)))
 }
 
+/// Formats one convolution: kind, channels, size, time, speed and kernel.
 fn layer_text(layer: &LayerTime) -> String {
     let [channels, height, width] = layer.input;
     format!(
@@ -55,6 +57,7 @@ fn layer_text(layer: &LayerTime) -> String {
     )
 }
 
+/// Formats a file's streams as JSON.
 fn media_json(media: &MediaInfo) -> Value {
     let stream = |stream: &MediaStream| {
         json!({
@@ -76,6 +79,7 @@ fn media_json(media: &MediaInfo) -> Value {
     })
 }
 
+/// Formats a file's streams as text, a line each.
 fn media_text(media: &MediaInfo) -> String {
     let duration = media
         .duration
@@ -117,6 +121,7 @@ fn kind(kind: StreamKind) -> &'static str {
     }
 }
 
+/// Describes the size, format and rate of a video stream, or the channels and rate of an audio stream; empty for others.
 fn details(stream: &MediaStream) -> String {
     if let Some(video) = &stream.video {
         let rate = video
@@ -134,6 +139,6 @@ fn details(stream: &MediaStream) -> String {
         };
         return format!("{}x{}{format}{rate}{variable}{turned}", video.width, video.height);
     }
-    let sound = |(channels, rate): (u32, u32)| format!("{channels} channels, {rate} Hz");
-    stream.audio.map_or(String::new(), sound)
+    let audio = |(channels, rate): (u32, u32)| format!("{channels} channels, {rate} Hz");
+    stream.audio.map_or(String::new(), audio)
 }

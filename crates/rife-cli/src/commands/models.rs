@@ -1,4 +1,4 @@
-//! `rife models`: the networks that are known, what is in a file, conversion, and fetching.
+//! `rife models`: lists the known networks, describes weights files, converts and downloads them.
 
 use std::path::Path;
 
@@ -14,6 +14,7 @@ use crate::args::ModelsCommand;
 use crate::output;
 use crate::progress::Progress;
 
+/// Runs a subcommand.
 pub(crate) fn run(command: ModelsCommand, cancel: &CancelToken) -> Result<()> {
     match command {
         ModelsCommand::List { json } => list(json),
@@ -37,8 +38,9 @@ pub(crate) fn run(command: ModelsCommand, cancel: &CancelToken) -> Result<()> {
     }
 }
 
+/// Prints all known networks and the downloaded models.
 fn list(json: bool) -> Result<()> {
-    // Without one, nothing was pulled.
+    // Without a models folder nothing was downloaded.
     let folder = models_folder().ok();
     let lock = folder
         .as_deref()
@@ -72,17 +74,17 @@ fn list(json: bool) -> Result<()> {
             entry.url
         )))?;
     }
-    let place = match &folder {
+    let location = match &folder {
         Some(folder) => format!("The models folder is {}.", shown(folder)),
         None => "There is no models folder: RIFE_MODELS_DIR or HOME would say where.".to_owned(),
     };
     output::line(&format!(
-        "\n{place} Versions marked `pull` can be fetched by name;"
+        "\n{location} Versions marked `pull` can be fetched by name;"
     ))?;
     output::line("their addresses are those of vs-rife's releases, which this project cannot vouch for.")
 }
 
-/// Where a version's weights can come from.
+/// Names the origin from which a version's weights are available: `built in`, `pulled`, `pull` or `by path`.
 fn availability(version: Version, lock: &Lock) -> &'static str {
     if version == Version::DEFAULT && rife::nets::default_weights().is_some() {
         "built in"
@@ -95,6 +97,7 @@ fn availability(version: Version, lock: &Lock) -> &'static str {
     }
 }
 
+/// Formats a network's row of the list as JSON.
 fn row_json(version: Version, lock: &Lock) -> Value {
     json!({
         "version": version.name(),
@@ -108,7 +111,7 @@ fn row_json(version: Version, lock: &Lock) -> Value {
     })
 }
 
-/// The model of this name, where it is no file's: the built-in one, or one that was pulled.
+/// Interprets a name that is no existing file as `default` or a downloaded model; `None` otherwise.
 fn choice(file: &Path) -> Option<ModelChoice> {
     let name = file.to_str().filter(|_| !file.exists())?;
     if name == "default" {
@@ -120,6 +123,7 @@ fn choice(file: &Path) -> Option<ModelChoice> {
         .then(|| ModelChoice::Named(name.to_owned()))
 }
 
+/// Prints the description of a weights file or model.
 fn info(file: &Path, json: bool) -> Result<()> {
     let Inspected {
         format,
@@ -161,6 +165,7 @@ fn info(file: &Path, json: bool) -> Result<()> {
         .try_for_each(|note| output::line(&output::one_line(&format!("note: {note}"))))
 }
 
+/// Downloads a model and prints its path and hash; a file that is no known network is refused.
 fn pull(wanted: &Download, json: bool, cancel: &CancelToken) -> Result<()> {
     let folder = models_folder()?;
     if !json {

@@ -1,4 +1,4 @@
-//! `rife sample`: the project's own clip, its comparison with the truth, and the README's picture.
+//! `rife sample`: renders the sample clip, compares a result with its true clip, or draws the README's image.
 
 use rife::media::CancelToken;
 use rife::sample::{self, SampleSpec};
@@ -10,9 +10,10 @@ use super::{interpolator, shown};
 use crate::args::SampleArgs;
 use crate::output;
 
-/// How much faster the truth runs than the clip.
+/// Frame rate of the true clip relative to the sample clip.
 const FACTOR: u32 = 2;
 
+/// Runs the task that the options select.
 pub(crate) fn run(args: SampleArgs, cancel: &CancelToken) -> Result<()> {
     if let Some(picture) = &args.picture {
         sample::picture(picture, &interpolator(&args.model, cancel)?, args.overwrite)?;
@@ -44,6 +45,7 @@ pub(crate) fn run(args: SampleArgs, cancel: &CancelToken) -> Result<()> {
     )
 }
 
+/// Prints the paths of written files.
 fn written(files: &[std::path::PathBuf], json: bool) -> Result<()> {
     if json {
         let files: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();

@@ -1,4 +1,4 @@
-//! `rife serve`: the arguments as the server's set-up.
+//! `rife serve`: converts the options to the server's configuration and runs the server.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use rife_server::{Config, ServeError, serve};
 use crate::args::ServeArgs;
 use crate::output;
 
+/// Runs the server until it is cancelled; prints its address when it listens.
 pub(crate) fn run(args: ServeArgs, cancel: &CancelToken) -> Result<()> {
     let data = args.data.clone().map_or_else(data_folder, Ok)?;
     let open = args.insecure && args.token.is_none() && !args.host.is_loopback();
@@ -39,7 +40,7 @@ pub(crate) fn run(args: ServeArgs, cancel: &CancelToken) -> Result<()> {
     })
 }
 
-/// Beside the models.
+/// Returns the default data folder: `server` next to the models folder.
 fn data_folder() -> Result<PathBuf> {
     let models = rife::models::models_folder();
     let parent = models

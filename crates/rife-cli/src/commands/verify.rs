@@ -1,4 +1,4 @@
-//! `rife verify`: the checks of a result as a table.
+//! `rife verify`: checks a result and prints the checks as a table or JSON.
 
 use rife::Result;
 use rife::media::CancelToken;
@@ -9,6 +9,7 @@ use crate::args::VerifyArgs;
 use crate::output;
 use crate::progress::Progress;
 
+/// Runs the checks and prints them; an error if one of them is wrong.
 pub(crate) fn run(args: VerifyArgs, cancel: &CancelToken) -> Result<()> {
     let mut job = VerifyJob::new(args.output);
     (job.manifest, job.input) = (args.manifest, args.input);
@@ -25,6 +26,7 @@ pub(crate) fn run(args: VerifyArgs, cancel: &CancelToken) -> Result<()> {
     verified.check()
 }
 
+/// Names a verdict for people.
 fn word(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Right => "ok",
@@ -33,6 +35,7 @@ fn word(verdict: Verdict) -> &'static str {
     }
 }
 
+/// Formats the checks as a table.
 fn as_text(verified: &Verified) -> String {
     let mut lines = Vec::new();
     if !verified.manifest {
@@ -52,6 +55,7 @@ fn as_text(verified: &Verified) -> String {
     lines.join("\n")
 }
 
+/// Formats the checks as a JSON object.
 fn as_json(verified: &Verified) -> Value {
     let checks: Vec<_> = verified
         .checks
