@@ -56,6 +56,7 @@ pub enum Format {
 }
 
 impl fmt::Display for Format {
+    /// Writes the format's English name.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Safetensors => "safetensors",

@@ -190,6 +190,7 @@ impl Mismatch {
 }
 
 impl fmt::Display for Mismatch {
+    /// Writes the missing, unexpected and misshapen tensors in one line, the first keys of each kind.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let keyed = |(key, shape): &(String, Vec<usize>)| format!("{key} {shape:?}");
         let mut parts = Vec::new();

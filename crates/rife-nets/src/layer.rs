@@ -195,10 +195,12 @@ impl LayerDesc {
         }
     }
 
+    /// Returns PyTorch's key of the layer's kernel.
     fn weight_key(&self) -> String {
         format!("{}.weight", self.key)
     }
 
+    /// Returns PyTorch's key of the layer's bias.
     fn bias_key(&self) -> String {
         format!("{}.bias", self.key)
     }

@@ -106,6 +106,7 @@ struct Stages<T> {
 }
 
 impl<T: Clone> Stages<T> {
+    /// Starts without stages; with `keep`, all stages are kept.
     fn new(keep: bool) -> Self {
         Self {
             keep,
@@ -113,10 +114,12 @@ impl<T: Clone> Stages<T> {
         }
     }
 
+    /// Returns the stage added last; `None` before the first.
     fn last(&self) -> Option<&Stage<T>> {
         self.kept.last()
     }
 
+    /// Adds a stage; replaces the previous one unless all are kept.
     fn push(&mut self, stage: Stage<T>) {
         if !self.keep {
             self.kept.clear();

@@ -41,7 +41,9 @@ impl Scale {
 impl TryFrom<f64> for Scale {
     type Error = NetworkError;
 
-    /// Errors: [`NetworkError::Scale`] for all but 0.25, 0.5, 1, 2 and 4.
+    /// Converts the factor 0.25, 0.5, 1, 2 or 4.
+    ///
+    /// Errors: [`NetworkError::Scale`] for all other numbers.
     fn try_from(value: f64) -> Result<Self, NetworkError> {
         let found = Self::ALL
             .into_iter()
@@ -53,7 +55,9 @@ impl TryFrom<f64> for Scale {
 impl FromStr for Scale {
     type Err = NetworkError;
 
-    /// Errors: [`NetworkError::Scale`] for all but 0.25, 0.5, 1, 2 and 4.
+    /// Parses the factor 0.25, 0.5, 1, 2 or 4.
+    ///
+    /// Errors: [`NetworkError::Scale`] for all other text.
     fn from_str(text: &str) -> Result<Self, NetworkError> {
         let value = text
             .trim()
@@ -64,6 +68,7 @@ impl FromStr for Scale {
 }
 
 impl fmt::Display for Scale {
+    /// Writes the factor.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.factor())
     }

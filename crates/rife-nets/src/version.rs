@@ -217,18 +217,21 @@ impl Version {
 }
 
 impl fmt::Display for Version {
+    /// Writes the canonical name.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
 }
 
 impl fmt::Debug for Version {
+    /// Writes the canonical name in parentheses.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Version({})", self.name())
     }
 }
 
 impl PartialEq for Version {
+    /// Compares names and descriptions.
     fn eq(&self, other: &Self) -> bool {
         self.name() == other.name() && self.spec() == other.spec()
     }

@@ -55,6 +55,7 @@ impl Weights {
 }
 
 impl FromIterator<(String, WeightTensor)> for Weights {
+    /// Collects tensors under their keys; of equal keys the last tensor is kept.
     fn from_iter<I: IntoIterator<Item = (String, WeightTensor)>>(tensors: I) -> Self {
         Self {
             tensors: tensors.into_iter().collect(),

@@ -91,6 +91,7 @@ pub struct Sources {
 }
 
 impl From<Corpus> for Sources {
+    /// Makes sources of a corpus only, without folders of frames.
     fn from(corpus: Corpus) -> Self {
         Self {
             corpus: Some(corpus),

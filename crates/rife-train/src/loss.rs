@@ -86,6 +86,7 @@ impl Terms {
 }
 
 impl<const N: usize> From<[(Term, f32); N]> for Terms {
+    /// Sets the given terms; all others are 0.
     fn from(numbers: [(Term, f32); N]) -> Self {
         let mut terms = Self::default();
         for (term, number) in numbers {
@@ -98,12 +99,14 @@ impl<const N: usize> From<[(Term, f32); N]> for Terms {
 impl std::ops::Index<Term> for Terms {
     type Output = f32;
 
+    /// Returns the value of a term.
     fn index(&self, term: Term) -> &f32 {
         &self.0[term as usize]
     }
 }
 
 impl std::ops::IndexMut<Term> for Terms {
+    /// Returns the value of a term.
     fn index_mut(&mut self, term: Term) -> &mut f32 {
         &mut self.0[term as usize]
     }

@@ -58,18 +58,22 @@ pub struct DataRecipe {
     pub seed: u64,
 }
 
+/// Returns the default of [`DataRecipe::window`].
 fn default_window() -> usize {
     5
 }
 
+/// Returns the default of [`DataRecipe::windows_per_clip`].
 fn default_windows_per_clip() -> usize {
     52
 }
 
+/// Returns the default of [`DataRecipe::most_frames`].
 fn default_most_frames() -> u64 {
     300
 }
 
+/// Returns the default of [`DataRecipe::short_sides`], in pixels.
 fn default_short_sides() -> Vec<usize> {
     vec![540, 360]
 }
@@ -131,6 +135,7 @@ pub struct Phase {
 }
 
 impl From<[u64; 3]> for Phase {
+    /// Makes a phase of the array `[steps, crop, batch]`.
     fn from([steps, crop, batch]: [u64; 3]) -> Self {
         Self {
             steps,
@@ -141,6 +146,7 @@ impl From<[u64; 3]> for Phase {
 }
 
 impl From<Phase> for [u64; 3] {
+    /// Returns the array `[steps, crop, batch]`.
     fn from(phase: Phase) -> Self {
         [phase.steps, phase.crop as u64, phase.batch as u64]
     }
@@ -208,6 +214,7 @@ pub struct OptimizerRecipe {
     pub ema: f64,
 }
 
+/// Returns the default of [`OptimizerRecipe::betas`].
 fn default_betas() -> [f64; 2] {
     [0.9, 0.99]
 }

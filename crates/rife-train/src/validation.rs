@@ -50,6 +50,7 @@ impl Scores {
 }
 
 impl fmt::Display for Scores {
+    /// Writes step and PSNR values in dB in one line, without absent values.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "step {} PSNR adjacent {:.3}", self.step, self.adjacent)?;
         for (name, value) in [("wide", self.wide), ("quarter", self.quarter)] {
@@ -69,11 +70,13 @@ struct Mean {
 }
 
 impl Mean {
+    /// Adds a value.
     fn add(&mut self, value: f64) {
         self.sum += value;
         self.count += 1.0;
     }
 
+    /// Returns the mean of the added values; `None` without any.
     fn get(self) -> Option<f64> {
         (self.count > 0.0).then(|| self.sum / self.count)
     }

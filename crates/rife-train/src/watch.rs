@@ -24,7 +24,7 @@ use terminal::Terminal;
 /// File name of the report.
 pub const REPORT: &str = "report.html";
 
-/// An observer of a run. Every function of a line of text is one, too.
+/// Observer of a training run. A function `FnMut(String)` observes, too: it gets a line of text for every event.
 pub trait Watch {
     /// Called after every step.
     fn step(&mut self, _step: u64) {}
@@ -41,11 +41,13 @@ pub trait Watch {
 }
 
 impl<F: FnMut(String)> Watch for F {
+    /// Passes the reading as a line of text.
     fn reading(&mut self, reading: &Reading) -> Result<()> {
         self(reading.to_string());
         Ok(())
     }
 
+    /// Passes the scores, if there are any, as a line of text.
     fn validated(&mut self, validation: Validation<'_>) -> Result<()> {
         if let Some(scores) = validation.scores {
             self(scores.to_string());
@@ -65,6 +67,7 @@ pub struct Validation<'a> {
 }
 
 impl fmt::Debug for Validation<'_> {
+    /// Writes the scores only.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Validation({:?})", self.scores)
     }
@@ -94,6 +97,7 @@ pub struct Reading {
 }
 
 impl fmt::Display for Reading {
+    /// Writes all values in one line of the log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "step {} loss {:.5}", self.step, self.loss)?;
         for (name, value) in &self.terms {
@@ -134,6 +138,7 @@ pub struct Meter {
 }
 
 impl Default for Meter {
+    /// Starts at the present time without steps.
     fn default() -> Self {
         Self {
             began: Instant::now(),
@@ -207,15 +212,18 @@ impl RunWatch {
 }
 
 impl Watch for RunWatch {
+    /// Shows the step in the terminal.
     fn step(&mut self, step: u64) {
         self.terminal.step(step);
     }
 
+    /// Shows the reading in the terminal and appends it to the run's log.
     fn reading(&mut self, reading: &Reading) -> Result<()> {
         self.terminal.reading(reading);
         self.history.push(Entry::Reading(reading.clone()))
     }
 
+    /// Shows the scores in the terminal, appends them to the run's log and writes the report.
     fn validated(&mut self, validation: Validation<'_>) -> Result<()> {
         if let Some(scores) = validation.scores {
             self.terminal.scores(&scores, validation.is_best);

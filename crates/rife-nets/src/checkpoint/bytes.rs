@@ -42,22 +42,27 @@ impl<'a> Cursor<'a> {
         self.take(N)?.try_into().ok()
     }
 
+    /// Reads a byte; `None` at the end.
     pub(super) fn u8(&mut self) -> Option<u8> {
         self.array::<1>().map(|[byte]| byte)
     }
 
+    /// Reads a little-endian u16; `None` if fewer bytes are left.
     pub(super) fn u16(&mut self) -> Option<u16> {
         self.array().map(u16::from_le_bytes)
     }
 
+    /// Reads a little-endian u32; `None` if fewer bytes are left.
     pub(super) fn u32(&mut self) -> Option<u32> {
         self.array().map(u32::from_le_bytes)
     }
 
+    /// Reads a little-endian u64; `None` if fewer bytes are left.
     pub(super) fn u64(&mut self) -> Option<u64> {
         self.array().map(u64::from_le_bytes)
     }
 
+    /// Reads a little-endian i32; `None` if fewer bytes are left.
     pub(super) fn i32(&mut self) -> Option<i32> {
         self.array().map(i32::from_le_bytes)
     }

@@ -19,6 +19,7 @@ pub struct CheckpointError {
 }
 
 impl CheckpointError {
+    /// Makes the error of a file or folder.
     pub(crate) fn new(path: &Path, problem: impl Into<Problem>) -> Self {
         Self {
             path: path.to_owned(),
@@ -106,6 +107,7 @@ pub enum Problem {
 }
 
 impl From<NetworkError> for Problem {
+    /// Wraps an error of a network.
     fn from(error: NetworkError) -> Self {
         Self::Network(Box::new(error))
     }
@@ -159,6 +161,7 @@ pub(super) fn quoted(text: &str) -> String {
 
 /// Formats up to five names and the number of remaining ones; `None` if there are none.
 pub(super) fn quoted_list(names: &[String]) -> Option<String> {
+    /// Maximum number of names listed.
     const FIRST: usize = 5;
     let first: Vec<_> = names.iter().take(FIRST).map(|name| quoted(name)).collect();
     match names.len() {

@@ -136,6 +136,7 @@ pub(super) struct Pickle {
 }
 
 impl Pickle {
+    /// Returns the value of index `node`.
     pub(super) fn node(&self, node: Ref) -> &Node {
         &self.nodes[node]
     }
@@ -517,6 +518,7 @@ fn u8_length(cursor: &mut Cursor<'_>) -> Option<u32> {
     cursor.u8().map(u32::from)
 }
 
+/// Decodes UTF-8, replacing invalid bytes by U+FFFD.
 fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }

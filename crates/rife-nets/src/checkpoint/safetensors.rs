@@ -136,15 +136,19 @@ struct Header {
 }
 
 impl<'de> Deserialize<'de> for Header {
+    /// Reads the JSON object, keeping duplicate keys.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        /// Serde visitor of the header's JSON object.
         struct HeaderVisitor;
         impl<'de> Visitor<'de> for HeaderVisitor {
             type Value = Header;
 
+            /// Writes what serde's error messages say was expected.
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object of tensors")
             }
 
+            /// Collects the entries of the JSON object, at most [`MAX_TENSORS`].
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header, A::Error> {
                 let mut header = Header::default();
                 while let Some(key) = map.next_key::<String>()? {

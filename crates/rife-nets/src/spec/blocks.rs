@@ -58,12 +58,14 @@ impl Blocks {
 impl Deref for Blocks {
     type Target = [BlockSpec];
 
+    /// Returns the blocks, coarse to fine.
     fn deref(&self) -> &[BlockSpec] {
         &self.blocks[..self.len]
     }
 }
 
 impl std::fmt::Debug for Blocks {
+    /// Writes the blocks as a list.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list().entries(self.iter()).finish()
     }
@@ -72,6 +74,9 @@ impl std::fmt::Debug for Blocks {
 impl TryFrom<Vec<BlockSpec>> for Blocks {
     type Error = String;
 
+    /// Copies a list of blocks.
+    ///
+    /// Errors: more than [`MAX_BLOCKS`].
     fn try_from(list: Vec<BlockSpec>) -> Result<Self, String> {
         let len = list.len();
         if len > MAX_BLOCKS {
@@ -84,6 +89,7 @@ impl TryFrom<Vec<BlockSpec>> for Blocks {
 }
 
 impl From<Blocks> for Vec<BlockSpec> {
+    /// Copies the blocks into a list.
     fn from(blocks: Blocks) -> Self {
         blocks.to_vec()
     }

@@ -34,7 +34,7 @@ pub fn warp(image: Tensor<4>, flow: Tensor<4>, cell: usize) -> Tensor<4> {
     composed(image, flow, cell)
 }
 
-/// Warps on the CPU and registers the backward step.
+/// Warps on the CPU and registers the backward step for the gradients; arguments are those of [`warp`].
 fn warp_tracked(image: TrackedTensor, flow: TrackedTensor, cell: usize) -> TrackedTensor {
     let sampler = Sampler::new(image.primitive(), flow.primitive(), cell);
     let output = sampler.forward();
@@ -85,6 +85,7 @@ struct Warp;
 impl Backward<Flex, 2> for Warp {
     type State = Sampler;
 
+    /// Registers the gradients of image and flow, of those that are tracked.
     fn backward(self, ops: Ops<Sampler, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
         let gradient = contiguous(&grads.consume::<Flex>(&ops.node));
         let [image, flow] = ops.parents;

@@ -62,6 +62,7 @@ pub struct Seen {
 }
 
 impl fmt::Display for Cut {
+    /// Writes the summary in one line: windows, frames and the counts above 0.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.clip.file_name().unwrap_or_default().to_string_lossy();
         let seen = &self.seen;

@@ -39,6 +39,7 @@ pub struct LossRecipe {
 }
 
 impl Default for LossRecipe {
+    /// Returns the Laplacian loss alone, with weight 1.
     fn default() -> Self {
         Self {
             laplacian_weight: 1.0,

@@ -38,7 +38,9 @@ impl NetworkRecipe {
 }
 
 impl<'de> Deserialize<'de> for NetworkRecipe {
+    /// Reads a table with the key `version` as a named network, any other as a description; errors name the key's path.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        /// The table of a named network.
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Named {

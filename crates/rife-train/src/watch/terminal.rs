@@ -95,6 +95,7 @@ impl Terminal {
 }
 
 impl Drop for Terminal {
+    /// Leaves the progress bar on the screen.
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             bar.abandon();

@@ -21,6 +21,7 @@ pub(super) fn bicubic(picture: &Picture, [x, y]: Point) -> [f64; 3] {
 
 /// Returns the four indices and weights of cubic convolution at a position along an axis of `size` pixels.
 fn taps(at: f64, size: usize) -> [(usize, f64); 4] {
+    /// Parameter of Keys' cubic convolution kernel: its slope at distance 1.
     const A: f64 = -0.75;
     let near = |d: f64| ((A + 2.0) * d - (A + 3.0)) * d * d + 1.0;
     let far = |d: f64| ((A * d - 5.0 * A) * d + 8.0 * A) * d - 4.0 * A;
