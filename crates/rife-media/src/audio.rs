@@ -18,8 +18,8 @@ use crate::plan::audio_encoder;
 use crate::probe::{StreamKind, probe_with, read_back};
 use crate::sink::Sent;
 use crate::sink::companion::{BASE, on_one_line};
-use crate::sink::encoder::{decimal_seconds, timescale};
-use crate::time::to_ticks;
+use crate::sink::encoder::timescale;
+use crate::time::{decimal_seconds, to_ticks};
 use crate::{CancelToken, Container, Ffmpeg, Limits, MediaError, MediaInfo, Result, Time};
 
 /// Sample rate of joined audio in Hz.

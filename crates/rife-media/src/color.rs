@@ -351,8 +351,21 @@ fn quantize(values: &[f32], scale: Quantization, format: PixelFormat) -> Samples
     }
 }
 
+impl Frame {
+    /// Converts the frame to planar RGB floats with the matrix and range of `tags`; see [`crate::color`].
+    pub fn to_rgb(&self, tags: &ColorTags) -> RgbImage {
+        frame_to_rgb(self, tags)
+    }
+
+    /// Converts `image` to a frame of `format` with the matrix and range of `tags`, rounded to codes: the exact inverse of
+    /// [`Frame::to_rgb`] for the same format and tags. The frame's time is 0; [`Frame::at`] sets it.
+    pub fn from_rgb(image: &RgbImage, format: PixelFormat, tags: &ColorTags) -> Self {
+        rgb_to_frame(image, format, tags)
+    }
+}
+
 /// Converts a frame to planar RGB floats with the matrix and range of `tags`, and its alpha plane to 0 to 1.
-pub(crate) fn frame_to_rgb(frame: &Frame, tags: &ColorTags) -> RgbImage {
+fn frame_to_rgb(frame: &Frame, tags: &ColorTags) -> RgbImage {
     let layout = frame.format.layout;
     let scale = Quantization::luma(frame.format, is_full(tags, layout));
     let data = match layout {
@@ -450,7 +463,7 @@ fn repeat<const TIMES: usize>(row: &[f32], out: &mut [f32]) {
 
 /// Converts planar RGB floats to a frame of `format` with the matrix and range of `tags`, at time 0. Where `format` has
 /// alpha and the image has none, alpha is opaque.
-pub(crate) fn rgb_to_frame(image: &RgbImage, format: PixelFormat, tags: &ColorTags) -> Frame {
+fn rgb_to_frame(image: &RgbImage, format: PixelFormat, tags: &ColorTags) -> Frame {
     let full = is_full(tags, format.layout);
     let mut frame = Frame::zeroed(
         image.width,

@@ -1,6 +1,6 @@
 //! Decoded video frame: planes of samples, pixel format, presentation time and duration; raw video in and out.
 
-use crate::{ColorTags, MediaError, PixelFormat, Result, RgbImage, Time};
+use crate::{MediaError, PixelFormat, Result, Time};
 
 /// The samples of one plane, row by row without padding, in the type that the bit depth requires.
 #[derive(Debug, Clone, PartialEq)]
@@ -181,17 +181,6 @@ impl Frame {
                 Samples::F32(v) => out.extend(v.iter().flat_map(|s| s.to_le_bytes())),
             }
         }
-    }
-
-    /// Converts the frame to planar RGB floats with the matrix and range of `tags`; see [`crate::color`].
-    pub fn to_rgb(&self, tags: &ColorTags) -> RgbImage {
-        crate::color::frame_to_rgb(self, tags)
-    }
-
-    /// Converts `image` to a frame of `format` with the matrix and range of `tags`, rounded to codes: the exact inverse of
-    /// [`Frame::to_rgb`] for the same format and tags. The frame's time is 0; [`Frame::at`] sets it.
-    pub fn from_rgb(image: &RgbImage, format: PixelFormat, tags: &ColorTags) -> Self {
-        crate::color::rgb_to_frame(image, format, tags)
     }
 
     /// Creates a frame without planes, at time 0 with duration 0.

@@ -12,6 +12,7 @@ mod cut_list;
 mod cuts;
 mod detail;
 mod overlay;
+mod window;
 
 use crate::RgbImage;
 

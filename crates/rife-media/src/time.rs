@@ -110,6 +110,14 @@ pub fn seconds(time: Time) -> f64 {
     *time.numer() as f64 / *time.denom() as f64
 }
 
+/// Formats a time in seconds with six decimals, as ffmpeg's options expect.
+pub(crate) fn decimal_seconds(time: Time) -> String {
+    let micros = to_ticks(time, Ratio::new(1, 1_000_000));
+    let sign = if micros < 0 { "-" } else { "" };
+    let micros = micros.unsigned_abs();
+    format!("{sign}{}.{:06}", micros / 1_000_000, micros % 1_000_000)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,10 +2,12 @@
 //! writers of their checkpoints (`.safetensors`, `torch.save`, ncnn); export to ONNX. Engines are in other crates.
 
 pub mod checkpoint;
+mod cost;
 mod count;
 mod default_weights;
 pub mod deterministic;
 mod error;
+mod family;
 mod image;
 mod layer;
 mod model;

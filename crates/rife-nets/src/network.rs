@@ -12,13 +12,12 @@ mod synthesis;
 use rife_backend::{Backend, Result as BackendResult};
 
 use crate::error::NetworkError;
+use crate::family::Family;
 use crate::layer::LayerDesc;
 use crate::scale::Scale;
-use crate::version::{Family, Version};
+use crate::version::Version;
 use crate::weights::Weights;
 
-pub(crate) use hdv2::SCALES as HDV2_SCALES;
-pub(crate) use paper::{PaperSpec, SCALES as PAPER_SCALES};
 pub(crate) use stack::layers as stack_layers;
 
 /// A function that builds one layer of a network; it is called in the order of [`Version::layers`].

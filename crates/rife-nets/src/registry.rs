@@ -5,23 +5,12 @@ use std::str::FromStr;
 use rife_backend::DisOptions;
 
 use crate::error::NetworkError;
-use crate::network::PaperSpec;
+use crate::family::{Family, PaperSpec, Row};
 use crate::spec::{
     BlendPrior, Blocks, EncoderKeys, EncoderSpec, FlowModel, Head, MaskUpdate, NetworkSpec, Prior, Synthesis,
     Trunk,
 };
-use crate::version::{Family, Version};
-
-/// A named network.
-#[derive(Debug)]
-pub(crate) struct Row {
-    /// Canonical name, lower case.
-    pub(crate) name: &'static str,
-    /// Other accepted names.
-    aliases: &'static [&'static str],
-    /// Its family with its description.
-    pub(crate) family: Family,
-}
+use crate::version::Version;
 
 /// Makes the row of a network before 4.0.
 const fn legacy(name: &'static str, aliases: &'static [&'static str], family: Family) -> Row {

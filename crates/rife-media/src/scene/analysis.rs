@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use super::window::{Edge, Entry};
 use super::{CutList, Detail, Miniature, cadence, cuts};
 use crate::{RgbImage, Time};
 
@@ -76,42 +77,6 @@ pub struct Verdict {
     pub similarity: f32,
     /// Use of the frame for interpolation.
     pub role: Role,
-}
-
-/// The differences between a frame and the previous one.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Edge {
-    /// SSIM of the miniatures.
-    pub(super) similarity: f32,
-    /// Mean absolute difference of the miniatures, 0 to 1.
-    pub(super) change: f32,
-    /// Mean absolute luma difference of the most changed tiles, 0 to 1 ([`Detail::step`]).
-    pub(super) step: f32,
-    /// True where the interval is a pause, which is not interpolated.
-    pub(super) pause: bool,
-}
-
-/// A frame of the analysis window.
-#[derive(Debug, Clone)]
-pub(super) struct Entry {
-    /// Index of the frame in the stream, from 0.
-    pub(super) number: u64,
-    /// Presentation time in seconds.
-    pub(super) pts: Time,
-    pub(super) miniature: Miniature,
-    /// Differences to the previous frame; `None` for the first frame.
-    pub(super) edge: Option<Edge>,
-    /// True where a cut precedes the frame; false until decided.
-    pub(super) cut: bool,
-    /// True where the frame repeats the previous one; false until decided.
-    pub(super) held: bool,
-}
-
-impl Entry {
-    /// Reports whether a cut, a pause or the start of the stream precedes the frame, so that nothing is interpolated there.
-    pub(super) fn starts_scene(&self) -> bool {
-        self.cut || self.edge.is_none_or(|edge| edge.pause)
-    }
 }
 
 /// Streaming detector of cuts and repeated frames.

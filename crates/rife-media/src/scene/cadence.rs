@@ -3,11 +3,11 @@
 //!
 //! A run of repeated frames counts only where motion follows within [`MAX_RUN`] frames, with a change several times the
 //! noise within the run, and where motion or a new scene precedes it. Slow pans (all changes alike), fades, noise and
-//! longer pauses are therefore not taken for repeats. Changes are values of [`Edge::step`](super::analysis::Edge).
+//! longer pauses are therefore not taken for repeats. Changes are values of [`Edge::step`](super::window::Edge).
 
 use num_rational::Ratio;
 
-use super::analysis::Entry;
+use super::window::Entry;
 use crate::Time;
 use crate::time::{narrow, widen};
 use crate::timeline::{AHEAD, BEHIND, is_long};

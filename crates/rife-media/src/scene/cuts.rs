@@ -4,7 +4,7 @@
 //! Where every image is shown for several frames (animation on twos, repeated frames), most changes are those of repeats,
 //! which any motion exceeds. There a change is compared with the other changes between distinct images.
 
-use super::analysis::{Edge, Entry};
+use super::window::{Edge, Entry};
 
 /// Number of frames on each side that give the usual change, and in which a flash ends.
 const NEIGHBOURS: usize = 3;

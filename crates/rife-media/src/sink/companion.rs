@@ -7,7 +7,6 @@ use std::io::{Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::encoder::decimal_seconds;
 use crate::ffmpeg::args::{Args, file_url};
 use crate::ffmpeg::child::{self, Request};
 use crate::nut;
@@ -15,7 +14,7 @@ use crate::plan::{Action, StreamPlan};
 use crate::probe::clock::{self, Moves};
 use crate::probe::{AudioExtent, MediaInfo, StreamKind, audio_extents};
 use crate::scratch::Scratch;
-use crate::time::{seconds, to_ticks, widen};
+use crate::time::{decimal_seconds, seconds, to_ticks, widen};
 use crate::{CancelToken, Ffmpeg, Limits, MediaError, Result, Time};
 
 /// Tolerance of audio times in seconds, in addition to packet durations (containers begin a stream with a whole packet).

@@ -457,14 +457,6 @@ pub(super) fn companions(
     }
 }
 
-/// Formats a time in seconds with six decimals, as ffmpeg's options expect.
-pub(crate) fn decimal_seconds(time: Time) -> String {
-    let micros = to_ticks(time, Ratio::new(1, 1_000_000));
-    let sign = if micros < 0 { "-" } else { "" };
-    let micros = micros.unsigned_abs();
-    format!("{sign}{}.{:06}", micros / 1_000_000, micros % 1_000_000)
-}
-
 /// Returns ffmpeg's filters that slow audio down by the factor `by` with unchanged pitch; each `atempo` is limited to 0.5 to 2.
 fn tempo(by: Time) -> String {
     let mut speed = 1.0 / crate::time::seconds(by);

@@ -13,7 +13,7 @@ use super::SourceSpec;
 use crate::ffmpeg::args::Args;
 use crate::ffmpeg::child::{self, Child, Request};
 use crate::probe::VideoStream;
-use crate::sink::encoder::decimal_seconds;
+use crate::time::decimal_seconds;
 use crate::{Ffmpeg, Result, Time};
 
 /// Luma difference, of 255, that a pixel must exceed from line to line (combing) and from frame to frame (motion).

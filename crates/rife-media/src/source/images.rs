@@ -21,6 +21,7 @@ mod jpeg;
 mod kind;
 mod list;
 mod profile;
+mod riff;
 mod still;
 mod tiff;
 mod webp;

@@ -7,13 +7,12 @@ use super::block::{IfBlock, warp_both};
 use super::paper::add_residual;
 use super::refine::{ContextNet, RefineSpec, Unet};
 use super::{Encoded, MakeLayer, Options, Output, Stage};
+use crate::family::HDV2_SCALES;
 use crate::layer::LayerDesc;
 use crate::scale::{Scale, resize, resize_flow};
 
 /// Channels of each block's first convolution; its trunk has twice as many.
 const STEMS: [usize; 4] = [192, 128, 96, 48];
-/// log2 of the four blocks' downsampling factors.
-pub(crate) const SCALES: [i32; 4] = [3, 2, 1, 0];
 
 /// The RIFE_HDv2 network; keys of its tensors begin with `flownet.`, `contextnet.` or `unet.`.
 #[derive(Debug, Clone)]
@@ -94,7 +93,7 @@ impl<L> Hdv2Net<L> {
         let scaled = images.map(|image| resize(b, image, scale.log2()));
         let scaled = scaled.each_ref();
         let mut flows: Vec<B::Tensor> = Vec::with_capacity(self.blocks.len());
-        for (block, log2) in self.blocks.iter().zip(SCALES) {
+        for (block, log2) in self.blocks.iter().zip(HDV2_SCALES) {
             let next = match flows.last() {
                 None => correction(b, block, &scaled, log2),
                 Some(flow) => {

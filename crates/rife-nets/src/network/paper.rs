@@ -7,23 +7,13 @@ use rife_backend::{Backend, ConvKind, Result};
 use super::block::{IfBlock, warp_both};
 use super::refine::{ContextNet, RefineSpec, Unet};
 use super::{Encoded, MakeLayer, Options, Output, Stage, Stages};
+use crate::family::{PAPER_SCALES, PaperSpec};
 use crate::layer::LayerDesc;
-
-/// The differences between the paper's networks; both false: IFNet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct PaperSpec {
-    /// Whether the timestep enters every block as a constant plane (IFNet_m).
-    pub(crate) timestep: bool,
-    /// Whether the first convolution of every block and network has stride 1 instead of 2 (IFNet_2R).
-    pub(crate) twice: bool,
-}
 
 /// Channels of the three blocks' trunks.
 const TRUNKS: [usize; 3] = [240, 150, 90];
 /// Channels of the teacher block's trunk.
 const TEACHER_TRUNK: usize = 90;
-/// log2 of the three blocks' downsampling factors.
-pub(crate) const SCALES: [i32; 3] = [2, 1, 0];
 
 /// One of the paper's networks; `L` is a backend's prepared convolution.
 #[derive(Debug, Clone)]
@@ -76,7 +66,7 @@ impl<L> PaperNet<L> {
     ) -> Output<B::Tensor> {
         let images = frames.map(|frame| &frame.image);
         let mut stages = Stages::new(options.keep_stages);
-        for (block, log2) in self.blocks.iter().zip(SCALES) {
+        for (block, log2) in self.blocks.iter().zip(PAPER_SCALES) {
             let log2 = log2 - options.scale.log2();
             stages.push(self.step(b, block, images, (timestep, None), stages.last(), log2));
         }

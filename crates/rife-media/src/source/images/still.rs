@@ -15,7 +15,7 @@ use image::{ColorType, DynamicImage, ImageDecoder, ImageReader};
 use super::kind::{Kind, SNIFFED, not_one};
 use super::profile::Colors;
 use super::tiff::{Directories, Layout, Page, Shape};
-use super::{jpeg, webp};
+use super::{jpeg, riff};
 use crate::{Limits, MediaError, PixelFormat, Result};
 
 /// Maximum uncompressed bytes of a PNG's text chunks and colour profile, which the decoder reads before the size is checked;
@@ -425,13 +425,13 @@ impl<'a> Still<'a> {
     }
 
     /// Parses the container of a WebP (durations of its frames, first fault); `None` for other formats.
-    pub(super) fn webp_layout(&self) -> Result<Option<webp::Layout>> {
+    pub(super) fn webp_layout(&self) -> Result<Option<riff::Layout>> {
         if self.kind != Kind::WebP {
             return Ok(None);
         }
         let (file, length) = open_regular(self.path)?;
         let max_frames = Limits::default().max_frames;
-        let layout = webp::Layout::read(&mut BufReader::with_capacity(64, file), length, max_frames);
+        let layout = riff::Layout::read(&mut BufReader::with_capacity(64, file), length, max_frames);
         layout.map(Some).map_err(|error| self.read_error(error))
     }
 
