@@ -2,83 +2,28 @@
 //! choice among direct, Winograd and int8 kernels, and the parallel loop over rows or tiles. A direct kernel computes one
 //! row of a few blocks of sixteen output channels; see `conv/kernel.rs`.
 
-#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-pub(crate) mod amx;
+mod context;
 pub(crate) mod int8;
 pub(crate) mod kernel;
 mod pack;
 pub mod reference;
-mod tiers;
+mod simd;
+mod target;
 mod winograd;
 
 use std::ops::Range;
 use std::time::Instant;
 
-use rife_backend::{ConvKind, ConvSpec};
+use rife_backend::ConvKind;
 
-use crate::engine::Engine;
-use crate::tensor::{BlockList, Blocked, Planar, Tensor};
+use crate::runtime::ConvRun;
+use crate::tensor::{BlockList, Blocked, Tensor};
+pub(crate) use context::Context;
 use kernel::{InBlock, Row};
 pub use pack::ConvLayer;
 use pack::{Group, Phase};
-pub(crate) use tiers::Kernels;
-
-/// Returns the distance in input pixels of neighbouring output pixels (of one phase).
-fn stride(kind: ConvKind) -> usize {
-    if kind == ConvKind::Down { 2 } else { 1 }
-}
-
-/// Returns the range of input rows (or columns), of `size`, that the output range `wanted` (of one phase) is computed from.
-fn input_range(kind: ConvKind, wanted: &Range<usize>, size: usize) -> Range<usize> {
-    let last = (wanted.end - 1) * stride(kind) + 2;
-    (wanted.start * stride(kind)).saturating_sub(1)..last.min(size)
-}
-
-/// The input of a direct kernel, planar or blocked: all rows of an image, or those of a tile.
-#[derive(Clone, Copy)]
-enum Input<'a> {
-    Planar(&'a Planar),
-    Blocked(&'a BlockList<'a>),
-}
-
-impl Input<'_> {
-    /// Returns the shape `[channels, height, width]`.
-    fn shape(&self) -> [usize; 3] {
-        match self {
-            Self::Planar(planes) => planes.shape,
-            Self::Blocked(blocks) => blocks.shape,
-        }
-    }
-
-    /// Returns the strides in values from pixel to pixel and from row to row.
-    fn strides(&self) -> [usize; 2] {
-        let width = self.shape()[2] + 2;
-        match self {
-            Self::Planar(_) => [1, width],
-            Self::Blocked(_) => [16, width * 16],
-        }
-    }
-
-    /// Lists the input as blocks of sixteen channels (the last may have fewer).
-    fn blocks(&self) -> Vec<InBlock> {
-        let channels = self.shape()[0];
-        let block = |i: usize| {
-            let (data, lane_stride) = match self {
-                Self::Planar(planes) => {
-                    let stride = planes.channel_stride();
-                    (planes.data[i * 16 * stride..].as_ptr(), stride)
-                }
-                Self::Blocked(list) => (list.blocks[i].as_ptr(), 1),
-            };
-            InBlock {
-                data,
-                lanes: (channels - i * 16).min(16),
-                lane_stride,
-            }
-        };
-        (0..channels.div_ceil(16)).map(block).collect()
-    }
-}
+pub(crate) use simd::Kernels;
+use target::{Input, PhaseGroup, Target, input_range, stride};
 
 /// Maximum input values of a strip of rows: half of a core's L2 cache.
 const STRIP: usize = 128 * 1024;
@@ -93,7 +38,7 @@ const LAZY_INPUT: usize = 64 * 1024;
 
 /// Applies a layer to a tensor with the fastest suitable kernel. An expression is evaluated tile by tile into scratch
 /// memory and never stored as a tensor.
-pub(crate) fn conv(engine: &Engine, x: &Tensor, layer: &ConvLayer) -> Blocked {
+pub(crate) fn conv(context: Context<'_>, x: &Tensor, layer: &ConvLayer) -> Blocked {
     let [channels, height, width] = x.shape();
     assert_eq!(
         channels, layer.input,
@@ -101,42 +46,52 @@ pub(crate) fn conv(engine: &Engine, x: &Tensor, layer: &ConvLayer) -> Blocked {
         layer.input
     );
     let size = [layer.computed(), layer.kind.size(height), layer.kind.size(width)];
-    let mut out = Blocked::unset(engine.recycler(), size);
+    let mut out = Blocked::unset(context.runtime.recycler(), size);
     let target = Target::new(layer, &mut out);
     let strip = STRIP / (channels * width);
-    let fair = target.rows().div_ceil(engine.threads().count() * 2).max(1);
+    let fair = target
+        .rows()
+        .div_ceil(context.runtime.threads().count() * 2)
+        .max(1);
     let start = Instant::now();
     let kernel = match (BlockList::of(x), x.0.planar.get()) {
-        (Some(list), _) if int8::suits(engine, layer) => {
-            int8::conv(engine, &list, &target);
+        (Some(list), _) if int8::suits(context, layer) => {
+            int8::conv(context, &list, &target);
             "int8"
         }
         (Some(list), _) if winograd::suits(layer, x.shape()) => {
-            winograd::conv(engine, &list, &target);
+            winograd::conv(context, &list, &target);
             "winograd"
         }
         (Some(list), _) => {
-            conv_stored(engine, Input::Blocked(&list), &target, strip.clamp(1, fair));
+            conv_stored(context, Input::Blocked(&list), &target, strip.clamp(1, fair));
             "direct"
         }
         (None, Some(planes)) => {
-            conv_stored(engine, Input::Planar(planes), &target, strip.clamp(1, fair));
+            conv_stored(context, Input::Planar(planes), &target, strip.clamp(1, fair));
             "direct, planar input"
         }
         (None, None) => {
-            conv_lazy(engine, x, &target);
+            conv_lazy(context, x, &target);
             "direct, input evaluated by tile"
         }
     };
-    engine.log().note(layer, x.shape(), kernel, start);
+    context.runtime.log().record(|| ConvRun {
+        kind: layer.kind(),
+        input: x.shape(),
+        output: layer.output(),
+        kernel,
+        macs: layer.macs([height, width]),
+        time: start.elapsed(),
+    });
     out
 }
 
 /// Reports whether zero weights of a layer are almost free for this input: with Winograd, whose transformed weights have
 /// few zeros anyway, or with int8 kernels that have products to spare.
-pub(crate) fn are_zeros_free(engine: &Engine, x: &Tensor, layer: &ConvLayer) -> bool {
-    let is_free = if int8::suits(engine, layer) {
-        int8::has_spare_products(engine)
+pub(crate) fn are_zeros_free(context: Context<'_>, x: &Tensor, layer: &ConvLayer) -> bool {
+    let is_free = if int8::suits(context, layer) {
+        int8::has_spare_products(context)
     } else {
         winograd::suits(layer, x.shape())
     };
@@ -144,26 +99,29 @@ pub(crate) fn are_zeros_free(engine: &Engine, x: &Tensor, layer: &ConvLayer) -> 
 }
 
 /// Runs a direct convolution of stored values in parallel over strips of `strip` rows of one phase and group each.
-fn conv_stored(engine: &Engine, input: Input<'_>, target: &Target<'_>, strip: usize) {
+fn conv_stored(context: Context<'_>, input: Input<'_>, target: &Target<'_>, strip: usize) {
     let rows = target.rows();
     let parts = target.phase_groups();
     let job = Job::new(target, input, [0, 0]);
-    engine.threads().run(rows.div_ceil(strip) * parts.len(), &|item| {
-        let first = item / parts.len() * strip;
-        // SAFETY: items differ in rows, phase or group, so no two write the same values.
-        unsafe {
-            job.run(
-                engine.kernels(),
-                parts[item % parts.len()],
-                first..(first + strip).min(rows),
-            )
-        };
-    });
+    context
+        .runtime
+        .threads()
+        .run(rows.div_ceil(strip) * parts.len(), &|item| {
+            let first = item / parts.len() * strip;
+            // SAFETY: items differ in rows, phase or group, so no two write the same values.
+            unsafe {
+                job.run(
+                    context.kernels,
+                    parts[item % parts.len()],
+                    first..(first + strip).min(rows),
+                )
+            };
+        });
 }
 
 /// Runs a direct convolution of an expression in parallel over output tiles, evaluating each tile's input first.
-fn conv_lazy(engine: &Engine, x: &Tensor, target: &Target<'_>) {
-    engine.prepare(x, true);
+fn conv_lazy(context: Context<'_>, x: &Tensor, target: &Target<'_>) {
+    context.runtime.prepare(x, true);
     let [channels, height, width] = x.shape();
     let size = [target.rows(), target.columns()];
     let kind = target.layer.kind;
@@ -172,7 +130,8 @@ fn conv_lazy(engine: &Engine, x: &Tensor, target: &Target<'_>) {
     let across = size[1].div_ceil(columns);
     let parts = target.phase_groups();
     let range = |i: usize, step: usize, size: usize| i * step..((i + 1) * step).min(size);
-    engine
+    context
+        .runtime
         .threads()
         .run(size[0].div_ceil(LAZY_ROWS) * across, &|item| {
             let rows = range(item / across, LAZY_ROWS, size[0]);
@@ -182,72 +141,16 @@ fn conv_lazy(engine: &Engine, x: &Tensor, target: &Target<'_>) {
                 input_range(kind, &columns, width),
             ];
             let first = [read[0].start, read[1].start];
-            let input = engine.tile(x, read);
+            let input = context.runtime.tile(x, read);
             let job = Job {
                 columns,
                 ..Job::new(target, Input::Planar(&input), first)
             };
             for &part in &parts {
                 // SAFETY: items differ in rows or columns, so no two write the same pixels.
-                unsafe { job.run(engine.kernels(), part, rows.clone()) };
+                unsafe { job.run(context.kernels, part, rows.clone()) };
             }
         });
-}
-
-/// A phase of a layer (one of the four of a transposed convolution) and one of its groups of output blocks.
-type PhaseGroup<'a> = (&'a Phase, &'a Group);
-
-/// A layer and the blocked tensor that it writes.
-struct Target<'a> {
-    layer: &'a ConvLayer,
-    out: *mut f32,
-    /// `[channels, height, width]` of the output.
-    shape: [usize; 3],
-    /// Distance of output blocks in values.
-    block_stride: usize,
-    borrow: std::marker::PhantomData<&'a mut Blocked>,
-}
-
-// SAFETY: the pointer is written through at positions that the callers of `Job::run` keep apart.
-unsafe impl Sync for Target<'_> {}
-
-impl<'a> Target<'a> {
-    /// Borrows the output of a layer.
-    fn new(layer: &'a ConvLayer, out: &'a mut Blocked) -> Self {
-        Self {
-            layer,
-            shape: out.shape,
-            block_stride: out.block_stride(),
-            out: out.data.as_mut_ptr(),
-            borrow: std::marker::PhantomData,
-        }
-    }
-
-    /// Returns the number of output rows of one phase.
-    fn rows(&self) -> usize {
-        if self.layer.kind == ConvKind::Up {
-            self.shape[1] / 2
-        } else {
-            self.shape[1]
-        }
-    }
-
-    /// Returns the number of output columns of one phase.
-    fn columns(&self) -> usize {
-        if self.layer.kind == ConvKind::Up {
-            self.shape[2] / 2
-        } else {
-            self.shape[2]
-        }
-    }
-
-    /// Lists all phases with each of their groups of output blocks.
-    fn phase_groups(&self) -> Vec<PhaseGroup<'a>> {
-        let phases = self.layer.phases.iter();
-        phases
-            .flat_map(|phase| phase.groups.iter().map(move |group| (phase, group)))
-            .collect()
-    }
 }
 
 /// A direct convolution of an input tile; computes a range of output columns.
@@ -341,12 +244,4 @@ impl<'a> Job<'a> {
         // writers apart; the kernels are of a tier the machine has.
         unsafe { (kernels.row[group.blocks.len() - 1])(&job) }
     }
-}
-
-/// Returns the range of input blocks (of sixteen channels) that a range of output channels of a grouped convolution reads.
-fn inputs_of(outputs: Range<usize>, spec: &ConvSpec) -> Range<usize> {
-    let (of, from) = (spec.output / spec.groups, spec.input / spec.groups);
-    let first = outputs.start / of * from;
-    let last = (outputs.end.min(spec.output) - 1) / of * from + from;
-    first / 16..last.div_ceil(16)
 }

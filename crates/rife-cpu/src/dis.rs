@@ -1,5 +1,5 @@
-//! Dense inverse search (DIS) optical flow on the CPU: [`Engine::dis_flow`] finds forward and backward flow between two
-//! frames, [`Engine::project_flow`] projects it to a timestep. The algorithm and its options are those of
+//! Dense inverse search (DIS) optical flow on the CPU: [`Runtime::dis_flow`] finds forward and backward flow between two
+//! frames, [`Runtime::project_flow`] projects it to a timestep. The algorithm and its options are those of
 //! [`rife_backend::dis`]; a pyramid level is two luma images, a velocity field is stored row by row, all x, then all y.
 //!
 //! `search` runs one level, `kernel` its work on one row of patches, `rows` the loops over rows of pixels.
@@ -10,13 +10,15 @@ mod search;
 
 use rife_backend::dis::{DisOptions, LUMA, STRIDE};
 
-use crate::buffer::Buffer;
-use crate::engine::Engine;
 use crate::eval::{Region, Strips};
+use crate::runtime::{Buffer, Runtime, Tier};
 use crate::tensor::{Planar, Tensor};
 
 /// Rows per unit of work of a thread.
 const STRIP: usize = 16;
+
+/// Values stored per patch: its velocity's x and y, and its cost. Of a row of patches all x, all y, then all costs.
+const PATCH_VALUES: usize = 3;
 
 /// A function that computes a row of one of a level's two images: arguments are frame, row and output.
 type FillRow<'a> = dyn Fn(usize, usize, &mut [f32]) + Sync + 'a;
@@ -61,13 +63,13 @@ fn clamped(row: isize, height: usize) -> usize {
     row.clamp(0, height as isize - 1) as usize
 }
 
-impl Engine {
+impl Runtime {
     /// Computes forward and backward flow between two frames, `[4, height >> level, width >> level]`, see
     /// [`rife_backend::Backend::dis_flow`]. `frames` are `[3, height, width]`, RGB in 0..1.
     ///
     /// # Panics
     /// When the frames have other shapes, or sides that are no multiples of `1 << level`.
-    pub fn dis_flow(&self, frames: [&Tensor; 2], level: u32, options: &DisOptions) -> Tensor {
+    pub(crate) fn dis_flow(&self, frames: [&Tensor; 2], level: u32, options: &DisOptions) -> Tensor {
         let [channels, height, width] = frames[0].shape();
         assert_eq!(frames[1].shape(), [3, height, width], "frames' shapes");
         let side = 1 << level;
@@ -202,11 +204,11 @@ impl Engine {
         Tensor::from_planar(planes)
     }
 
-    /// Projects the flow of [`Engine::dis_flow`] to a timestep, see [`rife_backend::Backend::project_flow`].
+    /// Projects the flow of [`Runtime::dis_flow`] to a timestep, see [`rife_backend::Backend::project_flow`].
     ///
     /// # Panics
     /// When `flow` does not have four channels.
-    pub fn project_flow(&self, flow: &Tensor, timestep: f32) -> Tensor {
+    pub(crate) fn project_flow(&self, flow: &Tensor, timestep: f32) -> Tensor {
         let [channels, height, width] = flow.shape();
         assert_eq!(channels, 4, "channels of a flow");
         let flow = self.planes(flow);
@@ -286,7 +288,7 @@ impl Engine {
 }
 
 /// Computes a row of luma, downsampled by box averages over the rows `from` of the tile and as many columns.
-fn luma_row(tier: crate::tier::Tier, tile: &Planar, from: std::ops::Range<usize>, to: &mut [f32]) {
+fn luma_row(tier: Tier, tile: &Planar, from: std::ops::Range<usize>, to: &mut [f32]) {
     let side = from.len();
     let width = to.len() * side;
     let mut sum = Region::new(1, 1, width);

@@ -4,17 +4,12 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use rife_backend::{ConvSpec, Resize};
+use rife_backend::{ConvSpec, DisOptions, Resize};
 
-use crate::buffer::{Buffer, Recycler};
 use crate::conv::{self, ConvLayer, Kernels};
-use crate::eval::{
-    Grid, MAX_INTERLEAVED, Strips, concat_interleaved, eval, interleave_row, lanes, warp_block,
-};
-use crate::log::{ConvRun, Log};
+use crate::eval::{Grid, MAX_INTERLEAVED, STRIP, Strips, eval, warp_block};
+use crate::runtime::{ConvRun, Precision, Runtime, Tier, TierError};
 use crate::tensor::{Blocked, Op, Planar, Tensor};
-use crate::threads::Threads;
-use crate::tier::{Tier, TierError};
 
 /// Options of an engine: threads, instruction set, precision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,39 +22,12 @@ pub struct EngineOptions {
     pub precision: Precision,
 }
 
-/// Precision of the products in convolutions with many channels; everything else is computed in f32.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Precision {
-    /// 32-bit floating point.
-    #[default]
-    F32,
-    /// Eight-bit integers, see [`Engine::has_int8`].
-    Int8,
-}
-
-impl Precision {
-    /// `f32` or `int8`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "f32",
-            Self::Int8 => "int8",
-        }
-    }
-}
-
 /// A CPU engine. Results have the same bits for any number of threads.
 #[derive(Debug)]
 pub struct Engine {
-    threads: Threads,
+    runtime: Runtime,
     kernels: Kernels,
-    recycler: Arc<Recycler>,
-    tier: Tier,
-    precision: Precision,
-    log: Log,
 }
-
-/// Rows of a strip, the unit of work of a thread: enough to amortise its setup, few enough to stay in the cache.
-const STRIP: usize = 8;
 
 /// Values of an elementwise sum per unit of work of a thread.
 const CHUNK: usize = 64 * 1024;
@@ -81,23 +49,19 @@ impl Engine {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let threads = options.threads.unwrap_or_else(cores).max(1);
         Ok(Self {
-            threads: Threads::new(threads),
+            runtime: Runtime::new(threads, tier, options.precision),
             kernels,
-            recycler: Arc::default(),
-            tier,
-            precision: options.precision,
-            log: Log::default(),
         })
     }
 
     /// Returns the kernels' tier.
     pub fn tier(&self) -> Tier {
-        self.tier
+        self.runtime.tier()
     }
 
     /// Returns the precision of products in convolutions with many channels.
     pub fn precision(&self) -> Precision {
-        self.precision
+        self.runtime.precision()
     }
 
     /// Reports whether a tier supports [`Precision::Int8`] on this machine: AVX-512 and AMX with VNNI, scalar always (slowly).
@@ -107,41 +71,21 @@ impl Engine {
 
     /// Returns the number of threads.
     pub fn thread_count(&self) -> usize {
-        self.threads.count()
+        self.runtime.threads().count()
     }
 
     /// Registers a cancellation flag: once it is set, running loops end after the rows in progress, and later operations
     /// return immediately with meaningless values, so that callers must check the flag after reading results. Only the first
     /// call has an effect.
     pub fn stop_on(&self, flag: Arc<AtomicBool>) {
-        self.threads.stop_on(flag);
-    }
-
-    /// Returns the thread pool.
-    pub(crate) fn threads(&self) -> &Threads {
-        &self.threads
-    }
-
-    /// Returns the kernels of the engine's tier.
-    pub(crate) fn kernels(&self) -> &Kernels {
-        &self.kernels
-    }
-
-    /// Returns the profile of convolutions.
-    pub(crate) fn log(&self) -> &Log {
-        &self.log
+        self.runtime.threads().stop_on(flag);
     }
 
     /// Runs `work` and returns its result with a profile of the convolutions that ran, in order.
     pub fn logged<T>(&self, work: impl FnOnce() -> T) -> (T, Vec<ConvRun>) {
-        self.log.begin();
+        self.runtime.log().begin();
         let result = work();
-        (result, self.log.end())
-    }
-
-    /// Returns the buffer pool.
-    pub(crate) fn recycler(&self) -> &Arc<Recycler> {
-        &self.recycler
+        (result, self.runtime.log().end())
     }
 
     /// Makes a tensor of `shape`, `[channels, height, width]`, from planar values.
@@ -168,9 +112,9 @@ impl Engine {
             rows <= height && columns <= width,
             "{shape:?} in {width}x{height}"
         );
-        let mut planes = Planar::unset(&self.recycler, [channels, height, width]);
+        let mut planes = Planar::unset(self.runtime.recycler(), [channels, height, width]);
         let strips = Strips::new(&mut planes);
-        self.threads.run(height.div_ceil(STRIP), &|i| {
+        self.runtime.threads().run(height.div_ceil(STRIP), &|i| {
             let first = i * STRIP;
             // SAFETY: the loop's items have different rows.
             let mut out = unsafe { strips.strip(first..(first + STRIP).min(height)) };
@@ -199,27 +143,33 @@ impl Engine {
             height <= rows && width <= columns,
             "{width}x{height} of {columns}x{rows}"
         );
-        self.prepare(x, true);
+        self.runtime.prepare(x, true);
         let mut values = vec![0.0; channels * height * width];
         let strips = Strips::of(&mut values, [channels, height, width]);
-        self.threads.run(height.div_ceil(STRIP), &|i| {
+        self.runtime.threads().run(height.div_ceil(STRIP), &|i| {
             let rows = i * STRIP..(i * STRIP + STRIP).min(height);
             // SAFETY: the loop's items have different rows.
             let mut out = unsafe { strips.strip(rows.clone()) };
-            eval(self.tier, x, 0..channels, &Grid::rows(rows, width), &mut out);
+            eval(
+                self.runtime.tier(),
+                x,
+                0..channels,
+                &Grid::rows(rows, width),
+                &mut out,
+            );
         });
         values
     }
 
     /// Returns the memory held now in bytes: buffers in use and idle ones kept for reuse.
     pub fn memory_held(&self) -> usize {
-        self.recycler.held_bytes()
+        self.runtime.recycler().held_bytes()
     }
 
     /// Returns the upper bound in bytes of the memory held for the work done so far: the peak of buffers in use, and the idle
     /// buffers kept for reuse.
     pub fn memory_bound(&self) -> usize {
-        self.recycler.bound_bytes()
+        self.runtime.recycler().bound_bytes()
     }
 
     /// Makes a tensor of one channel with a constant value, of the height and width of `like`.
@@ -258,8 +208,8 @@ impl Engine {
 
     /// Adds blocked tensors of equal shape.
     fn add_blocks(&self, a: &Blocked, b: &Blocked) -> Blocked {
-        let mut out = Blocked::unset(&self.recycler, a.shape);
-        self.threads.chunks(&mut out.data, CHUNK, &|i, to| {
+        let mut out = Blocked::unset(self.runtime.recycler(), a.shape);
+        self.runtime.threads().chunks(&mut out.data, CHUNK, &|i, to| {
             let (a, b) = (&a.data[i * CHUNK..][..to.len()], &b.data[i * CHUNK..][..to.len()]);
             for (to, (a, b)) in to.iter_mut().zip(a.iter().zip(b)) {
                 *to = a + b;
@@ -414,15 +364,41 @@ impl Engine {
     pub fn materialize(&self, x: &Tensor) -> Tensor {
         match &x.0.op {
             Op::Blocked(_) | Op::Interleaved => x.clone(),
-            _ if x.shape()[0] <= MAX_INTERLEAVED => Tensor::from_interleaved(x.shape(), self.interleaved(x)),
+            _ if x.shape()[0] <= MAX_INTERLEAVED => {
+                Tensor::from_interleaved(x.shape(), self.runtime.interleaved(x))
+            }
             Op::Cat(parts) => {
                 let parts: Vec<_> = parts.iter().map(|part| self.materialize(part)).collect();
                 self.cat(&parts.iter().collect::<Vec<_>>())
             }
             _ => {
-                self.planes(x);
+                self.runtime.planes(x);
                 x.clone()
             }
+        }
+    }
+
+    /// Computes forward and backward flow between two frames, `[4, height >> level, width >> level]`, by dense inverse search; see
+    /// [`rife_backend::Backend::dis_flow`]. `frames` are `[3, height, width]`, RGB in 0..1.
+    ///
+    /// # Panics
+    /// When the frames have other shapes, or sides that are no multiples of `1 << level`.
+    pub fn dis_flow(&self, frames: [&Tensor; 2], level: u32, options: &DisOptions) -> Tensor {
+        self.runtime.dis_flow(frames, level, options)
+    }
+
+    /// Projects the flow of [`Engine::dis_flow`] to a timestep, see [`rife_backend::Backend::project_flow`].
+    ///
+    /// # Panics
+    /// When `flow` does not have four channels.
+    pub fn project_flow(&self, flow: &Tensor, timestep: f32) -> Tensor {
+        self.runtime.project_flow(flow, timestep)
+    }
+
+    fn context(&self) -> conv::Context<'_> {
+        conv::Context {
+            runtime: &self.runtime,
+            kernels: &self.kernels,
         }
     }
 
@@ -435,9 +411,11 @@ impl Engine {
     pub fn conv(&self, x: &Tensor, layer: &ConvLayer) -> Tensor {
         let x = &self.with_warped_blocks(x);
         let blocks = match &x.0.op {
-            Op::Blocked(_) => conv::conv(self, x, layer),
-            _ if layer.adds_input() => conv::conv(self, &Tensor::from_blocked(self.blocks(x)), layer),
-            _ => conv::conv(self, x, layer),
+            Op::Blocked(_) => conv::conv(self.context(), x, layer),
+            _ if layer.adds_input() => {
+                conv::conv(self.context(), &Tensor::from_blocked(self.blocks(x)), layer)
+            }
+            _ => conv::conv(self.context(), x, layer),
         };
         if layer.makes_quads() {
             return self.pixel_shuffle_quads(&blocks, layer.output());
@@ -449,8 +427,8 @@ impl Engine {
     pub fn conv_shuffled(&self, x: &Tensor, layer: &ConvLayer) -> Tensor {
         let [_, height, width] = x.shape();
         match layer.shuffled() {
-            Some(layer) if conv::are_zeros_free(self, x, layer) => {
-                let blocks = conv::conv(self, x, layer);
+            Some(layer) if conv::are_zeros_free(self.context(), x, layer) => {
+                let blocks = conv::conv(self.context(), x, layer);
                 let shape = [blocks.shape[0] / 16, height * 4, width * 4];
                 Tensor::new(shape, Op::Shuffled4(blocks))
             }
@@ -476,22 +454,24 @@ impl Engine {
 
     /// Backward-warps a blocked tensor.
     fn warp_blocks(&self, image: &Blocked, flow: &Tensor) -> Blocked {
-        self.planes(flow);
+        self.runtime.planes(flow);
         let [_, height, width] = image.shape;
-        let mut out = Blocked::unset(&self.recycler, image.shape);
-        self.threads.chunks(&mut out.data, (width + 2) * 16, &|line, to| {
-            let (block, row) = (line / (height + 2), line % (height + 2));
-            if (1..=height).contains(&row) {
-                warp_block(
-                    self.tier,
-                    image,
-                    block,
-                    flow,
-                    row - 1,
-                    &mut to[16..][..width * 16],
-                );
-            }
-        });
+        let mut out = Blocked::unset(self.runtime.recycler(), image.shape);
+        self.runtime
+            .threads()
+            .chunks(&mut out.data, (width + 2) * 16, &|line, to| {
+                let (block, row) = (line / (height + 2), line % (height + 2));
+                if (1..=height).contains(&row) {
+                    warp_block(
+                        self.runtime.tier(),
+                        image,
+                        block,
+                        flow,
+                        row - 1,
+                        &mut to[16..][..width * 16],
+                    );
+                }
+            });
         out
     }
 
@@ -499,8 +479,8 @@ impl Engine {
     /// and width with `channels` channels (up to 4).
     fn pixel_shuffle_quads(&self, blocks: &Blocked, channels: usize) -> Tensor {
         let [_, height, width] = blocks.shape;
-        let mut quads = self.recycler.take(height * width * 16);
-        self.threads.chunks(&mut quads, width * 8, &|row, to| {
+        let mut quads = self.runtime.recycler().take(height * width * 16);
+        self.runtime.threads().chunks(&mut quads, width * 8, &|row, to| {
             let from = &blocks.data[blocks.at(0, row / 2, 0) + row % 2 * 8..];
             for (to, from) in to.chunks_exact_mut(8).zip(from.chunks(16)) {
                 to.copy_from_slice(&from[..8]);
@@ -512,8 +492,8 @@ impl Engine {
     /// Evaluates a tensor in blocked layout.
     fn blocks(&self, x: &Tensor) -> Blocked {
         let [channels, height, _] = x.shape();
-        let planes = self.planes(x);
-        let mut blocks = Blocked::unset(&self.recycler, x.shape());
+        let planes = self.runtime.planes(x);
+        let mut blocks = Blocked::unset(self.runtime.recycler(), x.shape());
         for channel in 0..channels.next_multiple_of(16) {
             for row in 0..height {
                 let start = blocks.at(channel / 16, row, 0) + channel % 16;
@@ -525,130 +505,5 @@ impl Engine {
             }
         }
         blocks
-    }
-
-    /// Returns the values of a tensor in planar layout, evaluating it in parallel at the first call.
-    pub(crate) fn planes<'a>(&self, x: &'a Tensor) -> &'a Planar {
-        if let Some(planes) = x.0.planar.get() {
-            return planes;
-        }
-        self.prepare(x, true);
-        let [channels, height, width] = x.shape();
-        let mut planes = Planar::unset(&self.recycler, x.shape());
-        let strips = Strips::new(&mut planes);
-        self.threads.run(height.div_ceil(STRIP), &|i| {
-            let rows = i * STRIP..(i * STRIP + STRIP).min(height);
-            // SAFETY: the loop's items have different rows.
-            let mut out = unsafe { strips.strip(rows.clone()) };
-            eval(self.tier, x, 0..channels, &Grid::rows(rows, width), &mut out);
-        });
-        x.0.planar.get_or_init(|| planes)
-    }
-
-    /// Evaluates a range of rows and columns of a tensor on this thread; [`Engine::prepare`] must have been called for it.
-    pub(crate) fn tile(&self, x: &Tensor, [rows, columns]: [Range<usize>; 2]) -> Planar {
-        let channels = x.shape()[0];
-        let mut planes = Planar::unset(&self.recycler, [channels, rows.len(), columns.len()]);
-        let strips = Strips::new(&mut planes);
-        // SAFETY: the only view.
-        let mut out = unsafe { strips.strip(0..rows.len()) };
-        let grid = Grid {
-            rows: rows.collect(),
-            columns: columns.collect(),
-        };
-        eval(self.tier, x, 0..channels, &grid, &mut out);
-        planes
-    }
-
-    /// Materialises the operands that an expression reads at arbitrary positions: images to be warped, and the flows that
-    /// warp them where `full` says that (nearly) every pixel will be read.
-    pub(crate) fn prepare(&self, x: &Tensor, full: bool) {
-        if x.0.planar.get().is_some() {
-            return;
-        }
-        match &x.0.op {
-            Op::Planar | Op::Blocked(_) | Op::Shuffled4(_) | Op::Interleaved | Op::Constant(_) => {}
-            Op::Cat(parts) => parts.iter().for_each(|part| self.prepare(part, full)),
-            Op::Narrow(x, _) | Op::Affine(x, ..) | Op::Clamp01(x) | Op::Sigmoid(x) => self.prepare(x, full),
-            Op::PixelShuffle(x) | Op::Rotate180(x) => self.prepare(x, full),
-            Op::Add(a, b) | Op::Mul(a, b) | Op::AddLastChannel(a, b) => {
-                [a, b].into_iter().for_each(|x| self.prepare(x, full))
-            }
-            Op::Blend(a, b, c) | Op::KeepStatic([a, b], c, _) => {
-                [a, b, c].into_iter().for_each(|x| self.prepare(x, full));
-            }
-            Op::Resize(x, factor) => self.prepare(x, full && !matches!(factor, Resize::Down(by) if *by > 2)),
-            Op::Warp(image, flow) | Op::WarpObmc(image, flow, ..) => {
-                self.sampled(image);
-                self.prepare_flow(flow, full);
-            }
-            Op::CubicResidual(image, flow) => {
-                self.planes(image);
-                self.prepare_flow(flow, full);
-            }
-        }
-    }
-
-    /// Prepares a flow; evaluates it, with the tensor that it is a slice of, if nearly all pixels will be read.
-    fn prepare_flow(&self, flow: &Tensor, full: bool) {
-        self.prepare(flow, full);
-        if full {
-            self.planes(unsliced(flow));
-        }
-    }
-
-    /// Evaluates an image in the layout that `warp` samples: interleaved, planar for more than 8 channels.
-    fn sampled(&self, x: &Tensor) {
-        let channels = x.shape()[0];
-        if matches!(x.0.op, Op::Blocked(_) | Op::Interleaved) {
-            return;
-        }
-        if channels > MAX_INTERLEAVED {
-            self.planes(x);
-            return;
-        }
-        x.0.interleaved.get_or_init(|| self.interleaved(x));
-    }
-
-    /// Evaluates a tensor in interleaved layout (HWC, padded to 4 or 8 channels).
-    fn interleaved(&self, x: &Tensor) -> Buffer {
-        let [channels, height, width] = x.shape();
-        let line = width * lanes(channels);
-        let mut interleaved = self.recycler.take(height * line);
-        if let Some(parts) = to_join(x) {
-            self.threads.chunks(&mut interleaved, line, &|row, to| {
-                concat_interleaved(parts, row, to)
-            });
-            return interleaved;
-        }
-        self.prepare(x, true);
-        self.threads.chunks(&mut interleaved, STRIP * line, &|i, to| {
-            let rows = i * STRIP..(i * STRIP + STRIP).min(height);
-            let strip = self.tile(x, [rows, 0..width]);
-            for (row, to) in to.chunks_exact_mut(line).enumerate() {
-                interleave_row(&strip, row, to);
-            }
-        });
-        interleaved
-    }
-}
-
-/// Returns the operands of a concatenation of two interleaved tensors of up to four channels each; `None` for others.
-fn to_join(x: &Tensor) -> Option<[&Tensor; 2]> {
-    let narrow = |part: &&Tensor| matches!(part.0.op, Op::Interleaved) && part.shape()[0] <= 4;
-    match &x.0.op {
-        Op::Cat(parts) if lanes(x.shape()[0]) == 8 => {
-            let [a, b] = parts.as_slice() else { return None };
-            (narrow(&a) && narrow(&b)).then_some([a, b])
-        }
-        _ => None,
-    }
-}
-
-/// Returns the tensor that a (nested) channel slice is a slice of, or the tensor itself.
-fn unsliced(x: &Tensor) -> &Tensor {
-    match &x.0.op {
-        Op::Narrow(x, _) => unsliced(x),
-        _ => x,
     }
 }

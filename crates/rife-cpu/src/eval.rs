@@ -4,6 +4,7 @@
 //! Bilinear downsampling by an even factor reads the four centre pixels of each cell, so that its operand is evaluated only
 //! on those rows and columns, and so on down the expression: of a warped image downsampled by 16, one pixel in 64 is warped.
 
+mod materialize;
 mod region;
 mod resize;
 mod rows;
@@ -12,10 +13,13 @@ mod warp;
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::runtime::Tier;
 use crate::tensor::{Blocked, Op, Planar, Tensor};
-use crate::tier::Tier;
 pub(crate) use region::{Region, RegionMut, Strips};
 pub(crate) use warp::{MAX_INTERLEAVED, concat_interleaved, interleave_row, lanes, split, warp_block};
+
+/// Rows of a strip, the unit of work of a thread: enough to amortise its setup, few enough to stay in the cache.
+pub(crate) const STRIP: usize = 8;
 
 /// A list of rows and a list of columns, in any order and possibly repeated; values are computed at each pair.
 #[derive(Debug, Clone)]

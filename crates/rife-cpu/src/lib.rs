@@ -6,19 +6,15 @@
 //! them, only at the rows and columns read.
 
 mod backend;
-mod buffer;
 mod conv;
 mod dis;
 mod engine;
 mod eval;
-mod log;
+mod runtime;
 mod tensor;
-mod threads;
-mod tier;
 
 pub use backend::CpuBackend;
 pub use conv::{ConvLayer, reference};
-pub use engine::{Engine, EngineOptions, Precision};
-pub use log::ConvRun;
+pub use engine::{Engine, EngineOptions};
+pub use runtime::{ConvRun, Precision, Tier, TierError};
 pub use tensor::Tensor;
-pub use tier::{Tier, TierError};

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use rife_backend::Resize;
 
-use crate::buffer::{Buffer, Recycler};
+use crate::runtime::{Buffer, Recycler};
 
 /// A lazy tensor `[channels, height, width]` of f32: values, or an expression. Cloning copies a reference.
 #[derive(Debug, Clone)]

@@ -2,8 +2,11 @@
 //! columns; each input value is broadcast and multiplied with sixteen weights. Tiers differ in the vector type and in the
 //! size of the register tile; see `conv/tiers.rs`.
 
+pub(crate) mod int8;
+pub(crate) mod winograd;
+
 /// A SIMD vector of sixteen f32 for one tier.
-pub(super) trait Lanes: Copy {
+pub(crate) trait Lanes: Copy {
     /// Loads sixteen values.
     ///
     /// # Safety
@@ -90,7 +93,7 @@ const FETCHED: usize = 32;
 /// # Safety
 /// The pointers of `row` are valid for what it describes, and `V`'s tier is available.
 #[inline(always)]
-pub(super) unsafe fn row<V: Lanes, const BLOCKS: usize, const WIDE: usize>(row: &Row<'_>) {
+pub(crate) unsafe fn row<V: Lanes, const BLOCKS: usize, const WIDE: usize>(row: &Row<'_>) {
     // SAFETY: this function's own contract.
     unsafe {
         // Planar and blocked input, each with stride 1 and 2. A constant distance becomes an immediate offset; additions would

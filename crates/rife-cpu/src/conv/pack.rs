@@ -4,10 +4,7 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use super::int8::Quantised;
 use rife_backend::{Activation, ConvKind, ConvSpec};
-
-use super::inputs_of;
 
 /// A convolution prepared for an engine.
 #[derive(Debug, Clone)]
@@ -64,6 +61,17 @@ pub(super) struct Group {
     pub(super) inputs: Range<usize>,
     /// `[input block][tap][lane][output channel]`.
     pub(super) weights: Vec<f32>,
+}
+
+/// Int8 weights of a group of output blocks.
+#[derive(Debug, Clone)]
+pub(super) struct Quantised {
+    /// Weights `[input block][tap][four channels][output channel][channel]`.
+    pub(super) weights: Vec<i8>,
+    /// Scale of each output channel.
+    pub(super) step: Vec<f32>,
+    /// Sum of the int8 weights of each output channel.
+    pub(super) sum: Vec<i32>,
 }
 
 impl ConvLayer {
@@ -319,4 +327,12 @@ fn weight(spec: &ConvSpec, output: usize, input: usize, offset: [usize; 2], tap:
     }
     let at = |i: usize| (tap[i] + 1) as usize;
     spec.weight[((output * from + input % from) * 3 + at(0)) * 3 + at(1)] * factor(spec, output)
+}
+
+/// Returns the range of input blocks (of sixteen channels) that a range of output channels of a grouped convolution reads.
+fn inputs_of(outputs: Range<usize>, spec: &ConvSpec) -> Range<usize> {
+    let (of, from) = (spec.output / spec.groups, spec.input / spec.groups);
+    let first = outputs.start / of * from;
+    let last = (outputs.end.min(spec.output) - 1) / of * from + from;
+    first / 16..last.div_ceil(16)
 }

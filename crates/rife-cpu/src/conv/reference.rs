@@ -2,8 +2,8 @@
 
 use rife_backend::{Activation, ConvKind, ConvSpec};
 
-use super::input_range;
 use super::int8::{Scale, tiles};
+use super::target::input_range;
 
 /// Applies a convolution to planar values of `[channels, height, width]`; sums are in `f64`.
 pub fn conv(spec: &ConvSpec, input: &[f32], [_, height, width]: [usize; 3]) -> Vec<f32> {

@@ -10,156 +10,12 @@ use std::ops::Range;
 
 use rife_backend::ConvKind;
 
-use super::kernel::{InBlock, Lanes, Row};
+use super::context::Context;
+use super::kernel::winograd::{POINTS, SIDE, TILE, TransformInput, TransformOutput};
+use super::kernel::{InBlock, Row};
 use super::pack::{ConvLayer, Phase};
-use super::{PhaseGroup, Target};
-use crate::engine::Engine;
+use super::target::{PhaseGroup, Target};
 use crate::tensor::BlockList;
-
-/// Output pixels of a tile along each axis.
-const TILE: usize = 4;
-/// Input pixels of a tile, and points of the Winograd domain, along each axis.
-const SIDE: usize = TILE + 2;
-/// Points of the Winograd domain of a tile.
-const POINTS: usize = SIDE * SIDE;
-
-/// Prefetch distance in pixels: a tile reads six rows, which are far apart in memory in a large image.
-const FETCHED: usize = 4 * TILE;
-
-/// The input transform of a tile and sixteen channels: 6x6 pixels to 36 points. Strides are in values.
-#[derive(Debug)]
-pub(super) struct TransformInput {
-    pub(super) from: *const f32,
-    /// Stride of pixel rows.
-    pub(super) line: usize,
-    pub(super) to: *mut f32,
-    /// Stride of points.
-    pub(super) point: usize,
-}
-
-/// The output transform of a tile and sixteen channels: 36 points to 4x4 pixels, then bias, residual and PReLU.
-#[derive(Debug)]
-pub(super) struct TransformOutput {
-    pub(super) from: *const f32,
-    /// Stride of points.
-    pub(super) point: usize,
-    pub(super) bias: *const f32,
-    pub(super) slope: *const f32,
-    /// Residual with the strides of the output; null without a residual.
-    pub(super) residual: *const f32,
-    pub(super) out: *mut f32,
-    /// Stride of output pixels in a row.
-    pub(super) pixel: usize,
-    /// Stride of output rows.
-    pub(super) line: usize,
-    /// Rows and columns of the tile inside the image, up to 4.
-    pub(super) rows: usize,
-    pub(super) columns: usize,
-}
-
-/// Computes the input transform along one axis, B^T d: six pixels to six points.
-#[inline(always)]
-unsafe fn transform_input_1d<V: Lanes>([d0, d1, d2, d3, d4, d5]: [V; SIDE]) -> [V; SIDE] {
-    // SAFETY: the caller vouches for the tier.
-    unsafe {
-        let (four, five) = (V::splat(-4.0), V::splat(-5.0));
-        let (even, odd) = (d4.multiply_add(d2, four), d3.multiply_add(d1, four));
-        let (near, far) = (d4.subtract(d2), d3.subtract(d1));
-        let two = V::splat(2.0);
-        [
-            d4.multiply_add(d2, five).multiply_add(d0, V::splat(4.0)),
-            even.add(odd),
-            even.subtract(odd),
-            near.multiply_add(far, two),
-            near.multiply_add(far, V::splat(-2.0)),
-            d5.multiply_add(d3, five).multiply_add(d1, V::splat(4.0)),
-        ]
-    }
-}
-
-/// Computes the output transform along one axis, A^T m: six points to four pixels.
-#[inline(always)]
-unsafe fn transform_output_1d<V: Lanes>([m0, m1, m2, m3, m4, m5]: [V; SIDE]) -> [V; TILE] {
-    // SAFETY: the caller vouches for the tier.
-    unsafe {
-        let (sum, difference) = (m1.add(m2), m1.subtract(m2));
-        let (far_sum, far_difference) = (m3.add(m4), m3.subtract(m4));
-        [
-            m0.add(sum).add(far_sum),
-            difference.multiply_add(far_difference, V::splat(2.0)),
-            sum.multiply_add(far_sum, V::splat(4.0)),
-            m5.add(difference).multiply_add(far_difference, V::splat(8.0)),
-        ]
-    }
-}
-
-/// Computes the input transform of a tile, B^T d B.
-///
-/// # Safety
-/// The pointers are valid for 6x6 pixels and 36 points, and the tier is available.
-#[inline(always)]
-pub(super) unsafe fn transform_input<V: Lanes>(tile: &TransformInput) {
-    // SAFETY: the caller's contract.
-    unsafe {
-        let mut half = [[V::splat(0.0); SIDE]; SIDE];
-        for x in 0..SIDE {
-            let mut column = [V::splat(0.0); SIDE];
-            for (y, v) in column.iter_mut().enumerate() {
-                let from = tile.from.wrapping_add(y * tile.line + x * 16);
-                *v = V::load(from);
-                if x < TILE {
-                    V::fetch(from.wrapping_add(FETCHED * 16));
-                }
-            }
-            let column = transform_input_1d(column);
-            for (row, v) in half.iter_mut().zip(column) {
-                row[x] = v;
-            }
-        }
-        for (y, row) in half.into_iter().enumerate() {
-            for (x, v) in transform_input_1d(row).into_iter().enumerate() {
-                v.store(tile.to.add((y * SIDE + x) * tile.point));
-            }
-        }
-    }
-}
-
-/// Computes the output transform of a tile, A^T m A, adds bias and residual and applies PReLU.
-///
-/// # Safety
-/// The pointers are valid for 36 points, a block's bias and slope and the rows and columns, and the tier is available.
-#[inline(always)]
-pub(super) unsafe fn transform_output<V: Lanes>(tile: &TransformOutput) {
-    // SAFETY: the caller's contract.
-    unsafe {
-        let (bias, slope) = (V::load(tile.bias), V::load(tile.slope));
-        let mut half = [[V::splat(0.0); SIDE]; TILE];
-        for x in 0..SIDE {
-            let mut column = [V::splat(0.0); SIDE];
-            for (y, v) in column.iter_mut().enumerate() {
-                *v = V::load(tile.from.add((y * SIDE + x) * tile.point));
-            }
-            let column = transform_output_1d(column);
-            for (row, v) in half.iter_mut().zip(column) {
-                row[x] = v;
-            }
-        }
-        for (y, row) in half.into_iter().enumerate().take(tile.rows) {
-            for (x, v) in transform_output_1d(row)
-                .into_iter()
-                .enumerate()
-                .take(tile.columns)
-            {
-                let at = y * tile.line + x * tile.pixel;
-                let mut sum = v.add(bias);
-                if !tile.residual.is_null() {
-                    sum = sum.add(V::load(tile.residual.add(at)));
-                }
-                sum.leaky(slope).store(tile.out.add(at));
-            }
-        }
-    }
-}
 
 /// Matrix G of the weight transform along one axis.
 const FILTER: [[f64; 3]; SIDE] = [
@@ -230,7 +86,7 @@ pub(super) fn suits(layer: &ConvLayer, [channels, height, width]: [usize; 3]) ->
 
 /// A Winograd convolution of an image in batches of tiles.
 struct Batches<'a> {
-    engine: &'a Engine,
+    context: Context<'a>,
     input: &'a BlockList<'a>,
     target: &'a Target<'a>,
     parts: Vec<PhaseGroup<'a>>,
@@ -242,7 +98,7 @@ struct Batches<'a> {
 }
 
 /// Applies a layer for which [`suits`] is true, in parallel over batches.
-pub(super) fn conv(engine: &Engine, input: &BlockList<'_>, target: &Target<'_>) {
+pub(super) fn conv(context: Context<'_>, input: &BlockList<'_>, target: &Target<'_>) {
     let layer = target.layer;
     let parts = target.phase_groups();
     let weights = layer.points.get_or_init(|| {
@@ -254,9 +110,9 @@ pub(super) fn conv(engine: &Engine, input: &BlockList<'_>, target: &Target<'_>) 
     let [_, height, width] = input.shape;
     let tiles = [height.div_ceil(TILE), width.div_ceil(TILE)];
     let count = tiles[0] * tiles[1];
-    let batch = batch(count, engine.threads().count());
+    let batch = batch(count, context.runtime.threads().count());
     let work = Batches {
-        engine,
+        context,
         input,
         target,
         parts,
@@ -264,7 +120,7 @@ pub(super) fn conv(engine: &Engine, input: &BlockList<'_>, target: &Target<'_>) 
         tiles,
         batch,
     };
-    engine.threads().run(count.div_ceil(batch), &|item| {
+    context.runtime.threads().run(count.div_ceil(batch), &|item| {
         let first = item * batch;
         work.run(first..(first + batch).min(count));
     });
@@ -281,8 +137,8 @@ impl Batches<'_> {
         let plane = self.batch * 16;
         // Padded by a cache line, since a tile's 36 points would otherwise map to a few cache sets.
         let strides = blocks.map(|blocks| plane * blocks + 16);
-        let mut points = self.engine.recycler().take(POINTS * strides[0]);
-        let mut products = self.engine.recycler().take(POINTS * strides[1]);
+        let mut points = self.context.runtime.recycler().take(POINTS * strides[0]);
+        let mut products = self.context.runtime.recycler().take(POINTS * strides[1]);
         for block in 0..inputs {
             for (i, tile) in tiles.clone().enumerate() {
                 self.transform_input(tile, block, &mut points[block * plane + i * 16..], strides[0]);
@@ -331,7 +187,7 @@ impl Batches<'_> {
         };
         // SAFETY: 6x6 pixels are within the image and its border or the padded, the points within `to`; the kernels
         // are of a tier the machine has.
-        unsafe { (self.engine.kernels().transform_input)(&job) }
+        unsafe { (self.context.kernels.transform_input)(&job) }
     }
 
     /// Copies the 6x6 input pixels of a tile at the right or bottom edge, zero-padded past the image's border.
@@ -382,7 +238,7 @@ impl Batches<'_> {
                 columns: tiles,
             };
             // SAFETY: the pointers are to slices of the sizes described; the tier is available.
-            unsafe { (self.engine.kernels().row[group.blocks.len() - 1])(&job) }
+            unsafe { (self.context.kernels.row[group.blocks.len() - 1])(&job) }
         }
     }
 
@@ -416,6 +272,6 @@ impl Batches<'_> {
         };
         // SAFETY: the points are within `from`; rows and columns end with the image, and no other thread computes this
         // tile; the tier is available.
-        unsafe { (self.engine.kernels().transform_output)(&job) }
+        unsafe { (self.context.kernels.transform_output)(&job) }
     }
 }

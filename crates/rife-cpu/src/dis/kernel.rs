@@ -9,9 +9,9 @@ mod vector;
 use rife_backend::DisOptions;
 
 use self::vector::{Kernel, Vector8};
+use super::PATCH_VALUES;
 use super::STRIDE;
-use super::search::PATCH_VALUES;
-use crate::tier::Tier;
+use crate::runtime::Tier;
 
 /// Rows and columns of a patch in pixels.
 pub(super) const SIDE: usize = 2 * STRIDE;

@@ -1,10 +1,10 @@
 //! Row operations of the dense inverse search, auto-vectorised for each tier. They avoid closures and `map` of arrays, which
 //! are not inlined into functions with target features.
 
+use super::PATCH_VALUES;
 use super::STRIDE;
-use super::search::PATCH_VALUES;
 use crate::eval::split;
-use crate::tier::for_every_tier;
+use crate::runtime::for_every_tier;
 
 /// Sampling positions of a row: the index of the upper left of the four pixels, and the fractions to the right of it and
 /// below it.

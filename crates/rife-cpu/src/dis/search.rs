@@ -3,17 +3,13 @@
 use rife_backend::DisOptions;
 
 use super::kernel::{self, BORDER, Bordered, PatchRow, SIDE};
-use super::{Level, STRIDE, STRIP, rows};
-use crate::buffer::Buffer;
-use crate::engine::Engine;
+use super::{Level, PATCH_VALUES, STRIDE, STRIP, rows};
 use crate::eval::Region;
-
-/// Values stored per patch: its velocity's x and y, and its cost. Of a row of patches all x, all y, then all costs.
-pub(super) const PATCH_VALUES: usize = 3;
+use crate::runtime::{Buffer, Runtime};
 
 /// The search of one direction: patches of the image `from` in the image `to`.
 struct Search<'a> {
-    engine: &'a Engine,
+    runtime: &'a Runtime,
     options: &'a DisOptions,
     from: Bordered<'a>,
     to: Bordered<'a>,
@@ -23,7 +19,7 @@ struct Search<'a> {
     columns: usize,
 }
 
-impl Engine {
+impl Runtime {
     /// Refines initial forward and backward velocities of a level, with `rounds` propagation rounds.
     pub(super) fn search_level(
         &self,
@@ -38,7 +34,7 @@ impl Engine {
         let columns = level.width / STRIDE;
         let search = |from, to, initial| {
             let search = Search {
-                engine: self,
+                runtime: self,
                 options,
                 from,
                 to,
@@ -71,12 +67,12 @@ impl Search<'_> {
     fn descend(&self, initial: Buffer) -> Buffer {
         let [height, width] = self.size;
         let mut to = self.buffer(height / STRIDE);
-        self.engine
+        self.runtime
             .threads()
             .chunks(&mut to, PATCH_VALUES * self.columns, &|row, to| {
                 let initial = &initial[row * STRIDE * 2 * width..][..STRIDE * 2 * width];
-                rows::cell_means(self.engine.tier(), to, initial);
-                kernel::descend(self.engine.tier(), to, self.patch_row(row), self.options);
+                rows::cell_means(self.runtime.tier(), to, initial);
+                kernel::descend(self.runtime.tier(), to, self.patch_row(row), self.options);
             });
         to
     }
@@ -86,10 +82,10 @@ impl Search<'_> {
         let line = PATCH_VALUES * self.columns;
         let last = best.len() / line - 1;
         let mut to = self.buffer(last + 1);
-        self.engine.threads().chunks(&mut to, line, &|row, to| {
+        self.runtime.threads().chunks(&mut to, line, &|row, to| {
             let rows = [row.saturating_sub(1), row, (row + 1).min(last)];
             let around = rows.map(|row| &best[row * line..][..line]);
-            kernel::propagate(self.engine.tier(), to, around, self.patch_row(row));
+            kernel::propagate(self.runtime.tier(), to, around, self.patch_row(row));
         });
         to
     }
@@ -98,8 +94,8 @@ impl Search<'_> {
     fn densify(&self, best: &Buffer) -> Buffer {
         let [height, width] = self.size;
         let (line, last) = (PATCH_VALUES * self.columns, height / STRIDE - 1);
-        let mut to = self.engine.recycler().take(2 * height * width);
-        self.engine
+        let mut to = self.runtime.recycler().take(2 * height * width);
+        self.runtime
             .threads()
             .chunks(&mut to, STRIP * 2 * width, &|i, to| {
                 let rows = i * STRIP..i * STRIP + to.len() / (2 * width);
@@ -119,7 +115,7 @@ impl Search<'_> {
                             let min_residual = self.options.min_residual;
                             let patch_row = self.patch_row(row);
                             kernel::accumulate(
-                                self.engine.tier(),
+                                self.runtime.tier(),
                                 sums,
                                 patches,
                                 patch_row,
@@ -131,7 +127,7 @@ impl Search<'_> {
                 }
                 for (row, to) in to.chunks_exact_mut(2 * width).enumerate() {
                     let sums = [0, 1, 2].map(|i| &sums.row(i, row)[STRIDE / 2..]);
-                    rows::divide(self.engine.tier(), to, sums);
+                    rows::divide(self.runtime.tier(), to, sums);
                 }
             });
         to
@@ -148,6 +144,6 @@ impl Search<'_> {
 
     /// Takes a buffer for the values of some rows of patches.
     fn buffer(&self, rows: usize) -> Buffer {
-        self.engine.recycler().take(rows * PATCH_VALUES * self.columns)
+        self.runtime.recycler().take(rows * PATCH_VALUES * self.columns)
     }
 }

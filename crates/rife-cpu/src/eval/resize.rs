@@ -5,8 +5,8 @@ use std::ops::Range;
 use rife_backend::Resize;
 
 use super::{Grid, Region, RegionMut, computed, rows};
+use crate::runtime::Tier;
 use crate::tensor::Tensor;
-use crate::tier::Tier;
 
 /// Interpolation of an output row (or column): indices of its two source rows in the list of source rows read, and the weight
 /// of the second.

@@ -2,7 +2,7 @@
 
 use std::f32::consts::{LN_2, LOG2_E};
 
-use crate::tier::for_every_tier;
+use crate::runtime::for_every_tier;
 
 for_every_tier! {
     /// Computes `to += from`.

@@ -12,8 +12,8 @@ mod avx512;
 mod cubic;
 
 use super::{Grid, Region, RegionMut, computed, rows};
+use crate::runtime::Tier;
 use crate::tensor::{Blocked, Op, Planar, Tensor};
-use crate::tier::Tier;
 pub(super) use cubic::cubic_residual;
 
 /// An interleaved image of `LANES` channels.

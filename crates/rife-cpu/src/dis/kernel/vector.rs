@@ -1,6 +1,6 @@
 //! SIMD vectors of eight f32: portable, and AVX2 with FMA.
 
-use crate::tier::Tier;
+use crate::runtime::Tier;
 
 /// A SIMD vector of eight f32.
 pub(super) trait Vector8: Copy {

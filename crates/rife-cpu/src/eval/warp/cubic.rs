@@ -7,8 +7,8 @@
 
 use super::{Targets, split};
 use crate::eval::{Grid, RegionMut};
+use crate::runtime::{Tier, for_every_tier};
 use crate::tensor::{Planar, Tensor};
-use crate::tier::{Tier, for_every_tier};
 
 /// A plane of an image with a border of one pixel, whose values are not used.
 #[derive(Clone, Copy)]

@@ -6,29 +6,12 @@
 //! Programming Reference", chapter on AMX. The compiler knows tile registers by name only, and never uses them itself.
 
 use std::arch::asm;
-use std::arch::x86_64::__cpuid_count;
-use std::sync::OnceLock;
 
-use super::int8::{Int8Lanes, Int8Rows, Last, Place};
-use super::tiers::vnni;
+use super::vnni;
+use crate::conv::kernel::int8::{Int8Lanes, Int8Rows, Last, Place};
 
 /// Pixels, and output channels, of a tile register of sums.
 const SIDE: usize = 16;
-
-/// Reports whether the processor has AMX-INT8 and Linux grants its state to this process (requested by `arch_prctl`).
-pub(crate) fn is_available() -> bool {
-    static AVAILABLE: OnceLock<bool> = OnceLock::new();
-    *AVAILABLE.get_or_init(|| {
-        const TILES: u32 = 1 << 24;
-        const INT8: u32 = 1 << 25;
-        const ASK_FOR_STATE: libc::c_long = 0x1023;
-        const TILE_DATA: libc::c_long = 18;
-        let bits = TILES | INT8;
-        // SAFETY: the call reads and writes no memory of ours; older kernels refuse it.
-        __cpuid_count(7, 0).edx & bits == bits
-            && unsafe { libc::syscall(libc::SYS_arch_prctl, ASK_FOR_STATE, TILE_DATA) } == 0
-    })
-}
 
 /// Operand of `ldtilecfg`: bytes per row and number of rows of each tile register.
 #[repr(C, align(64))]

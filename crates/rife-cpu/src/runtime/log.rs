@@ -1,11 +1,9 @@
 //! Profile of convolutions: shape, kernel and time of each one that ran.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rife_backend::ConvKind;
-
-use crate::conv::ConvLayer;
 
 /// Profile of one convolution.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,18 +38,11 @@ impl Log {
         runs.take().unwrap_or_default()
     }
 
-    /// Records a convolution that began at `start`, if recording.
-    pub(crate) fn note(&self, layer: &ConvLayer, input: [usize; 3], kernel: &'static str, start: Instant) {
+    /// Records the convolution that `run` describes, if recording; else `run` is not called.
+    pub(crate) fn record(&self, run: impl FnOnce() -> ConvRun) {
         let mut runs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(runs) = runs.as_mut() {
-            runs.push(ConvRun {
-                kind: layer.kind(),
-                input,
-                output: layer.output(),
-                kernel,
-                macs: layer.macs([input[1], input[2]]),
-                time: start.elapsed(),
-            });
+            runs.push(run());
         }
     }
 }

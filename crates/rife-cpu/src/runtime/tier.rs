@@ -114,13 +114,29 @@ impl Tier {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("fma"),
             #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-            Self::Amx => Self::Avx512.is_available() && crate::conv::amx::is_available(),
+            Self::Amx => Self::Avx512.is_available() && has_amx(),
             #[cfg(target_arch = "aarch64")]
             Self::Neon => true,
             #[allow(unreachable_patterns)]
             _ => false,
         }
     }
+}
+
+/// Reports whether the processor has AMX-INT8 and Linux grants its state to this process (requested by `arch_prctl`).
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+fn has_amx() -> bool {
+    static AVAILABLE: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+    *AVAILABLE.get_or_init(|| {
+        const TILES: u32 = 1 << 24;
+        const INT8: u32 = 1 << 25;
+        const ASK_FOR_STATE: libc::c_long = 0x1023;
+        const TILE_DATA: libc::c_long = 18;
+        let bits = TILES | INT8;
+        // SAFETY: the call reads and writes no memory of ours; older kernels refuse it.
+        std::arch::x86_64::__cpuid_count(7, 0).edx & bits == bits
+            && unsafe { libc::syscall(libc::SYS_arch_prctl, ASK_FOR_STATE, TILE_DATA) } == 0
+    })
 }
 
 /// Compiles functions over rows of values for each tier (auto-vectorised); the generated functions take the tier as their
@@ -130,14 +146,14 @@ macro_rules! for_every_tier {
         $(
             $(#[$doc])*
             #[inline]
-            pub(super) fn $name(tier: $crate::tier::Tier, $($arg: $type),*) {
+            pub(super) fn $name(tier: $crate::runtime::Tier, $($arg: $type),*) {
                 match tier {
                     // SAFETY: tiers are those that the machine has.
                     #[cfg(target_arch = "x86_64")]
-                    $crate::tier::Tier::Avx512 | $crate::tier::Tier::Amx => unsafe { avx512::$name($($arg),*) },
+                    $crate::runtime::Tier::Avx512 | $crate::runtime::Tier::Amx => unsafe { avx512::$name($($arg),*) },
                     // SAFETY: as above.
                     #[cfg(target_arch = "x86_64")]
-                    $crate::tier::Tier::Avx2 => unsafe { avx2::$name($($arg),*) },
+                    $crate::runtime::Tier::Avx2 => unsafe { avx2::$name($($arg),*) },
                     _ => plain::$name($($arg),*),
                 }
             }
