@@ -15,7 +15,7 @@ const TRIES: usize = 1000;
 /// replaced, not followed.
 ///
 /// # Errors
-/// Those of the file system.
+/// Errors of the file system.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     replace_with(path, |file| file.write_all(content))
 }
@@ -24,7 +24,7 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
 /// `path` is unchanged.
 ///
 /// # Errors
-/// Those of the file system, and what `write` returns.
+/// Errors of the file system, and what `write` returns.
 pub fn replace_with(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let mut file = NewFile::create(path)?;
     write(&mut file.file)?;
@@ -45,7 +45,7 @@ impl NewFile {
     /// Creates the temporary file for the final path `path`.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Errors of the file system.
     pub fn create(path: &Path) -> io::Result<Self> {
         if path.file_name().is_none() {
             return Err(io::ErrorKind::InvalidFilename.into());
@@ -62,7 +62,7 @@ impl NewFile {
     /// Flushes the file to the disk and renames it to its final path, replacing an existing file.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Errors of the file system.
     pub fn finish(mut self) -> io::Result<()> {
         self.file.sync_all()?;
         drop(self.file);
@@ -92,7 +92,7 @@ impl Temporary {
     /// most 21 bytes, another one at each attempt.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Errors of the file system.
     pub fn create(name: impl Fn(&str) -> PathBuf) -> io::Result<(Self, File)> {
         static COUNTER: AtomicU32 = AtomicU32::new(0);
         let mut options = OpenOptions::new();
@@ -117,6 +117,7 @@ impl Temporary {
 }
 
 impl Drop for Temporary {
+    /// Removes the file.
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
     }

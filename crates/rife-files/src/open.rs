@@ -7,7 +7,7 @@ use std::path::Path;
 /// Opens a regular file for reading without blocking; follows links.
 ///
 /// # Errors
-/// Those of the file system; [`io::ErrorKind::InvalidInput`] for anything but a regular file.
+/// Errors of the file system; [`io::ErrorKind::InvalidInput`] for anything but a regular file.
 pub fn open_regular(path: &Path) -> io::Result<File> {
     check(&std::fs::metadata(path)?)?;
     let mut options = OpenOptions::new();
@@ -28,7 +28,7 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
 /// anything else but a regular file without further hard links is replaced by a new file.
 ///
 /// # Errors
-/// Those of the file system, such as that of too many links for a symbolic link.
+/// Errors of the file system, such as that of too many links for a symbolic link.
 pub fn open_own(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
@@ -61,7 +61,7 @@ fn is_alone(metadata: &Metadata) -> bool {
 /// Reads a regular file of at most `max_bytes` bytes without blocking; follows links.
 ///
 /// # Errors
-/// Those of the file system; [`io::ErrorKind::InvalidInput`] for anything but a regular file,
+/// Errors of the file system; [`io::ErrorKind::InvalidInput`] for anything but a regular file,
 /// [`io::ErrorKind::FileTooLarge`] for a longer file.
 pub fn read_regular(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     let file = open_regular(path)?;

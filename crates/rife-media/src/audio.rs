@@ -102,7 +102,7 @@ impl AudioJoin<'_> {
     /// file of a given name; the caller removes these files.
     ///
     /// # Errors
-    /// Those of ffmpeg and of writing; [`MediaError::Incomplete`] where the written file lacks frames or the audio track.
+    /// Errors of ffmpeg and of writing; [`MediaError::Incomplete`] where the written file lacks frames or the audio track.
     pub fn write(&self, target: &Path, scratch: &mut dyn FnMut(&str) -> PathBuf) -> Result<()> {
         let ffmpeg = Ffmpeg::find()?;
         let mut pieces = self.pieces.to_vec();

@@ -12,8 +12,8 @@
 use crate::frame::{Plane, Samples};
 use crate::{Frame, Layout, PixelFormat, RgbImage};
 
-/// Defines an enum of a colour property: the variants, `name()` with ffmpeg's name of each, and `parse()` from that name or
-/// an alias.
+/// Defines an enum of a colour property: the variants and `Unspecified`, `name()` with ffmpeg's name of each, and `parse()`
+/// from that name or an alias.
 macro_rules! named {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal $(| $alias:literal)*),+ $(,)? }) => {
         $(#[$doc])*

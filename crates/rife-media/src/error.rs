@@ -76,7 +76,7 @@ pub enum MediaError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Why it cannot be used.
         reason: String,
     },
     /// The file has no video stream (an audio file, or cover art only).
@@ -110,7 +110,7 @@ pub enum MediaError {
     Frame {
         /// Index of the frame, from 0.
         frame: u64,
-        /// What is wrong with it.
+        /// Why it cannot be used.
         reason: String,
     },
     /// The output exists and overwriting was not asked for.
@@ -140,7 +140,7 @@ pub enum MediaError {
     Incomplete {
         /// The output's final name.
         path: PathBuf,
-        /// What is missing.
+        /// The missing or wrong data.
         reason: String,
     },
     /// An option or combination of options that is not supported; the message.

@@ -221,6 +221,7 @@ fn packed(name: &str) -> Option<PixelFormat> {
 }
 
 impl fmt::Display for PixelFormat {
+    /// Writes ffmpeg's name of the format, or its fields where ffmpeg has none.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.ffmpeg_name() {
             Some(name) => f.write_str(&name),

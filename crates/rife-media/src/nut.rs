@@ -22,16 +22,27 @@ pub(crate) const SYNCPOINT: u64 = 0x4E4B_E4AD_EECA_4569;
 
 /// Frame flags of the NUT format.
 pub(crate) mod flag {
+    /// The frame is a key frame.
     pub(crate) const KEY: u64 = 1;
+    /// The frame's time is coded in its header.
     pub(crate) const CODED_PTS: u64 = 8;
+    /// The stream's index is coded in the header.
     pub(crate) const STREAM_ID: u64 = 16;
+    /// The high part of the size is coded in the header.
     pub(crate) const SIZE_MSB: u64 = 32;
+    /// The header ends with a CRC-32.
     pub(crate) const CHECKSUM: u64 = 64;
+    /// The number of reserved values is coded in the header.
     pub(crate) const RESERVED: u64 = 128;
+    /// The frame has side data.
     pub(crate) const SIDE_DATA: u64 = 256;
+    /// The elision header's index is coded in the header.
     pub(crate) const HEADER_INDEX: u64 = 1024;
+    /// The frame's match time is coded in the header.
     pub(crate) const MATCH_TIME: u64 = 2048;
+    /// Flags that differ from the frame code's are coded in the header.
     pub(crate) const CODED: u64 = 4096;
+    /// The frame code is not used.
     pub(crate) const INVALID: u64 = 8192;
 }
 

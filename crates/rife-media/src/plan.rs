@@ -557,6 +557,7 @@ fn mux(
 }
 
 impl fmt::Display for PlannedStream {
+    /// Writes one line: index, kind, codec, label and treatment with its reason.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match self.kind {
             StreamKind::Video => "video",
@@ -582,6 +583,7 @@ impl fmt::Display for PlannedStream {
 }
 
 impl fmt::Display for StreamPlan {
+    /// Writes a line per stream, then chapters and notes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (self.streams.iter()).try_for_each(|stream| writeln!(f, "{stream}"))?;
         if self.chapters {

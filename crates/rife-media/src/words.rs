@@ -1,4 +1,4 @@
-//! Counts as text for people: English singular and plural forms.
+//! English singular and plural forms of counts in messages.
 
 /// Formats a count with its noun, `1 frame` or `2 frames`; `noun` is a singular whose plural adds an s.
 pub fn counted(count: u64, noun: &str) -> String {

@@ -290,6 +290,7 @@ fn without_addresses(line: &str) -> String {
 }
 
 impl Read for Child {
+    /// Reads from the child's stdout, subject to the watchdog's timeout; 0 bytes where stdout is not piped.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match &mut self.stdout {
             Some(stdout) => self.shared.timed(|| stdout.read(buffer)),
@@ -299,6 +300,7 @@ impl Read for Child {
 }
 
 impl Drop for Child {
+    /// Kills the process group, reaps the child (waiting up to 5 s) and ends the watchdog.
     fn drop(&mut self) {
         self.shared.kill();
         self.shared.wait(Some(Duration::from_secs(5)));

@@ -309,7 +309,7 @@ impl<R: Read> Reader<R> {
 /// Returns the number of frames in a NUT file with one coded video stream.
 ///
 /// # Errors
-/// Those of reading; [`io::ErrorKind::UnexpectedEof`] where the file ends within a frame.
+/// Errors of reading; [`io::ErrorKind::UnexpectedEof`] where the file ends within a frame.
 pub(crate) fn count_frames(path: &Path) -> io::Result<u64> {
     let mut reader = Reader::new(rife_files::open_regular(path)?);
     let mut count = 0;

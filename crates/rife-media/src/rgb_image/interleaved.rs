@@ -6,8 +6,9 @@ use crate::{MediaError, Result};
 
 /// An integer sample type, `u8` or `u16`.
 trait Code: Copy + Default {
-    /// The largest code, which stands for 1.0.
+    /// The largest code, which represents 1.0.
     const MAX: f32;
+    /// Converts a code to a float without scaling.
     fn to_f32(self) -> f32;
     /// Rounds a value of 0 to [`Code::MAX`] to the nearest code.
     fn rounded(value: f32) -> Self;
@@ -44,16 +45,19 @@ struct Pixel {
     codes: usize,
 }
 
+/// Channel order red, green, blue.
 const RGB: Pixel = Pixel {
     color: [0, 1, 2],
     alpha: None,
     codes: 3,
 };
+/// Channel order red, green, blue, alpha.
 const RGBA: Pixel = Pixel {
     color: [0, 1, 2],
     alpha: Some(3),
     codes: 4,
 };
+/// Channel order blue, green, red, alpha.
 const BGRA: Pixel = Pixel {
     color: [2, 1, 0],
     alpha: Some(3),

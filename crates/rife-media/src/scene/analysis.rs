@@ -23,6 +23,7 @@ pub enum CutRule {
 }
 
 impl Default for CutRule {
+    /// Returns detection with the default similarity threshold.
     fn default() -> Self {
         Self::Detect(super::DETECTED_BELOW)
     }
@@ -190,7 +191,8 @@ fn is_cut(rule: &CutRule, frames: &[Entry], i: usize) -> bool {
     }
 }
 
-/// Builds the verdict of frame `i`; with `find`, anchors may be retimed among repeated frames.
+/// Builds the result for frame `i` from its decided cut and repeat flags; with `find`, a distinct frame gets its corrected
+/// time among repeated frames.
 fn verdict(frames: &[Entry], i: usize, find: bool) -> Verdict {
     let frame = &frames[i];
     let role = match frame.held {

@@ -10,7 +10,7 @@ use super::window::{Edge, Entry};
 const NEIGHBOURS: usize = 3;
 /// Maximum number of consecutive frames that show one image: animation of 12 images per second in 60 fps video.
 const MAX_SHOWN: usize = 5;
-/// Number of frames on each side that are examined.
+/// Number of frames before and after a possible cut that are examined.
 pub(super) const REACH: usize = 2 * MAX_SHOWN;
 /// Minimum ratio of the change into an image to the change of its repeats.
 const REPEAT_RATIO: f32 = 4.0;

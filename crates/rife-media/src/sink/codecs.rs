@@ -74,7 +74,7 @@ pub(super) fn choose(
     let mut last = String::new();
     let mut candidates = candidates(spec, container, codec, params, ffmpeg)?;
     if let Some(begun) = begun_with(spec) {
-        // What is unfinished goes on with the encoder that it was begun with, where that still works.
+        // A resumed job prefers the encoder of the earlier run.
         let is_it = |candidate: &Candidate| {
             let choice = candidate.choice(spec, container, codec, params, ffmpeg);
             choice.is_ok_and(|choice| choice.args.join(" ") == begun)

@@ -76,9 +76,9 @@ impl Encoder {
         let (mut spec, mut changed) = (spec.clone(), false);
         if let Some((media, plan)) = &mut spec.companions {
             // A late failure would lose all frames, since this sink cannot resume.
-            let told = plan.check_to_end(&ffmpeg, media, container, &spec.cancel)?;
-            changed = !told.is_empty();
-            warnings.extend(told);
+            let changes = plan.check_to_end(&ffmpeg, media, container, &spec.cancel)?;
+            changed = !changes.is_empty();
+            warnings.extend(changes);
         }
         let open = |(media, plan)| Companion::open(&ffmpeg, media, plan, &spec.cancel);
         let companions = spec.companions.as_ref().map(|(media, plan)| (media, plan));
@@ -132,7 +132,7 @@ impl Encoder {
     }
 
     /// Returns the frame's tick in the time base, at least one more than the previous one; an error for negative times.
-    fn place(&mut self, frame: &Frame) -> Result<i64> {
+    fn next_tick(&mut self, frame: &Frame) -> Result<i64> {
         let tick = to_ticks(frame.pts, self.params.time_base);
         if frame.pts < Time::from(0) || tick == i64::MAX {
             let reason = format!("its time {} s is negative or out of range", frame.pts);
@@ -208,9 +208,10 @@ impl Sink for Encoder {
         &self.params
     }
 
+    /// Sends a frame to ffmpeg; for GIF, merges frames closer than the minimum delay.
     fn write(&mut self, frame: &Frame) -> Result<()> {
         check_frame(&self.params, frame, self.frames)?;
-        let tick = self.place(frame)?;
+        let tick = self.next_tick(frame)?;
         self.first.get_or_insert(frame.pts);
         self.end = narrow(widen(frame.pts) + widen(frame.duration)).unwrap_or(frame.pts);
         let Some(spaced) = &mut self.spaced else {
@@ -222,11 +223,12 @@ impl Sink for Encoder {
         }
     }
 
+    /// Waits for ffmpeg to complete the file, writes the display matrix, verifies the file and renames it.
     fn finish(mut self: Box<Self>) -> Result<Written> {
         if let Some((tick, frame)) = self.spaced.as_mut().and_then(Spaced::finish) {
             self.send(tick, &frame)?;
         }
-        let merged = self.spaced.as_ref().and_then(|spaced| spaced.told("0.02"));
+        let merged = self.spaced.as_ref().and_then(|spaced| spaced.warning("0.02"));
         self.warnings.extend(merged);
         if self.frames == 0 {
             let reason = "no frame was written".to_owned();

@@ -146,7 +146,7 @@ impl FrameLog {
     /// The logged frame at this place of the segment, and its samples.
     ///
     /// # Errors
-    /// Those of reading, and where it is not what was written.
+    /// Errors of reading, and where it is not what was written.
     pub(super) fn read(&mut self, place: u64, samples: &mut Vec<u8>) -> io::Result<Logged> {
         let at = place.checked_sub(self.first).map(|frames| self.at(frames));
         let (Some(file), Some(at)) = (&mut self.file, at) else {

@@ -87,7 +87,7 @@ impl Family {
     }
 
     /// Returns ffmpeg's options for device, upload and pixel format of the output; `deep` is true for 10 bits. The device
-    /// options are global and may stand anywhere.
+    /// options are global and may appear anywhere.
     pub(super) fn device(self, deep: bool) -> Vec<String> {
         let surface = if deep { "p010le" } else { "nv12" };
         let open = |kind: &str, extra: &str| {

@@ -157,11 +157,13 @@ impl Sink for Images {
         &self.params
     }
 
+    /// Returns the frames after the complete images of an earlier run.
     fn needs(&self) -> Needs {
         let kept = self.ledger.as_ref().map_or(0, |ledger| ledger.kept().len());
         Needs::after(kept as u64)
     }
 
+    /// Counts a complete image of an earlier run.
     fn skip(&mut self, pts: Time) -> Result<()> {
         let kept = self.ledger.iter().flat_map(Ledger::kept);
         if let Some(kept) = kept.clone().nth(self.frames as usize) {
@@ -173,6 +175,7 @@ impl Sink for Images {
         Ok(())
     }
 
+    /// Encodes a frame, logs its hash for a resumable job, and writes its image file.
     fn write(&mut self, frame: &Frame) -> Result<()> {
         // A cancelled resumable job still writes frames that are already made.
         if self.ledger.is_none() && self.cancel.is_cancelled() {
@@ -198,6 +201,7 @@ impl Sink for Images {
         Ok(())
     }
 
+    /// Removes images of an earlier, longer sequence and the log of a resumable job.
     fn finish(self: Box<Self>) -> Result<Written> {
         let duration = self.end - self.first.unwrap_or(self.end);
         let ours = self.ledger.as_ref().map_or(0, Ledger::listed);

@@ -295,17 +295,21 @@ pub(super) struct Complete {
     pub(super) streams: String,
 }
 
+/// The journal's content, `journal.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 struct State {
+    /// Version of the format, [`LAYOUT`].
     layout: u32,
+    /// Job fingerprint: names and values.
     facts: Vec<(String, String)>,
-    /// The pictures of the input, where it is such, a line each.
+    /// Name, size and modification time of each input image, where the input is an image sequence.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pictures: Vec<String>,
+    /// The complete segments in order.
     segments: Vec<Segment>,
-    /// The complete output that is about to take its name.
+    /// The complete output, recorded before it is renamed to its final name.
     complete: Option<Complete>,
-    /// Of a shard that is done: frames of the whole output.
+    /// Number of frames of the entire output, in the journal of a complete shard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     total: Option<u64>,
 }
@@ -375,7 +379,7 @@ impl Journal {
         Self::open_in(folder, resume)
     }
 
-    /// As [`Journal::open`], in this folder.
+    /// Opens or creates the journal in `folder` and verifies its segments; see [`Journal::open`].
     pub(super) fn open_in(folder: PathBuf, resume: &Resume) -> Result<Self> {
         let found = read(&folder)?.filter(|state| !resume.restart && state.has_work(&folder));
         let begun = found.is_none();
@@ -609,6 +613,7 @@ impl Journal {
         Ok(())
     }
 
+    /// Replaces the journal file atomically.
     fn write(&self) -> Result<()> {
         let path = self.folder.join("journal.json");
         let text = serde_json::to_vec_pretty(&self.state).unwrap_or_default();
@@ -624,6 +629,7 @@ impl Journal {
 }
 
 impl Drop for Journal {
+    /// Removes the temporary segment file, and the folder where it holds no completed work.
     fn drop(&mut self) {
         if self.done {
             return;

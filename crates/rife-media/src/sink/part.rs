@@ -86,6 +86,7 @@ pub(super) fn rename(path: &Path, target: &Path, overwrite: bool) -> Result<u64>
 }
 
 impl Drop for Part {
+    /// Removes the temporary file unless it was renamed.
     fn drop(&mut self) {
         if !self.finished {
             let _ = fs::remove_file(&self.path);

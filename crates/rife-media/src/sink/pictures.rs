@@ -23,7 +23,7 @@ impl Pictures {
     /// Lists the images of a folder or pattern; `None` for other inputs.
     ///
     /// # Errors
-    /// Those of reading the folder and the files' metadata.
+    /// Errors of reading the folder and the files' metadata.
     pub fn of(input: &Input) -> Result<Option<Self>> {
         match input {
             // The pages of a single file are not separate files.
@@ -37,7 +37,7 @@ impl Pictures {
     /// Creates the fingerprint of a list of image files.
     ///
     /// # Errors
-    /// Those of reading the files' metadata.
+    /// Errors of reading the files' metadata.
     pub fn of_files(files: &[PathBuf]) -> Result<Self> {
         Ok(Self {
             lines: files.iter().map(|file| line(file)).collect::<Result<_>>()?,
@@ -100,6 +100,7 @@ impl Source for Counted {
         self.source.info()
     }
 
+    /// Returns the next frame and counts it.
     fn next_frame(&mut self) -> Result<Option<Frame>> {
         let frame = self.source.next_frame()?;
         self.read.fetch_add(u64::from(frame.is_some()), Ordering::SeqCst);

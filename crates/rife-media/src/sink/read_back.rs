@@ -28,7 +28,7 @@ pub(super) fn incomplete(target: &Path, part: &Path, child: &Child, mut reason: 
     }
 }
 
-/// Returns a message where the file system of `path` is full.
+/// Returns a message where the file system of `path` is full; `None` where it is not or its state is unknown.
 pub(super) fn shortage(path: &Path) -> Option<String> {
     #[cfg(unix)]
     {

@@ -74,15 +74,18 @@ struct Joined {
     companion: Option<Companion>,
 }
 
-/// A running job.
+/// A sink that writes a video file in segments.
 pub(super) struct Segments {
     target: PathBuf,
     params: VideoParams,
     container: Container,
     spec: SinkSpec,
     ffmpeg: Ffmpeg,
+    /// ffmpeg's options of the encoder.
     encoder: Vec<String>,
+    /// Number of frames of a complete segment.
     segment_frames: u64,
+    /// The job's role, where the output is encoded in shards.
     share: Option<Share>,
     /// Folders of shards whose segments are joined.
     adopted: Vec<PathBuf>,
@@ -97,13 +100,16 @@ pub(super) struct Segments {
     buffer: Vec<u8>,
     /// The samples of a logged frame.
     samples: Vec<u8>,
+    /// Number of output frames so far, skipped ones included.
     frames: u64,
+    /// Tick of the last frame; -1 before the first.
     tick: i64,
     sent: Sent,
     warnings: Vec<String>,
 }
 
 impl Segments {
+    /// Chooses an encoder, locks the output `path`, and opens its journal and frame log, or creates them.
     pub(super) fn open(path: &Path, resume: &Resume, spec: &SinkSpec, params: &VideoParams) -> Result<Self> {
         if resume.segment_frames == 0 {
             return Err(MediaError::limit("the frames of a segment", 0, "1 or more"));
@@ -121,7 +127,7 @@ impl Segments {
             .filter(|complete| complete.streams == streams(spec));
         let part = match resume.share {
             Some(Share::Shard(shard)) => {
-                // Shards of one output may be made at once: each has a lock of its own, and none is the output.
+                // Shards of one output may run concurrently, so each has its own lock file instead of the output's.
                 part::check_target(path, spec.overwrite, spec.all_inputs())?;
                 let mut lock = journal::shard_folder(path, shard).into_os_string();
                 lock.push(".lock");
@@ -469,6 +475,7 @@ impl Sink for Segments {
         self.needs
     }
 
+    /// Counts a frame that is in a complete segment or belongs to another shard; sends a logged frame to the encoder.
     fn skip(&mut self, pts: Time) -> Result<()> {
         if self.needs.is_logged(self.frames) {
             return self.replay();
@@ -478,6 +485,7 @@ impl Sink for Segments {
         Ok(())
     }
 
+    /// Logs a frame and sends it to the encoder of its segment.
     fn write(&mut self, frame: &Frame) -> Result<()> {
         check_frame(&self.params, frame, self.frames)?;
         let tick = to_ticks(frame.pts, self.params.time_base);
@@ -513,6 +521,8 @@ impl Sink for Segments {
         self.send(&logged)
     }
 
+    /// Completes the last segment, joins all segments with the companion streams, verifies the file and renames it; for
+    /// a shard only records its segments.
     fn finish(mut self: Box<Self>) -> Result<Written> {
         if let Some(complete) = self.named {
             self.journal.remove()?;

@@ -6,16 +6,19 @@ use crate::Frame;
 /// A filter of frames that drops those closer than a minimum number of ticks.
 #[derive(Debug)]
 pub(super) struct Spaced {
-    least: i64,
+    /// Minimum distance of two frames in ticks.
+    min_ticks: i64,
+    /// The last frame with its tick, which a close successor replaces.
     waiting: Option<(i64, Frame)>,
+    /// Number of dropped frames.
     merged: u64,
 }
 
 impl Spaced {
-    /// Creates a filter whose frames are at least `least` ticks apart.
-    pub(super) fn new(least: i64) -> Self {
+    /// Creates a filter whose frames are at least `min_ticks` ticks apart.
+    pub(super) fn new(min_ticks: i64) -> Self {
         Self {
-            least,
+            min_ticks,
             waiting: None,
             merged: 0,
         }
@@ -25,7 +28,7 @@ impl Spaced {
     /// replaces it at the previous tick.
     pub(super) fn push(&mut self, tick: i64, frame: Frame) -> Option<(i64, Frame)> {
         match &mut self.waiting {
-            Some((start, waiting)) if tick < *start + self.least => {
+            Some((start, waiting)) if tick < *start + self.min_ticks => {
                 *waiting = frame;
                 self.merged += 1;
                 None
@@ -40,7 +43,7 @@ impl Spaced {
     }
 
     /// Returns a warning with the number of dropped frames; `None` without any. `shortest` is the minimum delay in seconds.
-    pub(super) fn told(&self, shortest: &str) -> Option<String> {
+    pub(super) fn warning(&self, shortest: &str) -> Option<String> {
         (self.merged > 0).then(|| {
             format!(
                 "{} frames lay closer than {shortest} s after the one before, which players do not show so: they are left out",

@@ -101,6 +101,8 @@ impl Sink for Writer {
         &self.params
     }
 
+    /// Writes the previous frame, whose duration is now known, and keeps this one; frames closer than the minimum delay
+    /// are merged.
     fn write(&mut self, frame: &Frame) -> Result<()> {
         if self.cancel.is_cancelled() {
             return Err(MediaError::Cancelled);
@@ -115,6 +117,7 @@ impl Sink for Writer {
         }
     }
 
+    /// Writes the last frame and the file's length and renames the file.
     fn finish(mut self: Box<Self>) -> Result<Written> {
         if let Some((start, last)) = self.spaced.finish() {
             self.send(&last, milliseconds(self.end) - start)?;
@@ -132,7 +135,7 @@ impl Sink for Writer {
             duration: self.end - self.first.unwrap_or(self.end),
             bytes: Some(bytes),
             streams: None,
-            warnings: self.spaced.told("0.011").into_iter().collect(),
+            warnings: self.spaced.warning("0.011").into_iter().collect(),
         })
     }
 }

@@ -93,6 +93,7 @@ fn is_file(path: &Path) -> bool {
 }
 
 impl Drop for Workplace {
+    /// Removes the intermediate files, and the folder unless it holds other files.
     fn drop(&mut self) {
         for file in &self.files {
             let _ = fs::remove_file(file);

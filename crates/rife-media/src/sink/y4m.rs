@@ -104,6 +104,7 @@ impl Sink for Writer {
         &self.params
     }
 
+    /// Writes a frame; counts it where its time is not that of the constant rate.
     fn write(&mut self, frame: &Frame) -> Result<()> {
         if self.cancel.is_cancelled() {
             return Err(MediaError::Cancelled);
@@ -126,6 +127,7 @@ impl Sink for Writer {
         Ok(())
     }
 
+    /// Flushes the output, warns of frames off the constant rate, and renames the file.
     fn finish(mut self: Box<Self>) -> Result<Written> {
         self.output
             .flush()

@@ -307,6 +307,7 @@ impl Source for Decoder {
         &self.info
     }
 
+    /// Returns the next frame; its duration comes from the frame after it, which is read ahead.
     fn next_frame(&mut self) -> Result<Option<Frame>> {
         if self.ahead.is_none() && !self.done {
             self.ahead = self.decode()?;

@@ -88,6 +88,7 @@ impl Source for Images {
         &self.info
     }
 
+    /// Decodes the next image as a frame at its time of the constant rate.
     fn next_frame(&mut self) -> Result<Option<Frame>> {
         if self.cancel.is_cancelled() {
             return Err(MediaError::Cancelled);
@@ -234,7 +235,7 @@ pub fn image_header(path: &Path, limits: &Limits) -> Result<ImageHeader> {
 /// for floats.
 ///
 /// # Errors
-/// Those of [`image_header`], and [`MediaError::Unreadable`] for damaged data.
+/// Errors of [`image_header`], and [`MediaError::Unreadable`] for damaged data.
 pub fn read_image(path: &Path, limits: &Limits) -> Result<(Frame, ColorTags)> {
     let picture = Still::open(path)?.0.decode(limits)?;
     let format = still::format_of(picture.color());

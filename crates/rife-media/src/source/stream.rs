@@ -91,6 +91,7 @@ fn open_pipe(path: &Path) -> io::Result<File> {
 }
 
 impl Read for Stream {
+    /// Reads bytes; an error once cancelled.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             self.wait()?;

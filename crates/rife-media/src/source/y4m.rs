@@ -123,6 +123,7 @@ impl Source for Reader {
         &self.info
     }
 
+    /// Parses the next frame at its time of the constant rate; an incomplete last frame becomes a warning.
     fn next_frame(&mut self) -> Result<Option<Frame>> {
         if self.cancel.is_cancelled() {
             return Err(MediaError::Cancelled);

@@ -10,7 +10,7 @@ use super::OutputFrame;
 use crate::time::{Time, narrow, widen};
 use crate::{MediaError, Result};
 
-/// The output frames at or after one anchor and before the next.
+/// The output frames at or after one anchor (a distinct source frame) and before the next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placed {
     /// Index of the anchor, from 0 in the order given to [`Anchors::anchor`].

@@ -140,7 +140,7 @@ impl Paced {
     /// Returns the next frame, with true where a pause precedes it; `None` after the last.
     ///
     /// # Errors
-    /// Those of [`Source::next_frame`].
+    /// Errors of [`Source::next_frame`].
     pub fn next_frame(&mut self) -> Result<Option<(Frame, bool)>> {
         while !self.ended {
             match self.source.next_frame()? {

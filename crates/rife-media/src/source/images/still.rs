@@ -607,6 +607,7 @@ struct Patched {
 }
 
 impl Read for Patched {
+    /// Reads from `header` while the offset lies within it, then from the file.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = match self
             .header
@@ -626,6 +627,7 @@ impl Read for Patched {
 }
 
 impl Seek for Patched {
+    /// Seeks in the file.
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         self.at = self.file.seek(to)?;
         Ok(self.at)

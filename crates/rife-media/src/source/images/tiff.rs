@@ -99,6 +99,7 @@ struct Entry {
 /// A reader of a file's directories.
 pub(super) struct Directories<R> {
     file: R,
+    /// Byte order and offset size of the file.
     shape: Shape,
     /// Size of the file in bytes.
     length: u64,

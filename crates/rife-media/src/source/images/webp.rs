@@ -113,6 +113,7 @@ impl Source for Animation {
         &self.info
     }
 
+    /// Decodes the next frame with its start and duration.
     fn next_frame(&mut self) -> Result<Option<Frame>> {
         if self.cancel.is_cancelled() {
             return Err(MediaError::Cancelled);
