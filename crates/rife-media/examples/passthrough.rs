@@ -1,4 +1,4 @@
-//! Reads a clip and writes it again without a network, each frame through RGB and back and repeated in time:
+//! Example: converts every frame of a video to RGB and back and repeats it FACTOR times, without a network:
 //! `cargo run -p rife-media --example passthrough -- IN OUT [FACTOR] [CODEC] [PRESET]`.
 
 use std::error::Error;

@@ -4,15 +4,15 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-/// Returns a strategy that yields copies of the valid file `sound` in which 1 to 4 runs of up to 8 bytes are replaced by
+/// Returns a strategy that yields copies of the file `valid` in which 1 to 4 runs of up to 8 bytes are replaced by
 /// up to 19 other bytes, preferably digits and punctuation; rarely the end of the file is cut off.
-pub(crate) fn damaged(sound: &[u8]) -> impl Strategy<Value = Vec<u8>> + use<> {
+pub(crate) fn damaged(valid: &[u8]) -> impl Strategy<Value = Vec<u8>> + use<> {
     let syntax = prop::sample::select(b"0123456789-+./eE\"[]{},: \nWHFAICX\0\xff".to_vec());
     let byte = prop_oneof![syntax, any::<u8>()];
     let change = (any::<Index>(), 0..9_usize, vec(byte, 0..20));
-    let sound = sound.to_vec();
+    let valid = valid.to_vec();
     vec(change, 1..5).prop_map(move |changes| {
-        let mut bytes = sound.clone();
+        let mut bytes = valid.clone();
         for (at, lost, new) in changes {
             let start = at.index(bytes.len() + 1);
             let end = (start + lost).min(bytes.len());

@@ -293,8 +293,8 @@ fn plan_audio(stream: &PlannedStream, container: Container) -> Action {
     }
 }
 
-/// Returns the end of a reason that says which losses transcoding an audio stream with `encoder` causes: lossy coding, fewer
-/// channels; empty without losses.
+/// Formats the losses of transcoding an audio stream with `encoder` (lossy coding, fewer channels) as the end of a message;
+/// empty without losses.
 fn lost(stream: &PlannedStream, encoder: &str) -> String {
     let Some((channels, format)) = &stream.audio else {
         return String::new();

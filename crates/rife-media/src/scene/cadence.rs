@@ -149,8 +149,8 @@ fn in_period(frames: &[Entry], i: usize, period: usize) -> Option<Ratio<i128>> {
     }
 }
 
-/// Reports whether frame `k` is the only repeat of its period and does not replace a lost frame, after which the change
-/// would be about twice the usual one. `scene` is the first frame of the scene.
+/// Reports whether frame `k` is the only repeated frame of its period (in frames) and does not replace a lost frame: motion
+/// after a lost frame is about twice the usual. `scene` is the index of the scene's first frame.
 fn is_lone_repeat(frames: &[Entry], scene: usize, k: usize, period: usize) -> bool {
     let from = (k + 1).saturating_sub(period).max(scene);
     let Some(next) = frames.get(k + 1).and_then(|frame| frame.edge) else {
