@@ -1,5 +1,5 @@
-//! Times all the new frames of a pair at factors 2, 4 and 8, as a video needs them: one picture prepared, then each
-//! time in between. Prints a line of JSON for each factor, medians in milliseconds.
+//! Measures the time of all new frames of a pair at factors 2, 4 and 8, as in a video: one new frame is prepared, then each
+//! timestep is computed. Prints a line of JSON per factor with the median in milliseconds.
 //! `cargo run --release -p rife --example factor [WIDTHxHEIGHT] [VERSION]`
 
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use rife::media::RgbImage;
 use rife::nets::Version;
 use rife::{Interpolator, InterpolatorSpec, ModelChoice};
 
+/// Number of timed rounds.
 const ROUNDS: usize = 5;
 const FACTORS: [i64; 3] = [2, 4, 8];
 
@@ -27,7 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for round in 0..=ROUNDS {
         for (times, factor) in times.iter_mut().zip(FACTORS) {
             let taken = pair(&interpolator, &pictures, factor)?;
-            // The first round fills the engine's stock of buffers.
+            // The first round is a warm-up: it fills the engine's buffer pool.
             times.extend((round > 0).then_some(taken));
         }
     }
@@ -41,7 +42,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Milliseconds for a pair of which the first picture is prepared already.
+/// Returns the milliseconds for a pair whose first image is prepared already.
 fn pair(interpolator: &Interpolator, [a, b]: &[Arc<RgbImage>; 2], factor: i64) -> Result<f64, rife::Error> {
     let first = interpolator.prepare(a.clone())?;
     let start = Instant::now();
@@ -53,7 +54,7 @@ fn pair(interpolator: &Interpolator, [a, b]: &[Arc<RgbImage>; 2], factor: i64) -
     Ok(start.elapsed().as_secs_f64() * 1e3)
 }
 
-/// A picture of soft waves, each `index` a little further on.
+/// Makes an image of sine waves, moved by 3 pixels per `index`.
 fn waves(width: u32, height: u32, index: u32) -> Arc<RgbImage> {
     let wave = |x: u32, y: u32, channel: u32| {
         let phase = (x + 3 * index) as f32 * 0.05 + y as f32 * 0.03 + channel as f32;

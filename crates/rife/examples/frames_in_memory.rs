@@ -1,10 +1,10 @@
-//! A filter between two programs: raw frames of 8-bit RGB on standard input, FACTOR times as many on standard output, as
-//! `cargo run --release -p rife --example frames_in_memory WIDTHxHEIGHT FACTOR`. For example, of a 640x360 clip:
+//! Filter for a pipe: reads raw frames of 8-bit RGB from standard input and writes FACTOR times as many to standard output:
+//! `cargo run --release -p rife --example frames_in_memory WIDTHxHEIGHT FACTOR`. For example, for a 640x360 clip:
 //!
 //! `ffmpeg -i in.mp4 -f rawvideo -pix_fmt rgb24 - | frames_in_memory 640x360 2 |
 //! ffmpeg -f rawvideo -pix_fmt rgb24 -s 640x360 -r 50 -i - out.mp4`
 //!
-//! Every interval is divided; the last frame comes once. Cuts are not looked for: a video job does that.
+//! N frames give FACTOR*(N-1)+1. Cuts are not detected, as they are in a video job.
 
 use std::error::Error;
 use std::io::{ErrorKind, Read, Write};
@@ -21,6 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     )
 }
 
+/// Runs the filter with the command-line arguments `WIDTHxHEIGHT FACTOR`.
 pub(crate) fn run(
     arguments: &[String],
     input: &mut dyn Read,
@@ -37,7 +38,7 @@ pub(crate) fn run(
     let mut left: Option<Prepared> = None;
     while let Some(codes) = frame(input, 3 * width as usize * height as usize)? {
         let image = Arc::new(RgbImage::from_rgb8(width, height, &codes)?);
-        // Prepared once, a frame serves the pair before it and the pair after it.
+        // Each frame is prepared once, for the pair with the frame before and the pair with the frame after.
         let right = interpolator.prepare(image)?;
         if let Some(left) = &left {
             let mut between = interpolator.between(left, &right);
@@ -51,7 +52,7 @@ pub(crate) fn run(
     Ok(output.flush()?)
 }
 
-/// The next frame; nothing at the end.
+/// Reads the next frame of `bytes` bytes; `None` at the end.
 fn frame(input: &mut dyn Read, bytes: usize) -> Result<Option<Vec<u8>>, Box<dyn Error>> {
     let mut codes = Vec::new();
     input.take(bytes as u64).read_to_end(&mut codes)?;

@@ -1,6 +1,6 @@
-//! Doubles a video's frame rate, with a line of progress, and stops when Enter is pressed:
-//! `cargo run --release -p rife --example progress IN.mp4 OUT.mp4`. Started again, it goes on after the last segment that
-//! was complete.
+//! Doubles a video's frame rate with a line of progress, and stops when Enter is pressed:
+//! `cargo run --release -p rife --example progress IN.mp4 OUT.mp4`. Started again, it resumes after the last complete
+//! segment.
 
 use std::error::Error;
 use std::thread;
@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let cancel = CancelToken::new();
     let stop = cancel.clone();
     thread::spawn(move || {
-        // A closed standard input stops nothing.
+        // The end of standard input does not stop the job.
         if std::io::stdin()
             .read_line(&mut String::new())
             .is_ok_and(|read| read > 0)
@@ -26,6 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     run(&arguments, &cancel)
 }
 
+/// Runs the job with the command-line arguments `IN OUT`.
 pub(crate) fn run(arguments: &[String], cancel: &CancelToken) -> Result<(), Box<dyn Error>> {
     let [input, output] = arguments else {
         return Err("usage: progress IN.mp4 OUT.mp4".into());
@@ -44,9 +45,9 @@ pub(crate) fn run(arguments: &[String], cancel: &CancelToken) -> Result<(), Box<
     }
 }
 
-/// How much is done, and how long the rest will take.
+/// Formats the progress with an estimate of the remaining time.
 fn line(progress: &Progress, start: Instant) -> String {
-    // What an earlier run had done says nothing of the speed.
+    // Frames of an earlier run do not count for the speed.
     let done = progress.frames_out - progress.resumed;
     let Some(total) = progress.total_out.filter(|total| *total > 0 && done > 0) else {
         return format!("{} frames", progress.frames_out);

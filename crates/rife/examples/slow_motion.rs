@@ -1,5 +1,6 @@
-//! Slows a video down, with its sound stretched and its pitch kept:
-//! `cargo run --release -p rife --example slow_motion IN.mp4 OUT.mp4 [FACTOR]`, twice as long when FACTOR is left out.
+//! Turns a video to slow motion, with its audio stretched and its pitch kept:
+//! `cargo run --release -p rife --example slow_motion IN.mp4 OUT.mp4 [FACTOR]`; the result lasts FACTOR times as long, by
+//! default twice.
 
 use std::error::Error;
 
@@ -11,6 +12,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     run(&arguments)
 }
 
+/// Runs the job with the command-line arguments `IN OUT [FACTOR]`.
 pub(crate) fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     let [input, output, factor @ ..] = arguments else {
         return Err("usage: slow_motion IN.mp4 OUT.mp4 [FACTOR]".into());
@@ -25,7 +27,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
         stretch_audio: true,
     };
     let run = job.open(&CancelToken::new())?;
-    // What will be done, and what becomes of each stream.
+    // The plan says what happens to the frames and to each stream.
     eprint!("{}", run.plan());
     let summary = run.run(&mut |_| ())?;
     for warning in &summary.warnings {

@@ -1,6 +1,6 @@
-//! Makes the picture between two pictures:
-//! `cargo run --release -p rife --example two_images A.png B.png OUT.png [TIME]`, where TIME is 0 for the first picture, 1
-//! for the second, and 0.5 when left out.
+//! Interpolates between two images:
+//! `cargo run --release -p rife --example two_images A.png B.png OUT.png [TIME]`, where TIME is 0 for the first image, 1 for
+//! the second, and 0.5 by default.
 
 use std::error::Error;
 
@@ -11,6 +11,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     run(&arguments)
 }
 
+/// Interpolates with the command-line arguments `A B OUT [TIME]`.
 pub(crate) fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     let [first, second, output, time @ ..] = arguments else {
         return Err("usage: two_images A.png B.png OUT.png [TIME]".into());

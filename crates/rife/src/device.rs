@@ -1,5 +1,5 @@
-//! Devices: which ones there are, and a model started on one as an object of the seam ([`Runner`]). The only module of this
-//! crate that names an engine.
+//! Device selection: lists the devices of this machine and loads a model onto one as a [`Runner`]. The only module of this
+//! crate that depends on an engine.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::model_choice::find_weights;
 use crate::runner::{Convolution, Device as DeviceState, Memory, ModelRunner, Runner};
 use crate::{Error, InterpolatorSpec, Result};
 
-/// Which device computes.
+/// A device that computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Device {
@@ -21,12 +21,12 @@ pub enum Device {
 }
 
 impl Device {
-    /// The devices of this machine, the default first.
+    /// Lists the devices of this machine, the default first.
     pub fn available() -> Vec<Self> {
         vec![Self::Cpu]
     }
 
-    /// The name that [`Device::from_str`] takes, such as `cpu`.
+    /// Returns the name that [`Device::from_str`] accepts, such as `cpu`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Cpu => "cpu",
@@ -37,7 +37,7 @@ impl Device {
 impl FromStr for Device {
     type Err = Error;
 
-    /// A device by its name; the error lists those that are there.
+    /// Parses a device's name; the error lists the available devices.
     fn from_str(text: &str) -> Result<Self> {
         let found = Self::available().into_iter().find(|device| device.name() == text);
         found.ok_or_else(|| {
@@ -47,27 +47,27 @@ impl FromStr for Device {
     }
 }
 
-/// What the network's wide convolutions multiply.
+/// Number format of the multiplications in the network's wide convolutions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Precision {
     /// 32-bit floating point.
     #[default]
     F32,
-    /// Eight-bit integers: faster in large networks, a little less exact. Needs AVX-512 VNNI.
+    /// 8-bit integers: faster in large networks, slightly less exact. Needs AVX-512 VNNI.
     Int8,
-    /// [`Precision::Int8`] where the processor has it, which was never slower, else [`Precision::F32`].
+    /// [`Precision::Int8`] if the processor has AVX-512 VNNI (it was never slower), else [`Precision::F32`].
     Auto,
 }
 
 impl Precision {
-    /// Those that this machine can compute with.
+    /// Lists the formats that this machine supports.
     pub fn available() -> Vec<Self> {
         let int8 = Tier::detect().is_ok_and(Engine::has_int8);
         let all = [Some(Self::F32), int8.then_some(Self::Int8), Some(Self::Auto)];
         all.into_iter().flatten().collect()
     }
 
-    /// `f32`, `int8` or `auto`.
+    /// Returns the name of the format: `f32`, `int8` or `auto`.
     pub fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
@@ -76,8 +76,9 @@ impl Precision {
         }
     }
 
+    /// Chooses the CPU engine's precision for an instruction set.
     fn resolve(self, tier: Tier) -> rife_cpu::Precision {
-        // Plain Rust has it too, but slowly.
+        // The scalar kernels have int8 too, but are slow.
         let fast = tier != Tier::Scalar && Engine::has_int8(tier);
         match self {
             Self::Int8 => rife_cpu::Precision::Int8,
@@ -87,25 +88,25 @@ impl Precision {
     }
 }
 
-/// How a device runs a model.
+/// Settings with which a device runs a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineInfo {
     /// The processor's instruction set in use, such as `avx2`.
     pub tier: String,
-    /// The numbers it computes with, such as `f32`.
+    /// Number format of the wide convolutions, such as `f32`.
     pub precision: String,
-    /// Threads.
+    /// Number of threads.
     pub threads: usize,
 }
 
-/// A model started on a device.
+/// A model that was loaded onto a device.
 pub(crate) struct Started {
     pub(crate) runner: Arc<dyn Runner>,
-    /// Where the weights came from.
+    /// Origin of the weights, for people: a path, `built in` or `random weights`.
     pub(crate) origin: String,
 }
 
-/// Loads a model onto the device that `spec` names.
+/// Loads the model of `spec` onto its device.
 pub(crate) fn start(spec: &InterpolatorSpec) -> Result<Started> {
     let (loaded, origin) = find_weights(&spec.model)?;
     let version = match spec.version.or(spec.model.version()) {
@@ -122,6 +123,7 @@ pub(crate) fn start(spec: &InterpolatorSpec) -> Result<Started> {
     })
 }
 
+/// Starts the CPU engine with the threads and precision of `spec`.
 fn start_cpu(spec: &InterpolatorSpec) -> Result<(CpuBackend, EngineInfo)> {
     let failed = |error: rife_cpu::TierError| Error::Device(error.to_string());
     let tier = Tier::detect().map_err(failed)?;

@@ -1,5 +1,5 @@
-//! The device seam: a model on a device as an object ([`Runner`]), and two frames prepared on it ([`FramePair`]). All that is
-//! above it knows neither engines nor tensors; [`ModelRunner`] implements it for a model on any [`Backend`].
+//! Device interface: a model on a device as a trait object ([`Runner`]), and a pair of frames prepared on it ([`FramePair`]).
+//! Callers depend on neither engines nor tensors. [`ModelRunner`] implements the traits for a model on any [`Backend`].
 
 use std::any::Any;
 use std::fmt;
@@ -18,13 +18,13 @@ pub(crate) type DeviceFrame = Arc<dyn Any + Send + Sync>;
 /// Memory of a device's tensors in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Memory {
-    /// Allocated now, what is kept for reuse included.
+    /// Bytes allocated now, including buffers kept for reuse.
     pub(crate) held: u64,
-    /// The most that was allocated at once, with what may be kept for reuse besides.
+    /// Maximum of bytes allocated at once, plus the maximum of buffers kept for reuse.
     pub(crate) peak: u64,
 }
 
-/// A convolution that ran, and its time.
+/// A convolution that was computed, with its time.
 #[cfg_attr(not(feature = "benchmark"), allow(dead_code))]
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Convolution {
@@ -32,69 +32,69 @@ pub(crate) struct Convolution {
     pub(crate) kind: ConvKind,
     /// `[channels, height, width]` of its input.
     pub(crate) input: [usize; 3],
-    /// Output channels.
+    /// Number of output channels.
     pub(crate) output: usize,
     /// The kernel family, such as `winograd`.
     pub(crate) kernel: &'static str,
-    /// Multiply-adds of its definition.
+    /// Number of multiply-adds of its definition.
     pub(crate) macs: u64,
-    /// Its time, with the computation of inputs that are fused into it.
+    /// Wall-clock time, including the computation of fused inputs.
     pub(crate) time: Duration,
 }
 
-/// What a backend tells of the device that it runs on.
+/// Memory statistics and profiling of a backend.
 pub(crate) trait Device {
-    /// Memory of its tensors.
+    /// Returns the memory of the device's tensors.
     fn memory(&self) -> Memory;
-    /// Runs `work` and tells which convolutions ran meanwhile.
+    /// Runs `work` and returns the convolutions that were computed meanwhile.
     #[cfg_attr(not(feature = "benchmark"), allow(dead_code))]
     fn profile(&self, work: &mut dyn FnMut()) -> Vec<Convolution>;
 }
 
 /// A model on a device.
 pub(crate) trait Runner: fmt::Debug + Send + Sync {
-    /// Which network it is.
+    /// Returns the network's version.
     fn version(&self) -> Version;
-    /// One line about the model.
+    /// Describes the model in one line, for people.
     fn describe(&self) -> String;
-    /// How the device runs it.
+    /// Returns the settings with which the device runs the model.
     fn info(&self) -> &EngineInfo;
     /// Pads, uploads and encodes a frame once, for reuse in all its pairs. Values are clamped to 0..1.
     fn prepare(&self, image: &RgbImage, options: &Options) -> Result<DeviceFrame>;
-    /// Two frames prepared for the same options, with what all timesteps between them share.
+    /// Pairs two frames prepared for the same options, for reuse at all timesteps between them. Sizes must be equal.
     fn pair(self: Arc<Self>, frames: [&DeviceFrame; 2], options: &Options) -> Result<Box<dyn FramePair>>;
-    /// Memory of the device's tensors.
+    /// Returns the memory of the device's tensors.
     fn memory(&self) -> Memory;
-    /// Runs `work` and tells which convolutions ran meanwhile.
+    /// Runs `work` and returns the convolutions that were computed meanwhile.
     #[cfg_attr(not(feature = "benchmark"), allow(dead_code))]
     fn profile(&self, work: &mut dyn FnMut()) -> Vec<Convolution>;
 }
 
-/// Two frames on a device. It owns all that it needs.
+/// Two frames on a device, ready for interpolation. Owned: it borrows neither the runner nor the frames.
 pub(crate) trait FramePair: fmt::Debug + Send {
-    /// Begins to compute the frame at `timestep`, between 0 and 1: several can be in flight on a device that computes
-    /// asynchronously. With the planes of both frames' alpha it has alpha, moved by the same flow.
+    /// Starts to compute the frame at `timestep`, between 0 and 1; several can be in flight on an asynchronous device. If the
+    /// alpha planes of both frames are given, the result has alpha, warped and blended as the colours.
     fn submit(&self, timestep: f32, alpha: Option<[&[f32]; 2]>) -> Result<Pending>;
-    /// Both frames as the network's flow warps them to `timestep`, and both frames as they are.
+    /// Returns both frames warped to `timestep` by the network's flow, and both original frames.
     fn warped_at(&self, timestep: f32) -> Result<[[RgbImage; 2]; 2]>;
 }
 
-/// A frame that was submitted.
+/// A submitted frame that may still be computed (future).
 pub(crate) struct Pending(Box<dyn FnOnce() -> Result<RgbImage> + Send>);
 
 impl Pending {
-    /// A frame that is complete.
+    /// Makes a pending frame of a complete image.
     fn ready(image: RgbImage) -> Self {
         Self(Box::new(|| Ok(image)))
     }
 
-    /// Waits for the frame.
+    /// Waits until the frame is complete and returns it.
     pub(crate) fn wait(self) -> Result<RgbImage> {
         (self.0)()
     }
 }
 
-/// A [`Model`] as a [`Runner`].
+/// The [`Runner`] of a [`Model`] on a backend.
 pub(crate) struct ModelRunner<B: Backend> {
     model: Model<B>,
     info: EngineInfo,
@@ -164,7 +164,7 @@ where
     }
 }
 
-/// Two frames of a [`ModelRunner`].
+/// The [`FramePair`] of a [`ModelRunner`].
 struct ModelPair<B: Backend> {
     runner: Arc<ModelRunner<B>>,
     frames: [PreparedFrame<B::Tensor>; 2],
