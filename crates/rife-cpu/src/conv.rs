@@ -240,8 +240,8 @@ impl<'a> Job<'a> {
             columns: self.columns.len(),
         };
         // SAFETY: every pointer is into buffers of the sizes that `conv` gave them: taps reach one pixel past the
-        // image, which is the border, or past a strip's own rows into those that it has beside; the caller keeps
-        // writers apart; the kernels are of a tier the machine has.
+        // image, which is the border, or past a strip's rows into the image's rows above and below it; the caller
+        // guarantees that no two threads write the same rows; the kernels are of a tier the machine has.
         unsafe { (kernels.row[group.blocks.len() - 1])(&job) }
     }
 }

@@ -26,6 +26,7 @@ type FillRow<'a> = dyn Fn(usize, usize, &mut [f32]) + Sync + 'a;
 /// Luma images of both frames at one pyramid level, `height` rows of `width`, both padded to multiples of [`STRIDE`] by
 /// replicating the last row and column.
 struct Level {
+    /// Luma of the first and the second frame.
     frames: [Buffer; 2],
     height: usize,
     width: usize,

@@ -14,9 +14,9 @@ use crate::tensor::{Blocked, Op, Planar, Tensor};
 /// Options of an engine: threads, instruction set, precision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct EngineOptions {
-    /// Threads; `None`: one for each core. [`Engine::thread_count`] says how many there are: at least 1, at most 256.
+    /// Number of threads, limited to 1..=256; `None`: one for each core.
     pub threads: Option<usize>,
-    /// The kernels' tier; `None`: `RIFE_CPU`, else the fastest that the machine has.
+    /// Instruction set of the kernels; `None`: that of the environment variable `RIFE_CPU`, else the fastest available.
     pub tier: Option<Tier>,
     /// Precision of the products in convolutions with many channels.
     pub precision: Precision,
@@ -283,7 +283,8 @@ impl Engine {
         }
     }
 
-    /// Backward warp: samples `x` at (column + flow 0, row + flow 1), bilinear, border clamped, `align_corners = true`.
+    /// Warps backward: samples `x` at `(column + flow[0], row + flow[1])`, bilinear, coordinates clamped to the image
+    /// (`align_corners = true`). `flow` is `[2, height, width]`, in pixels.
     pub fn warp(&self, x: &Tensor, flow: &Tensor) -> Tensor {
         assert_eq!(
             (flow.shape()[0], &flow.shape()[1..]),
@@ -299,8 +300,9 @@ impl Engine {
         Tensor::new(x.shape(), Op::Warp(x.clone(), flow.clone()))
     }
 
-    /// Overlapped block motion compensation: averages two backward warps of `x`, each by `factor` times the velocity of a
-    /// neighbour, `near` rows below and columns right of a pixel; velocities are replicated beyond the border.
+    /// Averages two backward warps of `x` (overlapped block motion compensation): each pixel is displaced by `factor` times
+    /// the velocity of the pixel at one of the two offsets `near`, `[rows down, columns right]`; velocities, `[2, height,
+    /// width]` in pixels, are replicated beyond the border.
     pub fn warp_obmc(&self, x: &Tensor, velocity: &Tensor, factor: f32, near: [[isize; 2]; 2]) -> Tensor {
         let [_, height, width] = x.shape();
         assert_eq!(velocity.shape(), [2, height, width], "velocities' shape");
@@ -331,7 +333,7 @@ impl Engine {
         Tensor::new(shape, Op::AddLastChannel(x.clone(), by.clone()))
     }
 
-    /// Blends: `a * sigmoid(mask) + b * (1 - sigmoid(mask))`, with one mask for all channels.
+    /// Computes `a * sigmoid(mask) + b * (1 - sigmoid(mask))`, with one mask for all channels.
     pub fn blend(&self, a: &Tensor, b: &Tensor, mask: &Tensor) -> Tensor {
         assert_eq!(a.shape(), b.shape(), "tensors to be blended");
         assert_eq!(
@@ -395,6 +397,7 @@ impl Engine {
         self.runtime.project_flow(flow, timestep)
     }
 
+    /// Returns the runtime and kernels that convolutions run on.
     fn context(&self) -> conv::Context<'_> {
         conv::Context {
             runtime: &self.runtime,

@@ -21,12 +21,12 @@ pub enum Precision {
     /// 32-bit floating point.
     #[default]
     F32,
-    /// Eight-bit integers, see [`Engine::has_int8`].
+    /// Eight-bit integers, see [`crate::Engine::has_int8`].
     Int8,
 }
 
 impl Precision {
-    /// `f32` or `int8`.
+    /// Returns `f32` or `int8`.
     pub fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
@@ -35,13 +35,18 @@ impl Precision {
     }
 }
 
-/// What every operation of an engine runs on.
+/// State shared by all operations of an engine.
 #[derive(Debug)]
 pub(crate) struct Runtime {
+    /// Thread pool.
     threads: Threads,
+    /// Buffer pool.
     recycler: Arc<Recycler>,
+    /// Instruction set of the kernels.
     tier: Tier,
+    /// Precision of products in convolutions with many channels.
     precision: Precision,
+    /// Profile of convolutions.
     log: Log,
 }
 
@@ -57,22 +62,27 @@ impl Runtime {
         }
     }
 
+    /// Returns the thread pool.
     pub(crate) fn threads(&self) -> &Threads {
         &self.threads
     }
 
+    /// Returns the buffer pool.
     pub(crate) fn recycler(&self) -> &Arc<Recycler> {
         &self.recycler
     }
 
+    /// Returns the tier of the kernels.
     pub(crate) fn tier(&self) -> Tier {
         self.tier
     }
 
+    /// Returns the precision of products in convolutions with many channels.
     pub(crate) fn precision(&self) -> Precision {
         self.precision
     }
 
+    /// Returns the profile of convolutions.
     pub(crate) fn log(&self) -> &Log {
         &self.log
     }

@@ -22,8 +22,8 @@ pub(crate) struct Node {
     pub(crate) interleaved: OnceLock<Buffer>,
 }
 
-/// Stored values or the operation that computes a tensor; operands are in the order of the methods of
-/// [`crate::Engine`].
+/// Layout of a tensor's values, or the operation that computes them; operands are in the order of the arguments of the
+/// method of the same name of [`crate::Engine`].
 #[derive(Debug)]
 pub(crate) enum Op {
     /// Values in [`Node::planar`].

@@ -1,4 +1,4 @@
-//! What a convolution runs on.
+//! Context of a convolution: the engine's runtime and kernels.
 
 use super::simd::Kernels;
 use crate::runtime::Runtime;

@@ -19,7 +19,9 @@ use crate::tensor::BlockList;
 /// Affine quantisation of a tile: `byte = value * steps + zero`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Scale {
+    /// Quantisation steps per unit.
     steps: f32,
+    /// Zero point: the byte of the value 0.
     zero: f32,
 }
 
@@ -123,6 +125,7 @@ const LARGE: usize = 8192;
 const COLUMNS: usize = 48;
 /// Bytes past a tile's input that kernels may read, since they compute sixteen pixels even if fewer are left.
 const SPARE: usize = 16 * 2 * 16 + 64;
+
 /// Reports whether a layer is computed in int8: in an engine of that precision, for layers with many channels; the last
 /// layers (flow, mask, colours) have few and stay f32.
 pub(super) fn suits(context: Context<'_>, layer: &ConvLayer) -> bool {
@@ -150,7 +153,9 @@ unsafe impl Sync for Tiles<'_> {}
 
 /// The quantised input of a tile in blocked layout (nChw16c) of uint8.
 struct Bytes {
+    /// The bytes, and [`SPARE`] more.
     data: Buffer,
+    /// Quantisation of the tile.
     scale: Scale,
     /// Row and column of the first pixel in the input with its border.
     first: [usize; 2],

@@ -1,6 +1,6 @@
 //! Direct convolution kernel, generic over a SIMD vector of sixteen f32: a register tile of a few output blocks by a few
 //! columns; each input value is broadcast and multiplied with sixteen weights. Tiers differ in the vector type and in the
-//! size of the register tile; see `conv/tiers.rs`.
+//! size of the register tile; see `conv/simd.rs`.
 
 pub(crate) mod int8;
 pub(crate) mod winograd;
@@ -63,12 +63,13 @@ pub(crate) struct InBlock {
 /// Arguments of a direct kernel: one output row of one group of output blocks. Offsets and strides are in values.
 #[derive(Debug)]
 pub(crate) struct Row<'a> {
+    /// Input blocks that the output blocks read.
     pub(crate) inputs: &'a [InBlock],
     /// Offsets of the first output pixel's input pixels from [`InBlock::data`].
     pub(crate) taps: &'a [usize],
     /// Stride of the input from one output pixel to the next.
     pub(crate) pixel: usize,
-    /// `[input block][tap][lane][output channel]`.
+    /// Weights, `[input block][tap][lane][output channel]`.
     pub(crate) weights: *const f32,
     /// Bias of each output channel; null, like the slope, to store plain sums.
     pub(crate) bias: *const f32,
@@ -76,11 +77,13 @@ pub(crate) struct Row<'a> {
     pub(crate) slope: *const f32,
     /// Input pixel of the first output pixel, with the strides of the output; null without a residual.
     pub(crate) residual: *const f32,
+    /// First output pixel of the first output block.
     pub(crate) out: *mut f32,
     /// Stride of output pixels.
     pub(crate) out_pixel: usize,
     /// Stride of output blocks.
     pub(crate) block_stride: usize,
+    /// Number of output pixels.
     pub(crate) columns: usize,
 }
 
@@ -135,6 +138,7 @@ unsafe fn rest<V: Lanes, const BLOCKS: usize, const WIDE: usize, const PIXEL: us
     row: &Row<'_>,
     column: usize,
 ) {
+    /// Calls [`tile`] with the number of remaining columns as a constant.
     macro_rules! widths {
         ($($width:literal)*) => {
             match row.columns - column {

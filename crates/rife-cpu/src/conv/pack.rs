@@ -9,17 +9,22 @@ use rife_backend::{Activation, ConvKind, ConvSpec};
 /// A convolution prepared for an engine.
 #[derive(Debug, Clone)]
 pub struct ConvLayer {
+    /// Kernel size, stride and direction.
     pub(super) kind: ConvKind,
+    /// Number of input channels.
     pub(super) input: usize,
+    /// Number of output channels.
     pub(super) output: usize,
+    /// Whether the input is added to the result (ResConv).
     pub(super) residual: bool,
     /// Whether the layer is a transposed convolution to up to four channels, computed as a convolution to sixteen: four
     /// channels of each of the 2x2 output pixels, see [`four_pixels`].
     pub(super) quads: bool,
+    /// Packed weights of each phase of output pixels.
     pub(super) phases: Vec<Phase>,
     /// Bias of each output channel, padded to a multiple of sixteen.
     pub(super) bias: Vec<f32>,
-    /// PReLU slope of each output channel (1 without activation), padded likewise.
+    /// PReLU slope of each output channel (1 without activation), padded to a multiple of sixteen.
     pub(super) slope: Vec<f32>,
     /// Number of weights of the [`ConvSpec`].
     weights: usize,
@@ -36,19 +41,22 @@ pub struct ConvLayer {
 /// A transposed convolution, and the layer that includes a following PixelShuffle(2), packed when first used.
 #[derive(Debug, Clone)]
 struct ToShuffle {
+    /// The transposed convolution.
     spec: ConvSpec,
-    /// Output blocks of a group.
+    /// Number of output blocks of a group.
     together: usize,
+    /// The layer with the shuffle.
     layer: OnceLock<ConvLayer>,
 }
 
-/// Output pixels with the same taps: all of them, or for a transposed convolution one in four.
+/// Phase of a convolution: output pixels with the same taps, which are all, or for a transposed convolution one in four.
 #[derive(Debug, Clone)]
 pub(super) struct Phase {
     /// Row and column of the first such pixel.
     pub(super) offset: [usize; 2],
     /// Row and column offsets of the input pixels read.
     pub(super) taps: Vec<[isize; 2]>,
+    /// Groups of output blocks with their packed weights.
     pub(super) groups: Vec<Group>,
 }
 
@@ -59,7 +67,7 @@ pub(super) struct Group {
     pub(super) blocks: Range<usize>,
     /// Range of input blocks that they read.
     pub(super) inputs: Range<usize>,
-    /// `[input block][tap][lane][output channel]`.
+    /// Weights, `[input block][tap][lane][output channel]`.
     pub(super) weights: Vec<f32>,
 }
 

@@ -21,7 +21,7 @@ use crate::runtime::Tier;
 /// The convolution kernels of a tier.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Kernels {
-    /// Direct convolution of a row of one output block, or of two: see [`row`].
+    /// Direct convolution of a row of one output block, and of two: see [`super::kernel::row`].
     pub(crate) row: [unsafe fn(&Row<'_>); 2],
     /// Winograd's input transform.
     pub(crate) transform_input: unsafe fn(&TransformInput),

@@ -267,6 +267,7 @@ struct Descend<'a> {
 }
 
 impl Kernel for Descend<'_> {
+    /// Computes [`descend`].
     #[inline(always)]
     fn run<V: Vector8>(self) {
         let columns = self.row.len() / PATCH_VALUES;
@@ -320,6 +321,7 @@ struct Propagate<'a> {
 }
 
 impl Kernel for Propagate<'_> {
+    /// Computes [`propagate`].
     #[inline(always)]
     fn run<V: Vector8>(self) {
         let [xs, ys, costs] = self.around[1];
@@ -380,6 +382,7 @@ struct Accumulate<'a> {
 }
 
 impl Kernel for Accumulate<'_> {
+    /// Computes [`accumulate`].
     #[inline(always)]
     fn run<V: Vector8>(self) {
         let [weights, by_x, by_y] = self.sums;

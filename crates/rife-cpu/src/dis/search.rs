@@ -13,9 +13,9 @@ struct Search<'a> {
     options: &'a DisOptions,
     from: Bordered<'a>,
     to: Bordered<'a>,
-    /// Height and width without the border.
+    /// Height and width of both images without the border.
     size: [usize; 2],
-    /// Patches in a row.
+    /// Number of patches in a row.
     columns: usize,
 }
 
@@ -63,7 +63,8 @@ impl Runtime {
 }
 
 impl Search<'_> {
-    /// Runs Gauss-Newton descent for all patches from the mean initial velocity over the cell at their centre.
+    /// Runs Gauss-Newton descent for all patches, each from the mean of the initial velocities over the 4x4 cell at its
+    /// centre; returns velocities and costs of the patches.
     fn descend(&self, initial: Buffer) -> Buffer {
         let [height, width] = self.size;
         let mut to = self.buffer(height / STRIDE);

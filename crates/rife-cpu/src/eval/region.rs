@@ -26,6 +26,7 @@ pub(crate) struct Region {
 }
 
 impl Drop for Region {
+    /// Keeps the buffer for reuse by this thread, at most [`KEPT`].
     fn drop(&mut self) {
         // Fails while the thread is exiting.
         let _ = SPARE.try_with(|spare| {

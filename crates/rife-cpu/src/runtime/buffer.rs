@@ -88,6 +88,7 @@ impl Recycler {
         (kept.in_use + kept.idle) * size_of::<Line>()
     }
 
+    /// Locks the pool, ignoring poisoning.
     fn lock(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -104,6 +105,7 @@ fn fresh(lines: usize) -> Vec<Line> {
 /// Asks Linux for transparent huge pages (2 MiB) for allocated, still unused memory.
 #[cfg(target_os = "linux")]
 fn advise_huge_pages(data: &mut Vec<Line>) {
+    /// Size of a huge page in bytes.
     const PAGE: usize = 2 << 20;
     let spare = data.spare_capacity_mut();
     let bytes = size_of_val(spare);
@@ -138,6 +140,7 @@ pub(crate) struct Buffer {
 impl Deref for Buffer {
     type Target = [f32];
 
+    /// Returns the values.
     fn deref(&self) -> &[f32] {
         // SAFETY: `Line` is 16 `f32` without padding, and `len` is at most 16 times the number of lines.
         unsafe { std::slice::from_raw_parts(self.data.as_ptr().cast(), self.len) }
@@ -145,6 +148,7 @@ impl Deref for Buffer {
 }
 
 impl DerefMut for Buffer {
+    /// Returns the writable values.
     fn deref_mut(&mut self) -> &mut [f32] {
         // SAFETY: as above; the borrow is exclusive.
         unsafe { std::slice::from_raw_parts_mut(self.data.as_mut_ptr().cast(), self.len) }
@@ -166,6 +170,7 @@ impl Buffer {
 }
 
 impl Drop for Buffer {
+    /// Returns the memory to the pool.
     fn drop(&mut self) {
         let data = std::mem::take(&mut self.data);
         let mut kept = self.home.lock();

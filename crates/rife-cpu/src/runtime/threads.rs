@@ -97,6 +97,7 @@ pub(crate) struct Threads {
 }
 
 impl std::fmt::Debug for Threads {
+    /// Writes the number of threads.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Threads({})", self.count())
     }
@@ -253,6 +254,7 @@ fn worker(shared: &Shared) {
 }
 
 impl Drop for Threads {
+    /// Ends the workers and waits for them.
     fn drop(&mut self) {
         lock(&self.shared.orders).stop = true;
         self.shared.begun.notify_all();

@@ -32,6 +32,7 @@ pub enum TierError {
 impl std::error::Error for TierError {}
 
 impl fmt::Display for TierError {
+    /// Writes the reason in English, with the tiers that this machine has.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = |tiers: &[Tier]| tiers.iter().map(|t| t.name()).collect::<Vec<_>>().join(", ");
         match self {
@@ -126,11 +127,16 @@ impl Tier {
 /// Reports whether the processor has AMX-INT8 and Linux grants its state to this process (requested by `arch_prctl`).
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 fn has_amx() -> bool {
+    /// Result of the first call.
     static AVAILABLE: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
     *AVAILABLE.get_or_init(|| {
+        /// CPUID leaf 7, EDX: AMX-TILE.
         const TILES: u32 = 1 << 24;
+        /// CPUID leaf 7, EDX: AMX-INT8.
         const INT8: u32 = 1 << 25;
+        /// Code of the system call `arch_prctl`: ARCH_REQ_XCOMP_PERM.
         const ASK_FOR_STATE: libc::c_long = 0x1023;
+        /// Number of the tile data in the processor state (XFEATURE_XTILEDATA).
         const TILE_DATA: libc::c_long = 18;
         let bits = TILES | INT8;
         // SAFETY: the call reads and writes no memory of ours; older kernels refuse it.

@@ -57,16 +57,19 @@ pub(crate) struct Int8Kernels {
 /// bytes, of the output in values.
 #[derive(Debug)]
 pub(crate) struct Int8Rows<'a> {
+    /// First quantised input value.
     pub(crate) input: *const u8,
+    /// Number of input channels.
     pub(crate) channels: usize,
     /// Stride of blocks of sixteen input channels.
     pub(crate) input_stride: usize,
     /// Offsets of the first output pixel's input pixels, row by row; those of a row are adjacent in memory.
     pub(crate) taps: &'a [usize],
-    /// Input strides of neighbouring output pixels in a row (`pixel`) and in a column (`line`).
+    /// Stride of the input from one output pixel to the next in a row.
     pub(crate) pixel: usize,
+    /// Stride of the input from one output row to the next.
     pub(crate) line: usize,
-    /// `[input block][tap][four channels][output channel][channel]`.
+    /// Weights, `[input block][tap][four channels][output channel][channel]`.
     pub(crate) weights: *const i8,
     /// Initial sum of each output channel (zero-point correction).
     pub(crate) start: *const i32,
@@ -78,6 +81,7 @@ pub(crate) struct Int8Rows<'a> {
     pub(crate) slope: *const f32,
     /// f32 input pixel of the first output pixel, with the strides of the output; null without a residual.
     pub(crate) residual: *const f32,
+    /// First output pixel of the first output block.
     pub(crate) out: *mut f32,
     /// Stride of output pixels in a row.
     pub(crate) out_pixel: usize,
@@ -85,7 +89,9 @@ pub(crate) struct Int8Rows<'a> {
     pub(crate) out_line: usize,
     /// Stride of output blocks.
     pub(crate) block_stride: usize,
+    /// Number of output rows.
     pub(crate) rows: usize,
+    /// Number of output pixels per row.
     pub(crate) columns: usize,
 }
 

@@ -14,38 +14,49 @@ pub(crate) const POINTS: usize = SIDE * SIDE;
 /// Prefetch distance in pixels: a tile reads six rows, which are far apart in memory in a large image.
 const FETCHED: usize = 4 * TILE;
 
-/// The input transform of a tile and sixteen channels: 6x6 pixels to 36 points. Strides are in values.
+/// Arguments of the input transform of a tile and sixteen channels: 6x6 pixels to 36 points. Strides are in values.
 #[derive(Debug)]
 pub(crate) struct TransformInput {
+    /// First pixel of the tile.
     pub(crate) from: *const f32,
     /// Stride of pixel rows.
     pub(crate) line: usize,
+    /// First point.
     pub(crate) to: *mut f32,
     /// Stride of points.
     pub(crate) point: usize,
 }
 
-/// The output transform of a tile and sixteen channels: 36 points to 4x4 pixels, then bias, residual and PReLU.
+/// Arguments of the output transform of a tile and sixteen channels: 36 points to 4x4 pixels, then bias, residual and PReLU.
+/// Strides are in values.
 #[derive(Debug)]
 pub(crate) struct TransformOutput {
+    /// First point.
     pub(crate) from: *const f32,
     /// Stride of points.
     pub(crate) point: usize,
+    /// Bias of each channel.
     pub(crate) bias: *const f32,
+    /// PReLU slope of each channel.
     pub(crate) slope: *const f32,
     /// Residual with the strides of the output; null without a residual.
     pub(crate) residual: *const f32,
+    /// First output pixel of the tile.
     pub(crate) out: *mut f32,
     /// Stride of output pixels in a row.
     pub(crate) pixel: usize,
     /// Stride of output rows.
     pub(crate) line: usize,
-    /// Rows and columns of the tile inside the image, up to 4.
+    /// Number of rows of the tile inside the image, up to 4.
     pub(crate) rows: usize,
+    /// Number of columns of the tile inside the image, up to 4.
     pub(crate) columns: usize,
 }
 
 /// Computes the input transform along one axis, B^T d: six pixels to six points.
+///
+/// # Safety
+/// The tier is available.
 #[inline(always)]
 unsafe fn transform_input_1d<V: Lanes>([d0, d1, d2, d3, d4, d5]: [V; SIDE]) -> [V; SIDE] {
     // SAFETY: the caller vouches for the tier.
@@ -66,6 +77,9 @@ unsafe fn transform_input_1d<V: Lanes>([d0, d1, d2, d3, d4, d5]: [V; SIDE]) -> [
 }
 
 /// Computes the output transform along one axis, A^T m: six points to four pixels.
+///
+/// # Safety
+/// The tier is available.
 #[inline(always)]
 unsafe fn transform_output_1d<V: Lanes>([m0, m1, m2, m3, m4, m5]: [V; SIDE]) -> [V; TILE] {
     // SAFETY: the caller vouches for the tier.

@@ -2,8 +2,8 @@
 //! 64 by 16 weights.
 //!
 //! The three horizontal taps of a 3x3 filter are adjacent in memory (nChw16c), so that they are read as 48 channels of one
-//! pixel; the next pixel's begin 16 bytes on. See Intel's "Architecture Instruction Set Extensions
-//! Programming Reference", chapter on AMX. The compiler knows tile registers by name only, and never uses them itself.
+//! pixel; those of the next pixel begin 16 bytes later. See Intel's "Architecture Instruction Set Extensions Programming
+//! Reference", chapter on AMX. Tile registers are accessed by inline assembly: the compiler does not allocate them.
 
 use std::arch::asm;
 
@@ -13,7 +13,7 @@ use crate::conv::kernel::int8::{Int8Lanes, Int8Rows, Last, Place};
 /// Pixels, and output channels, of a tile register of sums.
 const SIDE: usize = 16;
 
-/// Operand of `ldtilecfg`: bytes per row and number of rows of each tile register.
+/// Operand of `ldtilecfg`, in the processor's format: bytes per row and number of rows of each tile register.
 #[repr(C, align(64))]
 struct Shapes {
     palette: u8,

@@ -10,12 +10,14 @@ use crate::conv::kernel::{Lanes, Row, row};
 struct Sixteen([__m256; 2]);
 
 impl Lanes for Sixteen {
+    /// Loads sixteen values.
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {
         // SAFETY: the caller vouches for the tier and 16 readable values.
         Self(unsafe { [_mm256_loadu_ps(from), _mm256_loadu_ps(from.add(8))] })
     }
 
+    /// Stores sixteen values.
     #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
         // SAFETY: the caller vouches for the tier and 16 writable values.
@@ -25,18 +27,21 @@ impl Lanes for Sixteen {
         }
     }
 
+    /// Prefetches a cache line into the first-level cache.
     #[inline(always)]
     unsafe fn fetch(from: *const f32) {
         // SAFETY: the caller vouches for the tier; a fetch never faults.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
     }
 
+    /// Broadcasts a value to all lanes.
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {
         // SAFETY: the caller vouches for the tier.
         Self([unsafe { _mm256_set1_ps(value) }; 2])
     }
 
+    /// Computes `self + a * b`.
     #[inline(always)]
     unsafe fn multiply_add(self, a: Self, b: Self) -> Self {
         // SAFETY: the caller vouches for the tier.
@@ -48,6 +53,7 @@ impl Lanes for Sixteen {
         })
     }
 
+    /// Computes `self + other`.
     #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {
         // SAFETY: the caller vouches for the tier.
@@ -59,6 +65,7 @@ impl Lanes for Sixteen {
         })
     }
 
+    /// Computes `self - other`.
     #[inline(always)]
     unsafe fn subtract(self, other: Self) -> Self {
         // SAFETY: the caller vouches for the tier.
@@ -70,6 +77,7 @@ impl Lanes for Sixteen {
         })
     }
 
+    /// Applies PReLU: `max(x, 0) + slope * min(x, 0)`.
     #[inline(always)]
     unsafe fn leaky(self, slope: Self) -> Self {
         // SAFETY: the caller vouches for the tier.
@@ -84,24 +92,28 @@ impl Lanes for Sixteen {
     }
 }
 
+/// Computes a row of one output block, see [`row`].
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn one(job: &Row<'_>) {
     // SAFETY: the caller's contract; this function runs where the tier is available.
     unsafe { row::<Sixteen, 1, 6>(job) }
 }
 
+/// Computes a row of two output blocks, see [`row`].
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn two(job: &Row<'_>) {
     // SAFETY: as above.
     unsafe { row::<Sixteen, 2, 3>(job) }
 }
 
+/// Applies Winograd's input transform to a tile.
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn input_tile(tile: &TransformInput) {
     // SAFETY: the caller's contract; this function runs where the tier is available.
     unsafe { transform_input::<Sixteen>(tile) }
 }
 
+/// Applies Winograd's output transform to a tile.
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn output_tile(tile: &TransformOutput) {
     // SAFETY: as above.

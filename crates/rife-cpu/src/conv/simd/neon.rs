@@ -10,6 +10,7 @@ use crate::conv::kernel::{Lanes, Row, row};
 struct Sixteen([float32x4_t; 4]);
 
 impl Lanes for Sixteen {
+    /// Loads sixteen values.
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {
         // SAFETY: the caller vouches for 16 readable values; every aarch64 has NEON.
@@ -23,6 +24,7 @@ impl Lanes for Sixteen {
         })
     }
 
+    /// Stores sixteen values.
     #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
         for (i, quarter) in self.0.into_iter().enumerate() {
@@ -31,12 +33,14 @@ impl Lanes for Sixteen {
         }
     }
 
+    /// Broadcasts a value to all lanes.
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {
         // SAFETY: every aarch64 has NEON.
         Self([unsafe { vdupq_n_f32(value) }; 4])
     }
 
+    /// Computes `self + a * b`.
     #[inline(always)]
     unsafe fn multiply_add(self, a: Self, b: Self) -> Self {
         let mut sums = self.0;
@@ -47,6 +51,7 @@ impl Lanes for Sixteen {
         Self(sums)
     }
 
+    /// Computes `self + other`.
     #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {
         let mut sums = self.0;
@@ -57,6 +62,7 @@ impl Lanes for Sixteen {
         Self(sums)
     }
 
+    /// Computes `self - other`.
     #[inline(always)]
     unsafe fn subtract(self, other: Self) -> Self {
         let mut sums = self.0;
@@ -67,6 +73,7 @@ impl Lanes for Sixteen {
         Self(sums)
     }
 
+    /// Applies PReLU: `max(x, 0) + slope * min(x, 0)`.
     #[inline(always)]
     unsafe fn leaky(self, slope: Self) -> Self {
         let mut values = self.0;
@@ -81,21 +88,25 @@ impl Lanes for Sixteen {
     }
 }
 
+/// Computes a row of one output block, see [`row`].
 pub(super) unsafe fn one(job: &Row<'_>) {
     // SAFETY: the caller's contract; every aarch64 has NEON.
     unsafe { row::<Sixteen, 1, 6>(job) }
 }
 
+/// Computes a row of two output blocks, see [`row`].
 pub(super) unsafe fn two(job: &Row<'_>) {
     // SAFETY: as above.
     unsafe { row::<Sixteen, 2, 3>(job) }
 }
 
+/// Applies Winograd's input transform to a tile.
 pub(super) unsafe fn input_tile(tile: &TransformInput) {
     // SAFETY: the caller's contract; every aarch64 has NEON.
     unsafe { transform_input::<Sixteen>(tile) }
 }
 
+/// Applies Winograd's output transform to a tile.
 pub(super) unsafe fn output_tile(tile: &TransformOutput) {
     // SAFETY: as above.
     unsafe { transform_output::<Sixteen>(tile) }

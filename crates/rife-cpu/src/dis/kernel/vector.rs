@@ -47,37 +47,44 @@ pub(super) fn run(tier: Tier, kernel: impl Kernel) {
 }
 
 impl Vector8 for [f32; 8] {
+    /// Loads eight values.
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {
         // SAFETY: the caller's.
         unsafe { from.cast::<[f32; 8]>().read_unaligned() }
     }
 
+    /// Broadcasts a value.
     #[inline(always)]
     fn splat(value: f32) -> Self {
         [value; 8]
     }
 
+    /// Computes `self + other`.
     #[inline(always)]
     fn add(self, other: Self) -> Self {
         std::array::from_fn(|i| self[i] + other[i])
     }
 
+    /// Computes `self - other`.
     #[inline(always)]
     fn sub(self, other: Self) -> Self {
         std::array::from_fn(|i| self[i] - other[i])
     }
 
+    /// Computes `self + a * b`.
     #[inline(always)]
     fn add_product(self, a: Self, b: Self) -> Self {
         std::array::from_fn(|i| self[i] + a[i] * b[i])
     }
 
+    /// Computes `1 / clamp(|v|, min, 1)` of each value v; NaN counts as `min`.
     #[inline(always)]
     fn densification_weight(self, min: f32) -> Self {
         self.map(|v| 1.0 / v.abs().max(min).min(1.0))
     }
 
+    /// Returns the eight values.
     #[inline(always)]
     fn values(self) -> [f32; 8] {
         self
@@ -102,36 +109,42 @@ mod x86 {
     struct Avx(__m256);
 
     impl Vector8 for Avx {
+        /// Loads eight values.
         #[inline(always)]
         unsafe fn load(from: *const f32) -> Self {
             // SAFETY: the caller's.
             Self(unsafe { _mm256_loadu_ps(from) })
         }
 
+        /// Broadcasts a value.
         #[inline(always)]
         fn splat(value: f32) -> Self {
             // SAFETY: the machine has AVX2.
             Self(unsafe { _mm256_set1_ps(value) })
         }
 
+        /// Computes `self + other`.
         #[inline(always)]
         fn add(self, other: Self) -> Self {
             // SAFETY: as above.
             Self(unsafe { _mm256_add_ps(self.0, other.0) })
         }
 
+        /// Computes `self - other`.
         #[inline(always)]
         fn sub(self, other: Self) -> Self {
             // SAFETY: as above.
             Self(unsafe { _mm256_sub_ps(self.0, other.0) })
         }
 
+        /// Computes `self + a * b`.
         #[inline(always)]
         fn add_product(self, a: Self, b: Self) -> Self {
             // SAFETY: as above.
             Self(unsafe { _mm256_fmadd_ps(a.0, b.0, self.0) })
         }
 
+        /// Computes `1 / clamp(|v|, min, 1)` of each value v; NaN counts as `min`.
         #[inline(always)]
         fn densification_weight(self, min: f32) -> Self {
             // SAFETY: as above.
@@ -144,6 +157,7 @@ mod x86 {
             }
         }
 
+        /// Returns the eight values.
         #[inline(always)]
         fn values(self) -> [f32; 8] {
             let mut values = [0.0; 8];
@@ -152,6 +166,7 @@ mod x86 {
             values
         }
 
+        /// Sums the eight values pairwise.
         #[inline(always)]
         fn sum(self) -> f32 {
             // SAFETY: as above.

@@ -20,11 +20,11 @@ pub(super) struct Plane<'a> {
     size: [usize; 2],
 }
 
-/// Positions of a batch, whose pixels are gathered one by one before all residuals are computed with SIMD (50% faster than
-/// one position at a time).
+/// Number of positions of a batch, whose pixels are gathered one by one before all residuals are computed with SIMD (50%
+/// faster than one position at a time).
 const RUN: usize = 32;
 
-/// Pixels read for a position.
+/// Number of pixels read for a position.
 const TAPS: usize = 12;
 
 /// Positions of a batch along one axis: offset of the pixel before each, distances to the previous, next and second next pixel
@@ -39,6 +39,7 @@ struct Axis {
 }
 
 impl Axis {
+    /// Placeholder before [`Axis::locate`].
     const UNSET: Self = Self {
         pixel: [0; RUN],
         before: [0; RUN],
