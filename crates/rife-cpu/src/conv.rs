@@ -28,12 +28,13 @@ use target::{Input, PhaseGroup, Target, input_range, stride};
 /// Maximum input values of a strip of rows: half of a core's L2 cache.
 const STRIP: usize = 128 * 1024;
 
-/// Output rows of a tile whose lazy input is evaluated per tile (input pixels of two tiles are evaluated twice).
+/// Output rows of a tile of a convolution whose lazy input is evaluated tile by tile (pixels that two tiles read are
+/// evaluated twice).
 const LAZY_ROWS: usize = 8;
-/// Output columns of such a tile are a multiple of this, the columns of a kernel's register tiles.
+/// Divisor of the output columns of a tile of a convolution with lazy input: the columns of a kernel's register tiles.
 const LAZY_COLUMNS: usize = 48;
-/// Maximum input values of such a tile: input, intermediate values of about the same size and sampled images should fit
-/// the L2 cache.
+/// Maximum input values of a tile of a convolution with lazy input: these, intermediate values of about the same size and
+/// sampled images should fit the L2 cache.
 const LAZY_INPUT: usize = 64 * 1024;
 
 /// Applies a layer to a tensor with the fastest suitable kernel. An expression is evaluated tile by tile into scratch

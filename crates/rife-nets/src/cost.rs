@@ -60,7 +60,7 @@ impl Version {
 mod tests {
     use super::*;
 
-    /// The counting back end refuses sizes that do not halve or join, as any engine would.
+    /// The counting engine panics at sizes that cannot be halved or concatenated, as every engine does.
     #[test]
     fn every_version_runs_at_its_smallest_size_at_every_scale() {
         for (version, scale) in Version::all().flat_map(|v| Scale::ALL.map(|scale| (v, scale))) {

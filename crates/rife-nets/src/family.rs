@@ -1,4 +1,4 @@
-//! Families of RIFE networks with the descriptions that tell their members apart, and the rows that name them.
+//! Families of RIFE networks, each with a description of the individual network, and the row type of the registry.
 
 use crate::spec::NetworkSpec;
 
@@ -8,7 +8,7 @@ pub(crate) const PAPER_SCALES: [i32; 3] = [2, 1, 0];
 /// log2 of the downsampling factors of RIFE_HDv2's four blocks, from coarse to fine.
 pub(crate) const HDV2_SCALES: [i32; 4] = [3, 2, 1, 0];
 
-/// The differences between the paper's networks; both false: IFNet.
+/// Description of one of the paper's networks; with both fields false, IFNet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PaperSpec {
     /// Whether the timestep enters every block as a constant plane (IFNet_m).
@@ -30,13 +30,13 @@ pub(crate) enum Family {
     Stack(NetworkSpec),
 }
 
-/// A named network.
+/// Row of the registry: a named network.
 #[derive(Debug)]
 pub(crate) struct Row {
     /// Canonical name, lower case.
     pub(crate) name: &'static str,
     /// Other accepted names.
     pub(crate) aliases: &'static [&'static str],
-    /// Its family with its description.
+    /// Family with the description of the network.
     pub(crate) family: Family,
 }

@@ -86,7 +86,7 @@ impl Version {
         }
     }
 
-    /// Reports whether the network supports [`Options::ensemble`].
+    /// Reports whether the network supports [`crate::Options::ensemble`].
     pub fn supports_ensemble(self) -> bool {
         self.spec().is_some_and(|spec| spec.ensemble)
     }
@@ -101,7 +101,7 @@ impl Version {
         self.spec().is_none_or(|spec| spec.encoder.is_some())
     }
 
-    /// Reports whether training adds a teacher block, which reads the true middle frame ([`Network::teach`]): true for the
+    /// Reports whether training adds a teacher block, which reads the true middle frame ([`crate::Network::teach`]): true for the
     /// paper's networks.
     pub fn has_teacher_block(self) -> bool {
         matches!(self.family(), Family::Paper(_))

@@ -25,7 +25,7 @@ pub struct State {
     pub step: u64,
     /// The trained weights.
     pub parameters: Parameters,
-    /// Exponential moving average of the weights, which is what is shipped.
+    /// Exponential moving average of the weights, the trained network.
     pub average: Parameters,
     /// AdamW's moments.
     pub moments: Moments,

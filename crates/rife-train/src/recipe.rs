@@ -210,7 +210,7 @@ pub struct OptimizerRecipe {
     pub precision: Precision,
     /// Maximum L2 norm of the gradients; larger gradients are scaled down to it.
     pub clip_norm: f64,
-    /// Decay of the exponential moving average of the weights, which is what is shipped.
+    /// Decay of the exponential moving average of the weights; the averaged weights are the trained network.
     pub ema: f64,
 }
 

@@ -26,15 +26,15 @@ pub const REPORT: &str = "report.html";
 
 /// Observer of a training run. A function `FnMut(String)` observes, too: it gets a line of text for every event.
 pub trait Watch {
-    /// Called after every step.
+    /// Observes a step; called after every step.
     fn step(&mut self, _step: u64) {}
 
-    /// Called with the means over the steps since the last reading.
+    /// Observes the means over the steps since the last reading; called every few steps.
     ///
     /// Errors: a log that cannot be written.
     fn reading(&mut self, reading: &Reading) -> Result<()>;
 
-    /// Called after weights were validated (if there is held-out data) and written.
+    /// Observes a validation; called after weights were validated (if there is held-out data) and written.
     ///
     /// Errors: a log or report that cannot be written.
     fn validated(&mut self, validation: Validation<'_>) -> Result<()>;

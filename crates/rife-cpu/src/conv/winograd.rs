@@ -242,7 +242,8 @@ impl Batches<'_> {
         }
     }
 
-    /// Transforms one tile of one output block and writes its pixels; `offset` is that of the phase.
+    /// Transforms one tile of one output block from `from`, with points `point` values apart, and writes its pixels; `offset`
+    /// is that of the phase.
     fn transform_output(&self, tile: usize, offset: [usize; 2], block: usize, from: &[f32], point: usize) {
         let Target { layer, shape, .. } = self.target;
         let [y, x] = self.first_pixel(tile);

@@ -1,4 +1,4 @@
-//! Materialisation of lazy tensors: values of a whole tensor or of a tile, and the operands that an expression reads at
+//! Materialisation of lazy tensors: values of a tensor or of a tile of it, and the operands that an expression reads at
 //! arbitrary positions.
 
 use std::ops::Range;

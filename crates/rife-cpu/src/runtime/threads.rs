@@ -13,7 +13,7 @@ type Body<'a> = &'a (dyn Fn(usize) + Sync);
 struct Orders {
     /// Number of loops so far, so that a worker joins each at most once.
     round: u64,
-    /// The current loop, as long as workers may join it.
+    /// The current loop; `None` once workers may no longer join it.
     job: Option<Job>,
     /// Number of workers in the current loop.
     inside: usize,
@@ -225,7 +225,7 @@ impl Threads {
     }
 }
 
-/// Main function of a worker thread: joins loops until the pool ends.
+/// Runs a worker thread: joins loops until the pool ends.
 fn worker(shared: &Shared) {
     let mut seen = 0;
     let mut orders = lock(&shared.orders);

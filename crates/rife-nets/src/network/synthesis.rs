@@ -1,5 +1,5 @@
 //! Synthesis of a 4.x network: blends the frames warped by the network's flow and by the prior, adds the cubic residual and
-//! the RGB residual by channels of the last block, and keeps static pixels; which of these, [`Synthesis`] says.
+//! the RGB residual by channels of the last block, and keeps static pixels. [`Synthesis`] selects among these.
 
 use rife_backend::Backend;
 use rife_backend::composed::luma;

@@ -9,7 +9,7 @@ use rife_nets::LayerDesc;
 /// Activation of a layer.
 #[derive(Debug, Clone)]
 pub(crate) enum Nonlinearity {
-    /// Nothing.
+    /// Identity.
     None,
     /// LeakyReLU of this slope.
     LeakyRelu(f32),

@@ -23,7 +23,7 @@ const LISTS: [(&str, &str); 2] = [
 const MAX_LIST_BYTES: u64 = 64 << 20;
 /// Minimum frames of a run.
 const MIN_FRAMES: usize = 3;
-/// Percentage of runs used for training; the rest, last by name or list, is for validation.
+/// Percentage of runs of frames used for training; the last runs, by name or by Vimeo90K's lists, are for validation.
 const TRAINING_PERCENT: usize = 95;
 /// Accepted layouts, for error messages.
 const ACCEPTED: &str = "accepted are Vimeo90K (sequences/*/* beside tri_trainlist.txt or sep_trainlist.txt) and any \

@@ -26,7 +26,7 @@ pub(crate) trait Int8Lanes: Copy {
     /// # Safety
     /// The tier is available and 4 values can be read.
     unsafe fn pixel(from: *const u8) -> Self;
-    /// Four-way dot product: adds to each sum the four products of `pixel` and `weights`.
+    /// Adds to each sum the four products of `pixel` and `weights` (four-way dot product).
     ///
     /// # Safety
     /// The tier is available.

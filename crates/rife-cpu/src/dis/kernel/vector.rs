@@ -91,7 +91,7 @@ impl Vector8 for [f32; 8] {
     }
 }
 
-/// AVX2 with FMA.
+/// Vector of eight f32 with AVX2 and FMA.
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::*;

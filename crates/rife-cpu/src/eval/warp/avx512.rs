@@ -61,7 +61,7 @@ pub(super) unsafe fn mix<const LANES: usize>(
     }
 }
 
-/// Interpolates all samples but the last `count % 4` of a 4-channel image.
+/// Interpolates all samples but the last `count % 4` of a 4-channel image; returns how many. Arguments are those of [`mix`].
 ///
 /// # Safety
 /// The machine has AVX-512F, and [`Samples::check`] was passed.
@@ -126,7 +126,7 @@ unsafe fn mix_quads(
     done
 }
 
-/// Interpolates all samples but the last `count % 8` of an 8-channel image.
+/// Interpolates all samples but the last `count % 8` of an 8-channel image; returns how many. Arguments are those of [`mix`].
 ///
 /// # Safety
 /// As [`mix_quads`].
