@@ -104,6 +104,7 @@ impl BatchSummary {
         })
     }
 
+    /// Counts the outcome of the video `input`.
     fn add(&mut self, input: &Path, outcome: Outcome) {
         match outcome {
             Outcome::Made(_) => self.made += 1,

@@ -2,29 +2,31 @@
 //! scripts, compared with baselines on the same frames; speed; evenness of motion; stability of static content.
 //!
 //! This file scores a data set. `layout` recognises data sets by their files, `protocol` pads and rounds frames as each set's
-//! script does, `baselines` are the other methods, `against` compares two clips.
+//! script does, `baselines` are the other methods, `clip_comparison` compares two clips.
 
-mod against;
 mod baselines;
+mod clip_comparison;
+mod frame_file;
 mod layout;
-mod picture;
+mod motion_steps;
 mod protocol;
 mod speed;
-mod steps;
-mod still;
-mod worst;
+mod static_content;
+mod worst_frames;
 
 use rife_media::{CancelToken, RgbImage};
 use serde::{Serialize, Serializer};
 
-pub use against::{ClipComparison, compare_clips};
 pub use baselines::Baseline;
+pub use clip_comparison::{ClipComparison, compare_clips};
+pub use frame_file::FrameFile;
 pub use layout::{DataSet, DataSetOptions, Layout, Sample, Target};
-pub use picture::FrameFile;
+pub use motion_steps::{
+    MotionSteps, QuarterBenchmark, Quarters, StepPositions, Steps, TimeScores, measure_steps,
+};
 pub use speed::{LayerTime, Speed, TestTime, measure_layers, measure_speed, testtime};
-pub use steps::{MotionSteps, QuarterBenchmark, Quarters, StepPositions, Steps, TimeScores, measure_steps};
-pub use still::{Still, StillItem, StillScores, measure_still};
-pub use worst::write_worst;
+pub use static_content::{Still, StillItem, StillScores, measure_still};
+pub use worst_frames::write_worst;
 
 use crate::metrics::{Lpips, interpolation_error, psnr, psnr_luma, round8, ssim};
 use crate::{Error, Interpolator, Result};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rife_media::RgbImage;
 
+/// The type of the called function: it gets a computed frame.
 type Function = dyn Fn(&Arc<RgbImage>) + Send + Sync;
 
 /// A function that is called with every frame that the network has computed for an output, on the computing thread: it
@@ -18,6 +19,7 @@ impl FrameCallback {
         Self(Arc::new(function))
     }
 
+    /// Calls the function with a computed frame.
     pub(crate) fn call(&self, image: &Arc<RgbImage>) {
         (self.0)(image);
     }

@@ -124,6 +124,7 @@ pub enum Error {
 }
 
 impl From<BackendError> for Error {
+    /// Wraps a backend's error in [`NetworkError`].
     fn from(error: BackendError) -> Self {
         Self::Network(error.into())
     }

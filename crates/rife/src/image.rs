@@ -482,6 +482,7 @@ fn clip(job: &ImageJob, coding: &Coding, path: PathBuf, cancel: &CancelToken) ->
     Ok(open_sink(&spec, &params)?)
 }
 
+/// Creates an output folder if missing; does nothing for `None` and an empty path.
 fn create_folder(folder: Option<&Path>) -> Result<()> {
     match folder.filter(|folder| !folder.as_os_str().is_empty()) {
         Some(folder) => fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error)),

@@ -10,7 +10,7 @@
 //! functions are treated as one, as players do; HDR is refused, since it would need tone mapping.
 
 mod analysis;
-mod check;
+mod color_check;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ use rife_media::{
 };
 
 pub use analysis::Finding;
-pub use check::{ColorCheck, ColorLimits, compare};
+pub use color_check::{ColorCheck, ColorLimits, compare};
 
 use crate::video::Keep;
 use crate::{Error, Result};

@@ -195,6 +195,7 @@ struct WindowFrame {
 }
 
 impl WindowFrame {
+    /// Converts a decoded frame to RGB and makes its thumbnail.
     fn new(frame: &Frame, info: &StreamInfo) -> Self {
         let image = RgbImage {
             alpha: None,
@@ -218,6 +219,7 @@ struct Evaluator<'a> {
 }
 
 impl<'a> Evaluator<'a> {
+    /// Makes an evaluator; its stride follows from the clip's number of frames and [`ReportJob::samples`].
     fn new(job: &'a ReportJob, interpolator: &'a Interpolator, info: &StreamInfo) -> Self {
         let by_duration = || {
             let frames = time::seconds(info.duration?) * time::seconds(info.frame_rate?);

@@ -101,6 +101,7 @@ pub(crate) struct ModelRunner<B: Backend> {
 }
 
 impl<B: Backend> ModelRunner<B> {
+    /// Makes the runner of a loaded model; `info` are the device's settings.
     pub(crate) fn new(model: Model<B>, info: EngineInfo) -> Self {
         Self { model, info }
     }
@@ -186,6 +187,7 @@ where
     B::Tensor: Send + Sync,
     B::Conv: Send + Sync,
 {
+    /// Computes the frame before it returns. Alpha planes are warped by the flow and blended by the mask.
     fn submit(&self, timestep: f32, alpha: Option<[&[f32]; 2]>) -> Result<Pending> {
         let model = &self.runner.model;
         let backend = model.backend();
@@ -210,6 +212,7 @@ where
         Ok(Pending::ready(image))
     }
 
+    /// Runs the network for its flow, warps both frames by it and downloads them with the original frames.
     fn warped_at(&self, timestep: f32) -> Result<[[RgbImage; 2]; 2]> {
         let model = &self.runner.model;
         let backend = model.backend();

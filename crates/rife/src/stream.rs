@@ -86,6 +86,7 @@ pub struct StreamOptions {
 }
 
 impl Default for StreamOptions {
+    /// Returns twice the frame rate, sRGB, and detection of cuts, repeated frames and static overlays.
     fn default() -> Self {
         Self {
             timeline: TimelineOptions::new(TimelineMode::Factor(2)),
@@ -310,6 +311,7 @@ impl Stream {
         self.pairing.cuts()
     }
 
+    /// Returns [`Error::Cancelled`] if the interpolator's token is set.
     fn check_cancelled(&self) -> Result<()> {
         match self.interpolator.is_cancelled() {
             true => Err(Error::Cancelled),
@@ -363,6 +365,7 @@ pub(crate) struct Checked {
 }
 
 impl Checked {
+    /// Wraps a custom source; its size is checked at once, its frames as they are read.
     pub(crate) fn new(source: Box<dyn Source>, limits: &Limits) -> Result<Self> {
         let info = source.info();
         limits.check_size(info.width.into(), info.height.into())?;

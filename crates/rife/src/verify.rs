@@ -175,6 +175,7 @@ impl VerifyJob {
     }
 }
 
+/// Converts the result of a comparison.
 fn verdict(right: bool) -> Verdict {
     if right { Verdict::Right } else { Verdict::Wrong }
 }
@@ -292,6 +293,7 @@ fn check_frames(decoded: &Decoded, manifest: Option<&Manifest>) -> Vec<Check> {
     checks
 }
 
+/// Reports whether a difference is within the tolerance.
 fn near(difference: f64, tolerance: f64) -> bool {
     difference.abs() <= tolerance
 }

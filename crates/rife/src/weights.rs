@@ -250,6 +250,7 @@ fn prefixed(weights: &Weights, module: bool) -> Weights {
     named.collect()
 }
 
+/// Refuses an existing file unless `overwrite` is set.
 fn check_absent(path: &Path, overwrite: bool) -> Result<()> {
     if !overwrite && path.symlink_metadata().is_ok() {
         return Err(MediaError::Exists(path.to_owned()).into());

@@ -11,7 +11,7 @@ use num_rational::Ratio;
 use rife_media::RgbImage;
 use serde::Serialize;
 
-use super::picture::{FrameFile, halved};
+use super::frame_file::{FrameFile, halved};
 use super::protocol::Protocol;
 use crate::{Error, Result};
 
@@ -253,6 +253,7 @@ impl DataSet {
         format!("{frames}{half}{}", self.layout.row().2)
     }
 
+    /// Returns the data set's evaluation protocol.
     pub(super) fn protocol(&self) -> Protocol {
         Protocol::of(self.layout)
     }

@@ -121,6 +121,7 @@ pub fn measure_layers(interpolator: &Interpolator, [width, height]: [u32; 2]) ->
 }
 
 impl From<Convolution> for LayerTime {
+    /// Converts a device's measurement of a convolution to units for people.
     fn from(run: Convolution) -> Self {
         let seconds = run.time.as_secs_f64();
         Self {
@@ -167,6 +168,7 @@ pub struct TestTime {
 /// # Errors
 /// Those of running the network, [`Error::Usage`] for no runs, [`Error::Cancelled`].
 pub fn testtime(interpolator: &Interpolator, runs: usize, cancel: &CancelToken) -> Result<TestTime> {
+    /// Width and height of the images in the original script.
     const SIZE: [u32; 2] = [640, 480];
     if runs == 0 {
         return Err(Error::Usage("at least one run is needed to time".into()));

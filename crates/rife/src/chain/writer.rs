@@ -89,6 +89,7 @@ pub(super) struct ChainResult {
 }
 
 impl<'a> Writer<'a> {
+    /// Makes a writer of the chain `run` into `sink`; `progress` is called after each frame.
     pub(super) fn new(
         run: &'a ChainRun,
         sink: Box<dyn Sink>,

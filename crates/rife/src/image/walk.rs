@@ -63,6 +63,7 @@ pub(super) struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
+    /// Makes a generator; `times` are the timesteps of the computed frames between two given images.
     pub(super) fn new(
         interpolator: &'a Interpolator,
         times: &'a [Ratio<i64>],
@@ -152,6 +153,7 @@ struct DiskStore {
 }
 
 impl DiskStore {
+    /// Creates the temporary folder.
     fn new() -> Result<Self> {
         let folder = Scratch::new()?;
         let count = AtomicU64::new(0);

@@ -22,6 +22,7 @@ pub struct Bisection {
 }
 
 impl Default for Bisection {
+    /// Returns the defaults of the original script: tolerance 0.01, up to 8 halvings.
     fn default() -> Self {
         Self {
             threshold: 0.02,
@@ -67,6 +68,7 @@ pub struct Between<'a> {
 }
 
 impl<'a> Between<'a> {
+    /// Makes the state for two prepared images; nothing is computed yet.
     pub(super) fn new(interpolator: &'a Interpolator, first: &Prepared, second: &Prepared) -> Self {
         Self {
             interpolator,
@@ -95,6 +97,7 @@ pub(crate) struct PairState {
 }
 
 impl PairState {
+    /// Makes the state for two prepared images; nothing is computed yet.
     pub(crate) fn new(first: Prepared, second: Prepared) -> Self {
         Self {
             ends: [first, second],

@@ -264,6 +264,7 @@ fn tensor(weights: &Weights, names: &[String], shape: &[usize]) -> Result<Vec<f3
 }
 
 impl Features {
+    /// Returns the number of channels.
     fn channels(&self) -> usize {
         self.data.len() / (self.height * self.width)
     }

@@ -31,10 +31,12 @@ pub fn checkpoint(name: &str) -> Option<&'static Checkpoint> {
     CATALOG.iter().find(|entry| entry.name == name)
 }
 
+/// Makes an entry without a known hash.
 const fn unpinned(name: &'static str) -> Checkpoint {
     Checkpoint { name, sha256: None }
 }
 
+/// Makes an entry with a known SHA-256.
 const fn pinned(name: &'static str, sha256: &'static str) -> Checkpoint {
     Checkpoint {
         name,

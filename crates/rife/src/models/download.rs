@@ -203,6 +203,7 @@ struct PartialFile {
 }
 
 impl PartialFile {
+    /// Names the partial file of the download `wanted` in the models folder; nothing is created.
     fn new(folder: &Path, wanted: &Download) -> Self {
         let with_suffix = |suffix: &str| folder.join(format!("{}.{suffix}", wanted.file));
         Self {
@@ -412,6 +413,7 @@ enum TransferError {
 }
 
 impl TransferError {
+    /// Classifies an error of the HTTP client: broken connections and timeouts are interruptions, others are permanent.
     fn from_ureq(error: ureq::Error, url: &str) -> Self {
         match error {
             ureq::Error::Io(error) if error.kind() != io::ErrorKind::ConnectionRefused => {
@@ -448,6 +450,7 @@ fn agent(url: &str) -> Result<Agent> {
     Ok(config.into())
 }
 
+/// Returns the length of the response's body in bytes, if the server sends it.
 fn content_length(response: &Response<Body>) -> Option<u64> {
     response
         .headers()

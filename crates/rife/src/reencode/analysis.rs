@@ -24,6 +24,7 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// Makes a finding on the property `what`.
     fn new(what: &'static str, found: impl Into<String>, wanted: impl Into<String>, conforms: bool) -> Self {
         Self {
             what,

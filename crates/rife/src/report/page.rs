@@ -177,6 +177,7 @@ fn line(scale: &Scale, class: &str, points: impl Iterator<Item = (f64, f64)>) ->
 
 /// Plots the PSNR of network, blending and repeating over time.
 fn quality_plot(report: &Report) -> String {
+    /// A function that selects the plotted value.
     type Of = fn(&EvaluatedFrame) -> f64;
     let lines: [(&str, Of); 3] = [
         ("hold", |frame| frame.hold.psnr),

@@ -194,6 +194,7 @@ fn turned([x, y]: [f64; 2], (sin, cos): (f64, f64)) -> [f64; 2] {
     [x * cos + y * sin, y * cos - x * sin]
 }
 
+/// Returns the length of a vector.
 fn length([x, y]: [f64; 2]) -> f64 {
     x.hypot(y)
 }

@@ -23,6 +23,7 @@ impl Wav {
         Ok(Self(temporary))
     }
 
+    /// Returns the path of the file.
     pub(super) fn path(&self) -> &Path {
         self.0.path()
     }

@@ -52,6 +52,7 @@ pub(crate) struct Lookahead {
 }
 
 impl Lookahead {
+    /// Makes a classifier; `tags` are the colour tags of the frames.
     pub(crate) fn new(options: AnalysisOptions, tags: ColorTags) -> Self {
         Self {
             pauses: Pauses::default(),
@@ -109,6 +110,7 @@ pub(crate) struct Analyzer {
 }
 
 impl Analyzer {
+    /// Makes a detector with an empty buffer; `tags` are the colour tags of the frames.
     pub(crate) fn new(options: AnalysisOptions, tags: ColorTags) -> Self {
         Self {
             keep_images: Analysis::look_ahead(&options) == 0,

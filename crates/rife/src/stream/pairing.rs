@@ -93,6 +93,7 @@ pub(crate) struct Pairing {
 }
 
 impl Pairing {
+    /// Makes a generator; an error if the timeline's options are out of range.
     pub(super) fn new(interpolator: Arc<Interpolator>, options: StreamOptions) -> Result<Self> {
         let timeline = Timeline::new(options.timeline)?;
         let anchors = Anchors::new(options.timeline.stretch);
@@ -110,10 +111,12 @@ impl Pairing {
         })
     }
 
+    /// Returns the frame counts so far.
     pub(crate) fn counts(&self) -> StreamCounts {
         self.counts
     }
 
+    /// Returns the cuts found so far.
     pub(crate) fn cuts(&self) -> &[DetectedCut] {
         &self.cuts
     }
@@ -168,6 +171,7 @@ impl Pairing {
         }
     }
 
+    /// Counts source frames that were left out.
     fn count_dropped(&mut self, dropped: u64) {
         self.counts.frames_in += dropped;
         self.counts.dropped += dropped;

@@ -293,6 +293,7 @@ impl InterpolationStage<'_> {
         if was_made { self.report() } else { Ok(()) }
     }
 
+    /// Takes the stage's result at its end.
     fn result(&mut self) -> StageResult {
         StageResult {
             counts: self.counts(),

@@ -189,6 +189,7 @@ pub(crate) fn rate_text(rate: Option<Ratio<i64>>) -> String {
     }
 }
 
+/// Formats a number of frames for people.
 fn count_text(frames: Option<u64>) -> String {
     frames.map_or("an unknown number of frames".into(), |frames| {
         rife_media::counted(frames, "frame")

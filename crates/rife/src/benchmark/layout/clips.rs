@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use num_rational::Ratio;
 
 use super::{FrameFile, Sample, Target, entries};
-use crate::benchmark::picture::yuv_bytes;
+use crate::benchmark::frame_file::yuv_bytes;
 use crate::{Error, Result};
 
 /// Folders of HD clips, and width and height of their clips unless a clip's name contains another size.

@@ -42,6 +42,7 @@ pub(super) struct Motion {
 const RADIUS: f64 = 56.0;
 
 impl Motion {
+    /// Makes a motion of the full image by a displacement in pixels.
     const fn pan(name: &'static str, by: [f64; 2]) -> Self {
         Self {
             name,
@@ -50,6 +51,7 @@ impl Motion {
         }
     }
 
+    /// Makes a motion of a disc by a displacement in pixels.
     const fn disc(name: &'static str, by: [f64; 2]) -> Self {
         Self { name, by, disc: true }
     }
@@ -120,6 +122,7 @@ fn texture([x, y]: [f64; 2], channel: usize, seed: usize) -> f64 {
 
 /// Finds the minimum of a unimodal function between two arguments by golden-section search.
 fn golden_section(mut low: f64, mut high: f64, f: impl Fn(f64) -> f64) -> f64 {
+    /// The inverse of the golden ratio.
     const RATIO: f64 = 0.618_033_988_749_894_8;
     let inner = |low: f64, high: f64| [high - RATIO * (high - low), low + RATIO * (high - low)];
     for _ in 0..18 {

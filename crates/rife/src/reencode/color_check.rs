@@ -29,6 +29,7 @@ pub struct ColorLimits {
 }
 
 impl Default for ColorLimits {
+    /// Returns a PSNR of 25 dB, a bias of 1 code and a shift of 2 codes.
     fn default() -> Self {
         Self {
             psnr: 25.0,
@@ -151,6 +152,7 @@ struct Reader {
 }
 
 impl Reader {
+    /// Opens a file; no frame is read yet.
     fn open(spec: &SourceSpec) -> Result<Self> {
         let source = open_source(spec)?;
         let info = source.info().clone();

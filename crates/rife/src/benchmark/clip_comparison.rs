@@ -67,6 +67,7 @@ pub fn compare_clips(
     }
 }
 
+/// Makes the error for clips without a frame to compare.
 fn no_frames() -> Error {
     Error::Data("the two clips have no frame between source frames in common".into())
 }
@@ -75,6 +76,7 @@ fn no_frames() -> Error {
 pub(super) struct Clip(Box<dyn Source>);
 
 impl Clip {
+    /// Opens a clip: a video file, or a folder of images.
     pub(super) fn open(path: &Path, cancel: &CancelToken) -> Result<Self> {
         let spec = SourceSpec {
             cancel: cancel.clone(),

@@ -12,7 +12,7 @@ use rife_media::scene::{SceneOptions, similarity};
 use rife_media::{CancelToken, Ffmpeg, RgbImage, minterpolate};
 use serde::Serialize;
 
-use super::against::Clip;
+use super::clip_comparison::Clip;
 use super::protocol::Protocol;
 use crate::interpolator::to_f32;
 use crate::metrics::{psnr, round8};
@@ -60,6 +60,7 @@ pub struct StepPositions {
 }
 
 impl StepPositions {
+    /// Computes the variation of the step sizes of `positions`.
     fn new(positions: Vec<f64>) -> Self {
         Self {
             variation: variation(&positions),
@@ -268,6 +269,7 @@ fn rounded_psnr(mut made: RgbImage, truth: &RgbImage) -> f64 {
 
 /// Reports whether there is motion from the first frame to the second: neither a repeated frame nor a cut.
 fn moves(a: &RgbImage, b: &RgbImage) -> bool {
+    /// PSNR in dB from which two frames count as equal.
     const REPEAT_DB: f64 = 50.0;
     let cut = SceneOptions::default().is_cut(similarity(a, b));
     !cut && psnr(&a.data, &b.data) < REPEAT_DB
