@@ -10,7 +10,7 @@ pub(super) struct Edge {
     pub(super) similarity: f32,
     /// Mean absolute difference of the miniatures, 0 to 1.
     pub(super) change: f32,
-    /// Mean absolute luma difference of the most changed tiles, 0 to 1 ([`Detail::step`]).
+    /// Mean absolute luma difference of the most changed tiles, 0 to 1 ([`Detail::step`](super::Detail::step)).
     pub(super) step: f32,
     /// True where the interval is a pause, which is not interpolated.
     pub(super) pause: bool,
