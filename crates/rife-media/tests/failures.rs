@@ -351,7 +351,7 @@ fn an_unfinished_job_goes_on_with_the_encoder_it_was_begun_with() {
         .about
     };
     assert!(
-        plan(&card).starts_with("h264_nvenc -threads:v 8 -rc vbr -cq 18"),
+        plan(&card).starts_with("h264_nvenc -rc vbr -cq 18"),
         "{}",
         plan(&card)
     );

@@ -7,9 +7,9 @@ use crate::ffmpeg::args::check_word;
 use crate::probe::{HdrMetadata, MasteringDisplay};
 use crate::{ColorTags, Ffmpeg, Layout, MediaError, PixelFormat, Range, Result, nut};
 
-/// Number of threads of every encoder. The output of some encoders depends on it, so it is the same on every machine: resumed
-/// jobs and jobs sharded over several machines are byte-identical to others. Eight threads encode faster than frames are
-/// interpolated.
+/// Number of threads of every software encoder. The output of some of them depends on it, so it is the same on every
+/// machine: resumed jobs and jobs sharded over several machines are byte-identical to others. Eight threads encode faster
+/// than frames are interpolated.
 const THREADS: &str = "8";
 /// x265's number of parallel frames and size of its thread pool.
 const X265_THREADS: &str = "frame-threads=3:pools=8";
@@ -481,9 +481,10 @@ fn options(
     params: &VideoParams,
     ffmpeg: &Ffmpeg,
 ) -> Result<Vec<String>> {
-    let mut args = ["-c:v", encoder, "-threads:v", THREADS]
-        .map(str::to_owned)
-        .to_vec();
+    let mut args = ["-c:v", encoder].map(str::to_owned).to_vec();
+    if family_of(encoder).is_none() {
+        args.extend(["-threads:v", THREADS].map(str::to_owned));
+    }
     let mut add = |name: &str, value: &str| args.extend([name.to_owned(), value.to_owned()]);
     let crf = |usual: u32| spec.crf.unwrap_or(usual).to_string();
     let preset = spec.preset.as_deref();
