@@ -163,6 +163,37 @@ fn a_clip_that_ends_in_a_pause_is_as_long_as_before() {
 }
 
 #[test]
+fn the_last_frame_of_a_variable_rate_is_shown_until_the_source_ends() {
+    if !ffmpeg() {
+        return;
+    }
+    let place = Place::new();
+    // The mean interval is many times the last one, and then many times shorter.
+    for (name, source) in [
+        ("pause.mp4", "setpts=(N+250*gte(N\\,18))/25/TB"),
+        ("burst.mp4", "setpts=(N-8*gte(N\\,10)*(N-10)/10)/25/TB"),
+    ] {
+        make(
+            &place,
+            name,
+            &format!("testsrc2=size=64x48:rate=25:duration=0.8,{source}"),
+        );
+        let (frames, expected, _) = probe(&place.path(name));
+        for out in ["out.mp4", "out.mov", "out.mkv", "out.webm"] {
+            place
+                .rife(&video(&[name, "-o", out, "-y", "--segment-frames", "8"]))
+                .ok();
+            let (made, seconds, _) = probe(&place.path(out));
+            assert!(made >= 2 * frames - 1, "{name} {out}: {made} of {frames}");
+            assert!(
+                (seconds - expected).abs() < 0.0015,
+                "{name} {out} lasts {seconds} s of {expected} s"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_gif_is_as_fast_as_players_show_and_the_plan_says_so() {
     if !ffmpeg() {
         return;

@@ -4,9 +4,11 @@
 //!
 //! The file is a header (what it is, the segment's number, bytes of a frame, the job's hash) and a record for each
 //! frame: eight numbers, a CRC-32 of them and of the samples, and the samples as they are sent. All numbers have 64
-//! bits, least significant byte first. A process that is killed loses no record; a power failure those of the last
-//! seconds. What is not whole is cut off.
+//! bits, least significant byte first. Records come in the order of writing, which is not that of the frames where the
+//! log of an earlier run began within the segment; of two of one frame the later counts. A process that is killed loses
+//! no record; a power failure those of the last seconds. What is not whole is cut off.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
@@ -65,9 +67,12 @@ pub(super) struct FrameLog {
     owner: Owner,
     /// Nothing where no frame of the segment is logged.
     file: Option<File>,
-    /// The place in the segment of the first frame that is logged.
-    first: u64,
-    frames: Vec<Logged>,
+    /// The frames of the records, in the order of writing, with their places in the segment.
+    records: Vec<(u64, Logged)>,
+    /// The record of each place.
+    index: BTreeMap<u64, usize>,
+    /// Whether the disk has no room for more; what is logged stays for the frames that are still to be sent from it.
+    full: bool,
     /// When the segment began.
     began: Instant,
     /// Whether the segment before took less than [`AT_STAKE`].
@@ -82,8 +87,9 @@ impl FrameLog {
             path: folder.join(FILE),
             owner,
             file: None,
-            first: 0,
-            frames: Vec::new(),
+            records: Vec::new(),
+            index: BTreeMap::new(),
+            full: false,
             began: Instant::now(),
             quick: false,
             flushed: Instant::now(),
@@ -104,43 +110,67 @@ impl FrameLog {
         }
         let mut samples = Vec::new();
         while let Ok(Some((place, frame))) = read(&mut file, self.owner.size, &mut samples) {
-            if self.frames.is_empty() {
-                self.first = place;
-            }
-            if place != self.first + self.frames.len() as u64 || place >= self.owner.frames {
+            if place >= self.owner.frames {
                 break;
             }
-            self.frames.push(frame);
+            self.add(place, frame);
         }
         self.file = Some(file);
-        self.cut(self.frames.len())
+        self.cut(self.records.len())
     }
 
-    /// Leaves so many frames.
-    fn cut(&mut self, frames: usize) -> io::Result<()> {
-        self.frames.truncate(frames);
+    fn add(&mut self, place: u64, frame: Logged) {
+        self.index.insert(place, self.records.len());
+        self.records.push((place, frame));
+    }
+
+    /// Leaves so many records.
+    fn cut(&mut self, records: usize) -> io::Result<()> {
+        self.records.truncate(records);
+        let places = self.records.iter().enumerate();
+        self.index = places.map(|(record, (place, _))| (*place, record)).collect();
         match &self.file {
-            Some(file) if frames > 0 => file.set_len(self.at(frames as u64)),
+            Some(file) if records > 0 => file.set_len(self.at(records)),
             _ => Err(io::ErrorKind::InvalidData.into()),
         }
     }
 
-    /// Leaves the first frames of which `holds` is true.
+    /// Leaves the first records of whose frames `holds` is true.
     pub(super) fn keep(&mut self, holds: impl Fn(&Logged) -> bool) {
-        let kept = self.frames.iter().take_while(|frame| holds(frame)).count();
-        if kept < self.frames.len() && self.cut(kept).is_err() {
+        let kept = self.records.iter().take_while(|(_, frame)| holds(frame)).count();
+        if kept < self.records.len() && self.cut(kept).is_err() {
             self.clear();
         }
     }
 
-    /// The places in the segment of the frames that are logged.
-    pub(super) fn places(&self) -> Range<u64> {
-        self.first..self.first + self.frames.len() as u64
+    /// The places in the segment of the frames that are logged, as far as they are two ranges: those from the start of the
+    /// segment on, and those from where the log of an earlier run began.
+    pub(super) fn places(&self) -> [Range<u64>; 2] {
+        let mut ranges = [0..0, 0..0];
+        let mut number = 0;
+        for &place in self.index.keys() {
+            if ranges[number].is_empty() {
+                ranges[number] = place..place;
+            } else if ranges[number].end != place {
+                number += 1;
+                if number == ranges.len() {
+                    break;
+                }
+                ranges[number] = place..place;
+            }
+            ranges[number].end = place + 1;
+        }
+        ranges
     }
 
-    /// Where the record of the frame after so many begins.
-    fn at(&self, frames: u64) -> u64 {
-        HEADER as u64 + frames * (HEAD + self.owner.size) as u64
+    /// Whether the frame at this place of the segment is logged.
+    pub(super) fn holds(&self, place: u64) -> bool {
+        self.index.contains_key(&place)
+    }
+
+    /// Where the record after so many begins.
+    fn at(&self, records: usize) -> u64 {
+        HEADER as u64 + records as u64 * (HEAD + self.owner.size) as u64
     }
 
     /// The logged frame at this place of the segment, and its samples.
@@ -148,7 +178,7 @@ impl FrameLog {
     /// # Errors
     /// Errors of reading, and where it is not what was written.
     pub(super) fn read(&mut self, place: u64, samples: &mut Vec<u8>) -> io::Result<Logged> {
-        let at = place.checked_sub(self.first).map(|frames| self.at(frames));
+        let at = self.index.get(&place).map(|record| self.at(*record));
         let (Some(file), Some(at)) = (&mut self.file, at) else {
             return Err(io::ErrorKind::NotFound.into());
         };
@@ -163,18 +193,21 @@ impl FrameLog {
     pub(super) fn push(&mut self, place: u64, frame: Logged, samples: &[u8]) {
         if self.file.is_none() && (!self.quick || self.began.elapsed() >= AT_STAKE) {
             self.file = self.create(place);
-            self.first = place;
         }
-        let at = self.at(self.frames.len() as u64);
-        let Some(file) = &mut self.file else { return };
+        let at = self.at(self.records.len());
+        let Some(file) = self.file.as_mut().filter(|_| !self.full) else {
+            return;
+        };
         if append(file, at, place, &frame, samples).is_err() {
-            return self.clear();
+            self.full = true;
+            let _ = file.set_len(at);
+            return;
         }
-        self.frames.push(frame);
         if self.flushed.elapsed() >= FLUSH {
             let _ = file.sync_data();
             self.flushed = Instant::now();
         }
+        self.add(place, frame);
         journal::wrote();
     }
 
@@ -202,8 +235,9 @@ impl FrameLog {
 
     fn clear(&mut self) {
         let _ = fs::remove_file(&self.path);
-        (self.file, self.first) = (None, 0);
-        self.frames.clear();
+        (self.file, self.full) = (None, false);
+        self.records.clear();
+        self.index.clear();
     }
 }
 
@@ -315,10 +349,17 @@ mod tests {
         FrameLog::open(folder, owner())
     }
 
+    /// The places that are logged, which are in one range.
+    fn places(log: &FrameLog) -> Range<u64> {
+        let [places, others] = log.places();
+        assert!(others.is_empty(), "{others:?}");
+        places
+    }
+
     /// A log of frames 0, 1 and 2, as a file.
     fn three(folder: &Path) -> Vec<u8> {
         let mut log = open(folder);
-        assert!(log.places().is_empty());
+        assert!(places(&log).is_empty());
         for tick in 0..3 {
             log.push(tick as u64, frame(tick), &[tick as u8; SIZE]);
         }
@@ -341,7 +382,7 @@ mod tests {
         ] {
             fs::write(place.path().join(FILE), &whole[..length]).unwrap();
             let mut log = open(place.path());
-            assert_eq!(log.places(), 0..found, "{length} bytes");
+            assert_eq!(places(&log), 0..found, "{length} bytes");
             assert_eq!(place.path().join(FILE).exists(), found > 0);
             let mut samples = Vec::new();
             for tick in 0..found as i64 {
@@ -351,7 +392,7 @@ mod tests {
             // And it goes on from there.
             log.push(found, frame(found as i64), &[9; SIZE]);
             drop(log);
-            assert_eq!(open(place.path()).places(), 0..found + 1);
+            assert_eq!(places(&open(place.path())), 0..found + 1);
         }
     }
 
@@ -364,7 +405,7 @@ mod tests {
             changed[byte] ^= 1;
             fs::write(place.path().join(FILE), changed).unwrap();
             let before = (byte.saturating_sub(HEADER) / (HEAD + SIZE)) as u64;
-            assert_eq!(open(place.path()).places(), 0..before, "byte {byte}");
+            assert_eq!(places(&open(place.path())), 0..before, "byte {byte}");
         }
         let other = [
             Owner {
@@ -379,12 +420,12 @@ mod tests {
         ];
         for other in other {
             fs::write(place.path().join(FILE), &whole).unwrap();
-            assert!(FrameLog::open(place.path(), other).places().is_empty());
+            assert!(places(&FrameLog::open(place.path(), other)).is_empty());
             assert!(!place.path().join(FILE).exists());
         }
         fs::write(place.path().join(FILE), &whole).unwrap();
         let shorter = Owner { frames: 2, ..owner() };
-        assert_eq!(FrameLog::open(place.path(), shorter).places(), 0..2);
+        assert_eq!(places(&FrameLog::open(place.path(), shorter)), 0..2);
     }
 
     #[test]
@@ -398,7 +439,7 @@ mod tests {
         assert!(!place.path().join(FILE).exists(), "the one before was quick");
         log.began = Instant::now().checked_sub(AT_STAKE).unwrap();
         log.push(1, frame(11), &[1; SIZE]);
-        assert_eq!(log.places(), 1..2);
+        assert_eq!(places(&log), 1..2);
         drop(log);
         let mut log = FrameLog::open(
             place.path(),
@@ -407,10 +448,41 @@ mod tests {
                 ..owner()
             },
         );
-        assert_eq!(log.places(), 1..2);
+        assert_eq!(places(&log), 1..2);
         assert_eq!(log.read(1, &mut Vec::new()).unwrap(), frame(11));
         assert!(log.read(0, &mut Vec::new()).is_err());
         log.keep(|frame| frame.pictures < 9);
-        assert!(log.places().is_empty() && !place.path().join(FILE).exists());
+        assert!(places(&log).is_empty() && !place.path().join(FILE).exists());
+    }
+
+    #[test]
+    fn a_run_that_makes_the_frames_before_the_log_again_logs_them_and_those_after() {
+        let place = tempfile::tempdir().unwrap();
+        let logged = |tick: i64| (tick as u64, frame(tick), [tick as u8; SIZE]);
+        let push = |log: &mut FrameLog, ticks: Range<i64>| {
+            for (place, frame, samples) in ticks.map(logged) {
+                log.push(place, frame, &samples);
+            }
+        };
+        let mut log = open(place.path());
+        // The log of the first run began within the segment; each run is killed.
+        push(&mut log, 4..6);
+        drop(log);
+        let mut log = open(place.path());
+        assert_eq!(places(&log), 4..6);
+        push(&mut log, 0..2);
+        drop(log);
+        let mut log = open(place.path());
+        assert_eq!(log.places(), [0..2, 4..6]);
+        push(&mut log, 2..4);
+        push(&mut log, 6..8);
+        drop(log);
+        let mut log = open(place.path());
+        assert_eq!(places(&log), 0..8);
+        let mut samples = Vec::new();
+        for (place, frame, bytes) in (0..8).map(logged) {
+            assert_eq!(log.read(place, &mut samples).unwrap(), frame);
+            assert_eq!(samples, bytes);
+        }
     }
 }

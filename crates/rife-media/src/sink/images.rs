@@ -118,6 +118,30 @@ impl Images {
     }
 }
 
+impl Images {
+    /// Returns whether `path` is an input image.
+    fn is_input(&self, path: &Path) -> bool {
+        path.exists() && self.inputs.iter().any(|input| same_file(input, path))
+    }
+
+    /// Removes the images of an earlier, longer sequence: those that the ledger lists, and with `overwrite` all others
+    /// whose numbers follow without a gap. Input images are kept.
+    fn remove_stale(&self) -> Result<()> {
+        let ours = self.ledger.as_ref().map_or(0, Ledger::listed);
+        for index in self.frames.. {
+            let path = self.names.path(index);
+            let found = path.symlink_metadata().is_ok_and(|there| !there.is_dir()) && !self.is_input(&path);
+            if index >= ours && !(found && self.overwrite) {
+                break;
+            }
+            if found {
+                fs::remove_file(&path).map_err(|e| MediaError::io("remove", &path, e))?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Returns the hidden folder of an unfinished job with this output, in the folder of the images.
 pub(super) fn unfinished(target: &Path) -> PathBuf {
     match pattern(target) {
@@ -183,7 +207,7 @@ impl Sink for Images {
         }
         check_frame(&self.params, frame, self.frames)?;
         let path = self.names.path(self.frames);
-        if self.inputs.iter().any(|input| same_file(input, &path)) {
+        if self.is_input(&path) {
             return Err(MediaError::OutputIsInput(path));
         }
         let end = narrow(widen(frame.pts) + widen(frame.duration)).unwrap_or(frame.pts);
@@ -204,9 +228,7 @@ impl Sink for Images {
     /// Removes images of an earlier, longer sequence and the log of a resumable job.
     fn finish(self: Box<Self>) -> Result<Written> {
         let duration = self.end - self.first.unwrap_or(self.end);
-        let ours = self.ledger.as_ref().map_or(0, Ledger::listed);
-        let stale = self.frames..if self.overwrite { u64::MAX } else { ours };
-        self.names.remove(&stale)?;
+        self.remove_stale()?;
         if let Some(ledger) = self.ledger {
             ledger.remove()?;
         }
@@ -326,21 +348,6 @@ impl Names {
                     "{folder} holds other files, such as {name}: pictures are written into a new or empty folder, or by a pattern of their names, as in {}",
                     pattern.display()
                 )));
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes the images with these numbers, left by an earlier, longer sequence.
-    fn remove(&self, numbers: &std::ops::Range<u64>) -> Result<()> {
-        if numbers.is_empty() {
-            return Ok(());
-        }
-        let stale = |name: &String| self.index(name).is_some_and(|index| numbers.contains(&index));
-        for name in self.found()?.iter().filter(|name| stale(name)) {
-            let path = self.folder.join(name);
-            if path.symlink_metadata().is_ok_and(|there| !there.is_dir()) {
-                fs::remove_file(&path).map_err(|e| MediaError::io("remove", &path, e))?;
             }
         }
         Ok(())

@@ -28,19 +28,30 @@ impl Pictures {
         match input {
             // The pages of a single file are not separate files.
             Input::Images(path) if path.is_dir() || !path.exists() => {
-                Self::of_files(&source::image_files(path)?).map(Some)
+                let name = |file: &Path| {
+                    file.file_name()
+                        .unwrap_or_default()
+                        .to_string_lossy()
+                        .into_owned()
+                };
+                Self::named(&source::image_files(path)?, name).map(Some)
             }
             Input::Images(_) | Input::File(_) | Input::Stdin | Input::Custom(_) => Ok(None),
         }
     }
 
-    /// Creates the fingerprint of a list of image files.
+    /// Creates the fingerprint of a list of image files, which may be in several folders.
     ///
     /// # Errors
     /// Errors of reading the files' metadata.
     pub fn of_files(files: &[PathBuf]) -> Result<Self> {
+        Self::named(files, |file| file.display().to_string())
+    }
+
+    fn named(files: &[PathBuf], name: impl Fn(&Path) -> String) -> Result<Self> {
+        let lines = files.iter().map(|file| line(file, &name(file)));
         Ok(Self {
-            lines: files.iter().map(|file| line(file)).collect::<Result<_>>()?,
+            lines: lines.collect::<Result<_>>()?,
             read: Arc::default(),
         })
     }
@@ -76,10 +87,9 @@ impl Pictures {
     }
 }
 
-/// Formats name, size and modification time (nanoseconds since 1970) of a file.
-fn line(file: &Path) -> Result<String> {
+/// Formats a file's name as given, and its size and modification time (nanoseconds since 1970).
+fn line(file: &Path, name: &str) -> Result<String> {
     let metadata = fs::metadata(file).map_err(|e| MediaError::io("read", file, e))?;
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
     let changed = metadata.modified().ok();
     let changed = changed.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
     let changed = changed.map_or(0, |time| time.as_nanos());

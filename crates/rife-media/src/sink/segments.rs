@@ -345,6 +345,7 @@ impl Segments {
             &self.params,
             &self.encoder,
             companion.as_ref(),
+            self.last_frame().as_ref(),
             self.part.path(),
         )?;
         let mut child = self.child(args)?;
@@ -371,6 +372,21 @@ impl Segments {
             written.map_err(|e| MediaError::io("write the rotation of", &self.target, e))?;
         }
         Ok(Joined { child, companion })
+    }
+
+    /// Returns index and display time of the output's last frame, from the journal.
+    fn last_frame(&self) -> Option<LastFrame> {
+        let segments = self.journal.segments();
+        let last = segments.last()?;
+        let start = narrow(widen(Time::from(last.tick)) * widen(self.params.time_base))?;
+        Some(LastFrame {
+            index: segments
+                .iter()
+                .map(|segment| segment.frames)
+                .sum::<u64>()
+                .checked_sub(1)?,
+            span: [start, from_fraction(last.end)?],
+        })
     }
 
     /// Sends the frame in `buffer` to the encoder of its segment; completes the segment with its last frame.
@@ -513,7 +529,7 @@ impl Sink for Segments {
         frame.to_raw(&mut self.buffer);
         let place = self.place();
         self.log.push(place, logged, &self.buffer[header..]);
-        if self.spec.cancel.is_cancelled() && self.log.places().contains(&place) {
+        if self.spec.cancel.is_cancelled() && self.log.holds(place) {
             // The next run sends the logged frame; this run's encoder is killed.
             self.count(logged.tick);
             return Ok(());
@@ -741,6 +757,47 @@ fn variable_scale(container: Container, params: &VideoParams) -> Option<i64> {
     Some(scale * (NUT_PRECISION / scale + 1))
 }
 
+/// The last frame of an output.
+struct LastFrame {
+    /// Its zero-based index.
+    index: u64,
+    /// Start and end of its display, in seconds.
+    span: [Time; 2],
+}
+
+/// Returns the bitstream filter that gives the muxer the display duration of the last frame of a variable rate; `None` for
+/// constant rates, and for containers that do not store it.
+///
+/// A muxer takes the maximum of pts + duration over all packets as the end of the stream. The last packet in decoding
+/// order need not be the last one displayed, so each packet gets the duration pts * (end - last) / last: the last frame
+/// then ends at `end`, all others before. The expression has no time unit, because the unit in which ffmpeg reads a
+/// duration depends on its version. MP4 also adds up decoding times, so the last packet gets its pts as dts.
+fn last_duration(container: Container, params: &VideoParams, last: Option<&LastFrame>) -> Option<String> {
+    let says = matches!(
+        container,
+        Container::Mp4 | Container::Mov | Container::Matroska | Container::WebM
+    );
+    let rate = params.frame_rate;
+    if !says || rate.is_some_and(|rate| rate.recip() == params.time_base) {
+        return None;
+    }
+    let length = last.filter(|last| last.span[0] > Time::from(0)).and_then(|last| {
+        let [start, end] = last.span.map(widen);
+        narrow((end - start) / start).filter(|ratio| *ratio > Time::from(0))
+    });
+    let (Some(ratio), Some(last)) = (length, last) else {
+        let scale = variable_scale(container, params)?;
+        let length = to_ticks(rate?.recip(), Ratio::new(1, scale)).max(1);
+        return Some(format!("setts=pts=PTS:dts=DTS:duration={length}"));
+    };
+    let dts = match container {
+        Container::Mp4 | Container::Mov => format!("if(eq(N\\,{})\\,PTS\\,DTS)", last.index),
+        _ => "DTS".to_owned(),
+    };
+    let (numer, denom) = (ratio.numer(), ratio.denom());
+    Some(format!("setts=pts=PTS:dts={dts}:duration=PTS*{numer}/{denom}"))
+}
+
 /// Builds ffmpeg's arguments that copy the concatenated segments on stdin and the companion streams to the temporary file
 /// `part`.
 fn join_arguments(
@@ -749,6 +806,7 @@ fn join_arguments(
     params: &VideoParams,
     encoder: &[String],
     companion: Option<&Companion>,
+    last: Option<&LastFrame>,
     part: &Path,
 ) -> Result<Args> {
     let mut args = Args::ffmpeg();
@@ -775,11 +833,8 @@ fn join_arguments(
         filters.push("dump_extra=freq=keyframe".to_owned());
     }
     // For variable rates ffmpeg does not know the last frame's duration, so a bitstream filter sets it.
+    filters.extend(last_duration(container, params, last));
     let variable = variable_scale(container, params);
-    if let (Some(scale), Some(rate)) = (variable, params.frame_rate) {
-        let length = to_ticks(rate.recip(), Ratio::new(1, scale)).max(1);
-        filters.push(format!("setts=pts=PTS:dts=DTS:duration={length}"));
-    }
     if !filters.is_empty() {
         args.all(["-bsf:v:0", &filters.join(",")]);
     }
