@@ -1,25 +1,27 @@
 //! Still image job: two or more image files in, the interpolated images out, as one image, a folder of images (named as by
 //! the original `inference_img.py`), a video, a GIF or an animated WebP. Submodules: `picture` converts images to the
-//! network's input and back, `walk` orders the computation, `memory` estimates its memory.
+//! network's input and back, `walk` orders the computation, `writer` writes the frames, `memory` estimates the memory.
 
 mod memory;
 mod picture;
 mod walk;
+mod writer;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use num_rational::Ratio;
-use rife_media::sink::{same_file, write_image};
+use rife_media::sink::{self, ImageFormat, Pictures, Resume, same_file};
 use rife_media::{
-    CancelToken, Codec, ColorTags, Container, Fit, Frame, Limits, MediaError, Output, PixelFormat, Sink,
-    SinkSpec, Time, VideoParams, open_sink,
+    CancelToken, Codec, ColorTags, Container, Fit, Frame, Limits, MediaError, Output, PixelFormat, SinkSpec,
+    VideoParams, plan_encoding,
 };
 
+use crate::video::{Keep, model_facts};
 use crate::{Error, Interpolator, InterpolatorSpec, Result};
 use picture::{Coding, Picture};
 pub use walk::Storage;
-use walk::{Step, Walk};
+use walk::Walk;
+use writer::Writer;
 
 /// Times of the images that are computed between each two; 0 is the first image, 1 the second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +84,8 @@ pub struct ImageJob {
     pub crf: Option<u32>,
     /// Whether existing files are replaced.
     pub overwrite: bool,
+    /// Whether and how an unfinished folder or clip is kept, so that the same job resumes.
+    pub keep: Keep,
     /// Model and options of the network.
     pub interpolator: InterpolatorSpec,
 }
@@ -109,6 +113,17 @@ pub struct ImagePlan {
     pub notes: Vec<String>,
 }
 
+/// Progress of an [`ImageRun`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImageProgress {
+    /// Number of frames written, those of earlier runs included.
+    pub written: usize,
+    /// Number of those that an earlier run has written.
+    pub resumed: usize,
+    /// Number of frames of the output.
+    pub total: usize,
+}
+
 /// Result of an [`ImageRun`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageSummary {
@@ -116,8 +131,10 @@ pub struct ImageSummary {
     pub files: Vec<PathBuf>,
     /// Number of frames in these files.
     pub frames: usize,
-    /// Number of frames that the network computed.
+    /// Number of frames that the network computed, in earlier runs of the job too.
     pub made: usize,
+    /// Number of frames that an earlier run has written.
+    pub resumed: usize,
     /// Peak memory of the process in bytes; `None` where the system does not report it.
     pub peak_memory: Option<u64>,
     /// Remarks for the user.
@@ -142,10 +159,24 @@ fn extension(path: &Path) -> String {
 enum Target {
     /// One image file.
     Picture(PathBuf),
-    /// A folder of image files with this extension.
-    Folder(PathBuf, &'static str),
+    /// A folder of image files in this format.
+    Folder(PathBuf, ImageFormat),
     /// A video, GIF or animated WebP.
     Clip(PathBuf),
+}
+
+impl Target {
+    /// Returns the output of the sink that writes it; `None` for one image file.
+    fn output(&self) -> Option<Output> {
+        match self {
+            Self::Picture(_) => None,
+            Self::Folder(folder, format) => {
+                let names = folder.join(format!("img%d.{}", format.extension()));
+                Some(Output::Images(names, *format))
+            }
+            Self::Clip(path) => Some(Output::File(path.clone())),
+        }
+    }
 }
 
 /// A planned job, ready to run.
@@ -174,6 +205,7 @@ impl ImageJob {
             codec: None,
             crf: None,
             overwrite: false,
+            keep: Keep::default(),
             interpolator: InterpolatorSpec::default(),
         }
     }
@@ -183,7 +215,7 @@ impl ImageJob {
     ///
     /// # Errors
     /// Those of reading and of the model; [`Error::Usage`] for options that exclude each other.
-    pub fn open(self, cancel: &CancelToken) -> Result<ImageRun> {
+    pub fn open(mut self, cancel: &CancelToken) -> Result<ImageRun> {
         let times = self.timesteps.timesteps()?;
         if !(2..=MAX_PICTURES).contains(&self.pictures.len()) {
             let count = self.pictures.len();
@@ -212,11 +244,18 @@ impl ImageJob {
         let bytes = [memory, untiled, ffmpeg];
         crate::memory::check(&limits, &interpolator, coding.size, given, bytes)?;
         coding.find_peak(&self, cancel)?;
-        let frames = match self.target(made) {
+        self.interpolator = spec;
+        let target = self.target(made);
+        let frames = match target {
             Target::Picture(_) => 1,
             Target::Folder(..) | Target::Clip(_) => made + self.pictures.len(),
         };
-        let clip = matches!(self.target(made), Target::Clip(_));
+        let clip = matches!(target, Target::Clip(_));
+        let mut notes = coding.notes.clone();
+        notes.extend(self.max_rate_note(clip));
+        if let Some(sink) = self.sink(&target, cancel) {
+            notes.extend(self.losses(&sink, &coding)?);
+        }
         let plan = ImagePlan {
             size: coding.size,
             frames,
@@ -226,12 +265,7 @@ impl ImageJob {
             disk,
             method: interpolator.describe_method() + &crate::memory::note(given, limit),
             model: interpolator.describe(),
-            notes: coding
-                .notes
-                .iter()
-                .cloned()
-                .chain(self.max_rate_note(clip))
-                .collect(),
+            notes,
         };
         let cancel = cancel.clone();
         Ok(ImageRun {
@@ -252,28 +286,61 @@ impl ImageJob {
             "webp" if made > 1 => Target::Clip(output),
             _ if names_a_picture(&output) => Target::Picture(output),
             _ if video && !output.is_dir() => Target::Clip(output),
-            _ if self.pictures.iter().all(|path| extension(path) == "exr") => Target::Folder(output, "exr"),
-            _ => Target::Folder(output, "png"),
+            _ if self.pictures.iter().all(|path| extension(path) == "exr") => {
+                Target::Folder(output, ImageFormat::Exr)
+            }
+            _ => Target::Folder(output, ImageFormat::Png),
         }
     }
 
-    /// Removes images of an earlier, longer run from an output folder: those numbered `total` and on, up to a gap, an input
-    /// or a folder of that name.
-    fn remove_surplus(&self, made: usize, total: usize) -> Result<()> {
-        let Target::Folder(folder, extension) = self.target(made) else {
-            return Ok(());
+    /// Returns the options of the sink of a folder or clip, without [`SinkSpec::resume`]; `None` for one image file.
+    fn sink(&self, target: &Target, cancel: &CancelToken) -> Option<SinkSpec> {
+        Some(SinkSpec {
+            codec: self.codec.filter(|_| matches!(target, Target::Clip(_))),
+            crf: self.crf,
+            overwrite: self.overwrite,
+            inputs: self.pictures.clone(),
+            cancel: cancel.clone(),
+            ..SinkSpec::new(target.output()?)
+        })
+    }
+
+    /// Returns the parameters of the frames for `sink`.
+    fn params(&self, sink: &SinkSpec, coding: &Coding) -> VideoParams {
+        let (webm, fps) = match &sink.output {
+            Output::File(path) => (extension(path) == "webm", self.fps),
+            // A folder of images does not depend on the rate of a clip.
+            _ => (false, Ratio::from(1)),
         };
-        for path in (total..).map(|index| folder.join(file_name(index, extension))) {
-            let input = self.pictures.iter().any(|picture| same_file(picture, &path));
-            if input
-                || path.symlink_metadata().is_ok_and(|there| there.is_dir())
-                || path.symlink_metadata().is_err()
-            {
-                break;
-            }
-            std::fs::remove_file(&path).map_err(|error| Error::io("remove", &path, error))?;
+        // WebM has alpha with 8 bits only; alpha matters more than the additional bits.
+        let eight = coding.format.alpha && webm;
+        VideoParams {
+            width: coding.size[0],
+            height: coding.size[1],
+            format: if eight {
+                PixelFormat::RGB8.with_alpha(true)
+            } else {
+                coding.format
+            },
+            tags: coding.tags,
+            sample_aspect: Ratio::from(1),
+            matrix: rife_media::probe::DisplayMatrix::IDENTITY,
+            time_base: fps.recip(),
+            frame_rate: Some(fps),
+            hdr: rife_media::probe::HdrMetadata::default(),
         }
-        Ok(())
+    }
+
+    /// Returns notes on what the output cannot store, and on why an interrupted run starts over, if it does.
+    fn losses(&self, sink: &SinkSpec, coding: &Coding) -> Result<Vec<String>> {
+        let params = self.params(sink, coding);
+        let mut losses = plan_encoding(sink, &params)?.losses;
+        if self.keep.on
+            && let Some(reason) = sink::starts_over(sink, &params)?
+        {
+            losses.push(format!("an interrupted run starts over: {reason}"));
+        }
+        Ok(losses)
     }
 
     /// Returns a note if the clip's rate is above what players of its format (GIF, WebP) show.
@@ -286,9 +353,12 @@ impl ImageJob {
     }
 
     /// Refuses an image file as output of several images, an output that is an input, and existing files unless
-    /// `overwrite` is set. `made` is the number of computed images.
+    /// `overwrite` is set or an unfinished job is there, which the sink checks. `made` is the number of computed images.
     fn check_target(&self, made: usize) -> Result<()> {
-        let files = match self.target(made) {
+        let target = self.target(made);
+        let unfinished = target.output().and_then(|output| output.unfinished());
+        let unfinished = self.keep.on && unfinished.is_some_and(|folder| folder.symlink_metadata().is_ok());
+        let files = match target {
             Target::Picture(path) if made != 1 => {
                 let path = path.display();
                 return Err(Error::Usage(format!(
@@ -296,8 +366,8 @@ impl ImageJob {
                 )));
             }
             Target::Picture(path) | Target::Clip(path) => vec![path],
-            Target::Folder(folder, extension) => (0..made + self.pictures.len())
-                .map(|index| folder.join(file_name(index, extension)))
+            Target::Folder(folder, format) => (0..made + self.pictures.len())
+                .map(|index| folder.join(file_name(index, format)))
                 .collect(),
         };
         // An input is never overwritten, even with `overwrite`.
@@ -305,7 +375,8 @@ impl ImageJob {
         if let Some(file) = files.iter().find(is_input) {
             return Err(MediaError::OutputIsInput(file.clone()).into());
         }
-        match files.iter().find(|file| !self.overwrite && file.exists()) {
+        let taken = |file: &&PathBuf| !self.overwrite && !unfinished && file.exists();
+        match files.iter().find(taken) {
             Some(file) => Err(MediaError::Exists(file.clone()).into()),
             None => Ok(()),
         }
@@ -313,8 +384,8 @@ impl ImageJob {
 }
 
 /// Returns the name of the image with a zero-based index in an output folder.
-fn file_name(index: usize, extension: &str) -> String {
-    format!("img{index}.{extension}")
+fn file_name(index: usize, format: ImageFormat) -> String {
+    format!("img{index}.{}", format.extension())
 }
 
 impl ImageRun {
@@ -323,170 +394,72 @@ impl ImageRun {
         &self.plan
     }
 
-    /// Runs the job. `progress` is called with the number of frames written and the total.
+    /// Returns the folder in which an unfinished output is kept; `None` where nothing is kept.
+    pub fn unfinished(&self) -> Option<PathBuf> {
+        let target = self.job.target(self.plan.made);
+        target.output()?.unfinished().filter(|_| self.job.keep.on)
+    }
+
+    /// Runs the job. `progress` is called after every frame.
     ///
     /// # Errors
-    /// Those of reading, interpolating and writing; [`Error::Cancelled`]. On an error all files written are removed.
-    pub fn run(self, progress: &mut dyn FnMut(usize, usize)) -> Result<ImageSummary> {
-        let mut writer = Writer::open(&self)?;
+    /// Those of reading, interpolating and writing; [`Error::Cancelled`]. What is done is then kept as [`ImageJob::keep`]
+    /// says; where nothing is kept, all files written are removed.
+    pub fn run(self, progress: &mut dyn FnMut(&ImageProgress)) -> Result<ImageSummary> {
+        let pictures = Pictures::of_files(&self.job.pictures)?;
+        let mut writer = Writer::open(&self, pictures.clone(), progress)?;
         let mut walk = Walk::new(&self.interpolator, &self.times, self.job.storage)?;
-        let total = self.plan.frames;
-        let mut emit = |step: Step| {
-            if self.cancel.is_cancelled() {
-                return Err(Error::Cancelled);
-            }
-            progress(writer.frames, total);
-            writer.write(&self.coding, step)
-        };
         for path in &self.job.pictures {
-            walk.push(self.coding.load(path)?, &mut emit)?;
+            pictures.count();
+            walk.push(&mut || self.coding.load(path), &mut writer)?;
         }
-        let (files, mut notes) = writer.finish()?;
-        if self.job.overwrite {
-            self.job.remove_surplus(self.plan.made, total)?;
-        }
-        notes.splice(0..0, self.plan.notes.iter().cloned());
+        let done = writer.finish()?;
+        let mut notes = self.plan.notes.clone();
+        notes.extend(
+            done.notes
+                .into_iter()
+                .filter(|note| !self.plan.notes.contains(note)),
+        );
         Ok(ImageSummary {
-            files,
-            frames: total,
+            files: done.files,
+            frames: self.plan.frames,
             made: self.plan.made,
+            resumed: done.resumed,
             peak_memory: memory::peak(),
             notes,
         })
     }
-}
 
-/// Writer of the job's frames. Dropped before [`Writer::finish`], it removes the files it has written.
-struct Writer {
-    destination: Destination,
-    /// Files written so far.
-    files: Vec<PathBuf>,
-    /// Number of frames written so far.
-    frames: usize,
-    overwrite: bool,
-    finished: bool,
-}
-
-/// An opened output.
-enum Destination {
-    /// The file of the single computed image.
-    Picture(PathBuf),
-    /// A folder, and the extension of the images in it.
-    Folder(PathBuf, &'static str),
-    /// The encoder of a clip (`None` once finished), and its frames per second.
-    Clip(Option<Box<dyn Sink>>, Ratio<i64>),
-}
-
-impl Writer {
-    /// Creates the output's folder, and opens the encoder of a clip.
-    fn open(run: &ImageRun) -> Result<Self> {
-        let job = &run.job;
-        let destination = match job.target(run.plan.made) {
-            Target::Picture(path) => {
-                create_folder(path.parent())?;
-                Destination::Picture(path)
-            }
-            Target::Folder(folder, extension) => {
-                create_folder(Some(&folder))?;
-                Destination::Folder(folder, extension)
-            }
-            Target::Clip(path) => {
-                Destination::Clip(Some(clip(job, &run.coding, path, &run.cancel)?), job.fps)
-            }
-        };
-        Ok(Self {
-            destination,
-            files: Vec::new(),
-            frames: 0,
-            overwrite: job.overwrite,
-            finished: false,
-        })
-    }
-
-    /// Writes one frame. For a single image the given images are skipped.
-    fn write(&mut self, coding: &Coding, step: Step) -> Result<()> {
-        let file = match &mut self.destination {
-            Destination::Picture(_) if matches!(step, Step::End(_)) => return Ok(()),
-            Destination::Picture(path) => path.clone(),
-            Destination::Folder(folder, extension) => folder.join(file_name(self.frames, extension)),
-            Destination::Clip(sink, fps) => {
-                let Some(sink) = sink else { return Ok(()) };
-                let (format, tags) = (sink.params().format, sink.params().tags);
-                let time = |index: usize| Time::from(index as i64) / *fps;
-                let (start, end) = (time(self.frames), time(self.frames + 1));
-                sink.write(&coding.frame(&step, format, &tags).at(start, end - start))?;
-                self.frames += 1;
-                return Ok(());
-            }
-        };
-        let frame = coding.frame(&step, coding.format, &coding.tags);
-        write_image(&file, &frame, &coding.tags, self.overwrite)?;
-        self.frames += 1;
-        self.files.push(file);
-        Ok(())
-    }
-
-    /// Completes the output; returns its files and the encoder's warnings.
-    fn finish(mut self) -> Result<(Vec<PathBuf>, Vec<String>)> {
-        let mut notes = Vec::new();
-        if let Destination::Clip(sink, _) = &mut self.destination
-            && let Some(sink) = sink.take()
-        {
-            let written = sink.finish()?;
-            self.files.extend(written.path);
-            notes = written.warnings;
+    /// Returns how the sink keeps the unfinished output; `None` where it does not.
+    fn resume(&self, pictures: Pictures) -> Result<Option<Resume>> {
+        let keep = self.job.keep;
+        if !keep.on {
+            return Ok(None);
         }
-        self.finished = true;
-        Ok((std::mem::take(&mut self.files), notes))
+        Ok(Some(Resume {
+            pictures: Some(pictures),
+            restart: keep.restart,
+            segment_frames: keep.segment_frames,
+            ..Resume::new(self.facts()?)
+        }))
     }
-}
 
-impl Drop for Writer {
-    /// Removes the written files of a job that failed or was cancelled.
-    fn drop(&mut self) {
-        if !self.finished {
-            self.files.iter().for_each(|file| {
-                let _ = fs::remove_file(file);
-            });
-        }
-    }
-}
-
-/// Opens the encoder of a clip.
-fn clip(job: &ImageJob, coding: &Coding, path: PathBuf, cancel: &CancelToken) -> Result<Box<dyn Sink>> {
-    // WebM has alpha with 8 bits only; alpha matters more than the additional bits.
-    let eight = coding.format.alpha && extension(&path) == "webm";
-    let spec = SinkSpec {
-        codec: job.codec,
-        crf: job.crf,
-        overwrite: job.overwrite,
-        inputs: job.pictures.clone(),
-        cancel: cancel.clone(),
-        ..SinkSpec::new(Output::File(path))
-    };
-    let params = VideoParams {
-        width: coding.size[0],
-        height: coding.size[1],
-        format: if eight {
-            PixelFormat::RGB8.with_alpha(true)
-        } else {
-            coding.format
-        },
-        tags: coding.tags,
-        sample_aspect: Ratio::from(1),
-        matrix: rife_media::probe::DisplayMatrix::IDENTITY,
-        time_base: job.fps.recip(),
-        frame_rate: Some(job.fps),
-        hdr: rife_media::probe::HdrMetadata::default(),
-    };
-    Ok(open_sink(&spec, &params)?)
-}
-
-/// Creates an output folder if missing; does nothing for `None` and an empty path.
-fn create_folder(folder: Option<&Path>) -> Result<()> {
-    match folder.filter(|folder| !folder.as_os_str().is_empty()) {
-        Some(folder) => fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error)),
-        None => Ok(()),
+    /// Computes the job fingerprint: everything that the frames depend on, each entry with a name for people. The sink adds
+    /// size, pixel format, colour and encoder; input images are compared one by one (see [`Pictures`]).
+    fn facts(&self) -> Result<Vec<(String, String)>> {
+        let times: Vec<String> = self.times.iter().map(ToString::to_string).collect();
+        let between = match self.job.timesteps {
+            Timesteps::Ratio(at) => format!("one near {at}, by bisection"),
+            Timesteps::Timestep(_) | Timesteps::Exp(_) => format!("at {}", times.join(", ")),
+        };
+        let facts = [
+            ("the program", env!("CARGO_PKG_VERSION").to_owned()),
+            ("the pictures between two", between),
+        ];
+        let facts = facts.map(|(name, value)| (name.to_owned(), value));
+        let model = model_facts(&self.job.interpolator, &self.interpolator)?;
+        let facts = facts.into_iter().chain(model);
+        Ok(facts.chain(self.coding.facts()).collect())
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, ValueEnum};
 use num_rational::Ratio;
 
-use super::{CodecArg, ModelArgs};
+use super::{CodecArg, KeepArgs, ModelArgs};
 use crate::parse;
 
 const EXAMPLES: &str = "\
@@ -80,6 +80,8 @@ pub(crate) struct ImageArgs {
     /// Replace existing files
     #[arg(short = 'y', long)]
     pub(crate) overwrite: bool,
+    #[command(flatten)]
+    pub(crate) keep: KeepArgs,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,

@@ -28,9 +28,12 @@ pub(crate) fn run(args: ImageArgs, cancel: &CancelToken) -> Result<()> {
         output::note(&output::plain(&plan_text(&plan)));
     }
     let mut progress = Progress::frames(Some(plan.frames as u64), false, json);
-    let result = run.run(&mut |done, total| progress.set(done as u64, Some(total as u64), || json!({})));
+    let kept = run.unfinished();
+    let result = run.run(&mut |counts| {
+        progress.set(counts.written as u64, Some(counts.total as u64), || json!({}));
+    });
     progress.finish();
-    let summary = result?;
+    let summary = result.inspect_err(|error| job::say_kept(error, kept, false))?;
     if json {
         let files: Vec<_> = summary
             .files
@@ -38,7 +41,7 @@ pub(crate) fn run(args: ImageArgs, cancel: &CancelToken) -> Result<()> {
             .map(|file| file.display().to_string())
             .collect();
         let object = json!({
-            "files": files, "frames": summary.frames, "made": summary.made, "size": plan.size,
+            "files": files, "frames": summary.frames, "made": summary.made, "resumed": summary.resumed, "size": plan.size,
             "duration_s": plan.duration, "model": plan.model, "method": plan.method,
             "memory_bytes": plan.memory, "disk_bytes": plan.disk, "peak_bytes": summary.peak_memory,
             "notes": summary.notes,
@@ -72,6 +75,7 @@ fn build(args: ImageArgs) -> ImageJob {
     job.codec = args.codec.map(job::codec);
     job.crf = args.crf;
     job.overwrite = args.overwrite;
+    job.keep = args.keep.keep();
     job.interpolator = match between {
         Timesteps::Ratio(_) => args.model.recursive_spec(),
         Timesteps::Timestep(_) | Timesteps::Exp(_) => args.model.spec(),

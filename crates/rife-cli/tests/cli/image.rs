@@ -4,6 +4,8 @@ use rife::media::sink::write_image;
 use rife::media::source::read_image;
 use rife::media::{ColorTags, Frame, Limits, PixelFormat, RgbImage};
 
+#[cfg(all(unix, debug_assertions))]
+use super::resume::killed;
 use super::support::{Place, RANDOM, ffmpeg, names, probe};
 
 fn image<'a>(args: &[&'a str]) -> Vec<&'a str> {
@@ -370,4 +372,144 @@ fn the_memory_that_is_announced_is_what_it_takes() {
             "{args:?}: {promised} {held}"
         );
     }
+}
+
+/// The JSON object of a run.
+#[cfg(all(unix, debug_assertions))]
+fn done(place: &Place, args: &[&str]) -> serde_json::Value {
+    place.rife(&[args, &["--json"]].concat()).json().remove(0)
+}
+
+#[cfg(all(unix, debug_assertions))]
+#[test]
+fn a_folder_that_was_killed_goes_on_after_its_last_picture() {
+    let place = pair();
+    place.picture("c.png", 6.0);
+    fn job<'a>(folder: &'a str, passes: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+        let args = ["a.png", "b.png", "c.png", "--passes", passes, "-o", folder];
+        image(&[&args[..], more].concat())
+    }
+    for method in ["direct", "recursive"] {
+        let more = ["--timestep-method", method];
+        let (whole, part) = (format!("{method}-whole"), format!("{method}-part"));
+        place.rife(&job(&whole, "3", &more)).ok();
+        let args = job(&part, "3", &more);
+        // Two writes are the journal's; the tenth image is in the ledger, but not renamed yet.
+        assert!(killed(&place, &args, 2 + 10));
+        let written = place.path(&part).join("img8.png");
+        let before = std::fs::metadata(&written).unwrap().modified().unwrap();
+        let said = place.rife(&[&args[..], &["--fit", "crop"]].concat()).failed(4);
+        assert!(said.contains("--fit was pad and is crop"), "{said}");
+        let said = place.rife(&job(&part, "2", &more)).failed(4);
+        assert!(said.contains("the pictures between two was at 1/8"), "{said}");
+        // Killed once more, where the second pair begins.
+        assert!(killed(&place, &args, 2 + 1));
+        let done = done(&place, &args);
+        assert_eq!(
+            (done["resumed"].as_u64(), done["frames"].as_u64()),
+            (Some(9), Some(17)),
+            "{method}"
+        );
+        assert_eq!(
+            std::fs::metadata(&written).unwrap().modified().unwrap(),
+            before,
+            "it is not written again"
+        );
+        assert_eq!(names(&place.path(&part)), names(&place.path(&whole)));
+        for name in names(&place.path(&whole)) {
+            let read = |folder: &str| std::fs::read(place.path(folder).join(&name)).unwrap();
+            assert!(read(&whole) == read(&part), "{method} {name}");
+        }
+    }
+}
+
+#[cfg(all(unix, debug_assertions))]
+#[test]
+fn a_clip_that_was_killed_goes_on_to_the_same_bytes() {
+    if !ffmpeg() {
+        return;
+    }
+    let place = pair();
+    let mut args = image(&["a.png", "b.png", "a.png", "--passes", "4", "-o", "out.mp4"]);
+    args.extend(["--segment-frames", "12"]);
+    place.rife(&args).ok();
+    let whole = std::fs::read(place.path("out.mp4")).unwrap();
+    std::fs::remove_file(place.path("out.mp4")).unwrap();
+    // In the first segment, and after it.
+    let mut resumed = 0;
+    for write in [2 + 5, 2 + 12] {
+        assert!(killed(&place, &args, write));
+    }
+    resumed += done(&place, &args)["resumed"].as_u64().unwrap();
+    assert!((12..33).contains(&resumed), "{resumed}");
+    assert!(std::fs::read(place.path("out.mp4")).unwrap() == whole);
+    assert_eq!(place.names(), ["a.png", "b.png", "out.mp4"]);
+    // A clip that is written in one piece says so.
+    let plan = place.rife(&image(&["a.png", "b.png", "--passes", "1", "-o", "out.gif"]));
+    assert!(
+        plan.err.contains("an interrupted run starts over: GIF"),
+        "{}",
+        plan.err
+    );
+    let plan = place.rife(&image(&["a.png", "b.png", "--passes", "1", "-o", "out.mkv"]));
+    assert!(!plan.err.contains("starts over"), "{}", plan.err);
+}
+
+#[cfg(all(unix, debug_assertions))]
+#[test]
+fn a_changed_picture_costs_what_depends_on_it_and_a_longer_run_leaves_nothing() {
+    let place = pair();
+    place.picture("c.png", 6.0);
+    let three = ["a.png", "b.png", "c.png", "--passes", "2", "-o", "out"];
+    let args = image(&three);
+    assert!(killed(&place, &args, 2 + 8));
+    // The first pair's frames do not depend on the third picture.
+    place.picture("c.png", 7.0);
+    assert_eq!(done(&place, &args)["resumed"], 5);
+    let made: Vec<_> = names(&place.path("out"));
+    assert_eq!(made.len(), 9);
+    place
+        .rife(&image(&[
+            "a.png", "b.png", "c.png", "--passes", "2", "-o", "again",
+        ]))
+        .ok();
+    for name in &made {
+        let read = |folder: &str| std::fs::read(place.path(folder).join(name)).unwrap();
+        assert!(read("out") == read("again"), "{name}");
+    }
+    // A picture that is read is neither replaced nor removed, though its number follows on.
+    std::fs::rename(place.path("b.png"), place.path("out/img9.png")).unwrap();
+    place
+        .rife(&image(&[
+            "a.png",
+            "out/img9.png",
+            "--exp",
+            "1",
+            "-o",
+            "out",
+            "-y",
+        ]))
+        .ok();
+    assert_eq!(
+        names(&place.path("out")),
+        ["img0.png", "img1.png", "img2.png", "img9.png"]
+    );
+    // With nothing kept, a run that fails leaves no picture.
+    assert!(killed(
+        &place,
+        &image(&["a.png", "c.png", "--exp", "2", "-o", "new"]),
+        2 + 3
+    ));
+    let said = place
+        .rife(&image(&[
+            "a.png",
+            "c.png",
+            "--exp",
+            "2",
+            "-o",
+            "new",
+            "--no-resume",
+        ]))
+        .failed(4);
+    assert!(said.contains("exists"), "{said}");
 }

@@ -44,11 +44,6 @@ impl Kind {
             Self::Chain => 2..=rife::chain::MAX_CLIPS,
         }
     }
-
-    /// Reports whether an interrupted job resumes; `images` jobs are short and start over.
-    pub(crate) fn resumes(self) -> bool {
-        self != Self::Images
-    }
 }
 
 impl ToSql for Kind {

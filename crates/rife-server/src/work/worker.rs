@@ -168,12 +168,9 @@ fn run(app: &App, job: &Job, running: &Arc<RunningJob>) -> std::result::Result<O
     Ok(outcome)
 }
 
-/// Creates the output folder of a job, and returns its paths. Files of an earlier attempt are removed unless the kind resumes.
+/// Creates the output folder of a job, and returns its paths. Files of an earlier attempt stay, and are resumed.
 fn prepare<'a>(app: &App, job: &'a Job, running: &Arc<RunningJob>) -> Result<JobFiles<'a>> {
     let output = app.store.output(&job.id);
-    if !job.kind.resumes() {
-        store::remove(&output)?;
-    }
     fs::create_dir_all(&output)?;
     let inputs = job.inputs.iter().enumerate();
     Ok(JobFiles {

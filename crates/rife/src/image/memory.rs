@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use super::walk::{Step, Walk};
+use super::walk::{Frames, Step, Walk};
 use super::{Coding, ImageJob};
 use crate::{Error, Interpolator, Result};
 
@@ -72,23 +72,47 @@ fn disk(job: &ImageJob, coding: &Coding, interpolator: &Interpolator) -> u64 {
 fn trial(job: &ImageJob, coding: &Coding, interpolator: &Interpolator, size: [u32; 2]) -> Result<()> {
     let times = job.timesteps.timesteps()?;
     let mut walk = Walk::new(interpolator, &times, job.storage)?;
-    let mut frames = 0;
-    let mut raw = Vec::new();
-    let mut emit = |step: Step| {
-        raw.clear();
-        coding.frame(&step, coding.format, &coding.tags).to_raw(&mut raw);
-        frames += usize::from(matches!(step, Step::Made(_)));
-        if frames == FRAMES {
-            Err(Error::Cancelled)
-        } else {
-            Ok(())
-        }
+    let mut trial = Trial {
+        coding,
+        made: 0,
+        raw: Vec::new(),
     };
     for _ in 0..2 {
-        match walk.push(coding.blank(size), &mut emit) {
+        match walk.push(&mut || Ok(coding.blank(size)), &mut trial) {
             Err(Error::Cancelled) => break,
             other => other?,
         }
     }
     Ok(())
+}
+
+/// Receiver that converts frames as a sink does, and cancels the job after [`FRAMES`] computed frames.
+struct Trial<'a> {
+    coding: &'a Coding,
+    /// Number of computed frames.
+    made: usize,
+    /// The last frame as it would be sent to an encoder.
+    raw: Vec<u8>,
+}
+
+impl Frames for Trial<'_> {
+    fn wanted(&self, _ahead: usize) -> bool {
+        true
+    }
+
+    fn skip(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn write(&mut self, step: Step) -> Result<()> {
+        let coding = self.coding;
+        let frame = coding.frame(&step, coding.format, &coding.tags);
+        self.raw.clear();
+        frame.to_raw(&mut self.raw);
+        self.made += usize::from(matches!(step, Step::Made(_)));
+        if self.made == FRAMES {
+            return Err(Error::Cancelled);
+        }
+        Ok(())
+    }
 }

@@ -92,6 +92,22 @@ impl Coding {
         })
     }
 
+    /// Returns what the frames depend on beside size, pixel format and colour, as entries of the job fingerprint.
+    pub(super) fn facts(&self) -> Vec<(String, String)> {
+        let fit = match self.fit {
+            Fit::Pad => "pad",
+            Fit::Crop => "crop",
+            Fit::Stretch => "stretch",
+        };
+        let peak = self.peak.unwrap_or(1.0);
+        let facts = [
+            ("--fit", fit.to_owned()),
+            ("alpha", self.alpha.to_string()),
+            ("the maximum value", peak.to_string()),
+        ];
+        facts.map(|(name, value)| (name.to_owned(), value)).into()
+    }
+
     /// Decodes all images of linear light once to find their maximum value; does nothing for other images.
     pub(super) fn find_peak(&mut self, job: &ImageJob, cancel: &CancelToken) -> Result<()> {
         let Some(peak) = &mut self.peak else {

@@ -47,7 +47,21 @@ impl Step {
 }
 
 /// Receiver of the output sequence.
-type Emit<'a> = &'a mut dyn FnMut(Step) -> Result<()>;
+pub(super) trait Frames {
+    /// Returns whether the frame `ahead` positions after the next one is to be computed; if not, it is skipped.
+    fn wanted(&self, ahead: usize) -> bool;
+
+    /// Skips the next frame, which an earlier run has written.
+    fn skip(&mut self) -> Result<()>;
+
+    /// Takes the next frame.
+    fn write(&mut self, step: Step) -> Result<()>;
+}
+
+/// Skips `count` frames.
+fn skip(frames: &mut dyn Frames, count: usize) -> Result<()> {
+    (0..count).try_for_each(|_| frames.skip())
+}
 
 /// Generator of the output sequence: given images in, all frames in order of time out.
 pub(super) struct Walk<'a> {
@@ -56,7 +70,9 @@ pub(super) struct Walk<'a> {
     times: &'a [Ratio<i64>],
     /// Number of passes of recursive bisection; `None` if frames are computed directly or the times are not evenly spaced.
     halvings: Option<u32>,
-    /// The previous given image.
+    /// Whether an image has been given.
+    begun: bool,
+    /// The previous given image; `None` if no frame next to it was wanted.
     left: Option<Prepared>,
     /// Present for [`Storage::Disk`].
     disk: Option<DiskStore>,
@@ -83,41 +99,77 @@ impl<'a> Walk<'a> {
             times,
             halvings: (interpolator.recursive() && halves && intervals.is_power_of_two())
                 .then(|| intervals.trailing_zeros()),
+            begun: false,
             left: None,
             disk,
         })
     }
 
-    /// Emits the computed frames between the previous image and this one, then this one.
-    pub(super) fn push(&mut self, picture: Picture, emit: Emit<'_>) -> Result<()> {
+    /// Emits the computed frames between the previous image and this one, then this one. Calls `load` if this image or a
+    /// frame between it and its neighbours is wanted.
+    pub(super) fn push(
+        &mut self,
+        load: &mut dyn FnMut() -> Result<Picture>,
+        frames: &mut dyn Frames,
+    ) -> Result<()> {
+        let before = if self.begun { self.times.len() } else { 0 };
+        self.begun = true;
+        if !(0..=before + self.times.len()).any(|ahead| frames.wanted(ahead)) {
+            self.left = None;
+            return skip(frames, before + 1);
+        }
+        let picture = load()?;
         let mut right = self.interpolator.prepare(picture.image.clone())?;
-        if let Some(left) = self.left.take() {
-            match self.halvings {
-                Some(passes) => right = self.halve(left, right, passes, emit)?,
-                None => {
-                    let mut between = self.interpolator.between(&left, &right);
-                    self.times
-                        .iter()
-                        .try_for_each(|time| emit(Step::Made(between.at(*time)?)))?;
-                }
-            }
+        match self.left.take() {
+            Some(left) => right = self.pair(left, right, frames)?,
+            None => skip(frames, before)?,
         }
         self.left = Some(right);
-        emit(Step::End(picture))
+        match frames.wanted(0) {
+            true => frames.write(Step::End(picture)),
+            false => frames.skip(),
+        }
     }
 
-    /// Emits, recursively, the `2^passes - 1` frames between two in order of time; returns the right one.
-    fn halve(&self, left: Prepared, right: Prepared, passes: u32, emit: Emit<'_>) -> Result<Prepared> {
-        if passes == 0 {
+    /// Emits the computed frames between two given images; returns the right one.
+    fn pair(&self, left: Prepared, right: Prepared, frames: &mut dyn Frames) -> Result<Prepared> {
+        if let Some(passes) = self.halvings {
+            return self.halve(left, right, passes, frames);
+        }
+        let mut between = self.interpolator.between(&left, &right);
+        for time in self.times {
+            match frames.wanted(0) {
+                true => frames.write(Step::Made(between.at(*time)?))?,
+                false => frames.skip()?,
+            }
+        }
+        Ok(right)
+    }
+
+    /// Emits, recursively, the `2^passes - 1` frames between two in order of time; returns the right one. A frame is also
+    /// computed if only one that depends on it is wanted.
+    fn halve(
+        &self,
+        left: Prepared,
+        right: Prepared,
+        passes: u32,
+        frames: &mut dyn Frames,
+    ) -> Result<Prepared> {
+        let count = (1 << passes) - 1;
+        if !(0..count).any(|ahead| frames.wanted(ahead)) {
+            skip(frames, count)?;
             return Ok(right);
         }
         let middle = self.interpolator.between(&left, &right).at(Ratio::new(1, 2))?;
         let middle = self.interpolator.prepare(middle)?;
         let kept = self.keep(right, passes)?;
-        let middle = self.halve(left, middle, passes - 1, emit)?;
-        emit(Step::Made(middle.image().clone()))?;
+        let middle = self.halve(left, middle, passes - 1, frames)?;
+        match frames.wanted(0) {
+            true => frames.write(Step::Made(middle.image().clone()))?,
+            false => frames.skip()?,
+        }
         let right = kept.restore(self.interpolator)?;
-        self.halve(middle, right, passes - 1, emit)
+        self.halve(middle, right, passes - 1, frames)
     }
 
     /// Keeps a frame in memory or on disk while `passes` - 1 further passes run.

@@ -121,16 +121,16 @@ impl Run for Planned {
     /// Runs the job and returns its summary.
     fn run(self: Box<Self>, progress: &mut dyn FnMut(Step)) -> rife::Result<Outcome> {
         let start = Instant::now();
-        let done = self.run.run(&mut |done, total| {
+        let done = self.run.run(&mut |counts| {
             progress(Step {
-                done: done as u64,
-                resumed: 0,
-                total: Some(total as u64),
+                done: counts.written as u64,
+                resumed: counts.resumed as u64,
+                total: Some(counts.total as u64),
                 stage: "interpolating",
             });
         })?;
         let summary = json!({
-            "frames_out": done.frames, "made": done.made,
+            "frames_out": done.frames, "made": done.made, "resumed": done.resumed,
             "elapsed_s": start.elapsed().as_secs_f64(), "warnings": done.notes,
         });
         Ok(Outcome {

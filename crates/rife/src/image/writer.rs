@@ -1,0 +1,178 @@
+//! Writer of a still image job: one image file, or a folder or clip by a sink, which knows the frames of an interrupted run.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rife_media::sink::{Need, Needs, Pictures, write_image};
+use rife_media::{Sink, SinkSpec, Time, open_sink};
+
+use super::walk::{Frames, Step};
+use super::{Coding, ImageProgress, ImageRun, Target, file_name};
+use crate::{Error, Result};
+
+/// Writer of the job's frames.
+pub(super) struct Writer<'a> {
+    run: &'a ImageRun,
+    kind: Kind,
+    needs: Needs,
+    /// The index of the next frame.
+    next: u64,
+    /// The index of the first frame that this run has written.
+    first: Option<u64>,
+    resumed: usize,
+    progress: &'a mut dyn FnMut(&ImageProgress),
+}
+
+enum Kind {
+    /// The file of the single computed image; the given images are not written.
+    Picture(PathBuf),
+    /// The sink of a folder or clip (`None` once finished), and the duration of each frame in seconds.
+    Sink(Option<Box<dyn Sink>>, Time),
+}
+
+/// Result of a [`Writer`].
+pub(super) struct Done {
+    /// The files written, in order of time.
+    pub(super) files: Vec<PathBuf>,
+    /// Number of frames that an earlier run has written.
+    pub(super) resumed: usize,
+    /// Warnings of the sink.
+    pub(super) notes: Vec<String>,
+}
+
+impl<'a> Writer<'a> {
+    /// Creates the output's folder or opens the sink.
+    pub(super) fn open(
+        run: &'a ImageRun,
+        pictures: Pictures,
+        progress: &'a mut dyn FnMut(&ImageProgress),
+    ) -> Result<Self> {
+        let job = &run.job;
+        let target = job.target(run.plan.made);
+        let kind = match job.sink(&target, &run.cancel) {
+            None => {
+                create_folder(job.output.parent())?;
+                Kind::Picture(job.output.clone())
+            }
+            Some(spec) => {
+                let params = job.params(&spec, &run.coding);
+                let resume = run.resume(pictures)?;
+                let sink = open_sink(&SinkSpec { resume, ..spec }, &params)?;
+                Kind::Sink(Some(sink), params.time_base)
+            }
+        };
+        let needs = match &kind {
+            Kind::Sink(Some(sink), _) => sink.needs(),
+            Kind::Sink(None, _) | Kind::Picture(_) => Needs::ALL,
+        };
+        Ok(Self {
+            run,
+            kind,
+            needs,
+            next: 0,
+            first: None,
+            resumed: 0,
+            progress,
+        })
+    }
+
+    /// Reports the progress.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] if the job is cancelled.
+    fn tell(&mut self) -> Result<()> {
+        if self.run.cancel.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        (self.progress)(&ImageProgress {
+            written: self.next as usize,
+            resumed: self.resumed,
+            total: self.run.plan.frames,
+        });
+        Ok(())
+    }
+
+    /// Completes the output.
+    pub(super) fn finish(mut self) -> Result<Done> {
+        let job = &self.run.job;
+        let (mut files, mut notes) = (Vec::new(), Vec::new());
+        match &mut self.kind {
+            Kind::Picture(path) => files.push(path.clone()),
+            Kind::Sink(sink, _) => {
+                if let Some(sink) = sink.take() {
+                    let written = sink.finish()?;
+                    notes = written.warnings;
+                    files.extend(written.path);
+                }
+                if let Target::Folder(folder, format) = job.target(self.run.plan.made) {
+                    let names = (0..self.next as usize).map(|index| file_name(index, format));
+                    files = names.map(|name| folder.join(name)).collect();
+                }
+            }
+        }
+        Ok(Done {
+            files,
+            resumed: self.resumed,
+            notes,
+        })
+    }
+}
+
+impl Frames for Writer<'_> {
+    fn wanted(&self, ahead: usize) -> bool {
+        let frame = self.next + ahead as u64;
+        frame < self.run.plan.frames as u64 && self.needs.of(frame) == Need::Make
+    }
+
+    fn skip(&mut self) -> Result<()> {
+        if let Kind::Sink(Some(sink), step) = &mut self.kind {
+            sink.skip(Time::from(self.next as i64) * *step)?;
+        }
+        self.next += 1;
+        self.resumed += 1;
+        self.tell()
+    }
+
+    fn write(&mut self, step: Step) -> Result<()> {
+        let coding: &Coding = &self.run.coding;
+        match &mut self.kind {
+            Kind::Picture(_) if matches!(step, Step::End(_)) => return Ok(()),
+            Kind::Picture(path) => {
+                let frame = coding.frame(&step, coding.format, &coding.tags);
+                write_image(path, &frame, &coding.tags, self.run.job.overwrite)?;
+            }
+            Kind::Sink(None, _) => {}
+            Kind::Sink(Some(sink), duration) => {
+                let (format, tags) = (sink.params().format, sink.params().tags);
+                let start = Time::from(self.next as i64) * *duration;
+                sink.write(&coding.frame(&step, format, &tags).at(start, *duration))?;
+            }
+        }
+        self.first.get_or_insert(self.next);
+        self.next += 1;
+        self.tell()
+    }
+}
+
+impl Drop for Writer<'_> {
+    /// Removes the images of an unfinished folder if it is not to be kept.
+    fn drop(&mut self) {
+        let unfinished = matches!(self.kind, Kind::Sink(Some(_), _));
+        if !unfinished || self.run.job.keep.on {
+            return;
+        }
+        if let Target::Folder(folder, format) = self.run.job.target(self.run.plan.made) {
+            for index in self.first.unwrap_or(self.next)..self.next {
+                let _ = fs::remove_file(folder.join(file_name(index as usize, format)));
+            }
+        }
+    }
+}
+
+/// Creates an output folder if missing; does nothing for `None` and an empty path.
+fn create_folder(folder: Option<&Path>) -> Result<()> {
+    match folder.filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) => fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error)),
+        None => Ok(()),
+    }
+}
