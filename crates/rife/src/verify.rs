@@ -190,7 +190,7 @@ fn same(name: &'static str, expected: &str, found: &str) -> Check {
     }
 }
 
-/// Makes a check that cannot be made; `found` is what is known instead.
+/// Makes a check whose outcome is unknown because a value is not available; `found` is the known value or the reason.
 fn unknown(name: &'static str, expected: String, found: &str) -> Check {
     Check {
         name,

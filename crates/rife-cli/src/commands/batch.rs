@@ -1,4 +1,5 @@
-//! `rife video` with several inputs, or with a folder that is watched: one video's text after the other's, and a summary.
+//! `rife video` with several inputs or a watched folder: runs a batch and prints each video's plan, progress and summary, and
+//! a summary of all.
 
 use std::path::{Path, PathBuf};
 
@@ -15,13 +16,14 @@ use crate::output;
 use crate::parse;
 use crate::progress::Progress;
 
-/// The videos, where the arguments name several or a folder; nothing where it is one job.
+/// Returns the videos of a batch; `None` if the arguments name a single input that is not a folder of videos. Empty with
+/// `--watch`.
 pub(super) fn inputs(args: &VideoArgs) -> Result<Option<Vec<PathBuf>>> {
     if args.watch.is_some() {
         return Ok(Some(Vec::new()));
     }
     for input in &args.task.inputs {
-        check_there(input, args)?;
+        check_exists(input, args)?;
     }
     let mut found = Vec::new();
     for input in &args.task.inputs {
@@ -31,8 +33,8 @@ pub(super) fn inputs(args: &VideoArgs) -> Result<Option<Vec<PathBuf>>> {
     Ok((!one).then_some(found))
 }
 
-/// Refuses an input that is not there, with what may have been meant.
-fn check_there(input: &Path, args: &VideoArgs) -> Result<()> {
+/// Refuses an input that does not exist, with a suggestion of what may have been meant.
+fn check_exists(input: &Path, args: &VideoArgs) -> Result<()> {
     let pattern = matches!(Input::parse(input), Input::Images(path) if !is_image_name(&path) || path.to_string_lossy().contains(['*', '?']));
     if pattern || input == Path::new("-") || input.symlink_metadata().is_ok() {
         return Ok(());
@@ -54,7 +56,7 @@ fn check_there(input: &Path, args: &VideoArgs) -> Result<()> {
     }))
 }
 
-/// Makes all of them.
+/// Runs the batch of `inputs`, or watches the folder of `--watch`.
 pub(super) fn run(args: VideoArgs, inputs: Vec<PathBuf>, cancel: &CancelToken) -> Result<()> {
     if args.shard.is_some() || args.confidence.is_some() || args.report.is_some() {
         let reason = "--shard, --confidence and --report take one video".to_owned();
@@ -64,33 +66,34 @@ pub(super) fn run(args: VideoArgs, inputs: Vec<PathBuf>, cancel: &CancelToken) -
     if let Some(folder) = &folder {
         check_folder(folder)?;
     }
-    let mut text = Text {
+    let mut reporter = Reporter {
         json: args.json,
         quiet: args.quiet,
         progress: Progress::frames(None, args.json, args.quiet),
-        wrong: None,
+        write_error: None,
     };
     let (watched, interval, options) = (args.watch.clone(), args.poll, Options::of(&args));
     let mut template = job::template(args.task)?;
     options.apply(&mut template);
-    let mut tell = |event: Event<'_>| text.tell(&event);
+    let mut on_event = |event: Event<'_>| reporter.report(&event);
     let summary = match watched {
         Some(watched) => {
             let folder = folder.ok_or_else(|| Error::Usage("--watch needs --output".into()))?;
             let mut watch = Watch::new(template, watched, folder);
             watch.interval = interval;
-            watch.run(&mut tell, cancel)?
+            watch.run(&mut on_event, cancel)?
         }
         None => {
             let mut batch = Batch::new(template, inputs);
             batch.folder = folder;
-            batch.run(&mut tell, cancel)?
+            batch.run(&mut on_event, cancel)?
         }
     };
-    text.summary(&summary)?;
+    reporter.summary(&summary)?;
     summary.check()
 }
 
+/// Refuses an output that exists and is no folder.
 fn check_folder(folder: &Path) -> Result<()> {
     if folder.is_dir() || (!folder.exists() && folder != Path::new("-")) {
         return Ok(());
@@ -101,23 +104,24 @@ fn check_folder(folder: &Path) -> Result<()> {
     )))
 }
 
-/// What is told of each video.
-struct Text {
+/// Printer of a batch's events.
+struct Reporter {
     json: bool,
     quiet: bool,
     progress: Progress,
     /// The first failure to write a line.
-    wrong: Option<Error>,
+    write_error: Option<Error>,
 }
 
-impl Text {
-    fn tell(&mut self, event: &Event<'_>) {
+impl Reporter {
+    /// Prints an event.
+    fn report(&mut self, event: &Event<'_>) {
         match event {
             Event::Start { index, total, input } => {
-                let place = total.map_or(format!("{}", index + 1), |total| format!("{}/{total}", index + 1));
+                let number = total.map_or(format!("{}", index + 1), |total| format!("{}/{total}", index + 1));
                 self.line(
                     json!({"event": "video", "index": index, "total": total, "input": input.display().to_string()}),
-                    &format!("[{place}] {}", shown(input)),
+                    &format!("[{number}] {}", shown(input)),
                 );
             }
             Event::Plan(plan) => {
@@ -136,6 +140,7 @@ impl Text {
         }
     }
 
+    /// Prints the outcome of a video.
     fn end(&mut self, input: &Path, outcome: &Outcome) {
         match outcome {
             Outcome::Made(summary) => {
@@ -165,15 +170,17 @@ impl Text {
         }
     }
 
+    /// Prints `object` to standard output with `--json`, else `text` to standard error unless quiet.
     fn line(&mut self, object: serde_json::Value, text: &str) {
         if self.json {
             let written = output::line(&object.to_string());
-            self.wrong = self.wrong.take().or(written.err());
+            self.write_error = self.write_error.take().or(written.err());
         } else if !self.quiet {
             output::note(text);
         }
     }
 
+    /// Prints the batch's summary; returns the first failure to write a line.
     fn summary(mut self, summary: &BatchSummary) -> Result<()> {
         let names: Vec<String> = summary
             .failed
@@ -184,10 +191,11 @@ impl Text {
             json!({"event": "batch", "made": summary.made, "there": summary.up_to_date, "failed": names}),
             &output::plain(&summary_lines(summary)),
         );
-        self.wrong.map_or(Ok(()), Err)
+        self.write_error.map_or(Ok(()), Err)
     }
 }
 
+/// Formats the batch's summary as text, with a line per failed video.
 fn summary_lines(summary: &BatchSummary) -> String {
     let mut text = format!(
         "{} made, {} there already, {} failed",
@@ -201,7 +209,7 @@ fn summary_lines(summary: &BatchSummary) -> String {
     text
 }
 
-/// An error with the name of the video, unless it holds that itself.
+/// Formats an error with the video's name, unless the error's text contains it.
 fn failure(input: &Path, error: &Error) -> String {
     let (name, error) = (shown(input), output::one_line(&error.to_string()));
     match error.contains(&name) {

@@ -1,4 +1,4 @@
-//! `rife video`: the plan, the progress and the summary of a video job.
+//! `rife video` and `rife join`: runs a video job and prints its plan, progress and summary as text or JSON.
 
 use std::path::{Path, PathBuf};
 
@@ -18,6 +18,7 @@ use crate::args::{JoinArgs, VideoArgs};
 use crate::output;
 use crate::progress::Progress;
 
+/// Runs one job, or a batch for several inputs and watched folders.
 pub(crate) fn run(mut args: VideoArgs, cancel: &CancelToken) -> Result<()> {
     for (given, text) in [
         (args.task.model.fp16, "--fp16 is ignored: the CPU computes in f32"),
@@ -39,30 +40,33 @@ pub(crate) fn run(mut args: VideoArgs, cancel: &CancelToken) -> Result<()> {
     }
     options.apply(&mut job);
     job.share = args.shard.map(Share::Shard);
-    let beside = Beside {
+    let extra = ExtraOutputs {
         confidence: args.confidence,
         report: args.report,
     };
-    one(job, &beside, args.json, args.quiet, cancel)
+    run_one(job, &extra, args.json, args.quiet, cancel)
 }
 
-/// Files beside the result.
+/// Paths of the additional output files of a video job.
 #[derive(Default)]
-struct Beside {
+struct ExtraOutputs {
+    /// `--confidence`: confidences as JSON.
     confidence: Option<PathBuf>,
+    /// `--report`: the HTML page of a quality report.
     report: Option<PathBuf>,
 }
 
-/// Those files, which can be written, and what fills them.
-struct Prepared {
+/// The additional output files, opened before the run.
+struct OpenedOutputs {
     confidence: Option<TextFile>,
+    /// The files, and the job that computes the report.
     report: Option<(report::Files, ReportJob)>,
 }
 
-impl Beside {
-    /// Makes sure that the files can be written before hours of work, and that they replace neither input nor result.
-    fn prepare(&self, overwrite: bool, job: ReportJob, result: Option<&Path>) -> Result<Prepared> {
-        let taken = input_path(&job.source.input).map(Path::to_owned);
+impl ExtraOutputs {
+    /// Opens the files, so that invalid paths are refused before the run; refuses paths of the input and of `result`.
+    fn open(&self, overwrite: bool, job: ReportJob, result: Option<&Path>) -> Result<OpenedOutputs> {
+        let input = input_path(&job.source.input).map(Path::to_owned);
         if self.report.is_some() && is_stream(&job.source.input) {
             let reason = "--report reads the input once more, which standard input and pipes do not allow";
             return Err(Error::Usage(reason.to_owned()));
@@ -78,18 +82,18 @@ impl Beside {
         }
         let confidence = self.confidence.as_deref();
         let confidence =
-            confidence.map(|path| TextFile::create(path, overwrite, taken.as_deref().into_iter()));
+            confidence.map(|path| TextFile::create(path, overwrite, input.as_deref().into_iter()));
         let report = self.report.as_deref();
-        let report = report.map(|path| report::Files::create(path, overwrite, taken.as_deref().into_iter()));
-        Ok(Prepared {
+        let report = report.map(|path| report::Files::create(path, overwrite, input.as_deref().into_iter()));
+        Ok(OpenedOutputs {
             confidence: confidence.transpose()?,
             report: report.transpose()?.map(|files| (files, job)),
         })
     }
 }
 
-impl Prepared {
-    /// Fills the files; the report is told to people.
+impl OpenedOutputs {
+    /// Writes the files; the report runs now, and its mean scores are printed unless `quiet`.
     fn finish(self, confidences: &[Confidence], quiet: bool, cancel: &CancelToken) -> Result<()> {
         if let Some(file) = self.confidence {
             let text = serde_json::to_string(confidences).map_err(|error| Error::Data(error.to_string()))?;
@@ -107,33 +111,39 @@ impl Prepared {
     }
 }
 
-/// `rife join`: the same job, with the segments of all shards.
+/// Runs `rife join`: joins the segments of all shards of a job.
 pub(crate) fn join(args: JoinArgs, cancel: &CancelToken) -> Result<()> {
     let mut job = job::build(args.task, Some(&args.output))?;
     job.sink.overwrite = args.overwrite;
     job.manifest = args.manifest;
     job.keep.segment_frames = args.segment_frames;
     job.share = Some(Share::Join);
-    one(job, &Beside::default(), args.json, args.quiet, cancel)
+    run_one(job, &ExtraOutputs::default(), args.json, args.quiet, cancel)
 }
 
-/// Runs one job and tells of it.
-fn one(mut job: VideoJob, beside: &Beside, json: bool, quiet: bool, cancel: &CancelToken) -> Result<()> {
+/// Runs one job and prints its plan, progress and summary.
+fn run_one(
+    mut job: VideoJob,
+    extra: &ExtraOutputs,
+    json: bool,
+    quiet: bool,
+    cancel: &CancelToken,
+) -> Result<()> {
     let json = json && job.sink.output != Output::Stdout;
-    let shared = job.share.is_some();
-    job.confidence = beside.confidence.is_some();
+    let is_shard = job.share.is_some();
+    job.confidence = extra.confidence.is_some();
     let overwrite = job.sink.overwrite;
     let mut report = ReportJob::new(job.source.clone());
     report.interpolator = job.interpolator.clone();
     let run = job.open(cancel)?;
-    let beside = beside.prepare(overwrite, report, run.output())?;
+    let extra = extra.open(overwrite, report, run.output())?;
     if json {
         output::line(&plan_json(run.plan()).to_string())?;
     } else if !quiet {
         output::note(&output::plain(&run.plan().to_string()));
     }
     let mut progress = Progress::frames(run.plan().output_frames, json, quiet);
-    let kept = run.unfinished().filter(|_| !shared);
+    let kept = run.unfinished().filter(|_| !is_shard);
     let result = run.run(&mut |counts: &Counts| {
         progress.set(
             counts.frames_out,
@@ -149,10 +159,10 @@ fn one(mut job: VideoJob, beside: &Beside, json: bool, quiet: bool, cancel: &Can
     if !json && !quiet {
         output::note(&output::plain(&summary_text(&summary)));
     }
-    beside.finish(&summary.confidences, json || quiet, cancel)
+    extra.finish(&summary.confidences, json || quiet, cancel)
 }
 
-/// The options that are the job's but not the task's.
+/// The options of a run, which `rife info` does not have.
 pub(super) struct Options {
     overwrite: bool,
     manifest: bool,
@@ -161,6 +171,7 @@ pub(super) struct Options {
 }
 
 impl Options {
+    /// Takes the options from the arguments.
     pub(super) fn of(args: &VideoArgs) -> Self {
         Self {
             overwrite: args.overwrite,
@@ -170,6 +181,7 @@ impl Options {
         }
     }
 
+    /// Sets the options in a job.
     pub(super) fn apply(self, job: &mut VideoJob) {
         job.sink.overwrite = self.overwrite;
         job.manifest = self.manifest;
@@ -178,7 +190,7 @@ impl Options {
     }
 }
 
-/// `--duplicates report`: what is asked for, so it goes to standard output.
+/// Runs `--duplicates report`: prints the job's repeated frames to standard output.
 pub(super) fn report_duplicates(
     job: &VideoJob,
     as_json: bool,
@@ -195,6 +207,7 @@ pub(super) fn report_duplicates(
     output::line(&output::plain(&report.to_string()))
 }
 
+/// Formats a report on repeated frames as JSON.
 fn report_json(report: &DuplicatesReport) -> Value {
     let range = |range: &DuplicateRange| {
         json!({
@@ -217,7 +230,7 @@ fn report_json(report: &DuplicatesReport) -> Value {
     })
 }
 
-/// The plan as one object.
+/// Formats a plan as a JSON object.
 pub(super) fn plan_json(plan: &VideoPlan) -> Value {
     let rate = |rate: Option<num_rational::Ratio<i64>>| rate.map(|rate| rate.to_string());
     let streams: Option<Vec<String>> = plan
@@ -249,6 +262,7 @@ pub(super) fn plan_json(plan: &VideoPlan) -> Value {
     })
 }
 
+/// Formats a summary as a JSON object.
 pub(super) fn summary_json(summary: &VideoSummary) -> Value {
     let counts = &summary.counts;
     json!({
@@ -272,6 +286,7 @@ pub(super) fn summary_json(summary: &VideoSummary) -> Value {
     })
 }
 
+/// Formats a summary as text: the result in a line, then counts and warnings.
 pub(super) fn summary_text(summary: &VideoSummary) -> String {
     let counts = &summary.counts;
     let path = summary

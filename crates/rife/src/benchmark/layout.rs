@@ -92,7 +92,7 @@ impl Layout {
         ),
     ];
 
-    /// Returns name, files and protocol of the table.
+    /// Returns this data set's name, required files and protocol, all for people, from [`Layout::TABLE`].
     fn row(self) -> (&'static str, &'static str, &'static str) {
         let row = Self::TABLE.iter().find(|row| row.0 == self);
         row.map_or(("", "", ""), |row| (row.1, row.2, row.3))

@@ -1,7 +1,7 @@
 //! Evenness of motion: positions of interpolated frames along synthetic linear motion, and PSNR at timesteps 1/4, 1/2 and 3/4
 //! over real sequences.
 
-mod scene;
+mod synthetic_motion;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use super::protocol::Protocol;
 use crate::interpolator::to_f32;
 use crate::metrics::{psnr, round8};
 use crate::{Error, Interpolator, Result};
-use scene::{MOTIONS, Motion};
+use synthetic_motion::{MOTIONS, Motion};
 
 /// Evenness of motion over synthetic linear motions.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -71,7 +71,7 @@ const WHEEL: ([f64; 2], f64) = ([185.0, 195.0], 105.0);
 const HOOK: [f64; 2] = [470.0, -20.0];
 
 impl Stage {
-    /// Computes the positions at `time` in seconds.
+    /// Computes the positions of all objects at `time` in seconds.
     fn at(time: f64) -> Self {
         let card = |phase: f64, half: [f64; 2], color: Color| Card {
             center: [
