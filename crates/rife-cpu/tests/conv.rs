@@ -1,5 +1,5 @@
-//! Every convolution kernel against its definition, at and around the edges of its tiles, on every tier of this
-//! machine, and with one thread against many.
+//! Convolution kernels against their definitions, at sizes at and around their tile edges, on every tier of this machine,
+//! with one thread and with several.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -41,7 +41,7 @@ fn engine(tier: Tier, threads: usize) -> Engine {
     .unwrap()
 }
 
-/// Applies the layer to planar values, to what a convolution wrote, and to values still to be computed.
+/// Applies the layer to planar values, to blocked values and to a lazy expression.
 fn run(engine: &Engine, spec: &ConvSpec, data: &[f32], shape: [usize; 3]) -> [Vec<f32>; 3] {
     let layer = engine.conv_layer(spec);
     let planar = engine.upload(shape, data);
@@ -159,8 +159,8 @@ fn residuals_and_activations() {
     }
 }
 
-/// Sizes with enough tiles of 4x4 pixels for the transformed kernels, with every remainder on the right and below, and
-/// numbers of tiles around a batch's.
+/// Sizes with enough 4x4 tiles for Winograd, with every remainder on the right and at the bottom, and numbers of tiles
+/// around the size of a batch.
 #[test]
 fn sizes_around_the_transformed_tiles() {
     for (height, width) in [
@@ -187,7 +187,7 @@ fn sizes_around_the_transformed_tiles() {
     }
 }
 
-/// Values of all signs and sizes up to what a network's features reach: the transforms must not cancel badly.
+/// Values of both signs and of the magnitudes of a network's features: Winograd's transforms keep their precision.
 #[test]
 fn the_transforms_keep_their_precision() {
     let spec = spec(ConvKind::Same, 192, 192, 1);
@@ -213,7 +213,7 @@ fn the_transforms_keep_their_precision() {
     }
 }
 
-/// A later layer must not read what an earlier tensor of the recycled memory left in border or unused lanes.
+/// Layers read no values that an earlier tensor left in the border or unused lanes of a reused buffer.
 #[test]
 fn recycled_memory_leaves_no_trace() {
     for tier in Tier::available() {
@@ -272,7 +272,7 @@ fn a_wrong_number_of_channels_is_refused() {
     assert!(message.is_some_and(|said| said.contains("a convolution of 4 channels was given 3")));
 }
 
-/// The tiers that compute in eight-bit integers here, with engines of so many threads.
+/// Starts int8 engines with `threads` threads for all tiers of this machine that have int8 kernels.
 fn int8_engines(threads: usize) -> Vec<(Tier, Engine)> {
     let (with, without): (Vec<_>, Vec<_>) = Tier::available()
         .into_iter()
@@ -291,7 +291,7 @@ fn int8_engines(threads: usize) -> Vec<(Tier, Engine)> {
         .collect()
 }
 
-/// Applies the layer to what a convolution wrote, and says by which kernels.
+/// Applies the layer to blocked values; returns the result and the names of the kernels that ran.
 fn run_blocked(
     engine: &Engine,
     spec: &ConvSpec,
@@ -348,7 +348,7 @@ fn eight_bits_at_and_around_tiles_and_blocks() {
     check_int8(&large, [86, 97]);
 }
 
-/// Sums of the largest products that there are: nothing saturates on the way.
+/// Sums of the largest possible products do not saturate.
 #[test]
 fn eight_bits_are_exact_where_values_are_whole() {
     let plain = ConvSpec {
@@ -404,7 +404,7 @@ fn eight_bits_lose_little_and_survive_anything() {
     }
 }
 
-/// Results of convolutions side by side are one input, without a copy where only the last has a block that is not full.
+/// Concatenated results of convolutions are read without a copy if only the last has an incomplete block.
 #[test]
 fn joined_results_are_read_where_they_are() {
     let shape = |channels: usize| [channels, 24, 40];

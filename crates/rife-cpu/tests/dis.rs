@@ -1,11 +1,11 @@
-//! Dense inverse search: the kernels against the composed definition on every tier of this machine, one thread against
-//! several; and whether it finds known motion.
+//! Dense inverse search: kernels against the composed definition on every tier of this machine, with one thread and with
+//! several; known motion is found.
 
 use rife_backend::reference::ReferenceBackend;
 use rife_backend::{Backend, DisOptions};
 use rife_cpu::{CpuBackend, EngineOptions, Tier};
 
-/// A smooth picture `[3, height, width]` whose content lies `[x, y]` pixels away.
+/// Makes a smooth image `[3, height, width]` whose content is shifted by `[x, y]` pixels.
 fn picture([height, width]: [usize; 2], [x, y]: [f32; 2]) -> Vec<f32> {
     // Waves of many directions and lengths, so that no other shift looks like the true one.
     let wave = |i: usize, u: f32, v: f32| {
@@ -30,7 +30,7 @@ fn engine(tier: Tier, threads: usize) -> CpuBackend {
     CpuBackend::new(options).unwrap()
 }
 
-/// Velocities by any engine.
+/// Computes the projected flow with any engine.
 fn motion<B: Backend>(b: &B, size: [usize; 2], frames: [&[f32]; 2], t: f32, level: u32) -> Vec<f32> {
     motion_with(b, size, frames, t, level, &DisOptions::default())
 }
@@ -49,7 +49,7 @@ fn motion_with<B: Backend>(
     b.download(&b.project_flow(&flow, &timestep)).unwrap()
 }
 
-/// Sizes of a pixel, of whole cells and of parts of them on the level level and below, of one level and of many.
+/// Image sizes `[height, width]` and levels: single pixels, complete and incomplete cells, one and several pyramid levels.
 const CASES: [([usize; 2], u32); 8] = [
     ([1, 1], 0),
     ([4, 4], 0),
@@ -96,7 +96,7 @@ fn kernels_agree_with_the_definition() {
     }
 }
 
-/// Every option changed alone: the kernels still agree with the definition, and find something else than before.
+/// With each option changed alone, the kernels agree with the definition, and the result changes.
 #[test]
 fn every_option_reaches_the_kernels() {
     let size = [66, 190];
@@ -177,7 +177,7 @@ fn a_shift_is_found() {
     }
 }
 
-/// NaN and huge values give finite velocities: nothing is read outside of the image.
+/// NaN and huge values give finite velocities, and nothing is read outside of the image.
 #[test]
 fn any_values_give_finite_velocities() {
     let size = [64, 64];

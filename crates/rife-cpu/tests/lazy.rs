@@ -1,5 +1,5 @@
-//! What lies between convolutions against its definition: each operation as a whole, and read through a reduction,
-//! which asks for a few of its pixels only. On every tier of this machine, with one thread against many.
+//! Lazily evaluated operations against their definitions: evaluated completely, and through a downsampling that reads only
+//! a few pixels. On every tier of this machine, with one thread and with several.
 
 use rife_backend::{Activation, ConvKind, ConvSpec, Resize};
 use rife_cpu::reference::conv as plain_conv;
@@ -10,7 +10,7 @@ fn values(count: usize, seed: usize) -> Vec<f32> {
     (0..count).map(|i| value(i + seed * 7919)).collect()
 }
 
-/// Planar values and their shape.
+/// Shape `[channels, height, width]` and planar values.
 #[derive(Clone)]
 struct Plain([usize; 3], Vec<f32>);
 
@@ -36,7 +36,7 @@ impl Plain {
         Self(self.0, self.1.iter().map(|v| f(*v)).collect())
     }
 
-    /// The bilinear mean of the four pixels about a place inside.
+    /// Interpolates bilinearly at row `y` and column `x` inside of the image.
     fn sample(&self, c: usize, y: f32, x: f32) -> f32 {
         let [_, height, width] = self.0;
         let (y, x) = (
@@ -69,7 +69,7 @@ impl Plain {
         })
     }
 
-    /// The values at each pixel's neighbour, times a factor, edges repeated.
+    /// Shifts the image by rows down and columns right with replicated edges, and multiplies it by a factor.
     fn near(&self, factor: f32, [down, right]: [isize; 2]) -> Self {
         let [_, height, width] = self.0;
         let inside =
@@ -79,8 +79,7 @@ impl Plain {
         })
     }
 
-    /// What a bilinear mean at a place is above a cubic along both axes, see `detail`: second differences of neighbours,
-    /// edges repeated, sampled like the image.
+    /// Computes the cubic residual by its definition: weighted second differences with replicated edges, sampled by the flow.
     fn detail(&self, flow: &Self) -> Self {
         let [_, height, width] = self.0;
         let bent = |down: isize, right: isize| {
@@ -109,7 +108,7 @@ impl Plain {
 
 type Run<'a> = &'a dyn Fn(&Engine) -> Tensor;
 
-/// An operation on an engine, and what it should give.
+/// An operation on an engine, and its expected result.
 struct Case<'a> {
     name: &'a str,
     run: Run<'a>,
@@ -252,7 +251,7 @@ fn sharpening() {
     });
 }
 
-/// An image that lies beside its features is sampled there.
+/// An image interleaved with its features is sampled in that layout.
 #[test]
 fn sampling_a_joined_image_by_the_neighbours_velocities() {
     let (a, b) = (Plain::new([3, 12, 20], 1), Plain::new([4, 12, 20], 2));
@@ -270,7 +269,7 @@ fn sampling_a_joined_image_by_the_neighbours_velocities() {
     });
 }
 
-/// Channels of both, one after another.
+/// Concatenates along the channels.
 fn joined(a: &Plain, b: &Plain) -> Plain {
     let [first, height, width] = a.0;
     Plain([first + b.0[0], height, width], [a.1.as_slice(), &b.1].concat())
@@ -299,7 +298,7 @@ fn sampling_images_joined_to_their_features() {
     }
 }
 
-/// A convolution that copies every other pixel.
+/// Applies a convolution that copies every other pixel.
 fn copying(e: &Engine, x: &Tensor) -> Tensor {
     let channels = x.shape()[0];
     let mut weight = vec![0.0; channels * channels * 9];
@@ -317,7 +316,8 @@ fn copying(e: &Engine, x: &Tensor) -> Tensor {
     e.conv(x, &layer)
 }
 
-/// The same values in a convolution's layout, exactly: one that keeps every other pixel is computed directly.
+/// Converts values exactly to the blocked layout of convolutions, by a convolution with stride 2, which direct kernels
+/// compute.
 fn blocks(e: &Engine, x: &Plain) -> Tensor {
     let [channels, height, width] = x.0;
     let twice = Plain::build([channels, 2 * height, 2 * width], |c, row, column| {
@@ -484,7 +484,7 @@ fn arithmetic_and_joining() {
     }
 }
 
-/// Frames that are the same in places, and differ by up to two code values in others.
+/// Frames whose pixels are equal or differ by up to two code values.
 #[test]
 fn still_pixels_stay() {
     let (a, made) = (Plain::new([3, 12, 20], 14), Plain::new([3, 12, 20], 15));
@@ -524,7 +524,7 @@ fn shuffling() {
     });
 }
 
-/// The head of a block: an enlargement whose pixels are shuffled, at once where there are tiles enough for Winograd.
+/// The head of a block: a transposed convolution and a pixel shuffle, fused if there are enough tiles for Winograd.
 #[test]
 fn shuffling_an_enlargement() {
     for [height, width] in [[3, 5], [20, 24], [21, 31]] {
@@ -548,7 +548,7 @@ fn shuffling_an_enlargement() {
     }
 }
 
-/// What the coarse blocks of a flow network do: a reduction of an image warped by a sum of enlarged flows.
+/// The input of coarse blocks of a flow network: an image warped by a sum of upsampled flows, downsampled.
 #[test]
 fn expressions_of_several_operations() {
     let (image, coarse, fine) = (

@@ -1,4 +1,4 @@
-//! What a user of the networks relies on beside the right numbers: sizes, reuse, options and refusals.
+//! Behaviour of models: frame sizes and padding, reuse of prepared frames, options and errors.
 
 use proptest::prelude::*;
 use rife_backend::Backend;
@@ -21,7 +21,7 @@ fn model(name: &str) -> Model<CpuBackend> {
     Model::from_weights(engine(), &weights, Some(version(name))).unwrap()
 }
 
-/// A picture of smooth waves, another for every phase.
+/// Makes an image of smooth waves; `phase` shifts them.
 fn picture(width: usize, height: usize, phase: f32) -> Image {
     let value = |c: usize, y: usize, x: usize| {
         let wave = (x as f32 * 0.21 + phase).sin() * (y as f32 * 0.13 + c as f32).cos();
@@ -60,7 +60,7 @@ proptest! {
     }
 }
 
-/// The stored outputs know only scales 0.5 and 1; at the others the engines vouch for each other.
+/// Stored outputs exist for scales 0.5 and 1 only; at the other scales the two engines are compared with each other.
 #[test]
 fn both_engines_agree_at_the_other_scales() {
     let lite = [Scale::Quarter, Scale::Two, Scale::Four].map(|scale| ("4.15.lite", scale));
@@ -124,7 +124,7 @@ fn sizes_outside_the_limits_are_refused() {
     assert_eq!(text, "a picture of 16x16 needs 768 values, not 5");
 }
 
-/// A 40x36 picture is the corner of the 64x64 one that repeats its last column and row.
+/// Results for a 40x36 image equal the upper left corner of those for the image padded to 64x64 by replication.
 #[test]
 fn padding_replicates_right_and_down() {
     let (small, large) = ([40, 36], [64, 64]);
@@ -176,7 +176,7 @@ fn a_prepared_frame_serves_any_pair_and_timestep_with_the_same_bits() {
     }
 }
 
-/// Turning both frames turns the augmented result and nothing else.
+/// With test-time augmentation, rotating both frames by 180 degrees rotates the result.
 #[test]
 fn tta_treats_both_orientations_alike() {
     let model = model("rife_m");

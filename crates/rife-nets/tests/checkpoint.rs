@@ -1,4 +1,4 @@
-//! Checkpoint readers and writers: what torch, safetensors and ncnn files give, and what they refuse.
+//! Checkpoint readers and writers: content read from torch, safetensors and ncnn files, and errors.
 
 #[path = "checkpoint/fuzz.rs"]
 mod fuzz;

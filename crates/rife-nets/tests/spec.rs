@@ -1,4 +1,4 @@
-//! Networks as data: descriptions in checkpoints, what is refused of them, and networks that no table has.
+//! Network descriptions: stored in checkpoints, checked, and run for networks that are not in the registry.
 
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ fn blocks(list: &[(usize, usize)]) -> Blocks {
     Blocks::try_from(list).unwrap()
 }
 
-/// A small network that no table has.
+/// Returns the description of a small network that is not in the registry.
 fn small() -> NetworkSpec {
     NetworkSpec {
         blocks: blocks(&[(24, 8), (20, 4), (12, 1)]),
@@ -106,7 +106,7 @@ fn a_network_that_no_table_has_is_written_read_and_run() {
     assert!(off < 1e-3, "off by {off}");
 }
 
-/// A constant that has no tensors comes from the file, and the frame depends on it.
+/// Constants without tensors are read from the checkpoint's metadata, and the frame depends on them.
 #[test]
 fn constants_in_the_metadata_are_used() {
     let named = spec("r7.lite");
@@ -196,7 +196,7 @@ fn the_metadata_of_another_network_is_replaced() {
     assert_eq!(pairs, [("author", "a"), (NAME_KEY, "rife")]);
 }
 
-/// `r7.lite` with one value replaced, by its path in JSON.
+/// Returns the error for the description of `r7.lite` with the value at a JSON pointer replaced.
 fn refused(pointer: &str, value: &Value) -> String {
     let mut json: Value = serde_json::from_str(&spec("r7.lite").to_json()).unwrap();
     match json.pointer_mut(pointer) {
@@ -386,7 +386,7 @@ fn descriptions_out_of_range_are_refused_by_field_value_and_range() {
     assert!(NetworkSpec::from_json(&twice).is_err(), "two descriptions");
 }
 
-/// Restarts need a positive length.
+/// The restart limit must be a positive number of pixels.
 #[test]
 fn a_restart_is_a_length() {
     let json = |value: &str| {
@@ -430,7 +430,7 @@ fn any_prior() -> impl Strategy<Value = Option<Prior>> {
     })
 }
 
-/// Any network within the ranges, of few channels, that is accepted.
+/// Generates accepted descriptions of networks with few channels.
 fn any_spec() -> impl Strategy<Value = NetworkSpec> {
     let list = proptest::collection::vec((1usize..9, 0u32..5), 2..5);
     let encoder = proptest::option::of((any::<bool>(), any::<bool>(), 1usize..20, 1usize..9));
@@ -485,7 +485,7 @@ fn any_spec() -> impl Strategy<Value = NetworkSpec> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, max_global_rejects: 100_000, ..ProptestConfig::default() })]
 
-    /// Every description that is accepted is one of a network that runs, on the engine as on the reference.
+    /// Every accepted description is of a network that runs, with the same results on the CPU engine and the reference engine.
     #[test]
     fn any_accepted_network_runs(spec in any_spec(), scale in 0usize..5, ensemble: bool) {
         let version = Version::from_spec(NetworkSpec::from_json(&spec.to_json()).unwrap()).unwrap();

@@ -16,9 +16,9 @@ use rife_train::{provenance, threads, weights_file};
 
 /// Trains a RIFE network by a recipe file.
 ///
-/// Writes into the run's folder: checkpoint.safetensors, from which --resume goes on with the same bits, the averaged
-/// weights as weights.safetensors (f32) and weights.f16.safetensors, which `rife --model` takes, the best of each so
-/// far with best. before the name, and report.html with curves and pictures.
+/// Writes into the run's folder: checkpoint.safetensors, from which --resume continues with the same bits; the averaged
+/// weights as weights.safetensors (f32) and weights.f16.safetensors, which `rife --model` reads; the weights of the
+/// highest score so far with the prefix best.; and report.html with charts and images.
 #[derive(Debug, Parser)]
 #[command(
     name = "rife-train",
@@ -37,17 +37,17 @@ struct Arguments {
     /// OUT/corpus, with --clips]
     #[arg(long, value_name = "DIR")]
     corpus: Option<PathBuf>,
-    /// Folders of folders of pictures, each one a run of frames: Vimeo90K triplets or septuplets with their lists,
-    /// frames of X4K1000FPS or Adobe240. The last twentieth is held out
+    /// Folders of folders of consecutive frames: Vimeo90K triplets or septuplets with their lists, frames of X4K1000FPS
+    /// or Adobe240. The last twentieth is used for validation
     #[arg(long, value_name = "DIR", num_args = 1.., visible_alias = "triplets")]
     frames: Vec<PathBuf>,
-    /// What is trained, on what and how
+    /// Recipe in TOML: network, data, losses, optimizer
     #[arg(long, value_name = "FILE", default_value = "recipes/default.toml")]
     recipe: PathBuf,
     /// The run's folder
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Go on from the run's checkpoint
+    /// Resume from the run's checkpoint
     #[arg(long)]
     resume: bool,
     /// Start from these weights (.safetensors, PyTorch's keys) instead of random ones
@@ -56,22 +56,22 @@ struct Arguments {
     /// Stop after this step of the recipe's schedule
     #[arg(long, value_name = "N")]
     steps: Option<u64>,
-    /// Worker threads; 0 is one a core
+    /// Number of worker threads; 0: one per core
     #[arg(long, value_name = "N", default_value_t = 0)]
     threads: usize,
-    /// Threads that read and draw samples; the samples are the same whatever their number
+    /// Number of threads that read and draw samples; it does not change the samples
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256))]
     loaders: u16,
-    /// Steps between readings of loss, rates and wait
+    /// Number of steps between readings of loss, learning rate and wait for data
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     report: u64,
-    /// Steps between validations; each writes the checkpoint, the weights and the report
+    /// Number of steps between validations; each writes the checkpoint, the weights and the report
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
     validate: u64,
-    /// What computes
+    /// Burn backend that computes
     #[arg(long, value_enum, default_value_t = BackEnd::Flex)]
     back_end: BackEnd,
-    /// Devices that share each batch, each with a part of it. On the CPU these are threads of one device
+    /// Number of devices among which each batch is split. On the CPU these are threads of one device
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     devices: u16,
 }

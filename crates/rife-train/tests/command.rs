@@ -1,4 +1,4 @@
-//! The binary: clips in, weights out.
+//! The program `rife-train`: command line, files written, errors.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -12,7 +12,7 @@ fn rife_train(arguments: &[&str], folder: &Path) -> Output {
         .unwrap()
 }
 
-/// A clip of ffmpeg's own, or nothing where there is no ffmpeg.
+/// Writes a test clip with ffmpeg; returns false if there is no ffmpeg.
 fn clip(path: &Path) -> bool {
     let source = "testsrc2=size=320x256:rate=25:duration=0.6";
     let arguments = [
@@ -81,7 +81,8 @@ fn a_clip_becomes_weights() {
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
 
-/// The default recipe made small: two steps of one crop, windows of `size` pixels.
+/// Writes recipe.toml: the default recipe with 4 steps, crops and windows of 64 pixels and batches of 2; `more` is
+/// appended to its `[data]` table.
 fn small_recipe(folder: &Path, held_out: &str, more: &str) {
     let mut recipe: toml::Table = include_str!("../../../recipes/default.toml").parse().unwrap();
     let tables: toml::Table = format!(
@@ -114,7 +115,7 @@ fn run_ok(arguments: &[&str], folder: &Path) -> String {
     text
 }
 
-/// The smallest clips of the shared training set, where it is there.
+/// Returns the smallest clips of the shared training set; `None` if it is absent.
 fn real_clips() -> Option<Vec<std::path::PathBuf>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..");
     let shared = std::env::var_os("RIFE_SHARED").map_or(root.join("shared"), Into::into);

@@ -1,5 +1,5 @@
-//! Gradients of the back end's operations and of every term of the loss against central differences, along random
-//! directions of every input.
+//! Gradient checks: gradients of the backend's operations and of all loss terms against central differences along
+//! random directions of every input.
 
 use burn_tensor::{Device, Tensor, TensorData};
 use rife_backend::reference::ReferenceBackend;
@@ -24,7 +24,7 @@ fn tensor(values: &[f32], shape: Shape, device: &Device) -> Tensor<4> {
     Tensor::from_data(TensorData::new(values.to_vec(), shape), device)
 }
 
-/// A scalar that weighs every output differently.
+/// Reduces a tensor to a scalar with a different weight for every value.
 fn weighed(x: Tensor<4>) -> Tensor<1> {
     let shape = x.dims();
     let weights: Vec<f32> = (0..shape.iter().product::<usize>())
@@ -34,7 +34,8 @@ fn weighed(x: Tensor<4>) -> Tensor<1> {
     (x * weights).sum()
 }
 
-/// Compares the gradients of a scalar function of some inputs with differences of `reach` along random directions.
+/// Compares the gradients of a scalar function of some inputs with central differences of step `reach` along random
+/// directions.
 fn check(
     name: &str,
     inputs: &[(Vec<f32>, Shape)],
@@ -87,7 +88,8 @@ fn check(
     }
 }
 
-/// A flow whose targets stay inside one cell of four pixels while it is varied, some of them beyond the border.
+/// Makes a flow whose sampling positions stay between the same four pixels while it is varied; some are outside of the
+/// image.
 fn flow(shape: Shape, rng: &mut Rng) -> Vec<f32> {
     let whole = random(shape, -4.0, 4.0, rng);
     whole
@@ -125,7 +127,7 @@ fn detail_that_sampling_loses() {
     });
 }
 
-/// What is composed of Burn's operations is what is composed of the reference's.
+/// The composed operation gives the same values on Burn and on the reference engine.
 #[test]
 fn the_cubic_residual_is_that_of_the_reference() {
     threads::start(0).unwrap();
@@ -181,8 +183,8 @@ fn resizes_and_pixel_shuffle() {
     });
 }
 
-/// Differences meet the kinks of absolute values, so they are short and coarse; but the loss grows in proportion to
-/// its input, so that along the input itself the gradient must give the loss exactly.
+/// Central differences cross kinks of absolute values, so that their tolerance is large; but the loss is homogeneous of
+/// degree 1, so that the directional derivative along the input itself must equal the loss.
 #[test]
 fn the_laplacian_loss() {
     let mut rng = Rng::new(1, 4);
@@ -207,7 +209,7 @@ fn the_laplacian_loss() {
     );
 }
 
-/// Values kept away from the kinks of absolute values: between `low` and `high` with either sign.
+/// Draws values with absolute values from `low` to `high` and random signs: away from the kink of the absolute value.
 fn signed(shape: Shape, low: f64, high: f64, rng: &mut Rng) -> Vec<f32> {
     let sizes = random(shape, low, high, rng);
     sizes
@@ -253,7 +255,7 @@ fn the_loss_of_known_flow() {
     });
 }
 
-/// A stage of these tensors: flow, mask, both frames.
+/// Makes a stage of the tensors flow, mask and both warped frames.
 fn stage(x: &[Tensor<4>]) -> Stage<Batch> {
     let dense = |i: usize| Batch::dense(x[i].clone());
     Stage {
@@ -263,7 +265,7 @@ fn stage(x: &[Tensor<4>]) -> Stage<Batch> {
     }
 }
 
-/// Blends of values in 0..0.4 are compared with a frame of ones, away from the kink.
+/// Blends of values in 0..0.4 are compared with a frame of ones, away from the kink of the absolute value.
 #[test]
 fn the_loss_of_the_stages() {
     let mut rng = Rng::new(1, 10);
@@ -283,7 +285,7 @@ fn the_loss_of_the_stages() {
     });
 }
 
-/// Some pixels' blends are farther from the truth (zeros) than the teacher's 0.25, some are not.
+/// Some pixels' blends differ from the true frame (zeros) by more than the teacher's 0.25, some by less.
 #[test]
 fn the_distillation() {
     let mut rng = Rng::new(1, 11);
@@ -318,7 +320,7 @@ fn the_distillation() {
     assert_eq!(moved.iter().map(|x| *x > 0.0).collect::<Vec<_>>(), follows);
 }
 
-/// Kernel, bias, factor and input of each kind of layer, through the layer itself.
+/// Gradients of kernel, bias, ResConv factor and input of each kind of layer.
 #[test]
 fn convolutions() {
     use rife_nets::LayerDesc;
@@ -345,7 +347,7 @@ fn convolutions() {
     }
 }
 
-/// What is evaluated late is the same as what is evaluated at once.
+/// Lazily and immediately evaluated tensors have equal values.
 #[test]
 fn late_evaluation_changes_nothing() {
     threads::start(0).unwrap();
@@ -369,7 +371,7 @@ fn late_evaluation_changes_nothing() {
     close("channels", picked(&enlarged), picked(&at_once(&enlarged)));
 }
 
-/// The backend computes what the reference engine does, activations included.
+/// Layers give the values of the reference engine, activations included.
 #[test]
 fn layers_are_those_of_the_reference() {
     threads::start(0).unwrap();

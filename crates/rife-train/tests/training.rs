@@ -1,5 +1,5 @@
-//! Short training runs: the loss falls, a resumed run is the uninterrupted one to the bit, and a network that no table has is
-//! trained, converted and run.
+//! Short training runs: the loss falls, a resumed run gives the same bits as an uninterrupted one, and a network that is not
+//! in the registry is trained, converted and run.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,7 +21,7 @@ use rife_train::trainer::{CHECKPOINT, Run, Trainer, WEIGHTS};
 use rife_train::weights_file::Precision;
 use rife_train::{threads, weights_file};
 
-/// The default recipe made small.
+/// Returns the default recipe with these steps and batch size, crops of 64 and windows of 96 pixels.
 fn small_recipe(steps: u64, batch: u64) -> Recipe {
     let mut recipe = Recipe::parse(include_str!("../../../recipes/default.toml")).unwrap();
     recipe.data.size = 96;
@@ -31,7 +31,7 @@ fn small_recipe(steps: u64, batch: u64) -> Recipe {
     recipe
 }
 
-/// A texture that glides by `[x, y]` pixels a frame.
+/// Makes a frame of a texture that moves by `[x, y]` pixels per frame.
 fn frame(seed: f64, time: f64, [x, y]: [f64; 2]) -> Picture {
     Picture::from_fn([96, 96], |row, column| {
         let (x, y) = (column as f64 - x * time, row as f64 - y * time);
@@ -44,7 +44,7 @@ fn frame(seed: f64, time: f64, [x, y]: [f64; 2]) -> Picture {
     })
 }
 
-/// A corpus of gliding textures.
+/// Writes and opens a corpus of `count` windows of moving textures.
 fn corpus_in(folder: &Path, name: &str, count: usize) -> Corpus {
     let path = folder.join(name);
     let mut writer = Writer::create(&path, [count, 5, 96, 96, 3]).unwrap();
@@ -69,7 +69,7 @@ fn run_in(out: &Path, last_step: u64) -> Run {
     }
 }
 
-/// The loss of one batch, trained on again and again, falls to a quarter.
+/// Training repeatedly on one batch reduces its loss to a quarter.
 #[test]
 fn training_lowers_the_loss() {
     threads::start(0).unwrap();
@@ -147,7 +147,7 @@ fn damaged_and_foreign_checkpoints_are_refused() {
     );
 }
 
-/// A network of the paper's, made small in steps, with its teacher block.
+/// Returns a small recipe for one of the paper's networks, with its teacher block.
 fn paper_recipe(steps: u64, batch: u64) -> Recipe {
     let mut recipe = small_recipe(steps, batch);
     recipe.network = NetworkRecipe::named("rife_m");
@@ -159,8 +159,8 @@ fn paper_recipe(steps: u64, batch: u64) -> Recipe {
     recipe
 }
 
-/// Each of two devices works on its half of the batch. What differs is the order in which samples' gradients are
-/// added, so that sums differ by their last bits: relative to a tensor's norm by some 1e-6, and 1e-5 is asked for.
+/// Each of two devices computes half of the batch. The order in which the samples' gradients are added differs, so that
+/// the sums differ by about 1e-6 of a tensor's norm; 1e-5 is accepted.
 #[test]
 fn two_devices_give_what_one_does() {
     threads::start(0).unwrap();
@@ -200,7 +200,7 @@ fn two_devices_give_what_one_does() {
     }
 }
 
-/// Convolutions in 16 bits give the same direction: the angle between the gradients is small.
+/// With 16-bit convolutions the gradients point in nearly the same direction as with f32.
 #[test]
 fn half_precision_gives_nearly_the_same_gradients() {
     threads::start(0).unwrap();
@@ -230,7 +230,7 @@ fn half_precision_gives_nearly_the_same_gradients() {
     }
 }
 
-/// The teacher block and a larger network leave resuming exact, and the exported weights without the block.
+/// With a teacher block and a larger teacher network, resuming is exact, and exported weights lack the teacher block.
 #[test]
 fn a_resumed_run_with_teachers_gives_the_same_bits() {
     threads::start(0).unwrap();
@@ -293,7 +293,7 @@ fn a_resumed_run_with_teachers_gives_the_same_bits() {
     version.check(&shipped, false).unwrap();
 }
 
-/// The paper's network learns one batch, and what its teacher block sees teaches it.
+/// Training the paper's network on one batch reduces its loss, with its teacher block.
 #[test]
 fn the_papers_network_lowers_its_loss() {
     threads::start(0).unwrap();
@@ -324,7 +324,7 @@ fn middle_frames_are_all_that_ifnet_trains_on() {
     assert!(error.contains("0.25"), "{error}");
 }
 
-/// Widths, scales and constants that no table has.
+/// The `[network]` table of a network that is not in the registry.
 const OWN_NETWORK: &str = r#"
 trunk = { res_conv = { groups = 2 } }
 head = { pixel_shuffle = { unused = 0 } }
@@ -350,7 +350,7 @@ cubic_residual = 1.1
 keep_static = 2.0
 "#;
 
-/// The CPU engine's frame in the middle of two.
+/// Interpolates the middle frame with the CPU engine.
 fn middle(version: Version, weights: &Weights, images: &[Image; 2]) -> Image {
     let engine = CpuBackend::new(EngineOptions::default()).unwrap();
     let model = Model::from_weights(engine, weights, Some(version)).unwrap();
@@ -361,7 +361,7 @@ fn middle(version: Version, weights: &Weights, images: &[Image; 2]) -> Image {
     model.interpolate(&frames[0], &frames[1], 0.5, &options).unwrap()
 }
 
-/// What ONNX Runtime makes of a model, or nothing where there is no Python with it: `RIFE_PYTHON`, else `python3`.
+/// Runs the exported ONNX model by ONNX Runtime in Python (`RIFE_PYTHON`, else `python3`); `None` if that is not installed.
 fn run_onnx(folder: &Path, images: &[Image; 2]) -> Option<Vec<f32>> {
     let program = std::env::var_os("RIFE_PYTHON").unwrap_or_else(|| "python3".into());
     let has = Command::new(&program)

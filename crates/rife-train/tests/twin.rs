@@ -1,6 +1,5 @@
-//! The same numbers as PyTorch: loss and gradients of `tools/train_twin.py` on a fixed batch (`twin.json`), every
-//! term of the loss, AdamW, and the paper's networks in training (`terms.json`). `tools/make_training_fixture.py`
-//! wrote both files with PyTorch.
+//! Comparison with PyTorch: loss and gradients of `tools/train_twin.py` on a fixed batch (`twin.json`), all loss terms,
+//! AdamW, and the paper's networks in training (`terms.json`). `tools/make_training_fixture.py` wrote both files.
 
 use std::collections::BTreeMap;
 
@@ -40,7 +39,7 @@ struct Twin {
     operations: Operations,
 }
 
-/// A network's loss and gradients.
+/// Loss and gradients of a network.
 #[derive(Deserialize)]
 struct Trained {
     total: f64,
@@ -48,14 +47,14 @@ struct Trained {
     gradients: BTreeMap<String, Summary>,
 }
 
-/// What AdamW came to.
+/// Weights after some steps of AdamW, and their exponential moving average.
 #[derive(Deserialize)]
 struct AdamW {
     values: Vec<Vec<f32>>,
     average: Vec<Vec<f32>>,
 }
 
-/// Terms of a paper's network in training, and the gradients of its kernels.
+/// Loss terms of one of the paper's networks in training, and the gradients of its kernels.
 #[derive(Deserialize)]
 struct Paper {
     phase: f64,
@@ -77,7 +76,7 @@ fn rest() -> Rest {
     serde_json::from_str(include_str!("terms.json")).unwrap()
 }
 
-/// Fails where two numbers differ by more than a part of the second.
+/// Panics if two numbers differ by more than the fraction `part` of the second.
 fn assert_near(name: &str, found: f64, expected: f64, part: f64) {
     let off = (found - expected).abs() / expected.abs();
     println!("{name}: {found}, PyTorch {expected}, off by {off:.1e}");
@@ -89,7 +88,7 @@ fn twin() -> Twin {
 }
 
 impl Summary {
-    /// How far these values are from the twin's, relative to their norm.
+    /// Returns the norm of the difference between these values and PyTorch's, relative to the norm of PyTorch's.
     fn distance(&self, values: &[f32]) -> f64 {
         let flat: Vec<f64> = values.iter().map(|x| f64::from(*x)).collect();
         let norm = flat.iter().map(|x| x * x).sum::<f64>().sqrt();
@@ -108,7 +107,7 @@ impl Summary {
     }
 }
 
-/// `[2, channels, CROP, CROP]` from a function of sample, channel, row and column.
+/// Makes `[2, channels, CROP, CROP]` values of a function of sample, channel, row and column.
 fn field(channels: usize, f: impl Fn(f64, f64, f64, f64) -> f64) -> Vec<f32> {
     let value = |i: usize| {
         let (n, c, y, x) = (
@@ -155,7 +154,7 @@ fn loss_and_gradients_are_the_twins() {
     assert_same("r7.lite", &twin.networks["r7.lite"], 1e-5);
 }
 
-/// Compares a network's loss, to some accuracy, and its gradients.
+/// Compares a network's loss and gradients with PyTorch's; `accuracy` is the relative tolerance of the loss.
 fn assert_same(name: &str, twin: &Trained, accuracy: f64) {
     let version: Version = name.parse().unwrap();
     let parameters = Parameters::from_weights(version, &deterministic::weights(version)).unwrap();
@@ -269,7 +268,7 @@ fn every_term_is_pytorchs() {
     }
 }
 
-/// Six steps with clipped gradients and averaged weights, as `adamw` of the tool makes them.
+/// Six steps of AdamW with clipped gradients and averaged weights give PyTorch's weights.
 #[test]
 fn adamw_is_pytorchs() {
     threads::start(0).unwrap();

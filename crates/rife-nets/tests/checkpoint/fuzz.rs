@@ -1,4 +1,4 @@
-//! Every reader on damaged files: whatever the bytes, a result comes back and memory stays in proportion.
+//! Fuzzing of the checkpoint readers with damaged files: they return, and their memory is bounded by the file's size.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use rife_nets::checkpoint;
 use crate::memory::peak_of;
 use crate::support::{Entry, Zip, fixture};
 
-/// One change to a file.
+/// A mutation of a file.
 #[derive(Debug, Clone)]
 enum Damage {
     Cut(Index),
@@ -63,7 +63,7 @@ fn damaged(bytes: &[u8], damages: &[Damage]) -> Vec<u8> {
     bytes
 }
 
-/// Reads and checks the memory that took: in proportion to the file, with room for buffers and messages.
+/// Reads a checkpoint and checks the peak memory against a bound proportional to the file's size.
 fn reads_within_bounds(bytes: &[u8]) {
     let (_, peak) = peak_of(|| drop(checkpoint::load_bytes(bytes)));
     let bound = 256 * bytes.len() + (64 << 10);
@@ -87,7 +87,7 @@ fn safetensors() -> Vec<u8> {
     crate::safetensors::file(header, &[0; 34])
 }
 
-/// The pickle of a fixture in zip form, which begins at the end of its first header.
+/// Extracts the pickle of a fixture in zip form, which begins at the end of the first local header.
 fn pickle_of(name: &str) -> Vec<u8> {
     let bytes = fs::read(fixture(name)).unwrap();
     let start = bytes.windows(2).position(|pair| pair == b"\x80\x02").unwrap();
@@ -110,7 +110,7 @@ PReLU p 1 1 c1 p 0=2
 Deconvolution d 1 1 p d 0=1 1=4 3=2 4=1 5=1 6=32
 ";
 
-/// As many zeros as [`PARAM`] asks for.
+/// Makes a `.bin` file of zeros for [`PARAM`].
 fn bin() -> Vec<u8> {
     vec![0; 4 * (2 + (1 + 54 + 2) + (1 + 36 + 2) + 2 + (1 + 32 + 1))]
 }

@@ -1,4 +1,4 @@
-//! Counts what a thread allocates, to show that a reader's memory is bounded.
+//! Global allocator that measures a thread's peak memory.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -53,7 +53,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// What `work` returns and the most bytes that this thread held during it, beyond what it held before.
+/// Runs `work` and returns its result with the peak of this thread's allocations during it, in bytes beyond those before.
 pub(crate) fn peak_of<T>(work: impl FnOnce() -> T) -> (T, usize) {
     let before = NOW.get();
     PEAK.set(before);

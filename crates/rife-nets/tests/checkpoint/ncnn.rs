@@ -1,4 +1,4 @@
-//! rife-ncnn-vulkan folders, their weights made here and brought back.
+//! rife-ncnn-vulkan folders: weights written here are read back.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,14 +11,14 @@ use crate::support::shared;
 
 const F16_TAG: u32 = 0x0130_6b47;
 
-/// How a test writes a convolution's weights.
+/// Storage of a convolution's weights in a test's `.bin` file.
 #[derive(Clone, Copy, PartialEq)]
 enum Stored {
     F16,
     F32,
 }
 
-/// A 4.x export: the `.param` file's name, the version, and the order in which it holds the encoder and blocks.
+/// Exports of 4.x: name of the `.param` file, version, and the order of encoder and blocks in it.
 const EXPORTS: [(&str, &str, &[&str]); 10] = [
     (
         "rife-v4_ensembleFalse_fastTrue",
@@ -97,7 +97,7 @@ const EXPORTS: [(&str, &str, &[&str]); 10] = [
     ),
 ];
 
-/// The keys of a reference network's convolutions, without `.weight`, in the order in which it applies them.
+/// Lists the keys of a reference network's convolutions, without `.weight`, in the order of execution.
 fn conv_keys(shared: &Path, version: &str, part: &str) -> Vec<String> {
     let text = fs::read(shared.join(format!("reference/{version}.json"))).unwrap();
     let json: Value = serde_json::from_slice(&text).unwrap();
@@ -113,7 +113,7 @@ fn conv_keys(shared: &Path, version: &str, part: &str) -> Vec<String> {
         .collect()
 }
 
-/// Writes the weights of a `.param`'s layers in order; `convs` are the keys of its convolutions.
+/// Writer of a `.bin` file: the weights of a `.param` file's layers in order; `convs` are the keys of its convolutions.
 struct BinWriter<'a> {
     weights: &'a Weights,
     convs: std::slice::Iter<'a, String>,
@@ -163,7 +163,7 @@ impl<'a> BinWriter<'a> {
             .extend(tensor.data.iter().flat_map(|value| value.to_le_bytes()));
     }
 
-    /// ncnn has the outputs of a transposed convolution outermost, PyTorch its inputs.
+    /// Writes a kernel. For a transposed one, output channels are outermost in ncnn, input channels in PyTorch.
     fn kernel(&mut self, transposed: bool) {
         let tensor = self.tensor(&format!("{}.weight", self.last));
         let &[first, second, height, width] = &tensor.shape[..] else {
@@ -203,7 +203,7 @@ fn param(shared: &Path, name: &str) -> String {
     fs::read_to_string(shared.join(format!("reference/ncnn_params/{name}.param"))).unwrap()
 }
 
-/// A folder of models: names of files without extension, their `.param` and `.bin`.
+/// Makes a folder of models, each given by name without extension, `.param` and `.bin`.
 fn folder(models: &[(&str, &str, &[u8])]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, param, bin) in models {
@@ -217,7 +217,7 @@ fn deterministic(version: &str) -> Weights {
     deterministic::weights(version.parse().unwrap())
 }
 
-/// The weights of a version and, for the 4.0 export with refinement, of the paper's network.
+/// Returns the weights of a version and, for the 4.0 export with refinement, of the paper's refinement network.
 fn with_refinement(version: &str) -> Weights {
     let mut weights = deterministic(version);
     if version == "4.0" {
@@ -241,7 +241,7 @@ fn export(shared: &Path, (name, version, parts): (&str, &str, &[&str]), stored: 
     (param, bin)
 }
 
-/// What a tensor is after being stored: kernels may be rounded, the rest is exact.
+/// Returns a tensor as it is read back: kernels may be rounded to f16, other tensors are exact.
 fn rounded(key: &str, tensor: &WeightTensor, stored: Stored) -> WeightTensor {
     let is_kernel = tensor.shape.len() == 4 && !key.ends_with("beta");
     let round = |value: &f32| match stored {
@@ -381,7 +381,7 @@ fn the_folder_name_decides_between_versions_of_one_shape() {
     }
 }
 
-/// Zeros of the length that a `.param` asks for.
+/// Makes a `.bin` file of zeros for a `.param` file.
 fn zeros(param: &str) -> Vec<u8> {
     let setting = |line: &str, key: &str| {
         let word = line.split_whitespace().find_map(|word| word.strip_prefix(key));

@@ -1,4 +1,4 @@
-//! `.safetensors` files.
+//! Safetensors reader and writer: values, metadata, malformed headers, atomic replacement.
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
@@ -11,7 +11,7 @@ use rife_nets::{WeightTensor, Weights};
 
 use crate::support::{conv_weights, shared};
 
-/// A file of this header and data.
+/// Makes a file of a JSON header and data.
 pub(crate) fn file(header: &str, data: &[u8]) -> Vec<u8> {
     let length = header.len() as u64;
     [&length.to_le_bytes(), header.as_bytes(), data].concat()
@@ -24,7 +24,7 @@ fn problem(bytes: &[u8]) -> SafetensorsProblem {
     }
 }
 
-/// One tensor `a` of two f32 with a field replaced.
+/// Returns the JSON header of one tensor `a` with these fields.
 fn entry(dtype: &str, shape: &str, offsets: &str) -> String {
     format!(r#"{{"a":{{"dtype":{dtype},"shape":{shape},"data_offsets":{offsets}}}}}"#)
 }
@@ -364,7 +364,7 @@ fn a_reader_never_sees_half_a_file() {
     });
 }
 
-/// Says to a process of this test program where to save without end.
+/// Environment variable that makes a child process save to this path in an endless loop.
 const SAVE_TO: &str = "RIFE_TEST_SAVE_TO";
 
 fn numbered(value: f32) -> Weights {
@@ -375,7 +375,7 @@ fn numbered(value: f32) -> Weights {
     [("a".to_owned(), tensor)].into_iter().collect()
 }
 
-/// Does nothing but in a process started by the test below.
+/// Does nothing except in a child process started by the test below.
 #[test]
 fn saves_until_killed() {
     let Some(path) = std::env::var_os(SAVE_TO) else {

@@ -1,17 +1,17 @@
-//! What the tests of every format share.
+//! Fixtures and helpers for the tests of all checkpoint formats.
 
 use std::path::PathBuf;
 
 use rife_nets::{WeightTensor, Weights};
 
-/// A file made by `fixtures/make.py`.
+/// Returns the path of a file made by `fixtures/make.py`.
 pub(crate) fn fixture(name: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "tests", "fixtures", name]
         .iter()
         .collect()
 }
 
-/// The folder beside the workspace with reference material, where there is one.
+/// Returns the folder `shared` of reference data; `None` if it is absent.
 pub(crate) fn shared() -> Option<PathBuf> {
     let beside = || {
         [env!("CARGO_MANIFEST_DIR"), "..", "..", "..", "shared"]
@@ -26,7 +26,7 @@ pub(crate) fn shared() -> Option<PathBuf> {
     None
 }
 
-/// Value `i` is `i / 4 - 3`.
+/// Makes a tensor whose value number `i` is `i / 4 - 3`.
 pub(crate) fn counted(shape: &[usize]) -> WeightTensor {
     WeightTensor {
         shape: shape.to_vec(),
@@ -36,7 +36,7 @@ pub(crate) fn counted(shape: &[usize]) -> WeightTensor {
     }
 }
 
-/// What the fixtures hold.
+/// Returns the weights that the fixtures contain.
 pub(crate) fn conv_weights() -> Weights {
     let tensors = [
         ("conv.weight", counted(&[2, 3, 3, 3])),
@@ -48,7 +48,7 @@ pub(crate) fn conv_weights() -> Weights {
         .collect()
 }
 
-/// A zip archive of stored entries, as hostile as its arguments.
+/// Builder of zip archives of stored entries, including malformed ones.
 #[derive(Default)]
 pub(crate) struct Zip {
     pub(crate) bytes: Vec<u8>,
@@ -56,7 +56,7 @@ pub(crate) struct Zip {
     pub(crate) entries: u16,
 }
 
-/// What the archive says of an entry.
+/// Fields of an entry in the archive.
 pub(crate) struct Entry<'a> {
     pub(crate) name: &'a str,
     pub(crate) data: &'a [u8],

@@ -1,4 +1,4 @@
-//! `torch.save` files.
+//! `torch.save` reader: zip and legacy formats, malformed and malicious pickles.
 
 use rife_nets::checkpoint::{
     self, Format, LoadedCheckpoint, PickleProblem, Problem, TorchProblem, ZipProblem, save_pkl,
@@ -229,7 +229,7 @@ fn pickled(pickle: &[u8]) -> Problem {
     checkpoint::load_bytes(&zip.finish()).unwrap_err()
 }
 
-/// The pickle of `{key: tensor}` over storage 0, which the archive does not hold.
+/// Makes the pickle of `{key: tensor}`, a view of storage 0, which is not in the archive.
 fn tensor_pickle(key: &str, sizes: &[u8]) -> Vec<u8> {
     let mut pickle = b"\x80\x02}(X".to_vec();
     pickle.extend((key.len() as u32).to_le_bytes());

@@ -1,12 +1,11 @@
-//! The shared reference data, where it is at hand: descriptions of tensors and outputs of the published
-//! definitions.
+//! Reference data of the published networks, if it is present: tensor descriptions and outputs.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use rife_nets::Image;
 
-/// The folder of reference outputs, or `None` (with a word on stdout) where it is absent.
+/// Returns the folder of reference outputs; prints a line and returns `None` if it is absent.
 pub(crate) fn reference_dir() -> Option<PathBuf> {
     let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
     let shared = std::env::var_os("RIFE_SHARED").map_or_else(beside, PathBuf::from);
@@ -18,7 +17,7 @@ pub(crate) fn reference_dir() -> Option<PathBuf> {
     None
 }
 
-/// The versions with stored outputs.
+/// Lists the versions with stored outputs.
 pub(crate) fn versions(dir: &std::path::Path) -> Vec<String> {
     let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
     let files = entries.filter(|path| path.extension().is_some_and(|e| e == "safetensors"));
@@ -29,7 +28,7 @@ pub(crate) fn versions(dir: &std::path::Path) -> Vec<String> {
     names
 }
 
-/// The arrays of one `.safetensors` file.
+/// Arrays of one `.safetensors` file.
 pub(crate) struct Stored {
     bytes: Vec<u8>,
     entries: BTreeMap<String, Entry>,
@@ -78,7 +77,7 @@ impl Stored {
         self.entries.keys().map(String::as_str)
     }
 
-    /// The values, bytes brought to 0..1.
+    /// Returns the values of an array; bytes are divided by 255.
     pub(crate) fn values(&self, key: &str) -> Vec<f32> {
         let entry = &self.entries[key];
         let bytes = &self.bytes[entry.range.clone()];
