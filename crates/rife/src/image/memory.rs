@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use super::walk::{Frames, Step, Walk};
+use super::walk::{FrameReceiver, Step, Walk};
 use super::{Coding, ImageJob};
 use crate::{Error, Interpolator, Result};
 
@@ -95,7 +95,7 @@ struct Trial<'a> {
     raw: Vec<u8>,
 }
 
-impl Frames for Trial<'_> {
+impl FrameReceiver for Trial<'_> {
     fn wanted(&self, _ahead: usize) -> bool {
         true
     }

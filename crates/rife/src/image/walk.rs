@@ -47,7 +47,7 @@ impl Step {
 }
 
 /// Receiver of the output sequence.
-pub(super) trait Frames {
+pub(super) trait FrameReceiver {
     /// Returns whether the frame `ahead` positions after the next one is to be computed; if not, it is skipped.
     fn wanted(&self, ahead: usize) -> bool;
 
@@ -59,7 +59,7 @@ pub(super) trait Frames {
 }
 
 /// Skips `count` frames.
-fn skip(frames: &mut dyn Frames, count: usize) -> Result<()> {
+fn skip(frames: &mut dyn FrameReceiver, count: usize) -> Result<()> {
     (0..count).try_for_each(|_| frames.skip())
 }
 
@@ -110,7 +110,7 @@ impl<'a> Walk<'a> {
     pub(super) fn push(
         &mut self,
         load: &mut dyn FnMut() -> Result<Picture>,
-        frames: &mut dyn Frames,
+        frames: &mut dyn FrameReceiver,
     ) -> Result<()> {
         let before = if self.begun { self.times.len() } else { 0 };
         self.begun = true;
@@ -132,7 +132,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Emits the computed frames between two given images; returns the right one.
-    fn pair(&self, left: Prepared, right: Prepared, frames: &mut dyn Frames) -> Result<Prepared> {
+    fn pair(&self, left: Prepared, right: Prepared, frames: &mut dyn FrameReceiver) -> Result<Prepared> {
         if let Some(passes) = self.halvings {
             return self.halve(left, right, passes, frames);
         }
@@ -153,7 +153,7 @@ impl<'a> Walk<'a> {
         left: Prepared,
         right: Prepared,
         passes: u32,
-        frames: &mut dyn Frames,
+        frames: &mut dyn FrameReceiver,
     ) -> Result<Prepared> {
         let count = (1 << passes) - 1;
         if !(0..count).any(|ahead| frames.wanted(ahead)) {

@@ -6,24 +6,27 @@ use std::path::{Path, PathBuf};
 use rife_media::sink::{Need, Needs, Pictures, write_image};
 use rife_media::{Sink, SinkSpec, Time, open_sink};
 
-use super::walk::{Frames, Step};
+use super::walk::{FrameReceiver, Step};
 use super::{Coding, ImageProgress, ImageRun, Target, file_name};
 use crate::{Error, Result};
 
-/// Writer of the job's frames.
+/// Writer of the job's frames; dropped before [`Writer::finish`], it removes an unfinished folder that is not to be kept.
 pub(super) struct Writer<'a> {
     run: &'a ImageRun,
-    kind: Kind,
+    destination: Destination,
+    /// Which frames the sink needs; the others were written by an earlier run.
     needs: Needs,
     /// The index of the next frame.
     next: u64,
     /// The index of the first frame that this run has written.
     first: Option<u64>,
+    /// Number of frames that an earlier run has written.
     resumed: usize,
     progress: &'a mut dyn FnMut(&ImageProgress),
 }
 
-enum Kind {
+/// An opened output.
+enum Destination {
     /// The file of the single computed image; the given images are not written.
     Picture(PathBuf),
     /// The sink of a folder or clip (`None` once finished), and the duration of each frame in seconds.
@@ -31,7 +34,7 @@ enum Kind {
 }
 
 /// Result of a [`Writer`].
-pub(super) struct Done {
+pub(super) struct WriterResult {
     /// The files written, in order of time.
     pub(super) files: Vec<PathBuf>,
     /// Number of frames that an earlier run has written.
@@ -49,25 +52,25 @@ impl<'a> Writer<'a> {
     ) -> Result<Self> {
         let job = &run.job;
         let target = job.target(run.plan.made);
-        let kind = match job.sink(&target, &run.cancel) {
+        let destination = match job.sink(&target, &run.cancel) {
             None => {
                 create_folder(job.output.parent())?;
-                Kind::Picture(job.output.clone())
+                Destination::Picture(job.output.clone())
             }
             Some(spec) => {
                 let params = job.params(&spec, &run.coding);
                 let resume = run.resume(pictures)?;
                 let sink = open_sink(&SinkSpec { resume, ..spec }, &params)?;
-                Kind::Sink(Some(sink), params.time_base)
+                Destination::Sink(Some(sink), params.time_base)
             }
         };
-        let needs = match &kind {
-            Kind::Sink(Some(sink), _) => sink.needs(),
-            Kind::Sink(None, _) | Kind::Picture(_) => Needs::ALL,
+        let needs = match &destination {
+            Destination::Sink(Some(sink), _) => sink.needs(),
+            Destination::Sink(None, _) | Destination::Picture(_) => Needs::ALL,
         };
         Ok(Self {
             run,
-            kind,
+            destination,
             needs,
             next: 0,
             first: None,
@@ -80,7 +83,7 @@ impl<'a> Writer<'a> {
     ///
     /// # Errors
     /// [`Error::Cancelled`] if the job is cancelled.
-    fn tell(&mut self) -> Result<()> {
+    fn report(&mut self) -> Result<()> {
         if self.run.cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
@@ -93,12 +96,12 @@ impl<'a> Writer<'a> {
     }
 
     /// Completes the output.
-    pub(super) fn finish(mut self) -> Result<Done> {
+    pub(super) fn finish(mut self) -> Result<WriterResult> {
         let job = &self.run.job;
         let (mut files, mut notes) = (Vec::new(), Vec::new());
-        match &mut self.kind {
-            Kind::Picture(path) => files.push(path.clone()),
-            Kind::Sink(sink, _) => {
+        match &mut self.destination {
+            Destination::Picture(path) => files.push(path.clone()),
+            Destination::Sink(sink, _) => {
                 if let Some(sink) = sink.take() {
                     let written = sink.finish()?;
                     notes = written.warnings;
@@ -110,7 +113,7 @@ impl<'a> Writer<'a> {
                 }
             }
         }
-        Ok(Done {
+        Ok(WriterResult {
             files,
             resumed: self.resumed,
             notes,
@@ -118,31 +121,31 @@ impl<'a> Writer<'a> {
     }
 }
 
-impl Frames for Writer<'_> {
+impl FrameReceiver for Writer<'_> {
     fn wanted(&self, ahead: usize) -> bool {
         let frame = self.next + ahead as u64;
         frame < self.run.plan.frames as u64 && self.needs.of(frame) == Need::Make
     }
 
     fn skip(&mut self) -> Result<()> {
-        if let Kind::Sink(Some(sink), step) = &mut self.kind {
+        if let Destination::Sink(Some(sink), step) = &mut self.destination {
             sink.skip(Time::from(self.next as i64) * *step)?;
         }
         self.next += 1;
         self.resumed += 1;
-        self.tell()
+        self.report()
     }
 
     fn write(&mut self, step: Step) -> Result<()> {
         let coding: &Coding = &self.run.coding;
-        match &mut self.kind {
-            Kind::Picture(_) if matches!(step, Step::End(_)) => return Ok(()),
-            Kind::Picture(path) => {
+        match &mut self.destination {
+            Destination::Picture(_) if matches!(step, Step::End(_)) => return Ok(()),
+            Destination::Picture(path) => {
                 let frame = coding.frame(&step, coding.format, &coding.tags);
                 write_image(path, &frame, &coding.tags, self.run.job.overwrite)?;
             }
-            Kind::Sink(None, _) => {}
-            Kind::Sink(Some(sink), duration) => {
+            Destination::Sink(None, _) => {}
+            Destination::Sink(Some(sink), duration) => {
                 let (format, tags) = (sink.params().format, sink.params().tags);
                 let start = Time::from(self.next as i64) * *duration;
                 sink.write(&coding.frame(&step, format, &tags).at(start, *duration))?;
@@ -150,14 +153,14 @@ impl Frames for Writer<'_> {
         }
         self.first.get_or_insert(self.next);
         self.next += 1;
-        self.tell()
+        self.report()
     }
 }
 
 impl Drop for Writer<'_> {
     /// Removes the images of an unfinished folder if it is not to be kept.
     fn drop(&mut self) {
-        let unfinished = matches!(self.kind, Kind::Sink(Some(_), _));
+        let unfinished = matches!(self.destination, Destination::Sink(Some(_), _));
         if !unfinished || self.run.job.keep.on {
             return;
         }
