@@ -23,8 +23,8 @@ const PATCH_VALUES: usize = 3;
 /// A function that computes a row of one of a level's two images: arguments are frame, row and output.
 type FillRow<'a> = dyn Fn(usize, usize, &mut [f32]) + Sync + 'a;
 
-/// Luma images of both frames at one pyramid level, `height` rows of `width`, both padded to multiples of [`STRIDE`] by
-/// replicating the last row and column.
+/// Luma images of both frames at one pyramid level, `height` rows of `width` pixels, both multiples of [`STRIDE`]: the
+/// images are padded by replicating the last row and column.
 struct Level {
     /// Luma of the first and the second frame.
     frames: [Buffer; 2],

@@ -130,8 +130,8 @@ impl Version {
             Family::Stack(spec) => (spec.size_multiple(), 2),
         };
         let scaled = match scale.log2() {
-            enlarged @ 0.. => base >> enlarged,
-            shrunk => base << -shrunk,
+            power @ 0.. => base >> power,
+            power => base << -power,
         };
         scaled.max(min)
     }

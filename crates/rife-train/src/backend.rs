@@ -153,8 +153,8 @@ impl Backend for BurnBackend {
     /// Resizes lazily, bilinear.
     fn resize(&self, x: &Batch, factor: Resize) -> Batch {
         match factor {
-            Resize::Up(factor) => x.enlarged(factor),
-            Resize::Down(factor) => x.reduced(factor),
+            Resize::Up(factor) => x.upsampled(factor),
+            Resize::Down(factor) => x.downsampled(factor),
         }
     }
 

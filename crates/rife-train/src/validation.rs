@@ -15,7 +15,7 @@ use crate::watch::Example;
 
 /// Every fourth window is used, since neighbouring windows come from the same clip.
 const WINDOW_STRIDE: usize = 4;
-/// Maximum number of folders of frames used, evenly spaced over all.
+/// Maximum number of folders of frames that a validation uses, evenly spaced over all.
 const MAX_FOLDERS: usize = 100;
 /// Maximum number of samples shown as images in the report.
 const EXAMPLES: usize = 3;

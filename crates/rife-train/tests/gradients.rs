@@ -170,13 +170,13 @@ fn resizes_and_pixel_shuffle() {
     let shape = [2, 4, 8, 12];
     let inputs = [(random(shape, -1.0, 1.0, &mut rng), shape)];
     check("up 4", &inputs, 0.1, 2e-4, |x| {
-        weighed(resample::enlarge(x[0].clone(), 4))
+        weighed(resample::upsample(x[0].clone(), 4))
     });
     check("down 2", &inputs, 0.1, 2e-4, |x| {
-        weighed(resample::reduce(x[0].clone(), 2))
+        weighed(resample::downsample(x[0].clone(), 2))
     });
     check("down 4", &inputs, 0.1, 2e-4, |x| {
-        weighed(resample::reduce(x[0].clone(), 4))
+        weighed(resample::downsample(x[0].clone(), 4))
     });
     check("pixel shuffle", &inputs, 0.1, 2e-4, |x| {
         weighed(resample::pixel_shuffle(x[0].clone()))

@@ -88,7 +88,8 @@ fn twin() -> Twin {
 }
 
 impl Summary {
-    /// Returns the norm of the difference between these values and PyTorch's, relative to the norm of PyTorch's.
+    /// Returns the largest difference of these values from PyTorch's in five values, the norm and a projection, relative to
+    /// PyTorch's norm.
     fn distance(&self, values: &[f32]) -> f64 {
         let flat: Vec<f64> = values.iter().map(|x| f64::from(*x)).collect();
         let norm = flat.iter().map(|x| x * x).sum::<f64>().sqrt();

@@ -18,13 +18,13 @@ pub(super) struct Submodel {
     pub(super) prefix: &'static str,
 }
 
-/// The model of RIFE 4.x.
+/// Submodel of an ncnn export of RIFE 4.x: file stem and key prefix of its tensors.
 pub(super) const V4_MODELS: [Submodel; 1] = [Submodel {
     file: "flownet",
     prefix: "",
 }];
 
-/// The three models of RIFE before 4.0.
+/// Submodels of an ncnn export of RIFE before 4.0: file stems and key prefixes of their tensors.
 pub(super) const OLD_MODELS: [Submodel; 3] = [
     Submodel {
         file: "flownet",

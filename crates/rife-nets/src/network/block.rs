@@ -64,12 +64,12 @@ impl<L> IfBlock<L> {
         let joined = b.cat(&inputs.iter().collect::<Vec<_>>());
         let out = self.trunk(b, &joined);
         let grow = log2 + self.head_log2;
-        let enlarged = |range| resize(b, &b.narrow(&out, range), grow);
-        let motion = enlarged(0..5);
+        let upsampled = |range| resize(b, &b.narrow(&out, range), grow);
+        let motion = upsampled(0..5);
         Estimate {
             flow: b.affine(&b.narrow(&motion, 0..4), pow2(grow), 0.0),
             mask: b.narrow(&motion, 4..5),
-            feat: (self.feat > 0).then(|| enlarged(5..5 + self.feat)),
+            feat: (self.feat > 0).then(|| upsampled(5..5 + self.feat)),
         }
     }
 }

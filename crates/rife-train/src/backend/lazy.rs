@@ -19,7 +19,7 @@ struct Node {
     /// Values at full resolution, once evaluated.
     dense: OnceCell<Tensor<4>>,
     /// Downsampled tensors by factor, once evaluated.
-    reduced: RefCell<BTreeMap<usize, Batch>>,
+    downsampled: RefCell<BTreeMap<usize, Batch>>,
 }
 
 /// Kind of expression.
@@ -28,7 +28,7 @@ enum Form {
     /// Evaluated values.
     Dense,
     /// Bilinear upsampling of a tensor by a power of two.
-    Enlarged(Box<Tensor<4>>, usize),
+    Upsampled(Box<Tensor<4>>, usize),
     /// Backward warp of an image (first) by a flow (second).
     Warped(Box<[Tensor<4>; 2]>),
 }
@@ -36,8 +36,12 @@ enum Form {
 impl Batch {
     /// Makes an unevaluated expression.
     fn new(form: Form) -> Self {
-        let (dense, reduced) = (OnceCell::new(), RefCell::default());
-        Self(Rc::new(Node { form, dense, reduced }))
+        let (dense, downsampled) = (OnceCell::new(), RefCell::default());
+        Self(Rc::new(Node {
+            form,
+            dense,
+            downsampled,
+        }))
     }
 
     /// Wraps evaluated values.
@@ -56,7 +60,7 @@ impl Batch {
     pub fn tensor(&self) -> Tensor<4> {
         let evaluate = || match &self.0.form {
             Form::Dense => unreachable!("dense values are there from the start"),
-            Form::Enlarged(small, factor) => resample::enlarge(small.as_ref().clone(), *factor),
+            Form::Upsampled(small, factor) => resample::upsample(small.as_ref().clone(), *factor),
             Form::Warped(inputs) => {
                 let [image, flow] = inputs.as_ref().clone();
                 warp::warp(image, flow, 1)
@@ -69,7 +73,7 @@ impl Batch {
     pub fn dims(&self) -> [usize; 4] {
         match &self.0.form {
             Form::Dense => self.tensor().dims(),
-            Form::Enlarged(small, factor) => {
+            Form::Upsampled(small, factor) => {
                 let [batch, channels, height, width] = small.dims();
                 [batch, channels, height * factor, width * factor]
             }
@@ -80,48 +84,48 @@ impl Batch {
     /// Applies `f`, an affine function of each pixel's channels; it commutes with an upsampling and is applied before it.
     pub(super) fn map_planes(&self, f: impl FnOnce(Tensor<4>) -> Tensor<4>) -> Self {
         match &self.0.form {
-            Form::Enlarged(small, factor) => {
-                Self::new(Form::Enlarged(Box::new(f(small.as_ref().clone())), *factor))
+            Form::Upsampled(small, factor) => {
+                Self::new(Form::Upsampled(Box::new(f(small.as_ref().clone())), *factor))
             }
             Form::Dense | Form::Warped(..) => Self::dense(f(self.tensor())),
         }
     }
 
     /// Makes the expression of a bilinear upsampling by an integer factor.
-    pub(super) fn enlarged(&self, factor: usize) -> Self {
+    pub(super) fn upsampled(&self, factor: usize) -> Self {
         if factor == 1 {
             return self.clone();
         }
-        Self::new(Form::Enlarged(Box::new(self.tensor()), factor))
+        Self::new(Form::Upsampled(Box::new(self.tensor()), factor))
     }
 
     /// Returns the tensor downsampled by `factor` (bilinear), evaluated once per factor.
-    pub(super) fn reduced(&self, factor: usize) -> Self {
+    pub(super) fn downsampled(&self, factor: usize) -> Self {
         if factor == 1 {
             return self.clone();
         }
-        if let Some(known) = self.0.reduced.borrow().get(&factor) {
+        if let Some(known) = self.0.downsampled.borrow().get(&factor) {
             return known.clone();
         }
-        let result = self.reduce(factor);
-        self.0.reduced.borrow_mut().insert(factor, result.clone());
+        let result = self.downsample(factor);
+        self.0.downsampled.borrow_mut().insert(factor, result.clone());
         result
     }
 
     /// Evaluates a downsampling, for a warp only at the pixels that it reads.
-    fn reduce(&self, factor: usize) -> Self {
+    fn downsample(&self, factor: usize) -> Self {
         match &self.0.form {
             // An upsampled signal is linear between two neighbouring samples, and a cell of at most half their distance
             // lies between two samples, so that the value at its centre is the mean of its pixels.
-            Form::Enlarged(small, by) if by.is_multiple_of(2 * factor) => {
-                Self::new(Form::Enlarged(small.clone(), by / factor))
+            Form::Upsampled(small, by) if by.is_multiple_of(2 * factor) => {
+                Self::new(Form::Upsampled(small.clone(), by / factor))
             }
             Form::Warped(inputs) if factor.is_multiple_of(2) => {
                 let [image, flow] = inputs.as_ref().clone();
                 let warped = warp::warp(image, resample::centres(flow, factor), factor);
                 Self::dense(resample::mean2x2(warped))
             }
-            _ => Self::dense(resample::reduce(self.tensor(), factor)),
+            _ => Self::dense(resample::downsample(self.tensor(), factor)),
         }
     }
 }

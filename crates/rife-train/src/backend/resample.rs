@@ -6,13 +6,13 @@ use burn_tensor::ops::AvgPoolOptions;
 use burn_tensor::{Device, Tensor, TensorData};
 
 /// Upsamples by an integer factor (bilinear, `align_corners = false`) as two matrix products.
-pub fn enlarge(x: Tensor<4>, factor: usize) -> Tensor<4> {
+pub fn upsample(x: Tensor<4>, factor: usize) -> Tensor<4> {
     if factor == 1 {
         return x;
     }
     let [_, _, height, width] = x.dims();
     let device = x.device();
-    let matrix = |size| constant(enlargement(size, factor), size, &device);
+    let matrix = |size| constant(upsampling_matrix(size, factor), size, &device);
     separable(x, matrix(height), matrix(width))
 }
 
@@ -37,7 +37,7 @@ pub fn constant(values: Vec<f32>, columns: usize, device: &Device) -> Tensor<2> 
 }
 
 /// Computes the matrix `[size * factor, size]` of bilinear upsampling along one axis.
-fn enlargement(size: usize, factor: usize) -> Vec<f32> {
+fn upsampling_matrix(size: usize, factor: usize) -> Vec<f32> {
     let mut weights = vec![0.0; size * factor * size];
     for (i, row) in weights.chunks_exact_mut(size).enumerate() {
         let at = ((i as f32 + 0.5) / factor as f32 - 0.5).max(0.0);
@@ -50,7 +50,7 @@ fn enlargement(size: usize, factor: usize) -> Vec<f32> {
 
 /// Downsamples by a factor that is even or 1 (bilinear, `align_corners = false`): the mean of the four centre pixels of
 /// each cell.
-pub fn reduce(x: Tensor<4>, factor: usize) -> Tensor<4> {
+pub fn downsample(x: Tensor<4>, factor: usize) -> Tensor<4> {
     if factor == 1 {
         x
     } else {

@@ -97,15 +97,15 @@ pub(crate) struct Int8Rows<'a> {
 
 /// Offsets of an output pixel, and of its input, from those of the tile's first pixel.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place {
+pub(crate) struct Offsets {
     pub(crate) input: usize,
     pub(crate) out: usize,
 }
 
 impl Int8Rows<'_> {
     /// Returns the offsets of the output pixel at a row and column of the tile.
-    pub(crate) fn place(&self, row: usize, column: usize) -> Place {
-        Place {
+    pub(crate) fn offsets(&self, row: usize, column: usize) -> Offsets {
+        Offsets {
             input: row * self.line + column * self.pixel,
             out: row * self.out_line + column * self.out_pixel,
         }
@@ -123,19 +123,19 @@ pub(crate) unsafe fn rows<V: Int8Lanes, const BLOCKS: usize, const WIDE: usize>(
         // SAFETY: tiles are within the job's rows and columns; the rest is this function's own contract.
         unsafe {
             while column + WIDE <= job.columns {
-                tile::<V, BLOCKS, WIDE>(job, job.place(row, column));
+                tile::<V, BLOCKS, WIDE>(job, job.offsets(row, column));
                 column += WIDE;
             }
             if column + 8 <= job.columns {
-                tile::<V, BLOCKS, 8>(job, job.place(row, column));
+                tile::<V, BLOCKS, 8>(job, job.offsets(row, column));
                 column += 8;
             }
             while column + 4 <= job.columns {
-                tile::<V, BLOCKS, 4>(job, job.place(row, column));
+                tile::<V, BLOCKS, 4>(job, job.offsets(row, column));
                 column += 4;
             }
             while column < job.columns {
-                tile::<V, BLOCKS, 1>(job, job.place(row, column));
+                tile::<V, BLOCKS, 1>(job, job.offsets(row, column));
                 column += 1;
             }
         }
@@ -145,9 +145,9 @@ pub(crate) unsafe fn rows<V: Int8Lanes, const BLOCKS: usize, const WIDE: usize>(
 /// Computes a register tile of `WIDTH` output pixels of `BLOCKS` output blocks.
 ///
 /// # Safety
-/// As [`rows`]; `WIDTH` pixels of the job begin at `place`.
+/// As [`rows`]; `WIDTH` pixels of the job begin at `at`.
 #[inline(always)]
-unsafe fn tile<V: Int8Lanes, const BLOCKS: usize, const WIDTH: usize>(job: &Int8Rows<'_>, place: Place) {
+unsafe fn tile<V: Int8Lanes, const BLOCKS: usize, const WIDTH: usize>(job: &Int8Rows<'_>, at: Offsets) {
     // SAFETY: the whole body is pointer arithmetic within what the caller vouches for.
     unsafe {
         let mut first = [V::load(job.start); BLOCKS];
@@ -159,7 +159,7 @@ unsafe fn tile<V: Int8Lanes, const BLOCKS: usize, const WIDTH: usize>(job: &Int8
         for block in 0..job.channels.div_ceil(16) {
             let quads = (job.channels - block * 16).min(16).div_ceil(4);
             for &tap in job.taps {
-                let mut input = job.input.add(block * job.input_stride + tap + place.input);
+                let mut input = job.input.add(block * job.input_stride + tap + at.input);
                 for _ in 0..quads {
                     let mut w = first;
                     for (b, w) in w.iter_mut().enumerate() {
@@ -177,22 +177,22 @@ unsafe fn tile<V: Int8Lanes, const BLOCKS: usize, const WIDTH: usize>(job: &Int8
             }
         }
         for b in 0..BLOCKS {
-            let last = Last::<V>::new(job, b);
+            let dequantiser = Dequantiser::<V>::new(job, b);
             for (t, sums) in sums.iter().enumerate() {
-                last.store(job, place.out + b * job.block_stride + t * job.out_pixel, sums[b]);
+                dequantiser.store(job, at.out + b * job.block_stride + t * job.out_pixel, sums[b]);
             }
         }
     }
 }
 
 /// Dequantisation of the sums of an output block: scale, bias and PReLU slope.
-pub(crate) struct Last<V: Int8Lanes> {
+pub(crate) struct Dequantiser<V: Int8Lanes> {
     step: V::Real,
     bias: V::Real,
     slope: V::Real,
 }
 
-impl<V: Int8Lanes> Last<V> {
+impl<V: Int8Lanes> Dequantiser<V> {
     /// Loads scale, bias and slope of an output block.
     ///
     /// # Safety

@@ -8,7 +8,7 @@
 use std::arch::asm;
 
 use super::vnni;
-use crate::conv::kernel::int8::{Int8Lanes, Int8Rows, Last, Place};
+use crate::conv::kernel::int8::{Dequantiser, Int8Lanes, Int8Rows, Offsets};
 
 /// Pixels, and output channels, of a tile register of sums.
 const SIDE: usize = 16;
@@ -62,12 +62,12 @@ pub(super) unsafe fn rows<const BLOCKS: usize>(job: &Int8Rows<'_>) {
     for first in (0..parts).step_by(2) {
         // If the number is odd, the last one is computed twice.
         let pair = [part(first), part((first + 1).min(parts - 1))];
-        let places = pair.map(|[row, column]| job.place(row, column));
+        let offsets = pair.map(|[row, column]| job.offsets(row, column));
         // SAFETY: both parts are the job's; what is past its last column is not written.
         unsafe {
-            products::<BLOCKS>(job, side, places, &mut sums);
+            products::<BLOCKS>(job, side, offsets, &mut sums);
             for (i, sums) in sums.iter().enumerate().filter(|(i, _)| i % 2 < BLOCKS) {
-                finish(job, i % 2, (places[i / 2], job.columns - pair[i / 2][1]), sums);
+                finish(job, i % 2, (offsets[i / 2], job.columns - pair[i / 2][1]), sums);
             }
         }
     }
@@ -83,7 +83,7 @@ pub(super) unsafe fn rows<const BLOCKS: usize>(job: &Int8Rows<'_>) {
 unsafe fn products<const BLOCKS: usize>(
     job: &Int8Rows<'_>,
     side: usize,
-    places: [Place; 2],
+    offsets: [Offsets; 2],
     sums: &mut [Sums; 4],
 ) {
     // SAFETY: pixels and weights are valid by the caller's contract; `sums` are four times 1024 bytes.
@@ -93,7 +93,7 @@ unsafe fn products<const BLOCKS: usize>(
         for block in 0..job.channels.div_ceil(16) {
             for taps in job.taps.chunks_exact(side) {
                 let pixels = job.input.add(block * job.input_stride + taps[0]);
-                let pixels = places.map(|place| pixels.add(place.input));
+                let pixels = offsets.map(|at| pixels.add(at.input));
                 multiply::<BLOCKS>(pixels, job.pixel, weights);
                 weights = weights.add(side * 4 * 64 * BLOCKS);
             }
@@ -177,15 +177,15 @@ unsafe fn multiply<const BLOCKS: usize>(pixels: [*const u8; 2], pixel: usize, we
 /// Dequantises and writes up to sixteen pixels of an output block.
 ///
 /// # Safety
-/// As [`rows`]; at least `min(left, 16)` pixels of the job begin at `place`.
+/// As [`rows`]; at least `min(left, 16)` pixels of the job begin at `first`.
 #[inline(always)]
-unsafe fn finish(job: &Int8Rows<'_>, block: usize, (place, left): (Place, usize), sums: &Sums) {
+unsafe fn finish(job: &Int8Rows<'_>, block: usize, (first, left): (Offsets, usize), sums: &Sums) {
     // SAFETY: the caller's contract.
     unsafe {
-        let last = Last::<vnni::Sums>::new(job, block);
+        let dequantiser = Dequantiser::<vnni::Sums>::new(job, block);
         for (t, sums) in sums.0.iter().enumerate().take(left) {
-            let at = place.out + block * job.block_stride + t * job.out_pixel;
-            last.store(job, at, vnni::Sums::load(sums.as_ptr()));
+            let at = first.out + block * job.block_stride + t * job.out_pixel;
+            dequantiser.store(job, at, vnni::Sums::load(sums.as_ptr()));
         }
     }
 }
