@@ -1,12 +1,12 @@
-//! A write-ahead log of the segment that is being encoded: the frames that its encoder has been sent, which is lost
-//! with what the encoder holds when the job stops. The next run sends them to a new encoder instead of making them
-//! again, so that the segment's bytes are those of a run that was never stopped.
+//! Write-ahead log of the frames of the segment that is being encoded, since an interrupted encoder loses the frames that it
+//! was sent. The next run sends the logged frames to a new encoder instead of interpolating them again, so that the segment's
+//! bytes are those of an uninterrupted run.
 //!
-//! The file is a header (what it is, the segment's number, bytes of a frame, the job's hash) and a record for each
-//! frame: eight numbers, a CRC-32 of them and of the samples, and the samples as they are sent. All numbers have 64
-//! bits, least significant byte first. Records come in the order of writing, which is not that of the frames where the
-//! log of an earlier run began within the segment; of two of one frame the later counts. A process that is killed loses
-//! no record; a power failure those of the last seconds. What is not whole is cut off.
+//! The file has a header (magic number, segment index, bytes per frame, SHA-256 of the job fingerprint) and a record per
+//! frame: eight numbers, a CRC-32 of them and of the samples, and the raw samples. All numbers are 64-bit little endian.
+//! Records are in the order of writing, which differs from frame order where an earlier run began to log within the segment;
+//! of two records of one frame the later counts. A killed process loses no record, a power failure those of the last
+//! seconds; an incomplete record is cut off.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -19,69 +19,71 @@ use super::journal;
 use crate::Time;
 use crate::time::from_fraction;
 
-/// The log's file in the folder of an unfinished job.
+/// Name of the log file in the folder of an unfinished job.
 pub(super) const FILE: &str = "unfinished.frames";
-/// Begins the file.
+/// The first bytes of the file.
 const MAGIC: &[u8; 8] = b"rifelog1";
-/// Bytes of the header.
+/// Size of the header in bytes.
 const HEADER: usize = 8 + 8 + 8 + 32;
-/// Bytes before the samples of a frame.
+/// Size in bytes of a record before the samples.
 const HEAD: usize = 9 * 8;
 
-/// The most work that is lost by an interruption: after a segment that took less, the next one has a log only from
-/// this moment on, so that quick work is not slowed down by the disk.
+/// Maximum work that an interruption loses: after a segment that took less, the next one is logged only from this time on, so
+/// that the disk does not slow down fast jobs.
 const AT_STAKE: Duration = Duration::from_secs(5);
-/// After so long the log is flushed to the disk.
+/// Interval at which the log is flushed to the disk.
 const FLUSH: Duration = Duration::from_secs(5);
 
-/// A frame of a segment, without its samples.
+/// A logged frame without its samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Logged {
-    /// Its time in the output's unit.
+    /// Time in ticks of the output's time base.
     pub(super) tick: i64,
-    /// Its time, and the end of its display.
+    /// Start and end of its display in seconds.
     pub(super) span: [Time; 2],
-    /// Whether it was moved by a tick.
+    /// True where its tick was increased since it equalled the previous one.
     pub(super) nudged: bool,
-    /// Pictures of the input that had been read when it came.
+    /// Number of input images that had been read before it was made.
     pub(super) pictures: u64,
 }
 
-/// What a log belongs to.
+/// The job and segment that a log belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Owner {
-    /// The hash of the job's facts.
+    /// SHA-256 of the job fingerprint.
     pub(super) job: [u8; 32],
-    /// The segment's number.
+    /// Index of the segment.
     pub(super) segment: u64,
-    /// Frames of a whole segment.
+    /// Number of frames of a complete segment.
     pub(super) frames: u64,
-    /// Bytes of a frame.
+    /// Bytes per frame.
     pub(super) size: usize,
 }
 
-/// The log of one segment after the other.
+/// The log of the current segment of a job.
 #[derive(Debug)]
 pub(super) struct FrameLog {
     path: PathBuf,
     owner: Owner,
-    /// Nothing where no frame of the segment is logged.
+    /// The log file; `None` where no frame of the segment is logged.
     file: Option<File>,
-    /// The frames of the records, in the order of writing, with their places in the segment.
+    /// Index in the segment and frame of each record, in file order.
     records: Vec<(u64, Logged)>,
-    /// The record of each place.
+    /// Record number of each logged frame, by index in the segment.
     index: BTreeMap<u64, usize>,
-    /// Whether the disk has no room for more; what is logged stays for the frames that are still to be sent from it.
+    /// True once the disk was full; existing records stay, since frames may still be read from them.
     full: bool,
-    /// When the segment began.
+    /// Time at which the segment was begun.
     began: Instant,
-    /// Whether the segment before took less than [`AT_STAKE`].
+    /// True where the previous segment took less than [`AT_STAKE`].
     quick: bool,
+    /// Time of the last flush.
     flushed: Instant,
 }
 
 impl FrameLog {
-    /// The log in `folder`: with the whole frames of an earlier run where the file there is `owner`'s.
+    /// Opens the log in `folder` with the complete records of an earlier run, or an empty one where it belongs to another job or
+    /// segment.
     pub(super) fn open(folder: &Path, owner: Owner) -> Self {
         let mut log = Self {
             path: folder.join(FILE),
@@ -100,7 +102,7 @@ impl FrameLog {
         log
     }
 
-    /// Reads every frame to its end, and cuts off what is not whole.
+    /// Reads all records of an existing log and cuts off an incomplete one; an error where it belongs to another job or segment.
     fn take_up(&mut self) -> io::Result<()> {
         let mut file = rife_files::open_own(&self.path)?;
         let mut header = [0; HEADER];
@@ -119,12 +121,13 @@ impl FrameLog {
         self.cut(self.records.len())
     }
 
+    /// Appends a record of the frame with index `place` in the segment to the list in memory.
     fn add(&mut self, place: u64, frame: Logged) {
         self.index.insert(place, self.records.len());
         self.records.push((place, frame));
     }
 
-    /// Leaves so many records.
+    /// Truncates the log to its first `records` records; an error where these are none.
     fn cut(&mut self, records: usize) -> io::Result<()> {
         self.records.truncate(records);
         let places = self.records.iter().enumerate();
@@ -135,7 +138,7 @@ impl FrameLog {
         }
     }
 
-    /// Leaves the first records of whose frames `holds` is true.
+    /// Truncates the log before the first record whose frame fails `holds`.
     pub(super) fn keep(&mut self, holds: impl Fn(&Logged) -> bool) {
         let kept = self.records.iter().take_while(|(_, frame)| holds(frame)).count();
         if kept < self.records.len() && self.cut(kept).is_err() {
@@ -143,8 +146,8 @@ impl FrameLog {
         }
     }
 
-    /// The places in the segment of the frames that are logged, as far as they are two ranges: those from the start of the
-    /// segment on, and those from where the log of an earlier run began.
+    /// Returns the indices in the segment of the logged frames, as their first two contiguous ranges: those logged by this run
+    /// from the segment's start on, and those of an earlier run that began to log later.
     pub(super) fn places(&self) -> [Range<u64>; 2] {
         let mut ranges = [0..0, 0..0];
         let mut number = 0;
@@ -163,20 +166,20 @@ impl FrameLog {
         ranges
     }
 
-    /// Whether the frame at this place of the segment is logged.
+    /// Reports whether the frame with index `place` in the segment is logged.
     pub(super) fn holds(&self, place: u64) -> bool {
         self.index.contains_key(&place)
     }
 
-    /// Where the record after so many begins.
+    /// Returns the file offset of the record after `records` records.
     fn at(&self, records: usize) -> u64 {
         HEADER as u64 + records as u64 * (HEAD + self.owner.size) as u64
     }
 
-    /// The logged frame at this place of the segment, and its samples.
+    /// Reads the logged frame with index `place` in the segment, and its raw samples into `samples`.
     ///
     /// # Errors
-    /// Errors of reading, and where it is not what was written.
+    /// Errors of reading; [`io::ErrorKind::InvalidData`] where the checksum or index does not match.
     pub(super) fn read(&mut self, place: u64, samples: &mut Vec<u8>) -> io::Result<Logged> {
         let at = self.index.get(&place).map(|record| self.at(*record));
         let (Some(file), Some(at)) = (&mut self.file, at) else {
@@ -188,8 +191,8 @@ impl FrameLog {
         frame.ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
-    /// Logs the frame at this place of the segment, unless so little is at stake that it is not worth it, or the disk
-    /// has no room.
+    /// Logs the frame with index `place` in the segment, unless segments are so fast that logging is not worthwhile, or the disk
+    /// has too little free space.
     pub(super) fn push(&mut self, place: u64, frame: Logged, samples: &[u8]) {
         if self.file.is_none() && (!self.quick || self.began.elapsed() >= AT_STAKE) {
             self.file = self.create(place);
@@ -211,7 +214,8 @@ impl FrameLog {
         journal::wrote();
     }
 
-    /// A new file, where the disk has room for the rest of the segment and as much beside it.
+    /// Creates a log file that begins with frame `place`; `None` where the disk has less than twice the space of the segment's
+    /// remaining frames.
     fn create(&self, place: u64) -> Option<File> {
         let frames = self.owner.frames.saturating_sub(place);
         let wanted = (self.owner.size as u64).saturating_mul(frames);
@@ -225,7 +229,7 @@ impl FrameLog {
         begun.is_ok().then_some(file)
     }
 
-    /// Goes on to the next segment: what is logged is in a whole one.
+    /// Empties the log for the segment with this index, after the previous one was completed.
     pub(super) fn next(&mut self, segment: u64) {
         self.clear();
         self.owner.segment = segment;
@@ -233,6 +237,7 @@ impl FrameLog {
         self.began = Instant::now();
     }
 
+    /// Removes the log file and all frames.
     fn clear(&mut self) {
         let _ = fs::remove_file(&self.path);
         (self.file, self.full) = (None, false);
@@ -242,6 +247,7 @@ impl FrameLog {
 }
 
 impl Owner {
+    /// Returns the header of the log file.
     fn header(&self) -> [u8; HEADER] {
         let mut header = [0; HEADER];
         header[..8].copy_from_slice(MAGIC);
@@ -252,7 +258,7 @@ impl Owner {
     }
 }
 
-/// Whether the disk has so many bytes left.
+/// Reports whether the file system of `folder` has more than `bytes` free bytes; false where unknown.
 fn has_room(folder: &Path, bytes: u64) -> bool {
     #[cfg(unix)]
     let left = rustix::fs::statvfs(folder).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
@@ -264,6 +270,7 @@ fn has_room(folder: &Path, bytes: u64) -> bool {
     left.is_ok_and(|left| left > bytes)
 }
 
+/// Writes a record at the file offset `at`.
 fn append(file: &mut File, at: u64, place: u64, frame: &Logged, samples: &[u8]) -> io::Result<()> {
     let [start, end] = frame.span;
     let numbers = [
@@ -283,7 +290,7 @@ fn append(file: &mut File, at: u64, place: u64, frame: &Logged, samples: &[u8]) 
     file.write_all(samples)
 }
 
-/// The CRC-32 of a frame's numbers and samples.
+/// Computes the CRC-32 of a record's numbers and samples.
 fn checksum(numbers: &[u8], samples: &[u8]) -> u64 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(numbers);
@@ -291,7 +298,8 @@ fn checksum(numbers: &[u8], samples: &[u8]) -> u64 {
     u64::from(hasher.finalize())
 }
 
-/// The next frame, its place, and its samples; nothing at the end, and where what comes is not whole.
+/// Reads the next record: the frame's index in the segment, the frame, and its samples into `samples`, `size` bytes; `None` at
+/// the end and for an incomplete or damaged record.
 fn read(file: &mut File, size: usize, samples: &mut Vec<u8>) -> io::Result<Option<(u64, Logged)>> {
     let mut head = [0; HEAD];
     match file.read_exact(&mut head) {

@@ -119,7 +119,7 @@ impl Images {
 }
 
 impl Images {
-    /// Returns whether `path` is an input image.
+    /// Reports whether `path` is an input image.
     fn is_input(&self, path: &Path) -> bool {
         path.exists() && self.inputs.iter().any(|input| same_file(input, path))
     }

@@ -48,6 +48,7 @@ impl Pictures {
         Self::named(files, |file| file.display().to_string())
     }
 
+    /// Creates the fingerprint of image files, each under the name that `name` returns.
     fn named(files: &[PathBuf], name: impl Fn(&Path) -> String) -> Result<Self> {
         let lines = files.iter().map(|file| line(file, &name(file)));
         Ok(Self {

@@ -314,11 +314,11 @@ impl Segments {
         let Some((media, plan)) = &mut self.spec.companions else {
             return Err(error);
         };
-        let told = plan.check_to_end(&self.ffmpeg, media, self.container, &self.spec.cancel)?;
-        if !told.is_empty() {
+        let changes = plan.check_to_end(&self.ffmpeg, media, self.container, &self.spec.cancel)?;
+        if !changes.is_empty() {
             match self.join_once() {
                 Ok(joined) => {
-                    self.warnings.extend(told);
+                    self.warnings.extend(changes);
                     return Ok(joined);
                 }
                 Err(MediaError::Child { .. }) => {}
