@@ -15,6 +15,7 @@ use clap::Parser;
 
 use args::{Cli, Command};
 
+/// Parses the arguments, runs the command and returns the exit code.
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

@@ -11,6 +11,7 @@ const INTERRUPTED: i32 = 130;
 
 /// Installs the handler; returns a token that the first signal cancels.
 pub(crate) fn install() -> CancelToken {
+    // Number of signals received.
     static SIGNALS: AtomicUsize = AtomicUsize::new(0);
     let token = CancelToken::new();
     let cancelled = token.clone();

@@ -8,6 +8,7 @@ use rife::benchmark::Layout;
 use super::ModelArgs;
 use crate::parse;
 
+/// Examples at the end of the help.
 const EXAMPLES: &str = "\
 Examples:
   rife benchmark ucf101 --json

@@ -7,6 +7,7 @@ use rife::nets::{Scale, Version};
 
 use crate::parse;
 
+/// Formats and examples at the end of the help.
 const EXAMPLES: &str = "\
 Format by the end of OUT's name:
   .safetensors  for rife and other programs; f32, or f16 with --f16

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::ConvertArgs;
 
+/// Examples at the end of the help.
 const EXAMPLES: &str = "\
 Examples:
   rife models list

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::ModelArgs;
 
+/// Examples at the end of the help.
 const EXAMPLES: &str = "\
 Examples:
   rife report clip.mp4                              clip_report.html and clip_report.json

@@ -7,6 +7,7 @@ use clap::{ArgGroup, Args};
 use super::ModelArgs;
 use crate::parse;
 
+/// Examples at the end of the help.
 const EXAMPLES: &str = "\
 Examples:
   rife sample sample.mp4 --truth truth.mp4

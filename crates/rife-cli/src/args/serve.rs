@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+/// Examples at the end of the help.
 const EXAMPLES: &str = "\
 Examples:
   rife serve                                        http://127.0.0.1:7860, for this machine only

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+/// Examples at the end of the help.
 const EXAMPLES: &str = "\
 Examples:
   rife video clip.mp4 -o smooth.mkv --manifest             leaves smooth.mkv.rife.json too

@@ -110,6 +110,7 @@ fn media_text(media: &MediaInfo) -> String {
     text
 }
 
+/// Names the kind of a stream, for people.
 fn kind(kind: StreamKind) -> &'static str {
     match kind {
         StreamKind::Video => "video",
