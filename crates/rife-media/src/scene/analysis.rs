@@ -1,5 +1,6 @@
-//! Lookahead frame analysis: decides for each frame whether a cut precedes it, and whether it is an anchor of motion (and at
-//! which time) or repeats the previous frame. A decision needs some later frames, so verdicts lag behind the input.
+//! Lookahead frame analysis: decides for each frame whether a cut precedes it, and whether it is distinct (an anchor of
+//! interpolation, at its own or a corrected time) or repeats the previous frame. A decision needs some later frames, so results
+//! lag behind the input.
 
 use std::collections::VecDeque;
 
@@ -144,7 +145,7 @@ impl Analysis {
         self.decide(false)
     }
 
-    /// Returns the verdicts of all remaining frames, after the last one was added.
+    /// Returns the results of all frames that still wait for lookahead, after the last frame was added.
     pub fn finish(&mut self) -> Vec<Verdict> {
         self.decide(true)
     }

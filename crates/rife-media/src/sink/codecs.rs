@@ -561,8 +561,8 @@ fn check_preset(encoder: &str, preset: &str) -> Result<()> {
     ))
 }
 
-/// Returns quality and preset options of other encoders: by hardware family, or by the options that the encoder has; an error
-/// where it has none for a requested value.
+/// Returns ffmpeg's quality and preset options of an encoder that [`options`] does not list: by hardware family, or by the
+/// options that the encoder has; an error where it has none for a requested value.
 fn other_options(
     spec: &SinkSpec,
     codec: Option<Codec>,
