@@ -367,8 +367,7 @@ mod tests {
         }
     }
 
-    /// What published weights compute does not change: a constant that is new to the design is a new optional field, which
-    /// these descriptions do not have.
+    /// Descriptions of published networks never change: constants of later designs are optional fields, absent in these.
     #[test]
     fn the_descriptions_of_published_networks_stay() {
         let found: Vec<_> = Version::all()

@@ -414,7 +414,7 @@ mod tests {
     use super::*;
 
     const DEFAULT: &str = include_str!("../../../recipes/default.toml");
-    /// One that stays as it is, for changes to its text.
+    /// A recipe whose text does not change, for tests that edit it.
     const FIXED: &str = include_str!("../../../recipes/r1.lite.toml");
 
     #[test]
@@ -431,7 +431,7 @@ mod tests {
         assert!((o.rate(o.steps()) - o.final_learning_rate).abs() < 1e-12);
     }
 
-    /// Every recipe that comes with the project.
+    /// All recipes in the folder `recipes` are valid.
     #[test]
     fn the_other_recipes_are_read() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes");
@@ -477,7 +477,7 @@ mod tests {
         }
     }
 
-    /// The fixed recipe with this as its network.
+    /// Returns [`FIXED`] with another `[network]` table.
     fn with_network(keys: &str) -> String {
         let (before, rest) = FIXED.split_once("[network]").unwrap();
         let (_, after) = rest.split_once("[data]").unwrap();

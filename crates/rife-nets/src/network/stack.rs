@@ -453,7 +453,7 @@ mod tests {
             .unwrap()
     }
 
-    /// Starting again with doubled scales is the same as having begun at half the scale.
+    /// Restarting with doubled scales equals starting at half the scale.
     #[test]
     fn large_motion_doubles_the_scales_of_4_0() {
         let version: Version = "4.0".parse().unwrap();

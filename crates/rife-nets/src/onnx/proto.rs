@@ -75,7 +75,7 @@ impl Message {
 mod tests {
     use super::*;
 
-    /// The examples of the encoding's own documentation.
+    /// Examples of the documentation of the protobuf encoding.
     #[test]
     fn fields_are_encoded_as_documented() {
         assert_eq!(Message::default().int(1, 150).into_bytes(), [0x08, 0x96, 0x01]);

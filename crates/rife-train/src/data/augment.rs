@@ -113,7 +113,7 @@ fn channels_reversed(picture: &Picture) -> Picture {
 mod tests {
     use super::*;
 
-    /// A bright dot that moves right by 2 and down by 1 from frame to frame, flow known at its middle place.
+    /// Makes a sample of a bright dot that moves right by 2 and down by 1 pixel per frame; the flow is known at the dot.
     fn dot() -> Sample {
         let side = 16;
         let at = |row: usize, column: usize| {

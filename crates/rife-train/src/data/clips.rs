@@ -563,7 +563,7 @@ mod tests {
         }
     }
 
-    /// What the cutter makes of a film given as (scene, step) for each frame, and the steps of the kept windows.
+    /// Extracts windows from a clip given as (scene, step) for each frame; returns the counts and the steps of the kept windows.
     fn film(frames: &[(usize, usize)]) -> (Seen, Vec<Vec<u8>>) {
         let (recipe, mut seen) = (recipe(), Seen::default());
         let mut cutter = Cutter::new(32, 64, 1.0, &recipe);

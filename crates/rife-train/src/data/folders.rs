@@ -303,7 +303,7 @@ fn read(path: &Path) -> Result<Picture> {
 mod tests {
     use super::*;
 
-    /// Pictures of 8x4 whose grey is `first`, `first + 1` and so on.
+    /// Writes images of 8x4 pixels with grey levels from `first` up.
     fn run(folder: &Path, names: &[&str], first: u8) {
         std::fs::create_dir_all(folder).unwrap();
         for (i, name) in names.iter().enumerate() {

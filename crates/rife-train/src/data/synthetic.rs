@@ -238,7 +238,8 @@ mod tests {
     }
 
     impl Scene<'_> {
-        /// The layer that a place of the crop and all around it within three pixels belong to.
+        /// Returns the index of the layer that is visible at a point of the crop and within three pixels of it; `None` if there are
+        /// several.
         fn inner(&self, [x, y]: Point, time: f64) -> Option<usize> {
             let around = (0..25).map(|k| [f64::from(k % 5 - 2) * 1.5, f64::from(k / 5 - 2) * 1.5]);
             let place = |[dx, dy]: Point| [x + dx + self.origin[0], y + dy + self.origin[1]];
@@ -248,7 +249,8 @@ mod tests {
         }
     }
 
-    /// How many pixels of the middle frame are found again where the flow points, of those that nothing covers there.
+    /// Counts the pixels of the middle frame whose colour is also at the flow's target in an outer frame, and all pixels that
+    /// are not occluded there.
     fn found_again(scene: &Scene<'_>, time: f64) -> (usize, usize) {
         let frames = [TIMES[0], time, TIMES[1]].map(|at| scene.render(at));
         let flow = scene.flow(time).flow;
@@ -272,7 +274,7 @@ mod tests {
         (close, count)
     }
 
-    /// Following the flow from the middle frame finds the same colour in both outer frames, where nothing covers it.
+    /// The flow leads from the middle frame to pixels of equal colour in both outer frames, except at occlusions.
     #[test]
     fn the_flow_is_the_motion() {
         let pictures = pictures();
