@@ -1,4 +1,4 @@
-//! A video job between a source and a sink of the program's own.
+//! Video job with a custom source and a custom sink.
 
 use std::sync::{Arc, Mutex};
 
@@ -9,7 +9,7 @@ use rife::media::{
 use rife::video::{Rate, VideoJob};
 use rife::{ModelChoice, Ratio, sample::render};
 
-/// Frames rendered in memory.
+/// Source of frames rendered in memory.
 struct Rendered {
     info: StreamInfo,
     next: i64,
@@ -49,7 +49,7 @@ impl Source for Rendered {
     }
 }
 
-/// Times and pictures, kept.
+/// Sink that stores the times and content of frames.
 struct Kept {
     params: VideoParams,
     frames: Arc<Mutex<Vec<Frame>>>,

@@ -1,4 +1,4 @@
-//! The examples, run on small frames as their users run them.
+//! The crate's examples, run on small frames.
 
 #[allow(dead_code)]
 #[path = "../examples/frames_in_memory.rs"]
@@ -19,7 +19,7 @@ use rife::media::{CancelToken, Input, SourceSpec, open_source, time};
 use rife::sample::render;
 use rife::{Interpolator, InterpolatorSpec, RgbImage};
 
-/// Whether the examples have a network to run.
+/// Reports whether the default network is built in; prints a message if the test is skipped.
 fn has_network() -> bool {
     let there = rife::nets::default_weights().is_some();
     if !there {
@@ -28,7 +28,7 @@ fn has_network() -> bool {
     there
 }
 
-/// A clip of `frames` at 10 frames a second, in Y4M.
+/// Writes a Y4M clip of `frames` frames at 10 frames per second.
 fn clip(path: &Path, frames: u32) {
     let mut bytes = b"YUV4MPEG2 W64 H48 F10:1 Ip A1:1 C444\n".to_vec();
     for index in 0..frames {
@@ -39,7 +39,7 @@ fn clip(path: &Path, frames: u32) {
     std::fs::write(path, bytes).unwrap();
 }
 
-/// Number of frames, and seconds.
+/// Returns the number of frames and the duration in seconds.
 fn length(path: &Path) -> (usize, f64) {
     let mut source = open_source(&SourceSpec::new(Input::File(path.to_owned()))).unwrap();
     let (mut frames, mut end) = (0, 0.0);

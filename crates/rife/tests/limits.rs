@@ -1,4 +1,4 @@
-//! Limits are charged before the work, and while it goes on.
+//! Resource limits: checked before a job and while it runs.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -59,7 +59,7 @@ fn a_job_beyond_its_limits_is_refused_before_it_starts() {
     assert!(!folder.path().join("out.y4m").exists());
 }
 
-/// A source that does not say how long it is.
+/// A source of unknown length is stopped at the limit of frames.
 #[test]
 fn a_source_that_goes_on_beyond_its_limit_is_stopped() {
     let folder = tempfile::tempdir().unwrap();
@@ -119,7 +119,7 @@ fn a_chain_beyond_its_limits_is_refused() {
     assert_eq!(refused(&|job| job.source.limits.max_output_frames = 11), None);
 }
 
-/// Soft waves that move.
+/// Makes an image of moving sine waves.
 fn waves(width: u32, height: u32, shift: f32) -> Arc<RgbImage> {
     let value =
         |i: u32| 0.5 + 0.4 * ((i % width) as f32 * 0.2 + (i / width % height) as f32 * 0.1 - shift).sin();
@@ -198,8 +198,8 @@ fn weights_that_overflow_are_an_error_that_names_the_model() {
     assert!(refused > 0, "none of them is told");
 }
 
-/// A machine with less memory than a job takes as a whole: it is made in tiles, and says so; where those do not fit either it
-/// is refused with what would.
+/// A job that does not fit into the machine's memory is computed in tiles and says so; if the smallest tiles do not fit
+/// either, it is refused with the memory that would suffice.
 #[test]
 fn pictures_too_large_for_the_machine_are_made_in_tiles_or_refused() {
     let folder = tempfile::tempdir().unwrap();

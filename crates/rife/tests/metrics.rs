@@ -1,24 +1,24 @@
-//! The metrics beside their published definitions: numbers made by `tools/make_metric_reference.py` with PyTorch,
-//! NumPy, Pillow and scikit-image (and with the original's own SSIM) on pictures that both make by the same rules.
+//! Metrics against reference values, computed by `tools/make_metric_reference.py` with PyTorch, NumPy, Pillow and scikit-
+//! image (and the original's SSIM) on the same procedural images.
 
 use rife::benchmark::FrameFile;
 use rife::metrics::{Lpips, interpolation_error, psnr, psnr_luma, round8, ssim};
 use rife::nets::{WeightTensor, Weights};
 use serde_json::Value;
 
-/// Of values under 1, of this share of them.
+/// Relative tolerance; absolute for values under 1.
 const TOLERANCE: f64 = 1e-4;
 
 fn reference() -> Value {
     serde_json::from_str(include_str!("metrics.json")).unwrap()
 }
 
-/// 0, 1, ... half, ... 1, 0 and so on.
+/// Returns a triangle wave: 0, 1, ... half, ... 1, 0 and so on.
 fn triangle(n: i64, half: i64) -> i64 {
     (n.rem_euclid(2 * half) - half).abs()
 }
 
-/// splitmix64.
+/// Computes the hash function splitmix64.
 fn mixed(i: u64) -> u64 {
     scrambled((i + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15))
 }
@@ -29,7 +29,7 @@ fn scrambled(z: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// The truth in 8 bits, and a prediction in steps of 1/1020.
+/// Makes the true image in 8 bits and a prediction in steps of 1/1020.
 fn pictures(height: i64, width: i64) -> (Vec<f32>, Vec<f32>) {
     let value = |c: i64, y: i64, x: i64| {
         30 + 2 * triangle(x + 2 * y + 5 * c, 37) + 3 * triangle(3 * x - y + 11 * c + 500, 40)
@@ -43,7 +43,7 @@ fn pictures(height: i64, width: i64) -> (Vec<f32>, Vec<f32>) {
     places.enumerate().map(pixel).unzip()
 }
 
-/// Values between two by a key's hash and their index.
+/// Makes pseudo-random values in a range by a key's hash and their index.
 fn weights(key: &str, shape: &[usize], low: f64, high: f64) -> (String, WeightTensor) {
     let seed = key.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |seed, byte| {
         (seed ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3)

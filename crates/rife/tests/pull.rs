@@ -1,4 +1,4 @@
-//! Pulling checkpoints from a real HTTP server: whole, broken and resumed, changed, too large, refused.
+//! Download of checkpoints from a real HTTP server: complete, interrupted and resumed, changed, too large, refused.
 
 #![cfg(feature = "download")]
 
@@ -12,7 +12,7 @@ use rife::media::CancelToken;
 use rife::models::{Download, LOCK_FILE, Lock, Pulled, download, installed};
 use rife::{Error, Result};
 
-/// What the server does with the next requests.
+/// Behaviour of the server for the next requests.
 #[derive(Default)]
 struct Script {
     content: Vec<u8>,

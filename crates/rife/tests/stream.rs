@@ -1,4 +1,4 @@
-//! Frames pushed one by one, against the video job on the same frames, and what a stream refuses.
+//! Streams: the same frames as a video job on the same source, and errors.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ fn stream(options: StreamOptions) -> Stream {
     Stream::new(Arc::new(Interpolator::new(&spec()).unwrap()), options).unwrap()
 }
 
-/// A clip on twos, with a cut in its middle, at 24 frames a second.
+/// Writes a clip of animation on twos with a cut in the middle, at 24 frames per second.
 fn clip(path: &Path) {
     let mut bytes = b"YUV4MPEG2 W96 H64 F24:1 Ip A1:1 C444\n".to_vec();
     for index in 0..32 {
@@ -41,7 +41,7 @@ fn frames(path: &Path) -> (Vec<Frame>, ColorTags) {
     (frames, tags)
 }
 
-/// All that comes out, taken after each frame.
+/// Pushes all frames and returns the output, taken after each frame.
 fn through(mut stream: Stream, frames: Vec<Frame>) -> (Vec<StreamFrame>, Stream) {
     let mut out = Vec::new();
     for frame in frames {

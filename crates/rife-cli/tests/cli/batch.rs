@@ -1,4 +1,4 @@
-//! Several videos at once, and a folder that is watched.
+//! Batches of videos, and watched folders.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -36,7 +36,7 @@ fn one_failure_does_not_stop_the_rest() {
     assert_eq!(names(&place.path("out")), made);
     assert_eq!(probe(&place.path("out/c_2X_50fps.mp4")).0, 8);
 
-    // The same command again does only what is not done.
+    // The same command again only processes videos without a result.
     let before = fs::metadata(place.path("out/a_2X_50fps.mp4"))
         .unwrap()
         .modified()
@@ -80,7 +80,7 @@ fn a_folder_stands_for_its_videos_and_json_tells_of_each() {
         (&of("batch")[0]["made"], &of("batch")[0]["failed"]),
         (&2.into(), &serde_json::json!([]))
     );
-    // Results beside their inputs are no inputs.
+    // Results in the folder of the inputs are not taken as inputs.
     let lines = place.rife(&batch(&["in", "--json"])).json();
     assert_eq!(lines.last().unwrap()["there"], 2);
 }
@@ -146,7 +146,7 @@ fn senseless_batches_are_usage_errors() {
     );
 }
 
-/// Watches until `done`, then ends the watch as a service manager would.
+/// Runs a watch until `done`, then ends it with SIGTERM.
 #[cfg(unix)]
 fn watch_until(place: &Place, done: impl Fn() -> bool) -> String {
     let mut command = place.command(&batch(&["--watch", "in", "-o", "out", "--poll", "0.1"]));

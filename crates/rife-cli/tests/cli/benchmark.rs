@@ -58,7 +58,8 @@ fn a_folder_without_triplets_is_an_input_error() {
     );
 }
 
-/// A set of each layout that is not made of plain triplets, and how many frames it makes with `--limit 1`.
+/// Writes a data set of each layout other than plain triplets; returns their folders and numbers of target frames with
+/// `--limit 1`.
 fn sets(place: &Place) -> [(&'static str, u64); 6] {
     let triplet = |folder: &str, names: [&str; 3]| {
         for (step, name) in names.iter().enumerate() {
@@ -227,7 +228,7 @@ fn the_flow_baseline_makes_every_picture_that_is_wanted() {
     }
 }
 
-/// Weights of the shape of LPIPS under the names of its package.
+/// Makes weights with the names and shapes of the lpips package.
 fn lpips_weights(place: &Place, name: &str) {
     let tensor = |key: String, shape: &[usize]| {
         let value = |i: usize| ((i * 7919 % 1000) as f32 - 450.0) / 10_000.0;

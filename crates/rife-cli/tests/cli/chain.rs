@@ -1,4 +1,4 @@
-//! `rife chain`: counts and places of frames, clips that differ in everything, sound over the transitions.
+//! `rife chain`: numbers and times of frames, clips of different formats, audio during the transitions.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +11,7 @@ fn chain<'a>(args: &[&'a str]) -> Vec<&'a str> {
     [&["chain"][..], args, &RANDOM].concat()
 }
 
-/// Runs ffmpeg in the place; the arguments are separated by spaces.
+/// Runs ffmpeg in the test's folder with arguments separated by spaces.
 fn make(place: &Place, args: &str, name: &str) {
     let args = args.split(' ');
     let status = Command::new("ffmpeg")
@@ -22,7 +22,7 @@ fn make(place: &Place, args: &str, name: &str) {
     assert!(status.unwrap().success(), "{name}");
 }
 
-/// Means of luma, frame by frame.
+/// Returns the mean luma of each frame.
 fn brightness(path: &Path) -> Vec<f64> {
     let mut source = open_source(&SourceSpec::new(Input::File(path.to_owned()))).unwrap();
     let tags = source.info().tags;
@@ -34,7 +34,7 @@ fn brightness(path: &Path) -> Vec<f64> {
     means
 }
 
-/// Loudness (RMS) of the sound, in pieces of a hundredth of a second.
+/// Returns the loudness (RMS) of the audio per hundredth of a second.
 fn loudness(path: &Path) -> Vec<f64> {
     let output = Command::new("ffmpeg")
         .args(["-v", "error", "-i"])
@@ -172,7 +172,7 @@ fn sizes_rates_shapes_codecs_and_sounds_go_together() {
         let piece = &loud[(from * 100.0) as usize..(to * 100.0) as usize];
         piece.iter().sum::<f64>() / piece.len() as f64
     };
-    // Sound until 0.6, transition until 0.88, sound until 1.68, the end of it fading until 1.96, silence.
+    // Audio until 0.6 s, transition until 0.88, audio until 1.68, fade-out until 1.96, silence.
     let level = mean(0.1, 0.5);
     assert!(level > 0.2, "{level}");
     assert!(

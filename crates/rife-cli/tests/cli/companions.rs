@@ -1,4 +1,4 @@
-//! Sound and text that cannot go along as planned cost no picture.
+//! Audio and subtitles that cannot be copied as planned do not affect the video.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use super::resume::job;
 use super::resume::killed;
 use super::support::{Place, ffmpeg, probe};
 
-/// A transport stream with sound whose headers are damaged for a while after four seconds.
+/// Writes a transport stream whose audio headers are damaged for a while after four seconds.
 fn with_damaged_sound(place: &Place, name: &str, sound: &[&str]) {
     let status = std::process::Command::new("ffmpeg")
         .args(["-v", "error", "-f", "lavfi", "-i", "testsrc2=size=64x48:rate=5"])

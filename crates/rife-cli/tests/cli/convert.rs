@@ -1,4 +1,4 @@
-//! `rife convert`: what it writes, read again by rife and by the real libraries, and what it refuses.
+//! `rife convert`: its outputs, read by rife and by PyTorch, safetensors and ONNX, and its errors.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,7 +18,8 @@ fn keys(path: &Path) -> Vec<String> {
     loaded.weights.keys().map(str::to_owned).collect()
 }
 
-/// Runs Python code in the folder where there is a Python with these libraries: `RIFE_PYTHON`, else `python3`.
+/// Runs Python code (`RIFE_PYTHON`, else `python3`) in the test's folder and returns its output; `None` without these
+/// libraries.
 pub(crate) fn python(place: &Place, libraries: &str, code: &str) -> Option<String> {
     let program = std::env::var_os("RIFE_PYTHON").unwrap_or_else(|| "python3".into());
     let run = |code: &str| {
@@ -219,7 +220,7 @@ fn what_cannot_be_written_is_refused_with_what_can() {
     assert_eq!(place.names(), ["in.pkl", "own.pkl", "there.onnx"]);
 }
 
-/// The description of a network that no table has goes from file to file, and the network runs.
+/// The description of a network without a name is kept by conversions, and the network runs.
 #[test]
 fn a_network_without_a_name_keeps_its_description() {
     let place = Place::new();
@@ -272,7 +273,7 @@ fn a_network_without_a_name_keeps_its_description() {
     assert!(error.contains("network.prior.dis.max_step is 2000"), "{error}");
 }
 
-/// A file for PyTorch has no metadata: what it is read as is told where that is another network.
+/// PyTorch files have no metadata: a note says if the weights are recognised as another network.
 #[test]
 fn a_name_that_a_file_cannot_hold_is_told() {
     let place = Place::new();

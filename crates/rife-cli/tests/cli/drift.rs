@@ -1,4 +1,4 @@
-//! Ten minutes of a variable rate: sound and pictures stay together, and every frame is where it belongs.
+//! Audio sync over ten minutes of variable frame rate, and exact times of all frames.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,10 +6,10 @@ use std::process::Command;
 use super::support::{Place, RANDOM, ffmpeg};
 
 const SECONDS: f64 = 600.0;
-/// Matroska's tick.
+/// The time base of Matroska in seconds.
 const TICK: f64 = 0.001;
 
-/// Five frames a second, each up to 60 ms too early or too late, and a tone.
+/// Writes a clip of five frames per second with jitter of up to 60 ms, and a tone.
 fn clip(path: &Path) {
     let status = Command::new("ffmpeg")
         .args([
@@ -33,7 +33,7 @@ fn clip(path: &Path) {
     assert!(status.unwrap().success());
 }
 
-/// When the packets of a stream begin, in order, as ffprobe reads the file.
+/// Returns the start times of a stream's packets in order, as reported by ffprobe.
 fn times(path: &Path, stream: &str) -> Vec<f64> {
     let output = Command::new("ffprobe")
         .args([
@@ -57,7 +57,7 @@ fn times(path: &Path, stream: &str) -> Vec<f64> {
     times
 }
 
-/// The largest distance of times that belong together.
+/// Returns the maximum difference of corresponding times.
 fn drift(a: impl IntoIterator<Item = f64>, b: impl IntoIterator<Item = f64>) -> f64 {
     a.into_iter()
         .zip(b)

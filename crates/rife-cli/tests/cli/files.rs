@@ -1,4 +1,4 @@
-//! What a folder that came from somebody else may hold: links to other files, pipes and devices in the place of files.
+//! Folders from untrusted sources: symbolic links, pipes and devices instead of files.
 
 use std::fs;
 use std::io::Write;
@@ -13,7 +13,7 @@ fn pipe(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
 }
 
-/// What came of a run, which must end by itself within some seconds.
+/// Waits for a run of the binary, which must end by itself within 30 seconds, and returns its output.
 #[track_caller]
 fn ended(mut child: Child) -> Ran {
     let start = Instant::now();

@@ -1,4 +1,4 @@
-//! Help that is true: every example in it runs.
+//! Help texts: every example in them runs.
 
 use super::support::{Place, RANDOM, ffmpeg, has_default_network};
 
@@ -29,8 +29,8 @@ fn help_is_no_failure_and_no_arguments_are() {
     }
 }
 
-/// The examples in the help of `command`, without their comments and without those that need a network or a player, or have
-/// no end.
+/// Returns the examples in the help of `command` without their comments; those that need a network connection or a player
+/// or do not end are left out.
 fn examples(place: &Place, command: &[&str]) -> Vec<String> {
     let help = place.rife(&[command, &["--help"]].concat()).ok();
     let lines = help

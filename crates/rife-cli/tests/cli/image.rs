@@ -135,7 +135,7 @@ fn pictures_of_any_size_go_together_by_the_rule_asked_for() {
     assert_eq!(size("sq/img0.png"), (40, 40));
 }
 
-/// A picture of `depth` bits with a disc at `x`; around it, transparent green.
+/// Writes an image of `depth` bits with a disc at `x` on transparent green.
 fn disc(place: &Place, name: &str, x: i64, format: PixelFormat) {
     let (width, height) = (64, 48);
     let inside = |i: i64| (i % width - x).pow(2) + (i / width - 24).pow(2) < 200;
@@ -297,7 +297,7 @@ fn memory_and_disk_give_the_same_frames() {
     }
 }
 
-/// The most memory that a run holds, watched from outside, and what it said before it would.
+/// Runs a job; returns the memory that its plan announced and its peak memory, polled from outside, in bytes.
 #[cfg(target_os = "linux")]
 fn promised_and_held(place: &Place, args: &[&str]) -> (f64, f64) {
     let mut command = place.command(&image(args));
@@ -374,7 +374,7 @@ fn the_memory_that_is_announced_is_what_it_takes() {
     }
 }
 
-/// The JSON object of a run.
+/// Runs a job and returns its JSON object.
 #[cfg(all(unix, debug_assertions))]
 fn done(place: &Place, args: &[&str]) -> serde_json::Value {
     place.rife(&[args, &["--json"]].concat()).json().remove(0)

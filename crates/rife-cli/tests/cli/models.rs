@@ -1,4 +1,4 @@
-//! `rife models`: the table, files, conversion, and pulling from a server of our own.
+//! `rife models`: list, file information, conversion, and downloads from a local server.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -93,7 +93,7 @@ fn a_file_is_inspected_converted_and_used() {
     );
 }
 
-/// Serves the same bytes to every request.
+/// Starts an HTTP server that answers every request with the same bytes; returns the address of a file on it.
 fn serve(content: Vec<u8>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/files/flownet_v4.6.pkl", listener.local_addr().unwrap());

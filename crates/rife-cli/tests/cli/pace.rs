@@ -1,4 +1,4 @@
-//! Variable frame rate: pauses, last frames, and rates that players do not show.
+//! Variable frame rate: pauses, last frames, and rates above what players show.
 
 use std::path::Path;
 use std::process::Command;
@@ -26,7 +26,7 @@ fn make(place: &Place, name: &str, source: &str) {
     assert!(status.unwrap().success(), "{source}");
 }
 
-/// Every frame's time in seconds and a checksum of its picture.
+/// Returns the time in seconds and a checksum of each frame.
 fn frames(path: &Path) -> Vec<(f64, String)> {
     let output = Command::new("ffmpeg")
         .args(["-nostdin", "-v", "error", "-i"])
@@ -55,7 +55,7 @@ fn frames(path: &Path) -> Vec<(f64, String)> {
 /// A square that moves in bursts of five frames at 60 a second, with pauses of `pause` seconds between; with `repeat` each
 /// burst begins with the last picture of the one before.
 fn bursts(pause: f64, repeat: bool) -> String {
-    // In whole ticks of a sixtieth.
+    // As multiples of 1/60 s.
     let ticks = (pause * 60.0).round();
     let step = if repeat { "n-floor(n/5)" } else { "n" };
     format!(

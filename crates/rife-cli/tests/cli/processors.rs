@@ -1,4 +1,4 @@
-//! The number and load of the processors decide nothing about an output.
+//! Outputs do not depend on the number and load of the processors.
 #![cfg(all(target_os = "linux", debug_assertions))]
 
 use std::fs;
@@ -6,7 +6,7 @@ use std::fs;
 use super::resume::job;
 use super::support::{Place, ffmpeg};
 
-/// Whether `taskset` can keep a process to one processor here; says so when a test is skipped for want of it.
+/// Reports whether `taskset` can restrict a process to one processor; prints a message if the test is skipped.
 fn taskset() -> bool {
     let ran = std::process::Command::new("taskset")
         .args(["-c", "0", "true"])

@@ -1,4 +1,4 @@
-//! `rife reencode`: the analysis, the conversion, and a colour check that fails when colours are off.
+//! `rife reencode`: analysis, conversion, and the colour check.
 
 use std::process::Command;
 
@@ -16,7 +16,7 @@ fn make(place: &Place, args: &str, name: &str) {
     assert!(status.unwrap().success(), "{name}");
 }
 
-/// Colour bars that move, where a wrong matrix is plain to see.
+/// Writes a clip of moving colour bars, in which a wrong matrix is visible.
 const BARS: &str = "-f lavfi -i smptebars=size=128x96:rate=30,scroll=horizontal=0.02";
 const SOUND: &str = "-f lavfi -i sine=frequency=300:sample_rate=44100";
 

@@ -1,4 +1,4 @@
-//! `rife image` on the reference's weights makes the reference's pictures.
+//! `rife image` reproduces the images of the reference implementation with its weights.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use rife::media::{ColorTags, Frame, Limits, PixelFormat, RgbImage, read_image};
 
 use super::support::Place;
 
-/// The reference's folder, where it is at hand.
+/// Returns the folder of reference data; prints a message if there is none and the test is skipped.
 fn folder() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
     let shared = std::env::var_os("RIFE_SHARED").map_or(beside, PathBuf::from);
@@ -19,7 +19,7 @@ fn folder() -> Option<PathBuf> {
     Some(folder)
 }
 
-/// A tensor of a `.safetensors` file: its height, its width, and its values (bytes over 255, or floats).
+/// Reads a tensor of a `.safetensors` file: height, width and values (bytes divided by 255, or floats).
 fn tensor(file: &[u8], key: &str) -> (u32, u32, Vec<f32>) {
     let length = u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
     let header: serde_json::Value = serde_json::from_slice(&file[8..8 + length]).unwrap();

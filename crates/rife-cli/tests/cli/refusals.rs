@@ -1,4 +1,4 @@
-//! What is refused, with which exit code and which words.
+//! Refused inputs and options: exit codes and error texts.
 
 use super::support::{Place, RANDOM, ffmpeg};
 
@@ -89,7 +89,7 @@ fn outputs_are_never_lost() {
     assert_eq!(place.names(), ["in.y4m", "out.y4m"]);
 }
 
-/// Whatever `--overwrite` allows to be replaced: what is read never is, nor the result by what is said of it.
+/// `--overwrite` never replaces an input, nor the result by a report on it.
 #[test]
 fn no_output_of_any_command_replaces_what_is_read() {
     let place = Place::new();

@@ -1,4 +1,4 @@
-//! Reports on a clip, confidences, and what is shown instead of frames that are not trusted.
+//! Quality reports, confidences, and the fallback for frames with a low confidence.
 
 use std::fs;
 
@@ -54,7 +54,7 @@ fn a_report_measures_the_clip_itself() {
     );
 }
 
-/// Frames of random pixels, which no network can follow.
+/// Writes a clip of random pixels, in which no network can estimate motion.
 fn noise(place: &Place, frames: usize) {
     let mut bytes = b"YUV4MPEG2 W64 H48 F25:1 Ip A1:1 C444\n".to_vec();
     let mut state = 1_u32;

@@ -1,10 +1,10 @@
-//! Jobs that are killed go on, and give the bytes of a job that was not.
+//! Killed jobs resume and write the same bytes as uninterrupted ones.
 
 use std::fs;
 
 use super::support::{Place, RANDOM, Ran, ffmpeg, probe};
 
-/// Frames of a segment in these tests.
+/// Number of frames per segment in these tests.
 const SEGMENT: [&str; 3] = ["--segment-frames", "8", "--quiet"];
 
 pub(super) fn job<'a>(input: &'a str, output: &'a str, more: &[&'a str]) -> Vec<&'a str> {
@@ -31,7 +31,7 @@ fn a_variable_rate_is_told_to_every_segment_alike() {
     }
 }
 
-/// Runs the job, to be killed after its `write`th durable write; whether it was.
+/// Runs the job, which kills itself after its `write`th durable write; returns whether it was killed.
 #[cfg(unix)]
 pub(super) fn killed(place: &Place, args: &[&str], write: u32) -> bool {
     use std::os::unix::process::ExitStatusExt;
@@ -142,7 +142,7 @@ fn another_input_model_or_option_is_refused_with_what_changed() {
     assert_eq!(place.names(), ["in.y4m", "other.y4m", "out.mp4"]);
 }
 
-/// Decoded frames and their times, one line each.
+/// Decodes a file; returns a line with time and hash per frame.
 fn frames(path: &std::path::Path) -> Vec<String> {
     let output = std::process::Command::new("ffmpeg")
         .args(["-v", "error", "-copyts", "-i"])
@@ -184,12 +184,12 @@ fn joints_cost_no_frame_and_no_time() {
     }
 }
 
-/// The last line of what the job says in JSON, once it is done.
+/// Runs the job and returns its last line of JSON.
 fn done(place: &Place, args: &[&str]) -> serde_json::Value {
     place.rife(&[args, &["--json"]].concat()).json().pop().unwrap()
 }
 
-/// Runs the job until it tells of so many frames, and ends it with this signal; the frames that it told of.
+/// Runs the job until its progress reports `frames`, ends it with a signal, and returns the last reported number of frames.
 #[cfg(unix)]
 fn stopped(place: &Place, args: &[&str], frames: u64, signal: &str) -> u64 {
     use std::io::{BufRead, BufReader};
@@ -273,7 +273,7 @@ fn a_killed_job_goes_on_after_the_last_frame_that_was_logged() {
     assert_eq!(place.names(), ["in.y4m", "out.mp4"]);
 }
 
-/// An ffmpeg that is the machine's own, but once cuts what it has written into a segment, as a full disk would.
+/// A wrapper of ffmpeg that truncates one written segment, as on a full disk.
 #[cfg(unix)]
 fn cutting_ffmpeg(place: &Place, segment: u32) -> std::path::PathBuf {
     use std::os::unix::fs::PermissionsExt;
@@ -331,7 +331,7 @@ fn a_mended_picture_costs_nothing_and_a_changed_one_what_depends_on_it() {
     }
     let bad = place.path("in/36.png");
     let whole = fs::read(&bad).unwrap();
-    // Repeats are looked for far ahead, and nothing else is.
+    // Only the detection of repeated frames has a long lookahead.
     let args = job("in", "out.mp4", &["--duplicates", "keep"]);
     // Its chunks are whole, so that it is found when it is reached.
     let mut broken = whole.clone();
@@ -415,7 +415,7 @@ fn a_folder_of_pictures_goes_on_after_the_last_whole_one() {
     let resumed = done(&place, &args)["resumed"].as_u64().unwrap();
     assert!((told..80).contains(&resumed), "{resumed} of {told}");
     same("c", &|index| format!("{index:07}.png"));
-    // Another job begins anew, over what is its own.
+    // Another job starts over and replaces its own unfinished work only.
     assert!(killed(&place, &job("d/", "4"), 2 + 20));
     place.rife(&[&job("d/", "1")[..], &["--restart"]].concat()).ok();
     assert_eq!(names(&place.path("d")).len(), 20);

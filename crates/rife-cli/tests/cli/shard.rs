@@ -1,4 +1,4 @@
-//! One video made by several machines has the bytes of one machine's.
+//! Shards of several machines, joined, are equal to the output of one machine.
 
 use std::fs;
 
@@ -79,7 +79,7 @@ fn shards_that_do_not_fit_are_refused() {
             .failed(2)
             .contains("out.mp4.rife-shard-2-of-2 is missing")
     );
-    // Told before the work, not by the join; --restart begins anew with other options, and the join still looks.
+    // Refused before the run, not by the join; --restart starts over with other options, and the join still checks.
     let other = ["--shard", "2/2", "--crf", "30"];
     let said = place.rife(&job("video", "out.mp4", &other)).failed(4);
     assert!(

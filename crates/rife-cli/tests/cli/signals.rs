@@ -1,4 +1,4 @@
-//! Stopping: Ctrl-C, closed pipes; what is left behind.
+//! Cancellation by Ctrl-C and closed pipes, and the files and processes that remain.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
@@ -17,7 +17,7 @@ fn signal(child: &Child, signal: &str) {
     );
 }
 
-/// Waits for the end, but not for ever.
+/// Waits for a process to end, with a timeout.
 fn wait(child: &mut Child) -> Option<i32> {
     let start = Instant::now();
     while start.elapsed() < Duration::from_secs(20) {
@@ -30,7 +30,7 @@ fn wait(child: &mut Child) -> Option<i32> {
     panic!("it did not stop");
 }
 
-/// Processes whose command line names this folder.
+/// Lists the processes whose command line contains this folder.
 #[cfg(target_os = "linux")]
 fn processes_of(place: &Place) -> usize {
     let folder = place.path("").display().to_string();
@@ -42,7 +42,7 @@ fn processes_of(place: &Place) -> usize {
         .count()
 }
 
-/// A long job in the midst of its work.
+/// Starts a long job and waits until it is running.
 #[cfg(target_os = "linux")]
 fn running(place: &Place) -> Child {
     place.clip("clip.mp4", 200);
@@ -171,7 +171,7 @@ fn one_signal_ends_the_wait_for_input() {
     }
 }
 
-/// ffmpeg processes whose command line holds `word`.
+/// Lists the ffmpeg processes whose command line contains `word`.
 #[cfg(target_os = "linux")]
 fn children_with(parent: &Child, word: &str) -> Vec<String> {
     let mut found = Vec::new();
@@ -194,7 +194,7 @@ fn a_child_that_dies_ends_the_job() {
     if !ffmpeg() {
         return;
     }
-    // The encoder by the folder of its segments, the decoder by an option of its own.
+    // The encoder is found by its segments' folder, the decoder by one of its options.
     for word in ["out.mp4.rife-part", "-noautorotate"] {
         let place = Place::new();
         place.clip("clip.mp4", 400);
@@ -278,7 +278,7 @@ fn a_reader_of_y4m_that_goes_away_is_no_panic() {
     assert!(!text.contains("panicked"), "{text}");
 }
 
-/// What a server of this machine answers, as text.
+/// Sends a request to a local server and returns the response as text.
 #[cfg(target_os = "linux")]
 fn ask(address: &str, request: &str, kind: &str, body: &[u8]) -> String {
     let mut stream = std::net::TcpStream::connect(address).unwrap();
@@ -292,7 +292,7 @@ fn ask(address: &str, request: &str, kind: &str, body: &[u8]) -> String {
     answer
 }
 
-/// A server on a free port, and its address.
+/// Starts a server on a free port; returns its process and address.
 #[cfg(target_os = "linux")]
 fn served(place: &Place) -> (Child, String) {
     let data = place.path("data").display().to_string();

@@ -1,4 +1,4 @@
-//! A folder to work in, the binary in it, and small clips and pictures.
+//! Test support: a temporary folder, the binary run in it, and small clips and images.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -7,10 +7,10 @@ use rife::media::sink::write_image;
 use rife::media::{ColorTags, Frame, PixelFormat};
 use tempfile::TempDir;
 
-/// A network that is quick on the tests' small frames. What it shows is noise.
+/// Options of a network with random weights that is fast on the tests' small frames; its frames are noise.
 pub(crate) const RANDOM: [&str; 3] = ["--random-weights", "--model-version", "4.17.lite"];
 
-/// What a run of the binary left.
+/// Output and exit status of a run of the binary.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) code: i32,
@@ -56,7 +56,7 @@ impl From<Output> for Ran {
     }
 }
 
-/// A folder of its own for one test.
+/// A temporary folder of one test.
 pub(crate) struct Place(TempDir);
 
 impl Place {
@@ -85,7 +85,7 @@ impl Place {
         names(self.0.path())
     }
 
-    /// A small clip with sound: `frames` frames of moving patterns at 25 a second.
+    /// Writes a small clip with audio: `frames` frames of moving patterns at 25 frames per second.
     pub(crate) fn clip(&self, name: &str, frames: u32) -> PathBuf {
         let path = self.path(name);
         let (video, sound) = (
@@ -149,7 +149,7 @@ pub(crate) fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// Whether ffmpeg is here; says so when a test is skipped for want of it.
+/// Reports whether ffmpeg is installed; prints a message if the test is skipped.
 pub(crate) fn ffmpeg() -> bool {
     let found = Command::new("ffmpeg").arg("-version").output().is_ok();
     if !found {
@@ -158,7 +158,7 @@ pub(crate) fn ffmpeg() -> bool {
     found
 }
 
-/// What ffprobe counts in a file: video frames, duration in seconds, audio streams.
+/// Returns the number of video frames, the duration in seconds and the number of audio streams by ffprobe.
 pub(crate) fn probe(path: &Path) -> (u64, f64, usize) {
     let ask = |args: &[&str]| {
         let output = Command::new("ffprobe")
@@ -185,7 +185,7 @@ pub(crate) fn probe(path: &Path) -> (u64, f64, usize) {
     )
 }
 
-/// Whether a network is built in.
+/// Reports whether the default network is built in.
 pub(crate) fn has_default_network() -> bool {
     rife::nets::default_weights().is_some()
 }

@@ -1,5 +1,5 @@
-//! Hostile and unlucky circumstances, beside those that the other files and the media crate's tests meet: which row of
-//! which list is where stands in docs/security.md.
+//! Hostile inputs and failing resources that other tests do not cover; docs/security.md lists which test covers which
+//! threat.
 
 use std::fs;
 use std::io::Write;
@@ -140,7 +140,7 @@ fn a_cut_input_is_a_warning_and_a_failure_where_that_is_asked_for() {
     assert!(written[0] == written[1], "the result is there all the same");
 }
 
-/// Memory and open files of a running job, now and then.
+/// Polls memory and open files of a running job; returns the samples.
 #[cfg(target_os = "linux")]
 fn watched(mut child: std::process::Child) -> Vec<[usize; 2]> {
     let folder = format!("/proc/{}", child.id());
@@ -217,7 +217,7 @@ fn senseless_rates_in_a_header_end_quickly() {
     }
 }
 
-/// A PNG of so many pixels by its header, with next to nothing in it.
+/// Makes a PNG whose header declares many pixels, with almost no data.
 fn hollow_png(side: u32, extra: &[u8]) -> Vec<u8> {
     let size = [side.to_be_bytes(), side.to_be_bytes()].concat();
     let header = png_chunk(b"IHDR", &[&size[..], &[8, 2, 0, 0, 0]].concat());
@@ -281,14 +281,14 @@ fn hollow_pictures_take_no_memory() {
     place.rife(&video("in", "out/")).failed(3);
 }
 
-/// A chunk of a PNG file.
+/// Makes a chunk of a PNG file.
 fn png_chunk(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
     let body = [&kind[..], content].concat();
     let length = (content.len() as u32).to_be_bytes();
     [&length[..], &body, &crc32(&body).to_be_bytes()].concat()
 }
 
-/// A gibibyte of zeros in a megabyte, as a text or a colour profile.
+/// Makes a compression bomb, 1 GiB of zeros in 1 MB, as a text chunk or colour profile.
 #[cfg(target_os = "linux")]
 #[test]
 fn bombs_in_chunks_of_pictures_take_no_memory() {
@@ -355,7 +355,7 @@ fn a_job_that_cannot_have_its_memory_is_refused_with_numbers() {
     Ran::from(ran.unwrap()).ok();
 }
 
-/// A file system of a hundred kilobytes, where this user may make one.
+/// A job on a full file system (100 kB, if the user may mount one) fails with a message and resumes when there is space.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_file_system_is_told_of_and_the_job_goes_on_when_there_is_room() {

@@ -1,4 +1,4 @@
-//! Results that are checked again.
+//! `rife verify`: checks of unchanged, damaged and replaced results.
 
 use std::fs;
 
@@ -125,7 +125,7 @@ fn sound_that_was_moved_is_found() {
     ran.failed(1);
 }
 
-/// An encoder of AAC at 8 kHz begins with 128 ms of nothing; MP4 hides them, Matroska cannot.
+/// The AAC encoder has a priming of 128 ms at 8 kHz; MP4 tells players to skip it, Matroska cannot.
 #[test]
 fn priming_that_mp4_hides_is_no_drift_in_matroska() {
     if !ffmpeg() {

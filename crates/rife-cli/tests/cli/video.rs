@@ -10,7 +10,7 @@ fn video<'a>(args: &[&'a str]) -> Vec<&'a str> {
     [&["video"][..], args, &RANDOM].concat()
 }
 
-/// Frames in a Y4M file.
+/// Counts the frames of a Y4M file.
 fn y4m_frames(bytes: &[u8]) -> usize {
     bytes.windows(6).filter(|window| window == b"FRAME\n").count()
 }
@@ -210,7 +210,7 @@ fn cuts_are_never_morphed() {
     assert!(a != c && a.len() == c.len());
 }
 
-/// A logo before a texture that passes behind it.
+/// Writes a clip of a static logo before a moving texture.
 fn logo(place: &Place, name: &str, inside: impl Fn(usize) -> bool) {
     let shade = |x: usize, y: usize| ((x * 7919) ^ (y * 104_729)).wrapping_mul(2_654_435_761) as u8;
     let mut bytes = b"YUV4MPEG2 W64 H48 F25:1 Ip A1:1 C444\n".to_vec();
@@ -261,7 +261,7 @@ fn overlays_that_do_not_move_stay_still() {
     );
 }
 
-/// Soft bars that move four pixels to the right with each step.
+/// Writes a clip of soft bars, a frame for each of `steps`, moved by four pixels per step.
 fn steps(place: &Place, name: &str, steps: &[usize]) {
     let mut bytes = b"YUV4MPEG2 W64 H48 F25:1 Ip A1:1 C444\n".to_vec();
     for step in steps {

@@ -1,4 +1,4 @@
-//! What is typed and what is told: factors, long and hostile names, hints, counts, the places of results.
+//! Texts of the command line: factors, long and hostile names, hints, counts, output paths.
 
 use std::fs;
 use std::process::{Command, Stdio};
