@@ -158,6 +158,7 @@ fn conv_lazy(context: Context<'_>, x: &Tensor, target: &Target<'_>) {
 struct Job<'a> {
     target: &'a Target<'a>,
     input: Input<'a>,
+    /// Blocks of the input.
     blocks: Vec<InBlock>,
     /// Row and column in the image of the input tile's first pixel.
     first: [usize; 2],

@@ -11,6 +11,7 @@ use crate::layer::LayerDesc;
 /// A backend that counts multiply-adds of convolutions.
 #[derive(Debug)]
 pub(crate) struct CountBackend {
+    /// Multiply-adds so far.
     macs: Cell<u64>,
     /// Whether [`Backend::max_abs`] reports the largest number instead of 0, so that networks 4.0 and 4.1 restart.
     large_motion: bool,

@@ -12,6 +12,7 @@ pub const MAX_SIDE: usize = 16_384;
 pub struct Image {
     width: usize,
     height: usize,
+    /// Red, green and blue plane, concatenated.
     data: Vec<f32>,
 }
 

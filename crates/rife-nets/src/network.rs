@@ -100,7 +100,9 @@ pub struct Output<T> {
 
 /// Collects the stages of a run: all if `keep`, else only the last.
 struct Stages<T> {
+    /// Whether all stages are kept.
     keep: bool,
+    /// The stages kept so far.
     kept: Vec<Stage<T>>,
 }
 
@@ -140,6 +142,7 @@ impl<T: Clone> Stages<T> {
 #[derive(Debug, Clone)]
 pub struct Network<L> {
     version: Version,
+    /// Layers of the network.
     body: Body<L>,
 }
 

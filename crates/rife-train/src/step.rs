@@ -47,6 +47,7 @@ pub struct Devices {
 #[derive(Debug)]
 struct Worker {
     device: Device,
+    /// Larger teacher network for distillation; `None` without one.
     larger: Option<Network<Conv>>,
 }
 

@@ -65,7 +65,9 @@ impl fmt::Display for Scores {
 /// A running mean.
 #[derive(Default, Clone, Copy)]
 struct Mean {
+    /// Sum of the values.
     sum: f64,
+    /// Number of values.
     count: f64,
 }
 

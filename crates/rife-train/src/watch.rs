@@ -130,10 +130,15 @@ fn clock(seconds: f64) -> String {
 /// Accumulates sums between readings.
 #[derive(Debug)]
 pub struct Meter {
+    /// Time of the last reading.
     began: Instant,
+    /// Sum of the waits for data.
     waited: Duration,
+    /// Number of steps.
     steps: u64,
+    /// Sum of the losses.
     loss: f64,
+    /// Sums of the unweighted loss terms by name.
     terms: BTreeMap<String, f64>,
 }
 

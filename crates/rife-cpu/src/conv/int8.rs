@@ -144,7 +144,9 @@ struct Tiles<'a> {
     kernels: Int8Kernels,
     input: &'a BlockList<'a>,
     target: &'a Target<'a>,
+    /// All phases and groups of output blocks.
     parts: Vec<PhaseGroup<'a>>,
+    /// Int8 weights of each of `parts`.
     weights: &'a [Quantised],
 }
 

@@ -89,7 +89,9 @@ struct Batches<'a> {
     context: Context<'a>,
     input: &'a BlockList<'a>,
     target: &'a Target<'a>,
+    /// All phases and groups of output blocks.
     parts: Vec<PhaseGroup<'a>>,
+    /// Transformed weights of each of `parts`.
     weights: &'a [Vec<f32>],
     /// Number of rows and columns of tiles.
     tiles: [usize; 2],

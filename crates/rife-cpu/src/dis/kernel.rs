@@ -32,6 +32,7 @@ pub(super) struct Bordered<'a> {
 pub(super) struct PatchRow<'a> {
     pub(super) from: Bordered<'a>,
     pub(super) to: Bordered<'a>,
+    /// Index of the row of patches.
     pub(super) row: usize,
 }
 
@@ -164,9 +165,13 @@ impl<'a> Patch<'a> {
 /// The template of a patch: its gradients minus their means, and the inverse of the damped Hessian (elements xx, xy and
 /// yy divided by the determinant).
 struct Template<V> {
+    /// Gradients along x, a vector for each row of pixels.
     dx: [V; SIDE],
+    /// Gradients along y, a vector for each row of pixels.
     dy: [V; SIDE],
+    /// Elements xx, xy and yy of the damped Hessian, divided by its determinant.
     inverse_hessian: [f32; 3],
+    /// Maximum component of a step in pixels.
     max_step: f32,
 }
 

@@ -12,8 +12,11 @@ use crate::tensor::Tensor;
 /// of the second.
 #[derive(Debug, Clone, Copy)]
 struct Tap {
+    /// Index of the first source row in the list.
     low: usize,
+    /// Index of the second source row in the list.
     high: usize,
+    /// Weight of the second source row, 0 to 1.
     weight: f32,
 }
 

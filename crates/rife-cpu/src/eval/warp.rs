@@ -41,6 +41,7 @@ struct Located {
     start: Vec<u32>,
     /// Bilinear weights of the right (channel 0) and lower (channel 1) neighbours.
     weights: Region,
+    /// Number of columns of the grid.
     columns: usize,
 }
 
@@ -80,8 +81,11 @@ impl Located {
 
 /// A row of [`Located`]; `start` continues with the offsets of the following rows, for prefetching.
 struct Samples<'a> {
+    /// Offsets of the upper left pixels.
     start: &'a [u32],
+    /// Weights of the right neighbours.
     along: &'a [f32],
+    /// Weights of the lower neighbours.
     down: &'a [f32],
 }
 
@@ -275,6 +279,7 @@ fn interleaved<const LANES: usize>(values: &[f32], [height, width]: [usize; 2]) 
 /// Coordinates to sample for each pixel of a grid: pixel plus flow.
 struct Targets {
     tier: Tier,
+    /// Channels x and y.
     coordinates: Region,
     /// Rows and columns of the grid.
     size: [usize; 2],

@@ -4,6 +4,7 @@
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cursor<'a> {
     bytes: &'a [u8],
+    /// Offset of the next byte.
     at: usize,
 }
 

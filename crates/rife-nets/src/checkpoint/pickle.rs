@@ -110,7 +110,9 @@ impl Global {
 /// A PyTorch storage: a one-dimensional array whose bytes are outside of the pickle, under `key`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Storage {
+    /// Type of the elements.
     pub(super) element: Element,
+    /// Name of the storage in the archive.
     pub(super) key: String,
     /// Number of elements, as claimed by the pickle.
     pub(super) count: u64,
@@ -119,6 +121,7 @@ pub(super) struct Storage {
 /// A tensor: a strided view of a storage; offset and strides in elements.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct View {
+    /// Value that describes the storage.
     pub(super) storage: Ref,
     pub(super) offset: u64,
     pub(super) shape: Vec<u64>,
@@ -128,6 +131,7 @@ pub(super) struct View {
 /// A parsed pickle.
 #[derive(Debug)]
 pub(super) struct Pickle {
+    /// Arena of all values.
     nodes: Vec<Node>,
     /// Its top-level value.
     pub(super) root: Ref,
@@ -186,10 +190,13 @@ struct Machine<'a> {
     cursor: Cursor<'a>,
     /// Offset of the current opcode.
     at: usize,
+    /// Arena of all values.
     nodes: Vec<Node>,
+    /// Stack of values.
     stack: Vec<Ref>,
     /// Heights of the stack at which MARK was read.
     marks: Vec<usize>,
+    /// Stored values by memo key.
     memo: HashMap<u32, Ref>,
 }
 

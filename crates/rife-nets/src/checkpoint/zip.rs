@@ -105,6 +105,7 @@ use ZipProblem as Fault;
 struct Entry<'a> {
     /// Its bytes in the file, compressed unless `method` is 0.
     data: &'a [u8],
+    /// Compression method; 0 is stored.
     method: u16,
     /// CRC-32 of the uncompressed data.
     crc: u32,
@@ -230,9 +231,13 @@ fn directory64(bytes: &[u8], end: usize) -> Option<Directory> {
 /// An entry's record of the central directory: its compressed size and the offset of its local header.
 struct Central<'a> {
     name: &'a str,
+    /// Compression method; 0 is stored.
     method: u16,
+    /// CRC-32 of the data.
     crc: u32,
+    /// Size of the data in bytes.
     size: u64,
+    /// Offset of the local header in bytes.
     offset: u64,
 }
 
@@ -389,6 +394,7 @@ pub(super) struct Writer {
     bytes: Vec<u8>,
     /// Central directory so far.
     directory: Vec<u8>,
+    /// Number of entries so far.
     entries: u16,
 }
 

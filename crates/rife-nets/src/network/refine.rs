@@ -114,9 +114,13 @@ impl<L> ContextNet<L> {
 /// transposed convolutions with skip connections.
 #[derive(Debug, Clone)]
 pub(crate) struct Unet<L> {
+    /// First pair of convolutions; `None` for variants without it.
     entry: Option<ConvPair<L>>,
+    /// Encoder: pairs of convolutions that halve the resolution.
     down: Vec<ConvPair<L>>,
+    /// Decoder: transposed convolutions that double the resolution.
     up: Vec<L>,
+    /// Output convolution.
     last: L,
 }
 

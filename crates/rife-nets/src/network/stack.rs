@@ -18,6 +18,7 @@ const TRUNK_LAYERS: usize = 8;
 pub(crate) struct StackNet<L> {
     spec: NetworkSpec,
     blocks: Vec<IfBlock<L>>,
+    /// Layers of the encoder; empty without one.
     encoder: Vec<L>,
 }
 
@@ -229,6 +230,7 @@ struct PairInput<'a, B: Backend> {
     b: &'a B,
     frames: [&'a Encoded<B::Tensor>; 2],
     timestep: &'a B::Timestep,
+    /// The timestep as one channel.
     timestep_plane: B::Tensor,
     /// Channels of a frame's encoder features.
     features: usize,

@@ -46,21 +46,26 @@ enum Source {
 /// A value of the graph with its name.
 #[derive(Debug)]
 struct Entry {
+    /// Origin of the value.
     source: Source,
+    /// Name of the value in the model.
     name: String,
 }
 
 /// A named output of the graph.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Output {
+    /// Name of the output in the model.
     pub(super) name: &'static str,
     pub(super) value: Id,
+    /// Shape, with the batch dimension.
     pub(super) shape: Vec<usize>,
 }
 
 /// A graph being built: inputs, constants and operators in topological order, equal ones stored once.
 #[derive(Debug, Default)]
 pub(super) struct Graph {
+    /// All values in the order in which they were added.
     entries: Vec<Entry>,
     /// Indices of the entries that may be reused.
     known: HashMap<Source, Id>,

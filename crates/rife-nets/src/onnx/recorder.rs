@@ -30,7 +30,9 @@ pub(super) struct Recorder {
 /// A tensor: its value in the graph and its shape `[channels, height, width]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Value {
+    /// Index of the value in the graph.
     pub(super) id: Id,
+    /// Shape, `[channels, height, width]`.
     pub(super) shape: [usize; 3],
 }
 
@@ -39,9 +41,13 @@ pub(super) struct Value {
 pub(super) struct Layer {
     kind: ConvKind,
     groups: usize,
+    /// Number of output channels.
     output: usize,
+    /// Value of the kernel.
     weight: Id,
+    /// Value of the bias.
     bias: Id,
+    /// Value of the ResConv factors.
     beta: Option<Id>,
     activation: Nonlinearity,
 }

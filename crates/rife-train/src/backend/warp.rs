@@ -120,6 +120,7 @@ struct Footprint {
 struct Sampler {
     image: FlexTensor,
     flow: FlexTensor,
+    /// Side of a cell of the flow, see [`warp`].
     cell: usize,
     batch: usize,
     channels: usize,

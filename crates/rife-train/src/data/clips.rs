@@ -171,6 +171,7 @@ fn names(folders: &[PathBuf]) -> String {
 struct Spool {
     temporary: rife_files::Temporary,
     file: std::io::BufWriter<std::fs::File>,
+    /// Number of windows so far.
     count: usize,
 }
 
@@ -493,7 +494,9 @@ fn scaled(image: &RgbImage, short_side: usize) -> Picture {
 
 /// Weights of the input samples of one output sample, from index `first` on.
 struct Filter {
+    /// Index of the first input sample.
     first: usize,
+    /// Weights of consecutive input samples.
     weights: Vec<f32>,
 }
 

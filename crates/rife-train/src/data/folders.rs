@@ -34,6 +34,7 @@ const ACCEPTED: &str = "accepted are Vimeo90K (sequences/*/* beside tri_trainlis
 #[derive(Debug, Clone)]
 pub struct Folders {
     root: PathBuf,
+    /// Paths of the frames of each run.
     runs: Vec<Vec<PathBuf>>,
 }
 

@@ -39,6 +39,7 @@ const PITCH: [usize; 2] = [6, 9];
 
 /// A square RGBA image.
 struct Layer {
+    /// Side in pixels.
     side: usize,
     /// Colour and opacity (0 to 1) of each pixel.
     pixels: Vec<([u8; 3], f32)>,

@@ -19,6 +19,7 @@ const COLOURS: usize = 6;
 
 /// A named curve.
 pub(super) struct Curve {
+    /// Name in the legend.
     pub(super) name: String,
     /// Steps and values.
     pub(super) points: Vec<(f64, f64)>,
@@ -34,8 +35,11 @@ pub(super) struct Chart<'a> {
 
 /// Ranges of both axes, `[min, max]`, of the logarithm for a logarithmic y axis.
 struct Axes {
+    /// First and last x.
     x: [f64; 2],
+    /// Lowest and highest y, of its logarithm if `is_log`.
     y: [f64; 2],
+    /// Whether the y axis is logarithmic.
     is_log: bool,
 }
 

@@ -15,8 +15,11 @@ const TEMPLATE: &str = "{bar:40} step {pos} of {len}, {percent} %\n{msg}";
 pub(super) struct Terminal {
     /// The progress bar; `None` if lines are printed.
     bar: Option<ProgressBar>,
+    /// Last reading.
     reading: Option<Reading>,
+    /// Scores of the last validation.
     last: Option<Scores>,
+    /// Highest scores so far.
     best: Option<Scores>,
 }
 

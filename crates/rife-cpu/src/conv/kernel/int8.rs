@@ -98,7 +98,9 @@ pub(crate) struct Int8Rows<'a> {
 /// Offsets of an output pixel, and of its input, from those of the tile's first pixel.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Offsets {
+    /// Offset of the input in bytes.
     pub(crate) input: usize,
+    /// Offset of the output in values.
     pub(crate) out: usize,
 }
 
@@ -187,8 +189,11 @@ unsafe fn tile<V: Int8Lanes, const BLOCKS: usize, const WIDTH: usize>(job: &Int8
 
 /// Dequantisation of the sums of an output block: scale, bias and PReLU slope.
 pub(crate) struct Dequantiser<V: Int8Lanes> {
+    /// Scale of the sums of each channel.
     step: V::Real,
+    /// Bias of each channel.
     bias: V::Real,
+    /// PReLU slope of each channel.
     slope: V::Real,
 }
 

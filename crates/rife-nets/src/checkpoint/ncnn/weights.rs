@@ -71,8 +71,11 @@ enum Source {
 
 /// State of reading a `.bin` file.
 struct Reader<'a> {
+    /// The `.bin` file.
     bin: Cursor<'a>,
+    /// Convolutions read so far.
     convs: Vec<Conv>,
+    /// Constants read so far.
     constants: Vec<Constant>,
     /// Origin of blobs by name.
     sources: HashMap<&'a str, Source>,
@@ -271,9 +274,13 @@ fn cut_off(layer: &Layer<'_>, needed: u64, left: usize) -> Fault {
 
 /// Shape of a convolution, by its parameters.
 struct ConvShape {
+    /// Kernel size, stride and direction.
     kind: ConvKind,
+    /// Number of input channels.
     input: usize,
+    /// Number of output channels.
     output: usize,
+    /// Number of groups.
     groups: usize,
     /// Number of values of the kernel.
     weights: u64,

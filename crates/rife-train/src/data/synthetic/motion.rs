@@ -11,6 +11,7 @@ const ITERATIONS: usize = 8;
 /// A motion over time; at time 0 points are at their source positions.
 #[derive(Debug, Clone)]
 pub(super) struct Motion {
+    /// Centre of rotation and zoom in pixels.
     pub(super) centre: Point,
     /// Rotation in radians per unit of time, about `centre`.
     pub(super) angle: f64,
@@ -27,6 +28,7 @@ pub(super) struct Motion {
 pub(super) struct Wave {
     /// Wave vector in radians per pixel.
     across: Point,
+    /// Phase in radians.
     phase: f64,
     /// Amplitude in pixels per unit of time.
     shift: Point,
