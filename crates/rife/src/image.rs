@@ -1,10 +1,10 @@
 //! Still image job: two or more image files in, the interpolated images out, as one image, a folder of images (named as by
-//! the original `inference_img.py`), a video, a GIF or an animated WebP. Submodules: `picture` converts images to the
-//! network's input and back, `walk` orders the computation, `writer` writes the frames, `memory` estimates the memory.
+//! the original `inference_img.py`), a video, a GIF or an animated WebP. Submodules: `coding` converts images to the
+//! network's input and back, `sequence` orders the computation, `writer` writes the frames, `memory` estimates the memory.
 
+mod coding;
 mod memory;
-mod picture;
-mod walk;
+mod sequence;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -18,9 +18,9 @@ use rife_media::{
 
 use crate::video::{Keep, model_facts};
 use crate::{Error, Interpolator, InterpolatorSpec, Result};
-use picture::{Coding, Picture};
-pub use walk::Storage;
-use walk::Walk;
+use coding::{Coding, Picture};
+use sequence::FrameSequence;
+pub use sequence::Storage;
 use writer::Writer;
 
 /// Times of the images that are computed between each two; 0 is the first image, 1 the second.
@@ -408,10 +408,10 @@ impl ImageRun {
     pub fn run(self, progress: &mut dyn FnMut(&ImageProgress)) -> Result<ImageSummary> {
         let pictures = Pictures::of_files(&self.job.pictures)?;
         let mut writer = Writer::open(&self, pictures.clone(), progress)?;
-        let mut walk = Walk::new(&self.interpolator, &self.times, self.job.storage)?;
+        let mut sequence = FrameSequence::new(&self.interpolator, &self.times, self.job.storage)?;
         for path in &self.job.pictures {
             pictures.count();
-            walk.push(&mut || self.coding.load(path), &mut writer)?;
+            sequence.push(&mut || self.coding.load(path), &mut writer)?;
         }
         let done = writer.finish()?;
         let mut notes = self.plan.notes.clone();

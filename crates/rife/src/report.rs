@@ -1,9 +1,9 @@
 //! Quality report on a clip without ground truth: existing frames are left out, interpolated from their two neighbours, and
-//! compared with the original (leave-one-out), with blending and repeating a neighbour as baselines. `page` writes the HTML.
+//! compared with the original (leave-one-out), with blending and repeating a neighbour as baselines. `html_page` writes the HTML.
 //!
 //! Frames are interpolated over twice the interval of real use, so the scores are lower bounds.
 
-mod page;
+mod html_page;
 
 use std::path::Path;
 
@@ -392,7 +392,7 @@ impl Report {
 
     /// Formats the report as one self-contained HTML page with plots and thumbnails.
     pub fn html(&self) -> String {
-        page::html(self)
+        html_page::html(self)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Sample clip: a procedurally rendered scene with known content at any time, and audio, for `make demo`, the README's image
-//! and tests. `scene` renders frames, `tone` the audio.
+//! and tests. `scene` renders frames, `audio` the audio.
 
+mod audio;
 mod scene;
-mod tone;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -84,7 +84,7 @@ pub fn write(
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    let audio = tone::Wav::write(folder, spec.seconds)?;
+    let audio = audio::Wav::write(folder, spec.seconds)?;
     let mut written = vec![clip(spec, output, Some(audio.path()), overwrite, cancel)?];
     if let Some((path, factor)) = truth {
         let spec = SampleSpec {

@@ -2,7 +2,9 @@
 //! classifies source frames (cuts, pauses, repeated frames) by the frames that follow, `pairing` computes the frames between
 //! anchors (distinct source frames). A video job runs these two halves in two threads.
 
+// Classification of source frames.
 mod lookahead;
+// Interpolation between anchors.
 mod pairing;
 
 use std::collections::VecDeque;

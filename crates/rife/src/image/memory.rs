@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use super::walk::{FrameReceiver, Step, Walk};
+use super::sequence::{FrameReceiver, FrameSequence, Step};
 use super::{Coding, ImageJob};
 use crate::{Error, Interpolator, Result};
 
@@ -71,14 +71,14 @@ fn disk(job: &ImageJob, coding: &Coding, interpolator: &Interpolator) -> u64 {
 /// Runs the job's steps on constant images of `size`, up to [`FRAMES`] computed frames.
 fn trial(job: &ImageJob, coding: &Coding, interpolator: &Interpolator, size: [u32; 2]) -> Result<()> {
     let times = job.timesteps.timesteps()?;
-    let mut walk = Walk::new(interpolator, &times, job.storage)?;
+    let mut sequence = FrameSequence::new(interpolator, &times, job.storage)?;
     let mut trial = Trial {
         coding,
         made: 0,
         raw: Vec::new(),
     };
     for _ in 0..2 {
-        match walk.push(&mut || Ok(coding.blank(size)), &mut trial) {
+        match sequence.push(&mut || Ok(coding.blank(size)), &mut trial) {
             Err(Error::Cancelled) => break,
             other => other?,
         }
@@ -104,6 +104,7 @@ impl FrameReceiver for Trial<'_> {
         Ok(())
     }
 
+    /// Converts a frame as for an encoder and discards it.
     fn write(&mut self, step: Step) -> Result<()> {
         let coding = self.coding;
         let frame = coding.frame(&step, coding.format, &coding.tags);

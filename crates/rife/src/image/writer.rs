@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rife_media::sink::{Need, Needs, Pictures, write_image};
 use rife_media::{Sink, SinkSpec, Time, open_sink};
 
-use super::walk::{FrameReceiver, Step};
+use super::sequence::{FrameReceiver, Step};
 use super::{Coding, ImageProgress, ImageRun, Target, file_name};
 use crate::{Error, Result};
 
@@ -122,11 +122,13 @@ impl<'a> Writer<'a> {
 }
 
 impl FrameReceiver for Writer<'_> {
+    /// Reports whether the sink needs the frame; others were written by an earlier run.
     fn wanted(&self, ahead: usize) -> bool {
         let frame = self.next + ahead as u64;
         frame < self.run.plan.frames as u64 && self.needs.of(frame) == Need::Make
     }
 
+    /// Passes the time of a frame that an earlier run has written to the sink, and counts it.
     fn skip(&mut self) -> Result<()> {
         if let Destination::Sink(Some(sink), step) = &mut self.destination {
             sink.skip(Time::from(self.next as i64) * *step)?;
@@ -136,6 +138,7 @@ impl FrameReceiver for Writer<'_> {
         self.report()
     }
 
+    /// Converts and writes a frame; for a single image the given images are left out.
     fn write(&mut self, step: Step) -> Result<()> {
         let coding: &Coding = &self.run.coding;
         match &mut self.destination {

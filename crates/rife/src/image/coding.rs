@@ -14,7 +14,7 @@ use rife_media::{
     read_image, srgb_decode, srgb_encode,
 };
 
-use super::walk::Step;
+use super::sequence::Step;
 use super::{ImageJob, as_format, extension};
 use crate::{Error, Result};
 

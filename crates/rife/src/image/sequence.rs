@@ -64,7 +64,7 @@ fn skip(frames: &mut dyn FrameReceiver, count: usize) -> Result<()> {
 }
 
 /// Generator of the output sequence: given images in, all frames in order of time out.
-pub(super) struct Walk<'a> {
+pub(super) struct FrameSequence<'a> {
     interpolator: &'a Interpolator,
     /// Timesteps of the computed frames between two given images.
     times: &'a [Ratio<i64>],
@@ -78,7 +78,7 @@ pub(super) struct Walk<'a> {
     disk: Option<DiskStore>,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> FrameSequence<'a> {
     /// Makes a generator; `times` are the timesteps of the computed frames between two given images.
     pub(super) fn new(
         interpolator: &'a Interpolator,
