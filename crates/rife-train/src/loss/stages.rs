@@ -30,7 +30,7 @@ pub fn stages(b: &BurnBackend, stages: &[Stage<Batch>], frame: &Batch, scales: &
     sum(stages.iter().zip(&scales[1..]).map(error), frame)
 }
 
-/// Computes the mean absolute flow error in pixels where the flow is known, each error clamped to [`MAX_FLOW_ERROR`].
+/// Computes the mean absolute flow error in pixels where the flow is known, each error clamped to 40 pixels.
 pub fn flow_loss(flow: &Batch, truth: &KnownFlow) -> Tensor<1> {
     let error = (flow.tensor() - truth.flow.tensor())
         .abs()
