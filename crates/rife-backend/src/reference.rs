@@ -180,7 +180,7 @@ impl Backend for ReferenceBackend {
         ReferenceTensor::new(x.shape, data)
     }
 
-    /// Computes the composed definition.
+    /// Calls [`composed::warp_obmc`].
     fn warp_obmc(
         &self,
         x: &ReferenceTensor,
@@ -191,12 +191,12 @@ impl Backend for ReferenceBackend {
         composed::warp_obmc(self, x, velocity, factor, neighbours)
     }
 
-    /// Computes the composed definition.
+    /// Calls [`composed::cubic_residual`].
     fn cubic_residual(&self, x: &ReferenceTensor, flow: &ReferenceTensor) -> ReferenceTensor {
         composed::cubic_residual(self, x, flow)
     }
 
-    /// Computes the composed definition.
+    /// Calls [`composed::dis_flow`].
     fn dis_flow(&self, frames: [&ReferenceTensor; 2], level: u32, options: &DisOptions) -> ReferenceTensor {
         composed::dis_flow(self, frames, level, options)
     }

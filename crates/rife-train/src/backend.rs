@@ -163,7 +163,7 @@ impl Backend for BurnBackend {
         Batch::warped(x.tensor(), flow.tensor())
     }
 
-    /// Computes the composed definition.
+    /// Calls [`composed::warp_obmc`].
     fn warp_obmc(
         &self,
         x: &Batch,
@@ -174,7 +174,7 @@ impl Backend for BurnBackend {
         composed::warp_obmc(self, x, velocity, factor, neighbours)
     }
 
-    /// Computes the composed definition.
+    /// Calls [`composed::cubic_residual`].
     fn cubic_residual(&self, x: &Batch, flow: &Batch) -> Batch {
         composed::cubic_residual(self, x, flow)
     }

@@ -387,17 +387,17 @@ impl Backend for Recorder {
         self.node("GridSample", &[x.id, grid.id], attributes, x.shape)
     }
 
-    /// Appends the composed definition in simpler operators.
+    /// Appends the operators of [`composed::warp_obmc`].
     fn warp_obmc(&self, x: &Value, velocity: &Value, factor: &Value, neighbours: [[isize; 2]; 2]) -> Value {
         composed::warp_obmc(self, x, velocity, factor, neighbours)
     }
 
-    /// Appends the composed definition in simpler operators.
+    /// Appends the operators of [`composed::cubic_residual`].
     fn cubic_residual(&self, x: &Value, flow: &Value) -> Value {
         composed::cubic_residual(self, x, flow)
     }
 
-    /// Appends the composed definition in simpler operators.
+    /// Appends the operators of [`composed::dis_flow`].
     fn dis_flow(&self, frames: [&Value; 2], level: u32, options: &DisOptions) -> Value {
         composed::dis_flow(self, frames, level, options)
     }
