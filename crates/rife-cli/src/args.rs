@@ -5,32 +5,34 @@ mod chain;
 mod convert;
 mod image;
 mod keep;
-mod model;
 mod models;
 mod reencode;
 mod report;
 mod sample;
 mod serve;
+mod table;
 mod verify;
 mod video;
 
 use clap::{Parser, Subcommand};
+use rife::options::ModelOptions;
 
 pub(crate) use benchmark::{BenchmarkArgs, OthersArgs};
-pub(crate) use chain::{ChainArgs, SoundArg};
+pub(crate) use chain::ChainArgs;
 pub(crate) use convert::{ConvertArgs, OnnxArgs};
-pub(crate) use image::{FitArg, ImageArgs, MemoryArg};
+pub(crate) use image::ImageArgs;
 pub(crate) use keep::KeepArgs;
-pub(crate) use model::ModelArgs;
 pub(crate) use models::{ModelsArgs, ModelsCommand};
-pub(crate) use reencode::{ProfileArg, ReencodeArgs};
+pub(crate) use reencode::ReencodeArgs;
 pub(crate) use report::ReportArgs;
 pub(crate) use sample::SampleArgs;
 pub(crate) use serve::ServeArgs;
+pub(crate) use table::Table;
 pub(crate) use verify::VerifyArgs;
-pub(crate) use video::{
-    CodecArg, CutFillArg, DuplicatesArg, FallbackArg, InfoArgs, JoinArgs, MaskStaticArg, TaskArgs, VideoArgs,
-};
+pub(crate) use video::{InfoArgs, JoinArgs, TaskArgs, VideoArgs};
+
+/// What to interpolate with.
+pub(crate) type ModelArgs = Table<ModelOptions>;
 
 /// End of the help of `rife`: exit codes and examples.
 const EXIT_CODES: &str = "\

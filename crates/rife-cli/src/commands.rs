@@ -25,10 +25,10 @@ use crate::output;
 
 /// Loads the model that the arguments select.
 fn interpolator(args: &ModelArgs, cancel: &CancelToken) -> rife::Result<Interpolator> {
-    if args.fp16 {
+    if args.0.fp16 {
         output::note("--fp16 is ignored: the CPU computes in f32");
     }
-    let mut spec = args.spec();
+    let mut spec = args.0.spec();
     spec.cancel = cancel.clone();
     Interpolator::new(&spec)
 }

@@ -73,7 +73,9 @@ fn hint(error: &Error) -> Option<String> {
         Error::Media(MediaError::Interlaced { .. }) => {
             "--deinterlace does it here, --inverse-telecine for film in it; --allow-interlaced takes the video as it is"
         }
+        Error::Media(MediaError::SegmentHeaders) => "--no-resume encodes in one piece",
         Error::Media(MediaError::Changed { .. }) => "--restart starts over",
+        Error::RateAndFactor => "--slow-motion plays the frames of --factor at the rate of --fps",
         Error::Warnings(_) => "without --strict warnings are told and are no failure",
         Error::Media(MediaError::Limit { what, .. }) if what == "the memory of this job" => {
             "--memory-limit makes large pictures in tiles"

@@ -146,6 +146,11 @@ pub enum MediaError {
     /// An option or combination of options that is not supported; the message.
     #[error("{0}")]
     Unsupported(String),
+    /// An encoder whose segments cannot be concatenated.
+    #[error(
+        "this encoder writes other headers into each segment, so that they cannot be joined: encode in one piece"
+    )]
+    SegmentHeaders,
 }
 
 impl MediaError {
@@ -194,7 +199,7 @@ impl MediaError {
             Self::Busy { .. } => "output_busy",
             Self::Changed { .. } => "job_changed",
             Self::Incomplete { .. } => "incomplete",
-            Self::Unsupported(_) => "unsupported",
+            Self::Unsupported(_) | Self::SegmentHeaders => "unsupported",
         }
     }
 }

@@ -187,6 +187,39 @@ impl SourceSpec {
         }
     }
 
+    /// Returns what the frames depend on, the input's content aside: pairs of a name and a value for the fingerprint of a
+    /// resumable job. The destructuring names every field, so that a new one does not compile before it is decided whether
+    /// it belongs here. Names and values stay as they are: jobs that an earlier release began resume by them.
+    pub fn facts(&self) -> [(&'static str, String); 5] {
+        let Self {
+            allow_interlaced,
+            deinterlace,
+            inverse_telecine,
+            hwaccel,
+            frame_rate,
+            // Hashed by the caller.
+            input: _,
+            // Follows from the output's container.
+            orientation: _,
+            // Without influence on frames.
+            limits: _,
+            cancel: _,
+            stall_timeout: _,
+            ffmpeg: _,
+        } = self;
+        let usual = || "the usual one".to_owned();
+        [
+            (
+                "the rate of pictures",
+                frame_rate.map_or_else(usual, |rate| rate.to_string()),
+            ),
+            ("--deinterlace", deinterlace.to_string()),
+            ("--inverse-telecine", inverse_telecine.to_string()),
+            ("--allow-interlaced", allow_interlaced.to_string()),
+            ("--hwaccel", hwaccel.clone().unwrap_or_else(usual)),
+        ]
+    }
+
     /// Returns the ffmpeg to use.
     pub(crate) fn tools(&self) -> Result<Ffmpeg> {
         self.ffmpeg.clone().map_or_else(Ffmpeg::find, Ok)

@@ -259,6 +259,10 @@ fn library_reason(error: &Error, names: &PathNames) -> Option<(Reason, Params)> 
                 reason::params([("name", name(path)), ("cause", text(cause))]),
             ),
             MediaError::Unsupported(cause) => (Reason::Unsupported, reason::params([("cause", text(cause))])),
+            MediaError::SegmentHeaders => {
+                let cause = error.to_string();
+                (Reason::Unsupported, reason::params([("cause", text(&cause))]))
+            }
             _ => return None,
         },
         Error::Io { action, path, source } => (

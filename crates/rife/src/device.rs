@@ -8,6 +8,7 @@ use rife_cpu::{ConvRun, CpuBackend, Engine, EngineOptions, Tier};
 use rife_nets::{Model, Version};
 
 use crate::model_choice::find_weights;
+use crate::options::NamedChoice;
 use crate::runner::{Convolution, Device as DeviceState, Memory, ModelRunner, Runner};
 use crate::{Error, InterpolatorSpec, Result};
 
@@ -69,11 +70,7 @@ impl Precision {
 
     /// Returns the name of the format: `f32`, `int8` or `auto`.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "f32",
-            Self::Int8 => "int8",
-            Self::Auto => "auto",
-        }
+        self.option_name()
     }
 
     /// Chooses the CPU engine's precision for an instruction set.

@@ -97,6 +97,11 @@ pub enum Error {
     /// An option with an invalid value.
     #[error("{0}")]
     Usage(String),
+    /// A target rate and a factor, where time keeps its pace.
+    #[error(
+        "a target rate needs no factor; in slow motion it is the rate at which the factor's frames are played"
+    )]
+    RateAndFactor,
     /// A data set, sequence or manifest with invalid content.
     #[error("{0}")]
     Data(String),
@@ -146,6 +151,7 @@ impl Error {
             Self::Media(error) => media_kind(error),
             Self::Network(NetworkError::Scale(_) | NetworkError::Timestep(_))
             | Self::Usage(_)
+            | Self::RateAndFactor
             | Self::Device(_) => ErrorKind::Usage,
             Self::Network(NetworkError::ImageSize { .. } | NetworkError::FramesDiffer { .. })
             | Self::Data(_)
@@ -175,7 +181,7 @@ impl Error {
             Self::Io { .. } => "io",
             Self::Download { .. } => "download",
             Self::HashChanged { .. } => "hash_changed",
-            Self::Usage(_) | Self::Device(_) => "usage",
+            Self::Usage(_) | Self::RateAndFactor | Self::Device(_) => "usage",
             Self::Data(_) | Self::Warnings(_) => "bad_data",
             Self::Several { .. } => "several",
             Self::Stage(_) => "stage",
@@ -202,7 +208,7 @@ fn media_kind(error: &MediaError) -> ErrorKind {
         }
         MediaError::Limit { .. } | MediaError::Frame { .. } => ErrorKind::Input,
         MediaError::Cancelled => ErrorKind::Cancelled,
-        MediaError::Unsupported(_) => ErrorKind::Usage,
+        MediaError::Unsupported(_) | MediaError::SegmentHeaders => ErrorKind::Usage,
         _ => ErrorKind::Failure,
     }
 }

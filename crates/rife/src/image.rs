@@ -16,7 +16,7 @@ use rife_media::{
     VideoParams, plan_encoding,
 };
 
-use crate::video::{Keep, model_facts};
+use crate::video::{Keep, model_facts, owned};
 use crate::{Error, Interpolator, InterpolatorSpec, Result};
 use coding::{Coding, Picture};
 use sequence::FrameSequence;
@@ -447,19 +447,36 @@ impl ImageRun {
     /// Computes the job fingerprint: everything that the frames depend on, each entry with a name for people. The sink adds
     /// size, pixel format, colour and encoder; input images are compared one by one (see [`Pictures`]).
     fn facts(&self) -> Result<Vec<(String, String)>> {
+        let ImageJob {
+            timesteps,
+            interpolator,
+            // Compared one by one.
+            pictures: _,
+            // In the coding's entries.
+            fit: _,
+            // Added by the sink.
+            fps: _,
+            size: _,
+            codec: _,
+            crf: _,
+            // Without influence on frames.
+            output: _,
+            storage: _,
+            overwrite: _,
+            keep: _,
+        } = &self.job;
         let times: Vec<String> = self.times.iter().map(ToString::to_string).collect();
-        let between = match self.job.timesteps {
+        let between = match timesteps {
             Timesteps::Ratio(at) => format!("one near {at}, by bisection"),
             Timesteps::Timestep(_) | Timesteps::Exp(_) => format!("at {}", times.join(", ")),
         };
-        let facts = [
+        let mut facts = vec![
             ("the program", env!("CARGO_PKG_VERSION").to_owned()),
             ("the pictures between two", between),
         ];
-        let facts = facts.map(|(name, value)| (name.to_owned(), value));
-        let model = model_facts(&self.job.interpolator, &self.interpolator)?;
-        let facts = facts.into_iter().chain(model);
-        Ok(facts.chain(self.coding.facts()).collect())
+        facts.extend(model_facts(interpolator, &self.interpolator)?);
+        facts.extend(self.coding.facts());
+        Ok(owned(facts))
     }
 }
 

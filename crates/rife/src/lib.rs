@@ -152,6 +152,7 @@ mod memory;
 pub mod metrics;
 mod model_choice;
 pub mod models;
+pub mod options;
 pub mod reencode;
 pub mod report;
 mod runner;

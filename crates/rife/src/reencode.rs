@@ -25,6 +25,7 @@ use rife_media::{
 pub use analysis::Finding;
 pub use color_check::{ColorCheck, ColorLimits, compare};
 
+use crate::options::NamedChoice;
 use crate::video::Keep;
 use crate::{Error, Result};
 
@@ -56,11 +57,7 @@ impl Profile {
 
     /// Returns the profile's name in options: `web`, `latentsync` or `archive`.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Web => "web",
-            Self::LatentSync => "latentsync",
-            Self::Archive => "archive",
-        }
+        self.option_name()
     }
 
     /// Returns the file name extension of the profile's container.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use rife::batch::{Batch, BatchSummary, Event, Outcome, Watch, expand};
 use rife::media::source::is_image_name;
 use rife::media::{CancelToken, Container, Input};
+use rife::options::Kind;
 use rife::{Error, Result};
 use serde_json::json;
 
@@ -13,7 +14,6 @@ use super::video::{Options, plan_json, summary_json, summary_text};
 use super::{job, shown};
 use crate::args::VideoArgs;
 use crate::output;
-use crate::parse;
 use crate::progress::Progress;
 
 /// Returns the videos of a batch; `None` if the arguments name a single input that is not a folder of videos. Empty with
@@ -41,9 +41,9 @@ fn check_exists(input: &Path, args: &VideoArgs) -> Result<()> {
     }
     let name = shown(input);
     let several = args.task.inputs.len() > 1;
-    let is_number = parse::factor(&input.to_string_lossy()).is_ok();
+    let is_number = Kind::Factor.parse(&input.to_string_lossy()).is_ok();
     Err(Error::Data(match () {
-        () if is_number && args.task.rate.slow_motion => format!(
+        () if is_number && args.task.rate.0.slow_motion => format!(
             "no video is called {name}; --slow-motion takes no number of its own: add --factor {name}"
         ),
         () if is_number => {

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use rife::Result;
-use rife::chain::{AudioMode, ChainJob, ChainPlan, ChainSummary, Progress as Counts, default_output};
+use rife::chain::{ChainJob, ChainPlan, ChainSummary, Progress as Counts, default_output};
 use rife::media::sink::work_folder;
 use rife::media::{CancelToken, Output, counted, time};
 use serde_json::{Value, json};
 
 use super::job;
-use crate::args::{ChainArgs, SoundArg};
+use crate::args::ChainArgs;
 use crate::output;
 use crate::progress::Progress;
 
@@ -55,17 +55,10 @@ fn build(args: ChainArgs) -> Result<ChainJob> {
         Some(output) => output,
     };
     let mut job = ChainJob::new(args.clips, output);
-    (job.passes, job.fps, job.size, job.fit) = (args.passes, args.fps, args.size, job::fit(args.fit));
-    job.audio = match args.sound {
-        SoundArg::Crossfade => AudioMode::Crossfade,
-        SoundArg::Silence => AudioMode::Silence,
-        SoundArg::Drop => AudioMode::Drop,
-    };
-    job.source.deinterlace = args.deinterlace;
-    job.sink.codec = args.codec.map(job::codec);
-    (job.sink.crf, job.sink.preset, job.sink.overwrite) = (args.crf, args.preset, args.overwrite);
+    args.options.0.apply(&mut job);
+    job.sink.overwrite = args.overwrite;
     job.keep = args.keep.keep();
-    job.interpolator = args.model.spec();
+    job.interpolator = args.model.0.spec();
     Ok(job)
 }
 

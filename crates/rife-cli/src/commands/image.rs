@@ -2,23 +2,21 @@
 
 use std::path::PathBuf;
 
-use rife::Result;
-use rife::image::{ImageJob, ImagePlan, Storage, Timesteps};
+use rife::image::{ImageJob, ImagePlan, Timesteps};
 use rife::media::{CancelToken, counted};
+use rife::{Result, TimestepMethod};
 use serde_json::json;
 
 use super::{job, shown};
-use crate::args::{ImageArgs, MemoryArg};
+use crate::args::ImageArgs;
 use crate::output;
 use crate::progress::Progress;
 
 /// Where the original writes its pictures.
 const FOLDER: &str = "output";
-/// The original's number of passes.
-const EXP: u32 = 4;
 
 pub(crate) fn run(args: ImageArgs, cancel: &CancelToken) -> Result<()> {
-    if args.model.fp16 {
+    if args.model.0.fp16 {
         output::note("--fp16 is ignored: the CPU computes in f32");
     }
     let json = args.json;
@@ -58,28 +56,17 @@ pub(crate) fn run(args: ImageArgs, cancel: &CancelToken) -> Result<()> {
 }
 
 fn build(args: ImageArgs) -> ImageJob {
-    let between = match (args.timestep, args.ratio) {
-        (Some(at), _) => Timesteps::Timestep(at),
-        (None, Some(ratio)) => Timesteps::Ratio(ratio),
-        (None, None) => Timesteps::Exp(args.exp.unwrap_or(EXP)),
-    };
+    let options = args.options.0;
+    let between = options.timesteps();
     let output = args.output.unwrap_or_else(|| PathBuf::from(FOLDER));
     let mut job = ImageJob::new([args.pictures, args.img].concat(), between, output);
-    job.fps = args.fps;
-    job.size = args.size;
-    job.fit = job::fit(args.fit);
-    job.storage = match args.memory {
-        MemoryArg::Memory => Storage::Memory,
-        MemoryArg::Disk => Storage::Disk,
-    };
-    job.codec = args.codec.map(job::codec);
-    job.crf = args.crf;
+    options.apply(&mut job);
     job.overwrite = args.overwrite;
     job.keep = args.keep.keep();
-    job.interpolator = match between {
-        Timesteps::Ratio(_) => args.model.recursive_spec(),
-        Timesteps::Timestep(_) | Timesteps::Exp(_) => args.model.spec(),
-    };
+    job.interpolator = args.model.0.spec();
+    if let Timesteps::Ratio(_) = between {
+        job.interpolator.method = TimestepMethod::Recursive;
+    }
     job
 }
 

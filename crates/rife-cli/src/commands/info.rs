@@ -11,8 +11,8 @@ use crate::args::InfoArgs;
 use crate::output;
 
 /// Plans the job and prints streams, plan and layers as text or JSON.
-pub(crate) fn run(mut args: InfoArgs, cancel: &CancelToken) -> Result<()> {
-    let report = args.task.scene.duplicates.take_report();
+pub(crate) fn run(args: InfoArgs, cancel: &CancelToken) -> Result<()> {
+    let report = args.task.only_report();
     let job = job::build(args.task, None)?;
     if report {
         return video::report_duplicates(&job, args.json, false, cancel);

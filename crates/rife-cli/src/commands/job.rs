@@ -2,15 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use num_rational::Ratio;
-use rife::media::scene::{CutList, CutRule};
 use rife::media::sink::ImageFormat;
-use rife::media::{Codec, Fit, Input, Output};
-use rife::video::{CutFill, Duplicates, Fallback, Motion, Rate, VideoJob};
+use rife::media::{Input, Output};
+use rife::video::VideoJob;
 use rife::{Error, Result};
 
 use crate::args::TaskArgs;
-use crate::args::{CodecArg, CutFillArg, DuplicatesArg, FallbackArg, FitArg, MaskStaticArg};
 use crate::output;
 
 /// Where the original puts its pictures.
@@ -34,16 +31,21 @@ pub(super) fn build(args: TaskArgs, output: Option<&Path>) -> Result<VideoJob> {
 
 /// The job for inputs that are named later, into files beside them.
 pub(super) fn template(args: TaskArgs) -> Result<VideoJob> {
-    if args.encode.png {
+    if args.encode.0.png {
         return Err(Error::Usage("--png takes one input".into()));
+    }
+    if args.only_report() {
+        let text = "--duplicates report looks at one clip, with `rife video CLIP` or `rife info CLIP`";
+        return Err(Error::Usage(text.into()));
     }
     of_input(args, Input::File(PathBuf::new()), None)
 }
 
 fn of_input(args: TaskArgs, input: Input, output: Option<&Path>) -> Result<VideoJob> {
-    let pictures = args.encode.png || args.img.is_some();
+    let options = args.options();
+    let pictures = options.encode.png || args.img.is_some();
     let beside = || {
-        let extension = args.encode.ext.clone().unwrap_or_else(|| "mp4".to_owned());
+        let extension = options.encode.ext.clone().unwrap_or_else(|| "mp4".to_owned());
         (Output::File(PathBuf::new()), Some(extension))
     };
     let mut folder = None;
@@ -60,96 +62,10 @@ fn of_input(args: TaskArgs, input: Input, output: Option<&Path>) -> Result<Video
         None => beside(),
     };
     let mut job = VideoJob::new(input, output);
-    job.like_source = beside.is_some() && args.encode.ext.is_none();
+    job.like_source = beside.is_some() && options.encode.ext.is_none();
     (job.extension, job.folder) = (beside, folder);
-    (job.rate, job.motion) = timing(&args)?;
-    job.source.frame_rate = args.rate.input_fps;
-    (job.source.deinterlace, job.source.allow_interlaced) =
-        (args.scene.deinterlace, args.scene.allow_interlaced);
-    job.source.inverse_telecine = args.scene.inverse_telecine;
-    job.cuts = match &args.scene.cuts {
-        Some(path) => CutRule::Listed(read_cuts(path)?),
-        None => CutRule::Detect(args.scene.cut_threshold),
-    };
-    job.cuts_out = args.scene.cuts_out.clone();
-    job.cut_fill = match args.scene.cut_fill {
-        CutFillArg::Repeat => CutFill::Repeat,
-        CutFillArg::Blend => CutFill::Blend,
-    };
-    job.fallback = args.scene.fallback.map(|how| Fallback {
-        below: args.scene.fallback_below,
-        fill: match how {
-            FallbackArg::Blend => CutFill::Blend,
-            FallbackArg::Hold => CutFill::Repeat,
-        },
-    });
-    job.mask_static = args.scene.mask_static == MaskStaticArg::Auto;
-    job.duplicates = match args.scene.duplicates {
-        DuplicatesArg::Smooth => Duplicates::Smooth,
-        DuplicatesArg::Keep => Duplicates::Keep,
-        DuplicatesArg::Report => {
-            let text = "--duplicates report looks at one clip, with `rife video CLIP` or `rife info CLIP`";
-            return Err(Error::Usage(text.into()));
-        }
-    };
-    job.sink.codec = args.encode.codec.map(codec);
-    (job.sink.crf, job.sink.preset) = (args.encode.crf, args.encode.preset.clone());
-    job.sink.encoder = args.encode.encoder.clone();
-    job.source.hwaccel = (args.encode.hwaccel != "none").then(|| args.encode.hwaccel.clone());
-    (job.video_only, job.montage) = (args.encode.video_only, args.encode.montage);
-    job.interpolator = args.model.spec();
+    options.apply(&mut job)?;
     Ok(job)
-}
-
-/// A list of cuts; longer files are none.
-fn read_cuts(path: &Path) -> Result<CutList> {
-    const MOST: u64 = 16 << 20;
-    let io = |error| Error::io("read", path, error);
-    let text = rife_files::read_regular(path, MOST).map_err(io)?;
-    let list = CutList::parse(&String::from_utf8_lossy(&text));
-    list.map_err(|error| Error::Usage(format!("{}: {error}", path.display())))
-}
-
-fn timing(args: &TaskArgs) -> Result<(Rate, Motion)> {
-    let rate = &args.rate;
-    let factor = rate.factor.or(rate.exp.map(|exp| Ratio::from(1 << exp)));
-    let usual = Ratio::from(2);
-    if rate.slow_motion {
-        let motion = Motion::Slow {
-            fps: rate.fps,
-            stretch_audio: rate.stretch_audio,
-        };
-        return Ok((Rate::times(factor.unwrap_or(usual)), motion));
-    }
-    match (rate.fps, factor) {
-        (Some(_), Some(_)) => Err(Error::Usage(
-            "--fps is a target rate and needs no factor; to play a factor's frames at that rate, add --slow-motion".into(),
-        )),
-        (Some(fps), None) => Ok((Rate::Fps(fps), Motion::Normal)),
-        (None, factor) => Ok((Rate::times(factor.unwrap_or(usual)), Motion::Normal)),
-    }
-}
-
-/// The codec that an option names.
-pub(super) fn codec(codec: CodecArg) -> Codec {
-    match codec {
-        CodecArg::H264 => Codec::H264,
-        CodecArg::H265 => Codec::H265,
-        CodecArg::Av1 => Codec::Av1,
-        CodecArg::Vp9 => Codec::Vp9,
-        CodecArg::Prores => Codec::ProRes,
-        CodecArg::Ffv1 => Codec::Ffv1,
-        CodecArg::Gif => Codec::Gif,
-    }
-}
-
-/// The rule that an option names.
-pub(super) fn fit(fit: FitArg) -> Fit {
-    match fit {
-        FitArg::Pad => Fit::Pad,
-        FitArg::Crop => Fit::Crop,
-        FitArg::Stretch => Fit::Stretch,
-    }
 }
 
 /// A result's usual name in a folder that was named, which is made where it is missing.

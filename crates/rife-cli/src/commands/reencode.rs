@@ -4,16 +4,14 @@ use std::path::Path;
 
 use rife::media::sink::work_folder;
 use rife::media::{CancelToken, Input, Orientation, Output, SourceSpec, counted, time};
-use rife::reencode::{
-    ColorCheck, ColorLimits, Finding, Profile, ReencodeJob, ReencodeSummary, Stage, compare,
-};
+use rife::reencode::{ColorCheck, Finding, Profile, ReencodeJob, ReencodeSummary, Stage, compare};
 use rife::video::duration_text;
 use rife::{Error, Result};
 use serde_json::{Value, json};
 
 use super::job::{in_folder, say_kept};
 use super::shown;
-use crate::args::{ProfileArg, ReencodeArgs};
+use crate::args::ReencodeArgs;
 use crate::output;
 use crate::progress::Progress;
 
@@ -66,46 +64,31 @@ pub(crate) fn run(args: &ReencodeArgs, cancel: &CancelToken) -> Result<()> {
 }
 
 fn job(args: &ReencodeArgs) -> Result<ReencodeJob> {
-    let mut job = ReencodeJob::new(&args.input, profile(args));
-    (job.output, job.force, job.overwrite) = (args.output.clone(), args.force, args.overwrite);
+    let mut job = ReencodeJob::new(&args.input, args.options.0.preset_profile);
+    args.options.0.apply(&mut job);
+    (job.output, job.overwrite) = (args.output.clone(), args.overwrite);
     if let Some(Output::Images(folder, _)) = args.output.as_ref().map(Output::parse) {
         job.output = Some(in_folder(&folder, &job.usual_output(&args.input))?);
     }
-    (job.crf, job.preset, job.limits) = (args.crf, args.preset.clone(), limits(args));
-    job.source.deinterlace = args.deinterlace;
     job.keep = args.keep.keep();
     Ok(job)
 }
 
-fn profile(args: &ReencodeArgs) -> Profile {
-    match args.preset_profile {
-        ProfileArg::Web => Profile::Web,
-        ProfileArg::Latentsync => Profile::LatentSync,
-        ProfileArg::Archive => Profile::Archive,
-    }
-}
-
-fn limits(args: &ReencodeArgs) -> ColorLimits {
-    ColorLimits {
-        psnr: args.min_psnr,
-        bias: args.max_bias,
-        shift: args.max_shift,
-    }
-}
-
 fn check(args: &ReencodeArgs, other: &Path, cancel: &CancelToken) -> Result<()> {
-    let read = |path: &Path| SourceSpec {
-        orientation: Orientation::Apply,
-        cancel: cancel.clone(),
-        deinterlace: args.deinterlace,
-        ..SourceSpec::new(Input::parse(path))
+    let options = &args.options.0;
+    let read = |path: &Path| {
+        let mut source = SourceSpec::new(Input::parse(path));
+        source.orientation = Orientation::Apply;
+        source.cancel = cancel.clone();
+        source.deinterlace = options.deinterlace;
+        source
     };
-    let exact = profile(args) == Profile::Archive;
+    let exact = options.preset_profile == Profile::Archive;
     let found = compare(
         &read(&args.input),
         &read(other),
         exact,
-        &limits(args),
+        &options.limits(),
         &mut |_| {},
     )?;
     if args.json {

@@ -20,7 +20,7 @@ pub(crate) fn run(args: ReportArgs, cancel: &CancelToken) -> Result<()> {
         .clone()
         .map_or_else(|| default_page(&args.input), Ok)?;
     let mut job = ReportJob::new(SourceSpec::new(Input::parse(&args.input)));
-    job.interpolator = args.model.spec();
+    job.interpolator = args.model.0.spec();
     (job.samples, job.worst) = (args.samples, usize::from(args.worst));
     let files = Files::create(&page, args.overwrite, [args.input.as_path()].into_iter())?;
     let report = measure(&job, args.json, cancel)?;

@@ -19,9 +19,12 @@ use crate::output;
 use crate::progress::Progress;
 
 /// Runs one job, or a batch for several inputs and watched folders.
-pub(crate) fn run(mut args: VideoArgs, cancel: &CancelToken) -> Result<()> {
+pub(crate) fn run(args: VideoArgs, cancel: &CancelToken) -> Result<()> {
     for (given, text) in [
-        (args.task.model.fp16, "--fp16 is ignored: the CPU computes in f32"),
+        (
+            args.task.model.0.fp16,
+            "--fp16 is ignored: the CPU computes in f32",
+        ),
         (args.skip, "--skip does nothing, as in the original"),
     ] {
         if given && !args.quiet {
@@ -31,7 +34,7 @@ pub(crate) fn run(mut args: VideoArgs, cancel: &CancelToken) -> Result<()> {
     if let Some(inputs) = batch::inputs(&args)? {
         return batch::run(args, inputs, cancel);
     }
-    let only_report = args.task.scene.duplicates.take_report();
+    let only_report = args.task.only_report();
     let options = Options::of(&args);
     let mut job = job::build(args.task, args.output.as_deref())?;
     output::check_stdout(&job.sink.output)?;

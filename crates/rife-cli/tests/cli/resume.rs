@@ -1,8 +1,12 @@
 //! Killed jobs resume and write the same bytes as uninterrupted ones.
 
 use std::fs;
+use std::path::Path;
 
-use super::support::{Place, RANDOM, Ran, ffmpeg, probe};
+use rife::Precision;
+use rife::options::{Kind, Opt, VideoOptions};
+
+use super::support::{Place, RANDOM, Ran, ffmpeg, names, probe};
 
 /// Number of frames per segment in these tests.
 const SEGMENT: [&str; 3] = ["--segment-frames", "8", "--quiet"];
@@ -140,6 +144,120 @@ fn another_input_model_or_option_is_refused_with_what_changed() {
         .rife(&job("in.y4m", "out.mp4", &["--crf", "30", "--restart"]))
         .ok();
     assert_eq!(place.names(), ["in.y4m", "other.y4m", "out.mp4"]);
+}
+
+/// Options that this test leaves out, and why.
+#[cfg(all(unix, debug_assertions))]
+const LEFT_OUT: [(&str, &str); 4] = [
+    ("model", "the test above"),
+    ("model_version", "the test above"),
+    ("random_weights", "the test above"),
+    ("device", "there is one"),
+];
+
+/// Another value of an option than its default.
+#[cfg(all(unix, debug_assertions))]
+fn another(opt: &Opt) -> &'static str {
+    match opt.name {
+        "cuts" => "cuts.txt",
+        "cuts_out" => "found.txt",
+        "encoder" => "mpeg4",
+        "hwaccel" => "auto",
+        "preset" => "fast",
+        "ext" => "mp4",
+        "fps" => "50",
+        "input_fps" => "24",
+        _ => match opt.kind {
+            Kind::Factor => "3",
+            Kind::Whole(..) => "3",
+            Kind::Number(..) => "0.7",
+            Kind::Scale => "0.5",
+            Kind::Bytes => "3G",
+            Kind::Choice(names) => {
+                let other = names.iter().find(|known| Some(known.name) != opt.default);
+                other.map_or("", |known| known.name)
+            }
+            kind => panic!("{}: no value of {kind:?}", opt.name),
+        },
+    }
+}
+
+/// An option with another value, as arguments.
+#[cfg(all(unix, debug_assertions))]
+fn arguments(opt: &Opt) -> Vec<String> {
+    let long = match opt.name {
+        "uhd" => "--UHD".to_owned(),
+        name => format!("--{}", name.replace('_', "-")),
+    };
+    match opt.kind {
+        Kind::Flag => vec![long],
+        _ => vec![long, another(opt).to_owned()],
+    }
+}
+
+#[cfg(all(unix, debug_assertions))]
+#[test]
+fn exactly_the_options_that_change_frames_refuse_to_resume() {
+    if !ffmpeg() {
+        return;
+    }
+    let place = Place::new();
+    let made = std::process::Command::new("ffmpeg")
+        .args(["-v", "error", "-f", "lavfi", "-i", "testsrc2=size=64x48:rate=30"])
+        .args(["-frames:v", "12", "-pix_fmt", "yuv420p"])
+        .arg(place.path("in.mp4"))
+        .status();
+    assert!(made.unwrap().success());
+    fs::write(place.path("cuts.txt"), "3\n").unwrap();
+    let (folder, kept) = (place.path("out.mkv.rife-part"), place.path("kept"));
+    let copy = |from: &Path, to: &Path| {
+        let _ = fs::remove_dir_all(to);
+        fs::create_dir(to).unwrap();
+        for name in names(from) {
+            fs::copy(from.join(&name), to.join(&name)).unwrap();
+        }
+    };
+    let table: Vec<_> = VideoOptions::table().collect();
+    let mut begun = None;
+    for opt in table.iter().filter(|opt| opt.on_command_line) {
+        let precision = opt.name == "precision" && !Precision::available().contains(&Precision::Int8);
+        if LEFT_OUT.iter().any(|(name, _)| *name == opt.name) || precision {
+            eprintln!("skipped: {}", opt.name);
+            continue;
+        }
+        // What the option needs is there in both runs.
+        let needed = opt
+            .requires
+            .and_then(|name| table.iter().find(|other| other.name == name));
+        let base = needed.map_or_else(Vec::new, |other| arguments(other));
+        let base: Vec<_> = base.iter().map(String::as_str).collect();
+        if begun != Some(opt.requires) {
+            let _ = fs::remove_dir_all(&folder);
+            assert!(killed(&place, &job("in.mp4", "out.mkv", &base), 7), "{base:?}");
+            copy(&folder, &kept);
+            begun = Some(opt.requires);
+        }
+        copy(&kept, &folder);
+        let more = arguments(opt);
+        let more: Vec<_> = base.into_iter().chain(more.iter().map(String::as_str)).collect();
+        let ran = place.rife(&job("in.mp4", "out.mkv", &more));
+        let refused = ran.err.contains("holds an unfinished job that is not this one");
+        assert_eq!(refused, opt.fingerprint, "{more:?}: {}", ran.err);
+        if refused {
+            // The library's error knows no command line.
+            let error = ran
+                .err
+                .lines()
+                .find(|line| line.contains("holds an unfinished job"));
+            assert!(!error.unwrap_or_default().contains("--"), "{}", ran.err);
+        } else {
+            ran.ok();
+        }
+        for name in ["out.mkv", "found.txt"] {
+            let _ = fs::remove_file(place.path(name));
+            let _ = fs::remove_dir_all(place.path(name));
+        }
+    }
 }
 
 /// Decodes a file; returns a line with time and hash per frame.

@@ -721,7 +721,11 @@ fn differences(before: &[(String, String)], now: &[(String, String)]) -> Vec<Str
         .map(|name| (name, find(before, name), find(now, name)));
     pairs
         .filter(|(_, was, is)| was != is)
-        .map(|(name, was, is)| format!("{name} was {was} and is {is}"))
+        .map(|(name, was, is)| {
+            // Recorded names of options have the hyphens of a command line, which this crate does not know.
+            let name = name.trim_start_matches("--").replace('-', " ");
+            format!("{name} was {was} and is {is}")
+        })
         .collect()
 }
 
@@ -923,7 +927,7 @@ mod tests {
         let mut other = Resume::new(facts("20"));
         let message = Journal::open(&target, &other).unwrap_err().to_string();
         assert!(
-            message.contains("--crf was 18 and is 20") && !message.contains("input was"),
+            message.contains("crf was 18 and is 20") && !message.contains("input was"),
             "{message}"
         );
         other.restart = true;
@@ -1013,7 +1017,7 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(
-            other.contains("shard-1-of-2") && other.contains("--crf was 18 and is 20"),
+            other.contains("shard-1-of-2") && other.contains("crf was 18 and is 20"),
             "{other}"
         );
         let division = Journal::open(&target, &shard(2, 3, "18"))

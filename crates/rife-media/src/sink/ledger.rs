@@ -256,7 +256,7 @@ mod tests {
         assert_eq!(ledger.kept()[4].end, Time::new(5, 25));
         drop(ledger);
         let said = open(place, "20", false).unwrap_err().to_string();
-        assert!(said.contains("--crf was 18 and is 20"), "{said}");
+        assert!(said.contains("crf was 18 and is 20"), "{said}");
         fs::write(place.join("3.png"), "picture 4").unwrap();
         let mut ledger = open(place, "18", false).unwrap();
         assert_eq!((ledger.kept().len(), ledger.listed()), (3, 6));

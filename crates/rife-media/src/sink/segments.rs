@@ -299,9 +299,7 @@ impl Segments {
         if headers(path)? == headers(&self.journal.segment_path(0))? {
             return Ok(());
         }
-        Err(MediaError::Unsupported(
-            "this encoder writes other headers into each segment, so that they cannot be joined; add --no-resume to encode in one piece".into(),
-        ))
+        Err(MediaError::SegmentHeaders)
     }
 
     /// Writes the output from the segments and the companion streams. A companion stream that cannot be copied to its end is

@@ -1,15 +1,18 @@
 //! Table of API routes, and the router with its middleware.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::extract::DefaultBodyLimit;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, post, put};
 use axum::{Router, middleware};
+use serde_json::Value;
 
 use crate::api::{files, guard, jobs, metrics, session, system, uploads, web};
 use crate::error::{ApiError, Code};
 use crate::state::app::App;
+use crate::state::kind::Kind;
+use crate::work::options;
 
 /// Returns all routes of the API with their handlers, without the prefix `/api/v1`.
 fn table() -> Vec<(&'static str, MethodRouter<Arc<App>>)> {
@@ -74,11 +77,23 @@ async fn wrong_method() -> Response {
 
 /// Handles `GET /openapi.json`: sends the embedded OpenAPI document.
 async fn openapi() -> Response {
-    (
-        [("content-type", "application/json")],
-        include_str!("openapi.json"),
-    )
-        .into_response()
+    static TEXT: LazyLock<String> = LazyLock::new(|| document().to_string());
+    ([("content-type", "application/json")], TEXT.as_str()).into_response()
+}
+
+/// The OpenAPI document: `openapi.json` with the options of each kind of job, which the library's tables have.
+fn document() -> Value {
+    let mut document: Value = serde_json::from_str(include_str!("openapi.json")).unwrap_or_default();
+    for kind in Kind::ALL {
+        let name = match kind {
+            Kind::Video => "VideoOptions",
+            Kind::Images => "ImagesOptions",
+            Kind::Chain => "ChainOptions",
+            Kind::Reencode => "ReencodeOptions",
+        };
+        document["components"]["schemas"][name]["properties"] = options::schema(kind);
+    }
+    document
 }
 
 #[cfg(test)]
@@ -87,7 +102,7 @@ mod tests {
 
     #[test]
     fn the_document_has_these_paths() {
-        let document: serde_json::Value = serde_json::from_str(include_str!("openapi.json")).unwrap();
+        let document = document();
         let mut served: Vec<_> = table().into_iter().map(|(path, _)| path).collect();
         let mut documented: Vec<_> = document["paths"].as_object().unwrap().keys().collect();
         served.sort_unstable();

@@ -101,10 +101,10 @@ pub(crate) fn parse_options(kind: Kind, options: &Value, inputs: usize) -> Resul
         return Err(ApiError::option("inputs", Reason::InputCount, pairs));
     }
     Ok(match kind {
-        Kind::Video => Box::new(video::VideoOptions::new(options)?),
-        Kind::Images => Box::new(images::ImagesOptions::new(options, inputs)?),
-        Kind::Chain => Box::new(chain::ChainOptions::new(options)?),
-        Kind::Reencode => Box::new(reencode::ReencodeOptions::new(options)?),
+        Kind::Video => Box::new(video::Checked::new(options)?),
+        Kind::Images => Box::new(images::Checked::new(options, inputs)?),
+        Kind::Chain => Box::new(chain::Checked::new(options)?),
+        Kind::Reencode => Box::new(reencode::Checked::new(options)?),
     })
 }
 

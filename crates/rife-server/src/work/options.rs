@@ -1,441 +1,166 @@
-//! Parsing and validation of job options in JSON: types, ranges, and errors that name the option.
+//! Options of jobs from JSON, by the library's tables of options: names, kinds, ranges and defaults are theirs.
 
 use std::path::Path;
 
-use num_rational::Ratio;
-use rife::media::{Codec, Container, time};
+use rife::Precision;
+use rife::media::{Codec, Container};
 use rife::models::{Lock, installed, models_folder};
-use rife::nets::Scale;
-use rife::{InterpolatorSpec, ModelChoice, Precision, TimestepMethod};
-use serde::Deserialize;
-use serde::de::{DeserializeOwned, Error as _};
-use serde_json::{Map, Value};
+use rife::options::{
+    ChainOptions, EncodeOptions, ImageOptions, Kind, ModelOptions, NamedChoice, Opt, OptionSet, RateOptions,
+    ReencodeOptions, Refusal, SceneOptions,
+};
+use serde_json::{Map, Value, json};
 
 use crate::error::{ApiError, Result};
 use crate::reason::Reason;
+use crate::state::kind;
 
-/// Names of the fields of [`ModelOptions`].
-const MODEL: [&str; 6] = [
-    "model",
-    "scale",
-    "precision",
-    "tta",
-    "ensemble",
-    "timestep_method",
-];
-/// Names of the fields of [`EncodeOptions`].
-const ENCODE: [&str; 4] = ["ext", "codec", "crf", "preset"];
-
-/// Accepted values of `ext` for videos.
-const VIDEOS: [&str; 5] = ["mp4", "mov", "mkv", "webm", "gif"];
-
-/// Options of all kinds that use a network.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct ModelOptions {
-    model: Option<String>,
-    scale: Option<f64>,
-    precision: Option<String>,
-    tta: bool,
-    ensemble: bool,
-    timestep_method: Method,
+/// The options of a request that have not been taken yet.
+#[derive(Debug)]
+pub(crate) struct Given {
+    options: Map<String, Value>,
+    /// The options that were taken and have a value, flags that are off left out.
+    taken: Vec<&'static Opt>,
 }
 
-/// Option `timestep_method`.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Method {
-    #[default]
-    Auto,
-    Direct,
-    Recursive,
-}
+impl Given {
+    pub(crate) fn new(options: Map<String, Value>) -> Self {
+        Self {
+            options,
+            taken: Vec::new(),
+        }
+    }
 
-impl ModelOptions {
-    /// Removes the fields called [`MODEL`] from `options` and validates them.
-    pub(crate) fn take(options: &mut Map<String, Value>) -> Result<Self> {
-        let taken: Self = parse(take_fields(options, &MODEL))?;
-        taken.scale()?;
-        taken.choice()?;
-        taken.precision()?;
+    /// Whether `name` is among the options that have not been taken.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.options.contains_key(name)
+    }
+
+    /// Takes the options of a table. Those that are not given, or null, have their defaults.
+    ///
+    /// Errors: a value of another type or out of range.
+    pub(crate) fn take<T: OptionSet>(&mut self) -> Result<T> {
+        let mut taken = T::default();
+        for opt in T::TABLE {
+            let Some(http) = opt.http else { continue };
+            let strict = matches!(
+                (http.kind, http.default),
+                (Kind::Flag, _) | (Kind::Choice(_), Some(_))
+            );
+            let json = self.options.remove(http.name);
+            let json = json.filter(|json| strict || !json.is_null());
+            let read = match (&json, http.default) {
+                (Some(json), _) => http.kind.read(json),
+                (None, Some(default)) => http.kind.parse(default),
+                (None, None) => continue,
+            };
+            let set = read.and_then(|value| taken.set(opt.name, &value));
+            set.map_err(|refusal| refused(http.name, json.as_ref().unwrap_or(&Value::Null), refusal))?;
+            if json.is_some_and(|json| json != false) {
+                self.taken.push(opt);
+            }
+        }
         Ok(taken)
     }
 
-    /// Converts to the interpolator options of the `rife` crate.
-    pub(crate) fn spec(&self) -> Result<InterpolatorSpec> {
-        let mut spec = InterpolatorSpec::default();
-        spec.model = self.choice()?;
-        spec.precision = self.precision()?;
-        spec.scale = self.scale()?;
-        spec.tta = self.tta;
-        spec.ensemble = self.ensemble;
-        spec.method = match self.timestep_method {
-            Method::Auto => TimestepMethod::Auto,
-            Method::Direct => TimestepMethod::Direct,
-            Method::Recursive => TimestepMethod::Recursive,
-        };
-        Ok(spec)
-    }
-
-    /// Parses `scale`, 1 by default.
-    fn scale(&self) -> Result<Scale> {
-        let wanted = self.scale.unwrap_or(1.0);
-        let found = Scale::ALL
-            .into_iter()
-            .find(|scale| f64::from(scale.factor()) == wanted);
-        let accepted = "0.25, 0.5, 1, 2, 4";
-        found.ok_or_else(|| choice_error("scale", &wanted.to_string(), accepted))
-    }
-
-    /// Parses `precision`; an error if this processor does not support it.
-    fn precision(&self) -> Result<Precision> {
-        let Some(name) = &self.precision else {
-            return Ok(Precision::default());
-        };
+    /// Takes what to interpolate with. The model becomes the path of one that was pulled: a client's text is never taken for a
+    /// path.
+    ///
+    /// Errors: as [`Given::take`]; a model that was not pulled, a precision that this machine does not have.
+    pub(crate) fn model(&mut self) -> Result<ModelOptions> {
+        let mut model: ModelOptions = self.take()?;
         let here = Precision::available();
-        let names: Vec<_> = here.iter().map(|precision| precision.name()).collect();
-        let found = here.iter().find(|precision| precision.name() == name);
-        found
-            .copied()
-            .ok_or_else(|| choice_error("precision", name, &names.join(", ")))
-    }
-
-    /// Resolves `model`: the default, or the name of a downloaded model; never a path.
-    fn choice(&self) -> Result<ModelChoice> {
-        let Some(name) = self.model.as_deref().filter(|name| *name != "default") else {
-            return Ok(ModelChoice::Default);
-        };
-        let unknown = || ApiError::option("model", Reason::OptionModel, [("value", name.into())]);
-        let folder = models_folder().map_err(|_| unknown())?;
-        let known = Lock::read(&folder).is_ok_and(|lock| lock.models.contains_key(name));
-        let path = known
-            .then(|| installed(&folder, name).ok())
-            .flatten()
-            .ok_or_else(unknown)?;
-        Ok(ModelChoice::Named(path.display().to_string()))
-    }
-}
-
-/// Options of container and encoder.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct EncodeOptions {
-    pub(crate) ext: Option<String>,
-    codec: Option<CodecName>,
-    pub(crate) crf: Option<u32>,
-    pub(crate) preset: Option<String>,
-}
-
-/// Option `codec`.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum CodecName {
-    H264,
-    H265,
-    Av1,
-    Vp9,
-    Prores,
-    Ffv1,
-    Gif,
-}
-
-impl EncodeOptions {
-    /// Removes the fields called [`ENCODE`] from `options` and validates them; `more` are extensions accepted in addition to
-    /// [`VIDEOS`].
-    pub(crate) fn take(options: &mut Map<String, Value>, more: &[&str]) -> Result<Self> {
-        let taken: Self = parse(take_fields(options, &ENCODE))?;
-        let known = VIDEOS;
-        let extension = taken.extension();
-        if !known.contains(&extension) && !more.contains(&extension) {
-            return Err(choice_error(
-                "ext",
-                extension,
-                &[&known, more].concat().join(", "),
-            ));
+        if !here.contains(&model.precision) {
+            let names: Vec<_> = here.into_iter().map(Precision::name).collect();
+            return Err(one_of("precision", model.precision.name(), &names.join(", ")));
         }
-        if taken.ext.is_some() {
-            taken.check_codec()?;
+        if model.model != "default" {
+            let unknown = || {
+                ApiError::option(
+                    "model",
+                    Reason::OptionModel,
+                    [("value", model.model.clone().into())],
+                )
+            };
+            model.model = pulled(&model.model).ok_or_else(unknown)?;
         }
-        check_crf(taken.crf, 63)?;
-        check_preset(taken.preset.as_deref())?;
-        Ok(taken)
+        Ok(model)
     }
 
-    /// Returns an error if the container (`ext`, by default mp4) does not support the codec.
-    pub(crate) fn check_codec(&self) -> Result<()> {
-        let (Some(codec), extension) = (self.codec(), self.extension()) else {
-            return Ok(());
-        };
-        if codecs(extension).contains(&codec) {
-            return Ok(());
+    /// Checks that nothing is left and that what was taken goes together.
+    ///
+    /// Errors: unknown options, options that exclude each other, options without the one that they need.
+    pub(crate) fn finish(self) -> Result<()> {
+        if let Some((name, _)) = self.options.iter().next() {
+            return Err(ApiError::option(name, Reason::OptionUnknown, []));
         }
-        let supported = codec_names(extension).join(", ");
-        let accepted = if supported.is_empty() {
-            "pictures, without a codec".into()
-        } else {
-            supported
-        };
-        let known = CODECS.iter().find(|(.., one)| *one == codec);
-        Err(ApiError::option(
-            "codec",
-            Reason::CodecContainer,
-            [
-                ("ext", extension.into()),
-                ("value", known.map_or("", |(_, name, _)| name).into()),
-                ("accepted", accepted.into()),
-            ],
-        ))
-    }
-
-    /// Returns the extension of the result, by default `mp4`.
-    pub(crate) fn extension(&self) -> &str {
-        self.ext.as_deref().unwrap_or("mp4")
-    }
-
-    /// Returns the requested codec.
-    pub(crate) fn codec(&self) -> Option<Codec> {
-        let name = self.codec?;
-        CODECS
-            .iter()
-            .find(|(known, ..)| *known == name)
-            .map(|(_, _, codec)| *codec)
+        let taken = |name: &str| self.taken.iter().find(|opt| opt.name == name);
+        for opt in &self.taken {
+            if let Some(other) = opt.conflicts.iter().find_map(|other| taken(other)) {
+                return Err(pair(opt, Reason::OptionEither, http_name(other)));
+            }
+            if let Some(other) = opt.requires.filter(|other| taken(other).is_none()) {
+                return Err(pair(opt, Reason::OptionWith, other));
+            }
+        }
+        Ok(())
     }
 }
 
-/// Codecs with their names in the API and their values in the media crate.
-const CODECS: [(CodecName, &str, Codec); 7] = [
-    (CodecName::H264, "h264", Codec::H264),
-    (CodecName::H265, "h265", Codec::H265),
-    (CodecName::Av1, "av1", Codec::Av1),
-    (CodecName::Vp9, "vp9", Codec::Vp9),
-    (CodecName::Prores, "prores", Codec::ProRes),
-    (CodecName::Ffv1, "ffv1", Codec::Ffv1),
-    (CodecName::Gif, "gif", Codec::Gif),
-];
-
-/// Returns the codecs that a container supports, by its extension; none for pictures.
-fn codecs(extension: &str) -> Vec<Codec> {
-    let container = Container::of(Path::new(&format!("a.{extension}")));
-    container.map_or_else(|_| Vec::new(), |container| container.codecs().collect())
+fn http_name(opt: &Opt) -> &'static str {
+    opt.http.map_or(opt.name, |http| http.name)
 }
 
-/// Returns the API's names of the codecs that a container supports, by its extension.
-fn codec_names(extension: &str) -> Vec<&'static str> {
-    let supported = codecs(extension);
-    let known = CODECS.iter().filter(|(.., codec)| supported.contains(codec));
-    known.map(|(_, name, _)| *name).collect()
+fn pair(opt: &Opt, reason: Reason, other: &str) -> ApiError {
+    ApiError::option(http_name(opt), reason, [("other", other.into())])
 }
 
-/// Returns a JSON object with the names of the supported codecs for each extension.
-pub(crate) fn containers() -> Value {
-    let all = VIDEOS.iter().chain(&["webp", "png"]);
-    Value::Object(
-        all.map(|extension| ((*extension).to_owned(), codec_names(extension).into()))
-            .collect(),
-    )
+/// The path of a model that was pulled.
+fn pulled(name: &str) -> Option<String> {
+    let folder = models_folder().ok()?;
+    let known = Lock::read(&folder).is_ok_and(|lock| lock.models.contains_key(name));
+    let path = known.then(|| installed(&folder, name).ok()).flatten()?;
+    Some(path.display().to_string())
 }
 
-/// Returns the error for a value of option `field` that is not in the list `accepted`.
-fn choice_error(field: &str, value: &str, accepted: &str) -> ApiError {
+/// The error of a value of `field` that is refused.
+fn refused(field: &str, value: &Value, refusal: Refusal) -> ApiError {
+    let shown = || Value::from(short(value));
+    let reason = match refusal {
+        Refusal::OneOf(names) => return one_of(field, &short(value), &names.join(", ")),
+        Refusal::Range { from, to } => return outside(field, short(value), from.to_string(), to.to_string()),
+        Refusal::Word => return ApiError::option(field, Reason::OptionPreset, []),
+        Refusal::Whole => Reason::OptionWhole,
+        Refusal::Number => Reason::OptionNumber,
+        Refusal::Flag => Reason::OptionFlag,
+        Refusal::Text => Reason::OptionText,
+        Refusal::Factor => Reason::OptionFactor,
+        Refusal::Rate => Reason::OptionRate,
+        Refusal::Time => Reason::OptionTime,
+        Refusal::Size => Reason::OptionSize,
+        Refusal::Bytes | Refusal::Extension | Refusal::Other(_) => Reason::OptionForm,
+    };
+    ApiError::option(field, reason, [("value", shown())])
+}
+
+fn one_of(field: &str, value: &str, accepted: &str) -> ApiError {
     let pairs = [("value", value.into()), ("accepted", accepted.into())];
     ApiError::option(field, Reason::OptionChoice, pairs)
 }
 
-/// Frame rate in frames per second, above 0 and up to 1000: a JSON number or a string such as `"60000/1001"`.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Rate(pub(crate) Ratio<i64>);
-
-impl<'de> Deserialize<'de> for Rate {
-    /// Parses a number or a string; an error states the accepted values.
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        let text = plain_text(Value::deserialize(deserializer)?);
-        let wrong =
-            || D::Error::custom("a rate is above 0 and up to 1000, such as 60, 59.94 or \"60000/1001\"");
-        time::parse_rate(&text).map(Self).ok_or_else(wrong)
-    }
+fn outside(field: &str, value: String, from: String, to: String) -> ApiError {
+    let pairs = [("value", value.into()), ("from", from.into()), ("to", to.into())];
+    ApiError::option(field, Reason::OptionRange, pairs)
 }
 
-/// Factor of the frame rate, 1 to 256: a JSON number or a string such as `"7/3"`.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Factor(pub(crate) Ratio<i64>);
-
-impl<'de> Deserialize<'de> for Factor {
-    /// Parses a number or a string; an error states the accepted values.
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        let text = plain_text(Value::deserialize(deserializer)?);
-        let wrong = || D::Error::custom("a factor is from 1 to 256, such as 2, 2.5 or \"7/3\"");
-        time::parse_factor(&text).map(Self).ok_or_else(wrong)
-    }
-}
-
-/// Timestep from 0 to 1: a JSON number or a string such as `"1/3"`.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Fraction(pub(crate) Ratio<i64>);
-
-impl<'de> Deserialize<'de> for Fraction {
-    /// Parses a number or a string; an error states the accepted values.
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        let text = plain_text(Value::deserialize(deserializer)?);
-        let value = time::parse_decimal(&text).or_else(|| time::parse_fraction(&text));
-        let inside = value.filter(|value| (Ratio::from(0)..=Ratio::from(1)).contains(value));
-        inside
-            .map(Self)
-            .ok_or_else(|| D::Error::custom("a time is from 0 to 1, such as 0.5 or \"1/3\""))
-    }
-}
-
-/// Width and height in pixels, 16 to 16384 each: a string such as `1280x720`.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Size(pub(crate) [u32; 2]);
-
-impl<'de> Deserialize<'de> for Size {
-    /// Parses `WIDTHxHEIGHT`; an error states the accepted values.
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let sides = text
-            .split_once('x')
-            .and_then(|(w, h)| Some([w.parse().ok()?, h.parse().ok()?]));
-        let inside = sides.filter(|sides: &[u32; 2]| sides.iter().all(|side| (16..=16384).contains(side)));
-        inside
-            .map(Self)
-            .ok_or_else(|| D::Error::custom("a size is WIDTHxHEIGHT, 16 to 16384 each, such as 1280x720"))
-    }
-}
-
-/// Returns a JSON string without quotes, and any other value as JSON text.
-fn plain_text(value: Value) -> String {
-    match value {
-        Value::String(text) => text,
-        other => other.to_string(),
-    }
-}
-
-/// Option `fit`: how pictures of another size or shape are adapted.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Fit {
-    #[default]
-    Pad,
-    Crop,
-    Stretch,
-}
-
-impl From<Fit> for rife::media::Fit {
-    /// Converts to the media crate's type.
-    fn from(fit: Fit) -> Self {
-        match fit {
-            Fit::Pad => Self::Pad,
-            Fit::Crop => Self::Crop,
-            Fit::Stretch => Self::Stretch,
-        }
-    }
-}
-
-/// Removes the fields called `names` from `options` and returns them.
-fn take_fields(options: &mut Map<String, Value>, names: &[&str]) -> Map<String, Value> {
-    let taken = names.iter().filter_map(|name| options.remove_entry(*name));
-    taken.collect()
-}
-
-/// Deserializes `options`; an error names the wrong field and what it accepts.
-pub(crate) fn parse<T: DeserializeOwned>(options: Map<String, Value>) -> Result<T> {
-    let given = options.clone();
-    serde_path_to_error::deserialize(Value::Object(options)).map_err(|error| {
-        let field = error.path().to_string();
-        let unknown = error.inner().to_string().starts_with("unknown field");
-        option_error(&field, given.get(&field).filter(|_| !unknown))
-    })
-}
-
-/// Type of an option's value, for error messages.
-enum OptionType {
-    Whole,
-    Number,
-    Flag,
-    Text,
-    Factor,
-    Rate,
-    Time,
-    Size,
-    OneOf(&'static str),
-}
-
-/// Returns the type of the option called `field`.
-fn option_type(field: &str) -> Option<OptionType> {
-    Some(match field {
-        "passes" | "crf" => OptionType::Whole,
-        "factor" => OptionType::Factor,
-        "scale" | "cut_threshold" | "min_psnr" | "max_bias" | "max_shift" => OptionType::Number,
-        "tta" | "ensemble" | "slow_motion" | "stretch_audio" | "deinterlace" | "inverse_telecine"
-        | "allow_interlaced" | "video_only" | "montage" | "confidence" | "force" => OptionType::Flag,
-        "model" | "precision" | "ext" | "preset" => OptionType::Text,
-        "fps" => OptionType::Rate,
-        "timestep" => OptionType::Time,
-        "size" => OptionType::Size,
-        "timestep_method" => OptionType::OneOf("auto, direct, recursive"),
-        "codec" => OptionType::OneOf("h264, h265, av1, vp9, prores, ffv1, gif"),
-        "cut_fill" => OptionType::OneOf("repeat, blend"),
-        "duplicates" => OptionType::OneOf("smooth, keep"),
-        "mask_static" => OptionType::OneOf("auto, off"),
-        "fit" => OptionType::OneOf("pad, crop, stretch"),
-        "memory" => OptionType::OneOf("memory, disk"),
-        "sound" => OptionType::OneOf("crossfade, silence, drop"),
-        "profile" => OptionType::OneOf("web, latentsync, archive"),
-        _ => return None,
-    })
-}
-
-/// Returns the error for a wrong `value` of option `field`; `None` for an unknown option.
-fn option_error(field: &str, value: Option<&Value>) -> ApiError {
-    let Some(value) = value else {
-        return ApiError::option(field, Reason::OptionUnknown, []);
-    };
-    let shown = Value::from(abbreviated(value));
-    let reason = match option_type(field) {
-        Some(OptionType::OneOf(accepted)) => return choice_error(field, &abbreviated(value), accepted),
-        Some(OptionType::Whole) => Reason::OptionWhole,
-        Some(OptionType::Number) => Reason::OptionNumber,
-        Some(OptionType::Flag) => Reason::OptionFlag,
-        Some(OptionType::Text) => Reason::OptionText,
-        Some(OptionType::Factor) => Reason::OptionFactor,
-        Some(OptionType::Rate) => Reason::OptionRate,
-        Some(OptionType::Time) => Reason::OptionTime,
-        Some(OptionType::Size) => Reason::OptionSize,
-        None => Reason::OptionForm,
-    };
-    ApiError::option(field, reason, [("value", shown)])
-}
-
-/// Returns a value as JSON text, cut to 60 characters.
-fn abbreviated(value: &Value) -> String {
+/// A value as JSON, cut where it is long.
+fn short(value: &Value) -> String {
     let text = value.to_string();
     let cut: String = text.chars().take(60).collect();
     if cut.len() < text.len() { cut + "…" } else { cut }
 }
 
-/// Returns an error if `crf` is above `max`.
-pub(crate) fn check_crf(crf: Option<u32>, max: u32) -> Result<()> {
-    match crf {
-        Some(crf) => check_range("crf", crf, 0, max),
-        None => Ok(()),
-    }
-}
-
-/// Returns an error unless `preset` is 1 to 20 lowercase letters and digits, since it is passed to an encoder.
-pub(crate) fn check_preset(preset: Option<&str>) -> Result<()> {
-    let word = |text: &str| {
-        (1..=20).contains(&text.len())
-            && text
-                .bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-    };
-    match preset {
-        Some(text) if !word(text) => Err(ApiError::option("preset", Reason::OptionPreset, [])),
-        _ => Ok(()),
-    }
-}
-
-/// Returns an error that names option `field` unless `value` is from `from` to `to`.
+/// Checks that `value` is within `from` to `to`.
 pub(crate) fn check_range<T: PartialOrd + std::fmt::Display>(
     field: &str,
     value: T,
@@ -445,7 +170,279 @@ pub(crate) fn check_range<T: PartialOrd + std::fmt::Display>(
     if value >= from && value <= to {
         return Ok(());
     }
-    let text = |value: T| Value::from(value.to_string());
-    let pairs = [("value", text(value)), ("from", text(from)), ("to", text(to))];
-    Err(ApiError::option(field, Reason::OptionRange, pairs))
+    Err(outside(
+        field,
+        value.to_string(),
+        from.to_string(),
+        to.to_string(),
+    ))
+}
+
+/// Checks that a file of this extension holds the codec, where one is asked for.
+pub(crate) fn check_codec(extension: &str, codec: Option<Codec>) -> Result<()> {
+    let Some(codec) = codec.filter(|codec| !codecs(extension).contains(codec)) else {
+        return Ok(());
+    };
+    let held = names(extension).join(", ");
+    let accepted = if held.is_empty() {
+        "pictures, without a codec".into()
+    } else {
+        held
+    };
+    Err(ApiError::option(
+        "codec",
+        Reason::CodecContainer,
+        [
+            ("ext", extension.into()),
+            ("value", codec.option_name().into()),
+            ("accepted", accepted.into()),
+        ],
+    ))
+}
+
+/// The codecs that a file of this extension holds; none for pictures.
+fn codecs(extension: &str) -> Vec<Codec> {
+    let container = Container::of(Path::new(&format!("a.{extension}")));
+    container.map_or_else(|_| Vec::new(), |container| container.codecs().collect())
+}
+
+/// Their names in the order in which help lists them.
+fn names(extension: &str) -> Vec<&'static str> {
+    let held = codecs(extension);
+    let known = Codec::VALUES.iter().filter(|codec| held.contains(codec));
+    known.map(|codec| codec.option_name()).collect()
+}
+
+/// The codecs that a result of each extension may have.
+pub(crate) fn containers() -> Value {
+    let ext = ImageOptions::TABLE.iter().find(|opt| opt.name == "ext");
+    let Some(Kind::Choice(extensions)) = ext.map(|opt| opt.kind) else {
+        return Value::Null;
+    };
+    let all = extensions.iter().map(|known| known.name);
+    Value::Object(all.map(|name| (name.to_owned(), names(name).into())).collect())
+}
+
+/// The options of HTTP of a kind of job.
+pub(crate) fn table(kind: kind::Kind) -> Vec<&'static Opt> {
+    let tables: &[&[Opt]] = match kind {
+        kind::Kind::Video => &[
+            ModelOptions::TABLE,
+            EncodeOptions::TABLE,
+            RateOptions::TABLE,
+            SceneOptions::TABLE,
+        ],
+        kind::Kind::Images => &[ModelOptions::TABLE, ImageOptions::TABLE],
+        kind::Kind::Chain => &[ModelOptions::TABLE, ChainOptions::TABLE],
+        kind::Kind::Reencode => &[ReencodeOptions::TABLE],
+    };
+    let rows = tables.iter().flat_map(|table| table.iter());
+    rows.filter(|opt| opt.http.is_some()).collect()
+}
+
+/// The JSON schema of the options of a kind of job: its `properties`.
+pub(crate) fn schema(kind: kind::Kind) -> Value {
+    let rows = table(kind).into_iter().filter_map(|opt| Some((opt, opt.http?)));
+    let properties = rows.map(|(opt, http)| {
+        let mut schema = type_schema(http.kind);
+        schema["description"] = opt.help_in_http().into();
+        (http.name.to_owned(), schema)
+    });
+    Value::Object(properties.collect())
+}
+
+fn type_schema(kind: Kind) -> Value {
+    let or_text = |number: Value| json!({"anyOf": [number, {"type": "string"}]});
+    match kind {
+        Kind::Flag => json!({"type": "boolean"}),
+        Kind::Whole(from, to) => json!({"type": "integer", "minimum": from, "maximum": to}),
+        Kind::Number(from, to) => json!({"type": "number", "minimum": from, "maximum": to}),
+        Kind::Scale => json!({"type": "number", "minimum": 0.25, "maximum": 4}),
+        Kind::Factor => or_text(json!({"type": "number", "minimum": 1, "maximum": 256})),
+        Kind::Rate => or_text(json!({"type": "number", "exclusiveMinimum": 0, "maximum": 1000})),
+        Kind::Time => json!({"type": "number", "minimum": 0, "maximum": 1}),
+        Kind::Size => json!({"type": "string", "pattern": "^[0-9]+x[0-9]+$"}),
+        Kind::Word => json!({"type": "string", "pattern": "^[a-z0-9]{1,20}$"}),
+        Kind::Choice(names) => {
+            json!({"type": "string", "enum": names.iter().map(|known| known.name).collect::<Vec<_>>()})
+        }
+        Kind::Text | Kind::Extension | Kind::Bytes | Kind::Path => json!({"type": "string"}),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::state::kind::Kind as Job;
+
+    #[test]
+    fn refusals_have_the_words_of_the_library() {
+        let (from, to) = (0.0, 63.0);
+        for (refusal, reason) in [
+            (Refusal::Whole, Reason::OptionWhole),
+            (Refusal::Number, Reason::OptionNumber),
+            (Refusal::Flag, Reason::OptionFlag),
+            (Refusal::Text, Reason::OptionText),
+            (Refusal::OneOf(vec!["a", "b"]), Reason::OptionChoice),
+            (Refusal::Range { from, to }, Reason::OptionRange),
+            (Refusal::Factor, Reason::OptionFactor),
+            (Refusal::Rate, Reason::OptionRate),
+            (Refusal::Time, Reason::OptionTime),
+            (Refusal::Size, Reason::OptionSize),
+        ] {
+            let said = refused("crf", &json!(64), refusal.clone());
+            assert_eq!(said.message(), format!("crf is 64; {refusal}"));
+            assert!(reason.sentence().starts_with("{field} is {value}; "));
+        }
+        let said = refused("preset", &json!("-vf"), Refusal::Word);
+        assert_eq!(said.message(), Refusal::Word.to_string());
+    }
+
+    /// The values of `text` between quotes.
+    fn quoted(text: &str) -> Vec<&str> {
+        text.split('\'').skip(1).step_by(2).collect()
+    }
+
+    /// What stands in `row` after `name: `, up to the end of the number, word or brackets.
+    fn of<'a>(row: &'a str, name: &str) -> Option<&'a str> {
+        let rest = row.split_once(&format!(" {name}: "))?.1;
+        let mut depth = 0;
+        let end = rest.find(|c| {
+            depth += i32::from(matches!(c, '(' | '[')) - i32::from(matches!(c, ')' | ']'));
+            depth == 0 && matches!(c, ',' | '}')
+        })?;
+        Some(rest[..end].trim().trim_matches('\''))
+    }
+
+    /// The rows of a tab of the page: those of the function `kind` with those of the lists that it spreads. The second is what
+    /// is in brackets after the list's name.
+    fn rows(kind: &str) -> Vec<(&'static str, &'static str)> {
+        const PAGE: &str = include_str!("../../web/options.js");
+        let start = [format!("const {kind} = "), format!("const {kind} =\n")];
+        let start = start.iter().find_map(|text| PAGE.find(text.as_str()));
+        let body = PAGE[start.unwrap_or_else(|| panic!("no {kind}"))..]
+            .split_once("\n];")
+            .unwrap()
+            .0;
+        let mut found = Vec::new();
+        for line in body.lines().map(str::trim) {
+            if line.starts_with("{ name: ") {
+                found.push((line, ""));
+            } else if let Some(spread) = line.strip_prefix("...") {
+                let (name, given) = spread
+                    .split_once('(')
+                    .unwrap_or((spread.trim_end_matches(','), ""));
+                found.extend(rows(name).into_iter().map(|(row, _)| (row, given)));
+            }
+        }
+        found
+    }
+
+    /// The choices of a row.
+    fn choices(row: &str, given: &'static str) -> Vec<String> {
+        let text = of(row, "choices").unwrap_or_default();
+        if let Some(passes) = text.strip_prefix("passes(") {
+            let last: u32 = passes.split(',').next().unwrap().parse().unwrap();
+            return (1..=last).map(|n| n.to_string()).collect();
+        }
+        let values = match text {
+            _ if text.starts_with("types.map") => quoted(given),
+            _ if text.starts_with("named(") => quoted(text).into_iter().step_by(2).collect(),
+            _ => quoted(text),
+        };
+        values
+            .into_iter()
+            .filter(|value| !value.is_empty())
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// Fields whose choices the page fills with those of this machine.
+    const FILLED: [&str; 3] = ["model", "precision", "codec"];
+
+    #[test]
+    fn the_page_has_the_fields_of_the_tables() {
+        for kind in Job::ALL {
+            let rows: Vec<_> = rows(kind.name())
+                .into_iter()
+                .filter(|(row, _)| !row.contains("local: true"))
+                .collect();
+            let known = table(kind);
+            let on_page = known.iter().filter(|opt| opt.on_page);
+            let wanted: BTreeSet<_> = on_page.map(|opt| http_name(opt)).collect();
+            let found: BTreeSet<_> = rows.iter().filter_map(|(row, _)| of(row, "name")).collect();
+            assert_eq!(found, wanted, "{}", kind.name());
+            for (row, given) in rows {
+                let name = of(row, "name").unwrap();
+                let http = known
+                    .iter()
+                    .find(|opt| http_name(opt) == name)
+                    .unwrap()
+                    .http
+                    .unwrap();
+                let choices = choices(row, given);
+                let number = |name| of(row, name).map(|text| text.parse::<f64>().unwrap());
+                let range = number("min").zip(number("max"));
+                match http.kind {
+                    Kind::Flag => assert!(row.contains("kind: 'check'"), "{row}"),
+                    Kind::Choice(names) if !FILLED.contains(&name) => {
+                        let names: BTreeSet<_> = names.iter().map(|known| known.name).collect();
+                        assert_eq!(names, choices.iter().map(String::as_str).collect(), "{row}");
+                    }
+                    Kind::Whole(from, to) if choices.is_empty() => {
+                        assert_eq!(range, Some((from as f64, to as f64)), "{row}");
+                    }
+                    Kind::Whole(_, to) => assert_eq!(choices.len() as u64, to, "{row}"),
+                    Kind::Number(from, to) => assert_eq!(range, Some((from, to)), "{row}"),
+                    Kind::Factor => assert_eq!(range, Some((1.0, 256.0)), "{row}"),
+                    _ => {}
+                }
+                let value = of(row, "value").filter(|value| !value.starts_with("types"));
+                if let Some(default) = http.default {
+                    assert!(value.is_none_or(|value| value == default), "{row}: {default}");
+                }
+            }
+        }
+    }
+
+    /// The options that the tables of docs/api.md have: the words in backticks of first columns, between these headings.
+    fn documented(from: &str, to: &str) -> BTreeSet<&'static str> {
+        const DOCS: &str = include_str!("../../../../docs/api.md");
+        let text = DOCS.split_once(from).unwrap_or_else(|| panic!("no {from}")).1;
+        let text = text.split_once(to).unwrap_or_else(|| panic!("no {to}")).0;
+        let rows = text.lines().filter(|line| line.starts_with("| `"));
+        let names = rows.flat_map(|row| {
+            row.split('|')
+                .nth(1)
+                .unwrap_or_default()
+                .split('`')
+                .skip(1)
+                .step_by(2)
+        });
+        names.collect()
+    }
+
+    #[test]
+    fn the_document_for_people_has_the_options_of_the_tables() {
+        let common = documented(
+            "Options that every kind with a network has",
+            "\n`video`, one input",
+        );
+        for (kind, from, to) in [
+            (Job::Video, "\n`video`, one input", "\n`images`, "),
+            (Job::Images, "\n`images`, ", "\n`chain`, "),
+            (Job::Chain, "\n`chain`, ", "\n`reencode`, "),
+            (Job::Reencode, "\n`reencode`, ", "\n### Plans"),
+        ] {
+            let mut found = documented(from, to);
+            if kind != Job::Reencode {
+                found.extend(&common);
+            }
+            let wanted: BTreeSet<_> = table(kind).into_iter().map(http_name).collect();
+            found.retain(|name| kind != Job::Images || *name != "preset");
+            assert_eq!(found, wanted, "{}", kind.name());
+        }
+    }
 }

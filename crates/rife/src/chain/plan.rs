@@ -10,6 +10,7 @@ use rife_media::{
 };
 
 use super::{AudioMode, ChainJob, ChainPlan};
+use crate::options::NamedChoice;
 use crate::{Error, Interpolator, Result, gamut};
 
 /// Frames per second of a chain whose first clip has no nominal rate.
@@ -192,37 +193,45 @@ fn describe(clip: &Path, info: &StreamInfo, params: &VideoParams, fit: Fit) -> S
     text
 }
 
-/// Computes the fingerprint of a chain's video: pairs of a name for people and a value. `None` if a clip cannot be read
+/// Returns the fingerprint of `job`: all that its frames depend on, as that of a video job; `None` where a clip cannot be read
 /// twice.
 pub(super) fn facts(job: &ChainJob, interpolator: &Interpolator) -> Result<Option<Vec<(String, String)>>> {
-    let mut facts = Vec::new();
-    let mut fact = |name: &str, value: String| facts.push((name.to_owned(), value));
-    fact("the program", env!("CARGO_PKG_VERSION").to_owned());
-    for (index, clip) in job.clips.iter().enumerate() {
+    let ChainJob {
+        clips,
+        passes,
+        fps,
+        size,
+        fit,
+        scene,
+        source,
+        sink,
+        interpolator: spec,
+        // Audio is added when the segments are joined.
+        audio: _,
+        keep: _,
+    } = job;
+    let mut inputs = Vec::new();
+    for (index, clip) in clips.iter().enumerate() {
         let input = &job.clip(clip).input;
-        let Some(hash) = crate::video::input_facts(input, &job.sink.cancel)? else {
+        let Some(hash) = crate::video::input_facts(input, &sink.cancel)? else {
             return Ok(None);
         };
-        fact(&format!("clip {}", index + 1), hash);
+        inputs.push((format!("clip {}", index + 1), hash));
     }
-    fact("the job", "a chain".to_owned());
-    fact("--passes", job.passes.to_string());
     let first = || "the first clip's".to_owned();
-    fact("--fps", job.fps.map_or_else(first, |fps| fps.to_string()));
-    let size = job.size.map(|[width, height]| format!("{width}x{height}"));
-    fact("--size", size.unwrap_or_else(first));
-    let fit = match job.fit {
-        Fit::Pad => "pad",
-        Fit::Crop => "crop",
-        Fit::Stretch => "stretch",
-    };
-    fact("--fit", fit.to_owned());
-    fact(
-        "the rate of pictures",
-        crate::video::or_usual(job.source.frame_rate),
-    );
-    fact("--deinterlace", job.source.deinterlace.to_string());
-    fact("the similarity of a cut", job.scene.cut.to_string());
-    facts.extend(crate::video::model_facts(&job.interpolator, interpolator)?);
-    Ok(Some(facts))
+    let size = size.map(|[width, height]| format!("{width}x{height}"));
+    let mut facts = vec![
+        ("the job", "a chain".to_owned()),
+        ("--passes", passes.to_string()),
+        ("--fps", fps.map_or_else(first, |fps| fps.to_string())),
+        ("--size", size.unwrap_or_else(first)),
+        ("--fit", fit.option_name().to_owned()),
+        ("the rate of pictures", crate::video::or_usual(source.frame_rate)),
+        ("--deinterlace", source.deinterlace.to_string()),
+        ("the similarity of a cut", scene.cut.to_string()),
+    ];
+    facts.extend(crate::video::model_facts(spec, interpolator)?);
+    let program = ("the program".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+    let all = std::iter::once(program).chain(inputs);
+    Ok(Some(all.chain(crate::video::owned(facts)).collect()))
 }

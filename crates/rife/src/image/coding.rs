@@ -16,6 +16,7 @@ use rife_media::{
 
 use super::sequence::Step;
 use super::{ImageJob, as_format, extension};
+use crate::options::NamedChoice;
 use crate::{Error, Result};
 
 /// Size, pixel format and colour of a job's frames.
@@ -93,19 +94,13 @@ impl Coding {
     }
 
     /// Returns what the frames depend on beside size, pixel format and colour, as entries of the job fingerprint.
-    pub(super) fn facts(&self) -> Vec<(String, String)> {
-        let fit = match self.fit {
-            Fit::Pad => "pad",
-            Fit::Crop => "crop",
-            Fit::Stretch => "stretch",
-        };
+    pub(super) fn facts(&self) -> [(&'static str, String); 3] {
         let peak = self.peak.unwrap_or(1.0);
-        let facts = [
-            ("--fit", fit.to_owned()),
+        [
+            ("--fit", self.fit.option_name().to_owned()),
             ("alpha", self.alpha.to_string()),
             ("the maximum value", peak.to_string()),
-        ];
-        facts.map(|(name, value)| (name.to_owned(), value)).into()
+        ]
     }
 
     /// Decodes all images of linear light once to find their maximum value; does nothing for other images.

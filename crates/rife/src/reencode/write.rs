@@ -91,23 +91,33 @@ fn spec(run: &ReencodeRun, path: &Path) -> Result<SinkSpec> {
     })
 }
 
-/// Computes the job's fingerprint: pairs of a name for people and a value. `None` if the input cannot be read twice.
+/// Returns the fingerprint of `job`: all that its frames depend on, as that of a video job; `None` where the input cannot be
+/// read twice.
 fn facts(job: &ReencodeJob, cancel: &CancelToken) -> Result<Option<Vec<(String, String)>>> {
-    let Some(input) = crate::video::input_facts(&job.source.input, cancel)? else {
+    let ReencodeJob {
+        source,
+        profile,
+        // The sink adds the encoder's settings.
+        crf: _,
+        preset: _,
+        // Whether and where it is written, and what is accepted.
+        output: _,
+        force: _,
+        overwrite: _,
+        limits: _,
+        keep: _,
+    } = job;
+    let Some(input) = crate::video::input_facts(&source.input, cancel)? else {
         return Ok(None);
     };
-    let facts = [
+    Ok(Some(crate::video::owned(vec![
         ("the program", env!("CARGO_PKG_VERSION").to_owned()),
         ("the input", input),
         ("the job", "a re-encoding".to_owned()),
-        ("--preset-profile", job.profile.name().to_owned()),
-        (
-            "the rate of pictures",
-            crate::video::or_usual(job.source.frame_rate),
-        ),
-        ("--deinterlace", job.source.deinterlace.to_string()),
-    ];
-    Ok(Some(facts.map(|(name, value)| (name.to_owned(), value)).into()))
+        ("--preset-profile", profile.name().to_owned()),
+        ("the rate of pictures", crate::video::or_usual(source.frame_rate)),
+        ("--deinterlace", source.deinterlace.to_string()),
+    ])))
 }
 
 /// Returns the timeline options: the profile's constant rate, else the source's times unchanged.

@@ -1,5 +1,5 @@
-//! Job fingerprint: pairs of a name for people and a value, for everything that a result depends on. An unfinished job is
-//! resumed, and shards are joined, only if all pairs match.
+//! Job fingerprint of a video job: all that its frames depend on, as pairs of a name and a value for people. A resumed job
+//! must match the journal's in every pair.
 
 use std::fs;
 use std::io::Read;
@@ -9,9 +9,10 @@ use rife_media::scene::CutRule;
 use rife_media::{CancelToken, Input};
 use sha2::{Digest, Sha256};
 
-use super::{CutFill, Duplicates, Fallback, Motion, Rate, VideoJob};
+use super::{Duplicates, Fallback, Motion, Rate, VideoJob};
+use crate::options::NamedChoice;
 use crate::weights::weights_sha256;
-use crate::{Bisection, Error, Interpolator, InterpolatorSpec, Result, TimestepMethod, model_choice};
+use crate::{Bisection, Error, Interpolator, InterpolatorSpec, Result, model_choice};
 
 /// Options of keeping an unfinished job for a later run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,35 +39,70 @@ impl Default for Keep {
 /// Name of the fingerprint's entry that identifies the input.
 pub(super) const INPUT: &str = "the input";
 
-/// Computes the fingerprint of the video frames of `job`, without audio and subtitles; `None` if the input cannot be read
-/// twice (standard input, custom sources).
+/// Returns the fingerprint of `job`: all that its frames depend on, each with the name that journals record; audio and
+/// text aside, and the encoder's settings, which the sink adds. `None` where the input cannot be read twice.
+///
+/// The destructuring names every field, so that a new one does not compile before it is decided whether it belongs here.
+/// Names and values stay as they are: jobs that an earlier release began resume by them.
 pub(super) fn facts(job: &VideoJob, interpolator: &Interpolator) -> Result<Option<Vec<(String, String)>>> {
-    let Some(input) = input_facts(&job.source.input, &job.sink.cancel)? else {
+    let VideoJob {
+        source,
+        sink,
+        interpolator: spec,
+        rate,
+        motion,
+        cuts,
+        cut_fill,
+        duplicates,
+        mask_static,
+        fallback,
+        montage,
+        // Which files are written, where, and for how long an unfinished one is kept.
+        extension: _,
+        like_source: _,
+        folder: _,
+        manifest: _,
+        cuts_out: _,
+        confidence: _,
+        share: _,
+        keep: _,
+        strict: _,
+        // Audio and text: see `sound`.
+        video_only: _,
+    } = job;
+    let Some(input) = input_facts(&source.input, &sink.cancel)? else {
         return Ok(None);
     };
-    let facts = [
+    let mut facts = vec![
         ("the program", env!("CARGO_PKG_VERSION").to_owned()),
         (INPUT, input),
-        ("the rate", rate(job.rate)),
-        ("the motion", motion(job.motion)),
-        ("the rate of pictures", or_usual(job.source.frame_rate)),
-        ("--deinterlace", job.source.deinterlace.to_string()),
-        ("--inverse-telecine", job.source.inverse_telecine.to_string()),
-        ("--allow-interlaced", job.source.allow_interlaced.to_string()),
-        ("--hwaccel", or_usual(job.source.hwaccel.as_ref())),
-        ("the cuts", cuts(&job.cuts)),
-        ("--cut-fill", fill(job.cut_fill).to_owned()),
-        ("--duplicates", duplicates(job.duplicates).to_owned()),
-        ("--mask-static", job.mask_static.to_string()),
-        ("--fallback", fallback(job.fallback)),
-        ("--montage", job.montage.to_string()),
     ];
-    let mut facts = facts.map(|(name, value)| (name.to_owned(), value)).to_vec();
-    facts.splice(2..2, model_facts(&job.interpolator, interpolator)?);
-    Ok(Some(facts))
+    facts.extend(model_facts(spec, interpolator)?);
+    facts.extend([
+        ("the rate", rate_fact(*rate)),
+        ("the motion", motion_fact(*motion)),
+    ]);
+    facts.extend(source.facts());
+    facts.extend([
+        ("the cuts", cuts_fact(cuts)),
+        ("--cut-fill", cut_fill.option_name().to_owned()),
+        ("--duplicates", duplicates_fact(*duplicates).to_owned()),
+        ("--mask-static", mask_static.to_string()),
+        ("--fallback", fallback_fact(*fallback)),
+        ("--montage", montage.to_string()),
+    ]);
+    Ok(Some(owned(facts)))
 }
 
-fn rate(rate: Rate) -> String {
+/// Returns `facts` with owned names.
+pub(crate) fn owned(facts: Vec<(&str, String)>) -> Vec<(String, String)> {
+    facts
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+fn rate_fact(rate: Rate) -> String {
     match rate {
         Rate::Factor(factor) => format!("{factor} times the frames"),
         Rate::Multiple(factor) => format!("{factor} times the frames"),
@@ -74,7 +110,7 @@ fn rate(rate: Rate) -> String {
     }
 }
 
-fn motion(motion: Motion) -> String {
+fn motion_fact(motion: Motion) -> String {
     match motion {
         Motion::Normal => "as fast as the source".to_owned(),
         Motion::Slow { fps, .. } => format!("slow, rate {}", or_usual(fps)),
@@ -94,23 +130,16 @@ pub(super) fn sound(job: &VideoJob) -> String {
     .to_owned()
 }
 
-fn fill(fill: CutFill) -> &'static str {
-    match fill {
-        CutFill::Repeat => "repeat",
-        CutFill::Blend => "blend",
-    }
-}
-
-fn duplicates(duplicates: Duplicates) -> &'static str {
+fn duplicates_fact(duplicates: Duplicates) -> &'static str {
     match duplicates {
         Duplicates::Smooth => "smooth",
         Duplicates::Keep => "keep",
     }
 }
 
-fn fallback(fallback: Option<Fallback>) -> String {
-    fallback.map_or("off".to_owned(), |fallback| {
-        format!("{} below {}", fill(fallback.fill), fallback.below)
+fn fallback_fact(fallback: Option<Fallback>) -> String {
+    fallback.map_or("off".to_owned(), |Fallback { below, fill }| {
+        format!("{} below {below}", fill.option_name())
     })
 }
 
@@ -119,43 +148,52 @@ pub(crate) fn or_usual(value: Option<impl std::fmt::Display>) -> String {
     value.map_or("the usual one".to_owned(), |value| value.to_string())
 }
 
-/// Computes the entries of the fingerprint on which computed frames depend: model, options of the network, engine.
+/// Returns what the frames that the network makes depend on, as [`facts`] does.
 pub(crate) fn model_facts(
     spec: &InterpolatorSpec,
     interpolator: &Interpolator,
-) -> Result<Vec<(String, String)>> {
-    let (loaded, _) = model_choice::find_weights(&spec.model)?;
+) -> Result<Vec<(&'static str, String)>> {
+    let InterpolatorSpec {
+        model,
+        scale,
+        tta,
+        ensemble,
+        method,
+        bisection: Bisection {
+            threshold,
+            max_cycles,
+        },
+        memory_limit,
+        // Found again in the interpolator.
+        version: _,
+        device: _,
+        precision: _,
+        // Without influence on frames.
+        threads: _,
+        on_frame: _,
+        cancel: _,
+    } = spec;
+    let (loaded, _) = model_choice::find_weights(model)?;
     let engine = interpolator.engine();
-    let method = match spec.method {
-        TimestepMethod::Auto => "auto",
-        TimestepMethod::Direct => "direct",
-        TimestepMethod::Recursive => "recursive",
-    };
-    let Bisection {
-        threshold,
-        max_cycles,
-    } = spec.bisection;
-    let facts = [
+    Ok(vec![
         ("the model", interpolator.version().name().to_owned()),
         ("the weights", weights_sha256(&loaded.weights)),
-        ("the scale", spec.scale.to_string()),
-        ("--tta", spec.tta.to_string()),
-        ("--ensemble", spec.ensemble.to_string()),
-        ("--timestep-method", method.to_owned()),
+        ("the scale", scale.to_string()),
+        ("--tta", tta.to_string()),
+        ("--ensemble", ensemble.to_string()),
+        ("--timestep-method", method.option_name().to_owned()),
         ("--rthreshold", threshold.to_string()),
         ("--rmaxcycles", max_cycles.to_string()),
         (
             "--memory-limit",
-            spec.memory_limit
-                .map_or("none".to_owned(), |bytes| format!("{bytes} bytes")),
+            memory_limit.map_or("none".to_owned(), |bytes| format!("{bytes} bytes")),
         ),
         ("the engine", format!("{} {}", engine.tier, engine.precision)),
-    ];
-    Ok(facts.map(|(name, value)| (name.to_owned(), value)).into())
+    ])
 }
 
-/// Describes the threshold of cut detection, or a list of cuts by its hash.
-fn cuts(rule: &CutRule) -> String {
+/// A threshold, or a list by its content.
+fn cuts_fact(rule: &CutRule) -> String {
     match rule {
         CutRule::Detect(limit) => format!("found below {limit}"),
         CutRule::Listed(list) => {

@@ -2,79 +2,48 @@
 
 use std::time::Instant;
 
-use rife::chain::{AudioMode, ChainJob, ChainRun, MAX_PASSES};
+use rife::chain::{ChainJob, ChainRun};
 use rife::media::{CancelToken, Output, time};
-use serde::Deserialize;
+use rife::options::{ChainOptions, ModelOptions};
 use serde_json::{Map, Value, json};
 
 use super::{JobFiles, Outcome, Run, Step};
 use crate::error::Result;
 use crate::reason::note;
-use crate::work::options::{EncodeOptions, Fit, ModelOptions, Rate, Size, check_range, parse};
+use crate::work::options::{Given, check_codec};
 
 /// Validated options of a `chain` job.
 #[derive(Debug)]
-pub(super) struct ChainOptions {
+pub(super) struct Checked {
     model: ModelOptions,
-    encode: EncodeOptions,
-    rest: Rest,
+    options: ChainOptions,
 }
 
-/// Options of `chain` jobs besides [`ModelOptions`] and [`EncodeOptions`]; `None` for the default.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Rest {
-    passes: Option<u32>,
-    fps: Option<Rate>,
-    size: Option<Size>,
-    fit: Fit,
-    sound: SoundName,
-    deinterlace: bool,
+/// Returns the extension of a result of these options.
+fn extension(options: &ChainOptions) -> &str {
+    options.ext.as_deref().unwrap_or("mp4")
 }
 
-/// Option `sound`: audio of the transitions.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum SoundName {
-    #[default]
-    Crossfade,
-    Silence,
-    Drop,
-}
-
-impl ChainOptions {
+impl Checked {
     /// Parses and validates the options.
-    pub(super) fn new(mut options: Map<String, Value>) -> Result<Self> {
-        let (model, encode) = (
-            ModelOptions::take(&mut options)?,
-            EncodeOptions::take(&mut options, &[])?,
-        );
-        encode.check_codec()?;
-        let rest: Rest = parse(options)?;
-        check_range("passes", rest.passes.unwrap_or(2), 1, MAX_PASSES)?;
-        Ok(Self { model, encode, rest })
+    pub(super) fn new(options: Map<String, Value>) -> Result<Self> {
+        let mut given = Given::new(options);
+        let model = given.model()?;
+        let options: ChainOptions = given.take()?;
+        check_codec(extension(&options), options.codec)?;
+        given.finish()?;
+        Ok(Self { model, options })
     }
 }
 
-impl super::Options for ChainOptions {
+impl super::Options for Checked {
     /// Converts the options to a job of the `rife` crate, and plans it.
     fn open(&self, files: &JobFiles<'_>, cancel: &CancelToken) -> Result<rife::Result<Box<dyn Run>>> {
-        let extension = self.encode.extension();
+        let extension = extension(&self.options);
         let mut job = ChainJob::new(files.inputs.clone(), Output::File(files.result(extension)));
-        let rest = &self.rest;
-        job.passes = rest.passes.unwrap_or(job.passes);
-        (job.fps, job.size) = (rest.fps.map(|rate| rate.0), rest.size.map(|size| size.0));
-        job.fit = rest.fit.into();
-        job.audio = match rest.sound {
-            SoundName::Crossfade => AudioMode::Crossfade,
-            SoundName::Silence => AudioMode::Silence,
-            SoundName::Drop => AudioMode::Drop,
-        };
-        job.source.deinterlace = rest.deinterlace;
+        self.options.apply(&mut job);
         job.sink.overwrite = true;
-        (job.sink.codec, job.sink.crf) = (self.encode.codec(), self.encode.crf);
-        job.sink.preset = self.encode.preset.clone();
-        job.interpolator = files.interpolator(self.model.spec()?);
+        job.interpolator = files.interpolator(self.model.spec());
         let label = super::result_label(files.label, "_chain", extension);
         Ok(job
             .open(cancel)

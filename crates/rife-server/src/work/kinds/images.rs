@@ -3,93 +3,58 @@
 use std::time::Instant;
 
 use num_rational::Ratio;
-use rife::image::{ImageJob, ImageRun, Storage, Timesteps};
+use rife::image::{ImageJob, ImageRun};
 use rife::media::CancelToken;
-use serde::Deserialize;
+use rife::options::{ImageOptions, ModelOptions};
 use serde_json::{Map, Value, json};
 
 use super::{JobFiles, Outcome, Run, Step};
 use crate::error::{ApiError, Result};
 use crate::reason::{Reason, note};
-use crate::work::options::{EncodeOptions, Fit, Fraction, ModelOptions, Rate, Size, check_range, parse};
+use crate::work::options::{Given, check_codec};
 
 /// Validated options of an `images` job.
 #[derive(Debug)]
-pub(super) struct ImagesOptions {
+pub(super) struct Checked {
     model: ModelOptions,
-    encode: EncodeOptions,
-    rest: Rest,
+    options: ImageOptions,
 }
 
-/// Options of `images` jobs besides [`ModelOptions`] and [`EncodeOptions`]; `None` for the default.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Rest {
-    passes: Option<u32>,
-    timestep: Option<Fraction>,
-    fps: Option<Rate>,
-    size: Option<Size>,
-    fit: Fit,
-    memory: Memory,
+/// Returns the extension of a result of these options.
+fn extension(options: &ImageOptions) -> &str {
+    options.ext.as_deref().unwrap_or("mp4")
 }
 
-/// Option `memory`: storage of frames that wait for their turn in recursive bisection.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Memory {
-    Memory,
-    #[default]
-    Disk,
-}
-
-impl ImagesOptions {
+impl Checked {
     /// Parses and validates the options.
-    pub(super) fn new(mut options: Map<String, Value>, inputs: usize) -> Result<Self> {
-        let model = ModelOptions::take(&mut options)?;
-        let encode = EncodeOptions::take(&mut options, &["webp", "png"])?;
-        encode.check_codec()?;
-        let rest: Rest = parse(options)?;
-        check_range("passes", rest.passes.unwrap_or(2), 1, rife::image::MAX_EXP)?;
-        if encode.preset.is_some() {
+    pub(super) fn new(options: Map<String, Value>, inputs: usize) -> Result<Self> {
+        let mut given = Given::new(options);
+        let model = given.model()?;
+        let options: ImageOptions = given.take()?;
+        check_codec(extension(&options), options.codec)?;
+        if given.has("preset") {
             return Err(ApiError::option("preset", Reason::NotForImages, []));
         }
-        if rest.timestep.is_some() && rest.passes.is_some() {
-            return Err(ApiError::option(
-                "timestep",
-                Reason::OptionEither,
-                [("other", "passes".into())],
-            ));
-        }
-        if rest.timestep.is_some() && (inputs != 2 || encode.extension() != "png") {
+        given.finish()?;
+        if options.timestep.is_some() && (inputs != 2 || extension(&options) != "png") {
             return Err(ApiError::option("timestep", Reason::OnePicture, []));
         }
-        Ok(Self { model, encode, rest })
+        Ok(Self { model, options })
     }
 }
 
-impl super::Options for ImagesOptions {
+impl super::Options for Checked {
     /// Converts the options to a job of the `rife` crate, and plans it.
     fn open(&self, files: &JobFiles<'_>, cancel: &CancelToken) -> Result<rife::Result<Box<dyn Run>>> {
-        let rest = &self.rest;
-        let between = match rest.timestep {
-            Some(Fraction(at)) => Timesteps::Timestep(at),
-            None => Timesteps::Exp(rest.passes.unwrap_or(2)),
-        };
-        let extension = self.encode.extension();
+        let (options, extension) = (&self.options, extension(&self.options));
         let output = match extension {
-            "png" if rest.timestep.is_none() => files.output.clone(),
+            "png" if options.timestep.is_none() => files.output.clone(),
             _ => files.result(extension),
         };
-        let mut job = ImageJob::new(files.inputs.clone(), between, output);
+        let mut job = ImageJob::new(files.inputs.clone(), options.timesteps(), output);
+        options.apply(&mut job);
         job.overwrite = true;
-        job.fps = rest.fps.map_or(Ratio::from(25), |rate| rate.0);
-        (job.size, job.fit) = (rest.size.map(|size| size.0), rest.fit.into());
-        job.storage = match rest.memory {
-            Memory::Memory => Storage::Memory,
-            Memory::Disk => Storage::Disk,
-        };
-        (job.codec, job.crf) = (self.encode.codec(), self.encode.crf);
-        job.interpolator = files.interpolator(self.model.spec()?);
+        job.interpolator = files.interpolator(self.model.spec());
         let (fps, label) = (job.fps, super::result_label(files.label, "_morph", extension));
         Ok(job
             .open(cancel)

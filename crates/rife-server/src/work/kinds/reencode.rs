@@ -1,73 +1,37 @@
 //! Job kind `reencode`: conversion of a clip to a widely playable format ([`ReencodeJob`]).
 
 use rife::media::CancelToken;
-use rife::reencode::{Finding, Profile, ReencodeJob, ReencodeRun, Stage};
-use serde::Deserialize;
+use rife::options::ReencodeOptions;
+use rife::reencode::{Finding, ReencodeJob, ReencodeRun, Stage};
 use serde_json::{Map, Value, json};
 
 use super::{JobFiles, Outcome, Run, Step};
 use crate::error::Result;
 use crate::reason::note;
-use crate::work::options::{check_crf, check_preset, check_range, parse};
+use crate::work::options::Given;
 
 /// Validated options of a `reencode` job.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct ReencodeOptions {
-    profile: ProfileName,
-    force: bool,
-    crf: Option<u32>,
-    preset: Option<String>,
-    deinterlace: bool,
-    min_psnr: Option<f64>,
-    max_bias: Option<f64>,
-    max_shift: Option<f64>,
-}
+#[derive(Debug)]
+pub(super) struct Checked(ReencodeOptions);
 
-/// Option `profile`.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum ProfileName {
-    #[default]
-    Web,
-    Latentsync,
-    Archive,
-}
-
-impl ReencodeOptions {
+impl Checked {
     /// Parses and validates the options.
     pub(super) fn new(options: Map<String, Value>) -> Result<Self> {
-        let options: Self = parse(options)?;
-        check_crf(options.crf, 51)?;
-        check_preset(options.preset.as_deref())?;
-        check_range("min_psnr", options.min_psnr.unwrap_or(0.0), 0.0, 100.0)?;
-        check_range("max_bias", options.max_bias.unwrap_or(0.0), 0.0, 255.0)?;
-        check_range("max_shift", options.max_shift.unwrap_or(0.0), 0.0, 255.0)?;
-        Ok(options)
-    }
-
-    /// Returns the profile of the `rife` crate.
-    fn profile(&self) -> Profile {
-        match self.profile {
-            ProfileName::Web => Profile::Web,
-            ProfileName::Latentsync => Profile::LatentSync,
-            ProfileName::Archive => Profile::Archive,
-        }
+        let mut given = Given::new(options);
+        let options = given.take()?;
+        given.finish()?;
+        Ok(Self(options))
     }
 }
 
-impl super::Options for ReencodeOptions {
+impl super::Options for Checked {
     /// Converts the options to a job of the `rife` crate, and plans it.
     fn open(&self, files: &JobFiles<'_>, cancel: &CancelToken) -> Result<rife::Result<Box<dyn Run>>> {
-        let profile = self.profile();
+        let profile = self.0.preset_profile;
         let mut job = ReencodeJob::new(&files.inputs[0], profile);
+        self.0.apply(&mut job);
         job.output = Some(files.result(profile.extension()));
-        (job.force, job.overwrite) = (self.force, true);
-        (job.crf, job.preset) = (self.crf, self.preset.clone());
-        job.source.deinterlace = self.deinterlace;
-        job.limits.psnr = self.min_psnr.unwrap_or(job.limits.psnr);
-        job.limits.bias = self.max_bias.unwrap_or(job.limits.bias);
-        job.limits.shift = self.max_shift.unwrap_or(job.limits.shift);
+        job.overwrite = true;
         let label = super::result_label(files.label, "_reencoded", profile.extension());
         Ok(job
             .open(cancel)

@@ -2,167 +2,64 @@
 
 use std::path::{Path, PathBuf};
 
-use num_rational::Ratio;
-use rife::media::scene::{CutRule, DETECTED_BELOW};
 use rife::media::{CancelToken, Input, Output, time};
-use rife::video::{
-    Confidence, CutFill, Duplicates, Motion, Rate, VideoJob, VideoPlan, VideoRun, VideoSummary,
-    default_output,
-};
-use serde::Deserialize;
+use rife::options::VideoOptions;
+use rife::video::{Confidence, Motion, Rate, VideoJob, VideoPlan, VideoRun, VideoSummary, default_output};
 use serde_json::{Map, Value, json};
 
 use super::{JobFiles, Outcome, Run, Step};
 use crate::error::{ApiError, Code, Result};
 use crate::reason::{Reason, note, server_note};
 use crate::state::store;
-use crate::work::options::{self, EncodeOptions, ModelOptions, check_range, parse};
+use crate::work::options::{Given, check_codec};
 
 /// Validated options of a `video` job.
 #[derive(Debug)]
-pub(super) struct VideoOptions {
-    model: ModelOptions,
-    encode: EncodeOptions,
-    rest: Rest,
+pub(super) struct Checked {
+    options: VideoOptions,
+    timing: (Rate, Motion),
 }
 
-/// Options of `video` jobs besides [`ModelOptions`] and [`EncodeOptions`]; `None` for the default.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Rest {
-    passes: Option<u32>,
-    factor: Option<options::Factor>,
-    fps: Option<options::Rate>,
-    slow_motion: bool,
-    stretch_audio: bool,
-    cut_threshold: Option<f32>,
-    cut_fill: Fill,
-    duplicates: Repeats,
-    mask_static: Mask,
-    deinterlace: bool,
-    inverse_telecine: bool,
-    allow_interlaced: bool,
-    video_only: bool,
-    montage: bool,
-    confidence: bool,
-}
-
-/// Option `cut_fill`: frames between two shots.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Fill {
-    #[default]
-    Repeat,
-    Blend,
-}
-
-/// Option `duplicates`: treatment of repeated frames.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Repeats {
-    #[default]
-    Smooth,
-    Keep,
-}
-
-/// Option `mask_static`: detection of static overlays.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Mask {
-    #[default]
-    Auto,
-    Off,
-}
-
-impl VideoOptions {
+impl Checked {
     /// Parses and validates the options.
-    pub(super) fn new(mut options: Map<String, Value>) -> Result<Self> {
-        let (model, encode) = (
-            ModelOptions::take(&mut options)?,
-            EncodeOptions::take(&mut options, &[])?,
-        );
-        let rest: Rest = parse(options)?;
-        check_range("passes", rest.passes.unwrap_or(1), 1, 4)?;
-        check_range(
-            "cut_threshold",
-            rest.cut_threshold.unwrap_or(DETECTED_BELOW),
-            0.0,
-            1.0,
-        )?;
-        rest.check()?;
-        Ok(Self { model, encode, rest })
-    }
-}
-
-impl Rest {
-    /// Returns an error for options that exclude each other.
-    fn check(&self) -> Result<()> {
-        let several = self.passes.is_some() && self.factor.is_some();
-        let both =
-            self.fps.is_some() && (self.passes.is_some() || self.factor.is_some()) && !self.slow_motion;
-        let wrong = match () {
-            () if several => ("factor", Reason::OptionEither, "passes"),
-            () if both => ("fps", Reason::RateNeedsNoFactor, "factor"),
-            () if self.stretch_audio && !self.slow_motion => {
-                ("stretch_audio", Reason::OptionWith, "slow_motion")
-            }
-            () if u8::from(self.deinterlace)
-                + u8::from(self.inverse_telecine)
-                + u8::from(self.allow_interlaced)
-                > 1 =>
-            {
-                ("deinterlace", Reason::OneDeinterlacing, "inverse_telecine")
-            }
-            () => return Ok(()),
-        };
-        Err(ApiError::option(wrong.0, wrong.1, [("other", wrong.2.into())]))
-    }
-
-    /// Returns the target rate and the kind of motion that `passes`, `factor`, `fps` and `slow_motion` select.
-    fn timing(&self) -> (Rate, Motion) {
-        let passes = self.passes.map(|passes| Ratio::from(1 << passes));
-        let factor = self.factor.map(|factor| factor.0).or(passes);
-        let rate = Rate::times(factor.unwrap_or(Ratio::from(2)));
-        let fps = self.fps.map(|fps| fps.0);
-        match fps {
-            _ if self.slow_motion => {
-                let stretch_audio = self.stretch_audio;
-                (rate, Motion::Slow { fps, stretch_audio })
-            }
-            Some(fps) => (Rate::Fps(fps), Motion::Normal),
-            None => (rate, Motion::Normal),
+    pub(super) fn new(options: Map<String, Value>) -> Result<Self> {
+        let mut given = Given::new(options);
+        let mut options = VideoOptions::default();
+        options.model = given.model()?;
+        options.encode = given.take()?;
+        options.rate = given.take()?;
+        options.scene = given.take()?;
+        if let Some(extension) = &options.encode.ext {
+            check_codec(extension, options.encode.codec)?;
         }
+        let scene = &options.scene;
+        let ways = [scene.deinterlace, scene.inverse_telecine, scene.allow_interlaced];
+        if ways.into_iter().filter(|way| *way).count() > 1 {
+            let other = [("other", "inverse_telecine".into())];
+            return Err(ApiError::option("deinterlace", Reason::OneDeinterlacing, other));
+        }
+        given.finish()?;
+        let both = |_| ApiError::option("fps", Reason::RateNeedsNoFactor, [("other", "factor".into())]);
+        let timing = options.rate.timing().map_err(both)?;
+        Ok(Self { options, timing })
     }
 }
 
-impl super::Options for VideoOptions {
+impl super::Options for Checked {
     /// Converts the options to a job of the `rife` crate, and plans it.
     fn open(&self, files: &JobFiles<'_>, cancel: &CancelToken) -> Result<rife::Result<Box<dyn Run>>> {
-        let output = files.result(self.encode.extension());
+        let options = &self.options;
+        let extension = options.encode.ext.as_deref();
+        let output = files.result(extension.unwrap_or("mp4"));
         let mut job = VideoJob::new(Input::parse(&files.inputs[0]), Output::File(output));
         job.sink.overwrite = true;
-        job.like_source = self.encode.ext.is_none();
-        job.interpolator = files.interpolator(self.model.spec()?);
-        (job.sink.codec, job.sink.crf) = (self.encode.codec(), self.encode.crf);
-        job.sink.preset = self.encode.preset.clone();
-        let rest = &self.rest;
-        (job.rate, job.motion) = rest.timing();
-        (job.source.deinterlace, job.source.allow_interlaced) = (rest.deinterlace, rest.allow_interlaced);
-        job.source.inverse_telecine = rest.inverse_telecine;
-        job.cuts = CutRule::Detect(rest.cut_threshold.unwrap_or(DETECTED_BELOW));
-        job.cut_fill = match rest.cut_fill {
-            Fill::Repeat => CutFill::Repeat,
-            Fill::Blend => CutFill::Blend,
-        };
-        job.duplicates = match rest.duplicates {
-            Repeats::Smooth => Duplicates::Smooth,
-            Repeats::Keep => Duplicates::Keep,
-        };
-        job.mask_static = rest.mask_static == Mask::Auto;
-        (job.video_only, job.montage) = (rest.video_only, rest.montage);
-        job.confidence = rest.confidence;
-        let confidence = rest.confidence.then(|| files.output.join(store::CONFIDENCE));
-        let (timing, label) = ((job.rate, job.motion), files.label.to_owned());
+        job.like_source = extension.is_none();
+        if let Err(error) = options.apply(&mut job) {
+            return Ok(Err(error));
+        }
+        job.interpolator = files.interpolator(job.interpolator);
+        let confidence = job.confidence.then(|| files.output.join(store::CONFIDENCE));
+        let (timing, label) = (self.timing, files.label.to_owned());
         let opened = job.open(cancel);
         if opened
             .as_ref()
