@@ -31,20 +31,20 @@ pub(crate) use table::Table;
 pub(crate) use verify::VerifyArgs;
 pub(crate) use video::{InfoArgs, JoinArgs, TaskArgs, VideoArgs};
 
-/// What to interpolate with.
+/// The options of model and network, of every command that runs a network.
 pub(crate) type ModelArgs = Table<ModelOptions>;
 
 /// End of the help of `rife`: exit codes and examples.
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done
-  1    it failed (ffmpeg is missing or died, the machine is out of something, `verify` found something wrong,
+  1    another failure (ffmpeg is missing or died, the disk is full, `verify` found something wrong,
        several videos failed for different reasons...)
-  2    the command line makes no sense
-  3    the input cannot be read, or is of a kind that is refused
+  2    the command line is invalid
+  3    the input cannot be read, or is of an unsupported kind
   4    the output cannot be written, exists, or is the input
-  5    the model cannot be found, fetched, or used
-  130  stopped by Ctrl-C (or SIGTERM); nothing is left under the output's name
+  5    the model cannot be found, downloaded, or used
+  130  stopped by Ctrl-C (or SIGTERM); there is no output file then
 
 Examples:
   rife video clip.mp4

@@ -1,16 +1,16 @@
-//! Values of options that are the command line's own, from text.
+//! Parsers of option values that only the command line has.
 
 use std::time::Duration;
 
 use rife::media::sink::{MAX_SHARDS, Shard};
 use rife::options::{FromValue, Kind, Refusal};
 
-/// A size: `1280x768`.
+/// Parses a width and height: `1280x768`.
 pub(crate) fn size(text: &str) -> Result<[u32; 2], Refusal> {
     <[u32; 2]>::from_value(&Kind::Size.parse(text)?)
 }
 
-/// A time to wait, in seconds.
+/// Parses an interval of 0.05 to 3600 seconds.
 pub(crate) fn interval(text: &str) -> Result<Duration, String> {
     let seconds = text.parse::<f64>().ok();
     seconds
@@ -19,7 +19,7 @@ pub(crate) fn interval(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "a number of seconds from 0.05 to 3600".into())
 }
 
-/// One of several machines: `2/8`.
+/// Parses a shard's number and the number of shards: `2/8`.
 pub(crate) fn shard(text: &str) -> Result<Shard, String> {
     let numbers = text
         .split_once('/')
@@ -30,7 +30,7 @@ pub(crate) fn shard(text: &str) -> Result<Shard, String> {
         .ok_or_else(|| "I/N with I from 1 to N and N up to 10000, such as 2/8".into())
 }
 
-/// A SHA-256 in hexadecimal.
+/// Parses a SHA-256 in hexadecimal; returns it in lower case.
 pub(crate) fn sha256(text: &str) -> Result<String, String> {
     let hex = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     if hex {

@@ -1,10 +1,9 @@
-//! Tables of options: each option of the model and of the jobs once, with its name, kind of value, accepted range, default,
-//! help, and whether it belongs to the fingerprint of a resumable job.
+//! Option tables: each option of the model and of the jobs, defined once, with its name, type of value, accepted range,
+//! default, help, and whether it belongs to the fingerprint of a resumable job.
 //!
-//! All front ends derive from these tables: the command line makes its arguments and their help from them, HTTP its checks
-//! and its JSON schema. A table is the list of fields of a struct ([`RateOptions`], [`SceneOptions`], ...) that the macro
-//! `options!` defines together with its [`Opt`]s, so that neither can have an option that the other lacks. In help texts
-//! an option's name stands in backticks, as it is written in Rust and in JSON.
+//! The command line derives its arguments and help from these tables, HTTP its validation and JSON schema. The macro
+//! `options!` defines a struct of options ([`RateOptions`], [`SceneOptions`], ...) together with its table of [`Opt`]s. In
+//! help texts, names of options are in backticks, as in Rust and JSON.
 //!
 //! To add an option see "Adding an option" in `docs/architecture.md`.
 
@@ -19,50 +18,50 @@ pub use sets::{
     VideoOptions,
 };
 
-/// An option of a job: a row of a table.
+/// An option of a job or model: a row of an option table.
 #[derive(Debug, Clone, Copy)]
 pub struct Opt {
-    /// Its name in Rust and in JSON, such as `cut_fill`; the command line writes hyphens.
+    /// Name in Rust and JSON, such as `cut_fill`; the command line replaces `_` by `-`.
     pub name: &'static str,
-    /// The lines of its help, as doc comments are written.
+    /// Help text from the doc comment, with its leading space.
     lines: &'static str,
-    /// What it takes.
+    /// Type and range of the value.
     pub kind: Kind,
-    /// The value when it is not given, as text; nothing where the job decides.
+    /// Default value as text; `None` if the job chooses it.
     pub default: Option<&'static str>,
-    /// What stands for its value in help, such as `N`.
+    /// Placeholder of the value in help, such as `N`.
     pub metavar: &'static str,
     /// A second name.
     pub alias: Option<&'static str>,
-    /// Options that it does not go with.
+    /// Names of options that cannot be given together with this one.
     pub conflicts: &'static [&'static str],
-    /// The option that it needs.
+    /// Name of the option that must be given, too.
     pub requires: Option<&'static str>,
-    /// Whether the command line has it.
+    /// Whether the command line has the option.
     pub on_command_line: bool,
-    /// Its form in HTTP; nothing where HTTP does not have it.
+    /// The option in HTTP; `None` if HTTP does not have it.
     pub http: Option<Http>,
-    /// Whether the page has a field for it.
+    /// Whether the web page has a field for the option.
     pub on_page: bool,
-    /// Whether the frames of a result depend on it, so that a job that was begun with another value does not resume.
+    /// Whether the frames of a result depend on the option, so that an unfinished job with another value is not resumed.
     pub fingerprint: bool,
 }
 
-/// What an option of HTTP has of its own.
+/// Properties of an option in HTTP, where they differ from the command line's.
 #[derive(Debug, Clone, Copy)]
 pub struct Http {
-    /// The name in JSON.
+    /// Name in JSON.
     pub name: &'static str,
-    /// What is accepted.
+    /// Type and range of the value.
     pub kind: Kind,
-    /// The value when it is not given; nothing where the job decides.
+    /// Default value as text; `None` if the job chooses it.
     pub default: Option<&'static str>,
-    /// Its help, where that of the command line does not fit.
+    /// Help text; `None` for that of the command line.
     pub help: Option<&'static str>,
 }
 
 impl Opt {
-    /// An option of the command line that takes a value of this kind and belongs to the fingerprint.
+    /// Makes an option of the command line that belongs to the fingerprint.
     const fn new(kind: Kind) -> Self {
         Self {
             name: "",
@@ -80,20 +79,22 @@ impl Opt {
         }
     }
 
-    /// A switch, off when it is not given.
+    /// Makes a switch, off by default.
     const fn flag() -> Self {
         Self::new(Kind::Flag)
     }
 
-    /// A choice among the values of `C`.
+    /// Makes an option whose values are the names of `C`.
     const fn choice<C: NamedChoice>(metavar: &'static str) -> Self {
         Self::new(Kind::Choice(C::NAMES)).metavar(metavar)
     }
 
+    /// Sets the placeholder of the value in help.
     const fn metavar(self, metavar: &'static str) -> Self {
         Self { metavar, ..self }
     }
 
+    /// Sets the default value.
     const fn default(self, default: &'static str) -> Self {
         Self {
             default: Some(default),
@@ -101,6 +102,7 @@ impl Opt {
         }
     }
 
+    /// Sets a second name.
     const fn alias(self, alias: &'static str) -> Self {
         Self {
             alias: Some(alias),
@@ -108,10 +110,12 @@ impl Opt {
         }
     }
 
+    /// Sets the options that cannot be given together with this one.
     const fn conflicts(self, conflicts: &'static [&'static str]) -> Self {
         Self { conflicts, ..self }
     }
 
+    /// Sets the option that must be given, too.
     const fn requires(self, option: &'static str) -> Self {
         Self {
             requires: Some(option),
@@ -119,12 +123,12 @@ impl Opt {
         }
     }
 
-    /// HTTP has it too, with the same name, kind and default.
+    /// Adds the option to HTTP, with the same name, kind and default.
     const fn http(self) -> Self {
         self.http_as("", self.kind)
     }
 
-    /// HTTP has it too, with a name (the same where it is empty) and a kind of its own.
+    /// Adds the option to HTTP with another name (the same if empty) and kind.
     const fn http_as(self, name: &'static str, kind: Kind) -> Self {
         let default = self.default;
         let help = None;
@@ -139,7 +143,7 @@ impl Opt {
         }
     }
 
-    /// HTTP has another default. Follows [`Opt::http`].
+    /// Sets another default in HTTP; call it after [`Opt::http`].
     const fn http_default(self, default: &'static str) -> Self {
         match self.http {
             Some(http) => Self {
@@ -153,7 +157,7 @@ impl Opt {
         }
     }
 
-    /// HTTP has another help. Follows [`Opt::http`].
+    /// Sets another help text in HTTP; call it after [`Opt::http`].
     const fn http_help(self, help: &'static str) -> Self {
         match self.http {
             Some(http) => Self {
@@ -167,7 +171,7 @@ impl Opt {
         }
     }
 
-    /// The page has a field for it. Follows [`Opt::http`].
+    /// Adds a field to the web page; call it after [`Opt::http`].
     const fn page(self) -> Self {
         Self {
             on_page: true,
@@ -175,7 +179,7 @@ impl Opt {
         }
     }
 
-    /// The command line has it otherwise, or not at all.
+    /// Removes the option from the command line's table.
     const fn not_on_command_line(self) -> Self {
         Self {
             on_command_line: false,
@@ -183,7 +187,7 @@ impl Opt {
         }
     }
 
-    /// The frames do not depend on it: a job resumes with another value.
+    /// Excludes the option from the fingerprint: a job resumes with another value.
     const fn not_in_fingerprint(self) -> Self {
         Self {
             fingerprint: false,
@@ -191,7 +195,7 @@ impl Opt {
         }
     }
 
-    /// Its name, help lines and, in HTTP, its name there: what the macro `options!` adds to a row.
+    /// Sets name and help text, and the name in HTTP unless set; called by the macro `options!`.
     const fn named(self, name: &'static str, lines: &'static str) -> Self {
         let http = match self.http {
             Some(http) if http.name.is_empty() => Some(Http { name, ..http }),
@@ -205,12 +209,12 @@ impl Opt {
         }
     }
 
-    /// The help in one line, with names of options in backticks.
+    /// Returns the help text in one line, with names of options in backticks.
     pub fn help(&self) -> &'static str {
         self.lines.trim_start()
     }
 
-    /// The help in HTTP, with the default there.
+    /// Returns the help text in HTTP, with the default there.
     pub fn help_in_http(&self) -> String {
         let http = self.http;
         let text = http.and_then(|http| http.help).unwrap_or(self.help());
@@ -224,21 +228,21 @@ impl Opt {
     }
 }
 
-/// A table of options and their values.
+/// A struct of options with its table.
 pub trait OptionSet: Default + Clone + Send + Sync + 'static {
-    /// The options in the order of help.
+    /// The options in the order of the help.
     const TABLE: &'static [Opt];
-    /// The heading of their help; empty for none.
+    /// Heading of the options in the help; empty for none.
     const HEADING: &'static str;
 
-    /// Gives the option `name` of the table a value.
+    /// Sets the option `name` to a value.
     ///
     /// # Errors
     /// [`Refusal`] for values of another kind and names that are not in the table.
     fn set(&mut self, name: &str, value: &Value) -> Result<(), Refusal>;
 }
 
-/// The default of the option `name` of a table.
+/// Parses the default of the option `name` of a table; the type's default if the option has none.
 fn initial<T: FromValue + Default>(table: &[Opt], name: &str) -> T {
     let opt = table.iter().find(|opt| opt.name == name);
     let value = opt.and_then(|opt| opt.kind.parse(opt.default?).ok());
@@ -247,7 +251,7 @@ fn initial<T: FromValue + Default>(table: &[Opt], name: &str) -> T {
         .unwrap_or_default()
 }
 
-/// Defines a struct of options and its table: doc lines are the help, what follows `=>` is the rest of the row.
+/// Defines a struct of options and its table: doc comments are the help, `=>` precedes the [`Opt`] of a field.
 macro_rules! options {
     ($(#[$meta:meta])* $heading:literal pub struct $set:ident {
         $($(#[doc = $line:literal])+ pub $field:ident: $type:ty => $opt:expr,)+

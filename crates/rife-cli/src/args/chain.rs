@@ -7,12 +7,14 @@ use rife::options::ChainOptions;
 
 use super::{KeepArgs, ModelArgs, Table};
 
+/// Examples at the end of the help.
 const EXAMPLES: &str = "\
 Examples:
   rife chain a.mp4 b.mp4 -o joined.mp4                       3 new frames from a to b
   rife chain a.mp4 b.mp4 c.mp4 --passes 3 --fps 25           7 new frames each time: a_chain.mp4
   rife chain a.mp4 b.mp4 --size 64x64 --fit crop -o c.webm   clips of any size, rate and codec";
 
+/// The options of `rife chain`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ChainArgs {
@@ -21,7 +23,7 @@ pub(crate) struct ChainArgs {
     pub(crate) clips: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) options: Table<ChainOptions>,
-    /// The result [default: A_chain.mp4 beside the first clip]
+    /// The output [default: A_chain.mp4 in the first clip's folder]
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: Option<PathBuf>,
     /// Replace an existing output

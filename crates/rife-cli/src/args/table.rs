@@ -1,38 +1,39 @@
-//! Command-line arguments made from the library's tables of options: names, help, ranges, defaults and conflicts are theirs.
+//! Command-line arguments (clap) derived from the library's option tables: names, help, ranges, defaults and conflicts.
 
 use clap::builder::{PathBufValueParser, PossibleValue, PossibleValuesParser, TypedValueParser, ValueParser};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use rife::options::{Kind, Opt, OptionSet, Value};
 
-/// A table of options as arguments of a command.
+/// An option struct of the library as arguments of a command.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Table<T>(pub(crate) T);
 
-/// Spellings of the original scripts that are accepted and not listed.
+/// Hidden aliases, the spellings of the original scripts: name in the table, alias.
 const HIDDEN: [(&str, &str); 2] = [("video_only", "no-audio"), ("uhd", "uhd")];
 
-/// The options whose name on the command line is not the table's with hyphens.
+/// Options with another name on the command line: name in the table, name on the command line.
 const SPELLED: [(&str, &str); 1] = [("uhd", "UHD")];
 
-/// The rows that the command line has.
+/// Iterates over the options that the command line has.
 fn rows<T: OptionSet>() -> impl Iterator<Item = &'static Opt> {
     T::TABLE.iter().filter(|opt| opt.on_command_line)
 }
 
-/// The name of an option on the command line, without its hyphens in front.
+/// Returns an option's name on the command line, without leading hyphens.
 pub(crate) fn long(opt: &Opt) -> String {
     let spelled = SPELLED.iter().find(|(name, _)| *name == opt.name);
     spelled.map_or_else(|| opt.name.replace('_', "-"), |(_, long)| (*long).to_owned())
 }
 
-/// The help of an option, with other options as they are spelled here.
+/// Returns an option's help text, with names of other options as on the command line.
 fn help<T: OptionSet>(opt: &Opt) -> String {
     rows::<T>().fold(opt.help().to_owned(), |text, other| {
         text.replace(&format!("`{}`", other.name), &format!("--{}", long(other)))
     })
 }
 
+/// Makes the clap argument of an option.
 fn argument<T: OptionSet>(opt: &'static Opt) -> Arg {
     let mut arg = Arg::new(opt.name)
         .long(long(opt))
@@ -59,7 +60,7 @@ fn argument<T: OptionSet>(opt: &'static Opt) -> Arg {
     hidden.fold(arg, |arg, (_, alias)| arg.alias(*alias))
 }
 
-/// Takes what the option's kind and its type take.
+/// Makes the clap parser of an option's value, which checks the kind and the field's type.
 fn parser<T: OptionSet>(opt: &'static Opt) -> ValueParser {
     match opt.kind {
         Kind::Path => PathBufValueParser::new().map(Value::Path).into(),

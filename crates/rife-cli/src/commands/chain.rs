@@ -1,4 +1,4 @@
-//! `rife chain`: clips joined by transitions.
+//! `rife chain`: joins clips and prints plan, progress and summary as text or JSON.
 
 use std::path::PathBuf;
 
@@ -13,6 +13,7 @@ use crate::args::ChainArgs;
 use crate::output;
 use crate::progress::Progress;
 
+/// Runs the job.
 pub(crate) fn run(args: ChainArgs, cancel: &CancelToken) -> Result<()> {
     let (json, quiet) = (args.json, args.quiet);
     let job = build(args)?;
@@ -41,6 +42,7 @@ pub(crate) fn run(args: ChainArgs, cancel: &CancelToken) -> Result<()> {
     Ok(())
 }
 
+/// Makes the job of the arguments.
 fn build(args: ChainArgs) -> Result<ChainJob> {
     let usual = || {
         args.clips
@@ -50,7 +52,7 @@ fn build(args: ChainArgs) -> Result<ChainJob> {
     };
     let output = match args.output.map(Output::parse) {
         None => Output::File(usual()),
-        // A folder gets a video.
+        // In a folder the output has its default name.
         Some(Output::Images(folder, _)) => Output::File(job::in_folder(&folder, &usual())?),
         Some(output) => output,
     };
@@ -62,6 +64,7 @@ fn build(args: ChainArgs) -> Result<ChainJob> {
     Ok(job)
 }
 
+/// Formats a plan as a JSON object.
 fn plan_json(plan: &ChainPlan) -> Value {
     json!({
         "event": "plan", "output": plan.output, "size": plan.size, "rate": plan.rate.to_string(),
@@ -70,6 +73,7 @@ fn plan_json(plan: &ChainPlan) -> Value {
     })
 }
 
+/// Formats a plan as text.
 fn plan_text(plan: &ChainPlan) -> String {
     let clips: String = plan
         .clips
@@ -93,6 +97,7 @@ fn plan_text(plan: &ChainPlan) -> String {
     )
 }
 
+/// Formats a summary as a JSON object.
 fn summary_json(summary: &ChainSummary) -> Value {
     json!({
         "event": "done", "output": summary.path.as_ref().map(|path| path.display().to_string()),
@@ -104,6 +109,7 @@ fn summary_json(summary: &ChainSummary) -> Value {
     })
 }
 
+/// Formats a summary as text.
 fn summary_text(summary: &ChainSummary) -> String {
     let path = summary
         .path

@@ -1,4 +1,4 @@
-//! `rife image`: the pictures between pictures.
+//! `rife image`: interpolates between images and prints plan, progress and the written files.
 
 use std::path::PathBuf;
 
@@ -12,9 +12,10 @@ use crate::args::ImageArgs;
 use crate::output;
 use crate::progress::Progress;
 
-/// Where the original writes its pictures.
+/// Default output folder, as in the original script.
 const FOLDER: &str = "output";
 
+/// Runs the job.
 pub(crate) fn run(args: ImageArgs, cancel: &CancelToken) -> Result<()> {
     if args.model.0.fp16 {
         output::note("--fp16 is ignored: the CPU computes in f32");
@@ -55,21 +56,23 @@ pub(crate) fn run(args: ImageArgs, cancel: &CancelToken) -> Result<()> {
         .try_for_each(|file| output::line(&shown(file)))
 }
 
+/// Makes the job of the arguments.
 fn build(args: ImageArgs) -> ImageJob {
     let options = args.options.0;
-    let between = options.timesteps();
+    let timesteps = options.timesteps();
     let output = args.output.unwrap_or_else(|| PathBuf::from(FOLDER));
-    let mut job = ImageJob::new([args.pictures, args.img].concat(), between, output);
+    let mut job = ImageJob::new([args.pictures, args.img].concat(), timesteps, output);
     options.apply(&mut job);
     job.overwrite = args.overwrite;
     job.keep = args.keep.keep();
     job.interpolator = args.model.0.spec();
-    if let Timesteps::Ratio(_) = between {
+    if let Timesteps::Ratio(_) = timesteps {
         job.interpolator.method = TimestepMethod::Recursive;
     }
     job
 }
 
+/// Formats a plan as text.
 fn plan_text(plan: &ImagePlan) -> String {
     let [width, height] = plan.size;
     let lasts = plan

@@ -1,4 +1,4 @@
-//! The arguments of `rife video` and `rife info` as a video job.
+//! Conversion of the arguments of `rife video`, `rife join` and `rife info` to a video job.
 
 use std::path::{Path, PathBuf};
 
@@ -10,10 +10,10 @@ use rife::{Error, Result};
 use crate::args::TaskArgs;
 use crate::output;
 
-/// Where the original puts its pictures.
-const PICTURES: &str = "vid_out";
+/// Default folder of output images, as in the original script.
+const IMAGES: &str = "vid_out";
 
-/// The job that the arguments describe, into `output` or beside the input.
+/// Makes the job of the arguments, which must have one input; without `output` the result is named after the input.
 pub(super) fn build(args: TaskArgs, output: Option<&Path>) -> Result<VideoJob> {
     let input = args.img.clone().map(Input::Images).or_else(|| {
         let path = args.inputs.first().or(args.video.as_ref())?;
@@ -29,7 +29,7 @@ pub(super) fn build(args: TaskArgs, output: Option<&Path>) -> Result<VideoJob> {
     of_input(args, input, output)
 }
 
-/// The job for inputs that are named later, into files beside them.
+/// Makes the job template of a batch, without input and output.
 pub(super) fn template(args: TaskArgs) -> Result<VideoJob> {
     if args.encode.0.png {
         return Err(Error::Usage("--png takes one input".into()));
@@ -41,40 +41,41 @@ pub(super) fn template(args: TaskArgs) -> Result<VideoJob> {
     of_input(args, Input::File(PathBuf::new()), None)
 }
 
+/// Makes the job of an input; chooses the kind of output by `output` and the options.
 fn of_input(args: TaskArgs, input: Input, output: Option<&Path>) -> Result<VideoJob> {
     let options = args.options();
-    let pictures = options.encode.png || args.img.is_some();
-    let beside = || {
+    let images = options.encode.png || args.img.is_some();
+    let named_after_input = || {
         let extension = options.encode.ext.clone().unwrap_or_else(|| "mp4".to_owned());
         (Output::File(PathBuf::new()), Some(extension))
     };
     let mut folder = None;
-    let (output, beside) = match output.map(|path| (path, Output::parse(path))) {
+    let (output, extension) = match output.map(|path| (path, Output::parse(path))) {
         Some((_, pattern @ Output::Images(..))) if pattern.is_pattern() => (pattern, None),
-        Some((path, _)) if pictures => (Output::Images(path.into(), ImageFormat::Png), None),
-        // Of pictures more pictures are made, of a video a video in this folder.
+        Some((path, _)) if images => (Output::Images(path.into(), ImageFormat::Png), None),
+        // A folder gets images if the input is a folder of images, else a video.
         Some((path, Output::Images(..))) if !matches!(input, Input::Images(_)) => {
             folder = Some(path.to_owned());
-            beside()
+            named_after_input()
         }
         Some((_, output)) => (output, None),
-        None if pictures => (Output::Images(PathBuf::from(PICTURES), ImageFormat::Png), None),
-        None => beside(),
+        None if images => (Output::Images(PathBuf::from(IMAGES), ImageFormat::Png), None),
+        None => named_after_input(),
     };
     let mut job = VideoJob::new(input, output);
-    job.like_source = beside.is_some() && options.encode.ext.is_none();
-    (job.extension, job.folder) = (beside, folder);
+    job.like_source = extension.is_some() && options.encode.ext.is_none();
+    (job.extension, job.folder) = (extension, folder);
     options.apply(&mut job)?;
     Ok(job)
 }
 
-/// A result's usual name in a folder that was named, which is made where it is missing.
+/// Returns the path of the default output name `usual` in `folder`, which is created if missing.
 pub(super) fn in_folder(folder: &Path, usual: &Path) -> Result<PathBuf> {
     std::fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error))?;
     Ok(folder.join(usual.file_name().unwrap_or_default()))
 }
 
-/// Says where the work of a job that did not come to its end is kept, where this folder is there.
+/// Prints a note on the folder in which the unfinished work of a failed job is kept, if it exists.
 pub(super) fn say_kept(error: &Error, folder: Option<PathBuf>, quiet: bool) {
     let folder = folder.filter(|folder| folder.is_dir());
     if let Some(folder) = folder.filter(|_| !quiet && error.code() != "job_changed") {

@@ -1,4 +1,4 @@
-//! `rife reencode`: the analysis before, the result, the colour check after.
+//! `rife reencode`: prints the analysis of the source, re-encodes it, and prints the result and its colour check.
 
 use std::path::Path;
 
@@ -15,6 +15,7 @@ use crate::args::ReencodeArgs;
 use crate::output;
 use crate::progress::Progress;
 
+/// Runs the job, or only the colour check with `--check`.
 pub(crate) fn run(args: &ReencodeArgs, cancel: &CancelToken) -> Result<()> {
     if let Some(other) = &args.check {
         return check(args, other, cancel);
@@ -63,6 +64,7 @@ pub(crate) fn run(args: &ReencodeArgs, cancel: &CancelToken) -> Result<()> {
     Ok(())
 }
 
+/// Makes the job of the arguments.
 fn job(args: &ReencodeArgs) -> Result<ReencodeJob> {
     let mut job = ReencodeJob::new(&args.input, args.options.0.preset_profile);
     args.options.0.apply(&mut job);
@@ -74,6 +76,7 @@ fn job(args: &ReencodeArgs) -> Result<ReencodeJob> {
     Ok(job)
 }
 
+/// Runs `--check`: compares the colours of the input and `other`; an error if they differ.
 fn check(args: &ReencodeArgs, other: &Path, cancel: &CancelToken) -> Result<()> {
     let options = &args.options.0;
     let read = |path: &Path| {
@@ -107,6 +110,7 @@ fn check(args: &ReencodeArgs, other: &Path, cancel: &CancelToken) -> Result<()> 
     }
 }
 
+/// Formats a property of the source as text.
 fn finding_text(finding: &Finding) -> String {
     let Finding {
         what,
@@ -120,15 +124,17 @@ fn finding_text(finding: &Finding) -> String {
     }
 }
 
+/// Formats a property of the source as JSON.
 fn finding_json(finding: &Finding) -> Value {
     json!({"what": finding.what, "found": finding.found, "wanted": finding.wanted, "conforms": finding.conforms})
 }
 
-/// Three numbers; JSON has no infinity.
+/// Replaces infinite values by `None`, since JSON has no infinity.
 fn finite(values: [f64; 3]) -> [Option<f64>; 3] {
     values.map(|value| value.is_finite().then_some(value))
 }
 
+/// Formats a colour check as JSON.
 fn check_json(check: &ColorCheck) -> Value {
     json!({
         "frames": check.frames, "psnr_db": finite(check.psnr), "bias": check.bias, "shift": check.shift,
@@ -136,6 +142,7 @@ fn check_json(check: &ColorCheck) -> Value {
     })
 }
 
+/// Formats a colour check as text.
 fn check_text(check: &ColorCheck) -> String {
     let three = |values: [f64; 3], digits: usize| values.map(|value| format!("{value:.digits$}")).join(" ");
     format!(
@@ -147,6 +154,7 @@ fn check_text(check: &ColorCheck) -> String {
     )
 }
 
+/// Formats a summary as text.
 fn summary_text(summary: &ReencodeSummary) -> String {
     let path = summary.written.path.as_deref().map_or(String::new(), shown);
     let mut text = format!(
@@ -162,6 +170,7 @@ fn summary_text(summary: &ReencodeSummary) -> String {
     text
 }
 
+/// Formats a summary as a JSON object.
 fn summary_json(summary: &ReencodeSummary) -> Value {
     json!({
         "event": "done", "output": summary.written.path.as_deref().map(shown), "frames": summary.written.frames,

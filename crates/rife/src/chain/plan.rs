@@ -193,8 +193,8 @@ fn describe(clip: &Path, info: &StreamInfo, params: &VideoParams, fit: Fit) -> S
     text
 }
 
-/// Returns the fingerprint of `job`: all that its frames depend on, as that of a video job; `None` where a clip cannot be read
-/// twice.
+/// Returns the fingerprint of `job`, everything that its frames depend on, as pairs of a name and a value; `None` if a clip
+/// cannot be read twice.
 pub(super) fn facts(job: &ChainJob, interpolator: &Interpolator) -> Result<Option<Vec<(String, String)>>> {
     let ChainJob {
         clips,

@@ -1,4 +1,4 @@
-//! Names and help of the values of options that are one of several: the only list of each, for all front ends.
+//! Enumerated option values: names and help texts, defined once for all front ends.
 
 use rife_media::{Codec, Fit};
 
@@ -9,29 +9,29 @@ use crate::reencode::Profile;
 use crate::video::{CutFill, Duplicates};
 use crate::{Precision, TimestepMethod};
 
-/// The name of a value, and what it means.
+/// Name and help text of a value of an enumerated option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChoiceName {
-    /// The word for it, in lower case.
+    /// Name in lower case.
     pub name: &'static str,
-    /// Its meaning in a line; empty where the name says it.
+    /// Help text of one line; empty if the name says it.
     pub help: &'static str,
 }
 
-/// What becomes of repeated frames, or that only a report of them is asked for.
+/// Handling of repeated frames, or a report on them (`--duplicates`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Duplicate {
-    /// As [`Duplicates::Smooth`].
+    /// The handling [`Duplicates::Smooth`].
     #[default]
     Smooth,
-    /// As [`Duplicates::Keep`].
+    /// The handling [`Duplicates::Keep`].
     Keep,
-    /// Nothing is made: see [`VideoJob::report_duplicates`](crate::video::VideoJob::report_duplicates).
+    /// A report instead of a job: see [`VideoJob::report_duplicates`](crate::video::VideoJob::report_duplicates).
     Report,
 }
 
 impl Duplicate {
-    /// The rule of the job, which a report is about, too.
+    /// Returns the job's handling; a report is on [`Duplicates::Smooth`].
     pub fn rule(self) -> Duplicates {
         match self {
             Self::Smooth | Self::Report => Duplicates::Smooth,
@@ -40,27 +40,27 @@ impl Duplicate {
     }
 }
 
-/// Whether still overlays are taken from the source.
+/// Handling of static overlays (`--mask-static`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum StaticMask {
-    /// Where some are found.
+    /// Overlays that are detected are copied from the source.
     #[default]
     Auto,
-    /// Never.
+    /// Overlays are not detected.
     Off,
 }
 
-/// What is shown in place of a frame of too little confidence.
+/// Replacement of frames with a low confidence (`--fallback`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FallbackFill {
-    /// A mixture of both neighbours.
+    /// A linear blend of both neighbours.
     Blend,
-    /// The neighbour before it.
+    /// The previous source frame.
     Hold,
 }
 
 impl FallbackFill {
-    /// As the job has it.
+    /// Converts the replacement to the job's option.
     pub fn fill(self) -> CutFill {
         match self {
             Self::Blend => CutFill::Blend,
@@ -69,20 +69,20 @@ impl FallbackFill {
     }
 }
 
-/// A type that is one of several named values.
+/// An enum whose values have names in options.
 pub trait NamedChoice: Copy + PartialEq + 'static {
-    /// All values in the order of help.
+    /// All values in the order of the help.
     const VALUES: &'static [Self];
-    /// Their names and meanings in the same order.
+    /// Names and help texts of the values, in the same order.
     const NAMES: &'static [ChoiceName];
 
-    /// The value of this name.
+    /// Returns the value with this name.
     fn of_name(name: &str) -> Option<Self> {
         let found = Self::NAMES.iter().position(|known| known.name == name)?;
         Self::VALUES.get(found).copied()
     }
 
-    /// The value's name.
+    /// Returns the value's name.
     fn option_name(self) -> &'static str {
         let found = Self::VALUES.iter().position(|known| *known == self);
         found
@@ -101,7 +101,7 @@ impl<C: NamedChoice> FromValue for C {
     }
 }
 
-/// Lists the values of enums. A variant that is left out does not compile.
+/// Implements [`NamedChoice`] for enums: variant, name, help text. A missing variant is a compile error.
 macro_rules! choices {
     ($($type:ident { $($variant:ident $name:literal $help:literal,)+ })+) => {$(
         impl NamedChoice for $type {
@@ -126,45 +126,45 @@ choices! {
         Gif "gif" "GIF",
     }
     CutFill {
-        Repeat "repeat" "The frame before the cut again",
-        Blend "blend" "A mixture of both, as a fade",
+        Repeat "repeat" "The frame before the cut, repeated",
+        Blend "blend" "A crossfade of both frames",
     }
     Duplicate {
-        Smooth "smooth" "Motion leads evenly through their times, from the distinct frames around them",
-        Keep "keep" "They stay as they are",
-        Report "report" "Say what smooth would do, and do nothing",
+        Smooth "smooth" "Replace them by even motion between the distinct frames around them",
+        Keep "keep" "Keep them",
+        Report "report" "Print what smooth would change, and write nothing",
     }
     StaticMask {
-        Auto "auto" "Where some are found",
-        Off "off" "Never",
+        Auto "auto" "Copy overlays that are detected",
+        Off "off" "Do not detect overlays",
     }
     FallbackFill {
-        Blend "blend" "A mixture of both neighbours",
-        Hold "hold" "The neighbour before it",
+        Blend "blend" "A linear blend of both neighbours",
+        Hold "hold" "The previous source frame",
     }
     Fit {
-        Pad "pad" "All of it is shown; the rest is black, or transparent where there is alpha",
-        Crop "crop" "The output is filled; what stands over is cut off",
-        Stretch "stretch" "Width and height are scaled apart",
+        Pad "pad" "Scale to fit inside the output; the rest is black, or transparent with alpha",
+        Crop "crop" "Scale to fill the output, and crop the rest",
+        Stretch "stretch" "Scale width and height independently",
     }
     Storage {
-        Memory "memory" "In memory: quicker",
-        Disk "disk" "In temporary files, exactly: for many passes of large pictures",
+        Memory "memory" "In memory: faster",
+        Disk "disk" "In temporary files, losslessly: for many passes of large images",
     }
     AudioMode {
-        Crossfade "crossfade" "Each clip's own, the end of one fading into the start of the next",
-        Silence "silence" "Each clip's own, silence in the transitions",
-        Drop "drop" "Nothing",
+        Crossfade "crossfade" "Each clip's audio, crossfaded during the transitions",
+        Silence "silence" "Each clip's audio, with silence during the transitions",
+        Drop "drop" "No audio",
     }
     Profile {
         Web "web" "H.264 High, yuv420p, BT.709, AAC, in MP4",
-        LatentSync "latentsync" "The same at 25 frames a second, sound at 16 kHz",
-        Archive "archive" "FFV1 in Matroska: lossless, pixel format, tags and streams as they are",
+        LatentSync "latentsync" "As web, at 25 frames per second, audio at 16 kHz",
+        Archive "archive" "FFV1 in Matroska: lossless, with the source's pixel format, colour tags and streams",
     }
     TimestepMethod {
-        Auto "auto" "Directly where the network takes a timestep, else recursively",
-        Direct "direct" "Directly, each frame at its own time",
-        Recursive "recursive" "By middles of middles, as the original scripts do",
+        Auto "auto" "Direct if the network has a timestep input, else recursive",
+        Direct "direct" "One run of the network per frame",
+        Recursive "recursive" "Recursive bisection, as the original scripts do: the middle of two frames, of a half...",
     }
     Precision {
         F32 "f32" "",

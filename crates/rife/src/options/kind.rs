@@ -1,5 +1,4 @@
-//! Kinds of option values: parsing from text (command line) and JSON (HTTP), and the sentences for what is refused, which
-//! are the same in both.
+//! Types of option values: parsing from text (command line) and JSON (HTTP), with the same error messages for both.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -11,32 +10,32 @@ use rife_nets::{Scale, Version};
 use super::choice::ChoiceName;
 use crate::Device;
 
-/// What an option takes.
+/// Type and range of an option's value.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Kind {
     /// A switch.
     Flag,
-    /// A whole number from the first to the second.
+    /// An integer from a minimum to a maximum.
     Whole(u64, u64),
-    /// A number from the first to the second.
+    /// A real number from a minimum to a maximum.
     Number(f64, f64),
-    /// Frames for each one, 1 to 256, exactly: `2`, `2.5`, `7/3`.
+    /// An exact factor, 1 to 256: `2`, `2.5`, `7/3`.
     Factor,
-    /// Frames a second, above 0 up to 1000, exactly: `60`, `59.94`, `60000/1001`.
+    /// An exact rate in frames per second, above 0 up to 1000: `60`, `59.94`, `60000/1001`.
     Rate,
-    /// A time between two pictures, 0 to 1, exactly: `0.5`, `1/3`.
+    /// An exact timestep, 0 to 1: `0.5`, `1/3`.
     Time,
     /// `WIDTHxHEIGHT`, 16 to 16384 each.
     Size,
     /// One of [`Scale::ALL`] as a number.
     Scale,
-    /// Bytes: `700M`, `1.5G`, powers of 1024.
+    /// A number of bytes with a unit: `700M`, `1.5G`, powers of 1024.
     Bytes,
-    /// The extension of a file's name.
+    /// A file name extension.
     Extension,
-    /// One of these words.
+    /// One of several names.
     Choice(&'static [ChoiceName]),
-    /// A short word of lower case letters and digits, which is safe to pass on to an encoder.
+    /// A word of up to 20 lower-case letters and digits, which is safe to pass on to an encoder.
     Word,
     /// Any text.
     Text,
@@ -44,60 +43,60 @@ pub enum Kind {
     Path,
 }
 
-/// The value of an option.
+/// The parsed value of an option.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
-    /// Of a [`Kind::Flag`].
+    /// The value of a [`Kind::Flag`].
     Flag(bool),
-    /// Of a [`Kind::Whole`] or [`Kind::Bytes`].
+    /// The value of a [`Kind::Whole`] or [`Kind::Bytes`].
     Whole(u64),
-    /// Of a [`Kind::Number`] or [`Kind::Scale`].
+    /// The value of a [`Kind::Number`] or [`Kind::Scale`].
     Number(f64),
-    /// Of a [`Kind::Factor`], [`Kind::Rate`] or [`Kind::Time`].
+    /// The value of a [`Kind::Factor`], [`Kind::Rate`] or [`Kind::Time`].
     Ratio(Ratio<i64>),
-    /// Of a [`Kind::Size`]: width and height.
+    /// The value of a [`Kind::Size`]: width and height.
     Size([u32; 2]),
-    /// Of a [`Kind::Choice`] and of all other texts.
+    /// The value of a [`Kind::Choice`] (its name) and of all other texts.
     Text(String),
-    /// Of a [`Kind::Path`].
+    /// The value of a [`Kind::Path`].
     Path(PathBuf),
 }
 
-/// Why a value is refused. Displays what is accepted, such as "it is from 0 to 63".
+/// Error for an invalid value. Displays what is accepted, such as "it is from 0 to 63".
 #[derive(Debug, Clone, PartialEq)]
 pub enum Refusal {
-    /// It is no whole number.
+    /// The value is no integer.
     Whole,
-    /// It is no number.
+    /// The value is no number.
     Number,
-    /// It is neither true nor false.
+    /// The value is neither true nor false.
     Flag,
-    /// It is no text.
+    /// The value is no text.
     Text,
-    /// It is none of these.
+    /// The value is none of these names.
     OneOf(Vec<&'static str>),
-    /// It is outside of this range.
+    /// The value is out of range.
     Range {
-        /// The smallest value.
+        /// Minimum.
         from: f64,
-        /// The largest value.
+        /// Maximum.
         to: f64,
     },
-    /// It is no [`Kind::Factor`].
+    /// The value is no [`Kind::Factor`].
     Factor,
-    /// It is no [`Kind::Rate`].
+    /// The value is no [`Kind::Rate`].
     Rate,
-    /// It is no [`Kind::Time`].
+    /// The value is no [`Kind::Time`].
     Time,
-    /// It is no [`Kind::Size`].
+    /// The value is no [`Kind::Size`].
     Size,
-    /// It is no [`Kind::Word`].
+    /// The value is no [`Kind::Word`].
     Word,
-    /// It is no [`Kind::Bytes`].
+    /// The value is no [`Kind::Bytes`].
     Bytes,
-    /// It is no [`Kind::Extension`].
+    /// The value is no [`Kind::Extension`].
     Extension,
-    /// In these words.
+    /// Another reason, as a sentence on what is accepted.
     Other(String),
 }
 
@@ -125,10 +124,10 @@ impl fmt::Display for Refusal {
 impl std::error::Error for Refusal {}
 
 impl Kind {
-    /// The value that `text` means.
+    /// Parses a value from text.
     ///
     /// # Errors
-    /// [`Refusal`] for texts of other forms and values out of range.
+    /// [`Refusal`] for malformed texts and values out of range.
     pub fn parse(self, text: &str) -> Result<Value, Refusal> {
         Ok(match self {
             Self::Flag => Value::Flag(text.parse().map_err(|_| Refusal::Flag)?),
@@ -154,7 +153,7 @@ impl Kind {
         })
     }
 
-    /// The value that `json` means: numbers of factors, rates and times may be strings, too.
+    /// Converts a JSON value; factors, rates and times may be numbers or strings.
     ///
     /// # Errors
     /// [`Refusal`] for values of other types and out of range.
@@ -168,7 +167,7 @@ impl Kind {
             (Self::Factor | Self::Rate | Self::Time, serde_json::Value::Number(found)) => {
                 self.parse(&found.to_string())
             }
-            // Capital letters are for the command line.
+            // A capital X is accepted on the command line only.
             (Self::Size, serde_json::Value::String(text)) if text.contains('X') => Err(Refusal::Size),
             (_, serde_json::Value::String(text)) => self.parse(text),
             (Self::Factor, _) => Err(Refusal::Factor),
@@ -181,15 +180,18 @@ impl Kind {
     }
 }
 
+/// Makes the error for a value out of range.
 fn range(from: f64, to: f64) -> Refusal {
     Refusal::Range { from, to }
 }
 
+/// Checks that a number is within a range.
 fn number(value: f64, from: f64, to: f64) -> Result<Value, Refusal> {
     let inside = (from..=to).contains(&value);
     inside.then_some(Value::Number(value)).ok_or(range(from, to))
 }
 
+/// Checks that a number is one of [`Scale::ALL`].
 fn scale(value: f64) -> Result<Value, Refusal> {
     let names = || Refusal::OneOf(vec!["0.25", "0.5", "1", "2", "4"]);
     Scale::try_from(value)
@@ -197,20 +199,24 @@ fn scale(value: f64) -> Result<Value, Refusal> {
         .map_err(|_| names())
 }
 
+/// Makes the error for a value that is none of the names.
 fn one_of(names: &[ChoiceName]) -> Refusal {
     Refusal::OneOf(names.iter().map(|known| known.name).collect())
 }
 
+/// Checks that a text is one of the names.
 fn choice(text: &str, names: &[ChoiceName]) -> Result<String, Refusal> {
     let known = names.iter().any(|known| known.name == text);
     known.then(|| text.to_owned()).ok_or_else(|| one_of(names))
 }
 
+/// Parses a timestep: a decimal or a fraction from 0 to 1.
 fn fraction(text: &str) -> Option<Ratio<i64>> {
     let value = time::parse_decimal(text).or_else(|| time::parse_fraction(text));
     value.filter(|value| (Ratio::from(0)..=Ratio::from(1)).contains(value))
 }
 
+/// Parses `WIDTHxHEIGHT`, 16 to 16384 each.
 fn size(text: &str) -> Option<[u32; 2]> {
     let (width, height) = text.split_once(['x', 'X'])?;
     let sides = [width.parse().ok()?, height.parse().ok()?];
@@ -220,6 +226,7 @@ fn size(text: &str) -> Option<[u32; 2]> {
         .then_some(sides)
 }
 
+/// Parses a number of bytes: `700M`, `2G`, `1.5GB`, powers of 1024.
 fn bytes(text: &str) -> Option<u64> {
     let text = text.trim().to_ascii_uppercase();
     let number = text.trim_end_matches('B').trim_end_matches('I');
@@ -233,24 +240,26 @@ fn bytes(text: &str) -> Option<u64> {
     inside.then(|| (value * unit as f64) as u64)
 }
 
+/// Parses a file name extension of up to 8 letters and digits, with or without a dot.
 fn extension(text: &str) -> Option<String> {
     let text = text.trim_start_matches('.');
     let plain = (1..=8).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric());
     plain.then(|| text.to_owned())
 }
 
+/// Parses a word of up to 20 lower-case letters and digits.
 fn word(text: &str) -> Option<String> {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let short = (1..=20).contains(&text.len()) && text.bytes().all(plain);
     short.then(|| text.to_owned())
 }
 
-/// A type that an option's value becomes.
+/// A type of a field of an option struct.
 pub trait FromValue: Sized {
-    /// The value as this type.
+    /// Converts an option's value to this type.
     ///
     /// # Errors
-    /// [`Refusal`] for values of other kinds, or which this type does not hold.
+    /// [`Refusal`] for values of other kinds, or out of this type's range.
     fn from_value(value: &Value) -> Result<Self, Refusal>;
 }
 
@@ -260,7 +269,7 @@ impl<T: FromValue> FromValue for Option<T> {
     }
 }
 
-/// `FromValue` for a type, from one form of value.
+/// Implements [`FromValue`] for types, each from one variant of [`Value`].
 macro_rules! from_value {
     ($($type:ty: $pattern:pat => $value:expr, else $refusal:expr;)+) => {$(
         impl FromValue for $type {

@@ -1,4 +1,4 @@
-//! The tables: the options of the model, of each kind of job, and what they do to a job.
+//! Option structs and tables: the options of the model and of each kind of job, and their conversion to a job.
 
 use std::path::{Path, PathBuf};
 
@@ -16,10 +16,10 @@ use crate::reencode::{Profile, ReencodeJob};
 use crate::video::{CutFill, Fallback, Motion, Rate, VideoJob};
 use crate::{Device, Error, InterpolatorSpec, ModelChoice, Precision, Result, TimestepMethod};
 
-/// The largest quality (CRF) that an encoder takes.
+/// The encoders' quality setting (CRF): 0 (best) to 63.
 const MAX_CRF: Kind = Kind::Whole(0, 63);
 
-/// Extensions of results in HTTP, the last two for pictures only.
+/// Extensions of results in HTTP; the last two are for image jobs only.
 const EXTENSIONS: &[ChoiceName] = &[
     ext("mp4"),
     ext("mov"),
@@ -29,59 +29,60 @@ const EXTENSIONS: &[ChoiceName] = &[
     ext("webp"),
     ext("png"),
 ];
-/// Those of videos.
+/// The extensions of videos.
 const VIDEO: Kind = Kind::Choice(EXTENSIONS.split_at(5).0);
 
+/// Makes the name of an extension, without help text.
 const fn ext(name: &'static str) -> ChoiceName {
     ChoiceName { name, help: "" }
 }
 
 options! {
-    /// What to interpolate with.
+    /// The options of model and network.
     "Model"
     pub struct ModelOptions {
-        /// The network: `default`, a weights file or folder (.safetensors, .pkl, ncnn), or the name of a pulled model
+        /// The network: `default`, a weights file or folder (.safetensors, .pkl, ncnn), or the name of a downloaded model
         pub model: String => Opt::new(Kind::Text).metavar("default|PATH|NAME").default("default")
             .http().http_help("The network: `default` or the name of a model that was pulled (see Models)").page(),
         /// The network's version, where the file's tensors fit several (see `rife models list`)
         pub model_version: Option<Version> => Opt::new(Kind::Text).metavar("VERSION"),
-        /// Weights made by a rule, to measure time: what such a network shows is noise
+        /// Use deterministic random weights, to measure speed: the frames are noise
         pub random_weights: bool => Opt::flag().conflicts(&["model"]),
-        /// At which size motion is estimated: 0.25, 0.5 (for 4K), 1, 2 or 4 (for small pictures)
+        /// Resolution at which motion is estimated, as a factor: 0.25, 0.5 (for 4K), 1, 2 or 4 (for small frames)
         pub scale: Scale => Opt::new(Kind::Scale).metavar("F").default("1").http().page(),
-        /// For pictures of 4K and more: `scale` 0.5, unless a scale is given
+        /// For frames of 4K and more: `scale` 0.5, unless a scale is given
         pub uhd: bool => Opt::flag(),
-        /// Threads to compute with [default: all processors]
+        /// Number of threads [default: one per processor]
         pub threads: Option<u32> => Opt::new(Kind::Whole(1, 1024)).metavar("N").not_in_fingerprint(),
         /// What computes: cpu
         pub device: Device => Opt::new(Kind::Text).metavar("DEVICE").default("cpu"),
-        /// What wide convolutions multiply: int8 is up to a fifth faster and hardly less exact, and needs a processor with
-        /// AVX-512 VNNI; auto is int8 where that is there, f32 elsewhere
+        /// Number format of wide convolutions: int8 is up to a fifth faster and hardly less exact, and needs a processor with
+        /// AVX-512 VNNI; auto is int8 if available, else f32
         pub precision: Precision => Opt::choice::<Precision>("WHAT").default("f32")
-            .http().http_help("What wide convolutions multiply: one of the precisions that Models lists").page(),
-        /// Test-time augmentation: also for the pictures turned by 180 degrees; twice the time
+            .http().http_help("Number format of wide convolutions: one of the precisions that Models lists").page(),
+        /// Test-time augmentation: average with the result of both frames rotated by 180 degrees; twice the time
         pub tta: bool => Opt::flag().http().page(),
-        /// Look both ways in every block, in the versions that know it; about twice the time
+        /// Average both directions in every block, in network versions with an ensemble; about twice the time
         pub ensemble: bool => Opt::flag().http().page(),
-        /// How frames at other times than the middle are made
+        /// How frames at timesteps other than 1/2 are computed
         pub timestep_method: TimestepMethod => Opt::choice::<TimestepMethod>("HOW").default("auto").http().page(),
-        /// Recursion: a time is met when nearer than half of this
+        /// Recursive: twice the accepted difference from the wanted timestep
         pub rthreshold: f64 => Opt::new(Kind::Number(0.0, 1.0)).metavar("F").default("0.02"),
-        /// Recursion: most halvings
+        /// Recursive: maximum number of halvings
         pub rmaxcycles: u32 => Opt::new(Kind::Whole(1, 16)).metavar("N").default("8"),
-        /// The most memory that rife itself may take, such as 2G or 700M: large pictures are then made in tiles, which
-        /// takes longer (ffmpeg's own memory comes on top)
+        /// Maximum memory of rife itself (without ffmpeg), such as 2G or 700M: larger frames are computed in tiles, which
+        /// takes longer
         pub memory_limit: Option<u64> => Opt::new(Kind::Bytes).metavar("SIZE"),
-        /// Accepted for the original's sake: half precision is for GPUs, and ignored on the CPU
+        /// Accepted for compatibility with the original scripts: half precision is for GPUs, and ignored on the CPU
         pub fp16: bool => Opt::flag().not_in_fingerprint(),
     }
 }
 
-/// The file in the folders that the original's `--model` takes.
+/// Name of the weights file in the folders that the original scripts' `--model` accepts.
 const CHECKPOINT: &str = "flownet.pkl";
 
 impl ModelOptions {
-    /// What to interpolate with.
+    /// Converts the options to an interpolator's specification.
     pub fn spec(&self) -> InterpolatorSpec {
         let mut spec = InterpolatorSpec::default();
         spec.model = match self.model.as_str() {
@@ -106,7 +107,7 @@ impl ModelOptions {
     }
 }
 
-/// A folder with one network in one file (`train_log`) stands for that file.
+/// Returns the path of `flownet.pkl` if `name` is a folder with this weights file only (such as `train_log`), else `name`.
 fn checkpoint_in(name: &str) -> String {
     let file: PathBuf = Path::new(name).join(CHECKPOINT);
     let others = ["contextnet.pkl", "unet.pkl"]
@@ -119,29 +120,29 @@ fn checkpoint_in(name: &str) -> String {
 }
 
 options! {
-    /// How many frames a video gets, and at which pace.
+    /// The options of a video's frame rate and playback speed.
     "Time"
     pub struct RateOptions {
-        /// Frames for each one of the source, 1 to 256, such as 2, 2.5 or 7/3 [default: 2]
+        /// Output frames per source frame, 1 to 256, such as 2, 2.5 or 7/3 [default: 2]
         pub factor: Option<Ratio<i64>> => Opt::new(Kind::Factor).metavar("N").conflicts(&["exp"]).http().page(),
         /// The factor as a power of two: 1 to 4 for 2x to 16x
         pub exp: Option<u32> => Opt::new(Kind::Whole(0, 4)).alias("passes").metavar("N").http_as("passes", Kind::Whole(1, 4)).page(),
-        /// A target rate, such as 60, 59.94 or 60000/1001; with `slow_motion` the rate at which it is played
+        /// Target rate, such as 60, 59.94 or 60000/1001; with `slow_motion` the rate at which the result plays
         pub fps: Option<Ratio<i64>> => Opt::new(Kind::Rate).metavar("X").http().page(),
-        /// Keep the rate and stretch time by the factor; sound is dropped
+        /// Keep the rate and stretch time by the factor; audio is dropped
         pub slow_motion: bool => Opt::flag().http().page(),
-        /// With `slow_motion`: keep sound, stretched with its pitch kept
+        /// With `slow_motion`: keep audio, stretched with its pitch kept
         pub stretch_audio: bool => Opt::flag().requires("slow_motion").http().page().not_in_fingerprint(),
-        /// The rate of a folder of pictures [default: 25]
+        /// Frame rate of a folder of images [default: 25]
         pub input_fps: Option<Ratio<i64>> => Opt::new(Kind::Rate).metavar("X"),
     }
 }
 
 impl RateOptions {
-    /// The job's rate and motion.
+    /// Converts the options to a job's rate and motion.
     ///
     /// # Errors
-    /// [`Error::Usage`] for a target rate together with a factor, where time keeps its pace.
+    /// [`Error::RateAndFactor`] for a target rate together with a factor, except in slow motion.
     pub fn timing(&self) -> Result<(Rate, Motion)> {
         let factor = self.factor.or(self.exp.map(|exp| Ratio::from(1 << exp)));
         let rate = Rate::times(factor.unwrap_or(Ratio::from(2)));
@@ -161,42 +162,43 @@ impl RateOptions {
 }
 
 options! {
-    /// What is looked for in a video's frames, and what is done about it.
+    /// The options of cuts, repeated frames, overlays, fallback and interlacing.
     "Cuts and repeated frames"
     pub struct SceneOptions {
-        /// Frames less alike than this (SSIM of 32x32 miniatures), and less alike than those on both sides, are parted by a
-        /// cut; 0 finds none
+        /// Similarity (SSIM of 32x32 thumbnails) below which two frames, if less similar than their neighbours, have a cut
+        /// between them; 0 detects none
         pub cut_threshold: f32 => Opt::new(Kind::Number(0.0, 1.0)).metavar("S").default("0.4").http().page(),
-        /// A list of cuts instead of detection: a frame number (120) or time (5.005) a line, the first frame of the new scene
+        /// A list of cuts instead of detection: per line the number (120) or time (5.005) of the first frame of a shot
         pub cuts: Option<PathBuf> => Opt::new(Kind::Path).metavar("FILE").conflicts(&["cut_threshold"]),
-        /// Write the cuts as such a list
+        /// Write the detected cuts as such a list
         pub cuts_out: Option<PathBuf> => Opt::new(Kind::Path).metavar("FILE").not_in_fingerprint(),
-        /// What is shown between the two frames of a cut; they are never morphed
+        /// Frames that are shown between the two frames of a cut, which are never interpolated
         pub cut_fill: CutFill => Opt::choice::<CutFill>("HOW").default("repeat").http().page(),
-        /// What becomes of frames that only repeat the one before while motion goes on
+        /// Handling of repeated frames, as in animation on twos
         pub duplicates: Duplicate => Opt::choice::<Duplicate>("HOW").default("smooth").http_as("", DUPLICATES).page(),
-        /// Take overlays that stay still while all around them moves (logos, subtitles, black bars) from the source
+        /// Copy static overlays on moving frames (logos, subtitles, black bars) from the source
         pub mask_static: StaticMask => Opt::choice::<StaticMask>("HOW").default("auto").http().page(),
-        /// What is shown instead of made frames that are trusted too little; `rife report` says what that does to a clip
+        /// Replace computed frames with a low confidence; see `rife report` for the effect on a clip
         pub fallback: Option<FallbackFill> => Opt::choice::<FallbackFill>("HOW"),
-        /// How much confidence a made frame needs, 0 to 1 (see `rife report`)
+        /// Minimum confidence, 0 to 1, of frames that are not replaced (see `rife report`)
         pub fallback_below: f64 => Opt::new(Kind::Number(0.0, 1.0)).metavar("X").default("0.3").requires("fallback"),
         /// De-interlace an interlaced video first
         pub deinterlace: bool => Opt::flag().http().page(),
-        /// Take the film out of a video of 29.97 or 30 frames a second that it was telecined to; it has 23.976 or 24 again
+        /// Inverse telecine: restore film at 23.976 or 24 frames per second from video at 29.97 or 30
         pub inverse_telecine: bool => Opt::flag().conflicts(&["deinterlace"]).http().page(),
-        /// Take an interlaced video as if it were progressive
+        /// Treat an interlaced video as progressive
         pub allow_interlaced: bool => Opt::flag().conflicts(&["deinterlace", "inverse_telecine"]).http(),
-        /// Write how far each made frame is to be trusted into a second file, as JSON: time in seconds, confidence, whether it
-        /// was replaced
+        /// Write the confidence of each computed frame to a second file, as JSON: time in seconds, confidence, whether the
+        /// frame was replaced
         pub confidence: bool => Opt::flag().not_on_command_line().http().page().not_in_fingerprint(),
     }
 }
 
-/// What HTTP takes for repeated frames: all but the report.
+/// Values of `duplicates` in HTTP: all but the report.
 const DUPLICATES: Kind = Kind::Choice(Duplicate::NAMES.split_at(2).0);
 
 impl SceneOptions {
+    /// Sets the options in a job; reads the list of cuts.
     fn apply(&self, job: &mut VideoJob) -> Result<()> {
         (job.source.deinterlace, job.source.allow_interlaced) = (self.deinterlace, self.allow_interlaced);
         job.source.inverse_telecine = self.inverse_telecine;
@@ -216,8 +218,9 @@ impl SceneOptions {
     }
 }
 
-/// Reads a list of cuts; longer files are none.
+/// Reads a list of cuts of up to 16 MiB.
 fn read_cuts(path: &Path) -> Result<CutList> {
+    /// Maximum size of the file in bytes.
     const MAX_BYTES: u64 = 16 << 20;
     let io = |error| Error::io("read", path, error);
     let text = rife_files::read_regular(path, MAX_BYTES).map_err(io)?;
@@ -226,32 +229,33 @@ fn read_cuts(path: &Path) -> Result<CutList> {
 }
 
 options! {
-    /// How a video is read and written.
+    /// The options of decoding and encoding a video.
     "Encoding"
     pub struct EncodeOptions {
-        /// The video codec [default: the container's usual one, H.264 for MP4]
+        /// Video codec [default: the container's default, H.264 for MP4]
         pub codec: Option<Codec> => Opt::choice::<Codec>("CODEC").http().page(),
-        /// Quality, lower is better [default: the codec's, 18 for H.264]
+        /// Quality (CRF), lower is better [default: the codec's, 18 for H.264]
         pub crf: Option<u32> => Opt::new(MAX_CRF).metavar("N").http().page(),
         /// The encoder's preset, such as slow or veryfast [default: medium]
         pub preset: Option<String> => Opt::new(Kind::Text).metavar("NAME").http_as("", Kind::Word),
-        /// An ffmpeg encoder by name, such as h264_nvenc; or auto, nvenc, qsv, vaapi, amf or videotoolbox: hardware where one
+        /// An ffmpeg encoder by name, such as h264_nvenc; or auto, nvenc, qsv, vaapi, amf or videotoolbox: hardware if a test
         /// frame can be encoded with it, else software
         pub encoder: Option<String> => Opt::new(Kind::Text).metavar("NAME"),
-        /// The container of the default output name [default: the input's, where it holds what comes out, else mp4 or mkv]
+        /// Extension of the default output name [default: the input's if its container can hold the result, else mp4 or mkv]
         pub ext: Option<String> => Opt::new(Kind::Extension).metavar("EXT").http_as("", VIDEO).page().not_in_fingerprint(),
-        /// Decode with hardware: auto, or the name of one that `ffmpeg -hwaccels` lists; software where it does not work
+        /// Hardware decoding: auto, or a method that `ffmpeg -hwaccels` lists; software if it does not work
         pub hwaccel: String => Opt::new(Kind::Text).metavar("NAME").default("none"),
-        /// Write pictures instead of a video, into OUT or vid_out/
+        /// Write images instead of a video, into OUT or vid_out/
         pub png: bool => Opt::flag().not_in_fingerprint(),
-        /// Leave out sound, subtitles, chapters and tags
+        /// Leave out audio, subtitles, chapters and metadata
         pub video_only: bool => Opt::flag().http().page().not_in_fingerprint(),
-        /// Show the source's middle half on the left and the result's on the right
+        /// Show the middle half of the source's frame on the left and of the result's on the right
         pub montage: bool => Opt::flag().http().page(),
     }
 }
 
 impl EncodeOptions {
+    /// Sets the options in a job.
     fn apply(&self, job: &mut VideoJob) {
         (job.sink.codec, job.sink.crf) = (self.codec, self.crf);
         (job.sink.preset, job.sink.encoder) = (self.preset.clone(), self.encoder.clone());
@@ -260,22 +264,22 @@ impl EncodeOptions {
     }
 }
 
-/// Everything that decides what a video job does, its input and output aside.
+/// All options of a video job except its input and output.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct VideoOptions {
-    /// How many frames, at which pace.
+    /// Frame rate and playback speed.
     pub rate: RateOptions,
-    /// Cuts, repeated frames, overlays, interlacing.
+    /// Cuts, repeated frames, overlays, fallback, interlacing.
     pub scene: SceneOptions,
-    /// How it is read and written.
+    /// Decoding and encoding.
     pub encode: EncodeOptions,
-    /// What to interpolate with.
+    /// Model and network.
     pub model: ModelOptions,
 }
 
 impl VideoOptions {
-    /// The rows of all tables.
+    /// Iterates over the options of all tables.
     pub fn table() -> impl Iterator<Item = &'static Opt> {
         let tables = [
             RateOptions::TABLE,
@@ -286,8 +290,8 @@ impl VideoOptions {
         tables.into_iter().flatten()
     }
 
-    /// Sets what they decide in `job`. What names the output ([`EncodeOptions::ext`], [`EncodeOptions::png`]) is the
-    /// caller's.
+    /// Sets the options in `job`, except [`EncodeOptions::ext`] and [`EncodeOptions::png`], by which the caller names the
+    /// output.
     ///
     /// # Errors
     /// Those of [`RateOptions::timing`] and of reading [`SceneOptions::cuts`].
@@ -308,38 +312,38 @@ impl VideoOptions {
 }
 
 options! {
-    /// The options of an [`ImageJob`], its model aside.
+    /// The options of an [`ImageJob`] except its model.
     ""
     pub struct ImageOptions {
-        /// One picture at this time: 0 is A, 1 is B
+        /// One image at this time: 0 is A, 1 is B
         pub timestep: Option<Ratio<i64>> => Opt::new(Kind::Time).metavar("T").conflicts(&["exp", "ratio"]).http(),
-        /// 2^N - 1 pictures between each two, evenly spaced, 1 to 6 [default: 4]
+        /// 2^N - 1 images between each two, evenly spaced, 1 to 6 [default: 4]
         pub exp: Option<u32> => Opt::new(Kind::Whole(1, MAX_EXP as u64)).alias("passes").metavar("N").conflicts(&["ratio"])
             .http_as("passes", Kind::Whole(1, MAX_EXP as u64)).http_default("2").page(),
-        /// One picture near this time, by middles of middles
+        /// One image at about this time, by recursive bisection
         pub ratio: Option<Ratio<i64>> => Opt::new(Kind::Time).metavar("R"),
-        /// The rate of a clip
+        /// Frame rate of a clip
         pub fps: Ratio<i64> => Opt::new(Kind::Rate).metavar("X").default("25").http().page(),
         /// The output's size, such as 1280x720 [default: A's]
         pub size: Option<[u32; 2]> => Opt::new(Kind::Size).metavar("WxH").http().page(),
-        /// What becomes of pictures of another shape
+        /// How images of another aspect ratio are fitted to the output
         pub fit: Fit => Opt::choice::<Fit>("HOW").default("pad").http().page(),
-        /// Where frames wait for their turn; the frames are the same
+        /// Where frames are kept until they are written; the result is the same
         pub memory: Storage => Opt::choice::<Storage>("WHERE").default("memory").http().http_default("disk").page(),
-        /// The codec of a clip [default: the container's usual one, H.264 for MP4]
+        /// Video codec of a clip [default: the container's default, H.264 for MP4]
         pub codec: Option<Codec> => Opt::choice::<Codec>("CODEC").http().page(),
-        /// The quality of a clip, lower is better [default: the codec's, 18 for H.264]
+        /// Quality (CRF) of a clip, lower is better [default: the codec's, 18 for H.264]
         pub crf: Option<u32> => Opt::new(MAX_CRF).metavar("N").http().page(),
-        /// The result's container; png is a file for each picture
+        /// Extension of the result; png writes a file per image
         pub ext: Option<String> => Opt::new(Kind::Choice(EXTENSIONS)).default("mp4").not_on_command_line().http().page(),
     }
 }
 
 impl ImageOptions {
-    /// The passes where neither they nor a time are given, as in the original.
+    /// Default number of passes, as in the original script.
     const EXP: u32 = 4;
 
-    /// Which pictures between each two.
+    /// Returns the times of the computed images between each two.
     pub fn timesteps(&self) -> Timesteps {
         match (self.timestep, self.ratio) {
             (Some(at), _) => Timesteps::Timestep(at),
@@ -348,7 +352,7 @@ impl ImageOptions {
         }
     }
 
-    /// Sets what they decide in `job`, but for [`ImageOptions::ext`], which is the caller's.
+    /// Sets the options in `job`, except [`ImageOptions::ext`], by which the caller names the output.
     pub fn apply(&self, job: &mut ImageJob) {
         job.timesteps = self.timesteps();
         (job.fps, job.size, job.fit, job.storage) = (self.fps, self.size, self.fit, self.memory);
@@ -357,26 +361,26 @@ impl ImageOptions {
 }
 
 options! {
-    /// The options of a [`ChainJob`], its model aside.
+    /// The options of a [`ChainJob`] except its model.
     ""
     pub struct ChainOptions {
-        /// Transitions of 2^N - 1 new frames, 1 to 6
+        /// 2^N - 1 interpolated frames per transition, 1 to 6
         pub passes: u32 => Opt::new(Kind::Whole(1, MAX_PASSES as u64)).metavar("N").default("2").http().page(),
-        /// The output's rate [default: the first clip's]
+        /// The output's frame rate [default: the first clip's]
         pub fps: Option<Ratio<i64>> => Opt::new(Kind::Rate).metavar("X").http().page(),
         /// The output's size [default: the first clip's]
         pub size: Option<[u32; 2]> => Opt::new(Kind::Size).metavar("WxH").http().page(),
-        /// What becomes of clips of another shape
+        /// How clips of another aspect ratio are fitted to the output
         pub fit: Fit => Opt::choice::<Fit>("HOW").default("pad").http().page(),
-        /// What is heard
+        /// The output's audio
         pub sound: AudioMode => Opt::choice::<AudioMode>("HOW").default("crossfade").http().page(),
-        /// The video codec [default: the container's usual one, H.264 for MP4]
+        /// Video codec [default: the container's default, H.264 for MP4]
         pub codec: Option<Codec> => Opt::choice::<Codec>("CODEC").http().page(),
-        /// Quality, lower is better [default: the codec's, 18 for H.264]
+        /// Quality (CRF), lower is better [default: the codec's, 18 for H.264]
         pub crf: Option<u32> => Opt::new(MAX_CRF).metavar("N").http().page(),
         /// The encoder's preset, such as slow or veryfast [default: medium]
         pub preset: Option<String> => Opt::new(Kind::Text).metavar("NAME").http_as("", Kind::Word),
-        /// The result's container
+        /// Extension of the result
         pub ext: Option<String> => Opt::new(VIDEO).default("mp4").not_on_command_line().http().page(),
         /// De-interlace interlaced clips first
         pub deinterlace: bool => Opt::flag().http().page(),
@@ -384,7 +388,7 @@ options! {
 }
 
 impl ChainOptions {
-    /// Sets what they decide in `job`, but for [`ChainOptions::ext`], which is the caller's.
+    /// Sets the options in `job`, except [`ChainOptions::ext`], by which the caller names the output.
     pub fn apply(&self, job: &mut ChainJob) {
         (job.passes, job.fps, job.size) = (self.passes, self.fps, self.size);
         (job.fit, job.audio) = (self.fit, self.sound);
@@ -398,17 +402,17 @@ options! {
     /// The options of a [`ReencodeJob`].
     ""
     pub struct ReencodeOptions {
-        /// What the result is for
+        /// The target format, by its use
         pub preset_profile: Profile => Opt::choice::<Profile>("PROFILE").default("web").http_as("profile", PROFILE).page(),
-        /// Write it even where the source is in that form already
+        /// Re-encode a source that has the target format already
         pub force: bool => Opt::flag().http().page(),
-        /// The least PSNR of a colour channel that the check accepts, in dB
+        /// Minimum PSNR of a colour channel that the check accepts, in dB
         pub min_psnr: f64 => Opt::new(Kind::Number(0.0, 100.0)).metavar("DB").default("25").http(),
-        /// The most that a channel's mean may be off, in codes of 255
+        /// Maximum difference of a channel's mean that the check accepts, in codes of 255
         pub max_bias: f64 => Opt::new(Kind::Number(0.0, 255.0)).metavar("CODES").default("1").http(),
-        /// The most that the means of 16x16 blocks may be off (root mean square), in codes of 255
+        /// Maximum difference of the means of 16x16 blocks (root mean square) that the check accepts, in codes of 255
         pub max_shift: f64 => Opt::new(Kind::Number(0.0, 255.0)).metavar("CODES").default("2").http(),
-        /// Quality, lower is better [default: 18]
+        /// Quality (CRF), lower is better [default: 18]
         pub crf: Option<u32> => Opt::new(Kind::Whole(0, 51)).metavar("N").http().page(),
         /// The encoder's preset, such as slow or veryfast [default: medium]
         pub preset: Option<String> => Opt::new(Kind::Text).metavar("NAME").http_as("", Kind::Word),
@@ -417,18 +421,18 @@ options! {
     }
 }
 
-/// The profiles.
+/// The names of all profiles.
 const PROFILE: Kind = Kind::Choice(Profile::NAMES);
 
 impl ReencodeOptions {
-    /// What the colour check accepts.
+    /// Returns the tolerances of the colour check.
     pub fn limits(&self) -> crate::reencode::ColorLimits {
         let mut limits = crate::reencode::ColorLimits::default();
         (limits.psnr, limits.bias, limits.shift) = (self.min_psnr, self.max_bias, self.max_shift);
         limits
     }
 
-    /// Sets what they decide in `job`.
+    /// Sets the options in `job`.
     pub fn apply(&self, job: &mut ReencodeJob) {
         (job.profile, job.force, job.limits) = (self.preset_profile, self.force, self.limits());
         (job.crf, job.preset) = (self.crf, self.preset.clone());

@@ -91,8 +91,8 @@ fn spec(run: &ReencodeRun, path: &Path) -> Result<SinkSpec> {
     })
 }
 
-/// Returns the fingerprint of `job`: all that its frames depend on, as that of a video job; `None` where the input cannot be
-/// read twice.
+/// Returns the fingerprint of `job`, everything that its frames depend on, as pairs of a name and a value; `None` if the
+/// input cannot be read twice.
 fn facts(job: &ReencodeJob, cancel: &CancelToken) -> Result<Option<Vec<(String, String)>>> {
     let ReencodeJob {
         source,

@@ -39,11 +39,11 @@ impl Default for Keep {
 /// Name of the fingerprint's entry that identifies the input.
 pub(super) const INPUT: &str = "the input";
 
-/// Returns the fingerprint of `job`: all that its frames depend on, each with the name that journals record; audio and
-/// text aside, and the encoder's settings, which the sink adds. `None` where the input cannot be read twice.
+/// Returns the fingerprint of `job`: everything that its frames depend on, by the names in journals, without audio and
+/// subtitles, and without the encoder's settings, which the sink adds. `None` if the input cannot be read twice.
 ///
-/// The destructuring names every field, so that a new one does not compile before it is decided whether it belongs here.
-/// Names and values stay as they are: jobs that an earlier release began resume by them.
+/// The destructuring names every field, so that the compiler asks whether a new one belongs here. Names and values must not
+/// change: unfinished jobs of an earlier release are recognised by them.
 pub(super) fn facts(job: &VideoJob, interpolator: &Interpolator) -> Result<Option<Vec<(String, String)>>> {
     let VideoJob {
         source,
@@ -57,7 +57,7 @@ pub(super) fn facts(job: &VideoJob, interpolator: &Interpolator) -> Result<Optio
         mask_static,
         fallback,
         montage,
-        // Which files are written, where, and for how long an unfinished one is kept.
+        // Output paths, additional outputs and resumption.
         extension: _,
         like_source: _,
         folder: _,
@@ -67,7 +67,7 @@ pub(super) fn facts(job: &VideoJob, interpolator: &Interpolator) -> Result<Optio
         share: _,
         keep: _,
         strict: _,
-        // Audio and text: see `sound`.
+        // Audio and subtitles: see `sound`.
         video_only: _,
     } = job;
     let Some(input) = input_facts(&source.input, &sink.cancel)? else {
@@ -94,7 +94,7 @@ pub(super) fn facts(job: &VideoJob, interpolator: &Interpolator) -> Result<Optio
     Ok(Some(owned(facts)))
 }
 
-/// Returns `facts` with owned names.
+/// Converts the names of fingerprint entries to owned strings.
 pub(crate) fn owned(facts: Vec<(&str, String)>) -> Vec<(String, String)> {
     facts
         .into_iter()
@@ -102,6 +102,7 @@ pub(crate) fn owned(facts: Vec<(&str, String)>) -> Vec<(String, String)> {
         .collect()
 }
 
+/// Describes the rate in the fingerprint.
 fn rate_fact(rate: Rate) -> String {
     match rate {
         Rate::Factor(factor) => format!("{factor} times the frames"),
@@ -110,6 +111,7 @@ fn rate_fact(rate: Rate) -> String {
     }
 }
 
+/// Describes the playback speed in the fingerprint.
 fn motion_fact(motion: Motion) -> String {
     match motion {
         Motion::Normal => "as fast as the source".to_owned(),
@@ -130,6 +132,7 @@ pub(super) fn sound(job: &VideoJob) -> String {
     .to_owned()
 }
 
+/// Describes the handling of repeated frames in the fingerprint.
 fn duplicates_fact(duplicates: Duplicates) -> &'static str {
     match duplicates {
         Duplicates::Smooth => "smooth",
@@ -137,6 +140,7 @@ fn duplicates_fact(duplicates: Duplicates) -> &'static str {
     }
 }
 
+/// Describes the fallback in the fingerprint.
 fn fallback_fact(fallback: Option<Fallback>) -> String {
     fallback.map_or("off".to_owned(), |Fallback { below, fill }| {
         format!("{} below {below}", fill.option_name())
@@ -148,7 +152,7 @@ pub(crate) fn or_usual(value: Option<impl std::fmt::Display>) -> String {
     value.map_or("the usual one".to_owned(), |value| value.to_string())
 }
 
-/// Returns what the frames that the network makes depend on, as [`facts`] does.
+/// Computes the entries of the fingerprint on which computed frames depend: model, options of the network, engine.
 pub(crate) fn model_facts(
     spec: &InterpolatorSpec,
     interpolator: &Interpolator,
@@ -164,11 +168,11 @@ pub(crate) fn model_facts(
             max_cycles,
         },
         memory_limit,
-        // Found again in the interpolator.
+        // Taken from the interpolator below.
         version: _,
         device: _,
         precision: _,
-        // Without influence on frames.
+        // Without effect on frames.
         threads: _,
         on_frame: _,
         cancel: _,
