@@ -35,9 +35,9 @@ hashes() {
     ffmpeg -v error -i clip.mp4 -t 1 -an -vf scale=192:112 -c:v ffv1 small.mkv
     ffmpeg -v error -i small.mkv -vf "select='not(eq(mod(n,7),3))'" -fps_mode passthrough -c:v ffv1 vfr.mkv
     ffmpeg -v error -i small.mkv -pix_fmt yuv420p10le -c:v ffv1 ten.mkv
-    ffmpeg -v error -i small.mkv -vf format=yuva420p,geq=lum='lum(X,Y)':cb='cb(X,Y)':cr='cr(X,Y)':a='255*X/W' -c:v ffv1 alpha.mkv
+    ffmpeg -v error -i small.mkv -vf "format=yuva420p,geq=lum='lum(X,Y)':cb='cb(X,Y)':cr='cr(X,Y)':a='255*X/W'" -c:v ffv1 alpha.mkv
     ffmpeg -v error -i small.mkv -frames:v 1 -update 1 a.png
-    ffmpeg -v error -i small.mkv -vf select='eq(n,4)' -frames:v 1 -update 1 b.png
+    ffmpeg -v error -i small.mkv -vf "select='eq(n,4)'" -frames:v 1 -update 1 b.png
     lossless="--codec ffv1 --overwrite --quiet"
     # shellcheck disable=SC2086
     {
@@ -57,7 +57,7 @@ hashes() {
         run tiles tiles.mkv video clip.mp4 -o tiles.mkv --memory-limit 400M --video-only $lossless
         run chain chain.mkv chain small.mkv small.mkv -o chain.mkv --overwrite
         run morph morph.y4m image a.png b.png --exp 3 -o morph.y4m --overwrite
-        run image mid.png image a.png b.png -o mid.png --overwrite
+        run image mid.png image a.png b.png -o mid.png --exp 1 --overwrite
         run reencode re.mp4 reencode clip.mp4 -o re.mp4 --overwrite
         for version in rife_m rife_hdv2 4.0 4.6 4.25.lite; do
             run "random-$version" "v$version.mkv" video small.mkv -o "v$version.mkv" --random-weights --model-version "$version" $lossless

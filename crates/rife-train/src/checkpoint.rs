@@ -12,7 +12,7 @@ use safetensors::SafeTensors;
 use crate::optimizer::{Guard, Moments};
 use crate::parameters::Parameters;
 use crate::recipe::Recipe;
-use crate::validation::Scores;
+use crate::scores::Scores;
 use crate::weights_file::{self, Precision};
 
 /// Value of the metadata key `format`.

@@ -10,6 +10,7 @@ pub mod parameters;
 pub mod provenance;
 pub mod recipe;
 pub mod rng;
+pub mod scores;
 pub mod step;
 pub mod threads;
 pub mod trainer;

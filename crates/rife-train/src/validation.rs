@@ -1,16 +1,14 @@
 //! Validation: PSNR on held-out frames, with the averaged weights in a [`Model`] on a device without autodiff.
 
-use std::fmt;
-
 use anyhow::Result;
 use burn_tensor::Device;
 use rife_backend::Backend;
 use rife_nets::{Image, Model, Options, PreparedFrame};
-use serde::{Deserialize, Serialize};
 
 use crate::backend::{Batch, BurnBackend};
 use crate::data::{Picture, Sources};
 use crate::parameters::Parameters;
+use crate::scores::Scores;
 use crate::watch::Example;
 
 /// Every fourth window is used, since neighbouring windows come from the same clip.
@@ -23,44 +21,6 @@ const EXAMPLES: usize = 3;
 const EXAMPLE_SIDE: usize = 256;
 /// Minimum mean square error in code values, which bounds PSNR.
 const MIN_MSE: f64 = 1e-6;
-
-/// Mean PSNR in dB of a validation, by kind of sample.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Scores {
-    /// Number of training steps done.
-    pub step: u64,
-    /// Middle of three neighbouring frames.
-    pub adjacent: f64,
-    /// Middle frame between frames four apart; `None` if all runs of frames are shorter.
-    pub wide: Option<f64>,
-    /// Frame at timestep 0.25 between frames four apart; `None` if the network makes only middle frames.
-    pub quarter: Option<f64>,
-}
-
-impl Scores {
-    /// Returns the mean of the present values, by which weights are ranked.
-    pub fn mean(&self) -> f64 {
-        let all = [Some(self.adjacent), self.wide, self.quarter];
-        let (sum, count) = all
-            .into_iter()
-            .flatten()
-            .fold((0.0, 0.0), |(sum, count), x| (sum + x, count + 1.0));
-        sum / count
-    }
-}
-
-impl fmt::Display for Scores {
-    /// Writes step and PSNR values in dB in one line, without absent values.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "step {} PSNR adjacent {:.3}", self.step, self.adjacent)?;
-        for (name, value) in [("wide", self.wide), ("quarter", self.quarter)] {
-            if let Some(value) = value {
-                write!(f, " {name} {value:.3}")?;
-            }
-        }
-        write!(f, " dB")
-    }
-}
 
 /// A running mean.
 #[derive(Default, Clone, Copy)]

@@ -4,6 +4,7 @@
 mod chart;
 pub mod history;
 pub mod pictures;
+mod reading;
 pub mod report;
 mod terminal;
 
@@ -13,16 +14,13 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use serde::{Deserialize, Serialize};
 
-use crate::validation::Scores;
+use crate::scores::Scores;
 pub use history::{Entry, History};
 pub use pictures::Example;
-pub use report::About;
+pub use reading::Reading;
+pub use report::{About, REPORT};
 use terminal::Terminal;
-
-/// File name of the report.
-pub const REPORT: &str = "report.html";
 
 /// Observer of a training run. A function `FnMut(String)` observes, too: it gets a line of text for every event.
 pub trait Watch {
@@ -71,60 +69,6 @@ impl fmt::Debug for Validation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Validation({:?})", self.scores)
     }
-}
-
-/// Means over the steps since the last reading.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Reading {
-    /// Number of steps done.
-    pub step: u64,
-    /// Weighted sum of the loss terms.
-    pub loss: f64,
-    /// Unweighted loss terms by name.
-    pub terms: BTreeMap<String, f64>,
-    /// Learning rate.
-    pub rate: f64,
-    /// Moving average of the gradient norm.
-    pub norm: f64,
-    /// Number of batches skipped for outlying gradients since the start of the run.
-    pub skipped: u64,
-    /// Mean wait for data per step, in milliseconds.
-    pub wait_ms: f64,
-    /// Steps per second.
-    pub speed: f64,
-    /// Estimated seconds to the last step, without validations.
-    pub seconds_left: f64,
-}
-
-impl fmt::Display for Reading {
-    /// Writes all values in one line of the log.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "step {} loss {:.5}", self.step, self.loss)?;
-        for (name, value) in &self.terms {
-            write!(f, " {name} {value:.5}")?;
-        }
-        write!(
-            f,
-            " wait {:.0} ms {:.2} steps/s lr {:.2e} norm {:.2} skipped {} left {}",
-            self.wait_ms,
-            self.speed,
-            self.rate,
-            self.norm,
-            self.skipped,
-            clock(self.seconds_left)
-        )
-    }
-}
-
-/// Formats seconds as hours:minutes:seconds.
-fn clock(seconds: f64) -> String {
-    // Clamped to a century.
-    let seconds = if seconds.is_finite() {
-        seconds.clamp(0.0, 3.2e9) as u64
-    } else {
-        0
-    };
-    format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
 /// Accumulates sums between readings.

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use super::Reading;
-use crate::validation::Scores;
+use super::reading::Reading;
+use crate::scores::Scores;
 use crate::weights_file::write_atomic;
 
 /// File name of the log.

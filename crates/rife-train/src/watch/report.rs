@@ -8,9 +8,12 @@ use anyhow::Result;
 use super::chart::{Chart, Curve, escape};
 use super::history::Entry;
 use super::pictures::Example;
-use super::{REPORT, Reading, clock};
-use crate::validation::Scores;
+use super::reading::{Reading, clock};
+use crate::scores::Scores;
 use crate::weights_file::write_atomic;
+
+/// File name of the report.
+pub const REPORT: &str = "report.html";
 
 /// Style sheet of the report, with light and dark colours.
 const STYLE: &str = include_str!("report.css");

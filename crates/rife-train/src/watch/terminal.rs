@@ -4,8 +4,8 @@ use std::io::IsTerminal;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Reading, clock};
-use crate::validation::Scores;
+use super::reading::{Reading, clock};
+use crate::scores::Scores;
 
 /// Template of the progress bar (indicatif), with the lines of [`Terminal::message`] below it.
 const TEMPLATE: &str = "{bar:40} step {pos} of {len}, {percent} %\n{msg}";
