@@ -20,8 +20,27 @@ use std::path::Path;
 use rife::Interpolator;
 use rife::media::CancelToken;
 
-use crate::args::ModelArgs;
+use crate::args::{ModelArgs, VideoArgs};
 use crate::output;
+
+/// Runs one job, or a batch for several inputs and watched folders.
+pub(crate) fn video(args: VideoArgs, cancel: &CancelToken) -> rife::Result<()> {
+    for (given, text) in [
+        (
+            args.task.model.0.fp16,
+            "--fp16 is ignored: the CPU computes in f32",
+        ),
+        (args.skip, "--skip does nothing, as in the original"),
+    ] {
+        if given && !args.quiet {
+            output::note(text);
+        }
+    }
+    match batch::inputs(&args)? {
+        Some(inputs) => batch::run(args, inputs, cancel),
+        None => video::run(args, cancel),
+    }
+}
 
 /// Loads the model that the arguments select.
 fn interpolator(args: &ModelArgs, cancel: &CancelToken) -> rife::Result<Interpolator> {

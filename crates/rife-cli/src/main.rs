@@ -32,7 +32,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> rife::Result<()> {
     let cancel = signal::install();
     match command {
-        Command::Video(args) => commands::video::run(*args, &cancel),
+        Command::Video(args) => commands::video(*args, &cancel),
         Command::Image(args) => commands::image::run(*args, &cancel),
         Command::Chain(args) => commands::chain::run(*args, &cancel),
         Command::Reencode(args) => commands::reencode::run(&args, &cancel),

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use rife_cpu::{ConvRun, CpuBackend, Engine, EngineOptions, Tier};
 use rife_nets::{Model, Version};
 
+use crate::choice::NamedChoice;
 use crate::model_choice::find_weights;
-use crate::options::NamedChoice;
 use crate::runner::{Convolution, Device as DeviceState, Memory, ModelRunner, Runner};
 use crate::{Error, InterpolatorSpec, Result};
 

@@ -17,7 +17,7 @@ use rife_media::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::video::file_hash;
+use crate::hash::file_hash;
 use crate::{Error, Result};
 
 /// Version of the JSON schema; files of another version are refused.

@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 pub use catalog::{CATALOG, Checkpoint, checkpoint};
 #[cfg(feature = "download")]
 pub use download::{DEFAULT_MAX_BYTES, Download, Pulled, download};
-pub(crate) use lock::hexadecimal;
 pub use lock::{LOCK_FILE, Lock, LockEntry, sha256_file};
 
 use crate::{Error, Result};

@@ -25,7 +25,7 @@ use rife_media::{
 pub use analysis::Finding;
 pub use color_check::{ColorCheck, ColorLimits, compare};
 
-use crate::options::NamedChoice;
+use crate::choice::NamedChoice;
 use crate::video::Keep;
 use crate::{Error, Result};
 

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use num_rational::Ratio;
 use rife_media::{CancelToken, Input, SourceSpec, StreamInfo, open_source, time};
 
+use crate::hash::file_hash;
 use crate::manifest::{self, AudioTiming, Manifest, audio_timings, ratio};
-use crate::video::file_hash;
 use crate::weights::weights_sha256;
 use crate::{Error, ErrorKind, ModelChoice, Result, model_choice};
 

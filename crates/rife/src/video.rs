@@ -23,7 +23,7 @@ use rife_media::{
 
 pub use duplicates::{DuplicateRange, DuplicatesReport};
 pub use facts::Keep;
-pub(crate) use facts::{file_hash, input_facts, model_facts, or_usual, owned};
+pub(crate) use facts::{model_facts, or_usual, owned};
 pub use plan::{VideoPlan, duration_text};
 pub(crate) use plan::{memory, rate_text};
 

@@ -9,7 +9,7 @@ use rife_nets::onnx::{OnnxOptions, save_onnx};
 use rife_nets::{Version, Weights};
 use sha2::{Digest, Sha256};
 
-use crate::models::hexadecimal;
+use crate::hash::hexadecimal;
 use crate::{Error, ModelChoice, Result, model_choice};
 
 /// Description of a weights file or folder.

@@ -13,27 +13,13 @@ use rife::video::{
 use rife::{Error, Result};
 use serde_json::{Value, json};
 
-use super::{batch, job, report};
+use super::{job, report};
 use crate::args::{JoinArgs, VideoArgs};
 use crate::output;
 use crate::progress::Progress;
 
-/// Runs one job, or a batch for several inputs and watched folders.
-pub(crate) fn run(args: VideoArgs, cancel: &CancelToken) -> Result<()> {
-    for (given, text) in [
-        (
-            args.task.model.0.fp16,
-            "--fp16 is ignored: the CPU computes in f32",
-        ),
-        (args.skip, "--skip does nothing, as in the original"),
-    ] {
-        if given && !args.quiet {
-            output::note(text);
-        }
-    }
-    if let Some(inputs) = batch::inputs(&args)? {
-        return batch::run(args, inputs, cancel);
-    }
+/// Runs the job of one input.
+pub(super) fn run(args: VideoArgs, cancel: &CancelToken) -> Result<()> {
     let only_report = args.task.only_report();
     let options = Options::of(&args);
     let mut job = job::build(args.task, args.output.as_deref())?;

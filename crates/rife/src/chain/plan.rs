@@ -10,7 +10,7 @@ use rife_media::{
 };
 
 use super::{AudioMode, ChainJob, ChainPlan};
-use crate::options::NamedChoice;
+use crate::choice::NamedChoice;
 use crate::{Error, Interpolator, Result, gamut};
 
 /// Frames per second of a chain whose first clip has no nominal rate.
@@ -213,7 +213,7 @@ pub(super) fn facts(job: &ChainJob, interpolator: &Interpolator) -> Result<Optio
     let mut inputs = Vec::new();
     for (index, clip) in clips.iter().enumerate() {
         let input = &job.clip(clip).input;
-        let Some(hash) = crate::video::input_facts(input, &sink.cancel)? else {
+        let Some(hash) = crate::hash::input_facts(input, &sink.cancel)? else {
             return Ok(None);
         };
         inputs.push((format!("clip {}", index + 1), hash));

@@ -16,7 +16,7 @@ use rife_media::{
 
 use super::sequence::Step;
 use super::{ImageJob, as_format, extension};
-use crate::options::NamedChoice;
+use crate::choice::NamedChoice;
 use crate::{Error, Result};
 
 /// Size, pixel format and colour of a job's frames.

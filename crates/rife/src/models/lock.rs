@@ -8,6 +8,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::hash::hexadecimal;
 use crate::{Error, Result};
 
 /// The lock file's name in the models folder.
@@ -106,11 +107,6 @@ pub fn sha256_file(path: &Path) -> Result<String> {
     let mut hasher = Sha256::new();
     io::copy(&mut rife_files::open_regular(path).map_err(read)?, &mut hasher).map_err(read)?;
     Ok(hexadecimal(&hasher.finalize()))
-}
-
-/// Encodes bytes as lower-case hexadecimal.
-pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

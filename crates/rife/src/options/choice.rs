@@ -4,19 +4,11 @@ use rife_media::{Codec, Fit};
 
 use super::kind::{FromValue, Refusal, Value};
 use crate::chain::AudioMode;
+pub use crate::choice::{ChoiceName, NamedChoice};
 use crate::image::Storage;
 use crate::reencode::Profile;
 use crate::video::{CutFill, Duplicates};
 use crate::{Precision, TimestepMethod};
-
-/// Name and help text of a value of an enumerated option.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ChoiceName {
-    /// Name in lower case.
-    pub name: &'static str,
-    /// Help text of one line; empty if the name says it.
-    pub help: &'static str,
-}
 
 /// Handling of repeated frames, or a report on them (`--duplicates`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -66,28 +58,6 @@ impl FallbackFill {
             Self::Blend => CutFill::Blend,
             Self::Hold => CutFill::Repeat,
         }
-    }
-}
-
-/// An enum whose values have names in options.
-pub trait NamedChoice: Copy + PartialEq + 'static {
-    /// All values in the order of the help.
-    const VALUES: &'static [Self];
-    /// Names and help texts of the values, in the same order.
-    const NAMES: &'static [ChoiceName];
-
-    /// Returns the value with this name.
-    fn of_name(name: &str) -> Option<Self> {
-        let found = Self::NAMES.iter().position(|known| known.name == name)?;
-        Self::VALUES.get(found).copied()
-    }
-
-    /// Returns the value's name.
-    fn option_name(self) -> &'static str {
-        let found = Self::VALUES.iter().position(|known| *known == self);
-        found
-            .and_then(|index| Self::NAMES.get(index))
-            .map_or("", |known| known.name)
     }
 }
 

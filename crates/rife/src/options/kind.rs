@@ -7,8 +7,8 @@ use num_rational::Ratio;
 use rife_media::time;
 use rife_nets::{Scale, Version};
 
-use super::choice::ChoiceName;
 use crate::Device;
+use crate::choice::ChoiceName;
 
 /// Type and range of an option's value.
 #[derive(Debug, Clone, Copy, PartialEq)]

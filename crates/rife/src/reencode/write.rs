@@ -107,7 +107,7 @@ fn facts(job: &ReencodeJob, cancel: &CancelToken) -> Result<Option<Vec<(String, 
         limits: _,
         keep: _,
     } = job;
-    let Some(input) = crate::video::input_facts(&source.input, cancel)? else {
+    let Some(input) = crate::hash::input_facts(&source.input, cancel)? else {
         return Ok(None);
     };
     Ok(Some(crate::video::owned(vec![
