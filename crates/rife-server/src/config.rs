@@ -104,7 +104,7 @@ impl std::fmt::Display for ConfigError {
                 f,
                 "{host} can be reached from other machines: give a --token (or RIFE_TOKEN) that callers must show, or say --insecure"
             ),
-            Self::Token => write!(f, "a token is of visible ASCII characters, without spaces"),
+            Self::Token => write!(f, "a token consists of visible ASCII characters, without spaces"),
             Self::Weak => write!(
                 f,
                 "this token can be guessed: it has to have {} characters at least, {} of them different; \

@@ -114,7 +114,7 @@ impl ApiError {
         log::line(&format!("internal error: {cause}"));
         Self::new(
             Code::Internal,
-            "something went wrong in the server; its log has more",
+            "an internal error occurred; the server's log has more",
         )
     }
 

@@ -70,7 +70,8 @@ async fn run(config: Config, stop: &CancelToken, ready: impl FnOnce(SocketAddr))
         .await
         .map_err(|error| ServeError::Listen(address, error))?;
     let app = App::open(config).map_err(ServeError::Data)?;
-    janitor::recover_files(&app).map_err(|_| ServeError::Data("it cannot be tidied up".into()))?;
+    janitor::recover_files(&app)
+        .map_err(|_| ServeError::Data("files of an earlier run cannot be cleaned up".into()))?;
     warn_missing_ffmpeg(&app);
     raise_file_limit();
     let workers = worker::start(&app).map_err(|error| ServeError::Data(error.into()))?;
@@ -87,7 +88,7 @@ fn warn_missing_ffmpeg(app: &Arc<App>) {
     tokio::task::spawn_blocking(move || {
         if let Err(error) = app.require_ffmpeg() {
             log::line(&format!(
-                "no video can be read or written until this is mended: {}",
+                "videos cannot be read or written until this is fixed: {}",
                 error.message()
             ));
         }

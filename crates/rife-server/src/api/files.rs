@@ -335,7 +335,7 @@ async fn frame(
     if let Some(width) = width.filter(|width| !(16..=MAX_WIDTH).contains(width)) {
         return Err(ApiError::new(
             Code::BadRequest,
-            format!("width {width} is not from 16 to {MAX_WIDTH}"),
+            format!("width is {width}; it must be from 16 to {MAX_WIDTH}"),
         ));
     }
     let key = format!("{} {selector:?} {width:?}", found.path.display());

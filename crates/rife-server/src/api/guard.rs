@@ -75,14 +75,14 @@ pub(crate) fn authenticate(app: &App, client: Option<&Client>, headers: &HeaderM
         }
         app.failed_logins.record(client);
     }
-    let text = "show the token: Authorization: Bearer TOKEN";
+    let text = "a token is required: Authorization: Bearer TOKEN";
     Err(ApiError::new(Code::Unauthorized, text))
 }
 
 /// Returns an error with `Retry-After` if the client has sent too many wrong tokens.
 pub(crate) fn check_login_rate(app: &App, client: Client) -> Result<()> {
     app.failed_logins.check(client).map_err(|seconds| {
-        let text = format!("too many wrong tokens: no token is looked at for {seconds} s");
+        let text = format!("too many wrong tokens: try again in {seconds} s");
         ApiError::new(Code::TooMany, text).retry_after(seconds)
     })
 }
@@ -111,12 +111,7 @@ fn requires_auth(path: &str) -> bool {
 /// Returns the `Host` of a request; an error if it, the URI or `X-Forwarded-Host` has a name that is not allowed, as in DNS
 /// rebinding.
 fn check_host<'a>(config: &Config, headers: &'a HeaderMap, uri: &Uri) -> Result<&'a str> {
-    let refused = || {
-        ApiError::new(
-            Code::BadHost,
-            "this server is not known by that name; see --allow-host",
-        )
-    };
+    let refused = || ApiError::new(Code::BadHost, "this host name is not allowed; see --allow-host");
     let mut hosts = headers.get_all(header::HOST).iter();
     let (Some(host), None) = (hosts.next(), hosts.next()) else {
         return Err(refused());
@@ -164,12 +159,7 @@ fn without_port(host: &str) -> Option<&str> {
 
 /// Returns an error for a cross-site request of a browser; navigation to the page from links of other sites is allowed.
 fn check_origin(request: &Request, host: &str) -> Result<()> {
-    let refused = || {
-        Err(ApiError::new(
-            Code::BadOrigin,
-            "requests of other sites are refused",
-        ))
-    };
+    let refused = || Err(ApiError::new(Code::BadOrigin, "cross-site requests are refused"));
     let headers = request.headers();
     let mut origins = headers.get_all(header::ORIGIN).iter();
     if let Some(origin) = origins.next() {

@@ -91,7 +91,7 @@ async fn read_body(app: &App, mut body: BodyChunks) -> Result<BytesMut> {
     let mut permit = None;
     while let Some(chunk) = body.next().await? {
         if bytes.len() + chunk.len() > MAX_BODY {
-            let text = format!("the body is above {MAX_BODY} bytes");
+            let text = format!("the body has more than {MAX_BODY} bytes");
             return Err(ApiError::new(Code::TooLarge, text));
         }
         if permit.is_none() && bytes.len() + chunk.len() > SMALL_BODY {
@@ -188,10 +188,15 @@ impl BodyChunks {
     /// Returns the next chunk; `None` at the end of the body.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>> {
         let Ok(next) = tokio::time::timeout(self.client_timeout, self.stream.next()).await else {
-            let text = format!("nothing came for {} s", self.client_timeout.as_secs());
+            let text = format!("no data was received for {} s", self.client_timeout.as_secs());
             return Err(ApiError::new(Code::Timeout, text));
         };
-        let broken = |_| ApiError::new(Code::BadRequest, "the body broke off");
+        let broken = |_| {
+            ApiError::new(
+                Code::BadRequest,
+                "the connection broke before the end of the body",
+            )
+        };
         next.transpose().map_err(broken)
     }
 }
@@ -212,7 +217,7 @@ impl PageQuery {
         }
         Err(ApiError::new(
             Code::BadRequest,
-            format!("limit {limit} is not from 1 to {}", MAX_PAGE),
+            format!("limit is {limit}; it must be from 1 to {}", MAX_PAGE),
         ))
     }
 
@@ -224,7 +229,7 @@ impl PageQuery {
         let number = cursor
             .strip_prefix('c')
             .and_then(|digits| i64::from_str_radix(digits, 16).ok());
-        number.ok_or_else(|| ApiError::new(Code::BadRequest, "this cursor is none of ours"))
+        number.ok_or_else(|| ApiError::new(Code::BadRequest, "the cursor is invalid"))
     }
 }
 

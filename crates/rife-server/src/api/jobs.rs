@@ -50,7 +50,7 @@ impl JobRequest {
 /// Handles `POST /jobs`: checks inputs and options, and queues the job.
 pub(crate) async fn create(State(app): State<Arc<App>>, Json(request): Json<JobRequest>) -> Result<Response> {
     if app.is_stopping() {
-        return Err(ApiError::new(Code::ShuttingDown, "the server is about to stop").retry_after(RETRY_AFTER));
+        return Err(ApiError::new(Code::ShuttingDown, "the server is stopping").retry_after(RETRY_AFTER));
     }
     let _in_use = InUse::new(&app, request.inputs.iter().map(Ref::id).collect());
     app.blocking(check_queue_limit).await?;
@@ -174,7 +174,7 @@ pub(crate) async fn probe_permit(app: &Arc<App>) -> Result<tokio::sync::OwnedSem
     match tokio::time::timeout(app.config.client_timeout, waiting).await {
         Ok(permit) => permit.map_err(ApiError::internal),
         Err(_) => {
-            Err(ApiError::new(Code::TooMany, "too many plans and pictures are being made").retry_after(5))
+            Err(ApiError::new(Code::TooMany, "too many plans, probes and thumbnails at once").retry_after(5))
         }
     }
 }
@@ -282,7 +282,7 @@ pub(crate) async fn retry(
         .blocking(move |app| {
             app.db.save_unsaved_ends();
             if app.db.is_end_unsaved(&id) {
-                let text = "the end of this job cannot be written down: is the disk full?";
+                let text = "the end of this job cannot be stored; the disk may be full";
                 return Err(ApiError::new(Code::Quota, text));
             }
             let job = find_job(app, &id)?;
@@ -343,7 +343,7 @@ pub(crate) async fn preview(
         })
         .await?;
     let (number, bytes) =
-        found.ok_or_else(|| ApiError::new(Code::NoPreview, "no frame has been made yet"))?;
+        found.ok_or_else(|| ApiError::new(Code::NoPreview, "no frame has been generated yet"))?;
     let tag = format!("\"{number}\"");
     let fresh = http::matches_etag(&headers, header::IF_NONE_MATCH, &tag);
     let headers = [

@@ -72,7 +72,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
 
 /// Responds with 405 to a method that a route does not have.
 async fn wrong_method() -> Response {
-    ApiError::new(Code::MethodNotAllowed, "this route does not take this method").into_response()
+    ApiError::new(Code::MethodNotAllowed, "this route does not support this method").into_response()
 }
 
 /// Handles `GET /openapi.json`: sends the embedded OpenAPI document.
@@ -81,7 +81,7 @@ async fn openapi() -> Response {
     ([("content-type", "application/json")], TEXT.as_str()).into_response()
 }
 
-/// The OpenAPI document: `openapi.json` with the options of each kind of job, which the library's tables have.
+/// Returns the OpenAPI document: `openapi.json`, completed with the options of each job kind from the option tables.
 fn document() -> Value {
     let mut document: Value = serde_json::from_str(include_str!("openapi.json")).unwrap_or_default();
     for kind in Kind::ALL {

@@ -90,7 +90,7 @@ pub(crate) async fn create(
     if size.is_some_and(|size| size != received) {
         return Err(ApiError::new(
             Code::BadRequest,
-            "the body is shorter than it said",
+            "the body is shorter than its Content-Length",
         ));
     }
     refuse_empty(Some(received))?;
@@ -247,7 +247,7 @@ impl Drop for PartialUpload {
 
 /// Returns the error for an upload that another request is writing.
 fn busy_error() -> ApiError {
-    ApiError::new(Code::Busy, "somebody else is writing this upload")
+    ApiError::new(Code::Busy, "another request is writing this upload")
 }
 
 /// Appends a body to a file that has `start` bytes, up to a length of `max`, and returns its new length. Bytes received before
@@ -329,7 +329,12 @@ fn range_end(headers: &HeaderMap, upload: &Upload, received: u64) -> Result<u64>
     let Some(value) = headers.get(CONTENT_RANGE) else {
         return Ok(upload.size);
     };
-    let wrong = || ApiError::new(Code::BadRequest, "Content-Range is not as in: bytes 0-1023/4096");
+    let wrong = || {
+        ApiError::new(
+            Code::BadRequest,
+            "Content-Range must have the form: bytes 0-1023/4096",
+        )
+    };
     let text = value.to_str().map_err(|_| wrong())?;
     let (first, last, size) = parse_range(text).ok_or_else(wrong)?;
     if size != upload.size || last >= size || first > last {

@@ -24,7 +24,7 @@ pub(crate) async fn serve(request: Request) -> Response {
         return ApiError::not_found("page").into_response();
     };
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return ApiError::new(Code::MethodNotAllowed, "the page is only read").into_response();
+        return ApiError::new(Code::MethodNotAllowed, "the page supports only GET and HEAD").into_response();
     }
     let tag = format!("\"{}\"", ids::hexadecimal(&file.metadata.sha256_hash()[..8]));
     let fresh = http::matches_etag(request.headers(), header::IF_NONE_MATCH, &tag);

@@ -83,7 +83,11 @@ impl App {
     ) -> std::result::Result<Arc<Self>, Box<dyn std::error::Error + Send + Sync>> {
         let (store, lock) = Store::open(&config.data)?;
         let db = Db::open(&store.database(), store.spare())?;
-        let error = ApiError::new(Code::Interrupted, "the server died too often while this job ran").body();
+        let error = ApiError::new(
+            Code::Interrupted,
+            "the server was interrupted too often during this job",
+        )
+        .body();
         db.recover(MAX_CRASHES, &error, clock::now())?;
         let key = config.token.as_deref().map(Key::new);
         let run = ids::random::<4>().map_err(|_| "the system has no random numbers")?;
@@ -157,7 +161,7 @@ impl App {
         self.running
             .all()
             .iter()
-            .for_each(|running| running.stop("the server stops"));
+            .for_each(|running| running.stop("the server is stopping"));
         self.wake.all();
     }
 

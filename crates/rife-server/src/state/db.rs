@@ -229,7 +229,7 @@ impl From<rusqlite::Error> for ApiError {
         }
         if is_bad_row(&error) {
             log::line(&format!("the database: {error}"));
-            let text = "the database's row of this cannot be read; it can still be deleted";
+            let text = "its row in the database cannot be read; it can still be deleted";
             return Self::new(Code::Internal, text);
         }
         Self::internal(error)

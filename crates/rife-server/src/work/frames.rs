@@ -26,7 +26,9 @@ pub(crate) fn reserve_memory(app: &App, path: &Path) -> Result<tokio::sync::Owne
     let waiting = tokio::time::timeout(app.config.client_timeout, waiting);
     match tokio::runtime::Handle::current().block_on(waiting) {
         Ok(permit) => permit.map_err(ApiError::internal),
-        Err(_) => Err(ApiError::new(Code::TooMany, "too many large pictures are being read").retry_after(5)),
+        Err(_) => {
+            Err(ApiError::new(Code::TooMany, "too many large pictures are being decoded").retry_after(5))
+        }
     }
 }
 

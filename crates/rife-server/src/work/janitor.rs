@@ -18,7 +18,7 @@ use crate::{clock, ids, log};
 /// Maximum time between two sweeps.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Runs [`sweep`] periodically until the server stops.
+/// Runs [`sweep`] periodically until the server is stopping.
 pub(crate) async fn run(app: Arc<App>) {
     let every = SWEEP_INTERVAL
         .min(app.config.retention / 2)
@@ -42,7 +42,7 @@ pub(crate) fn sweep(app: &App) -> Result<()> {
     let old = app.db.expired_jobs(before(app.config.retention))?;
     for id in old.into_iter().filter(|id| !app.is_in_use(id)) {
         removal::job(app, &id)?;
-        log::line(&format!("{id} removed: older than it is kept"));
+        log::line(&format!("{id} removed: its retention time is over"));
     }
     let stale = app
         .db
@@ -50,7 +50,10 @@ pub(crate) fn sweep(app: &App) -> Result<()> {
     let unused = |id: &str| !app.is_upload_locked(id) && !app.is_in_use(id);
     for upload in stale.iter().filter(|upload| unused(&upload.id)) {
         removal::upload(app, upload)?;
-        log::line(&format!("{} removed: idle or older than it is kept", upload.id));
+        log::line(&format!(
+            "{} removed: idle, or its retention time is over",
+            upload.id
+        ));
     }
     Ok(())
 }
@@ -71,7 +74,7 @@ pub(crate) fn recover_files(app: &App) -> Result<()> {
     }
     for name in uploads.left.iter().chain(&jobs.left) {
         log::line(&format!(
-            "{name}: in no row of rife.db, and left alone; remove it where it is not wanted"
+            "{name}: in no row of rife.db, and kept; remove it if it is not needed"
         ));
     }
     Ok(())

@@ -1,4 +1,5 @@
-//! Options of jobs from JSON, by the library's tables of options: names, kinds, ranges and defaults are theirs.
+//! Parsing and validation of job options in JSON, and their JSON schema, from the option tables of the `rife` crate
+//! (`rife::options`), which define names, types, ranges and defaults.
 
 use std::path::Path;
 
@@ -15,15 +16,17 @@ use crate::error::{ApiError, Result};
 use crate::reason::Reason;
 use crate::state::kind;
 
-/// The options of a request that have not been taken yet.
+/// Reader of the options of a request: each table takes its options out; the remaining ones are errors.
 #[derive(Debug)]
-pub(crate) struct Given {
+pub(crate) struct OptionReader {
+    /// Options that no table has taken yet.
     options: Map<String, Value>,
-    /// The options that were taken and have a value, flags that are off left out.
+    /// Table rows of the options that had a value, except flags that are off.
     taken: Vec<&'static Opt>,
 }
 
-impl Given {
+impl OptionReader {
+    /// Creates a reader of all `options`.
     pub(crate) fn new(options: Map<String, Value>) -> Self {
         Self {
             options,
@@ -31,14 +34,15 @@ impl Given {
         }
     }
 
-    /// Whether `name` is among the options that have not been taken.
+    /// Reports whether option `name` is given and has not been taken.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.options.contains_key(name)
     }
 
-    /// Takes the options of a table. Those that are not given, or null, have their defaults.
+    /// Takes and parses the options of a table; missing and null ones get their defaults.
     ///
-    /// Errors: a value of another type or out of range.
+    /// # Errors
+    /// A value of another type or out of range.
     pub(crate) fn take<T: OptionSet>(&mut self) -> Result<T> {
         let mut taken = T::default();
         for opt in T::TABLE {
@@ -55,7 +59,7 @@ impl Given {
                 (None, None) => continue,
             };
             let set = read.and_then(|value| taken.set(opt.name, &value));
-            set.map_err(|refusal| refused(http.name, json.as_ref().unwrap_or(&Value::Null), refusal))?;
+            set.map_err(|refusal| refusal_error(http.name, json.as_ref().unwrap_or(&Value::Null), refusal))?;
             if json.is_some_and(|json| json != false) {
                 self.taken.push(opt);
             }
@@ -63,16 +67,21 @@ impl Given {
         Ok(taken)
     }
 
-    /// Takes what to interpolate with. The model becomes the path of one that was pulled: a client's text is never taken for a
-    /// path.
+    /// Takes and parses the options of the network. The name of a downloaded model is replaced by its path; a client's text is
+    /// never used as a path.
     ///
-    /// Errors: as [`Given::take`]; a model that was not pulled, a precision that this machine does not have.
+    /// # Errors
+    /// Those of [`OptionReader::take`]; a model that was not downloaded; a precision that this machine does not support.
     pub(crate) fn model(&mut self) -> Result<ModelOptions> {
         let mut model: ModelOptions = self.take()?;
         let here = Precision::available();
         if !here.contains(&model.precision) {
             let names: Vec<_> = here.into_iter().map(Precision::name).collect();
-            return Err(one_of("precision", model.precision.name(), &names.join(", ")));
+            return Err(choice_error(
+                "precision",
+                model.precision.name(),
+                &names.join(", "),
+            ));
         }
         if model.model != "default" {
             let unknown = || {
@@ -82,14 +91,15 @@ impl Given {
                     [("value", model.model.clone().into())],
                 )
             };
-            model.model = pulled(&model.model).ok_or_else(unknown)?;
+            model.model = downloaded_model(&model.model).ok_or_else(unknown)?;
         }
         Ok(model)
     }
 
-    /// Checks that nothing is left and that what was taken goes together.
+    /// Checks that no option is left, and that the taken ones can be combined.
     ///
-    /// Errors: unknown options, options that exclude each other, options without the one that they need.
+    /// # Errors
+    /// Unknown options, options that exclude each other, options without another one that they require.
     pub(crate) fn finish(self) -> Result<()> {
         if let Some((name, _)) = self.options.iter().next() {
             return Err(ApiError::option(name, Reason::OptionUnknown, []));
@@ -97,38 +107,42 @@ impl Given {
         let taken = |name: &str| self.taken.iter().find(|opt| opt.name == name);
         for opt in &self.taken {
             if let Some(other) = opt.conflicts.iter().find_map(|other| taken(other)) {
-                return Err(pair(opt, Reason::OptionEither, http_name(other)));
+                return Err(pair_error(opt, Reason::OptionEither, http_name(other)));
             }
             if let Some(other) = opt.requires.filter(|other| taken(other).is_none()) {
-                return Err(pair(opt, Reason::OptionWith, other));
+                return Err(pair_error(opt, Reason::OptionWith, other));
             }
         }
         Ok(())
     }
 }
 
+/// Returns the name of an option in the API.
 fn http_name(opt: &Opt) -> &'static str {
     opt.http.map_or(opt.name, |http| http.name)
 }
 
-fn pair(opt: &Opt, reason: Reason, other: &str) -> ApiError {
+/// Returns the error of an option that conflicts with or requires the option `other`.
+fn pair_error(opt: &Opt, reason: Reason, other: &str) -> ApiError {
     ApiError::option(http_name(opt), reason, [("other", other.into())])
 }
 
-/// The path of a model that was pulled.
-fn pulled(name: &str) -> Option<String> {
+/// Returns the path of the downloaded model called `name`, if there is one.
+fn downloaded_model(name: &str) -> Option<String> {
     let folder = models_folder().ok()?;
     let known = Lock::read(&folder).is_ok_and(|lock| lock.models.contains_key(name));
     let path = known.then(|| installed(&folder, name).ok()).flatten()?;
     Some(path.display().to_string())
 }
 
-/// The error of a value of `field` that is refused.
-fn refused(field: &str, value: &Value, refusal: Refusal) -> ApiError {
-    let shown = || Value::from(short(value));
+/// Returns the error for a `value` of option `field` that the option's type refuses.
+fn refusal_error(field: &str, value: &Value, refusal: Refusal) -> ApiError {
+    let shown = || Value::from(abbreviated(value));
     let reason = match refusal {
-        Refusal::OneOf(names) => return one_of(field, &short(value), &names.join(", ")),
-        Refusal::Range { from, to } => return outside(field, short(value), from.to_string(), to.to_string()),
+        Refusal::OneOf(names) => return choice_error(field, &abbreviated(value), &names.join(", ")),
+        Refusal::Range { from, to } => {
+            return range_error(field, abbreviated(value), from.to_string(), to.to_string());
+        }
         Refusal::Word => return ApiError::option(field, Reason::OptionPreset, []),
         Refusal::Whole => Reason::OptionWhole,
         Refusal::Number => Reason::OptionNumber,
@@ -143,24 +157,26 @@ fn refused(field: &str, value: &Value, refusal: Refusal) -> ApiError {
     ApiError::option(field, reason, [("value", shown())])
 }
 
-fn one_of(field: &str, value: &str, accepted: &str) -> ApiError {
+/// Returns the error for a value of option `field` that is not in the list `accepted`.
+fn choice_error(field: &str, value: &str, accepted: &str) -> ApiError {
     let pairs = [("value", value.into()), ("accepted", accepted.into())];
     ApiError::option(field, Reason::OptionChoice, pairs)
 }
 
-fn outside(field: &str, value: String, from: String, to: String) -> ApiError {
+/// Returns the error for a value of option `field` that is not in `from` to `to`.
+fn range_error(field: &str, value: String, from: String, to: String) -> ApiError {
     let pairs = [("value", value.into()), ("from", from.into()), ("to", to.into())];
     ApiError::option(field, Reason::OptionRange, pairs)
 }
 
-/// A value as JSON, cut where it is long.
-fn short(value: &Value) -> String {
+/// Returns a value as JSON text, cut to 60 characters.
+fn abbreviated(value: &Value) -> String {
     let text = value.to_string();
     let cut: String = text.chars().take(60).collect();
     if cut.len() < text.len() { cut + "…" } else { cut }
 }
 
-/// Checks that `value` is within `from` to `to`.
+/// Returns an error that names option `field` unless `value` is from `from` to `to`.
 pub(crate) fn check_range<T: PartialOrd + std::fmt::Display>(
     field: &str,
     value: T,
@@ -170,7 +186,7 @@ pub(crate) fn check_range<T: PartialOrd + std::fmt::Display>(
     if value >= from && value <= to {
         return Ok(());
     }
-    Err(outside(
+    Err(range_error(
         field,
         value.to_string(),
         from.to_string(),
@@ -178,16 +194,16 @@ pub(crate) fn check_range<T: PartialOrd + std::fmt::Display>(
     ))
 }
 
-/// Checks that a file of this extension holds the codec, where one is asked for.
+/// Returns an error if the container with this extension does not support the requested codec.
 pub(crate) fn check_codec(extension: &str, codec: Option<Codec>) -> Result<()> {
     let Some(codec) = codec.filter(|codec| !codecs(extension).contains(codec)) else {
         return Ok(());
     };
-    let held = names(extension).join(", ");
-    let accepted = if held.is_empty() {
+    let supported = codec_names(extension).join(", ");
+    let accepted = if supported.is_empty() {
         "pictures, without a codec".into()
     } else {
-        held
+        supported
     };
     Err(ApiError::option(
         "codec",
@@ -200,30 +216,33 @@ pub(crate) fn check_codec(extension: &str, codec: Option<Codec>) -> Result<()> {
     ))
 }
 
-/// The codecs that a file of this extension holds; none for pictures.
+/// Returns the codecs that a container supports, by its extension; none for pictures.
 fn codecs(extension: &str) -> Vec<Codec> {
     let container = Container::of(Path::new(&format!("a.{extension}")));
     container.map_or_else(|_| Vec::new(), |container| container.codecs().collect())
 }
 
-/// Their names in the order in which help lists them.
-fn names(extension: &str) -> Vec<&'static str> {
-    let held = codecs(extension);
-    let known = Codec::VALUES.iter().filter(|codec| held.contains(codec));
+/// Returns the names of the codecs that a container supports, by its extension, in the order of the help text.
+fn codec_names(extension: &str) -> Vec<&'static str> {
+    let supported = codecs(extension);
+    let known = Codec::VALUES.iter().filter(|codec| supported.contains(codec));
     known.map(|codec| codec.option_name()).collect()
 }
 
-/// The codecs that a result of each extension may have.
+/// Returns a JSON object with the names of the supported codecs for each file extension.
 pub(crate) fn containers() -> Value {
     let ext = ImageOptions::TABLE.iter().find(|opt| opt.name == "ext");
     let Some(Kind::Choice(extensions)) = ext.map(|opt| opt.kind) else {
         return Value::Null;
     };
     let all = extensions.iter().map(|known| known.name);
-    Value::Object(all.map(|name| (name.to_owned(), names(name).into())).collect())
+    Value::Object(
+        all.map(|name| (name.to_owned(), codec_names(name).into()))
+            .collect(),
+    )
 }
 
-/// The options of HTTP of a kind of job.
+/// Returns the table rows of all options of a kind of job in the API.
 pub(crate) fn table(kind: kind::Kind) -> Vec<&'static Opt> {
     let tables: &[&[Opt]] = match kind {
         kind::Kind::Video => &[
@@ -240,7 +259,7 @@ pub(crate) fn table(kind: kind::Kind) -> Vec<&'static Opt> {
     rows.filter(|opt| opt.http.is_some()).collect()
 }
 
-/// The JSON schema of the options of a kind of job: its `properties`.
+/// Returns the `properties` of the JSON schema of a job kind's options.
 pub(crate) fn schema(kind: kind::Kind) -> Value {
     let rows = table(kind).into_iter().filter_map(|opt| Some((opt, opt.http?)));
     let properties = rows.map(|(opt, http)| {
@@ -251,6 +270,7 @@ pub(crate) fn schema(kind: kind::Kind) -> Value {
     Value::Object(properties.collect())
 }
 
+/// Returns the JSON schema of an option type.
 fn type_schema(kind: Kind) -> Value {
     let or_text = |number: Value| json!({"anyOf": [number, {"type": "string"}]});
     match kind {
@@ -292,11 +312,11 @@ mod tests {
             (Refusal::Time, Reason::OptionTime),
             (Refusal::Size, Reason::OptionSize),
         ] {
-            let said = refused("crf", &json!(64), refusal.clone());
+            let said = refusal_error("crf", &json!(64), refusal.clone());
             assert_eq!(said.message(), format!("crf is 64; {refusal}"));
             assert!(reason.sentence().starts_with("{field} is {value}; "));
         }
-        let said = refused("preset", &json!("-vf"), Refusal::Word);
+        let said = refusal_error("preset", &json!("-vf"), Refusal::Word);
         assert_eq!(said.message(), Refusal::Word.to_string());
     }
 

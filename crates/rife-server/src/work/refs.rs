@@ -79,7 +79,7 @@ impl App {
         if upload.state != UploadState::Complete {
             return Err(ApiError::new(
                 Code::UploadIncomplete,
-                "the upload has not been received whole",
+                "the upload has not been received completely",
             ));
         }
         let input = JobInput {

@@ -24,7 +24,7 @@ const REPORT_INTERVAL: Duration = Duration::from_millis(200);
 /// Time between two checks of quota and free space during a job.
 const SPACE_CHECK_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Starts the worker threads, which end when the server stops.
+/// Starts the worker threads, which end when the server is stopping.
 pub(crate) fn start(app: &Arc<App>) -> std::io::Result<Vec<thread::JoinHandle<()>>> {
     (0..app.config.workers)
         .map(|index| {
@@ -35,7 +35,7 @@ pub(crate) fn start(app: &Arc<App>) -> std::io::Result<Vec<thread::JoinHandle<()
         .collect()
 }
 
-/// Loop of a worker thread: runs queued jobs until the server stops.
+/// Loop of a worker thread: runs queued jobs until the server is stopping.
 fn work(app: &App) {
     while !app.is_stopping() {
         match app.db.start_next(clock::now()) {
@@ -69,10 +69,7 @@ fn run_to_completion(app: &App, job: &Job) {
     app.running.end(&job.id);
     trim_heap();
     if let Err(error) = ended {
-        log::line(&format!(
-            "{}: its end cannot be written down yet: {error:?}",
-            job.id
-        ));
+        log::line(&format!("{}: its end cannot be stored yet: {error:?}", job.id));
     }
     let _ = app.publish_job(&job.id);
 }

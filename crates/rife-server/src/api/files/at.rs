@@ -29,7 +29,10 @@ impl TimeQuery {
         if self.time_s.is_finite() && self.time_s >= 0.0 {
             return Ok(FrameSelector::Time(self.time_s));
         }
-        let text = format!("time_s {} is no time: it is seconds, 0 or more", self.time_s);
+        let text = format!(
+            "time_s is {}; it must be a number of seconds, 0 or more",
+            self.time_s
+        );
         Err(ApiError::new(Code::BadRequest, text))
     }
 }

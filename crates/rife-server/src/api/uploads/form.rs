@@ -43,7 +43,7 @@ impl Form {
     async fn next(&mut self) -> Result<Option<Field<'static>>> {
         loop {
             let Ok(field) = tokio::time::timeout(self.client_timeout, self.rest.next_field()).await else {
-                let text = format!("nothing came for {} s", self.client_timeout.as_secs());
+                let text = format!("no data was received for {} s", self.client_timeout.as_secs());
                 return Err(ApiError::new(Code::Timeout, text));
             };
             let wrong = |error| ApiError::new(Code::BadRequest, format!("the form cannot be read: {error}"));
@@ -60,7 +60,7 @@ impl Form {
             None => Ok(()),
             Some(_) => Err(ApiError::new(
                 Code::BadRequest,
-                "the form has several files; send each in a call of its own",
+                "the form has several files; send each in a separate request",
             )),
         }
     }

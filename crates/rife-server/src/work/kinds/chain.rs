@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::{JobFiles, Outcome, Run, Step};
 use crate::error::Result;
 use crate::reason::note;
-use crate::work::options::{Given, check_codec};
+use crate::work::options::{OptionReader, check_codec};
 
 /// Validated options of a `chain` job.
 #[derive(Debug)]
@@ -27,11 +27,11 @@ fn extension(options: &ChainOptions) -> &str {
 impl Checked {
     /// Parses and validates the options.
     pub(super) fn new(options: Map<String, Value>) -> Result<Self> {
-        let mut given = Given::new(options);
-        let model = given.model()?;
-        let options: ChainOptions = given.take()?;
+        let mut reader = OptionReader::new(options);
+        let model = reader.model()?;
+        let options: ChainOptions = reader.take()?;
         check_codec(extension(&options), options.codec)?;
-        given.finish()?;
+        reader.finish()?;
         Ok(Self { model, options })
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::{JobFiles, Outcome, Run, Step};
 use crate::error::{ApiError, Result};
 use crate::reason::{Reason, note};
-use crate::work::options::{Given, check_codec};
+use crate::work::options::{OptionReader, check_codec};
 
 /// Validated options of an `images` job.
 #[derive(Debug)]
@@ -28,14 +28,14 @@ fn extension(options: &ImageOptions) -> &str {
 impl Checked {
     /// Parses and validates the options.
     pub(super) fn new(options: Map<String, Value>, inputs: usize) -> Result<Self> {
-        let mut given = Given::new(options);
-        let model = given.model()?;
-        let options: ImageOptions = given.take()?;
+        let mut reader = OptionReader::new(options);
+        let model = reader.model()?;
+        let options: ImageOptions = reader.take()?;
         check_codec(extension(&options), options.codec)?;
-        if given.has("preset") {
+        if reader.has("preset") {
             return Err(ApiError::option("preset", Reason::NotForImages, []));
         }
-        given.finish()?;
+        reader.finish()?;
         if options.timestep.is_some() && (inputs != 2 || extension(&options) != "png") {
             return Err(ApiError::option("timestep", Reason::OnePicture, []));
         }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{JobFiles, Outcome, Run, Step};
 use crate::error::Result;
 use crate::reason::note;
-use crate::work::options::Given;
+use crate::work::options::OptionReader;
 
 /// Validated options of a `reencode` job.
 #[derive(Debug)]
@@ -17,9 +17,9 @@ pub(super) struct Checked(ReencodeOptions);
 impl Checked {
     /// Parses and validates the options.
     pub(super) fn new(options: Map<String, Value>) -> Result<Self> {
-        let mut given = Given::new(options);
-        let options = given.take()?;
-        given.finish()?;
+        let mut reader = OptionReader::new(options);
+        let options = reader.take()?;
+        reader.finish()?;
         Ok(Self(options))
     }
 }

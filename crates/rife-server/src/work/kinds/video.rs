@@ -11,7 +11,7 @@ use super::{JobFiles, Outcome, Run, Step};
 use crate::error::{ApiError, Code, Result};
 use crate::reason::{Reason, note, server_note};
 use crate::state::store;
-use crate::work::options::{Given, check_codec};
+use crate::work::options::{OptionReader, check_codec};
 
 /// Validated options of a `video` job.
 #[derive(Debug)]
@@ -23,12 +23,12 @@ pub(super) struct Checked {
 impl Checked {
     /// Parses and validates the options.
     pub(super) fn new(options: Map<String, Value>) -> Result<Self> {
-        let mut given = Given::new(options);
+        let mut reader = OptionReader::new(options);
         let mut options = VideoOptions::default();
-        options.model = given.model()?;
-        options.encode = given.take()?;
-        options.rate = given.take()?;
-        options.scene = given.take()?;
+        options.model = reader.model()?;
+        options.encode = reader.take()?;
+        options.rate = reader.take()?;
+        options.scene = reader.take()?;
         if let Some(extension) = &options.encode.ext {
             check_codec(extension, options.encode.codec)?;
         }
@@ -38,7 +38,7 @@ impl Checked {
             let other = [("other", "inverse_telecine".into())];
             return Err(ApiError::option("deinterlace", Reason::OneDeinterlacing, other));
         }
-        given.finish()?;
+        reader.finish()?;
         let both = |_| ApiError::option("fps", Reason::RateNeedsNoFactor, [("other", "factor".into())]);
         let timing = options.rate.timing().map_err(both)?;
         Ok(Self { options, timing })
