@@ -161,6 +161,7 @@ function askForToken() {
   input.focus();
 }
 
+/** Starts the page: settings, login if required, tabs, jobs. */
 async function begin() {
   settings();
   translate();

@@ -12,6 +12,7 @@ import { t } from './text.js';
  * `needed`: error text if the field is empty.
  */
 
+/** Form of one tab. */
 export class Form {
   /** @param {string} key @param {Field[]} fields @param {() => void} changed */
   constructor(key, fields, changed) {

@@ -10,6 +10,7 @@ import { duration, t } from './text.js';
 /** Milliseconds without a change of the slider before the frame is fetched. */
 const PREVIEW_DELAY_MS = 150;
 
+/** Tab "Select frames". */
 export class Frames {
   /** @param {(inputs: import('./inputs.js').Input[]) => void} use */
   constructor(use) {
@@ -40,10 +41,12 @@ export class Frames {
     return picker;
   }
 
+  /** The clip, if it is usable. */
   get item() {
     return this.inputs.ready[0];
   }
 
+  /** Probes the clip and shows its first and last frame. */
   async changed() {
     const item = this.item;
     this.card.hidden = !item;

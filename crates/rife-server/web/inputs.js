@@ -27,6 +27,7 @@ export const resourcePath = (ref) =>
 /** Returns the URL of a frame as a JPEG. @param {any} ref @param {number} number counted from 1 @param {number} width in pixels */
 export const frameUrl = (ref, number, width) => url(`${resourcePath(ref)}/frames/${number}?width=${width}`);
 
+/** List of inputs of one tab. */
 export class Inputs {
   /**
    * @param {string} key the tab
@@ -177,6 +178,7 @@ export class Inputs {
     if (id && !elsewhere) deleteUpload(id);
   }
 
+  /** Removes all inputs. */
   clear() {
     for (const item of this.items) this.remove(item);
   }

@@ -12,6 +12,7 @@ const PREVIEW = 800;
 /** Milliseconds in which a deletion can be undone. */
 const UNDO = 10_000;
 
+/** List of jobs. */
 export class Jobs {
   /** @param {(tab: string, input: import('./inputs.js').Input) => void} use */
   constructor(use) {
@@ -32,6 +33,7 @@ export class Jobs {
     });
   }
 
+  /** Loads the newest jobs and subscribes to events. */
   async begin() {
     await this.loadOlder().catch(() => { this.up = false; });
     listen((type, data) => this.onEvent(type, data), (up) => this.onConnection(up));

@@ -14,6 +14,7 @@ const ALERTS = ['nothing_new', 'rate_below'];
 
 /** @typedef {{body: any, key: string, item: import('./inputs.js').Input | null}} Request */
 
+/** Tab that creates jobs of one kind. */
 export class Work {
   /**
    * @param {string} key
