@@ -16,6 +16,7 @@ pub mod format;
 pub mod frame;
 pub mod limits;
 mod nut;
+mod persist;
 pub mod plan;
 pub mod probe;
 mod rgb_image;

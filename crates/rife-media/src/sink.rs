@@ -13,34 +13,30 @@ use crate::{
     TimelineOptions,
 };
 
-pub use images::write_image;
-pub use journal::{
-    MAX_SHARDS, Need, Needs, Resume, SEGMENT_FRAMES, Shard, Share, folder as unfinished_folder, shard_folder,
+pub use crate::persist::folder::folder as unfinished_folder;
+pub use crate::persist::journal::{
+    MAX_SHARDS, Need, Needs, Resume, SEGMENT_FRAMES, Shard, Share, shard_folder,
 };
+pub use crate::persist::part::{TextFile, same_file};
+pub use crate::persist::pictures::Pictures;
+pub use crate::persist::workplace::{Workplace, folder as work_folder};
+pub use images::write_image;
 pub use like::extension_like;
-pub use part::{TextFile, same_file};
-pub use pictures::Pictures;
 pub(crate) use read_back::Sent;
-pub use workplace::{Workplace, folder as work_folder};
 
 mod codecs;
 pub(crate) mod companion;
 pub(crate) mod encoder;
-mod frame_log;
 mod hardware;
 mod images;
-mod journal;
-mod ledger;
 mod like;
 mod mp4;
-pub(crate) mod part;
-mod pictures;
+mod raw_input;
 mod read_back;
 mod segments;
 mod spaced;
 mod trial;
 mod webp;
-mod workplace;
 mod y4m;
 
 /// An output of frames in display order. Dropped before [`Sink::finish`], it leaves no file under the final name.

@@ -1,9 +1,9 @@
 //! Encoder selection: ffmpeg encoder, options and pixel format for a codec and container, tested on one frame.
 
 use super::hardware::{Family, families, family_of};
-use super::journal::Journal;
 use super::{Codec, Container, Output, SinkSpec, VideoParams, trial};
 use crate::ffmpeg::args::check_word;
+use crate::persist::journal::Journal;
 use crate::probe::{HdrMetadata, MasteringDisplay};
 use crate::{ColorTags, Ffmpeg, Layout, MediaError, PixelFormat, Range, Result, nut};
 

@@ -7,19 +7,18 @@ use std::path::{Path, PathBuf};
 use num_rational::Ratio;
 
 use super::companion::{self, Companion};
-use super::part::Part;
+use super::raw_input::{PALETTES, color_options, raw_input};
 use super::spaced::Spaced;
 use super::{Container, Sent, Sink, SinkSpec, VideoParams, Written, check_frame, codecs, mp4, read_back};
 use crate::ffmpeg::args::{Args, file_url};
 use crate::ffmpeg::child::{self, Child, Request};
 use crate::nut::write::Writer;
+use crate::persist::part::Part;
 use crate::plan::{Action, StreamPlan, audio, needs_experimental};
 use crate::probe::{self, DisplayMatrix, MediaInfo, StreamKind};
 use crate::time::{narrow, to_ticks, widen};
-use crate::{ColorTags, Ffmpeg, Frame, Matrix, MediaError, Result, Time, nut};
+use crate::{Ffmpeg, Frame, MediaError, Result, Time, nut};
 
-/// ffmpeg's filter that computes a palette for each frame of a GIF.
-pub(super) const PALETTES: &str = "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1";
 /// Minimum delay of a GIF frame that players respect, in hundredths of a second.
 const SHORTEST_GIF: i64 = 2;
 
@@ -357,51 +356,6 @@ fn arguments(
     }
     args.one(file_url(part)?);
     Ok(args)
-}
-
-/// Appends ffmpeg's options for raw frames in NUT on standard input.
-pub(super) fn raw_input(args: &mut Args, params: &VideoParams) {
-    args.all([
-        "-y",
-        "-protocol_whitelist",
-        "pipe",
-        "-format_whitelist",
-        "nut",
-        "-codec_whitelist",
-        "rawvideo",
-    ]);
-    color_options(args, params.tags);
-    // ffmpeg probes several frames to estimate the rate, which sets the encoder's level and rate control.
-    let frames = 8 * params.format.frame_bytes(params.width, params.height);
-    args.all([
-        "-f",
-        "nut",
-        "-probesize",
-        &frames.max(5_000_000).to_string(),
-        "-i",
-        "pipe:0",
-    ]);
-}
-
-/// Appends ffmpeg's options for colour tags; given to both the raw input and the encoder, so that ffmpeg converts nothing.
-pub(super) fn color_options(args: &mut Args, tags: ColorTags) {
-    let matrix = if tags.matrix == Matrix::Rgb {
-        Some("rgb")
-    } else {
-        tags.matrix.name()
-    };
-    let options = [
-        ("-color_range", tags.range.name()),
-        ("-colorspace", matrix),
-        ("-color_primaries", tags.primaries.name()),
-        ("-color_trc", tags.transfer.name()),
-        ("-chroma_sample_location", tags.chroma_location.name()),
-    ];
-    for (option, value) in options {
-        value.into_iter().for_each(|value| {
-            args.all([option, value]);
-        });
-    }
 }
 
 /// Appends ffmpeg's options that map and code the plan's companion streams from the second input, chapters and tags.

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use image::{DynamicImage, ImageBuffer, ImageFormat as Kind};
 
-use super::ledger::Ledger;
-use super::part::same_file;
 use super::{ImageFormat, Needs, Resume, Sink, SinkSpec, VideoParams, Written, check_frame, segments};
 use crate::frame::Samples;
+use crate::persist::ledger::Ledger;
+use crate::persist::part::same_file;
 use crate::time::{narrow, widen};
 use crate::{ColorTags, Frame, MediaError, PixelFormat, Result, Time};
 
@@ -386,7 +386,7 @@ fn encoded(frame: &Frame, path: &Path, format: ImageFormat) -> Result<Vec<u8>> {
 
 /// Writes an image file to a temporary file and renames it to `path`.
 fn put(bytes: &[u8], path: &Path, overwrite: bool) -> Result<()> {
-    let part = super::part::Part::create(path, overwrite, std::iter::empty())?;
+    let part = crate::persist::part::Part::create(path, overwrite, std::iter::empty())?;
     std::io::Write::write_all(&mut part.file(), bytes).map_err(|e| MediaError::io("write", path, e))?;
     part.promote_unsynced().map(drop)
 }

@@ -12,10 +12,7 @@ use std::path::{Path, PathBuf};
 use num_rational::Ratio;
 
 use super::companion::{self, Companion};
-use super::frame_log::{FrameLog, Logged, Owner};
-use super::journal::{self, Complete, Journal, Needs, Resume, Segment, Share};
-use super::part::{self, Part};
-use super::pictures::Pictures;
+use super::raw_input::{color_options, raw_input};
 use super::{
     Codec, Container, Output, Sent, Sink, SinkSpec, VideoParams, Written, check_frame, codecs, encoder, mp4,
     read_back,
@@ -23,6 +20,11 @@ use super::{
 use crate::ffmpeg::args::{Args, file_url};
 use crate::ffmpeg::child::{self, Child, Request};
 use crate::nut::{self, write::Writer};
+use crate::persist::folder;
+use crate::persist::frame_log::{FrameLog, Logged, Owner};
+use crate::persist::journal::{self, Complete, Journal, Needs, Resume, Segment, Share};
+use crate::persist::part::{self, Part};
+use crate::persist::pictures::Pictures;
 use crate::probe::{self, DisplayMatrix, HdrMetadata, MasteringDisplay};
 use crate::time::{from_fraction, narrow, to_ticks, widen};
 use crate::{Ffmpeg, Frame, MediaError, Result, Time};
@@ -259,7 +261,7 @@ impl Segments {
         current.child.finish_while_growing(&context, || growth(&path))?;
         self.check_whole(&path, current.frames, &current.child)?;
         self.check_headers(&path)?;
-        let (sha256, bytes) = journal::sha256(&path)?;
+        let (sha256, bytes) = folder::sha256(&path)?;
         let fraction = |time: Time| [*time.numer(), *time.denom()];
         self.journal.add(Segment {
             frames: current.frames,
@@ -565,7 +567,7 @@ impl Sink for Segments {
                 crate::counted(nudged, "frame")
             ));
         }
-        let (sha256, bytes) = journal::sha256(self.part.path())?;
+        let (sha256, bytes) = folder::sha256(self.part.path())?;
         let complete = Complete {
             sha256,
             bytes,
@@ -576,7 +578,7 @@ impl Sink for Segments {
         };
         self.journal.complete(complete.clone())?;
         self.part.promote()?;
-        journal::wrote();
+        folder::wrote();
         self.journal.remove()?;
         for folder in &self.adopted {
             fs::remove_dir_all(folder).map_err(|e| MediaError::io("remove", folder, e))?;
@@ -715,7 +717,7 @@ fn encode_arguments(
     path: &Path,
 ) -> Result<Args> {
     let mut args = Args::ffmpeg();
-    encoder::raw_input(&mut args, params);
+    raw_input(&mut args, params);
     args.one("-copyts");
     args.all(["-map", "0:v:0", "-fps_mode", "passthrough"]);
     let unit = variable_scale(container, params).map_or(params.time_base, |scale| Ratio::new(1, scale));
@@ -728,7 +730,7 @@ fn encode_arguments(
             args.one(option);
         }
     }
-    encoder::color_options(&mut args, params.tags);
+    color_options(&mut args, params.tags);
     // Reordered frames begin with negative decoding times; shifted by ffmpeg, the first segment would overlap the second.
     args.all(["-avoid_negative_ts", "disabled"]);
     args.all([
@@ -824,7 +826,7 @@ fn join_arguments(
     if let Some(tag) = encoder.iter().skip_while(|arg| !is_tag(arg)).nth(1) {
         args.all(["-tag:v:0", tag]);
     }
-    encoder::color_options(&mut args, params.tags);
+    color_options(&mut args, params.tags);
     let mut filters = Vec::new();
     if container == Container::MpegTs {
         // Players may join a transport stream at any key frame, which must carry the codec's parameters.

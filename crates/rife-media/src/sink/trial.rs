@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use num_rational::Ratio;
 
-use super::{Container, SinkSpec, VideoParams, encoder};
+use super::raw_input::{PALETTES, color_options, raw_input};
+use super::{Container, SinkSpec, VideoParams};
 use crate::ffmpeg::args::{Args, NOWHERE};
 use crate::ffmpeg::child::{self, Request};
 use crate::nut::{self, write::Writer};
@@ -64,18 +65,18 @@ fn remembered() -> std::sync::MutexGuard<'static, BTreeSet<Vec<OsString>>> {
 /// Builds ffmpeg's arguments for a test.
 fn arguments(container: Container, params: &VideoParams, options: &[String]) -> Args {
     let mut args = Args::ffmpeg();
-    encoder::raw_input(&mut args, params);
+    raw_input(&mut args, params);
     args.all(["-map", "0:v:0", "-fps_mode", "passthrough"]);
     let unit = params.time_base;
     args.all(["-enc_time_base", &format!("{}:{}", unit.numer(), unit.denom())]);
     if container == Container::Gif {
-        args.all(["-filter:v", encoder::PALETTES]);
+        args.all(["-filter:v", PALETTES]);
     }
     options.iter().for_each(|option| {
         args.one(option);
     });
     if container != Container::Gif {
-        encoder::color_options(&mut args, params.tags);
+        color_options(&mut args, params.tags);
     }
     if let Some(muxer) = container.muxer() {
         args.all(["-f", muxer]);

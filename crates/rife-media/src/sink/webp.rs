@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use num_rational::Ratio;
 
-use super::part::Part;
 use super::spaced::Spaced;
 use super::{ImageFormat, Sink, SinkSpec, VideoParams, Written, check_frame, images};
+use crate::persist::part::Part;
 use crate::time::{narrow, to_ticks, widen};
 use crate::{CancelToken, Frame, MediaError, Result, Time};
 

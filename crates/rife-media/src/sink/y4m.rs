@@ -3,8 +3,8 @@
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use super::part::Part;
 use super::{Sink, SinkSpec, VideoParams, Written, check_frame};
+use crate::persist::part::Part;
 use crate::time::{narrow, widen};
 use crate::{ChromaLocation, Frame, Layout, MediaError, PixelFormat, Range, Result, Time};
 

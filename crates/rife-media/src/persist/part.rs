@@ -66,7 +66,7 @@ impl Part {
 }
 
 /// Renames a file to `target`; returns its size in bytes. Without `overwrite`, an error where `target` was created meanwhile.
-pub(super) fn rename(path: &Path, target: &Path, overwrite: bool) -> Result<u64> {
+pub(crate) fn rename(path: &Path, target: &Path, overwrite: bool) -> Result<u64> {
     let bytes = fs::metadata(path)
         .map_err(|e| MediaError::io("read", path, e))?
         .len();
@@ -124,7 +124,7 @@ impl TextFile {
 }
 
 /// Returns an error where `target` exists (without `overwrite`), is no regular file or link, or is one of `inputs`.
-pub(super) fn check_target<'a>(
+pub(crate) fn check_target<'a>(
     target: &Path,
     overwrite: bool,
     inputs: impl Iterator<Item = &'a Path>,
@@ -188,7 +188,7 @@ fn part_name(target: &Path) -> Result<PathBuf> {
 
 /// Opens or creates the file `path`, locks it and empties it; [`MediaError::Busy`] for the output `target` where another
 /// process holds the lock.
-pub(super) fn open_locked(path: &Path, target: &Path) -> Result<File> {
+pub(crate) fn open_locked(path: &Path, target: &Path) -> Result<File> {
     // Another process may remove the file between opening and locking; then it is created again.
     for _ in 0..8 {
         let file = rife_files::open_own(path).map_err(|e| MediaError::io("create", path, e))?;

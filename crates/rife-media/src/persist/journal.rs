@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::folder::{FRAME_LOG, IMAGE_LOG, LOCK, folder, is_folder, refused, sha256, wrote};
 use super::pictures::Pictures;
-use super::{frame_log, ledger};
 use crate::time::MAX_SECONDS;
 use crate::{MediaError, Result, nut};
 
@@ -87,7 +87,7 @@ impl Needs {
     };
 
     /// Creates the need for all frames but the first `written` ones.
-    pub(super) fn after(written: u64) -> Self {
+    pub(crate) fn after(written: u64) -> Self {
         Self {
             segment_frames: 1,
             written,
@@ -105,7 +105,7 @@ impl Needs {
     }
 
     /// Reports whether the frame of this index is in no complete segment, but in the log of the next one.
-    pub(super) fn is_logged(&self, frame: u64) -> bool {
+    pub(crate) fn is_logged(&self, frame: u64) -> bool {
         let place = frame % self.segment_frames;
         let mut ranges = self.logged.iter();
         self.segment(frame) == Some(self.written)
@@ -148,7 +148,7 @@ impl Resume {
     }
 
     /// Returns the shard to encode; shard 1 of 1 without shards.
-    pub(super) fn shard(&self) -> Shard {
+    pub(crate) fn shard(&self) -> Shard {
         match self.share {
             Some(Share::Shard(shard)) => shard,
             Some(Share::Join) | None => Shard { index: 1, count: 1 },
@@ -168,7 +168,7 @@ const SHARD: &str = ".rife-shard-";
 ///
 /// # Errors
 /// [`MediaError::Unsupported`] where there are none, some are missing, or their numbers of shards differ.
-pub(super) fn shards(target: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn shards(target: &Path) -> Result<Vec<PathBuf>> {
     let bad = |reason: String| Err(MediaError::Unsupported(reason));
     let counts: std::collections::BTreeSet<u32> =
         shards_beside(target)?.iter().map(|shard| shard.count).collect();
@@ -254,47 +254,42 @@ fn agree(target: &Path, own: Shard, facts: &[(String, String)]) -> Result<()> {
     Ok(())
 }
 
-/// Returns the folder of an unfinished job with the output `target`.
-pub fn folder(target: &Path) -> PathBuf {
-    rife_files::beside(target, "", ".rife-part")
-}
-
 /// A complete segment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Segment {
+pub(crate) struct Segment {
     /// Number of frames.
-    pub(super) frames: u64,
+    pub(crate) frames: u64,
     /// Size of the file.
-    pub(super) bytes: u64,
+    pub(crate) bytes: u64,
     /// SHA-256 of the file in hexadecimal.
-    pub(super) sha256: String,
+    pub(crate) sha256: String,
     /// Time of its first frame in seconds, as numerator and denominator.
-    pub(super) first: [i64; 2],
+    pub(crate) first: [i64; 2],
     /// End of its last frame in seconds, as numerator and denominator.
-    pub(super) end: [i64; 2],
+    pub(crate) end: [i64; 2],
     /// Tick of its last frame.
-    pub(super) tick: i64,
+    pub(crate) tick: i64,
     /// Number of frames whose tick was increased since it equalled the previous one.
-    pub(super) nudged: u64,
+    pub(crate) nudged: u64,
     /// Number of input images that had been read before its last frame was made.
     #[serde(default)]
-    pub(super) pictures: u64,
+    pub(crate) pictures: u64,
 }
 
 /// A complete output file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Complete {
+pub(crate) struct Complete {
     /// SHA-256 of the file in hexadecimal.
-    pub(super) sha256: String,
+    pub(crate) sha256: String,
     /// Size of the file.
-    pub(super) bytes: u64,
+    pub(crate) bytes: u64,
     /// Number of frames.
-    pub(super) frames: u64,
+    pub(crate) frames: u64,
     /// Seconds from the start of the first frame to the end of the last, as numerator and denominator.
-    pub(super) duration: [i64; 2],
+    pub(crate) duration: [i64; 2],
     /// The plan of its companion streams as text.
     #[serde(default)]
-    pub(super) streams: String,
+    pub(crate) streams: String,
 }
 
 /// The journal's content, `journal.json`.
@@ -357,7 +352,7 @@ impl State {
 
 /// An open journal. Its folder is removed on drop where it holds no completed work.
 #[derive(Debug)]
-pub(super) struct Journal {
+pub(crate) struct Journal {
     folder: PathBuf,
     state: State,
     done: bool,
@@ -370,7 +365,7 @@ impl Journal {
     ///
     /// # Errors
     /// [`MediaError::Changed`] where the unfinished job has another fingerprint; those of the file system.
-    pub(super) fn open(target: &Path, resume: &Resume) -> Result<Self> {
+    pub(crate) fn open(target: &Path, resume: &Resume) -> Result<Self> {
         let folder = match resume.share {
             Some(Share::Shard(shard)) => shard_folder(target, shard),
             Some(Share::Join) | None => folder(target),
@@ -382,7 +377,7 @@ impl Journal {
     }
 
     /// Opens or creates the journal in `folder` and verifies its segments; see [`Journal::open`].
-    pub(super) fn open_in(folder: PathBuf, resume: &Resume) -> Result<Self> {
+    pub(crate) fn open_in(folder: PathBuf, resume: &Resume) -> Result<Self> {
         let found = read(&folder)?.filter(|state| !resume.restart && state.has_work(&folder));
         let begun = found.is_none();
         let mut state = found.unwrap_or_else(|| State {
@@ -421,12 +416,12 @@ impl Journal {
     }
 
     /// Returns the folder of the unfinished job.
-    pub(super) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// Returns the SHA-256 of the job fingerprint.
-    pub(super) fn job(&self) -> [u8; 32] {
+    pub(crate) fn job(&self) -> [u8; 32] {
         let mut hasher = Sha256::new();
         for (name, value) in &self.state.facts {
             hasher.update(format!("{name}\n{value}\n"));
@@ -435,25 +430,25 @@ impl Journal {
     }
 
     /// Reports whether the first `pictures` input images are unchanged since earlier runs.
-    pub(super) fn holds(&self, pictures: u64) -> bool {
+    pub(crate) fn holds(&self, pictures: u64) -> bool {
         pictures <= self.unchanged
     }
 
     /// Returns the complete segments.
-    pub(super) fn segments(&self) -> &[Segment] {
+    pub(crate) fn segments(&self) -> &[Segment] {
         &self.state.segments
     }
 
     /// Returns the record of the output `target` where an earlier run completed and renamed it but was killed before it removed
     /// the folder.
-    pub(super) fn completed(target: &Path) -> Option<Complete> {
+    pub(crate) fn completed(target: &Path) -> Option<Complete> {
         let promised = read(&folder(target)).ok().flatten()?.complete?;
         let (hash, _) = sha256(target).ok()?;
         (hash == promised.sha256).then_some(promised)
     }
 
     /// Returns the value of the fingerprint field `name` of an unfinished job with the output `target`.
-    pub(super) fn recorded(target: &Path, resume: &Resume, name: &str) -> Option<String> {
+    pub(crate) fn recorded(target: &Path, resume: &Resume, name: &str) -> Option<String> {
         let folder = match resume.share {
             Some(Share::Shard(shard)) => shard_folder(target, shard),
             Some(Share::Join) | None => folder(target),
@@ -466,7 +461,7 @@ impl Journal {
     }
 
     /// Returns the frames that are still needed; `logged` are two ranges of the indices of the logged frames in the next segment.
-    pub(super) fn needs(&self, resume: &Resume, logged: [Range<u64>; 2]) -> Needs {
+    pub(crate) fn needs(&self, resume: &Resume, logged: [Range<u64>; 2]) -> Needs {
         Needs {
             segment_frames: resume.segment_frames,
             shard: resume.shard(),
@@ -476,7 +471,7 @@ impl Journal {
     }
 
     /// Records that the shard is complete, of an output of `total` frames, and keeps its segments; returns its folder.
-    pub(super) fn shard_done(mut self, total: u64) -> Result<PathBuf> {
+    pub(crate) fn shard_done(mut self, total: u64) -> Result<PathBuf> {
         self.state.total = Some(total);
         self.write()?;
         self.done = true;
@@ -488,7 +483,7 @@ impl Journal {
     /// # Errors
     /// [`MediaError::Changed`] where a shard has another fingerprint, [`MediaError::Unsupported`] where one is not complete,
     /// [`MediaError::Unreadable`] where a segment is damaged; those of the file system.
-    pub(super) fn adopt(&mut self, shards: &[PathBuf], segment_frames: u64) -> Result<()> {
+    pub(crate) fn adopt(&mut self, shards: &[PathBuf], segment_frames: u64) -> Result<()> {
         let states = shards.iter().map(|folder| self.shard_state(folder));
         let states = states.collect::<Result<Vec<_>>>()?;
         let total = states.first().and_then(|state| state.total).unwrap_or(0);
@@ -543,17 +538,17 @@ impl Journal {
     }
 
     /// Returns the path of segment `index`.
-    pub(super) fn segment_path(&self, index: usize) -> PathBuf {
+    pub(crate) fn segment_path(&self, index: usize) -> PathBuf {
         self.folder.join(format!("{index:06}.nut"))
     }
 
     /// Returns the path of the temporary file of the next segment.
-    pub(super) fn unfinished_path(&self) -> PathBuf {
+    pub(crate) fn unfinished_path(&self) -> PathBuf {
         self.folder.join("unfinished.nut")
     }
 
     /// Flushes and renames the temporary file of the next segment, then records it.
-    pub(super) fn add(&mut self, segment: Segment) -> Result<()> {
+    pub(crate) fn add(&mut self, segment: Segment) -> Result<()> {
         let (from, to) = (
             self.unfinished_path(),
             self.segment_path(self.state.segments.len()),
@@ -568,13 +563,13 @@ impl Journal {
     }
 
     /// Records the complete output before it is renamed to its final name.
-    pub(super) fn complete(&mut self, complete: Complete) -> Result<()> {
+    pub(crate) fn complete(&mut self, complete: Complete) -> Result<()> {
         self.state.complete = Some(complete);
         self.write()
     }
 
     /// Removes the folder, after the output was renamed to its final name.
-    pub(super) fn remove(mut self) -> Result<()> {
+    pub(crate) fn remove(mut self) -> Result<()> {
         self.done = true;
         if let Some(parent) = self.folder.parent().filter(|path| !path.as_os_str().is_empty()) {
             let _ = flush(parent);
@@ -607,7 +602,7 @@ impl Journal {
                 .and_then(|stem| stem.to_str()?.parse::<usize>().ok());
             let known = number.is_some_and(|number| number < self.state.segments.len());
             let segment = path.extension().is_some_and(|extension| extension == "nut");
-            let log = path.file_name().is_some_and(|name| name == frame_log::FILE);
+            let log = path.file_name().is_some_and(|name| name == FRAME_LOG);
             if (segment && !known) || (all && log) {
                 fs::remove_file(&path).map_err(|e| MediaError::io("remove", &path, e))?;
             }
@@ -646,25 +641,7 @@ impl Drop for Journal {
 /// Reports whether a file is completed work that the journal does not list: a frame log or an image log.
 fn is_work(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default();
-    name == frame_log::FILE || name == ledger::FILE
-}
-
-/// Reports whether the folder exists; an error where its name belongs to something else.
-pub(super) fn is_folder(folder: &Path) -> Result<bool> {
-    match folder.symlink_metadata() {
-        Ok(there) if there.is_dir() => Ok(true),
-        Ok(_) => Err(refused(
-            folder,
-            "it is in the way: an unfinished job is kept in a folder of this name",
-        )),
-        Err(_) => Ok(false),
-    }
-}
-
-/// Returns the error for a folder that cannot be used.
-fn refused(folder: &Path, reason: &str) -> MediaError {
-    let reason = format!("{reason}; remove the folder, or choose another output");
-    MediaError::unreadable(folder, reason)
+    name == FRAME_LOG || name == IMAGE_LOG
 }
 
 /// Reads the journal in `folder`; `None` where there is none. An error for a folder with other files.
@@ -704,7 +681,7 @@ fn read(folder: &Path) -> Result<Option<State>> {
 
 /// Reports whether a file name is that of a temporary journal, of this or earlier versions, or of an image log's lock file.
 fn is_new_journal(name: &std::ffi::OsStr) -> bool {
-    name == ledger::LOCK || name == "journal.new" || name.to_string_lossy().starts_with(".journal.json.")
+    name == LOCK || name == "journal.new" || name.to_string_lossy().starts_with(".journal.json.")
 }
 
 /// Returns a message for each field that differs between two fingerprints.
@@ -740,35 +717,6 @@ fn link_or_copy(from: &Path, to: &Path) -> Result<()> {
         .map_err(|e| MediaError::io("copy", from, e))
 }
 
-/// Returns the SHA-256 of a file in hexadecimal, and its size in bytes.
-pub(super) fn sha256(path: &Path) -> Result<(String, u64)> {
-    let io = |e| MediaError::io("read", path, e);
-    let mut file = rife_files::open_regular(path).map_err(io)?;
-    let mut hasher = Sha256::new();
-    let (mut buffer, mut bytes) = (vec![0; 1 << 18], 0);
-    loop {
-        match file.read(&mut buffer).map_err(io)? {
-            0 => break,
-            count => {
-                hasher.update(&buffer[..count]);
-                bytes += count as u64;
-            }
-        }
-    }
-    Ok((hexadecimal(hasher), bytes))
-}
-
-/// Returns the SHA-256 of bytes in hexadecimal.
-pub(super) fn sha256_of(bytes: &[u8]) -> String {
-    hexadecimal(Sha256::new_with_prefix(bytes))
-}
-
-/// Finishes a hash and formats it in hexadecimal.
-fn hexadecimal(hasher: Sha256) -> String {
-    let bytes = hasher.finalize();
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// Flushes a file, or the entries of a folder, to the disk.
 fn flush(path: &Path) -> Result<()> {
     if cfg!(windows) && path.is_dir() {
@@ -776,21 +724,6 @@ fn flush(path: &Path) -> Result<()> {
     }
     let file = File::open(path).map_err(|e| MediaError::io("open", path, e))?;
     file.sync_all().map_err(|e| MediaError::io("flush", path, e))
-}
-
-/// Crash injection for tests, called after every write that a job's state depends on: builds with debug assertions kill their
-/// process after the write whose number is in `RIFE_TEST_KILL_AT_WRITE`.
-pub(super) fn wrote() {
-    #[cfg(all(debug_assertions, unix))]
-    {
-        use std::sync::atomic::{AtomicU64, Ordering};
-        static WRITES: AtomicU64 = AtomicU64::new(0);
-        let number = WRITES.fetch_add(1, Ordering::SeqCst) + 1;
-        let fatal = std::env::var("RIFE_TEST_KILL_AT_WRITE").ok();
-        if fatal.and_then(|text| text.parse().ok()) == Some(number) {
-            let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -69,17 +69,17 @@ impl Pictures {
     }
 
     /// Returns the number of images read so far: frames made now depend on these only.
-    pub(super) fn read(&self) -> u64 {
+    pub(crate) fn read(&self) -> u64 {
         self.read.load(Ordering::SeqCst)
     }
 
     /// Returns name, size and modification time of each image as text.
-    pub(super) fn lines(&self) -> &[String] {
+    pub(crate) fn lines(&self) -> &[String] {
         &self.lines
     }
 
     /// Returns the number of leading images that equal those of `before`; [`u64::MAX`] where all are equal.
-    pub(super) fn unchanged(&self, before: &[String]) -> u64 {
+    pub(crate) fn unchanged(&self, before: &[String]) -> u64 {
         if self.lines == before {
             return u64::MAX;
         }

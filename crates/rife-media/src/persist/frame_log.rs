@@ -15,12 +15,10 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::journal;
+use super::folder::{self, FRAME_LOG};
 use crate::Time;
 use crate::time::from_fraction;
 
-/// Name of the log file in the folder of an unfinished job.
-pub(super) const FILE: &str = "unfinished.frames";
 /// The first bytes of the file.
 const MAGIC: &[u8; 8] = b"rifelog1";
 /// Size of the header in bytes.
@@ -36,33 +34,33 @@ const FLUSH: Duration = Duration::from_secs(5);
 
 /// A logged frame without its samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Logged {
+pub(crate) struct Logged {
     /// Time in ticks of the output's time base.
-    pub(super) tick: i64,
+    pub(crate) tick: i64,
     /// Start and end of its display in seconds.
-    pub(super) span: [Time; 2],
+    pub(crate) span: [Time; 2],
     /// True where its tick was increased since it equalled the previous one.
-    pub(super) nudged: bool,
+    pub(crate) nudged: bool,
     /// Number of input images that had been read before it was made.
-    pub(super) pictures: u64,
+    pub(crate) pictures: u64,
 }
 
 /// The job and segment that a log belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Owner {
+pub(crate) struct Owner {
     /// SHA-256 of the job fingerprint.
-    pub(super) job: [u8; 32],
+    pub(crate) job: [u8; 32],
     /// Index of the segment.
-    pub(super) segment: u64,
+    pub(crate) segment: u64,
     /// Number of frames of a complete segment.
-    pub(super) frames: u64,
+    pub(crate) frames: u64,
     /// Bytes per frame.
-    pub(super) size: usize,
+    pub(crate) size: usize,
 }
 
 /// The log of the current segment of a job.
 #[derive(Debug)]
-pub(super) struct FrameLog {
+pub(crate) struct FrameLog {
     path: PathBuf,
     owner: Owner,
     /// The log file; `None` where no frame of the segment is logged.
@@ -84,9 +82,9 @@ pub(super) struct FrameLog {
 impl FrameLog {
     /// Opens the log in `folder` with the complete records of an earlier run, or an empty one where it belongs to another job or
     /// segment.
-    pub(super) fn open(folder: &Path, owner: Owner) -> Self {
+    pub(crate) fn open(folder: &Path, owner: Owner) -> Self {
         let mut log = Self {
-            path: folder.join(FILE),
+            path: folder.join(FRAME_LOG),
             owner,
             file: None,
             records: Vec::new(),
@@ -139,7 +137,7 @@ impl FrameLog {
     }
 
     /// Truncates the log before the first record whose frame fails `holds`.
-    pub(super) fn keep(&mut self, holds: impl Fn(&Logged) -> bool) {
+    pub(crate) fn keep(&mut self, holds: impl Fn(&Logged) -> bool) {
         let kept = self.records.iter().take_while(|(_, frame)| holds(frame)).count();
         if kept < self.records.len() && self.cut(kept).is_err() {
             self.clear();
@@ -148,7 +146,7 @@ impl FrameLog {
 
     /// Returns the indices in the segment of the logged frames, as their first two contiguous ranges: those logged by this run
     /// from the segment's start on, and those of an earlier run that began to log later.
-    pub(super) fn places(&self) -> [Range<u64>; 2] {
+    pub(crate) fn places(&self) -> [Range<u64>; 2] {
         let mut ranges = [0..0, 0..0];
         let mut number = 0;
         for &place in self.index.keys() {
@@ -167,7 +165,7 @@ impl FrameLog {
     }
 
     /// Reports whether the frame with index `place` in the segment is logged.
-    pub(super) fn holds(&self, place: u64) -> bool {
+    pub(crate) fn holds(&self, place: u64) -> bool {
         self.index.contains_key(&place)
     }
 
@@ -180,7 +178,7 @@ impl FrameLog {
     ///
     /// # Errors
     /// Errors of reading; [`io::ErrorKind::InvalidData`] where the checksum or index does not match.
-    pub(super) fn read(&mut self, place: u64, samples: &mut Vec<u8>) -> io::Result<Logged> {
+    pub(crate) fn read(&mut self, place: u64, samples: &mut Vec<u8>) -> io::Result<Logged> {
         let at = self.index.get(&place).map(|record| self.at(*record));
         let (Some(file), Some(at)) = (&mut self.file, at) else {
             return Err(io::ErrorKind::NotFound.into());
@@ -193,7 +191,7 @@ impl FrameLog {
 
     /// Logs the frame with index `place` in the segment, unless segments are so fast that logging is not worthwhile, or the disk
     /// has too little free space.
-    pub(super) fn push(&mut self, place: u64, frame: Logged, samples: &[u8]) {
+    pub(crate) fn push(&mut self, place: u64, frame: Logged, samples: &[u8]) {
         if self.file.is_none() && (!self.quick || self.began.elapsed() >= AT_STAKE) {
             self.file = self.create(place);
         }
@@ -211,7 +209,7 @@ impl FrameLog {
             self.flushed = Instant::now();
         }
         self.add(place, frame);
-        journal::wrote();
+        folder::wrote();
     }
 
     /// Creates a log file that begins with frame `place`; `None` where the disk has less than twice the space of the segment's
@@ -230,7 +228,7 @@ impl FrameLog {
     }
 
     /// Empties the log for the segment with this index, after the previous one was completed.
-    pub(super) fn next(&mut self, segment: u64) {
+    pub(crate) fn next(&mut self, segment: u64) {
         self.clear();
         self.owner.segment = segment;
         self.quick = self.began.elapsed() < AT_STAKE;
@@ -371,7 +369,7 @@ mod tests {
         for tick in 0..3 {
             log.push(tick as u64, frame(tick), &[tick as u8; SIZE]);
         }
-        fs::read(folder.join(FILE)).unwrap()
+        fs::read(folder.join(FRAME_LOG)).unwrap()
     }
 
     #[test]
@@ -388,10 +386,10 @@ mod tests {
             (3, 0),
             (0, 0),
         ] {
-            fs::write(place.path().join(FILE), &whole[..length]).unwrap();
+            fs::write(place.path().join(FRAME_LOG), &whole[..length]).unwrap();
             let mut log = open(place.path());
             assert_eq!(places(&log), 0..found, "{length} bytes");
-            assert_eq!(place.path().join(FILE).exists(), found > 0);
+            assert_eq!(place.path().join(FRAME_LOG).exists(), found > 0);
             let mut samples = Vec::new();
             for tick in 0..found as i64 {
                 assert_eq!(log.read(tick as u64, &mut samples).unwrap(), frame(tick));
@@ -411,7 +409,7 @@ mod tests {
         for byte in 0..whole.len() {
             let mut changed = whole.clone();
             changed[byte] ^= 1;
-            fs::write(place.path().join(FILE), changed).unwrap();
+            fs::write(place.path().join(FRAME_LOG), changed).unwrap();
             let before = (byte.saturating_sub(HEADER) / (HEAD + SIZE)) as u64;
             assert_eq!(places(&open(place.path())), 0..before, "byte {byte}");
         }
@@ -427,11 +425,11 @@ mod tests {
             Owner { size: 5, ..owner() },
         ];
         for other in other {
-            fs::write(place.path().join(FILE), &whole).unwrap();
+            fs::write(place.path().join(FRAME_LOG), &whole).unwrap();
             assert!(places(&FrameLog::open(place.path(), other)).is_empty());
-            assert!(!place.path().join(FILE).exists());
+            assert!(!place.path().join(FRAME_LOG).exists());
         }
-        fs::write(place.path().join(FILE), &whole).unwrap();
+        fs::write(place.path().join(FRAME_LOG), &whole).unwrap();
         let shorter = Owner { frames: 2, ..owner() };
         assert_eq!(places(&FrameLog::open(place.path(), shorter)), 0..2);
     }
@@ -442,9 +440,9 @@ mod tests {
         let mut log = open(place.path());
         log.push(0, frame(0), &[0; SIZE]);
         log.next(4);
-        assert!(!place.path().join(FILE).exists());
+        assert!(!place.path().join(FRAME_LOG).exists());
         log.push(0, frame(10), &[0; SIZE]);
-        assert!(!place.path().join(FILE).exists(), "the one before was quick");
+        assert!(!place.path().join(FRAME_LOG).exists(), "the one before was quick");
         log.began = Instant::now().checked_sub(AT_STAKE).unwrap();
         log.push(1, frame(11), &[1; SIZE]);
         assert_eq!(places(&log), 1..2);
@@ -460,7 +458,7 @@ mod tests {
         assert_eq!(log.read(1, &mut Vec::new()).unwrap(), frame(11));
         assert!(log.read(0, &mut Vec::new()).is_err());
         log.keep(|frame| frame.pictures < 9);
-        assert!(places(&log).is_empty() && !place.path().join(FILE).exists());
+        assert!(places(&log).is_empty() && !place.path().join(FRAME_LOG).exists());
     }
 
     #[test]

@@ -10,16 +10,13 @@ use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::journal::{self, Journal, Resume};
+use super::folder::{self, IMAGE_LOG, LOCK};
+use super::journal::{Journal, Resume};
 use super::part;
 use super::pictures::Pictures;
 use crate::time::from_fraction;
 use crate::{MediaError, Result, Time};
 
-/// Name of the log file in the folder of an unfinished job.
-pub(super) const FILE: &str = "pictures";
-/// Name of the file that is locked while the job runs.
-pub(super) const LOCK: &str = "lock";
 /// Maximum size of the log in bytes: more than a million images.
 const MAX_LEDGER: u64 = 256 << 20;
 /// Maximum number of images of an output.
@@ -27,18 +24,18 @@ const MAX_PICTURES: u64 = 1 << 32;
 
 /// A written image.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Kept {
+pub(crate) struct Kept {
     sha256: String,
-    pub(super) bytes: u64,
+    pub(crate) bytes: u64,
     /// End of its display in seconds.
-    pub(super) end: Time,
+    pub(crate) end: Time,
     /// Number of input images that had been read before it was made.
     pictures: u64,
 }
 
 /// An open log. Its folder is removed on drop where it lists no image.
 #[derive(Debug)]
-pub(super) struct Ledger {
+pub(crate) struct Ledger {
     journal: Journal,
     /// The log file; `None` until the first image.
     file: Option<File>,
@@ -58,16 +55,16 @@ impl Ledger {
     /// # Errors
     /// [`MediaError::Busy`] where another process writes the output, [`MediaError::Changed`] where the folder holds a job with
     /// another fingerprint; those of the file system.
-    pub(super) fn open(
+    pub(crate) fn open(
         folder: PathBuf,
         target: &Path,
         resume: &Resume,
         name: impl Fn(u64) -> PathBuf,
     ) -> Result<Self> {
-        journal::is_folder(&folder)?;
+        folder::is_folder(&folder)?;
         fs::create_dir_all(&folder).map_err(|e| MediaError::io("create", &folder, e))?;
         let lock = part::open_locked(&folder.join(LOCK), target)?;
-        let path = folder.join(FILE);
+        let path = folder.join(IMAGE_LOG);
         let mut listed = read(&path)?;
         if resume.restart {
             listed.iter_mut().for_each(|picture| *picture = None);
@@ -78,7 +75,7 @@ impl Ledger {
             let picture = picture
                 .as_ref()
                 .filter(|picture| journal.holds(picture.pictures))?;
-            let found = journal::sha256(&name(index as u64)).ok()?;
+            let found = folder::sha256(&name(index as u64)).ok()?;
             (found == (picture.sha256.clone(), picture.bytes)).then(|| picture.clone())
         };
         let kept: Vec<Kept> = listed.iter().enumerate().map_while(whole).collect();
@@ -97,24 +94,24 @@ impl Ledger {
     }
 
     /// Returns the complete images of an earlier run, from number 0 on.
-    pub(super) fn kept(&self) -> &[Kept] {
+    pub(crate) fn kept(&self) -> &[Kept] {
         &self.kept
     }
 
     /// Returns the number below which images belong to this job, complete or not.
-    pub(super) fn listed(&self) -> u64 {
+    pub(crate) fn listed(&self) -> u64 {
         self.listed
     }
 
     /// Logs image `index` with its file content and the end of its display, before it is renamed to its final name.
-    pub(super) fn push(&mut self, index: u64, bytes: &[u8], end: Time) -> Result<()> {
+    pub(crate) fn push(&mut self, index: u64, bytes: &[u8], end: Time) -> Result<()> {
         let picture = Kept {
-            sha256: journal::sha256_of(bytes),
+            sha256: folder::sha256_of(bytes),
             bytes: bytes.len() as u64,
             end,
             pictures: self.pictures.as_ref().map_or(0, Pictures::read),
         };
-        let path = self.journal.folder().join(FILE);
+        let path = self.journal.folder().join(IMAGE_LOG);
         let io = |e| MediaError::io("write", &path, e);
         if self.file.is_none() {
             let mut file = rife_files::open_own(&path).map_err(io)?;
@@ -125,12 +122,12 @@ impl Ledger {
             file.write_all(line(index, Some(&picture)).as_bytes())
                 .map_err(io)?;
         }
-        journal::wrote();
+        folder::wrote();
         Ok(())
     }
 
     /// Removes the log and its folder, after the last image.
-    pub(super) fn remove(self) -> Result<()> {
+    pub(crate) fn remove(self) -> Result<()> {
         self.journal.remove()
     }
 }
@@ -262,7 +259,7 @@ mod tests {
         assert_eq!((ledger.kept().len(), ledger.listed()), (3, 6));
         fill(&mut ledger, place, 3..4);
         drop(ledger);
-        let text = place.join(".rife-part").join(FILE);
+        let text = place.join(".rife-part").join(IMAGE_LOG);
         let mut torn = fs::read(&text).unwrap();
         torn.extend(b"4 abcdef");
         fs::write(&text, torn).unwrap();
