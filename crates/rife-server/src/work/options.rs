@@ -320,12 +320,12 @@ mod tests {
         assert_eq!(said.message(), Refusal::Word.to_string());
     }
 
-    /// The values of `text` between quotes.
+    /// Returns the strings between single quotes in `text`.
     fn quoted(text: &str) -> Vec<&str> {
         text.split('\'').skip(1).step_by(2).collect()
     }
 
-    /// What stands in `row` after `name: `, up to the end of the number, word or brackets.
+    /// Returns the text in `row` after `name: `, up to the end of the number, word or brackets.
     fn of<'a>(row: &'a str, name: &str) -> Option<&'a str> {
         let rest = row.split_once(&format!(" {name}: "))?.1;
         let mut depth = 0;
@@ -336,8 +336,8 @@ mod tests {
         Some(rest[..end].trim().trim_matches('\''))
     }
 
-    /// The rows of a tab of the page: those of the function `kind` with those of the lists that it spreads. The second is what
-    /// is in brackets after the list's name.
+    /// Returns the field rows of a tab in options.js: those of the function `kind` and of the lists that it spreads; the second
+    /// item is the arguments of the list's function.
     fn rows(kind: &str) -> Vec<(&'static str, &'static str)> {
         const PAGE: &str = include_str!("../../web/options.js");
         let start = [format!("const {kind} = "), format!("const {kind} =\n")];
@@ -360,7 +360,7 @@ mod tests {
         found
     }
 
-    /// The choices of a row.
+    /// Returns the choices of a field row.
     fn choices(row: &str, given: &'static str) -> Vec<String> {
         let text = of(row, "choices").unwrap_or_default();
         if let Some(passes) = text.strip_prefix("passes(") {
@@ -379,7 +379,7 @@ mod tests {
             .collect()
     }
 
-    /// Fields whose choices the page fills with those of this machine.
+    /// Fields whose choices the page loads from the server.
     const FILLED: [&str; 3] = ["model", "precision", "codec"];
 
     #[test]
@@ -427,7 +427,7 @@ mod tests {
         }
     }
 
-    /// The options that the tables of docs/api.md have: the words in backticks of first columns, between these headings.
+    /// Returns the options in the tables of docs/api.md between two headings: the words in backticks in first columns.
     fn documented(from: &str, to: &str) -> BTreeSet<&'static str> {
         const DOCS: &str = include_str!("../../../../docs/api.md");
         let text = DOCS.split_once(from).unwrap_or_else(|| panic!("no {from}")).1;
