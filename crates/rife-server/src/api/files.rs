@@ -1,7 +1,7 @@
 //! Handlers that serve uploads, results and inputs: downloads with ranges and conditional requests (RFC 9110), probes, and
 //! single frames as JPEG or PNG.
 
-pub(crate) mod at;
+pub(crate) mod frames_at;
 
 use std::sync::Arc;
 

@@ -32,7 +32,7 @@ fn table() -> Vec<(&'static str, MethodRouter<Arc<App>>)> {
         ("/uploads/{id}/content", get(files::upload)),
         ("/uploads/{id}/probe", get(files::probe_upload)),
         ("/uploads/{id}/frames/{number}", get(files::frame_of_upload)),
-        ("/uploads/{id}/frames/at", get(files::at::of_upload)),
+        ("/uploads/{id}/frames/at", get(files::frames_at::of_upload)),
         ("/frames", post(files::save_frame)),
         ("/plans", post(jobs::plan)),
         ("/jobs", get(jobs::list).post(jobs::create)),
@@ -47,14 +47,20 @@ fn table() -> Vec<(&'static str, MethodRouter<Arc<App>>)> {
             "/jobs/{id}/files/{name}/frames/{number}",
             get(files::frame_of_result),
         ),
-        ("/jobs/{id}/files/{name}/frames/at", get(files::at::of_result)),
+        (
+            "/jobs/{id}/files/{name}/frames/at",
+            get(files::frames_at::of_result),
+        ),
         ("/jobs/{id}/inputs/{index}", get(files::input)),
         ("/jobs/{id}/inputs/{index}/probe", get(files::probe_input)),
         (
             "/jobs/{id}/inputs/{index}/frames/{number}",
             get(files::frame_of_input),
         ),
-        ("/jobs/{id}/inputs/{index}/frames/at", get(files::at::of_input)),
+        (
+            "/jobs/{id}/inputs/{index}/frames/at",
+            get(files::frames_at::of_input),
+        ),
         ("/events", get(jobs::stream::of_all)),
     ]
 }

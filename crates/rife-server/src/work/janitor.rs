@@ -91,7 +91,7 @@ fn finish_removal(app: &App, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Files without a row.
+/// Upload files or job folders on disk that have no row in the database.
 #[derive(Debug, Default)]
 struct Orphans {
     /// Number of files or jobs for which a row was added.
