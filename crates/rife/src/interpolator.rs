@@ -18,7 +18,6 @@ pub use bisect::{Between, Bisection};
 use tiles::Tiling;
 
 use crate::device::{self, Started};
-#[cfg(feature = "benchmark")]
 use crate::runner::Convolution;
 use crate::runner::{DeviceFrame, FramePair, Pending, Runner};
 use crate::{Device, EngineInfo, Error, FrameCallback, ModelChoice, Precision, Result};
@@ -247,8 +246,7 @@ impl Interpolator {
     }
 
     /// Runs `work` and returns the convolutions that the device computed meanwhile, with their times.
-    #[cfg(feature = "benchmark")]
-    pub(crate) fn profile(&self, work: &mut dyn FnMut()) -> Vec<Convolution> {
+    pub fn profile(&self, work: &mut dyn FnMut()) -> Vec<Convolution> {
         self.runner.profile(work)
     }
 

@@ -8,8 +8,8 @@
 //!
 //! # let folder = tempfile::tempdir()?;
 //! # let [a, b, out] = ["a.png", "b.png", "between.png"].map(|name| folder.path().join(name));
-//! # rife::sample::render(0.0, 96, 64).save(&a)?;
-//! # rife::sample::render(0.1, 96, 64).save(&b)?;
+//! # rife_eval::sample::render(0.0, 96, 64).save(&a)?;
+//! # rife_eval::sample::render(0.1, 96, 64).save(&b)?;
 //! let interpolator = Interpolator::new(&InterpolatorSpec::default())?;
 //! let (first, second) = (RgbImage::open(&a)?, RgbImage::open(&b)?);
 //! let between = interpolator.interpolate(&first, &second, 0.5)?;
@@ -122,14 +122,14 @@
 //!
 //! # Cargo features
 //!
-//! All are on by default: `default-weights` embeds the network of [`ModelChoice::Default`] (7 MB), `download` downloads
-//! published weights over HTTPS (`models::download`), `benchmark` measures quality and speed (module `benchmark`).
+//! Both are on by default: `default-weights` embeds the network of [`ModelChoice::Default`] (7 MB), `download` downloads
+//! published weights over HTTPS (`models::download`).
 //!
 //! # More
 //!
 //! Other jobs are [`chain`] (clips joined by interpolated transitions), [`reencode`], [`batch`] (folders of videos),
-//! [`report`](mod@report) (quality analysis of a clip), [`verify`] and `benchmark`. [`media`] holds frames, sources,
-//! sinks and colour, [`nets`] the networks and their files. Specifications are `#[non_exhaustive]`: make one with `new` or
+//! and [`verify`]; metrics, benchmarks and quality reports are in the crate `rife-eval`. [`media`] holds frames, sources, sinks
+//! and colour, [`nets`] the networks and their files. Specifications are `#[non_exhaustive]`: make one with `new` or
 //! `default` and set its fields.
 
 /// Compiles the code blocks of `README.md` as doctests.
@@ -138,8 +138,6 @@
 struct Readme;
 
 pub mod batch;
-#[cfg(feature = "benchmark")]
-pub mod benchmark;
 mod callback;
 pub mod chain;
 mod choice;
@@ -151,14 +149,11 @@ pub mod image;
 mod interpolator;
 pub mod manifest;
 mod memory;
-pub mod metrics;
 mod model_choice;
 pub mod models;
 pub mod options;
 pub mod reencode;
-pub mod report;
 mod runner;
-pub mod sample;
 pub mod stream;
 pub mod verify;
 pub mod video;
@@ -174,3 +169,4 @@ pub use num_rational::Ratio;
 pub use rife_media as media;
 pub use rife_media::RgbImage;
 pub use rife_nets as nets;
+pub use runner::Convolution;

@@ -25,21 +25,21 @@ pub(crate) struct Memory {
 }
 
 /// A convolution that was computed, with its time.
-#[cfg_attr(not(feature = "benchmark"), allow(dead_code))]
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Convolution {
+#[non_exhaustive]
+pub struct Convolution {
     /// Kernel size, stride and padding.
-    pub(crate) kind: ConvKind,
+    pub kind: ConvKind,
     /// `[channels, height, width]` of its input.
-    pub(crate) input: [usize; 3],
+    pub input: [usize; 3],
     /// Number of output channels.
-    pub(crate) output: usize,
+    pub output: usize,
     /// The kernel family, such as `winograd`.
-    pub(crate) kernel: &'static str,
+    pub kernel: &'static str,
     /// Number of multiply-adds of its definition.
-    pub(crate) macs: u64,
+    pub macs: u64,
     /// Wall-clock time, including the computation of fused inputs.
-    pub(crate) time: Duration,
+    pub time: Duration,
 }
 
 /// Memory statistics and profiling of a backend.
@@ -47,7 +47,6 @@ pub(crate) trait Device {
     /// Returns the memory of the device's tensors.
     fn memory(&self) -> Memory;
     /// Runs `work` and returns the convolutions that were computed meanwhile.
-    #[cfg_attr(not(feature = "benchmark"), allow(dead_code))]
     fn profile(&self, work: &mut dyn FnMut()) -> Vec<Convolution>;
 }
 
@@ -66,7 +65,6 @@ pub(crate) trait Runner: fmt::Debug + Send + Sync {
     /// Returns the memory of the device's tensors.
     fn memory(&self) -> Memory;
     /// Runs `work` and returns the convolutions that were computed meanwhile.
-    #[cfg_attr(not(feature = "benchmark"), allow(dead_code))]
     fn profile(&self, work: &mut dyn FnMut()) -> Vec<Convolution>;
 }
 

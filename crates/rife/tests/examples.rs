@@ -16,8 +16,8 @@ mod two_images;
 use std::path::Path;
 
 use rife::media::{CancelToken, Input, SourceSpec, open_source, time};
-use rife::sample::render;
 use rife::{Interpolator, InterpolatorSpec, RgbImage};
+use rife_eval::sample::render;
 
 /// Reports whether the default network is built in; prints a message if the test is skipped.
 fn has_network() -> bool {

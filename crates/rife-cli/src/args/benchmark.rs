@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
-use rife::benchmark::Layout;
+use rife_eval::benchmark::Layout;
 
 use super::ModelArgs;
 use crate::parse;

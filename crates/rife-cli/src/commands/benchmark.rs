@@ -4,10 +4,10 @@ mod tables;
 
 use std::path::Path;
 
-use rife::benchmark::{self, Baseline, DataSet, DataSetOptions, QualityBenchmark, QuarterBenchmark};
 use rife::media::{CancelToken, Ffmpeg};
-use rife::metrics::Lpips;
 use rife::{Interpolator, Result};
+use rife_eval::benchmark::{self, Baseline, DataSet, DataSetOptions, QualityBenchmark, QuarterBenchmark};
+use rife_eval::metrics::Lpips;
 
 use super::interpolator;
 use crate::args::{BenchmarkArgs, OthersArgs};

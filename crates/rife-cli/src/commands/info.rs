@@ -1,9 +1,9 @@
 //! `rife info`: prints the streams of a file and the plan of a video job for it, optionally with the time of each layer.
 
-use rife::benchmark::{self, LayerTime};
 use rife::media::probe::{MediaStream, StreamKind};
 use rife::media::{CancelToken, MediaInfo, counted, time};
 use rife::{Interpolator, Result};
+use rife_eval::benchmark::{self, LayerTime};
 use serde_json::{Value, json};
 
 use super::{job, video};

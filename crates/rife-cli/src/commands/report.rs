@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use rife::media::sink::TextFile;
 use rife::media::{CancelToken, Input, SourceSpec, counted};
-use rife::report::{Quality, Report, ReportJob};
 use rife::{Error, Result};
+use rife_eval::report::{Quality, Report, ReportJob};
 use serde_json::json;
 
 use super::shown;

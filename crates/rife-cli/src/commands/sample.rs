@@ -1,8 +1,9 @@
 //! `rife sample`: renders the sample clip, compares a result with its true clip, or draws the README's image.
 
 use rife::media::CancelToken;
-use rife::sample::{self, SampleSpec};
-use rife::{Error, Result, benchmark};
+use rife::{Error, Result};
+use rife_eval::benchmark;
+use rife_eval::sample::{self, SampleSpec};
 use serde_json::json;
 
 use super::benchmark::print_against;

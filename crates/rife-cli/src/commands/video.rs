@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use rife::media::sink::{Share, TextFile, same_file};
 use rife::media::source::is_stream;
 use rife::media::{CancelToken, Output, counted};
-use rife::report::ReportJob;
 use rife::video::{
     Confidence, DuplicateRange, DuplicatesReport, Keep, Progress as Counts, VideoJob, VideoPlan,
     VideoSummary, duration_text, input_path,
 };
 use rife::{Error, Result};
+use rife_eval::report::ReportJob;
 use serde_json::{Value, json};
 
 use super::{job, report};

@@ -1,7 +1,7 @@
 //! Output of benchmark results: tables for people, or one JSON object per line.
 
 use rife::Result;
-use rife::benchmark::{
+use rife_eval::benchmark::{
     ClipComparison, Comparison, Item, Report, Scores, Speed, StepPositions, Steps, Still, StillItem,
     TestTime, TimeScores,
 };

@@ -7,7 +7,7 @@ use num_rational::Ratio;
 
 use super::{FrameFile, Sample, Target, entries};
 use crate::benchmark::frame_file::yuv_bytes;
-use crate::{Error, Result};
+use rife::{Error, Result};
 
 /// Folders of HD clips, and width and height of their clips unless a clip's name contains another size.
 const HD_FOLDERS: [(&str, [u32; 2]); 3] = [

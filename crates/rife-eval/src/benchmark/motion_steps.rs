@@ -8,15 +8,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use num_rational::Ratio;
-use rife_media::scene::{SceneOptions, similarity};
-use rife_media::{CancelToken, Ffmpeg, RgbImage, minterpolate};
+use rife::media::scene::{SceneOptions, similarity};
+use rife::media::{CancelToken, Ffmpeg, RgbImage, minterpolate};
 use serde::Serialize;
 
 use super::clip_comparison::Clip;
 use super::protocol::Protocol;
-use crate::interpolator::to_f32;
 use crate::metrics::{psnr, round8};
-use crate::{Error, Interpolator, Result};
+use rife::media::time::seconds;
+use rife::{Error, Interpolator, Result};
 use synthetic_motion::{MOTIONS, Motion};
 
 /// Evenness of motion over synthetic linear motions.
@@ -246,7 +246,7 @@ impl QuarterBenchmark<'_> {
             psnr[index] = rounded_psnr(made, &frames[index + 1]);
             Ok(())
         })?;
-        let blend = |index: usize| ends[0].blend(ends[1], to_f32(times[index]));
+        let blend = |index: usize| ends[0].blend(ends[1], seconds(times[index]) as f32);
         let minterpolate = self.ffmpeg.map(|ffmpeg| {
             let made = minterpolate(ffmpeg, ends, 4, cancel)?;
             Ok::<_, Error>([0, 1, 2].map(|index| rounded_psnr(made[index].clone(), &frames[index + 1])))
@@ -292,7 +292,7 @@ fn sequences(path: &Path) -> Result<Vec<(String, PathBuf)>> {
         inner.push((name(&entry), entry));
     }
     inner.sort();
-    let pictures = |path: &PathBuf| path.is_file() && crate::image::names_a_picture(path);
+    let pictures = |path: &PathBuf| path.is_file() && rife::image::names_a_picture(path);
     if inner.iter().any(|(_, path)| pictures(path)) {
         return Ok(vec![(name(path), path.to_owned())]);
     }

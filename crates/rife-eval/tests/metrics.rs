@@ -1,9 +1,9 @@
 //! Metrics against reference values, computed by `tools/make_metric_reference.py` with PyTorch, NumPy, Pillow and scikit-
 //! image (and the original's SSIM) on the same procedural images.
 
-use rife::benchmark::FrameFile;
-use rife::metrics::{Lpips, interpolation_error, psnr, psnr_luma, round8, ssim};
 use rife::nets::{WeightTensor, Weights};
+use rife_eval::benchmark::FrameFile;
+use rife_eval::metrics::{Lpips, interpolation_error, psnr, psnr_luma, round8, ssim};
 use serde_json::Value;
 
 /// Relative tolerance; absolute for values under 1.

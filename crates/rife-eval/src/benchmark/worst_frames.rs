@@ -4,12 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rife_media::sink::write_image;
-use rife_media::{CancelToken, ColorTags, Frame, PixelFormat, RgbImage};
+use rife::media::sink::write_image;
+use rife::media::{CancelToken, ColorTags, Frame, PixelFormat, RgbImage};
 
 use super::{DataSet, QualityBenchmark, Report};
 use crate::sample::row;
-use crate::{Error, Result};
+use rife::{Error, Result};
 
 /// Factor by which differences are amplified.
 const GAIN: f32 = 4.0;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rife_files::Temporary;
 
-use crate::{Error, Result};
+use rife::{Error, Result};
 
 /// Sample rate in Hz.
 const RATE: u32 = 48_000;

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use num_rational::Ratio;
-use rife_media::RgbImage;
+use rife::media::RgbImage;
 
 use super::Layout;
-use crate::{Error, Interpolator, Result};
+use rife::{Error, Interpolator, Result};
 
 /// Width and height to which Middlebury's frames are padded, as in the paper's script.
 const MIDDLEBURY_CANVAS: [u32; 2] = [640, 480];

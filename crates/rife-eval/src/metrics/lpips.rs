@@ -6,10 +6,10 @@ use std::num::NonZero;
 use std::path::Path;
 use std::thread;
 
-use rife_nets::{WeightTensor, Weights};
+use rife::nets::{WeightTensor, Weights};
 
-use crate::weights::read_weights;
-use crate::{Error, Result};
+use rife::weights::read_weights;
+use rife::{Error, Result};
 
 /// AlexNet's convolutions: index in torchvision's `features`, output and input channels, kernel side, stride,
 /// padding, and whether a max-pool of 3 with stride 2 comes before.

@@ -4,9 +4,9 @@
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use rife_media::{Limits, RgbImage, read_image};
+use rife::media::{Limits, RgbImage, read_image};
 
-use crate::{Error, Result};
+use rife::{Error, Result};
 
 /// The file of a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]

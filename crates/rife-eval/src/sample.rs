@@ -8,19 +8,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use num_rational::Ratio;
-use rife_media::plan::{Companions, plan_streams};
-use rife_media::probe::{DisplayMatrix, HdrMetadata};
-use rife_media::sink::{same_file, write_image};
-use rife_media::{
+use rife::media::plan::{Companions, plan_streams};
+use rife::media::probe::{DisplayMatrix, HdrMetadata};
+use rife::media::sink::{same_file, write_image};
+use rife::media::{
     CancelToken, ColorTags, Frame, Limits, Matrix, Output, PixelFormat, Primaries, Range, RgbImage, SinkSpec,
     Transfer, VideoParams, open_sink, probe,
 };
 
-#[cfg(feature = "benchmark")]
 pub(crate) use scene::noise;
 pub use scene::render;
 
-use crate::{Error, Interpolator, Result};
+use rife::{Error, Interpolator, Result};
 
 /// Size, rate and duration of the sample clip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,7 +118,7 @@ fn clip(
             return Err(Error::Cancelled);
         }
         let at = step * index;
-        let image = render(rife_media::time::seconds(at), spec.width, spec.height);
+        let image = render(rife::media::time::seconds(at), spec.width, spec.height);
         sink.write(&Frame::from_rgb(&image, format, &TAGS).at(at, step))?;
     }
     sink.finish()?;

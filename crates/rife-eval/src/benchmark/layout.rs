@@ -8,12 +8,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use num_rational::Ratio;
-use rife_media::RgbImage;
+use rife::media::RgbImage;
 use serde::Serialize;
 
 use super::frame_file::{FrameFile, halved};
 use super::protocol::Protocol;
-use crate::{Error, Result};
+use rife::{Error, Result};
 
 /// A data set that is supported, by its files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -9,12 +9,13 @@ use std::path::Path;
 
 use base64::Engine as _;
 use num_rational::Ratio;
-use rife_media::scene::{Miniature, SceneOptions};
-use rife_media::{CancelToken, Frame, RgbImage, SourceSpec, StreamInfo, open_source, time};
+use rife::media::scene::{Miniature, SceneOptions};
+use rife::media::{CancelToken, Frame, RgbImage, SourceSpec, StreamInfo, open_source, time};
 use serde::Serialize;
 
-use crate::interpolator::to_f32;
-use crate::{Error, Interpolator, InterpolatorSpec, Result, metrics};
+use crate::metrics;
+use rife::media::time::seconds;
+use rife::{Error, Interpolator, InterpolatorSpec, Result};
 
 /// Maximum PSNR in dB: that of equal frames, which would be infinite and could not be averaged.
 pub const MAX_PSNR: f64 = 100.0;
@@ -141,15 +142,12 @@ impl ReportJob {
     /// Those of reading and of the network; [`Error::Data`] for clips of fewer than three frames;
     /// [`Error::Cancelled`].
     pub fn run(&self, progress: &mut dyn FnMut(u64, Option<u64>), cancel: &CancelToken) -> Result<Report> {
-        let spec = SourceSpec {
-            cancel: cancel.clone(),
-            ..self.source.clone()
-        };
-        let mut source = open_source(&spec)?;
-        let interpolator = Interpolator::new(&InterpolatorSpec {
-            cancel: cancel.clone(),
-            ..self.interpolator.clone()
-        })?;
+        let mut source = self.source.clone();
+        source.cancel = cancel.clone();
+        let mut source = open_source(&source)?;
+        let mut interpolator = self.interpolator.clone();
+        interpolator.cancel = cancel.clone();
+        let interpolator = Interpolator::new(&interpolator)?;
         let info = source.info().clone();
         let mut evaluator = Evaluator::new(self, &interpolator, &info);
         let mut window: Vec<WindowFrame> = Vec::new();
@@ -174,7 +172,7 @@ impl ReportJob {
             )));
         }
         let mut report = evaluator.finish(read, &info);
-        report.clip = crate::video::input_path(&self.source.input)
+        report.clip = rife::video::input_path(&self.source.input)
             .and_then(Path::file_name)
             .map_or("standard input".into(), |name| {
                 name.to_string_lossy().into_owned()
@@ -266,7 +264,7 @@ impl<'a> Evaluator<'a> {
             [before, after].map(|frame| self.interpolator.prepare(frame.image.clone().into()));
         let (first, second) = (first?, second?);
         let made = self.interpolator.between(&first, &second).at(timestep)?;
-        let blend = before.image.blend(&after.image, to_f32(timestep));
+        let blend = before.image.blend(&after.image, seconds(timestep) as f32);
         let evaluated = EvaluatedFrame {
             frame: index,
             time: time::seconds(truth.at),

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use num_rational::Ratio;
+use rife::media::{CancelToken, RgbImage};
 use rife_backend::ConvKind;
-use rife_media::{CancelToken, RgbImage};
 use serde::Serialize;
 
-use crate::runner::Convolution;
-use crate::{Error, Interpolator, Result};
+use rife::Convolution;
+use rife::{Error, Interpolator, Result};
 
 /// Result of [`measure_speed`].
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -2,12 +2,12 @@
 //! equal frames.
 
 use num_rational::Ratio;
-use rife_media::{CancelToken, Ffmpeg, RgbImage, minterpolate};
+use rife::media::{CancelToken, Ffmpeg, RgbImage, minterpolate};
 use serde::Serialize;
 
 use super::{DataSet, Sample};
 use crate::metrics::{psnr_of, round8};
-use crate::{Error, Interpolator, Result};
+use rife::{Error, Interpolator, Result};
 
 /// Scores of static content.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]

@@ -5,7 +5,7 @@ use std::f64::consts::TAU;
 use std::sync::OnceLock;
 use std::thread;
 
-use rife_media::RgbImage;
+use rife::media::RgbImage;
 
 /// Side of the seamless noise texture in pixels, a power of two.
 const SIDE: usize = 512;

@@ -1,7 +1,7 @@
 //! Synthetic linear motion: a procedural texture rendered at any time, and estimation of the time of a given image by least
 //! squares.
 
-use rife_media::RgbImage;
+use rife::media::RgbImage;
 
 use crate::sample::noise;
 

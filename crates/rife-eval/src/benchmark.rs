@@ -14,7 +14,7 @@ mod speed;
 mod static_content;
 mod worst_frames;
 
-use rife_media::{CancelToken, RgbImage};
+use rife::media::{CancelToken, RgbImage};
 use serde::{Serialize, Serializer};
 
 pub use baselines::Baseline;
@@ -29,9 +29,9 @@ pub use static_content::{Still, StillItem, StillScores, measure_still};
 pub use worst_frames::write_worst;
 
 use crate::metrics::{Lpips, interpolation_error, psnr, psnr_luma, round8, ssim};
-use crate::{Error, Interpolator, Result};
 use baselines::FrameMaker;
 use protocol::Protocol;
+use rife::{Error, Interpolator, Result};
 
 /// Quality metrics of one frame, or their means over several.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Default)]

@@ -3,12 +3,12 @@
 
 use std::path::Path;
 
-use rife_media::{CancelToken, Input, RgbImage, Source, SourceSpec, open_source};
+use rife::media::{CancelToken, Input, RgbImage, Source, SourceSpec, open_source};
 use serde::Serialize;
 
 use super::Scores;
 use super::protocol::Protocol;
-use crate::{Error, Result};
+use rife::{Error, Result};
 
 /// Mean scores of the frames of a clip that lie between source frames.
 #[derive(Debug, Clone, PartialEq, Serialize)]

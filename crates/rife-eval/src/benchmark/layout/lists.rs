@@ -3,7 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::Sample;
-use crate::{Error, Result};
+use rife::{Error, Result};
 
 /// Subsets of SNU-FILM, in order of difficulty.
 const LEVELS: [&str; 4] = ["easy", "medium", "hard", "extreme"];

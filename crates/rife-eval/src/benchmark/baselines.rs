@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use rife_media::{CancelToken, Ffmpeg, RgbImage, minterpolate};
+use rife::media::{CancelToken, Ffmpeg, RgbImage, minterpolate};
 
 use super::{FrameFile, Sample, Target};
-use crate::interpolator::to_f32;
-use crate::{Error, Result};
+use rife::media::time::seconds;
+use rife::{Error, Result};
 
 /// Names that another program's images cannot have in tables.
 const RESERVED: [&str; 3] = ["rife", AVERAGING, MINTERPOLATE];
@@ -77,7 +77,7 @@ impl Baseline {
     ) -> Result<FrameMaker<'a>> {
         Ok(match self {
             Self::Averaging => {
-                Box::new(move |index| Ok(first.blend(second, to_f32(sample.targets[index].time))))
+                Box::new(move |index| Ok(first.blend(second, seconds(sample.targets[index].time) as f32)))
             }
             Self::Minterpolate(ffmpeg) => {
                 // The targets of a sample are evenly spaced between its input frames.
