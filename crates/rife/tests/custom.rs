@@ -7,7 +7,8 @@ use rife::media::{
     VideoParams, Written,
 };
 use rife::video::{Rate, VideoJob};
-use rife::{ModelChoice, Ratio, sample::render};
+use rife::{ModelChoice, Ratio};
+use rife_eval::sample::render;
 
 /// Source of frames rendered in memory.
 struct Rendered {

@@ -9,7 +9,8 @@ use rife::media::{
 };
 use rife::stream::{Duplicates, Stream, StreamFrame, StreamOptions};
 use rife::video::{Keep, Rate, VideoJob};
-use rife::{Interpolator, InterpolatorSpec, ModelChoice, Ratio, RgbImage, sample::render};
+use rife::{Interpolator, InterpolatorSpec, ModelChoice, Ratio, RgbImage};
+use rife_eval::sample::render;
 
 fn spec() -> InterpolatorSpec {
     let mut spec = InterpolatorSpec::default();
