@@ -17,7 +17,7 @@ mod video;
 use clap::{Parser, Subcommand};
 use rife::options::ModelOptions;
 
-pub(crate) use benchmark::{BenchmarkArgs, OthersArgs};
+pub(crate) use benchmark::{BenchmarkArgs, QualityArgs};
 pub(crate) use chain::ChainArgs;
 pub(crate) use convert::{ConvertArgs, OnnxArgs};
 pub(crate) use image::ImageArgs;

@@ -56,7 +56,7 @@ pub(crate) struct BenchmarkArgs {
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
-    pub(crate) others: OthersArgs,
+    pub(crate) quality: QualityArgs,
     /// Measure static content instead: a static overlay on moving frames, and the frame between two equal frames
     #[arg(long, requires = "folder", conflicts_with_all = ["steps", "beside", "lpips", "worst"])]
     pub(crate) still: bool,
@@ -85,7 +85,7 @@ pub(crate) struct BenchmarkArgs {
 /// Options of the quality benchmark: baselines, LPIPS, images of the worst frames.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Data sets")]
-pub(crate) struct OthersArgs {
+pub(crate) struct QualityArgs {
     /// Also score ffmpeg's minterpolate (motion compensated, its best settings)
     #[arg(long)]
     pub(crate) minterpolate: bool,

@@ -10,7 +10,7 @@ use rife_eval::benchmark::{self, Baseline, DataSet, DataSetOptions, QualityBench
 use rife_eval::metrics::Lpips;
 
 use super::interpolator;
-use crate::args::{BenchmarkArgs, OthersArgs};
+use crate::args::{BenchmarkArgs, QualityArgs};
 use crate::output;
 
 pub(super) use tables::against as print_against;
@@ -52,8 +52,8 @@ fn quality(
     cancel: &CancelToken,
 ) -> Result<()> {
     let set = DataSet::open(folder, data_set_options(args))?;
-    let baselines = baselines(&args.others)?;
-    let lpips = args.others.lpips.as_deref().map(Lpips::read).transpose()?;
+    let baselines = baselines(&args.quality)?;
+    let lpips = args.quality.lpips.as_deref().map(Lpips::read).transpose()?;
     let quality = QualityBenchmark {
         interpolator: &interpolator()?,
         baselines,
@@ -66,7 +66,7 @@ fn quality(
         }
     };
     let mut report = quality.run(&set, &mut print, cancel)?;
-    if let (Some(count), Some(folder)) = (args.others.worst, args.others.pictures.as_deref()) {
+    if let (Some(count), Some(folder)) = (args.quality.worst, args.quality.pictures.as_deref()) {
         for file in benchmark::write_worst(&quality, &set, &report, count as usize, folder, cancel)? {
             output::note(&output::plain(&file.display().to_string()));
         }
@@ -78,12 +78,12 @@ fn quality(
 }
 
 /// Returns the baselines that the options select; averaging is always one.
-fn baselines(others: &OthersArgs) -> Result<Vec<Baseline>> {
+fn baselines(quality: &QualityArgs) -> Result<Vec<Baseline>> {
     let mut baselines = vec![Baseline::Averaging];
-    if others.minterpolate {
+    if quality.minterpolate {
         baselines.push(Baseline::Minterpolate(Ffmpeg::find()?));
     }
-    for (name, folder) in &others.beside {
+    for (name, folder) in &quality.beside {
         baselines.push(Baseline::folder(name, folder)?);
     }
     Ok(baselines)
@@ -131,7 +131,7 @@ fn steps(
 
 /// Finds ffmpeg if `--minterpolate` is given.
 fn minterpolate(args: &BenchmarkArgs) -> Result<Option<Ffmpeg>> {
-    Ok(args.others.minterpolate.then(Ffmpeg::find).transpose()?)
+    Ok(args.quality.minterpolate.then(Ffmpeg::find).transpose()?)
 }
 
 /// Measures speed by pairs of a video or, with `--testtime`, as the original's script does.

@@ -17,7 +17,7 @@ use crate::video::{CutFill, Fallback, Motion, Rate, VideoJob};
 use crate::{Device, Error, InterpolatorSpec, ModelChoice, Precision, Result, TimestepMethod};
 
 /// The encoders' quality setting (CRF): 0 (best) to 63.
-const MAX_CRF: Kind = Kind::Whole(0, 63);
+const CRF: Kind = Kind::Whole(0, 63);
 
 /// Extensions of results in HTTP; the last two are for image jobs only.
 const EXTENSIONS: &[ChoiceName] = &[
@@ -235,7 +235,7 @@ options! {
         /// Video codec [default: the container's default, H.264 for MP4]
         pub codec: Option<Codec> => Opt::choice::<Codec>("CODEC").http().page(),
         /// Quality (CRF), lower is better [default: the codec's, 18 for H.264]
-        pub crf: Option<u32> => Opt::new(MAX_CRF).metavar("N").http().page(),
+        pub crf: Option<u32> => Opt::new(CRF).metavar("N").http().page(),
         /// The encoder's preset, such as slow or veryfast [default: medium]
         pub preset: Option<String> => Opt::new(Kind::Text).metavar("NAME").http_as("", Kind::Word),
         /// An ffmpeg encoder by name, such as h264_nvenc; or auto, nvenc, qsv, vaapi, amf or videotoolbox: hardware if a test
@@ -333,7 +333,7 @@ options! {
         /// Video codec of a clip [default: the container's default, H.264 for MP4]
         pub codec: Option<Codec> => Opt::choice::<Codec>("CODEC").http().page(),
         /// Quality (CRF) of a clip, lower is better [default: the codec's, 18 for H.264]
-        pub crf: Option<u32> => Opt::new(MAX_CRF).metavar("N").http().page(),
+        pub crf: Option<u32> => Opt::new(CRF).metavar("N").http().page(),
         /// Extension of the result; png writes a file per image
         pub ext: Option<String> => Opt::new(Kind::Choice(EXTENSIONS)).default("mp4").not_on_command_line().http().page(),
     }
@@ -377,7 +377,7 @@ options! {
         /// Video codec [default: the container's default, H.264 for MP4]
         pub codec: Option<Codec> => Opt::choice::<Codec>("CODEC").http().page(),
         /// Quality (CRF), lower is better [default: the codec's, 18 for H.264]
-        pub crf: Option<u32> => Opt::new(MAX_CRF).metavar("N").http().page(),
+        pub crf: Option<u32> => Opt::new(CRF).metavar("N").http().page(),
         /// The encoder's preset, such as slow or veryfast [default: medium]
         pub preset: Option<String> => Opt::new(Kind::Text).metavar("NAME").http_as("", Kind::Word),
         /// Extension of the result
