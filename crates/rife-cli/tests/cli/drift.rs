@@ -9,7 +9,7 @@ const SECONDS: f64 = 600.0;
 /// The time base of Matroska in seconds.
 const TICK: f64 = 0.001;
 
-/// Writes a clip of five frames per second with jitter of up to 60 ms, and a tone.
+/// Writes a clip of two frames a second, each up to 150 ms too early or too late, and a tone.
 fn clip(path: &Path) {
     let status = Command::new("ffmpeg")
         .args([
@@ -18,12 +18,12 @@ fn clip(path: &Path) {
             "-f",
             "lavfi",
             "-i",
-            "testsrc2=size=32x32:rate=5:duration=600",
+            "testsrc2=size=32x32:rate=2:duration=600",
         ])
         .args(["-f", "lavfi", "-i", "sine=duration=600:sample_rate=16000"])
         .args([
             "-vf",
-            "settb=1/1000,setpts='round(200*N+60*sin(N*N))'",
+            "settb=1/1000,setpts='round(500*N+150*sin(N*N))'",
             "-fps_mode",
             "passthrough",
         ])
@@ -79,7 +79,7 @@ fn ten_minutes_of_a_variable_rate_stay_beside_their_sound() {
         steps.iter().copied().fold(0.0, f64::max),
     );
     assert!(
-        source.len() == 3000 && least < 0.1 && most > 0.3,
+        source.len() == 1200 && least < 0.25 && most > 0.75,
         "{least} to {most} s a frame"
     );
 
@@ -98,14 +98,14 @@ fn ten_minutes_of_a_variable_rate_stay_beside_their_sound() {
     println!("double: source frames off by {own:.4} s, made ones by {between:.4} s, sound by {sound:.4} s");
     assert!(made.len() >= 2 * source.len() - 1 && own <= TICK && between <= TICK && sound <= TICK);
 
-    let (made, sound) = run("constant.mkv", ["--fps", "12.5"]);
+    let (made, sound) = run("constant.mkv", ["--fps", "5"]);
     let grid = drift(
         made.iter().copied(),
-        (0..made.len()).map(|i| source[0] + i as f64 * 0.08),
+        (0..made.len()).map(|i| source[0] + i as f64 * 0.2),
     );
     println!(
         "constant: {} frames off by {grid:.4} s, sound by {sound:.4} s",
         made.len()
     );
-    assert!((made.len() as f64 * 0.08 - SECONDS).abs() < 0.2 && grid <= TICK && sound <= TICK);
+    assert!((made.len() as f64 * 0.2 - SECONDS).abs() < 0.5 && grid <= TICK && sound <= TICK);
 }

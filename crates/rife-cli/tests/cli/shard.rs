@@ -139,20 +139,20 @@ fn a_killed_shard_goes_on_and_idle_shards_are_done() {
     place.rife(&job("video", "out.mp4", &[])).ok();
     let whole = fs::read(place.path("out.mp4")).unwrap();
     fs::remove_file(place.path("out.mp4")).unwrap();
-    for index in 1..=5 {
-        let shard = format!("{index}/5");
+    for index in 1..=4 {
+        let shard = format!("{index}/4");
         let args = job("video", "out.mp4", &["--shard", &shard]);
         let killed = place
             .command(&args)
             .env("RIFE_TEST_KILL_AT_WRITE", "6")
             .output()
             .unwrap();
-        // Three segments there are, so two shards have none.
+        // There are three segments, so one shard has none.
         assert_eq!(killed.status.code().is_none(), index <= 3, "{index}");
         place.rife(&args).ok();
     }
     let join = job("join", "out.mp4", &[]);
-    for write in [1, 3, 5, 7, 9] {
+    for write in [1, 5, 9] {
         let killed = place
             .command(&join)
             .env("RIFE_TEST_KILL_AT_WRITE", write.to_string())

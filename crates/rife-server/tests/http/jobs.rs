@@ -289,6 +289,35 @@ fn what_a_stopped_server_leaves_is_gone_on_with() {
 }
 
 #[test]
+fn images_that_a_stopped_server_leaves_are_resumed() {
+    if !can_run() {
+        return;
+    }
+    let mut server = Server::start();
+    let upload = server.upload("clip.mp4", &clip(12, "96x64"));
+    let pictures: Vec<Value> = (1..=12)
+        .map(|frame| {
+            let body = json!({"input": {"upload": upload}, "frame": frame});
+            json!({"upload": server.post("/frames", &body).id()})
+        })
+        .collect();
+    let options = json!({"passes": 6, "ext": "png"});
+    let id = server.job(&json!({"kind": "images", "inputs": pictures, "options": options}));
+    server.wait(&id, |job| job["progress"]["done"].as_u64() > Some(100));
+    server = server.again();
+    let job = server.done(&id);
+    assert_eq!(
+        (&job["attempts"], &job["resumed"]),
+        (&json!(2), &json!(true)),
+        "{job}"
+    );
+    let summary = &job["summary"];
+    assert_eq!(summary["frames_out"], 11 * 64 + 1, "{job}");
+    assert!(summary["resumed"].as_u64() > Some(100), "{job}");
+    assert_eq!(job["files"].as_array().unwrap().len(), 11 * 64 + 1);
+}
+
+#[test]
 fn pages_are_stable_while_jobs_come() {
     let server = Server::start();
     let ids: Vec<String> = (0..7)
