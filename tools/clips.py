@@ -50,8 +50,10 @@ def row(rife, clip, folder):
     counted = before["video"].get("nb_read_frames", "-") if before else "-"
     own = [declared, counted, seconds(before) if before else "-", kinds(before) if before else "-"]
     out = folder / "out.mkv"
-    done = subprocess.run([rife, "video", clip, "-o", out, "--manifest", "--overwrite", "--restart", "--json", "--preset",
-                           "ultrafast"], capture_output=True, text=True)
+    # A transparent WebM would become VP9, whose encoder has other presets.
+    fast = ["--codec", "h264", "--preset", "ultrafast"]
+    done = subprocess.run([rife, "video", clip, "-o", out, "--manifest", "--overwrite", "--restart", "--json", *fast],
+                          capture_output=True, text=True)
     if done.returncode:
         said = next((e["message"] for e in lines(done.stdout + done.stderr) if e.get("event") == "error"), "failed")
         said = re.sub(r"\[[^\]]*@ 0x[0-9a-f]+\] |; file:.*", "", said.replace(f"{clip.parent}/", "")).replace("|", "/")
