@@ -237,7 +237,7 @@ fn bytes(text: &str) -> Option<u64> {
         .unwrap_or((number, 1));
     let value = number.trim().parse::<f64>().ok()?;
     let inside = value.is_finite() && value > 0.0 && value < 1e9;
-    inside.then(|| (value * unit as f64) as u64)
+    inside.then_some((value * unit as f64) as u64)
 }
 
 /// Parses a file name extension of up to 8 letters and digits, with or without a dot.

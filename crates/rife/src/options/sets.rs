@@ -14,7 +14,7 @@ use crate::chain::{AudioMode, ChainJob, MAX_PASSES};
 use crate::image::{ImageJob, MAX_EXP, Storage, Timesteps};
 use crate::reencode::{Profile, ReencodeJob};
 use crate::video::{CutFill, Fallback, Motion, Rate, VideoJob};
-use crate::{Device, Error, InterpolatorSpec, ModelChoice, Precision, Result, TimestepMethod};
+use crate::{Bisection, Device, Error, InterpolatorSpec, ModelChoice, Precision, Result, TimestepMethod};
 
 /// The encoders' quality setting (CRF): 0 (best) to 63.
 const CRF: Kind = Kind::Whole(0, 63);
@@ -84,26 +84,32 @@ const CHECKPOINT: &str = "flownet.pkl";
 impl ModelOptions {
     /// Converts the options to an interpolator's specification.
     pub fn spec(&self) -> InterpolatorSpec {
-        let mut spec = InterpolatorSpec::default();
-        spec.model = match self.model.as_str() {
+        let model = match self.model.as_str() {
             _ if self.random_weights => ModelChoice::Random(self.model_version.unwrap_or(Version::DEFAULT)),
             "default" => ModelChoice::Default,
             name => ModelChoice::Named(checkpoint_in(name)),
         };
-        spec.version = self.model_version;
-        spec.scale = if self.uhd && self.scale == Scale::One {
-            Scale::Half
-        } else {
-            self.scale
+        let scale = match self.scale {
+            Scale::One if self.uhd => Scale::Half,
+            scale => scale,
         };
-        (spec.tta, spec.ensemble) = (self.tta, self.ensemble);
-        spec.threads = self.threads.map(|threads| threads as usize);
-        (spec.device, spec.precision) = (self.device, self.precision);
-        spec.method = self.timestep_method;
-        spec.bisection.threshold = self.rthreshold;
-        spec.bisection.max_cycles = self.rmaxcycles;
-        spec.memory_limit = self.memory_limit;
-        spec
+        InterpolatorSpec {
+            model,
+            version: self.model_version,
+            scale,
+            tta: self.tta,
+            ensemble: self.ensemble,
+            threads: self.threads.map(|threads| threads as usize),
+            device: self.device,
+            precision: self.precision,
+            method: self.timestep_method,
+            bisection: Bisection {
+                threshold: self.rthreshold,
+                max_cycles: self.rmaxcycles,
+            },
+            memory_limit: self.memory_limit,
+            ..InterpolatorSpec::default()
+        }
     }
 }
 
