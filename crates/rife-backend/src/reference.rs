@@ -19,7 +19,16 @@ pub struct ReferenceTensor {
 }
 
 impl ReferenceTensor {
-    fn new(shape: [usize; 3], data: Vec<f32>) -> Self {
+    pub(crate) fn shape(&self) -> [usize; 3] {
+        self.shape
+    }
+
+    /// The values in row-major order.
+    pub(crate) fn values(&self) -> &[f32] {
+        &self.data
+    }
+
+    pub(crate) fn new(shape: [usize; 3], data: Vec<f32>) -> Self {
         assert_eq!(
             shape.iter().product::<usize>(),
             data.len(),
@@ -233,7 +242,7 @@ impl Backend for ReferenceBackend {
             let channels = (i % plane..a.data.len()).step_by(plane);
             channels
                 .map(|i| (a.data[i] - b.data[i]).abs())
-                .fold(0.0, f32::max)
+                .fold(0.0, |max: f32, d| if d > max || d.is_nan() { d } else { max })
         };
         let values = made.data.iter().enumerate();
         let data = values
@@ -313,6 +322,11 @@ impl SampleOps for ReferenceBackend {
 }
 
 impl DisOps for ReferenceBackend {
+    /// Makes a plane of zeros.
+    fn zeros(&self, like: &ReferenceTensor) -> ReferenceTensor {
+        self.plane(like, 0.0)
+    }
+
     /// Divides elementwise.
     fn div(&self, a: &ReferenceTensor, b: &ReferenceTensor) -> ReferenceTensor {
         a.zip(b, |a, b| a / b)
@@ -390,11 +404,16 @@ impl Taps {
     }
 }
 
-/// The neighbours of a position, clamped to the axis. A position that is no number reads the first value.
+/// Computes the tap of a position, clamped to the axis: the last two values at its end. The weight of a NaN is NaN.
 fn tap(position: f32, size: usize) -> Tap {
-    let position = position.max(0.0).min((size - 1) as f32);
-    let first = position as usize;
-    (first, (first + 1).min(size - 1), position - first as f32)
+    let clamped = position.max(0.0).min((size - 1) as f32);
+    let first = (clamped as usize).min(size.saturating_sub(2));
+    let weight = if position.is_nan() {
+        f32::NAN
+    } else {
+        clamped - first as f32
+    };
+    (first, (first + 1).min(size - 1), weight)
 }
 
 /// Interpolates linearly from `a` (weight 0) to `b` (weight 1).

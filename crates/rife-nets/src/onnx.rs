@@ -1,6 +1,8 @@
 //! ONNX export (opset 16): runs a network on a recording backend, which appends operators to a graph instead of computing,
 //! and encodes the graph as a `ModelProto`.
 
+#[cfg(test)]
+mod conformance;
 mod graph;
 mod proto;
 mod recorder;
@@ -84,17 +86,22 @@ fn encode(
             .into_graph()
             .encode_if(condition, &large_motion, &small_motion),
     };
+    Ok(model(&graph, metadata))
+}
+
+/// A `ModelProto` of a graph.
+fn model(graph: &Message, metadata: &BTreeMap<String, String>) -> Vec<u8> {
     let opset = Message::default().text(1, "").int(2, OPSET);
     let model = Message::default()
         .int(1, IR_VERSION)
         .text(2, "rife")
         .text(3, env!("CARGO_PKG_VERSION"))
-        .message(7, &graph)
+        .message(7, graph)
         .message(8, &opset)
         .each(metadata, |model, (key, value)| {
             model.message(14, &Message::default().text(1, key).text(2, value))
         });
-    Ok(model.into_bytes())
+    model.into_bytes()
 }
 
 /// Checks the frame size, that test-time augmentation can be exported, and that the weights fit their stored type.

@@ -11,6 +11,11 @@ use super::SampleOps;
 
 /// Operations of an engine that [`dis_flow`] needs in addition to [`SampleOps`].
 pub trait DisOps: SampleOps {
+    /// Makes a channel of zeros of the height and width of `like`, `[1, height, width]`. By default `like * 0`, which is NaN
+    /// where `like` is a NaN or an infinity.
+    fn zeros(&self, like: &Self::Tensor) -> Self::Tensor {
+        self.affine(like, 0.0, 0.0)
+    }
     /// Computes `a / b` elementwise, of equal shapes.
     fn div(&self, a: &Self::Tensor, b: &Self::Tensor) -> Self::Tensor;
     /// Computes the elementwise minimum of tensors of equal shape.
@@ -83,8 +88,8 @@ pub fn luma<B: Backend>(b: &B, image: &B::Tensor) -> B::Tensor {
     b.add(&b.add(&red, &green), &blue)
 }
 
-fn zero_velocity<B: Backend>(b: &B, like: &B::Tensor) -> B::Tensor {
-    let zero = b.affine(like, 0.0, 0.0);
+fn zero_velocity<B: DisOps>(b: &B, like: &B::Tensor) -> B::Tensor {
+    let zero = b.zeros(like);
     b.cat(&[&zero, &zero])
 }
 

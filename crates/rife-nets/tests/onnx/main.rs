@@ -1,8 +1,9 @@
 //! ONNX files: what ONNX Runtime computes of them beside what the CPU engine computes, and what is refused.
 
+mod runtime;
+
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use rife_backend::Backend;
 use rife_cpu::{CpuBackend, EngineOptions};
@@ -91,8 +92,7 @@ impl Case {
             ("img1", second.data()),
             ("timestep", &[self.timestep]),
         ] {
-            let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-            std::fs::write(folder.join(format!("{name}.f32")), bytes).unwrap();
+            runtime::write_values(folder, name, values);
         }
     }
 
@@ -125,11 +125,7 @@ impl Case {
     fn compare(&self, folder: &Path) {
         let outputs = ["merged", "flow", "mask"].into_iter().zip(self.expected());
         for (name, expected) in outputs {
-            let bytes = std::fs::read(folder.join(format!("{name}.f32"))).unwrap();
-            let found: Vec<_> = bytes
-                .chunks_exact(4)
-                .map(|value| f32::from_le_bytes(value.try_into().unwrap()))
-                .collect();
+            let found = runtime::read_values(folder, name);
             assert_eq!(found.len(), expected.len(), "{}: {name}", self.name);
             let mut off: Vec<_> = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).collect();
             off.sort_by(f32::total_cmp);
@@ -212,38 +208,18 @@ fn cases() -> Vec<Case> {
     cases
 }
 
-/// The interpreter with ONNX Runtime, where there is one: `RIFE_PYTHON`, else `python3`.
-fn python() -> Option<Command> {
-    let program = std::env::var_os("RIFE_PYTHON").unwrap_or_else(|| "python3".into());
-    let has = Command::new(&program)
-        .args(["-c", "import numpy, onnx, onnxruntime"])
-        .stderr(Stdio::null())
-        .status();
-    if has.is_ok_and(|status| status.success()) {
-        return Some(Command::new(program));
-    }
-    println!(
-        "skipped: {} has no numpy, onnx and onnxruntime",
-        program.display()
-    );
-    None
-}
-
 #[test]
 fn onnx_runtime_computes_what_the_engine_computes() {
-    let Some(mut python) = python() else {
+    if !runtime::is_there() {
         return;
-    };
+    }
     let folder = tempfile::tempdir().unwrap();
     let cases = cases();
     for case in &cases {
         case.write(&folder.path().join(case.name));
     }
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/onnx/run.py");
-    let ran = python.arg(script).arg(folder.path()).output().unwrap();
-    let out = String::from_utf8_lossy(&ran.stdout);
+    let out = runtime::run(folder.path());
     print!("{out}");
-    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
     for case in &cases {
         case.compare(&folder.path().join(case.name));
         let time = if case.version().supports_timestep() {

@@ -1,7 +1,8 @@
 """Checks and runs ONNX models: python run.py FOLDER
 
-FOLDER has a folder a case: model.onnx, and <input>.f32 for each of its inputs (little-endian, the input's shape).
-Every output is written as <output>.f32. Prints one line a case: its name, inputs, outputs and metadata.
+FOLDER has a folder a case: model.onnx, and <input>.f32 for each of its inputs (little-endian, the input's shape), or
+folders with these inputs, one a run. Every output is written as <output>.f32 next to the inputs. Prints one line a case: its
+name, inputs, outputs and metadata.
 """
 
 import os
@@ -18,12 +19,14 @@ def run(folder):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 2
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    read = lambda value: np.fromfile(os.path.join(folder, value.name + ".f32"), "<f4").reshape(value.shape)
-    inputs = {value.name: read(value) for value in session.get_inputs()}
     names = [value.name for value in session.get_outputs()]
-    for value, result in zip(session.get_outputs(), session.run(names, inputs)):
-        assert list(result.shape) == value.shape, (value.name, result.shape, value.shape)
-        result.astype("<f4").tofile(os.path.join(folder, value.name + ".f32"))
+    runs = sorted(entry.path for entry in os.scandir(folder) if entry.is_dir())
+    for place in runs or [folder]:
+        read = lambda value: np.fromfile(os.path.join(place, value.name + ".f32"), "<f4").reshape(value.shape)
+        inputs = {value.name: read(value) for value in session.get_inputs()}
+        for value, result in zip(session.get_outputs(), session.run(names, inputs)):
+            assert list(result.shape) == value.shape, (value.name, result.shape, value.shape)
+            result.astype("<f4").tofile(os.path.join(place, value.name + ".f32"))
     metadata = session.get_modelmeta().custom_metadata_map
     print(os.path.basename(folder), ",".join(inputs), ",".join(names), metadata)
 
