@@ -8,6 +8,7 @@ pub mod composed;
 pub mod conformance;
 mod conv;
 pub mod dis;
+mod download;
 mod error;
 pub mod planar;
 pub mod reference;
@@ -16,6 +17,7 @@ use std::ops::Range;
 
 pub use conv::{Activation, ConvKind, ConvSpec};
 pub use dis::DisOptions;
+pub use download::Download;
 pub use error::{BackendError, Result};
 
 /// Scale factor of a bilinear resize (PyTorch's `interpolate` with `align_corners = false` and no antialiasing).
@@ -76,6 +78,14 @@ pub trait Backend {
     fn download_cropped(&self, x: &Self::Tensor, [height, width]: [usize; 2]) -> Result<Vec<f32>> {
         let [_, rows, columns] = self.shape(x);
         Ok(planar::crop(self.download(x)?, [columns, rows], [width, height]))
+    }
+    /// Starts to download the upper left `size`, `[height, width]`, of a tensor, so that other work can be submitted before
+    /// [`Download::wait`]. By default the values are downloaded before this returns.
+    ///
+    /// # Errors
+    /// If the computation failed, or the device is lost.
+    fn start_download(&self, x: &Self::Tensor, size: [usize; 2]) -> Result<Download> {
+        self.download_cropped(x, size).map(Download::ready)
     }
     /// Returns the tensor's shape, `[channels, height, width]`.
     fn shape(&self, x: &Self::Tensor) -> [usize; 3];

@@ -24,7 +24,7 @@ pub use default_weights::default_weights;
 pub use error::{Mismatch, NetworkError};
 pub use image::{Image, MAX_SIDE, MIN_SIDE};
 pub use layer::{ActivationDesc, LayerDesc, TensorDesc, TensorRole};
-pub use model::{Model, PreparedFrame, PreparedPair};
+pub use model::{Model, PictureDownload, PreparedFrame, PreparedPair};
 pub use network::{Encoded, EncodedPair, Network, Options, Output, Stage};
 pub use recognise::{NAME_KEY, SPEC_KEY};
 pub use scale::Scale;

@@ -1,6 +1,6 @@
 //! Network and backend together ([`Model`]): images of any size in host memory in, the interpolated image out.
 
-use rife_backend::{Backend, Resize};
+use rife_backend::{Backend, Download, Resize};
 
 use crate::error::NetworkError;
 use crate::image::Image;
@@ -191,27 +191,30 @@ impl<B: Backend> Model<B> {
         output: &Output<B::Tensor>,
         [height, width]: [usize; 2],
     ) -> Result<Vec<f32>, NetworkError> {
-        let sampled = |x| self.backend.download(&self.backend.resize(x, Resize::Down(4)));
-        self.check_range("motion", &sampled(&output.flow)?, MAX_FLOW)?;
-        self.check_range("a mask", &sampled(&output.mask)?, f32::MAX)?;
-        let mut data = self.backend.download_cropped(&output.merged, [height, width])?;
-        self.check_range("a picture", &data, f32::MAX)?;
-        data.iter_mut().for_each(|value| *value = value.clamp(0.0, 1.0));
-        Ok(data)
+        self.start_picture(output, [height, width])?.wait()
     }
 
-    /// Checks that all values are numbers within `-max..=max`; `what` names them in [`NetworkError::Overflow`].
-    fn check_range(&self, what: &'static str, values: &[f32], max: f32) -> Result<(), NetworkError> {
-        // Without an early exit the loop is vectorised. NaN is within nothing.
-        if values.iter().fold(true, |all, value| all & (value.abs() <= max)) {
-            return Ok(());
-        }
-        let value = values
-            .iter()
-            .copied()
-            .find(|value| value.is_nan() || value.abs() > max);
-        let (version, value) = (self.version().name().to_owned(), value.unwrap_or(f32::NAN));
-        Err(NetworkError::Overflow { version, what, value })
+    /// Starts to download the frame of an output as [`Model::picture`] does; [`PictureDownload::wait`] returns it. On a backend
+    /// that computes asynchronously, several can be in flight.
+    ///
+    /// Errors: [`NetworkError::Backend`].
+    pub fn start_picture(
+        &self,
+        output: &Output<B::Tensor>,
+        size: [usize; 2],
+    ) -> Result<PictureDownload, NetworkError> {
+        let b = &self.backend;
+        let sampled = |x| {
+            let reduced = b.resize(x, Resize::Down(4));
+            let [_, height, width] = b.shape(&reduced);
+            b.start_download(&reduced, [height, width])
+        };
+        Ok(PictureDownload {
+            flow: sampled(&output.flow)?,
+            mask: sampled(&output.mask)?,
+            merged: b.start_download(&output.merged, size)?,
+            version: self.version(),
+        })
     }
 
     /// Makes frame, flow and mask at `timestep` of a pair as tensors of the backend, in the padded size.
@@ -239,4 +242,42 @@ impl<B: Backend> Model<B> {
     ) -> Result<Image, NetworkError> {
         self.frame_at(&self.pair(first, second, options)?, timestep, options)
     }
+}
+
+/// A frame that is being downloaded, see [`Model::start_picture`].
+#[derive(Debug)]
+pub struct PictureDownload {
+    flow: Download,
+    mask: Download,
+    merged: Download,
+    version: Version,
+}
+
+impl PictureDownload {
+    /// Waits for the frame: planar RGB, values clamped to 0..1.
+    ///
+    /// Errors: those of [`Model::picture`].
+    pub fn wait(self) -> Result<Vec<f32>, NetworkError> {
+        let version = self.version;
+        check_range(version, "motion", &self.flow.wait()?, MAX_FLOW)?;
+        check_range(version, "a mask", &self.mask.wait()?, f32::MAX)?;
+        let mut data = self.merged.wait()?;
+        check_range(version, "a picture", &data, f32::MAX)?;
+        data.iter_mut().for_each(|value| *value = value.clamp(0.0, 1.0));
+        Ok(data)
+    }
+}
+
+/// Checks that all values are numbers within `-max..=max`; `what` names them in [`NetworkError::Overflow`].
+fn check_range(version: Version, what: &'static str, values: &[f32], max: f32) -> Result<(), NetworkError> {
+    // Without an early exit the loop is vectorised. NaN is within nothing.
+    if values.iter().fold(true, |all, value| all & (value.abs() <= max)) {
+        return Ok(());
+    }
+    let value = values
+        .iter()
+        .copied()
+        .find(|value| value.is_nan() || value.abs() > max);
+    let (version, value) = (version.name().to_owned(), value.unwrap_or(f32::NAN));
+    Err(NetworkError::Overflow { version, what, value })
 }
