@@ -43,7 +43,8 @@ impl Level {
     }
 }
 
-/// A velocity field of `height` x `width`: of each row all x, then all y.
+/// A field of `height` x `width` velocities, one for each pixel of a pyramid level, in that level's pixels; layout
+/// `[height, 2, width]`: each row holds all horizontal components, then all vertical ones.
 struct Field<'a> {
     data: &'a [f32],
     height: usize,

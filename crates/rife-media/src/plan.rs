@@ -219,7 +219,8 @@ fn stretched_encoder(stream: &MediaStream, container: Container) -> &'static str
     }
 }
 
-/// Reports whether `container` can hold audio packets of `codec` unchanged; [`StreamPlan::check`] tests it with ffmpeg.
+/// Reports whether `container` can hold audio packets of `codec` (ffmpeg's codec name) unchanged, by a fixed table;
+/// [`StreamPlan::check`] confirms it for the source's packets by a trial run of ffmpeg.
 fn supports_audio(container: Container, codec: &str) -> bool {
     match container {
         Container::Mp4 => matches!(

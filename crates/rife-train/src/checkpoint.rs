@@ -97,7 +97,8 @@ impl State {
     }
 }
 
-/// Reads a checkpoint for [`State::read`], without the path in error messages.
+/// Reads the training state of a checkpoint, whose network must be of `recipe`'s version, and the recipe that it was written
+/// with (`None` if it cannot be parsed). Errors do not name the path; [`State::read`] adds it.
 fn read(path: &Path, recipe: &Recipe) -> Result<(State, Option<Recipe>)> {
     let bytes = rife_files::read_regular(path, crate::weights_file::MAX_FILE_BYTES)?;
     let (_, header) = SafeTensors::read_metadata(&bytes)?;

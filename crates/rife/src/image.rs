@@ -192,7 +192,8 @@ pub struct ImageRun {
 }
 
 impl ImageJob {
-    /// Makes a job that interpolates `pictures` into `output`, with defaults for all other options.
+    /// Makes a job that interpolates between each two neighbouring `pictures` (at least two) at `timesteps`, and writes `output`:
+    /// an image file, a folder of images, or a video, by its extension. All other options have their defaults.
     pub fn new(pictures: Vec<PathBuf>, timesteps: Timesteps, output: PathBuf) -> Self {
         Self {
             pictures,

@@ -54,7 +54,7 @@ pub(crate) trait Device {
 pub(crate) trait Runner: fmt::Debug + Send + Sync {
     /// Returns the network's version.
     fn version(&self) -> Version;
-    /// Describes the model in one line, for people.
+    /// Returns one line for people: version, parameters, cost, timesteps and size rule of the network.
     fn describe(&self) -> String;
     /// Returns the settings with which the device runs the model.
     fn info(&self) -> &EngineInfo;
@@ -124,6 +124,7 @@ where
         self.model.version()
     }
 
+    /// Returns one line for people: version, parameters, cost, timesteps and size rule of the network.
     fn describe(&self) -> String {
         self.model.describe()
     }

@@ -91,7 +91,8 @@ fn coordinate(patch: usize, displacement: f32, size: usize) -> (usize, f32) {
 }
 
 impl<'a> Patch<'a> {
-    /// Locates the patch in a column of a patch row.
+    /// Makes patch `column` (counted in patches) of the row `patches`; `first` is the index of its upper left pixel in the
+    /// bordered image `from`. A patch is centred on its cell of `STRIDE` x `STRIDE` pixels and extends `STRIDE / 2` beyond it.
     #[inline(always)]
     fn new(patches: PatchRow<'a>, column: usize) -> Self {
         let [height, width] = patches.from.size;
@@ -251,8 +252,9 @@ fn components(row: &[f32]) -> [&[f32]; PATCH_VALUES] {
     [x, y, costs]
 }
 
-/// Runs Gauss-Newton descent for a row of patches from the velocities in `row`, which receives the visited velocities of
-/// lowest cost and these costs.
+/// Refines the velocities of a row of patches by Gauss-Newton descent. `row` is `[3, patches]`: horizontal and vertical
+/// velocities in pixels of the level, then costs (sums of squared differences of mean-normalised luma). It holds the initial
+/// velocities, and receives for each patch the visited velocity of lowest cost, and that cost.
 pub(super) fn descend(tier: Tier, row: &mut [f32], patches: PatchRow<'_>, options: &DisOptions) {
     vector::run(
         tier,
@@ -377,12 +379,18 @@ pub(super) fn accumulate(
     );
 }
 
-/// Arguments of [`accumulate`].
+/// Densification of one row of pixels: adds the velocities of the patches of one patch row that cover it, each weighted by
+/// `1 / max(|residual|, min_residual)`; see [`accumulate`].
 struct Accumulate<'a> {
+    /// Of each pixel: the sum of weights, of weighted horizontal and of weighted vertical velocities.
     sums: [&'a mut [f32]; 3],
+    /// The patches' velocities and costs, `[3, patches]`: horizontal, vertical, cost.
     row: &'a [f32],
+    /// The row of patches with both images.
     patches: PatchRow<'a>,
+    /// Row within the patches, from 0, that lies on the row of pixels.
     patch_line: usize,
+    /// Lower bound of a pixel's residual (absolute difference of luma, 0 to 1).
     min_residual: f32,
 }
 

@@ -8,7 +8,7 @@ use std::ops::Range;
 use crate::tensor::Planar;
 
 thread_local! {
-    /// Buffers of this thread's dropped regions, for reuse.
+    /// Buffers of the [`Region`]s that this thread dropped; [`Region::new`] takes them before it allocates.
     static SPARE: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
 }
 

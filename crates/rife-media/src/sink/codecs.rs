@@ -341,7 +341,8 @@ impl Candidate {
     }
 }
 
-/// Returns messages about what frames lose in the encoder's pixel format.
+/// Returns messages about what source frames of the properties `params` lose in the encoder's pixel `format` or in
+/// `container`: alpha, bit depth, chroma resolution, HDR. `codec` is `None` for an encoder chosen by its ffmpeg name.
 fn losses(
     codec: Option<Codec>,
     format: PixelFormat,

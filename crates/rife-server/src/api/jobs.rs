@@ -61,7 +61,8 @@ pub(crate) async fn create(State(app): State<Arc<App>>, Json(request): Json<JobR
     Ok((StatusCode::CREATED, [("location", location)], axum::Json(job)).into_response())
 }
 
-/// Returns an error if the inputs or options of a job cannot be used, before it is queued.
+/// Checks a job before it is queued: returns an error if the queue is full, or if the job's inputs or options cannot be used.
+/// Waits for one of the permits that limit concurrent probing; dropping the future cancels the check.
 async fn check_inputs(app: &Arc<App>, request: &Arc<JobRequest>) -> Result<()> {
     let _permit = probe_permit(app).await?;
     let guard = CancelOnDrop::default();

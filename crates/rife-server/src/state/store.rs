@@ -186,7 +186,7 @@ fn free(path: &Path) -> u64 {
     rustix::fs::statvfs(path).map_or(u64::MAX, |stat| stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
-/// Returns the maximum: free space is not measured here.
+/// Returns `u64::MAX`: free space is not measured on systems other than Unix, and never limits what is stored.
 #[cfg(not(unix))]
 fn free(_: &Path) -> u64 {
     u64::MAX

@@ -431,7 +431,8 @@ options! {
 const PROFILE: Kind = Kind::Choice(Profile::NAMES);
 
 impl ReencodeOptions {
-    /// Returns the tolerances of the colour check.
+    /// Returns the limits of the check that compares decoded colours before and after re-encoding, per channel: minimum PSNR in dB,
+    /// maximum difference of means and of block means (root mean square) in codes.
     pub fn limits(&self) -> crate::reencode::ColorLimits {
         let mut limits = crate::reencode::ColorLimits::default();
         (limits.psnr, limits.bias, limits.shift) = (self.min_psnr, self.max_bias, self.max_shift);

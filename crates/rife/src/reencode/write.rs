@@ -127,7 +127,8 @@ fn timeline(run: &ReencodeRun) -> TimelineOptions {
     TimelineOptions::new(mode)
 }
 
-/// Converts source frames and passes them to the sink.
+/// Writer of a re-encoding job: converts source frames to the sink's pixel format (and to BT.709 where wanted) and writes those
+/// that the sink needs.
 struct Writer<'a> {
     sink: Box<dyn Sink>,
     /// Which frames the sink needs; the others were written by an earlier run.
@@ -137,8 +138,9 @@ struct Writer<'a> {
     /// Whether colours are converted to BT.709.
     convert: bool,
     cancel: &'a CancelToken,
+    /// Receives the stage and the number of frames done.
     progress: &'a mut dyn FnMut(Stage, u64),
-    /// Number of frames written so far.
+    /// Number of frames passed so far, those of an earlier run included.
     frames: u64,
 }
 

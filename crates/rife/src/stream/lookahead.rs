@@ -44,7 +44,8 @@ impl Decided {
     }
 }
 
-/// Classifier of source frames: detects pauses, then cuts and repeated frames.
+/// Classifier of source frames that reads some frames ahead: detects pauses (intervals much longer than the typical one, across
+/// which nothing is interpolated), then cuts and repeated frames between them.
 #[derive(Debug)]
 pub(crate) struct Lookahead {
     pauses: Pauses,

@@ -293,7 +293,8 @@ impl InterpolationStage<'_> {
         if was_made { self.report() } else { Ok(()) }
     }
 
-    /// Takes the stage's result at its end.
+    /// Returns the finished stage's result: counts of frames, the confidence of each interpolated frame (moved out: a second call
+    /// finds none), and the detected cuts.
     fn result(&mut self) -> StageResult {
         StageResult {
             counts: self.counts(),
