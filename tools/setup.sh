@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs the dependencies of rife besides the Rust toolchain: ffmpeg (5.1 or later) with ffprobe.
+# Installs the dependencies of rife besides the Rust toolchain: ffmpeg (5.1 or later) with ffprobe. Where apt-get
+# exists, also lavapipe, the Vulkan driver on the processor that the GPU engine is tested on.
 set -eu
 
 # Fails if the installed ffmpeg is older than 5.1. Snapshots (N-..., git-...) count as newer.
@@ -23,12 +24,17 @@ check_version() {
     return 1
 }
 
+root=""
+[ "$(id -u)" = 0 ] || root="sudo"
+if command -v apt-get >/dev/null 2>&1 && ! dpkg -s mesa-vulkan-drivers >/dev/null 2>&1; then
+    echo "no software Vulkan driver for the GPU engine's tests: installing it from the distribution"
+    $root apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive $root apt-get install -y -qq mesa-vulkan-drivers libvulkan1 >/dev/null
+fi
 if command -v "${RIFE_FFMPEG:-ffmpeg}" >/dev/null 2>&1 && command -v "${RIFE_FFPROBE:-ffprobe}" >/dev/null 2>&1; then
     check_version
     exit
 fi
-root=""
-[ "$(id -u)" = 0 ] || root="sudo"
 if command -v apt-get >/dev/null 2>&1; then
     echo "ffmpeg is missing: installing it from the distribution"
     $root apt-get update -qq

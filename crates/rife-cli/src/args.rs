@@ -3,6 +3,7 @@
 mod benchmark;
 mod chain;
 mod convert;
+mod devices;
 mod image;
 mod keep;
 mod models;
@@ -20,6 +21,7 @@ use rife::options::ModelOptions;
 pub(crate) use benchmark::{BenchmarkArgs, QualityArgs};
 pub(crate) use chain::ChainArgs;
 pub(crate) use convert::{ConvertArgs, OnnxArgs};
+pub(crate) use devices::DevicesArgs;
 pub(crate) use image::ImageArgs;
 pub(crate) use keep::KeepArgs;
 pub(crate) use models::{ModelsArgs, ModelsCommand};
@@ -79,6 +81,8 @@ pub(crate) enum Command {
     Report(ReportArgs),
     /// Show the streams of a file, what `rife video` would do with it, and how long that would take
     Info(Box<InfoArgs>),
+    /// List the GPUs that `--device` accepts
+    Devices(DevicesArgs),
     /// List, inspect, convert and download networks
     Models(ModelsArgs),
     /// Convert a network for other programs: .safetensors, PyTorch, ONNX
@@ -104,6 +108,7 @@ impl Command {
             Self::Image(args) => args.json,
             Self::Chain(args) => args.json,
             Self::Reencode(args) => args.json,
+            Self::Devices(args) => args.json,
             Self::Models(args) => args.json(),
             Self::Convert(args) => args.json,
             Self::Benchmark(args) => args.json,

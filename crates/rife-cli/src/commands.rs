@@ -4,6 +4,7 @@ mod batch;
 pub(crate) mod benchmark;
 pub(crate) mod chain;
 pub(crate) mod convert;
+pub(crate) mod devices;
 pub(crate) mod image;
 pub(crate) mod info;
 mod job;

@@ -40,6 +40,7 @@ fn run(command: Command) -> rife::Result<()> {
         Command::Verify(args) => commands::verify::run(args, &cancel),
         Command::Report(args) => commands::report::run(args, &cancel),
         Command::Info(args) => commands::info::run(*args, &cancel),
+        Command::Devices(args) => commands::devices::run(&args),
         Command::Models(args) => commands::models::run(args.command, &cancel),
         Command::Convert(args) => commands::convert::run(&args),
         Command::Benchmark(args) => commands::benchmark::run(args, &cancel),

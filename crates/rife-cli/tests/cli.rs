@@ -11,6 +11,8 @@ mod cli {
     mod drift;
     #[cfg(unix)]
     mod files;
+    #[cfg(feature = "gpu")]
+    mod gpu;
     mod help;
     mod image;
     mod models;

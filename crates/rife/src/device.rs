@@ -1,11 +1,17 @@
 //! Device selection: lists the devices of this machine and loads a model onto one as a [`Runner`]. The only module of this
 //! crate that depends on an engine.
 
+#[cfg(feature = "gpu")]
+mod gpu;
+
+use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use rife_cpu::{ConvRun, CpuBackend, Engine, EngineOptions, Tier};
-use rife_nets::{Model, Version};
+#[cfg(feature = "gpu")]
+pub use rife_gpu::{AdapterInfo, AdapterKind};
+use rife_nets::{Model, Version, Weights};
 
 use crate::choice::NamedChoice;
 use crate::model_choice::find_weights;
@@ -13,24 +19,38 @@ use crate::runner::{Convolution, Device as DeviceState, Memory, ModelRunner, Run
 use crate::{Error, InterpolatorSpec, Result};
 
 /// A device that computes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Device {
     /// The processor.
     #[default]
     Cpu,
+    /// A GPU: its index in [`adapters`], or a part of its name; the empty text selects the first discrete GPU, else the
+    /// first integrated one, never a software adapter.
+    Gpu(String),
+    /// The GPU that `Gpu("")` selects, if it passes its self-test; otherwise the processor.
+    Auto,
 }
 
 impl Device {
-    /// Lists the devices of this machine, the default first.
-    pub fn available() -> Vec<Self> {
-        vec![Self::Cpu]
+    /// Lists the texts that [`Device::from_str`] accepts in this build, for people.
+    pub fn accepted() -> &'static str {
+        if cfg!(feature = "gpu") {
+            "cpu, gpu, gpu:NAME, gpu:INDEX, auto"
+        } else {
+            "cpu, auto (this build has no GPU support)"
+        }
     }
+}
 
-    /// Returns the name that [`Device::from_str`] accepts, such as `cpu`.
-    pub fn name(self) -> &'static str {
+impl fmt::Display for Device {
+    /// Writes the text that [`Device::from_str`] accepts, such as `cpu` or `gpu:0`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Cpu => "cpu",
+            Self::Cpu => f.write_str("cpu"),
+            Self::Auto => f.write_str("auto"),
+            Self::Gpu(which) if which.is_empty() => f.write_str("gpu"),
+            Self::Gpu(which) => write!(f, "gpu:{which}"),
         }
     }
 }
@@ -38,14 +58,30 @@ impl Device {
 impl FromStr for Device {
     type Err = Error;
 
-    /// Parses a device's name; the error lists the available devices.
+    /// Parses a device; the error lists what is accepted. Whether such a GPU exists is checked when it is started.
     fn from_str(text: &str) -> Result<Self> {
-        let found = Self::available().into_iter().find(|device| device.name() == text);
-        found.ok_or_else(|| {
-            let names: Vec<_> = Self::available().into_iter().map(Self::name).collect();
-            Error::Usage(format!("no device {text:?}; there is: {}", names.join(", ")))
-        })
+        let (kind, which) = text
+            .split_once(':')
+            .map_or((text, None), |(kind, which)| (kind, Some(which)));
+        match (kind, which) {
+            ("cpu", None) => Ok(Self::Cpu),
+            ("auto", None) => Ok(Self::Auto),
+            ("gpu", None) if cfg!(feature = "gpu") => Ok(Self::Gpu(String::new())),
+            ("gpu", Some(which)) if cfg!(feature = "gpu") && !which.is_empty() => {
+                Ok(Self::Gpu(which.to_owned()))
+            }
+            _ => Err(Error::Usage(format!(
+                "no device {text:?}; accepted are: {}",
+                Self::accepted()
+            ))),
+        }
     }
+}
+
+/// Lists the GPUs of this machine, including software adapters. Loads the drivers, which takes 10 to 500 ms.
+#[cfg(feature = "gpu")]
+pub fn adapters() -> Vec<AdapterInfo> {
+    gpu::adapters()
 }
 
 /// Number format of the multiplications in the network's wide convolutions.
@@ -88,13 +124,46 @@ impl Precision {
 /// Settings with which a device runs a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineInfo {
-    /// The processor's instruction set in use, such as `avx2`.
+    /// `cpu`, or a GPU's name, interface and driver.
+    pub device: String,
+    /// The processor's instruction set in use, such as `avx2`; `gpu` on a GPU.
     pub tier: String,
     /// Number format of the wide convolutions, such as `f32`.
     pub precision: String,
-    /// Number of threads.
+    /// Number of threads of the processor.
     pub threads: usize,
+    /// Reason why [`Device::Auto`] rejected a GPU of this machine.
+    pub gpu_rejected: Option<String>,
 }
+
+impl EngineInfo {
+    /// Returns what the values of frames depend on: a job can be resumed on an engine with the same text only.
+    pub(crate) fn fingerprint(&self) -> String {
+        match self.device.as_str() {
+            CPU => format!("{} {}", self.tier, self.precision),
+            device => format!("{device} {}", self.precision),
+        }
+    }
+}
+
+impl fmt::Display for EngineInfo {
+    /// Writes one line for people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.device.as_str() {
+            CPU => {
+                let threads = rife_media::counted(self.threads as u64, "thread");
+                write!(f, "cpu ({}, {}, {threads})", self.tier, self.precision)?;
+                self.gpu_rejected
+                    .as_ref()
+                    .map_or(Ok(()), |why| write!(f, "; the GPU was rejected: {why}"))
+            }
+            device => write!(f, "gpu ({device}, {})", self.precision),
+        }
+    }
+}
+
+/// [`EngineInfo::device`] of the processor.
+const CPU: &str = "cpu";
 
 /// A model that was loaded onto a device.
 pub(crate) struct Started {
@@ -110,18 +179,35 @@ pub(crate) fn start(spec: &InterpolatorSpec) -> Result<Started> {
         Some(version) => version,
         None => Version::of_checkpoint(&loaded)?,
     };
-    let (backend, info) = match spec.device {
-        Device::Cpu => start_cpu(spec)?,
+    let weights = &loaded.weights;
+    let runner = match &spec.device {
+        Device::Cpu => start_cpu(spec, weights, version, None)?,
+        Device::Gpu(which) => start_gpu(which, spec, weights, version)?,
+        Device::Auto => start_auto(spec, weights, version)?,
     };
-    let model = Model::from_weights(backend, &loaded.weights, Some(version))?;
-    Ok(Started {
-        runner: Arc::new(ModelRunner::new(model, info)),
-        origin,
-    })
+    Ok(Started { runner, origin })
 }
 
-/// Starts the CPU engine with the threads and precision of `spec`.
-fn start_cpu(spec: &InterpolatorSpec) -> Result<(CpuBackend, EngineInfo)> {
+fn start_cpu(
+    spec: &InterpolatorSpec,
+    weights: &Weights,
+    version: Version,
+    gpu_rejected: Option<String>,
+) -> Result<Arc<dyn Runner>> {
+    let backend = open_cpu(spec)?;
+    let engine = backend.engine();
+    let info = EngineInfo {
+        device: CPU.to_owned(),
+        tier: engine.tier().name().to_owned(),
+        precision: engine.precision().name().to_owned(),
+        threads: engine.thread_count(),
+        gpu_rejected,
+    };
+    let model = Model::from_weights(backend, weights, Some(version))?;
+    Ok(Arc::new(ModelRunner::new(model, info)))
+}
+
+fn open_cpu(spec: &InterpolatorSpec) -> Result<CpuBackend> {
     let failed = |error: rife_cpu::TierError| Error::Device(error.to_string());
     let tier = Tier::detect().map_err(failed)?;
     let options = EngineOptions {
@@ -131,12 +217,44 @@ fn start_cpu(spec: &InterpolatorSpec) -> Result<(CpuBackend, EngineInfo)> {
     };
     let backend = CpuBackend::new(options).map_err(failed)?;
     backend.engine().stop_on(spec.cancel.flag());
-    let info = EngineInfo {
-        tier: tier.name().to_owned(),
-        precision: backend.engine().precision().name().to_owned(),
-        threads: backend.engine().thread_count(),
+    Ok(backend)
+}
+
+/// Loads a model onto a GPU that passes its self-test, software adapters excepted; without one, onto the processor.
+fn start_auto(spec: &InterpolatorSpec, weights: &Weights, version: Version) -> Result<Arc<dyn Runner>> {
+    #[cfg(feature = "gpu")]
+    let gpu_rejected = match gpu::has_hardware() {
+        false => None,
+        true => match start_gpu("", spec, weights, version) {
+            Ok(runner) => return Ok(runner),
+            Err(error) => Some(error.to_string()),
+        },
     };
-    Ok((backend, info))
+    #[cfg(not(feature = "gpu"))]
+    let gpu_rejected = None;
+    start_cpu(spec, weights, version, gpu_rejected)
+}
+
+#[cfg(feature = "gpu")]
+fn start_gpu(
+    which: &str,
+    spec: &InterpolatorSpec,
+    weights: &Weights,
+    version: Version,
+) -> Result<Arc<dyn Runner>> {
+    if spec.precision == Precision::Int8 {
+        let text = "int8 is a precision of the processor; a GPU computes in f32";
+        return Err(Error::Usage(text.to_owned()));
+    }
+    let (backend, info) = gpu::open(which)?;
+    let model = Model::from_weights(backend, weights, Some(version))?;
+    gpu::test(&model, open_cpu(spec)?, weights, version)?;
+    Ok(Arc::new(ModelRunner::new(model, info)))
+}
+
+#[cfg(not(feature = "gpu"))]
+fn start_gpu(_: &str, _: &InterpolatorSpec, _: &Weights, _: Version) -> Result<Arc<dyn Runner>> {
+    Err(Error::Usage("this build has no GPU support".to_owned()))
 }
 
 impl DeviceState for CpuBackend {

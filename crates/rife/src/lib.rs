@@ -122,8 +122,9 @@
 //!
 //! # Cargo features
 //!
-//! Both are on by default: `default-weights` embeds the network of [`ModelChoice::Default`] (7 MB), `download` downloads
-//! published weights over HTTPS (`models::download`).
+//! On by default: `default-weights` embeds the network of [`ModelChoice::Default`] (7 MB), `download` downloads
+//! published weights over HTTPS (`models::download`). `gpu` computes on GPUs
+//! ([`Device::Gpu`]).
 //!
 //! # More
 //!
@@ -157,10 +158,11 @@ mod runner;
 pub mod stream;
 pub mod verify;
 pub mod video;
-
 pub mod weights;
 
 pub use callback::FrameCallback;
+#[cfg(feature = "gpu")]
+pub use device::{AdapterInfo, AdapterKind, adapters};
 pub use device::{Device, EngineInfo, Precision};
 pub use error::{Error, ErrorKind, Result};
 pub use interpolator::{Between, Bisection, Interpolator, InterpolatorSpec, Prepared, TimestepMethod};

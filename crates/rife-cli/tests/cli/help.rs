@@ -2,13 +2,14 @@
 
 use super::support::{Place, RANDOM, ffmpeg, has_default_network};
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 12] = [
     "video",
     "join",
     "verify",
     "report",
     "image",
     "info",
+    "devices",
     "models",
     "convert",
     "benchmark",

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rife_backend::Backend;
 use rife_cpu::{CpuBackend, EngineOptions, Tier};
+use rife_gpu::{AdapterChoice, GpuBackend, adapters};
 use rife_nets::{LayerDesc, Model, Options, Scale, TensorRole, Version, deterministic};
 use stored::Stored;
 
@@ -104,7 +105,7 @@ fn assert_close(case: &str, found: &[f32], expected: &[f32]) {
     );
 }
 
-/// A few outputs for the slow engine: between them they hold every operation.
+/// A few outputs for slow engines: between them they hold every operation.
 const PLAIN: [(&str, &str); 6] = [
     ("4.0", "s0.5_t0.5/merged"),
     ("4.14.lite", "s0.5_t0.5/merged"),
@@ -147,6 +148,36 @@ fn the_cpu_engine_agrees_with_the_published_definitions_on_every_tier() {
             compare(CpuBackend::new(options).unwrap(), tier.name(), &name, wanted);
         }
         println!("tier {} agrees, {:.1?}", tier.name(), begun.elapsed());
+    }
+}
+
+/// The adapter that `RIFE_TEST_GPU` names, or the first one, software included: the outputs of [`PLAIN`], or all outputs of
+/// every version with `RIFE_REFERENCE_ALL` set. A software adapter compiles kernels for minutes.
+#[test]
+fn the_gpu_engine_agrees_with_the_published_definitions() {
+    let Some(dir) = stored::reference_dir() else {
+        return;
+    };
+    let asked = std::env::var("RIFE_TEST_GPU").ok();
+    let choice = match asked.as_deref() {
+        None | Some("") => AdapterChoice::Index(0),
+        Some(text) => text.parse().unwrap(),
+    };
+    let adapter = match choice.find(&adapters()) {
+        Ok(adapter) => adapter,
+        Err(error) if asked.is_some() => panic!("RIFE_TEST_GPU is set, and there is {error}"),
+        Err(error) => return println!("skipped: {error}"),
+    };
+    let all = std::env::var_os("RIFE_REFERENCE_ALL").is_some();
+    if all {
+        for name in stored::versions(&dir) {
+            compare(GpuBackend::new(&adapter).unwrap(), "gpu", &name, |_| true);
+        }
+        return;
+    }
+    for (name, key) in PLAIN {
+        let backend = GpuBackend::new(&adapter).unwrap();
+        compare(backend, "gpu", name, |found| found == key);
     }
 }
 

@@ -54,7 +54,8 @@ options! {
         pub uhd: bool => Opt::flag(),
         /// Number of threads [default: one per processor]
         pub threads: Option<u32> => Opt::new(Kind::Whole(1, 1024)).metavar("N").not_in_fingerprint(),
-        /// What computes: cpu
+        /// Device: cpu, gpu, gpu:NAME, gpu:INDEX (`rife devices` lists GPUs), or auto: a GPU that passes its self-test, else
+        /// the processor
         pub device: Device => Opt::new(Kind::Text).metavar("DEVICE").default("cpu"),
         /// Number format of wide convolutions: int8 is up to a fifth faster and hardly less exact, and needs a processor with
         /// AVX-512 VNNI; auto is int8 if available, else f32
@@ -100,7 +101,7 @@ impl ModelOptions {
             tta: self.tta,
             ensemble: self.ensemble,
             threads: self.threads.map(|threads| threads as usize),
-            device: self.device,
+            device: self.device.clone(),
             precision: self.precision,
             method: self.timestep_method,
             bisection: Bisection {

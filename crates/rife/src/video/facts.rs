@@ -188,7 +188,7 @@ pub(crate) fn model_facts(
             "--memory-limit",
             memory_limit.map_or("none".to_owned(), |bytes| format!("{bytes} bytes")),
         ),
-        ("the engine", format!("{} {}", engine.tier, engine.precision)),
+        ("the engine", engine.fingerprint()),
     ])
 }
 

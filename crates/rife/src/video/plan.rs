@@ -78,7 +78,6 @@ pub(super) fn plan(
         });
     let frame_time = interpolator.estimate_frame_time(info.width, info.height)?;
     job.source.limits.check_frame_time(frame_time)?;
-    let engine = interpolator.engine();
     Ok(VideoPlan {
         input: input_name(&job.source.input),
         output: output_name(&job.sink.output),
@@ -98,12 +97,7 @@ pub(super) fn plan(
         streams: job.sink.companions.as_ref().map(|(_, streams)| streams.clone()),
         model: interpolator.describe(),
         method: interpolator.describe_method(),
-        engine: format!(
-            "cpu ({}, {}, {})",
-            engine.tier,
-            engine.precision,
-            rife_media::counted(engine.threads as u64, "thread")
-        ),
+        engine: interpolator.engine().to_string(),
         time: made.and_then(|made| Some(frame_time * u32::try_from(made).ok()?)),
         memory: memory(info.width, info.height, job.interpolator.memory_limit) + lookahead_memory(job, info),
         notes: note.into_iter().collect(),

@@ -1,0 +1,112 @@
+//! Jobs on the adapter that `RIFE_TEST_GPU` names, or on the first one, software included.
+
+#[cfg(all(unix, debug_assertions))]
+use std::fs;
+
+use super::support::{Place, RANDOM, ffmpeg, has_default_network};
+
+/// The `--device` to test with; `None`, and the reason printed, where no adapter exists and `RIFE_TEST_GPU` is not set.
+fn device(place: &Place) -> Option<String> {
+    let asked = std::env::var("RIFE_TEST_GPU")
+        .ok()
+        .filter(|text| !text.is_empty());
+    let listed = place.rife(&["devices", "--json"]).json();
+    let first = listed[0]["devices"].as_array().unwrap().first().cloned();
+    match (asked, first) {
+        (Some(which), Some(_)) => Some(format!("gpu:{which}")),
+        (None, Some(_)) => Some("gpu:0".to_owned()),
+        (Some(_), None) => panic!("RIFE_TEST_GPU is set, and `rife devices` lists nothing"),
+        (None, None) => {
+            println!("skipped: no adapter");
+            None
+        }
+    }
+}
+
+#[test]
+fn devices_are_listed_and_others_refused() {
+    let place = Place::new();
+    place.picture("a.png", 0.0);
+    let text = place.rife(&["devices"]).ok();
+    let listed = place.rife(&["devices", "--json"]).json();
+    for adapter in listed[0]["devices"].as_array().unwrap() {
+        let (index, name) = (&adapter["index"], adapter["name"].as_str().unwrap());
+        assert!(text.contains(&format!("{index}: {name}")), "{text}");
+        assert!(adapter["max_buffer"].as_u64().unwrap() > 0);
+        assert_eq!(
+            adapter["automatic"],
+            !adapter["kind"].as_str().unwrap().contains("software")
+        );
+    }
+    let image = |device| ["image", "a.png", "a.png", "-o", "b.png", "--device", device];
+    let image = |device| [&image(device)[..], &RANDOM[..]].concat();
+    let refused = place.rife(&image("abacus")).failed(2);
+    assert!(
+        refused.contains("no device \"abacus\"") && refused.contains("gpu:INDEX"),
+        "{refused}"
+    );
+    let refused = place.rife(&image("gpu:no such card")).failed(2);
+    assert!(
+        refused.contains("\"no such card\" in its name") && refused.contains("rife devices"),
+        "{refused}"
+    );
+    assert_eq!(place.names(), ["a.png"]);
+}
+
+/// The picture in the middle is the CPU engine's but for rounding.
+#[test]
+fn a_gpu_makes_the_picture_of_the_processor() {
+    let place = Place::new();
+    let Some(device) = device(&place) else {
+        return;
+    };
+    place.picture("a.png", 0.0);
+    place.picture("b.png", 3.0);
+    let model = if has_default_network() {
+        &[][..]
+    } else {
+        &RANDOM[..]
+    };
+    for (device, output) in [("cpu", "cpu.png"), (&device, "gpu.png")] {
+        let args = ["image", "a.png", "b.png", "-o", output, "--device", device];
+        place.rife(&[&args[..], model].concat()).ok();
+    }
+    let [cpu, gpu] =
+        ["cpu.png", "gpu.png"].map(|name| image::open(place.path(name)).unwrap().to_rgb8().into_raw());
+    assert_eq!(cpu.len(), gpu.len());
+    let squared = cpu
+        .iter()
+        .zip(&gpu)
+        .map(|(a, b)| f64::from(a.abs_diff(*b)).powi(2));
+    let mean = squared.sum::<f64>() / cpu.len() as f64;
+    let psnr = 10.0 * (255.0 * 255.0 / mean).log10();
+    println!("{device}: {psnr:.1} dB to the CPU engine's picture");
+    assert!(psnr >= 60.0, "{psnr} dB");
+}
+
+#[cfg(all(unix, debug_assertions))]
+#[test]
+fn a_killed_job_on_a_gpu_goes_on_to_the_same_bytes() {
+    use super::resume::{job, killed};
+
+    let place = Place::new();
+    let Some(device) = device(&place) else {
+        return;
+    };
+    if !ffmpeg() {
+        return;
+    }
+    place.y4m("in.y4m", 6);
+    let args = job("in.y4m", "out.mp4", &["--device", &device]);
+    place.rife(&args).ok();
+    let whole = fs::read(place.path("out.mp4")).unwrap();
+    for write in [4, 11] {
+        fs::remove_file(place.path("out.mp4")).unwrap();
+        assert!(killed(&place, &args, write), "fewer than {write} writes");
+        place.rife(&args).ok();
+        assert!(
+            fs::read(place.path("out.mp4")).unwrap() == whole,
+            "killed at write {write}"
+        );
+    }
+}

@@ -1,0 +1,281 @@
+//! The GPU engine as a [`Backend`].
+
+use std::ops::Range;
+
+use rife_backend::{Backend, ConvSpec, DisOptions, Resize, Result};
+
+use crate::dis;
+use crate::engine::{Engine, Work};
+use crate::tensor::{GpuTensor, Layout, Op};
+use crate::{Adapter, AdapterInfo, ConvLayer, GpuError};
+
+/// Maximum number of operands of one concatenation node.
+const MAX_PARTS: usize = 3;
+
+/// A GPU engine, lazy between convolutions. Where an operation fails, its result holds the error, as does everything computed
+/// from it; [`Backend::download`] and [`Backend::materialize`] return the error.
+#[derive(Debug)]
+pub struct GpuBackend {
+    engine: Engine,
+}
+
+impl GpuBackend {
+    /// Opens an adapter.
+    ///
+    /// # Errors
+    /// Where the driver refuses, or the adapter lacks what the kernels need.
+    pub fn new(adapter: &Adapter) -> std::result::Result<Self, GpuError> {
+        Engine::open(adapter).map(|engine| Self { engine })
+    }
+
+    /// Returns what the driver reports about the adapter.
+    pub fn info(&self) -> &AdapterInfo {
+        self.engine.info()
+    }
+
+    /// Returns the bytes of device memory allocated now: buffers in use and idle ones kept for reuse.
+    pub fn memory_held(&self) -> u64 {
+        self.engine.device.pool.held_bytes()
+    }
+
+    /// Returns the maximum number of bytes of device memory that were allocated at once.
+    pub fn memory_peak(&self) -> u64 {
+        self.engine.device.pool.peak_bytes()
+    }
+
+    /// Returns how much the device computed since it was opened.
+    pub fn work(&self) -> Work {
+        self.engine.work()
+    }
+
+    /// Returns the WGSL text of every kernel that was compiled.
+    pub fn kernel_sources(&self) -> Vec<String> {
+        self.engine.device.sources()
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+}
+
+/// Returns the computed tensor, or a tensor of `shape` that holds the error.
+fn or_failed(shape: [usize; 3], computed: Result<GpuTensor>) -> GpuTensor {
+    computed.unwrap_or_else(|error| GpuTensor::from_stored(shape, Err(error)))
+}
+
+/// Returns a side of a resized tensor.
+fn resized(side: usize, factor: Resize) -> usize {
+    match factor {
+        Resize::Up(by) => side * by,
+        Resize::Down(by) => {
+            assert!(side % by == 0, "a side of {side} reduced by {by}");
+            side / by
+        }
+    }
+}
+
+impl Backend for GpuBackend {
+    type Tensor = GpuTensor;
+    type Conv = ConvLayer;
+    type Timestep = f32;
+
+    fn conv_layer(&self, spec: ConvSpec) -> ConvLayer {
+        self.engine.conv_layer(&spec)
+    }
+
+    fn upload(&self, shape: [usize; 3], data: &[f32]) -> Result<GpuTensor> {
+        self.engine.upload(shape, data)
+    }
+
+    fn download(&self, x: &GpuTensor) -> Result<Vec<f32>> {
+        let [_, height, width] = x.shape();
+        self.download_cropped(x, [height, width])
+    }
+
+    fn upload_padded(
+        &self,
+        shape: [usize; 3],
+        data: &[f32],
+        [height, width]: [usize; 2],
+    ) -> Result<GpuTensor> {
+        assert!(
+            shape[1] <= height && shape[2] <= width,
+            "{shape:?} in {width}x{height}"
+        );
+        Ok(dis::window(&self.engine.upload(shape, data)?, [height, width]))
+    }
+
+    fn download_cropped(&self, x: &GpuTensor, size: [usize; 2]) -> Result<Vec<f32>> {
+        let pending = self.engine.start_download(x, size)?;
+        self.engine.finish_download(pending)
+    }
+
+    fn shape(&self, x: &GpuTensor) -> [usize; 3] {
+        x.shape()
+    }
+
+    fn plane(&self, like: &GpuTensor, value: f32) -> GpuTensor {
+        let [_, height, width] = like.shape();
+        GpuTensor::new([1, height, width], Op::Constant(value))
+    }
+
+    fn timestep(&self, value: f32, _: &GpuTensor) -> f32 {
+        value
+    }
+
+    fn timestep_affine(&self, timestep: &f32, factor: f32, offset: f32) -> f32 {
+        timestep * factor + offset
+    }
+
+    fn timestep_plane(&self, timestep: &f32, like: &GpuTensor) -> GpuTensor {
+        self.plane(like, *timestep)
+    }
+
+    fn mul_timestep(&self, x: &GpuTensor, timestep: &f32) -> GpuTensor {
+        self.affine(x, *timestep, 0.0)
+    }
+
+    fn cat(&self, parts: &[&GpuTensor]) -> GpuTensor {
+        let [_, height, width] = parts.first().expect("tensors to concatenate").shape();
+        let same = parts.iter().all(|part| part.shape()[1..] == [height, width]);
+        assert!(same, "tensors of different sizes can't be concatenated");
+        let mut parts: Vec<GpuTensor> = parts.iter().copied().cloned().collect();
+        let channels = |parts: &[GpuTensor]| parts.iter().map(|part| part.shape()[0]).sum();
+        // A tree, so that a kernel that reads too many buffers can be split.
+        while parts.len() > MAX_PARTS {
+            let joined = |group: &[GpuTensor]| match group {
+                [one] => one.clone(),
+                _ => GpuTensor::new([channels(group), height, width], Op::Cat(group.to_vec())),
+            };
+            parts = parts.chunks(MAX_PARTS).map(joined).collect();
+        }
+        match &parts[..] {
+            [one] => one.clone(),
+            _ => GpuTensor::new([channels(&parts), height, width], Op::Cat(parts)),
+        }
+    }
+
+    fn narrow(&self, x: &GpuTensor, range: Range<usize>) -> GpuTensor {
+        let [channels, height, width] = x.shape();
+        assert!(range.end <= channels, "channels {range:?} of {channels}");
+        GpuTensor::new([range.len(), height, width], Op::Narrow(x.clone(), range.start))
+    }
+
+    fn add(&self, a: &GpuTensor, b: &GpuTensor) -> GpuTensor {
+        assert_eq!(a.shape(), b.shape(), "added tensors differ in shape");
+        GpuTensor::new(a.shape(), Op::Add(a.clone(), b.clone()))
+    }
+
+    fn mul(&self, x: &GpuTensor, by: &GpuTensor) -> GpuTensor {
+        let [_, height, width] = x.shape();
+        assert_eq!(by.shape(), [1, height, width], "a factor of another shape");
+        GpuTensor::new(x.shape(), Op::Mul(x.clone(), by.clone()))
+    }
+
+    fn affine(&self, x: &GpuTensor, factor: f32, offset: f32) -> GpuTensor {
+        GpuTensor::new(x.shape(), Op::Affine(x.clone(), factor, offset))
+    }
+
+    fn clamp01(&self, x: &GpuTensor) -> GpuTensor {
+        GpuTensor::new(x.shape(), Op::Clamp01(x.clone()))
+    }
+
+    fn sigmoid(&self, x: &GpuTensor) -> GpuTensor {
+        GpuTensor::new(x.shape(), Op::Sigmoid(x.clone()))
+    }
+
+    fn resize(&self, x: &GpuTensor, factor: Resize) -> GpuTensor {
+        let [channels, height, width] = x.shape();
+        if matches!(factor, Resize::Up(1) | Resize::Down(1)) {
+            return x.clone();
+        }
+        let shape = [channels, resized(height, factor), resized(width, factor)];
+        GpuTensor::new(shape, Op::Resize(x.clone(), factor))
+    }
+
+    fn warp(&self, x: &GpuTensor, flow: &GpuTensor) -> GpuTensor {
+        let [_, height, width] = x.shape();
+        assert_eq!(flow.shape(), [2, height, width], "a flow of another size");
+        GpuTensor::new(x.shape(), Op::Warp(x.clone(), flow.clone()))
+    }
+
+    fn warp_obmc(
+        &self,
+        x: &GpuTensor,
+        velocity: &GpuTensor,
+        factor: &f32,
+        neighbours: [[isize; 2]; 2],
+    ) -> GpuTensor {
+        let [_, height, width] = x.shape();
+        assert_eq!(velocity.shape(), [2, height, width], "a velocity of another size");
+        let op = Op::WarpObmc(x.clone(), velocity.clone(), *factor, neighbours);
+        GpuTensor::new(x.shape(), op)
+    }
+
+    fn cubic_residual(&self, x: &GpuTensor, flow: &GpuTensor) -> GpuTensor {
+        let [_, height, width] = x.shape();
+        assert_eq!(flow.shape(), [2, height, width], "a flow of another size");
+        GpuTensor::new(x.shape(), Op::CubicResidual(x.clone(), flow.clone()))
+    }
+
+    fn add_last_channel(&self, x: &GpuTensor, by: &GpuTensor) -> GpuTensor {
+        let [channels, height, width] = x.shape();
+        assert_eq!(by.shape(), [1, height, width], "a factor of another shape");
+        GpuTensor::new(
+            [channels - 1, height, width],
+            Op::AddLastChannel(x.clone(), by.clone()),
+        )
+    }
+
+    fn dis_flow(&self, frames: [&GpuTensor; 2], level: u32, options: &DisOptions) -> GpuTensor {
+        let [channels, height, width] = frames[0].shape();
+        assert_eq!(frames[1].shape(), [3, height, width], "frames' shapes");
+        assert_eq!(channels, 3, "frames' channels");
+        let shape = [4, height >> level, width >> level];
+        or_failed(shape, dis::flow(self, frames, level, options))
+    }
+
+    fn blend(&self, a: &GpuTensor, b: &GpuTensor, mask: &GpuTensor) -> GpuTensor {
+        assert_eq!(a.shape(), b.shape(), "blended tensors differ in shape");
+        let [_, height, width] = a.shape();
+        assert_eq!(mask.shape(), [1, height, width], "a mask of another shape");
+        GpuTensor::new(a.shape(), Op::Blend(a.clone(), b.clone(), mask.clone()))
+    }
+
+    fn keep_static(&self, [a, b]: [&GpuTensor; 2], made: &GpuTensor, threshold: f32) -> GpuTensor {
+        assert_eq!(
+            [a.shape(), b.shape()],
+            [made.shape(); 2],
+            "frames of another shape"
+        );
+        let op = Op::KeepStatic([a.clone(), b.clone()], made.clone(), threshold);
+        GpuTensor::new(made.shape(), op)
+    }
+
+    fn conv(&self, x: &GpuTensor, layer: &ConvLayer) -> GpuTensor {
+        or_failed(layer.output_shape(x.shape()), self.engine.conv(x, layer))
+    }
+
+    fn pixel_shuffle(&self, x: &GpuTensor) -> GpuTensor {
+        let [channels, height, width] = x.shape();
+        assert!(channels % 4 == 0, "a pixel shuffle of {channels} channels");
+        GpuTensor::new([channels / 4, height * 2, width * 2], Op::PixelShuffle(x.clone()))
+    }
+
+    fn rotate180(&self, x: &GpuTensor) -> GpuTensor {
+        GpuTensor::new(x.shape(), Op::Rotate180(x.clone()))
+    }
+
+    fn max_abs(&self, x: &GpuTensor) -> Result<f32> {
+        let values = self.download(x)?;
+        Ok(values.into_iter().fold(0.0, |largest, v| v.abs().max(largest)))
+    }
+
+    fn materialize(&self, x: &GpuTensor) -> Result<GpuTensor> {
+        let stored = self.engine.quads(x)?;
+        self.engine.check()?;
+        debug_assert_eq!(stored.layout, Layout::Quads);
+        // Without the expression, which would keep its operands.
+        Ok(GpuTensor::from_stored(x.shape(), Ok(stored)))
+    }
+}

@@ -1,0 +1,218 @@
+//! The GPU engine: tensors computed by kernels, and the operations of [`rife_backend::Backend`] that are more than a node of
+//! an expression.
+
+use std::sync::Arc;
+
+use rife_backend::Result;
+
+use crate::codegen::{self, GROUP, Generated};
+use crate::device::{Device, Dispatch, Readback};
+use crate::memory::Pooled;
+use crate::tensor::{GpuTensor, Layout, Stored, quads};
+use crate::{Adapter, AdapterInfo, GpuError};
+
+/// Maximum number of statements of a generated kernel; parts of longer ones get kernels of their own, because drivers take
+/// seconds to compile them.
+const MAX_STATEMENTS: usize = 400;
+
+/// A GPU engine.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    pub(crate) device: Device,
+}
+
+/// How much a device computed since it was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Work {
+    /// Number of kernel runs.
+    pub dispatches: u64,
+    /// Number of batches of kernels that were submitted to the driver.
+    pub submissions: u64,
+    /// Number of kernels that were compiled.
+    pub kernels: u64,
+}
+
+/// Values on their way to the processor.
+pub(crate) struct Pending {
+    read: Readback,
+    count: usize,
+}
+
+impl Engine {
+    pub(crate) fn open(adapter: &Adapter) -> std::result::Result<Self, GpuError> {
+        Device::open(adapter).map(|device| Self { device })
+    }
+
+    pub(crate) fn info(&self) -> &AdapterInfo {
+        &self.device.info
+    }
+
+    pub(crate) fn max_inputs(&self) -> usize {
+        self.device.max_inputs()
+    }
+
+    pub(crate) fn work(&self) -> Work {
+        let counters = self.device.counters();
+        Work {
+            dispatches: counters.dispatches,
+            submissions: counters.submissions,
+            kernels: self.device.sources().len() as u64,
+        }
+    }
+
+    /// Uploads planar values.
+    pub(crate) fn upload(&self, shape: [usize; 3], data: &[f32]) -> Result<GpuTensor> {
+        assert_eq!(
+            data.len(),
+            shape.iter().product::<usize>(),
+            "values of shape {shape:?}"
+        );
+        let buffer = self.device.upload(bytemuck::cast_slice(data))?;
+        let stored = Stored {
+            buffer: Arc::new(buffer),
+            layout: Layout::Planar,
+        };
+        Ok(GpuTensor::from_stored(shape, Ok(stored)))
+    }
+
+    /// Begins to compute and to read the upper left `[height, width]` of a tensor.
+    pub(crate) fn start_download(&self, x: &GpuTensor, size: [usize; 2]) -> Result<Pending> {
+        let [channels, rows, columns] = x.shape();
+        let [height, width] = size;
+        assert!(
+            height <= rows && width <= columns,
+            "{width}x{height} of {columns}x{rows}"
+        );
+        let count = channels * height * width;
+        let buffer = self.write(x, Layout::Planar, size)?;
+        Ok(Pending {
+            read: self.device.start_read(&buffer, count as u64 * 4),
+            count,
+        })
+    }
+
+    /// Waits for values that were begun to be read.
+    pub(crate) fn finish_download(&self, pending: Pending) -> Result<Vec<f32>> {
+        let values = self
+            .device
+            .finish_read(pending.read, |bytes| bytemuck::pod_collect_to_vec(bytes))?;
+        debug_assert_eq!(values.len(), pending.count);
+        Ok(values)
+    }
+
+    /// Returns the values of a tensor in a buffer. Records the kernel that computes them in `layout`, unless they are stored
+    /// already, in whichever layout.
+    pub(crate) fn store(&self, x: &GpuTensor, layout: Layout) -> Result<Stored> {
+        let compute = || {
+            let buffer = self.write(x, layout, [x.shape()[1], x.shape()[2]])?;
+            Ok(Stored {
+                buffer: Arc::new(buffer),
+                layout,
+            })
+        };
+        x.0.stored.get_or_init(compute).clone()
+    }
+
+    /// Returns the values of a tensor as quads.
+    pub(crate) fn quads(&self, x: &GpuTensor) -> Result<Stored> {
+        let stored = self.store(x, Layout::Quads)?;
+        match stored.layout {
+            Layout::Quads => Ok(stored),
+            Layout::Planar => self.copy(x, Layout::Quads),
+        }
+    }
+
+    /// Copies the values of a tensor to another buffer, in `layout`.
+    pub(crate) fn copy(&self, x: &GpuTensor, layout: Layout) -> Result<Stored> {
+        let buffer = self.write(x, layout, [x.shape()[1], x.shape()[2]])?;
+        Ok(Stored {
+            buffer: Arc::new(buffer),
+            layout,
+        })
+    }
+
+    /// Records the kernel that writes the upper left `[height, width]` of `x` to a new buffer.
+    fn write(&self, x: &GpuTensor, layout: Layout, size: [usize; 2]) -> Result<Pooled> {
+        self.plan(x);
+        let kernel = self.generate(x, layout, size)?;
+        let [height, width] = size;
+        let channels = match layout {
+            Layout::Quads => quads(x.shape()[0]) * 4,
+            Layout::Planar => x.shape()[0],
+        };
+        let output = self.device.pool.take((channels * height * width * 4) as u64)?;
+        let inputs: Vec<_> = kernel.inputs.iter().map(|input| input.buffer.buffer()).collect();
+        self.device.dispatch(&Dispatch {
+            source: &kernel.source,
+            output: output.buffer(),
+            inputs: &inputs,
+            parameters: &kernel.parameters,
+            groups: [
+                width.div_ceil(GROUP[0]) as u32,
+                height.div_ceil(GROUP[1]) as u32,
+                1,
+            ],
+            work: (height * width * kernel.size) as u64,
+        });
+        Ok(output)
+    }
+
+    /// Generates the kernel of a tensor. While it is longer than [`MAX_STATEMENTS`], the operand that takes most statements
+    /// gets a kernel of its own.
+    fn generate(&self, x: &GpuTensor, layout: Layout, size: [usize; 2]) -> Result<Generated> {
+        loop {
+            let kernel = codegen::generate(x, layout, size)?;
+            match &kernel.largest {
+                Some(largest) if kernel.size > MAX_STATEMENTS && largest.id() != x.id() => {
+                    self.store(largest, Layout::Quads)?;
+                }
+                _ => return Ok(kernel),
+            }
+        }
+    }
+
+    /// Records a hand-written kernel that writes a tensor of `shape` as quads.
+    pub(crate) fn run(&self, shape: [usize; 3], kernel: &Kernel<'_>) -> Result<GpuTensor> {
+        let [channels, height, width] = shape;
+        let buffer = self.run_to(quads(channels) * height * width * 16, kernel)?;
+        let stored = Stored {
+            buffer: Arc::new(buffer),
+            layout: Layout::Quads,
+        };
+        Ok(GpuTensor::from_stored(shape, Ok(stored)))
+    }
+
+    /// Records a hand-written kernel that writes `bytes` bytes to a new buffer.
+    pub(crate) fn run_to(&self, bytes: usize, kernel: &Kernel<'_>) -> Result<Pooled> {
+        let output = self.device.pool.take(bytes as u64)?;
+        self.device.dispatch(&Dispatch {
+            source: kernel.source,
+            output: output.buffer(),
+            inputs: kernel.inputs,
+            parameters: kernel.parameters,
+            groups: kernel.groups.map(|groups| groups as u32),
+            work: kernel.work,
+        });
+        Ok(output)
+    }
+
+    /// Checks that the device is usable.
+    ///
+    /// # Errors
+    /// The first failure that made it unusable.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.device.check()
+    }
+}
+
+/// A hand-written kernel and what it runs on.
+#[derive(Debug)]
+pub(crate) struct Kernel<'a> {
+    pub(crate) source: &'a str,
+    pub(crate) inputs: &'a [&'a wgpu::Buffer],
+    /// A multiple of 4 words.
+    pub(crate) parameters: &'a [u32],
+    pub(crate) groups: [usize; 3],
+    /// Operations, roughly multiply-adds.
+    pub(crate) work: u64,
+}

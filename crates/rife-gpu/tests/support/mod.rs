@@ -1,0 +1,27 @@
+//! The adapter that tests run on.
+
+use rife_gpu::{AdapterChoice, GpuBackend, adapters};
+
+/// Opens an engine on the adapter that `RIFE_TEST_GPU` names, or on the first one. Returns `None`, and prints why, where there
+/// is no adapter and `RIFE_TEST_GPU` is not set.
+///
+/// # Panics
+/// Where `RIFE_TEST_GPU` is set and no adapter is found.
+pub(crate) fn backend() -> Option<GpuBackend> {
+    let asked = std::env::var("RIFE_TEST_GPU").ok();
+    let choice = match asked.as_deref() {
+        None | Some("") => AdapterChoice::Index(0),
+        Some(text) => text.parse().unwrap(),
+    };
+    match choice.find(&adapters()) {
+        Ok(adapter) => {
+            println!("adapter: {} ({})", adapter.info().name, adapter.info().driver);
+            Some(GpuBackend::new(&adapter).unwrap())
+        }
+        Err(error) if asked.is_some() => panic!("RIFE_TEST_GPU is set, and there is {error}"),
+        Err(error) => {
+            println!("skipped: {error}");
+            None
+        }
+    }
+}
