@@ -1,21 +1,21 @@
-//! Conformance suite: what every engine's tests run.
+//! Conformance suite of engines ([`Backend`] implementations), which every engine's tests run.
 //!
 //! - [`cases`]: each operation of [`Backend`] at sizes at and around the tile edges of common kernels, alone and read
-//!   through a reduction (which lazy engines compute at a few pixels only), then random trees of operations from fixed
+//!   through a downsampling (of which lazy engines compute only a few pixels), then random trees of operations from fixed
 //!   seeds. [`Case::check`] compares an engine's values with those of the [reference engine](crate::reference).
-//! - [`check_transfers`]: values up and down, padded and cropped.
+//! - [`check_transfers`]: uploads and downloads, padded and cropped.
 //! - **NaN stays local** ([`Case::check_local`], [`Case::poisoned`]): a NaN or an infinity in one pixel of an input changes
 //!   only outputs whose receptive field contains that pixel; every other output keeps its value. The receptive field is
-//!   that of the definition, with all four pixels of a bilinear sample, those of weight 0 included (of a position at the
-//!   right or lower border, the last two columns or rows). A convolution may in
-//!   addition change outputs within `spread` pixels of those, vertically, horizontally or both, which its engine states:
-//!   0 for direct kernels, 3 for Winograd F(4x4, 3x3), whose tile of 4x4 outputs shares its inputs, a tile's longer side less
-//!   1 in general. Inside that neighbourhood an engine may give any value: NaN, an infinity, or a number. It never panics,
-//!   never reads outside of an image, and ends. Of the dense inverse search, in which everything depends on everything by
-//!   the coarse levels, all velocities are finite, and at most [`MAX_MOVED`] of them change by more than [`MOVED`].
+//!   that of the definition, with all four pixels of a bilinear sample, including those of weight 0 (of a position at the
+//!   right or lower border, the last two columns or rows). A convolution may also change outputs within `spread` pixels of
+//!   these along each axis. `spread` is a property of the engine: 0 for direct kernels, 3 for Winograd F(4x4, 3x3), whose
+//!   4x4 outputs are computed from the same inputs, in general the longer side of a tile minus 1. Inside of that
+//!   neighbourhood any value is accepted: NaN, an infinity, or a number. The engine must not panic, read outside of an
+//!   image or loop forever. In the dense inverse search every output depends on every input through the coarse levels: all
+//!   velocities must be finite, and at most [`MAX_MOVED`] of them may change by more than [`MOVED`].
 //!
-//! An engine whose values cannot be read one expression at a time (a recorder of graphs) takes the expressions and inputs
-//! of the cases and compares with [`Case::compare`] and [`Poisoned::compare`].
+//! An engine that cannot evaluate one expression at a time (a graph recorder) takes the expressions and inputs of the cases
+//! and compares its values with [`Case::compare`] and [`Poisoned::compare`].
 
 mod build;
 mod expr;
@@ -30,39 +30,39 @@ pub use transfers::check_transfers;
 use crate::reference::ReferenceBackend;
 use crate::{Backend, Result};
 
-/// Pixels by which velocities of the dense inverse search may differ from engine to engine.
+/// Maximum difference, in pixels, of a velocity of the dense inverse search from the reference engine's.
 const SEARCH_TOLERANCE: f32 = 0.01;
-/// The fraction of them that may differ by more.
+/// Maximum fraction of velocities of the dense inverse search that differ by more than [`SEARCH_TOLERANCE`].
 const SEARCH_EXCEPTIONS: f32 = 0.02;
 
-/// An input: its shape, and planar values in row-major order.
+/// Input tensor of a case.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Input {
-    /// `[channels, height, width]`.
+    /// Shape, `[channels, height, width]`.
     pub shape: [usize; 3],
-    /// As many values.
+    /// Values in row-major order.
     pub data: Vec<f32>,
 }
 
-/// An expression with its inputs.
+/// Test case: an expression and its inputs.
 #[derive(Debug, Clone)]
 pub struct Case {
-    /// The operation and the size, or the seed of a random tree.
+    /// Name for messages: the operation and the size, or the seed of a random tree.
     pub name: String,
-    /// What is computed.
+    /// Expression to evaluate.
     pub expr: Expr,
-    /// Of what.
+    /// Inputs of the expression; [`Expr::Input`] is an index into them.
     pub inputs: Vec<Input>,
 }
 
 impl Case {
-    /// The values that the reference engine computes.
+    /// Evaluates the case with the reference engine and returns the values in row-major order.
     pub fn expected(&self) -> Vec<f32> {
         self.run(&ReferenceBackend)
             .expect("the reference engine does not fail")
     }
 
-    /// The values that an engine computes.
+    /// Evaluates the case with an engine and returns the values in row-major order.
     ///
     /// # Errors
     /// Those of the engine.
@@ -75,21 +75,22 @@ impl Case {
         b.download(&self.expr.eval(b, &inputs?)?)
     }
 
-    /// Compares an engine's values with the reference engine's.
+    /// Evaluates the case with an engine and compares the values with the reference engine's, see [`Case::compare`].
     ///
     /// # Errors
-    /// The first value that differs by more than `tolerance` times the larger of 1 and the value; of a dense inverse search,
-    /// how many velocities differ by more than 0.01 pixels where these are more than 2% ([`Case::compare`]).
+    /// A message that names the case: the engine's error, or the difference.
     pub fn check<B: Backend>(&self, b: &B, tolerance: f32) -> std::result::Result<(), String> {
         let found = self.run(b).map_err(|error| format!("{}: {error}", self.name))?;
         self.compare(&found, tolerance)
     }
 
-    /// Compares values with the reference engine's. A patch of the dense inverse search takes the better of two
-    /// velocities: where both are as good, rounding decides, so that there 2% of the values may differ.
+    /// Compares values, in row-major order, with the reference engine's. A patch of the dense inverse search selects the
+    /// velocity of lower cost; where the costs are equal, rounding decides, so that 2% of the velocities may differ.
     ///
     /// # Errors
-    /// As [`Case::check`].
+    /// A message that names the case and the first value that differs by more than `tolerance` times the larger of 1 and the
+    /// reference value; for a dense inverse search, the number of velocities that differ by more than 0.01 pixels, if that
+    /// exceeds 2%.
     pub fn compare(&self, found: &[f32], tolerance: f32) -> std::result::Result<(), String> {
         let expected = self.expected();
         if found.len() != expected.len() {

@@ -79,11 +79,11 @@ pub trait Backend {
         let [_, rows, columns] = self.shape(x);
         Ok(planar::crop(self.download(x)?, [columns, rows], [width, height]))
     }
-    /// Starts to download the upper left `size`, `[height, width]`, of a tensor, so that other work can be submitted before
-    /// [`Download::wait`]. By default the values are downloaded before this returns.
+    /// Starts to download the upper left `size`, `[height, width]`, of every channel, so that other work can be submitted
+    /// before [`Download::wait`]. By default the values are downloaded before this function returns.
     ///
     /// # Errors
-    /// If the computation failed, or the device is lost.
+    /// When the computation failed or the device is lost.
     fn start_download(&self, x: &Self::Tensor, size: [usize; 2]) -> Result<Download> {
         self.download_cropped(x, size).map(Download::ready)
     }

@@ -19,15 +19,20 @@ pub struct ReferenceTensor {
 }
 
 impl ReferenceTensor {
+    /// Returns the shape, `[channels, height, width]`.
     pub(crate) fn shape(&self) -> [usize; 3] {
         self.shape
     }
 
-    /// The values in row-major order.
+    /// Returns the values in row-major order.
     pub(crate) fn values(&self) -> &[f32] {
         &self.data
     }
 
+    /// Makes a tensor of a shape, `[channels, height, width]`, from values in row-major order.
+    ///
+    /// # Panics
+    /// When the number of values is not the product of `shape`.
     pub(crate) fn new(shape: [usize; 3], data: Vec<f32>) -> Self {
         assert_eq!(
             shape.iter().product::<usize>(),
@@ -404,7 +409,8 @@ impl Taps {
     }
 }
 
-/// Computes the tap of a position, clamped to the axis: the last two values at its end. The weight of a NaN is NaN.
+/// Returns the interpolation at a position on an axis of `size` values, clamped to the axis; at its end the neighbours are
+/// the last two values. The weight of a NaN is NaN.
 fn tap(position: f32, size: usize) -> Tap {
     let clamped = position.max(0.0).min((size - 1) as f32);
     let first = (clamped as usize).min(size.saturating_sub(2));

@@ -88,6 +88,7 @@ pub fn luma<B: Backend>(b: &B, image: &B::Tensor) -> B::Tensor {
     b.add(&b.add(&red, &green), &blue)
 }
 
+/// Makes a velocity field of zeros of the height and width of `like`, which has one channel.
 fn zero_velocity<B: DisOps>(b: &B, like: &B::Tensor) -> B::Tensor {
     let zero = b.zeros(like);
     b.cat(&[&zero, &zero])

@@ -1,9 +1,10 @@
-//! The cases: every operation at every size, and random trees of operations.
+//! Generator of the conformance cases: every operation at every size, dense inverse searches, and random trees of
+//! operations.
 
 use super::{Case, Expr, Input};
 use crate::{Activation, ConvKind, ConvSpec, DisOptions, Resize};
 
-/// Sides at and around the edges of tiles of 4, 8, 16, 32 and 48 pixels.
+/// Sizes `[height, width]` at and around multiples of tiles of 4, 8, 16, 32 and 48 pixels.
 const SIDES: [[usize; 2]; 8] = [
     [1, 1],
     [2, 3],
@@ -15,8 +16,8 @@ const SIDES: [[usize; 2]; 8] = [
     [16, 49],
 ];
 
-/// Sizes of frames and the level of a dense inverse search: of one pixel, of cells of 4x4 pixels and not, of one level of
-/// the pyramid and of several.
+/// Sizes `[height, width]` of the frames and levels of dense inverse searches: one pixel, complete and incomplete cells of
+/// 4x4 pixels, pyramids of one and of several levels.
 const SEARCHES: [([usize; 2], u32); 6] = [
     ([1, 1], 0),
     ([4, 4], 0),
@@ -26,7 +27,7 @@ const SEARCHES: [([usize; 2], u32); 6] = [
     ([128, 192], 1),
 ];
 
-/// All cases: each operation at each size, and `random` trees of operations.
+/// Makes all cases: each operation at each size, dense inverse searches, and `random` random trees of operations.
 pub fn cases(random: u32) -> Vec<Case> {
     let operations = SIDES
         .into_iter()
@@ -36,11 +37,12 @@ pub fn cases(random: u32) -> Vec<Case> {
     operations.chain(searches).chain((0..random).map(tree)).collect()
 }
 
-/// A pseudo-random sequence (a linear congruential generator: Knuth, TAOCP volume 2, section 3.3.4).
+/// Pseudo-random number generator (linear congruential: Knuth, TAOCP volume 2, section 3.3.4).
 #[derive(Debug)]
 struct Random(u64);
 
 impl Random {
+    /// Draws 31 random bits.
     fn next(&mut self) -> u32 {
         self.0 = self
             .0
@@ -49,27 +51,30 @@ impl Random {
         (self.0 >> 33) as u32
     }
 
+    /// Draws an integer in `0..bound`.
     fn below(&mut self, bound: usize) -> usize {
         self.next() as usize % bound
     }
 
-    /// Between `low` and `high`.
+    /// Draws a number between `low` and `high`.
     fn value(&mut self, low: f32, high: f32) -> f32 {
         low + (high - low) * (self.next() as f32 / (1u64 << 31) as f32)
     }
 
+    /// Draws `count` numbers between `low` and `high`.
     fn values(&mut self, count: usize, low: f32, high: f32) -> Vec<f32> {
         (0..count).map(|_| self.value(low, high)).collect()
     }
 }
 
-/// Builds a case.
+/// Builder of a case: draws inputs and weights.
 struct Builder {
     random: Random,
     inputs: Vec<Input>,
 }
 
 impl Builder {
+    /// Starts a case without inputs.
     fn new(seed: u32) -> Self {
         Self {
             random: Random(u64::from(seed) + 1),
@@ -77,23 +82,25 @@ impl Builder {
         }
     }
 
-    /// A new input of values between `low` and `high`.
+    /// Adds an input `[channels, height, width]` of values between `low` and `high`, and returns its expression.
     fn input(&mut self, shape: [usize; 3], low: f32, high: f32) -> Expr {
         let data = self.random.values(shape.iter().product(), low, high);
         self.inputs.push(Input { shape, data });
         Expr::Input(self.inputs.len() - 1)
     }
 
+    /// Adds an input of values between -1 and 1, and returns its expression.
     fn image(&mut self, channels: usize, [height, width]: [usize; 2]) -> Box<Expr> {
         Box::new(self.input([channels, height, width], -1.0, 1.0))
     }
 
+    /// Adds a flow `[2, height, width]` of up to 6 pixels, and returns its expression.
     fn flow(&mut self, [height, width]: [usize; 2]) -> Box<Expr> {
         Box::new(self.input([2, height, width], -6.0, 6.0))
     }
 
-    /// A frame `[3, height, width]` of values about 0.5 whose content is `[x, y]` pixels away: sine waves of many
-    /// directions and lengths, so that no other displacement looks like the true one.
+    /// Adds a frame `[3, height, width]` of values around 0.5 whose content is displaced by `[x, y]` pixels, and returns its
+    /// expression. It consists of sine waves of many directions and lengths, so that the true displacement is unambiguous.
     fn scene(&mut self, [height, width]: [usize; 2], [x, y]: [f32; 2]) -> Box<Expr> {
         let wave = |i: usize, u: f32, v: f32| {
             let (angle, frequency) = (i as f32 * 2.4, 0.04 * 1.19f32.powi(i as i32));
@@ -110,6 +117,7 @@ impl Builder {
         Box::new(Expr::Input(self.inputs.len() - 1))
     }
 
+    /// Draws a convolution with these channels and groups, and a random activation.
     fn conv(
         &mut self,
         kind: ConvKind,
@@ -138,6 +146,7 @@ impl Builder {
         }
     }
 
+    /// Completes the case.
     fn case(self, name: String, expr: Expr) -> Case {
         Case {
             name,
@@ -147,10 +156,11 @@ impl Builder {
     }
 }
 
-/// Makes an operation's expression at a size.
+/// Function that makes an operation's expression for an image of `[height, width]`.
 type Make = fn(&mut Builder, [usize; 2]) -> Expr;
 
-/// Every operation alone; those that read pixels of their own size also through a reduction, where the size has one.
+/// Makes the cases of every operation at a size `[height, width]`: alone, and downsampled by 2 and by 4 if that divides the
+/// height and width of the result.
 fn operations(seed: u32, size: [usize; 2]) -> Vec<Case> {
     let mut cases = Vec::new();
     for (name, make) in OPERATIONS {
@@ -175,6 +185,7 @@ fn operations(seed: u32, size: [usize; 2]) -> Vec<Case> {
     cases
 }
 
+/// Names of the operations, and the functions that make their expressions.
 const OPERATIONS: &[(&str, Make)] = &[
     ("plane", |b, size| Expr::Plane(b.image(3, size), -0.7)),
     ("timestep_affine", |b, size| {
@@ -271,7 +282,7 @@ const OPERATIONS: &[(&str, Make)] = &[
     }),
 ];
 
-/// A dense inverse search in two frames that differ by a known motion.
+/// Makes the case of a dense inverse search in two frames of `[height, width]` that differ by a known motion.
 fn search(size: [usize; 2], level: u32) -> Case {
     let mut builder = Builder::new(0);
     let [first, second] = [[0.0, 0.0], [2.3, -1.1]].map(|motion| builder.scene(size, motion));
@@ -280,7 +291,7 @@ fn search(size: [usize; 2], level: u32) -> Case {
     builder.case(format!("dis_flow at {height}x{width}, level {level}"), expr)
 }
 
-/// A random tree of operations.
+/// Makes the case of a random tree of operations.
 fn tree(seed: u32) -> Case {
     let mut builder = Builder::new(seed + 1_000);
     let sides = [4, 8, 12, 16, 20, 32];
@@ -290,7 +301,7 @@ fn tree(seed: u32) -> Case {
     builder.case(format!("tree {seed}"), expr)
 }
 
-/// A random expression of a shape, at most so deep.
+/// Draws a random expression of shape `[channels, height, width]`, of at most `depth` nested operations.
 fn branch(b: &mut Builder, channels: usize, size: [usize; 2], depth: u32) -> Expr {
     if depth == 0 {
         return *b.image(channels, size);

@@ -1,21 +1,21 @@
-//! Expressions: trees of [`Backend`] operations that any engine can evaluate.
+//! Expression trees of [`Backend`] operations, which any engine can evaluate.
 
 use std::ops::Range;
 
 use crate::{Backend, ConvSpec, DisOptions, Resize, Result};
 
-/// An expression: an operation of [`Backend`] and its arguments.
+/// Expression: an operation of [`Backend`] and its arguments.
 #[derive(Debug, Clone)]
 #[allow(
     missing_docs,
     reason = "each variant is the operation of its name, its fields that method's arguments"
 )]
 pub enum Expr {
-    /// The input of this index.
+    /// The input with this index.
     Input(usize),
     Plane(Box<Expr>, f32),
     TimestepPlane(f32, Box<Expr>),
-    /// The plane of a timestep's linear function: value, factor, offset.
+    /// One channel with the value of a linear function of a timestep: `[timestep, factor, offset]`.
     TimestepAffine([f32; 3], Box<Expr>),
     MulTimestep(Box<Expr>, f32),
     Cat(Vec<Expr>),
@@ -43,18 +43,18 @@ pub enum Expr {
 }
 
 impl Expr {
-    /// Evaluates the expression on an engine.
+    /// Evaluates the expression with an engine.
     ///
     /// # Errors
     /// Those of [`Backend::materialize`].
     ///
     /// # Panics
-    /// Where the engine refuses shapes.
+    /// When the engine panics at the shapes.
     pub fn eval<B: Backend>(&self, b: &B, inputs: &[B::Tensor]) -> Result<B::Tensor> {
         self.eval_with(b, inputs, None)
     }
 
-    /// Evaluates the expression as [`Expr::eval`] does, and applies `after_conv` to the result of each convolution.
+    /// Evaluates the expression with an engine; applies `after_conv`, if given, to the result of each convolution.
     pub(super) fn eval_with<B: Backend>(
         &self,
         b: &B,
@@ -126,7 +126,7 @@ impl Expr {
         })
     }
 
-    /// Returns the expressions that this one reads, in the order in which [`Expr::eval`] evaluates them.
+    /// Lists the expression's operands in the order in which [`Expr::eval`] evaluates them.
     pub fn operands(&self) -> Vec<&Expr> {
         match self {
             Self::Input(_) => Vec::new(),
@@ -158,7 +158,7 @@ impl Expr {
         }
     }
 
-    /// Returns its convolutions in the order in which [`Expr::eval`] prepares them.
+    /// Lists the convolutions of the expression and its operands, in the order in which [`Expr::eval`] prepares them.
     pub fn convolutions(&self) -> Vec<&ConvSpec> {
         let mut found: Vec<_> = self.operands().into_iter().flat_map(Self::convolutions).collect();
         match self {
@@ -169,12 +169,12 @@ impl Expr {
         found
     }
 
-    /// Reports whether a condition holds for this expression or one that it is computed from.
+    /// Reports whether a condition holds for the expression or for a direct or indirect operand.
     pub fn any(&self, condition: &dyn Fn(&Expr) -> bool) -> bool {
         condition(self) || self.operands().into_iter().any(|expr| expr.any(condition))
     }
 
-    /// Reports whether it holds a dense inverse search.
+    /// Reports whether the expression contains a dense inverse search.
     pub fn searches(&self) -> bool {
         self.any(&|expr| matches!(expr, Self::DisFlow(..)))
     }

@@ -1,4 +1,4 @@
-//! NaN stays local: cases with one value replaced, and which outputs may change.
+//! Locality test for NaN and infinities: cases with one input value replaced, and the outputs that may change.
 
 use std::cell::RefCell;
 
@@ -6,33 +6,35 @@ use super::{Case, Input};
 use crate::reference::{ReferenceBackend, ReferenceTensor};
 use crate::{Backend, Result};
 
-/// Pixels by which a velocity of the dense inverse search has to change to count as moved by a NaN.
+/// Change of a velocity of the dense inverse search, in pixels, from which on the velocity counts as changed by a NaN.
 pub const MOVED: f32 = 0.5;
-/// The fraction of the velocities of the dense inverse search that one NaN or infinity may move.
+/// Maximum fraction of the velocities of the dense inverse search that one NaN or infinity may change.
 pub const MAX_MOVED: f32 = 0.02;
 
-/// Inputs of a case that are tried, one at a time: the first ones.
+/// Maximum number of inputs of a case in which a value is replaced: the first ones, one at a time.
 const MAX_INPUTS: usize = 4;
-/// Pixels of an input that are tried where a convolution reads it, in which the pixel of a tile matters.
+/// Number of values of an input that are replaced, one at a time, in a case with convolutions, for which the position in a
+/// tile matters.
 const CONV_PIXELS: usize = 4;
-/// What replaces a value.
+/// Values that replace an input value.
 const POISONS: [f32; 3] = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY];
 
-/// A case with one value of one input replaced by a NaN or an infinity.
+/// Case with one value of one input replaced by a NaN or an infinity.
 #[derive(Debug, Clone)]
 pub struct Poisoned {
-    /// The case, the input, the pixel and the value.
+    /// Name for messages: the case, the replaced value's input and index, and the new value.
     pub name: String,
     /// All inputs.
     pub inputs: Vec<Input>,
-    /// The outputs that may change, as many as there are.
+    /// For each output value in row-major order, whether it may change.
     pub may_change: Vec<bool>,
+    /// Whether the case contains a dense inverse search.
     searches: bool,
 }
 
 impl Case {
-    /// Returns the case with a NaN and infinities in one pixel of each of its first inputs. Outputs within `spread` pixels of the
-    /// receptive field of a convolution may change, too.
+    /// Makes variants of the case with a NaN and with infinities in a pixel of each of its first inputs. Outputs of a
+    /// convolution within `spread` pixels of those that the pixel reaches may change, too.
     pub fn poisoned(&self, spread: usize) -> Vec<Poisoned> {
         let clean = self.reach(&self.inputs, None);
         let count = if self.expr.convolutions().is_empty() {
@@ -47,7 +49,8 @@ impl Case {
             .collect()
     }
 
-    /// Returns the case with each of [`POISONS`] at a value of an input.
+    /// Makes variants of the case with each of [`POISONS`] as value number `at` of an input; `clean` are the reference results
+    /// of the unchanged case.
     fn poisoned_at(&self, input: usize, at: usize, clean: &Reached, spread: usize) -> Vec<Poisoned> {
         let changed = POISONS.map(|poison| self.with(input, at, poison));
         let reached = changed
@@ -68,7 +71,7 @@ impl Case {
     /// Checks that an engine keeps a NaN or an infinity local, see [the module](super).
     ///
     /// # Errors
-    /// The first value that changed and may not, or the error of the engine.
+    /// A message with the first value that changed and must not, or the engine's error.
     pub fn check_local<B: Backend>(&self, b: &B, spread: usize) -> std::result::Result<(), String> {
         let failed = |error| format!("{}: {error}", self.name);
         let clean = self.run(b).map_err(failed)?;
@@ -82,7 +85,7 @@ impl Case {
         })
     }
 
-    /// Chooses a value of an input, another one for each case, input and attempt (FNV-1a of the name).
+    /// Chooses the index of a value of an input by a hash (FNV-1a) of the case's name, the input and the attempt.
     fn pixel(&self, input: usize, attempt: usize) -> usize {
         let hash = self
             .name
@@ -94,15 +97,15 @@ impl Case {
         (hash >> 16) as usize % self.inputs[input].data.len()
     }
 
-    /// Returns the inputs with one value replaced.
+    /// Copies the inputs, with value number `at` of one input replaced.
     fn with(&self, input: usize, at: usize, value: f32) -> Vec<Input> {
         let mut inputs = self.inputs.clone();
         inputs[input].data[at] = value;
         inputs
     }
 
-    /// Computes the reference engine's value of these inputs. Where the results of the convolutions without the replaced value are
-    /// given, what a convolution changed against them is spread as an engine may spread it, as NaN.
+    /// Evaluates the case with the reference engine for these inputs. With `clean`, the results for the unchanged inputs and
+    /// a number of pixels, differences of a convolution's result from the clean one are extended by that many pixels as NaN.
     fn reach(&self, inputs: &[Input], clean: Option<(&Reached, usize)>) -> Reached {
         let b = &ReferenceBackend;
         let convolutions = RefCell::new(Vec::new());
@@ -126,18 +129,19 @@ impl Case {
     }
 }
 
-/// What the reference engine computed of a case.
+/// Results of the reference engine for a case.
 struct Reached {
+    /// Value of the expression.
     value: ReferenceTensor,
     /// Results of the convolutions, in order.
     convolutions: Vec<ReferenceTensor>,
 }
 
 impl Poisoned {
-    /// Compares what an engine computed without and with the replaced value.
+    /// Compares an engine's values with the replaced input value, `found`, with those without, `clean`.
     ///
     /// # Errors
-    /// As [`Case::check_local`].
+    /// A message with the first value that changed and must not.
     pub fn compare(&self, clean: &[f32], found: &[f32]) -> std::result::Result<(), String> {
         let count = self.may_change.len();
         if [clean.len(), found.len()] != [count; 2] {
@@ -159,7 +163,7 @@ impl Poisoned {
         Ok(())
     }
 
-    /// Checks that all velocities are finite, and how many moved.
+    /// Compares velocities of a dense inverse search, see [the module](super).
     fn compare_search(&self, clean: &[f32], found: &[f32]) -> std::result::Result<(), String> {
         if let Some(i) = found.iter().position(|value| !value.is_finite()) {
             return Err(format!("{}: velocity {i} is {}", self.name, found[i]));
@@ -181,7 +185,7 @@ impl Poisoned {
     }
 }
 
-/// Reports for each pixel whether any channel of it differs from `clean` in any of the others.
+/// Returns, for each pixel in row-major order, whether any channel of any of `others` differs from `clean`.
 fn changed_pixels(clean: &ReferenceTensor, others: &[ReferenceTensor]) -> Vec<bool> {
     let [_, height, width] = clean.shape();
     let mut pixels = vec![false; height * width];
@@ -194,7 +198,8 @@ fn changed_pixels(clean: &ReferenceTensor, others: &[ReferenceTensor]) -> Vec<bo
     pixels
 }
 
-/// Returns `x` with NaN in all channels of all pixels within `spread` pixels, along each axis, of one that differs from `clean`.
+/// Replaces `x` by NaN in all channels of all pixels that are, along each axis, within `spread` pixels of one that differs
+/// from `clean`.
 fn spread_changes(clean: &ReferenceTensor, x: ReferenceTensor, spread: usize) -> ReferenceTensor {
     if spread == 0 {
         return x;

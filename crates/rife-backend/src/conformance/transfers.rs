@@ -1,11 +1,12 @@
-//! Values up and down: what [`Backend::download`] gives of what [`Backend::upload`] took.
+//! Transfer test: uploads and downloads, padded and cropped, return the same values.
 
 use crate::{Backend, BackendError, planar};
 
-/// Checks uploads and downloads, padded and cropped ones, and [`Backend::max_abs`]: values of f32 come back as they were.
+/// Checks uploads and downloads, also padded and cropped, [`Backend::materialize`] and [`Backend::max_abs`] of an engine:
+/// values are preserved exactly.
 ///
 /// # Errors
-/// What came back changed, or the error of the engine.
+/// A message with the operation and shape whose values changed, or the engine's error.
 pub fn check_transfers<B: Backend>(b: &B) -> Result<(), String> {
     let failed = |error: BackendError| error.to_string();
     for shape @ [channels, height, width] in [[1, 1, 1], [3, 5, 7], [2, 16, 48], [17, 33, 31]] {
