@@ -1,4 +1,4 @@
-//! The conformance suite of `rife-backend` on recorded graphs, which ONNX Runtime evaluates.
+//! Conformance suite of `rife-backend` on recorded ONNX graphs, evaluated by ONNX Runtime.
 
 #[path = "../../tests/onnx/runtime.rs"]
 mod runtime;
@@ -14,12 +14,12 @@ use super::recorder::{Recorder, Value};
 use crate::checkpoint::Dtype;
 use crate::layer::{ActivationDesc, LayerDesc};
 
-/// Largest difference from the reference engine, in units of the larger of 1 and the value.
+/// Maximum difference from the reference engine, in units of the larger of 1 and the absolute value.
 const TOLERANCE: f32 = 2e-4;
-/// ONNX Runtime's convolutions are direct: NaN reaches the receptive field only.
+/// Pixels by which a NaN may exceed the receptive field of a convolution: none, since ONNX Runtime's kernels are direct.
 const SPREAD: usize = 0;
 
-/// The names of a convolution's tensors.
+/// Describes convolution number `index`, which names its tensors.
 fn layer(index: usize, spec: &ConvSpec) -> LayerDesc {
     let key = format!("layer{index}");
     let plain = LayerDesc::plain(spec.kind, &*key, spec.input, spec.output);
@@ -39,7 +39,7 @@ fn input_name(index: usize) -> String {
     format!("input{index}")
 }
 
-/// The model of an expression, with an input each and the output `value`.
+/// Encodes the ONNX model of a case's expression: its inputs `input0`, `input1` and so on, and the output `value`.
 fn encode(case: &Case) -> Vec<u8> {
     let convolutions = case.expr.convolutions().into_iter().enumerate();
     let layers = convolutions.map(|(i, spec)| layer(i, spec)).collect();
@@ -64,8 +64,8 @@ fn write_inputs(folder: &Path, inputs: &[Input]) {
     }
 }
 
-/// The case with a NaN or an infinity, at two sizes and in trees. Searches are left out: ONNX leaves open what Min and Max give
-/// of a NaN.
+/// Returns the variants of a case with a NaN or an infinity, for two sizes and for trees. Dense inverse searches are left
+/// out: ONNX does not define Min and Max of NaN.
 fn poisoned(case: &Case) -> Vec<Poisoned> {
     let tried = ["7x9", "15x17", "tree"]
         .iter()
