@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use rife_backend::{Backend, ConvSpec, DisOptions, Resize, Result};
+use rife_backend::{Backend, ConvSpec, DisOptions, Download, Resize, Result};
 
 use crate::dis;
 use crate::engine::{Engine, Work};
@@ -106,8 +106,11 @@ impl Backend for GpuBackend {
     }
 
     fn download_cropped(&self, x: &GpuTensor, size: [usize; 2]) -> Result<Vec<f32>> {
-        let pending = self.engine.start_download(x, size)?;
-        self.engine.finish_download(pending)
+        self.engine.start_download(x, size)?.wait()
+    }
+
+    fn start_download(&self, x: &GpuTensor, size: [usize; 2]) -> Result<Download> {
+        self.engine.start_download(x, size)
     }
 
     fn shape(&self, x: &GpuTensor) -> [usize; 3] {

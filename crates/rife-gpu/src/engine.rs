@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use rife_backend::Result;
+use rife_backend::{Download, Result};
 
 use crate::codegen::{self, GROUP, Generated};
-use crate::device::{Device, Dispatch, Readback};
+use crate::device::{Device, Dispatch};
 use crate::memory::Pooled;
 use crate::tensor::{GpuTensor, Layout, Stored, quads};
 use crate::{Adapter, AdapterInfo, GpuError};
@@ -18,7 +18,7 @@ const MAX_STATEMENTS: usize = 400;
 /// A GPU engine.
 #[derive(Debug)]
 pub(crate) struct Engine {
-    pub(crate) device: Device,
+    pub(crate) device: Arc<Device>,
 }
 
 /// How much a device computed since it was opened.
@@ -32,15 +32,11 @@ pub struct Work {
     pub kernels: u64,
 }
 
-/// Values on their way to the processor.
-pub(crate) struct Pending {
-    read: Readback,
-    count: usize,
-}
-
 impl Engine {
     pub(crate) fn open(adapter: &Adapter) -> std::result::Result<Self, GpuError> {
-        Device::open(adapter).map(|device| Self { device })
+        Device::open(adapter).map(|device| Self {
+            device: Arc::new(device),
+        })
     }
 
     pub(crate) fn info(&self) -> &AdapterInfo {
@@ -75,29 +71,25 @@ impl Engine {
         Ok(GpuTensor::from_stored(shape, Ok(stored)))
     }
 
-    /// Begins to compute and to read the upper left `[height, width]` of a tensor.
-    pub(crate) fn start_download(&self, x: &GpuTensor, size: [usize; 2]) -> Result<Pending> {
+    /// Submits the computation of the upper left `[height, width]` of a tensor and starts its transfer to the host.
+    ///
+    /// # Errors
+    /// Where memory is lacking, or the device is lost.
+    pub(crate) fn start_download(&self, x: &GpuTensor, size: [usize; 2]) -> Result<Download> {
         let [channels, rows, columns] = x.shape();
         let [height, width] = size;
         assert!(
             height <= rows && width <= columns,
             "{width}x{height} of {columns}x{rows}"
         );
-        let count = channels * height * width;
         let buffer = self.write(x, Layout::Planar, size)?;
-        Ok(Pending {
-            read: self.device.start_read(&buffer, count as u64 * 4),
-            count,
-        })
-    }
-
-    /// Waits for values that were begun to be read.
-    pub(crate) fn finish_download(&self, pending: Pending) -> Result<Vec<f32>> {
-        let values = self
+        let read = self
             .device
-            .finish_read(pending.read, |bytes| bytemuck::pod_collect_to_vec(bytes))?;
-        debug_assert_eq!(values.len(), pending.count);
-        Ok(values)
+            .start_read(&buffer, (channels * height * width * 4) as u64);
+        let device = Arc::clone(&self.device);
+        Ok(Download::new(move || {
+            device.finish_read(read, bytemuck::pod_collect_to_vec)
+        }))
     }
 
     /// Returns the values of a tensor in a buffer. Records the kernel that computes them in `layout`, unless they are stored

@@ -2,7 +2,7 @@
 
 mod support;
 
-use rife_backend::conformance::cases;
+use rife_backend::conformance::{cases, check_transfers};
 use rife_backend::{Backend, DisOptions};
 
 /// Differences are rounding alone: sums have another order than the reference's.
@@ -19,6 +19,7 @@ fn every_operation_and_random_trees_agree_with_the_reference() {
         .filter_map(|case| case.check(&backend, TOLERANCE).err())
         .collect();
     println!("{} cases, {:?}", cases.len(), backend.work());
+    check_transfers(&backend).unwrap();
     let first = &wrong[..wrong.len().min(10)];
     assert!(wrong.is_empty(), "{} wrong, first {first:#?}", wrong.len());
 }
