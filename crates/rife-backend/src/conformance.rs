@@ -98,8 +98,9 @@ impl Case {
             return Err(format!("{}: {found} values, not {expected}", self.name));
         }
         if self.expr.searches() {
-            let off = |(found, expected): (&f32, &f32)| !((found - expected).abs() <= SEARCH_TOLERANCE);
-            let wrong = found.iter().zip(&expected).filter(|pair| off(*pair)).count();
+            // False for NaN.
+            let close = |(found, expected): (&f32, &f32)| (found - expected).abs() <= SEARCH_TOLERANCE;
+            let wrong = found.iter().zip(&expected).filter(|pair| !close(*pair)).count();
             return match wrong as f32 <= SEARCH_EXCEPTIONS * found.len() as f32 {
                 true => Ok(()),
                 false => Err(format!("{}: {wrong} of {} differ", self.name, found.len())),

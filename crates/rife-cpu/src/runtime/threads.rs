@@ -21,7 +21,7 @@ struct Orders {
     stop: bool,
 }
 
-/// A loop.
+/// Parallel loop: its body, items and progress.
 #[derive(Clone)]
 struct Job {
     body: Body<'static>,
