@@ -1,6 +1,7 @@
 //! Handle of a RIFE network, named or described ([`Version`]): its capabilities and size rule.
 
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 
 use crate::error::NetworkError;
 use crate::family::{Family, HDV2_SCALES, PAPER_SCALES, Row};
@@ -12,15 +13,23 @@ use crate::spec::NetworkSpec;
 pub struct Version(Kind);
 
 /// The two kinds of [`Version`].
-// Few are made, and none is stored many times.
-#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Copy)]
 enum Kind {
     /// A network of the registry.
     Row(&'static Row),
     /// A 4.x network that is not in the registry.
-    Custom { name: CustomName, family: Family },
+    Custom(&'static Custom),
 }
+
+/// A 4.x network that is not in the registry.
+struct Custom {
+    name: CustomName,
+    family: Family,
+}
+
+/// The unnamed networks of this process. Each stays for its lifetime, so that a [`Version`] is a pointer; a program meets
+/// few.
+static CUSTOM: Mutex<Vec<&'static Custom>> = Mutex::new(Vec::new());
 
 /// ASCII name of an unnamed network: `custom-` and the first eight hexadecimal digits of its description's SHA-256.
 type CustomName = [u8; 15];
@@ -43,8 +52,15 @@ impl Version {
         }
         let mut name = *b"custom-........";
         name[7..].copy_from_slice(&spec.sha256().as_bytes()[..8]);
+        let mut known = CUSTOM.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |custom: &&&Custom| matches!(&custom.family, Family::Stack(found) if *found == spec);
+        if let Some(custom) = known.iter().find(same) {
+            return Ok(Self(Kind::Custom(custom)));
+        }
         let family = Family::Stack(spec);
-        Ok(Self(Kind::Custom { name, family }))
+        let custom: &'static Custom = Box::leak(Box::new(Custom { name, family }));
+        known.push(custom);
+        Ok(Self(Kind::Custom(custom)))
     }
 
     /// Returns the name: `rife`, `rife_m`, `rife_2r`, `rife_hdv2`, a 4.x number such as `4.25.lite`, one of this project's such
@@ -52,7 +68,7 @@ impl Version {
     pub fn name(&self) -> &str {
         match &self.0 {
             Kind::Row(row) => row.name,
-            Kind::Custom { name, .. } => std::str::from_utf8(name).expect("letters and digits"),
+            Kind::Custom(Custom { name, .. }) => std::str::from_utf8(name).expect("letters and digits"),
         }
     }
 
@@ -65,7 +81,7 @@ impl Version {
     pub(crate) fn family(&self) -> &Family {
         match &self.0 {
             Kind::Row(row) => &row.family,
-            Kind::Custom { family, .. } => family,
+            Kind::Custom(Custom { family, .. }) => family,
         }
     }
 

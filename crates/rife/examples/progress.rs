@@ -48,15 +48,15 @@ pub(crate) fn run(arguments: &[String], cancel: &CancelToken) -> Result<(), Box<
 /// Formats the progress with an estimate of the remaining time.
 fn line(progress: &Progress, start: Instant) -> String {
     // Frames of an earlier run do not count for the speed.
-    let done = progress.frames_out - progress.resumed;
+    let done = progress.stream.frames_out - progress.resumed;
     let Some(total) = progress.total_out.filter(|total| *total > 0 && done > 0) else {
-        return format!("{} frames", progress.frames_out);
+        return format!("{} frames", progress.stream.frames_out);
     };
     let each = start.elapsed().as_secs_f64() / done as f64;
-    let left = each * total.saturating_sub(progress.frames_out) as f64;
-    let percent = 100 * progress.frames_out / total;
+    let left = each * total.saturating_sub(progress.stream.frames_out) as f64;
+    let percent = 100 * progress.stream.frames_out / total;
     format!(
         "{percent:3} %  {} of {total} frames, {left:.0} s left ",
-        progress.frames_out
+        progress.stream.frames_out
     )
 }

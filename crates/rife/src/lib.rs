@@ -45,7 +45,7 @@
 //! let run = job.open(&cancel)?;
 //! println!("{}", run.plan()); // nothing has been written yet
 //! let summary = run.run(&mut |progress| {
-//!     println!("{} of {:?} frames", progress.frames_out, progress.total_out);
+//!     println!("{} of {:?} frames", progress.stream.frames_out, progress.total_out);
 //! })?;
 //! assert_eq!(summary.written.frames, 24);
 //! # Ok::<(), Box<dyn std::error::Error>>(())

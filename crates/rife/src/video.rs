@@ -6,6 +6,7 @@ mod duplicates;
 mod facts;
 mod pipeline;
 mod plan;
+mod side_files;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,8 +15,8 @@ use std::time::Duration;
 use num_rational::Ratio;
 use rife_media::plan::{Companions, plan_streams};
 use rife_media::probe::DisplayMatrix;
-use rife_media::scene::{AnalysisOptions, CutList, CutRule};
-use rife_media::sink::{self, Pictures, Resume, Share, TextFile, extension_like};
+use rife_media::scene::{AnalysisOptions, CutRule};
+use rife_media::sink::{self, Pictures, Resume, Share, extension_like};
 use rife_media::{
     CancelToken, Input, MediaInfo, Orientation, Output, Sink, SinkSpec, Source, SourceSpec, StreamInfo,
     TimelineMode, TimelineOptions, VideoParams, Written, open_sink, open_source, plan_encoding, time,
@@ -26,10 +27,11 @@ pub use facts::Keep;
 pub(crate) use facts::{model_facts, or_usual, owned};
 pub use plan::{VideoPlan, duration_text};
 pub(crate) use plan::{memory, rate_text};
+use side_files::SideFiles;
 
 use crate::manifest::{self, Manifest};
 use crate::stream::{Checked, Stream, StreamOptions};
-pub use crate::stream::{Confidence, CutFill, Duplicates, Fallback};
+pub use crate::stream::{Confidence, CutFill, Duplicates, Fallback, StreamCounts};
 use crate::{Error, Interpolator, InterpolatorSpec, Result};
 
 /// The output's frame rate.
@@ -109,6 +111,8 @@ pub struct VideoJob {
     pub fallback: Option<Fallback>,
     /// Whether the confidence of each computed frame is measured for [`VideoSummary::confidences`]; implied by a fallback.
     pub confidence: bool,
+    /// Path of a JSON file for the confidences, a list of [`Confidence`]; needs [`VideoJob::confidence`].
+    pub confidence_out: Option<PathBuf>,
     /// Distribution over several machines: write the segments of one shard, or join those of all. Needs
     /// [`VideoJob::keep`].
     pub share: Option<Share>,
@@ -142,6 +146,7 @@ impl VideoJob {
             mask_static: true,
             fallback: None,
             confidence: false,
+            confidence_out: None,
             strict: false,
             share: None,
             keep: Keep::default(),
@@ -460,29 +465,17 @@ pub(crate) fn factor_text(factor: Ratio<i64>) -> String {
     }
 }
 
-/// Frame counts of a running job.
+/// Counts of a running job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Progress {
-    /// Source frames processed.
-    pub frames_in: u64,
-    /// Output frames passed to the sink, including `resumed` and `elsewhere`.
-    pub frames_out: u64,
+    /// Counts of the stream of frames: `frames_out` includes [`Progress::resumed`] and [`Progress::elsewhere`], and `made` what
+    /// earlier runs of this job computed, but not other machines.
+    pub stream: StreamCounts,
     /// Output frames that an earlier run had written.
     pub resumed: u64,
-    /// Expected total of `frames_out`, if known.
+    /// Expected total of output frames, if known.
     pub total_out: Option<u64>,
-    /// Output frames that the network computed, in earlier runs of this job too, but not on other machines.
-    pub made: u64,
-    /// Cuts found.
-    pub cuts: u64,
-    /// Repeated source frames (equal to the one before), which are replaced by motion.
-    pub held: u64,
-    /// Distinct source frames that were moved in time, to even steps between repeated ones.
-    pub retimed: u64,
-    /// Source frames that were left out because their time is not above the one before.
-    pub dropped: u64,
-    /// Output frames that were replaced by the fallback because of a low confidence.
-    pub fallen_back: u64,
     /// Output frames that belong to shards of other machines.
     pub elsewhere: u64,
 }
@@ -505,7 +498,7 @@ pub struct VideoSummary {
 impl VideoSummary {
     /// Returns the output frames per second of the run.
     pub fn frames_per_second(&self) -> f64 {
-        self.counts.frames_out as f64 / self.elapsed.as_secs_f64().max(1e-9)
+        self.counts.stream.frames_out as f64 / self.elapsed.as_secs_f64().max(1e-9)
     }
 }
 
@@ -644,7 +637,7 @@ impl VideoRun {
         } else {
             None
         };
-        let cuts_file = self.cuts_file()?;
+        let side_files = SideFiles::open(&self.job)?;
         let params = self.job.params(&self.info, &self.timeline);
         let sink = sink.map_or_else(|| open_sink(&self.job.sink, &params), Ok)?;
         let params = sink.params().clone();
@@ -661,9 +654,7 @@ impl VideoRun {
         let mut warnings = self.info.hdr.dropped();
         warnings.extend(captions(&self.info));
         warnings.extend(done.warnings);
-        if let Some(file) = cuts_file {
-            file.finish(&CutList::write(&done.cuts))?;
-        }
+        side_files.finish(&done.cuts, &done.confidences)?;
         warnings.extend(done.written.warnings.iter().cloned());
         if let (Some(facts), Some(output)) = (facts, self.job.output_file()) {
             let made = manifest::ManifestParts {
@@ -694,18 +685,5 @@ impl VideoRun {
             warnings,
             confidences: done.confidences,
         })
-    }
-
-    /// Opens the file for the list of cuts, so that an invalid path is refused before the run.
-    fn cuts_file(&self) -> Result<Option<TextFile>> {
-        let (sink, path) = (&self.job.sink, self.job.cuts_out.as_deref());
-        if path.is_some() && path == self.output() {
-            return Err(Error::Usage(
-                "the list of cuts has the name of the result; it needs one of its own".into(),
-            ));
-        }
-        let taken = sink.inputs.iter().map(PathBuf::as_path).chain(self.output());
-        let create = |path| TextFile::create(path, sink.overwrite, taken);
-        Ok(path.map(create).transpose()?)
     }
 }

@@ -107,11 +107,15 @@ fn own_frames_go_through_the_job_into_an_own_sink() {
     };
     let mut told = 0;
     let summary = run
-        .run_into(Box::new(sink), &mut |progress| told = progress.frames_out)
+        .run_into(Box::new(sink), &mut |progress| told = progress.stream.frames_out)
         .unwrap();
     let frames = frames.lock().unwrap();
     assert_eq!(
-        (summary.written.frames, summary.counts.frames_out, frames.len()),
+        (
+            summary.written.frames,
+            summary.counts.stream.frames_out,
+            frames.len()
+        ),
         (12, 12, 12)
     );
     // Repeats of the last frame come after the last call.

@@ -226,7 +226,7 @@ fn pictures_too_large_for_the_machine_are_made_in_tiles_or_refused() {
         "{}",
         plan.method
     );
-    assert_eq!(run.run(&mut |_| ()).unwrap().counts.frames_out, 4);
+    assert_eq!(run.run(&mut |_| ()).unwrap().counts.stream.frames_out, 4);
     for total in [0, 1_000_000, ffmpeg + (65 << 20)] {
         let error = open(total).err().unwrap();
         let text = error.to_string();

@@ -181,10 +181,8 @@ fn too_many_bytes_are_refused_before_and_while_they_come() {
     for plain in [false, true] {
         let (server, folder) = (Server::start(&content()), tempfile::tempdir().unwrap());
         server.set(|script| script.plain = plain);
-        let wanted = Download {
-            max_bytes: 200_000,
-            ..server.wanted()
-        };
+        let mut wanted = server.wanted();
+        wanted.max_bytes = 200_000;
         let error = pull(folder.path(), &wanted).unwrap_err();
         assert!(error.to_string().contains("200000"), "{error}");
         assert!(names(folder.path()).is_empty(), "{:?}", names(folder.path()));
@@ -211,10 +209,8 @@ fn a_changed_hash_is_refused_and_the_old_file_stays() {
     let Error::HashChanged { found, .. } = error else {
         unreachable!()
     };
-    let trusted = Download {
-        sha256: Some(found.clone()),
-        ..server.wanted()
-    };
+    let mut trusted = server.wanted();
+    trusted.sha256 = Some(found.clone());
     assert_eq!(pull(folder.path(), &trusted).unwrap().sha256, found);
 }
 
@@ -224,10 +220,8 @@ fn what_cannot_be_fetched_says_why() {
     server.set(|script| script.status = Some(404));
     let error = pull(folder.path(), &server.wanted()).unwrap_err().to_string();
     assert!(error.contains("404") && error.contains(&server.url), "{error}");
-    let plain = Download {
-        url: "http://example.com/net.pkl".into(),
-        ..server.wanted()
-    };
+    let mut plain = server.wanted();
+    plain.url = "http://example.com/net.pkl".into();
     assert!(
         pull(folder.path(), &plain)
             .unwrap_err()

@@ -89,11 +89,11 @@ fn a_stream_gives_what_the_job_writes() {
                 counts.retimed
             ),
             (
-                summary.counts.frames_in,
-                summary.counts.frames_out,
-                summary.counts.made,
-                summary.counts.held,
-                summary.counts.retimed
+                summary.counts.stream.frames_in,
+                summary.counts.stream.frames_out,
+                summary.counts.stream.made,
+                summary.counts.stream.held,
+                summary.counts.stream.retimed
             )
         );
         assert_eq!(stream.cuts()[0].frame, 16);

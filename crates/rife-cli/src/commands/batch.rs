@@ -129,9 +129,9 @@ impl Reporter {
                 self.progress = Progress::frames(plan.output_frames, self.json, self.quiet);
             }
             Event::Progress(counts) => self.progress.set(
-                counts.frames_out,
+                counts.stream.frames_out,
                 counts.total_out,
-                || json!({"frames_in": counts.frames_in}),
+                || json!({"frames_in": counts.stream.frames_in}),
             ),
             Event::End(input, outcome) => {
                 self.progress.finish();

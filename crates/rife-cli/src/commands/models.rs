@@ -27,10 +27,8 @@ pub(crate) fn run(command: ModelsCommand, cancel: &CancelToken) -> Result<()> {
             max_bytes,
             json,
         } => {
-            let mut wanted = Download {
-                max_bytes,
-                ..Download::parse(&name)?
-            };
+            let mut wanted = Download::parse(&name)?;
+            wanted.max_bytes = max_bytes;
             wanted.sha256 = sha256.or(wanted.sha256);
             wanted.name = rename.unwrap_or(wanted.name);
             pull(&wanted, json, cancel)

@@ -1,13 +1,13 @@
 //! `rife video` and `rife join`: runs a video job and prints its plan, progress and summary as text or JSON.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use rife::media::sink::{Share, TextFile, same_file};
+use rife::media::sink::{Share, same_file};
 use rife::media::source::is_stream;
 use rife::media::{CancelToken, Output, counted};
 use rife::video::{
-    Confidence, DuplicateRange, DuplicatesReport, Keep, Progress as Counts, VideoJob, VideoPlan,
-    VideoSummary, duration_text, input_path,
+    DuplicateRange, DuplicatesReport, Keep, Progress as Counts, VideoJob, VideoPlan, VideoSummary,
+    duration_text, input_path,
 };
 use rife::{Error, Result};
 use rife_eval::report::ReportJob;
@@ -29,70 +29,39 @@ pub(super) fn run(args: VideoArgs, cancel: &CancelToken) -> Result<()> {
     }
     options.apply(&mut job);
     job.share = args.shard.map(Share::Shard);
-    let extra = ExtraOutputs {
-        confidence: args.confidence,
-        report: args.report,
-    };
-    run_one(job, &extra, args.json, args.quiet, cancel)
+    job.confidence = args.confidence.is_some();
+    job.confidence_out = args.confidence;
+    run_one(job, args.report.as_deref(), args.json, args.quiet, cancel)
 }
 
-/// Paths of the additional output files of a video job.
-#[derive(Default)]
-struct ExtraOutputs {
-    /// `--confidence`: confidences as JSON.
-    confidence: Option<PathBuf>,
-    /// `--report`: the HTML page of a quality report.
-    report: Option<PathBuf>,
+/// The quality report of `--report`, whose files are opened before the run.
+struct ReportAfter {
+    files: report::Files,
+    job: ReportJob,
 }
 
-/// The additional output files, opened before the run.
-struct OpenedOutputs {
-    confidence: Option<TextFile>,
-    /// The files, and the job that computes the report.
-    report: Option<(report::Files, ReportJob)>,
-}
-
-impl ExtraOutputs {
-    /// Opens the files, so that invalid paths are refused before the run; refuses paths of the input and of `result`.
-    fn open(&self, overwrite: bool, job: ReportJob, result: Option<&Path>) -> Result<OpenedOutputs> {
-        let input = input_path(&job.source.input).map(Path::to_owned);
-        if self.report.is_some() && is_stream(&job.source.input) {
+impl ReportAfter {
+    /// Opens the files at `page`, so that invalid paths are refused before the run; refuses paths of the input and of `result`.
+    fn open(page: &Path, overwrite: bool, job: ReportJob, result: Option<&Path>) -> Result<Self> {
+        if is_stream(&job.source.input) {
             let reason = "--report reads the input once more, which standard input and pipes do not allow";
             return Err(Error::Usage(reason.to_owned()));
         }
-        let names = [self.confidence.as_deref(), self.report.as_deref()];
-        for name in names.into_iter().flatten() {
-            if result.is_some_and(|result| result == name || same_file(result, name)) {
-                let name = name.display();
-                return Err(Error::Usage(format!(
-                    "{name} is the result: what is said of it needs a name of its own"
-                )));
-            }
+        if result.is_some_and(|result| result == page || same_file(result, page)) {
+            let page = page.display();
+            return Err(Error::Usage(format!(
+                "{page} is the result: what is said of it needs a name of its own"
+            )));
         }
-        let confidence = self.confidence.as_deref();
-        let confidence =
-            confidence.map(|path| TextFile::create(path, overwrite, input.as_deref().into_iter()));
-        let report = self.report.as_deref();
-        let report = report.map(|path| report::Files::create(path, overwrite, input.as_deref().into_iter()));
-        Ok(OpenedOutputs {
-            confidence: confidence.transpose()?,
-            report: report.transpose()?.map(|files| (files, job)),
-        })
+        let input = input_path(&job.source.input).map(Path::to_owned);
+        let files = report::Files::create(page, overwrite, input.as_deref().into_iter())?;
+        Ok(Self { files, job })
     }
-}
 
-impl OpenedOutputs {
-    /// Writes the files; the report runs now, and its mean scores are printed unless `quiet`.
-    fn finish(self, confidences: &[Confidence], quiet: bool, cancel: &CancelToken) -> Result<()> {
-        if let Some(file) = self.confidence {
-            let text = serde_json::to_string(confidences).map_err(|error| Error::Data(error.to_string()))?;
-            file.finish(&text)?;
-        }
-        let Some((files, job)) = self.report else {
-            return Ok(());
-        };
-        let report = report::measure(&job, quiet, cancel)?;
-        files.write(&report)?;
+    /// Computes the report and writes it; its mean scores are printed unless `quiet`.
+    fn finish(self, quiet: bool, cancel: &CancelToken) -> Result<()> {
+        let report = report::measure(&self.job, quiet, cancel)?;
+        self.files.write(&report)?;
         if !quiet {
             output::note(&output::plain(&report::text(&report)));
         }
@@ -107,25 +76,19 @@ pub(crate) fn join(args: JoinArgs, cancel: &CancelToken) -> Result<()> {
     job.manifest = args.manifest;
     job.keep.segment_frames = args.segment_frames;
     job.share = Some(Share::Join);
-    run_one(job, &ExtraOutputs::default(), args.json, args.quiet, cancel)
+    run_one(job, None, args.json, args.quiet, cancel)
 }
 
-/// Runs one job and prints its plan, progress and summary.
-fn run_one(
-    mut job: VideoJob,
-    extra: &ExtraOutputs,
-    json: bool,
-    quiet: bool,
-    cancel: &CancelToken,
-) -> Result<()> {
+/// Runs one job and prints its plan, progress and summary; then the report, where `page` names one.
+fn run_one(job: VideoJob, page: Option<&Path>, json: bool, quiet: bool, cancel: &CancelToken) -> Result<()> {
     let json = json && job.sink.output != Output::Stdout;
     let is_shard = job.share.is_some();
-    job.confidence = extra.confidence.is_some();
     let overwrite = job.sink.overwrite;
     let mut report = ReportJob::new(job.source.clone());
     report.interpolator = job.interpolator.clone();
     let run = job.open(cancel)?;
-    let extra = extra.open(overwrite, report, run.output())?;
+    let report = page.map(|page| ReportAfter::open(page, overwrite, report, run.output()));
+    let report = report.transpose()?;
     if json {
         output::line(&plan_json(run.plan()).to_string())?;
     } else if !quiet {
@@ -135,9 +98,9 @@ fn run_one(
     let kept = run.unfinished().filter(|_| !is_shard);
     let result = run.run(&mut |counts: &Counts| {
         progress.set(
-            counts.frames_out,
+            counts.stream.frames_out,
             counts.total_out,
-            || json!({"frames_in": counts.frames_in}),
+            || json!({"frames_in": counts.stream.frames_in}),
         );
     });
     progress.finish();
@@ -148,7 +111,7 @@ fn run_one(
     if !json && !quiet {
         output::note(&output::plain(&summary_text(&summary)));
     }
-    extra.finish(&summary.confidences, json || quiet, cancel)
+    report.map_or(Ok(()), |report| report.finish(json || quiet, cancel))
 }
 
 /// The options of a run, which `rife info` does not have.
@@ -257,15 +220,15 @@ pub(super) fn summary_json(summary: &VideoSummary) -> Value {
     json!({
         "event": "done",
         "output": summary.written.path.as_ref().map(|path| path.display().to_string()),
-        "frames_in": counts.frames_in,
-        "frames_out": counts.frames_out,
+        "frames_in": counts.stream.frames_in,
+        "frames_out": counts.stream.frames_out,
         "resumed": counts.resumed,
-        "made": counts.made,
-        "cuts": counts.cuts,
-        "held": counts.held,
-        "retimed": counts.retimed,
-        "dropped": counts.dropped,
-        "fallen_back": counts.fallen_back,
+        "made": counts.stream.made,
+        "cuts": counts.stream.cuts,
+        "held": counts.stream.held,
+        "retimed": counts.stream.retimed,
+        "dropped": counts.stream.dropped,
+        "fallen_back": counts.stream.fallen_back,
         "elsewhere": counts.elsewhere,
         "duration_s": rife::media::time::seconds(summary.written.duration),
         "bytes": summary.written.bytes,
@@ -285,9 +248,9 @@ pub(super) fn summary_text(summary: &VideoSummary) -> String {
         .map_or("standard output".into(), |path| rife_files::shown(path));
     let mut text = format!(
         "{path}: {} from {} ({} made), {:.3} s, in {} ({:.2} frames a second)",
-        counted(counts.frames_out, "frame"),
-        counts.frames_in,
-        counts.made,
+        counted(counts.stream.frames_out, "frame"),
+        counts.stream.frames_in,
+        counts.stream.made,
         rife::media::time::seconds(summary.written.duration),
         duration_text(summary.elapsed),
         summary.frames_per_second(),
@@ -296,23 +259,23 @@ pub(super) fn summary_text(summary: &VideoSummary) -> String {
         (counts.resumed, "frame", "there from the run before"),
         (counts.elsewhere, "frame", "left to other shards"),
         (
-            counts.fallen_back,
+            counts.stream.fallen_back,
             "made frame",
             "replaced by the fallback, being trusted too little",
         ),
-        (counts.cuts, "cut", "not morphed across"),
+        (counts.stream.cuts, "cut", "not morphed across"),
         (
-            counts.held,
+            counts.stream.held,
             "frame",
             "only repeating the one before: motion leads evenly through (--duplicates keep leaves them)",
         ),
         (
-            counts.retimed,
+            counts.stream.retimed,
             "distinct frame",
             "moved to its even place between repeated ones",
         ),
         (
-            counts.dropped,
+            counts.stream.dropped,
             "frame",
             "left out, of a time that does not advance",
         ),

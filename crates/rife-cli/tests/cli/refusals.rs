@@ -29,7 +29,7 @@ fn senseless_command_lines_are_usage_errors() {
         (&["image", "a.png"], "2 values"),
         (&["image", "a.png", "b.png", "--timestep", "2"], "from 0 to 1"),
         (&["benchmark"], "required"),
-        (&["benchmark", "--time", "--size", "big"], "1280x768"),
+        (&["benchmark", "--time", "--size", "big"], "1280x720"),
         (&["models", "pull", "4.6", "--sha256", "12"], "64 hexadecimal"),
     ] {
         let error = place.rife(args).failed(2);

@@ -162,6 +162,7 @@ const LEFT_OUT: [(&str, &str); 4] = [
 #[cfg(all(unix, debug_assertions))]
 fn another(opt: &Opt) -> &'static str {
     match opt.name {
+        "codec" => "ffv1",
         "cuts" => "cuts.txt",
         "cuts_out" => "found.txt",
         "encoder" => "mpeg4",

@@ -409,7 +409,10 @@ mod tests {
                     Kind::Flag => assert!(row.contains("kind: 'check'"), "{row}"),
                     Kind::Choice(names) if !FILLED.contains(&name) => {
                         let names: BTreeSet<_> = names.iter().map(|known| known.name).collect();
-                        assert_eq!(names, choices.iter().map(String::as_str).collect(), "{row}");
+                        let shown: BTreeSet<_> = choices.iter().map(String::as_str).collect();
+                        // A tab may leave containers out: chains are no GIFs there.
+                        let right = shown == names || name == "ext" && shown.is_subset(&names);
+                        assert!(right, "{shown:?} of {names:?}: {row}");
                     }
                     Kind::Whole(from, to) if choices.is_empty() => {
                         assert_eq!(range, Some((from as f64, to as f64)), "{row}");

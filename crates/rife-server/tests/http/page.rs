@@ -132,7 +132,12 @@ fn refusals_are_sentences_with_names_and_parameters() {
         ),
         (json!({"fctor": 2}), "option_unknown", "there is no option fctor"),
         (json!({"scale": "big"}), "option_number", "scale is \"big\""),
-        (json!({"ext": 4}), "option_text", "ext is 4"),
+        (json!({"preset": 4}), "option_text", "preset is 4"),
+        (
+            json!({"ext": 4}),
+            "option_choice",
+            "ext is 4; it is one of mp4, mov",
+        ),
         (
             json!({"crf": 64}),
             "option_range",

@@ -23,6 +23,7 @@ const MAX_ATTEMPTS: usize = 4;
 
 /// A model file to download.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Download {
     /// The model's name in the lock file, by which `--model` finds it.
     pub name: String,

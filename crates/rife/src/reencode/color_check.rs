@@ -19,6 +19,7 @@ const TOLERANCE: (i64, i64) = (1, 1000);
 
 /// Tolerances of the colour check; codes are on a scale of 0..=255.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct ColorLimits {
     /// Minimum PSNR of a channel in dB.
     pub psnr: f64,

@@ -60,6 +60,7 @@ pub(super) fn facts(job: &VideoJob, interpolator: &Interpolator) -> Result<Optio
         manifest: _,
         cuts_out: _,
         confidence: _,
+        confidence_out: _,
         share: _,
         keep: _,
         strict: _,

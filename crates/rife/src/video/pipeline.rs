@@ -261,7 +261,7 @@ impl InterpolationStage<'_> {
                         Need::Elsewhere => self.counts.elsewhere += 1,
                         Need::Written | Need::Make => self.counts.resumed += 1,
                     }
-                    self.counts.made += u64::from(made && need != Need::Elsewhere);
+                    self.counts.stream.made += u64::from(made && need != Need::Elsewhere);
                     self.deliver(Some(Outgoing {
                         image: None,
                         pts: at.pts,
@@ -305,16 +305,10 @@ impl InterpolationStage<'_> {
 
     /// Returns the job's counts: those of the stream and of frames that the sink does not need.
     fn counts(&self) -> Progress {
-        let stream = self.pairing.counts();
+        let mut stream = self.pairing.counts();
+        stream.made += self.counts.stream.made;
         Progress {
-            frames_in: stream.frames_in,
-            frames_out: stream.frames_out,
-            made: stream.made + self.counts.made,
-            cuts: stream.cuts,
-            held: stream.held,
-            retimed: stream.retimed,
-            dropped: stream.dropped,
-            fallen_back: stream.fallen_back,
+            stream,
             ..self.counts
         }
     }

@@ -1,10 +1,10 @@
 //! Job kind `video`: frame rate conversion and slow motion of a clip ([`VideoJob`]).
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rife::media::{CancelToken, Input, Output, time};
 use rife::options::VideoOptions;
-use rife::video::{Confidence, Motion, Rate, VideoJob, VideoPlan, VideoRun, VideoSummary, default_output};
+use rife::video::{Motion, Rate, VideoJob, VideoPlan, VideoRun, VideoSummary, default_output};
 use serde_json::{Map, Value, json};
 
 use super::{JobFiles, Outcome, Run, Step};
@@ -58,7 +58,7 @@ impl super::Options for Checked {
             return Ok(Err(error));
         }
         job.interpolator = files.interpolator(job.interpolator);
-        let confidence = job.confidence.then(|| files.output.join(store::CONFIDENCE));
+        job.confidence_out = job.confidence.then(|| files.output.join(store::CONFIDENCE));
         let (timing, label) = (self.timing, files.label.to_owned());
         let opened = job.open(cancel);
         if opened
@@ -76,7 +76,6 @@ impl super::Options for Checked {
                 run,
                 timing,
                 label: name.display().to_string(),
-                confidence,
             }) as Box<dyn Run>
         }))
     }
@@ -87,8 +86,6 @@ struct Planned {
     run: VideoRun,
     timing: (Rate, Motion),
     label: String,
-    /// Path of the file with the confidence of each interpolated frame.
-    confidence: Option<PathBuf>,
 }
 
 impl Run for Planned {
@@ -101,26 +98,17 @@ impl Run for Planned {
     fn run(self: Box<Self>, progress: &mut dyn FnMut(Step)) -> rife::Result<Outcome> {
         let done = self.run.run(&mut |counts| {
             progress(Step {
-                done: counts.frames_out,
+                done: counts.stream.frames_out,
                 resumed: counts.resumed,
                 total: counts.total_out,
                 stage: "interpolating",
             });
         })?;
-        if let Some(path) = &self.confidence {
-            write_confidences(path, &done.confidences)?;
-        }
         Ok(Outcome {
             summary: summary(&done),
             label: self.label,
         })
     }
-}
-
-/// Writes confidences as JSON: time in seconds, confidence from 0 to 1, and whether the frame was replaced.
-fn write_confidences(path: &Path, confidences: &[Confidence]) -> rife::Result<()> {
-    let text = serde_json::to_vec(confidences).map_err(|error| rife::Error::Data(error.to_string()))?;
-    std::fs::write(path, text).map_err(|error| rife::Error::io("write", path, error))
 }
 
 /// Returns the notes of a plan: the rule for the number of frames, warnings, and the notes of the `rife` crate.
@@ -188,9 +176,9 @@ fn plan(plan: &VideoPlan, timing: (Rate, Motion)) -> Value {
 fn summary(done: &VideoSummary) -> Value {
     let counts = &done.counts;
     json!({
-        "frames_in": counts.frames_in, "frames_out": counts.frames_out, "resumed": counts.resumed,
-        "made": counts.made, "cuts": counts.cuts, "held": counts.held,
-        "retimed": counts.retimed, "dropped": counts.dropped,
+        "frames_in": counts.stream.frames_in, "frames_out": counts.stream.frames_out, "resumed": counts.resumed,
+        "made": counts.stream.made, "cuts": counts.stream.cuts, "held": counts.stream.held,
+        "retimed": counts.stream.retimed, "dropped": counts.stream.dropped,
         "duration_s": time::seconds(done.written.duration), "bytes": done.written.bytes,
         "elapsed_s": done.elapsed.as_secs_f64(), "fps": done.frames_per_second(), "warnings": done.warnings,
     })
