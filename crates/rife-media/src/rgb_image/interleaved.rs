@@ -2,67 +2,8 @@
 //! largest code 1.0; floats are clamped to 0 to 1 and rounded to the nearest code, NaN to 0.
 
 use super::RgbImage;
+use crate::frame_view::{ChannelOrder, FrameView, FrameViewMut, SampleType};
 use crate::{MediaError, Result};
-
-/// An integer sample type, `u8` or `u16`.
-trait Code: Copy + Default {
-    /// The largest code, which represents 1.0.
-    const MAX: f32;
-    /// Converts a code to a float without scaling.
-    fn to_f32(self) -> f32;
-    /// Rounds a value of 0 to [`Code::MAX`] to the nearest code.
-    fn rounded(value: f32) -> Self;
-}
-
-impl Code for u8 {
-    const MAX: f32 = 255.0;
-    fn to_f32(self) -> f32 {
-        self.into()
-    }
-    fn rounded(value: f32) -> Self {
-        value.round() as Self
-    }
-}
-
-impl Code for u16 {
-    const MAX: f32 = 65535.0;
-    fn to_f32(self) -> f32 {
-        self.into()
-    }
-    fn rounded(value: f32) -> Self {
-        value.round() as Self
-    }
-}
-
-/// The channel order of an interleaved pixel.
-#[derive(Clone, Copy)]
-struct Pixel {
-    /// Indices of red, green and blue within a pixel.
-    color: [usize; 3],
-    /// Index of alpha within a pixel; `None` without alpha.
-    alpha: Option<usize>,
-    /// Number of codes per pixel.
-    codes: usize,
-}
-
-/// Channel order red, green, blue.
-const RGB: Pixel = Pixel {
-    color: [0, 1, 2],
-    alpha: None,
-    codes: 3,
-};
-/// Channel order red, green, blue, alpha.
-const RGBA: Pixel = Pixel {
-    color: [0, 1, 2],
-    alpha: Some(3),
-    codes: 4,
-};
-/// Channel order blue, green, red, alpha.
-const BGRA: Pixel = Pixel {
-    color: [2, 1, 0],
-    alpha: Some(3),
-    codes: 4,
-};
 
 impl RgbImage {
     /// Creates an image from interleaved 8-bit RGB, [height, width, 3].
@@ -70,7 +11,7 @@ impl RgbImage {
     /// # Errors
     /// [`MediaError::Limit`] where the length is not `3 * width * height` or a side is 0.
     pub fn from_rgb8(width: u32, height: u32, codes: &[u8]) -> Result<Self> {
-        from_packed(width, height, codes, RGB)
+        from_codes(width, height, codes, ChannelOrder::Rgb)
     }
 
     /// Creates an image from interleaved 8-bit RGBA, [height, width, 4], with straight (not premultiplied) alpha.
@@ -78,7 +19,7 @@ impl RgbImage {
     /// # Errors
     /// [`MediaError::Limit`] where the length is not `4 * width * height` or a side is 0.
     pub fn from_rgba8(width: u32, height: u32, codes: &[u8]) -> Result<Self> {
-        from_packed(width, height, codes, RGBA)
+        from_codes(width, height, codes, ChannelOrder::Rgba)
     }
 
     /// Creates an image from interleaved 16-bit RGB, [height, width, 3]; 65535 is 1.0.
@@ -86,7 +27,7 @@ impl RgbImage {
     /// # Errors
     /// [`MediaError::Limit`] where the length is not `3 * width * height` or a side is 0.
     pub fn from_rgb16(width: u32, height: u32, codes: &[u16]) -> Result<Self> {
-        from_packed(width, height, codes, RGB)
+        from_codes_16(width, height, codes, ChannelOrder::Rgb)
     }
 
     /// Creates an image from interleaved 16-bit RGBA, [height, width, 4], with straight alpha; 65535 is 1.0.
@@ -94,7 +35,7 @@ impl RgbImage {
     /// # Errors
     /// [`MediaError::Limit`] where the length is not `4 * width * height` or a side is 0.
     pub fn from_rgba16(width: u32, height: u32, codes: &[u16]) -> Result<Self> {
-        from_packed(width, height, codes, RGBA)
+        from_codes_16(width, height, codes, ChannelOrder::Rgba)
     }
 
     /// Creates an image from interleaved 8-bit BGRA with straight alpha, the format of windows and screen captures, whose
@@ -104,37 +45,28 @@ impl RgbImage {
     /// [`MediaError::Limit`] for a stride below `4 * width`, fewer bytes than `stride * (height - 1) + 4 * width`, and
     /// a side of 0.
     pub fn from_bgra8(width: u32, height: u32, bytes: &[u8], stride: usize) -> Result<Self> {
-        check_stride(width, stride)?;
-        let needed = (height as usize)
-            .saturating_sub(1)
-            .saturating_mul(stride)
-            .saturating_add(4 * width as usize);
-        if bytes.len() < needed {
-            let accepted =
-                format!("{needed} bytes or more of {width}x{height} BGRA with a stride of {stride}");
-            return Err(MediaError::limit("the buffer's length", bytes.len(), accepted));
-        }
-        from_rows(width, height, bytes, stride, BGRA)
+        FrameView::new(width, height, ChannelOrder::Bgra, SampleType::U8, bytes, stride)
+            .map(|view| view.to_rgb_image())
     }
 
     /// Converts the image to interleaved 8-bit RGB, [height, width, 3]; alpha is dropped.
     pub fn to_rgb8(&self) -> Vec<u8> {
-        interleaved(self, 3 * self.width as usize, RGB)
+        to_codes(self, 3 * self.width as usize, ChannelOrder::Rgb)
     }
 
     /// Converts the image to interleaved 8-bit RGBA, [height, width, 4]; alpha is 255 where the image has none.
     pub fn to_rgba8(&self) -> Vec<u8> {
-        interleaved(self, 4 * self.width as usize, RGBA)
+        to_codes(self, 4 * self.width as usize, ChannelOrder::Rgba)
     }
 
     /// Converts the image to interleaved 16-bit RGB, [height, width, 3]; alpha is dropped.
     pub fn to_rgb16(&self) -> Vec<u16> {
-        interleaved(self, 3 * self.width as usize, RGB)
+        to_codes_16(self, ChannelOrder::Rgb)
     }
 
     /// Converts the image to interleaved 16-bit RGBA, [height, width, 4]; alpha is 65535 where the image has none.
     pub fn to_rgba16(&self) -> Vec<u16> {
-        interleaved(self, 4 * self.width as usize, RGBA)
+        to_codes_16(self, ChannelOrder::Rgba)
     }
 
     /// Converts the image to interleaved 8-bit BGRA with rows of `stride` bytes, padded with 0; alpha is 255 where the image
@@ -144,7 +76,7 @@ impl RgbImage {
     /// [`MediaError::Limit`] for a stride below `4 * width`.
     pub fn to_bgra8(&self, stride: usize) -> Result<Vec<u8>> {
         check_stride(self.width, stride)?;
-        Ok(interleaved(self, stride, BGRA))
+        Ok(to_codes(self, stride, ChannelOrder::Bgra))
     }
 }
 
@@ -158,90 +90,84 @@ fn check_stride(width: u32, stride: usize) -> Result<()> {
     Err(MediaError::limit("the stride", stride, accepted))
 }
 
-/// Creates an image from interleaved rows without padding; an error where the length of `codes` does not match the size.
-fn from_packed<T: Code>(width: u32, height: u32, codes: &[T], pixel: Pixel) -> Result<RgbImage> {
-    let needed = u128::from(width) * u128::from(height) * pixel.codes as u128;
-    if codes.len() as u128 != needed {
-        let accepted = format!(
-            "{needed} codes, {} for each pixel of {width}x{height}",
-            pixel.codes
-        );
-        return Err(MediaError::limit("the buffer's length", codes.len(), accepted));
+/// Checks that there are as many codes as the pixels have, without padding.
+fn check_count([width, height]: [u32; 2], count: usize, order: ChannelOrder) -> Result<()> {
+    let needed = u128::from(width) * u128::from(height) * order.channels() as u128;
+    if count as u128 == needed {
+        return Ok(());
     }
-    from_rows(width, height, codes, pixel.codes * width as usize, pixel)
+    let channels = order.channels();
+    let accepted = format!("{needed} codes, {channels} for each pixel of {width}x{height}");
+    Err(MediaError::limit("the buffer's length", count, accepted))
 }
 
-/// Creates an image from interleaved rows that begin every `stride` codes; an error where a side is 0.
-///
-/// # Panics
-/// Panics where `codes` is shorter than `stride * (height - 1) + pixel.codes * width`.
-fn from_rows<T: Code>(width: u32, height: u32, codes: &[T], stride: usize, pixel: Pixel) -> Result<RgbImage> {
-    if width == 0 || height == 0 {
-        let size = format!("{width}x{height}");
-        return Err(MediaError::limit(
-            "the picture's size",
-            size,
-            "sides of 1 pixel or more",
-        ));
-    }
-    let plane = |position: usize| {
-        let rows = codes.chunks(stride).take(height as usize);
-        rows.flat_map(move |row| row[..pixel.codes * width as usize].chunks_exact(pixel.codes))
-            .map(move |codes| codes[position].to_f32() / T::MAX)
-    };
-    let mut data = Vec::with_capacity(3 * width as usize * height as usize);
-    pixel
-        .color
-        .into_iter()
-        .for_each(|position| data.extend(plane(position)));
-    let mut image = RgbImage::new(width, height, data);
-    image.alpha = pixel.alpha.map(|position| plane(position).collect());
-    Ok(image)
+/// Creates an image from interleaved 8-bit rows without padding; an error where the length does not match the size.
+fn from_codes(width: u32, height: u32, codes: &[u8], order: ChannelOrder) -> Result<RgbImage> {
+    check_count([width, height], codes.len(), order)?;
+    let stride = order.channels() * width as usize;
+    FrameView::new(width, height, order, SampleType::U8, codes, stride).map(|view| view.to_rgb_image())
 }
 
-/// Converts an image to interleaved rows of `stride` codes, at least `pixel.codes * width`; padding is 0.
-fn interleaved<T: Code>(image: &RgbImage, stride: usize, pixel: Pixel) -> Vec<T> {
-    let (width, height) = (image.width as usize, image.height as usize);
-    let mut codes = vec![T::default(); stride * height];
-    let mut fill = |position: usize, value: &dyn Fn(usize) -> f32| {
-        for row in 0..height {
-            let target = codes[row * stride..].iter_mut().skip(position);
-            let target = target.step_by(pixel.codes).take(width);
-            for (column, code) in target.enumerate() {
-                let value = value(row * width + column).clamp(0.0, 1.0);
-                *code = T::rounded(value * T::MAX);
-            }
-        }
-    };
-    for (position, plane) in pixel.color.into_iter().zip(image.channels()) {
-        fill(position, &|at| plane[at]);
-    }
-    if let Some(position) = pixel.alpha {
-        fill(position, &|at| {
-            image.alpha.as_ref().map_or(1.0, |alpha| alpha[at])
-        });
-    }
+/// Creates an image from interleaved 16-bit rows without padding; an error where the length does not match the size.
+fn from_codes_16(width: u32, height: u32, codes: &[u16], order: ChannelOrder) -> Result<RgbImage> {
+    check_count([width, height], codes.len(), order)?;
+    let (bytes, stride) = (bytemuck::cast_slice(codes), 2 * order.channels() * width as usize);
+    FrameView::new(width, height, order, SampleType::U16, bytes, stride).map(|view| view.to_rgb_image())
+}
+
+/// Converts an image to interleaved 8-bit rows of `stride` bytes, enough for a row; padding is 0.
+fn to_codes(image: &RgbImage, stride: usize, order: ChannelOrder) -> Vec<u8> {
+    let mut bytes = vec![0; stride * image.height as usize];
+    write(image, order, SampleType::U8, &mut bytes, stride);
+    bytes
+}
+
+/// Converts an image to interleaved 16-bit rows without padding.
+fn to_codes_16(image: &RgbImage, order: ChannelOrder) -> Vec<u16> {
+    let row = order.channels() * image.width as usize;
+    let mut codes = vec![0u16; row * image.height as usize];
+    let bytes = bytemuck::cast_slice_mut(&mut codes);
+    write(image, order, SampleType::U16, bytes, 2 * row);
     codes
+}
+
+/// Writes an image to a buffer of its size; an image without pixels has nothing to write.
+fn write(image: &RgbImage, order: ChannelOrder, sample: SampleType, bytes: &mut [u8], stride: usize) {
+    if image.width == 0 || image.height == 0 {
+        return;
+    }
+    FrameViewMut::new(image.width, image.height, order, sample, bytes, stride)
+        .and_then(|mut view| view.write(image))
+        .expect("the buffer has the picture's size");
 }
 
 impl From<image::RgbImage> for RgbImage {
     /// Converts interleaved 8-bit RGB to planar floats.
     fn from(picture: image::RgbImage) -> Self {
-        from_buffer(picture.width(), picture.height(), picture.as_raw(), RGB)
+        from_buffer(
+            picture.width(),
+            picture.height(),
+            picture.as_raw(),
+            ChannelOrder::Rgb,
+        )
     }
 }
 
 impl From<image::RgbaImage> for RgbImage {
     /// Converts interleaved 8-bit RGBA to planar floats with straight alpha.
     fn from(picture: image::RgbaImage) -> Self {
-        from_buffer(picture.width(), picture.height(), picture.as_raw(), RGBA)
+        from_buffer(
+            picture.width(),
+            picture.height(),
+            picture.as_raw(),
+            ChannelOrder::Rgba,
+        )
     }
 }
 
 /// Creates an image from interleaved 8-bit codes whose length matches the size; an empty image where a side is 0.
-fn from_buffer(width: u32, height: u32, codes: &[u8], pixel: Pixel) -> RgbImage {
-    let empty = |_| RgbImage::new(width, height, Vec::new());
-    from_rows(width, height, codes, pixel.codes * width as usize, pixel).unwrap_or_else(empty)
+fn from_buffer(width: u32, height: u32, codes: &[u8], order: ChannelOrder) -> RgbImage {
+    from_codes(width, height, codes, order).unwrap_or_else(|_| RgbImage::new(width, height, Vec::new()))
 }
 
 impl From<&RgbImage> for image::RgbImage {
