@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use num_rational::Ratio;
-use rife_media::{CancelToken, RgbImage};
+use rife_media::{CancelToken, FrameView, FrameViewMut, RgbImage};
 use rife_nets::{NetworkError, Options, Scale, Version};
 
-pub(crate) use bisect::PairState;
 pub use bisect::{Between, Bisection};
+pub(crate) use bisect::{PairState, Submitted};
 
 use tiles::Tiling;
 
@@ -229,7 +229,7 @@ impl Interpolator {
 
     /// Prepares an image on the device at its full size.
     fn prepare_untiled(&self, image: &RgbImage) -> Result<DeviceFrame> {
-        self.checked(self.runner.prepare(image, &self.options))
+        self.checked(self.runner.prepare(&image.view(), &self.options))
     }
 
     /// Returns the device's result, or [`Error::Cancelled`] if the job was stopped meanwhile: then the result is incomplete.
@@ -288,6 +288,46 @@ impl Interpolator {
         Ok(Arc::unwrap_or_clone(made).unpremultiplied())
     }
 
+    /// Computes the image at `timestep` between two frames in a caller's memory and writes it to `result`, all of the same
+    /// size; as [`Interpolator::interpolate`].
+    ///
+    /// ```
+    /// use rife::media::{ChannelOrder, FrameView, FrameViewMut, SampleType};
+    /// use rife::{Interpolator, InterpolatorSpec};
+    ///
+    /// let interpolator = Interpolator::new(&InterpolatorSpec::default())?;
+    /// // 32x32 BGRA with rows of 160 bytes, of which 128 are pixels.
+    /// let (dark, light, mut made) = ([100; 160 * 32], [104; 160 * 32], [0; 160 * 32]);
+    /// let view = |bytes| FrameView::new(32, 32, ChannelOrder::Bgra, SampleType::U8, bytes, 160);
+    /// let mut result = FrameViewMut::new(32, 32, ChannelOrder::Bgra, SampleType::U8, &mut made, 160)?;
+    /// interpolator.interpolate_views(&view(&dark)?, &view(&light)?, 0.5, &mut result)?;
+    /// assert!(made[..128].iter().all(|code| (100..=104).contains(code)));
+    /// assert_eq!(made[128..160], [0; 32]);
+    /// # Ok::<(), rife::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Interpolator::interpolate`], and [`MediaError::Limit`](crate::media::MediaError::Limit) for a `result` of
+    /// another size.
+    pub fn interpolate_views(
+        &self,
+        first: &FrameView<'_>,
+        second: &FrameView<'_>,
+        timestep: f64,
+        result: &mut FrameViewMut<'_>,
+    ) -> Result<()> {
+        let made = self.interpolate(&first.to_rgb_image(), &second.to_rgb_image(), timestep)?;
+        Ok(result.write(&made)?)
+    }
+
+    /// Prepares a frame in a caller's memory, as [`Interpolator::prepare`]; alpha must be premultiplied.
+    ///
+    /// # Errors
+    /// Those of [`Interpolator::prepare`].
+    pub fn prepare_view(&self, frame: &FrameView<'_>) -> Result<Prepared> {
+        self.prepare(Arc::new(frame.to_rgb_image()))
+    }
+
     /// Returns a [`Between`], which computes images between two prepared images of the same size.
     pub fn between(&self, first: &Prepared, second: &Prepared) -> Between<'_> {
         Between::new(self, first, second)
@@ -310,28 +350,48 @@ impl Interpolator {
         }
     }
 
-    /// Computes the image at `timestep` by one run of the network per tile; `pair` is the result of [`Interpolator::pair`].
-    fn run(
+    /// Starts to compute the image at `timestep` by one run of the network per tile; `pair` is the result of
+    /// [`Interpolator::pair`]. Tiles are computed before this returns.
+    fn submit(
         &self,
         pair: Option<&dyn FramePair>,
         [first, second]: [&Prepared; 2],
         timestep: f32,
-    ) -> Result<RgbImage> {
+    ) -> Result<Pending> {
         match (pair, &self.tiling) {
             (Some(pair), _) => {
                 let alpha = first.image.alpha.as_deref().zip(second.image.alpha.as_deref());
-                let submitted = pair.submit(timestep, alpha.map(|(a, b)| [a, b]));
-                self.checked(submitted.and_then(Pending::wait))
+                self.checked(pair.submit(timestep, alpha.map(|(a, b)| [a, b])))
             }
-            (None, Some(tiling)) => tiles::run(self, tiling, [&first.image, &second.image], timestep),
+            (None, Some(tiling)) => {
+                let image = tiles::run(self, tiling, [&first.image, &second.image], timestep)?;
+                Ok(Pending::ready(image))
+            }
             (None, None) => unreachable!("images are prepared untiled if there is no memory limit"),
         }
+    }
+
+    /// Waits for a submitted image.
+    fn wait(&self, pending: Pending) -> Result<RgbImage> {
+        self.checked(pending.wait())
+    }
+
+    /// Replaces the runner by one that wraps it.
+    #[cfg(test)]
+    pub(crate) fn map_runner(mut self, wrap: impl FnOnce(Arc<dyn Runner>) -> Arc<dyn Runner>) -> Self {
+        self.runner = wrap(self.runner);
+        self
+    }
+
+    /// Returns how many frames the device can have in flight; 1 where it computes at once.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.runner.in_flight().max(1)
     }
 
     /// Computes the image at `timestep` between two prepared images whose pair is not reused.
     fn run_once(&self, first: &Prepared, second: &Prepared, timestep: f32) -> Result<RgbImage> {
         let pair = self.pair(first, second)?;
-        self.run(pair.as_deref(), [first, second], timestep)
+        self.wait(self.submit(pair.as_deref(), [first, second], timestep)?)
     }
 
     /// Estimates the time of one frame of this size: measures a small square frame and scales by the number of pixels.

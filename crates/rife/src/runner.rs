@@ -1,13 +1,16 @@
 //! Device interface: a model on a device as a trait object ([`Runner`]), and a pair of frames prepared on it ([`FramePair`]).
 //! Callers depend on neither engines nor tensors. [`ModelRunner`] implements the traits for a model on any [`Backend`].
 
+#[cfg(test)]
+pub(crate) mod testing;
+
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rife_backend::{Backend, BackendError, ConvKind};
-use rife_media::RgbImage;
+use rife_backend::{Backend, BackendError, ConvKind, Download};
+use rife_media::{FrameView, RgbImage};
 use rife_nets::{Image, Model, Options, PreparedFrame, PreparedPair, Version};
 
 use crate::{EngineInfo, Result};
@@ -46,6 +49,11 @@ pub struct Convolution {
 pub(crate) trait Device {
     /// Returns the memory of the device's tensors.
     fn memory(&self) -> Memory;
+    /// Returns how many frames are worth having in flight, submitted and not waited for; 1 where the device computes a frame
+    /// before `submit` returns.
+    fn in_flight(&self) -> usize {
+        1
+    }
     /// Runs `work` and returns the convolutions that were computed meanwhile.
     fn profile(&self, work: &mut dyn FnMut()) -> Vec<Convolution>;
 }
@@ -58,12 +66,14 @@ pub(crate) trait Runner: fmt::Debug + Send + Sync {
     fn describe(&self) -> String;
     /// Returns the settings with which the device runs the model.
     fn info(&self) -> &EngineInfo;
-    /// Pads, uploads and encodes a frame once, for reuse in all its pairs. Values are clamped to 0..1.
-    fn prepare(&self, image: &RgbImage, options: &Options) -> Result<DeviceFrame>;
+    /// Pads, uploads and encodes a frame once, for reuse in all its pairs. Values are clamped to 0..1; alpha is ignored.
+    fn prepare(&self, frame: &FrameView<'_>, options: &Options) -> Result<DeviceFrame>;
     /// Pairs two frames prepared for the same options, for reuse at all timesteps between them. Sizes must be equal.
     fn pair(self: Arc<Self>, frames: [&DeviceFrame; 2], options: &Options) -> Result<Box<dyn FramePair>>;
     /// Returns the memory of the device's tensors.
     fn memory(&self) -> Memory;
+    /// Returns how many frames a job keeps in flight, see [`Device::in_flight`].
+    fn in_flight(&self) -> usize;
     /// Runs `work` and returns the convolutions that were computed meanwhile.
     fn profile(&self, work: &mut dyn FnMut()) -> Vec<Convolution>;
 }
@@ -81,14 +91,25 @@ pub(crate) trait FramePair: fmt::Debug + Send {
 pub(crate) struct Pending(Box<dyn FnOnce() -> Result<RgbImage> + Send>);
 
 impl Pending {
+    /// Makes a pending frame of a function that waits for it. A frame that is dropped is never waited for.
+    pub(crate) fn new(wait: impl FnOnce() -> Result<RgbImage> + Send + 'static) -> Self {
+        Self(Box::new(wait))
+    }
+
     /// Makes a pending frame of a complete image.
-    fn ready(image: RgbImage) -> Self {
-        Self(Box::new(|| Ok(image)))
+    pub(crate) fn ready(image: RgbImage) -> Self {
+        Self::new(|| Ok(image))
     }
 
     /// Waits until the frame is complete and returns it.
     pub(crate) fn wait(self) -> Result<RgbImage> {
         (self.0)()
+    }
+}
+
+impl fmt::Debug for Pending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pending")
     }
 }
 
@@ -133,9 +154,9 @@ where
         &self.info
     }
 
-    fn prepare(&self, image: &RgbImage, options: &Options) -> Result<DeviceFrame> {
-        let clamped = image.data.iter().map(|value| value.clamp(0.0, 1.0)).collect();
-        let image = Image::new(image.width as usize, image.height as usize, clamped)?;
+    fn prepare(&self, frame: &FrameView<'_>, options: &Options) -> Result<DeviceFrame> {
+        let clamped = frame.to_planar(|value| value.clamp(0.0, 1.0));
+        let image = Image::new(frame.width() as usize, frame.height() as usize, clamped)?;
         Ok(Arc::new(self.model.prepare_frame(&image, options)?))
     }
 
@@ -157,6 +178,10 @@ where
 
     fn memory(&self) -> Memory {
         self.model.backend().memory()
+    }
+
+    fn in_flight(&self) -> usize {
+        self.model.backend().in_flight()
     }
 
     fn profile(&self, work: &mut dyn FnMut()) -> Vec<Convolution> {
@@ -186,7 +211,8 @@ where
     B::Tensor: Send + Sync,
     B::Conv: Send + Sync,
 {
-    /// Computes the frame before it returns. Alpha planes are warped by the flow and blended by the mask.
+    /// Starts the downloads of the frame, which [`Pending::wait`] waits for. Alpha planes are warped by the flow and blended by
+    /// the mask.
     fn submit(&self, timestep: f32, alpha: Option<[&[f32]; 2]>) -> Result<Pending> {
         let model = &self.runner.model;
         let backend = model.backend();
@@ -205,10 +231,15 @@ where
                 Some(backend.clamp01(&backend.blend(&warped(0)?, &warped(1)?, &output.mask)))
             }
         };
-        let mut image = RgbImage::new(width as u32, height as u32, model.picture(&output, size)?);
-        let alpha = moved.map(|alpha| backend.download_cropped(&alpha, size));
-        image.alpha = alpha.transpose()?;
-        Ok(Pending::ready(image))
+        let picture = model.start_picture(&output, size)?;
+        let alpha = moved
+            .map(|alpha| backend.start_download(&alpha, size))
+            .transpose()?;
+        Ok(Pending::new(move || {
+            let mut image = RgbImage::new(width as u32, height as u32, picture.wait()?);
+            image.alpha = alpha.map(Download::wait).transpose()?;
+            Ok(image)
+        }))
     }
 
     /// Runs the network for its flow, warps both frames by it and downloads them with the original frames.

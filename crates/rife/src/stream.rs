@@ -289,7 +289,7 @@ impl Stream {
     pub fn next_frame(&mut self) -> Result<Option<StreamFrame>> {
         loop {
             self.check_cancelled()?;
-            if let Some(Next::Frame(frame)) = self.pairing.next(true)? {
+            if let Some(Next::Frame(frame)) = self.pairing.next(|_| true)? {
                 return Ok(Some(frame));
             }
             match (self.decided.pop_front(), self.phase) {

@@ -8,7 +8,7 @@ use num_rational::Ratio;
 use rife_media::RgbImage;
 
 use super::{Interpolator, Prepared, to_f32};
-use crate::runner::FramePair;
+use crate::runner::{FramePair, Pending};
 use crate::{Error, Result};
 
 /// Depth and tolerance of recursive bisection, as in the original `inference_img.py`.
@@ -108,6 +108,12 @@ impl PairState {
 
     /// Computes the image at `timestep` (0..=1) and calls the interpolator's `on_frame`; 0 and 1 return the given images.
     pub(crate) fn at(&mut self, interpolator: &Interpolator, timestep: Ratio<i64>) -> Result<Arc<RgbImage>> {
+        self.submit(interpolator, timestep)?.wait(interpolator)
+    }
+
+    /// Starts to compute the image at `timestep` (0..=1), which [`Submitted::wait`] returns. Frames of recursive bisection and
+    /// of tiles are computed before this returns.
+    pub(crate) fn submit(&mut self, interpolator: &Interpolator, timestep: Ratio<i64>) -> Result<Submitted> {
         if timestep < Ratio::from(0) || timestep > Ratio::from(1) {
             return Err(Error::Usage(format!(
                 "timestep {timestep} is not between 0 and 1"
@@ -119,21 +125,17 @@ impl PairState {
             timestep
         };
         if let Some(end) = [0, 1].into_iter().find(|end| Ratio::from(*end) == timestep) {
-            return Ok(self.ends[end as usize].image.clone());
+            return Ok(Submitted::Given(self.ends[end as usize].image.clone()));
         }
-        let image = if interpolator.recursive {
-            self.dyadic(interpolator, timestep)?.image
-        } else {
-            let ends = self.ends.each_ref();
-            if self.pair.is_none() {
-                self.pair = interpolator.pair(ends[0], ends[1])?;
-            }
-            Arc::new(interpolator.run(self.pair.as_deref(), ends, to_f32(timestep))?)
-        };
-        if let Some(callback) = &interpolator.on_frame {
-            callback.call(&image);
+        if interpolator.recursive {
+            return Ok(Submitted::Computed(self.dyadic(interpolator, timestep)?.image));
         }
-        Ok(image)
+        let ends = self.ends.each_ref();
+        if self.pair.is_none() {
+            self.pair = interpolator.pair(ends[0], ends[1])?;
+        }
+        let pending = interpolator.submit(self.pair.as_deref(), ends, to_f32(timestep))?;
+        Ok(Submitted::Pending(pending))
     }
 
     /// Computes, recursively, the frame at a timestep whose denominator is a power of two: the middle of its two neighbours
@@ -152,6 +154,32 @@ impl PairState {
         let made = interpolator.prepare(Arc::new(image))?;
         self.middles.insert(at, made.clone());
         Ok(made)
+    }
+}
+
+/// A frame of [`PairState::submit`].
+#[derive(Debug)]
+pub(crate) enum Submitted {
+    /// One of the given images.
+    Given(Arc<RgbImage>),
+    /// A computed image.
+    Computed(Arc<RgbImage>),
+    /// An image that the device may still compute.
+    Pending(Pending),
+}
+
+impl Submitted {
+    /// Waits for the image and calls the interpolator's `on_frame` with a computed one.
+    pub(crate) fn wait(self, interpolator: &Interpolator) -> Result<Arc<RgbImage>> {
+        let image = match self {
+            Self::Given(image) => return Ok(image),
+            Self::Computed(image) => image,
+            Self::Pending(pending) => Arc::new(interpolator.wait(pending)?),
+        };
+        if let Some(callback) = &interpolator.on_frame {
+            callback.call(&image);
+        }
+        Ok(image)
     }
 }
 

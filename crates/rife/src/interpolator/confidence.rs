@@ -38,7 +38,7 @@ impl Interpolator {
         let factor = factor(first.width, first.height);
         let [a, b] = [first, second].map(|image| -> Result<_> {
             let small = image.reduced(factor);
-            self.runner.prepare(&small, &options)
+            self.runner.prepare(&small.view(), &options)
         });
         let pair = self.checked(self.runner.clone().pair([&a?, &b?], &options))?;
         let warped = pair.warped_at(timestep.clamp(1e-3, 1.0 - 1e-3));

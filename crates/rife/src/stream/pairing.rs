@@ -11,7 +11,7 @@ use rife_media::timeline::{Anchors, Placed, Push};
 use rife_media::{Frame, OutputFrame, RgbImage, Timeline, time};
 
 use super::{Confidence, CutFill, Decided, StreamCounts, StreamFrame, StreamOptions};
-use crate::interpolator::{PairState, to_f32};
+use crate::interpolator::{PairState, Submitted, to_f32};
 use crate::{Error, Interpolator, Prepared, Result};
 
 /// The next output frame.
@@ -88,8 +88,33 @@ pub(crate) struct Pairing {
     first: u64,
     /// Output frames assigned to anchors, in order.
     placed: VecDeque<Placed>,
-    /// The group whose frames are returned now.
+    /// The group whose frames are started now.
     group: Option<Group>,
+    /// Output frames that were started and not returned yet, in order.
+    started: VecDeque<Started>,
+    /// Number of output frames that were started, including those that were returned.
+    started_count: u64,
+}
+
+/// An output frame that was started.
+#[derive(Debug)]
+enum Started {
+    /// It is complete, or not wanted.
+    Complete(Next),
+    /// The device computes it.
+    Pending(Box<PendingFrame>),
+}
+
+/// An output frame that the device computes.
+#[derive(Debug)]
+struct PendingFrame {
+    /// The frame with the left anchor's content.
+    shown: StreamFrame,
+    /// The anchors on both sides.
+    anchors: [Anchor; 2],
+    at: OutputFrame,
+    submitted: Submitted,
+    start: Instant,
 }
 
 impl Pairing {
@@ -108,6 +133,8 @@ impl Pairing {
             first: 0,
             placed: VecDeque::new(),
             group: None,
+            started: VecDeque::new(),
+            started_count: 0,
         })
     }
 
@@ -177,16 +204,68 @@ impl Pairing {
         self.counts.dropped += dropped;
     }
 
-    /// Returns the next output frame, computed only if it is `wanted`; `None` if more source frames are needed first, and
-    /// at the end.
-    pub(crate) fn next(&mut self, wanted: bool) -> Result<Option<Next>> {
+    /// Returns the next output frame, computed only if `wanted` holds for its zero-based number; `None` if more source frames
+    /// are needed first, and at the end. Up to [`Interpolator::in_flight`] frames are computed at once, so that as many but
+    /// one may be held back until more source frames come or the input ends.
+    pub(crate) fn next(&mut self, wanted: impl Fn(u64) -> bool) -> Result<Option<Next>> {
+        loop {
+            if self.is_front_due() {
+                return self.complete_front().map(Some);
+            }
+            if let Some(started) = self.start(&wanted)? {
+                self.started.push_back(started);
+            } else if self.timeline.is_none() && !self.started.is_empty() {
+                return self.complete_front().map(Some);
+            } else {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Whether the first started frame is to be returned before another one is started.
+    fn is_front_due(&self) -> bool {
+        match self.started.front() {
+            None => false,
+            Some(Started::Complete(_)) => true,
+            Some(Started::Pending(_)) => {
+                let pending = self.started.iter().filter(|s| matches!(s, Started::Pending(_)));
+                pending.count() >= self.interpolator.in_flight()
+            }
+        }
+    }
+
+    /// Waits for the first started frame, of which there is one.
+    fn complete_front(&mut self) -> Result<Next> {
+        let started = self.started.pop_front().ok_or(Error::Stage("interpolation"))?;
+        let next = match started {
+            Started::Complete(next) => next,
+            Started::Pending(pending) => Next::Frame(self.complete(*pending)?),
+        };
+        self.counts.frames_out += 1;
+        Ok(next)
+    }
+
+    /// Waits for a frame that the device computes.
+    fn complete(&mut self, pending: PendingFrame) -> Result<StreamFrame> {
+        let [left, right] = &pending.anchors;
+        let image = pending.submitted.wait(&self.interpolator)?;
+        let mut shown = pending.shown;
+        shown.made = Some(restore_overlay(image, left, right, pending.at));
+        self.options.limits.check_frame_time(pending.start.elapsed())?;
+        self.counts.made += 1;
+        Ok(shown)
+    }
+
+    /// Starts the next output frame; `None` if its anchors are not known yet, and at the end.
+    fn start(&mut self, wanted: &impl Fn(u64) -> bool) -> Result<Option<Started>> {
         loop {
             if let Some(mut group) = self.group.take()
                 && let Some(frame) = group.frames.pop_front()
             {
-                let next = self.output(&mut group, frame, wanted);
+                let started = self.output(&mut group, frame, wanted(self.started_count));
                 self.group = Some(group);
-                return next.map(Some);
+                self.started_count += 1;
+                return started.map(Some);
             }
             let Some(Placed { left, frames }) = self.placed.pop_front() else {
                 if let Some((_, anchors)) = &self.timeline {
@@ -211,12 +290,10 @@ impl Pairing {
         }
     }
 
-    /// Returns an output frame at or after the first anchor and before the second, computed if it is `wanted`.
-    fn output(&mut self, group: &mut Group, at: OutputFrame, wanted: bool) -> Result<Next> {
+    /// Starts an output frame at or after the first anchor and before the second, computed if it is `wanted`.
+    fn output(&mut self, group: &mut Group, at: OutputFrame, wanted: bool) -> Result<Started> {
         // The source may have more frames than its container declared.
-        self.options
-            .limits
-            .check_output_frames(self.counts.frames_out + 1)?;
+        self.options.limits.check_output_frames(self.started_count + 1)?;
         let (left, right) = (self.anchors.front().cloned(), self.anchors.get(1).cloned());
         let left = left.ok_or(Error::Stage("interpolation"))?;
         let shown = StreamFrame {
@@ -227,19 +304,15 @@ impl Pairing {
             made: None,
             confidence: None,
         };
-        let next = match right {
-            Some(right) if *at.timestep.numer() != 0 => {
-                self.between(group, [left, right], at, wanted, shown)?
-            }
-            _ if wanted => Next::Frame(shown),
-            _ => Next::Skipped { at, made: false },
-        };
-        self.counts.frames_out += 1;
-        Ok(next)
+        match right {
+            Some(right) if *at.timestep.numer() != 0 => self.between(group, [left, right], at, wanted, shown),
+            _ if wanted => Ok(Started::Complete(Next::Frame(shown))),
+            _ => Ok(Started::Complete(Next::Skipped { at, made: false })),
+        }
     }
 
-    /// Returns an output frame between two anchors: `shown`, which has the left anchor's content, with the computed content
-    /// if it is `wanted`.
+    /// Starts an output frame between two anchors: `shown`, which has the left anchor's content, with the computed content if
+    /// it is `wanted`.
     fn between(
         &mut self,
         group: &mut Group,
@@ -247,7 +320,7 @@ impl Pairing {
         at: OutputFrame,
         wanted: bool,
         mut shown: StreamFrame,
-    ) -> Result<Next> {
+    ) -> Result<Started> {
         let method = group.method.get_or_insert_with(|| match () {
             () if right.cut => Method::Cut,
             () if left.image == right.image => Method::Repeat,
@@ -255,25 +328,25 @@ impl Pairing {
         });
         if !wanted {
             let made = matches!(method, Method::Interpolate(_));
-            return Ok(Next::Skipped { at, made });
+            return Ok(Started::Complete(Next::Skipped { at, made }));
         }
         match method {
             Method::Repeat => {}
             Method::Cut => shown.made = fill(self.options.cut_fill, &left, &right, at),
-            Method::Interpolate(pair) => self.interpolate(pair, [left, right], at, &mut shown)?,
+            Method::Interpolate(pair) => return self.interpolate(pair, [left, right], at, shown),
         }
-        Ok(Next::Frame(shown))
+        Ok(Started::Complete(Next::Frame(shown)))
     }
 
-    /// Computes an output frame by the network into `shown.made`, or fills it in by the fallback if the confidence is low.
-    /// `pair` is the state of the first two anchors, created if absent.
+    /// Starts to compute an output frame by the network, or fills it in by the fallback if the confidence is low. `pair` is the
+    /// state of the first two anchors, created if absent.
     fn interpolate(
         &mut self,
         pair: &mut Option<PairState>,
-        [left, right]: [Anchor; 2],
+        anchors: [Anchor; 2],
         at: OutputFrame,
-        shown: &mut StreamFrame,
-    ) -> Result<()> {
+        mut shown: StreamFrame,
+    ) -> Result<Started> {
         let pair = match pair {
             Some(pair) => pair,
             None => {
@@ -285,18 +358,23 @@ impl Pairing {
             }
         };
         let start = Instant::now();
-        shown.confidence = self.confidence(&left, &right, at)?;
+        let [left, right] = &anchors;
+        shown.confidence = self.confidence(left, right, at)?;
         let replaced = shown.confidence.is_some_and(|confidence| confidence.replaced);
-        shown.made = match self.options.fallback.filter(|_| replaced) {
-            Some(fallback) => fill(fallback.fill, &left, &right, at),
-            None => {
-                let made = pair.at(&self.interpolator, at.timestep)?;
-                Some(restore_overlay(made, &left, &right, at))
-            }
-        };
-        self.options.limits.check_frame_time(start.elapsed())?;
-        self.counts.made += 1;
-        Ok(())
+        if let Some(fallback) = self.options.fallback.filter(|_| replaced) {
+            shown.made = fill(fallback.fill, left, right, at);
+            self.options.limits.check_frame_time(start.elapsed())?;
+            self.counts.made += 1;
+            return Ok(Started::Complete(Next::Frame(shown)));
+        }
+        let submitted = pair.submit(&self.interpolator, at.timestep)?;
+        Ok(Started::Pending(Box::new(PendingFrame {
+            shown,
+            anchors,
+            at,
+            submitted,
+            start,
+        })))
     }
 
     /// Measures the confidence of an output frame, and counts those below the fallback's threshold; `None` if neither

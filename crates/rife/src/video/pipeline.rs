@@ -253,8 +253,10 @@ impl InterpolationStage<'_> {
     /// Sends all frames whose times are known so far.
     fn drain(&mut self) -> Result<()> {
         loop {
-            let need = self.needs.of(self.pairing.counts().frames_out);
-            match self.pairing.next(need == Need::Make)? {
+            let number = self.pairing.counts().frames_out;
+            let need = self.needs.of(number);
+            let needs = &self.needs;
+            match self.pairing.next(|number| needs.of(number) == Need::Make)? {
                 Some(Next::Frame(frame)) => self.send(frame)?,
                 Some(Next::Skipped { at, made }) => {
                     match need {
@@ -350,8 +352,9 @@ mod tests {
     use rife_media::{Input, Output, StreamInfo};
 
     use super::*;
-    use crate::video::VideoJob;
-    use crate::{InterpolatorSpec, ModelChoice};
+    use crate::runner::testing::Threaded;
+    use crate::video::{Rate, VideoJob};
+    use crate::{Interpolator, InterpolatorSpec, ModelChoice};
 
     /// A source whose thread panics after so many frames.
     struct Broken(Box<dyn Source>, usize);
@@ -392,6 +395,91 @@ mod tests {
             assert!(matches!(error, Error::Stage("decoding")), "{error}");
             assert!(!output.exists());
         }
+    }
+
+    /// A job over a clip of a moving gradient, three frames for one, with frames in flight.
+    struct InFlight {
+        folder: tempfile::TempDir,
+        cancel: CancelToken,
+    }
+
+    impl InFlight {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let mut clip = b"YUV4MPEG2 W64 H48 F25:1 Ip A1:1 C444\n".to_vec();
+            for frame in 0..8 {
+                clip.extend(b"FRAME\n");
+                clip.extend((0..3 * 64 * 48).map(|i| (i % 64 * 2 + i / 64 % 48 + frame * 3) as u8));
+            }
+            std::fs::write(folder.path().join("in.y4m"), clip).unwrap();
+            let cancel = CancelToken::new();
+            Self { folder, cancel }
+        }
+
+        /// Runs the job and returns its result, the bytes of the output where there is one, and the maximum of frames in
+        /// flight.
+        fn run(
+            &self,
+            in_flight: usize,
+            failing: Option<usize>,
+            progress: &mut dyn FnMut(&Progress),
+        ) -> (Result<()>, Option<Vec<u8>>, usize) {
+            let [input, output] = ["in.y4m", "out.y4m"].map(|name| self.folder.path().join(name));
+            let mut job = VideoJob::new(Input::File(input), Output::File(output.clone()));
+            job.rate = Rate::Factor(3);
+            job.interpolator = InterpolatorSpec {
+                model: ModelChoice::Random("4.17.lite".parse().unwrap()),
+                cancel: self.cancel.clone(),
+                ..InterpolatorSpec::default()
+            };
+            let interpolator = Interpolator::new(&job.interpolator).unwrap();
+            let mut runner = None;
+            let interpolator = interpolator.map_runner(|inner| {
+                let threaded = Arc::new(Threaded::new(inner, in_flight, failing));
+                runner = Some(threaded.clone());
+                threaded
+            });
+            let mut run = job.open(&self.cancel).unwrap();
+            run.interpolator = Arc::new(interpolator);
+            let result = run.run(progress).map(|_| ());
+            let bytes = std::fs::read(&output).ok();
+            let _ = std::fs::remove_file(&output);
+            (result, bytes, runner.unwrap().max_outstanding())
+        }
+    }
+
+    #[test]
+    fn frames_in_flight_arrive_in_order_with_the_same_bytes() {
+        let job = InFlight::new();
+        let (result, one, max) = job.run(1, None, &mut |_| ());
+        result.unwrap();
+        assert_eq!(max, 1);
+        let mut made = Vec::new();
+        let (result, three, max) = job.run(3, None, &mut |progress| made.push(progress.made));
+        result.unwrap();
+        assert_eq!(max, 3);
+        assert!(one.is_some() && one == three, "the same bytes");
+        assert_eq!(made.last(), Some(&14), "two frames in each of seven gaps");
+        assert!(made.is_sorted());
+    }
+
+    #[test]
+    fn a_failure_and_a_cancellation_end_a_job_with_frames_in_flight() {
+        let job = InFlight::new();
+        for failing in [0, 5, 13] {
+            let (result, output, _) = job.run(3, Some(failing), &mut |_| ());
+            let error = result.unwrap_err().to_string();
+            assert!(error.contains("the device was lost"), "{failing}: {error}");
+            assert!(output.is_none());
+        }
+        let cancel = job.cancel.clone();
+        let (result, output, _) = job.run(3, None, &mut |progress| {
+            if progress.made >= 4 {
+                cancel.cancel();
+            }
+        });
+        assert!(matches!(result, Err(Error::Cancelled)), "{result:?}");
+        assert!(output.is_none());
     }
 
     #[test]
