@@ -73,7 +73,7 @@ export const chain = () => [
   { name: 'fps', kind: 'text', label: 'o_fps_chain', hint: 'o_fps_first', value: '' },
   ...model(false),
   { name: 'sound', kind: 'choice', label: 'o_sound', choices: named(['crossfade', 'o_sound_crossfade'], ['silence', 'o_sound_silence'], ['drop', 'o_sound_drop']), value: 'crossfade' },
-  ...encoding('mp4', 'mov', 'mkv', 'webm'),
+  ...encoding('mp4', 'mov', 'mkv', 'webm', 'gif'),
   ...fitting,
   { name: 'deinterlace', kind: 'check', label: 'o_deinterlace', more: true },
 ];
