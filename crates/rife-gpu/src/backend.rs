@@ -68,7 +68,7 @@ fn resized(side: usize, factor: Resize) -> usize {
     match factor {
         Resize::Up(by) => side * by,
         Resize::Down(by) => {
-            assert!(side % by == 0, "a side of {side} reduced by {by}");
+            assert!(side.is_multiple_of(by), "a side of {side} reduced by {by}");
             side / by
         }
     }

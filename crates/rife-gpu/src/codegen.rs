@@ -723,6 +723,10 @@ impl Generator {
         }
         let [along, below] = &taps.weights;
         let mut residuals = Vec::new();
+        #[allow(
+            clippy::needless_range_loop,
+            reason = "the index is that of a channel in every line"
+        )]
         for i in 0..channels.len() {
             let mut line = |first: usize, weight: &str| {
                 let [a, b, c, d] = [0, 1, 2, 3].map(|k| &lines[first + k][i]);

@@ -179,7 +179,7 @@ mod tests {
     fn sizes_are_rounded_up_by_an_eighth_at_most() {
         for bytes in [1, 256, 257, 4096, 5000, 1 << 20, (1 << 20) + 1, 99_999_999] {
             let size = size_class(bytes);
-            assert!(size >= bytes && size % 256 == 0, "{bytes}: {size}");
+            assert!(size >= bytes && size.is_multiple_of(256), "{bytes}: {size}");
             assert!(size <= bytes.max(256) + bytes / 8 + 256, "{bytes}: {size}");
             assert_eq!(size_class(size), size);
         }

@@ -455,7 +455,7 @@ mod tests {
         result.unwrap();
         assert_eq!(max, 1);
         let mut made = Vec::new();
-        let (result, three, max) = job.run(3, None, &mut |progress| made.push(progress.made));
+        let (result, three, max) = job.run(3, None, &mut |progress| made.push(progress.stream.made));
         result.unwrap();
         assert_eq!(max, 3);
         assert!(one.is_some() && one == three, "the same bytes");
@@ -474,7 +474,7 @@ mod tests {
         }
         let cancel = job.cancel.clone();
         let (result, output, _) = job.run(3, None, &mut |progress| {
-            if progress.made >= 4 {
+            if progress.stream.made >= 4 {
                 cancel.cancel();
             }
         });
