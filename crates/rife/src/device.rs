@@ -25,7 +25,7 @@ pub enum Device {
     /// The processor.
     #[default]
     Cpu,
-    /// A GPU: its index in [`adapters`], or a part of its name; the empty text selects the first discrete GPU, else the
+    /// A GPU: its index in `rife devices`, or a part of its name; the empty text selects the first discrete GPU, else the
     /// first integrated one, never a software adapter.
     Gpu(String),
     /// The GPU that `Gpu("")` selects, if it passes its self-test; otherwise the processor.
