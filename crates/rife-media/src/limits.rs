@@ -10,6 +10,7 @@ use crate::{MediaError, Result};
 
 /// Limits on untrusted input. The defaults suit a personal machine; a server lowers them.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// Smallest accepted width and height in pixels (default 16, the minimum of the networks).
     pub min_side: u32,

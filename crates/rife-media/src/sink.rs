@@ -393,6 +393,7 @@ impl Codec {
 
 /// Options for opening a sink.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct SinkSpec {
     /// The destination.
     pub output: Output,

@@ -143,6 +143,7 @@ pub enum Orientation {
 
 /// Options for opening a source.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct SourceSpec {
     /// The input.
     pub input: Input,

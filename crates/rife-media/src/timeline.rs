@@ -55,6 +55,7 @@ impl TimelineMode {
 
 /// Options of a [`Timeline`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TimelineOptions {
     /// The rule for output frame times.
     pub mode: TimelineMode,

@@ -75,11 +75,12 @@ fn read(path: &Path) -> (StreamInfo, Vec<Time>, Vec<String>) {
 fn pass(input: &Path, output: &Path, in_segments: bool) -> Written {
     let mut source = open(input);
     let info = source.info().clone();
-    let mut spec = SinkSpec {
-        overwrite: true,
-        resume: in_segments.then(|| Resume::new(vec![("the test".into(), "one".into())])),
-        preset: Some("ultrafast".into()),
-        ..SinkSpec::new(Output::File(output.to_owned()))
+    let mut spec = {
+        let mut spec = SinkSpec::new(Output::File(output.to_owned()));
+        spec.overwrite = true;
+        spec.resume = in_segments.then(|| Resume::new(vec![("the test".into(), "one".into())]));
+        spec.preset = Some("ultrafast".into());
+        spec
     };
     let container = spec.container().unwrap();
     let media = info.media.clone().unwrap();

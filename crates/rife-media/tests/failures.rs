@@ -181,12 +181,11 @@ fn tools(folder: &Path, mode: &str) -> Result<Ffmpeg> {
 }
 
 fn sink_spec(folder: &Path, mode: &str) -> SinkSpec {
-    SinkSpec {
-        codec: Some(Codec::Ffv1),
-        ffmpeg: Some(tools(folder, mode).unwrap()),
-        stall_timeout: Duration::from_millis(700),
-        ..SinkSpec::new(Output::File(folder.join("out.mkv")))
-    }
+    let mut spec = SinkSpec::new(Output::File(folder.join("out.mkv")));
+    spec.codec = Some(Codec::Ffv1);
+    spec.ffmpeg = Some(tools(folder, mode).unwrap());
+    spec.stall_timeout = Duration::from_millis(700);
+    spec
 }
 
 fn params() -> VideoParams {
@@ -239,10 +238,8 @@ fn zombie(pid: &str) -> bool {
 
 fn a_noisy_encoder_finishes() {
     let folder = tempfile::tempdir().unwrap();
-    let spec = SinkSpec {
-        stall_timeout: Duration::from_secs(20),
-        ..sink_spec(folder.path(), "noisy")
-    };
+    let mut spec = sink_spec(folder.path(), "noisy");
+    spec.stall_timeout = Duration::from_secs(20);
     assert_eq!(encode(&spec, 50).unwrap().frames, 50);
 }
 
@@ -284,11 +281,9 @@ fn an_encoder_that_never_completes_is_ended() {
 
 fn a_short_output_is_not_promoted() {
     let folder = tempfile::tempdir().unwrap();
-    let spec = SinkSpec {
-        overwrite: true,
-        stall_timeout: Duration::from_secs(20),
-        ..sink_spec(folder.path(), "short")
-    };
+    let mut spec = sink_spec(folder.path(), "short");
+    spec.overwrite = true;
+    spec.stall_timeout = Duration::from_secs(20);
     fs::write(folder.path().join("out.mkv"), b"the old output").unwrap();
     let error = encode(&spec, 5).err().unwrap();
     assert!(matches!(error.code(), "incomplete" | "child_failed"), "{error}");
@@ -303,10 +298,8 @@ fn a_frame_at_another_time_is_not_promoted() {
     let facts = vec![("the job".to_owned(), "a test".to_owned())];
     for resume in [None, Some(sink::Resume::new(facts))] {
         let folder = tempfile::tempdir().unwrap();
-        let spec = SinkSpec {
-            resume,
-            ..sink_spec(folder.path(), "shifts")
-        };
+        let mut spec = sink_spec(folder.path(), "shifts");
+        spec.resume = resume;
         let error = encode(&spec, 12).err().unwrap();
         assert_eq!(error.code(), "incomplete", "{error}");
         let text = error.to_string();
@@ -323,14 +316,16 @@ fn an_unfinished_job_goes_on_with_the_encoder_it_was_begun_with() {
         return;
     }
     let card = tools(folder.path(), "card").unwrap();
-    let spec = |ffmpeg: &Ffmpeg| SinkSpec {
-        encoder: Some("auto".to_owned()),
-        ffmpeg: Some(ffmpeg.clone()),
-        resume: Some(sink::Resume {
-            segment_frames: 2,
-            ..sink::Resume::new(vec![("the input".to_owned(), "grey".to_owned())])
-        }),
-        ..SinkSpec::new(Output::File(folder.path().join("out.mp4")))
+    let spec = |ffmpeg: &Ffmpeg| {
+        let mut spec = SinkSpec::new(Output::File(folder.path().join("out.mp4")));
+        spec.encoder = Some("auto".to_owned());
+        spec.ffmpeg = Some(ffmpeg.clone());
+        spec.resume = Some({
+            let mut spec = sink::Resume::new(vec![("the input".to_owned(), "grey".to_owned())]);
+            spec.segment_frames = 2;
+            spec
+        });
+        spec
     };
     let frame = Frame::zeroed(64, 48, PixelFormat::YUV420P);
     let write = |sink: &mut dyn Sink, frames: std::ops::Range<i64>| {
@@ -341,9 +336,10 @@ fn an_unfinished_job_goes_on_with_the_encoder_it_was_begun_with() {
     };
     let plan = |ffmpeg| {
         plan_encoding(
-            &SinkSpec {
-                resume: None,
-                ..spec(ffmpeg)
+            &{
+                let mut sink = spec(ffmpeg);
+                sink.resume = None;
+                sink
             },
             &params(),
         )
@@ -386,9 +382,10 @@ fn a_decoder_that_dies_is_an_error() {
         .unwrap();
     assert!(made.success());
     let ffmpeg = Some(tools(folder.path(), "cut_decode").unwrap());
-    let mut source = open_source(&SourceSpec {
-        ffmpeg,
-        ..SourceSpec::new(Input::File(input))
+    let mut source = open_source(&{
+        let mut spec = SourceSpec::new(Input::File(input));
+        spec.ffmpeg = ffmpeg;
+        spec
     })
     .unwrap();
     let mut frames = 0;
@@ -432,10 +429,8 @@ fn the_environment_is_short() {
     let report = folder.path().join("report.log");
     // SAFETY: this test binary runs its tests one after the other on one thread.
     unsafe { std::env::set_var("FFREPORT", format!("file={}", report.display())) };
-    let spec = SinkSpec {
-        stall_timeout: Duration::from_secs(20),
-        ..sink_spec(folder.path(), "environment")
-    };
+    let mut spec = sink_spec(folder.path(), "environment");
+    spec.stall_timeout = Duration::from_secs(20);
     encode(&spec, 2).unwrap();
     // SAFETY: as above.
     unsafe { std::env::remove_var("FFREPORT") };
@@ -449,10 +444,8 @@ fn the_environment_is_short() {
 
 /// A process of its own that opens a sink, and hangs for its parent to kill it.
 fn orphan_parent(folder: &Path) -> ExitCode {
-    let spec = SinkSpec {
-        stall_timeout: Duration::from_secs(600),
-        ..sink_spec(folder, "stalls")
-    };
+    let mut spec = sink_spec(folder, "stalls");
+    spec.stall_timeout = Duration::from_secs(600);
     let sink = open_sink(&spec, &params());
     fs::write(folder.join("open"), format!("{}", sink.is_ok())).unwrap();
     forever()
@@ -484,10 +477,8 @@ fn children_die_with_a_killed_parent() {
     let part = folder.path().join(".out.part.mkv");
     assert!(part.exists());
     fs::remove_file(folder.path().join("open")).unwrap();
-    let spec = SinkSpec {
-        stall_timeout: Duration::from_secs(20),
-        ..sink_spec(folder.path(), "noisy")
-    };
+    let mut spec = sink_spec(folder.path(), "noisy");
+    spec.stall_timeout = Duration::from_secs(20);
     assert_eq!(encode(&spec, 3).unwrap().frames, 3);
     assert!(!part.exists());
 }

@@ -96,10 +96,9 @@ fn pass(input: &Path, spec: &mut SinkSpec, factor: u32) -> Result<Written> {
 }
 
 fn sink(path: &Path, codec: Codec) -> SinkSpec {
-    SinkSpec {
-        codec: Some(codec),
-        ..SinkSpec::new(Output::File(path.to_owned()))
-    }
+    let mut spec = SinkSpec::new(Output::File(path.to_owned()));
+    spec.codec = Some(codec);
+    spec
 }
 
 fn info_of(path: &Path) -> MediaInfo {
@@ -120,9 +119,10 @@ fn every_lossless_format_passes_bit_exact_and_on_time() {
         let output = folder.path().join("out.nut");
         let written = pass(
             &input,
-            &mut SinkSpec {
-                overwrite: true,
-                ..sink(&output, Codec::Ffv1)
+            &mut {
+                let mut spec = sink(&output, Codec::Ffv1);
+                spec.overwrite = true;
+                spec
             },
             1,
         )
@@ -270,9 +270,10 @@ fn hdr_and_color_tags_come_out_as_they_went_in() {
         let output = folder.path().join("tags-out.mp4");
         pass(
             &input,
-            &mut SinkSpec {
-                overwrite: true,
-                ..sink(&output, Codec::H264)
+            &mut {
+                let mut spec = sink(&output, Codec::H264);
+                spec.overwrite = true;
+                spec
             },
             1,
         )
@@ -351,19 +352,18 @@ fn rotation_and_reflection_are_kept_or_applied() {
     let mp4 = folder.path().join("kept.mp4");
     pass(
         &input,
-        &mut SinkSpec {
-            preset: Some("ultrafast".into()),
-            ..sink(&mp4, Codec::H264)
+        &mut {
+            let mut spec = sink(&mp4, Codec::H264);
+            spec.preset = Some("ultrafast".into());
+            spec
         },
         1,
     )
     .unwrap();
     assert_ne!(matrix(&input), DisplayMatrix::IDENTITY);
     assert_eq!(matrix(&mp4), matrix(&input));
-    let spec = SourceSpec {
-        orientation: Orientation::Apply,
-        ..SourceSpec::new(Input::File(input.clone()))
-    };
+    let mut spec = SourceSpec::new(Input::File(input.clone()));
+    spec.orientation = Orientation::Apply;
     let mut upright = open_source(&spec).unwrap();
     let coded = open(&input).unwrap();
     assert_eq!(
@@ -384,11 +384,9 @@ fn interlaced_material_is_refused_or_deinterlaced() {
     assert!(error.to_string().contains("bwdif"), "{error}");
     assert_eq!(error.code(), "interlaced");
     for (allow_interlaced, deinterlace) in [(true, false), (false, true)] {
-        let spec = SourceSpec {
-            allow_interlaced,
-            deinterlace,
-            ..SourceSpec::new(Input::File(input.clone()))
-        };
+        let mut spec = SourceSpec::new(Input::File(input.clone()));
+        spec.allow_interlaced = allow_interlaced;
+        spec.deinterlace = deinterlace;
         assert_eq!(read_all(&mut *open_source(&spec).unwrap()).unwrap().len(), 10);
     }
 }
@@ -404,10 +402,8 @@ fn interlaced_material_without_a_mark_is_found_and_deinterlaced() {
     ] {
         let input = make(&folder, "combed.mp4", &format!("{source} -vf {filter},{coded}"));
         let combs = |deinterlace: bool| {
-            let spec = SourceSpec {
-                deinterlace,
-                ..SourceSpec::new(Input::File(input.clone()))
-            };
+            let mut spec = SourceSpec::new(Input::File(input.clone()));
+            spec.deinterlace = deinterlace;
             let mut source = open_source(&spec).unwrap();
             let frames = read_all(&mut *source).unwrap();
             assert_eq!(frames.len(), 20);
@@ -422,10 +418,8 @@ fn interlaced_material_without_a_mark_is_found_and_deinterlaced() {
             "{note}; {warnings:?}"
         );
         assert!(after * 3 < before, "{name}: {after} combs of {before} are left");
-        let as_it_is = SourceSpec {
-            allow_interlaced: true,
-            ..SourceSpec::new(Input::File(input.clone()))
-        };
+        let mut as_it_is = SourceSpec::new(Input::File(input.clone()));
+        as_it_is.allow_interlaced = true;
         assert!(open_source(&as_it_is).unwrap().warnings().is_empty());
     }
 }
@@ -456,10 +450,8 @@ fn progressive_material_raises_no_alarm() {
         let words = format!("-f lavfi -i {source} -pix_fmt yuv420p -c:v libx264 -preset veryfast");
         let input = make(&folder, "whole.mp4", &words);
         assert_eq!(open(&input).unwrap().warnings(), [""; 0], "{source}");
-        let spec = SourceSpec {
-            deinterlace: true,
-            ..SourceSpec::new(Input::File(input))
-        };
+        let mut spec = SourceSpec::new(Input::File(input));
+        spec.deinterlace = true;
         let note = open_source(&spec).unwrap().notes().join("");
         assert!(note.contains("not de-interlaced"), "{source}: {note}");
     }
@@ -485,19 +477,15 @@ fn film_is_taken_out_of_telecined_video() {
         "telecined.mkv",
         &format!("{film} -vf telecine=pattern=23,setfield=tff -c:v ffv1"),
     );
-    let spec = SourceSpec {
-        inverse_telecine: true,
-        ..SourceSpec::new(Input::File(telecined.clone()))
-    };
+    let mut spec = SourceSpec::new(Input::File(telecined.clone()));
+    spec.inverse_telecine = true;
     let mut source = open_source(&spec).unwrap();
     assert_eq!(source.info().frame_rate, Some(Ratio::new(24_000, 1001)));
     let found = read_all(&mut *source).unwrap();
     let expected = frames_of(&original);
     assert_eq!((found.len(), expected.len()), (48, 48));
-    let as_it_is = SourceSpec {
-        allow_interlaced: true,
-        ..SourceSpec::new(Input::File(telecined))
-    };
+    let mut as_it_is = SourceSpec::new(Input::File(telecined));
+    as_it_is.allow_interlaced = true;
     assert_eq!(read_all(&mut *open_source(&as_it_is).unwrap()).unwrap().len(), 60);
     for (index, (found, expected)) in found.iter().zip(&expected).enumerate() {
         assert!(found.planes == expected.planes, "frame {index}");
@@ -519,21 +507,17 @@ fn film_is_looked_for_only_where_it_can_be() {
             "not yuv420p10le",
         ),
     ] {
-        let spec = SourceSpec {
-            inverse_telecine: true,
-            ..SourceSpec::new(Input::File(make(
-                &folder,
-                "in.mkv",
-                &format!("-f lavfi -i {words}"),
-            )))
-        };
+        let mut spec = SourceSpec::new(Input::File(make(
+            &folder,
+            "in.mkv",
+            &format!("-f lavfi -i {words}"),
+        )));
+        spec.inverse_telecine = true;
         let error = open_source(&spec).err().unwrap().to_string();
         assert!(error.contains(said), "{error}");
     }
-    let spec = SourceSpec {
-        inverse_telecine: true,
-        ..SourceSpec::new(Input::Stdin)
-    };
+    let mut spec = SourceSpec::new(Input::Stdin);
+    spec.inverse_telecine = true;
     assert!(open_source(&spec).is_err());
 }
 
@@ -542,10 +526,8 @@ fn fields_that_players_are_asked_to_repeat_become_film() {
     let Some(input) = clip("interlace/bt601-525_480_telecined_soft.mkv") else {
         return;
     };
-    let spec = SourceSpec {
-        inverse_telecine: true,
-        ..SourceSpec::new(Input::File(input))
-    };
+    let mut spec = SourceSpec::new(Input::File(input));
+    spec.inverse_telecine = true;
     let found = read_all(&mut *open_source(&spec).unwrap()).unwrap();
     assert_eq!(found.len(), 240, "every frame of ten seconds of film");
     let step = Ratio::new(1001, 24_000);
@@ -681,9 +663,10 @@ fn sound_keeps_its_place_beside_the_video() {
             let output = folder.path().join(output);
             pass(
                 &input,
-                &mut SinkSpec {
-                    overwrite: true,
-                    ..sink(&output, Codec::H264)
+                &mut {
+                    let mut spec = sink(&output, Codec::H264);
+                    spec.overwrite = true;
+                    spec
                 },
                 2,
             )
@@ -732,10 +715,8 @@ fn stretched_sound_lasts_as_long_as_the_video() {
     let options = TimelineOptions::slow_motion(4);
     let plan = plan_streams(&media, Container::Mp4, Companions::Stretch(Ratio::from(4)));
     let output = folder.path().join("slow.mp4");
-    let spec = SinkSpec {
-        companions: Some((media, plan)),
-        ..sink(&output, Codec::H264)
-    };
+    let mut spec = sink(&output, Codec::H264);
+    spec.companions = Some((media, plan));
     let mut sink = open_sink(&spec, &VideoParams::for_timeline(&info, &options)).unwrap();
     let mut timeline = Timeline::new(options).unwrap();
     let frames = read_all(&mut *source).unwrap();
@@ -1127,10 +1108,8 @@ fn gif_and_images_and_y4m() {
     assert!(images.join("0000004.png").is_file() && !images.join("0000005.png").exists());
     fs::write(images.join("Thumbs.db"), b"x").unwrap();
     fs::write(images.join(".hidden.png"), b"x").unwrap();
-    let spec = SourceSpec {
-        frame_rate: Some(Ratio::from(10)),
-        ..SourceSpec::new(Input::parse(&images))
-    };
+    let mut spec = SourceSpec::new(Input::parse(&images));
+    spec.frame_rate = Some(Ratio::from(10));
     let mut source = open_source(&spec).unwrap();
     assert_eq!(source.info().format, PixelFormat::RGB16);
     let frames = read_all(&mut *source).unwrap();
@@ -1338,9 +1317,10 @@ fn transparent_webm_keeps_its_alpha() {
     let output = folder.path().join("out.webm");
     pass(
         &input,
-        &mut SinkSpec {
-            preset: Some("8".into()),
-            ..sink(&output, Codec::Vp9)
+        &mut {
+            let mut spec = sink(&output, Codec::Vp9);
+            spec.preset = Some("8".into());
+            spec
         },
         1,
     )

@@ -199,10 +199,8 @@ fn pictures_that_claim_more_than_they_hold_are_refused_before_memory_is_taken() 
     if let Some((before, after)) = before.zip(peak()) {
         assert!(after - before < 400, "{before} MB before, {after} MB after");
     }
-    let small = Limits {
-        max_memory: 1_000_000,
-        ..Limits::default()
-    };
+    let mut small = Limits::default();
+    small.max_memory = 1_000_000;
     let path = written(
         &folder,
         "sound.png",

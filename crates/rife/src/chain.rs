@@ -225,10 +225,9 @@ impl ChainJob {
 
     /// Returns the specification of a clip's source.
     fn clip(&self, path: &Path) -> SourceSpec {
-        SourceSpec {
-            input: Input::parse(path),
-            ..self.source.clone()
-        }
+        let mut spec = self.source.clone();
+        spec.input = Input::parse(path);
+        spec
     }
 }
 
@@ -295,10 +294,11 @@ impl ChainRun {
             return Ok(None);
         }
         let facts = plan::facts(&self.job, &self.interpolator)?;
-        Ok(facts.map(|facts| Resume {
-            restart: keep.restart,
-            segment_frames: keep.segment_frames,
-            ..Resume::new(facts)
+        Ok(facts.map(|facts| {
+            let mut spec = Resume::new(facts);
+            spec.restart = keep.restart;
+            spec.segment_frames = keep.segment_frames;
+            spec
         }))
     }
 

@@ -296,14 +296,13 @@ impl ImageJob {
 
     /// Returns the options of the sink of a folder or clip, without [`SinkSpec::resume`]; `None` for one image file.
     fn sink(&self, target: &Target, cancel: &CancelToken) -> Option<SinkSpec> {
-        Some(SinkSpec {
-            codec: self.codec.filter(|_| matches!(target, Target::Clip(_))),
-            crf: self.crf,
-            overwrite: self.overwrite,
-            inputs: self.pictures.clone(),
-            cancel: cancel.clone(),
-            ..SinkSpec::new(target.output()?)
-        })
+        let mut spec = SinkSpec::new(target.output()?);
+        spec.codec = self.codec.filter(|_| matches!(target, Target::Clip(_)));
+        spec.crf = self.crf;
+        spec.overwrite = self.overwrite;
+        spec.inputs = self.pictures.clone();
+        spec.cancel = cancel.clone();
+        Some(spec)
     }
 
     /// Returns the parameters of the frames for `sink`.
@@ -437,12 +436,11 @@ impl ImageRun {
         if !keep.on {
             return Ok(None);
         }
-        Ok(Some(Resume {
-            pictures: Some(pictures),
-            restart: keep.restart,
-            segment_frames: keep.segment_frames,
-            ..Resume::new(self.facts()?)
-        }))
+        let mut resume = Resume::new(self.facts()?);
+        resume.pictures = Some(pictures);
+        resume.restart = keep.restart;
+        resume.segment_frames = keep.segment_frames;
+        Ok(Some(resume))
     }
 
     /// Computes the job fingerprint: everything that the frames depend on, each entry with a name for people. The sink adds

@@ -244,16 +244,12 @@ impl ReencodeRun {
 
     /// Compares the colours of the file `result` with the source's.
     fn check(&self, result: &Path, progress: &mut dyn FnMut(Stage, u64)) -> Result<ColorCheck> {
-        let source = SourceSpec {
-            orientation: Orientation::Apply,
-            ..self.job.source.clone()
-        };
-        let made = SourceSpec {
-            input: Input::parse(result),
-            frame_rate: None,
-            deinterlace: false,
-            ..source.clone()
-        };
+        let mut source = self.job.source.clone();
+        source.orientation = Orientation::Apply;
+        let mut made = source.clone();
+        made.input = Input::parse(result);
+        made.frame_rate = None;
+        made.deinterlace = false;
         let exact = self.job.profile == Profile::Archive;
         let mut compared = |frames| progress(Stage::Checking, frames);
         compare(&source, &made, exact, &self.job.limits, &mut compared)

@@ -207,11 +207,10 @@ fn decode(
     progress: &mut dyn FnMut(u64, Option<u64>),
     cancel: &CancelToken,
 ) -> Result<Decoded> {
-    let mut source = open_source(&SourceSpec {
-        cancel: cancel.clone(),
-        allow_interlaced: true,
-        ..SourceSpec::new(Input::File(output.to_owned()))
-    })?;
+    let mut spec = SourceSpec::new(Input::File(output.to_owned()));
+    spec.cancel = cancel.clone();
+    spec.allow_interlaced = true;
+    let mut source = open_source(&spec)?;
     let info = source.info().clone();
     let total = announced.or(info.frames);
     let zero = Ratio::from(0);

@@ -335,10 +335,9 @@ impl VideoJob {
         let rate = info.frame_rate.ok_or_else(|| {
             Error::Usage("slow motion at a given rate needs a source whose rate is known".into())
         })?;
-        Ok(TimelineOptions {
-            stretch: rate * factor / fps,
-            ..options
-        })
+        let mut options = options;
+        options.stretch = rate * factor / fps;
+        Ok(options)
     }
 
     /// Limits the timeline to the maximum rate at which players show the output's format (GIF, WebP); also returns a note
@@ -356,7 +355,9 @@ impl VideoJob {
                 "{what} than {:.3} s: {fastest} fps instead of {rate}",
                 1.0 / time::seconds(fastest)
             );
-            return (TimelineOptions { mode, ..timeline }, Some(note));
+            let mut timeline = timeline;
+            timeline.mode = mode;
+            return (timeline, Some(note));
         }
         let close = info.variable_rate && !matches!(timeline.mode, TimelineMode::TargetRate(_));
         let note = || {
@@ -618,13 +619,12 @@ impl VideoRun {
                 of_input.for_each(|(_, value)| *value = path.display().to_string());
                 self.source = pictures.counted(self.source);
             }
-            self.job.sink.resume = Some(Resume {
-                pictures,
-                restart: keep.restart,
-                segment_frames: keep.segment_frames,
-                share: self.job.share,
-                ..Resume::new(facts)
-            });
+            let mut resume = Resume::new(facts);
+            resume.pictures = pictures;
+            resume.restart = keep.restart;
+            resume.segment_frames = keep.segment_frames;
+            resume.share = self.job.share;
+            self.job.sink.resume = Some(resume);
         } else if self.job.share.is_some() {
             return Err(Error::Usage(
                 "several machines can only share a job that is kept, with an input that can be read again"

@@ -78,10 +78,8 @@ pub(super) struct Clip(Box<dyn Source>);
 impl Clip {
     /// Opens a clip: a video file, or a folder of images.
     pub(super) fn open(path: &Path, cancel: &CancelToken) -> Result<Self> {
-        let spec = SourceSpec {
-            cancel: cancel.clone(),
-            ..SourceSpec::new(Input::parse(path))
-        };
+        let mut spec = SourceSpec::new(Input::parse(path));
+        spec.cancel = cancel.clone();
         Ok(Self(open_source(&spec)?))
     }
 

@@ -121,6 +121,7 @@ impl Needs {
 
 /// Options of a resumable job.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Resume {
     /// Job fingerprint: the display name and value of everything that determines the output (input, model, options). A
     /// resumed job must match all of it.

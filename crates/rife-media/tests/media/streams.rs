@@ -106,9 +106,10 @@ fn hardware_that_is_not_there_gives_way_to_software() {
     let plain = folder.path().join("plain.mp4");
     pass(&input, &mut spec(plain.clone()), 1).unwrap();
     for word in ["auto", "nvenc", "qsv", "vaapi"] {
-        let mut spec = SinkSpec {
-            encoder: Some(word.to_owned()),
-            ..spec(folder.path().join(format!("{word}.mp4")))
+        let mut spec = {
+            let mut sink = spec(folder.path().join(format!("{word}.mp4")));
+            sink.encoder = Some(word.to_owned());
+            sink
         };
         let plan = plan_encoding(&spec, &params(PixelFormat::YUV420P)).unwrap();
         if !plan.about.starts_with("libx264") {
@@ -156,10 +157,8 @@ fn hardware_that_is_not_there_gives_way_to_software() {
         width: 65,
         ..params(PixelFormat::YUV420P)
     };
-    let auto = SinkSpec {
-        encoder: Some("auto".into()),
-        ..spec(folder.path().join("odd.mp4"))
-    };
+    let mut auto = spec(folder.path().join("odd.mp4"));
+    auto.encoder = Some("auto".into());
     let plan = plan_encoding(&auto, &odd).unwrap();
     assert!(
         plan.about.starts_with("libx264") && !plan.about.contains("device"),
@@ -178,9 +177,10 @@ fn hardware_decoding_gives_way_to_software_and_unknown_names_are_refused() {
     );
     let plain = frames_of(&input);
     let with = |name: &str| {
-        open_source(&SourceSpec {
-            hwaccel: Some(name.to_owned()),
-            ..SourceSpec::new(Input::File(input.clone()))
+        open_source(&{
+            let mut spec = SourceSpec::new(Input::File(input.clone()));
+            spec.hwaccel = Some(name.to_owned());
+            spec
         })
     };
     for name in ["auto", "vaapi", "cuda"] {
@@ -273,9 +273,10 @@ fn sound_without_loss_stays_so_where_the_container_can_hold_it() {
         let output = folder.path().join(output);
         let written = pass(
             &input,
-            &mut SinkSpec {
-                overwrite: true,
-                ..spec(output.clone())
+            &mut {
+                let mut sink = spec(output.clone());
+                sink.overwrite = true;
+                sink
             },
             1,
         )

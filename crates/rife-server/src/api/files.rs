@@ -219,11 +219,9 @@ pub(crate) async fn probe_input(
 async fn probe(app: &Arc<App>, found: StoredFile) -> Result<Response> {
     let _permit = probe_permit(app).await?;
     let guard = CancelOnDrop::default();
-    let spec = SourceSpec {
-        allow_interlaced: true,
-        cancel: guard.0.clone(),
-        ..SourceSpec::new(Input::parse(&found.path))
-    };
+    let mut spec = SourceSpec::new(Input::parse(&found.path));
+    spec.allow_interlaced = true;
+    spec.cancel = guard.0.clone();
     let body = app
         .blocking(move |_| {
             let source = open_source(&spec);

@@ -61,12 +61,10 @@ pub(crate) fn read(
     cancel: &CancelToken,
     names: &PathNames,
 ) -> Result<(Frame, ColorTags)> {
-    let spec = SourceSpec {
-        orientation: Orientation::Apply,
-        allow_interlaced: true,
-        cancel: cancel.clone(),
-        ..SourceSpec::new(Input::parse(path))
-    };
+    let mut spec = SourceSpec::new(Input::parse(path));
+    spec.orientation = Orientation::Apply;
+    spec.allow_interlaced = true;
+    spec.cancel = cancel.clone();
     let refused = |error: MediaError| ApiError::from_library(&error.into(), names);
     let mut source = open_source(&spec).map_err(refused)?;
     let tags = source.info().tags;

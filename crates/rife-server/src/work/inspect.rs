@@ -44,11 +44,9 @@ fn check_input(app: &App, kind: Kind, found: &StoredFile, cancel: &CancelToken) 
             .map(|_| ())
             .map_err(refused);
     }
-    let spec = SourceSpec {
-        allow_interlaced: true,
-        cancel: cancel.clone(),
-        ..SourceSpec::new(Input::parse(&found.path))
-    };
+    let mut spec = SourceSpec::new(Input::parse(&found.path));
+    spec.allow_interlaced = true;
+    spec.cancel = cancel.clone();
     let source = open_source(&spec).map_err(refused)?;
     let info = source.info();
     let counted = info.duration.zip(info.frame_rate);

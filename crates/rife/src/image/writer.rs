@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use rife_media::sink::{Need, Needs, Pictures, write_image};
-use rife_media::{Sink, SinkSpec, Time, open_sink};
+use rife_media::{Sink, Time, open_sink};
 
 use super::sequence::{FrameReceiver, Step};
 use super::{Coding, ImageProgress, ImageRun, Target, file_name};
@@ -60,7 +60,9 @@ impl<'a> Writer<'a> {
             Some(spec) => {
                 let params = job.params(&spec, &run.coding);
                 let resume = run.resume(pictures)?;
-                let sink = open_sink(&SinkSpec { resume, ..spec }, &params)?;
+                let mut spec = spec;
+                spec.resume = resume;
+                let sink = open_sink(&spec, &params)?;
                 Destination::Sink(Some(sink), params.time_base)
             }
         };

@@ -74,21 +74,21 @@ fn spec(run: &ReencodeRun, path: &Path) -> Result<SinkSpec> {
         .then(|| facts(job, &run.cancel))
         .transpose()?
         .flatten();
-    Ok(SinkSpec {
-        codec: Some(if archive { Codec::Ffv1 } else { Codec::H264 }),
-        crf: job.crf,
-        preset: job.preset.clone(),
-        pixel_format: (!archive).then_some(PixelFormat::YUV420P),
-        overwrite: true,
-        companions: run.info.media.clone().zip(run.streams.clone()),
-        resume: facts.map(|facts| Resume {
-            restart: job.keep.restart,
-            segment_frames: job.keep.segment_frames,
-            ..Resume::new(facts)
-        }),
-        cancel: run.cancel.clone(),
-        ..SinkSpec::new(Output::File(path.to_owned()))
-    })
+    let mut spec = SinkSpec::new(Output::File(path.to_owned()));
+    spec.codec = Some(if archive { Codec::Ffv1 } else { Codec::H264 });
+    spec.crf = job.crf;
+    spec.preset = job.preset.clone();
+    spec.pixel_format = (!archive).then_some(PixelFormat::YUV420P);
+    spec.overwrite = true;
+    spec.companions = run.info.media.clone().zip(run.streams.clone());
+    spec.resume = facts.map(|facts| {
+        let mut resume = Resume::new(facts);
+        resume.restart = job.keep.restart;
+        resume.segment_frames = job.keep.segment_frames;
+        resume
+    });
+    spec.cancel = run.cancel.clone();
+    Ok(spec)
 }
 
 /// Returns the fingerprint of `job`, everything that its frames depend on, as pairs of a name and a value; `None` if the
