@@ -61,7 +61,7 @@ pub enum Need {
     Elsewhere,
 }
 
-/// The frames that a sink needs; for the others the caller calls [`Sink::skip`](super::Sink::skip).
+/// The frames that a sink needs; for the others the caller calls [`Sink::skip`](crate::Sink::skip).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Needs {
     segment_frames: u64,
