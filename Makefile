@@ -5,7 +5,7 @@ CARGO ?= cargo
 export CARGO_INCREMENTAL ?= 0
 SAMPLE := target/demo
 
-.PHONY: demo test setup fmt lint unit web-test api-test features train-test clean
+.PHONY: demo test setup test-setup fmt lint unit web-test api-test features train-test clean
 
 demo: setup
 	$(CARGO) build --release -p rife-cli
@@ -14,12 +14,16 @@ demo: setup
 	target/release/rife video $(SAMPLE)/sample.mp4 -o $(SAMPLE)/smooth.mp4 --factor 2 --overwrite
 	target/release/rife sample --compare $(SAMPLE)/smooth.mp4 --truth $(SAMPLE)/truth.mp4
 
-test: setup fmt lint unit web-test api-test features train-test
+test: test-setup fmt lint unit web-test api-test features train-test
 	@echo "all checks passed"
 
-# ffmpeg and a software Vulkan driver, from the distribution.
+# ffmpeg, from the distribution.
 setup:
 	sh tools/setup.sh
+
+# Also a software Vulkan driver, for the tests of the GPU engine.
+test-setup:
+	sh tools/setup.sh --tests
 
 fmt:
 	$(CARGO) fmt --all --check
@@ -29,7 +33,7 @@ lint:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --exclude rife-train --no-deps
 
 # --show-output prints which CPU tiers ran and what was skipped. Tests of the GPU engine run on the first
-# adapter, which is lavapipe where there is no GPU, and fail where there is none at all: `setup` installs it.
+# adapter, which is lavapipe where there is no GPU, and fail where there is none at all: `test-setup` installs it.
 unit:
 	RIFE_TEST_GPU=$${RIFE_TEST_GPU-0} RIFE_PYTHON=$$(sh tools/python.sh) $(CARGO) test --workspace --exclude rife-train -- --show-output
 

@@ -1,6 +1,8 @@
 #!/bin/sh
-# Installs the dependencies of rife besides the Rust toolchain: ffmpeg (5.1 or later) with ffprobe. Where apt-get
-# exists, also lavapipe, the Vulkan driver on the processor that the GPU engine is tested on.
+# Installs the dependencies of rife besides the Rust toolchain: ffmpeg (5.1 or later) with ffprobe.
+#
+#   tools/setup.sh            ffmpeg
+#   tools/setup.sh --tests    also lavapipe, the software Vulkan driver that the GPU engine is tested on, where apt-get exists
 set -eu
 
 # Fails if the installed ffmpeg is older than 5.1. Snapshots (N-..., git-...) count as newer.
@@ -26,7 +28,7 @@ check_version() {
 
 root=""
 [ "$(id -u)" = 0 ] || root="sudo"
-if command -v apt-get >/dev/null 2>&1 && ! dpkg -s mesa-vulkan-drivers >/dev/null 2>&1; then
+if [ "${1-}" = --tests ] && command -v apt-get >/dev/null 2>&1 && ! dpkg -s mesa-vulkan-drivers >/dev/null 2>&1; then
     echo "no software Vulkan driver for the GPU engine's tests: installing it from the distribution"
     $root apt-get update -qq
     DEBIAN_FRONTEND=noninteractive $root apt-get install -y -qq mesa-vulkan-drivers libvulkan1 >/dev/null

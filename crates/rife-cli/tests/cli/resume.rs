@@ -51,7 +51,7 @@ pub(super) fn killed(place: &Place, args: &[&str], write: u32) -> bool {
 
 #[cfg(all(unix, debug_assertions))]
 #[test]
-fn killed_after_any_write_it_goes_on_to_the_same_bytes() {
+fn killed_after_each_kind_of_write_it_goes_on_to_the_same_bytes() {
     if !ffmpeg() {
         return;
     }
