@@ -93,7 +93,7 @@ test('the plan of a slow motion says how long it becomes', async (t) => {
 
 test('numbers in the queue move, and a deletion is undone', async (t) => {
   const page = await visit(t);
-  await choose(page, 'video', clip('first.mp4', 20, '320x192'));
+  await choose(page, 'video', clip('first.mp4', 40, '640x352'));
   const running = await start(page);
   await finished(page, running, 'running');
   await choose(page, 'chain', clip('link1.mp4', 0.2), clip('link2.mp4', 0.2));

@@ -135,7 +135,7 @@ test('results are looked at where they are, pictures are many downloads and one 
 
 test('cancelled, found again after a reload and in another browser, tried again', async (t) => {
   const [page, other] = [await visit(t), await visit(t)];
-  await choose(page, 'video', clip('long.mp4', 20, '320x192'));
+  await choose(page, 'video', clip('long.mp4', 40, '640x352'));
   const id = await start(page);
   await finished(page, id, 'running');
   await card(other, id).getByText('running').waitFor();
