@@ -15,6 +15,7 @@ pub mod fit;
 pub mod format;
 pub mod frame;
 mod frame_view;
+mod isobmff;
 pub mod limits;
 mod nut;
 mod persist;

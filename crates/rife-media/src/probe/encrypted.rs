@@ -3,13 +3,14 @@
 //! fails with misleading errors.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read};
+use std::ops::Range;
 use std::path::Path;
 
-use crate::{MediaError, MediaInfo, Result};
+use crate::{MediaError, MediaInfo, Result, isobmff};
 
-/// Maximum number of bytes of an MP4 `moov` box that are read; an eighth of it for Matroska.
-const MAX_INDEX: u64 = 64 << 20;
+/// Maximum number of bytes at the start of a Matroska file that are examined.
+const MATROSKA_BYTES: u64 = 8 << 20;
 /// Number of bytes at the start of a transport stream that are examined.
 const TS_BYTES: u64 = 2 << 20;
 
@@ -19,7 +20,7 @@ pub(super) fn detect(path: &Path, info: &mut MediaInfo) -> Result<()> {
     let mut file = File::open(path).map_err(io)?;
     let first = info.container.split(',').next().unwrap_or_default().to_owned();
     let encrypted = match first.as_str() {
-        "mov" => mp4_tracks(&mut file),
+        "mov" => mp4_tracks(&file),
         "matroska" => matroska_tracks(&mut file),
         "mpegts" => transport_stream(&mut file).map(|scrambled| vec![scrambled; info.streams.len()]),
         _ => return Ok(()),
@@ -31,70 +32,30 @@ pub(super) fn detect(path: &Path, info: &mut MediaInfo) -> Result<()> {
     Ok(())
 }
 
-/// Iterates over the MP4 boxes in `bytes`: names and payloads.
-fn boxes(bytes: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
-    let mut rest = bytes;
-    std::iter::from_fn(move || {
-        let size = u32::from_be_bytes(rest.get(..4)?.try_into().ok()?) as usize;
-        let name: [u8; 4] = rest.get(4..8)?.try_into().ok()?;
-        let payload = rest.get(8..size)?;
-        rest = rest.get(size..)?;
-        Some((name, payload))
-    })
-}
-
-/// Returns the payload of the box at a path of nested box names.
-fn inner<'a>(bytes: &'a [u8], path: &[&[u8; 4]]) -> Option<&'a [u8]> {
-    path.iter().try_fold(bytes, |bytes, name| {
-        boxes(bytes)
-            .find(|(found, _)| found == *name)
-            .map(|(_, payload)| payload)
-    })
-}
-
 /// Reports for each track of an MP4 or QuickTime file whether its first sample entry is of an encrypted type.
-fn mp4_tracks(file: &mut File) -> io::Result<Vec<bool>> {
-    let movie = movie_box(file)?;
-    let encrypted = |track: &[u8]| {
-        let entries = inner(track, &[b"mdia", b"minf", b"stbl", b"stsd"])?;
-        let (kind, _) = boxes(entries.get(8..)?).next()?;
-        Some(matches!(
-            &kind,
-            b"encv" | b"enca" | b"enct" | b"encs" | b"drmi" | b"drms" | b"drmt"
-        ))
+fn mp4_tracks(file: &File) -> io::Result<Vec<bool>> {
+    let whole = 0..file.metadata()?.len();
+    let Some(movie) = isobmff::find(file, whole, &[b"moov"])? else {
+        return Ok(Vec::new());
     };
-    let tracks = boxes(&movie).filter(|(name, _)| name == b"trak");
+    let tracks = isobmff::boxes(file, movie).map_while(std::result::Result::ok);
+    let tracks = tracks.filter(|child| child.kind == *b"trak");
     Ok(tracks
-        .map(|(_, track)| encrypted(track).unwrap_or(false))
+        .map(|track| is_encrypted(file, track.payload).unwrap_or(false))
         .collect())
 }
 
-/// Reads the payload of the `moov` box, up to [`MAX_INDEX`] bytes; empty where there is none.
-fn movie_box(file: &mut File) -> io::Result<Vec<u8>> {
-    let end = file.seek(SeekFrom::End(0))?;
-    let mut at = 0;
-    while at + 8 <= end {
-        let mut header = [0; 16];
-        file.seek(SeekFrom::Start(at))?;
-        let got = file.take(16).read(&mut header)?;
-        let size32 = u32::from_be_bytes([header[0], header[1], header[2], header[3]]);
-        let (start, size) = match size32 {
-            0 => (8, end - at),
-            1 if got == 16 => (16, u64::from_be_bytes(std::array::from_fn(|i| header[8 + i]))),
-            small => (8, u64::from(small)),
-        };
-        if size < start {
-            break;
-        }
-        if header[4..8] == *b"moov" {
-            let mut movie = Vec::new();
-            file.seek(SeekFrom::Start(at + start))?;
-            file.take((size - start).min(MAX_INDEX)).read_to_end(&mut movie)?;
-            return Ok(movie);
-        }
-        at = at.saturating_add(size);
-    }
-    Ok(Vec::new())
+/// Reports whether the first sample entry of the `trak` box with this payload is of an encrypted type; `None` where there is
+/// no valid entry.
+fn is_encrypted(file: &File, track: Range<u64>) -> Option<bool> {
+    let mut entries = isobmff::find(file, track, &[b"mdia", b"minf", b"stbl", b"stsd"]).ok()??;
+    // Version, flags and number of entries.
+    entries.start += 8;
+    let entry = isobmff::boxes(file, entries).next()?.ok()?;
+    Some(matches!(
+        &entry.kind,
+        b"encv" | b"enca" | b"enct" | b"encs" | b"drmi" | b"drms" | b"drmt"
+    ))
 }
 
 /// EBML identifier of Matroska's `Segment`.
@@ -115,7 +76,7 @@ const ENCRYPTION: u64 = 0x5035;
 /// Reports for each track of a Matroska or WebM file whether it has content encryption.
 fn matroska_tracks(file: &mut File) -> io::Result<Vec<bool>> {
     let mut start = Vec::new();
-    file.take(MAX_INDEX / 8).read_to_end(&mut start)?;
+    file.take(MATROSKA_BYTES).read_to_end(&mut start)?;
     let segment = elements(&start)
         .find(|(id, _)| *id == SEGMENT)
         .map(|(_, payload)| payload);
@@ -212,6 +173,8 @@ fn transport_stream(file: &mut File) -> io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Seek, SeekFrom};
+
     use proptest::prelude::*;
 
     use super::*;
@@ -232,7 +195,7 @@ mod tests {
             let path = folder.path().join("x");
             std::fs::write(&path, &bytes).unwrap();
             let mut file = File::open(&path).unwrap();
-            let _ = mp4_tracks(&mut file);
+            let _ = mp4_tracks(&file);
             file.seek(SeekFrom::Start(0)).unwrap();
             let _ = matroska_tracks(&mut file);
             file.seek(SeekFrom::Start(0)).unwrap();

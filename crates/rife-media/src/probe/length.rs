@@ -5,11 +5,11 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
 use super::MediaInfo;
-use crate::Time;
 use crate::time::seconds;
+use crate::{Time, isobmff};
 
-/// Maximum number of top-level boxes or chunks that are read; a fragmented file has thousands.
-const MAX_BOXES: usize = 200_000;
+/// Maximum number of RIFF chunks that are read; an AVI file has one for every gigabyte.
+const MAX_CHUNKS: usize = 200_000;
 /// Number of bytes at the start of an FLV or ASF file that are searched for its stated size.
 const HEADER: usize = 1 << 16;
 /// The GUID of the File Properties Object of ASF.
@@ -60,7 +60,7 @@ fn announced_bytes(info: &MediaInfo) -> Option<(u64, u64)> {
         "avi" => riff(&mut file, length),
         "flv" => flv(&mut file),
         "asf" => asf(&mut file),
-        container if container.contains("mov") => boxes(&mut file, length),
+        container if container.contains("mov") => boxes(&file, length),
         container if container.contains("matroska") => ebml(&mut file),
         _ => None,
     };
@@ -71,30 +71,22 @@ fn announced_bytes(info: &MediaInfo) -> Option<(u64, u64)> {
 
 /// Returns the end offset of the last top-level box of an ISO base media file (MP4, QuickTime), which exceeds `length` in a
 /// truncated file; `None` where a box is invalid.
-fn boxes(file: &mut File, length: u64) -> Option<u64> {
-    let mut at = 0_u64;
-    for _ in 0..MAX_BOXES {
-        let header: [u8; 8] = read(file, at)?;
-        if !header[4..].iter().all(|b| b.is_ascii_graphic() || *b == b' ') {
+fn boxes(file: &File, length: u64) -> Option<u64> {
+    let mut end = None;
+    for found in isobmff::boxes(file, 0..length) {
+        let found = found.ok()?;
+        if !found.kind.iter().all(|b| b.is_ascii_graphic() || *b == b' ') {
             return None;
         }
-        let size = match u32::from_be_bytes([header[0], header[1], header[2], header[3]]) {
-            1 => u64::from_be_bytes(read(file, at + 8)?),
-            size => u64::from(size),
-        };
-        // A size of 0 means the rest of the file; then nothing is missing.
-        at = at.checked_add(size).filter(|_| size >= 8)?;
-        if at >= length {
-            return Some(at);
-        }
+        end = Some(found.payload.end);
     }
-    None
+    end
 }
 
 /// Returns the end offset of the last RIFF chunk of an AVI file of `length` bytes; `None` where a chunk is invalid.
 fn riff(file: &mut File, length: u64) -> Option<u64> {
     let mut at = 0_u64;
-    for _ in 0..MAX_BOXES {
+    for _ in 0..MAX_CHUNKS {
         let header: [u8; 8] = read(file, at)?;
         let size = u32::from_le_bytes([header[4], header[5], header[6], header[7]]);
         if &header[..4] != b"RIFF" || size == 0 {
@@ -163,9 +155,6 @@ fn beginning(file: &mut File) -> Option<Vec<u8>> {
 }
 
 /// Reads `N` bytes at offset `at`; `None` where the file ends before.
-fn read<const N: usize>(file: &mut File, at: u64) -> Option<[u8; N]> {
-    let mut bytes = [0; N];
-    file.seek(SeekFrom::Start(at)).ok()?;
-    file.read_exact(&mut bytes).ok()?;
-    Some(bytes)
+fn read<const N: usize>(file: &File, at: u64) -> Option<[u8; N]> {
+    isobmff::read(file, at).ok()
 }
