@@ -150,7 +150,7 @@ impl Sources {
             Some(corpus) if index < corpus.len() => corpus.frame_count(),
             _ => {
                 let (folders, at) = self.folder(index);
-                folders.run(at).len()
+                folders.sequence(at).len()
             }
         }
     }

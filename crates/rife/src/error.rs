@@ -75,7 +75,7 @@ pub enum Error {
     Download {
         /// The requested address.
         url: String,
-        /// The cause, for people.
+        /// The cause, human-readable.
         reason: String,
     },
     /// A downloaded or stored model file whose hash is not the pinned one.
@@ -91,15 +91,15 @@ pub enum Error {
         found: String,
         /// What holds the pinned hash: the lock file's name or the command-line option.
         pinned_by: String,
-        /// Instruction for the user how to accept the new file.
+        /// Instruction that tells the user how to accept the new file.
         remedy: String,
     },
     /// An option with an invalid value.
     #[error("{0}")]
     Usage(String),
-    /// A target rate and a factor, where time keeps its pace.
+    /// Both a target frame rate and a factor, without slow motion.
     #[error(
-        "a target rate needs no factor; in slow motion it is the rate at which the factor's frames are played"
+        "both a target frame rate and a factor: give one of them; together they are for slow motion, where the rate is the playback rate"
     )]
     RateAndFactor,
     /// A data set, sequence or manifest with invalid content.

@@ -400,11 +400,11 @@ impl ImageRun {
         target.output()?.unfinished().filter(|_| self.job.keep.on)
     }
 
-    /// Runs the job. `progress` is called after every frame.
+    /// Runs the job. `progress` is called after every frame written.
     ///
     /// # Errors
-    /// Those of reading, interpolating and writing; [`Error::Cancelled`]. What is done is then kept as [`ImageJob::keep`]
-    /// says; where nothing is kept, all files written are removed.
+    /// Those of reading, interpolating and writing; [`Error::Cancelled`]. The frames written are then kept if
+    /// [`ImageJob::keep`] says so; otherwise they are removed.
     pub fn run(self, progress: &mut dyn FnMut(&ImageProgress)) -> Result<ImageSummary> {
         let pictures = Pictures::of_files(&self.job.pictures)?;
         let mut writer = Writer::open(&self, pictures.clone(), progress)?;

@@ -182,7 +182,8 @@ impl ReencodeJob {
 }
 
 impl ReencodeRun {
-    /// Returns the source's properties, compared with the profile.
+    /// Returns one finding for each property that the target [`Profile`] requires: the source's value, and whether it
+    /// conforms.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
     }

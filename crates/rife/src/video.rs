@@ -575,8 +575,8 @@ impl VideoRun {
     ///
     /// # Errors
     /// Those of reading, interpolating and writing; [`Error::Cancelled`]. No output file exists then; finished segments are
-    /// kept in its folder if [`VideoJob::keep`] is on. [`Error::Warnings`] for a result with warnings if
-    /// [`VideoJob::strict`] is set: the output file exists then.
+    /// kept in the folder [`VideoRun::unfinished`] if [`VideoJob::keep`] is on. [`Error::Warnings`] for a result with warnings if
+    /// [`VideoJob::strict`] is on: the output file exists then.
     pub fn run(self, progress: &mut dyn FnMut(&Progress)) -> Result<VideoSummary> {
         self.run_to(None, progress)
     }

@@ -27,11 +27,11 @@ pub struct ConvLayer {
     /// PReLU slope of each output channel (1 without activation), padded to a multiple of sixteen.
     pub(super) slope: Vec<f32>,
     /// Number of weights of the [`ConvSpec`].
-    weights: usize,
+    weight_count: usize,
     /// Whether there is a single group: each output channel reads all input channels.
     pub(super) dense: bool,
     /// Transformed weights of each group for Winograd, computed when first used.
-    pub(super) points: OnceLock<Vec<Vec<f32>>>,
+    pub(super) winograd_weights: OnceLock<Vec<Vec<f32>>>,
     /// Int8 weights of each group, quantised when first used.
     pub(super) quantised: OnceLock<Vec<Quantised>>,
     /// For a transposed convolution that may be followed by a pixel shuffle, see [`ConvLayer::shuffled`].
@@ -97,7 +97,7 @@ impl ConvLayer {
             return Self {
                 output: spec.output,
                 quads: true,
-                weights: spec.weight.len(),
+                weight_count: spec.weight.len(),
                 ..layer
             };
         }
@@ -122,12 +122,12 @@ impl ConvLayer {
             layer,
         } = self.to_shuffle.as_deref()?;
         Some(layer.get_or_init(|| Self {
-            weights: spec.weight.len(),
+            weight_count: spec.weight.len(),
             ..Self::packed(&sixteen_pixels(spec), *together)
         }))
     }
 
-    /// Packs a convolution as it is, phase by phase.
+    /// Packs the weights of a convolution for direct kernels, phase by phase, in groups of `together` output blocks.
     fn packed(spec: &ConvSpec, together: usize) -> Self {
         let blocks = spec.output.div_ceil(16);
         let padded = |values: &dyn Fn(usize) -> f32| {
@@ -152,9 +152,9 @@ impl ConvLayer {
             phases: phases.collect(),
             bias: padded(&|o| spec.bias[o] * factor(spec, o)),
             slope: padded(&|o| slope(&spec.activation, o)),
-            weights: spec.weight.len(),
+            weight_count: spec.weight.len(),
             dense: spec.groups == 1,
-            points: OnceLock::new(),
+            winograd_weights: OnceLock::new(),
             quantised: OnceLock::new(),
             to_shuffle: None,
         }
@@ -172,7 +172,7 @@ impl ConvLayer {
             ConvKind::Up => height * width,
             ConvKind::Same | ConvKind::Down => self.kind.size(height) * self.kind.size(width),
         };
-        (pixels * self.weights) as u64
+        (pixels * self.weight_count) as u64
     }
 
     /// Returns the number of output channels.

@@ -103,7 +103,7 @@ struct Batches<'a> {
 pub(super) fn conv(context: Context<'_>, input: &BlockList<'_>, target: &Target<'_>) {
     let layer = target.layer;
     let parts = target.phase_groups();
-    let weights = layer.points.get_or_init(|| {
+    let weights = layer.winograd_weights.get_or_init(|| {
         parts
             .iter()
             .map(|part| transform_weights(*part, layer.input))

@@ -175,11 +175,12 @@ fn line(scale: &Scale, class: &str, points: impl Iterator<Item = (f64, f64)>) ->
     format!("<path class=\"{class}\" d=\"M{}\"/>", vertices.join("L"))
 }
 
-/// Plots the PSNR of network, blending and repeating over time.
+/// Returns an HTML section that plots over time the PSNR of the network and of the two baselines: blending both neighbouring
+/// frames, and repeating the nearer one.
 fn quality_plot(report: &Report) -> String {
-    /// A function that selects the plotted value.
-    type Of = fn(&EvaluatedFrame) -> f64;
-    let lines: [(&str, Of); 3] = [
+    /// A function that selects the plotted score.
+    type Metric = fn(&EvaluatedFrame) -> f64;
+    let lines: [(&str, Metric); 3] = [
         ("hold", |frame| frame.hold.psnr),
         ("blend", |frame| frame.blend.psnr),
         ("network", |frame| frame.network.psnr),
@@ -194,8 +195,8 @@ fn quality_plot(report: &Report) -> String {
         body += &line(&scale, class, frames.iter().map(|s| (s.time, of(s))));
     }
     let caption = "PSNR in dB over time: <span style=\"color:var(--network)\">the network</span>, \
-                   <span style=\"color:var(--blend)\">blending</span>, <span style=\"color:var(--hold)\">holding</span>.";
-    format!("<h2>Likeness</h2>\n{}", figure("PSNR over time", &body, caption))
+                   <span style=\"color:var(--blend)\">blending</span>, <span style=\"color:var(--hold)\">repeating</span>.";
+    format!("<h2>PSNR</h2>\n{}", figure("PSNR over time", &body, caption))
 }
 
 /// Plots confidence over time, and the network's PSNR against confidence.

@@ -36,7 +36,7 @@ impl<L> Hdv2Net<L> {
         }
         let refine = RefineSpec {
             width: 32,
-            halves: true,
+            half_resolution: true,
             entry: true,
         };
         let context = ContextNet::new(refine, make);

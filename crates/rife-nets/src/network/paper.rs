@@ -37,7 +37,7 @@ impl<L> PaperNet<L> {
         let teacher = teacher.then(|| block(spec, "block_tea", 20 + time, TEACHER_TRUNK, make));
         let refine = RefineSpec {
             width: 16,
-            halves: !spec.twice,
+            half_resolution: !spec.twice,
             entry: false,
         };
         let context = ContextNet::new(refine, make);

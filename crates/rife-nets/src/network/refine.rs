@@ -17,7 +17,7 @@ pub(crate) struct RefineSpec {
     /// Channels of the finest context feature: 16 or 32.
     pub(crate) width: usize,
     /// Whether the first convolution of both networks has stride 2; false for IFNet_2R.
-    pub(crate) halves: bool,
+    pub(crate) half_resolution: bool,
     /// Whether one more stride-2 convolution pair comes first (RIFE_HDv2).
     pub(crate) entry: bool,
 }
@@ -25,7 +25,7 @@ pub(crate) struct RefineSpec {
 impl RefineSpec {
     /// Returns the kind of the first convolution of either network.
     fn first_kind(self) -> ConvKind {
-        if self.halves {
+        if self.half_resolution {
             ConvKind::Down
         } else {
             ConvKind::Same
@@ -101,7 +101,7 @@ impl<L> ContextNet<L> {
     ) -> Vec<B::Tensor> {
         let mut flow = flow.clone();
         let warped = features.iter().enumerate().map(|(i, feature)| {
-            if i > 0 || self.spec.halves {
+            if i > 0 || self.spec.half_resolution {
                 flow = resize_flow(b, &flow, -1);
             }
             b.warp(feature, &flow)
@@ -125,7 +125,7 @@ pub(crate) struct Unet<L> {
 }
 
 impl<L> Unet<L> {
-    /// Builds the network for `input` channels, `make` being called for each layer.
+    /// Builds the U-Net for `input` channels; `make` constructs each layer.
     pub(crate) fn new(spec: RefineSpec, input: usize, make: MakeLayer<'_, L>) -> Self {
         let c = spec.width;
         let entry = spec
@@ -149,7 +149,7 @@ impl<L> Unet<L> {
         let ups = [(32, 8), (16, 4), (8, 2), (4, 1)].into_iter().enumerate();
         let up = |(i, (from, to))| LayerDesc::prelu(ConvKind::Up, &format!("unet.up{i}"), from * c, to * c);
         let up = ups.map(|stage| make(&up(stage))).collect();
-        let last = match (spec.entry, spec.halves) {
+        let last = match (spec.entry, spec.half_resolution) {
             (true, _) => LayerDesc::plain(ConvKind::Up, "unet.conv", c, 4),
             (false, true) => LayerDesc::plain(ConvKind::Same, "unet.conv", c, 3),
             (false, false) => LayerDesc::plain(ConvKind::Down, "unet.conv", c, 3),

@@ -1,5 +1,5 @@
-//! Rate limiter of login attempts (leaky bucket): after [`BURST`] wrong tokens in a row a client may try one more every
-//! [`REFILL_INTERVAL`].
+//! Rate limiter of login attempts (leaky bucket): after [`BURST`] wrong access tokens in a row a client may try one more every
+//! [`DECAY_INTERVAL`].
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,15 +10,15 @@ use crate::state::connections::Client;
 /// Number of wrong tokens in a row after which a client has to wait.
 const BURST: u32 = 30;
 /// Time after which one wrong token is forgotten.
-const REFILL_INTERVAL: Duration = Duration::from_secs(10);
+const DECAY_INTERVAL: Duration = Duration::from_secs(10);
 /// Maximum number of clients whose wrong tokens are counted.
 const MAX_CLIENTS: usize = 10_000;
 
-/// Numbers of wrong tokens by client.
+/// Numbers of wrong access tokens by client.
 #[derive(Debug, Default)]
 pub(crate) struct FailedLogins(Mutex<HashMap<Client, Failures>>);
 
-/// Number of wrong tokens of one client at time `at`; it decreases by one every [`REFILL_INTERVAL`].
+/// Number of wrong access tokens of one client at time `at`; it decreases by one every [`DECAY_INTERVAL`].
 #[derive(Debug, Clone, Copy)]
 struct Failures {
     count: f64,
@@ -26,10 +26,10 @@ struct Failures {
 }
 
 impl Failures {
-    /// Returns the number of wrong tokens that still count at time `now`.
-    fn now(self, now: Instant) -> f64 {
-        let expired = now.duration_since(self.at).as_secs_f64() / REFILL_INTERVAL.as_secs_f64();
-        (self.count - expired).max(0.0)
+    /// Returns the number of failed logins that still count at time `now`, a fraction included.
+    fn count_at(self, now: Instant) -> f64 {
+        let forgotten = now.duration_since(self.at).as_secs_f64() / DECAY_INTERVAL.as_secs_f64();
+        (self.count - forgotten).max(0.0)
     }
 }
 
@@ -48,13 +48,15 @@ impl FailedLogins {
     /// Returns an error with the seconds to wait if `client` has sent too many wrong tokens as of `now`.
     fn check_at(&self, client: Client, now: Instant) -> Result<(), u32> {
         let clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = clients.get(&client).map_or(0.0, |failures| failures.now(now));
+        let count = clients
+            .get(&client)
+            .map_or(0.0, |failures| failures.count_at(now));
         let over = count - f64::from(BURST - 1);
         if over <= 0.0 {
             return Ok(());
         }
         // Rounded to milliseconds, so that rounding errors do not add a second.
-        let seconds = (over * REFILL_INTERVAL.as_secs_f64() * 1000.0).round() / 1000.0;
+        let seconds = (over * DECAY_INTERVAL.as_secs_f64() * 1000.0).round() / 1000.0;
         Err(seconds.ceil().max(1.0) as u32)
     }
 
@@ -62,12 +64,15 @@ impl FailedLogins {
     fn record_at(&self, client: Client, now: Instant) {
         let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if clients.len() >= MAX_CLIENTS {
-            clients.retain(|_, failures| failures.now(now) > 0.0);
+            clients.retain(|_, failures| failures.count_at(now) > 0.0);
         }
         if clients.len() >= MAX_CLIENTS {
             clients.clear();
         }
-        let count = clients.get(&client).map_or(0.0, |failures| failures.now(now)) + 1.0;
+        let count = clients
+            .get(&client)
+            .map_or(0.0, |failures| failures.count_at(now))
+            + 1.0;
         clients.insert(client, Failures { count, at: now });
     }
 }

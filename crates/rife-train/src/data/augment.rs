@@ -42,17 +42,17 @@ fn reversed(sample: Sample) -> Sample {
 fn turned(sample: &Sample) -> Sample {
     let from = |side: usize, y: usize, x: usize| [x, side - 1 - y];
     // After the rotation, right becomes up and down becomes right.
-    moved(sample, from, |[x, y]| [y, -x])
+    permuted(sample, from, |[x, y]| [y, -x])
 }
 
 /// Flips horizontally.
 fn flipped(sample: &Sample) -> Sample {
-    moved(sample, |side, y, x| [y, side - 1 - x], |[x, y]| [-x, y])
+    permuted(sample, |side, y, x| [y, side - 1 - x], |[x, y]| [-x, y])
 }
 
 /// Permutes the pixels of all frames and the flow: `from(side, y, x)` returns row and column of the source pixel, `vector`
-/// transforms a flow vector.
-fn moved(
+/// transforms a flow vector (x, y).
+fn permuted(
     sample: &Sample,
     from: impl Fn(usize, usize, usize) -> [usize; 2],
     vector: impl Fn([f32; 2]) -> [f32; 2],
@@ -67,7 +67,7 @@ fn moved(
     let flow = sample
         .flow
         .as_ref()
-        .map(|field| moved_field(field, &from, vector));
+        .map(|field| permuted_field(field, &from, vector));
     Sample {
         frames,
         time: sample.time,
@@ -75,14 +75,14 @@ fn moved(
     }
 }
 
-/// Permutes the pixels of a flow field for [`moved`].
-fn moved_field(
+/// Permutes the pixels of a flow field and transforms its vectors, (x, y) in pixels, for [`permuted`].
+fn permuted_field(
     field: &Field,
     from: impl Fn(usize, usize, usize) -> [usize; 2],
     vector: impl Fn([f32; 2]) -> [f32; 2],
 ) -> Field {
     let (side, plane) = (field.side, field.side * field.side);
-    let mut moved = Field {
+    let mut permuted = Field {
         side,
         flow: vec![0.0; 4 * plane],
         known: vec![0.0; plane],
@@ -90,15 +90,15 @@ fn moved_field(
     for i in 0..plane {
         let [y, x] = from(side, i / side, i % side);
         let source = y * side + x;
-        moved.known[i] = field.known[source];
+        permuted.known[i] = field.known[source];
         for frame in 0..2 {
             let at = |axis: usize| (2 * frame + axis) * plane;
-            let turned = vector([field.flow[at(0) + source], field.flow[at(1) + source]]);
-            moved.flow[at(0) + i] = turned[0];
-            moved.flow[at(1) + i] = turned[1];
+            let transformed = vector([field.flow[at(0) + source], field.flow[at(1) + source]]);
+            permuted.flow[at(0) + i] = transformed[0];
+            permuted.flow[at(1) + i] = transformed[1];
         }
     }
-    moved
+    permuted
 }
 
 /// Swaps red and blue.

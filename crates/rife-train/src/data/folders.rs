@@ -1,4 +1,4 @@
-//! Image folder datasets: each folder holds one run of consecutive frames. Vimeo90K triplets and septuplets (with their
+//! Image folder datasets: each folder holds one sequence of consecutive frames. Vimeo90K triplets and septuplets (with their
 //! lists), X4K1000FPS, Adobe240, and any other folder of folders of images.
 
 use std::collections::HashSet;
@@ -14,16 +14,16 @@ use super::Picture;
 const MAX_DEPTH: usize = 4;
 /// Extensions of images, in lower case.
 const EXTENSIONS: [&str; 6] = ["png", "jpg", "jpeg", "webp", "tif", "tiff"];
-/// File names of Vimeo90K's lists of runs, for training and for test.
+/// File names of Vimeo90K's lists of sequences, for training and for test.
 const LISTS: [(&str, &str); 2] = [
     ("tri_trainlist.txt", "tri_testlist.txt"),
     ("sep_trainlist.txt", "sep_testlist.txt"),
 ];
 /// Maximum size of a list in bytes.
 const MAX_LIST_BYTES: u64 = 64 << 20;
-/// Minimum frames of a run.
+/// Minimum frames of a sequence.
 const MIN_FRAMES: usize = 3;
-/// Percentage of runs of frames used for training; the last runs, by name or by Vimeo90K's lists, are for validation.
+/// Percentage of sequences of frames used for training; the last sequences, by name or by Vimeo90K's lists, are for validation.
 const TRAINING_PERCENT: usize = 95;
 /// Accepted layouts, for error messages.
 const ACCEPTED: &str = "accepted are Vimeo90K (sequences/*/* beside tri_trainlist.txt or sep_trainlist.txt) and any \
@@ -34,8 +34,8 @@ const ACCEPTED: &str = "accepted are Vimeo90K (sequences/*/* beside tri_trainlis
 #[derive(Debug, Clone)]
 pub struct Folders {
     root: PathBuf,
-    /// Paths of the frames of each run.
-    runs: Vec<Vec<PathBuf>>,
+    /// Paths of the frames of each sequence.
+    sequences: Vec<Vec<PathBuf>>,
 }
 
 /// Runs found below a root folder.
@@ -50,23 +50,26 @@ pub struct Found {
 }
 
 impl Folders {
-    /// Finds the runs below `root`: those of Vimeo90K's training list if there is one, else all folders of three or more images
+    /// Finds the sequences below `root`: those of Vimeo90K's training list if there is one, else all folders of three or more images
     /// except those of a test list. The last 5 percent are held out. Runs with a side below `min_side` pixels are left out.
     ///
     /// Errors: a folder that cannot be read or has another layout; a list none of whose folders exists.
     pub fn find(root: &Path, min_side: usize) -> Result<Found> {
         let mut left_out = Vec::new();
-        let mut runs = match listed(root, &mut left_out)? {
-            Some(runs) => runs,
+        let mut sequences = match listed(root, &mut left_out)? {
+            Some(sequences) => sequences,
             None => unlisted(root, &mut left_out)?,
         };
-        let all = runs.len();
-        let sizes = runs.iter().map(|run| side(&run[0])).collect::<Result<Vec<_>>>()?;
+        let all = sequences.len();
+        let sizes = sequences
+            .iter()
+            .map(|sequence| side(&sequence[0]))
+            .collect::<Result<Vec<_>>>()?;
         let mut sizes = sizes.into_iter();
-        runs.retain(|_| sizes.next().is_some_and(|side| side >= min_side));
-        let small = all - runs.len();
+        sequences.retain(|_| sizes.next().is_some_and(|side| side >= min_side));
+        let small = all - sequences.len();
         ensure!(
-            !runs.is_empty(),
+            !sequences.is_empty(),
             "none of the {all} folders of pictures in {} has pictures of {min_side} pixels a side, the recipe's largest \
              crop",
             root.display()
@@ -76,38 +79,38 @@ impl Folders {
                 "{small} folders with pictures smaller than the crop, {min_side}"
             ));
         }
-        let held_out = runs.split_off((runs.len() * TRAINING_PERCENT / 100).max(1));
-        let folders = |runs| Self {
+        let held_out = sequences.split_off((sequences.len() * TRAINING_PERCENT / 100).max(1));
+        let folders = |sequences| Self {
             root: root.to_owned(),
-            runs,
+            sequences,
         };
         Ok(Found {
-            training: folders(runs),
+            training: folders(sequences),
             held_out: folders(held_out),
             left_out,
         })
     }
 
-    /// Returns the number of runs.
+    /// Returns the number of sequences of frames.
     pub fn len(&self) -> usize {
-        self.runs.len()
+        self.sequences.len()
     }
 
-    /// Reports whether there are no runs.
+    /// Reports whether there are no sequences.
     pub fn is_empty(&self) -> bool {
-        self.runs.is_empty()
+        self.sequences.is_empty()
     }
 
-    /// Returns the paths of a run's frames, in order.
-    pub fn run(&self, index: usize) -> &[PathBuf] {
-        &self.runs[index]
+    /// Returns the paths of a sequence's frames, in order.
+    pub fn sequence(&self, index: usize) -> &[PathBuf] {
+        &self.sequences[index]
     }
 
-    /// Reads the frames with indices `picks` of run `index`.
+    /// Reads the frames with indices `picks` of sequence `index`.
     ///
     /// Errors: an image that cannot be read, or images of different sizes.
     pub fn frames(&self, index: usize, picks: &[usize]) -> Result<Vec<Picture>> {
-        let paths = &self.runs[index];
+        let paths = &self.sequences[index];
         let pictures = picks.iter().map(|at| read(&paths[*at]));
         let pictures = pictures.collect::<Result<Vec<_>>>()?;
         for (at, picture) in picks.iter().zip(&pictures) {
@@ -126,7 +129,7 @@ impl Folders {
     ///
     /// Errors: a missing file.
     pub fn hash(&self, into: &mut Sha256) -> Result<()> {
-        for path in self.runs.iter().flatten() {
+        for path in self.sequences.iter().flatten() {
             let bytes = std::fs::metadata(path)
                 .with_context(|| format!("cannot read {}", path.display()))?
                 .len();
@@ -137,7 +140,7 @@ impl Folders {
     }
 }
 
-/// Reads the runs of Vimeo90K's training list; `None` if there is no list.
+/// Reads the sequences of Vimeo90K's training list; `None` if there is no list.
 fn listed(root: &Path, left_out: &mut Vec<String>) -> Result<Option<Vec<Vec<PathBuf>>>> {
     let present: Vec<_> = LISTS
         .map(|(training, _)| root.join(training))
@@ -161,7 +164,7 @@ fn listed(root: &Path, left_out: &mut Vec<String>) -> Result<Option<Vec<Vec<Path
         .filter(|line| !line.is_empty())
         .collect();
     let mut missing = Vec::new();
-    let mut runs = Vec::new();
+    let mut sequences = Vec::new();
     for name in &names {
         ensure!(
             is_plain(name),
@@ -175,13 +178,13 @@ fn listed(root: &Path, left_out: &mut Vec<String>) -> Result<Option<Vec<Vec<Path
             Vec::new()
         };
         if pictures.len() >= MIN_FRAMES {
-            runs.push(pictures);
+            sequences.push(pictures);
         } else {
             missing.push(*name);
         }
     }
     ensure!(
-        !runs.is_empty(),
+        !sequences.is_empty(),
         "{} names {} folders, none of which is in {} with three pictures or more",
         list.display(),
         names.len(),
@@ -196,7 +199,7 @@ fn listed(root: &Path, left_out: &mut Vec<String>) -> Result<Option<Vec<Vec<Path
             if missing.len() > 1 { " and others" } else { "" }
         ));
     }
-    Ok(Some(runs))
+    Ok(Some(sequences))
 }
 
 /// Reports whether a list's line is a plain relative path, without `..`.
@@ -208,11 +211,11 @@ fn is_plain(name: &str) -> bool {
 
 /// Finds all folders with enough images that no test list names.
 fn unlisted(root: &Path, left_out: &mut Vec<String>) -> Result<Vec<Vec<PathBuf>>> {
-    let mut runs = Vec::new();
+    let mut sequences = Vec::new();
     let mut short = Vec::new();
     find_in(root, MAX_DEPTH, &mut |folder, pictures| {
         if pictures.len() >= MIN_FRAMES {
-            runs.push(pictures);
+            sequences.push(pictures);
         } else if !pictures.is_empty() {
             short.push(folder.to_owned());
         }
@@ -226,10 +229,11 @@ fn unlisted(root: &Path, left_out: &mut Vec<String>) -> Result<Vec<Vec<PathBuf>>
             text.lines().map(folder).collect::<Vec<_>>()
         })
         .collect();
-    let before = runs.len();
-    runs.retain(|run: &Vec<PathBuf>| !run[0].parent().is_some_and(|folder| test.contains(folder)));
-    if runs.len() < before {
-        left_out.push(format!("{} folders of the test list", before - runs.len()));
+    let before = sequences.len();
+    sequences
+        .retain(|sequence: &Vec<PathBuf>| !sequence[0].parent().is_some_and(|folder| test.contains(folder)));
+    if sequences.len() < before {
+        left_out.push(format!("{} folders of the test list", before - sequences.len()));
     }
     if let Some(first) = short.first() {
         left_out.push(format!(
@@ -240,11 +244,11 @@ fn unlisted(root: &Path, left_out: &mut Vec<String>) -> Result<Vec<Vec<PathBuf>>
         ));
     }
     ensure!(
-        !runs.is_empty(),
+        !sequences.is_empty(),
         "no folder of three pictures or more in {}; {ACCEPTED}",
         root.display()
     );
-    Ok(runs)
+    Ok(sequences)
 }
 
 /// Calls `found` with the images of a folder and of its subfolders, `depth` levels deep, sorted by name.
@@ -305,7 +309,7 @@ mod tests {
     use super::*;
 
     /// Writes images of 8x4 pixels with grey levels from `first` up.
-    fn run(folder: &Path, names: &[&str], first: u8) {
+    fn sequence(folder: &Path, names: &[&str], first: u8) {
         std::fs::create_dir_all(folder).unwrap();
         for (i, name) in names.iter().enumerate() {
             let image = image::RgbImage::from_pixel(8, 4, image::Rgb([first + i as u8; 3]));
@@ -314,7 +318,7 @@ mod tests {
     }
 
     fn greys(folders: &Folders, index: usize) -> Vec<u8> {
-        let picks: Vec<_> = (0..folders.run(index).len()).collect();
+        let picks: Vec<_> = (0..folders.sequence(index).len()).collect();
         let frames = folders.frames(index, &picks).unwrap();
         frames.iter().map(|frame| frame.at(0, 0)[0]).collect()
     }
@@ -326,14 +330,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut list = String::new();
         for i in 0..20u8 {
-            run(
+            sequence(
                 &folder.path().join(format!("sequences/00001/{i:04}")),
                 &THREE,
                 10 * i,
             );
             list += &format!("00001/{i:04}\n");
         }
-        run(&folder.path().join("sequences/00002/0001"), &THREE, 250);
+        sequence(&folder.path().join("sequences/00002/0001"), &THREE, 250);
         std::fs::write(folder.path().join("tri_trainlist.txt"), list + "00001/0999\n\n").unwrap();
         let found = Folders::find(folder.path(), 4).unwrap();
         assert_eq!((found.training.len(), found.held_out.len()), (19, 1));
@@ -351,15 +355,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let seven: Vec<_> = (1..=7).map(|i| format!("im{i}.png")).collect();
         let seven: Vec<_> = seven.iter().map(String::as_str).collect();
-        run(&folder.path().join("vimeo/sequences/00001/0001"), &seven, 100);
+        sequence(&folder.path().join("vimeo/sequences/00001/0001"), &seven, 100);
         std::fs::write(folder.path().join("vimeo/sep_trainlist.txt"), "00001/0001\n").unwrap();
         let found = Folders::find(&folder.path().join("vimeo"), 4).unwrap();
         assert_eq!(greys(&found.training, 0), [100, 101, 102, 103, 104, 105, 106]);
 
         let many: Vec<_> = (0..12).map(|i| format!("{i}.PNG")).collect();
         let many: Vec<_> = many.iter().map(String::as_str).collect();
-        run(&folder.path().join("x4k/002/occ008.320"), &many, 0);
-        run(&folder.path().join("x4k/003/short"), &many[..2], 0);
+        sequence(&folder.path().join("x4k/002/occ008.320"), &many, 0);
+        sequence(&folder.path().join("x4k/003/short"), &many[..2], 0);
         let found = Folders::find(&folder.path().join("x4k"), 4).unwrap();
         assert_eq!(greys(&found.training, 0), (0..12).collect::<Vec<u8>>());
         assert!(found.left_out[0].contains("short"), "{:?}", found.left_out);
@@ -368,8 +372,8 @@ mod tests {
     #[test]
     fn test_lists_are_never_trained_on() {
         let folder = tempfile::tempdir().unwrap();
-        run(&folder.path().join("sequences/00001/0001"), &THREE, 10);
-        run(&folder.path().join("sequences/00001/0002"), &THREE, 20);
+        sequence(&folder.path().join("sequences/00001/0001"), &THREE, 10);
+        sequence(&folder.path().join("sequences/00001/0002"), &THREE, 20);
         std::fs::write(folder.path().join("tri_testlist.txt"), "00001/0002\n").unwrap();
         let found = Folders::find(folder.path(), 4).unwrap();
         assert_eq!((found.training.len(), found.held_out.len()), (1, 0));
@@ -389,7 +393,7 @@ mod tests {
             error(&folder.path().join("none"), 4).contains("none"),
             "no folder"
         );
-        run(&folder.path().join("a"), &THREE, 10);
+        sequence(&folder.path().join("a"), &THREE, 10);
         assert!(error(folder.path(), 5).contains("5 pixels"), "too small");
         for line in ["/etc", "../a", "b"] {
             std::fs::write(folder.path().join("sep_trainlist.txt"), line).unwrap();

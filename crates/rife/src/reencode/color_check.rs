@@ -124,13 +124,13 @@ fn failures(check: &ColorCheck, limits: &ColorLimits) -> Vec<String> {
         }
         if bias.abs() > limits.bias {
             failures.push(format!(
-                "{name} is off by {bias:+.2} codes on the whole, beyond {:.2}",
+                "{name} has a mean error of {bias:+.2} 8-bit codes, more than {:.2}",
                 limits.bias
             ));
         }
         if shift > limits.shift {
             failures.push(format!(
-                "{name} is off by {shift:.2} codes in places, beyond {:.2}",
+                "{name} has a local error of {shift:.2} 8-bit codes (RMS of block means), more than {:.2}",
                 limits.shift
             ));
         }

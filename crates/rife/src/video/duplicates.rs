@@ -21,9 +21,9 @@ pub struct DuplicateRange {
     pub frames: [u64; 2],
     /// Times of the first and the last frame in seconds.
     pub times: [Time; 2],
-    /// Number of frames equal to the one before.
+    /// Number of frames that are equal to the previous one.
     pub held: u64,
-    /// Number of distinct frames that would be moved in time, to even steps.
+    /// Number of distinct frames whose timestamps would be changed, so that they are evenly spaced.
     pub retimed: u64,
 }
 
@@ -50,15 +50,15 @@ impl DuplicateRange {
 /// The repeated frames of a clip.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DuplicatesReport {
-    /// Number of all frames.
+    /// Total number of frames.
     pub frames: u64,
-    /// Number of frames whose time is not above the one before; they are always left out.
+    /// Number of frames whose timestamp is not greater than the previous frame's; a video job always drops them.
     pub dropped: u64,
-    /// Number of frames that are equal to the one before during motion.
+    /// Number of frames that are equal to the previous one although the scene moves.
     pub held: u64,
-    /// Number of distinct frames that would be moved in time, to even steps.
+    /// Number of distinct frames whose timestamps would be changed, so that they are evenly spaced.
     pub retimed: u64,
-    /// Number of cuts.
+    /// Number of scene cuts.
     pub cuts: u64,
     /// The ranges with repeated frames, in order.
     pub ranges: Vec<DuplicateRange>,

@@ -54,13 +54,16 @@ pub(super) fn item(item: &Item) -> String {
     )
 }
 
-/// Prints the scores of a clip against its truth.
-pub(in crate::commands) fn against(found: &ClipComparison, json: bool) -> Result<()> {
+/// Prints the scores of a clip against the ground truth, as a table or as a JSON line.
+pub(in crate::commands) fn against(comparison: &ClipComparison, json: bool) -> Result<()> {
     if json {
-        return json_line(found);
+        return json_line(comparison);
     }
-    output::line(&format!("{} made frames compared with the truth", found.count))?;
-    table(&[("rife", found.scores), ("blending", found.blending)])
+    output::line(&format!(
+        "{} interpolated frames compared with the ground truth",
+        comparison.count
+    ))?;
+    table(&[("rife", comparison.scores), ("blending", comparison.blending)])
 }
 
 /// Prints a table of the model's and the baselines' scores.

@@ -19,7 +19,7 @@ pub(super) struct Header {
     pub(super) height: u32,
     progressive: bool,
     /// True where [`check`] supports the coding: 8 bits, sequential or progressive with Huffman codes.
-    known: bool,
+    supported: bool,
     components: Vec<Component>,
     /// Offset of the first scan's marker.
     first_scan: usize,
@@ -37,9 +37,9 @@ struct Component {
     /// Vertical sampling factor: blocks per MCU, 1 to 4.
     v: u32,
     /// Blocks per row and rows of blocks in a scan of this component alone.
-    own: (u32, u32),
+    size_in_blocks: (u32, u32),
     /// Blocks per row, padded to whole MCUs.
-    stride: u32,
+    blocks_per_row: u32,
     /// A mask for each block of its nonzero coefficients; progressive only.
     nonzero: Vec<u64>,
     /// True once a scan contained the component.
@@ -74,12 +74,13 @@ impl Header {
         }
     }
 
-    /// Parses the segment `body` of a frame header (SOF) with this marker.
+    /// Parses the segment `body` of a frame header (SOF) with this marker; `None` where it is truncated, or states no components
+    /// or a size of 0.
     fn frame(&mut self, marker: u8, body: &[u8]) -> Option<()> {
         let word = |at: usize| Some(u32::from(*body.get(at)?) << 8 | u32::from(*body.get(at + 1)?));
         (self.height, self.width) = (word(1)?, word(3)?);
         self.progressive = marker == 0xC2;
-        self.known = matches!(marker, 0xC0..=0xC2) && body[0] == 8 && self.height > 0 && self.width > 0;
+        self.supported = matches!(marker, 0xC0..=0xC2) && body[0] == 8 && self.height > 0 && self.width > 0;
         self.components = body
             .get(6..)?
             .chunks_exact(3)
@@ -91,28 +92,28 @@ impl Header {
                 ..Component::default()
             })
             .collect();
-        let (h, v) = self.largest();
+        let (h, v) = self.max_sampling();
         let (across, down) = self.mcus();
         for component in &mut self.components {
             let blocks = |size: u32, sampling: u32, max: u32| (size * sampling).div_ceil(max).div_ceil(8);
-            component.own = (
+            component.size_in_blocks = (
                 blocks(self.width, component.h, h),
                 blocks(self.height, component.v, v),
             );
-            component.stride = across * component.h;
+            component.blocks_per_row = across * component.h;
         }
         (down > 0 && !self.components.is_empty()).then_some(())
     }
 
     /// Returns the maximum horizontal and vertical sampling factors.
-    fn largest(&self) -> (u32, u32) {
+    fn max_sampling(&self) -> (u32, u32) {
         let max = |of: fn(&Component) -> u32| self.components.iter().map(of).max().unwrap_or(1);
         (max(|c| c.h), max(|c| c.v))
     }
 
     /// Returns the number of MCUs per row and column in a scan of several components.
     fn mcus(&self) -> (u32, u32) {
-        let (h, v) = self.largest();
+        let (h, v) = self.max_sampling();
         (self.width.div_ceil(8 * h), self.height.div_ceil(8 * v))
     }
 
@@ -122,9 +123,9 @@ impl Header {
         let blocks: u64 = self
             .components
             .iter()
-            .map(|c| u64::from(c.own.0) * u64::from(c.own.1))
+            .map(|c| u64::from(c.size_in_blocks.0) * u64::from(c.size_in_blocks.1))
             .sum();
-        let bits = if self.progressive || !self.known {
+        let bits = if self.progressive || !self.supported {
             blocks
         } else {
             2 * blocks
@@ -183,7 +184,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
     let Some(header) = Header::read(bytes) else {
         return Err("it has no picture data".to_owned());
     };
-    if !header.known {
+    if !header.supported {
         return Ok(());
     }
     let at = header.first_scan;
@@ -340,7 +341,7 @@ impl Walk<'_> {
     fn make_masks(&mut self) {
         let rows = self.header.mcus().1;
         for component in &mut self.header.components {
-            let blocks = component.stride as usize * (rows * component.v) as usize;
+            let blocks = component.blocks_per_row as usize * (rows * component.v) as usize;
             component.nonzero.resize(blocks, 0);
         }
     }
@@ -349,7 +350,7 @@ impl Walk<'_> {
     fn mcus(&mut self, components: &[ScanComponent], band: Band, at: usize) -> Result<usize, String> {
         let alone = components.len() == 1;
         let (across, down) = if alone {
-            self.header.components[components[0].0].own
+            self.header.components[components[0].0].size_in_blocks
         } else {
             self.header.mcus()
         };
@@ -405,7 +406,7 @@ impl Walk<'_> {
                 }
                 let mask = component
                     .nonzero
-                    .get_mut((row * component.stride + column) as usize)?;
+                    .get_mut((row * component.blocks_per_row + column) as usize)?;
                 progressive(bits, first, others, band, mask, run)?;
             }
         }

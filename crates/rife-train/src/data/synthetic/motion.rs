@@ -16,9 +16,9 @@ pub(super) struct Motion {
     /// Rotation in radians per unit of time, about `centre`.
     pub(super) angle: f64,
     /// Logarithm of the zoom per unit of time.
-    pub(super) growth: f64,
+    pub(super) log_zoom: f64,
     /// Translation in pixels per unit of time.
-    pub(super) shift: Point,
+    pub(super) translation: Point,
     /// Components of the bending.
     pub(super) waves: Vec<Wave>,
 }
@@ -31,7 +31,7 @@ pub(super) struct Wave {
     /// Phase in radians.
     phase: f64,
     /// Amplitude in pixels per unit of time.
-    shift: Point,
+    amplitude: Point,
 }
 
 impl Wave {
@@ -41,31 +41,32 @@ impl Wave {
         let (along, direction, phase) = (turn(), turn(), turn());
         let frequency = std::f64::consts::TAU / (side * rng.uniform(0.2, 1.5));
         // The sum of two waves stays below the maximum slope.
-        let reach = rng.uniform(0.2, 0.5) * MAX_SLOPE / frequency;
+        let amplitude = rng.uniform(0.2, 0.5) * MAX_SLOPE / frequency;
         Self {
             across: [frequency * along.cos(), frequency * along.sin()],
             phase,
-            shift: [reach * direction.cos(), reach * direction.sin()],
+            amplitude: [amplitude * direction.cos(), amplitude * direction.sin()],
         }
     }
 
     /// Returns the displacement of a point per unit of time.
     fn at(&self, [x, y]: Point) -> Point {
         let wave = (self.across[0] * x + self.across[1] * y + self.phase).sin();
-        [self.shift[0] * wave, self.shift[1] * wave]
+        [self.amplitude[0] * wave, self.amplitude[1] * wave]
     }
 }
 
 impl Motion {
-    /// Draws a motion; `reach` is the standard deviation of the translation in pixels.
-    pub(super) fn random(centre: Point, reach: f64, bends: bool, rng: &mut Rng) -> Self {
+    /// Draws a random motion. `translation_sigma` is the standard deviation of the translation in pixels per unit of time;
+    /// `bends` adds two waves.
+    pub(super) fn random(centre: Point, translation_sigma: f64, bends: bool, rng: &mut Rng) -> Self {
         let side = 2.0 * centre[0];
         let waves = if bends { 2 } else { 0 };
         Self {
             centre,
             angle: rng.normal(3.0).to_radians(),
-            growth: rng.normal(0.04),
-            shift: [rng.normal(reach), rng.normal(reach)],
+            log_zoom: rng.normal(0.04),
+            translation: [rng.normal(translation_sigma), rng.normal(translation_sigma)],
             waves: (0..waves).map(|_| Wave::random(side, rng)).collect(),
         }
     }
@@ -75,8 +76,8 @@ impl Motion {
         Self {
             centre,
             angle: 0.0,
-            growth: 0.0,
-            shift: [0.0; 2],
+            log_zoom: 0.0,
+            translation: [0.0; 2],
             waves: Vec::new(),
         }
     }
@@ -85,22 +86,22 @@ impl Motion {
     pub(super) fn position(&self, source: Point, time: f64) -> Point {
         let [x, y] = self.bent(source, time);
         let (sin, cos) = (self.angle * time).sin_cos();
-        let zoom = (self.growth * time).exp();
+        let zoom = (self.log_zoom * time).exp();
         let (x, y) = (zoom * (x - self.centre[0]), zoom * (y - self.centre[1]));
         let (along, across) = (cos * x + sin * y, cos * y - sin * x);
         [
-            along + self.centre[0] + self.shift[0] * time,
-            across + self.centre[1] + self.shift[1] * time,
+            along + self.centre[0] + self.translation[0] * time,
+            across + self.centre[1] + self.translation[1] * time,
         ]
     }
 
     /// Returns the source point that is at a position at a time, the inverse of [`Motion::position`].
     pub(super) fn source(&self, [x, y]: Point, time: f64) -> Point {
         let (sin, cos) = (self.angle * time).sin_cos();
-        let zoom = (-self.growth * time).exp();
+        let zoom = (-self.log_zoom * time).exp();
         let (x, y) = (
-            x - self.centre[0] - self.shift[0] * time,
-            y - self.centre[1] - self.shift[1] * time,
+            x - self.centre[0] - self.translation[0] * time,
+            y - self.centre[1] - self.translation[1] * time,
         );
         self.unbent(
             [
