@@ -2,7 +2,8 @@
 //! scripts, compared with baselines on the same frames; speed; evenness of motion; stability of static content.
 //!
 //! This file scores a data set. `layout` recognises data sets by their files, `protocol` pads and rounds frames as each set's
-//! script does, `baselines` are the other methods, `clip_comparison` compares two clips.
+//! script does, `baselines` are the other methods, `clip_comparison` compares two clips,
+//! `triplets` cuts data sets from clips.
 
 mod baselines;
 mod clip_comparison;
@@ -12,6 +13,7 @@ mod motion_steps;
 mod protocol;
 mod speed;
 mod static_content;
+mod triplets;
 mod worst_frames;
 
 use rife::media::{CancelToken, RgbImage};
@@ -26,6 +28,7 @@ pub use motion_steps::{
 };
 pub use speed::{LayerTime, Speed, TestTime, measure_layers, measure_speed, testtime};
 pub use static_content::{Still, StillItem, StillScores, measure_still};
+pub use triplets::{ClipTriplets, TripletOptions, cut_triplets};
 pub use worst_frames::write_worst;
 
 use crate::metrics::{Lpips, interpolation_error, psnr, psnr_luma, round8, ssim};

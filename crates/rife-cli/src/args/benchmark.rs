@@ -15,6 +15,7 @@ Examples:
   rife benchmark ucf101 --minterpolate --beside dis=dis_pictures
   rife benchmark ucf101 --worst 1 --pictures worst
   rife benchmark --still ucf101
+  rife benchmark --triplets-of clips cut --json
   rife benchmark --steps frames
   rife benchmark --time --size 1280x768 --model-version 4.25.lite --random-weights --runs 7
   rife benchmark --testtime --runs 7
@@ -39,6 +40,11 @@ pub(crate) struct BenchmarkArgs {
     /// A data set; with --steps a clip, a folder of images, or a folder of several of these
     #[arg(value_name = "DIR", conflicts_with_all = ["time", "testtime", "against"])]
     pub(crate) folder: Option<PathBuf>,
+    /// Cut the data set DIR from a clip or a folder of clips first, unless that was done before; repeatable
+    #[arg(long, value_name = "CLIPS", requires = "folder", conflicts_with_all = ["steps", "limit"])]
+    pub(crate) triplets_of: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) triplets: TripletArgs,
     /// Only the first N pairs of each subset or clip of a data set
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) limit: Option<u32>,
@@ -80,6 +86,21 @@ pub(crate) struct BenchmarkArgs {
     pub(crate) against: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) model: ModelArgs,
+}
+
+/// Options of `--triplets-of`.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Triplets cut from clips")]
+pub(crate) struct TripletArgs {
+    /// Triplets per clip and set
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "triplets_of", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) per_clip: u16,
+    /// Halve frames until their shorter side has at most N pixels (half as many in the set `small`)
+    #[arg(long, value_name = "N", default_value_t = 540, requires = "triplets_of", value_parser = clap::value_parser!(u32).range(64..=16384))]
+    pub(crate) lines: u32,
+    /// Also write the frames before and after each pair (frame09.png and frame12.png)
+    #[arg(long, requires = "triplets_of")]
+    pub(crate) context: bool,
 }
 
 /// Options of the quality benchmark: baselines, LPIPS, images of the worst frames.

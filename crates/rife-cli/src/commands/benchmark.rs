@@ -6,7 +6,9 @@ use std::path::Path;
 
 use rife::media::{CancelToken, Ffmpeg};
 use rife::{Interpolator, Result};
-use rife_eval::benchmark::{self, Baseline, DataSet, DataSetOptions, QualityBenchmark, QuarterBenchmark};
+use rife_eval::benchmark::{
+    self, Baseline, ClipTriplets, DataSet, DataSetOptions, QualityBenchmark, QuarterBenchmark, TripletOptions,
+};
 use rife_eval::metrics::Lpips;
 
 use super::interpolator;
@@ -26,6 +28,9 @@ pub(crate) fn run(args: BenchmarkArgs, cancel: &CancelToken) -> Result<()> {
         let found = benchmark::compare_clips(truth, result, args.factor.unwrap_or(2), cancel)?;
         return tables::against(&found, args.json);
     }
+    if let (Some(folder), false) = (args.folder.as_deref(), args.triplets_of.is_empty()) {
+        cut(&args, folder, cancel)?;
+    }
     let interpolator = || interpolator(&args.model, cancel);
     match args.folder.as_deref() {
         folder if args.steps => steps(&args, folder, &interpolator()?, cancel),
@@ -42,6 +47,31 @@ fn data_set_options(args: &BenchmarkArgs) -> DataSetOptions {
         factor: args.factor,
         half: args.half,
     }
+}
+
+/// Cuts the data set in `folder` from clips.
+fn cut(args: &BenchmarkArgs, folder: &Path, cancel: &CancelToken) -> Result<()> {
+    let options = TripletOptions {
+        per_clip: args.triplets.per_clip.into(),
+        lines: args.triplets.lines,
+        context: args.triplets.context,
+    };
+    let mut print = |clip: &ClipTriplets| {
+        if let Some(reason) = &clip.failed {
+            output::note(&format!(
+                "warning: {} is left out: {}",
+                output::plain(&clip.clip),
+                output::plain(reason)
+            ));
+        } else if args.verbose {
+            let name = output::plain(&clip.clip);
+            output::note(&format!(
+                "{name}: {} frames, {} triplets",
+                clip.frames, clip.triplets
+            ));
+        }
+    };
+    benchmark::cut_triplets(&args.triplets_of, folder, options, &mut print, cancel)
 }
 
 /// Scores model and baselines over the data set in `folder`.

@@ -148,6 +148,87 @@ fn every_layout_is_scored() {
 }
 
 #[test]
+fn triplets_are_cut_from_clips_once() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("clips")).unwrap();
+    place.y4m("clips/a.y4m", 20);
+    place.y4m("clips/b.y4m", 6);
+    std::fs::write(place.path("clips/c.y4m"), "YUV4MPEG2 W64").unwrap();
+    let run = |more: &[&str]| {
+        let base = [
+            "benchmark",
+            "--triplets-of",
+            "clips",
+            "cut",
+            "--json",
+            "--verbose",
+        ];
+        place.rife(&[&base, more, &RANDOM].concat())
+    };
+    let made = run(&["--context"]);
+    assert!(made.err.contains("c.y4m is left out"), "{}", made.err);
+    let object = &made.json()[0];
+    let names: Vec<_> = object["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item["name"].as_str().unwrap())
+        .collect();
+    let expected = ["neighbour/a.y4m_0010", "small/a.y4m_0010", "wide/a.y4m_0010"];
+    assert_eq!(
+        (names, object["layout"].as_str()),
+        (expected.to_vec(), Some("triplets"))
+    );
+    assert_eq!(
+        (&object["groups"][2]["name"], &object["groups"][2]["count"]),
+        (&"wide".into(), &1.into())
+    );
+    let picture = |name: &str| std::fs::read(place.path("cut").join(name)).unwrap();
+    assert_eq!(
+        picture("wide/a.y4m_0010/frame09.png"),
+        frame(&place, 4),
+        "time -2 of the wide triplet around frame 10 is frame 4"
+    );
+    assert_eq!(picture("neighbour/a.y4m_0010/frame12.png"), frame(&place, 13));
+    std::fs::copy(
+        place.path("cut/wide/a.y4m_0010/frame10i11.png"),
+        place.path("cut/neighbour/a.y4m_0010/frame10i11.png"),
+    )
+    .unwrap();
+    assert_eq!(run(&["--context"]).json()[0]["count"], 3, "used as it is");
+    let refused = run(&["--lines", "64"]).failed(3);
+    assert!(
+        refused.contains("context: true") && refused.contains("lines: 64"),
+        "{refused}"
+    );
+    std::fs::remove_file(place.path("cut/triplets.json")).unwrap();
+    assert!(run(&[]).failed(3).contains("accepted is a new folder"));
+    place.rife(&["benchmark", "cut", "--context"]).failed(2);
+    place.y4m("short.y4m", 6);
+    let none = place
+        .rife(&["benchmark", "--triplets-of", "short.y4m", "none"])
+        .failed(3);
+    assert!(none.contains("7 consecutive frames"), "{none}");
+    assert!(!place.path("none").exists());
+}
+
+/// Returns the PNG file of a frame of [`Place::y4m`]'s clip, as `rife` writes it.
+fn frame(place: &Place, index: u32) -> Vec<u8> {
+    let source = rife::media::Input::parse(place.path("clips/a.y4m"));
+    let mut source = rife::media::open_source(&rife::media::SourceSpec::new(source)).unwrap();
+    let tags = source.info().tags;
+    let frame = (0..=index)
+        .map(|_| source.next_frame().unwrap().unwrap())
+        .last()
+        .unwrap();
+    let srgb = rife::media::ColorTags::SRGB;
+    let frame = rife::media::Frame::from_rgb(&frame.to_rgb(&tags), rife::media::PixelFormat::RGB8, &srgb);
+    let path = place.path("frame.png");
+    rife::media::sink::write_image(&path, &frame, &srgb, true).unwrap();
+    std::fs::read(path).unwrap()
+}
+
+#[test]
 fn other_programs_are_scored_beside_and_the_worst_is_drawn() {
     if !ffmpeg() {
         return;

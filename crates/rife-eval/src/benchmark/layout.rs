@@ -63,7 +63,7 @@ impl Layout {
         (
             Self::Triplets,
             "triplets",
-            "NAME/frame10.png, frame10i11.png, frame11.png",
+            "NAME/frame10.png, frame10i11.png, frame11.png (or SUBSET/NAME/)",
             "as they are",
         ),
         (
@@ -334,7 +334,8 @@ fn find(folder: &Path, factor: Option<u32>) -> Result<(Layout, Vec<Sample>, u32)
 /// File names of first frame, truth and second frame in Middlebury's folders.
 const MIDDLEBURY_NAMES: [&str; 3] = ["frame10.png", "frame10i11.png", "frame11.png"];
 
-/// Recognises sets that are folders of three files each (UCF101, Triplets, ATD-12K) by their file names; `None` for others.
+/// Recognises sets that are folders of three files each (UCF101, Triplets also in subsets, ATD-12K) by their file names;
+/// `None` for others.
 fn flat(folder: &Path) -> Result<Option<(Layout, Vec<Sample>)>> {
     let test = folder.join("test_2k_540p");
     let anime = if test.is_dir() { &test } else { folder };
@@ -353,7 +354,15 @@ fn flat(folder: &Path) -> Result<Option<(Layout, Vec<Sample>)>> {
             return Ok(Some((layout, samples)));
         }
     }
-    Ok(None)
+    let mut samples = Vec::new();
+    for (subset, path) in entries(folder)?.into_iter().filter(|(_, path)| path.is_dir()) {
+        for mut sample in by_folder(&path, &path, MIDDLEBURY_NAMES)? {
+            sample.targets[0].name = format!("{subset}/{}", sample.targets[0].name);
+            sample.group.clone_from(&subset);
+            samples.push(sample);
+        }
+    }
+    Ok((!samples.is_empty()).then_some((Layout::Triplets, samples)))
 }
 
 /// Makes a sample of each folder in `data` that has the first of three file `names`; the second, the truth, is in the folder
@@ -410,13 +419,21 @@ mod tests {
 
     #[test]
     fn each_layout_is_recognised() {
-        let cases: [(&[&str], Layout); 8] = [
+        let cases: [(&[&str], Layout); 9] = [
             (
                 &["1/frame_00.png", "1/frame_01_gt.png", "1/frame_02.png"],
                 Layout::Ucf101,
             ),
             (
                 &["a/frame10.png", "a/frame10i11.png", "a/frame11.png"],
+                Layout::Triplets,
+            ),
+            (
+                &[
+                    "wide/a/frame10.png",
+                    "wide/a/frame10i11.png",
+                    "wide/a/frame11.png",
+                ],
                 Layout::Triplets,
             ),
             (

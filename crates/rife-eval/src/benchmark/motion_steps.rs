@@ -276,7 +276,7 @@ fn moves(a: &RgbImage, b: &RgbImage) -> bool {
 }
 
 /// Lists names and paths of the sequences at `path`: itself if it is a file or a folder of images, else the folder's entries.
-fn sequences(path: &Path) -> Result<Vec<(String, PathBuf)>> {
+pub(super) fn sequences(path: &Path) -> Result<Vec<(String, PathBuf)>> {
     let name = |path: &Path| {
         path.file_name()
             .unwrap_or_default()
