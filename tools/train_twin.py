@@ -1,7 +1,8 @@
 """PyTorch twin of `rife-train` for networks of the 4.25 family: same networks, keys and recipe, for machines where PyTorch
 trains faster. Weights are interchangeable (`.safetensors` with PyTorch's keys).
 
-Clips are decoded once and stay on the device, where samples are drawn, augmented and synthesised.
+Clips, or windows packed by tools/prepare_corpus.py, are decoded once and stay on the device, where samples are drawn,
+augmented and synthesised. Needed are this file, the folder twin, a recipe and the clips or windows.
 """
 
 import argparse
@@ -50,7 +51,7 @@ def psnr(made, truth):
 class Trainer:
     """Training state: network, averaged weights and optimizer."""
 
-    def __init__(self, recipe, device, half):
+    def __init__(self, recipe, device, half, compiled):
         self.recipe, self.device, self.half = recipe, device, half
         o = recipe["optimizer"]
         self.net = build(recipe).to(device)
@@ -58,7 +59,7 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(self.net.parameters(), lr=o["learning_rate"], fused=True,
                                            betas=o.get("betas", (0.9, 0.99)), weight_decay=o["weight_decay"])
         self.step_count, self.progress, self.usual = 0, 0.0, torch.zeros((), device=device)
-        self.loss = torch.compile(self.plain_loss) if device.type == "cuda" else self.plain_loss
+        self.loss = torch.compile(self.plain_loss) if compiled else self.plain_loss
 
     def plain_loss(self, img0, truth, img1, t, flow, known, flow_weight):
         """Computes the total loss and its Laplacian term of a batch."""
@@ -110,7 +111,7 @@ class Trainer:
 
 
 @torch.no_grad()
-def evaluate(net, samples, crop, count=48):
+def evaluate(net, samples, crop, count):
     """Computes the mean PSNR of `count` fixed held-out samples of each kind."""
     samples.generator.manual_seed(1)
     scores = {}
@@ -172,7 +173,7 @@ def train(args, recipe):
     held_out = Clips(args.clips, data, [data["size"]], device, held_out=True)
     print(f"{len(clips.report)} clips, {sum(n for _, n in clips.report)} frames, {len(clips.pixels) * 3 / 1e9:.1f} GB, "
           f"crops {[(k, len(t[0])) for k, t in clips.tables.items()]}, {time.time() - began:.0f} s", flush=True)
-    trainer, log = Trainer(recipe, device, args.half), []
+    trainer, log = Trainer(recipe, device, args.half, args.compile), []
     if args.resume:
         trainer.load(torch.load(args.resume, weights_only=True, map_location=device))
     elif args.start:
@@ -181,7 +182,7 @@ def train(args, recipe):
     judged = Samples(held_out, recipe["sampling"], [data["size"]], 1)
     total = sum(steps for steps, _, _ in o["stages"])
     began, last, sums = time.time(), time.time(), torch.zeros(3, device=device)
-    gone = trainer.progress
+    gone, kept = trainer.progress, began
     # Prefetches the next batch, whose pixels may have to be read from disk.
     ahead = ThreadPoolExecutor(1)
     coming = ahead.submit(trainer.draw, samples)
@@ -193,6 +194,9 @@ def train(args, recipe):
         else:
             trainer.progress = trainer.step_count / total
         done = trainer.progress >= 1
+        if time.time() - kept >= args.keep_seconds and not done:
+            keep(trainer, args, recipe, log)
+            kept = time.time()
         if trainer.step_count % args.report == 0:
             mean = (sums / args.report).tolist()
             print(f"step {trainer.step_count} loss {mean[0]:.5f} laplacian {mean[1]:.5f} norm {mean[2]:.3f} "
@@ -203,17 +207,17 @@ def train(args, recipe):
             net = build(recipe, {k: v.clone() for k, v in trainer.average.items()}).to(device)
             multiple = 4 * recipe["network"]["blocks"][0]["scale"]
             log.append({"step": trainer.step_count, "progress": round(trainer.progress, 4),
-                        **evaluate(net, judged, data["size"]), **score_folders(net, args.eval, multiple, device)})
+                        **evaluate(net, judged, data["size"], args.judged), **score_folders(net, args.eval, multiple, device)})
             print(log[-1], flush=True)
             keep(trainer, args, recipe, log)
-            last = time.time()
+            last = kept = time.time()
 
 
 def main():
     """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", default="recipes/default.toml", type=Path)
-    parser.add_argument("--clips", nargs="+", type=Path, help="folders of video clips")
+    parser.add_argument("--clips", nargs="+", required=True, type=Path, help="folders of video clips or of packed windows")
     parser.add_argument("--out", required=True, type=Path, help="the run's folder")
     parser.add_argument("--resume", type=Path, help="checkpoint.pt to go on from, where its schedule was")
     parser.add_argument("--start", type=Path, help=".safetensors to start from, of this network or a smaller one")
@@ -223,14 +227,21 @@ def main():
     parser.add_argument("--eval", nargs="*", default=[], help="folders of triplets, for the log only")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--half", action="store_true", help="trunks in bfloat16")
+    parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=torch.cuda.is_available(),
+                        help="compile the step with torch.compile; by default on a GPU")
+    parser.add_argument("--keep-seconds", type=float, default=60, metavar="S",
+                        help="write checkpoint and weights at least every S seconds")
     parser.add_argument("--report", type=int, default=200)
     parser.add_argument("--validate", type=int, default=2000)
+    parser.add_argument("--judged", type=int, default=48, metavar="N", help="held-out samples of each kind at a validation")
     args = parser.parse_args()
     recipe = tomllib.loads(args.recipe.read_text())
     args.out.mkdir(parents=True, exist_ok=True)
     torch.set_float32_matmul_precision("high")
     torch.set_flush_denormal(True)
     torch.backends.cudnn.benchmark = True
+    # A step that cannot be compiled runs as it is.
+    torch._dynamo.config.suppress_errors = True
     cv2.setNumThreads(1)
     if args.threads:
         torch.set_num_threads(args.threads)

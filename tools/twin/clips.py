@@ -1,4 +1,4 @@
-"""Decoded clips in device memory (or a memory-mapped file) at several sizes, and weighted sampling of crops with motion."""
+"""Decoded clips, or packed windows of clips, in device memory (or a memory-mapped file) at several sizes, and weighted sampling of crops with motion."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +18,8 @@ KINDS = {"adjacent": (2, (1,)), "wide": (4, (2,)), "quarter": (4, (1, 3)), "eigh
 
 def decode(path, most):
     """Decodes up to `most` frames as uint8 [n, h, w, 3], RGB."""
+    if path.suffix == ".webp":
+        return unpacked(path)
     clip, frames = cv2.VideoCapture(str(path)), []
     clip.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
     while len(frames) < most:
@@ -26,6 +28,23 @@ def decode(path, most):
             break
         frames.append(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
     return np.stack(frames) if frames else np.zeros((0, 1, 1, 3), np.uint8)
+
+
+def unpacked(path):
+    """Reads a window of square frames that tools/prepare_corpus.py packed from top to bottom into one picture."""
+    strip = cv2.imread(str(path))
+    if strip is None or strip.shape[0] % strip.shape[1]:
+        raise ValueError(f"{path} is not a window packed by tools/prepare_corpus.py --megabytes")
+    side = strip.shape[1]
+    return np.ascontiguousarray(strip[..., ::-1]).reshape(-1, side, side, 3)
+
+
+def listed(folder, names, held_out):
+    """Lists the files of a folder of clips, or of one with packed windows: those held out for validation (in a folder of
+    clips the ones with `names`), or the others."""
+    if (folder / "train").is_dir():
+        return sorted((folder / ("held_out" if held_out else "train")).glob("*.webp"))
+    return [f for f in sorted(folder.iterdir()) if (f.stem in names) == held_out]
 
 
 def resized(frames, short):
@@ -105,8 +124,10 @@ class Clips:
 
     def __init__(self, folders, data, crop_sides, device, held_out=False, store=None, most_samples=4_000_000):
         # In the order of the folders, so that the samples do not depend on their paths.
-        files = [f for folder in folders for f in sorted(Path(folder).iterdir())
-                 if (f.stem in data["held_out"]) == held_out]
+        files = [f for folder in folders for f in listed(Path(folder), data["held_out"], held_out)]
+        if not files:
+            kind = "held-out" if held_out else "training"
+            raise ValueError(f"no {kind} clips in {', '.join(map(str, folders))}")
         kept = Store(store, [str(f) for f in files] + [str(data["short_sides"]), str(data["most_frames"]), str(data["size"])])
         shapes, cells, self.report = kept.found or ([], [], [])
         for group in (files[i:i + DECODERS] for i in range(0, 0 if kept.found else len(files), DECODERS)):

@@ -26,6 +26,7 @@ mod cli {
     mod shard;
     mod signals;
     mod threats;
+    mod tools;
     mod verify;
     mod video;
     mod words;
