@@ -73,6 +73,7 @@ fn hint(error: &Error) -> Option<String> {
         Error::Media(MediaError::Interlaced { .. }) => {
             "--deinterlace does it here, --inverse-telecine for film in it; --allow-interlaced takes the video as it is"
         }
+        Error::Device(_) => "rife devices lists GPUs, and --device cpu uses none",
         Error::Media(MediaError::SegmentHeaders) => "--no-resume encodes in one piece",
         Error::Media(MediaError::Changed { .. }) => "--restart starts over",
         Error::RateAndFactor => "--slow-motion plays the frames of --factor at the rate of --fps",

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rife_backend::{BackendError, Result};
 
+use crate::fault::{Fault, Faults};
 use crate::memory::{Pool, Pooled, lock};
 use crate::{Adapter, AdapterInfo, AdapterKind, GpuError};
 
@@ -75,6 +76,7 @@ pub(crate) struct Device {
     parameter_alignment: usize,
     readback: Mutex<Vec<wgpu::Buffer>>,
     counters: Mutex<Counters>,
+    faults: Faults,
 }
 
 impl fmt::Debug for Device {
@@ -129,6 +131,7 @@ impl Device {
             parameters,
             readback: Mutex::default(),
             counters: Mutex::default(),
+            faults: Faults::from_env(),
         })
     }
 
@@ -280,6 +283,15 @@ impl Device {
     /// # Errors
     /// Where the device failed.
     pub(crate) fn finish_read<T>(&self, read: Readback, take: impl FnOnce(&[u8]) -> T) -> Result<T> {
+        let fault = self.faults.of_next_read();
+        match fault {
+            Some(Fault::Memory) => return Err(BackendError::OutOfMemory("a test's fault".to_owned())),
+            Some(Fault::Lost) => {
+                self.device.destroy();
+                self.lose("a test's fault");
+            }
+            Some(Fault::Bytes(_)) | None => {}
+        }
         let timeout = (self.info.kind != AdapterKind::Software).then_some(TIMEOUT);
         let waited = self.device.poll(wgpu::PollType::Wait {
             submission_index: Some(read.submission),
@@ -300,7 +312,10 @@ impl Device {
         }
         let view = read.buffer.get_mapped_range(0..read.bytes);
         let view = view.map_err(|error| BackendError::Failed(error.to_string()))?;
-        let taken = take(&view);
+        let taken = match fault {
+            Some(Fault::Bytes(byte)) => take(&vec![byte; view.len()]),
+            _ => take(&view),
+        };
         drop(view);
         read.buffer.unmap();
         lock(&self.readback).push(read.buffer);
@@ -410,7 +425,11 @@ fn watch(device: &wgpu::Device) -> Arc<Mutex<Option<BackendError>>> {
     device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
         let error = match error {
             wgpu::Error::OutOfMemory { source } => BackendError::OutOfMemory(source.to_string()),
-            other => BackendError::Failed(format!("the GPU interface refused a command: {other}")),
+            other => {
+                let text = other.to_string();
+                let line: Vec<_> = text.split_whitespace().collect();
+                BackendError::Failed(format!("the GPU interface refused a command: {}", line.join(" ")))
+            }
         };
         record(&to, error);
     }));

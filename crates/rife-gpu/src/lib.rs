@@ -15,6 +15,7 @@ mod device;
 mod dis;
 mod engine;
 mod error;
+mod fault;
 mod memory;
 mod plan;
 mod tensor;

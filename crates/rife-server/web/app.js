@@ -89,6 +89,7 @@ async function loadServerInfo() {
   for (const { form } of Object.values(panels)) {
     if (!form?.controls.has('model')) continue;
     form.choices('model', models.items.map((/** @type {any} */ item) => [item.name, `${item.name} (${item.version})`]));
+    form.choices('device', models.devices.map((/** @type {any} */ item) => [item.name, `${item.name} (${item.description})`]));
     form.choices('precision', models.precisions.map((/** @type {string} */ name) => [name, name]));
     const fit = () => {
       const chosen = models.items.find((/** @type {any} */ item) => item.name === form.values.model);
@@ -105,7 +106,8 @@ async function loadServerInfo() {
     leave.hidden = health.auth === 'none';
     leave.addEventListener('click', () => call('DELETE', '/session').then(() => location.reload(), (error) => notice(error.message)));
   }
-  if (system) system.textContent = t('system', { version: health.version, models: models.items.length, engine: models.engine });
+  const devices = models.devices.filter((/** @type {any} */ item) => item.name !== 'auto').map((/** @type {any} */ item) => item.description).join(', ');
+  if (system) system.textContent = t('system', { version: health.version, models: models.items.length, devices });
 }
 
 /** Keeps the list of codecs to those that the chosen file type supports; only the default if the type is the source's. @param {import('./form.js').Form} form @param {Record<string, string[]>} held */

@@ -18,6 +18,7 @@ const model = (more) => [
   { name: 'timestep_method', kind: 'choice', label: 'o_method', hint: 'o_method_hint', choices: named(['auto', 'o_method_auto'], ['direct', 'o_method_direct'], ['recursive', 'o_method_recursive']), value: 'auto', more },
   { name: 'model', kind: 'choice', label: 'o_model', choices: plain('default'), value: 'default', more: true },
   { name: 'scale', kind: 'choice', label: 'o_scale', hint: 'o_scale_hint', choices: plain('0.25', '0.5', '1', '2', '4'), value: '1', numeric: true, more: true },
+  { name: 'device', kind: 'choice', label: 'o_device', choices: plain('cpu'), value: 'cpu', more: true },
   { name: 'precision', kind: 'choice', label: 'o_precision', hint: 'o_precision_hint', choices: plain('f32'), value: 'f32', more: true },
   { name: 'tta', kind: 'check', label: 'o_tta', hint: 'o_tta_hint', more: true },
   { name: 'ensemble', kind: 'check', label: 'o_ensemble', more: true },

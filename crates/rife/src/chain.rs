@@ -247,7 +247,7 @@ impl ChainRun {
         spec.resume = self.resume()?;
         let Some(target) = self.target_with_audio()? else {
             let (written, chain) = self.write_video(&spec, progress)?;
-            return Ok(summary(written, chain, false));
+            return Ok(self.summary(written, chain, false));
         };
         // The video is written first: the duration of each clip's audio is known at the clip's end only.
         let inputs = self.job.clips.iter().map(PathBuf::as_path);
@@ -271,7 +271,7 @@ impl ChainRun {
         join.write(&joined, &mut |name| place.file(name))?;
         written.bytes = Some(place.promote(&joined)?);
         written.path = Some(target);
-        Ok(summary(written, chain, true))
+        Ok(self.summary(written, chain, true))
     }
 
     /// Writes the video stream of all clips and transitions.
@@ -312,19 +312,20 @@ impl ChainRun {
         let wanted = held && any && self.job.audio != AudioMode::Drop;
         Ok(wanted.then(|| target.clone()))
     }
-}
 
-/// Combines the results of sink and writer.
-fn summary(written: Written, chain: ChainResult, audio: bool) -> ChainSummary {
-    let mut warnings = chain.warnings;
-    warnings.extend(written.warnings);
-    ChainSummary {
-        path: written.path,
-        counts: chain.counts,
-        duration: written.duration,
-        starts: chain.starts,
-        audio,
-        warnings,
+    /// Combines the results of sink and writer.
+    fn summary(&self, written: Written, chain: ChainResult, audio: bool) -> ChainSummary {
+        let mut warnings = chain.warnings;
+        warnings.extend(written.warnings);
+        warnings.extend(self.interpolator.faults());
+        ChainSummary {
+            path: written.path,
+            counts: chain.counts,
+            duration: written.duration,
+            starts: chain.starts,
+            audio,
+            warnings,
+        }
     }
 }
 

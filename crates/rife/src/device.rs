@@ -3,6 +3,8 @@
 
 #[cfg(feature = "gpu")]
 mod gpu;
+#[cfg(feature = "gpu")]
+mod self_test;
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,6 +17,8 @@ use rife_nets::{Model, Version, Weights};
 
 use crate::choice::NamedChoice;
 use crate::model_choice::find_weights;
+#[cfg(feature = "gpu")]
+use crate::runner::guarded::GuardedRunner;
 use crate::runner::{Convolution, Device as DeviceState, Memory, ModelRunner, Runner};
 use crate::{Error, InterpolatorSpec, Result};
 
@@ -39,6 +43,32 @@ impl Device {
             "cpu, gpu, gpu:NAME, gpu:INDEX, auto"
         } else {
             "cpu, auto (this build has no GPU support)"
+        }
+    }
+
+    /// Lists the devices of this machine with a description for people: the processor, [`Device::Auto`] if it can be a GPU, and
+    /// the GPUs, software adapters included. The first call loads the drivers, which takes 10 to 500 ms; later calls return the
+    /// same list. On Linux no driver is loaded where no GPU has a device file and the environment names no Vulkan driver.
+    pub fn available() -> Vec<(Self, String)> {
+        #[cfg(feature = "gpu")]
+        let gpus = gpu::available();
+        #[cfg(not(feature = "gpu"))]
+        let gpus = Vec::new();
+        let processor = (Self::Cpu, "the processor".to_owned());
+        [processor].into_iter().chain(gpus).collect()
+    }
+
+    /// Checks that this machine has the device, without opening it.
+    ///
+    /// # Errors
+    /// [`Error::Device`] for a GPU that does not exist; it lists those that do.
+    pub fn check(&self) -> Result<()> {
+        match self {
+            Self::Cpu | Self::Auto => Ok(()),
+            #[cfg(feature = "gpu")]
+            Self::Gpu(which) => gpu::find(which).map(|_| ()),
+            #[cfg(not(feature = "gpu"))]
+            Self::Gpu(_) => Err(no_gpu_support()),
         }
     }
 }
@@ -208,7 +238,7 @@ fn start_cpu(
 }
 
 fn open_cpu(spec: &InterpolatorSpec) -> Result<CpuBackend> {
-    let failed = |error: rife_cpu::TierError| Error::Device(error.to_string());
+    let failed = |error: rife_cpu::TierError| Error::Usage(error.to_string());
     let tier = Tier::detect().map_err(failed)?;
     let options = EngineOptions {
         threads: spec.threads,
@@ -248,13 +278,20 @@ fn start_gpu(
     }
     let (backend, info) = gpu::open(which)?;
     let model = Model::from_weights(backend, weights, Some(version))?;
-    gpu::test(&model, open_cpu(spec)?, weights, version)?;
-    Ok(Arc::new(ModelRunner::new(model, info)))
+    let device: Arc<dyn Runner> = Arc::new(ModelRunner::new(model, info));
+    let processor = start_cpu(spec, weights, version, None)?;
+    self_test::run(&device, &processor)?;
+    Ok(Arc::new(GuardedRunner::new(device, processor)))
 }
 
 #[cfg(not(feature = "gpu"))]
 fn start_gpu(_: &str, _: &InterpolatorSpec, _: &Weights, _: Version) -> Result<Arc<dyn Runner>> {
-    Err(Error::Usage("this build has no GPU support".to_owned()))
+    Err(no_gpu_support())
+}
+
+#[cfg(not(feature = "gpu"))]
+fn no_gpu_support() -> Error {
+    Error::Usage("this build has no GPU support".to_owned())
 }
 
 impl DeviceState for CpuBackend {

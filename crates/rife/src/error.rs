@@ -41,7 +41,7 @@ pub enum Error {
     /// A weights file that cannot be read or written.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// A device that cannot run with the requested options.
+    /// A GPU that does not exist, or cannot be used.
     #[error("{0}")]
     Device(String),
     /// A model name or path that does not exist.
@@ -156,6 +156,7 @@ impl Error {
             Self::Network(NetworkError::ImageSize { .. } | NetworkError::FramesDiffer { .. })
             | Self::Data(_)
             | Self::Warnings(_) => ErrorKind::Input,
+            Self::Network(NetworkError::Backend(_)) => ErrorKind::Failure,
             Self::Network(_) | Self::Checkpoint(_) | Self::NoModel(_) | Self::NotPulled { .. } => {
                 ErrorKind::Model
             }
@@ -175,6 +176,7 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Media(error) => error.code(),
+            Self::Network(NetworkError::Backend(_)) => "device",
             Self::Network(_) => "network",
             Self::Checkpoint(_) => "bad_weights",
             Self::NoModel(_) | Self::NotPulled { .. } => "no_model",

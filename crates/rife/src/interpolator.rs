@@ -148,6 +148,11 @@ impl Interpolator {
         self.runner.info()
     }
 
+    /// Describes, for people, the faults of the GPU so far and what became of its frames; `None` if there were none.
+    pub fn faults(&self) -> Option<String> {
+        self.runner.faults()
+    }
+
     /// Returns the origin of the weights, for people: `built in`, `random weights` or a path.
     pub fn origin(&self) -> &str {
         &self.origin
@@ -228,8 +233,8 @@ impl Interpolator {
     }
 
     /// Prepares an image on the device at its full size.
-    fn prepare_untiled(&self, image: &RgbImage) -> Result<DeviceFrame> {
-        self.checked(self.runner.prepare(&image.view(), &self.options))
+    fn prepare_untiled(&self, image: &Arc<RgbImage>) -> Result<DeviceFrame> {
+        self.checked(self.runner.prepare(image, &self.options))
     }
 
     /// Returns the device's result, or [`Error::Cancelled`] if the job was stopped meanwhile: then the result is incomplete.

@@ -123,8 +123,8 @@
 //! # Cargo features
 //!
 //! On by default: `default-weights` embeds the network of [`ModelChoice::Default`] (7 MB), `download` downloads
-//! published weights over HTTPS (`models::download`). `gpu`, which is off by
-//! default, computes on GPUs ([`Device::Gpu`]).
+//! published weights over HTTPS (`models::download`). `gpu`, which is off by default here and on in `rife-cli`, computes on
+//! GPUs ([`Device::Gpu`]).
 //!
 //! # More
 //!

@@ -1,6 +1,8 @@
 //! Device interface: a model on a device as a trait object ([`Runner`]), and a pair of frames prepared on it ([`FramePair`]).
 //! Callers depend on neither engines nor tensors. [`ModelRunner`] implements the traits for a model on any [`Backend`].
 
+#[cfg(feature = "gpu")]
+pub(crate) mod guarded;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -10,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rife_backend::{Backend, BackendError, ConvKind, Download};
-use rife_media::{FrameView, RgbImage};
+use rife_media::RgbImage;
 use rife_nets::{Image, Model, Options, PreparedFrame, PreparedPair, Version};
 
 use crate::{EngineInfo, Result};
@@ -66,8 +68,8 @@ pub(crate) trait Runner: fmt::Debug + Send + Sync {
     fn describe(&self) -> String;
     /// Returns the settings with which the device runs the model.
     fn info(&self) -> &EngineInfo;
-    /// Pads, uploads and encodes a frame once, for reuse in all its pairs. Values are clamped to 0..1; alpha is ignored.
-    fn prepare(&self, frame: &FrameView<'_>, options: &Options) -> Result<DeviceFrame>;
+    /// Pads, uploads and encodes an image once, for reuse in all its pairs. Values are clamped to 0..1; alpha is ignored.
+    fn prepare(&self, image: &Arc<RgbImage>, options: &Options) -> Result<DeviceFrame>;
     /// Pairs two frames prepared for the same options, for reuse at all timesteps between them. Sizes must be equal.
     fn pair(self: Arc<Self>, frames: [&DeviceFrame; 2], options: &Options) -> Result<Box<dyn FramePair>>;
     /// Returns the memory of the device's tensors.
@@ -76,6 +78,10 @@ pub(crate) trait Runner: fmt::Debug + Send + Sync {
     fn in_flight(&self) -> usize;
     /// Runs `work` and returns the convolutions that were computed meanwhile.
     fn profile(&self, work: &mut dyn FnMut()) -> Vec<Convolution>;
+    /// Describes, for people, the faults of the device so far and what became of its frames; `None` if there were none.
+    fn faults(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Two frames on a device, ready for interpolation. Owned: it borrows neither the runner nor the frames.
@@ -154,9 +160,9 @@ where
         &self.info
     }
 
-    fn prepare(&self, frame: &FrameView<'_>, options: &Options) -> Result<DeviceFrame> {
-        let clamped = frame.to_planar(|value| value.clamp(0.0, 1.0));
-        let image = Image::new(frame.width() as usize, frame.height() as usize, clamped)?;
+    fn prepare(&self, image: &Arc<RgbImage>, options: &Options) -> Result<DeviceFrame> {
+        let clamped = image.data.iter().map(|value| value.clamp(0.0, 1.0)).collect();
+        let image = Image::new(image.width as usize, image.height as usize, clamped)?;
         Ok(Arc::new(self.model.prepare_frame(&image, options)?))
     }
 

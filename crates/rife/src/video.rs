@@ -654,6 +654,7 @@ impl VideoRun {
         let mut warnings = self.info.hdr.dropped();
         warnings.extend(captions(&self.info));
         warnings.extend(done.warnings);
+        warnings.extend(self.interpolator.faults());
         side_files.finish(&done.cuts, &done.confidences)?;
         warnings.extend(done.written.warnings.iter().cloned());
         if let (Some(facts), Some(output)) = (facts, self.job.output_file()) {

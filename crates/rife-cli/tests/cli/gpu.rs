@@ -1,8 +1,10 @@
 //! Jobs on the adapter that `RIFE_TEST_GPU` names, or on the first one, software included.
 
-#[cfg(all(unix, debug_assertions))]
+#[cfg(debug_assertions)]
 use std::fs;
 
+#[cfg(debug_assertions)]
+use super::support::Ran;
 use super::support::{Place, RANDOM, ffmpeg, has_default_network};
 
 /// The `--device` to test with; `None`, and the reason printed, where no adapter exists and `RIFE_TEST_GPU` is not set.
@@ -38,7 +40,11 @@ fn devices_are_listed_and_others_refused() {
             !adapter["kind"].as_str().unwrap().contains("software")
         );
     }
-    let image = |device| ["image", "a.png", "a.png", "-o", "b.png", "--device", device];
+    let image = |device| {
+        [
+            "image", "a.png", "a.png", "-o", "b.png", "--ratio", "0.5", "--device", device,
+        ]
+    };
     let image = |device| [&image(device)[..], &RANDOM[..]].concat();
     let refused = place.rife(&image("abacus")).failed(2);
     assert!(
@@ -68,7 +74,9 @@ fn a_gpu_makes_the_picture_of_the_processor() {
         &RANDOM[..]
     };
     for (device, output) in [("cpu", "cpu.png"), (&device, "gpu.png")] {
-        let args = ["image", "a.png", "b.png", "-o", output, "--device", device];
+        let args = [
+            "image", "a.png", "b.png", "-o", output, "--ratio", "0.5", "--device", device,
+        ];
         place.rife(&[&args[..], model].concat()).ok();
     }
     let [cpu, gpu] =
@@ -97,16 +105,75 @@ fn a_killed_job_on_a_gpu_goes_on_to_the_same_bytes() {
         return;
     }
     place.y4m("in.y4m", 6);
-    let args = job("in.y4m", "out.mp4", &["--device", &device]);
-    place.rife(&args).ok();
+    let on = |device| job("in.y4m", "out.mp4", &["--device", device]);
+    place.rife(&on(&device)).ok();
     let whole = fs::read(place.path("out.mp4")).unwrap();
-    for write in [4, 11] {
-        fs::remove_file(place.path("out.mp4")).unwrap();
-        assert!(killed(&place, &args, write), "fewer than {write} writes");
-        place.rife(&args).ok();
-        assert!(
-            fs::read(place.path("out.mp4")).unwrap() == whole,
-            "killed at write {write}"
-        );
+    fs::remove_file(place.path("out.mp4")).unwrap();
+    assert!(killed(&place, &on(&device), 4), "fewer than 4 writes");
+    assert!(killed(&place, &on(&device), 7), "fewer than 7 writes more");
+    // The device that computes counts, not the text that names it.
+    let error = place.rife(&on("cpu")).failed(4);
+    assert!(
+        error.contains("the engine was ") && error.contains("--restart"),
+        "{error}"
+    );
+    let listed = place.rife(&["devices", "--json"]).json();
+    let adapters = listed[0]["devices"].as_array().unwrap();
+    let name = adapters
+        .iter()
+        .map(|adapter| adapter["name"].as_str().unwrap())
+        .find(|name| error.contains(name))
+        .unwrap();
+    place.rife(&on(&format!("gpu:{name}"))).ok();
+    assert!(fs::read(place.path("out.mp4")).unwrap() == whole);
+}
+
+/// A job on `in.y4m` in one piece.
+#[cfg(debug_assertions)]
+fn small_job<'a>(device: &'a str, output: &'a str) -> Vec<&'a str> {
+    let args = ["video", "in.y4m", "-o", output, "--device", device, "--no-resume"];
+    [&args[..], &RANDOM[..]].concat()
+}
+
+/// Faults at the driver's side of the engine. Each frame is read in three parts: first that of the self-test, then two that are
+/// timed for the plan, then the job's.
+#[cfg(debug_assertions)]
+#[test]
+fn what_a_gpu_fails_to_compute_the_processor_computes() {
+    let place = Place::new();
+    let Some(device) = device(&place) else {
+        return;
+    };
+    place.y4m("in.y4m", 4);
+    place.rife(&small_job("cpu", "cpu.y4m")).ok();
+    let wanted = fs::read(place.path("cpu.y4m")).unwrap();
+    for (fault, said) in [
+        (
+            "nan:11-11",
+            "failed once: it made a picture of NaN; 1 frame computed by the processor",
+        ),
+        ("memory:9-10", "failed 2 times: the device is out of memory"),
+        ("lost:10-10", "was used no more, because the device was lost"),
+    ] {
+        let output = format!("{}.y4m", &fault[..3]);
+        let mut command = place.command(&small_job(&device, &output));
+        let ran: Ran = command.env("RIFE_TEST_GPU_FAULT", fault).output().unwrap().into();
+        let told = format!("{}{}", ran.out, ran.err);
+        ran.ok();
+        assert!(told.contains(said), "{fault}: {told}");
+        let made = fs::read(place.path(&output)).unwrap();
+        assert_eq!(made.len(), wanted.len());
+        let differ = made.iter().zip(&wanted).map(|(a, b)| a.abs_diff(*b)).max();
+        assert!(differ <= Some(2), "{fault}: {differ:?}");
+    }
+    for (fault, said) in [
+        ("nan:0-0", "failed in the self-test"),
+        ("black:2-2", "computes wrong frames"),
+    ] {
+        let mut command = place.command(&small_job(&device, "none.y4m"));
+        let ran: Ran = command.env("RIFE_TEST_GPU_FAULT", fault).output().unwrap().into();
+        let error = ran.failed(2);
+        assert!(error.contains(said) && error.contains("--device cpu"), "{error}");
+        assert!(!place.path("none.y4m").exists());
     }
 }

@@ -155,7 +155,10 @@ const LEFT_OUT: [(&str, &str); 4] = [
     ("model", "the test above"),
     ("model_version", "the test above"),
     ("random_weights", "the test above"),
-    ("device", "there is one"),
+    (
+        "device",
+        "tests of GPUs: the device that computes counts, by whichever name",
+    ),
 ];
 
 /// Another value of an option than its default.

@@ -64,6 +64,9 @@ pub fn measure_speed(
         times.push(start.elapsed());
         last = next;
     }
+    if let Some(faults) = interpolator.faults() {
+        return Err(Error::Failure(faults));
+    }
     times.remove(0);
     times.sort();
     let ms = |time: Duration| time.as_secs_f64() * 1e3;

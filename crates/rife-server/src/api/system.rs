@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use rife::media::Ffmpeg;
 use rife::models::{Lock, models_folder};
 use rife::nets::{Scale, Version};
-use rife::{Interpolator, InterpolatorSpec, Precision};
+use rife::{Device, Interpolator, InterpolatorSpec, Precision};
 use serde_json::{Value, json};
 
 use crate::api::guard;
@@ -56,22 +56,30 @@ fn details(app: &App) -> Result<Value> {
         .into_iter()
         .collect();
     Ok(json!({
-        "problems": problems,
+        "problems": problems, "devices": all_devices(),
         "ffmpeg": ffmpeg, "workers": config.workers, "queued": count(JobState::Queued),
         "running": count(JobState::Running), "queue_limit": config.queue_limit, "max_upload": config.max_upload,
         "quota": config.quota, "used": app.store.used_bytes(), "retention_s": config.retention.as_secs(),
     }))
 }
 
-/// Handles `GET /models`: available networks, precisions, scales and containers.
+/// Handles `GET /models`: available networks, devices, precisions, scales and containers.
 pub(crate) async fn models(State(app): State<Arc<App>>) -> Result<Response> {
-    let items = app.blocking(|_| Ok(all_models())).await?;
+    let (items, devices) = app.blocking(|_| Ok((all_models(), all_devices()))).await?;
     let precisions: Vec<_> = Precision::available().into_iter().map(Precision::name).collect();
     let scales = Scale::ALL.map(|scale| scale.factor());
     let body = json!({
-        "default": "default", "containers": crate::work::options::containers(), "precisions": precisions, "scales": scales, "engine": "cpu", "items": items,
+        "default": "default", "containers": crate::work::options::containers(), "precisions": precisions, "scales": scales, "devices": devices, "items": items,
     });
     Ok(axum::Json(body).into_response())
+}
+
+/// Returns the devices of this machine, by the names that jobs can choose.
+fn all_devices() -> Vec<Value> {
+    let devices = Device::available().into_iter();
+    devices
+        .map(|(device, description)| json!({"name": device.to_string(), "description": description}))
+        .collect()
 }
 
 /// Returns the built-in model, unless built without it, and all downloaded models.

@@ -3,13 +3,13 @@
 
 use std::path::Path;
 
-use rife::Precision;
 use rife::media::{Codec, Container};
 use rife::models::{Lock, installed, models_folder};
 use rife::options::{
     ChainOptions, EncodeOptions, ImageOptions, Kind, ModelOptions, NamedChoice, Opt, OptionSet, RateOptions,
     ReencodeOptions, Refusal, SceneOptions,
 };
+use rife::{Device, Precision};
 use serde_json::{Map, Value, json};
 
 use crate::error::{ApiError, Result};
@@ -71,7 +71,7 @@ impl OptionReader {
     /// never used as a path.
     ///
     /// # Errors
-    /// Those of [`OptionReader::take`]; a model that was not downloaded; a precision that this machine does not support.
+    /// Those of [`OptionReader::take`]; a model that was not downloaded; a precision or device that this machine does not have.
     pub(crate) fn model(&mut self) -> Result<ModelOptions> {
         let mut model: ModelOptions = self.take()?;
         let here = Precision::available();
@@ -80,6 +80,17 @@ impl OptionReader {
             return Err(choice_error(
                 "precision",
                 model.precision.name(),
+                &names.join(", "),
+            ));
+        }
+        if model.device.check().is_err() {
+            let names: Vec<_> = Device::available()
+                .into_iter()
+                .map(|(known, _)| known.to_string())
+                .collect();
+            return Err(choice_error(
+                "device",
+                &model.device.to_string(),
                 &names.join(", "),
             ));
         }
@@ -380,7 +391,7 @@ mod tests {
     }
 
     /// Fields whose choices the page loads from the server.
-    const FILLED: [&str; 3] = ["model", "precision", "codec"];
+    const FILLED: [&str; 4] = ["model", "device", "precision", "codec"];
 
     #[test]
     fn the_page_has_the_fields_of_the_tables() {

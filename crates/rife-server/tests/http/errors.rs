@@ -167,6 +167,8 @@ fn options_are_checked_by_name_and_value() {
         ("video", json!({"fps": 0}), "fps"),
         ("video", json!({"scale": 3}), "scale"),
         ("video", json!({"precision": "f16"}), "precision"),
+        ("video", json!({"device": "abacus"}), "device"),
+        ("video", json!({"device": "gpu:no such card"}), "device"),
         ("video", json!({"model": "../../etc/passwd"}), "model"),
         ("video", json!({"ext": "html"}), "ext"),
         ("video", json!({"ext": "../x.mp4"}), "ext"),

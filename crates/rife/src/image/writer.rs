@@ -115,6 +115,7 @@ impl<'a> Writer<'a> {
                 }
             }
         }
+        notes.extend(self.run.interpolator.faults());
         Ok(WriterResult {
             files,
             resumed: self.resumed,

@@ -56,7 +56,8 @@ options! {
         pub threads: Option<u32> => Opt::new(Kind::Whole(1, 1024)).metavar("N").not_in_fingerprint(),
         /// Device: cpu, gpu, gpu:NAME, gpu:INDEX (`rife devices` lists GPUs), or auto: a GPU that passes its self-test, else
         /// the processor
-        pub device: Device => Opt::new(Kind::Text).metavar("DEVICE").default("cpu"),
+        pub device: Device => Opt::new(Kind::Text).metavar("DEVICE").default("cpu")
+            .http().http_help("The device: one of the devices that Models lists").page(),
         /// Number format of wide convolutions: int8 is up to a fifth faster and hardly less exact, and needs a processor with
         /// AVX-512 VNNI; auto is int8 if available, else f32
         pub precision: Precision => Opt::choice::<Precision>("WHAT").default("f32")
