@@ -4,8 +4,13 @@ CARGO ?= cargo
 # Incremental builds do not help a check from scratch, and take gigabytes.
 export CARGO_INCREMENTAL ?= 0
 SAMPLE := target/demo
+# The crates of `lint`, `test-build` and `unit`. `make test` adds the trainer, so that what it shares with the others is compiled
+# once; alone they leave it out, since Burn takes minutes to build.
+PACKAGES ?= --workspace --exclude rife-train
+# Two for each processor: many tests wait for ffmpeg.
+export RUST_TEST_THREADS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 
-.PHONY: demo test setup test-setup fmt lint unit web-test api-test features train-test clean
+.PHONY: demo test setup test-setup fmt lint test-build unit web-test api-test features train-test clean
 
 demo: setup
 	$(CARGO) build --release -p rife-cli
@@ -14,7 +19,9 @@ demo: setup
 	target/release/rife video $(SAMPLE)/sample.mp4 -o $(SAMPLE)/smooth.mp4 --factor 2 --overwrite
 	target/release/rife sample --compare $(SAMPLE)/smooth.mp4 --truth $(SAMPLE)/truth.mp4
 
-test: test-setup fmt lint unit web-test api-test features train-test
+# The steps in order, those joined by commas side by side; prints the time of each and what was skipped.
+test:
+	@PACKAGES=--workspace sh tools/steps.sh test-setup fmt lint test-build unit web-test,api-test,features
 	@echo "all checks passed"
 
 # ffmpeg, from the distribution.
@@ -29,13 +36,19 @@ fmt:
 	$(CARGO) fmt --all --check
 
 lint:
-	$(CARGO) clippy --workspace --exclude rife-train --all-targets -- -D warnings
+	$(CARGO) clippy $(PACKAGES) --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --exclude rife-train --no-deps
 
-# --show-output prints which CPU tiers ran and what was skipped. Tests of the GPU engine run on the first
-# adapter, which is lavapipe where there is no GPU, and fail where there is none at all: `test-setup` installs it.
+# The tests and the binary, for the steps after this one.
+test-build:
+	$(CARGO) test $(PACKAGES) --no-run
+
+# --show-output prints which CPU tiers ran and what was skipped. RIFE_REQUIRE makes failures of skips (docs/testing.md). Tests of
+# the GPU engine run on the first adapter, which is lavapipe where there is no GPU, and fail where there is none at all:
+# `test-setup` installs it.
 unit:
-	RIFE_TEST_GPU=$${RIFE_TEST_GPU-0} RIFE_PYTHON=$$(sh tools/python.sh) $(CARGO) test --workspace --exclude rife-train -- --show-output
+	RIFE_TEST_GPU=$${RIFE_TEST_GPU-0} RIFE_PYTHON=$$(sh tools/python.sh) RIFE_REQUIRE=$$(sh tools/require.sh) \
+		$(CARGO) test $(PACKAGES) -- --show-output
 
 # Tests of the page in a browser; screenshots are in target/page.
 web-test:
@@ -49,10 +62,10 @@ api-test:
 features:
 	sh tools/check-features.sh
 
-# A separate target, since Burn takes minutes to build.
+# The trainer alone.
 train-test:
 	$(CARGO) clippy -p rife-train --all-targets -- -D warnings
-	$(CARGO) test -p rife-train -- --show-output
+	RIFE_PYTHON=$$(sh tools/python.sh) RIFE_REQUIRE=$$(sh tools/require.sh) $(CARGO) test -p rife-train -- --show-output
 
 clean:
 	$(CARGO) clean

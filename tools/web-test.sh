@@ -3,9 +3,10 @@
 # a tool is missing.
 set -eu
 skip() {
-    echo "skipped: the page's tests need $1"
-    exit 0
+    sh "$tools/skip.sh" chromium "the page's tests need $1"
+    exit
 }
+tools=$(cd "$(dirname "$0")" && pwd)
 # Installs only missing packages, since another node than the distribution's does not work with its npm.
 missing=""
 command -v npm >/dev/null 2>&1 || missing="nodejs npm"
@@ -21,13 +22,14 @@ if [ -n "$missing" ] && command -v apt-get >/dev/null 2>&1; then
 fi
 command -v npm >/dev/null 2>&1 || skip "node and npm"
 command -v chromium >/dev/null 2>&1 || skip "chromium"
-cargo build --quiet -p rife-cli
-cd "$(dirname "$0")/../crates/rife-server/web-test"
+sh "$tools/built.sh"
+cd "$tools/../crates/rife-server/web-test"
 said=$(npm ci --no-audit --no-fund --loglevel=error 2>&1) || {
     echo "$said"
     # An inconsistent lock file is an error of the project; an unreachable registry is not.
     case $said in *EUSAGE* | *EINTEGRITY*) exit 1 ;; esac
     skip "packages that cannot be fetched here"
 }
+echo "needs chromium: here"
 npm run --silent check
 npm test --silent
