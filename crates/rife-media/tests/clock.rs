@@ -10,6 +10,7 @@ use rife_media::probe::StreamKind;
 use rife_media::sink::Resume;
 use rife_media::timeline::Push;
 use rife_media::*;
+use rife_testing::Need;
 
 type Folder = tempfile::TempDir;
 
@@ -51,11 +52,10 @@ fn case(name: &str) -> Option<PathBuf> {
         PathBuf::from,
     );
     let path = root.join("cases").join(name);
-    if path.is_file() {
-        return Some(path);
-    }
-    println!("skipped: the shared case {name} is not here");
-    None
+    let found = path.is_file();
+    Need::Clips
+        .is_met(found, format!("the shared case {name} is not here"))
+        .then_some(path)
 }
 
 fn open(path: &Path) -> Box<dyn Source> {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use num_rational::Ratio;
 use rife_media::*;
+use rife_testing::Need;
 
 fn main() -> ExitCode {
     let mut args = std::env::args_os();
@@ -311,8 +312,8 @@ fn a_frame_at_another_time_is_not_promoted() {
 fn an_unfinished_job_goes_on_with_the_encoder_it_was_begun_with() {
     let folder = tempfile::tempdir().unwrap();
     let own = Ffmpeg::find().unwrap();
-    if !own.has_encoder("h264_nvenc").unwrap() {
-        println!("skipped: this ffmpeg has no h264_nvenc");
+    let found = own.has_encoder("h264_nvenc").unwrap();
+    if !Need::Codecs.is_met(found, "this ffmpeg has no h264_nvenc") {
         return;
     }
     let card = tools(folder.path(), "card").unwrap();
@@ -352,7 +353,7 @@ fn an_unfinished_job_goes_on_with_the_encoder_it_was_begun_with() {
         plan(&card)
     );
     if plan(&own).starts_with("h264_nvenc") {
-        println!("skipped: there is such a card here");
+        println!("left out: there is such a card here");
         return;
     }
     // Begun where there is no card, and gone on where there is one.
@@ -453,7 +454,7 @@ fn orphan_parent(folder: &Path) -> ExitCode {
 
 fn children_die_with_a_killed_parent() {
     if !cfg!(target_os = "linux") {
-        return println!("skipped: only Linux ties children to their parent");
+        return println!("left out: only Linux ties children to their parent");
     }
     let folder = tempfile::tempdir().unwrap();
     let this = std::env::current_exe().unwrap();

@@ -9,6 +9,7 @@ use num_rational::Ratio;
 use rife_media::probe::{DisplayMatrix, StreamKind};
 use rife_media::timeline::{Paced, Push};
 use rife_media::*;
+use rife_testing::Need;
 
 #[path = "media/streams.rs"]
 mod streams;
@@ -39,11 +40,10 @@ fn clip(name: &str) -> Option<PathBuf> {
         PathBuf::from,
     );
     let path = root.join("clips").join(name);
-    if path.is_file() {
-        return Some(path);
-    }
-    println!("skipped: the shared clip {name} is not here");
-    None
+    let found = path.is_file();
+    Need::Clips
+        .is_met(found, format!("the shared clip {name} is not here"))
+        .then_some(path)
 }
 
 fn open(path: &Path) -> Result<Box<dyn Source>> {
@@ -1304,8 +1304,10 @@ fn transparent_webm_keeps_its_alpha() {
         return;
     };
     let mut source = open(&input).unwrap();
-    if !source.info().format.alpha {
-        println!("skipped: this ffmpeg has no libvpx-vp9 decoder");
+    if !Need::Codecs.is_met(
+        source.info().format.alpha,
+        "this ffmpeg has no libvpx-vp9 decoder",
+    ) {
         return;
     }
     let frame = source.next_frame().unwrap().unwrap();

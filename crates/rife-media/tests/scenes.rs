@@ -8,6 +8,7 @@ use num_rational::Ratio;
 use rife_media::scene::{Analysis, AnalysisOptions, CutList, CutRule, FrameFeatures, Role, Verdict};
 use rife_media::timeline::Paced;
 use rife_media::*;
+use rife_testing::Need;
 
 /// Soft bars and a disc that moves 2.5 pixels a frame, with film grain: `n` is the frame number.
 const MOVING: &str =
@@ -25,11 +26,7 @@ fn verdicts(words: &[&str], cuts: CutRule) -> Option<Vec<Verdict>> {
         ])
         .arg(&path)
         .status();
-    if status.is_err() {
-        println!("skipped: ffmpeg is not here");
-        return None;
-    }
-    assert!(status.unwrap().success(), "ffmpeg {words:?}");
+    assert!(Need::Ffmpeg.met(status)?.success(), "ffmpeg {words:?}");
     let source = open_source(&SourceSpec::new(Input::File(path))).unwrap();
     let tags = source.info().tags;
     let mut source = Paced::new(source);

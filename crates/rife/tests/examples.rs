@@ -22,10 +22,7 @@ use rife_eval::sample::render;
 /// Reports whether the default network is built in; prints a message if the test is skipped.
 fn has_network() -> bool {
     let there = rife::nets::default_weights().is_some();
-    if !there {
-        eprintln!("skipped: no network is built in");
-    }
-    there
+    rife_testing::Need::Weights.is_met(there, "no network is built in")
 }
 
 /// Writes a Y4M clip of `frames` frames at 10 frames per second.

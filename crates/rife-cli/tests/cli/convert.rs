@@ -8,6 +8,7 @@ use rife::nets::checkpoint::{Dtype, load, save_pkl, save_safetensors};
 use rife::nets::{BlockSpec, Blocks, NetworkSpec, Version, Weights, deterministic};
 
 use super::support::{Place, has_default_network};
+use rife_testing::Need;
 
 fn weights(version: &str) -> Weights {
     deterministic::weights(version.parse().unwrap())
@@ -29,8 +30,8 @@ pub(crate) fn python(place: &Place, libraries: &str, code: &str) -> Option<Strin
             .stdin(Stdio::null())
             .output()
     };
-    if !run(&format!("import {libraries}")).is_ok_and(|ran| ran.status.success()) {
-        println!("skipped: {} has no {libraries}", program.display());
+    let found = run(&format!("import {libraries}")).is_ok_and(|ran| ran.status.success());
+    if !Need::Python.is_met(found, format!("{} has no {libraries}", program.display())) {
         return None;
     }
     let ran = run(code).unwrap();

@@ -6,6 +6,7 @@ use std::fs;
 #[cfg(debug_assertions)]
 use super::support::Ran;
 use super::support::{Place, RANDOM, ffmpeg, has_default_network};
+use rife_testing::Need;
 
 /// The `--device` to test with; `None`, and the reason printed, where no adapter exists and `RIFE_TEST_GPU` is not set.
 fn device(place: &Place) -> Option<String> {
@@ -18,10 +19,7 @@ fn device(place: &Place) -> Option<String> {
         (Some(which), Some(_)) => Some(format!("gpu:{which}")),
         (None, Some(_)) => Some("gpu:0".to_owned()),
         (Some(_), None) => panic!("RIFE_TEST_GPU is set, and `rife devices` lists nothing"),
-        (None, None) => {
-            println!("skipped: no adapter");
-            None
-        }
+        (None, None) => Need::Vulkan.met(Err("no adapter")),
     }
 }
 

@@ -5,6 +5,7 @@ use std::fs;
 
 use super::resume::job;
 use super::support::{Place, ffmpeg};
+use rife_testing::Need;
 
 /// Reports whether `taskset` can restrict a process to one processor; prints a message if the test is skipped.
 fn taskset() -> bool {
@@ -12,10 +13,7 @@ fn taskset() -> bool {
         .args(["-c", "0", "true"])
         .status();
     let found = ran.is_ok_and(|status| status.success());
-    if !found {
-        eprintln!("skipped: taskset is not installed");
-    }
-    found
+    Need::Programs.is_met(found, "taskset is not installed")
 }
 
 /// A process that keeps a processor busy until it is dropped.

@@ -6,17 +6,17 @@ use rife::media::sink::write_image;
 use rife::media::{ColorTags, Frame, Limits, PixelFormat, RgbImage, read_image};
 
 use super::support::Place;
+use rife_testing::Need;
 
 /// Returns the folder of reference data; prints a message if there is none and the test is skipped.
 fn folder() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
     let shared = std::env::var_os("RIFE_SHARED").map_or(beside, PathBuf::from);
     let folder = shared.join("reference");
-    if !folder.is_dir() {
-        eprintln!("skipped: no reference in {}", folder.display());
-        return None;
-    }
-    Some(folder)
+    let found = folder.is_dir();
+    Need::Reference
+        .is_met(found, format!("no reference in {}", folder.display()))
+        .then_some(folder)
 }
 
 /// Reads a tensor of a `.safetensors` file: height, width and values (bytes divided by 255, or floats).

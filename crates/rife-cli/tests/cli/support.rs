@@ -5,6 +5,7 @@ use std::process::{Command, Output, Stdio};
 
 use rife::media::sink::write_image;
 use rife::media::{ColorTags, Frame, PixelFormat};
+use rife_testing::Need;
 use tempfile::TempDir;
 
 /// Options of a network with random weights that is fast on the tests' small frames; its frames are noise.
@@ -151,11 +152,8 @@ pub(crate) fn names(folder: &Path) -> Vec<String> {
 
 /// Reports whether ffmpeg is installed; prints a message if the test is skipped.
 pub(crate) fn ffmpeg() -> bool {
-    let found = Command::new("ffmpeg").arg("-version").output().is_ok();
-    if !found {
-        eprintln!("skipped: ffmpeg is not installed");
-    }
-    found
+    let ran = Command::new("ffmpeg").arg("-version").output();
+    Need::Ffmpeg.met(ran).is_some()
 }
 
 /// Returns the number of video frames, the duration in seconds and the number of audio streams by ffprobe.

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::support::{Place, RANDOM, Ran, ffmpeg, probe};
+use rife_testing::Need;
 
 fn video<'a>(input: &'a str, output: &'a str) -> Vec<&'a str> {
     [&["video", input, "-o", output][..], &RANDOM].concat()
@@ -384,11 +385,10 @@ fn a_full_file_system_is_told_of_and_the_job_goes_on_when_there_is_room() {
         .args(["-rm", "sh", "-c", &script])
         .current_dir(place.path(""))
         .output();
-    let Some(ran) = ran
+    let ran = ran
         .ok()
-        .filter(|ran| ![Some(77), Some(1)].contains(&ran.status.code()))
-    else {
-        println!("skipped: this user may not mount a small file system");
+        .filter(|ran| ![Some(77), Some(1)].contains(&ran.status.code()));
+    let Some(ran) = Need::Mount.met(ran.ok_or("this user may not mount a small file system")) else {
         return;
     };
     let said = Ran::from(ran).failed(4);
@@ -427,8 +427,8 @@ fn a_full_disk_at_the_end_is_called_a_full_disk() {
             .args(["-rm", "sh", "-c", &script])
             .current_dir(place.path(""))
             .output();
-        let Some(ran) = ran.ok().filter(|ran| ran.status.code() != Some(77)) else {
-            println!("skipped: this user may not mount a small file system");
+        let ran = ran.ok().filter(|ran| ran.status.code() != Some(77));
+        let Some(ran) = Need::Mount.met(ran.ok_or("this user may not mount a small file system")) else {
             return;
         };
         let said = Ran::from(ran);

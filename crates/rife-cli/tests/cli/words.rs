@@ -4,6 +4,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 
 use super::support::{Place, RANDOM, ffmpeg, has_default_network, names, probe};
+use rife_testing::Need;
 
 fn video<'a>(args: &[&'a str]) -> Vec<&'a str> {
     [&["video"], args, &RANDOM].concat()
@@ -302,8 +303,11 @@ fn frames_are_not_written_to_a_terminal() {
         .args(["-qec", &command, "/dev/null"])
         .current_dir(place.path(""))
         .stdin(Stdio::null());
-    let Ok(ran) = script.output() else {
-        return eprintln!("skipped: there is no `script` to make a terminal with");
+    let ran = script
+        .output()
+        .map_err(|_| "there is no `script` to make a terminal with");
+    let Some(ran) = Need::Programs.met(ran) else {
+        return;
     };
     let said = String::from_utf8_lossy(&ran.stdout);
     assert_eq!(ran.status.code(), Some(2), "{said}");

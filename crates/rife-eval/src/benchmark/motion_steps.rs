@@ -323,8 +323,7 @@ mod tests {
     }
     #[test]
     fn another_program_is_found_where_it_should_be() {
-        let Ok(ffmpeg) = Ffmpeg::find() else {
-            println!("skipped: ffmpeg is not installed");
+        let Some(ffmpeg) = rife_testing::Need::Ffmpeg.met(Ffmpeg::find()) else {
             return;
         };
         // A whole number of pixels a step, which block matching meets exactly.

@@ -1,6 +1,7 @@
 //! Which encoder, container and streams come out of a source, and what is refused or told before the first frame.
 
 use super::*;
+use rife_testing::Need;
 
 fn spec(path: PathBuf) -> SinkSpec {
     SinkSpec::new(Output::File(path))
@@ -113,7 +114,7 @@ fn hardware_that_is_not_there_gives_way_to_software() {
         };
         let plan = plan_encoding(&spec, &params(PixelFormat::YUV420P)).unwrap();
         if !plan.about.starts_with("libx264") {
-            println!("skipped: {word} works here: {}", plan.about);
+            println!("left out: {word} works here: {}", plan.about);
             continue;
         }
         let has = |name: &str| Ffmpeg::find().unwrap().has_encoder(name).unwrap();
@@ -184,12 +185,8 @@ fn hardware_decoding_gives_way_to_software_and_unknown_names_are_refused() {
         })
     };
     for name in ["auto", "vaapi", "cuda"] {
-        let mut source = match with(name) {
-            Ok(source) => source,
-            Err(error) => {
-                println!("skipped: {error}");
-                continue;
-            }
+        let Some(mut source) = Need::Hardware.met(with(name)) else {
+            continue;
         };
         let notes = source.info().media.as_ref().unwrap().notes.clone();
         assert!(read_all(&mut *source).unwrap() == plain, "{name}");

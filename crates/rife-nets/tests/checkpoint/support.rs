@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use rife_nets::{WeightTensor, Weights};
+use rife_testing::Need;
 
 /// Returns the path of a file made by `fixtures/make.py`.
 pub(crate) fn fixture(name: &str) -> PathBuf {
@@ -19,11 +20,10 @@ pub(crate) fn shared() -> Option<PathBuf> {
             .collect()
     };
     let folder = std::env::var_os("RIFE_SHARED").map_or_else(beside, PathBuf::from);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    println!("skipped: {} is not here", folder.display());
-    None
+    let found = folder.is_dir();
+    Need::Reference
+        .is_met(found, format!("{} is not here", folder.display()))
+        .then_some(folder)
 }
 
 /// Makes a tensor whose value number `i` is `i / 4 - 3`.

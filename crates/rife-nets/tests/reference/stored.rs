@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use rife_nets::Image;
+use rife_testing::Need;
 
 /// Returns the folder of reference outputs; prints a line and returns `None` if it is absent.
 pub(crate) fn reference_dir() -> Option<PathBuf> {
     let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
     let shared = std::env::var_os("RIFE_SHARED").map_or_else(beside, PathBuf::from);
     let dir = shared.join("reference");
-    if dir.is_dir() {
-        return Some(dir);
-    }
-    println!("skipped: no reference outputs at {}", dir.display());
-    None
+    let found = dir.is_dir();
+    Need::Reference
+        .is_met(found, format!("no reference outputs at {}", dir.display()))
+        .then_some(dir)
 }
 
 /// Lists the versions with stored outputs.
@@ -35,7 +35,7 @@ pub(crate) struct Stored {
 }
 
 struct Entry {
-    bytes: bool,
+    dtype: String,
     shape: Vec<usize>,
     range: std::ops::Range<usize>,
 }
@@ -63,7 +63,7 @@ impl Stored {
             (
                 key.clone(),
                 Entry {
-                    bytes: value["dtype"] == "U8",
+                    dtype: value["dtype"].as_str().unwrap().to_owned(),
                     shape: list(&value["shape"]),
                     range,
                 },
@@ -77,17 +77,21 @@ impl Stored {
         self.entries.keys().map(String::as_str)
     }
 
-    /// Returns the values of an array; bytes are divided by 255.
+    /// Returns the values of an array; integers are divided by their largest value.
     pub(crate) fn values(&self, key: &str) -> Vec<f32> {
         let entry = &self.entries[key];
         let bytes = &self.bytes[entry.range.clone()];
-        if entry.bytes {
-            return bytes.iter().map(|&v| f32::from(v) / 255.0).collect();
+        match entry.dtype.as_str() {
+            "U8" => bytes.iter().map(|&v| f32::from(v) / 255.0).collect(),
+            "U16" => bytes
+                .chunks_exact(2)
+                .map(|v| f32::from(u16::from_le_bytes([v[0], v[1]])) / 65535.0)
+                .collect(),
+            _ => bytes
+                .chunks_exact(4)
+                .map(|v| f32::from_le_bytes(v.try_into().unwrap()))
+                .collect(),
         }
-        bytes
-            .chunks_exact(4)
-            .map(|v| f32::from_le_bytes(v.try_into().unwrap()))
-            .collect()
     }
 
     pub(crate) fn image(&self, key: &str) -> Image {

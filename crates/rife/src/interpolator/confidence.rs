@@ -84,8 +84,9 @@ mod tests {
 
     #[test]
     fn unrelated_pictures_are_trusted_less_than_equal_ones() {
-        if rife_nets::default_weights().is_none() {
-            return eprintln!("skipped: no network is built in");
+        let found = rife_nets::default_weights().is_some();
+        if !rife_testing::Need::Weights.is_met(found, "no network is built in") {
+            return;
         }
         let interpolator = Interpolator::new(&InterpolatorSpec {
             model: ModelChoice::Default,

@@ -1,0 +1,141 @@
+//! Guards of tests: a test that needs a program, a driver or data which a machine may lack is skipped there with a printed reason,
+//! and fails instead where the environment variable `RIFE_REQUIRE` names the kind.
+//!
+//! `RIFE_REQUIRE` is a comma-separated list of [`Need::name`]s, or `all`. Every guard prints one line, `needs KIND: here` or
+//! `skipped (KIND): REASON`, which `tools/steps.sh` counts.
+
+use std::fmt::Display;
+
+/// A kind of thing that a machine may lack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// ffmpeg and ffprobe.
+    Ffmpeg,
+    /// A codec or filter that only some builds of ffmpeg have.
+    Codecs,
+    /// A Vulkan driver, software included.
+    Vulkan,
+    /// Outputs of the published networks, in `shared/reference` beside the project.
+    Reference,
+    /// Real clips and files, in `shared` beside the project.
+    Clips,
+    /// Python with the libraries that `tools/python.sh` installs.
+    Python,
+    /// Node and Chromium, for the page's tests (`tools/web-test.sh`, which reads `RIFE_REQUIRE` itself).
+    Chromium,
+    /// Small programs of the system, such as curl, taskset and script.
+    Programs,
+    /// The right to mount a file system.
+    Mount,
+    /// The default network, which the feature `default-weights` embeds.
+    Weights,
+    /// Hardware encoders and decoders.
+    Hardware,
+}
+
+impl Need {
+    /// All kinds.
+    pub const ALL: [Self; 11] = [
+        Self::Ffmpeg,
+        Self::Codecs,
+        Self::Vulkan,
+        Self::Reference,
+        Self::Clips,
+        Self::Python,
+        Self::Chromium,
+        Self::Programs,
+        Self::Mount,
+        Self::Weights,
+        Self::Hardware,
+    ];
+
+    /// The name in `RIFE_REQUIRE`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ffmpeg => "ffmpeg",
+            Self::Codecs => "codecs",
+            Self::Vulkan => "vulkan",
+            Self::Reference => "reference",
+            Self::Clips => "clips",
+            Self::Python => "python",
+            Self::Chromium => "chromium",
+            Self::Programs => "programs",
+            Self::Mount => "mount",
+            Self::Weights => "weights",
+            Self::Hardware => "hardware",
+        }
+    }
+
+    /// Returns what the machine has of this kind and prints that the test runs, or prints that the test is skipped and why.
+    ///
+    /// # Panics
+    /// Where it is absent and `RIFE_REQUIRE` names the kind, and where `RIFE_REQUIRE` has an unknown word.
+    #[track_caller]
+    pub fn met<T>(self, found: Result<T, impl Display>) -> Option<T> {
+        let required = required(&std::env::var("RIFE_REQUIRE").unwrap_or_default()).unwrap();
+        match found {
+            Ok(found) => {
+                println!("needs {}: here", self.name());
+                Some(found)
+            }
+            Err(reason) => {
+                assert!(
+                    !required.contains(&self),
+                    "RIFE_REQUIRE has {}, and {reason}",
+                    self.name()
+                );
+                println!("skipped ({}): {reason}", self.name());
+                None
+            }
+        }
+    }
+
+    /// Reports whether `found`, as [`Need::met`] does; `reason` says what is absent otherwise.
+    ///
+    /// # Panics
+    /// As [`Need::met`].
+    #[track_caller]
+    pub fn is_met(self, found: bool, reason: impl Display) -> bool {
+        self.met(found.then_some(()).ok_or(reason)).is_some()
+    }
+}
+
+/// Parses the value of `RIFE_REQUIRE`.
+fn required(text: &str) -> Result<Vec<Need>, String> {
+    let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
+    let mut found = Vec::new();
+    for word in words {
+        match Need::ALL.iter().find(|need| need.name() == word) {
+            Some(need) => found.push(*need),
+            None if word == "all" => found.extend(Need::ALL),
+            None => {
+                let names = Need::ALL.map(Need::name).join(", ");
+                return Err(format!(
+                    "RIFE_REQUIRE has `{word}`, which is none of {names} and all"
+                ));
+            }
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_variable_is_a_list_of_kinds() {
+        assert_eq!(required(""), Ok(vec![]));
+        assert_eq!(
+            required("ffmpeg, reference"),
+            Ok(vec![Need::Ffmpeg, Need::Reference])
+        );
+        assert_eq!(required("all").unwrap().len(), Need::ALL.len());
+        let said = required("ffmpeg,gpus").unwrap_err();
+        assert!(
+            said.contains("`gpus`") && said.contains("vulkan, reference"),
+            "{said}"
+        );
+    }
+}
