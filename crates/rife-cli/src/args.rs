@@ -18,6 +18,8 @@ mod video;
 use clap::{Parser, Subcommand};
 use rife::options::ModelOptions;
 
+use crate::output::Verbosity;
+
 pub(crate) use benchmark::{BenchmarkArgs, QualityArgs};
 pub(crate) use chain::ChainArgs;
 pub(crate) use convert::{ConvertArgs, OnnxArgs};
@@ -49,6 +51,7 @@ Exit codes:
   130  stopped by Ctrl-C (or SIGTERM); there is no output file then
 
 Examples:
+  rife clip.mp4 smooth.mp4                   the same as rife video clip.mp4 -o smooth.mp4
   rife video clip.mp4
   rife image a.png b.png --timestep 0.5 -o between.png
   rife info clip.mp4
@@ -60,6 +63,23 @@ Examples:
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// Say nothing but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Print the whole plan of a job: rules, encoder, network, every stream
+    #[arg(short, long, global = true)]
+    verbose: bool,
+}
+
+impl Cli {
+    /// Returns how much the command says on standard error.
+    pub(crate) fn verbosity(&self) -> Verbosity {
+        match (self.quiet, self.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (false, true) => Verbosity::Verbose,
+            (false, false) => Verbosity::Normal,
+        }
+    }
 }
 
 /// The commands of `rife`.

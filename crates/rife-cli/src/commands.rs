@@ -33,8 +33,8 @@ pub(crate) fn video(args: VideoArgs, cancel: &CancelToken) -> rife::Result<()> {
         ),
         (args.skip, "--skip does nothing, as in the original"),
     ] {
-        if given && !args.quiet {
-            output::note(text);
+        if given {
+            output::say(text);
         }
     }
     match batch::inputs(&args)? {
@@ -46,7 +46,7 @@ pub(crate) fn video(args: VideoArgs, cancel: &CancelToken) -> rife::Result<()> {
 /// Loads the model that the arguments select.
 fn interpolator(args: &ModelArgs, cancel: &CancelToken) -> rife::Result<Interpolator> {
     if args.0.fp16 {
-        output::note("--fp16 is ignored: the CPU computes in f32");
+        output::say("--fp16 is ignored: the CPU computes in f32");
     }
     let mut spec = args.0.spec();
     spec.cancel = cancel.clone();

@@ -6,6 +6,7 @@ mod exit;
 mod output;
 mod parse;
 mod progress;
+mod shortcut;
 mod signal;
 mod spelling;
 
@@ -17,10 +18,11 @@ use args::{Cli, Command};
 
 /// Parses the arguments, runs the command and returns the exit code.
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(shortcut::with_command(std::env::args_os().collect())) {
         Ok(cli) => cli,
         Err(error) => return exit::parsing(error),
     };
+    output::set_verbosity(cli.verbosity());
     let json = cli.command.json();
     match run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,

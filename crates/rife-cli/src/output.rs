@@ -1,12 +1,50 @@
 //! Output of text to standard output and standard error, robust against closed pipes and control characters in file names.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::OnceLock;
 
 use rife::Error;
 use rife::media::{MediaError, Output};
 
 /// Name of standard output in errors.
 const STDOUT: &str = "standard output";
+
+/// How much a command says on standard error besides errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Verbosity {
+    /// Nothing.
+    Quiet,
+    /// The plan in short, progress, and the result.
+    #[default]
+    Normal,
+    /// The plan with all details, too.
+    Verbose,
+}
+
+/// The verbosity of this process; [`Verbosity::Normal`] until it is set.
+static VERBOSITY: OnceLock<Verbosity> = OnceLock::new();
+
+/// Sets the verbosity of this process, once.
+pub(crate) fn set_verbosity(verbosity: Verbosity) {
+    let _ = VERBOSITY.set(verbosity);
+}
+
+/// Returns the verbosity of this process.
+pub(crate) fn verbosity() -> Verbosity {
+    VERBOSITY.get().copied().unwrap_or_default()
+}
+
+/// Reports whether only errors are printed to standard error.
+pub(crate) fn is_quiet() -> bool {
+    verbosity() == Verbosity::Quiet
+}
+
+/// Writes a line to standard error unless [quiet](is_quiet); failures are ignored.
+pub(crate) fn say(text: &str) {
+    if !is_quiet() {
+        note(text);
+    }
+}
 
 /// Writes a line to standard output.
 ///
@@ -31,7 +69,7 @@ pub(crate) fn check_stdout(output: &Output) -> rife::Result<()> {
     Ok(())
 }
 
-/// Writes a line to standard error; failures are ignored.
+/// Writes a line to standard error, also where [quiet](is_quiet): an error or a warning; failures are ignored.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }

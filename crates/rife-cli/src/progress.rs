@@ -1,15 +1,18 @@
-//! Progress reporting: a progress bar on a terminal, lines of JSON for programs, else nothing.
+//! Progress reporting: a progress bar on a terminal, lines of JSON for programs, else a line of text every few seconds.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use rife::video::duration_text;
 use serde_json::json;
 
 use crate::output;
 
 /// Minimum time between two lines of JSON.
 const LINE_INTERVAL: Duration = Duration::from_millis(250);
+/// Time between two lines of text, and before the first.
+const TEXT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// A progress reporter.
 pub(crate) enum Progress {
@@ -22,17 +25,25 @@ pub(crate) enum Progress {
         /// Time of the last line.
         last: Option<Instant>,
     },
+    /// Lines of text on standard error, where that is no terminal.
+    Text {
+        /// Start of the job.
+        start: Instant,
+        /// Time of the last line, or the start.
+        last: Instant,
+        /// What is counted.
+        noun: &'static str,
+    },
     /// No output.
     Silent,
 }
 
-/// Template of the bar for a known number of frames.
-const FRAMES: &str =
-    "{bar:30} {pos}/{len} frames  {per_sec}  {elapsed_precise} passed, {eta_precise} to go  {msg}";
+/// Template of the bar for a known number of frames; like the others it fits 80 columns.
+const FRAMES: &str = "{bar:20} {pos}/{len} frames, {per_sec}, {eta_precise} to go";
 /// Template of the bar for an unknown number of frames.
-const UNKNOWN: &str = "{spinner} {pos} frames  {per_sec}  {elapsed_precise} passed  {msg}";
+const UNKNOWN: &str = "{spinner} {pos} frames, {per_sec}, {elapsed_precise} passed";
 /// Template of the bar for bytes.
-const BYTES: &str = "{bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  {eta_precise} to go";
+const BYTES: &str = "{bar:20} {bytes}/{total_bytes}, {bytes_per_sec}, {eta_precise} to go";
 
 impl Progress {
     /// Makes the reporter of a job of `total` frames: lines with `json`, nothing with `quiet`, else a bar.
@@ -52,10 +63,19 @@ impl Progress {
         Self::bar(0, BYTES, quiet)
     }
 
-    /// Makes a bar if standard error is a terminal and `quiet` is not set.
+    /// Makes a bar if standard error is a terminal, else lines of text; nothing with `quiet` or `--quiet`.
     fn bar(total: u64, template: &str, quiet: bool) -> Self {
-        if quiet || !std::io::stderr().is_terminal() {
+        if quiet || output::is_quiet() {
             return Self::Silent;
+        }
+        if !std::io::stderr().is_terminal() {
+            let start = Instant::now();
+            let noun = if template == BYTES { "bytes" } else { "frames" };
+            return Self::Text {
+                start,
+                last: start,
+                noun,
+            };
         }
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(5));
         bar.set_style(
@@ -90,6 +110,12 @@ impl Progress {
                 }
                 let _ = output::line(&line.to_string());
             }
+            Self::Text { start, last, noun } => {
+                if last.elapsed() >= TEXT_INTERVAL {
+                    *last = Instant::now();
+                    output::note(&text_line(done, total, start.elapsed(), noun));
+                }
+            }
             Self::Silent => {}
         }
     }
@@ -99,5 +125,39 @@ impl Progress {
         if let Self::Bar(bar) = self {
             bar.finish_and_clear();
         }
+    }
+}
+
+/// Formats a line of text: `120 of 960 frames, 11.8 a second, 1 min 11 s to go`.
+fn text_line(done: u64, total: Option<u64>, elapsed: Duration, noun: &str) -> String {
+    let rate = done as f64 / elapsed.as_secs_f64().max(1e-9);
+    let Some(total) = total.map(|total| total.max(done)) else {
+        return format!("{done} {noun}, {rate:.1} a second");
+    };
+    let left = Duration::try_from_secs_f64((total - done) as f64 / rate).unwrap_or_default();
+    let left = match done {
+        0 => String::new(),
+        _ => format!(", {} to go", duration_text(left)),
+    };
+    format!("{done} of {total} {noun}, {rate:.1} a second{left}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_text_say_how_far_it_is() {
+        let line = |done, total| text_line(done, total, Duration::from_secs(10), "frames");
+        assert_eq!(
+            line(120, Some(960)),
+            "120 of 960 frames, 12.0 a second, 1 min 10 s to go"
+        );
+        assert_eq!(line(0, Some(960)), "0 of 960 frames, 0.0 a second");
+        assert_eq!(
+            line(970, Some(960)),
+            "970 of 970 frames, 97.0 a second, 0.0 s to go"
+        );
+        assert_eq!(line(5, None), "5 frames, 0.5 a second");
     }
 }

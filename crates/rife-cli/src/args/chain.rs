@@ -32,9 +32,6 @@ pub(crate) struct ChainArgs {
     /// Write a line of JSON on standard output for the plan, for progress, and at the end
     #[arg(long)]
     pub(crate) json: bool,
-    /// Say nothing but errors
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
     #[command(flatten)]
     pub(crate) keep: KeepArgs,
     #[command(flatten)]

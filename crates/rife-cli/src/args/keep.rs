@@ -8,13 +8,13 @@ use rife::video::Keep;
 #[derive(Debug, Args)]
 pub(crate) struct KeepArgs {
     /// Remove the unfinished work of an earlier run of this or another command for OUT, and start over
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     restart: bool,
     /// Encode without segments, and keep nothing of an interrupted run
-    #[arg(long, conflicts_with_all = ["restart", "segment_frames"])]
+    #[arg(long, hide_short_help = true, conflicts_with_all = ["restart", "segment_frames"])]
     no_resume: bool,
     /// Output frames per segment: at most these are lost by an interruption
-    #[arg(long, value_name = "N", default_value_t = SEGMENT_FRAMES, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, hide_short_help = true, value_name = "N", default_value_t = SEGMENT_FRAMES, value_parser = clap::value_parser!(u64).range(1..))]
     segment_frames: u64,
 }
 

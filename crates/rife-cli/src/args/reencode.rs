@@ -36,9 +36,6 @@ pub(crate) struct ReencodeArgs {
     /// Write a line of JSON on standard output for the analysis, for progress, and at the end
     #[arg(long)]
     pub(crate) json: bool,
-    /// Say nothing but errors
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
     #[command(flatten)]
     pub(crate) keep: KeepArgs,
 }

@@ -15,6 +15,26 @@ const HIDDEN: [(&str, &str); 2] = [("video_only", "no-audio"), ("uhd", "uhd")];
 /// Options with another name on the command line: name in the table, name on the command line.
 const SPELLED: [(&str, &str); 1] = [("uhd", "UHD")];
 
+/// Options that the short help (`-h`) lists, by their names in the table.
+const COMMON: [&str; 16] = [
+    "factor",
+    "fps",
+    "slow_motion",
+    "codec",
+    "crf",
+    "model",
+    "scale",
+    "device",
+    "exp",
+    "timestep",
+    "size",
+    "fit",
+    "passes",
+    "preset_profile",
+    "duplicates",
+    "threads",
+];
+
 /// Iterates over the options that the command line has.
 fn rows<T: OptionSet>() -> impl Iterator<Item = &'static Opt> {
     T::TABLE.iter().filter(|opt| opt.on_command_line)
@@ -38,6 +58,7 @@ fn argument<T: OptionSet>(opt: &'static Opt) -> Arg {
     let mut arg = Arg::new(opt.name)
         .long(long(opt))
         .help(help::<T>(opt))
+        .hide_short_help(!COMMON.contains(&opt.name))
         .conflicts_with_all(opt.conflicts);
     if opt.kind == Kind::Flag {
         arg = arg.action(ArgAction::SetTrue);

@@ -36,9 +36,6 @@ pub(crate) struct JoinArgs {
     /// Write a line of JSON on standard output for the plan, for progress, and at the end
     #[arg(long)]
     pub(crate) json: bool,
-    /// Say nothing but errors
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
 }
 
 /// Examples at the end of the help of `rife video`.
@@ -60,10 +57,16 @@ pub(crate) struct VideoArgs {
     pub(crate) task: TaskArgs,
     /// Process every video that is put into this folder, until Ctrl-C; results that exist are recognised by their manifests
     /// in OUT, which must be another folder
-    #[arg(long, value_name = "FOLDER", group = "source", requires = "output")]
+    #[arg(
+        long,
+        value_name = "FOLDER",
+        group = "source",
+        requires = "output",
+        hide_short_help = true
+    )]
     pub(crate) watch: Option<PathBuf>,
     /// Polling interval of --watch in seconds; a file is complete when two successive scans find it unchanged
-    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = parse::interval, requires = "watch")]
+    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = parse::interval, requires = "watch", hide_short_help = true)]
     pub(crate) poll: std::time::Duration,
     /// The output: a file, a folder (ends in /) for images, or - for Y4M on standard output; for several videos the
     /// folder of the results [default: IN_2X_50fps in the input's folder, with its extension]
@@ -71,10 +74,10 @@ pub(crate) struct VideoArgs {
     pub(crate) output: Option<PathBuf>,
     /// Write a manifest OUT.rife.json, for `rife verify`: hashes of input, model and result, options, streams (always
     /// written for several videos and with --watch)
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(crate) manifest: bool,
     /// Fail (exit code 3) after writing a result with warnings, such as of an input that is cut off or damaged
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(crate) strict: bool,
     /// Replace an existing output
     #[arg(short = 'y', long)]
@@ -83,20 +86,17 @@ pub(crate) struct VideoArgs {
     pub(crate) keep: KeepArgs,
     /// Compute only shard I of N: segments I, I+N, I+2N... of the result, in the folder OUT.rife-shard-I-of-N. When all
     /// folders are in one place, `rife join` with the same options writes OUT, equal to the output of one machine
-    #[arg(long, value_name = "I/N", value_parser = parse::shard, requires = "output", conflicts_with_all = ["no_resume", "watch"])]
+    #[arg(long, hide_short_help = true, value_name = "I/N", value_parser = parse::shard, requires = "output", conflicts_with_all = ["no_resume", "watch"])]
     pub(crate) shard: Option<rife::media::sink::Shard>,
     /// Write the confidence of each computed frame as JSON: time in seconds, confidence, whether the frame was replaced
-    #[arg(long, value_name = "FILE", conflicts_with = "watch")]
+    #[arg(long, value_name = "FILE", conflicts_with = "watch", hide_short_help = true)]
     pub(crate) confidence: Option<PathBuf>,
     /// When the result is complete, run `rife report` on the input: write this HTML page, and a JSON file of the same name
-    #[arg(long, value_name = "OUT.html", conflicts_with_all = ["watch", "shard"])]
+    #[arg(long, hide_short_help = true, value_name = "OUT.html", conflicts_with_all = ["watch", "shard"])]
     pub(crate) report: Option<PathBuf>,
     /// Write a line of JSON on standard output for the plan, for progress, and at the end
     #[arg(long)]
     pub(crate) json: bool,
-    /// Say nothing but errors
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
     /// Accepted for compatibility with the original script, where it does nothing either
     #[arg(long, hide = true)]
     pub(crate) skip: bool,
@@ -130,7 +130,14 @@ pub(crate) struct TaskArgs {
     #[arg(value_name = "IN", group = "source")]
     pub(crate) inputs: Vec<PathBuf>,
     /// The input, as in the original script
-    #[arg(long, value_name = "PATH", group = "source", hide = true, alias = "input")]
+    #[arg(
+        short = 'i',
+        long,
+        value_name = "PATH",
+        group = "source",
+        hide = true,
+        alias = "input"
+    )]
     pub(crate) video: Option<PathBuf>,
     /// A folder of images, as in the original script; implies --png
     #[arg(long, value_name = "DIR", group = "source", hide = true)]

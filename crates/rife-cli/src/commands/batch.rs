@@ -68,8 +68,8 @@ pub(super) fn run(args: VideoArgs, inputs: Vec<PathBuf>, cancel: &CancelToken) -
     }
     let mut reporter = Reporter {
         json: args.json,
-        quiet: args.quiet,
-        progress: Progress::frames(None, args.json, args.quiet),
+        quiet: output::is_quiet(),
+        progress: Progress::frames(None, args.json, output::is_quiet()),
         write_error: None,
     };
     let (watched, interval, options) = (args.watch.clone(), args.poll, Options::of(&args));

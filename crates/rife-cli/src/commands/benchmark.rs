@@ -92,13 +92,13 @@ fn quality(
     let verbose = args.verbose && !args.json;
     let mut print = |item: &benchmark::Item| {
         if verbose {
-            output::note(&tables::item(item));
+            output::say(&tables::item(item));
         }
     };
     let mut report = quality.run(&set, &mut print, cancel)?;
     if let (Some(count), Some(folder)) = (args.quality.worst, args.quality.pictures.as_deref()) {
         for file in benchmark::write_worst(&quality, &set, &report, count as usize, folder, cancel)? {
-            output::note(&output::plain(&file.display().to_string()));
+            output::say(&output::plain(&file.display().to_string()));
         }
     }
     if !args.verbose {
@@ -130,7 +130,7 @@ fn still(
     let verbose = args.verbose && !args.json;
     let mut print = |item: &benchmark::StillItem| {
         if verbose {
-            output::note(&tables::still_item(item));
+            output::say(&tables::still_item(item));
         }
     };
     let ffmpeg = minterpolate(args)?;

@@ -15,7 +15,7 @@ use crate::progress::Progress;
 
 /// Runs the job.
 pub(crate) fn run(args: ChainArgs, cancel: &CancelToken) -> Result<()> {
-    let (json, quiet) = (args.json, args.quiet);
+    let (json, quiet) = (args.json, output::is_quiet());
     let job = build(args)?;
     output::check_stdout(&job.sink.output)?;
     let target = match &job.sink.output {

@@ -34,7 +34,7 @@ pub(crate) fn run(args: &ConvertArgs) -> Result<()> {
         return output::line(&object.to_string());
     }
     for note in &written.notes {
-        output::note(&output::plain(note));
+        output::say(&output::plain(note));
     }
     written
         .files

@@ -18,13 +18,13 @@ const FOLDER: &str = "output";
 /// Runs the job.
 pub(crate) fn run(args: ImageArgs, cancel: &CancelToken) -> Result<()> {
     if args.model.0.fp16 {
-        output::note("--fp16 is ignored: the CPU computes in f32");
+        output::say("--fp16 is ignored: the CPU computes in f32");
     }
     let json = args.json;
     let run = build(args).open(cancel)?;
     let plan = run.plan().clone();
     if !json {
-        output::note(&output::plain(&plan_text(&plan)));
+        output::say(&output::plain(&plan_text(&plan)));
     }
     let mut progress = Progress::frames(Some(plan.frames as u64), false, json);
     let kept = run.unfinished();
@@ -48,7 +48,7 @@ pub(crate) fn run(args: ImageArgs, cancel: &CancelToken) -> Result<()> {
         return output::line(&object.to_string());
     }
     for note in summary.notes.iter().filter(|note| !plan.notes.contains(note)) {
-        output::note(&output::one_line(&format!("note: {note}")));
+        output::say(&output::one_line(&format!("note: {note}")));
     }
     summary
         .files

@@ -167,7 +167,7 @@ fn info(file: &Path, json: bool) -> Result<()> {
 fn pull(wanted: &Download, json: bool, cancel: &CancelToken) -> Result<()> {
     let folder = models_folder()?;
     if !json {
-        output::note(&format!("from {}", output::plain(&wanted.url)));
+        output::say(&format!("from {}", output::plain(&wanted.url)));
     }
     let mut progress = Progress::bytes(json);
     let accept = |path: &Path| inspect(path).map(drop);

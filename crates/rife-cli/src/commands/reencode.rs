@@ -22,7 +22,7 @@ pub(crate) fn run(args: &ReencodeArgs, cancel: &CancelToken) -> Result<()> {
     }
     let run = job(args)?.open(cancel)?;
     let (conforms, needed) = (run.conforms(), run.is_needed());
-    let say = |text: &str| match args.json || args.quiet {
+    let say = |text: &str| match args.json || output::is_quiet() {
         true => {}
         false => output::note(&output::plain(text)),
     };
@@ -49,14 +49,15 @@ pub(crate) fn run(args: &ReencodeArgs, cancel: &CancelToken) -> Result<()> {
             .as_str());
     }
     let (total, target) = (run.frames(), run.target().to_owned());
-    let mut progress = Progress::frames(total, args.json, args.quiet);
+    let mut progress = Progress::frames(total, args.json, output::is_quiet());
     let result = run.run(&mut |stage, frames| {
         if stage == Stage::Writing {
             progress.set(frames, total, || json!({}));
         }
     });
     progress.finish();
-    let summary = result.inspect_err(|error| say_kept(error, Some(work_folder(&target)), args.quiet))?;
+    let summary =
+        result.inspect_err(|error| say_kept(error, Some(work_folder(&target)), output::is_quiet()))?;
     say(&summary_text(&summary));
     if args.json {
         output::line(&summary_json(&summary).to_string())?;
@@ -96,7 +97,7 @@ fn check(args: &ReencodeArgs, other: &Path, cancel: &CancelToken) -> Result<()> 
     )?;
     if args.json {
         output::line(&check_json(&found).to_string())?;
-    } else if !args.quiet {
+    } else if !output::is_quiet() {
         output::line(&check_text(&found))?;
     }
     match found.passed() {

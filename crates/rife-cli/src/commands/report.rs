@@ -28,7 +28,7 @@ pub(crate) fn run(args: ReportArgs, cancel: &CancelToken) -> Result<()> {
     if args.json {
         return output::line(&report.json());
     }
-    output::note(&output::plain(&text(&report)));
+    output::say(&output::plain(&text(&report)));
     names.iter().try_for_each(|path| output::line(&shown(path)))
 }
 

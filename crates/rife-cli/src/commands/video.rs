@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::{job, report};
 use crate::args::{JoinArgs, VideoArgs};
-use crate::output;
+use crate::output::{self, Verbosity};
 use crate::progress::Progress;
 
 /// Runs the job of one input.
@@ -25,13 +25,13 @@ pub(super) fn run(args: VideoArgs, cancel: &CancelToken) -> Result<()> {
     let mut job = job::build(args.task, args.output.as_deref())?;
     output::check_stdout(&job.sink.output)?;
     if only_report {
-        return report_duplicates(&job, args.json, args.quiet, cancel);
+        return report_duplicates(&job, args.json, output::is_quiet(), cancel);
     }
     options.apply(&mut job);
     job.share = args.shard.map(Share::Shard);
     job.confidence = args.confidence.is_some();
     job.confidence_out = args.confidence;
-    run_one(job, args.report.as_deref(), args.json, args.quiet, cancel)
+    run_one(job, args.report.as_deref(), args.json, output::is_quiet(), cancel)
 }
 
 /// The quality report of `--report`, whose files are opened before the run.
@@ -76,7 +76,7 @@ pub(crate) fn join(args: JoinArgs, cancel: &CancelToken) -> Result<()> {
     job.manifest = args.manifest;
     job.keep.segment_frames = args.segment_frames;
     job.share = Some(Share::Join);
-    run_one(job, None, args.json, args.quiet, cancel)
+    run_one(job, None, args.json, output::is_quiet(), cancel)
 }
 
 /// Runs one job and prints its plan, progress and summary; then the report, where `page` names one.
@@ -92,7 +92,7 @@ fn run_one(job: VideoJob, page: Option<&Path>, json: bool, quiet: bool, cancel: 
     if json {
         output::line(&plan_json(run.plan()).to_string())?;
     } else if !quiet {
-        output::note(&output::plain(&run.plan().to_string()));
+        output::note(&output::plain(&plan_text(run.plan())));
     }
     let mut progress = Progress::frames(run.plan().output_frames, json, quiet);
     let kept = run.unfinished().filter(|_| !is_shard);
@@ -180,6 +180,27 @@ fn report_json(report: &DuplicatesReport) -> Value {
         "cuts": report.cuts,
         "stretches": report.ranges.iter().map(range).collect::<Vec<_>>(),
     })
+}
+
+/// Formats a plan for people: with `--verbose` all of it, else input, output, network and cost, and whatever the output loses.
+fn plan_text(plan: &VideoPlan) -> String {
+    let whole = plan.to_string();
+    if output::verbosity() == Verbosity::Verbose {
+        return whole;
+    }
+    // The network's name is followed by its size and options.
+    let network = plan.model.split(':').next().unwrap_or_default();
+    let is_news = |line: &&str| {
+        let kept = [": copied", ": interpolated"];
+        let treated = line.starts_with("stream ") && !kept.iter().any(|end| line.ends_with(end));
+        treated
+            || ["in:", "out:", "needs:", "note"]
+                .iter()
+                .any(|start| line.starts_with(start))
+    };
+    let mut lines: Vec<_> = whole.lines().filter(is_news).map(str::to_owned).collect();
+    lines.insert(2, format!("model:   {network}, {}", plan.engine));
+    lines.join("\n")
 }
 
 /// Formats a plan as a JSON object.

@@ -52,7 +52,9 @@ fn the_plan_and_the_summary_are_told_to_people() {
     }
     let place = Place::new();
     place.clip("clip.mp4", 3);
-    let ran = place.rife(&video(&["clip.mp4", "-o", "out.mkv", "--exp", "2", "--fp16"]));
+    let ran = place.rife(&video(&[
+        "clip.mp4", "-o", "out.mkv", "--exp", "2", "--fp16", "-v",
+    ]));
     for words in [
         "rule:",
         "4*(N-1)+1",
@@ -64,6 +66,29 @@ fn the_plan_and_the_summary_are_told_to_people() {
         assert!(ran.err.contains(words), "{words}: {}", ran.err);
     }
     assert_eq!(ran.ok(), "", "standard output is for programs");
+    let short = place.rife(&video(&["clip.mp4", "-o", "short.mkv"]));
+    let begins: Vec<_> = short
+        .err
+        .lines()
+        .map(|line| line.split(':').next().unwrap())
+        .collect();
+    assert_eq!(
+        begins,
+        ["in", "out", "model", "needs", "short.mkv"],
+        "{}",
+        short.err
+    );
+    assert!(
+        short.err.lines().all(|line| line.chars().count() <= 100),
+        "{}",
+        short.err
+    );
+    // The short form is the same job.
+    place
+        .rife(&[&["clip.mp4", "same.mkv", "-q"][..], &RANDOM].concat())
+        .ok();
+    let [short, same] = ["short.mkv", "same.mkv"].map(|name| std::fs::read(place.path(name)).unwrap());
+    assert!(short == same);
     let quiet = place.rife(&video(&["clip.mp4", "-o", "quiet.mkv", "--quiet"]));
     assert_eq!((quiet.err.as_str(), quiet.code), ("", 0));
 }
