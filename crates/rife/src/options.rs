@@ -5,7 +5,7 @@
 //! `options!` defines a struct of options ([`RateOptions`], [`SceneOptions`], ...) together with its table of [`Opt`]s. In
 //! help texts, names of options are in backticks, as in Rust and JSON.
 //!
-//! To add an option see "Adding an option" in `docs/architecture.md`.
+//! To add an option see `docs/adding/option.md`.
 
 mod choice;
 mod kind;
