@@ -61,6 +61,8 @@ fn prepare(place: &Place) {
         place.picture(&format!("ucf101/1/{name}.png"), index as f32);
     }
     place.picture("dis_pictures/1.png", 1.0);
+    std::fs::create_dir(place.path("clips")).unwrap();
+    place.y4m("clips/a.y4m", 8);
     place.picture("a.png", 0.0);
     place.picture("b.png", 2.0);
     place.clip("truth_30fps.mp4", 6);
