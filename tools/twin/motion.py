@@ -141,10 +141,17 @@ def better(best, least, v, cost):
     return torch.where(cost < least, v, best), torch.minimum(cost, least)
 
 
-def searched(a, b, v, rounds, dis):
+def searched(a, b, v, finest, dis):
     """Refines the velocities v of one level: search, propagation, densification, median filter."""
     patches = Patches(a, b, dis)
     best, least = patches.descend(F.avg_pool2d(v, STRIDE))
+    fraction, rounds = None, dis["propagation_rounds"]
+    if finest:
+        fraction, rounds = dis.get("zero_start"), dis["finest_propagation_rounds"]
+    if fraction:
+        found, cost = patches.descend(torch.zeros_like(best))
+        taken = cost < fraction * least
+        best, least = torch.where(taken, found, best), torch.where(taken, cost, least)
     for _ in range(rounds):
         best, least = patches.propagate(best, least)
     return median(patches.dense(best))
@@ -171,5 +178,5 @@ def prior(img0, img1, t, dis):
             v = torch.zeros_like(a).repeat(1, 2, 1, 1)
         else:
             v = 2 * F.interpolate(v, scale_factor=2, mode="bilinear", align_corners=False)[..., :a.shape[2], :a.shape[3]]
-        v = searched(a, a.roll(n, 0), v, dis["propagation_rounds" if level > 0 else "finest_propagation_rounds"], dis)
+        v = searched(a, a.roll(n, 0), v, level == 0, dis)
     return project(v[:n], v[n:], t)[..., :h, :w]

@@ -2,8 +2,9 @@
 //! Inverse Search", ECCV 2016) that [`Backend::dis_flow`](crate::Backend::dis_flow) runs.
 //!
 //! From the coarsest to the finest level of a pyramid of luma images: patches of 8x8 pixels, one every [`STRIDE`] pixels,
-//! take inverse-compositional Gauss-Newton steps, then adopt the velocity of one of their four neighbours where its cost is
-//! lower (propagation, as in PatchMatch). The cost of a patch is the variance of its differences between the two images.
+//! take inverse-compositional Gauss-Newton steps from the coarser level's velocities (and on the finest level, if
+//! [`DisOptions::zero_start`] is set, also from zero), then adopt the velocity of one of their four neighbours where its
+//! cost is lower (propagation, as in PatchMatch). The cost of a patch is the variance of its differences between the two images.
 //! Densification: a pixel's velocity is the mean of those of the patches that cover it, each weighted by the inverse of the
 //! absolute difference of luma between the pixel and the pixel that the velocity points to; a 3x3 median filter follows. The
 //! size of the patches and their stride are fixed; all other constants are [`DisOptions`], which a network's description
@@ -40,6 +41,14 @@ pub struct DisOptions {
     /// Upper bound, above 0, of the absolute change of either component of a velocity in one Gauss-Newton step, in pixels of
     /// the level.
     pub max_step: f32,
+    /// Second start of the finest level's Gauss-Newton steps, at zero velocity: its result replaces that of the start at the
+    /// coarser level's velocity where its cost is less than this fraction, above 0 and at most 1, of the other's. `None`: no
+    /// second start.
+    ///
+    /// On repeated textures a coarser level can find motion by a wrong number of periods, in which the finest level's few
+    /// steps stay; and cells at the border of a static or slow background can begin with the foreground's motion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zero_start: Option<f32>,
 }
 
 impl Default for DisOptions {
@@ -54,6 +63,7 @@ impl Default for DisOptions {
             damping: 1e-4,
             min_residual: 1.0 / 255.0,
             max_step: 2.0,
+            zero_start: None,
         }
     }
 }

@@ -89,11 +89,7 @@ impl Runtime {
                     .each_ref()
                     .map(|v| self.upsample_velocity(from.field(v), level)),
             };
-            let rounds = match coarseness {
-                0 => options.finest_propagation_rounds,
-                _ => options.propagation_rounds,
-            };
-            let flow = self.search_level(level, initial, options, rounds);
+            let flow = self.search_level(level, initial, options, coarseness == 0);
             coarser = Some((flow.map(|velocity| self.median(level, &velocity)), level));
         }
         let (flow, finest) = coarser.expect("a level");

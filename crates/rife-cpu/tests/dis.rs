@@ -132,6 +132,14 @@ fn every_option_reaches_the_kernels() {
             max_step: 0.25,
             ..usual
         },
+        DisOptions {
+            zero_start: Some(1.0),
+            ..usual
+        },
+        DisOptions {
+            zero_start: Some(0.5),
+            ..usual
+        },
     ];
     for tier in Tier::available() {
         let engine = engine(tier, 2);

@@ -77,11 +77,7 @@ pub(crate) fn flow(
     }
     let mut found: Option<Field> = None;
     for (coarseness, level) in pyramid.iter().enumerate().rev() {
-        let rounds = match coarseness {
-            0 => options.finest_propagation_rounds,
-            _ => options.propagation_rounds,
-        };
-        found = Some(search(b, level, found.as_ref(), options, rounds)?);
+        found = Some(search(b, level, found.as_ref(), options, coarseness == 0)?);
     }
     let found = found.expect("a pyramid has a level");
     let stored = Stored {
@@ -128,11 +124,20 @@ fn search(
     level: &Level,
     coarser: Option<&Field>,
     options: &DisOptions,
-    rounds: usize,
+    is_finest: bool,
 ) -> Result<Field> {
+    let (rounds, zero_start) = match is_finest {
+        true => (options.finest_propagation_rounds, options.zero_start),
+        false => (options.propagation_rounds, None),
+    };
     let [height, width] = level.size();
     let from = coarser.map_or([0, 0], |field| field.size);
-    let floats = [options.damping, options.min_residual, options.max_step, 0.0];
+    let floats = [
+        options.damping,
+        options.min_residual,
+        options.max_step,
+        zero_start.unwrap_or(0.0),
+    ];
     let parameters = [
         [width, height, from[1], from[0]].map(|word| word as u32),
         [options.gauss_newton_steps as u32, 0, 0, 0],
@@ -163,7 +168,8 @@ fn search(
     };
     // Without a coarser field nothing is read from this binding.
     let initial = coarser.map_or(luma, |field| field.buffer.buffer());
-    let steps = options.gauss_newton_steps + 2;
+    let starts = 1 + usize::from(zero_start.is_some());
+    let steps = starts * (options.gauss_newton_steps + 1) + 1;
     let mut best = by_patch(DESCEND, initial, 2 * COST_WORK * steps)?;
     for _ in 0..rounds {
         best = by_patch(PROPAGATE, best.buffer(), 4 * COST_WORK)?;

@@ -115,6 +115,14 @@ fn every_option_reaches_the_kernels() {
             max_step: 0.25,
             ..usual
         },
+        DisOptions {
+            zero_start: Some(1.0),
+            ..usual
+        },
+        DisOptions {
+            zero_start: Some(0.5),
+            ..usual
+        },
     ];
     for options in changed {
         let (off, found) = differences(&backend, size, shift, 0, &options);

@@ -198,6 +198,7 @@ const R7_LITE: NetworkSpec = NetworkSpec {
         damping: 1e-4,
         min_residual: 1.0 / 255.0,
         max_step: 2.0,
+        zero_start: None,
     })),
     synthesis: Synthesis {
         // Distances of 4 and 6 pixels gained less.

@@ -317,6 +317,11 @@ fn descriptions_out_of_range_are_refused_by_field_value_and_range() {
             "prior.dis.damping is 0; accepted: numbers above 0",
         ),
         ("/prior/dis/damping", json!(-1.0), "prior.dis.damping is -1"),
+        (
+            "/prior/dis/zero_start",
+            json!(1.5),
+            "prior.dis.zero_start is 1.5; accepted: numbers above 0, at most 1",
+        ),
         ("/prior/dis/damping", json!(1e300), "prior.dis.damping is inf"),
         (
             "/prior/dis/min_residual",

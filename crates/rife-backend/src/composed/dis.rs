@@ -51,14 +51,14 @@ pub fn dis_flow<B: DisOps>(b: &B, frames: [&B::Tensor; 2], level: u32, options: 
             None => [zero_velocity(b, first), zero_velocity(b, first)],
             Some(coarser) => coarser.map(|v| upsample_velocity(b, &v, first)),
         };
-        let rounds = if coarseness > 0 {
-            options.propagation_rounds
+        let (rounds, zero_start) = if coarseness > 0 {
+            (options.propagation_rounds, None)
         } else {
-            options.finest_propagation_rounds
+            (options.finest_propagation_rounds, options.zero_start)
         };
         let search = |from, to, initial| {
             let search = Search::new(b, from, to, options);
-            median(b, &search.dense(&initial, rounds))
+            median(b, &search.dense(&initial, rounds, zero_start))
         };
         found = Some([search(first, second, forward), search(second, first, backward)]);
     }
@@ -150,10 +150,13 @@ impl<'a, B: DisOps> Search<'a, B> {
     }
 
     /// Returns the velocity of every pixel, `[2, height, width]`: Gauss-Newton steps from the means of `initial`, of the same
-    /// shape, over cells, then `rounds` of propagation, then densification.
-    fn dense(&self, initial: &B::Tensor, rounds: usize) -> B::Tensor {
+    /// shape, over cells, with `zero_start` also from zero, then `rounds` of propagation, then densification.
+    fn dense(&self, initial: &B::Tensor, rounds: usize, zero_start: Option<f32>) -> B::Tensor {
         let b = self.b;
         let mut best = self.descend(cell_means(b, initial));
+        if let Some(fraction) = zero_start {
+            best = self.with_zero_start(best, fraction);
+        }
         for _ in 0..rounds {
             best = self.propagate(best);
         }
@@ -211,6 +214,21 @@ impl<'a, B: DisOps> Search<'a, B> {
             b.where_less([&cost, &best_cost], [&new, &old])
         };
         (b.cat(&[&component(0), &component(1)]), b.min(&cost, &best_cost))
+    }
+
+    /// Returns, for each patch, the result of the steps from zero velocity where its cost is less than `fraction` of the best
+    /// cost so far, else the best velocity so far and its cost.
+    fn with_zero_start(
+        &self,
+        (best, best_cost): (B::Tensor, B::Tensor),
+        fraction: f32,
+    ) -> (B::Tensor, B::Tensor) {
+        let b = self.b;
+        let (found, cost) = self.descend(zero_velocity(b, &best_cost));
+        let limit = b.affine(&best_cost, fraction, 0.0);
+        let chosen = |new: &B::Tensor, old: &B::Tensor| b.where_less([&cost, &limit], [new, old]);
+        let [x, y] = [0, 1].map(|i| chosen(&b.narrow(&found, i..i + 1), &b.narrow(&best, i..i + 1)));
+        (b.cat(&[&x, &y]), chosen(&cost, &best_cost))
     }
 
     /// Returns the differences of luma between the patches of `to` displaced by `velocity`, `[2, rows, columns]`, and those

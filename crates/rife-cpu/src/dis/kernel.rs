@@ -225,6 +225,24 @@ impl<V: Vector8> Template<V> {
         }
     }
 
+    /// Takes `steps` Gauss-Newton steps from a velocity; returns the visited velocity of lowest cost, and that cost.
+    #[inline(always)]
+    fn descend(&self, patch: &Patch<'_>, mut velocity: [f32; 2], steps: usize) -> ([f32; 2], f32) {
+        let (mut best, mut min_cost) = (velocity, f32::INFINITY);
+        for _ in 0..steps {
+            let (step, cost) = self.step(patch, &patch.displaced(velocity));
+            if cost < min_cost {
+                (best, min_cost) = (velocity, cost);
+            }
+            velocity = [velocity[0] + step[0], velocity[1] + step[1]];
+        }
+        let cost = patch.cost::<V>(&patch.displaced(velocity));
+        if cost < min_cost {
+            (best, min_cost) = (velocity, cost);
+        }
+        (best, min_cost)
+    }
+
     /// Computes the Gauss-Newton step from a position, and the cost at the position.
     #[inline(always)]
     fn step(&self, patch: &Patch<'_>, position: &Position) -> ([f32; 2], f32) {
@@ -281,18 +299,14 @@ impl Kernel for Descend<'_> {
         for column in 0..columns {
             let patch = Patch::new(self.patches, column);
             let template = Template::<V>::new(&patch, self.options);
-            let mut velocity = [self.row[column], self.row[columns + column]];
-            let (mut best, mut min_cost) = (velocity, f32::INFINITY);
-            for _ in 0..self.options.gauss_newton_steps {
-                let (step, cost) = template.step(&patch, &patch.displaced(velocity));
-                if cost < min_cost {
+            let initial = [self.row[column], self.row[columns + column]];
+            let steps = self.options.gauss_newton_steps;
+            let (mut best, mut min_cost) = template.descend(&patch, initial, steps);
+            if let Some(fraction) = self.options.zero_start {
+                let (velocity, cost) = template.descend(&patch, [0.0, 0.0], steps);
+                if cost < fraction * min_cost {
                     (best, min_cost) = (velocity, cost);
                 }
-                velocity = [velocity[0] + step[0], velocity[1] + step[1]];
-            }
-            let cost = patch.cost::<V>(&patch.displaced(velocity));
-            if cost < min_cost {
-                (best, min_cost) = (velocity, cost);
             }
             self.row[column] = best[0];
             self.row[columns + column] = best[1];

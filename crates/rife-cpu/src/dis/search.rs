@@ -10,6 +10,7 @@ use crate::runtime::{Buffer, Runtime};
 /// The search of one direction: patches of the image `from` in the image `to`.
 struct Search<'a> {
     runtime: &'a Runtime,
+    /// The search's options; without [`DisOptions::zero_start`] on levels that have none.
     options: &'a DisOptions,
     from: Bordered<'a>,
     to: Bordered<'a>,
@@ -20,18 +21,26 @@ struct Search<'a> {
 }
 
 impl Runtime {
-    /// Refines initial forward and backward velocities of a level, with `rounds` propagation rounds.
+    /// Refines initial forward and backward velocities of a level.
     pub(super) fn search_level(
         &self,
         level: &Level,
         initial: [Buffer; 2],
         options: &DisOptions,
-        rounds: usize,
+        is_finest: bool,
     ) -> [Buffer; 2] {
         let size = [level.height, level.width];
         let bordered = level.frames.each_ref().map(|image| self.with_border(image, size));
         let [first, second] = bordered.each_ref().map(|data| Bordered::new(data, size));
         let columns = level.width / STRIDE;
+        let (rounds, zero_start) = match is_finest {
+            true => (options.finest_propagation_rounds, options.zero_start),
+            false => (options.propagation_rounds, None),
+        };
+        let options = &DisOptions {
+            zero_start,
+            ..*options
+        };
         let search = |from, to, initial| {
             let search = Search {
                 runtime: self,

@@ -6,7 +6,7 @@ struct Parameters {
     size: vec4<i32>,
     // Gauss-Newton steps.
     steps: vec4<i32>,
-    // Damping, smallest residual, largest step.
+    // Damping, smallest residual, largest step, and the fraction of zero_start, 0 without it.
     options: vec4<f32>,
 }
 

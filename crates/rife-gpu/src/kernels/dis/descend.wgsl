@@ -1,4 +1,5 @@
-// Gauss-Newton steps of every patch from the coarser level's velocity: writes the velocity of the lowest cost and that cost.
+// Gauss-Newton steps of every patch from the coarser level's velocity, with zero_start also from zero: writes the velocity of
+// the lowest cost and that cost.
 
 // The coarser level's velocities: direction 0 in x and y, direction 1 in z and w.
 @group(0) @binding(3) var<storage, read> coarser: array<vec4<f32>>;
@@ -24,28 +25,11 @@ fn bounded(step: f32) -> f32 {
     return select(-largest, min(step, largest), step > -largest);
 }
 
-@compute @workgroup_size(8, 8)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let patch_at = vec2<i32>(id.xy);
-    let direction = i32(id.z);
-    let patches = p.size.xy / STRIDE;
-    if (any(patch_at >= patches)) {
-        return;
-    }
+// The Gauss-Newton steps of a patch from a velocity; returns the visited velocity of the lowest cost and that cost. `mean` is
+// the mean gradient, `inverse` has the elements xx, yy and xy of the Hessian divided by its determinant.
+fn descended(direction: i32, patch_at: vec2<i32>, mean: vec2<f32>, inverse: vec3<f32>, start: vec2<f32>) -> vec3<f32> {
     let origin = patch_at * STRIDE - STRIDE / 2;
-    var mean = vec2<f32>();
-    for (var i = 0; i < SIDE * SIDE; i++) {
-        mean += gradient(direction, origin + vec2<i32>(i % SIDE, i / SIDE)) / PIXELS;
-    }
-    // Elements xx, yy and xy of the Hessian.
-    var hessian = vec3<f32>(p.options.x, p.options.x, 0.0) * PIXELS;
-    for (var i = 0; i < SIDE * SIDE; i++) {
-        let slope = gradient(direction, origin + vec2<i32>(i % SIDE, i / SIDE)) - mean;
-        hessian += slope.xyx * slope.xyy;
-    }
-    let inverse = hessian / (hessian.x * hessian.y - hessian.z * hessian.z);
-
-    var velocity = initial(direction, patch_at);
+    var velocity = start;
     var best = vec3<f32>(velocity, LARGEST);
     for (var step = 0; step < p.steps.x; step++) {
         let to = displaced(patch_at, velocity);
@@ -78,6 +62,37 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let last = cost(direction, patch_at, velocity);
     if (last < best.z) {
         best = vec3<f32>(velocity, last);
+    }
+    return best;
+}
+
+@compute @workgroup_size(8, 8)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let patch_at = vec2<i32>(id.xy);
+    let direction = i32(id.z);
+    let patches = p.size.xy / STRIDE;
+    if (any(patch_at >= patches)) {
+        return;
+    }
+    let origin = patch_at * STRIDE - STRIDE / 2;
+    var mean = vec2<f32>();
+    for (var i = 0; i < SIDE * SIDE; i++) {
+        mean += gradient(direction, origin + vec2<i32>(i % SIDE, i / SIDE)) / PIXELS;
+    }
+    // Elements xx, yy and xy of the Hessian.
+    var hessian = vec3<f32>(p.options.x, p.options.x, 0.0) * PIXELS;
+    for (var i = 0; i < SIDE * SIDE; i++) {
+        let slope = gradient(direction, origin + vec2<i32>(i % SIDE, i / SIDE)) - mean;
+        hessian += slope.xyx * slope.xyy;
+    }
+    let inverse = hessian / (hessian.x * hessian.y - hessian.z * hessian.z);
+
+    var best = descended(direction, patch_at, mean, inverse, initial(direction, patch_at));
+    if (p.options.w > 0.0) {
+        let other = descended(direction, patch_at, mean, inverse, vec2<f32>());
+        if (other.z < p.options.w * best.z) {
+            best = other;
+        }
     }
     result[(direction * patches.y + patch_at.y) * patches.x + patch_at.x] = vec4<f32>(best, 0.0);
 }
