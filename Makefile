@@ -10,7 +10,7 @@ PACKAGES ?= --workspace --exclude rife-train
 # Two for each processor: many tests wait for ffmpeg.
 export RUST_TEST_THREADS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 
-.PHONY: demo test setup test-setup fmt lint test-build unit web-test api-test features train-test clean
+.PHONY: demo test setup test-setup fmt lint test-build unit web-test api-test python-test features train-test clean
 
 demo: setup
 	$(CARGO) build --release -p rife-cli
@@ -21,7 +21,7 @@ demo: setup
 
 # The steps in order, those joined by commas side by side; prints the time of each and what was skipped.
 test:
-	@PACKAGES=--workspace sh tools/steps.sh test-setup fmt lint test-build unit web-test,api-test,features
+	@PACKAGES=--workspace sh tools/steps.sh test-setup fmt lint test-build unit web-test,api-test,features python-test
 	@echo "all checks passed"
 
 # ffmpeg, from the distribution.
@@ -57,6 +57,10 @@ web-test:
 # Tests of the API against its OpenAPI document, with schemathesis.
 api-test:
 	sh tools/api-test.sh
+
+# Tests of the Python package: pytest, mypy, stubtest.
+python-test:
+	sh tools/python-test.sh
 
 # Builds with no feature and with each feature alone, to find features that compile only together with others.
 features:

@@ -1,7 +1,6 @@
 //! Error reporting: exit codes, error text with hints for people, and JSON for programs.
 
 use std::ffi::OsString;
-use std::process::ExitCode;
 
 use rife::media::MediaError;
 use rife::{Error, ErrorKind};
@@ -10,7 +9,7 @@ use serde_json::json;
 use crate::{output, spelling};
 
 /// Returns the exit code of a kind of failure.
-fn code(kind: ErrorKind) -> u8 {
+pub fn code(kind: ErrorKind) -> u8 {
     match kind {
         ErrorKind::Failure => 1,
         ErrorKind::Usage => 2,
@@ -21,17 +20,17 @@ fn code(kind: ErrorKind) -> u8 {
     }
 }
 
-/// Prints clap's error, help or version; returns the exit code (0 for help and version).
-pub(crate) fn parsing(mut error: clap::Error) -> ExitCode {
+/// Prints clap's error on `arguments`, help or version; returns the exit code (0 for help and version).
+pub(crate) fn parsing(mut error: clap::Error, arguments: impl Iterator<Item = OsString>) -> u8 {
     spelling::suggest(&mut error);
     let text = error.render().to_string();
-    let plain = output::plain(&std::env::args_os().skip(1).fold(text.clone(), without_forgeries));
+    let plain = output::plain(&arguments.fold(text.clone(), without_forgeries));
     if plain == text {
         let _ = error.print();
     } else {
         output::note(plain.trim_end());
     }
-    ExitCode::from(if error.use_stderr() { 2 } else { 0 })
+    if error.use_stderr() { 2 } else { 0 }
 }
 
 /// Replaces, in an error text, an argument that the text repeats by a single-line form, so that line breaks in it cannot
@@ -51,9 +50,9 @@ fn without_forgeries(text: String, argument: OsString) -> String {
 
 /// Prints an error with a hint, and with `json` as an object too; returns its exit code. A closed pipe of standard output is
 /// no failure.
-pub(crate) fn failed(error: &Error, json: bool) -> ExitCode {
+pub(crate) fn failed(error: &Error, json: bool) -> u8 {
     if output::is_broken_pipe(error) {
-        return ExitCode::SUCCESS;
+        return 0;
     }
     if json {
         let _ = output::line(
@@ -64,11 +63,11 @@ pub(crate) fn failed(error: &Error, json: bool) -> ExitCode {
     if let Some(hint) = hint(error) {
         output::note(&format!("rife: {}", output::one_line(&hint)));
     }
-    ExitCode::from(code(error.kind()))
+    code(error.kind())
 }
 
 /// Returns a hint on the option or command that helps; the library's errors do not name any.
-fn hint(error: &Error) -> Option<String> {
+pub fn hint(error: &Error) -> Option<String> {
     let text = match error {
         Error::Media(MediaError::Interlaced { .. }) => {
             "--deinterlace does it here, --inverse-telecine for film in it; --allow-interlaced takes the video as it is"

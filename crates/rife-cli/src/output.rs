@@ -1,10 +1,53 @@
-//! Output of text to standard output and standard error, robust against closed pipes and control characters in file names.
+//! Output of text to standard output and standard error, or to a function where a command is called as one; robust against
+//! closed pipes and control characters in file names.
 
+use std::cell::RefCell;
 use std::io::{self, IsTerminal, Write};
 use std::sync::OnceLock;
 
 use rife::Error;
 use rife::media::{MediaError, Output};
+
+/// A line of a captured command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Said<'a> {
+    /// For standard output: a line of JSON with `--json`.
+    Line(&'a str),
+    /// For standard error.
+    Note(&'a str),
+}
+
+/// The function that gets a command's lines.
+type Listener = Box<dyn FnMut(Said<'_>)>;
+
+thread_local! {
+    /// The function that gets the lines of this thread's command.
+    static LISTENER: RefCell<Option<Listener>> = const { RefCell::new(None) };
+}
+
+/// Runs `work`; what it would print on this thread goes to `listener`.
+pub(crate) fn captured<T>(listener: impl FnMut(Said<'_>) + 'static, work: impl FnOnce() -> T) -> T {
+    /// Restores printing, also if the work panics.
+    struct Restore;
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            LISTENER.set(None);
+        }
+    }
+    LISTENER.set(Some(Box::new(listener)));
+    let _restore = Restore;
+    work()
+}
+
+/// Reports whether this thread's command is captured.
+pub(crate) fn is_captured() -> bool {
+    LISTENER.with_borrow(Option::is_some)
+}
+
+/// Passes a line to the listener; reports whether there is one.
+fn tell(said: Said<'_>) -> bool {
+    LISTENER.with_borrow_mut(|listener| listener.as_mut().map(|listener| listener(said)).is_some())
+}
 
 /// Name of standard output in errors.
 const STDOUT: &str = "standard output";
@@ -51,6 +94,9 @@ pub(crate) fn say(text: &str) {
 /// # Errors
 /// [`Error::Io`], also if the reader has closed the pipe: see [`is_broken_pipe`].
 pub(crate) fn line(text: &str) -> rife::Result<()> {
+    if tell(Said::Line(text)) {
+        return Ok(());
+    }
     let mut out = io::stdout().lock();
     writeln!(out, "{text}")
         .and_then(|()| out.flush())
@@ -71,6 +117,9 @@ pub(crate) fn check_stdout(output: &Output) -> rife::Result<()> {
 
 /// Writes a line to standard error, also where [quiet](is_quiet): an error or a warning; failures are ignored.
 pub(crate) fn note(text: &str) {
+    if tell(Said::Note(text)) {
+        return;
+    }
     let _ = writeln!(io::stderr(), "{text}");
 }
 

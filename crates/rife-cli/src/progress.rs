@@ -46,10 +46,11 @@ const UNKNOWN: &str = "{spinner} {pos} frames, {per_sec}, {elapsed_precise} pass
 const BYTES: &str = "{bar:20} {bytes}/{total_bytes}, {bytes_per_sec}, {eta_precise} to go";
 
 impl Progress {
-    /// Makes the reporter of a job of `total` frames: lines with `json`, nothing with `quiet`, else a bar.
+    /// Makes the reporter of a job of `total` frames: lines with `json` and where a command is called as a function, nothing
+    /// with `quiet`, else a bar.
     pub(crate) fn frames(total: Option<u64>, json: bool, quiet: bool) -> Self {
         match total {
-            _ if json => Self::Lines {
+            _ if json || output::is_captured() => Self::Lines {
                 start: Instant::now(),
                 last: None,
             },

@@ -85,8 +85,9 @@ pub(crate) struct VideoArgs {
     #[command(flatten)]
     pub(crate) keep: KeepArgs,
     /// Compute only shard I of N: segments I, I+N, I+2N... of the result, in the folder OUT.rife-shard-I-of-N. When all
-    /// folders are in one place, `rife join` with the same options writes OUT, equal to the output of one machine
-    #[arg(long, hide_short_help = true, value_name = "I/N", value_parser = parse::shard, requires = "output", conflicts_with_all = ["no_resume", "watch"])]
+    /// folders are in one place, `rife join` with the same options writes OUT, equal to the output of one machine. With auto,
+    /// I and N are those of the job array of Slurm, AWS Batch or Kubernetes (see docs/scale.md)
+    #[arg(long, hide_short_help = true, value_name = "I/N|auto", value_parser = parse::shard, requires = "output", conflicts_with_all = ["no_resume", "watch"])]
     pub(crate) shard: Option<rife::media::sink::Shard>,
     /// Write the confidence of each computed frame as JSON: time in seconds, confidence, whether the frame was replaced
     #[arg(long, value_name = "FILE", conflicts_with = "watch", hide_short_help = true)]

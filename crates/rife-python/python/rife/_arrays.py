@@ -1,0 +1,54 @@
+"""Numpy arrays and DLPack tensors as packed arrays, and results in the caller's kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import UsageError
+
+Array: TypeAlias = npt.NDArray[Any]
+Order: TypeAlias = Literal["rgb", "bgr"]
+
+
+def is_bgr(order: str) -> bool:
+    """Checks the order of the colour channels."""
+    if order not in ("rgb", "bgr"):
+        raise UsageError(f"order is {order!r}: it is 'rgb' or 'bgr'", "usage")
+    return order == "bgr"
+
+
+def to_numpy(frame: object) -> tuple[Array, Callable[[Array], Any]]:
+    """Returns a frame as a numpy array, and a function that converts a result to the frame's kind.
+
+    A tensor on the CPU shares its memory by DLPack; a torch tensor on another device is copied to the CPU.
+    """
+    if isinstance(frame, np.ndarray):
+        return frame, lambda made: made
+    if not hasattr(frame, "__dlpack__"):
+        raise UsageError(f"a frame is a numpy array or a tensor with DLPack, not {type(frame).__name__}", "usage")
+    tensor: Any = frame
+    package = type(tensor).__module__.partition(".")[0]
+    if package == "torch":
+        import torch  # type: ignore[import-not-found, unused-ignore]
+
+        device = tensor.device
+        shared = tensor.detach().cpu()
+        return np.from_dlpack(shared), lambda made: torch.from_dlpack(made).to(device)
+    try:
+        return np.from_dlpack(tensor), lambda made: made
+    except (BufferError, RuntimeError, TypeError) as error:
+        raise UsageError(f"the tensor cannot be read by DLPack on the CPU: {error}", "usage") from error
+
+
+def packed(frame: Array) -> Array:
+    """Returns the frame if its pixels are packed in rows, else a copy that is."""
+    pixel = frame.itemsize * (frame.shape[2] if frame.ndim == 3 else 1)
+    wanted = (frame.strides[0], pixel, frame.itemsize)[: frame.ndim]
+    native = frame.dtype.isnative
+    if frame.strides == wanted and frame.strides[0] >= pixel * frame.shape[1] and native:
+        return frame
+    return np.ascontiguousarray(frame, dtype=frame.dtype.newbyteorder("="))

@@ -1,0 +1,1 @@
+"""The package of the original application, as far as other programs import it: `rife_app.run_interpolation`."""

@@ -1,0 +1,37 @@
+"""Documentation and generated files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import generate_options
+import pytest
+import rife.options
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_the_options_types_are_those_of_the_tables() -> None:
+    file = ROOT / "crates/rife-python/python/rife/options.py"
+    assert file.read_text() == generate_options.text(), f"write it anew: python {generate_options.__file__} > {file}"
+
+
+def test_the_code_of_the_documentation_runs(mp4: Path) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/python.md").read_text(), re.DOTALL)
+    assert len(blocks) >= 7
+    names: dict[str, object] = {}
+    for block in blocks:
+        exec(compile(block, "docs/python.md", "exec"), names)
+
+
+def test_the_readme_of_the_package_runs() -> None:
+    import doctest
+
+    assert doctest.testmod(rife).failed == 0
+
+
+@pytest.mark.parametrize("name", rife.__all__)
+def test_everything_public_is_documented(name: str) -> None:
+    thing = getattr(rife, name)
+    assert name == "__version__" or (thing.__doc__ and thing.__doc__.strip())

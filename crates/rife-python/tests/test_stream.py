@@ -1,0 +1,64 @@
+"""`rife.stream`."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+import rife
+from generate_frames import moving_box
+
+FRAMES = [moving_box(96, 64, 8 + 4 * i) for i in range(5)]
+
+
+def test_twice_the_frames(model: rife.Model) -> None:
+    made = list(rife.stream(FRAMES, model=model))
+    assert [frame.time for frame in made] == [Fraction(i, 50) for i in range(10)]
+    assert {frame.duration for frame in made} == {Fraction(1, 50)}
+    assert all((frame.image == source).all() for frame, source in zip(made[::2], FRAMES))
+    assert [frame.made for frame in made[:8]] == [False, True] * 4
+    assert (made[1].image == model.interpolate(FRAMES[0], FRAMES[1])).all()
+
+
+def test_times_rates_and_types(model: rife.Model) -> None:
+    times = [0, 0.1, Fraction(1, 4), 0.3, 0.5]
+    frames = [frame.astype(np.float32) / 255 for frame in FRAMES]
+    made = list(rife.stream(frames, times=times, model=model, confidence=True, cut_threshold=0, duplicates="keep"))
+    assert [frame.time for frame in made[::2]] == [0, Fraction(1, 10), Fraction(1, 4), Fraction(3, 10), Fraction(1, 2)]
+    assert made[1].time == Fraction(1, 20) and made[1].image.dtype == np.float32
+    assert made[1].confidence is not None and 0 <= made[1].confidence <= 1
+    faster = list(rife.stream(FRAMES, fps="60000/1001", input_fps=30, model=model))
+    assert faster[1].time == Fraction(1001, 60000)
+
+
+def test_frames_are_yielded_before_the_end(model: rife.Model) -> None:
+    taken = 0
+
+    def endless() -> Any:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield moving_box(96, 64, 8 + taken % 40)
+
+    frames = rife.stream(endless(), model=model, cut_threshold=0, duplicates="keep", mask_static="off")
+    for _ in range(3):
+        next(frames)
+    assert taken <= 20
+
+
+def test_refused(model: rife.Model) -> None:
+    with pytest.raises(rife.UsageError, match="times has 1 elements"):
+        list(rife.stream(FRAMES, times=[0], model=model))
+    with pytest.raises(rife.UsageError, match="frame 1 is"):
+        list(rife.stream([FRAMES[0], FRAMES[1][:32]], model=model))
+    with pytest.raises(rife.UsageError, match="factor"):
+        rife.stream(FRAMES, 0, model=model)
+    with pytest.raises(rife.UsageError, match="fps needs"):
+        rife.stream(FRAMES, fps=50, model=model)
+    with pytest.raises(rife.UsageError, match="target rate needs no factor"):
+        rife.stream(FRAMES, 2, fps=50, input_fps=25, model=model)
+    with pytest.raises(TypeError, match="did you mean 'cut_fill'"):
+        rife.stream(FRAMES, model=model, cut_fil="blend")  # type: ignore[call-arg]
+    assert list(rife.stream([], model=model)) == []
