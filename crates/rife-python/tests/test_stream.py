@@ -57,7 +57,7 @@ def test_refused(model: rife.Model) -> None:
         rife.stream(FRAMES, 0, model=model)
     with pytest.raises(rife.UsageError, match="fps needs"):
         rife.stream(FRAMES, fps=50, model=model)
-    with pytest.raises(rife.UsageError, match="target rate needs no factor"):
+    with pytest.raises(rife.UsageError, match="target frame rate and a factor"):
         rife.stream(FRAMES, 2, fps=50, input_fps=25, model=model)
     with pytest.raises(TypeError, match="did you mean 'cut_fill'"):
         rife.stream(FRAMES, model=model, cut_fil="blend")  # type: ignore[call-arg]
