@@ -80,7 +80,7 @@ test('the plan of a slow motion says how long it becomes', async (t) => {
   await choose(page, 'video', clip('slow.mp4', 0.6));
   await page.getByLabel('Factor').fill('4');
   await page.getByLabel('Slow motion').check();
-  await page.getByText('0.6 s → 2.4 s').waitFor({ timeout: 30_000 });
+  await page.getByText('0.6 s → 2.4 s').waitFor();
   // An empty field is not sent as a number.
   await page.getByLabel('Factor').fill('');
   await page.getByText('Enter a factor from 1 to 256.').waitFor();
@@ -93,6 +93,7 @@ test('the plan of a slow motion says how long it becomes', async (t) => {
 
 test('numbers in the queue move, and a deletion is undone', async (t) => {
   const page = await visit(t);
+  // Long enough to be running while the others queue.
   await choose(page, 'video', clip('first.mp4', 40, '640x352'));
   const running = await start(page);
   await finished(page, running, 'running');
@@ -131,7 +132,7 @@ test('an upload that a reload cut off goes on, and one that is taken out is off 
   const { items: [left] } = await api(page, '/uploads?limit=1');
   assert.equal(left.state, 'receiving');
   await page.getByLabel('Clips to interpolate').setInputFiles(file);
-  await page.getByText('10 → 20').waitFor({ timeout: 60_000 });
+  await page.getByText('10 → 20').waitFor();
   const { items: [there] } = await api(page, '/uploads?limit=1');
   assert.deepEqual([there.id, there.state, there.received], [left.id, 'complete', fs.statSync(file).size]);
   await page.getByRole('button', { name: 'Remove reload.mp4' }).click();
@@ -173,7 +174,7 @@ test('bad files of a batch are marked and not started', async (t) => {
   ffmpeg('-f', 'lavfi', '-i', 'testsrc2=size=96x64', '-frames:v', '1', still);
   ffmpeg('-f', 'lavfi', '-i', 'testsrc2=size=96x64', '-frames:v', '1', '-pix_fmt', 'yuv420p', one);
   await choose(page, 'video', clip('good.mp4', 0.4), text, still, one);
-  await page.getByText('3 of 4 files cannot be used and will be skipped.').waitFor({ timeout: 30_000 });
+  await page.getByText('3 of 4 files cannot be used and will be skipped.').waitFor();
   assert.equal(await page.locator('.inputs li.bad').count(), 3);
   assert.equal(await page.locator('.inputs li.bad').getByText('A single picture').count(), 2);
   await page.getByText('160×96 · 25 fps · 0.4 s · audio').waitFor();
@@ -184,7 +185,7 @@ test('bad files of a batch are marked and not started', async (t) => {
   await card(page, id).getByRole('heading', { name: 'good.mp4' }).waitFor();
   // In a chain, one unusable file blocks the job.
   await choose(page, 'chain', clip('good.mp4', 0.4), text);
-  await page.getByText('1 of 2 files cannot be used: remove or replace them first.').waitFor({ timeout: 30_000 });
+  await page.getByText('1 of 2 files cannot be used: remove or replace them first.').waitFor();
   assert.ok(await page.getByRole('tabpanel').getByRole('button', { name: 'Start' }).isDisabled());
 });
 
@@ -194,7 +195,8 @@ test('only codecs that the file type holds are offered, and doubtful rates are t
   const panel = page.getByRole('tabpanel');
   await panel.locator('summary').click();
   const codecs = () => panel.getByLabel('Codec').locator('option').evaluateAll((all) => all.map((one) => one.value).join());
-  assert.equal(await codecs(), '', 'each source has its own');
+  // The list is fitted when the server's models and containers are loaded.
+  await until('each source has its own', async () => (await codecs()) === '');
   await panel.getByLabel('File type').selectOption('mp4');
   await until('those of mp4', async () => (await codecs()) === ',h264,h265,av1,vp9');
   await panel.getByLabel('Codec').selectOption('h265');
@@ -205,10 +207,10 @@ test('only codecs that the file type holds are offered, and doubtful rates are t
   await until('that of gif', async () => (await codecs()) === ',gif');
   await panel.getByLabel('File type').selectOption('mp4');
   await panel.getByLabel('Factor').fill('1');
-  await page.getByText('factor 1 makes no new frame').waitFor({ timeout: 30_000 });
+  await page.getByText('factor 1 makes no new frame').waitFor();
   await panel.getByLabel('Set the rate by').selectOption('fps');
   await panel.getByLabel('Target rate').fill('20');
-  await page.getByText('20 frames a second are fewer than the source\'s 25').waitFor({ timeout: 30_000 });
+  await page.getByText('20 frames a second are fewer than the source\'s 25').waitFor();
 });
 
 test('nothing is wider than a phone, with everything on the page', async (t) => {
@@ -220,7 +222,7 @@ test('nothing is wider than a phone, with everything on the page', async (t) => 
   const files = { frames: [long], images: [still, still], chain: [long, long], video: [long, path.join(folder, 'text.mp4')], reencode: [long] };
   for (const [tab, some] of Object.entries(files)) {
     await choose(page, tab, ...some);
-    if (tab !== 'frames') await page.getByRole('tabpanel').locator('.plan, table').first().waitFor({ timeout: 30_000 });
+    if (tab !== 'frames') await page.getByRole('tabpanel').locator('.plan, table').first().waitFor();
     for (const more of await page.getByRole('tabpanel').locator('summary').all()) await more.click();
     await page.screenshot({ path: path.join(shots, `full-${tab}-390.png`), fullPage: true });
     const wide = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);

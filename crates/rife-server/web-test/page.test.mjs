@@ -12,7 +12,7 @@ import { card, children, choose, clip, download, drawn, ffmpeg, finished, folder
 test('a clip to twice its frames', async (t) => {
   const page = await visit(t);
   await choose(page, 'video', clip('video.mp4', 0.8));
-  await page.getByText('20 → 40').waitFor({ timeout: 30_000 });
+  await page.getByText('20 → 40').waitFor();
   const id = await start(page);
   await finished(page, id);
   assert.equal(probe(await download(page, id, 'twice.mp4'), 'width,height,r_frame_rate,nb_read_frames'), '160,96,50/1,40');
@@ -36,7 +36,7 @@ test('a clip to a rate, and its result in another tab', async (t) => {
 test('frames of a clip, in their order, and the pictures between them', async (t) => {
   const page = await visit(t);
   await choose(page, 'frames', clip('frames.mp4', 1));
-  await page.getByText('1 to 25').first().waitFor({ timeout: 30_000 });
+  await page.getByText('1 to 25').first().waitFor();
   await until('both frames are shown', () => drawn(page.getByRole('tabpanel').locator('.pair img')));
   await page.getByRole('spinbutton', { name: 'Start frame' }).fill('20');
   await page.getByRole('spinbutton', { name: 'End frame' }).fill('10');
@@ -78,7 +78,7 @@ test('an analysis, and a clip that is written anew', async (t) => {
   ffmpeg('-f', 'lavfi', '-i', 'testsrc2=size=160x96:rate=25', '-t', '0.6', '-c:v', 'mpeg4', source);
   const page = await visit(t);
   await choose(page, 'reencode', source);
-  await page.getByRole('cell', { name: '✗ no' }).first().waitFor({ timeout: 30_000 });
+  await page.getByRole('cell', { name: '✗ no' }).first().waitFor();
   const id = await start(page);
   await finished(page, id);
   await card(page, id).getByText(/^Colours checked on \d+ frames: [\d.]+ dB/).waitFor();
@@ -135,13 +135,14 @@ test('results are looked at where they are, pictures are many downloads and one 
 
 test('cancelled, found again after a reload and in another browser, tried again', async (t) => {
   const [page, other] = [await visit(t), await visit(t)];
+  // Long enough to be running at every step below, on a fast machine and with a slow browser.
   await choose(page, 'video', clip('long.mp4', 40, '640x352'));
   const id = await start(page);
   await finished(page, id, 'running');
   await card(other, id).getByText('running').waitFor();
-  await card(page, id).locator('.preview:visible').waitFor({ timeout: 60_000 });
+  await card(page, id).locator('.preview:visible').waitFor();
   await page.reload();
-  await card(page, id).getByText(/of \d+/).waitFor({ timeout: 30_000 });
+  await card(page, id).getByText(/of \d+/).waitFor();
   assert.deepEqual(await page.getByRole('tabpanel').locator('.inputs .name').allTextContents(), ['long.mp4']);
   await card(page, id).getByRole('button', { name: 'Cancel' }).click();
   await finished(page, id, 'cancelled');
@@ -156,12 +157,14 @@ test('cancelled, found again after a reload and in another browser, tried again'
 
 test('a server that is killed in the middle of a job goes on with it', async (t) => {
   const page = await visit(t);
-  await choose(page, 'video', clip('killed.mp4', 3));
+  // Large enough to be running when the server is killed.
+  await choose(page, 'video', clip('killed.mp4', 3, '320x192'));
   const id = await start(page);
   // A second click creates no second job.
   assert.ok(await page.getByRole('button', { name: 'Start', exact: true }).isDisabled());
-  const waiting = await start(page, 'Run again');
-  await card(page, id).getByText(/[1-9]\d* of \d+/).waitFor({ timeout: 60_000 });
+  await choose(page, 'video', clip('waits.mp4', 0.4));
+  const waiting = await start(page);
+  await card(page, id).getByText(/[1-9]\d* of \d+/).waitFor();
   await card(page, waiting).getByText('queued', { exact: true }).waitFor();
   const gone = new Promise((resolve) => site.server.once('exit', resolve));
   site.server.kill('SIGKILL');
@@ -197,7 +200,7 @@ test('an upload goes on after the server was killed in the middle of it', async 
   await gone;
   await page.getByText('The server cannot be reached since').waitFor();
   site.server = (await serve(Number(new URL(site.address).port))).child;
-  await page.getByText('10 → 20').waitFor({ timeout: 60_000 });
+  await page.getByText('10 → 20').waitFor();
   const { items } = await page.evaluate(() => fetch('/api/v1/uploads?limit=1').then((answer) => answer.json()));
   assert.deepEqual([items[0].name, items[0].received, items[0].state], ['large.mp4', fs.statSync(file).size, 'complete']);
 });
@@ -219,7 +222,7 @@ test('several files queue, and the server asks for its token', async (t) => {
   assert.ok(!page.url().includes('sesame'));
   await choose(page, 'video', clip('left.mp4', 0.4), clip('right.mp4', 0.4));
   await page.getByRole('button', { name: 'Start 2 jobs' }).click();
-  await page.locator('article.job[data-state="done"]').nth(1).waitFor({ timeout: 60_000 });
+  await page.locator('article.job[data-state="done"]').nth(1).waitFor();
   assert.deepEqual(await page.locator('article.job h3').allTextContents(), ['right.mp4', 'left.mp4']);
   // Images and event streams send the cookie.
   await until('the inputs are shown', () => drawn(page.getByRole('tabpanel').locator('.inputs img')));
@@ -230,7 +233,7 @@ test('an error is shown at its option, and names are never markup', async (t) =>
   const name = '<img src=x onerror=document.title=1>.mp4';
   fs.copyFileSync(clip('plain.mp4', 0.4), path.join(folder, name));
   await choose(page, 'video', path.join(folder, name));
-  await page.getByText('10 → 20').waitFor({ timeout: 30_000 });
+  await page.getByText('10 → 20').waitFor();
   await page.getByLabel('Factor').fill('300');
   await page.locator('[aria-invalid="true"]').waitFor();
   await page.getByText(/256/).waitFor();
@@ -242,7 +245,7 @@ test('an error is shown at its option, and names are never markup', async (t) =>
   fs.writeFileSync(path.join(folder, 'none.mp4'), 'no video');
   await page.getByRole('button', { name: /^Remove/ }).click();
   await choose(page, 'video', path.join(folder, 'none.mp4'));
-  await page.getByRole('tabpanel').locator('.inputs li.bad .wrong').waitFor({ timeout: 30_000 });
+  await page.getByRole('tabpanel').locator('.inputs li.bad .wrong').waitFor();
 });
 
 test('before and after play in step', async (t) => {
@@ -256,7 +259,7 @@ test('before and after play in step', async (t) => {
   await page.screenshot({ path: path.join(shots, 'compare.png') });
   await page.waitForFunction(() => [...document.querySelectorAll('dialog video')].filter((video) => video.readyState > 1).length === 2);
   await page.getByLabel('Position', { exact: true }).last().focus();
-  await page.getByRole('button', { name: 'Pause' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Pause' }).click();
   await page.waitForFunction(() => {
     const [after, before] = document.querySelectorAll('dialog video');
     return Math.abs(after.currentTime - before.currentTime) < 0.05;
@@ -294,7 +297,7 @@ test('tabs by the keyboard, and every text in both languages', async (t) => {
     assert.ok(row.every((text) => text.trim()), key);
   }
   const used = fs.readdirSync(path.join(root, 'crates/rife-server/web')).map((name) => fs.readFileSync(path.join(root, 'crates/rife-server/web', name), 'utf8')).join('');
-  for (const key of Object.keys(table)) assert.ok(used.includes(`'${key}'`) || used.includes(`"${key}"`) || /^(tab|lead|choose|kind|state|what|error|stream|nothing)_/.test(key), `${key} is used nowhere`);
+  for (const key of Object.keys(table)) assert.ok(used.includes(`'${key}'`) || used.includes(`"${key}"`) || /^(tab|lead|choose|kind|state|what|error|stream|nothing|preset|filter)_/.test(key), `${key} is used nowhere`);
   await page.getByLabel('Language').selectOption('zh');
   await page.getByRole('tab', { name: '视频', exact: true }).waitFor();
   assert.equal(await page.evaluate(() => document.documentElement.lang), 'zh-Hans');
@@ -315,17 +318,17 @@ test('tabs by the keyboard, and every text in both languages', async (t) => {
   }
   await page.getByRole('tab', { name: '重新编码', exact: true }).click();
   await page.getByLabel('要重新编码的视频').setInputFiles(clip('chinese.mp4', 0.4));
-  await page.getByRole('cell', { name: '像素格式' }).waitFor({ timeout: 30_000 });
+  await page.getByRole('cell', { name: '像素格式' }).waitFor();
   fs.writeFileSync(path.join(folder, 'none.mp4'), 'no video');
   await page.getByLabel('要重新编码的视频').setInputFiles(path.join(folder, 'none.mp4'));
-  await page.getByRole('tabpanel').getByText('文件无法使用。').first().waitFor({ timeout: 30_000 });
+  await page.getByRole('tabpanel').getByText('文件无法使用。').first().waitFor();
   await page.getByRole('tab', { name: '视频', exact: true }).click();
   await page.getByLabel('要插帧的视频').setInputFiles(clip('chinese.mp4', 0.4));
-  await page.getByRole('tabpanel').getByText('流 1 音频 aac').waitFor({ timeout: 30_000 });
+  await page.getByRole('tabpanel').getByText('流 1 音频 aac').waitFor();
   await page.getByText('N 帧得到 2*(N-1)+1 帧').waitFor();
   await page.getByRole('tabpanel').getByText('更多选项').click();
   await page.getByRole('tabpanel').getByLabel('质量（CRF）').fill('2.5');
-  await page.getByText('crf 为 2.5；应为整数').waitFor({ timeout: 30_000 });
+  await page.getByText('crf 为 2.5；应为整数').waitFor();
   const notes = await page.getByRole('tabpanel').locator('.notes li').allTextContents();
   assert.ok(notes.every((note) => /[\u4e00-\u9fff]/.test(note)), String(notes));
 });
@@ -345,7 +348,7 @@ test('a job from the first key to the last', async (t) => {
   await focus((one) => one.id === 'tab-video');
   await focus((one) => one.type === 'file');
   await page.keyboard.press('Enter');
-  await page.getByText('10 → 20').waitFor({ timeout: 30_000 });
+  await page.getByText('10 → 20').waitFor();
   await focus((one) => one.textContent === 'Start');
   const before = await page.locator('article.job').count();
   await page.keyboard.press('Enter');

@@ -57,7 +57,7 @@ export function real(t, name) {
 export const drawn = (part) => part.evaluateAll((all) => all.length > 0 && all.every((one) => one.complete && one.naturalWidth > 0));
 
 export async function until(what, good) {
-  for (let tries = 0; tries < 300; tries += 1) {
+  for (const end = Date.now() + 60_000; Date.now() < end;) {
     if (await good()) return;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
