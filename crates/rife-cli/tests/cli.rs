@@ -9,6 +9,7 @@ mod cli {
     mod companions;
     mod convert;
     mod drift;
+    mod excerpt;
     #[cfg(unix)]
     mod files;
     #[cfg(feature = "gpu")]

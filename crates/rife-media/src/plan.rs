@@ -9,6 +9,7 @@ use num_rational::Ratio;
 use crate::ffmpeg::args::{Args, NOWHERE};
 use crate::ffmpeg::child::{self, Request};
 use crate::probe::{AudioFormat, MediaStream, StreamKind, VideoStream};
+use crate::source::Span;
 use crate::{CancelToken, Container, Ffmpeg, Limits, MediaError, MediaInfo, Result};
 
 pub(crate) mod audio;
@@ -63,6 +64,8 @@ pub struct StreamPlan {
     pub metadata: bool,
     /// Factor by which audio is slowed down; `None` at unchanged speed.
     pub stretch_audio: Option<Ratio<i64>>,
+    /// The part of the input whose audio and subtitles are kept; `None` for all.
+    pub excerpt: Option<Span>,
     /// Sample rate of transcoded audio in Hz; `None` keeps the source's.
     pub audio_rate: Option<u32>,
     /// Notes for the user, such as Dolby Vision metadata that is dropped.
@@ -115,6 +118,7 @@ pub fn plan_streams(info: &MediaInfo, container: Container, companions: Companio
         } else {
             None
         },
+        excerpt: None,
         audio_rate: None,
         notes: notes(info, kept),
     }
@@ -338,6 +342,14 @@ fn plan_subtitle(stream: &MediaStream, container: Container) -> Action {
 }
 
 impl StreamPlan {
+    /// Limits the companion streams to a part of the input; chapters are dropped.
+    pub fn limit_to(&mut self, span: Span) {
+        self.excerpt = Some(span);
+        if std::mem::take(&mut self.chapters) {
+            self.notes.push("chapters are dropped".to_owned());
+        }
+    }
+
     /// Tests each audio and subtitle stream by muxing its first seconds: a copy that fails becomes a transcode, a transcode
     /// that fails is dropped with ffmpeg's reason.
     pub fn check(&mut self, info: &MediaInfo, container: Container, cancel: &CancelToken) -> Result<()> {

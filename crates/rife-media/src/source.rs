@@ -9,10 +9,12 @@ use num_rational::Ratio;
 use crate::probe::{DisplayMatrix, HdrMetadata, MediaInfo};
 use crate::{CancelToken, ColorTags, Ffmpeg, Frame, Layout, Limits, MediaError, PixelFormat, Result, Time};
 
+pub use excerpt::{Excerpt, Position, Span};
 pub use images::{ImageHeader, image_header, natural_order, read_image};
 
 mod combing;
 mod decoder;
+mod excerpt;
 mod images;
 mod stream;
 mod y4m;
@@ -63,6 +65,8 @@ pub struct StreamInfo {
     pub duration: Option<Time>,
     /// Expected time of the first frame, in seconds since the container's start.
     pub start: Time,
+    /// Where the frames are an excerpt of the file: its place there. Times count from its first frame.
+    pub excerpt: Option<Span>,
     /// HDR metadata.
     pub hdr: HdrMetadata,
     /// Probe result of the file, where it is decoded by ffmpeg.
@@ -96,6 +100,7 @@ impl StreamInfo {
             frames: None,
             duration: None,
             start: Time::from(0),
+            excerpt: None,
             hdr: HdrMetadata::default(),
             media: None,
         })
@@ -149,6 +154,8 @@ pub struct SourceSpec {
     pub input: Input,
     /// Limits on frame size and number of frames.
     pub limits: Limits,
+    /// The part of the input to read; the whole by default.
+    pub excerpt: Excerpt,
     /// Cancels reading.
     pub cancel: CancelToken,
     /// True to read interlaced video as if it were progressive.
@@ -176,6 +183,7 @@ impl SourceSpec {
         Self {
             input,
             limits: Limits::default(),
+            excerpt: Excerpt::default(),
             cancel: CancelToken::new(),
             allow_interlaced: false,
             deinterlace: false,
@@ -191,13 +199,14 @@ impl SourceSpec {
     /// Returns what the frames depend on, the input's content aside: pairs of a name and a value for the fingerprint of a
     /// resumable job. The destructuring names every field, so that a new one does not compile before it is decided whether
     /// it belongs here. Names and values stay as they are: jobs that an earlier release began resume by them.
-    pub fn facts(&self) -> [(&'static str, String); 5] {
+    pub fn facts(&self) -> Vec<(&'static str, String)> {
         let Self {
             allow_interlaced,
             deinterlace,
             inverse_telecine,
             hwaccel,
             frame_rate,
+            excerpt,
             // Hashed by the caller.
             input: _,
             // Follows from the output's container.
@@ -209,7 +218,7 @@ impl SourceSpec {
             ffmpeg: _,
         } = self;
         let usual = || "the usual one".to_owned();
-        [
+        let mut facts = vec![
             (
                 "the rate of pictures",
                 frame_rate.map_or_else(usual, |rate| rate.to_string()),
@@ -218,7 +227,14 @@ impl SourceSpec {
             ("--inverse-telecine", inverse_telecine.to_string()),
             ("--allow-interlaced", allow_interlaced.to_string()),
             ("--hwaccel", hwaccel.clone().unwrap_or_else(usual)),
-        ]
+        ];
+        // Absent for the whole input, as in jobs that an earlier release began.
+        let ends = [("the start", excerpt.start), ("the end", excerpt.end)];
+        let given = ends
+            .into_iter()
+            .filter_map(|(name, end)| Some((name, format!("{:?}", end?))));
+        facts.extend(given);
+        facts
     }
 
     /// Returns the ffmpeg to use.
@@ -231,8 +247,21 @@ impl SourceSpec {
 ///
 /// # Errors
 /// [`MediaError::Unsupported`] for [`Input::Custom`] and inverse telecine of anything but a video file; those of opening
-/// and probing the input.
+/// and probing the input; [`MediaError::Limit`] for an excerpt outside the input.
 pub fn open_source(spec: &SourceSpec) -> Result<Box<dyn Source>> {
+    let source = open_whole(spec)?;
+    if spec.excerpt.is_whole() {
+        return Ok(source);
+    }
+    Ok(Box::new(excerpt::Trimmed::open(
+        source,
+        &spec.excerpt,
+        &spec.cancel,
+    )?))
+}
+
+/// Opens the whole input; a video file may start up to a second before the excerpt.
+fn open_whole(spec: &SourceSpec) -> Result<Box<dyn Source>> {
     let webp =
         matches!(&spec.input, Input::File(path) if !stream::is_pipe(path) && images::is_animation(path));
     let own = |path: &Path| has_extension(path, "y4m") || stream::is_pipe(path);

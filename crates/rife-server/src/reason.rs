@@ -39,6 +39,7 @@ reasons! {
     OptionFactor "option_factor" "{field} is {value}; a factor is from 1 to 256, such as 2, 2.5 or \"7/3\"",
     OptionRate "option_rate" "{field} is {value}; a rate is above 0 and up to 1000, such as 60, 59.94 or \"60000/1001\"",
     OptionTime "option_time" "{field} is {value}; a time is from 0 to 1, such as 0.5 or \"1/3\"",
+    OptionPosition "option_position" "{field} is {value}; a position is seconds such as 62.5, a timecode such as 00:01:02.500, or frames such as 120f",
     OptionSize "option_size" "{field} is {value}; a size is WIDTHxHEIGHT, 16 to 16384 each, such as 1280x720",
     OptionForm "option_form" "{field} is {value}, which does not fit",
     OptionPreset "option_preset" "a preset is a short word, such as slow or veryfast, or a number",

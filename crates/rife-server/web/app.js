@@ -163,6 +163,24 @@ function askForToken() {
   input.focus();
 }
 
+/** Opens the inputs and options of a job in its tab. @param {any} job */
+async function change(job) {
+  const panel = panels[job.kind];
+  const inputs = [];
+  for (const { name, bytes, upload, job: from } of job.inputs) {
+    const file = from && (await call('GET', `/jobs/${from}`)).files.find((/** @type {any} */ one) => one.label === name);
+    inputs.push({ ref: upload ? { upload } : { job: from, file: file?.name ?? '' }, name, size: bytes });
+  }
+  const had = panel.inputs.items.map((/** @type {any} */ item) => JSON.stringify(item.ref)).join();
+  if (had !== inputs.map(({ ref }) => JSON.stringify(ref)).join()) {
+    // The uploads are still needed.
+    panel.inputs.items = [];
+    for (const input of inputs) panel.inputs.add(input);
+  }
+  panel.form.restore(job.options ?? {});
+  open(job.kind, true);
+}
+
 /** Starts the page: settings, login if required, tabs, jobs. */
 async function begin() {
   settings();
@@ -178,10 +196,11 @@ async function begin() {
   setUpDropAndPaste();
   open(TABS.includes(location.hash.slice(1)) ? location.hash.slice(1) : 'video');
   addEventListener('hashchange', () => TABS.includes(location.hash.slice(1)) && open(location.hash.slice(1)));
-  const jobs = new Jobs((tab, input) => {
+  const use = (/** @type {string} */ tab, /** @type {import('./inputs.js').Input} */ input) => {
     panels[tab]?.inputs.add(input);
     open(tab, true);
-  });
+  };
+  const jobs = new Jobs(use, (job) => change(job).catch((error) => notice(error.message)));
   await Promise.all([loadServerInfo(), jobs.begin()]).catch((error) => notice(error.message));
 }
 

@@ -28,8 +28,9 @@ export class Form {
       const some = fields.filter((field) => Boolean(field.more) === more && (field.kind === 'check') === check);
       return some.length > 0 && el('div', { className: check ? 'fields checks' : 'fields' }, ...some.map(make));
     });
+    this.count = el('span', { className: 'count' });
     this.element = el('div', { className: 'card' }, ...group(false),
-      fields.some((field) => field.more) && el('details', {}, el('summary', {}, t('more_options')), el('div', { className: 'groups' }, ...group(true))));
+      fields.some((field) => field.more) && el('details', {}, el('summary', {}, t('more_options'), this.count), el('div', { className: 'groups' }, ...group(true))));
     this.show();
   }
 
@@ -95,6 +96,27 @@ export class Form {
     if (!usable && entry.field.kind === 'check') entry.input.checked = false;
   }
 
+  /** Sets fields to values; unknown ones are ignored. @param {Record<string, any>} values */
+  set(values) {
+    for (const [name, value] of Object.entries(values)) {
+      const entry = this.controls.get(name);
+      if (!entry) continue;
+      if (entry.field.kind === 'check') entry.input.checked = value;
+      else entry.input.value = String(value);
+    }
+    this.changes();
+  }
+
+  /** Sets all fields to the options of a job, the others to their defaults. @param {Record<string, any>} options */
+  restore(options) {
+    for (const { field, input } of this.controls.values()) {
+      if (field.kind === 'check') input.checked = field.value ?? false;
+      else input.value = field.value ?? '';
+    }
+    const by = ['fps', 'passes', 'factor'].find((name) => name in options && !options.slow_motion);
+    this.set({ ...(this.controls.has('by') ? { by: by ?? 'factor' } : {}), ...options });
+  }
+
   /** Sets all fields to their defaults. */
   reset() {
     for (const { field, input } of this.controls.values()) {
@@ -115,6 +137,8 @@ export class Form {
   show() {
     const values = this.values;
     for (const { field, box } of this.controls.values()) box.hidden = Boolean(field.shown && !field.shown(values));
+    const changed = this.fields.filter((field) => field.more && String(values[field.name]) !== String(field.value ?? (field.kind === 'check' ? false : ''))).length;
+    this.count.textContent = changed > 0 ? t('changed_options', { n: changed }) : '';
     this.showError(undefined, '');
     const empty = this.fields.find((field) => field.needed && (!field.shown || field.shown(values)) && values[field.name] === '');
     if (empty) this.showError(empty.name, t(empty.needed ?? ''));

@@ -3,10 +3,13 @@
 
 import { call, listen, url } from './api.js';
 import { connection, el, notice, say } from './dom.js';
+import { describeOptions } from './options.js';
 import { checked, results } from './results.js';
-import { bytes, duration, t, errorText } from './text.js';
+import { bytes, duration, language, t, errorText } from './text.js';
 
 const ENDED = ['done', 'failed', 'cancelled'];
+/** What a new job waits for: the number of active jobs, and the seconds that the running one still takes, 0 where unknown. */
+export const queue = { count: 0, seconds: 0 };
 /** Milliseconds between two previews of one job. */
 const PREVIEW = 800;
 /** Milliseconds in which a deletion can be undone. */
@@ -14,9 +17,11 @@ const UNDO = 10_000;
 
 /** List of jobs. */
 export class Jobs {
-  /** @param {(tab: string, input: import('./inputs.js').Input) => void} use */
-  constructor(use) {
+  /** @param {(tab: string, input: import('./inputs.js').Input) => void} use @param {(job: any) => void} change opens a job's inputs and options in its tab */
+  constructor(use, change) {
     this.use = use;
+    this.change = change;
+    document.getElementById('jobs')?.before(this.tools());
     this.list = /** @type {HTMLElement} */ (document.getElementById('jobs'));
     this.more = /** @type {HTMLButtonElement} */ (document.getElementById('more'));
     this.more.addEventListener('click', () => this.loadOlder());
@@ -31,6 +36,83 @@ export class Jobs {
     addEventListener('pagehide', () => {
       for (const id of this.deletions.keys()) fetch(url(`/jobs/${id}`), { method: 'DELETE', keepalive: true });
     });
+  }
+
+  /** Creates the filters and the actions on all jobs. */
+  tools() {
+    this.filter = el('select', { 'aria-label': t('filter'), onchange: () => this.showFiltered() },
+      ...['all', 'active', 'done', 'failed'].map((value) => el('option', { value }, t(`filter_${value}`))));
+    this.search = el('input', { type: 'search', placeholder: t('search'), 'aria-label': t('search'), oninput: () => this.showFiltered() });
+    this.all = el('button', { className: 'plain', type: 'button', onclick: () => this.downloadAll() }, t('download_all'));
+    this.clear = el('button', { className: 'plain', type: 'button', onclick: () => this.clearFinished() }, t('clear'));
+    const bell = el('input', { type: 'checkbox', checked: localStorage.getItem('notify') === 'yes', onchange: () => this.ring(bell) });
+    this.toolbar = el('div', { className: 'jobtools', hidden: true }, this.filter, this.search, this.all, this.clear,
+      'Notification' in window && el('label', { className: 'tick' }, bell, t('notify')));
+    return this.toolbar;
+  }
+
+  /** Cards that are shown, with their jobs. */
+  get visible() {
+    return [...this.known.values()].filter(({ card }) => !card.hidden);
+  }
+
+  /** Hides the cards that the filters exclude. */
+  showFiltered() {
+    for (const { job, card } of this.known.values()) card.hidden = !this.passes(job);
+    this.all.disabled = !this.visible.some(({ job }) => job.state === 'done' && job.files.length > 0);
+    this.clear.disabled = !this.visible.some(({ job }) => ENDED.includes(job.state) && !this.deletions.has(job.id));
+  }
+
+  /** Reports whether a job passes the filters. @param {any} job */
+  passes(job) {
+    const words = this.search.value.trim().toLowerCase();
+    const names = [job.label, ...job.files.map((/** @type {any} */ file) => file.label)].join(' ').toLowerCase();
+    /** @type {Record<string, string[]>} */
+    const states = { active: ['queued', 'running'], done: ['done'], failed: ['failed', 'cancelled'] };
+    return names.includes(words) && (states[this.filter.value]?.includes(job.state) ?? true);
+  }
+
+  /** Downloads all results that are shown. */
+  async downloadAll() {
+    for (const { job } of this.visible.toReversed()) {
+      for (const file of job.files) {
+        const link = el('a', { href: url(`/jobs/${job.id}/files/${encodeURIComponent(file.name)}?download=1`), download: file.label });
+        link.click();
+        // Browsers drop downloads that start at the same moment.
+        await new Promise((resolve) => setTimeout(resolve, 300));
+      }
+    }
+  }
+
+  /** Deletes all shown jobs that have ended; each can be undone. */
+  clearFinished() {
+    for (const { job } of this.visible) if (ENDED.includes(job.state) && !this.deletions.has(job.id)) this.scheduleDeletion(job.id);
+  }
+
+  /** Turns the notification at the end of the queue on or off. @param {HTMLInputElement} bell */
+  async ring(bell) {
+    if (bell.checked && (await Notification.requestPermission()) !== 'granted') {
+      bell.checked = false;
+      notice(t('notify_refused'));
+    }
+    localStorage.setItem('notify', bell.checked ? 'yes' : 'no');
+  }
+
+  /** Shows the progress of the running job in the page's title. */
+  showTitle() {
+    const running = [...this.known.values()].find(({ job }) => job.state === 'running');
+    const { done, total, eta_s: left = 0 } = running?.job.progress ?? {};
+    queue.count = [...this.known.values()].filter(({ job }) => !ENDED.includes(job.state)).length;
+    queue.seconds = left ?? 0;
+    document.title = total ? `${Math.floor((100 * done) / total)} % · rife` : 'rife';
+  }
+
+  /** Notifies the user when the last job has ended. @param {any} job the job that has ended */
+  notifyEmpty(job) {
+    const busy = [...this.known.values()].some((known) => !ENDED.includes(known.job.state));
+    if (busy || localStorage.getItem('notify') !== 'yes' || !('Notification' in window) || Notification.permission !== 'granted') return;
+    const shown = new Notification('rife', { body: job.state === 'failed' ? t('failed', { name: job.label, text: '' }) : t('queue_empty'), tag: 'rife' });
+    shown.addEventListener('click', () => window.focus());
   }
 
   /** Loads the newest jobs and subscribes to events. */
@@ -116,14 +198,20 @@ export class Jobs {
   /** Handles an event of the server. @param {string} type @param {any} data */
   onEvent(type, data) {
     const known = this.known.get(data.id);
-    if (type === 'deleted') this.removeCard(data.id);
+    if (type === 'deleted') {
+      this.removeCard(data.id);
+      document.dispatchEvent(new CustomEvent('job', { detail: { ...data, state: 'deleted' } }));
+    }
     else if (type === 'queue') this.updateQueue(data.jobs);
     else if (type === 'progress' && known) {
       known.job.progress = data.progress;
       this.updateProgress(known);
+      this.showTitle();
     } else if (type === 'job') {
       const ended = known && !ENDED.includes(known.job.state) && ENDED.includes(data.state);
       this.upsert(data, false);
+      document.dispatchEvent(new CustomEvent('job', { detail: data }));
+      if (ended) this.notifyEmpty(data);
       if (ended && data.state === 'done') say(t('finished', { name: data.label }));
       if (ended && data.state === 'failed') say(t('failed', { name: data.label, text: data.error ? errorText(data.error) : '' }));
     }
@@ -151,6 +239,9 @@ export class Jobs {
     const empty = this.list.querySelector('.empty');
     if (this.known.size === 0 && !empty) this.list.append(el('p', { className: 'empty' }, t('no_jobs')));
     if (this.known.size > 0) empty?.remove();
+    this.toolbar.hidden = this.known.size === 0;
+    this.showFiltered();
+    this.showTitle();
   }
 
   /** Creates the card of a job. @param {any} job */
@@ -167,10 +258,13 @@ export class Jobs {
     const active = !ENDED.includes(state);
     return el('article', { className: 'job', 'data-id': job.id, 'data-state': state, 'aria-label': `${job.label}: ${t(`state_${state}`)}` },
       el('header', {}, el('h3', { className: 'name', title: job.label }, job.label), el('span', { className: 'state' }, t(`state_${state}`))),
+      el('p', { className: 'hint about' }, about(job)),
+      chips(job),
+      facts(job),
       el('div', { className: 'row' },
-        el('p', { className: 'hint grow about' }, about(job)),
         active && act('cancel', 'POST', `/jobs/${job.id}/cancel`),
         ['failed', 'cancelled'].includes(state) && act('retry', 'POST', `/jobs/${job.id}/retry`),
+        el('button', { className: 'plain', type: 'button', 'data-act': 'change', onclick: () => this.change(job) }, t('change')),
         !active && el('button', { className: 'plain', type: 'button', 'data-act': 'delete', onclick: () => this.scheduleDeletion(job.id) }, t('delete'))),
       state === 'running' && el('progress', { max: 1, 'aria-label': job.label }),
       state === 'running' && el('p', { className: 'hint moving' }),
@@ -213,12 +307,33 @@ export class Jobs {
   }
 }
 
+/** Creates the list of a job's settings that differ from the defaults. @param {any} job */
+function chips(job) {
+  const words = describeOptions(job.kind, job.options ?? {});
+  return words.length > 0 && el('ul', { className: 'chips', 'aria-label': t('settings_of') }, ...words.map((text) => el('li', {}, text)));
+}
+
+/** Creates the line with the counts of a finished video job and the device. @param {any} job */
+function facts(job) {
+  const { made, held, cuts, frames_out: frames } = job.summary ?? {};
+  const words = [
+    frames && t('fact_frames', { n: frames }),
+    made && t('fact_made', { n: made }),
+    held && t('fact_held', { n: held }),
+    cuts && t('fact_cuts', { n: cuts }),
+    job.state === 'done' && job.plan?.engine,
+  ].filter(Boolean);
+  return words.length > 0 && el('p', { className: 'hint facts' }, words.join(' · '));
+}
+
 /** Describes a job in one line. @param {any} job */
 function about(job) {
   const spent = job.summary?.elapsed_s;
   const size = job.files.reduce((/** @type {number} */ sum, /** @type {any} */ file) => sum + file.bytes, 0);
+  const at = job.finished_at ?? job.created_at;
   return [
     t(`kind_${job.kind}`),
+    at ? new Date(at).toLocaleString(language(), { dateStyle: 'medium', timeStyle: 'short' }) : '',
     job.position ? t('queued_at', { n: job.position }) : '',
     job.resumed ? t('resumed') : job.attempts > 1 ? t('attempt', { n: job.attempts }) : '',
     typeof spent === 'number' ? t('took', { time: duration(spent), size: bytes(size) }) : '',

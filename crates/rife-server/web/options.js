@@ -46,6 +46,8 @@ export const video = () => [
   ...encoding('', 'mp4', 'mov', 'mkv', 'webm', 'gif'),
   { name: 'slow_motion', kind: 'check', label: 'o_slow', hint: 'o_slow_hint' },
   { name: 'stretch_audio', kind: 'check', label: 'o_stretch', shown: (values) => values.slow_motion },
+  { name: 'start', kind: 'text', label: 'o_start', hint: 'o_start_hint', more: true },
+  { name: 'end', kind: 'text', label: 'o_end', hint: 'o_end_hint', more: true },
   { name: 'confidence', kind: 'check', label: 'o_confidence', hint: 'o_confidence_hint' },
   ...model(true),
   { name: 'cut_threshold', kind: 'number', label: 'o_cut', hint: 'o_cut_hint', min: 0, max: 1, step: 0.05, value: 0.4, more: true },
@@ -86,3 +88,21 @@ export const reencode = () => [
   { name: 'crf', kind: 'number', label: 'o_crf', min: 0, max: 51, more: true },
   { name: 'deinterlace', kind: 'check', label: 'o_deinterlace', more: true },
 ];
+
+/** @type {Record<string, () => Field[]>} */
+const KINDS = { video, images, chain, reencode };
+
+/** Returns the settings of a job in words, one each; those that the page has no field for by their names.
+ * @param {string} kind @param {Record<string, any>} options
+ */
+export function describeOptions(kind, options) {
+  const fields = KINDS[kind]?.() ?? [];
+  const usual = (/** @type {Field | undefined} */ field, /** @type {any} */ value) => value === false || value === null || (field?.value !== undefined && !field.always && String(field.value) === String(value));
+  const given = Object.entries(options).map(([name, value]) => ({ name, value, field: fields.find((one) => one.name === name) }));
+  return given.filter(({ field, value }) => !usual(field, value)).map(({ name, value, field }) => {
+    const label = field ? t(field.label) : name;
+    if (value === true) return label;
+    const shown = field?.choices?.find(([choice]) => choice === String(value))?.[1] ?? String(value);
+    return `${label}: ${shown}`;
+  });
+}

@@ -13,6 +13,7 @@ export const REASONS = {
   option_factor: ['{field} is {value}; a factor is from 1 to 256, such as 2, 2.5 or "7/3"', '{field} 为 {value}；倍数应在 1 到 256 之间，例如 2、2.5 或 "7/3"'],
   option_rate: ['{field} is {value}; a rate is above 0 and up to 1000, such as 60, 59.94 or "60000/1001"', '{field} 为 {value}；帧率应大于 0 且不超过 1000，例如 60、59.94 或 "60000/1001"'],
   option_time: ['{field} is {value}; a time is from 0 to 1, such as 0.5 or "1/3"', '{field} 为 {value}；时刻应在 0 到 1 之间，例如 0.5 或 "1/3"'],
+  option_position: ['{field} is {value}; a position is seconds such as 62.5, a timecode such as 00:01:02.500, or frames such as 120f', '{field} 为 {value}；位置可写作秒数（如 62.5）、时间码（如 00:01:02.500）或帧号（如 120f）'],
   option_size: ['{field} is {value}; a size is WIDTHxHEIGHT, 16 to 16384 each, such as 1280x720', '{field} 为 {value}；尺寸写作 宽x高，各为 16 到 16384，例如 1280x720'],
   option_form: ['{field} is {value}, which does not fit', '{field} 为 {value}，不合适'],
   option_preset: ['a preset is a short word, such as slow or veryfast, or a number', '预设是一个短词（例如 slow 或 veryfast）或数字'],

@@ -2,10 +2,14 @@
 // Tab that creates jobs: inputs, options, plan, and the start button.
 
 import { ApiError, call } from './api.js';
+import { compare } from './compare.js';
 import { el, notice, say } from './dom.js';
 import { Form } from './form.js';
 import { Inputs } from './inputs.js';
-import { bytes, duration, noteText, t } from './text.js';
+import { queue } from './jobs.js';
+import { PREVIEW_S, Part } from './part.js';
+import { presets } from './presets.js';
+import { bytes, duration, errorText, noteText, t } from './text.js';
 
 /** Milliseconds without a change before a plan is requested. */
 const PLAN_DELAY_MS = 500;
@@ -31,14 +35,19 @@ export class Work {
       many: spec.min > 1 || Boolean(spec.each), ordered: spec.min > 1, takes: spec.takes, accept: spec.accept, drop: spec.drop, label: `choose_${key}`,
     }, () => this.changed());
     this.form = new Form(key, spec.fields, () => this.changed());
+    this.part = spec.each ? new Part(this.form) : null;
+    this.presets = spec.each ? presets(this.form) : null;
     this.plan = el('div', { className: 'card', 'aria-live': 'polite', hidden: true });
     this.button = el('button', { type: 'button', onclick: () => this.start(this.unstarted) });
     this.again = el('button', { className: 'plain', type: 'button', onclick: () => this.start(this.requests) }, t('run_again'));
     const reset = el('button', { className: 'plain', type: 'button', onclick: () => this.form.reset() }, t('reset'));
     this.needs = el('span', { className: 'hint' });
+    this.waiting = el('p', { className: 'hint', hidden: true });
+    document.addEventListener('job', () => this.showQueue());
+    this.trial = el('button', { className: 'plain', type: 'button', hidden: true, onclick: () => this.preview() }, t('preview_here', { n: PREVIEW_S }));
     this.element = el('div', { role: 'tabpanel', id: `panel-${key}`, 'aria-labelledby': `tab-${key}`, tabIndex: 0 },
-      el('p', { className: 'lead' }, t(`lead_${key}`)), this.inputs.element, this.form.element, this.plan,
-      el('div', { className: 'row' }, this.button, this.again, reset, this.needs));
+      el('p', { className: 'lead' }, t(`lead_${key}`)), this.inputs.element, this.part?.element, this.presets?.element, this.form.element, this.plan,
+      el('div', { className: 'row' }, this.button, this.again, this.trial, reset, this.needs));
     /** @type {number | undefined} */
     this.timer = undefined;
     this.generation = 0;
@@ -85,6 +94,10 @@ export class Work {
 
   /** Updates the buttons and the hint next to them. */
   show() {
+    const { items: listed, ready } = this.inputs;
+    this.presets?.mark();
+    this.part?.show(listed.length === 1 && ready.length === 1 ? ready[0] : null);
+    this.trial.hidden = !this.part || listed.length !== 1 || ready.length !== 1 || this.form.missing;
     const [count, all] = [this.unstarted.length, this.requests.length];
     const begun = all > 0 && count === 0;
     this.button.disabled = count === 0 || this.inputs.waiting || this.starting;
@@ -121,6 +134,13 @@ export class Work {
     this.showPlans();
   }
 
+  /** Shows what a new job waits for. */
+  showQueue() {
+    const { count, seconds } = queue;
+    this.waiting.hidden = count === 0;
+    this.waiting.textContent = seconds > 0 ? t('plan_queue_time', { count, time: duration(seconds) }) : t('plan_queue', { count });
+  }
+
   /** Shows the first plan, the totals of all, and refused inputs. */
   showPlans() {
     const found = this.all.map((request) => ({ ...request, ...this.responses.get(request.key) }));
@@ -135,7 +155,8 @@ export class Work {
     const plans = found.filter(({ plan }) => plan).map(({ plan }) => plan);
     const wrong = found.find(({ error, item }) => error && !(item?.refused && found.length > 1));
     this.plan.hidden = plans.length === 0;
-    this.plan.replaceChildren(...(plans.length > 0 ? planNodes(plans[0]) : []), ...(plans.length > 1 ? [total(plans)] : []));
+    this.plan.replaceChildren(...(plans.length > 0 ? planNodes(plans[0]) : []), ...(plans.length > 1 ? [total(plans)] : []), plans.length > 0 ? this.waiting : '');
+    this.showQueue();
     if (wrong?.error) this.showError(wrong.error);
     this.show();
   }
@@ -147,6 +168,25 @@ export class Work {
       this.plan.hidden = false;
       this.plan.replaceChildren(el('p', { className: 'wrong', role: 'alert' }, error.message));
     }
+  }
+
+  /** Converts a few seconds from the shown frame on, and compares the result with the source. */
+  async preview() {
+    const [request] = this.all;
+    if (!this.part || !request) return;
+    this.trial.disabled = true;
+    this.trial.textContent = t('preview_made');
+    const body = { ...request.body, options: { ...request.body.options, ...this.part.preview } };
+    try {
+      const { id } = await call('POST', '/jobs', body);
+      const job = await ended(id);
+      if (job.state === 'done') await compare(job, job.files[0]);
+      else if (job.error) notice(errorText(job.error));
+    } catch (error) {
+      this.showError(/** @type {Error} */ (error));
+    }
+    this.trial.disabled = false;
+    this.trial.textContent = t('preview_here', { n: PREVIEW_S });
   }
 
   /** Creates the jobs of requests. @param {Request[]} wanted */
@@ -175,6 +215,21 @@ export class Work {
     this.starting = false;
     this.show();
   }
+}
+
+/** Waits for the end of a job, by the events that the list of jobs passes on. @param {string} id @returns {Promise<any>} */
+function ended(id) {
+  return new Promise((resolve) => {
+    const look = (/** @type {any} */ job) => {
+      if (!['done', 'failed', 'cancelled', 'deleted'].includes(job.state)) return;
+      document.removeEventListener('job', listener);
+      resolve(job);
+    };
+    const listener = (/** @type {any} */ { detail }) => detail.id === id && look(detail);
+    document.addEventListener('job', listener);
+    // It may have ended before the listener was there.
+    call('GET', `/jobs/${id}`).then(look, () => {});
+  });
 }
 
 /** Reports whether an error refuses the request for good, unlike a busy server. @param {unknown} error */

@@ -128,6 +128,11 @@ impl Manifest {
             size: [made.params.width, made.params.height],
             tags: tags(made.params.format, &made.params.tags, made.params.sample_aspect),
             audio: match media {
+                // The sink has compared it with the input's part.
+                Some((_, plan)) if plan.excerpt.is_some() => {
+                    let written = probe::probe(output, &Limits::default())?;
+                    audio_timings(&written, |_| true, Ratio::from(1))?
+                }
                 Some((media, plan)) => audio_timings(media, |index| is_kept(plan, index), made.stretch)?,
                 None => Vec::new(),
             },

@@ -17,6 +17,7 @@ use rife_media::plan::{Companions, plan_streams};
 use rife_media::probe::DisplayMatrix;
 use rife_media::scene::{AnalysisOptions, CutRule};
 use rife_media::sink::{self, Pictures, Resume, Share, extension_like};
+use rife_media::source::{Excerpt, Position};
 use rife_media::{
     CancelToken, Input, MediaInfo, Orientation, Output, Sink, SinkSpec, Source, SourceSpec, StreamInfo,
     TimelineMode, TimelineOptions, VideoParams, Written, open_sink, open_source, plan_encoding, time,
@@ -204,6 +205,9 @@ impl VideoJob {
         let interpolator = Arc::new(Interpolator::new(&self.interpolator)?);
         if let Some(media) = &info.media {
             let mut streams = plan_streams(media, container, self.companions(&timeline));
+            if let Some(span) = info.excerpt {
+                streams.limit_to(span);
+            }
             streams.check(media, container, cancel)?;
             self.sink.companions = Some((media.clone(), streams));
         }
@@ -303,7 +307,7 @@ impl VideoJob {
                 ));
             }
         };
-        let name = default_output(input, self.rate, rate, extension);
+        let name = default_output(input, &self.source.excerpt, self.rate, rate, extension);
         self.sink.output = Output::File(match (&self.folder, name.file_name()) {
             (Some(folder), Some(name)) => folder.join(name),
             _ => name,
@@ -446,15 +450,38 @@ pub fn input_path(input: &Input) -> Option<&Path> {
 }
 
 /// Returns the default output path in the input's folder: `{stem}_{factor}X_{fps}fps.{extension}`, for [`Rate::Fps`]
-/// `{stem}_{fps}fps.{extension}`; `fps` is `output_rate`, rounded.
-pub fn default_output(input: &Path, rate: Rate, output_rate: Option<Ratio<i64>>, extension: &str) -> PathBuf {
+/// `{stem}_{fps}fps.{extension}`; `fps` is `output_rate`, rounded. A part of the input has its ends after the stem, such as
+/// `_62.5s-65.5s` or `_f120-end`.
+pub fn default_output(
+    input: &Path,
+    excerpt: &Excerpt,
+    rate: Rate,
+    output_rate: Option<Ratio<i64>>,
+    extension: &str,
+) -> PathBuf {
     let factor = match rate {
         Rate::Factor(factor) => format!("_{factor}X"),
         Rate::Multiple(factor) => format!("_{}X", factor_text(factor).replace('/', "-")),
         Rate::Fps(_) => String::new(),
     };
     let fps = output_rate.map_or(String::new(), |rate| format!("_{}fps", rate.round()));
-    rife_files::with_stem(input, &format!("{factor}{fps}.{extension}"))
+    let part = part_text(excerpt);
+    rife_files::with_stem(input, &format!("{part}{factor}{fps}.{extension}"))
+}
+
+/// Formats a part of the input for a file name; empty for the whole.
+fn part_text(excerpt: &Excerpt) -> String {
+    let text = |position| match position {
+        Position::Seconds(time) => format!("{}s", time::seconds(time)),
+        Position::Frame(number) => format!("f{number}"),
+    };
+    match (excerpt.start, excerpt.end) {
+        (None, None) => String::new(),
+        (start, end) => {
+            let start = start.map_or("0s".to_owned(), text);
+            format!("_{start}-{}", end.map_or("end".to_owned(), text))
+        }
+    }
 }
 
 /// Formats a factor for people: 2.5, or 7/3 if it has more than three decimals.
@@ -612,7 +639,11 @@ impl VideoRun {
         } else if keep.on
             && let Some(mut facts) = self.facts()?
         {
-            let pictures = Pictures::of(&self.job.source.input)?;
+            // The images of a part are recognised by the folder's hash, since their count starts elsewhere.
+            let pictures = match self.job.source.excerpt.is_whole() {
+                true => Pictures::of(&self.job.source.input)?,
+                false => None,
+            };
             if let (Some(pictures), Some(path)) = (&pictures, input_path(&self.job.source.input)) {
                 // Images are checked one by one as they are read, not by the folder's hash.
                 let of_input = facts.iter_mut().filter(|(name, _)| name == facts::INPUT);

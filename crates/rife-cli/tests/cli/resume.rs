@@ -170,6 +170,8 @@ fn another(opt: &Opt) -> &'static str {
         "cuts_out" => "found.txt",
         "encoder" => "mpeg4",
         "hwaccel" => "auto",
+        "start" => "2f",
+        "end" => "8f",
         "preset" => "fast",
         "ext" => "mp4",
         "fps" => "50",

@@ -14,6 +14,7 @@ use crate::plan::{Action, StreamPlan};
 use crate::probe::clock::{self, Moves};
 use crate::probe::{AudioExtent, MediaInfo, StreamKind, audio_extents};
 use crate::scratch::Scratch;
+use crate::source::Span;
 use crate::time::{decimal_seconds, seconds, to_ticks, widen};
 use crate::{CancelToken, Ffmpeg, Limits, MediaError, Result, Time};
 
@@ -31,6 +32,8 @@ pub(crate) struct Companion {
     offset: Time,
     /// True for a copy that holds only the plan's companion streams, in order.
     copied: bool,
+    /// The part of the source to read; `None` for all.
+    excerpt: Option<Span>,
     /// The temporary folder of a copy.
     _folder: Option<Scratch>,
 }
@@ -45,19 +48,22 @@ impl Companion {
         cancel: &CancelToken,
     ) -> Result<Self> {
         let indices: Vec<u32> = plan.companions().map(|stream| stream.index).collect();
+        let from = plan.excerpt.map_or(Time::from(0), |span| span.from);
         if media.clock.is_continuous() || indices.is_empty() {
             return Ok(Self {
                 path: media.path.clone(),
-                offset: -media.start,
+                offset: -media.start - from,
                 copied: false,
+                excerpt: plan.excerpt,
                 _folder: None,
             });
         }
         let folder = Scratch::new()?;
         let copy = Self {
             path: folder.path().join("companions.nut"),
-            offset: -BASE,
+            offset: -BASE - from,
             copied: true,
+            excerpt: plan.excerpt,
             _folder: Some(folder),
         };
         on_one_line(ffmpeg, media, &indices, &copy.path, cancel)?;
@@ -72,9 +78,22 @@ impl Companion {
             // microsecond is less than half a tick of these containers.
             offset += Time::new(1, 1_000_000);
         }
+        if let Some(second) = self.seek(media) {
+            args.all(["-ss", &second.to_string()]);
+        }
         args.all(["-itsoffset", &decimal_seconds(offset)])
             .input(&self.path, &Limits::default())?;
         Ok(())
+    }
+
+    /// Returns the whole second to which ffmpeg seeks for an excerpt, some seconds before its start; `None` where the file is
+    /// read from its start.
+    fn seek(&self, media: &MediaInfo) -> Option<i64> {
+        let indexed = ["mov", "matroska"]
+            .iter()
+            .any(|name| media.container.contains(name));
+        let second = self.excerpt?.from.to_integer() - 5;
+        (indexed && !self.copied && second > 0).then_some(second)
     }
 
     /// Returns ffmpeg's stream specifier for companion `number` of the plan, which is stream `index` of the source.
@@ -212,7 +231,15 @@ fn run(ffmpeg: &Ffmpeg, args: Args, writes: &Path, cancel: &CancelToken) -> Resu
 /// Returns bitstream filters that drop packets before the start of an MP4 or QuickTime file that was trimmed by an edit list,
 /// which other containers cannot express. Audio keeps the packets that a decoder needs for its start. `None` for other files
 /// and kinds.
-pub(super) fn trim(media: &MediaInfo, kind: StreamKind, copied: bool) -> Option<&'static str> {
+pub(super) fn trim(
+    media: &MediaInfo,
+    kind: StreamKind,
+    plan: &StreamPlan,
+    copied: bool,
+) -> Option<&'static str> {
+    if plan.excerpt.is_some() {
+        return trim_start(kind, copied);
+    }
     let hides = media.container.contains("mov");
     match kind {
         StreamKind::Audio if hides && copied => Some("noise=drop=lt((pts+3*duration)*tb\\,0)"),
@@ -220,6 +247,30 @@ pub(super) fn trim(media: &MediaInfo, kind: StreamKind, copied: bool) -> Option<
             Some("noise=drop=lt((pts+duration)*tb\\,0),setts=pts=max(PTS\\,0):dts=max(DTS\\,0)")
         }
         _ => None,
+    }
+}
+
+/// Returns the bitstream filters that drop packets before an excerpt: copied audio packets that start before it (of transcoded
+/// audio, [`START`] drops the samples), subtitles that end before it. Times are compared with 0 only, since their unit in such expressions differs between versions of ffmpeg.
+fn trim_start(kind: StreamKind, copied: bool) -> Option<&'static str> {
+    match kind {
+        StreamKind::Audio if copied => Some("noise=drop=lt(pts\\,0)"),
+        StreamKind::Subtitle => Some(
+            "noise=drop=lte(pts+duration\\,0),setts=pts=max(PTS\\,0):dts=max(DTS\\,0):duration=DURATION+min(PTS\\,0)",
+        ),
+        _ => None,
+    }
+}
+
+/// ffmpeg's audio filter that drops the samples before an excerpt.
+pub(super) const START: &str = "atrim=start=0";
+
+/// Appends ffmpeg's output option that ends the companion streams with the excerpt; the video's frames end there anyway.
+pub(super) fn limit(args: &mut Args, plan: &StreamPlan) {
+    let length = plan.excerpt.and_then(|span| span.length());
+    if let Some(length) = length.filter(|_| plan.companions().next().is_some()) {
+        let length = length * plan.stretch_audio.unwrap_or(Time::from(1));
+        args.all(["-t", &decimal_seconds(length)]);
     }
 }
 
@@ -259,7 +310,10 @@ pub(super) fn compare(ffmpeg: &Ffmpeg, placed: &Placed<'_>, cancel: &CancelToken
             continue;
         };
         let transcoded = matches!(stream.action, Action::Transcode { .. });
-        let wanted = source.moved(placed.companion.offset, stretch);
+        let mut wanted = source.moved(placed.companion.offset, stretch);
+        if let Some(span) = placed.plan.excerpt {
+            wanted.limit_to(span, stretch);
+        }
         let reason = off(&wanted, &found.moved(placed.moved, Time::from(1)), transcoded);
         warnings.extend(reason.map(|reason| {
             format!(
@@ -299,6 +353,14 @@ fn off(wanted: &AudioExtent, found: &AudioExtent, transcoded: bool) -> Option<St
 const MICROSECOND: Time = Time::new_raw(1, 1_000_000);
 
 impl AudioExtent {
+    /// Limits an extent in times of the result to those of an excerpt, slowed down by the factor `stretch`.
+    fn limit_to(&mut self, span: Span, stretch: Time) {
+        self.start = self.start.max(Time::from(0));
+        if let Some(length) = span.length() {
+            self.end = self.end.min(length * stretch);
+        }
+    }
+
     /// Returns the extent with `by` seconds added and then multiplied by `stretch`; unchanged where out of range.
     fn moved(&self, by: Time, stretch: Time) -> Self {
         let place =

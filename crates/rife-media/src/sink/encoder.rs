@@ -378,7 +378,7 @@ pub(super) fn companions(
         // The main video is the first video stream.
         let number = of_kind[slot] + u32::from(letter == "v");
         of_kind[slot] += 1;
-        if let Some(filters) = companion::trim(media, stream.kind, stream.action == Action::Copy) {
+        if let Some(filters) = companion::trim(media, stream.kind, plan, stream.action == Action::Copy) {
             args.all([&format!("-bsf:{letter}:{number}"), filters]);
         }
         let Action::Transcode { encoder, .. } = &stream.action else {
@@ -391,8 +391,10 @@ pub(super) fn companions(
         args.all([&format!("-c:{letter}:{number}"), encoder]);
         if letter == "a" {
             let (channels, format) = stream.audio.clone().unwrap_or_default();
-            let slower = plan.stretch_audio.map(tempo);
-            audio::options(args, encoder, channels, &format, &format!("a:{number}"), slower);
+            let from = plan.excerpt.map(|_| companion::START.to_owned());
+            let filters: Vec<_> = from.into_iter().chain(plan.stretch_audio.map(tempo)).collect();
+            let filter = (!filters.is_empty()).then(|| filters.join(","));
+            audio::options(args, encoder, channels, &format, &format!("a:{number}"), filter);
             if let Some(rate) = plan.audio_rate {
                 args.all([&format!("-ar:a:{number}"), &rate.to_string()]);
             }
@@ -401,6 +403,7 @@ pub(super) fn companions(
     if needs_experimental(container, plan.companions()) {
         args.all(["-strict", "experimental"]);
     }
+    companion::limit(args, plan);
     args.all(["-map_metadata", if plan.metadata { "1" } else { "-1" }]);
     args.all(["-map_chapters", if plan.chapters { "1" } else { "-1" }]);
     args.all(["-max_muxing_queue_size", "16384"]);

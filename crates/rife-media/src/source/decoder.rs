@@ -96,7 +96,15 @@ impl Decoder {
             // `-hwaccel` is an input option and must precede the input.
             args.0.splice(0..0, ["-hwaccel".into(), name.into()]);
         }
+        let info = stream_info(&media, stream, video, format, spec.orientation);
+        let seek = seek(spec, &media, &info, video);
         clock_options(&mut args, discontinuous);
+        if let Some(seconds) = seek {
+            // With `-copyts -start_at_zero` the times are those of a decoding from the start.
+            let options =
+                ["-copyts", "-start_at_zero", "-ss", &seconds.to_string()].map(std::ffi::OsString::from);
+            args.0.splice(0..0, options);
+        }
         let request = Request {
             stdout: true,
             cancel: spec.cancel.clone(),
@@ -104,7 +112,10 @@ impl Decoder {
             ..Request::new("ffmpeg", &ffmpeg.ffmpeg, args.0)
         };
         let reader = nut::read::Reader::new(child::start(request)?);
-        let mut info = stream_info(&media, stream, video, format, spec.orientation);
+        let mut info = info;
+        if seek.is_some() {
+            info.frames = None;
+        }
         if let Some(media) = &mut info.media {
             media.notes.extend(note);
         }
@@ -695,6 +706,23 @@ fn clock_options(args: &mut Args, discontinuous: bool) {
         .splice(0..0, options.into_iter().map(std::ffi::OsString::from));
 }
 
+/// Returns the whole second to which ffmpeg seeks for an excerpt: at least a second before its start. `None` where decoding
+/// starts at the file's start: times after a seek are reliable only with presentation times in the container and an unbroken
+/// clock, and filters that join fields depend on all frames before.
+fn seek(spec: &SourceSpec, media: &MediaInfo, info: &StreamInfo, video: &VideoStream) -> Option<i64> {
+    let indexed = ["mov", "matroska"]
+        .iter()
+        .any(|name| media.container.contains(name));
+    let reliable = indexed && media.clock.is_continuous() && video.decoding_times.is_empty();
+    if !reliable || spec.inverse_telecine {
+        return None;
+    }
+    // A start behind the end is refused by the frames before it.
+    let last = (info.start + info.duration?).to_integer() - 2;
+    let second = (spec.excerpt.known_start(info)?.to_integer() - 1).min(last);
+    (second > 0).then_some(second)
+}
+
 /// Builds the source's properties from the probe result; rotation by 90 degrees swaps width and height where applied.
 fn stream_info(
     media: &MediaInfo,
@@ -728,6 +756,7 @@ fn stream_info(
             .or(stream.duration)
             .or(media.duration),
         start: start_of(stream, video),
+        excerpt: None,
         hdr: video.hdr,
         media: Some(media.clone()),
     }

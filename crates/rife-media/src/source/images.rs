@@ -306,6 +306,7 @@ fn info(
         frames: Some(count),
         duration,
         start: Time::from(0),
+        excerpt: None,
         hdr: HdrMetadata::default(),
         media: None,
     }

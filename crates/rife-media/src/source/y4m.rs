@@ -290,6 +290,7 @@ impl Header {
             frames: None,
             duration: None,
             start: Time::from(0),
+            excerpt: None,
             hdr: HdrMetadata::default(),
             media: None,
         }

@@ -191,6 +191,10 @@ class InfoOptions(TypedDict, total=False):
     slow_motion: bool | None
     #: With --slow-motion: keep audio, stretched with its pitch kept
     stretch_audio: bool | None
+    #: Start of the part to convert: seconds (62.5), a timecode (00:01:02.500) or a frame's number from 0 (120f)
+    start: Value | None
+    #: End of the part: the first frame that is left out, written like --start
+    end: Value | None
     #: Frame rate of a folder of images [default: 25]
     input_fps: Value | None
     #: Similarity (SSIM of 32x32 thumbnails) below which two frames, if less similar than their neighbours, have a cut
@@ -285,6 +289,10 @@ class JoinOptions(TypedDict, total=False):
     slow_motion: bool | None
     #: With --slow-motion: keep audio, stretched with its pitch kept
     stretch_audio: bool | None
+    #: Start of the part to convert: seconds (62.5), a timecode (00:01:02.500) or a frame's number from 0 (120f)
+    start: Value | None
+    #: End of the part: the first frame that is left out, written like --start
+    end: Value | None
     #: Frame rate of a folder of images [default: 25]
     input_fps: Value | None
     #: Similarity (SSIM of 32x32 thumbnails) below which two frames, if less similar than their neighbours, have a cut
@@ -467,6 +475,10 @@ class VideoOptions(TypedDict, total=False):
     slow_motion: bool | None
     #: With --slow-motion: keep audio, stretched with its pitch kept
     stretch_audio: bool | None
+    #: Start of the part to convert: seconds (62.5), a timecode (00:01:02.500) or a frame's number from 0 (120f)
+    start: Value | None
+    #: End of the part: the first frame that is left out, written like --start
+    end: Value | None
     #: Frame rate of a folder of images [default: 25]
     input_fps: Value | None
     #: Similarity (SSIM of 32x32 thumbnails) below which two frames, if less similar than their neighbours, have a cut

@@ -162,6 +162,7 @@ fn refusal_error(field: &str, value: &Value, refusal: Refusal) -> ApiError {
         Refusal::Factor => Reason::OptionFactor,
         Refusal::Rate => Reason::OptionRate,
         Refusal::Time => Reason::OptionTime,
+        Refusal::Position => Reason::OptionPosition,
         Refusal::Size => Reason::OptionSize,
         Refusal::Bytes | Refusal::Extension | Refusal::Other(_) => Reason::OptionForm,
     };
@@ -292,6 +293,7 @@ fn type_schema(kind: Kind) -> Value {
         Kind::Factor => or_text(json!({"type": "number", "minimum": 1, "maximum": 256})),
         Kind::Rate => or_text(json!({"type": "number", "exclusiveMinimum": 0, "maximum": 1000})),
         Kind::Time => json!({"type": "number", "minimum": 0, "maximum": 1}),
+        Kind::Position => or_text(json!({"type": "number", "minimum": 0})),
         Kind::Size => json!({"type": "string", "pattern": "^[0-9]+x[0-9]+$"}),
         Kind::Word => json!({"type": "string", "pattern": "^[a-z0-9]{1,20}$"}),
         Kind::Choice(names) => {
@@ -321,6 +323,7 @@ mod tests {
             (Refusal::Factor, Reason::OptionFactor),
             (Refusal::Rate, Reason::OptionRate),
             (Refusal::Time, Reason::OptionTime),
+            (Refusal::Position, Reason::OptionPosition),
             (Refusal::Size, Reason::OptionSize),
         ] {
             let said = refusal_error("crf", &json!(64), refusal.clone());

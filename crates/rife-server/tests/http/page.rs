@@ -96,6 +96,39 @@ fn results_of_several_settings_have_names_of_their_own() {
 }
 
 #[test]
+fn a_part_is_converted_and_ends_outside_the_clip_are_refused_at_their_option() {
+    if !can_run() {
+        return;
+    }
+    let server = Server::start();
+    let upload = server.upload("a.mp4", &clip(12, "64x48"));
+    let request =
+        |options: Value| json!({"kind": "video", "inputs": [{"upload": upload}], "options": options});
+    let done = server.done(&server.job(&request(json!({"start": 0.12, "end": "8f"}))));
+    assert_eq!(
+        (&done["plan"]["input_frames"], &done["summary"]["frames_in"]),
+        (&json!(5), &json!(5))
+    );
+    assert_eq!(done["files"][0]["label"], "a_0.12s-f8_2X_50fps.mp4");
+    for (options, field, reason) in [
+        (json!({"start": 9}), "start", "limit_exceeded"),
+        (json!({"start": "8f", "end": "8f"}), "end", "limit_exceeded"),
+        (json!({"end": "1h"}), "end", "option_position"),
+        (json!({"start": -1}), "start", "option_position"),
+        (json!({"start": true}), "start", "option_position"),
+    ] {
+        let answer = server.post("/plans", &request(options));
+        answer.refused(422, "invalid_option");
+        let error = &answer.json()["error"];
+        assert_eq!(
+            (&error["field"], &error["reason"]),
+            (&json!(field), &json!(reason)),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn refusals_are_sentences_with_names_and_parameters() {
     let server = Server::start();
     let id = server.upload("a.mp4", b"no video");

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use num_rational::Ratio;
+use rife_media::source::Position;
 use rife_media::time;
 use rife_nets::{Scale, Version};
 
@@ -25,6 +26,8 @@ pub enum Kind {
     Rate,
     /// An exact timestep, 0 to 1: `0.5`, `1/3`.
     Time,
+    /// A position in a clip: seconds, timecode or frame number: `62.5`, `00:01:02.500`, `120f`.
+    Position,
     /// `WIDTHxHEIGHT`, 16 to 16384 each.
     Size,
     /// One of [`Scale::ALL`] as a number.
@@ -54,6 +57,8 @@ pub enum Value {
     Number(f64),
     /// The value of a [`Kind::Factor`], [`Kind::Rate`] or [`Kind::Time`].
     Ratio(Ratio<i64>),
+    /// The value of a [`Kind::Position`].
+    Position(Position),
     /// The value of a [`Kind::Size`]: width and height.
     Size([u32; 2]),
     /// The value of a [`Kind::Choice`] (its name) and of all other texts.
@@ -88,6 +93,8 @@ pub enum Refusal {
     Rate,
     /// The value is no [`Kind::Time`].
     Time,
+    /// The value is no [`Kind::Position`].
+    Position,
     /// The value is no [`Kind::Size`].
     Size,
     /// The value is no [`Kind::Word`].
@@ -112,6 +119,9 @@ impl fmt::Display for Refusal {
             Self::Factor => "a factor is from 1 to 256, such as 2, 2.5 or \"7/3\"",
             Self::Rate => "a rate is above 0 and up to 1000, such as 60, 59.94 or \"60000/1001\"",
             Self::Time => "a time is from 0 to 1, such as 0.5 or \"1/3\"",
+            Self::Position => {
+                "a position is seconds such as 62.5, a timecode such as 00:01:02.500, or frames such as 120f"
+            }
             Self::Size => "a size is WIDTHxHEIGHT, 16 to 16384 each, such as 1280x720",
             Self::Word => "a preset is a short word, such as slow or veryfast, or a number",
             Self::Bytes => "a size is a number of bytes with K, M or G, such as 700M or 1.5G",
@@ -143,6 +153,7 @@ impl Kind {
             Self::Factor => Value::Ratio(time::parse_factor(text).ok_or(Refusal::Factor)?),
             Self::Rate => Value::Ratio(time::parse_rate(text).ok_or(Refusal::Rate)?),
             Self::Time => Value::Ratio(fraction(text).ok_or(Refusal::Time)?),
+            Self::Position => Value::Position(text.parse().map_err(|_| Refusal::Position)?),
             Self::Size => Value::Size(size(text).ok_or(Refusal::Size)?),
             Self::Bytes => Value::Whole(bytes(text).ok_or(Refusal::Bytes)?),
             Self::Extension => Value::Text(extension(text).ok_or(Refusal::Extension)?),
@@ -164,7 +175,7 @@ impl Kind {
             (Self::Whole(..), _) => Err(Refusal::Whole),
             (Self::Number(from, to), _) => number(json.as_f64().ok_or(Refusal::Number)?, from, to),
             (Self::Scale, _) => scale(json.as_f64().ok_or(Refusal::Number)?),
-            (Self::Factor | Self::Rate | Self::Time, serde_json::Value::Number(found)) => {
+            (Self::Factor | Self::Rate | Self::Time | Self::Position, serde_json::Value::Number(found)) => {
                 self.parse(&found.to_string())
             }
             // A capital X is accepted on the command line only.
@@ -173,6 +184,7 @@ impl Kind {
             (Self::Factor, _) => Err(Refusal::Factor),
             (Self::Rate, _) => Err(Refusal::Rate),
             (Self::Time, _) => Err(Refusal::Time),
+            (Self::Position, _) => Err(Refusal::Position),
             (Self::Size, _) => Err(Refusal::Size),
             (Self::Choice(names), _) => Err(one_of(names)),
             (Self::Bytes | Self::Extension | Self::Word | Self::Text | Self::Path, _) => Err(Refusal::Text),
@@ -291,6 +303,7 @@ from_value! {
     f64: Value::Number(number) => *number, else Refusal::Number;
     Scale: Value::Number(number) => Scale::try_from(*number).map_err(|e| Refusal::Other(e.to_string()))?, else Refusal::Number;
     Ratio<i64>: Value::Ratio(ratio) => *ratio, else Refusal::Number;
+    Position: Value::Position(position) => *position, else Refusal::Position;
     [u32; 2]: Value::Size(sides) => *sides, else Refusal::Size;
     String: Value::Text(text) => text.clone(), else Refusal::Text;
     PathBuf: Value::Path(path) => path.clone(), else Refusal::Text;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use num_rational::Ratio;
 use rife_media::scene::{CutList, CutRule};
+use rife_media::source::{Excerpt, Position};
 use rife_media::{Codec, Fit};
 use rife_nets::{Scale, Version};
 
@@ -128,7 +129,7 @@ fn checkpoint_in(name: &str) -> String {
 }
 
 options! {
-    /// The options of a video's frame rate and playback speed.
+    /// The options of a video's frame rate, playback speed and part.
     "Time"
     pub struct RateOptions {
         /// Output frames per source frame, 1 to 256, such as 2, 2.5 or 7/3 [default: 2]
@@ -141,12 +142,24 @@ options! {
         pub slow_motion: bool => Opt::flag().http().page(),
         /// With `slow_motion`: keep audio, stretched with its pitch kept
         pub stretch_audio: bool => Opt::flag().requires("slow_motion").http().page().not_in_fingerprint(),
+        /// Start of the part to convert: seconds (62.5), a timecode (00:01:02.500) or a frame's number from 0 (120f)
+        pub start: Option<Position> => Opt::new(Kind::Position).metavar("WHEN").http().page(),
+        /// End of the part: the first frame that is left out, written like `start`
+        pub end: Option<Position> => Opt::new(Kind::Position).metavar("WHEN").http().page(),
         /// Frame rate of a folder of images [default: 25]
         pub input_fps: Option<Ratio<i64>> => Opt::new(Kind::Rate).metavar("X"),
     }
 }
 
 impl RateOptions {
+    /// Returns the part of the input to convert.
+    pub fn excerpt(&self) -> Excerpt {
+        Excerpt {
+            start: self.start,
+            end: self.end,
+        }
+    }
+
     /// Converts the options to a job's rate and motion.
     ///
     /// # Errors
@@ -312,6 +325,7 @@ impl VideoOptions {
         } = self;
         (job.rate, job.motion) = rate.timing()?;
         job.source.frame_rate = rate.input_fps;
+        job.source.excerpt = rate.excerpt();
         scene.apply(job)?;
         encode.apply(job);
         job.interpolator = model.spec();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rife::media::{CancelToken, Input, Output, time};
+use rife::media::{CancelToken, Input, MediaError, Output, time};
 use rife::options::VideoOptions;
 use rife::video::{Motion, Rate, VideoJob, VideoPlan, VideoRun, VideoSummary, default_output};
 use serde_json::{Map, Value, json};
@@ -59,8 +59,11 @@ impl super::Options for Checked {
         }
         job.interpolator = files.interpolator(job.interpolator);
         job.confidence_out = job.confidence.then(|| files.output.join(store::CONFIDENCE));
-        let (timing, label) = (self.timing, files.label.to_owned());
+        let (timing, label, excerpt) = (self.timing, files.label.to_owned(), options.rate.excerpt());
         let opened = job.open(cancel);
+        if let Some(refused) = opened.as_ref().err().and_then(outside) {
+            return Err(refused);
+        }
         if opened
             .as_ref()
             .is_ok_and(|run| run.plan().input_frames == Some(1))
@@ -71,7 +74,13 @@ impl super::Options for Checked {
         Ok(opened.map(|run| {
             let extension = run.output().and_then(Path::extension).unwrap_or_default();
             let extension = extension.to_string_lossy();
-            let name = default_output(Path::new(&label), timing.0, run.plan().output_rate, &extension);
+            let name = default_output(
+                Path::new(&label),
+                &excerpt,
+                timing.0,
+                run.plan().output_rate,
+                &extension,
+            );
             Box::new(Planned {
                 run,
                 timing,
@@ -79,6 +88,27 @@ impl super::Options for Checked {
             }) as Box<dyn Run>
         }))
     }
+}
+
+/// Returns the error of the option `start` or `end` for a part outside the clip.
+fn outside(error: &rife::Error) -> Option<ApiError> {
+    let rife::Error::Media(MediaError::Limit {
+        what,
+        value,
+        accepted,
+    }) = error
+    else {
+        return None;
+    };
+    let field = ["start", "end"]
+        .into_iter()
+        .find(|field| what.strip_prefix("the ") == Some(field))?;
+    let pairs = [
+        ("what", what.as_str().into()),
+        ("value", value.as_str().into()),
+        ("accepted", accepted.as_str().into()),
+    ];
+    Some(ApiError::option(field, Reason::Limit, pairs))
 }
 
 /// Planned `video` job.

@@ -1,0 +1,172 @@
+// Tests of the page of `rife serve` as an editor's tool: a part of a clip, its preview, versions compared, and what the cards of
+// jobs say and do. One clip and its jobs serve all of them.
+
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import axe from 'axe-core';
+import { card, choose, clip, finished, probe, download, root, shots, start, until, visit } from './support.mjs';
+
+const api = (page, where) => page.evaluate((where) => fetch(`/api/v1${where}`).then((answer) => answer.json()), where);
+
+/** Fails on every finding of axe. */
+async function accessible(page, what) {
+  await page.evaluate(axe.source);
+  const { violations } = await page.evaluate(() => globalThis.axe.run());
+  assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes[0].html}`), [], what);
+}
+
+const field = (page, name) => page.locator(`#video-${name}`).inputValue();
+const video = (page, side) => page.locator(`dialog .layer.${side} video`);
+const frame = async (page) => Number((await page.locator('dialog .clock').textContent()).match(/frame (\d+)/)[1]);
+
+test('a part on the filmstrip, its preview in two clicks, and the comparison', async (t) => {
+  const page = await visit(t, { bypassCSP: true });
+  await choose(page, 'video', clip('scene.mp4', 4));
+  const part = page.getByRole('region', { name: 'Part of the clip' });
+  await part.waitFor();
+  await until('the filmstrip is drawn', async () => (await part.locator('.pictures > *').count()) === 10);
+  const [from, to] = ['Start of the part', 'End of the part'].map((name) => part.getByRole('slider', { name }));
+  await from.focus();
+  await page.keyboard.press('Shift+ArrowRight');
+  await page.keyboard.press('ArrowRight');
+  assert.equal(await field(page, 'start'), '1.04');
+  // The other end is dragged to half of the strip.
+  const [strip, handle] = [await part.locator('.strip').boundingBox(), await to.boundingBox()];
+  await page.mouse.move(handle.x + handle.width / 2, handle.y + handle.height / 2);
+  await page.mouse.down();
+  await page.mouse.move(strip.x + strip.width / 2, strip.y + 10, { steps: 4 });
+  await page.mouse.up();
+  assert.equal(await field(page, 'end'), '2');
+  await page.getByText('Part from 1.040 to 2.000 s').waitFor();
+  await page.getByText('24 → 48').waitFor();
+  await accessible(page, 'with a clip');
+  await page.screenshot({ path: path.join(shots, 'part.png'), fullPage: true });
+  // Handles cannot cross.
+  await to.focus();
+  await page.keyboard.press('Home');
+  assert.equal(await field(page, 'end'), '1.12');
+  await part.getByRole('button', { name: 'Whole clip' }).click();
+  assert.deepEqual([await field(page, 'start'), await field(page, 'end')], ['', '']);
+  // The shown frame is the start of the preview: the first click. It is the part's earliest for three seconds of four.
+  await page.mouse.click(strip.x + strip.width / 8, strip.y + strip.height / 2);
+  await page.getByRole('button', { name: 'Preview 3 s here' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.waitFor({ timeout: 120_000 });
+  const { items: [job] } = await api(page, '/jobs?limit=1');
+  assert.equal(Number(job.options.end) - Number(job.options.start), 3);
+  assert.ok(Math.abs(job.options.start - 0.48) < 0.05, String(job.options.start));
+  assert.deepEqual([job.summary.frames_in, job.summary.frames_out], [75, 150]);
+  await dialog.getByRole('button', { name: 'Pause' }).click();
+  // Source and result show the same moment.
+  await until('both stand at one moment', async () => {
+    const [left, right] = [await video(page, 'left').evaluate((one) => one.currentTime), await video(page, 'right').evaluate((one) => one.currentTime)];
+    return Math.abs(left - right - job.options.start) < 0.01;
+  });
+  await dialog.getByLabel('Position').fill('0.5');
+  await dialog.getByRole('slider', { name: 'Divider' }).focus();
+  await dialog.getByRole('button', { name: 'Flip' }).focus();
+  await until('it is sought', async () => Math.abs((await frame(page)) - 75) <= 1);
+  const at = await frame(page);
+  await page.keyboard.press('ArrowRight');
+  await until('a frame later', async () => (await frame(page)) === at + 1);
+  await page.keyboard.press('ArrowLeft');
+  await page.keyboard.press('ArrowLeft');
+  await until('two frames back', async () => (await frame(page)) === at - 1);
+  await dialog.getByLabel('Speed').selectOption('0.25');
+  assert.equal(await video(page, 'right').evaluate((one) => one.playbackRate), 0.25);
+  await dialog.getByLabel('Loop').uncheck();
+  assert.equal(await video(page, 'right').evaluate((one) => one.loop), false);
+  await dialog.getByLabel('Sound').check();
+  assert.equal(await video(page, 'right').evaluate((one) => one.muted), false);
+  // Space plays, from the divider too.
+  await dialog.getByRole('slider', { name: 'Divider' }).focus();
+  await page.keyboard.press(' ');
+  await dialog.getByRole('button', { name: 'Pause' }).click();
+  await dialog.getByLabel('View').selectOption('side');
+  const boxes = await Promise.all(['left', 'right'].map((side) => video(page, side).boundingBox()));
+  assert.ok(boxes[0].x + boxes[0].width <= boxes[1].x + 1, 'side by side');
+  await page.screenshot({ path: path.join(shots, 'compare-side.png') });
+  await dialog.getByLabel('View').selectOption('difference');
+  assert.equal(await page.locator('dialog .layer.left').evaluate((layer) => getComputedStyle(layer).mixBlendMode), 'difference');
+  await dialog.getByLabel('View').selectOption('split');
+  // A pixel of the clip covers four of the screen, and the picture is moved by dragging.
+  await dialog.getByLabel('Zoom').selectOption('400');
+  await until('it is enlarged', async () => {
+    const { width } = await video(page, 'right').boundingBox();
+    const [natural, height, box] = await video(page, 'right').evaluate((one) => [one.videoWidth, one.videoHeight, [one.clientWidth, one.clientHeight]]);
+    return Math.abs(width / box[0] * Math.min(box[0], box[1] * natural / height) - 4 * natural) < 2;
+  });
+  await dialog.getByLabel('Zoom').selectOption('fit');
+  await accessible(page, 'comparison');
+  await page.keyboard.press('Escape');
+  await dialog.waitFor({ state: 'detached' });
+});
+
+test('cards say what was asked, and a job is changed and run again', async (t) => {
+  const page = await visit(t, { bypassCSP: true });
+  await choose(page, 'video', clip('cards.mp4', 0.4));
+  await page.getByLabel('Factor').fill('3');
+  await page.getByRole('tabpanel').getByLabel('File type').selectOption('mkv');
+  const first = await start(page);
+  await finished(page, first);
+  const settings = (id) => card(page, id).getByRole('list', { name: 'Settings' }).locator('li').allTextContents();
+  assert.deepEqual((await settings(first)).toSorted(), ['Factor: 3', 'File type: mkv']);
+  await card(page, first).getByText(/30 frames · \d+ interpolated · cpu/).waitFor();
+  assert.equal(probe(await download(page, first, 'cards.mkv'), 'r_frame_rate,nb_read_frames'), '75/1,30');
+  // The options of a job come back, in a fresh form.
+  await page.getByRole('button', { name: 'Defaults' }).click();
+  assert.equal(await field(page, 'factor'), '2');
+  await card(page, first).getByRole('button', { name: 'Change and run again' }).click();
+  await page.getByRole('button', { name: 'Double' }).and(page.locator('[aria-pressed="false"]')).waitFor();
+  assert.deepEqual([await field(page, 'factor'), await field(page, 'ext')], ['3', 'mkv']);
+  await page.getByRole('tabpanel').locator('summary').click();
+  await page.getByRole('tabpanel').getByLabel('Start of the part').and(page.getByRole('textbox')).fill('9');
+  await page.getByText(/the start is 9 s, outside the accepted before the clip's end/).waitFor();
+  assert.equal(await page.locator('#video-start').getAttribute('aria-invalid'), 'true');
+  await page.getByRole('tabpanel').getByLabel('Start of the part').and(page.getByRole('textbox')).fill('0.2 s');
+  await page.getByText(/a position is seconds such as 62.5/).waitFor();
+  await page.getByRole('tabpanel').getByLabel('Start of the part').and(page.getByRole('textbox')).fill('5f');
+  const second = await start(page);
+  await finished(page, second);
+  assert.ok((await settings(second)).includes('Start of the part: 5f'));
+  await card(page, second).getByText('cards_f5-end_3X_75fps.mkv').first().waitFor();
+  // Two results of the clip and its source are versions of it.
+  await card(page, second).getByRole('button', { name: 'Before and after' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Left').waitFor();
+  assert.deepEqual(await dialog.getByLabel('Left').locator('option').allTextContents(), ['Source', 'cards_f5-end_3X_75fps.mkv', 'cards_3X_75fps.mkv']);
+  await dialog.getByLabel('Left').selectOption('cards_3X_75fps.mkv');
+  await dialog.locator('.tag.left', { hasText: 'cards_3X_75fps.mkv' }).waitFor();
+  await dialog.locator('.stage:not([aria-busy])').waitFor();
+  await page.keyboard.press('Escape');
+  // Filters.
+  await page.getByLabel('Search by name').fill('f5-end');
+  assert.deepEqual([await card(page, first).isVisible(), await card(page, second).isVisible()], [false, true]);
+  await page.getByLabel('Show', { exact: true }).selectOption('failed');
+  assert.equal(await card(page, second).isVisible(), false);
+  await page.getByLabel('Show', { exact: true }).selectOption('done');
+  const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Download all' }).click()]);
+  assert.equal(file.suggestedFilename(), 'cards_f5-end_3X_75fps.mkv');
+  await accessible(page, 'jobs');
+  // Only what is shown is cleared, and it can be undone.
+  await page.getByRole('button', { name: 'Clear finished' }).click();
+  await card(page, second).getByRole('button', { name: 'Undo' }).click();
+  await card(page, second).getByRole('button', { name: 'Delete' }).waitFor();
+  await page.getByLabel('Search by name').fill('');
+  assert.ok(await card(page, first).getByRole('button', { name: 'Delete' }).isVisible());
+});
+
+test('no text of the page is a literal in its code', () => {
+  const web = path.join(root, 'crates/rife-server/web');
+  const found = [];
+  for (const name of fs.readdirSync(web).filter((one) => one.endsWith('.js') && !['text.js', 'reasons.js'].includes(one))) {
+    const code = fs.readFileSync(path.join(web, name), 'utf8').replace(/^\s*(\/\/|\*|\/\*\*).*$/gm, '').replace(/\/\*\*.*?\*\//g, '');
+    // Children of elements and texts of properties: words with a space or a capital letter.
+    const literals = [...code.matchAll(/(?:, |textContent = |label': |title: |placeholder: |alt: )'([A-Z][a-z]+[^']*|[a-z]+ [a-z][^']*)'/g)];
+    found.push(...literals.map((match) => `${name}: ${match[1]}`));
+  }
+  const known = /: (Arrow\w+|Home|End|Content-\w+|application\/|Notification|GET|Escape|frames at|plain |card |hint |field |tag |stage |row )/;
+  assert.deepEqual(found.filter((one) => !known.test(one)), []);
+});
