@@ -18,8 +18,8 @@ pub(crate) mod video;
 
 use std::path::Path;
 
-use rife::Interpolator;
 use rife::media::CancelToken;
+use rife::{Device, Interpolator};
 
 use crate::args::{ModelArgs, VideoArgs};
 use crate::output;
@@ -28,7 +28,7 @@ use crate::output;
 pub(crate) fn video(args: VideoArgs, cancel: &CancelToken) -> rife::Result<()> {
     for (given, text) in [
         (
-            args.task.model.0.fp16,
+            args.task.model.0.fp16 && args.task.model.0.device == Device::Cpu,
             "--fp16 is ignored: the CPU computes in f32",
         ),
         (args.skip, "--skip does nothing, as in the original"),
@@ -45,7 +45,7 @@ pub(crate) fn video(args: VideoArgs, cancel: &CancelToken) -> rife::Result<()> {
 
 /// Loads the model that the arguments select.
 fn interpolator(args: &ModelArgs, cancel: &CancelToken) -> rife::Result<Interpolator> {
-    if args.0.fp16 {
+    if args.0.fp16 && args.0.device == Device::Cpu {
         output::say("--fp16 is ignored: the CPU computes in f32");
     }
     let mut spec = args.0.spec();

@@ -7,7 +7,7 @@ use rife_backend::{Backend, ConvSpec, DisOptions, Download, Resize, Result};
 use crate::dis;
 use crate::engine::{Engine, Work};
 use crate::tensor::{GpuTensor, Layout, Op};
-use crate::{Adapter, AdapterInfo, ConvLayer, GpuError};
+use crate::{Adapter, AdapterInfo, ConvLayer, GpuError, Precision};
 
 /// Maximum number of operands of one concatenation node.
 const MAX_PARTS: usize = 3;
@@ -20,12 +20,21 @@ pub struct GpuBackend {
 }
 
 impl GpuBackend {
-    /// Opens an adapter.
+    /// Opens an adapter, to compute in a number format.
     ///
     /// # Errors
-    /// Where the driver refuses, or the adapter lacks what the kernels need.
-    pub fn new(adapter: &Adapter) -> std::result::Result<Self, GpuError> {
-        Engine::open(adapter).map(|engine| Self { engine })
+    /// Where the driver refuses, or the adapter lacks what the kernels or the number format need.
+    pub fn new(adapter: &Adapter, precision: Precision) -> std::result::Result<Self, GpuError> {
+        Engine::open(adapter, precision, false).map(|engine| Self { engine })
+    }
+
+    /// Opens an adapter to count the work of a network: kernels are generated, and neither compiled nor run; values have no
+    /// meaning.
+    ///
+    /// # Errors
+    /// Those of [`GpuBackend::new`].
+    pub fn new_counting(adapter: &Adapter, precision: Precision) -> std::result::Result<Self, GpuError> {
+        Engine::open(adapter, precision, true).map(|engine| Self { engine })
     }
 
     /// Returns what the driver reports about the adapter.
@@ -275,9 +284,8 @@ impl Backend for GpuBackend {
     }
 
     fn materialize(&self, x: &GpuTensor) -> Result<GpuTensor> {
-        let stored = self.engine.quads(x)?;
+        let stored = self.engine.quads(x, Layout::Quads)?;
         self.engine.check()?;
-        debug_assert_eq!(stored.layout, Layout::Quads);
         // Without the expression, which would keep its operands.
         Ok(GpuTensor::from_stored(x.shape(), Ok(stored)))
     }

@@ -42,26 +42,25 @@ pub(crate) fn generate(x: &GpuTensor, layout: Layout, [height, width]: [usize; 2
     let values = all.iter().map(|c| generator.value(&mut scope, x, *c));
     let values = values.collect::<Result<Vec<_>>>()?;
     let mut body = scope.body;
-    let element = match layout {
-        Layout::Quads => {
+    match layout {
+        Layout::Quads | Layout::Halves => {
             let count = quads(channels);
             for (i, quad) in values.chunks(4).enumerate() {
                 let lane = |lane: usize| quad.get(lane).map_or("0.0", String::as_str);
                 let [x, y, z, w] = [0, 1, 2, 3].map(lane);
                 let _ = writeln!(
                     body,
-                    "    result[(y * {columns} + x) * {count} + {i}] = vec4<f32>({x}, {y}, {z}, {w});"
+                    "    result[(y * {columns} + x) * {count} + {i}] = {}(vec4<f32>({x}, {y}, {z}, {w}));",
+                    layout.element()
                 );
             }
-            "vec4<f32>"
         }
         Layout::Planar => {
             for (c, value) in values.iter().enumerate() {
                 let _ = writeln!(body, "    result[({c} * {rows} + y) * {columns} + x] = {value};");
             }
-            "f32"
         }
-    };
+    }
     let [group_x, group_y] = GROUP;
     let main = format!(
         "@compute @workgroup_size({group_x}, {group_y})\n\
@@ -69,7 +68,7 @@ pub(crate) fn generate(x: &GpuTensor, layout: Layout, [height, width]: [usize; 2
          let x = i32(id.x);\n    let y = i32(id.y);\n    \
          if (x >= {columns} || y >= {rows}) {{ return; }}\n{body}}}\n"
     );
-    Ok(generator.finish(element, &main, scope.size))
+    Ok(generator.finish(layout, &main, scope.size))
 }
 
 /// A kernel in the making.
@@ -220,19 +219,22 @@ fn size_of(x: &GpuTensor) -> [usize; 2] {
 }
 
 impl Generator {
-    fn finish(self, element: &str, main: &str, size: usize) -> Generated {
+    fn finish(self, layout: Layout, main: &str, size: usize) -> Generated {
         let mut parameters = self.parameters;
         parameters.resize(parameters.len().next_multiple_of(4), 0);
+        let halves = |layout: Layout| layout == Layout::Halves;
+        let enable = match halves(layout) || self.inputs.iter().any(|input| halves(input.layout)) {
+            true => "enable f16;\n",
+            false => "",
+        };
         let mut source = format!(
-            "@group(0) @binding(0) var<uniform> p: array<vec4<i32>, {}>;\n\
-             @group(0) @binding(1) var<storage, read_write> result: array<{element}>;\n",
-            parameters.len() / 4
+            "{enable}@group(0) @binding(0) var<uniform> p: array<vec4<i32>, {}>;\n\
+             @group(0) @binding(1) var<storage, read_write> result: array<{}>;\n",
+            parameters.len() / 4,
+            layout.element()
         );
         for (i, input) in self.inputs.iter().enumerate() {
-            let element = match input.layout {
-                Layout::Quads => "vec4<f32>",
-                Layout::Planar => "f32",
-            };
+            let element = input.layout.element();
             let binding = i + 2;
             let _ = writeln!(
                 source,
@@ -318,13 +320,13 @@ impl Generator {
         let (rows, columns) = self.size(size_of(x));
         match stored.layout {
             Layout::Planar => s.bind(&format!("b{place}[({c} * {rows} + y) * {columns} + x]")),
-            Layout::Quads => {
+            Layout::Quads | Layout::Halves => {
                 let quad = match s.quads.get(&(x.id(), c / 4)) {
                     Some(quad) => quad.clone(),
                     None => {
                         let pixel = self.pixel(s, size_of(x));
                         let (count, quad) = (quads(x.shape()[0]), c / 4);
-                        let loaded = s.bind(&format!("b{place}[{pixel} * {count} + {quad}]"));
+                        let loaded = s.bind(&format!("vec4<f32>(b{place}[{pixel} * {count} + {quad}])"));
                         s.quads.insert((x.id(), quad), loaded.clone());
                         loaded
                     }
@@ -748,7 +750,7 @@ impl Generator {
     fn pixel_shuffle(&mut self, s: &mut Scope, x: &GpuTensor, channels: &[usize]) -> Result<Vec<String>> {
         if let Some(stored) = x.0.stored.get() {
             let stored = stored.clone()?;
-            if stored.layout == Layout::Quads {
+            if stored.layout != Layout::Planar {
                 return Ok(self.shuffle_quads(s, x, &stored, channels));
             }
         }
@@ -779,7 +781,7 @@ impl Generator {
         let (_, columns) = self.size(size_of(x));
         let pixel = s.bind(&format!("(y / 2 * {columns} + x / 2) * {}", quads(x.shape()[0])));
         let lane = s.bind("y % 2 * 2 + x % 2");
-        let load = |c: &usize| s.bind(&format!("b{place}[{pixel} + {c}][{lane}]"));
+        let load = |c: &usize| s.bind(&format!("f32(b{place}[{pixel} + {c}][{lane}])"));
         channels.iter().map(load).collect()
     }
 }

@@ -6,7 +6,7 @@ use rife_backend::{Activation, BackendError, ConvKind, ConvSpec, Result};
 
 use crate::engine::{Engine, Kernel};
 use crate::memory::Pooled;
-use crate::tensor::{GpuTensor, quads};
+use crate::tensor::{GpuTensor, Layout, quads};
 
 /// Maximum bytes of workgroup memory of a kernel.
 pub(crate) const WORKGROUP_MEMORY: u32 = 16 * 1024;
@@ -22,7 +22,8 @@ const MAX_QUADS: usize = 8;
 pub struct ConvLayer {
     kind: ConvKind,
     shape: Channels,
-    source: String,
+    /// WGSL for inputs stored as f32 and as f16.
+    sources: [String; 2],
     /// Weights and epilogue, or why they are not there.
     buffers: std::result::Result<[Arc<Pooled>; 2], BackendError>,
 }
@@ -82,12 +83,18 @@ fn geometry(kind: ConvKind) -> [usize; 3] {
 }
 
 /// Returns the kernel's WGSL text.
-fn source(kind: ConvKind, shape: &Channels, residual: bool) -> String {
+fn source(kind: ConvKind, shape: &Channels, residual: bool, [input, features]: [Layout; 2]) -> String {
     let [taps, stride, _] = geometry(kind);
     let transposed = kind == ConvKind::Up;
+    let enable = match [input, features].contains(&Layout::Halves) {
+        true => "enable f16;\n",
+        false => "",
+    };
     format!(
-        "const KERNEL = {taps}u;\nconst STRIDE = {stride}u;\nconst CHUNK = {}u;\nconst QUADS = {}u;\n\
+        "{enable}alias Input = {};\nalias Feature = {};\nconst KERNEL = {taps}u;\nconst STRIDE = {stride}u;\nconst CHUNK = {}u;\nconst QUADS = {}u;\n\
          const TRANSPOSED = {transposed};\nconst RESIDUAL = {residual};\n{}",
+        input.element(),
+        features.element(),
         shape.chunk,
         shape.quads,
         include_str!("kernels/conv.wgsl")
@@ -184,13 +191,24 @@ impl Engine {
             "a transposed convolution has one group"
         );
         let shape = Channels::new(spec);
-        let upload = |values: Vec<f32>| self.device.upload(bytemuck::cast_slice(&values)).map(Arc::new);
-        let buffers =
-            upload(packed(spec, &shape)).and_then(|weights| Ok([weights, upload(epilogue(spec, &shape))?]));
+        let upload = |bytes: &[u8]| self.device.upload(bytes).map(Arc::new);
+        let (weights, epilogue) = (packed(spec, &shape), epilogue(spec, &shape));
+        let weights = match self.features {
+            Layout::Halves => {
+                let halves: Vec<_> = weights
+                    .iter()
+                    .map(|value| half::f16::from_f32(*value).to_bits())
+                    .collect();
+                upload(bytemuck::cast_slice(&halves))
+            }
+            Layout::Quads | Layout::Planar => upload(bytemuck::cast_slice(&weights)),
+        };
+        let buffers = weights.and_then(|weights| Ok([weights, upload(bytemuck::cast_slice(&epilogue))?]));
+        let source = |input| source(spec.kind, &shape, spec.residual.is_some(), [input, self.features]);
         ConvLayer {
             kind: spec.kind,
             shape,
-            source: source(spec.kind, &shape, spec.residual.is_some()),
+            sources: [Layout::Quads, Layout::Halves].map(source),
             buffers,
         }
     }
@@ -203,7 +221,7 @@ impl Engine {
         let ConvLayer { kind, shape, .. } = layer;
         let [channels, height, width] = x.shape();
         assert_eq!(channels, shape.input, "a convolution of other channels");
-        let input = self.quads(x)?;
+        let input = self.quads(x, self.features)?;
         let [weights, epilogue] = layer.buffers.as_ref().map_err(Clone::clone)?;
         let [taps, _, phases] = geometry(*kind);
         let out = layer.output_shape(x.shape());
@@ -226,8 +244,9 @@ impl Engine {
         .map(|words| words.map(|word| word as u32));
         self.run(
             out,
+            self.features,
             &Kernel {
-                source: &layer.source,
+                source: &layer.sources[usize::from(input.layout == Layout::Halves)],
                 inputs: &[input.buffer.buffer(), weights.buffer(), epilogue.buffer()],
                 parameters: parameters.as_flattened(),
                 groups: [

@@ -60,6 +60,7 @@ struct Recorded {
 pub(crate) struct Counters {
     pub(crate) dispatches: u64,
     pub(crate) submissions: u64,
+    pub(crate) bytes: u64,
 }
 
 /// An open device.
@@ -76,6 +77,8 @@ pub(crate) struct Device {
     parameter_alignment: usize,
     readback: Mutex<Vec<wgpu::Buffer>>,
     counters: Mutex<Counters>,
+    /// Whether kernels are counted only, and not compiled or run.
+    counts_only: bool,
     faults: Faults,
 }
 
@@ -96,11 +99,11 @@ pub(crate) struct Readback {
 }
 
 impl Device {
-    /// Opens an adapter with all limits that it has.
+    /// Opens an adapter with all limits that it has; with `counts_only`, kernels are counted and not compiled or run.
     ///
     /// # Errors
     /// Where the adapter lacks what the kernels need, or the driver refuses.
-    pub(crate) fn open(adapter: &Adapter) -> std::result::Result<Self, GpuError> {
+    pub(crate) fn open(adapter: &Adapter, counts_only: bool) -> std::result::Result<Self, GpuError> {
         adapter.check()?;
         let descriptor = wgpu::DeviceDescriptor {
             label: None,
@@ -131,6 +134,7 @@ impl Device {
             parameters,
             readback: Mutex::default(),
             counters: Mutex::default(),
+            counts_only,
             faults: Faults::from_env(),
         })
     }
@@ -173,6 +177,16 @@ impl Device {
     /// Records a run of a kernel.
     pub(crate) fn dispatch(&self, dispatch: &Dispatch<'_>) {
         if self.check().is_err() {
+            return;
+        }
+        let buffers = [dispatch.output]
+            .into_iter()
+            .chain(dispatch.inputs.iter().copied());
+        let mut counters = lock(&self.counters);
+        counters.dispatches += 1;
+        counters.bytes += buffers.map(wgpu::Buffer::size).sum::<u64>();
+        drop(counters);
+        if self.counts_only {
             return;
         }
         let kernel = self.kernel(dispatch.source, dispatch.inputs.len());
@@ -221,7 +235,6 @@ impl Device {
         if recorder.work >= WORK_OF_SUBMISSION {
             self.submit_recorded(&mut recorder);
         }
-        lock(&self.counters).dispatches += 1;
     }
 
     /// Submits what is recorded.

@@ -8,7 +8,7 @@ use rife_backend::{Download, Result};
 use crate::codegen::{self, GROUP, Generated};
 use crate::device::{Device, Dispatch};
 use crate::memory::Pooled;
-use crate::tensor::{GpuTensor, Layout, Stored, quads};
+use crate::tensor::{GpuTensor, Layout, Stored};
 use crate::{Adapter, AdapterInfo, GpuError};
 
 /// Maximum number of statements of a generated kernel; parts of longer ones get kernels of their own, because drivers take
@@ -19,6 +19,18 @@ const MAX_STATEMENTS: usize = 400;
 #[derive(Debug)]
 pub(crate) struct Engine {
     pub(crate) device: Arc<Device>,
+    /// Layout of what convolutions read and write.
+    pub(crate) features: Layout,
+}
+
+/// Number format in which the inputs and outputs of convolutions are stored. All sums, flows and coordinates are f32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// 32-bit floating point.
+    #[default]
+    F32,
+    /// 16-bit floating point: half the memory, on adapters that have it ([`AdapterInfo::f16`]).
+    F16,
 }
 
 /// How much a device computed since it was opened.
@@ -26,6 +38,8 @@ pub(crate) struct Engine {
 pub struct Work {
     /// Number of kernel runs.
     pub dispatches: u64,
+    /// Size of all buffers that kernel runs read and write, weights included, in bytes.
+    pub bytes: u64,
     /// Number of batches of kernels that were submitted to the driver.
     pub submissions: u64,
     /// Number of kernels that were compiled.
@@ -33,9 +47,22 @@ pub struct Work {
 }
 
 impl Engine {
-    pub(crate) fn open(adapter: &Adapter) -> std::result::Result<Self, GpuError> {
-        Device::open(adapter).map(|device| Self {
+    pub(crate) fn open(
+        adapter: &Adapter,
+        precision: Precision,
+        counts_only: bool,
+    ) -> std::result::Result<Self, GpuError> {
+        let features = match precision {
+            Precision::F32 => Layout::Quads,
+            Precision::F16 if adapter.info().f16 => Layout::Halves,
+            Precision::F16 => {
+                let lacks = "its driver stores no 16-bit floating-point numbers".to_owned();
+                return Err(GpuError::Unsuitable(adapter.info().name.clone(), lacks));
+            }
+        };
+        Device::open(adapter, counts_only).map(|device| Self {
             device: Arc::new(device),
+            features,
         })
     }
 
@@ -51,6 +78,7 @@ impl Engine {
         let counters = self.device.counters();
         Work {
             dispatches: counters.dispatches,
+            bytes: counters.bytes,
             submissions: counters.submissions,
             kernels: self.device.sources().len() as u64,
         }
@@ -105,12 +133,12 @@ impl Engine {
         x.0.stored.get_or_init(compute).clone()
     }
 
-    /// Returns the values of a tensor as quads.
-    pub(crate) fn quads(&self, x: &GpuTensor) -> Result<Stored> {
-        let stored = self.store(x, Layout::Quads)?;
+    /// Returns the values of a tensor as quads, in `layout` unless they are stored already.
+    pub(crate) fn quads(&self, x: &GpuTensor, layout: Layout) -> Result<Stored> {
+        let stored = self.store(x, layout)?;
         match stored.layout {
-            Layout::Quads => Ok(stored),
-            Layout::Planar => self.copy(x, Layout::Quads),
+            Layout::Quads | Layout::Halves => Ok(stored),
+            Layout::Planar => self.copy(x, layout),
         }
     }
 
@@ -128,11 +156,8 @@ impl Engine {
         self.plan(x);
         let kernel = self.generate(x, layout, size)?;
         let [height, width] = size;
-        let channels = match layout {
-            Layout::Quads => quads(x.shape()[0]) * 4,
-            Layout::Planar => x.shape()[0],
-        };
-        let output = self.device.pool.take((channels * height * width * 4) as u64)?;
+        let bytes = layout.bytes([x.shape()[0], height, width]);
+        let output = self.device.pool.take(bytes as u64)?;
         let inputs: Vec<_> = kernel.inputs.iter().map(|input| input.buffer.buffer()).collect();
         self.device.dispatch(&Dispatch {
             source: &kernel.source,
@@ -163,13 +188,11 @@ impl Engine {
         }
     }
 
-    /// Records a hand-written kernel that writes a tensor of `shape` as quads.
-    pub(crate) fn run(&self, shape: [usize; 3], kernel: &Kernel<'_>) -> Result<GpuTensor> {
-        let [channels, height, width] = shape;
-        let buffer = self.run_to(quads(channels) * height * width * 16, kernel)?;
+    /// Records a hand-written kernel that writes a tensor of `shape` in `layout`.
+    pub(crate) fn run(&self, shape: [usize; 3], layout: Layout, kernel: &Kernel<'_>) -> Result<GpuTensor> {
         let stored = Stored {
-            buffer: Arc::new(buffer),
-            layout: Layout::Quads,
+            buffer: Arc::new(self.run_to(layout.bytes(shape), kernel)?),
+            layout,
         };
         Ok(GpuTensor::from_stored(shape, Ok(stored)))
     }

@@ -23,6 +23,6 @@ mod tensor;
 pub use adapter::{Adapter, AdapterChoice, AdapterInfo, AdapterKind, adapters};
 pub use backend::GpuBackend;
 pub use conv::ConvLayer;
-pub use engine::Work;
+pub use engine::{Precision, Work};
 pub use error::GpuError;
 pub use tensor::GpuTensor;

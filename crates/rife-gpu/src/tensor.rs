@@ -26,13 +26,36 @@ pub(crate) struct Stored {
     pub(crate) layout: Layout,
 }
 
-/// How values lie in a buffer, all as f32.
+/// How values lie in a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Layout {
-    /// Channels last, padded with zeros to a multiple of 4: a pixel is quads, four channels each.
+    /// Channels last, padded with zeros to a multiple of 4: a pixel is quads, four channels each, as f32.
     Quads,
-    /// Channel after channel, row after row.
+    /// As [`Layout::Quads`], as f16.
+    Halves,
+    /// Channel after channel, row after row, as f32.
     Planar,
+}
+
+impl Layout {
+    /// Returns the WGSL type of an element of the buffer.
+    pub(crate) fn element(self) -> &'static str {
+        match self {
+            Self::Quads => "vec4<f32>",
+            Self::Halves => "vec4<f16>",
+            Self::Planar => "f32",
+        }
+    }
+
+    /// Returns the bytes of a tensor of a shape.
+    pub(crate) fn bytes(self, [channels, height, width]: [usize; 3]) -> usize {
+        let of_pixel = match self {
+            Self::Quads => quads(channels) * 16,
+            Self::Halves => quads(channels) * 8,
+            Self::Planar => channels * 4,
+        };
+        of_pixel * height * width
+    }
 }
 
 /// The operation that defines a tensor.

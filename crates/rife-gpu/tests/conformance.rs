@@ -4,9 +4,12 @@ mod support;
 
 use rife_backend::conformance::{cases, check_transfers};
 use rife_backend::{Backend, DisOptions};
+use rife_gpu::{GpuBackend, Precision};
 
 /// Differences are rounding alone: sums have another order than the reference's.
 const TOLERANCE: f32 = 2e-4;
+/// Differences where features are stored as f16.
+const TOLERANCE_F16: f32 = 2e-2;
 
 #[test]
 fn every_operation_and_random_trees_agree_with_the_reference() {
@@ -24,14 +27,36 @@ fn every_operation_and_random_trees_agree_with_the_reference() {
     assert!(wrong.is_empty(), "{} wrong, first {first:#?}", wrong.len());
 }
 
+/// With features stored as f16, which has 11 significant bits.
+#[test]
+fn every_operation_agrees_in_f16() {
+    let Some(backend) = support::backend_in(Precision::F16) else {
+        return;
+    };
+    let cases = cases(30);
+    let wrong: Vec<_> = cases
+        .iter()
+        .filter_map(|case| case.check(&backend, TOLERANCE_F16).err())
+        .collect();
+    let first = &wrong[..wrong.len().min(10)];
+    assert!(wrong.is_empty(), "{} wrong, first {first:#?}", wrong.len());
+}
+
 /// Drivers of other systems get MSL and HLSL: each kernel that any operation takes is translated to all three languages.
 #[test]
 fn every_kernel_translates_to_spirv_msl_and_hlsl() {
-    let Some(backend) = support::backend() else {
-        return;
-    };
+    for precision in [Precision::F32, Precision::F16] {
+        let Some(backend) = support::backend_in(precision) else {
+            return;
+        };
+        translate_all(&backend);
+    }
+}
+
+/// Runs every operation, and translates the kernels.
+fn translate_all(backend: &GpuBackend) {
     for case in cases(0).iter().filter(|case| case.name.contains("at 8x16")) {
-        case.run(&backend).unwrap();
+        case.run(backend).unwrap();
     }
     let frame = backend.upload([3, 64, 64], &vec![0.5; 3 * 64 * 64]).unwrap();
     let flow = backend.dis_flow([&frame, &frame], 0, &DisOptions::default());
@@ -49,7 +74,7 @@ fn translate(source: &str) -> Result<(), String> {
     let module = naga::front::wgsl::parse_str(source).map_err(|error| error.emit_to_string(source))?;
     let (flags, capabilities) = (
         naga::valid::ValidationFlags::all(),
-        naga::valid::Capabilities::empty(),
+        naga::valid::Capabilities::SHADER_FLOAT16,
     );
     let info = naga::valid::Validator::new(flags, capabilities).validate(&module);
     let info = info.map_err(|error| error.emit_to_string(source))?;

@@ -114,7 +114,7 @@ pub fn adapters() -> Vec<AdapterInfo> {
     gpu::adapters()
 }
 
-/// Number format of the multiplications in the network's wide convolutions.
+/// Number format of the network's convolutions: of the multiplications of wide ones on the processor, of memory on GPUs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Precision {
     /// 32-bit floating point.
@@ -122,7 +122,11 @@ pub enum Precision {
     F32,
     /// 8-bit integers: faster in large networks, slightly less exact. Needs AVX-512 VNNI.
     Int8,
-    /// [`Precision::Int8`] if the processor has AVX-512 VNNI (it was never slower), else [`Precision::F32`].
+    /// 16-bit floating point in memory, on GPUs only: half the memory, slightly less exact. Sums, motion and coordinates are
+    /// 32-bit.
+    F16,
+    /// On the processor [`Precision::Int8`] if it has AVX-512 VNNI (it was never slower); on a GPU [`Precision::F16`] if its
+    /// driver has it; else [`Precision::F32`].
     Auto,
 }
 
@@ -130,11 +134,19 @@ impl Precision {
     /// Lists the formats that this machine supports.
     pub fn available() -> Vec<Self> {
         let int8 = Tier::detect().is_ok_and(Engine::has_int8);
-        let all = [Some(Self::F32), int8.then_some(Self::Int8), Some(Self::Auto)];
+        let f16 = Device::available()
+            .iter()
+            .any(|(device, _)| matches!(device, Device::Gpu(_)));
+        let all = [
+            Some(Self::F32),
+            int8.then_some(Self::Int8),
+            f16.then_some(Self::F16),
+            Some(Self::Auto),
+        ];
         all.into_iter().flatten().collect()
     }
 
-    /// Returns the name of the format: `f32`, `int8` or `auto`.
+    /// Returns the name of the format: `f32`, `int8`, `f16` or `auto`.
     pub fn name(self) -> &'static str {
         self.option_name()
     }
@@ -146,7 +158,7 @@ impl Precision {
         match self {
             Self::Int8 => rife_cpu::Precision::Int8,
             Self::Auto if fast => rife_cpu::Precision::Int8,
-            Self::F32 | Self::Auto => rife_cpu::Precision::F32,
+            Self::F32 | Self::F16 | Self::Auto => rife_cpu::Precision::F32,
         }
     }
 }
@@ -211,6 +223,10 @@ pub(crate) fn start(spec: &InterpolatorSpec) -> Result<Started> {
     };
     let weights = &loaded.weights;
     let runner = match &spec.device {
+        Device::Cpu if spec.precision == Precision::F16 => {
+            let text = "f16 is a precision of GPUs; the processor computes in f32 or int8";
+            return Err(Error::Usage(text.to_owned()));
+        }
         Device::Cpu => start_cpu(spec, weights, version, None)?,
         Device::Gpu(which) => start_gpu(which, spec, weights, version)?,
         Device::Auto => start_auto(spec, weights, version)?,
@@ -273,10 +289,10 @@ fn start_gpu(
     version: Version,
 ) -> Result<Arc<dyn Runner>> {
     if spec.precision == Precision::Int8 {
-        let text = "int8 is a precision of the processor; a GPU computes in f32";
+        let text = "int8 is a precision of the processor; a GPU computes in f32 or f16";
         return Err(Error::Usage(text.to_owned()));
     }
-    let (backend, info) = gpu::open(which)?;
+    let (backend, info) = gpu::open(which, spec.precision)?;
     let model = Model::from_weights(backend, weights, Some(version))?;
     let device: Arc<dyn Runner> = Arc::new(ModelRunner::new(model, info));
     let processor = start_cpu(spec, weights, version, None)?;

@@ -17,7 +17,7 @@ const FOLDER: &str = "output";
 
 /// Runs the job.
 pub(crate) fn run(args: ImageArgs, cancel: &CancelToken) -> Result<()> {
-    if args.model.0.fp16 {
+    if args.model.0.fp16 && args.model.0.device == rife::Device::Cpu {
         output::say("--fp16 is ignored: the CPU computes in f32");
     }
     let json = args.json;

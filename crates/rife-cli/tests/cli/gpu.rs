@@ -57,7 +57,7 @@ fn devices_are_listed_and_others_refused() {
     assert_eq!(place.names(), ["a.png"]);
 }
 
-/// The picture in the middle is the CPU engine's but for rounding.
+/// The picture in the middle is the CPU engine's but for rounding, also where features are stored as f16.
 #[test]
 fn a_gpu_makes_the_picture_of_the_processor() {
     let place = Place::new();
@@ -71,23 +71,27 @@ fn a_gpu_makes_the_picture_of_the_processor() {
     } else {
         &RANDOM[..]
     };
-    for (device, output) in [("cpu", "cpu.png"), (&device, "gpu.png")] {
+    let make = |device, output, more: &[&str]| {
         let args = [
             "image", "a.png", "b.png", "-o", output, "--ratio", "0.5", "--device", device,
         ];
-        place.rife(&[&args[..], model].concat()).ok();
+        place.rife(&[&args[..], model, more].concat())
+    };
+    let pixels = |name| image::open(place.path(name)).unwrap().to_rgb8().into_raw();
+    make("cpu", "cpu.png", &[]).ok();
+    let cpu = pixels("cpu.png");
+    for (output, more) in [("f32.png", &[][..]), ("f16.png", &["--fp16"])] {
+        make(&device, output, more).ok();
+        let gpu = pixels(output);
+        assert_eq!(cpu.len(), gpu.len());
+        let differences = cpu.iter().zip(&gpu).map(|(a, b)| f64::from(a.abs_diff(*b)));
+        let mean = differences.map(|off| off.powi(2)).sum::<f64>() / cpu.len() as f64;
+        let psnr = 10.0 * (255.0 * 255.0 / mean).log10();
+        println!("{device}: {psnr:.1} dB to the CPU engine's picture in {output}");
+        assert!(psnr >= 60.0, "{output}: {psnr} dB");
     }
-    let [cpu, gpu] =
-        ["cpu.png", "gpu.png"].map(|name| image::open(place.path(name)).unwrap().to_rgb8().into_raw());
-    assert_eq!(cpu.len(), gpu.len());
-    let squared = cpu
-        .iter()
-        .zip(&gpu)
-        .map(|(a, b)| f64::from(a.abs_diff(*b)).powi(2));
-    let mean = squared.sum::<f64>() / cpu.len() as f64;
-    let psnr = 10.0 * (255.0 * 255.0 / mean).log10();
-    println!("{device}: {psnr:.1} dB to the CPU engine's picture");
-    assert!(psnr >= 60.0, "{psnr} dB");
+    let refused = make("cpu", "none.png", &["--precision", "f16"]).failed(2);
+    assert!(refused.contains("f16 is a precision of GPUs"), "{refused}");
 }
 
 #[cfg(all(unix, debug_assertions))]

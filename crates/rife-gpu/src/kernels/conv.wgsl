@@ -1,7 +1,9 @@
 // A convolution as an implicit matrix product: a workgroup computes TILE_WIDTH x TILE_HEIGHT positions of QUADS quads (four
 // output channels each). CHUNK quads of input channels at a time, the input's patch and the weights lie in workgroup memory.
 //
-// Constants that precede this text: KERNEL (taps along an axis), STRIDE, CHUNK, QUADS, TRANSPOSED, RESIDUAL.
+// Types that precede this text: Input, four stored channels of the input; Feature, four stored channels of the output or
+// weights. Sums are f32.
+// Constants that precede it: KERNEL (taps along an axis), STRIDE, CHUNK, QUADS, TRANSPOSED, RESIDUAL.
 // A transposed convolution is four convolutions (phases) of 2x2 taps, one for each parity of the output's row and column.
 
 struct Parameters {
@@ -14,10 +16,10 @@ struct Parameters {
 }
 
 @group(0) @binding(0) var<uniform> p: Parameters;
-@group(0) @binding(1) var<storage, read_write> result: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> input: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read_write> result: array<Feature>;
+@group(0) @binding(2) var<storage, read> input: array<Input>;
 // By phase, group, block, chunk, tap, input channel of the chunk, output quad of the block.
-@group(0) @binding(3) var<storage, read> weights: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> weights: array<Feature>;
 // Bias, slope below zero and residual factor of every output quad, groups padded to whole blocks.
 @group(0) @binding(4) var<storage, read> epilogue: array<vec4<f32>>;
 
@@ -31,8 +33,8 @@ const PATCH_HEIGHT = (TILE_HEIGHT - 1u) * STRIDE + KERNEL;
 const PATCH = PATCH_WIDTH * PATCH_HEIGHT * CHUNK;
 const WEIGHTS = KERNEL * KERNEL * CHUNK * 4u * QUADS;
 
-var<workgroup> patch_values: array<vec4<f32>, PATCH>;
-var<workgroup> chunk_weights: array<vec4<f32>, WEIGHTS>;
+var<workgroup> patch_values: array<Feature, PATCH>;
+var<workgroup> chunk_weights: array<Feature, WEIGHTS>;
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -58,9 +60,9 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
             let k = chunk * CHUNK + i % CHUNK;
             let pixel = i / CHUNK;
             let at = corner + vec2<i32>(i32(pixel % PATCH_WIDTH), i32(pixel / PATCH_WIDTH));
-            var value = vec4<f32>();
+            var value = Feature();
             if (all(at >= vec2<i32>()) && all(at < vec2<i32>(p.input.xy)) && k < p.groups.x) {
-                value = input[(u32(at.y) * p.input.x + u32(at.x)) * p.input.z + group * p.groups.x + k];
+                value = Feature(input[(u32(at.y) * p.input.x + u32(at.x)) * p.input.z + group * p.groups.x + k]);
             }
             patch_values[i] = value;
         }
@@ -73,12 +75,12 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
             let first_value = (row * STRIDE + tap / KERNEL) * PATCH_WIDTH + column * STRIDE + tap % KERNEL;
             for (var k = 0u; k < CHUNK; k++) {
                 let w = (tap * CHUNK + k) * 4u * QUADS + quad;
-                let w0 = chunk_weights[w];
-                let w1 = chunk_weights[w + QUADS];
-                let w2 = chunk_weights[w + 2u * QUADS];
-                let w3 = chunk_weights[w + 3u * QUADS];
+                let w0 = vec4<f32>(chunk_weights[w]);
+                let w1 = vec4<f32>(chunk_weights[w + QUADS]);
+                let w2 = vec4<f32>(chunk_weights[w + 2u * QUADS]);
+                let w3 = vec4<f32>(chunk_weights[w + 3u * QUADS]);
                 for (var i = 0u; i < STRIP; i++) {
-                    let value = patch_values[(first_value + i * STRIDE) * CHUNK + k];
+                    let value = vec4<f32>(patch_values[(first_value + i * STRIDE) * CHUNK + k]);
                     sums[i] += value.x * w0 + value.y * w1 + value.z * w2 + value.w * w3;
                 }
             }
@@ -99,14 +101,14 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
         if (all(at < p.output.xy)) {
             var value = sums[i] + bias;
             if (RESIDUAL) {
-                value = value * factor + input[(at.y * p.input.x + at.x) * p.input.z + to];
+                value = value * factor + vec4<f32>(input[(at.y * p.input.x + at.x) * p.input.z + to]);
             }
             value = select(value * slope, value, value > vec4<f32>());
             var pixel = at.y * p.output.x + at.x;
             if (TRANSPOSED) {
                 pixel = (2u * at.y + u32(shift.y)) * 2u * p.output.x + 2u * at.x + u32(shift.x);
             }
-            result[pixel * p.output.z + to] = value;
+            result[pixel * p.output.z + to] = Feature(value);
         }
     }
 }

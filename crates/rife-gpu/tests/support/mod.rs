@@ -1,6 +1,6 @@
 //! The adapter that tests run on.
 
-use rife_gpu::{AdapterChoice, GpuBackend, adapters};
+use rife_gpu::{AdapterChoice, GpuBackend, Precision, adapters};
 
 /// Opens an engine on the adapter that `RIFE_TEST_GPU` names, or on the first one. Returns `None`, and prints why, where there
 /// is no adapter and `RIFE_TEST_GPU` is not set.
@@ -8,6 +8,11 @@ use rife_gpu::{AdapterChoice, GpuBackend, adapters};
 /// # Panics
 /// Where `RIFE_TEST_GPU` is set and no adapter is found.
 pub(crate) fn backend() -> Option<GpuBackend> {
+    backend_in(Precision::F32)
+}
+
+/// As [`backend`], in a number format.
+pub(crate) fn backend_in(precision: Precision) -> Option<GpuBackend> {
     let asked = std::env::var("RIFE_TEST_GPU").ok();
     let choice = match asked.as_deref() {
         None | Some("") => AdapterChoice::Index(0),
@@ -16,7 +21,7 @@ pub(crate) fn backend() -> Option<GpuBackend> {
     match choice.find(&adapters()) {
         Ok(adapter) => {
             println!("adapter: {} ({})", adapter.info().name, adapter.info().driver);
-            Some(GpuBackend::new(&adapter).unwrap())
+            Some(GpuBackend::new(&adapter, precision).unwrap())
         }
         Err(error) if asked.is_some() => panic!("RIFE_TEST_GPU is set, and there is {error}"),
         Err(error) => {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rife_backend::Backend;
 use rife_cpu::{CpuBackend, EngineOptions, Tier};
-use rife_gpu::{AdapterChoice, GpuBackend, adapters};
+use rife_gpu::{AdapterChoice, GpuBackend, Precision, adapters};
 use rife_nets::{LayerDesc, Model, Options, Scale, TensorRole, Version, deterministic};
 use rife_testing::Need;
 use stored::Stored;
@@ -175,12 +175,17 @@ fn the_gpu_engine_agrees_with_the_published_definitions() {
     let all = std::env::var_os("RIFE_REFERENCE_ALL").is_some();
     if all {
         for name in stored::versions(&dir) {
-            compare(GpuBackend::new(&adapter).unwrap(), "gpu", &name, |_| true);
+            compare(
+                GpuBackend::new(&adapter, Precision::F32).unwrap(),
+                "gpu",
+                &name,
+                |_| true,
+            );
         }
         return;
     }
     for (name, key) in PLAIN {
-        let backend = GpuBackend::new(&adapter).unwrap();
+        let backend = GpuBackend::new(&adapter, Precision::F32).unwrap();
         compare(backend, "gpu", name, |found| found == key);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use rife_gpu::{Adapter, AdapterChoice, GpuBackend};
 
-use super::{Device, EngineInfo};
+use super::{Device, EngineInfo, Precision};
 use crate::runner::{Convolution, Device as DeviceState, Memory};
 use crate::{Error, Result};
 
@@ -51,18 +51,26 @@ pub(super) fn find(which: &str) -> Result<Adapter> {
         .map_err(|error| Error::Device(error.to_string()))
 }
 
-/// Opens the adapter that [`find`] finds.
+/// Opens the adapter that [`find`] finds. [`Precision::Auto`] is f16 if the adapter has it.
 ///
 /// # Errors
 /// [`Error::Device`] where there is no such adapter, or its driver fails.
-pub(super) fn open(which: &str) -> Result<(GpuBackend, EngineInfo)> {
+pub(super) fn open(which: &str, precision: Precision) -> Result<(GpuBackend, EngineInfo)> {
     let adapter = find(which)?;
-    let backend = GpuBackend::new(&adapter).map_err(|error| Error::Device(error.to_string()))?;
+    let precision = match precision {
+        Precision::F16 => rife_gpu::Precision::F16,
+        Precision::Auto if adapter.info().f16 => rife_gpu::Precision::F16,
+        Precision::F32 | Precision::Int8 | Precision::Auto => rife_gpu::Precision::F32,
+    };
+    let backend = GpuBackend::new(&adapter, precision).map_err(|error| Error::Device(error.to_string()))?;
     let info = backend.info();
     let info = EngineInfo {
         device: format!("{}, {}, {}", info.name, info.api, info.driver),
         tier: "gpu".to_owned(),
-        precision: "f32".to_owned(),
+        precision: match precision {
+            rife_gpu::Precision::F16 => "f16".to_owned(),
+            rife_gpu::Precision::F32 => "f32".to_owned(),
+        },
         threads: 1,
         gpu_rejected: None,
     };

@@ -139,6 +139,7 @@ choices! {
     Precision {
         F32 "f32" "",
         Int8 "int8" "",
+        F16 "f16" "",
         Auto "auto" "",
     }
 }

@@ -59,8 +59,8 @@ options! {
         /// the processor
         pub device: Device => Opt::new(Kind::Text).metavar("DEVICE").default("cpu")
             .http().http_help("The device: one of the devices that Models lists").page(),
-        /// Number format of wide convolutions: int8 is up to a fifth faster and hardly less exact, and needs a processor with
-        /// AVX-512 VNNI; auto is int8 if available, else f32
+        /// Number format of convolutions: on the processor int8 is up to a fifth faster and hardly less exact, and needs AVX-512
+        /// VNNI; on GPUs f16 takes half the memory and is hardly less exact; auto is int8 or f16 if available, else f32
         pub precision: Precision => Opt::choice::<Precision>("WHAT").default("f32")
             .http().http_help("Number format of wide convolutions: one of the precisions that Models lists").page(),
         /// Test-time augmentation: average with the result of both frames rotated by 180 degrees; twice the time
@@ -76,7 +76,7 @@ options! {
         /// Maximum memory of rife itself (without ffmpeg), such as 2G or 700M: larger frames are computed in tiles, which
         /// takes longer
         pub memory_limit: Option<u64> => Opt::new(Kind::Bytes).metavar("SIZE"),
-        /// Accepted for compatibility with the original scripts: half precision is for GPUs, and ignored on the CPU
+        /// On GPUs the same as `precision` f16, as in the original scripts; ignored on the processor
         pub fp16: bool => Opt::flag().not_in_fingerprint(),
     }
 }
@@ -104,7 +104,7 @@ impl ModelOptions {
             ensemble: self.ensemble,
             threads: self.threads.map(|threads| threads as usize),
             device: self.device.clone(),
-            precision: self.precision,
+            precision: self.precision(),
             method: self.timestep_method,
             bisection: Bisection {
                 threshold: self.rthreshold,
@@ -112,6 +112,16 @@ impl ModelOptions {
             },
             memory_limit: self.memory_limit,
             ..InterpolatorSpec::default()
+        }
+    }
+}
+
+impl ModelOptions {
+    /// Returns the number format, of which `fp16` is another name.
+    fn precision(&self) -> Precision {
+        match (self.fp16, self.precision) {
+            (true, Precision::F32) if self.device != Device::Cpu => Precision::F16,
+            (_, precision) => precision,
         }
     }
 }
