@@ -322,7 +322,9 @@ fn descriptions_out_of_range_are_refused_by_field_value_and_range() {
             json!(1.5),
             "prior.dis.zero_start is 1.5; accepted: numbers above 0, at most 1",
         ),
-        ("/prior/dis/damping", json!(1e300), "prior.dis.damping is inf"),
+        // The number itself, or that it is out of range, by the features of `serde_json`.
+        ("/prior/dis/damping", json!(1e300), "prior.dis.damping"),
+        ("/prior/dis/damping", json!(-1.0), "prior.dis.damping is -1"),
         (
             "/prior/dis/min_residual",
             json!(1.5),

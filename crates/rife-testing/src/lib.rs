@@ -21,6 +21,8 @@ pub enum Need {
     Clips,
     /// Python with the libraries that `tools/python.sh` installs.
     Python,
+    /// PyTorch, in the Python that `RIFE_PYTHON` names: `tools/python.sh` does not install it.
+    Torch,
     /// Node and Chromium, for the page's tests (`tools/web-test.sh`, which reads `RIFE_REQUIRE` itself).
     Chromium,
     /// Small programs of the system, such as curl, taskset and script.
@@ -35,13 +37,14 @@ pub enum Need {
 
 impl Need {
     /// All kinds.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Ffmpeg,
         Self::Codecs,
         Self::Vulkan,
         Self::Reference,
         Self::Clips,
         Self::Python,
+        Self::Torch,
         Self::Chromium,
         Self::Programs,
         Self::Mount,
@@ -59,6 +62,7 @@ impl Need {
             Self::Reference => "reference",
             Self::Clips => "clips",
             Self::Python => "python",
+            Self::Torch => "torch",
             Self::Chromium => "chromium",
             Self::Programs => "programs",
             Self::Mount => "mount",

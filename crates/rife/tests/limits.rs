@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use rife::chain::ChainJob;
@@ -10,6 +10,9 @@ use rife::media::{CancelToken, Input, Output, RgbImage};
 use rife::nets::Version;
 use rife::video::VideoJob;
 use rife::{Error, ErrorKind, Interpolator, InterpolatorSpec, ModelChoice};
+
+/// Locked for writing by the test that measures the memory of the process, for reading by all others.
+static PROCESS: RwLock<()> = RwLock::new(());
 
 fn clip(path: &Path, frames: usize) {
     let mut bytes = b"YUV4MPEG2 W64 H48 F25:1 Ip A1:1 C444\n".to_vec();
@@ -32,6 +35,7 @@ fn job(folder: &Path) -> VideoJob {
 
 #[test]
 fn a_job_beyond_its_limits_is_refused_before_it_starts() {
+    let _process = PROCESS.read().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir().unwrap();
     let cancel = CancelToken::new();
     let refused = |change: &dyn Fn(&mut VideoJob)| {
@@ -62,6 +66,7 @@ fn a_job_beyond_its_limits_is_refused_before_it_starts() {
 /// A source of unknown length is stopped at the limit of frames.
 #[test]
 fn a_source_that_goes_on_beyond_its_limit_is_stopped() {
+    let _process = PROCESS.read().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir().unwrap();
     let cancel = CancelToken::new();
     let run = |change: &dyn Fn(&mut VideoJob)| {
@@ -93,6 +98,7 @@ fn a_source_that_goes_on_beyond_its_limit_is_stopped() {
 
 #[test]
 fn a_chain_beyond_its_limits_is_refused() {
+    let _process = PROCESS.read().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir().unwrap();
     let cancel = CancelToken::new();
     let template = job(folder.path());
@@ -132,6 +138,7 @@ fn waves(width: u32, height: u32, shift: f32) -> Arc<RgbImage> {
 
 #[test]
 fn a_frame_is_given_up_in_its_middle() {
+    let _process = PROCESS.read().unwrap_or_else(PoisonError::into_inner);
     let cancel = CancelToken::new();
     let mut spec = InterpolatorSpec::default();
     spec.model = ModelChoice::Random("4.26".parse::<Version>().unwrap());
@@ -161,6 +168,7 @@ fn a_frame_is_given_up_in_its_middle() {
 
 #[test]
 fn weights_that_overflow_are_an_error_that_names_the_model() {
+    let _process = PROCESS.read().unwrap_or_else(PoisonError::into_inner);
     let mut refused = 0;
     let folder = tempfile::tempdir().unwrap();
     for version in ["4.17.lite", "4.26", "rife"] {
@@ -202,6 +210,7 @@ fn weights_that_overflow_are_an_error_that_names_the_model() {
 /// either, it is refused with the memory that would suffice.
 #[test]
 fn pictures_too_large_for_the_machine_are_made_in_tiles_or_refused() {
+    let _process = PROCESS.write().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir().unwrap();
     let mut bytes = b"YUV4MPEG2 W1024 H512 F25:1 Ip A1:1 C444\n".to_vec();
     for index in 0..2 {

@@ -31,7 +31,12 @@ pub(crate) fn python(place: &Place, libraries: &str, code: &str) -> Option<Strin
             .output()
     };
     let found = run(&format!("import {libraries}")).is_ok_and(|ran| ran.status.success());
-    if !Need::Python.is_met(found, format!("{} has no {libraries}", program.display())) {
+    let need = if libraries.contains("torch") {
+        Need::Torch
+    } else {
+        Need::Python
+    };
+    if !need.is_met(found, format!("{} has no {libraries}", program.display())) {
         return None;
     }
     let ran = run(code).unwrap();

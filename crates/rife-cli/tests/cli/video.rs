@@ -395,7 +395,7 @@ fn networks_of_the_middle_recurse_and_say_so() {
         "--model-version",
         "rife",
     ];
-    let ran = place.rife(&args);
+    let ran = place.rife(&[&args[..], &["-v"]].concat());
     assert!(ran.err.contains("knows only the middle"), "{}", ran.err);
     ran.ok();
     let direct = place.rife(&[&args[..], &["-y", "--timestep-method", "direct"]].concat());
