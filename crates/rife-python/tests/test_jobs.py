@@ -9,6 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 import rife
 from rife_app.run_interpolation import main_interpolate
@@ -55,12 +56,23 @@ def test_errors_by_kind(folder: Path) -> None:
     assert not Path("x.y4m").exists()
 
 
+def large_clip() -> str:
+    """Writes a clip of moving waves whose interpolation by 100 takes seconds on any machine; returns its name."""
+    y, x = np.mgrid[:384, :640]
+    text = b"YUV4MPEG2 W640 H384 F10:1 Ip A1:1 C444\n"
+    for frame in range(6):
+        wave = 128 + 90 * np.sin(0.1 * (x + 3 * frame) + 0.05 * y)
+        text += b"FRAME\n" + 3 * wave.astype(np.uint8).tobytes()
+    Path("large.y4m").write_bytes(text)
+    return "large.y4m"
+
+
 def test_cancel_from_another_thread_and_by_an_exception(folder: Path) -> None:
     token = rife.CancelToken()
     assert not token.cancelled
     threading.Timer(0.05, token.cancel).start()
     with pytest.raises(rife.Cancelled) as caught:
-        rife.video("clip.y4m", "out.y4m", factor=100, cancel=token)
+        rife.video(large_clip(), "out.y4m", factor=100, cancel=token)
     assert caught.value.exit_code == 130 and token.cancelled
 
     def fail(done: int, total: int | None) -> None:
@@ -76,7 +88,7 @@ def test_ctrl_c(folder: Path) -> None:
     timer = threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT))
     timer.start()
     with pytest.raises(KeyboardInterrupt):
-        rife.video("clip.y4m", "out.y4m", factor=100, no_resume=True)
+        rife.video(large_clip(), "out.y4m", factor=100, no_resume=True)
     assert not Path("out.y4m").exists()
 
 

@@ -30,9 +30,10 @@ class ModelOptions(TypedDict, total=False):
     #: Device: cpu, gpu, gpu:NAME, gpu:INDEX (rife devices lists GPUs), or auto: a GPU that passes its self-test, else
     #: the processor
     device: Value | None
-    #: Number format of wide convolutions: int8 is up to a fifth faster and hardly less exact, and needs a processor with
-    #: AVX-512 VNNI; auto is int8 if available, else f32
-    precision: Literal["f32", "int8", "auto"] | None
+    #: Number format of convolutions: on the processor int8 is up to a fifth faster and hardly less exact, and needs
+    #: AVX-512 VNNI; on GPUs f16 takes half the memory and is hardly less exact; auto is int8 or f16 if available, else
+    #: f32
+    precision: Literal["f32", "int8", "f16", "auto"] | None
     #: Test-time augmentation: average with the result of both frames rotated by 180 degrees; twice the time
     tta: bool | None
     #: Average both directions in every block, in network versions with an ensemble; about twice the time
@@ -46,7 +47,7 @@ class ModelOptions(TypedDict, total=False):
     #: Maximum memory of rife itself (without ffmpeg), such as 2G or 700M: larger frames are computed in tiles, which
     #: takes longer
     memory_limit: Value | None
-    #: Accepted for compatibility with the original scripts: half precision is for GPUs, and ignored on the CPU
+    #: On GPUs the same as precision f16, as in the original scripts; ignored on the processor
     fp16: bool | None
 
 
@@ -94,9 +95,10 @@ class ChainOptions(TypedDict, total=False):
     #: Device: cpu, gpu, gpu:NAME, gpu:INDEX (`rife devices` lists GPUs), or auto: a GPU that passes its self-test, else
     #: the processor
     device: Value | None
-    #: Number format of wide convolutions: int8 is up to a fifth faster and hardly less exact, and needs a processor with
-    #: AVX-512 VNNI; auto is int8 if available, else f32
-    precision: Literal["f32", "int8", "auto"] | None
+    #: Number format of convolutions: on the processor int8 is up to a fifth faster and hardly less exact, and needs
+    #: AVX-512 VNNI; on GPUs f16 takes half the memory and is hardly less exact; auto is int8 or f16 if available, else
+    #: f32
+    precision: Literal["f32", "int8", "f16", "auto"] | None
     #: Test-time augmentation: average with the result of both frames rotated by 180 degrees; twice the time
     tta: bool | None
     #: Average both directions in every block, in network versions with an ensemble; about twice the time
@@ -110,7 +112,7 @@ class ChainOptions(TypedDict, total=False):
     #: Maximum memory of rife itself (without ffmpeg), such as 2G or 700M: larger frames are computed in tiles, which
     #: takes longer
     memory_limit: Value | None
-    #: Accepted for compatibility with the original scripts: half precision is for GPUs, and ignored on the CPU
+    #: On GPUs the same as --precision f16, as in the original scripts; ignored on the processor
     fp16: bool | None
 
 
@@ -158,9 +160,10 @@ class ImageOptions(TypedDict, total=False):
     #: Device: cpu, gpu, gpu:NAME, gpu:INDEX (`rife devices` lists GPUs), or auto: a GPU that passes its self-test, else
     #: the processor
     device: Value | None
-    #: Number format of wide convolutions: int8 is up to a fifth faster and hardly less exact, and needs a processor with
-    #: AVX-512 VNNI; auto is int8 if available, else f32
-    precision: Literal["f32", "int8", "auto"] | None
+    #: Number format of convolutions: on the processor int8 is up to a fifth faster and hardly less exact, and needs
+    #: AVX-512 VNNI; on GPUs f16 takes half the memory and is hardly less exact; auto is int8 or f16 if available, else
+    #: f32
+    precision: Literal["f32", "int8", "f16", "auto"] | None
     #: Test-time augmentation: average with the result of both frames rotated by 180 degrees; twice the time
     tta: bool | None
     #: Average both directions in every block, in network versions with an ensemble; about twice the time
@@ -174,7 +177,7 @@ class ImageOptions(TypedDict, total=False):
     #: Maximum memory of rife itself (without ffmpeg), such as 2G or 700M: larger frames are computed in tiles, which
     #: takes longer
     memory_limit: Value | None
-    #: Accepted for compatibility with the original scripts: half precision is for GPUs, and ignored on the CPU
+    #: On GPUs the same as --precision f16, as in the original scripts; ignored on the processor
     fp16: bool | None
 
 
@@ -254,9 +257,10 @@ class InfoOptions(TypedDict, total=False):
     #: Device: cpu, gpu, gpu:NAME, gpu:INDEX (`rife devices` lists GPUs), or auto: a GPU that passes its self-test, else
     #: the processor
     device: Value | None
-    #: Number format of wide convolutions: int8 is up to a fifth faster and hardly less exact, and needs a processor with
-    #: AVX-512 VNNI; auto is int8 if available, else f32
-    precision: Literal["f32", "int8", "auto"] | None
+    #: Number format of convolutions: on the processor int8 is up to a fifth faster and hardly less exact, and needs
+    #: AVX-512 VNNI; on GPUs f16 takes half the memory and is hardly less exact; auto is int8 or f16 if available, else
+    #: f32
+    precision: Literal["f32", "int8", "f16", "auto"] | None
     #: Test-time augmentation: average with the result of both frames rotated by 180 degrees; twice the time
     tta: bool | None
     #: Average both directions in every block, in network versions with an ensemble; about twice the time
@@ -270,7 +274,7 @@ class InfoOptions(TypedDict, total=False):
     #: Maximum memory of rife itself (without ffmpeg), such as 2G or 700M: larger frames are computed in tiles, which
     #: takes longer
     memory_limit: Value | None
-    #: Accepted for compatibility with the original scripts: half precision is for GPUs, and ignored on the CPU
+    #: On GPUs the same as --precision f16, as in the original scripts; ignored on the processor
     fp16: bool | None
     #: Show kernel, time and speed of each layer of the network at the clip's size
     plan: bool | None
@@ -352,9 +356,10 @@ class JoinOptions(TypedDict, total=False):
     #: Device: cpu, gpu, gpu:NAME, gpu:INDEX (`rife devices` lists GPUs), or auto: a GPU that passes its self-test, else
     #: the processor
     device: Value | None
-    #: Number format of wide convolutions: int8 is up to a fifth faster and hardly less exact, and needs a processor with
-    #: AVX-512 VNNI; auto is int8 if available, else f32
-    precision: Literal["f32", "int8", "auto"] | None
+    #: Number format of convolutions: on the processor int8 is up to a fifth faster and hardly less exact, and needs
+    #: AVX-512 VNNI; on GPUs f16 takes half the memory and is hardly less exact; auto is int8 or f16 if available, else
+    #: f32
+    precision: Literal["f32", "int8", "f16", "auto"] | None
     #: Test-time augmentation: average with the result of both frames rotated by 180 degrees; twice the time
     tta: bool | None
     #: Average both directions in every block, in network versions with an ensemble; about twice the time
@@ -368,7 +373,7 @@ class JoinOptions(TypedDict, total=False):
     #: Maximum memory of rife itself (without ffmpeg), such as 2G or 700M: larger frames are computed in tiles, which
     #: takes longer
     memory_limit: Value | None
-    #: Accepted for compatibility with the original scripts: half precision is for GPUs, and ignored on the CPU
+    #: On GPUs the same as --precision f16, as in the original scripts; ignored on the processor
     fp16: bool | None
     #: Replace an existing output
     overwrite: bool | None
@@ -433,9 +438,10 @@ class ReportOptions(TypedDict, total=False):
     #: Device: cpu, gpu, gpu:NAME, gpu:INDEX (`rife devices` lists GPUs), or auto: a GPU that passes its self-test, else
     #: the processor
     device: Value | None
-    #: Number format of wide convolutions: int8 is up to a fifth faster and hardly less exact, and needs a processor with
-    #: AVX-512 VNNI; auto is int8 if available, else f32
-    precision: Literal["f32", "int8", "auto"] | None
+    #: Number format of convolutions: on the processor int8 is up to a fifth faster and hardly less exact, and needs
+    #: AVX-512 VNNI; on GPUs f16 takes half the memory and is hardly less exact; auto is int8 or f16 if available, else
+    #: f32
+    precision: Literal["f32", "int8", "f16", "auto"] | None
     #: Test-time augmentation: average with the result of both frames rotated by 180 degrees; twice the time
     tta: bool | None
     #: Average both directions in every block, in network versions with an ensemble; about twice the time
@@ -449,7 +455,7 @@ class ReportOptions(TypedDict, total=False):
     #: Maximum memory of rife itself (without ffmpeg), such as 2G or 700M: larger frames are computed in tiles, which
     #: takes longer
     memory_limit: Value | None
-    #: Accepted for compatibility with the original scripts: half precision is for GPUs, and ignored on the CPU
+    #: On GPUs the same as --precision f16, as in the original scripts; ignored on the processor
     fp16: bool | None
 
 
@@ -538,9 +544,10 @@ class VideoOptions(TypedDict, total=False):
     #: Device: cpu, gpu, gpu:NAME, gpu:INDEX (`rife devices` lists GPUs), or auto: a GPU that passes its self-test, else
     #: the processor
     device: Value | None
-    #: Number format of wide convolutions: int8 is up to a fifth faster and hardly less exact, and needs a processor with
-    #: AVX-512 VNNI; auto is int8 if available, else f32
-    precision: Literal["f32", "int8", "auto"] | None
+    #: Number format of convolutions: on the processor int8 is up to a fifth faster and hardly less exact, and needs
+    #: AVX-512 VNNI; on GPUs f16 takes half the memory and is hardly less exact; auto is int8 or f16 if available, else
+    #: f32
+    precision: Literal["f32", "int8", "f16", "auto"] | None
     #: Test-time augmentation: average with the result of both frames rotated by 180 degrees; twice the time
     tta: bool | None
     #: Average both directions in every block, in network versions with an ensemble; about twice the time
@@ -554,7 +561,7 @@ class VideoOptions(TypedDict, total=False):
     #: Maximum memory of rife itself (without ffmpeg), such as 2G or 700M: larger frames are computed in tiles, which
     #: takes longer
     memory_limit: Value | None
-    #: Accepted for compatibility with the original scripts: half precision is for GPUs, and ignored on the CPU
+    #: On GPUs the same as --precision f16, as in the original scripts; ignored on the processor
     fp16: bool | None
     #: Write a manifest OUT.rife.json, for `rife verify`: hashes of input, model and result, options, streams (always
     #: written for several videos and with --watch)
