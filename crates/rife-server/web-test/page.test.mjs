@@ -35,6 +35,14 @@ test('a clip to a rate, and its result in another tab', async (t) => {
 
 test('frames of a clip, in their order, and the pictures between them', async (t) => {
   const page = await visit(t);
+  // The second probe is that of the list of files.
+  let [probes, release] = [0, () => {}];
+  const held = new Promise((resolve) => { release = resolve; });
+  await page.route('**/probe', async (route) => {
+    probes += 1;
+    if (probes === 2) await held;
+    await route.continue();
+  });
   await choose(page, 'frames', clip('frames.mp4', 1));
   await page.getByText('1 to 25').first().waitFor();
   await until('both frames are shown', () => drawn(page.getByRole('tabpanel').locator('.pair img')));
@@ -42,6 +50,10 @@ test('frames of a clip, in their order, and the pictures between them', async (t
   await page.getByRole('spinbutton', { name: 'End frame' }).fill('10');
   await page.getByText('The start frame must be before the end frame.').waitFor();
   await page.getByRole('spinbutton', { name: 'Start frame' }).fill('5');
+  // What the list then says of the clip leaves the numbers as they are.
+  release();
+  await page.getByRole('tabpanel').locator('.inputs').getByText(/160×96 · 25 fps/).waitFor();
+  await page.waitForTimeout(500);
   await page.getByRole('button', { name: /Use frames/ }).click();
   await page.getByText('frames_frame10.png').waitFor();
   const names = await page.getByRole('tabpanel').locator('.inputs .name').allTextContents();

@@ -15,6 +15,8 @@ export class Frames {
   /** @param {(inputs: import('./inputs.js').Input[]) => void} use */
   constructor(use) {
     this.use = use;
+    /** Path of the clip that the pickers are set for. */
+    this.shown = '';
     this.inputs = new Inputs('frames', { many: false, takes: 'clips', accept: CLIPS, drop: 'drop_one', label: 'choose_frames' }, () => this.changed());
     this.about = el('p', { className: 'hint' });
     this.first = this.picker('start_frame');
@@ -46,13 +48,16 @@ export class Frames {
     return this.inputs.ready[0];
   }
 
-  /** Probes the clip and shows its first and last frame. */
+  /** Probes another clip and shows its first and last frame; what was chosen of the same clip stays. */
   async changed() {
     const item = this.item;
     this.card.hidden = !item;
+    const path = item ? resourcePath(item.ref) : '';
+    if (path === this.shown) return;
+    this.shown = path;
     if (!item) return;
     try {
-      const probe = await call('GET', `${resourcePath(item.ref)}/probe`);
+      const probe = await call('GET', `${path}/probe`);
       if (item !== this.item) return;
       const frames = probe.frames ?? 1;
       const fps = Math.round((probe.fps ?? 0) * 1000) / 1000;
