@@ -233,8 +233,8 @@ impl Interpolator {
     }
 
     /// Prepares an image on the device at its full size.
-    fn prepare_untiled(&self, image: &Arc<RgbImage>) -> Result<DeviceFrame> {
-        self.checked(self.runner.prepare(image, &self.options))
+    fn prepare_untiled(&self, image: &RgbImage) -> Result<DeviceFrame> {
+        self.checked(self.runner.prepare(&image.view(), &self.options))
     }
 
     /// Returns the device's result, or [`Error::Cancelled`] if the job was stopped meanwhile: then the result is incomplete.

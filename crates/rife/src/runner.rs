@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rife_backend::{Backend, BackendError, ConvKind, Download};
-use rife_media::RgbImage;
+use rife_media::{FrameView, RgbImage};
 use rife_nets::{Image, Model, Options, PreparedFrame, PreparedPair, Version};
 
 use crate::{EngineInfo, Result};
@@ -68,8 +68,8 @@ pub(crate) trait Runner: fmt::Debug + Send + Sync {
     fn describe(&self) -> String;
     /// Returns the settings with which the device runs the model.
     fn info(&self) -> &EngineInfo;
-    /// Pads, uploads and encodes an image once, for reuse in all its pairs. Values are clamped to 0..1; alpha is ignored.
-    fn prepare(&self, image: &Arc<RgbImage>, options: &Options) -> Result<DeviceFrame>;
+    /// Pads, uploads and encodes a frame once, for reuse in all its pairs. Values are clamped to 0..1; alpha is ignored.
+    fn prepare(&self, frame: &FrameView<'_>, options: &Options) -> Result<DeviceFrame>;
     /// Pairs two frames prepared for the same options, for reuse at all timesteps between them. Sizes must be equal.
     fn pair(self: Arc<Self>, frames: [&DeviceFrame; 2], options: &Options) -> Result<Box<dyn FramePair>>;
     /// Returns the memory of the device's tensors.
@@ -160,9 +160,9 @@ where
         &self.info
     }
 
-    fn prepare(&self, image: &Arc<RgbImage>, options: &Options) -> Result<DeviceFrame> {
-        let clamped = image.data.iter().map(|value| value.clamp(0.0, 1.0)).collect();
-        let image = Image::new(image.width as usize, image.height as usize, clamped)?;
+    fn prepare(&self, frame: &FrameView<'_>, options: &Options) -> Result<DeviceFrame> {
+        let clamped = frame.to_planar(|value| value.clamp(0.0, 1.0));
+        let image = Image::new(frame.width() as usize, frame.height() as usize, clamped)?;
         Ok(Arc::new(self.model.prepare_frame(&image, options)?))
     }
 

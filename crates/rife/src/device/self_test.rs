@@ -47,7 +47,7 @@ fn middle(runner: &Arc<dyn Runner>) -> Result<RgbImage> {
     let options = Options::default();
     let [first, second] = [0.0, 5.0].map(|shift| {
         let picture = RgbImage::new(SIDE as u32, SIDE as u32, picture(shift));
-        runner.prepare(&Arc::new(picture), &options)
+        runner.prepare(&picture.view(), &options)
     });
     let pair = runner.clone().pair([&first?, &second?], &options)?;
     pair.submit(0.5, None)?.wait()

@@ -1,8 +1,6 @@
 //! Confidence of an interpolated frame, from the photometric consistency of the network's flow: both frames are warped to
 //! the timestep, and where the flow is right, the warped frames agree.
 
-use std::sync::Arc;
-
 use num_rational::Ratio;
 use rife_media::RgbImage;
 use rife_nets::Options;
@@ -40,7 +38,7 @@ impl Interpolator {
         let factor = factor(first.width, first.height);
         let [a, b] = [first, second].map(|image| -> Result<_> {
             let small = image.reduced(factor);
-            self.runner.prepare(&Arc::new(small), &options)
+            self.runner.prepare(&small.view(), &options)
         });
         let pair = self.checked(self.runner.clone().pair([&a?, &b?], &options))?;
         let warped = pair.warped_at(timestep.clamp(1e-3, 1.0 - 1e-3));

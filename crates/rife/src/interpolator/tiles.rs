@@ -171,9 +171,11 @@ pub(super) fn run(
 
 /// Prepares an image at its full size, without tiles.
 fn prepared(interpolator: &Interpolator, image: RgbImage) -> Result<Prepared> {
-    let image = Arc::new(image);
     let frame = Some(interpolator.prepare_untiled(&image)?);
-    Ok(Prepared { image, frame })
+    Ok(Prepared {
+        image: Arc::new(image),
+        frame,
+    })
 }
 
 /// Copies a range of columns and rows of an image, with alpha.

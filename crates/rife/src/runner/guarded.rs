@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rife_backend::BackendError;
-use rife_media::RgbImage;
+use rife_media::{FrameView, RgbImage};
 use rife_nets::{NetworkError, Options, Version};
 
 use super::{Convolution, DeviceFrame, FramePair, Memory, Pending, Runner};
@@ -49,7 +49,8 @@ struct State {
 
 /// A frame for both runners; the processor's is prepared when it is needed.
 struct GuardedFrame {
-    image: Arc<RgbImage>,
+    /// A copy, from which the processor computes.
+    image: RgbImage,
     /// Range of each channel.
     ranges: [ChannelRange; 3],
     /// `None` where the device failed or is used no more.
@@ -160,11 +161,12 @@ impl Runner for GuardedRunner {
         self.device.info()
     }
 
-    fn prepare(&self, image: &Arc<RgbImage>, options: &Options) -> Result<DeviceFrame> {
+    fn prepare(&self, frame: &FrameView<'_>, options: &Options) -> Result<DeviceFrame> {
+        let image = frame.to_rgb_image();
         Ok(Arc::new(GuardedFrame {
-            image: image.clone(),
-            ranges: ranges(image),
-            on_device: self.on_device(|| self.device.prepare(image, options))?,
+            ranges: ranges(&image),
+            image,
+            on_device: self.on_device(|| self.device.prepare(frame, options))?,
             on_processor: Mutex::new(None),
         }))
     }
@@ -281,7 +283,10 @@ impl Shared {
         if let Some(prepared) = &*prepared {
             return Ok(prepared.clone());
         }
-        let made = self.runner.processor.prepare(&frame.image, &self.options)?;
+        let made = self
+            .runner
+            .processor
+            .prepare(&frame.image.view(), &self.options)?;
         Ok(prepared.insert(made).clone())
     }
 
@@ -424,10 +429,10 @@ mod tests {
     }
 
     /// A ramp, moved to the right by `shift` pixels.
-    fn picture(shift: u32) -> Arc<RgbImage> {
+    fn picture(shift: u32) -> RgbImage {
         let plane = (0..SIDE * SIDE).map(|i| 0.5 + ((i % SIDE + SIDE - shift) % SIDE) as f32 / 200.0);
         let data = [0, 1, 2].into_iter().flat_map(|_| plane.clone()).collect();
-        Arc::new(RgbImage::new(SIDE, SIDE, data))
+        RgbImage::new(SIDE, SIDE, data)
     }
 
     /// Computes `count` frames between two pictures, each of a pair of its own.
@@ -435,7 +440,7 @@ mod tests {
         let options = Options::default();
         let frame = |number: usize| {
             let [first, second] = [picture(0), picture(number as u32)];
-            let [first, second] = [first, second].map(|image| runner.prepare(&image, &options));
+            let [first, second] = [first, second].map(|image| runner.prepare(&image.view(), &options));
             let pair = runner.clone().pair([&first?, &second?], &options)?;
             pair.submit(0.5, None)?.wait()
         };

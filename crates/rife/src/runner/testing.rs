@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use rife_media::RgbImage;
+use rife_media::{FrameView, RgbImage};
 use rife_nets::{Options, Version};
 
 use super::{Convolution, DeviceFrame, FramePair, Memory, Pending, Runner};
@@ -53,8 +53,8 @@ impl Runner for Threaded {
         self.inner.info()
     }
 
-    fn prepare(&self, image: &Arc<RgbImage>, options: &Options) -> Result<DeviceFrame> {
-        self.inner.prepare(image, options)
+    fn prepare(&self, frame: &FrameView<'_>, options: &Options) -> Result<DeviceFrame> {
+        self.inner.prepare(frame, options)
     }
 
     fn pair(self: Arc<Self>, frames: [&DeviceFrame; 2], options: &Options) -> Result<Box<dyn FramePair>> {

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rife_media::RgbImage;
+use rife_media::{FrameView, RgbImage};
 use rife_nets::{Options, Version};
 
 use crate::runner::{Convolution, DeviceFrame, FramePair, Memory, Pending, Runner};
@@ -52,8 +52,8 @@ impl Runner for Faulty {
         self.inner.info()
     }
 
-    fn prepare(&self, image: &Arc<RgbImage>, options: &Options) -> Result<DeviceFrame> {
-        self.inner.prepare(image, options)
+    fn prepare(&self, frame: &FrameView<'_>, options: &Options) -> Result<DeviceFrame> {
+        self.inner.prepare(frame, options)
     }
 
     fn pair(self: Arc<Self>, frames: [&DeviceFrame; 2], options: &Options) -> Result<Box<dyn FramePair>> {
