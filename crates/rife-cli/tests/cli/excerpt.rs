@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::support::{Place, RANDOM, ffmpeg, probe};
+use super::support::{Place, RANDOM, ffmpeg, frame_hashes, probe};
 
 /// Seconds between two clicks of [`clicks`].
 const PERIOD: f64 = 1.07;
@@ -27,33 +27,6 @@ fn clicks(place: &Place, name: &str) {
         .arg(place.path(name))
         .status();
     assert!(status.unwrap().success());
-}
-
-/// The MD5 of each decoded frame with its time in seconds.
-fn frames(path: &Path) -> Vec<(f64, String)> {
-    let output = Command::new("ffmpeg")
-        .args(["-v", "error", "-copyts", "-i"])
-        .arg(path)
-        .args([
-            "-map",
-            "0:v",
-            "-fps_mode",
-            "passthrough",
-            "-enc_time_base",
-            "1:100000",
-            "-f",
-            "framemd5",
-            "-",
-        ])
-        .output();
-    let text = String::from_utf8(output.unwrap().stdout).unwrap();
-    let lines = text.lines().filter(|line| !line.starts_with('#'));
-    lines
-        .map(|line| {
-            let columns: Vec<_> = line.split(',').map(str::trim).collect();
-            (columns[2].parse::<f64>().unwrap() / 1e5, columns[5].to_owned())
-        })
-        .collect()
 }
 
 /// Times in seconds at which the audio becomes loud.
@@ -125,14 +98,14 @@ fn a_part_has_its_frames_and_its_sound_in_place() {
     ] {
         clicks(&place, clip);
         place.rife(&copy(clip, "whole.mkv", &["--overwrite"])).ok();
-        let whole = frames(&place.path("whole.mkv"));
+        let whole = frame_hashes(&place.path("whole.mkv"));
         assert_eq!(whole.len(), 200, "{clip}");
         for &(more, first, count) in parts {
             let _ = std::fs::remove_file(place.path("part.mkv"));
             let ran = place.rife(&copy(clip, "part.mkv", &[more, &["--manifest"]].concat()));
             assert!(!ran.err.contains("warning"), "{clip} {more:?}: {}", ran.err);
             ran.ok();
-            let part = frames(&place.path("part.mkv"));
+            let part = frame_hashes(&place.path("part.mkv"));
             let start = part[0].0;
             let got: Vec<_> = part.iter().map(|(_, hash)| hash).collect();
             let wanted: Vec<_> = whole[first..first + count].iter().map(|(_, hash)| hash).collect();
@@ -222,7 +195,7 @@ fn a_part_of_a_variable_rate_keeps_its_times() {
         .status();
     assert!(status.unwrap().success());
     place.rife(&copy("clip.mkv", "whole.mkv", &[])).ok();
-    let whole = frames(&place.path("whole.mkv"));
+    let whole = frame_hashes(&place.path("whole.mkv"));
     // Frame 60 is shown from 3.2 s on.
     for (more, range) in [
         (["--start", "40f", "--end", "60f"], 40..60),
@@ -235,7 +208,7 @@ fn a_part_of_a_variable_rate_keeps_its_times() {
                 &[&more[..], &["--overwrite"]].concat(),
             ))
             .ok();
-        let part = frames(&place.path("part.mkv"));
+        let part = frame_hashes(&place.path("part.mkv"));
         let wanted = &whole[range];
         assert_eq!(part.len(), wanted.len(), "{more:?}");
         for (found, source) in part.iter().zip(wanted) {

@@ -1,9 +1,8 @@
 //! Variable frame rate: pauses, last frames, and rates above what players show.
 
-use std::path::Path;
 use std::process::Command;
 
-use super::support::{Place, RANDOM, ffmpeg, names, probe};
+use super::support::{Place, RANDOM, ffmpeg, frame_hashes, names, probe};
 
 fn video<'a>(args: &[&'a str]) -> Vec<&'a str> {
     [&["video"][..], args, &RANDOM].concat()
@@ -24,32 +23,6 @@ fn make(place: &Place, name: &str, source: &str) {
         .arg(place.path(name))
         .status();
     assert!(status.unwrap().success(), "{source}");
-}
-
-/// Returns the time in seconds and a checksum of each frame.
-fn frames(path: &Path) -> Vec<(f64, String)> {
-    let output = Command::new("ffmpeg")
-        .args(["-nostdin", "-v", "error", "-i"])
-        .arg(path)
-        .args([
-            "-map",
-            "0:v",
-            "-fps_mode",
-            "passthrough",
-            "-enc_time_base",
-            "1:1000",
-        ])
-        .args(["-f", "framemd5", "-"])
-        .output();
-    let text = String::from_utf8(output.unwrap().stdout).unwrap();
-    let frame = |line: &str| {
-        let fields: Vec<&str> = line.split(',').map(str::trim).collect();
-        (fields[2].parse::<f64>().unwrap() / 1000.0, fields[5].to_owned())
-    };
-    text.lines()
-        .filter(|line| !line.starts_with('#'))
-        .map(frame)
-        .collect()
 }
 
 /// A square that moves in bursts of five frames at 60 a second, with pauses of `pause` seconds between; with `repeat` each
@@ -82,7 +55,7 @@ fn the_picture_before_a_pause_stays_until_the_next_one() {
             place
                 .rife(&video(&[&[name.as_str(), "-o"][..], &out, more].concat()))
                 .ok();
-            let frames = frames(&place.path("out.mkv"));
+            let frames = frame_hashes(&place.path("out.mkv"));
             let begins = |burst: f64| burst * (5.0 / 60.0 + pause);
             for burst in [1.0, 2.0, 3.0] {
                 // From the last frame of a burst to the first of the next.
@@ -213,7 +186,7 @@ fn a_gif_is_as_fast_as_players_show_and_the_plan_says_so() {
         let done = events.iter().find(|event| event["event"] == "done").unwrap();
         assert_eq!(done["frames_out"], frames, "{done}");
     }
-    let times = frames(&place.path("out.gif"));
+    let times = frame_hashes(&place.path("out.gif"));
     let steps: Vec<f64> = times.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
     assert!(steps.iter().all(|step| (step - 0.02).abs() < 1e-6), "{steps:?}");
     let plan = place.rife(&video(&["in.mp4", "-o", "fast.webp", "--factor", "4"]));

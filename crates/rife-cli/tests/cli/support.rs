@@ -132,6 +132,33 @@ impl Place {
     }
 }
 
+/// Returns time in seconds and MD5 of each decoded frame of a video.
+pub(crate) fn frame_hashes(path: &Path) -> Vec<(f64, String)> {
+    let output = Command::new("ffmpeg")
+        .args(["-nostdin", "-v", "error", "-copyts", "-i"])
+        .arg(path)
+        .args([
+            "-map",
+            "0:v",
+            "-fps_mode",
+            "passthrough",
+            "-enc_time_base",
+            "1:100000",
+            "-f",
+            "framemd5",
+            "-",
+        ])
+        .output();
+    let text = String::from_utf8(output.unwrap().stdout).unwrap();
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines
+        .map(|line| {
+            let columns: Vec<_> = line.split(',').map(str::trim).collect();
+            (columns[2].parse::<f64>().unwrap() / 1e5, columns[5].to_owned())
+        })
+        .collect()
+}
+
 fn waves(width: u32, height: u32, shift: f32) -> Frame {
     let wave = |channel: u32, x: u32, y: u32| {
         0.5 + 0.4 * ((x as f32 - shift) * 0.2 + y as f32 * 0.1 + channel as f32).sin()
