@@ -33,7 +33,16 @@ def test_times_rates_and_types(model: rife.Model) -> None:
     assert faster[1].time == Fraction(1001, 60000)
 
 
-def test_frames_are_yielded_before_the_end(model: rife.Model) -> None:
+@pytest.mark.parametrize(
+    ("options", "delay"),
+    [
+        ({}, 35),
+        ({"cut_threshold": 0}, 25),
+        ({"duplicates": "keep"}, 15),
+        ({"cut_threshold": 0, "duplicates": "keep", "mask_static": "off"}, 5),
+    ],
+)
+def test_frames_are_yielded_after_the_documented_delay(model: rife.Model, options: Any, delay: int) -> None:
     taken = 0
 
     def endless() -> Any:
@@ -42,10 +51,11 @@ def test_frames_are_yielded_before_the_end(model: rife.Model) -> None:
             taken += 1
             yield moving_box(96, 64, 8 + taken % 40)
 
-    frames = rife.stream(endless(), model=model, cut_threshold=0, duplicates="keep", mask_static="off")
-    for _ in range(3):
-        next(frames)
-    assert taken <= 20
+    frames = rife.stream(endless(), model=model, **options)
+    for source in range(3):
+        for _ in range(2):
+            next(frames)
+            assert taken == source + 1 + delay
 
 
 def test_refused(model: rife.Model) -> None:

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use rife::media::scene::CutRule;
 use rife::media::{
     CancelToken, ColorTags, Frame, Input, Output, PixelFormat, SourceSpec, Time, TimelineMode,
     TimelineOptions, open_source,
@@ -106,6 +107,36 @@ fn a_stream_gives_what_the_job_writes() {
             let encoded = encoded.at(written.pts, written.duration);
             assert!(encoded == *written, "frame {number} of {mode:?} differs");
             assert_eq!(frame.pts, written.pts, "frame {number}");
+        }
+    }
+}
+
+#[test]
+fn frames_come_after_the_documented_delay_and_not_before() {
+    for (cut_threshold, duplicates, delay) in [
+        (None, Duplicates::Smooth, 34),
+        (Some(0.0), Duplicates::Smooth, 24),
+        (None, Duplicates::Keep, 14),
+        (Some(0.0), Duplicates::Keep, 4),
+    ] {
+        let mut options = StreamOptions::default();
+        options.duplicates = duplicates;
+        if let Some(threshold) = cut_threshold {
+            options.cuts = CutRule::Detect(threshold);
+        }
+        assert_eq!(options.delay(), delay);
+        let mut stream = stream(options);
+        for index in 0..50 {
+            let image = render(index as f64 / 30.0, 64, 48);
+            let time = Ratio::new(index, 30);
+            stream.push_image(&image, time).unwrap();
+            let mut count = 0;
+            while stream.next_frame().unwrap().is_some() {
+                count += 1;
+            }
+            // Frame `index - delay` is classified now, and with it the frames from the one before are known.
+            let expected = if index as usize > delay { 2 } else { 0 };
+            assert_eq!(count, expected, "after {index}, delay {delay}");
         }
     }
 }

@@ -8,8 +8,8 @@ use super::window::{Edge, Entry};
 use super::{CutList, Detail, Miniature, cadence, cuts};
 use crate::{RgbImage, Time};
 
-/// Number of frames after a frame that its verdict needs, with detection of cuts and repeated frames.
-const AHEAD: usize = cuts::REACH + cadence::HOLD_AHEAD + cadence::PERIOD_AHEAD;
+/// Number of frames after a frame that the detection of repeated frames needs in addition to that of cuts.
+const REPEATS_AHEAD: usize = cadence::HOLD_AHEAD + cadence::PERIOD_AHEAD;
 /// Number of decided frames that are kept as context.
 const PAST: usize = 24;
 
@@ -21,6 +21,16 @@ pub enum CutRule {
     Detect(f32),
     /// Exactly those of a list.
     Listed(CutList),
+}
+
+impl CutRule {
+    /// Returns the number of frames after a frame that the rule needs: none for a list and without detection.
+    fn ahead(&self) -> usize {
+        match self {
+            Self::Detect(limit) if *limit > 0.0 => cuts::REACH,
+            Self::Detect(_) | Self::Listed(_) => 0,
+        }
+    }
 }
 
 impl Default for CutRule {
@@ -112,11 +122,8 @@ impl Analysis {
 
     /// Returns the maximum number of frames that wait for their verdict.
     pub fn look_ahead(options: &AnalysisOptions) -> usize {
-        match (&options.cuts, options.duplicates) {
-            (_, true) => AHEAD,
-            (CutRule::Detect(_), false) => cuts::REACH,
-            (CutRule::Listed(_), false) => 0,
-        }
+        let repeats = if options.duplicates { REPEATS_AHEAD } else { 0 };
+        options.cuts.ahead() + repeats
     }
 
     /// Adds the next frame and returns the verdicts that are now decided, in frame order; they lag by
@@ -156,8 +163,8 @@ impl Analysis {
         let frames = self.frames.make_contiguous();
         let ahead = |frames: usize, wanted: bool| if wanted && !ended { frames } else { 0 };
         let find = self.options.duplicates;
-        let detect = matches!(self.options.cuts, CutRule::Detect(_));
-        while self.cuts + ahead(cuts::REACH, detect) < seen {
+        let reach = self.options.cuts.ahead();
+        while self.cuts + ahead(reach, true) < seen {
             frames[self.cuts].cut = self.cuts > 0 && is_cut(&self.options.cuts, frames, self.cuts);
             self.cuts += 1;
         }

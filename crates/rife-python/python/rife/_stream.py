@@ -53,9 +53,10 @@ def stream(
     confidence: bool = False,
     **options: Unpack[StreamOptions],
 ) -> Iterator[Frame]:
-    """Raises the rate of a stream of frames: yields frames as they become known, at most 34 source frames later.
+    """Raises the rate of a stream of frames: yields frames as they become known.
 
-    Cuts, pauses, repeated frames and static overlays are handled as by `video`.
+    Cuts, pauses, repeated frames and static overlays are handled as by `video`. A source frame and those between it and the
+    next are yielded 35 frames after it was taken; 25 with `cut_threshold=0`, 15 with `duplicates="keep"`, 5 with both.
 
     Args:
         frames: arrays HxWxC or HxW of one shape and type, as for `Model.interpolate`, in order of time.
