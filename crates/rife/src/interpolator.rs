@@ -12,7 +12,7 @@ use num_rational::Ratio;
 use rife_media::{CancelToken, FrameView, FrameViewMut, RgbImage};
 use rife_nets::{NetworkError, Options, Scale, Version};
 
-pub use bisect::{Between, Bisection};
+pub use bisect::{Between, Bisection, Pair};
 pub(crate) use bisect::{PairState, Submitted};
 
 use tiles::Tiling;

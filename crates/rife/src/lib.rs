@@ -165,7 +165,7 @@ pub use callback::FrameCallback;
 pub use device::{AdapterInfo, AdapterKind, adapters};
 pub use device::{Device, EngineInfo, Precision};
 pub use error::{Error, ErrorKind, Result};
-pub use interpolator::{Between, Bisection, Interpolator, InterpolatorSpec, Prepared, TimestepMethod};
+pub use interpolator::{Between, Bisection, Interpolator, InterpolatorSpec, Pair, Prepared, TimestepMethod};
 pub use model_choice::ModelChoice;
 pub use num_rational::Ratio;
 pub use rife_media as media;

@@ -85,6 +85,31 @@ impl<'a> Between<'a> {
     }
 }
 
+/// A [`Between`] that shares ownership of the interpolator, to be kept with the images of a pair.
+#[derive(Debug)]
+pub struct Pair {
+    interpolator: Arc<Interpolator>,
+    state: PairState,
+}
+
+impl Pair {
+    /// Makes the pair of two prepared images of the same size; nothing is computed yet.
+    pub fn new(interpolator: Arc<Interpolator>, first: &Prepared, second: &Prepared) -> Self {
+        Self {
+            interpolator,
+            state: PairState::new(first.clone(), second.clone()),
+        }
+    }
+
+    /// Computes the image at `timestep`, as [`Between::at`].
+    ///
+    /// # Errors
+    /// Those of [`Between::at`].
+    pub fn at(&mut self, timestep: Ratio<i64>) -> Result<Arc<RgbImage>> {
+        self.state.at(&self.interpolator, timestep)
+    }
+}
+
 /// The state of a [`Between`], which does not borrow the interpolator: each call gets it as an argument.
 #[derive(Debug)]
 pub(crate) struct PairState {
