@@ -4,13 +4,13 @@ CARGO ?= cargo
 # Incremental builds do not help a check from scratch, and take gigabytes.
 export CARGO_INCREMENTAL ?= 0
 SAMPLE := target/demo
-# The crates of `lint`, `test-build` and `unit`. `make test` adds the trainer, so that what it shares with the others is compiled
-# once; alone they leave it out, since Burn takes minutes to build.
-PACKAGES ?= --workspace --exclude rife-train
+# The crates of `lint`, `test-build` and `unit`. `make test` adds the trainer and the VapourSynth filter, so that what they share
+# with the others is compiled once; alone they leave them out, since Burn takes minutes to build and few need the filter.
+PACKAGES ?= --workspace --exclude rife-train --exclude rife-vapoursynth
 # Two for each processor: many tests wait for ffmpeg.
 export RUST_TEST_THREADS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 
-.PHONY: demo test setup test-setup fmt lint test-build unit web-test api-test python-test features train-test clean
+.PHONY: demo test setup test-setup fmt lint test-build unit web-test api-test python-test vapoursynth-test features train-test clean
 
 demo: setup
 	$(CARGO) build --release -p rife-cli
@@ -21,7 +21,7 @@ demo: setup
 
 # The steps in order, those joined by commas side by side; prints the time of each and what was skipped.
 test:
-	@PACKAGES=--workspace sh tools/steps.sh test-setup fmt lint test-build unit web-test,api-test,features python-test
+	@PACKAGES=--workspace sh tools/steps.sh test-setup fmt lint test-build unit web-test,api-test,features python-test,vapoursynth-test
 	@echo "all checks passed"
 
 # ffmpeg, from the distribution.
@@ -61,6 +61,10 @@ api-test:
 # Tests of the Python package: pytest, mypy, stubtest.
 python-test:
 	sh tools/python-test.sh
+
+# Tests of the VapourSynth filter in VapourSynth.
+vapoursynth-test:
+	sh tools/vapoursynth-test.sh
 
 # Builds with no feature and with each feature alone, to find features that compile only together with others.
 features:

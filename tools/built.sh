@@ -4,4 +4,4 @@
 set -eu
 cd "$(dirname "$0")/.."
 # shellcheck disable=SC2086
-exec cargo test --quiet ${PACKAGES:---workspace --exclude rife-train} --no-run --test cli
+exec cargo test --quiet ${PACKAGES:---workspace --exclude rife-train --exclude rife-vapoursynth} --no-run --test cli
