@@ -19,6 +19,8 @@ pub struct Config {
     pub insecure: bool,
     /// Accepted values of a request's `Host` besides `localhost` and loopback addresses.
     pub allowed_hosts: Vec<String>,
+    /// Folders of this machine whose files clients may use as inputs.
+    pub folders: Vec<PathBuf>,
     /// Number of jobs that run at the same time.
     pub workers: usize,
     /// Maximum number of queued jobs.
@@ -47,6 +49,7 @@ impl Config {
             token: None,
             insecure: false,
             allowed_hosts: Vec::new(),
+            folders: Vec::new(),
             workers: 1,
             queue_limit: 100,
             max_upload: 16 << 30,
@@ -58,10 +61,13 @@ impl Config {
         }
     }
 
-    /// Returns an error for a missing, invalid or weak token.
+    /// Returns an error for a missing, invalid or weak token, and for an allowed folder that is none.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         if !self.host.is_loopback() && self.token.is_none() && !self.insecure {
             return Err(ConfigError::Open(self.host));
+        }
+        if let Some(missing) = self.folders.iter().find(|folder| !folder.is_dir()) {
+            return Err(ConfigError::Folder(missing.clone()));
         }
         let printable = |token: &String| token.bytes().all(|byte| byte.is_ascii_graphic());
         if !self.token.as_ref().is_none_or(printable) {
@@ -94,6 +100,8 @@ pub enum ConfigError {
     Token,
     /// The token can be guessed.
     Weak,
+    /// An allowed folder does not exist, or is a file.
+    Folder(PathBuf),
 }
 
 impl std::fmt::Display for ConfigError {
@@ -103,6 +111,11 @@ impl std::fmt::Display for ConfigError {
             Self::Open(host) => write!(
                 f,
                 "{host} can be reached from other machines: give a --token (or RIFE_TOKEN) that callers must show, or say --insecure"
+            ),
+            Self::Folder(path) => write!(
+                f,
+                "{} is not a folder: --allow-folder names one that exists",
+                path.display()
             ),
             Self::Token => write!(f, "a token consists of visible ASCII characters, without spaces"),
             Self::Weak => write!(

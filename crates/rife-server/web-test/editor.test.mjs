@@ -2,11 +2,12 @@
 // jobs say and do. One clip and its jobs serve all of them.
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import axe from 'axe-core';
-import { card, choose, clip, finished, probe, download, root, shots, start, until, visit } from './support.mjs';
+import { added, card, choose, clip, download, finished, folder, ids, probe, program, root, shots, start, twoShots, until, visit } from './support.mjs';
 
 const api = (page, where) => page.evaluate((where) => fetch(`/api/v1${where}`).then((answer) => answer.json()), where);
 
@@ -98,6 +99,22 @@ test('a part on the filmstrip, its preview in two clicks, and the comparison', a
     const [natural, height, box] = await video(page, 'right').evaluate((one) => [one.videoWidth, one.videoHeight, [one.clientWidth, one.clientHeight]]);
     return Math.abs(width / box[0] * Math.min(box[0], box[1] * natural / height) - 4 * natural) < 2;
   });
+  // In a narrow window it is larger than its place.
+  await page.setViewportSize({ width: 480, height: 900 });
+  const move = () => page.locator('dialog .stage').evaluate((one) => one.style.getPropertyValue('--move'));
+  await until('it can be moved', () => page.locator('dialog .stage.enlarged').isVisible());
+  const still = await move();
+  const box = await page.locator('dialog .stage').boundingBox();
+  await page.mouse.move(box.x + box.width / 4, box.y + box.height / 2);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width / 4 + 40, box.y + box.height / 2, { steps: 4 });
+  await page.mouse.up();
+  assert.notEqual(await move(), still);
+  await page.setViewportSize({ width: 1280, height: 900 });
+  await page.keyboard.press('f');
+  await until('it fills the screen', () => page.evaluate(() => Boolean(document.fullscreenElement?.matches('.viewer'))));
+  await page.keyboard.press('f');
+  await until('it does not', () => page.evaluate(() => document.fullscreenElement === null));
   await dialog.getByLabel('Zoom').selectOption('fit');
   await accessible(page, 'comparison');
   await page.keyboard.press('Escape');
@@ -121,7 +138,7 @@ test('cards say what was asked, and a job is changed and run again', async (t) =
   await card(page, first).getByRole('button', { name: 'Change and run again' }).click();
   await page.getByRole('button', { name: 'Double' }).and(page.locator('[aria-pressed="false"]')).waitFor();
   assert.deepEqual([await field(page, 'factor'), await field(page, 'ext')], ['3', 'mkv']);
-  await page.getByRole('tabpanel').locator('summary').click();
+  await page.getByRole('tabpanel').getByText('More options').click();
   await page.getByRole('tabpanel').getByLabel('Start of the part').and(page.getByRole('textbox')).fill('9');
   await page.getByText(/the start is 9 s, outside the accepted before the clip's end/).waitFor();
   assert.equal(await page.locator('#video-start').getAttribute('aria-invalid'), 'true');
@@ -158,10 +175,149 @@ test('cards say what was asked, and a job is changed and run again', async (t) =
   assert.ok(await card(page, first).getByRole('button', { name: 'Delete' }).isVisible());
 });
 
+test('the queue is paused, ordered by keys and by dragging, and goes on; all results come as one archive', async (t) => {
+  const page = await visit(t, { bypassCSP: true });
+  const put = (body) => page.evaluate((body) => fetch('/api/v1/queue', { method: 'PUT', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) }).then((answer) => answer.json()), body);
+  await put({ paused: true });
+  const bar = page.getByRole('region', { name: 'Queue' });
+  await bar.getByText('paused').waitFor();
+  await choose(page, 'video', clip('queue1.mp4', 0.2), clip('queue2.mp4', 0.2), clip('queue3.mp4', 0.2));
+  await page.getByRole('button', { name: 'Start 3 jobs' }).click();
+  const queued = page.locator('article.job[data-state="queued"]');
+  await queued.nth(2).waitFor();
+  const names = () => queued.locator('h3').allTextContents();
+  await until('they are in their order', async () => (await names()).join() === 'queue1.mp4,queue2.mp4,queue3.mp4');
+  await bar.getByText('0 of 3 jobs done · paused').waitFor();
+  await page.getByRole('button', { name: 'Move queue3.mp4 up' }).focus();
+  await page.keyboard.press('Enter');
+  await until('it is second', async () => (await names()).join() === 'queue1.mp4,queue3.mp4,queue2.mp4');
+  // The button keeps the focus.
+  await until('it has the focus', () => page.evaluate(() => document.activeElement?.getAttribute('aria-label') === 'Move queue3.mp4 up'));
+  await queued.nth(2).dragTo(queued.nth(0));
+  await until('it is first', async () => (await names()).join() === 'queue2.mp4,queue1.mp4,queue3.mp4');
+  await accessible(page, 'a paused queue');
+  await page.screenshot({ path: path.join(shots, 'queue.png'), fullPage: true });
+  const wanted = await queued.evaluateAll((all) => all.map((one) => one.dataset.id));
+  await page.reload();
+  await until('the order stays', async () => (await names()).join() === 'queue2.mp4,queue1.mp4,queue3.mp4');
+  await bar.getByRole('button', { name: 'Resume queue' }).click();
+  for (const id of wanted) await finished(page, id);
+  const started = await Promise.all(wanted.map(async (id) => (await api(page, `/jobs/${id}`)).started_at));
+  assert.deepEqual(started, started.toSorted());
+  await until('the bar is gone', async () => !(await bar.isVisible()));
+  await page.getByText(/of .* used, .* free on the disk/).waitFor();
+  await page.getByLabel('Search by name').fill('queue');
+  const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Download all' }).click()]);
+  assert.equal(file.suggestedFilename(), 'rife.zip');
+  const archive = path.join(folder, 'all.zip');
+  await file.saveAs(archive);
+  const listed = execFileSync('python3', ['-m', 'zipfile', '-l', archive]).toString();
+  assert.deepEqual([...listed.matchAll(/queue\d_2X_50fps\.mp4/g)].map(String).toSorted(), [1, 2, 3].map((n) => `queue${n}_2X_50fps.mp4`));
+  execFileSync('python3', ['-m', 'zipfile', '-e', archive, path.join(folder, 'all')]);
+  assert.equal(probe(path.join(folder, 'all/queue2_2X_50fps.mp4'), 'nb_read_frames'), '10');
+});
+
+test('cuts and repeated frames on the filmstrip, changed cuts, quality, and a verified result', async (t) => {
+  const page = await visit(t, { bypassCSP: true });
+  await choose(page, 'video', twoShots('shots.mp4'));
+  const part = page.getByRole('region', { name: 'Part of the clip' });
+  await part.getByText(/1 cuts · repeated frames from .* on twos/).waitFor();
+  const ticks = part.locator('.tickmark');
+  assert.equal(await ticks.count(), 1);
+  const [strip, tick, shade] = await Promise.all([part.locator('.strip'), ticks.first(), part.locator('.shade').first()].map((one) => one.boundingBox()));
+  assert.ok(Math.abs(tick.x + tick.width / 2 - strip.x - strip.width / 2.6) < 3, 'the cut is at one second of 2.6');
+  assert.ok(shade.x >= tick.x, 'only the second shot is shaded');
+  // A click shows the cut's frame; the button removes the cut, and adds another one.
+  await ticks.first().click();
+  await part.getByText('1.020 s · frame 25').waitFor();
+  await part.getByRole('button', { name: 'Remove this cut' }).click();
+  assert.deepEqual([await field(page, 'cut_list'), await field(page, 'cut_threshold')], ['', '0']);
+  for (const box of [0.2, 0.7]) {
+    await part.locator('.strip').click({ position: { x: strip.width * box, y: 12 } });
+    await part.getByRole('button', { name: 'Add a cut here' }).click();
+  }
+  const cuts = (await field(page, 'cut_list')).split(', ').map(Number);
+  assert.ok(cuts.length === 2 && Math.abs(cuts[0] - 13) <= 1 && Math.abs(cuts[1] - 45) <= 1, String(cuts));
+  await accessible(page, 'cuts');
+  await page.screenshot({ path: path.join(shots, 'cuts.png'), fullPage: true });
+  // They count from the part's start.
+  const [from] = ['Start of the part'].map((name) => part.getByRole('slider', { name }));
+  await from.focus();
+  await page.keyboard.press('Shift+ArrowRight');
+  assert.equal(await field(page, 'cut_list'), String(cuts[1] - 25));
+  await page.keyboard.press('Home');
+  assert.equal(await field(page, 'cut_list'), cuts.join(', '));
+  await page.getByText('65 → 130').waitFor();
+  const id = await start(page);
+  await finished(page, id);
+  assert.equal((await api(page, `/jobs/${id}`)).summary.cuts, 2);
+  await part.getByRole('button', { name: 'Detected cuts' }).click();
+  assert.deepEqual([await field(page, 'cut_list'), await field(page, 'cut_threshold'), await ticks.count()], ['', '0.4', 1]);
+  // The result is verified against its manifest.
+  await card(page, id).getByRole('button', { name: 'Verify' }).click();
+  await card(page, id).getByText('✓ Verified').click();
+  await card(page, id).getByText('✓ number of frames').waitFor();
+  await card(page, id).getByText('✓ content (SHA-256)').waitFor();
+  // Quality of the clip.
+  const before = await ids(page);
+  await page.getByRole('tabpanel').getByRole('button', { name: 'Check quality' }).click();
+  const report = await added(page, before);
+  await finished(page, report);
+  await card(page, report).getByText(/^Network [\d.]+ dB, blending [\d.]+ dB; better than blending in \d+ of \d+ frames$/).waitFor();
+  await card(page, report).getByRole('button', { name: 'Show quality' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByRole('img', { name: /^PSNR over time/ }).waitFor();
+  await until('the worst frames are shown', () => dialog.locator('.trio img').evaluateAll((all) => all.length >= 6 && all.every((one) => one.complete && one.naturalWidth > 0)));
+  await accessible(page, 'quality');
+  await page.screenshot({ path: path.join(shots, 'quality.png') });
+  // A fallback is offered by the measurements.
+  const frames = [[0.1, 20, 26], [0.2, 22, 24], [0.8, 40, 30]].map(([confidence, network, blend]) => ({ confidence, network: { psnr: network }, blend: { psnr: blend } }));
+  const best = await page.evaluate((frames) => import('/quality.js').then((one) => one.bestThreshold(frames, 'blend')), frames);
+  assert.ok(best.below > 0.2 && best.below < 0.8 && Math.abs(best.gain - 8 / 3) < 1e-9, JSON.stringify(best));
+  assert.equal(await page.evaluate((frames) => import('/quality.js').then((one) => one.bestThreshold(frames, 'blend')), frames.slice(2)), null);
+  await dialog.getByRole('button', { name: 'Close' }).click();
+});
+
+test('own presets are saved, come back, and are files for the command line', async (t) => {
+  const page = await visit(t, { bypassCSP: true });
+  const source = clip('preset.mp4', 0.4);
+  await choose(page, 'video', source);
+  await page.getByLabel('Factor').fill('3');
+  await page.getByRole('tabpanel').getByLabel('File type').selectOption('mkv');
+  await page.getByText('Own presets').click();
+  await page.getByLabel('Name of the preset').fill('Three <b>times');
+  await page.keyboard.press('Enter');
+  const own = page.getByRole('list', { name: 'Own presets' });
+  await own.getByRole('button', { name: 'Three <b>times', exact: true }).waitFor();
+  await page.getByRole('button', { name: 'Double' }).click();
+  assert.equal(await field(page, 'factor'), '2');
+  await page.reload();
+  await page.getByText('Own presets').click();
+  await own.getByRole('button', { name: 'Three <b>times', exact: true }).click();
+  assert.deepEqual([await field(page, 'factor'), await field(page, 'ext')], ['3', 'mkv']);
+  await accessible(page, 'presets');
+  const [file] = await Promise.all([page.waitForEvent('download'), own.getByRole('button', { name: /^Export/ }).click()]);
+  const saved = path.join(folder, 'three.rife.json');
+  await file.saveAs(saved);
+  const out = path.join(folder, 'preset-out');
+  execFileSync(program, ['video', source, '--preset-file', saved, '-o', `${out}.mkv`]);
+  assert.equal(probe(`${out}.mkv`, 'r_frame_rate,nb_read_frames'), '75/1,30');
+  // Options of the command line come first.
+  execFileSync(program, ['video', source, `--preset-file=${saved}`, '--fps', '50', '-o', `${out}2.mkv`]);
+  assert.equal(probe(`${out}2.mkv`, 'r_frame_rate,nb_read_frames'), '50/1,20');
+  await own.getByRole('button', { name: /^Delete preset/ }).click();
+  await until('it is gone', async () => !(await own.isVisible()));
+  const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.getByRole('button', { name: 'Import' }).click()]);
+  await chooser.setFiles(saved);
+  await own.getByRole('button', { name: 'Three <b>times', exact: true }).waitFor();
+  const { items } = await api(page, '/presets');
+  assert.deepEqual(items.map(({ name, kind, options }) => [name, kind, options]), [['Three <b>times', 'video', { factor: 3, ext: 'mkv' }]]);
+});
+
 test('no text of the page is a literal in its code', () => {
   const web = path.join(root, 'crates/rife-server/web');
   const found = [];
-  for (const name of fs.readdirSync(web).filter((one) => one.endsWith('.js') && !['text.js', 'reasons.js'].includes(one))) {
+  for (const name of fs.readdirSync(web).filter((one) => one.endsWith('.js') && one !== 'text.js')) {
     const code = fs.readFileSync(path.join(web, name), 'utf8').replace(/^\s*(\/\/|\*|\/\*\*).*$/gm, '').replace(/\/\*\*.*?\*\//g, '');
     // Children of elements and texts of properties: words with a space or a capital letter.
     const literals = [...code.matchAll(/(?:, |textContent = |label': |title: |placeholder: |alt: )'([A-Z][a-z]+[^']*|[a-z]+ [a-z][^']*)'/g)];

@@ -85,8 +85,8 @@ test('the plan of a slow motion says how long it becomes', async (t) => {
   await page.getByLabel('Factor').fill('');
   await page.getByText('Enter a factor from 1 to 256.').waitFor();
   assert.ok(await page.getByRole('button', { name: 'Start', exact: true }).isDisabled());
-  await page.getByLabel('Set the rate by').selectOption('fps');
-  await page.getByLabel('Target rate').fill('');
+  await page.getByRole('radio', { name: 'Target rate' }).check();
+  await page.getByRole('textbox', { name: 'Frames per second', exact: true }).fill('');
   await page.getByText('Enter a rate, such as 50').waitFor();
   assert.ok(await page.getByRole('button', { name: 'Start', exact: true }).isDisabled());
 });
@@ -189,11 +189,28 @@ test('bad files of a batch are marked and not started', async (t) => {
   assert.ok(await page.getByRole('tabpanel').getByRole('button', { name: 'Start' }).isDisabled());
 });
 
+test('a batch is planned as a whole, with the size of files where a result of the clip tells it', async (t) => {
+  const page = await visit(t);
+  const [one, two] = [clip('batch1.mp4', 0.4), clip('batch2.mp4', 0.8)];
+  await choose(page, 'video', one, two);
+  await page.getByText(/2 jobs in total: about [\d.]+ s, for 1\.2 s of video\. Memory up to [\d.]+ MB\.$/).waitFor();
+  await page.getByRole('button', { name: 'Start 2 jobs' }).click();
+  const done = (name) => page.locator('article.job[data-state="done"]', { hasText: name }).first();
+  for (const name of ['batch1.mp4', 'batch2.mp4']) await done(name).waitFor();
+  await page.reload();
+  await page.getByText(/Files of about [\d.]+ kB\.$/).waitFor();
+  await page.getByRole('button', { name: 'Remove batch2.mp4' }).click();
+  const shown = await page.locator('.plan div', { hasText: 'File size' }).locator('dd').textContent();
+  const { items } = await api(page, '/jobs?limit=2');
+  const { bytes } = items.find(({ label }) => label === 'batch1.mp4').files[0];
+  assert.ok(Math.abs(Number.parseFloat(shown.slice(2)) * 1000 - bytes) < 0.02 * bytes, `${shown} of ${bytes}`);
+});
+
 test('only codecs that the file type holds are offered, and doubtful rates are told', async (t) => {
   const page = await visit(t);
   await choose(page, 'video', clip('types.mp4', 0.4));
   const panel = page.getByRole('tabpanel');
-  await panel.locator('summary').click();
+  await panel.getByText('More options').click();
   const codecs = () => panel.getByLabel('Codec').locator('option').evaluateAll((all) => all.map((one) => one.value).join());
   // The list is fitted when the server's models and containers are loaded.
   await until('each source has its own', async () => (await codecs()) === '');
@@ -208,8 +225,8 @@ test('only codecs that the file type holds are offered, and doubtful rates are t
   await panel.getByLabel('File type').selectOption('mp4');
   await panel.getByLabel('Factor').fill('1');
   await page.getByText('factor 1 makes no new frame').waitFor();
-  await panel.getByLabel('Set the rate by').selectOption('fps');
-  await panel.getByLabel('Target rate').fill('20');
+  await panel.getByRole('radio', { name: 'Target rate' }).check();
+  await panel.getByRole('textbox', { name: 'Frames per second', exact: true }).fill('20');
   await page.getByText('20 frames a second are fewer than the source\'s 25').waitFor();
 });
 

@@ -45,6 +45,13 @@ export function clip(name, seconds, size = '160x96', pattern = 'testsrc2') {
   return file;
 }
 
+/** Renders a clip of two shots: one second at 25 frames a second, then one and a half seconds that show every picture twice. */
+export function twoShots(name) {
+  const file = path.join(folder, name);
+  ffmpeg('-filter_complex', 'testsrc2=size=192x128:rate=25:duration=1[a];mandelbrot=size=192x128:rate=12.5,trim=duration=1.6,fps=25,setpts=PTS-STARTPTS[b];[a][b]concat=unsafe=1,format=yuv420p', '-crf', '10', file);
+  return file;
+}
+
 /** Returns a real clip if available, else a rendered one. */
 export function real(t, name) {
   const file = path.join(root, '../shared/clips', name);
@@ -113,11 +120,19 @@ export async function choose(page, tab, ...files) {
   await page.getByLabel(CHOOSE[tab]).setInputFiles(files);
 }
 
+/** Returns the ids of the jobs on the page. */
+export const ids = (page) => page.locator('article.job').evaluateAll((all) => all.map((one) => one.dataset.id));
+
+/** Waits for a job besides those before, and returns its id. */
+export async function added(page, before) {
+  const found = await page.waitForFunction((before) => [...document.querySelectorAll('article.job')].map((one) => one.dataset.id).find((id) => !before.includes(id)), before);
+  return found.jsonValue();
+}
+
 export async function start(page, button = /^Start/) {
-  const before = await page.locator('article.job').count();
+  const before = await ids(page);
   await page.getByRole('tabpanel').getByRole('button', { name: button }).click();
-  await page.waitForFunction((count) => document.querySelectorAll('article.job').length > count, before);
-  return page.locator('article.job').first().getAttribute('data-id');
+  return added(page, before);
 }
 
 export const card = (page, id) => page.locator(`article.job[data-id="${id}"]`);

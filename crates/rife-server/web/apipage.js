@@ -3,9 +3,9 @@
 
 import { call, url } from './api.js';
 import { el, translate } from './dom.js';
-import { language, t } from './text.js';
+import { LANGUAGES, language, t } from './text.js';
 
-document.documentElement.lang = language() === 'zh' ? 'zh-Hans' : 'en';
+document.documentElement.lang = LANGUAGES[language()][0];
 document.documentElement.dataset.theme = localStorage.getItem('theme') ?? 'auto';
 translate();
 

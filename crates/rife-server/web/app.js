@@ -7,7 +7,7 @@ import { Frames } from './frames.js';
 import { CLIPS } from './files.js';
 import { Jobs } from './jobs.js';
 import * as options from './options.js';
-import { language, t } from './text.js';
+import { LANGUAGES, language, t } from './text.js';
 import { Work } from './work.js';
 
 const TABS = ['frames', 'images', 'chain', 'video', 'reencode'];
@@ -48,7 +48,7 @@ function tabs() {
 /** Initialises the selection of theme and language. */
 function settings() {
   const root = document.documentElement;
-  root.lang = language() === 'zh' ? 'zh-Hans' : 'en';
+  root.lang = LANGUAGES[language()][0];
   const theme = /** @type {HTMLSelectElement} */ (document.getElementById('theme'));
   theme.value = root.dataset.theme = localStorage.getItem('theme') ?? 'auto';
   theme.addEventListener('change', () => {
@@ -56,6 +56,7 @@ function settings() {
     root.dataset.theme = theme.value;
   });
   const select = /** @type {HTMLSelectElement} */ (document.getElementById('language'));
+  select.append(...Object.entries(LANGUAGES).map(([code, [tag, name]]) => el('option', { value: code, lang: tag }, name)));
   select.value = language();
   select.addEventListener('change', () => {
     localStorage.setItem('language', select.value);

@@ -5,7 +5,7 @@ import { el } from './dom.js';
 import { t } from './text.js';
 
 /**
- * @typedef {{name: string, kind: 'choice' | 'number' | 'text' | 'check', label: string, hint?: string,
+ * @typedef {{name: string, kind: 'choice' | 'radio' | 'number' | 'text' | 'check', label: string, hint?: string,
  *   choices?: [string, string][], value?: any, min?: number, max?: number, step?: number | 'any', more?: boolean,
  *   shown?: (values: Record<string, any>) => boolean, numeric?: boolean, always?: boolean, local?: boolean, needed?: string}} Field
  * `more`: under "More options"; `local`: not sent; `always`: sent even if it is the default; `numeric`: sent as a number;
@@ -44,7 +44,7 @@ export class Form {
     else input.value = saved ?? field.value ?? '';
     if (hint) input.setAttribute('aria-describedby', hint.id);
     input.addEventListener(field.kind === 'text' || field.kind === 'number' ? 'input' : 'change', () => this.changes());
-    const label = el('label', { for: id }, t(field.label));
+    const label = field.kind === 'radio' ? el('span', { className: 'label', id: `${id}-label` }, t(field.label)) : el('label', { for: id }, t(field.label));
     const box = field.kind === 'check'
       ? el('div', { className: 'field' }, el('div', { className: 'check' }, input, el('div', {}, label, hint && el('div', {}, hint))), wrong)
       : el('div', { className: 'field' }, label, input, hint, wrong);
@@ -133,11 +133,17 @@ export class Form {
     this.changed();
   }
 
+  /** Returns the default of a field. @param {string} name */
+  initial(name) {
+    const field = this.fields.find((one) => one.name === name);
+    return field?.value ?? (field?.kind === 'check' ? false : '');
+  }
+
   /** Hides fields that do not apply, and shows errors of empty required fields. */
   show() {
     const values = this.values;
     for (const { field, box } of this.controls.values()) box.hidden = Boolean(field.shown && !field.shown(values));
-    const changed = this.fields.filter((field) => field.more && String(values[field.name]) !== String(field.value ?? (field.kind === 'check' ? false : ''))).length;
+    const changed = this.fields.filter((field) => field.more && String(values[field.name]) !== String(this.initial(field.name))).length;
     this.count.textContent = changed > 0 ? t('changed_options', { n: changed }) : '';
     this.showError(undefined, '');
     const empty = this.fields.find((field) => field.needed && (!field.shown || field.shown(values)) && values[field.name] === '');
@@ -164,8 +170,23 @@ export class Form {
   }
 }
 
+/** Creates a group of radio buttons with the interface of a selection: `value` and the event `change`. @param {Field} field @param {string} id */
+function radioGroup(field, id) {
+  const radios = (field.choices ?? []).map(([value, label]) => {
+    const radio = el('input', { type: 'radio', name: id, value, id: `${id}-${value}` });
+    return { radio, item: el('label', {}, radio, el('span', {}, label)) };
+  });
+  const group = el('div', { id, className: 'segments', role: 'radiogroup', 'aria-labelledby': `${id}-label` }, ...radios.map(({ item }) => item));
+  Object.defineProperty(group, 'value', {
+    get: () => radios.find(({ radio }) => radio.checked)?.radio.value ?? '',
+    set: (value) => { for (const { radio } of radios) radio.checked = radio.value === String(value); },
+  });
+  return group;
+}
+
 /** Creates the input element of a field. @param {Field} field @param {string} id */
 function inputElement(field, id) {
+  if (field.kind === 'radio') return radioGroup(field, id);
   if (field.kind === 'choice') {
     return el('select', { id }, ...(field.choices ?? []).map(([value, label]) => el('option', { value }, label)));
   }

@@ -4,13 +4,14 @@
 import { ApiError, call, deleteUpload, assertReadable, send, url } from './api.js';
 import { el, notice, say } from './dom.js';
 import { collectFiles } from './files.js';
+import { folderButton } from './folders.js';
 import { bytes, duration, t } from './text.js';
 
 /**
  * @typedef {{ref: any, name: string, size?: number, modified?: number, upload?: string, busy?: AbortController, fraction?: number,
- *   file?: File, about?: string, wrong?: string, refused?: string}} Input
+ *   file?: File, about?: string, probe?: any, wrong?: string, refused?: string}} Input
  * `ref` is null until the upload is complete; `upload` is the upload's id; `fraction` is the sent fraction from 0 to 1; `about`
- * describes the file; `wrong` says why the file cannot be used here, `refused` why not with the current options.
+ * describes the file, `probe` is its Probe; `wrong` says why the file cannot be used here, `refused` why not with the current options.
  */
 
 /** All lists of the page: an upload may be in several. @type {Inputs[]} */
@@ -43,8 +44,10 @@ export class Inputs {
     LISTS.push(this);
     /** @type {Map<Input, HTMLElement>} */
     this.rows = new Map();
+    /** Whether rows are to be redrawn when the dragged one is dropped. */
+    this.late = false;
     this.list = el('ul', { className: 'inputs' });
-    this.element = el('div', { className: 'card' }, this.drop(), this.list);
+    this.element = el('div', { className: 'card' }, this.drop(), folderButton(options.many, (item) => this.add(item)), this.list);
     this.show();
     for (const item of this.items) this.probe(item);
   }
@@ -132,6 +135,7 @@ export class Inputs {
       try {
         const probe = await call('GET', `${resourcePath(item.ref)}/probe`);
         item.about = describe(probe);
+        item.probe = probe;
         item.wrong = this.mismatch(probe);
       } catch (error) {
         if (!(error instanceof ApiError) || error.code === 'too_many') setTimeout(() => this.probe(item), RETRY_MS);
@@ -206,6 +210,11 @@ export class Inputs {
 
   /** Redraws the rows, keeping the focus. */
   show() {
+    // A row that is dragged would be lost.
+    if (this.list.querySelector('.dragged')) {
+      this.late = true;
+      return;
+    }
     const held = [...this.rows].find(([, row]) => row.contains(document.activeElement));
     const sign = document.activeElement?.textContent;
     this.rows = new Map(this.items.map((item, index) => [item, this.row(item, index)]));
@@ -259,7 +268,11 @@ export class Inputs {
       row.classList.add('dragged');
       event.dataTransfer?.setData('text/plain', String(index));
     });
-    row.addEventListener('dragend', () => row.classList.remove('dragged'));
+    row.addEventListener('dragend', () => {
+      row.classList.remove('dragged');
+      if (this.late) this.show();
+      this.late = false;
+    });
     row.addEventListener('dragover', (event) => {
       if (event.dataTransfer?.types.includes('Files')) return;
       event.preventDefault();

@@ -4,16 +4,21 @@
 import { call, listen, url } from './api.js';
 import { connection, el, notice, say } from './dom.js';
 import { describeOptions } from './options.js';
+import { qualitySummary } from './quality.js';
+import { QueueBar } from './queuebar.js';
+import { rememberSize } from './sizes.js';
 import { checked, results } from './results.js';
 import { bytes, duration, language, t, errorText } from './text.js';
 
 const ENDED = ['done', 'failed', 'cancelled'];
-/** What a new job waits for: the number of active jobs, and the seconds that the running one still takes, 0 where unknown. */
-export const queue = { count: 0, seconds: 0 };
 /** Milliseconds between two previews of one job. */
 const PREVIEW = 800;
 /** Milliseconds in which a deletion can be undone. */
 const UNDO = 10_000;
+/** Maximum number of jobs in one archive. */
+const ARCHIVE = 200;
+/** Type of the data of a dragged job. */
+const DRAGGED = 'application/x-rife-job';
 
 /** List of jobs. */
 export class Jobs {
@@ -21,12 +26,17 @@ export class Jobs {
   constructor(use, change) {
     this.use = use;
     this.change = change;
-    document.getElementById('jobs')?.before(this.tools());
+    this.bar = new QueueBar();
+    document.getElementById('jobs')?.before(this.bar.element, this.tools());
     this.list = /** @type {HTMLElement} */ (document.getElementById('jobs'));
     this.more = /** @type {HTMLButtonElement} */ (document.getElementById('more'));
     this.more.addEventListener('click', () => this.loadOlder());
-    /** @type {Map<string, {job: any, card: HTMLElement, shown: number}>} */
+    this.used = el('meter', { min: 0, max: 1, 'aria-label': t('plan_disk') });
+    this.disk = el('span', { className: 'hint' });
+    this.more.after(el('div', { className: 'disk' }, this.used, this.disk));
+    /** Jobs with their cards; `age` is lower for older ones. @type {Map<string, {job: any, card: HTMLElement, shown: number, age: number}>} */
     this.known = new Map();
+    this.ages = { newest: 0, oldest: 0 };
     /** @type {string | null} */
     this.cursor = null;
     this.up = true;
@@ -72,16 +82,47 @@ export class Jobs {
     return names.includes(words) && (states[this.filter.value]?.includes(job.state) ?? true);
   }
 
-  /** Downloads all results that are shown. */
+  /** Downloads all results that are shown: a single one as it is, several as a ZIP archive. */
   async downloadAll() {
-    for (const { job } of this.visible.toReversed()) {
-      for (const file of job.files) {
-        const link = el('a', { href: url(`/jobs/${job.id}/files/${encodeURIComponent(file.name)}?download=1`), download: file.label });
-        link.click();
-        // Browsers drop downloads that start at the same moment.
-        await new Promise((resolve) => setTimeout(resolve, 300));
-      }
+    const jobs = this.visible.map(({ job }) => job).filter((job) => job.state === 'done' && job.files.length > 0);
+    const [first] = jobs;
+    if (jobs.length === 1 && first.files.length === 1) {
+      el('a', { href: url(`/jobs/${first.id}/files/${encodeURIComponent(first.files[0].name)}?download=1`), download: first.files[0].label }).click();
+      return;
     }
+    for (let from = 0; from < jobs.length; from += ARCHIVE) {
+      const ids = jobs.slice(from, from + ARCHIVE).map(({ id }) => id);
+      el('a', { href: url(`/files.zip?jobs=${ids.join(',')}`), download: 'rife.zip' }).click();
+      // Browsers drop downloads that start at the same moment.
+      await new Promise((resolve) => setTimeout(resolve, 300));
+    }
+  }
+
+  /** Moves a queued job before another one. @param {string} id @param {number} to index in the queue */
+  async moveInQueue(id, to) {
+    const ids = this.queued.map(({ job }) => job.id);
+    const from = ids.indexOf(id);
+    if (from < 0 || to < 0 || to >= ids.length || from === to) return;
+    ids.splice(to, 0, ...ids.splice(from, 1));
+    await call('PUT', '/queue', { jobs: ids }).then(({ jobs }) => this.updateQueue(jobs), (error) => notice(error.message));
+    say(t('moved', { name: this.known.get(id)?.job.label ?? '', n: to + 1 }));
+  }
+
+  /** Queued jobs in their order. */
+  get queued() {
+    const queued = [...this.known.values()].filter(({ job }) => job.state === 'queued');
+    return queued.toSorted((a, b) => (a.job.position ?? Infinity) - (b.job.position ?? Infinity));
+  }
+
+  /** Sorts the cards: running jobs, the queue in its order, then ended jobs, the newest first. */
+  sort() {
+    const rank = (/** @type {{job: any}} */ { job }) => (this.deletions.has(job.id) ? 2 : ['running', 'queued'].indexOf(job.state) + 3) % 3;
+    const place = (/** @type {{job: any, age: number}} */ { job, age }) => (job.state === 'queued' ? (job.position ?? Infinity) : -age);
+    const cards = [...this.known.values()].toSorted((a, b) => rank(a) - rank(b) || place(a) - place(b)).map(({ card }) => card);
+    const held = /** @type {HTMLElement | null} */ (document.activeElement);
+    cards.forEach((card, index) => { if (this.list.children[index] !== card) this.list.insertBefore(card, this.list.children[index] ?? null); });
+    // Moving a card takes the focus from it.
+    if (held && held !== document.activeElement && this.list.contains(held)) held.focus();
   }
 
   /** Deletes all shown jobs that have ended; each can be undone. */
@@ -100,10 +141,9 @@ export class Jobs {
 
   /** Shows the progress of the running job in the page's title. */
   showTitle() {
-    const running = [...this.known.values()].find(({ job }) => job.state === 'running');
-    const { done, total, eta_s: left = 0 } = running?.job.progress ?? {};
-    queue.count = [...this.known.values()].filter(({ job }) => !ENDED.includes(job.state)).length;
-    queue.seconds = left ?? 0;
+    const jobs = [...this.known.values()].map(({ job }) => job);
+    const { done, total } = jobs.find(({ state }) => state === 'running')?.progress ?? {};
+    this.bar.show(jobs);
     document.title = total ? `${Math.floor((100 * done) / total)} % · rife` : 'rife';
   }
 
@@ -115,10 +155,21 @@ export class Jobs {
     shown.addEventListener('click', () => window.focus());
   }
 
+  /** Shows the space that is used, and what finished jobs take of it. */
+  async showDisk() {
+    const health = await call('GET', '/health').catch(() => null);
+    if (!health?.quota) return;
+    this.used.value = health.used / health.quota;
+    const ended = [...this.known.values()].map(({ job }) => job).filter(({ state }) => ENDED.includes(state));
+    const freed = ended.flatMap(({ files }) => files).reduce((/** @type {number} */ sum, /** @type {any} */ file) => sum + file.bytes, 0);
+    this.disk.textContent = [t('disk', { used: bytes(health.used), quota: bytes(health.quota), free: bytes(health.free) }), freed > 0 ? t('disk_freed', { bytes: bytes(freed) }) : ''].filter(Boolean).join(' · ');
+  }
+
   /** Loads the newest jobs and subscribes to events. */
   async begin() {
-    await this.loadOlder().catch(() => { this.up = false; });
+    await Promise.all([this.loadOlder().catch(() => { this.up = false; }), this.bar.load()]);
     listen((type, data) => this.onEvent(type, data), (up) => this.onConnection(up));
+    this.showDisk();
   }
 
   /** Loads the next page of older jobs. */
@@ -127,6 +178,7 @@ export class Jobs {
     for (const job of page.items) this.upsert(job, true);
     this.cursor = page.next;
     this.more.hidden = !page.next;
+    document.dispatchEvent(new CustomEvent('jobs'));
     this.updateEmpty();
   }
 
@@ -136,6 +188,7 @@ export class Jobs {
     if (up === this.up) return;
     this.up = up;
     if (!up) return;
+    this.bar.load();
     // Jobs may have ended or been deleted meanwhile.
     const page = await call('GET', '/jobs?limit=50').catch(() => null);
     if (!page) return;
@@ -186,13 +239,12 @@ export class Jobs {
 
   /** Updates the positions of queued jobs. @param {string[]} ids of the queued jobs in order */
   updateQueue(ids) {
-    for (const [id, { job, card }] of this.known) {
-      if (job.state !== 'queued') continue;
+    const queued = [...this.known].filter(([, { job }]) => job.state === 'queued');
+    for (const [id, { job }] of queued) {
       const at = ids.indexOf(id);
       job.position = at < 0 ? null : at + 1;
-      const line = card.querySelector('.about');
-      if (line) line.textContent = about(job);
     }
+    for (const [id] of queued) this.redraw(id);
   }
 
   /** Handles an event of the server. @param {string} type @param {any} data */
@@ -200,9 +252,13 @@ export class Jobs {
     const known = this.known.get(data.id);
     if (type === 'deleted') {
       this.removeCard(data.id);
+      this.showDisk();
       document.dispatchEvent(new CustomEvent('job', { detail: { ...data, state: 'deleted' } }));
     }
-    else if (type === 'queue') this.updateQueue(data.jobs);
+    else if (type === 'queue') {
+      this.updateQueue(data.jobs);
+      this.bar.setPaused(data.paused);
+    }
     else if (type === 'progress' && known) {
       known.job.progress = data.progress;
       this.updateProgress(known);
@@ -212,6 +268,7 @@ export class Jobs {
       this.upsert(data, false);
       document.dispatchEvent(new CustomEvent('job', { detail: data }));
       if (ended) this.notifyEmpty(data);
+      if (ended) this.showDisk();
       if (ended && data.state === 'done') say(t('finished', { name: data.label }));
       if (ended && data.state === 'failed') say(t('failed', { name: data.label, text: data.error ? errorText(data.error) : '' }));
     }
@@ -219,19 +276,22 @@ export class Jobs {
 
   /** Adds or replaces the card of a job, keeping the focus. @param {any} job @param {boolean} older whether to append instead of prepend */
   upsert(job, older) {
+    rememberSize(job);
     const known = this.known.get(job.id);
     const card = this.card(job);
     const held = known?.card.contains(document.activeElement) ? document.activeElement : null;
     if (known) known.card.replaceWith(card);
     else if (older) this.list.append(card);
     else this.list.prepend(card);
-    const entry = { job, card, shown: known?.shown ?? 0 };
+    const age = known?.age ?? (older ? (this.ages.oldest -= 1) : (this.ages.newest += 1));
+    const entry = { job, card, shown: known?.shown ?? 0, age };
     this.known.set(job.id, entry);
     this.updateEmpty();
     this.updateProgress(entry);
     // Keeps the focus on the same button of the new card.
     const again = held && (card.querySelector(`[data-act="${held.getAttribute('data-act')}"]`) ?? card.querySelector('button, a, select'));
     if (again) /** @type {HTMLElement} */ (again).focus();
+    this.sort();
   }
 
   /** Shows a text while there are no jobs. */
@@ -256,12 +316,13 @@ export class Jobs {
         button.disabled = false;
       } }, t(key));
     const active = !ENDED.includes(state);
-    return el('article', { className: 'job', 'data-id': job.id, 'data-state': state, 'aria-label': `${job.label}: ${t(`state_${state}`)}` },
+    const card = el('article', { className: 'job', 'data-id': job.id, 'data-state': state, draggable: state === 'queued', 'aria-label': `${job.label}: ${t(`state_${state}`)}` },
       el('header', {}, el('h3', { className: 'name', title: job.label }, job.label), el('span', { className: 'state' }, t(`state_${state}`))),
       el('p', { className: 'hint about' }, about(job)),
       chips(job),
       facts(job),
       el('div', { className: 'row' },
+        ...(state === 'queued' ? this.arrows(job) : []),
         active && act('cancel', 'POST', `/jobs/${job.id}/cancel`),
         ['failed', 'cancelled'].includes(state) && act('retry', 'POST', `/jobs/${job.id}/retry`),
         el('button', { className: 'plain', type: 'button', 'data-act': 'change', onclick: () => this.change(job) }, t('change')),
@@ -273,7 +334,37 @@ export class Jobs {
       job.summary?.needed === false && el('p', { className: 'yes' }, t('not_needed')),
       job.summary?.warnings?.length > 0 && el('ul', { className: 'notes' }, ...job.summary.warnings.map((/** @type {string} */ text) => el('li', {}, text))),
       job.summary?.check && el('p', { className: 'yes small' }, checked(job.summary.check)),
+      job.kind === 'report' && state === 'done' && job.summary?.means && qualitySummary(job, this.change),
       ...results(job, this.use));
+    if (state === 'queued') this.drag(card, job);
+    return card;
+  }
+
+  /** Creates the buttons that move a queued job. @param {any} job */
+  arrows(job) {
+    const button = (/** @type {string} */ key, /** @type {string} */ sign, /** @type {number} */ to, /** @type {boolean} */ off) =>
+      el('button', { className: 'plain icon', type: 'button', 'data-act': key, 'aria-label': t(key, { name: job.label }), title: t(key, { name: job.label }), disabled: off, onclick: () => this.moveInQueue(job.id, to) }, sign);
+    const at = (job.position ?? 1) - 1;
+    const count = this.queued.length;
+    return count > 1 ? [button('earlier', '↑', at - 1, at === 0), button('later', '↓', at + 1, at >= count - 1)] : [];
+  }
+
+  /** Makes the card of a queued job draggable to the place of another one. @param {HTMLElement} card @param {any} job */
+  drag(card, job) {
+    card.addEventListener('dragstart', (event) => event.dataTransfer?.setData(DRAGGED, job.id));
+    card.addEventListener('dragover', (event) => {
+      if (!event.dataTransfer?.types.includes(DRAGGED)) return;
+      event.preventDefault();
+      card.classList.add('target');
+    });
+    card.addEventListener('dragleave', () => card.classList.remove('target'));
+    card.addEventListener('drop', (event) => {
+      card.classList.remove('target');
+      const id = event.dataTransfer?.getData(DRAGGED);
+      if (!id) return;
+      event.preventDefault();
+      this.moveInQueue(id, this.queued.findIndex((one) => one.job.id === job.id));
+    });
   }
 
   /** Creates the card of a job that is about to be deleted, with an undo button. @param {any} job */

@@ -17,7 +17,7 @@ const passes = (last, text) =>
 const model = (more) => [
   { name: 'timestep_method', kind: 'choice', label: 'o_method', hint: 'o_method_hint', choices: named(['auto', 'o_method_auto'], ['direct', 'o_method_direct'], ['recursive', 'o_method_recursive']), value: 'auto', more },
   { name: 'model', kind: 'choice', label: 'o_model', choices: plain('default'), value: 'default', more: true },
-  { name: 'scale', kind: 'choice', label: 'o_scale', hint: 'o_scale_hint', choices: plain('0.25', '0.5', '1', '2', '4'), value: '1', numeric: true, more: true },
+  { name: 'scale', kind: 'choice', label: 'o_scale', hint: 'o_scale_hint', choices: plain('0.25', '0.5', '1', '2', '4'), value: 1, numeric: true, more: true },
   { name: 'device', kind: 'choice', label: 'o_device', choices: plain('cpu'), value: 'cpu', more: true },
   { name: 'precision', kind: 'choice', label: 'o_precision', hint: 'o_precision_hint', choices: plain('f32'), value: 'f32', more: true },
   { name: 'tta', kind: 'check', label: 'o_tta', hint: 'o_tta_hint', more: true },
@@ -39,10 +39,10 @@ const fitting = [
 
 /** @returns {Field[]} */
 export const video = () => [
-  { name: 'by', kind: 'choice', label: 'o_rate_by', choices: named(['factor', 'o_rate_factor'], ['passes', 'o_rate_passes'], ['fps', 'o_rate_fps']), value: 'factor', local: true },
+  { name: 'by', kind: 'radio', label: 'o_rate_by', choices: named(['factor', 'o_rate_multiply'], ['fps', 'o_rate_fps'], ['passes', 'o_rate_passes']), value: 'factor', local: true },
   { name: 'factor', kind: 'number', label: 'o_factor', min: 1, max: 256, step: 'any', value: 2, needed: 'needs_factor', shown: (values) => values.by === 'factor' },
   { name: 'passes', kind: 'choice', label: 'o_passes', choices: passes(4, 'o_passes_video'), value: '1', numeric: true, shown: (values) => values.by === 'passes' },
-  { name: 'fps', kind: 'text', label: 'o_rate_fps', hint: 'o_fps_hint', value: '50', always: true, needed: 'needs_rate', shown: (values) => values.by === 'fps' },
+  { name: 'fps', kind: 'text', label: 'o_fps', hint: 'o_fps_hint', value: '50', always: true, needed: 'needs_rate', shown: (values) => values.by === 'fps' },
   ...encoding('', 'mp4', 'mov', 'mkv', 'webm', 'gif'),
   { name: 'slow_motion', kind: 'check', label: 'o_slow', hint: 'o_slow_hint' },
   { name: 'stretch_audio', kind: 'check', label: 'o_stretch', shown: (values) => values.slow_motion },
@@ -50,10 +50,13 @@ export const video = () => [
   { name: 'end', kind: 'text', label: 'o_end', hint: 'o_end_hint', more: true },
   { name: 'confidence', kind: 'check', label: 'o_confidence', hint: 'o_confidence_hint' },
   ...model(true),
-  { name: 'cut_threshold', kind: 'number', label: 'o_cut', hint: 'o_cut_hint', min: 0, max: 1, step: 0.05, value: 0.4, more: true },
+  { name: 'cut_threshold', kind: 'number', label: 'o_cut', hint: 'o_cut_hint', min: 0, max: 1, step: 0.05, value: 0.4, more: true, shown: (values) => !values.cut_list },
+  { name: 'cut_list', kind: 'text', label: 'o_cut_list', hint: 'o_cut_list_hint', more: true },
   { name: 'cut_fill', kind: 'choice', label: 'o_cut_fill', choices: named(['repeat', 'o_cut_repeat'], ['blend', 'o_cut_blend']), value: 'repeat', more: true },
   { name: 'duplicates', kind: 'choice', label: 'o_duplicates', choices: named(['smooth', 'o_dup_smooth'], ['keep', 'o_dup_keep']), value: 'smooth', more: true },
   { name: 'mask_static', kind: 'choice', label: 'o_overlays', hint: 'o_overlays_hint', choices: named(['auto', 'o_overlays_auto'], ['off', 'o_overlays_off']), value: 'auto', more: true },
+  { name: 'fallback', kind: 'choice', label: 'o_fallback', hint: 'o_fallback_hint', choices: named(['', 'o_fallback_none'], ['blend', 'o_fallback_blend'], ['hold', 'o_fallback_hold']), value: '', more: true },
+  { name: 'fallback_below', kind: 'number', label: 'o_fallback_below', min: 0, max: 1, step: 'any', value: 0.3, more: true, shown: (values) => values.fallback !== '' },
   { name: 'deinterlace', kind: 'check', label: 'o_deinterlace', more: true },
   { name: 'inverse_telecine', kind: 'check', label: 'o_telecine', more: true },
   { name: 'video_only', kind: 'check', label: 'o_video_only', more: true },
@@ -89,8 +92,13 @@ export const reencode = () => [
   { name: 'deinterlace', kind: 'check', label: 'o_deinterlace', more: true },
 ];
 
+/** @returns {Field[]} */
+export const report = () => [
+  ...model(true),
+];
+
 /** @type {Record<string, () => Field[]>} */
-const KINDS = { video, images, chain, reencode };
+const KINDS = { video, images, chain, reencode, report };
 
 /** Returns the settings of a job in words, one each; those that the page has no field for by their names.
  * @param {string} kind @param {Record<string, any>} options

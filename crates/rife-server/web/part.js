@@ -4,6 +4,7 @@
 import { call, url } from './api.js';
 import { el } from './dom.js';
 import { resourcePath } from './inputs.js';
+import { Marks } from './marks.js';
 import { decodes } from './players.js';
 import { seconds, timecode } from './position.js';
 import { t } from './text.js';
@@ -33,7 +34,8 @@ export class Part {
     this.chosen = el('div', { className: 'chosen' });
     this.head = el('div', { className: 'head', 'aria-hidden': 'true' });
     this.handles = { start: this.handle('start'), end: this.handle('end') };
-    this.strip = el('div', { className: 'strip' }, this.pictures, this.chosen, this.head, this.handles.start, this.handles.end);
+    this.marks = new Marks(form, this);
+    this.strip = el('div', { className: 'strip' }, this.pictures, this.chosen, this.marks.element, this.head, this.handles.start, this.handles.end);
     this.strip.addEventListener('pointerdown', (/** @type {PointerEvent} */ event) => this.drag(event));
     this.position = el('input', { type: 'range', min: 0, max: 1, step: 'any', value: 0, 'aria-label': t('position'), oninput: () => this.seek(Number(this.position.value) * this.length) });
     this.play = el('button', { className: 'plain', type: 'button', onclick: () => this.toggle() }, t('play'));
@@ -45,7 +47,7 @@ export class Part {
     this.about = el('p', { className: 'hint', role: 'status' });
     this.element = el('section', { className: 'card part', 'aria-label': t('part'), hidden: true },
       this.screen, el('div', { className: 'row' }, this.play, step('frame_back', '◂', -1), step('frame_on', '▸', 1), this.clock, set('start'), set('end'), this.whole),
-      this.strip, this.position, this.about);
+      this.strip, this.position, this.marks.line, this.about);
   }
 
   /** Number of the shown frame, from 0. */
@@ -77,6 +79,7 @@ export class Part {
     this.movie?.pause();
     this.movie = null;
     this.element.hidden = true;
+    this.marks.load(null);
     if (!item) return;
     const probe = await call('GET', `${resourcePath(item.ref)}/probe`).catch(() => null);
     if (this.item !== item || !probe?.duration_s) return;
@@ -84,6 +87,7 @@ export class Part {
     this.element.hidden = false;
     this.screen.style.setProperty('--shape', `${probe.width} / ${probe.height}`);
     this.showEnds();
+    this.marks.load(resourcePath(item.ref));
     const count = Math.min(PICTURES, Math.max(1, Math.round(this.length * this.fps)));
     const times = Array.from({ length: count }, (_, index) => ((index + 0.5) * this.length) / count);
     this.pictures.replaceChildren();
@@ -205,6 +209,7 @@ export class Part {
 
   /** Places handles and shading by the form's values. */
   showEnds() {
+    this.marks.sync();
     const { start, end } = this.ends;
     const percent = (/** @type {number} */ time) => `${(100 * time) / (this.length || 1)}%`;
     this.strip.style.setProperty('--start', percent(start));
@@ -226,6 +231,7 @@ export class Part {
     if (document.activeElement !== this.position) this.position.value = String(this.time / (this.length || 1));
     this.position.setAttribute('aria-valuetext', t('seconds', { n: timecode(this.time) }));
     this.clock.textContent = t('frame_at', { time: timecode(this.time), n: this.frame });
+    this.marks.showButton();
     this.play.textContent = this.movie && !this.movie.paused ? t('pause') : t('play');
   }
 }

@@ -5,7 +5,9 @@ import { url } from './api.js';
 import { compare } from './compare.js';
 import { el } from './dom.js';
 import { decodes } from './players.js';
+import { checkQuality } from './quality.js';
 import { bytes, t } from './text.js';
+import { verification } from './verify.js';
 
 /** @typedef {(tab: string, input: import('./inputs.js').Input) => void} Use */
 
@@ -23,7 +25,7 @@ const isPicture = (file) => file.media_type.startsWith('image/') && file.media_t
 /** Creates the elements of a job's results; several pictures become one gallery. @param {any} job @param {Use} use @returns {Node[]} */
 export function results(job, use) {
   const pictures = job.files.filter(isPicture);
-  if (pictures.length < 2) return job.files.map((/** @type {any} */ file) => resultCard(job, file, use));
+  if (pictures.length < 2) return job.files.filter((/** @type {any} */ { name }) => name !== 'worst.json').map((/** @type {any} */ file) => resultCard(job, file, use));
   return [gallery(job, pictures, use)];
 }
 
@@ -40,7 +42,9 @@ function resultCard(job, file, use) {
     el('div', { className: 'row' },
       save(job, file, t('download'), 'button'),
       comparable && el('button', { className: 'plain', type: 'button', 'data-act': 'compare', onclick: () => compare(job, file) }, t('compare')),
-      further(job, [file], use)));
+      isClip(file) && el('button', { className: 'plain', type: 'button', 'data-act': 'check', onclick: () => checkQuality({ job: job.id, file: file.name }) }, t('check_quality')),
+      further(job, [file], use)),
+    isClip(file) && verification(path(job, file)));
 }
 
 /** Creates a download link. @param {any} job @param {any} file @param {string} text @param {string} className */

@@ -6,9 +6,13 @@ import { compare } from './compare.js';
 import { el, notice, say } from './dom.js';
 import { Form } from './form.js';
 import { Inputs } from './inputs.js';
-import { queue } from './jobs.js';
+import { checkQuality } from './quality.js';
+import { queue, rememberEstimate } from './queuebar.js';
+import { report as reportFields } from './options.js';
 import { PREVIEW_S, Part } from './part.js';
 import { presets } from './presets.js';
+import { estimateSize } from './sizes.js';
+import { Storyboard } from './storyboard.js';
 import { bytes, duration, errorText, noteText, t } from './text.js';
 
 /** Milliseconds without a change before a plan is requested. */
@@ -36,6 +40,7 @@ export class Work {
     }, () => this.changed());
     this.form = new Form(key, spec.fields, () => this.changed());
     this.part = spec.each ? new Part(this.form) : null;
+    this.board = spec.min > 1 ? new Storyboard() : null;
     this.presets = spec.each ? presets(this.form) : null;
     this.plan = el('div', { className: 'card', 'aria-live': 'polite', hidden: true });
     this.button = el('button', { type: 'button', onclick: () => this.start(this.unstarted) });
@@ -44,10 +49,13 @@ export class Work {
     this.needs = el('span', { className: 'hint' });
     this.waiting = el('p', { className: 'hint', hidden: true });
     document.addEventListener('job', () => this.showQueue());
+    // Finished jobs tell the sizes of files.
+    document.addEventListener('jobs', () => this.plan.hidden || this.showPlans());
     this.trial = el('button', { className: 'plain', type: 'button', hidden: true, onclick: () => this.preview() }, t('preview_here', { n: PREVIEW_S }));
+    this.report = el('button', { className: 'plain', type: 'button', hidden: true, onclick: () => this.checkQuality() }, t('check_quality'));
     this.element = el('div', { role: 'tabpanel', id: `panel-${key}`, 'aria-labelledby': `tab-${key}`, tabIndex: 0 },
-      el('p', { className: 'lead' }, t(`lead_${key}`)), this.inputs.element, this.part?.element, this.presets?.element, this.form.element, this.plan,
-      el('div', { className: 'row' }, this.button, this.again, this.trial, reset, this.needs));
+      el('p', { className: 'lead' }, t(`lead_${key}`)), this.inputs.element, this.board?.element, this.part?.element, this.presets?.element, this.form.element, this.plan,
+      el('div', { className: 'row' }, this.button, this.again, this.trial, this.report, reset, this.needs));
     /** @type {number | undefined} */
     this.timer = undefined;
     this.generation = 0;
@@ -96,8 +104,9 @@ export class Work {
   show() {
     const { items: listed, ready } = this.inputs;
     this.presets?.mark();
+    this.board?.show(ready.length === listed.length ? ready : [], this.form.values);
     this.part?.show(listed.length === 1 && ready.length === 1 ? ready[0] : null);
-    this.trial.hidden = !this.part || listed.length !== 1 || ready.length !== 1 || this.form.missing;
+    this.report.hidden = this.trial.hidden = !this.part || listed.length !== 1 || ready.length !== 1 || this.form.missing;
     const [count, all] = [this.unstarted.length, this.requests.length];
     const begun = all > 0 && count === 0;
     this.button.disabled = count === 0 || this.inputs.waiting || this.starting;
@@ -152,7 +161,7 @@ export class Work {
       item.refused = refused;
     }
     if (marked) this.inputs.show();
-    const plans = found.filter(({ plan }) => plan).map(({ plan }) => plan);
+    const plans = found.filter(({ plan }) => plan).map(({ plan, item }) => ({ ...plan, bytes: item && estimateSize(item, this.form.options, plan) }));
     const wrong = found.find(({ error, item }) => error && !(item?.refused && found.length > 1));
     this.plan.hidden = plans.length === 0;
     this.plan.replaceChildren(...(plans.length > 0 ? planNodes(plans[0]) : []), ...(plans.length > 1 ? [total(plans)] : []), plans.length > 0 ? this.waiting : '');
@@ -189,6 +198,13 @@ export class Work {
     this.trial.textContent = t('preview_here', { n: PREVIEW_S });
   }
 
+  /** Starts a quality report on the clip, with the options of the network. */
+  checkQuality() {
+    const names = reportFields().map(({ name }) => name);
+    const options = Object.fromEntries(Object.entries(this.form.options).filter(([name]) => names.includes(name)));
+    return checkQuality(this.inputs.ready[0].ref, options);
+  }
+
   /** Creates the jobs of requests. @param {Request[]} wanted */
   async start(wanted) {
     this.starting = true;
@@ -206,6 +222,7 @@ export class Work {
         if (isRefusal(this.responses.get(key)?.error)) continue;
         const job = await call('POST', '/jobs', body);
         this.started.add(key);
+        rememberEstimate(job.id, this.responses.get(key)?.plan?.estimated_s);
         say(t('started', { name: job.label }));
       }
     } catch (error) {
@@ -240,7 +257,12 @@ function isRefusal(error) {
 /** Creates the line with the totals of several plans. @param {any[]} plans */
 function total(plans) {
   const sum = (/** @type {string} */ key) => plans.reduce((all, plan) => all + (plan[key] ?? 0), 0);
-  return el('p', { className: 'hint' }, t('plan_total', { count: plans.length, time: duration(sum('estimated_s')), length: duration(sum('duration_s')) }));
+  const size = plans.every((plan) => plan.bytes) ? sum('bytes') : 0;
+  return el('p', { className: 'hint' }, [
+    t('plan_total', { count: plans.length, time: duration(sum('estimated_s')), length: duration(sum('duration_s')) }),
+    t('plan_total_memory', { memory: bytes(Math.max(...plans.map((plan) => plan.memory_bytes ?? 0))) }),
+    size > 0 ? t('plan_total_bytes', { bytes: bytes(size) }) : '',
+  ].filter(Boolean).join(' '));
 }
 
 /** Creates the elements that show a plan. @param {any} plan @returns {Node[]} */
@@ -253,6 +275,7 @@ function planNodes(plan) {
     typeof plan.estimated_s === 'number' && ['plan_time', duration(plan.estimated_s)],
     plan.memory_bytes && ['plan_memory', bytes(plan.memory_bytes)],
     plan.disk_bytes && ['plan_disk', bytes(plan.disk_bytes)],
+    plan.bytes && ['plan_bytes', `≈ ${bytes(plan.bytes)}`],
   ].filter(Boolean);
   const notes = [...(plan.streams ?? []), ...(plan.notes ?? [])];
   return [

@@ -1,7 +1,9 @@
 //! Handlers that serve uploads, results and inputs: downloads with ranges and conditional requests (RFC 9110), probes, and
 //! single frames as JPEG or PNG.
 
+pub(crate) mod analysis;
 pub(crate) mod frames_at;
+pub(crate) mod verification;
 
 use std::sync::Arc;
 

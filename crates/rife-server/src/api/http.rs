@@ -143,12 +143,14 @@ fn body_error(error: &serde_json::Error, field: &str) -> ApiError {
 /// Returns a description of the values accepted at the path `field` of a body.
 fn expected_at(field: &str) -> &'static str {
     match field.split(['[', '.']).next() {
-        Some("kind") => "one of video, images, chain, reencode",
+        Some("kind") => "one of video, images, chain, reencode, report",
         Some("inputs" | "input") => {
             "{\"upload\": \"up_…\"} or {\"job\": \"job_…\", \"file\": \"result.mp4\"}; inputs are a list of them"
         }
         Some("size" | "frame") => "a whole number",
-        Some("name" | "token") => "a text",
+        Some("name" | "token" | "path") => "a text",
+        Some("jobs") => "a list of ids of jobs",
+        Some("paused") => "true or false",
         _ => "an object with the fields of docs/api.md",
     }
 }

@@ -8,7 +8,9 @@ use axum::routing::{MethodRouter, delete, get, post, put};
 use axum::{Router, middleware};
 use serde_json::Value;
 
-use crate::api::{files, guard, jobs, metrics, session, system, uploads, web};
+use crate::api::{
+    archive, files, folders, guard, jobs, metrics, presets, queue, session, system, uploads, web,
+};
 use crate::error::{ApiError, Code};
 use crate::state::app::App;
 use crate::state::kind::Kind;
@@ -31,10 +33,17 @@ fn table() -> Vec<(&'static str, MethodRouter<Arc<App>>)> {
         ),
         ("/uploads/{id}/content", get(files::upload)),
         ("/uploads/{id}/probe", get(files::probe_upload)),
+        ("/uploads/{id}/analysis", get(files::analysis::of_upload)),
         ("/uploads/{id}/frames/{number}", get(files::frame_of_upload)),
         ("/uploads/{id}/frames/at", get(files::frames_at::of_upload)),
+        ("/folders", get(folders::roots)),
+        ("/folders/{index}", get(folders::list).post(folders::take)),
         ("/frames", post(files::save_frame)),
         ("/plans", post(jobs::plan)),
+        ("/queue", get(queue::get).put(queue::change)),
+        ("/presets", get(presets::list)),
+        ("/presets/{name}", put(presets::save).delete(presets::delete)),
+        ("/files.zip", get(archive::results)),
         ("/jobs", get(jobs::list).post(jobs::create)),
         ("/jobs/{id}", get(jobs::get).delete(jobs::delete)),
         ("/jobs/{id}/cancel", post(jobs::cancel)),
@@ -43,6 +52,14 @@ fn table() -> Vec<(&'static str, MethodRouter<Arc<App>>)> {
         ("/jobs/{id}/preview", get(jobs::preview)),
         ("/jobs/{id}/files/{name}", get(files::result)),
         ("/jobs/{id}/files/{name}/probe", get(files::probe_result)),
+        (
+            "/jobs/{id}/files/{name}/analysis",
+            get(files::analysis::of_result),
+        ),
+        (
+            "/jobs/{id}/files/{name}/verification",
+            get(files::verification::of_result),
+        ),
         (
             "/jobs/{id}/files/{name}/frames/{number}",
             get(files::frame_of_result),
@@ -96,6 +113,7 @@ fn document() -> Value {
             Kind::Images => "ImagesOptions",
             Kind::Chain => "ChainOptions",
             Kind::Reencode => "ReencodeOptions",
+            Kind::Report => "ReportOptions",
         };
         document["components"]["schemas"][name]["properties"] = options::schema(kind);
     }

@@ -59,7 +59,7 @@ fn details(app: &App) -> Result<Value> {
         "problems": problems, "devices": all_devices(),
         "ffmpeg": ffmpeg, "workers": config.workers, "queued": count(JobState::Queued),
         "running": count(JobState::Running), "queue_limit": config.queue_limit, "max_upload": config.max_upload,
-        "quota": config.quota, "used": app.store.used_bytes(), "retention_s": config.retention.as_secs(),
+        "quota": config.quota, "used": app.store.used_bytes(), "free": app.store.free_bytes(), "retention_s": config.retention.as_secs(),
     }))
 }
 

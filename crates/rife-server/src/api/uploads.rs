@@ -108,7 +108,7 @@ pub(crate) async fn create(
 }
 
 /// Returns an error for a file of 0 bytes.
-fn refuse_empty(size: Option<u64>) -> Result<()> {
+pub(super) fn refuse_empty(size: Option<u64>) -> Result<()> {
     if size == Some(0) {
         return Err(ApiError::because(Code::BadRequest, Reason::FileEmpty, []));
     }
@@ -123,7 +123,7 @@ fn created(upload: &Upload, received: u64) -> Result<Response> {
 }
 
 /// Checks name, size, quota and free space, and creates the row and the empty file of an upload of `size` bytes.
-fn create_row(app: &App, name: &str, size: u64) -> Result<Upload> {
+pub(super) fn create_row(app: &App, name: &str, size: u64) -> Result<Upload> {
     let label = store::label(name);
     // Pictures are decoded without ffmpeg.
     if !store::is_picture(&label) {

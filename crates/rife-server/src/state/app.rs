@@ -72,6 +72,8 @@ pub(crate) struct App {
     /// Number of requests that read each upload or job, by id.
     in_use: Mutex<HashMap<String, usize>>,
     stopping: AtomicBool,
+    /// Whether the queue is paused: no job starts, and running ones wait.
+    paused: AtomicBool,
     /// The exclusive lock on the data folder.
     _lock: File,
 }
@@ -90,6 +92,7 @@ impl App {
         .body();
         db.recover(MAX_CRASHES, &error, clock::now())?;
         let key = config.token.as_deref().map(Key::new);
+        let paused = db.is_paused()?;
         let run = ids::random::<4>().map_err(|_| "the system has no random numbers")?;
         let app = Self {
             key,
@@ -109,6 +112,7 @@ impl App {
             locked_uploads: Mutex::default(),
             in_use: Mutex::default(),
             stopping: AtomicBool::new(false),
+            paused: AtomicBool::new(paused),
             _lock: lock,
             config,
             store,
@@ -153,6 +157,19 @@ impl App {
     /// Reports whether the server is shutting down.
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::SeqCst)
+    }
+
+    /// Reports whether the queue is paused.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::SeqCst)
+    }
+
+    /// Pauses or resumes the queue, and publishes it.
+    pub(crate) fn set_paused(&self, paused: bool) -> Result<()> {
+        self.db.set_paused(paused)?;
+        self.paused.store(paused, Ordering::SeqCst);
+        self.wake.all();
+        self.publish_queue()
     }
 
     /// Begins the shutdown: stops running jobs and wakes all workers.
@@ -202,9 +219,11 @@ impl App {
         self.publish_queue()
     }
 
-    /// Publishes an event with the order of the queue if it has changed.
+    /// Publishes an event with the order of the queue and its pause if one has changed.
     pub(crate) fn publish_queue(&self) -> Result<()> {
-        Ok(self.events.queue(|| self.db.queue())?)
+        Ok(self
+            .events
+            .queue(|| Ok::<_, rusqlite::Error>((self.db.queue()?, self.is_paused())))?)
     }
 
     /// Returns the client's names of the input files of a job, to replace their paths in messages.

@@ -1,7 +1,9 @@
-//! SQLite database (`rife.db`) of uploads, jobs and sessions, with schema migrations. All calls use one connection behind a
+//! SQLite database (`rife.db`) of uploads, jobs, presets and sessions, with schema migrations. All calls use one connection behind a
 //! mutex and are short.
 
 mod jobs;
+mod presets;
+mod queue;
 mod rows;
 mod sessions;
 mod uploads;
@@ -14,6 +16,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 pub(crate) use jobs::{Finished, Job, JobInput, JobQuery, NewJob, State};
+pub(crate) use presets::Preset;
 use rows::is_bad_row;
 pub(crate) use uploads::{Upload, UploadState};
 use uptime::Uptime;
@@ -22,7 +25,7 @@ use crate::error::{ApiError, Code};
 use crate::log;
 
 /// SQL statements that migrate the schema to version 1, 2...; `PRAGMA user_version` has the version of a database.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     "
 CREATE TABLE uploads (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -63,6 +66,11 @@ CREATE TABLE facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 CREATE TABLE sessions (hash TEXT PRIMARY KEY, opened_at INTEGER NOT NULL);
 ALTER TABLE uploads ADD COLUMN aged_from INTEGER;
 ALTER TABLE jobs ADD COLUMN aged_from INTEGER;
+",
+    // place: a queued job's position where a client changed the order, on the scale of seq.
+    "
+ALTER TABLE jobs ADD COLUMN place INTEGER;
+CREATE TABLE presets (name TEXT PRIMARY KEY, kind TEXT NOT NULL, options TEXT NOT NULL);
 ",
 ];
 

@@ -69,8 +69,8 @@ pub(crate) struct Events {
 struct Inner {
     /// Number of the newest event.
     seq: u64,
-    /// The order of the queue that was published last.
-    queue: Vec<String>,
+    /// The order of the queue, and whether it was paused, as published last.
+    queue: (Vec<String>, bool),
     /// The newest events, oldest first.
     log: VecDeque<Arc<Event>>,
     /// Total bytes of `log`.
@@ -138,20 +138,20 @@ impl Events {
         self.publish("progress", id, false, &data.to_string());
     }
 
-    /// Publishes the order of the queue that `read` returns, if it differs from the one published last. `read` is called
+    /// Publishes the order of the queue and whether it is paused, as `read` returns them, if they differ from those published last. `read` is called
     /// under the log's lock, so that concurrent changes are published in order.
     pub(crate) fn queue<E>(
         &self,
-        read: impl FnOnce() -> std::result::Result<Vec<String>, E>,
+        read: impl FnOnce() -> std::result::Result<(Vec<String>, bool), E>,
     ) -> std::result::Result<(), E> {
         let mut inner = self.lock();
         let queue = read()?;
         if inner.queue != queue {
-            let data = json!({"jobs": queue}).to_string();
+            let data = json!({"jobs": queue.0, "paused": queue.1}).to_string();
             let event = Event {
                 seq: inner.seq + 1,
                 job: String::new(),
-                queue: queue.clone(),
+                queue: queue.0.clone(),
                 last: false,
                 bytes: self.text(inner.seq + 1, QUEUE_EVENT, &data),
             };

@@ -15,11 +15,19 @@ pub(crate) enum Kind {
     Chain,
     /// Converts a clip to a widely playable format, without a network.
     Reencode,
+    /// Measures the quality of interpolation on a clip.
+    Report,
 }
 
 impl Kind {
     /// All kinds.
-    pub(crate) const ALL: [Self; 4] = [Self::Video, Self::Images, Self::Chain, Self::Reencode];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Video,
+        Self::Images,
+        Self::Chain,
+        Self::Reencode,
+        Self::Report,
+    ];
 
     /// Returns the name in the API and the database.
     pub(crate) fn name(self) -> &'static str {
@@ -28,6 +36,7 @@ impl Kind {
             Self::Images => "images",
             Self::Chain => "chain",
             Self::Reencode => "reencode",
+            Self::Report => "report",
         }
     }
 
@@ -39,7 +48,7 @@ impl Kind {
     /// Returns the accepted numbers of inputs.
     pub(crate) fn inputs(self) -> std::ops::RangeInclusive<usize> {
         match self {
-            Self::Video | Self::Reencode => 1..=1,
+            Self::Video | Self::Reencode | Self::Report => 1..=1,
             Self::Images => 2..=rife::image::MAX_PICTURES,
             Self::Chain => 2..=rife::chain::MAX_CLIPS,
         }

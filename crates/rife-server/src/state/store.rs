@@ -9,8 +9,17 @@ use std::time::{Duration, Instant};
 use crate::error::{ApiError, Code, Result};
 use crate::reason::Reason;
 
-/// Name of a job's second result file: the confidence of each interpolated frame.
+/// Name of a second result file of `video` jobs: the confidence of each interpolated frame.
 pub(crate) const CONFIDENCE: &str = "confidence.json";
+/// Name of a second result file of `report` jobs: the measurements.
+pub(crate) const REPORT: &str = "report.json";
+/// Name of a third result file of `report` jobs: pictures of the worst frames.
+pub(crate) const WORST: &str = "worst.json";
+
+/// Reports whether a result file is listed beside a main one.
+pub(crate) fn is_side_file(name: &str) -> bool {
+    [CONFIDENCE, REPORT, WORST].contains(&name)
+}
 
 /// Data folder of the server.
 #[derive(Debug, Clone)]
@@ -308,7 +317,7 @@ pub(crate) fn is_picture(name: &str) -> bool {
 
 /// Returns the extension of a job's result file called `name`.
 pub(crate) fn result_extension(name: &str) -> &'static str {
-    if name == CONFIDENCE {
+    if is_side_file(name) {
         "json"
     } else {
         extension(name)

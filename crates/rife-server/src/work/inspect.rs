@@ -35,7 +35,7 @@ pub(crate) fn check_inputs(app: &App, kind: Kind, inputs: &[StoredFile], cancel:
     Ok(())
 }
 
-/// Returns an error if one input cannot be opened, or for a `video` job has a single frame.
+/// Returns an error if one input cannot be opened, or for a `video` or `report` job has a single frame.
 fn check_input(app: &App, kind: Kind, found: &StoredFile, cancel: &CancelToken) -> Result<()> {
     let refused = |error: MediaError| ApiError::from_library(&error.into(), &found.names()).for_request();
     let _memory = frames::reserve_memory(app, &found.path)?;
@@ -53,7 +53,7 @@ fn check_input(app: &App, kind: Kind, found: &StoredFile, cancel: &CancelToken) 
     let counted =
         counted.map(|(duration, rate)| (time::seconds(duration) * time::seconds(rate)).round() as u64);
     match info.frames.or(counted) {
-        Some(1) if kind == Kind::Video => Err(single_picture_error(found)),
+        Some(1) if matches!(kind, Kind::Video | Kind::Report) => Err(single_picture_error(found)),
         _ => Ok(()),
     }
 }

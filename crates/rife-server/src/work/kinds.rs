@@ -3,6 +3,7 @@
 mod chain;
 mod images;
 mod reencode;
+mod report;
 mod video;
 
 use std::path::{Path, PathBuf};
@@ -105,6 +106,7 @@ pub(crate) fn parse_options(kind: Kind, options: &Value, inputs: usize) -> Resul
         Kind::Images => Box::new(images::Checked::new(options, inputs)?),
         Kind::Chain => Box::new(chain::Checked::new(options)?),
         Kind::Reencode => Box::new(reencode::Checked::new(options)?),
+        Kind::Report => Box::new(report::Checked::new(options)?),
     })
 }
 

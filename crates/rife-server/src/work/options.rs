@@ -266,6 +266,7 @@ pub(crate) fn table(kind: kind::Kind) -> Vec<&'static Opt> {
         kind::Kind::Images => &[ModelOptions::TABLE, ImageOptions::TABLE],
         kind::Kind::Chain => &[ModelOptions::TABLE, ChainOptions::TABLE],
         kind::Kind::Reencode => &[ReencodeOptions::TABLE],
+        kind::Kind::Report => &[ModelOptions::TABLE],
     };
     let rows = tables.iter().flat_map(|table| table.iter());
     rows.filter(|opt| opt.http.is_some()).collect()
@@ -471,7 +472,8 @@ mod tests {
             (Job::Video, "\n`video`, one input", "\n`images`, "),
             (Job::Images, "\n`images`, ", "\n`chain`, "),
             (Job::Chain, "\n`chain`, ", "\n`reencode`, "),
-            (Job::Reencode, "\n`reencode`, ", "\n### Plans"),
+            (Job::Reencode, "\n`reencode`, ", "\n`report`, "),
+            (Job::Report, "\n`report`, ", "\n### Plans"),
         ] {
             let mut found = documented(from, to);
             if kind != Job::Reencode {

@@ -38,6 +38,11 @@ pub(crate) fn start(app: &Arc<App>) -> std::io::Result<Vec<thread::JoinHandle<()
 /// Loop of a worker thread: runs queued jobs until the server is stopping.
 fn work(app: &App) {
     while !app.is_stopping() {
+        if app.is_paused() {
+            app.wake.wait();
+            app.db.save_unsaved_ends();
+            continue;
+        }
         match app.db.start_next(clock::now()) {
             Ok(Some(job)) => run_to_completion(app, &job),
             Ok(None) => {
@@ -212,15 +217,19 @@ pub(crate) fn list_results(folder: &Path, label: &str) -> Result<Value> {
             entry.file_name().to_string_lossy().into_owned(),
             entry.metadata()?,
         );
-        if metadata.is_file() && !name.starts_with('.') {
+        // A result's manifest is for its verification.
+        if metadata.is_file() && !name.starts_with('.') && !name.ends_with(".rife.json") {
             found.push((name, metadata.len()));
         }
     }
-    let is_confidence = |name: &str| name == store::CONFIDENCE;
-    found.sort_by_key(|(name, _)| (is_confidence(name), natural_key(name)));
-    let several = found.iter().filter(|(name, _)| !is_confidence(name)).count() > 1;
+    found.sort_by_key(|(name, _)| (store::is_side_file(name), natural_key(name)));
+    let several = found
+        .iter()
+        .filter(|(name, _)| !store::is_side_file(name))
+        .count()
+        > 1;
     let files = found.iter().map(|(name, bytes)| {
-        let label = if several || is_confidence(name) { name } else { label };
+        let label = if several || store::is_side_file(name) { name } else { label };
         json!({
             "name": name, "label": label, "bytes": bytes, "media_type": store::media_type(store::result_extension(name)),
         })
@@ -290,6 +299,21 @@ impl<'a> Reporter<'a> {
         }
         self.report();
         self.check_space();
+        self.wait_while_paused();
+    }
+
+    /// Blocks while the queue is paused, unless the job is cancelled; the time does not count for the rate.
+    fn wait_while_paused(&mut self) {
+        if !self.app.is_paused() {
+            return;
+        }
+        let paused = Instant::now();
+        while self.app.is_paused() && !self.app.is_stopping() && !self.running.cancel.is_cancelled() {
+            self.app.wake.wait();
+        }
+        if let Some((start, ..)) = &mut self.stage_start {
+            *start += paused.elapsed();
+        }
     }
 
     /// Publishes a progress event if the last one is old enough.

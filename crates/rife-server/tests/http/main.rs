@@ -1,6 +1,7 @@
 //! Tests of the server over real TCP connections.
 
 mod docs;
+mod editor;
 mod errors;
 mod events;
 mod folder;

@@ -129,4 +129,17 @@ fn what_comes_back_is_what_the_document_says() {
     let id = server.job(&request);
     check(&server.done(&id), "Job");
     check(&server.get("/jobs").json(), "Jobs");
+    check(&server.get("/queue").json(), "Queue");
+    check(&json!({"jobs": [id], "paused": false}), "QueueRequest");
+    check(
+        &json!({"kind": "video", "options": {"factor": 2}}),
+        "PresetRequest",
+    );
+    check(&server.get("/presets").json(), "Presets");
+    check(
+        &server.get(&format!("/uploads/{upload}/analysis")).json(),
+        "Analysis",
+    );
+    let verified = server.get(&format!("/jobs/{id}/files/result.mp4/verification"));
+    check(&verified.json(), "Verification");
 }

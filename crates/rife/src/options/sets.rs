@@ -201,6 +201,8 @@ options! {
         pub cut_threshold: f32 => Opt::new(Kind::Number(0.0, 1.0)).metavar("S").default("0.4").http().page(),
         /// A list of cuts instead of detection: per line the number (120) or time (5.005) of the first frame of a shot
         pub cuts: Option<PathBuf> => Opt::new(Kind::Path).metavar("FILE").conflicts(&["cut_threshold"]),
+        /// A list of cuts instead of detection: the numbers (120) or times (5.005) of the first frames of shots, separated by commas
+        pub cut_list: Option<String> => Opt::new(Kind::Text).not_on_command_line().conflicts(&["cut_threshold"]).http().page(),
         /// Write the detected cuts as such a list
         pub cuts_out: Option<PathBuf> => Opt::new(Kind::Path).metavar("FILE").not_in_fingerprint(),
         /// Frames that are shown between the two frames of a cut, which are never interpolated
@@ -210,9 +212,9 @@ options! {
         /// Copy static overlays on moving frames (logos, subtitles, black bars) from the source
         pub mask_static: StaticMask => Opt::choice::<StaticMask>("HOW").default("auto").http().page(),
         /// Replace computed frames with a low confidence; see `rife report` for the effect on a clip
-        pub fallback: Option<FallbackFill> => Opt::choice::<FallbackFill>("HOW"),
+        pub fallback: Option<FallbackFill> => Opt::choice::<FallbackFill>("HOW").http().page(),
         /// Minimum confidence, 0 to 1, of frames that are not replaced (see `rife report`)
-        pub fallback_below: f64 => Opt::new(Kind::Number(0.0, 1.0)).metavar("X").default("0.3").requires("fallback"),
+        pub fallback_below: f64 => Opt::new(Kind::Number(0.0, 1.0)).metavar("X").default("0.3").requires("fallback").http().page(),
         /// De-interlace an interlaced video first
         pub deinterlace: bool => Opt::flag().http().page(),
         /// Inverse telecine: restore film at 23.976 or 24 frames per second from video at 29.97 or 30
@@ -233,9 +235,10 @@ impl SceneOptions {
     fn apply(&self, job: &mut VideoJob) -> Result<()> {
         (job.source.deinterlace, job.source.allow_interlaced) = (self.deinterlace, self.allow_interlaced);
         job.source.inverse_telecine = self.inverse_telecine;
-        job.cuts = match &self.cuts {
-            Some(path) => CutRule::Listed(read_cuts(path)?),
-            None => CutRule::Detect(self.cut_threshold),
+        job.cuts = match (&self.cuts, &self.cut_list) {
+            (Some(path), _) => CutRule::Listed(read_cuts(path)?),
+            (None, Some(list)) => CutRule::Listed(parse_cuts("cut_list", &list.replace(',', "\n"))?),
+            (None, None) => CutRule::Detect(self.cut_threshold),
         };
         job.cuts_out = self.cuts_out.clone();
         (job.cut_fill, job.duplicates) = (self.cut_fill, self.duplicates.rule());
@@ -255,8 +258,12 @@ fn read_cuts(path: &Path) -> Result<CutList> {
     const MAX_BYTES: u64 = 16 << 20;
     let io = |error| Error::io("read", path, error);
     let text = rife_files::read_regular(path, MAX_BYTES).map_err(io)?;
-    let list = CutList::parse(&String::from_utf8_lossy(&text));
-    list.map_err(|error| Error::Usage(format!("{}: {error}", path.display())))
+    parse_cuts(&path.display().to_string(), &String::from_utf8_lossy(&text))
+}
+
+/// Parses a list of cuts; an error begins with `name`.
+fn parse_cuts(name: &str, text: &str) -> Result<CutList> {
+    CutList::parse(text).map_err(|error| Error::Usage(format!("{name}: {error}")))
 }
 
 options! {

@@ -60,6 +60,10 @@ pub struct DuplicatesReport {
     pub retimed: u64,
     /// Number of scene cuts.
     pub cuts: u64,
+    /// Number and time in seconds of the first frame of each new shot, in order.
+    pub cut_frames: Vec<(u64, Time)>,
+    /// Time of the first frame in seconds.
+    pub start: Time,
     /// The ranges with repeated frames, in order.
     pub ranges: Vec<DuplicateRange>,
 }
@@ -67,9 +71,15 @@ pub struct DuplicatesReport {
 impl DuplicatesReport {
     /// Counts a frame and adds it to a range if it is repeated or moved.
     fn add(&mut self, frame: &Decided) {
+        if self.frames == 0 {
+            self.start = frame.frame.pts;
+        }
         self.frames += 1 + frame.dropped_before;
         self.dropped += frame.dropped_before;
-        self.cuts += u64::from(frame.verdict.cut);
+        if frame.verdict.cut {
+            self.cuts += 1;
+            self.cut_frames.push((frame.number, frame.frame.pts));
+        }
         let retimed = matches!(frame.verdict.role, Role::Anchor(time) if time != frame.frame.pts);
         let held = frame.verdict.role == Role::Held;
         self.held += u64::from(held);

@@ -129,8 +129,8 @@ pub(crate) struct JobQuery {
 /// Columns that [`job`] reads, in this order.
 pub(super) const COLUMNS: &str = "seq, id, kind, state, label, inputs, options, created_at, started_at, finished_at, attempts, \
                        resumed, plan, summary, files, error";
-/// Order of the queue: interrupted jobs first, then by creation.
-const QUEUE: &str = "ORDER BY interruptions > 0 DESC, seq";
+/// Order of the queue: interrupted jobs first, then by creation, unless a client changed the order.
+pub(super) const QUEUE: &str = "ORDER BY (place IS NULL AND interruptions > 0) DESC, coalesce(place, seq)";
 
 /// Bytes of JSON text after which a page ends early; parsed, it takes several times as much memory.
 const PAGE_BYTES: usize = 2 << 20;

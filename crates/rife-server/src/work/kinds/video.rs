@@ -54,6 +54,8 @@ impl super::Options for Checked {
         let mut job = VideoJob::new(Input::parse(&files.inputs[0]), Output::File(output));
         job.sink.overwrite = true;
         job.like_source = extension.is_none();
+        // For verification.
+        job.manifest = true;
         if let Err(error) = options.apply(&mut job) {
             return Ok(Err(error));
         }

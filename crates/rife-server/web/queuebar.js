@@ -1,0 +1,79 @@
+// @ts-check
+// Bar of the whole queue: jobs done, time left, pause and resume; and the estimated times that it is computed from.
+
+import { call } from './api.js';
+import { el, notice } from './dom.js';
+import { duration, t } from './text.js';
+
+/** What a new job waits for: the number of active jobs, and the seconds that they take, 0 where unknown. */
+export const queue = { count: 0, seconds: 0 };
+/** Number of estimates that are kept. */
+const KEPT = 200;
+
+/** Estimated seconds by job id. @type {Map<string, number>} */
+const estimates = new Map(JSON.parse(localStorage.getItem('estimates') ?? '[]'));
+
+/** Keeps the estimated time of a job that was started. @param {string} id @param {number | undefined | null} seconds */
+export function rememberEstimate(id, seconds) {
+  if (typeof seconds !== 'number') return;
+  estimates.set(id, seconds);
+  localStorage.setItem('estimates', JSON.stringify([...estimates].slice(-KEPT)));
+}
+
+/** Returns the seconds that active jobs still take; 0 where it is unknown. @param {any[]} active @param {any[]} ended */
+function secondsLeft(active, ended) {
+  const known = [...active.map(({ id }) => estimates.get(id)), ...ended.map(({ summary }) => summary?.elapsed_s)].filter((one) => typeof one === 'number');
+  const usual = known.length > 0 ? known.reduce((sum, one) => sum + one, 0) / known.length : null;
+  const left = active.map((job) => job.progress?.eta_s ?? estimates.get(job.id) ?? usual);
+  return left.includes(null) ? 0 : left.reduce((sum, one) => sum + one, 0);
+}
+
+/** Bar of the whole queue. */
+export class QueueBar {
+  constructor() {
+    /** Ids of the jobs since the queue was last empty. @type {Set<string>} */
+    this.batch = new Set();
+    this.paused = false;
+    this.bar = el('progress', { max: 1, value: 0, 'aria-label': t('queue') });
+    this.text = el('span', { className: 'hint grow' });
+    this.button = el('button', { className: 'plain', type: 'button', onclick: () => this.toggle() });
+    this.element = el('section', { className: 'queuebar', 'aria-label': t('queue'), hidden: true }, this.bar, el('div', { className: 'row' }, this.text, this.button));
+  }
+
+  /** Loads whether the queue is paused. */
+  async load() {
+    const found = await call('GET', '/queue').catch(() => null);
+    if (found) this.setPaused(found.paused);
+  }
+
+  /** Pauses or resumes the queue. */
+  async toggle() {
+    await call('PUT', '/queue', { paused: !this.paused }).then(({ paused }) => this.setPaused(paused), (error) => notice(error.message));
+  }
+
+  /** Shows whether the queue is paused. @param {boolean} paused */
+  setPaused(paused) {
+    this.paused = paused;
+    document.body.classList.toggle('paused', paused);
+    this.show(this.jobs ?? []);
+  }
+
+  /** Shows the state of all jobs. @param {any[]} jobs */
+  show(jobs) {
+    this.jobs = jobs;
+    const active = jobs.filter(({ state }) => ['queued', 'running'].includes(state));
+    const seconds = secondsLeft(active, jobs.filter(({ state, kind }) => state === 'done' && kind === active[0]?.kind));
+    Object.assign(queue, { count: active.length, seconds });
+    if (active.length === 0) this.batch.clear();
+    for (const { id } of active) this.batch.add(id);
+    this.element.hidden = active.length === 0 && !this.paused;
+    const done = this.batch.size - active.length;
+    const parts = active.reduce((sum, { progress }) => sum + (progress?.total ? progress.done / progress.total : 0), 0);
+    this.bar.value = this.batch.size > 0 ? (done + parts) / this.batch.size : 0;
+    this.text.textContent = [
+      t('queue_done', { done, count: this.batch.size }),
+      this.paused ? t('queue_paused') : seconds > 0 ? t('left', { time: duration(seconds) }) : '',
+    ].filter(Boolean).join(' · ');
+    this.button.textContent = t(this.paused ? 'queue_resume' : 'queue_pause');
+  }
+}
