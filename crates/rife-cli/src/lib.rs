@@ -7,6 +7,7 @@ mod commands;
 mod exit;
 mod output;
 mod parse;
+mod preset;
 mod progress;
 mod shortcut;
 mod signal;
@@ -26,7 +27,11 @@ pub use output::Said;
 /// command: their handlers are installed in the process.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     let args: Vec<OsString> = args.into_iter().collect();
-    let cli = match Cli::try_parse_from(shortcut::with_command(args.clone())) {
+    let expanded = match preset::expand(shortcut::with_command(args.clone())) {
+        Ok(expanded) => expanded,
+        Err(error) => return exit::failed(&error, false),
+    };
+    let cli = match Cli::try_parse_from(expanded) {
         Ok(cli) => cli,
         Err(error) => return exit::parsing(error, args.into_iter().skip(1)),
     };
@@ -48,7 +53,7 @@ pub fn run(
     cancel: &CancelToken,
     said: impl FnMut(Said<'_>) + 'static,
 ) -> rife::Result<()> {
-    let cli = Cli::try_parse_from(args).map_err(|mut error| {
+    let cli = Cli::try_parse_from(preset::expand(args.to_vec())?).map_err(|mut error| {
         spelling::suggest(&mut error);
         let text = error.render().to_string();
         let text = text.split("\n\nUsage:").next().unwrap_or(&text);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use rife::options::ChainOptions;
 
-use super::{KeepArgs, ModelArgs, Table};
+use super::{KeepArgs, ModelArgs, PresetArgs, Table};
 
 /// Examples at the end of the help.
 const EXAMPLES: &str = "\
@@ -32,6 +32,8 @@ pub(crate) struct ChainArgs {
     /// Write a line of JSON on standard output for the plan, for progress, and at the end
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    preset: PresetArgs,
     #[command(flatten)]
     pub(crate) keep: KeepArgs,
     #[command(flatten)]

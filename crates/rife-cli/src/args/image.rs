@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args};
 use rife::options::ImageOptions;
 
-use super::{KeepArgs, ModelArgs, Table};
+use super::{KeepArgs, ModelArgs, PresetArgs, Table};
 
 /// Examples at the end of the help.
 const EXAMPLES: &str = "\
@@ -36,6 +36,8 @@ pub(crate) struct ImageArgs {
     /// Replace existing files
     #[arg(short = 'y', long)]
     pub(crate) overwrite: bool,
+    #[command(flatten)]
+    preset: PresetArgs,
     #[command(flatten)]
     pub(crate) keep: KeepArgs,
     /// Print one JSON object

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use rife::options::ReencodeOptions;
 
-use super::{KeepArgs, Table};
+use super::{KeepArgs, PresetArgs, Table};
 
 /// Examples at the end of the help.
 const EXAMPLES: &str = "\
@@ -36,6 +36,8 @@ pub(crate) struct ReencodeArgs {
     /// Write a line of JSON on standard output for the analysis, for progress, and at the end
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    preset: PresetArgs,
     #[command(flatten)]
     pub(crate) keep: KeepArgs,
 }

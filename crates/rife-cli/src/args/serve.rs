@@ -24,6 +24,9 @@ pub(crate) struct ServeArgs {
     /// The address to listen on; other addresses than this machine's own need --token or --insecure
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1", value_parser = host)]
     pub(crate) host: IpAddr,
+    /// Open the page in the browser when the server listens
+    #[arg(long)]
+    pub(crate) open: bool,
     /// The folder of uploads, jobs and results [default: rife/server in the user's data folder]
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
@@ -36,6 +39,9 @@ pub(crate) struct ServeArgs {
     /// Accept requests for this host name too, as by a reverse proxy; repeatable
     #[arg(long, value_name = "NAME")]
     pub(crate) allow_host: Vec<String>,
+    /// Let clients use the files in this folder as inputs, without uploading them; repeatable
+    #[arg(long, value_name = "DIR")]
+    pub(crate) allow_folder: Vec<PathBuf>,
     /// Number of jobs that run at the same time
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) workers: u16,

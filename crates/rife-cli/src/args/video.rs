@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args};
 use rife::options::{Duplicate, EncodeOptions, RateOptions, SceneOptions, VideoOptions};
 
-use super::{KeepArgs, ModelArgs, Table};
+use super::{KeepArgs, ModelArgs, PresetArgs, Table};
 use crate::parse;
 
 /// Examples at the end of the help of `rife join`.
@@ -82,6 +82,8 @@ pub(crate) struct VideoArgs {
     /// Replace an existing output
     #[arg(short = 'y', long)]
     pub(crate) overwrite: bool,
+    #[command(flatten)]
+    preset: PresetArgs,
     #[command(flatten)]
     pub(crate) keep: KeepArgs,
     /// Compute only shard I of N: segments I, I+N, I+2N... of the result, in the folder OUT.rife-shard-I-of-N. When all

@@ -74,6 +74,9 @@ class ChainOptions(TypedDict, total=False):
     deinterlace: bool | None
     #: Replace an existing output
     overwrite: bool | None
+    #: Take options from this JSON file, as the page of `rife serve` exports presets; options of the command line come
+    #: first
+    preset_file: Value | None
     #: Remove the unfinished work of an earlier run of this or another command for OUT, and start over
     restart: bool | None
     #: Encode without segments, and keep nothing of an interrupted run
@@ -139,6 +142,9 @@ class ImageOptions(TypedDict, total=False):
     crf: Value | None
     #: Replace existing files
     overwrite: bool | None
+    #: Take options from this JSON file, as the page of `rife serve` exports presets; options of the command line come
+    #: first
+    preset_file: Value | None
     #: Remove the unfinished work of an earlier run of this or another command for OUT, and start over
     restart: bool | None
     #: Encode without segments, and keep nothing of an interrupted run
@@ -406,6 +412,9 @@ class ReencodeOptions(TypedDict, total=False):
     overwrite: bool | None
     #: Compare the input's colours with those of this file, and write nothing
     check: Value | None
+    #: Take options from this JSON file, as the page of `rife serve` exports presets; options of the command line come
+    #: first
+    preset_file: Value | None
     #: Remove the unfinished work of an earlier run of this or another command for OUT, and start over
     restart: bool | None
     #: Encode without segments, and keep nothing of an interrupted run
@@ -570,6 +579,9 @@ class VideoOptions(TypedDict, total=False):
     strict: bool | None
     #: Replace an existing output
     overwrite: bool | None
+    #: Take options from this JSON file, as the page of `rife serve` exports presets; options of the command line come
+    #: first
+    preset_file: Value | None
     #: Remove the unfinished work of an earlier run of this or another command for OUT, and start over
     restart: bool | None
     #: Encode without segments, and keep nothing of an interrupted run
