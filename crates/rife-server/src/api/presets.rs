@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::api::http::{Json, PathParams};
 use crate::error::{ApiError, Code, Result};
+use crate::reason::Reason;
 use crate::state::app::App;
 use crate::state::db::Preset;
 use crate::state::kind::Kind;
@@ -44,6 +45,14 @@ pub(crate) async fn save(
 ) -> Result<Response> {
     check_name(&name)?;
     let PresetRequest { kind, options } = request;
+    // In a job null is the default; a preset has only what it sets.
+    if let Some((field, value)) = options.iter().find(|(_, value)| value.is_null()) {
+        return Err(ApiError::option(
+            field,
+            Reason::OptionForm,
+            [("value", value.clone())],
+        ));
+    }
     let options = Value::Object(options);
     kinds::parse_options(kind, &options, *kind.inputs().start())?;
     let preset = Preset { name, kind, options };

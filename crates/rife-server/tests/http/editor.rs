@@ -110,6 +110,12 @@ fn presets_are_saved_listed_replaced_and_deleted() {
         &json!({"kind": "video", "options": {"factory": 2}}),
     )
     .refused(422, "invalid_option");
+    put(
+        &server,
+        "/presets/B",
+        &json!({"kind": "video", "options": {"crf": null}}),
+    )
+    .refused(422, "invalid_option");
     put(&server, "/presets/%20", &json!({"kind": "video"})).refused(400, "bad_request");
     put(
         &server,
