@@ -25,5 +25,15 @@ package=$PWD/crates/rife-python
 root=$PWD
 cd "$place"
 bin/python -m pytest -q -p no:cacheprovider -rs "$package/tests"
+# PyTorch takes gigabytes and is not installed here: its tests run in the Python that RIFE_PYTHON names, where that has it.
+if [ "${RIFE_PYTHON:-}" ] && "$RIFE_PYTHON" -c 'import numpy, torch' 2>/dev/null; then
+    echo "needs torch: here"
+    bin/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target "$place/with-torch" "$place"/wheels/*.whl \
+        pytest==9.2.0 iniconfig pluggy packaging pygments
+    PYTHONPATH=$place/with-torch "$RIFE_PYTHON" -m pytest -q -p no:cacheprovider -rs "$package/tests/test_arrays.py" \
+        "$package/tests/test_comfyui.py" -k "torch or comfyui"
+else
+    sh "$root/tools/skip.sh" torch "RIFE_PYTHON names no Python with PyTorch and numpy"
+fi
 bin/python -m mypy --config-file "$root/pyproject.toml" -p rife -p rife_app
 bin/python -m mypy.stubtest rife._rife

@@ -140,6 +140,34 @@ def test_torch(model: rife.Model) -> None:
     assert torch.equal(chw, made)
 
 
+def test_torch_batches_types_and_views(model: rife.Model) -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    a, b = torch.from_numpy(A.copy()), torch.from_numpy(B.copy())
+    made = model.interpolate(A, B)
+    batch = model.interpolate(torch.stack([a, b]), torch.stack([b, a]), [0.25, 0.5])
+    assert [tuple(part.shape) for part in batch] == [(2, 64, 96, 3)] * 2
+    assert (batch[1][0].numpy() == made).all()
+    for dtype in (torch.float32, torch.float16):
+        first, second = ((frame.to(torch.float32) / 255).to(dtype).requires_grad_() for frame in (a, b))
+        result = model.interpolate(first, second)
+        assert result.dtype == dtype and not result.requires_grad
+        assert np.abs(result.float().numpy() - made / 255).mean() < 1 / 2000
+    wide = torch.zeros((70, 200, 3), dtype=torch.uint8)
+    wide[3:67, 7:103] = a
+    view = wide[3:67, 7:103]
+    shared = view.data_ptr()
+    assert torch.equal(model.interpolate(view, b), model.interpolate(a, b))
+    assert view.data_ptr() == shared and torch.equal(view, a)
+    first = model.interpolate(a, b, 0)
+    first += 1
+    assert torch.equal(a, torch.from_numpy(A)), "the result is a tensor of its own"
+    frames = list(rife.stream([a, b], 2, model=model))
+    assert isinstance(frames[1].image, torch.Tensor) and (frames[1].image.numpy() == made).all()
+    for wrong in (a.to(torch.int32), a.to(torch.bfloat16), a.to_sparse()):
+        with pytest.raises(rife.RifeError):
+            model.interpolate(wrong, wrong)
+
+
 def test_models_and_their_options() -> None:
     model = rife.Model(scale=0.5, threads=1, precision="f32", timestep_method="recursive")
     assert "scale 0.5" in repr(model) and "1 thread" in model.engine

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -32,16 +33,26 @@ def to_numpy(frame: object) -> tuple[Array, Callable[[Array], Any]]:
         raise UsageError(f"a frame is a numpy array or a tensor with DLPack, not {type(frame).__name__}", "usage")
     tensor: Any = frame
     package = type(tensor).__module__.partition(".")[0]
+    restore: Callable[[Array], Any] = _same
     if package == "torch":
-        import torch  # type: ignore[import-not-found, unused-ignore]
-
-        device = tensor.device
-        shared = tensor.detach().cpu()
-        return np.from_dlpack(shared), lambda made: torch.from_dlpack(made).to(device)
+        restore = partial(_torch, tensor.device)
+        tensor = tensor.detach().cpu()
     try:
-        return np.from_dlpack(tensor), lambda made: made
-    except (BufferError, RuntimeError, TypeError) as error:
+        return np.from_dlpack(tensor), restore
+    except (BufferError, RuntimeError, TypeError, ValueError) as error:
         raise UsageError(f"the tensor cannot be read by DLPack on the CPU: {error}", "usage") from error
+
+
+def _same(made: Array) -> Array:
+    """Returns a result as it is."""
+    return made
+
+
+def _torch(device: Any, made: Array) -> Any:
+    """Returns a result as a torch tensor on a device."""
+    import torch  # type: ignore[import-not-found, unused-ignore]
+
+    return torch.from_dlpack(made).to(device)
 
 
 def packed(frame: Array) -> Array:
