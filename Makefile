@@ -10,7 +10,7 @@ PACKAGES ?= --workspace --exclude rife-train --exclude rife-vapoursynth
 # Two for each processor: many tests wait for ffmpeg.
 export RUST_TEST_THREADS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 
-.PHONY: demo test setup test-setup fmt lint test-build unit web-test api-test python-test vapoursynth-test features train-test clean
+.PHONY: demo test setup test-setup fmt lint test-build unit web-test api-test python-test vapoursynth-test ray-test features train-test clean
 
 demo: setup
 	$(CARGO) build --release -p rife-cli
@@ -21,7 +21,7 @@ demo: setup
 
 # The steps in order, those joined by commas side by side; prints the time of each and what was skipped.
 test:
-	@PACKAGES=--workspace sh tools/steps.sh test-setup fmt lint test-build unit web-test,api-test,features python-test,vapoursynth-test
+	@PACKAGES=--workspace sh tools/steps.sh test-setup fmt lint test-build unit web-test,api-test,features python-test,vapoursynth-test ray-test
 	@echo "all checks passed"
 
 # ffmpeg, from the distribution.
@@ -65,6 +65,10 @@ python-test:
 # Tests of the VapourSynth filter in VapourSynth.
 vapoursynth-test:
 	sh tools/vapoursynth-test.sh
+
+# Tests of rife.ray on a Ray cluster of three nodes on this machine, after python-test.
+ray-test:
+	sh tools/ray-test.sh
 
 # Builds with no feature and with each feature alone, to find features that compile only together with others.
 features:
