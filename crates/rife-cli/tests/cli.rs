@@ -8,6 +8,7 @@ mod cli {
     mod chain;
     mod companions;
     mod convert;
+    mod documents;
     mod drift;
     mod excerpt;
     #[cfg(unix)]

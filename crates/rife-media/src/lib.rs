@@ -15,6 +15,9 @@ pub mod fit;
 pub mod format;
 pub mod frame;
 mod frame_view;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod isobmff;
 pub mod limits;
 mod nut;

@@ -11,6 +11,8 @@ use crate::{CancelToken, ColorTags, Ffmpeg, Limits, MediaError, PixelFormat, Res
 mod captions;
 pub(crate) mod clock;
 mod encrypted;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod length;
 mod packets;
 mod report;

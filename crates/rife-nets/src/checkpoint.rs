@@ -6,6 +6,9 @@ mod bytes;
 mod element;
 mod error;
 mod folder;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod ncnn;
 mod pickle;
 mod safetensors;

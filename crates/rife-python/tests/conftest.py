@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,6 +11,26 @@ import numpy as np
 import pytest
 import rife
 from generate_frames import moving_box
+
+
+NEEDS: list[str] = []
+
+
+def need(kind: str, found: bool, reason: str) -> None:
+    """Skips the test without what it needs, or fails it where RIFE_REQUIRE names the kind (docs/testing.md)."""
+    NEEDS.append(f"needs {kind}: here" if found else f"skipped ({kind}): {reason}")
+    if found:
+        return
+    required = {word.strip() for word in os.environ.get("RIFE_REQUIRE", "").split(",")}
+    if required & {kind, "all"}:
+        pytest.fail(f"RIFE_REQUIRE has {kind}, and {reason}")
+    pytest.skip(reason)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Prints what tests needed, one line each, which tools/steps.sh counts."""
+    for line in NEEDS:
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")
@@ -39,8 +60,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clip_bytes: bytes) -
 @pytest.fixture
 def mp4(folder: Path) -> Path:
     """The same with `clip.mp4`, which has sound, and two images."""
-    if shutil.which("ffmpeg") is None:
-        pytest.skip("no ffmpeg")
+    need("ffmpeg", shutil.which("ffmpeg") is not None, "no ffmpeg on PATH")
     sound = ["-f", "lavfi", "-i", "sine=440:d=0.6"]
     run = ["ffmpeg", "-v", "error", "-i", "clip.y4m", *sound, "-pix_fmt", "yuv420p", "clip.mp4"]
     subprocess.run(run, check=True)

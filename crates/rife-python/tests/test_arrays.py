@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
@@ -10,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rife
+from conftest import need
 from generate_frames import moving_box
 
 A, B = moving_box(96, 64, 20), moving_box(96, 64, 28)
@@ -131,7 +134,8 @@ def test_other_tensors_by_dlpack(model: rife.Model) -> None:
 
 
 def test_torch(model: rife.Model) -> None:
-    torch = pytest.importorskip("torch", reason="torch is not installed")
+    need("torch", importlib.util.find_spec("torch") is not None, "torch is not installed")
+    torch = importlib.import_module("torch")
     a, b = torch.from_numpy(A.copy()), torch.from_numpy(B.copy())
     made = model.interpolate(a, b)
     assert made.device == a.device and made.dtype == a.dtype
@@ -141,7 +145,8 @@ def test_torch(model: rife.Model) -> None:
 
 
 def test_torch_batches_types_and_views(model: rife.Model) -> None:
-    torch = pytest.importorskip("torch", reason="torch is not installed")
+    need("torch", importlib.util.find_spec("torch") is not None, "torch is not installed")
+    torch = importlib.import_module("torch")
     a, b = torch.from_numpy(A.copy()), torch.from_numpy(B.copy())
     made = model.interpolate(A, B)
     batch = model.interpolate(torch.stack([a, b]), torch.stack([b, a]), [0.25, 0.5])

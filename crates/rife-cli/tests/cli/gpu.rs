@@ -16,8 +16,8 @@ fn device(place: &Place) -> Option<String> {
     let listed = place.rife(&["devices", "--json"]).json();
     let first = listed[0]["devices"].as_array().unwrap().first().cloned();
     match (asked, first) {
-        (Some(which), Some(_)) => Some(format!("gpu:{which}")),
-        (None, Some(_)) => Some("gpu:0".to_owned()),
+        (Some(which), Some(_)) => Need::Vulkan.met(Ok::<_, String>(format!("gpu:{which}"))),
+        (None, Some(_)) => Need::Vulkan.met(Ok::<_, String>("gpu:0".to_owned())),
         (Some(_), None) => panic!("RIFE_TEST_GPU is set, and `rife devices` lists nothing"),
         (None, None) => Need::Vulkan.met(Err("no adapter")),
     }

@@ -1,6 +1,6 @@
 //! `rife image` reproduces the images of the reference implementation with its weights.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rife::media::sink::write_image;
 use rife::media::{ColorTags, Frame, Limits, PixelFormat, RgbImage, read_image};
@@ -10,9 +10,7 @@ use rife_testing::Need;
 
 /// Returns the folder of reference data; prints a message if there is none and the test is skipped.
 fn folder() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
-    let shared = std::env::var_os("RIFE_SHARED").map_or(beside, PathBuf::from);
-    let folder = shared.join("reference");
+    let folder = rife_testing::shared().join("reference");
     let found = folder.is_dir();
     Need::Reference
         .is_met(found, format!("no reference in {}", folder.display()))

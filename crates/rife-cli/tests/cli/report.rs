@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use rife_testing::Need;
+
 use super::support::{Place, RANDOM, ffmpeg, has_default_network};
 
 #[test]
@@ -135,7 +137,7 @@ fn frames_that_are_not_trusted_are_replaced() {
 
 #[test]
 fn a_report_of_a_real_clip_is_made_of_its_own_frames() {
-    if !ffmpeg() || !has_default_network() {
+    if !ffmpeg() || !Need::Weights.is_met(has_default_network(), "no network is built in") {
         return;
     }
     let place = Place::new();

@@ -5,7 +5,6 @@ use std::process::{Command, Output, Stdio};
 
 use rife::media::sink::write_image;
 use rife::media::{ColorTags, Frame, PixelFormat};
-use rife_testing::Need;
 use tempfile::TempDir;
 
 /// Options of a network with random weights that is fast on the tests' small frames; its frames are noise.
@@ -179,8 +178,7 @@ pub(crate) fn names(folder: &Path) -> Vec<String> {
 
 /// Reports whether ffmpeg is installed; prints a message if the test is skipped.
 pub(crate) fn ffmpeg() -> bool {
-    let ran = Command::new("ffmpeg").arg("-version").output();
-    Need::Ffmpeg.met(ran).is_some()
+    rife_testing::ffmpeg()
 }
 
 /// Returns the number of video frames, the duration in seconds and the number of audio streams by ffprobe.

@@ -1,6 +1,7 @@
 //! The adapter that tests run on.
 
 use rife_gpu::{AdapterChoice, GpuBackend, Precision, adapters};
+use rife_testing::Need;
 
 /// Opens an engine on the adapter that `RIFE_TEST_GPU` names, or on the first one. Returns `None`, and prints why, where there
 /// is no adapter and `RIFE_TEST_GPU` is not set.
@@ -18,15 +19,11 @@ pub(crate) fn backend_in(precision: Precision) -> Option<GpuBackend> {
         None | Some("") => AdapterChoice::Index(0),
         Some(text) => text.parse().unwrap(),
     };
-    match choice.find(&adapters()) {
-        Ok(adapter) => {
-            println!("adapter: {} ({})", adapter.info().name, adapter.info().driver);
-            Some(GpuBackend::new(&adapter, precision).unwrap())
-        }
-        Err(error) if asked.is_some() => panic!("RIFE_TEST_GPU is set, and there is {error}"),
-        Err(error) => {
-            println!("skipped: {error}");
-            None
-        }
+    let found = choice.find(&adapters());
+    if let (Some(_), Err(error)) = (&asked, &found) {
+        panic!("RIFE_TEST_GPU is set, and there is {error}");
     }
+    let adapter = Need::Vulkan.met(found)?;
+    println!("adapter: {} ({})", adapter.info().name, adapter.info().driver);
+    Some(GpuBackend::new(&adapter, precision).unwrap())
 }

@@ -169,7 +169,7 @@ fn header_value(text: &str) -> HeaderValue {
 }
 
 /// Returns a `Content-Disposition` (RFC 6266) of `kind` (`inline` or `attachment`) with a file name in ASCII and in UTF-8.
-fn disposition(kind: &str, name: &str) -> String {
+pub(crate) fn disposition(kind: &str, name: &str) -> String {
     let plain: String = name
         .chars()
         .map(|c| {

@@ -104,7 +104,7 @@ async fn read_body(app: &App, mut body: BodyChunks) -> Result<BytesMut> {
 }
 
 /// Parses a JSON body; an error names the field that does not fit.
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let wrong = |error: serde_path_to_error::Error<serde_json::Error>| {
         let field = error.path().to_string();

@@ -40,6 +40,12 @@ pub(crate) struct JobRequest {
 }
 
 impl JobRequest {
+    /// Checks the options alone.
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn check_options(&self) -> Result<()> {
+        kinds::parse_options(self.kind, &self.options, self.inputs.len()).map(drop)
+    }
+
     /// Checks the options and returns the input files; an error if one does not exist.
     fn check(&self, app: &App) -> Result<Vec<StoredFile>> {
         kinds::parse_options(self.kind, &self.options, self.inputs.len())?;

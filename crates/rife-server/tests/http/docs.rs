@@ -1,12 +1,14 @@
-//! Runs the examples in docs/server.md exactly as printed.
+//! Runs the examples in docs/server.md and docs/api.md exactly as printed.
 
 use std::process::Command;
 
 use super::support::{Server, can_run, clip};
 
-/// Returns the first code block in `language` of docs/server.md.
-fn example(language: &str) -> String {
-    let text = include_str!("../../../../docs/server.md");
+const SERVER: &str = include_str!("../../../../docs/server.md");
+const API: &str = include_str!("../../../../docs/api.md");
+
+/// Returns the first code block in `language` of a page.
+fn example(text: &str, language: &str) -> String {
     let begin = format!("```{language}\n");
     let from = text.find(&begin).unwrap() + begin.len();
     let to = text[from..].find("```").unwrap();
@@ -14,16 +16,18 @@ fn example(language: &str) -> String {
 }
 
 /// Runs an example in a folder with a clip of 25 frames a second, and checks that its result has 50.
-fn check(program: &str, arguments: &[&str], language: &str) {
-    if !can_run() || Command::new(program).arg("--version").output().is_err() {
-        return println!("skipped: {program} is not here");
+fn check(program: &str, arguments: &[&str], example: &str) {
+    if !can_run() || !rife_testing::program(program) {
+        return;
     }
     let server = Server::start();
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("in.mp4"), clip(10, "96x64")).unwrap();
+    for name in ["in.mp4", "clip.mp4"] {
+        std::fs::write(folder.path().join(name), clip(10, "96x64")).unwrap();
+    }
     let ran = Command::new(program)
         .args(arguments)
-        .arg(example(language))
+        .arg(example)
         .env("RIFE", format!("http://{}", server.address))
         .current_dir(folder.path())
         .output()
@@ -49,13 +53,19 @@ fn check(program: &str, arguments: &[&str], language: &str) {
 
 #[test]
 fn the_example_in_shell_makes_50_of_25() {
-    if Command::new("curl").arg("--version").output().is_err() {
-        return println!("skipped: curl is not here");
+    if rife_testing::program("curl") {
+        check("sh", &["-eu", "-c"], &example(SERVER, "sh"));
     }
-    check("sh", &["-eu", "-c"], "sh");
+}
+
+#[test]
+fn the_first_job_of_the_api_makes_50_of_25() {
+    if rife_testing::program("curl") {
+        check("sh", &["-eu", "-c"], &example(API, "sh"));
+    }
 }
 
 #[test]
 fn the_example_in_python_makes_50_of_25() {
-    check("python3", &["-c"], "python");
+    check("python3", &["-c"], &example(SERVER, "python"));
 }

@@ -119,8 +119,7 @@ fn bodies_that_make_no_sense() {
 /// A playlist disguised as a clip: no route that probes it opens the files and URLs in it.
 #[test]
 fn a_playlist_is_refused_and_calls_nobody() {
-    if rife::media::Ffmpeg::find().is_err() {
-        println!("skipped: needs ffmpeg");
+    if !rife_testing::ffmpeg() {
         return;
     }
     let server = Server::start();
@@ -198,8 +197,7 @@ fn options_are_checked_by_name_and_value() {
 #[test]
 fn a_file_that_is_no_media_is_the_clients_fault() {
     let server = Server::start();
-    if rife::media::Ffmpeg::find().is_err() {
-        println!("skipped: needs ffmpeg");
+    if !rife_testing::ffmpeg() {
         return;
     }
     let id = server.upload("a.mp4", b"no video");

@@ -5,6 +5,7 @@ mod editor;
 mod errors;
 mod events;
 mod folder;
+mod fuzz;
 mod guard;
 mod jobs;
 mod limits;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use rife::media::CancelToken;
 use rife_server::{Config, serve};
+use rife_testing::Need;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -291,11 +292,8 @@ fn unchunk(mut body: &[u8]) -> Vec<u8> {
 
 /// Reports whether ffmpeg and a network are available; prints why a test is skipped.
 pub(crate) fn can_run() -> bool {
-    let able = rife::media::Ffmpeg::find().is_ok() && rife::nets::default_weights().is_some();
-    if !able {
-        println!("skipped: needs ffmpeg and a default network");
-    }
-    able
+    let built_in = rife::nets::default_weights().is_some();
+    rife_testing::ffmpeg() && Need::Weights.is_met(built_in, "no network is built in")
 }
 
 /// Renders a moving clip with audio.
