@@ -10,7 +10,7 @@ PACKAGES ?= --workspace --exclude rife-train --exclude rife-vapoursynth
 # Two for each processor: many tests wait for ffmpeg.
 export RUST_TEST_THREADS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 
-.PHONY: demo test setup test-setup fmt lint test-build unit web-test api-test python-test vapoursynth-test ray-test features train-test clean
+.PHONY: demo animation test setup test-setup fmt text lint test-build unit web-test api-test python-test vapoursynth-test ray-test features fuzz train-test clean
 
 demo: setup
 	$(CARGO) build --release -p rife-cli
@@ -19,9 +19,14 @@ demo: setup
 	target/release/rife video $(SAMPLE)/sample.mp4 -o $(SAMPLE)/smooth.mp4 --factor 2 --overwrite
 	target/release/rife sample --compare $(SAMPLE)/smooth.mp4 --truth $(SAMPLE)/truth.mp4
 
+# Makes docs/before-after.webp, the moving picture of the README.
+animation: setup
+	$(CARGO) build --release -p rife-cli
+	sh tools/animation.sh
+
 # The steps in order, those joined by commas side by side; prints the time of each and what was skipped.
 test:
-	@PACKAGES=--workspace sh tools/steps.sh test-setup fmt lint test-build unit web-test,api-test,features python-test,vapoursynth-test ray-test
+	@PACKAGES=--workspace sh tools/steps.sh test-setup fmt text lint test-build unit web-test,api-test,features python-test,vapoursynth-test ray-test
 	@echo "all checks passed"
 
 # ffmpeg, from the distribution.
@@ -34,6 +39,10 @@ test-setup:
 
 fmt:
 	$(CARGO) fmt --all --check
+
+# Spelling, and the workflows in .github.
+text:
+	sh tools/text-test.sh
 
 lint:
 	$(CARGO) clippy $(PACKAGES) --all-targets -- -D warnings
@@ -73,6 +82,10 @@ ray-test:
 # Builds with no feature and with each feature alone, to find features that compile only together with others.
 features:
 	sh tools/check-features.sh
+
+# Every fuzz target for a minute, with cargo-fuzz and nightly; `make unit` replays the corpus.
+fuzz:
+	sh tools/fuzz.sh 60
 
 # The trainer alone.
 train-test:

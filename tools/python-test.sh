@@ -23,6 +23,8 @@ PATH=$place/bin:$PATH CARGO_TARGET_DIR=$PWD/target "$place/bin/maturin" build --
 # Not in the checkout, so that the installed package is imported.
 package=$PWD/crates/rife-python
 root=$PWD
+RIFE_REQUIRE=$(sh tools/require.sh)
+export RIFE_REQUIRE
 cd "$place"
 bin/python -m pytest -q -p no:cacheprovider -rs "$package/tests"
 # PyTorch takes gigabytes and is not installed here: its tests run in the Python that RIFE_PYTHON names, where that has it.

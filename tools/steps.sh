@@ -29,6 +29,9 @@ summary() {
         /^test result: / { passed += $4; failed += $6; ignored += $8 }
         /^skipped \([a-z]+\): / { kind = substr($2, 2, length($2) - 3); skipped[kind]++ }
         /^skipped: / { skipped["other things"]++ }
+        /^ℹ pass [0-9]+$/ { passed += $3 }
+        /^ℹ fail [0-9]+$/ { failed += $3 }
+        /^[0-9]+ passed.* in [0-9.]+s/ { passed += $1 }
         /^needs [a-z]+: here$/ { kind = substr($2, 1, length($2) - 1); ran[kind]++ }
         END {
             printf "tests: %d passed, %d failed, %d ignored\n", passed, failed, ignored

@@ -32,4 +32,4 @@ said=$(npm ci --no-audit --no-fund --loglevel=error 2>&1) || {
 }
 echo "needs chromium: here"
 npm run --silent check
-npm test --silent
+RIFE_REQUIRE=$(sh "$tools/require.sh") npm test --silent
