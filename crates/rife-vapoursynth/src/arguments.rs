@@ -153,8 +153,11 @@ fn text(map: &MapRef<'_>, key: &CString, kind: Kind) -> Option<String> {
     }
 }
 
-/// Reads the factor, or computes it from the wanted rate and the clip's; returns it, the new rate, and whether it was given.
-fn rates(map: &MapRef<'_>, clip: &VSVideoInfo) -> Result<(Ratio<i64>, Option<Ratio<i64>>, bool), String> {
+/// Factor, new rate, and whether the rate was given, as in [`Arguments`].
+type Rates = (Ratio<i64>, Option<Ratio<i64>>, bool);
+
+/// Reads the factor, or computes it from the wanted rate and the clip's.
+fn rates(map: &MapRef<'_>, clip: &VSVideoInfo) -> Result<Rates, String> {
     let source = (clip.fps_num > 0 && clip.fps_den > 0).then(|| Ratio::new(clip.fps_num, clip.fps_den));
     let fraction = |num: &str, den: &str, default: i64| {
         let [numerator, denominator] = [num, den].map(|name| map.int(&c_string(name)));
