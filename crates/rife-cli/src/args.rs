@@ -6,6 +6,7 @@ mod convert;
 mod devices;
 mod image;
 mod keep;
+mod live;
 mod models;
 mod preset;
 mod reencode;
@@ -13,6 +14,7 @@ mod report;
 mod sample;
 mod serve;
 mod table;
+mod tools;
 mod verify;
 mod video;
 
@@ -27,6 +29,7 @@ pub(crate) use convert::{ConvertArgs, OnnxArgs};
 pub(crate) use devices::DevicesArgs;
 pub(crate) use image::ImageArgs;
 pub(crate) use keep::KeepArgs;
+pub(crate) use live::LiveArgs;
 pub(crate) use models::{ModelsArgs, ModelsCommand};
 pub(crate) use preset::PresetArgs;
 pub(crate) use reencode::ReencodeArgs;
@@ -34,6 +37,7 @@ pub(crate) use report::ReportArgs;
 pub(crate) use sample::SampleArgs;
 pub(crate) use serve::ServeArgs;
 pub(crate) use table::{Table, long};
+pub(crate) use tools::{CompletionsArgs, ConfigArgs, ManArgs};
 pub(crate) use verify::VerifyArgs;
 pub(crate) use video::{InfoArgs, JoinArgs, TaskArgs, VideoArgs};
 
@@ -71,6 +75,15 @@ pub(crate) struct Cli {
     /// Print the whole plan of a job: rules, encoder, network, every stream
     #[arg(short, long, global = true)]
     verbose: bool,
+    /// Colours in help and errors; auto: on a terminal, unless NO_COLOR is set
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_short_help = true
+    )]
+    pub(crate) color: clap::ColorChoice,
 }
 
 impl Cli {
@@ -89,6 +102,8 @@ impl Cli {
 pub(crate) enum Command {
     /// Raise a video's frame rate, or turn it to slow motion
     Video(Box<VideoArgs>),
+    /// Raise the frame rate of a live stream with a short delay, as far as the machine keeps up
+    Live(Box<LiveArgs>),
     /// Interpolate between images: write one image, a folder of images, or a clip
     Image(Box<ImageArgs>),
     /// Join clips with interpolated transitions from the last frame of one to the first of the next
@@ -116,6 +131,12 @@ pub(crate) enum Command {
     Sample(SampleArgs),
     /// Serve a web page and an HTTP API for all of this
     Serve(Box<ServeArgs>),
+    /// Show the configuration file, and where the value of each option comes from
+    Config(ConfigArgs),
+    /// Print completions for a shell
+    Completions(CompletionsArgs),
+    /// Write manual pages
+    Man(ManArgs),
 }
 
 impl Command {
@@ -124,6 +145,7 @@ impl Command {
         match self {
             Self::Video(args) => args.json,
             Self::Join(args) => args.json,
+            Self::Live(args) => args.json,
             Self::Verify(args) => args.json,
             Self::Report(args) => args.json,
             Self::Info(args) => args.json,
@@ -135,7 +157,8 @@ impl Command {
             Self::Convert(args) => args.json,
             Self::Benchmark(args) => args.json,
             Self::Sample(args) => args.json,
-            Self::Serve(_) => false,
+            Self::Config(args) => args.json,
+            Self::Serve(_) | Self::Completions(_) | Self::Man(_) => false,
         }
     }
 }

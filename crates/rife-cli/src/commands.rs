@@ -8,11 +8,14 @@ pub(crate) mod devices;
 pub(crate) mod image;
 pub(crate) mod info;
 mod job;
+pub(crate) mod join;
+pub(crate) mod live;
 pub(crate) mod models;
 pub(crate) mod reencode;
 pub(crate) mod report;
 pub(crate) mod sample;
 pub(crate) mod serve;
+pub(crate) mod tools;
 pub(crate) mod verify;
 pub(crate) mod video;
 

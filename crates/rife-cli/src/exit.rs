@@ -59,9 +59,10 @@ pub(crate) fn failed(error: &Error, json: bool) -> u8 {
             &json!({"event": "error", "code": error.code(), "message": error.to_string()}).to_string(),
         );
     }
-    output::note(&format!("rife: {}", output::one_line(&error.to_string())));
+    let prefix = output::error_prefix();
+    output::note(&format!("{prefix} {}", output::one_line(&error.to_string())));
     if let Some(hint) = hint(error) {
-        output::note(&format!("rife: {}", output::one_line(&hint)));
+        output::note(&format!("{prefix} {}", output::one_line(&hint)));
     }
     code(error.kind())
 }
@@ -73,6 +74,9 @@ pub fn hint(error: &Error) -> Option<String> {
             "--deinterlace does it here, --inverse-telecine for film in it; --allow-interlaced takes the video as it is"
         }
         Error::Device(_) => "rife devices lists GPUs, and --device cpu uses none",
+        Error::Media(MediaError::Unsupported(text)) if text.contains("is a network address") => {
+            "--protocol NAME allows one, such as --protocol rtsp"
+        }
         Error::Media(MediaError::SegmentHeaders) => "--no-resume encodes in one piece",
         Error::Media(MediaError::Changed { .. }) => "--restart starts over",
         Error::RateAndFactor => "--slow-motion plays the frames of --factor at the rate of --fps",

@@ -9,13 +9,14 @@ mod output;
 mod parse;
 mod preset;
 mod progress;
+mod settings;
 mod shortcut;
 mod signal;
 mod spelling;
 
 use std::ffi::OsString;
 
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches, Parser};
 use rife::media::CancelToken;
 
 use args::{Cli, Command};
@@ -27,15 +28,24 @@ pub use output::Said;
 /// command: their handlers are installed in the process.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     let args: Vec<OsString> = args.into_iter().collect();
-    let expanded = match preset::expand(shortcut::with_command(args.clone())) {
-        Ok(expanded) => expanded,
+    let color = output::color_of(&args);
+    output::set_color(color);
+    let program = Cli::command().color(color);
+    let words = preset::expand(shortcut::with_command(args.clone()))
+        .and_then(|words| settings::apply(&program, words, |name| std::env::var_os(name)));
+    let words = match words {
+        Ok(words) => words,
         Err(error) => return exit::failed(&error, false),
     };
-    let cli = match Cli::try_parse_from(expanded) {
-        Ok(cli) => cli,
+    let parsed = program
+        .try_get_matches_from(&words)
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
+        Ok(cli) => with_words(cli, &words),
         Err(error) => return exit::parsing(error, args.into_iter().skip(1)),
     };
     output::set_verbosity(cli.verbosity());
+    output::set_color(cli.color);
     let json = cli.command.json();
     match dispatch(cli.command, &signal::install()) {
         Ok(()) => 0,
@@ -59,7 +69,21 @@ pub fn run(
         let text = text.split("\n\nUsage:").next().unwrap_or(&text);
         rife::Error::Usage(text.trim_start_matches("error: ").trim().to_owned())
     })?;
+    let cli = with_words(cli, args);
     output::captured(said, || dispatch(cli.command, cancel))
+}
+
+/// Adds the arguments, the first of which is the program's name, to those of `rife video`, unless one is no UTF-8.
+fn with_words(mut cli: Cli, words: &[OsString]) -> Cli {
+    if let Command::Video(args) = &mut cli.command {
+        let words: Option<Vec<_>> = words
+            .iter()
+            .skip(1)
+            .map(|word| Some(word.to_str()?.to_owned()))
+            .collect();
+        args.words = words.unwrap_or_default();
+    }
+    cli
 }
 
 /// Returns the commands with their arguments.
@@ -71,10 +95,11 @@ pub fn command() -> clap::Command {
 fn dispatch(command: Command, cancel: &CancelToken) -> rife::Result<()> {
     match command {
         Command::Video(args) => commands::video(*args, cancel),
+        Command::Live(args) => commands::live::run(*args, cancel),
         Command::Image(args) => commands::image::run(*args, cancel),
         Command::Chain(args) => commands::chain::run(*args, cancel),
         Command::Reencode(args) => commands::reencode::run(&args, cancel),
-        Command::Join(args) => commands::video::join(*args, cancel),
+        Command::Join(args) => commands::join::run(*args, cancel),
         Command::Verify(args) => commands::verify::run(args, cancel),
         Command::Report(args) => commands::report::run(args, cancel),
         Command::Info(args) => commands::info::run(*args, cancel),
@@ -84,5 +109,8 @@ fn dispatch(command: Command, cancel: &CancelToken) -> rife::Result<()> {
         Command::Benchmark(args) => commands::benchmark::run(args, cancel),
         Command::Sample(args) => commands::sample::run(args, cancel),
         Command::Serve(args) => commands::serve::run(*args, cancel),
+        Command::Config(args) => commands::tools::config(&args),
+        Command::Completions(args) => commands::tools::completions(&args),
+        Command::Man(args) => commands::tools::man(&args),
     }
 }

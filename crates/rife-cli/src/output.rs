@@ -2,9 +2,12 @@
 //! closed pipes and control characters in file names.
 
 use std::cell::RefCell;
+use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use clap::ColorChoice;
 use rife::Error;
 use rife::media::{MediaError, Output};
 
@@ -75,6 +78,46 @@ pub(crate) fn set_verbosity(verbosity: Verbosity) {
 /// Returns the verbosity of this process.
 pub(crate) fn verbosity() -> Verbosity {
     VERBOSITY.get().copied().unwrap_or_default()
+}
+
+/// Whether errors on standard error are coloured.
+static COLOR: AtomicBool = AtomicBool::new(false);
+
+/// Returns the choice of `--color` in arguments that are not parsed yet, else that of `RIFE_COLOR`.
+pub(crate) fn color_of(args: &[OsString]) -> ColorChoice {
+    let mut found = std::env::var("RIFE_COLOR").ok();
+    for (index, arg) in args.iter().enumerate() {
+        match arg.to_str() {
+            Some("--") => break,
+            Some("--color") => {
+                found = args
+                    .get(index + 1)
+                    .and_then(|word| Some(word.to_str()?.to_owned()))
+            }
+            Some(arg) => found = arg.strip_prefix("--color=").map(str::to_owned).or(found),
+            None => {}
+        }
+    }
+    found.and_then(|text| text.parse().ok()).unwrap_or_default()
+}
+
+/// Sets whether errors are coloured.
+pub(crate) fn set_color(choice: ColorChoice) {
+    let no_color = || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let on = match choice {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto => io::stderr().is_terminal() && !no_color(),
+    };
+    COLOR.store(on, Ordering::Relaxed);
+}
+
+/// Returns the name of the program in front of an error, in red where colours are on.
+pub(crate) fn error_prefix() -> &'static str {
+    match COLOR.load(Ordering::Relaxed) {
+        true => "\u{1b}[1;31mrife:\u{1b}[0m",
+        false => "rife:",
+    }
 }
 
 /// Reports whether only errors are printed to standard error.

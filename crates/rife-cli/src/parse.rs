@@ -19,6 +19,20 @@ pub(crate) fn interval(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "a number of seconds from 0.05 to 3600".into())
 }
 
+/// Parses a length of time: `90`, `90s`, `30m`, `2h`, `1.5d`; at most 100 days.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let units = [('s', 1.0), ('m', 60.0), ('h', 3600.0), ('d', 86_400.0)];
+    let unit = units.into_iter().find(|(letter, _)| text.ends_with(*letter));
+    let (number, unit) = unit.map_or((text, 1.0), |(letter, unit)| {
+        (text.strip_suffix(letter).unwrap_or(text), unit)
+    });
+    let seconds = number.parse::<f64>().ok().map(|number| number * unit);
+    seconds
+        .filter(|seconds| (0.0..=8_640_000.0).contains(seconds))
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| "a length of time up to 100 days, such as 90s, 30m or 2h".into())
+}
+
 /// Parses a shard's number and the number of shards: `2/8`, or `auto` for those of the scheduler's job array.
 pub(crate) fn shard(text: &str) -> Result<Shard, String> {
     if text == "auto" {
@@ -81,6 +95,19 @@ pub(crate) fn sha256(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lengths_of_time_have_units() {
+        let seconds = |text| duration(text).ok().map(|time| time.as_secs_f64());
+        assert_eq!([seconds("90"), seconds("90s")], [Some(90.0); 2]);
+        assert_eq!([seconds("1.5m"), seconds("2h")], [Some(90.0), Some(7200.0)]);
+        for bad in ["", "s", "-1s", "1w", "nan", "infs", "101d"] {
+            assert!(
+                duration(bad).is_err_and(|text| text.contains("such as 90s")),
+                "{bad}"
+            );
+        }
+    }
 
     #[test]
     fn shards_of_job_arrays() {

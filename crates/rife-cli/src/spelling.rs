@@ -38,9 +38,13 @@ fn nearest(command: &Command, given: &str) -> Option<String> {
     let names = visible
         .filter_map(|option| option.get_long_and_visible_aliases())
         .flatten();
-    let distances = names.map(|name| (distance(name, given), name));
-    let (edits, name) = distances.min()?;
-    (edits <= (given.len() / 3).max(1)).then(|| name.to_owned())
+    nearest_of(names, given).map(str::to_owned)
+}
+
+/// Finds the name with the smallest edit distance to `given`: at most a third of its length.
+pub(crate) fn nearest_of<'a>(names: impl Iterator<Item = &'a str>, given: &str) -> Option<&'a str> {
+    let (edits, name) = names.map(|name| (distance(name, given), name)).min()?;
+    (edits <= (given.len() / 3).max(1)).then_some(name)
 }
 
 /// Computes the edit distance: insertions, deletions, replacements and swaps of neighbouring letters from `a` to `b`.

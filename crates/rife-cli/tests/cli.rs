@@ -17,6 +17,7 @@ mod cli {
     mod gpu;
     mod help;
     mod image;
+    mod live;
     mod models;
     mod pace;
     mod processors;
@@ -25,6 +26,7 @@ mod cli {
     mod refusals;
     mod report;
     mod resume;
+    mod settings;
     mod shard;
     mod signals;
     mod threats;

@@ -15,7 +15,8 @@ use crate::{
 
 pub use crate::persist::folder::folder as unfinished_folder;
 pub use crate::persist::journal::{
-    MAX_SHARDS, Need, Needs, Resume, SEGMENT_FRAMES, Shard, Share, shard_folder,
+    CommandLine, MAX_SHARDS, Need, Needs, Resume, SEGMENT_FRAMES, Shard, ShardState, Share, in_work_dir,
+    shard_folder, shard_states,
 };
 pub use crate::persist::part::{TextFile, same_file};
 pub use crate::persist::pictures::Pictures;

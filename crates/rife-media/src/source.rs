@@ -11,11 +11,13 @@ use crate::{CancelToken, ColorTags, Ffmpeg, Frame, Layout, Limits, MediaError, P
 
 pub use excerpt::{Excerpt, Position, Span};
 pub use images::{ImageHeader, image_header, natural_order, read_image};
+pub use live::{LiveInput, RawFrames, open_live};
 
 mod combing;
 mod decoder;
 mod excerpt;
 mod images;
+mod live;
 mod stream;
 mod y4m;
 

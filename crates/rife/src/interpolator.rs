@@ -215,6 +215,28 @@ impl Interpolator {
         Ok(Prepared { image, frame })
     }
 
+    /// Makes an interpolator with the same model that estimates motion at another scale. Images of any size are computed whole.
+    pub fn rescaled(&self, scale: Scale) -> Self {
+        Self {
+            runner: self.runner.clone(),
+            origin: self.origin.clone(),
+            options: Options {
+                scale,
+                ..self.options
+            },
+            recursive: self.recursive,
+            bisection: self.bisection,
+            tiling: None,
+            on_frame: self.on_frame.clone(),
+            cancel: self.cancel.clone(),
+        }
+    }
+
+    /// Returns the scale at which motion is estimated.
+    pub fn scale(&self) -> Scale {
+        self.options.scale
+    }
+
     /// Reports whether [`InterpolatorSpec::cancel`] is set.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.cancel.is_cancelled()

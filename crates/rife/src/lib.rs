@@ -148,6 +148,7 @@ mod gamut;
 mod hash;
 pub mod image;
 mod interpolator;
+pub mod live;
 pub mod manifest;
 mod memory;
 mod model_choice;

@@ -8,6 +8,7 @@ mod lock;
 
 use std::path::{Path, PathBuf};
 
+use catalog::usual_name;
 pub use catalog::{CATALOG, Checkpoint, checkpoint};
 #[cfg(feature = "download")]
 pub use download::{DEFAULT_MAX_BYTES, Download, Pulled, download};
@@ -42,7 +43,11 @@ pub fn models_folder() -> Result<PathBuf> {
 /// [`Error::NotPulled`] if `name` was never downloaded, [`Error::HashChanged`] if the file has changed since.
 pub fn installed(folder: &Path, name: &str) -> Result<PathBuf> {
     let lock = Lock::read(folder)?;
-    let Some(entry) = lock.models.get(name) else {
+    let entry = lock
+        .models
+        .get(name)
+        .or_else(|| lock.models.get(&usual_name(name)));
+    let Some(entry) = entry else {
         return Err(Error::NotPulled {
             name: name.to_owned(),
             known: checkpoint(name).is_some(),

@@ -18,7 +18,7 @@ use rife_media::{
 };
 
 pub(crate) use lookahead::{Analyzer, Decided, Lookahead};
-pub(crate) use pairing::{Next, Pairing};
+pub(crate) use pairing::{Next, Pairing, Wish};
 
 use crate::{Error, Interpolator, Result};
 
@@ -288,9 +288,22 @@ impl Stream {
     /// Those of running the network; [`MediaError::Limit`] if [`StreamOptions::limits`] are exceeded or too many frames lie
     /// between two; [`Error::Cancelled`].
     pub fn next_frame(&mut self) -> Result<Option<StreamFrame>> {
+        self.next_frame_if(|_, _| true)
+    }
+
+    /// Like [`Stream::next_frame`], but runs the network only if `compute` holds for the frame's zero-based number and its time in
+    /// seconds; else the frame shows the source frame before it. It is called for every output frame.
+    ///
+    /// # Errors
+    /// Those of [`Stream::next_frame`].
+    pub fn next_frame_if(&mut self, compute: impl Fn(u64, Time) -> bool) -> Result<Option<StreamFrame>> {
+        let wish = |number, time| match compute(number, time) {
+            true => Wish::Compute,
+            false => Wish::Repeat,
+        };
         loop {
             self.check_cancelled()?;
-            if let Some(Next::Frame(frame)) = self.pairing.next(|_| true)? {
+            if let Some(Next::Frame(frame)) = self.pairing.next(wish)? {
                 return Ok(Some(frame));
             }
             match (self.decided.pop_front(), self.phase) {
@@ -302,6 +315,16 @@ impl Stream {
                 (None, Phase::Open | Phase::Finished) => return Ok(None),
             }
         }
+    }
+
+    /// Computes the following frames with another interpolator, such as at another scale. Its token to cancel takes effect, too.
+    ///
+    /// # Errors
+    /// Those of completing the frames that are being computed.
+    pub fn set_interpolator(&mut self, interpolator: Arc<Interpolator>) -> Result<()> {
+        self.pairing.set_interpolator(interpolator.clone())?;
+        self.interpolator = interpolator;
+        Ok(())
     }
 
     /// Returns the frame counts so far.

@@ -16,7 +16,7 @@ use num_rational::Ratio;
 use rife_media::plan::{Companions, plan_streams};
 use rife_media::probe::DisplayMatrix;
 use rife_media::scene::{AnalysisOptions, CutRule};
-use rife_media::sink::{self, Pictures, Resume, Share, extension_like};
+use rife_media::sink::{self, CommandLine, Pictures, Resume, Share, extension_like, in_work_dir};
 use rife_media::source::{Excerpt, Position};
 use rife_media::{
     CancelToken, Input, MediaInfo, Orientation, Output, Sink, SinkSpec, Source, SourceSpec, StreamInfo,
@@ -119,6 +119,10 @@ pub struct VideoJob {
     pub share: Option<Share>,
     /// Whether and how an unfinished result is kept for the same job to resume.
     pub keep: Keep,
+    /// The folder of the unfinished work and of shards, created if missing; the output's own when absent.
+    pub work_dir: Option<PathBuf>,
+    /// The command line of this job, which a shard records, so that the join needs no options.
+    pub command: Option<CommandLine>,
     /// Whether a result with warnings, such as of an input that ends early, is a failure. It is written all the same.
     pub strict: bool,
     /// Whether audio, subtitles, chapters and metadata are left out.
@@ -151,6 +155,8 @@ impl VideoJob {
             strict: false,
             share: None,
             keep: Keep::default(),
+            work_dir: None,
+            command: None,
             video_only: false,
             montage: false,
         }
@@ -197,6 +203,7 @@ impl VideoJob {
         let info = source.info().clone();
         let (timeline, rate_note) = self.limit_rate(self.timeline(&info)?, &info);
         self.name_output(plan::output_rate(&timeline, &info).or(info.frame_rate))?;
+        self.check_work_dir()?;
         let container = self.sink.container()?;
         let (size, given) = ([info.width, info.height], self.interpolator.memory_limit);
         let untiled = plan::memory(info.width, info.height, None);
@@ -221,6 +228,7 @@ impl VideoJob {
         plan.method += &crate::memory::note(given, self.interpolator.memory_limit);
         plan.notes
             .extend(self.restart_note(&self.params(&info, &timeline))?);
+        plan.notes.extend(self.idle_note(plan.output_frames));
         let limits = &self.source.limits;
         limits.check_output_frames(plan.output_frames.unwrap_or(0))?;
         limits.check_memory(plan.memory)?;
@@ -291,6 +299,35 @@ impl VideoJob {
             () => sink::starts_over(&self.sink, params)?,
         };
         Ok(reason.map(|reason| format!("an interrupted run starts over: {reason}")))
+    }
+
+    /// Refuses a folder for the unfinished work of an output that is no file, whose work is in it.
+    fn check_work_dir(&self) -> Result<()> {
+        match (&self.work_dir, &self.sink.output) {
+            (None, _) | (_, Output::File(_)) => Ok(()),
+            (Some(folder), _) => Err(Error::Usage(format!(
+                "the unfinished work of a video file can be kept in {}, not that of pictures and of standard output",
+                folder.display()
+            ))),
+        }
+    }
+
+    /// Returns a note for the user if there are more shards than segments.
+    fn idle_note(&self, output_frames: Option<u64>) -> Option<String> {
+        let Some(Share::Shard(shard)) = self.share else {
+            return None;
+        };
+        let frames = output_frames?;
+        let segments = frames.div_ceil(self.keep.segment_frames);
+        let idle = u64::from(shard.count)
+            .checked_sub(segments)
+            .filter(|idle| *idle > 0)?;
+        let enough = (frames / u64::from(shard.count)).max(1);
+        Some(format!(
+            "{idle} of {} shards have nothing to do: the result has {}; --segment-frames {enough} or less gives each a part",
+            shard.count,
+            rife_media::counted(segments, "segment")
+        ))
     }
 
     /// Sets the output's path if it is named after the input; `rate` is the output's frame rate, if known yet.
@@ -560,7 +597,11 @@ impl VideoRun {
 
     /// Returns the path of the segments of an unfinished output, if there are any.
     pub fn unfinished(&self) -> Option<PathBuf> {
-        self.job.sink.output.unfinished()
+        let output = &self.job.sink.output;
+        match output {
+            Output::File(path) => Output::File(in_work_dir(path, self.job.work_dir.as_deref())).unfinished(),
+            _ => output.unfinished(),
+        }
     }
 
     /// Returns the output's path if it is a single file.
@@ -655,6 +696,8 @@ impl VideoRun {
             resume.restart = keep.restart;
             resume.segment_frames = keep.segment_frames;
             resume.share = self.job.share;
+            resume.work_dir = self.job.work_dir.clone();
+            resume.command = self.job.command.clone();
             self.job.sink.resume = Some(resume);
         } else if self.job.share.is_some() {
             return Err(Error::Usage(

@@ -13,17 +13,33 @@ const JOIN_EXAMPLES: &str = "\
 Examples:
   rife video clip.mp4 -o joined.mkv --shard 1/2     on one machine
   rife video clip.mp4 -o joined.mkv --shard 2/2     on another one
-  rife join clip.mp4 -o joined.mkv                  when both shard folders are in one folder";
+  rife join joined.mkv --wait 2h                    when both shard folders are in one folder, within two hours";
+
+/// Name of the positional argument of `rife join`.
+const JOIN_NAME: &str = "OUT|IN";
 
 /// The options of `rife join`, which joins the shards of one job.
 #[derive(Debug, Args)]
-#[command(after_help = JOIN_EXAMPLES, group(ArgGroup::new("source").required(true)))]
+#[command(
+    after_help = JOIN_EXAMPLES,
+    group(ArgGroup::new("source").required(true)),
+    mut_arg("inputs", |arg| arg.value_name(JOIN_NAME).help(
+        "The output, a shard's folder, or the folder of the shards: input and options are those that the shards have \
+         recorded. With --output the input: then all options of the shards are to be given again"
+    ))
+)]
 pub(crate) struct JoinArgs {
     #[command(flatten)]
     pub(crate) task: TaskArgs,
     /// The output; the shards' folders OUT.rife-shard-I-of-N are next to it, and are removed when it is complete
     #[arg(short, long, value_name = "OUT")]
-    pub(crate) output: PathBuf,
+    pub(crate) output: Option<PathBuf>,
+    /// Wait until all shards are complete, at most this long, such as 90s, 30m or 2h [default: 24h]
+    #[arg(long, value_name = "LIMIT", num_args = 0..=1, default_missing_value = "24h", value_parser = parse::duration)]
+    pub(crate) wait: Option<std::time::Duration>,
+    /// The folder of the shards, where they were made with the same option; the output's own otherwise
+    #[arg(long, value_name = "DIR")]
+    pub(crate) work_dir: Option<PathBuf>,
     /// Replace an existing output
     #[arg(short = 'y', long)]
     pub(crate) overwrite: bool,
@@ -86,8 +102,11 @@ pub(crate) struct VideoArgs {
     preset: PresetArgs,
     #[command(flatten)]
     pub(crate) keep: KeepArgs,
+    /// Keep unfinished work and shards in this folder instead of the output's own, such as on a faster disk
+    #[arg(long, value_name = "DIR", hide_short_help = true, conflicts_with_all = ["no_resume", "watch"])]
+    pub(crate) work_dir: Option<PathBuf>,
     /// Compute only shard I of N: segments I, I+N, I+2N... of the result, in the folder OUT.rife-shard-I-of-N. When all
-    /// folders are in one place, `rife join` with the same options writes OUT, equal to the output of one machine. With auto,
+    /// folders are in one place, `rife join OUT` writes OUT, equal to the output of one machine. With auto,
     /// I and N are those of the job array of Slurm, AWS Batch or Kubernetes (see docs/scale.md)
     #[arg(long, hide_short_help = true, value_name = "I/N|auto", value_parser = parse::shard, requires = "output", conflicts_with_all = ["no_resume", "watch"])]
     pub(crate) shard: Option<rife::media::sink::Shard>,
@@ -103,13 +122,17 @@ pub(crate) struct VideoArgs {
     /// Accepted for compatibility with the original script, where it does nothing either
     #[arg(long, hide = true)]
     pub(crate) skip: bool,
+    /// The arguments after the program's name, which a shard records for the join.
+    #[arg(skip)]
+    pub(crate) words: Vec<String>,
 }
 
 /// Examples at the end of the help of `rife info`.
 const INFO_EXAMPLES: &str = "\
 Examples:
   rife info clip.mp4
-  rife info clip.mp4 --fps 60 --json";
+  rife info clip.mp4 --fps 60 --json
+  rife info a.mp4 b.mp4                                a summary of each; a folder for all videos in it";
 
 /// The options of `rife info`.
 #[derive(Debug, Args)]

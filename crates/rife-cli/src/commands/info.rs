@@ -1,8 +1,12 @@
 //! `rife info`: prints the streams of a file and the plan of a video job for it, optionally with the time of each layer.
 
+use std::path::{Path, PathBuf};
+
+use rife::batch::expand;
 use rife::media::probe::{MediaStream, StreamKind};
-use rife::media::{CancelToken, MediaInfo, counted, time};
-use rife::{Interpolator, Result};
+use rife::media::{CancelToken, Input, MediaInfo, counted, time};
+use rife::video::VideoRun;
+use rife::{Error, ErrorKind, Interpolator, Result};
 use rife_eval::benchmark::{self, LayerTime};
 use serde_json::{Value, json};
 
@@ -10,8 +14,15 @@ use super::{job, video};
 use crate::args::InfoArgs;
 use crate::output;
 
-/// Plans the job and prints streams, plan and layers as text or JSON.
+/// Plans the job and prints streams, plan and layers as text or JSON; of several files, a summary of each.
 pub(crate) fn run(args: InfoArgs, cancel: &CancelToken) -> Result<()> {
+    let mut files = Vec::new();
+    for input in &args.task.inputs {
+        files.extend(expand(input)?);
+    }
+    if files.len() > 1 || files != args.task.inputs {
+        return summaries(args, files, cancel);
+    }
     let report = args.task.only_report();
     let job = job::build(args.task, None)?;
     if report {
@@ -41,6 +52,65 @@ pub(crate) fn run(args: InfoArgs, cancel: &CancelToken) -> Result<()> {
     layers
         .iter()
         .try_for_each(|layer| output::line(&layer_text(layer)))
+}
+
+/// Prints a summary of each file: what it is, the result's name, and the cost. A file that cannot be read does not stop the others.
+fn summaries(args: InfoArgs, files: Vec<PathBuf>, cancel: &CancelToken) -> Result<()> {
+    if args.plan {
+        return Err(Error::Usage("--plan takes one file".into()));
+    }
+    let template = job::template(args.task)?;
+    let (total, mut failed) = (files.len() as u64, Vec::new());
+    for file in files {
+        let mut job = template.clone();
+        job.source.input = Input::File(file.clone());
+        match job.open(cancel) {
+            Ok(run) => summary(&run, &file, args.json)?,
+            Err(Error::Cancelled) => return Err(Error::Cancelled),
+            Err(error) => {
+                let text = output::one_line(&error.to_string());
+                if args.json {
+                    let object =
+                        json!({"path": file.display().to_string(), "code": error.code(), "message": text});
+                    output::line(&object.to_string())?;
+                } else {
+                    output::note(&format!("{} {text}", output::error_prefix()));
+                }
+                failed.push(error.kind());
+            }
+        }
+    }
+    let Some(first) = failed.first() else {
+        return Ok(());
+    };
+    let kind = match failed.iter().all(|kind| kind == first) {
+        true => *first,
+        false => ErrorKind::Failure,
+    };
+    let message = format!(
+        "{} of {} cannot be processed",
+        failed.len(),
+        counted(total, "file")
+    );
+    Err(Error::Several { message, kind })
+}
+
+/// Prints the summary of one file.
+fn summary(run: &VideoRun, file: &Path, as_json: bool) -> Result<()> {
+    if as_json {
+        let mut object = json!({"path": file.display().to_string(), "plan": video::plan_json(run.plan())});
+        if let Some(media) = run.media() {
+            object["media"] = media_json(media);
+        }
+        return output::line(&object.to_string());
+    }
+    let plan = run.plan().to_string();
+    let lines = plan.lines().filter(|line| {
+        ["in:", "out:", "needs:"]
+            .iter()
+            .any(|start| line.starts_with(start))
+    });
+    lines.map(output::plain).try_for_each(|line| output::line(&line))
 }
 
 /// Formats one convolution: kind, channels, size, time, speed and kernel.

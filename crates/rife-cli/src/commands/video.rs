@@ -1,8 +1,8 @@
-//! `rife video` and `rife join`: runs a video job and prints its plan, progress and summary as text or JSON.
+//! `rife video`: runs a video job and prints its plan, progress and summary as text or JSON.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use rife::media::sink::{Share, same_file};
+use rife::media::sink::{CommandLine, Share, same_file};
 use rife::media::source::is_stream;
 use rife::media::{CancelToken, Output, counted};
 use rife::video::{
@@ -14,7 +14,7 @@ use rife_eval::report::ReportJob;
 use serde_json::{Value, json};
 
 use super::{job, report};
-use crate::args::{JoinArgs, VideoArgs};
+use crate::args::VideoArgs;
 use crate::output::{self, Verbosity};
 use crate::progress::Progress;
 
@@ -29,6 +29,9 @@ pub(super) fn run(args: VideoArgs, cancel: &CancelToken) -> Result<()> {
     }
     options.apply(&mut job);
     job.share = args.shard.map(Share::Shard);
+    if job.share.is_some() && !args.words.is_empty() {
+        job.command = recorded(args.words);
+    }
     job.confidence = args.confidence.is_some();
     job.confidence_out = args.confidence;
     run_one(job, args.report.as_deref(), args.json, output::is_quiet(), cancel)
@@ -69,18 +72,20 @@ impl ReportAfter {
     }
 }
 
-/// Runs `rife join`: joins the segments of all shards of a job.
-pub(crate) fn join(args: JoinArgs, cancel: &CancelToken) -> Result<()> {
-    let mut job = job::build(args.task, Some(&args.output))?;
-    job.sink.overwrite = args.overwrite;
-    job.manifest = args.manifest;
-    job.keep.segment_frames = args.segment_frames;
-    job.share = Some(Share::Join);
-    run_one(job, None, args.json, output::is_quiet(), cancel)
+/// Returns the command line to record; `None` where the current folder is unknown.
+fn recorded(words: Vec<String>) -> Option<CommandLine> {
+    let folder = std::env::current_dir().ok()?;
+    Some(CommandLine { folder, words })
 }
 
 /// Runs one job and prints its plan, progress and summary; then the report, where `page` names one.
-fn run_one(job: VideoJob, page: Option<&Path>, json: bool, quiet: bool, cancel: &CancelToken) -> Result<()> {
+pub(super) fn run_one(
+    job: VideoJob,
+    page: Option<&Path>,
+    json: bool,
+    quiet: bool,
+    cancel: &CancelToken,
+) -> Result<()> {
     let json = json && job.sink.output != Output::Stdout;
     let is_shard = job.share.is_some();
     let overwrite = job.sink.overwrite;
@@ -120,6 +125,7 @@ pub(super) struct Options {
     manifest: bool,
     strict: bool,
     keep: Keep,
+    work_dir: Option<PathBuf>,
 }
 
 impl Options {
@@ -130,6 +136,7 @@ impl Options {
             manifest: args.manifest,
             strict: args.strict,
             keep: args.keep.keep(),
+            work_dir: args.work_dir.clone(),
         }
     }
 
@@ -139,6 +146,7 @@ impl Options {
         job.manifest = self.manifest;
         job.strict = self.strict;
         job.keep = self.keep;
+        job.work_dir = self.work_dir;
     }
 }
 

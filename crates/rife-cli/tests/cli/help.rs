@@ -2,8 +2,9 @@
 
 use super::support::{Place, RANDOM, ffmpeg, has_default_network};
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 15] = [
     "video",
+    "live",
     "join",
     "verify",
     "report",
@@ -15,6 +16,8 @@ const COMMANDS: [&str; 12] = [
     "benchmark",
     "sample",
     "serve",
+    "config",
+    "completions",
 ];
 
 #[test]

@@ -41,9 +41,12 @@ fn joined_shards_are_the_bytes_of_one_machine() {
             2 * frames,
             "each frame is made once and left to others twice"
         );
-        let lines = place
-            .rife(&job("join", output, &[more, &["--json"]].concat()))
-            .json();
+        // One of the outputs by the recorded command, the other with all options given again.
+        let join = match output {
+            "out.mp4" => vec!["join", output, "--json"],
+            _ => job("join", output, &[more, &["--json"]].concat()),
+        };
+        let lines = place.rife(&join).json();
         assert_eq!(lines.last().unwrap()["resumed"], frames, "nothing is made again");
         assert!(fs::read(place.path(output)).unwrap() == whole, "{output}");
         fs::remove_file(place.path(output)).unwrap();
@@ -168,4 +171,67 @@ fn a_killed_shard_goes_on_and_idle_shards_are_done() {
         place.rife(&join).ok();
     }
     assert!(fs::read(place.path("out.mp4")).unwrap() == whole);
+}
+
+#[test]
+fn a_join_waits_and_takes_input_and_options_from_the_shards() {
+    if !ffmpeg() {
+        return;
+    }
+    let place = Place::new();
+    std::fs::create_dir(place.path("in")).unwrap();
+    place.clip("in/clip.mp4", 10);
+    let input = ["--fps", "40", "--segment-frames", "4", "-o", "out.mkv"];
+    let shard = |shard, more: &[&str]| {
+        let args = [
+            &["video", "in/clip.mp4"][..],
+            &input,
+            &RANDOM,
+            &["--shard", shard],
+            more,
+        ]
+        .concat();
+        args.into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let run = |args: Vec<String>| place.rife(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    let whole = [&["video", "in/clip.mp4"][..], &input, &RANDOM].concat();
+    place.rife(&whole).ok();
+    let whole = fs::read(place.path("out.mkv")).unwrap();
+    fs::remove_file(place.path("out.mkv")).unwrap();
+
+    let said = place.rife(&["join", "out.mkv", "--wait", "0s"]).failed(1);
+    assert!(said.contains("none has begun"), "{said}");
+    run(shard("1/2", &["--work-dir", "fast/disk"])).ok();
+    assert!(place.path("fast/disk/out.mkv.rife-shard-1-of-2").is_dir());
+    let work = ["--work-dir", "fast/disk"];
+    let said = place
+        .rife(&[&["join", "out.mkv", "--wait", "0"][..], &work].concat())
+        .failed(1);
+    assert!(said.contains("1 of 2 are complete; 2 has not begun"), "{said}");
+    let said = place
+        .rife(&[&["join", "out.mkv", "--fps", "30"][..], &work].concat())
+        .failed(2);
+    assert!(said.contains("have recorded"), "{said}");
+    // From another folder, while the second shard is still to come, by the folder of the shards.
+    let mut waiting = place
+        .command(&[
+            "join",
+            "../fast/disk/out.mkv.rife-shard-1-of-2",
+            "--wait",
+            "1m",
+            "-q",
+        ])
+        .current_dir(place.path("in"))
+        .spawn()
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert!(waiting.try_wait().unwrap().is_none(), "it waits");
+    run(shard("2/2", &work)).ok();
+    assert!(waiting.wait().unwrap().success());
+    assert!(fs::read(place.path("fast/disk/out.mkv")).unwrap() == whole);
+    assert_eq!(place.names(), ["fast", "in"]);
+    let said = place
+        .rife(&["video", "in/clip.mp4", "-o", "x/%d.png", "--work-dir", "fast"])
+        .failed(2);
+    assert!(said.contains("video file"), "{said}");
 }

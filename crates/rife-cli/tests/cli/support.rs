@@ -73,6 +73,7 @@ impl Place {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rife"));
         command.args(args).current_dir(self.0.path()).stdin(Stdio::null());
         command.env("RIFE_MODELS_DIR", self.path("models"));
+        command.env("RIFE_CONFIG", "");
         command
     }
 

@@ -8,7 +8,7 @@ use crate::{Limits, MediaError, Result};
 
 /// Demuxers that ffmpeg may use for an input. Playlists and scripts (HLS, DASH, concat, SDP), which open other
 /// files or connections, and image2, lavfi and devices are excluded on purpose.
-const FORMATS: &str = "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,ogg,gif,apng,asf,nut,mxf,ivf,h264,hevc,obu,av1,\
+pub(crate) const FORMATS: &str = "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,ogg,gif,apng,asf,nut,mxf,ivf,h264,hevc,obu,av1,\
 m4v,h263,vc1,dv,rm,wtv,amr,aac,ac3,mp3,wav,flac,w64,caf,aiff,au,srt,ass,webvtt";
 
 /// Decoders that ffmpeg may use for an input: maintained decoders of formats in use.

@@ -134,6 +134,19 @@ pub struct Resume {
     pub segment_frames: u64,
     /// The job's role, where the output is encoded in shards.
     pub share: Option<Share>,
+    /// The folder of the unfinished work; the output's own when absent.
+    pub work_dir: Option<PathBuf>,
+    /// The command of this job, which a shard records for the join.
+    pub command: Option<CommandLine>,
+}
+
+/// A command line, as a shard records it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandLine {
+    /// The folder in which it was run.
+    pub folder: PathBuf,
+    /// The arguments after the program's name.
+    pub words: Vec<String>,
 }
 
 impl Resume {
@@ -145,7 +158,14 @@ impl Resume {
             restart: false,
             segment_frames: SEGMENT_FRAMES,
             share: None,
+            work_dir: None,
+            command: None,
         }
+    }
+
+    /// Returns the path next to which the unfinished work of `target` is kept.
+    pub(crate) fn place(&self, target: &Path) -> PathBuf {
+        in_work_dir(target, self.work_dir.as_deref())
     }
 
     /// Returns the shard to encode; shard 1 of 1 without shards.
@@ -154,6 +174,14 @@ impl Resume {
             Some(Share::Shard(shard)) => shard,
             Some(Share::Join) | None => Shard { index: 1, count: 1 },
         }
+    }
+}
+
+/// Returns the path next to which the unfinished work of `target` is kept: in `work_dir`, where given.
+pub fn in_work_dir(target: &Path, work_dir: Option<&Path>) -> PathBuf {
+    match (work_dir, target.file_name()) {
+        (Some(folder), Some(name)) => folder.join(name),
+        _ => target.to_owned(),
     }
 }
 
@@ -176,12 +204,7 @@ pub(crate) fn shards(target: &Path) -> Result<Vec<PathBuf>> {
     let count = match counts.iter().collect::<Vec<_>>()[..] {
         [] => return bad(format!("there are no shards of {} beside it", target.display())),
         [&count] => count,
-        _ => {
-            return bad(format!(
-                "beside {} are shards of different divisions: of {counts:?}",
-                target.display()
-            ));
-        }
+        _ => return Err(divisions(target, &counts.into_iter().collect::<Vec<_>>())),
     };
     let folders = (1..=count).map(|index| shard_folder(target, Shard { index, count }));
     let there = |folder: PathBuf| match folder.is_dir() {
@@ -192,6 +215,64 @@ pub(crate) fn shards(target: &Path) -> Result<Vec<PathBuf>> {
         ))),
     };
     folders.map(there).collect()
+}
+
+/// The state of a shard of an output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShardState {
+    /// Number of the shard and of all shards.
+    pub shard: Shard,
+    /// Number of complete segments.
+    pub segments: usize,
+    /// True where all its segments are complete.
+    pub complete: bool,
+    /// The command that makes it, where it is recorded.
+    pub command: Option<CommandLine>,
+}
+
+/// Returns the states of the existing shards of the output `target`, in order. Their folders are next to it, or in `work_dir`.
+///
+/// # Errors
+/// [`MediaError::Unsupported`] for shards of different divisions, [`MediaError::Changed`] where they belong to different jobs;
+/// those of reading.
+pub fn shard_states(target: &Path, work_dir: Option<&Path>) -> Result<Vec<ShardState>> {
+    let target = in_work_dir(target, work_dir);
+    let mut found = shards_beside(&target)?;
+    found.sort_by_key(|shard| (shard.count, shard.index));
+    let mut states = Vec::new();
+    let mut facts: Option<Vec<(String, String)>> = None;
+    for shard in found {
+        let folder = shard_folder(&target, shard);
+        // A folder may vanish while another machine starts its shard over.
+        let Some(state) = read(&folder)? else { continue };
+        let changes = facts
+            .as_ref()
+            .map_or_else(Vec::new, |facts| differences(facts, &state.facts));
+        if !changes.is_empty() {
+            let changes = format!("this shard does not fit to the first: {}", changes.join("; "));
+            return Err(MediaError::Changed { folder, changes });
+        }
+        facts.get_or_insert(state.facts);
+        states.push(ShardState {
+            shard,
+            segments: state.segments.len(),
+            complete: state.total.is_some(),
+            command: state.command,
+        });
+    }
+    let counts: std::collections::BTreeSet<u32> = states.iter().map(|state| state.shard.count).collect();
+    if counts.len() > 1 {
+        return Err(divisions(&target, &counts.into_iter().collect::<Vec<_>>()));
+    }
+    Ok(states)
+}
+
+/// Returns the error for shards of different divisions.
+fn divisions(target: &Path, counts: &[u32]) -> MediaError {
+    MediaError::Unsupported(format!(
+        "beside {} are shards of different divisions: of {counts:?}",
+        target.display()
+    ))
 }
 
 /// Returns the shards of `target` whose folders exist.
@@ -255,6 +336,14 @@ fn agree(target: &Path, own: Shard, facts: &[(String, String)]) -> Result<()> {
     Ok(())
 }
 
+/// Returns the folder of a job's unfinished work next to `place`.
+fn own_folder(place: &Path, resume: &Resume) -> PathBuf {
+    match resume.share {
+        Some(Share::Shard(shard)) => shard_folder(place, shard),
+        Some(Share::Join) | None => folder(place),
+    }
+}
+
 /// A complete segment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Segment {
@@ -310,6 +399,9 @@ struct State {
     /// Number of frames of the entire output, in the journal of a complete shard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     total: Option<u64>,
+    /// The command of a shard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    command: Option<CommandLine>,
 }
 
 impl Segment {
@@ -367,14 +459,16 @@ impl Journal {
     /// # Errors
     /// [`MediaError::Changed`] where the unfinished job has another fingerprint; those of the file system.
     pub(crate) fn open(target: &Path, resume: &Resume) -> Result<Self> {
-        let folder = match resume.share {
-            Some(Share::Shard(shard)) => shard_folder(target, shard),
-            Some(Share::Join) | None => folder(target),
+        let place = &resume.place(target);
+        let folder = own_folder(place, resume);
+        let Some(Share::Shard(own)) = resume.share.filter(|_| !resume.restart) else {
+            return Self::open_in(folder, resume);
         };
-        if let (Some(Share::Shard(own)), false) = (resume.share, resume.restart) {
-            agree(target, own, &resume.facts)?;
-        }
-        Self::open_in(folder, resume)
+        agree(place, own, &resume.facts)?;
+        let journal = Self::open_in(folder, resume)?;
+        // Of two shards that start at the same time, at least one sees the other's journal.
+        agree(place, own, &resume.facts)?;
+        Ok(journal)
     }
 
     /// Opens or creates the journal in `folder` and verifies its segments; see [`Journal::open`].
@@ -386,6 +480,9 @@ impl Journal {
             facts: resume.facts.clone(),
             ..State::default()
         });
+        if resume.command.is_some() {
+            state.command = resume.command.clone();
+        }
         let mut changes = differences(&state.facts, &resume.facts);
         let mut unchanged = u64::MAX;
         if let Some(pictures) = &resume.pictures {
@@ -442,18 +539,15 @@ impl Journal {
 
     /// Returns the record of the output `target` where an earlier run completed and renamed it but was killed before it removed
     /// the folder.
-    pub(crate) fn completed(target: &Path) -> Option<Complete> {
-        let promised = read(&folder(target)).ok().flatten()?.complete?;
+    pub(crate) fn completed(target: &Path, resume: &Resume) -> Option<Complete> {
+        let promised = read(&folder(&resume.place(target))).ok().flatten()?.complete?;
         let (hash, _) = sha256(target).ok()?;
         (hash == promised.sha256).then_some(promised)
     }
 
     /// Returns the value of the fingerprint field `name` of an unfinished job with the output `target`.
     pub(crate) fn recorded(target: &Path, resume: &Resume, name: &str) -> Option<String> {
-        let folder = match resume.share {
-            Some(Share::Shard(shard)) => shard_folder(target, shard),
-            Some(Share::Join) | None => folder(target),
-        };
+        let folder = own_folder(&resume.place(target), resume);
         let facts = read(&folder).ok().flatten()?.facts;
         facts
             .into_iter()
@@ -999,6 +1093,7 @@ mod tests {
             segments: vec![segment(0), segment(250)],
             complete: None,
             total: Some(500),
+            command: None,
         })
         .unwrap()
     }

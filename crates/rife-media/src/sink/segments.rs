@@ -124,14 +124,17 @@ impl Segments {
             tags: choice.tags,
             ..params.clone()
         };
-        let named = Journal::completed(path)
+        let named = Journal::completed(path, resume)
             .filter(|_| !resume.restart && resume.share.is_none())
             .filter(|complete| complete.streams == streams(spec));
+        if let Some(folder) = &resume.work_dir {
+            fs::create_dir_all(folder).map_err(|e| MediaError::io("create", folder, e))?;
+        }
         let part = match resume.share {
             Some(Share::Shard(shard)) => {
                 // Shards of one output may run concurrently, so each has its own lock file instead of the output's.
                 part::check_target(path, spec.overwrite, spec.all_inputs())?;
-                let mut lock = journal::shard_folder(path, shard).into_os_string();
+                let mut lock = journal::shard_folder(&resume.place(path), shard).into_os_string();
                 lock.push(".lock");
                 Part::create(Path::new(&lock), true, spec.all_inputs())?
             }
@@ -145,7 +148,7 @@ impl Segments {
             .extend(own_facts(&resume, &params, &choice.args, &ffmpeg));
         let mut journal = Journal::open(path, &resume)?;
         let adopted = match resume.share {
-            Some(Share::Join) => journal::shards(path)?,
+            Some(Share::Join) => journal::shards(&resume.place(path))?,
             Some(Share::Shard(_)) | None => Vec::new(),
         };
         if !adopted.is_empty() {

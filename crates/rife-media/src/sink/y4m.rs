@@ -122,6 +122,12 @@ impl Sink for Writer {
         let written = self.put(&bytes);
         self.buffer = bytes;
         written?;
+        if self.part.is_none() {
+            // A reader of standard output gets each frame when it is complete.
+            self.output
+                .flush()
+                .map_err(|e| MediaError::io("write", &self.name, e))?;
+        }
         self.frames += 1;
         self.end = narrow(widen(frame.pts) + widen(frame.duration)).unwrap_or(frame.pts);
         Ok(())

@@ -52,7 +52,7 @@ impl Reader {
     }
 
     /// Reads and checks the header of `input`; `name` is its path or name in messages.
-    fn new(name: PathBuf, mut input: Box<dyn Read + Send>, spec: &SourceSpec) -> Result<Self> {
+    pub(super) fn new(name: PathBuf, mut input: Box<dyn Read + Send>, spec: &SourceSpec) -> Result<Self> {
         let failed = |e: MediaError| match spec.cancel.is_cancelled() {
             true => MediaError::Cancelled,
             false => e,

@@ -381,6 +381,10 @@ class JoinOptions(TypedDict, total=False):
     memory_limit: Value | None
     #: On GPUs the same as --precision f16, as in the original scripts; ignored on the processor
     fp16: bool | None
+    #: Wait until all shards are complete, at most this long, such as 90s, 30m or 2h [default: 24h]
+    wait: Value | None
+    #: The folder of the shards, where they were made with the same option; the output's own otherwise
+    work_dir: Value | None
     #: Replace an existing output
     overwrite: bool | None
     #: Write a manifest OUT.rife.json, for `rife verify`
@@ -588,9 +592,11 @@ class VideoOptions(TypedDict, total=False):
     no_resume: bool | None
     #: Output frames per segment: at most these are lost by an interruption
     segment_frames: Value | None
+    #: Keep unfinished work and shards in this folder instead of the output's own, such as on a faster disk
+    work_dir: Value | None
     #: Compute only shard I of N: segments I, I+N, I+2N... of the result, in the folder OUT.rife-shard-I-of-N. When all
-    #: folders are in one place, `rife join` with the same options writes OUT, equal to the output of one machine. With
-    #: auto, I and N are those of the job array of Slurm, AWS Batch or Kubernetes (see docs/scale.md)
+    #: folders are in one place, `rife join OUT` writes OUT, equal to the output of one machine. With auto, I and N are
+    #: those of the job array of Slurm, AWS Batch or Kubernetes (see docs/scale.md)
     shard: Value | None
     #: Write the confidence of each computed frame as JSON: time in seconds, confidence, whether the frame was replaced
     confidence: Value | None

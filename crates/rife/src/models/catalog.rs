@@ -26,9 +26,17 @@ impl Checkpoint {
     }
 }
 
-/// Finds a checkpoint by its name.
+/// Finds a checkpoint by its name, also in the spellings of other programs, such as `rife-v4.25_lite`.
 pub fn checkpoint(name: &str) -> Option<&'static Checkpoint> {
+    let name = usual_name(name);
     CATALOG.iter().find(|entry| entry.name == name)
+}
+
+/// Returns the name of a version that is spelled as in another program, such as `4.25.lite` for `rife-v4.25_lite`; other names as
+/// they are.
+pub(crate) fn usual_name(name: &str) -> String {
+    let version = name.parse::<rife_nets::Version>();
+    version.map_or_else(|_| name.to_owned(), |version| version.name().to_owned())
 }
 
 /// Makes an entry without a known hash.

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use rife_media::scene::{DetectedCut, Overlay, Overlays, Role};
 use rife_media::timeline::{Anchors, Placed, Push};
-use rife_media::{Frame, OutputFrame, RgbImage, Timeline, time};
+use rife_media::{Frame, OutputFrame, RgbImage, Time, Timeline, time};
 
 use super::{Confidence, CutFill, Decided, StreamCounts, StreamFrame, StreamOptions};
 use crate::interpolator::{PairState, Submitted, to_f32};
@@ -117,6 +117,17 @@ struct PendingFrame {
     start: Instant,
 }
 
+/// What becomes of an output frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// It is computed.
+    Compute,
+    /// It shows the anchor before it.
+    Repeat,
+    /// It is left out.
+    Skip,
+}
+
 impl Pairing {
     /// Makes a generator; an error if the timeline's options are out of range.
     pub(super) fn new(interpolator: Arc<Interpolator>, options: StreamOptions) -> Result<Self> {
@@ -136,6 +147,29 @@ impl Pairing {
             started: VecDeque::new(),
             started_count: 0,
         })
+    }
+
+    /// Computes the following frames with another interpolator. Frames in flight are completed first.
+    pub(crate) fn set_interpolator(&mut self, interpolator: Arc<Interpolator>) -> Result<()> {
+        for started in std::mem::take(&mut self.started) {
+            let complete = match started {
+                Started::Pending(pending) => Next::Frame(self.complete(*pending)?),
+                Started::Complete(next) => next,
+            };
+            self.started.push_back(Started::Complete(complete));
+        }
+        for anchor in &mut self.anchors {
+            anchor.prepared = None;
+        }
+        if let Some(Group {
+            method: Some(Method::Interpolate(pair)),
+            ..
+        }) = &mut self.group
+        {
+            *pair = None;
+        }
+        self.interpolator = interpolator;
+        Ok(())
     }
 
     /// Returns the frame counts so far.
@@ -204,15 +238,15 @@ impl Pairing {
         self.counts.dropped += dropped;
     }
 
-    /// Returns the next output frame, computed only if `wanted` holds for its zero-based number; `None` if more source frames
+    /// Returns the next output frame as `wish` says for its zero-based number and time; `None` if more source frames
     /// are needed first, and at the end. Up to [`Interpolator::in_flight`] frames are computed at once, so that as many but
     /// one may be held back until more source frames come or the input ends.
-    pub(crate) fn next(&mut self, wanted: impl Fn(u64) -> bool) -> Result<Option<Next>> {
+    pub(crate) fn next(&mut self, wish: impl Fn(u64, Time) -> Wish) -> Result<Option<Next>> {
         loop {
             if self.is_front_due() {
                 return self.complete_front().map(Some);
             }
-            if let Some(started) = self.start(&wanted)? {
+            if let Some(started) = self.start(&wish)? {
                 self.started.push_back(started);
             } else if self.timeline.is_none() && !self.started.is_empty() {
                 return self.complete_front().map(Some);
@@ -257,12 +291,12 @@ impl Pairing {
     }
 
     /// Starts the next output frame; `None` if its anchors are not known yet, and at the end.
-    fn start(&mut self, wanted: &impl Fn(u64) -> bool) -> Result<Option<Started>> {
+    fn start(&mut self, wish: &impl Fn(u64, Time) -> Wish) -> Result<Option<Started>> {
         loop {
             if let Some(mut group) = self.group.take()
                 && let Some(frame) = group.frames.pop_front()
             {
-                let started = self.output(&mut group, frame, wanted(self.started_count));
+                let started = self.output(&mut group, frame, wish);
                 self.group = Some(group);
                 self.started_count += 1;
                 return started.map(Some);
@@ -290,8 +324,13 @@ impl Pairing {
         }
     }
 
-    /// Starts an output frame at or after the first anchor and before the second, computed if it is `wanted`.
-    fn output(&mut self, group: &mut Group, at: OutputFrame, wanted: bool) -> Result<Started> {
+    /// Starts an output frame at or after the first anchor and before the second, as `wish` says.
+    fn output(
+        &mut self,
+        group: &mut Group,
+        at: OutputFrame,
+        wish: &impl Fn(u64, Time) -> Wish,
+    ) -> Result<Started> {
         // The source may have more frames than its container declared.
         self.options.limits.check_output_frames(self.started_count + 1)?;
         let (left, right) = (self.anchors.front().cloned(), self.anchors.get(1).cloned());
@@ -305,20 +344,23 @@ impl Pairing {
             confidence: None,
         };
         match right {
-            Some(right) if *at.timestep.numer() != 0 => self.between(group, [left, right], at, wanted, shown),
-            _ if wanted => Ok(Started::Complete(Next::Frame(shown))),
+            Some(right) if *at.timestep.numer() != 0 => {
+                let wish = wish(self.started_count, at.pts);
+                self.between(group, [left, right], at, wish, shown)
+            }
+            _ if wish(self.started_count, at.pts) != Wish::Skip => Ok(Started::Complete(Next::Frame(shown))),
             _ => Ok(Started::Complete(Next::Skipped { at, made: false })),
         }
     }
 
     /// Starts an output frame between two anchors: `shown`, which has the left anchor's content, with the computed content if
-    /// it is `wanted`.
+    /// it is wished.
     fn between(
         &mut self,
         group: &mut Group,
         [left, right]: [Anchor; 2],
         at: OutputFrame,
-        wanted: bool,
+        wish: Wish,
         mut shown: StreamFrame,
     ) -> Result<Started> {
         let method = group.method.get_or_insert_with(|| match () {
@@ -326,11 +368,12 @@ impl Pairing {
             () if left.image == right.image => Method::Repeat,
             () => Method::Interpolate(None),
         });
-        if !wanted {
+        if wish == Wish::Skip {
             let made = matches!(method, Method::Interpolate(_));
             return Ok(Started::Complete(Next::Skipped { at, made }));
         }
         match method {
+            Method::Interpolate(_) if wish == Wish::Repeat => {}
             Method::Repeat => {}
             Method::Cut => shown.made = fill(self.options.cut_fill, &left, &right, at),
             Method::Interpolate(pair) => return self.interpolate(pair, [left, right], at, shown),

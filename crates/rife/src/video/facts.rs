@@ -63,6 +63,8 @@ pub(super) fn facts(job: &VideoJob, interpolator: &Interpolator) -> Result<Optio
         confidence_out: _,
         share: _,
         keep: _,
+        work_dir: _,
+        command: _,
         strict: _,
         // Audio and subtitles: see `sound`.
         video_only: _,

@@ -11,7 +11,7 @@ use rife_media::sink::{Need, Needs};
 use rife_media::{CancelToken, ColorTags, Frame, RgbImage, Sink, Source, Time, Written};
 
 use super::{Confidence, Progress};
-use crate::stream::{Decided, Lookahead, Next, Pairing, Stream, StreamFrame};
+use crate::stream::{Decided, Lookahead, Next, Pairing, Stream, StreamFrame, Wish};
 use crate::{Error, Result};
 
 /// Maximum bytes of the frames in one queue. The queue of larger frames has no buffer (rendezvous).
@@ -256,7 +256,11 @@ impl InterpolationStage<'_> {
             let number = self.pairing.counts().frames_out;
             let need = self.needs.of(number);
             let needs = &self.needs;
-            match self.pairing.next(|number| needs.of(number) == Need::Make)? {
+            let wish = |number, _| match needs.of(number) {
+                Need::Make => Wish::Compute,
+                Need::Written | Need::Elsewhere => Wish::Skip,
+            };
+            match self.pairing.next(wish)? {
                 Some(Next::Frame(frame)) => self.send(frame)?,
                 Some(Next::Skipped { at, made }) => {
                     match need {
