@@ -63,13 +63,14 @@ pub fn run(
     cancel: &CancelToken,
     said: impl FnMut(Said<'_>) + 'static,
 ) -> rife::Result<()> {
-    let cli = Cli::try_parse_from(preset::expand(args.to_vec())?).map_err(|mut error| {
+    let words = preset::expand(args.to_vec())?;
+    let cli = Cli::try_parse_from(&words).map_err(|mut error| {
         spelling::suggest(&mut error);
         let text = error.render().to_string();
         let text = text.split("\n\nUsage:").next().unwrap_or(&text);
         rife::Error::Usage(text.trim_start_matches("error: ").trim().to_owned())
     })?;
-    let cli = with_words(cli, args);
+    let cli = with_words(cli, &words);
     output::captured(said, || dispatch(cli.command, cancel))
 }
 
