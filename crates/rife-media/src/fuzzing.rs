@@ -61,7 +61,7 @@ pub fn journal(data: &[u8]) -> bool {
     let facts = [("the input", "abc"), ("the quality", "18")];
     let facts = facts.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let resume = Resume::new(facts.to_vec());
-    let _ = Journal::completed(&target);
+    let _ = Journal::completed(&target, &Resume::new(Vec::new()));
     let _ = Journal::recorded(&target, &resume, "the input");
     let Ok(journal) = Journal::open(&target, &resume) else {
         return false;
