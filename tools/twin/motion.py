@@ -168,8 +168,10 @@ def prior(img0, img1, t, dis):
     """Computes the motion in pixels from the first frame to the second of the scene points at timestep t: [n, 4, h, w],
     from the forward search, then from the backward search."""
     n, _, h, w = img0.shape
+    factor = 2 ** dis.get("finest_level", 0)
+    h, w = h // factor, w // factor
     # Both directions are concatenated along the batch.
-    levels = [filled(luma(torch.cat([img0, img1]).float()))]
+    levels = [filled(F.avg_pool2d(luma(torch.cat([img0, img1]).float()), factor))]
     for _ in range(coarser_levels(h, w, dis)):
         levels.append(filled(F.avg_pool2d(levels[-1], 2)))
     v = None
@@ -179,4 +181,7 @@ def prior(img0, img1, t, dis):
         else:
             v = 2 * F.interpolate(v, scale_factor=2, mode="bilinear", align_corners=False)[..., :a.shape[2], :a.shape[3]]
         v = searched(a, a.roll(n, 0), v, level == 0, dis)
-    return project(v[:n], v[n:], t)[..., :h, :w]
+    velocities = project(v[:n], v[n:], t)[..., :h, :w]
+    if factor > 1:
+        velocities = factor * F.interpolate(velocities, scale_factor=factor, mode="bilinear", align_corners=False)
+    return velocities

@@ -49,6 +49,16 @@ pub struct DisOptions {
     /// steps stay; and cells at the border of a static or slow background can begin with the foreground's motion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zero_start: Option<f32>,
+    /// Number of levels, at most 3, by which the finest level of a network's search is coarser than its frames: 1 searches
+    /// frames of half the width and height. A network adds it to the `level` of
+    /// [`Backend::dis_flow`](crate::Backend::dis_flow), which does not read it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub finest_level: u32,
+}
+
+/// Reports whether a number is zero, and left out of a description.
+fn is_zero(value: &u32) -> bool {
+    *value == 0
 }
 
 impl Default for DisOptions {
@@ -64,6 +74,7 @@ impl Default for DisOptions {
             min_residual: 1.0 / 255.0,
             max_step: 2.0,
             zero_start: None,
+            finest_level: 0,
         }
     }
 }

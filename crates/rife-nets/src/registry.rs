@@ -199,6 +199,7 @@ const R7_LITE: NetworkSpec = NetworkSpec {
         min_residual: 1.0 / 255.0,
         max_step: 2.0,
         zero_start: None,
+        finest_level: 0,
     })),
     synthesis: Synthesis {
         // Distances of 4 and 6 pixels gained less.

@@ -196,7 +196,15 @@ impl NetworkSpec {
     /// Returns the largest factor by which a tensor is downsampled at scale 1: frame sides must be multiples of it.
     pub(crate) fn size_multiple(&self) -> usize {
         let largest = self.blocks[0].scale << usize::from(self.restart.is_some());
-        4 * largest
+        (4 * largest).max(self.prior_multiple())
+    }
+
+    /// Returns the factor by which the prior's search downsamples frames at scale 1; 1 without a prior.
+    pub(crate) fn prior_multiple(&self) -> usize {
+        match self.prior {
+            Some(Prior::Dis(dis)) => 1 << dis.finest_level,
+            None => 1,
+        }
     }
 
     /// Returns the encoder's output channels, 0 without an encoder.

@@ -143,7 +143,7 @@ impl Version {
     pub fn size_multiple(self, scale: Scale) -> usize {
         let (base, min) = match self.family() {
             Family::Paper(_) | Family::Hdv2 => (32, 32),
-            Family::Stack(spec) => (spec.size_multiple(), 2),
+            Family::Stack(spec) => (spec.size_multiple(), spec.prior_multiple().max(2)),
         };
         let scaled = match scale.log2() {
             power @ 0.. => base >> power,

@@ -322,6 +322,11 @@ fn descriptions_out_of_range_are_refused_by_field_value_and_range() {
             json!(1.5),
             "prior.dis.zero_start is 1.5; accepted: numbers above 0, at most 1",
         ),
+        (
+            "/prior/dis/finest_level",
+            json!(4),
+            "prior.dis.finest_level is 4; accepted: 0 to 3",
+        ),
         // The number itself, or that it is out of range, by the features of `serde_json`.
         ("/prior/dis/damping", json!(1e300), "prior.dis.damping"),
         ("/prior/dis/damping", json!(-1.0), "prior.dis.damping is -1"),
@@ -425,13 +430,20 @@ fn synthesis() -> impl Strategy<Value = Synthesis> {
 
 fn any_prior() -> impl Strategy<Value = Option<Prior>> {
     let areas = prop::sample::select(vec![64usize, 512, 1 << 28]);
-    proptest::option::of((areas, 0usize..4, 0usize..4, 0usize..4)).prop_map(|options| {
-        let (min_coarsest_area, gauss_newton_steps, propagation_rounds, finest_propagation_rounds) = options?;
+    proptest::option::of((areas, 0usize..4, 0usize..4, 0usize..4, 0u32..4)).prop_map(|options| {
+        let (
+            min_coarsest_area,
+            gauss_newton_steps,
+            propagation_rounds,
+            finest_propagation_rounds,
+            finest_level,
+        ) = options?;
         Some(Prior::Dis(DisOptions {
             min_coarsest_area,
             gauss_newton_steps,
             propagation_rounds,
             finest_propagation_rounds,
+            finest_level,
             ..DisOptions::default()
         }))
     })

@@ -15,13 +15,15 @@ pub(super) fn flow<B: Backend>(
     options: &Options,
 ) -> B::Tensor {
     match prior {
-        Prior::Dis(dis) => b.dis_flow(images, level(options) as u32, dis),
+        Prior::Dis(dis) => b.dis_flow(images, level(prior, options) as u32, dis),
     }
 }
 
-/// Returns log2 of the factor by which frames are downsampled for the prior: that of the network's scale, at least 0.
-fn level(options: &Options) -> i32 {
-    (-options.scale.log2()).max(0)
+/// Returns log2 of the factor by which frames are downsampled for the prior: that of the network's scale, at least 0, plus
+/// [`DisOptions::finest_level`](rife_backend::dis::DisOptions::finest_level).
+fn level(prior: &Prior, options: &Options) -> i32 {
+    let Prior::Dis(dis) = prior;
+    (-options.scale.log2()).max(0) + dis.finest_level as i32
 }
 
 /// The prior's flow projected to a timestep and upsampled to the frames' size.
@@ -38,8 +40,15 @@ pub(super) struct Projected<'a, B: Backend> {
 
 impl<'a, B: Backend> Projected<'a, B> {
     /// Projects the result of [`flow`] to `timestep`.
-    pub(super) fn new(b: &'a B, flow: &B::Tensor, timestep: &B::Timestep, options: &Options) -> Self {
-        let velocities = crate::scale::resize_flow(b, &b.project_flow(flow, timestep), level(options));
+    pub(super) fn new(
+        b: &'a B,
+        prior: &Prior,
+        flow: &B::Tensor,
+        timestep: &B::Timestep,
+        options: &Options,
+    ) -> Self {
+        let projected = b.project_flow(flow, timestep);
+        let velocities = crate::scale::resize_flow(b, &projected, level(prior, options));
         let before = b.timestep_affine(timestep, -1.0, 1.0);
         Self {
             b,

@@ -89,8 +89,8 @@ impl<L> StackNet<L> {
         };
         let synthesizer = Synthesizer::new(b, self.spec.synthesis, images);
         let mut log2 = -options.scale.log2();
-        let projected = encoded.prior.as_ref();
-        let projected = projected.map(|flow| Projected::new(b, flow, timestep, options));
+        let projected = self.spec.prior.zip(encoded.prior.as_ref());
+        let projected = projected.map(|(prior, flow)| Projected::new(b, &prior, flow, timestep, options));
         let mut state = projected.as_ref().map(|projected| self.initial(&pair, projected));
         let candidates = self.candidates(&pair, &synthesizer, projected.as_ref(), state.as_ref())?;
         let mut stages = Stages::new(options.keep_stages);

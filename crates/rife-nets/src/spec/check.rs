@@ -185,6 +185,7 @@ fn check_dis(options: &DisOptions) -> Checked {
         min_residual,
         max_step,
         zero_start,
+        finest_level,
     } = *options;
     within("prior.dis.min_coarsest_area", min_coarsest_area, 64..=1 << 28)?;
     for (field, value) in [
@@ -197,7 +198,8 @@ fn check_dis(options: &DisOptions) -> Checked {
     positive("prior.dis.damping", Some(damping), 1e6)?;
     positive("prior.dis.min_residual", Some(min_residual), 1.0)?;
     positive("prior.dis.max_step", Some(max_step), 64.0)?;
-    positive("prior.dis.zero_start", zero_start, 1.0)
+    positive("prior.dis.zero_start", zero_start, 1.0)?;
+    within("prior.dis.finest_level", finest_level as usize, 0..=3)
 }
 
 /// Checks that a field's value is within a range.
