@@ -61,6 +61,13 @@ pub struct AdapterInfo {
     pub timestamps: bool,
 }
 
+impl AdapterInfo {
+    /// Whether the other adapter is of the same kind with the same driver.
+    fn is_alike(&self, other: &Self) -> bool {
+        [self.api, &self.name, &self.driver] == [other.api, &other.name, &other.driver]
+    }
+}
+
 /// Number of storage buffers that the largest hand-written kernel uses: the output and three inputs of a convolution.
 const MIN_BINDINGS: u32 = 4;
 
@@ -187,6 +194,16 @@ impl AdapterChoice {
     pub fn find(&self, adapters: &[Adapter]) -> Result<Adapter, GpuError> {
         let infos: Vec<_> = adapters.iter().map(|adapter| adapter.info.clone()).collect();
         self.pick(&infos).map(|index| adapters[index].clone())
+    }
+
+    /// Returns the chosen one of `adapters` and all others of the same name, interface and driver, which compute the same values.
+    ///
+    /// # Errors
+    /// Those of [`AdapterChoice::find`].
+    pub fn find_alike(&self, adapters: &[Adapter]) -> Result<Vec<Adapter>, GpuError> {
+        let first = self.find(adapters)?;
+        let is_alike = |adapter: &&Adapter| adapter.info.is_alike(&first.info);
+        Ok(adapters.iter().filter(is_alike).cloned().collect())
     }
 
     /// Returns the index in `infos` of the chosen adapter.

@@ -1,13 +1,14 @@
 //! The GPU engine as a [`Backend`].
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use rife_backend::{Backend, ConvSpec, DisOptions, Download, Resize, Result};
 
 use crate::dis;
 use crate::engine::{Engine, Work};
-use crate::tensor::{GpuTensor, Layout, Op};
-use crate::{Adapter, AdapterInfo, ConvLayer, GpuError, Precision};
+use crate::tensor::{GpuTensor, Op};
+use crate::{Adapter, AdapterInfo, ConvLayer, GpuError, KernelRun, KernelStore, Precision};
 
 /// Maximum number of operands of one concatenation node.
 const MAX_PARTS: usize = 3;
@@ -25,7 +26,25 @@ impl GpuBackend {
     /// # Errors
     /// Where the driver refuses, or the adapter lacks what the kernels or the number format need.
     pub fn new(adapter: &Adapter, precision: Precision) -> std::result::Result<Self, GpuError> {
-        Engine::open(adapter, precision, false).map(|engine| Self { engine })
+        Engine::open(adapter, precision, false, None).map(|engine| Self { engine })
+    }
+
+    /// Opens an adapter as [`GpuBackend::new`] does, and keeps compiled kernels in a store: they are loaded from it now, where
+    /// the driver can, and saved by [`GpuBackend::save_kernels`] and when the backend is dropped.
+    ///
+    /// # Errors
+    /// Those of [`GpuBackend::new`].
+    pub fn with_store(
+        adapter: &Adapter,
+        precision: Precision,
+        store: Arc<dyn KernelStore>,
+    ) -> std::result::Result<Self, GpuError> {
+        Engine::open(adapter, precision, false, Some(store)).map(|engine| Self { engine })
+    }
+
+    /// Saves the kernels that were compiled so far, if there is a store and the driver can.
+    pub fn save_kernels(&self) {
+        self.engine.device.save_kernels();
     }
 
     /// Opens an adapter to count the work of a network: kernels are generated, and neither compiled nor run; values have no
@@ -34,7 +53,7 @@ impl GpuBackend {
     /// # Errors
     /// Those of [`GpuBackend::new`].
     pub fn new_counting(adapter: &Adapter, precision: Precision) -> std::result::Result<Self, GpuError> {
-        Engine::open(adapter, precision, true).map(|engine| Self { engine })
+        Engine::open(adapter, precision, true, None).map(|engine| Self { engine })
     }
 
     /// Returns what the driver reports about the adapter.
@@ -52,9 +71,25 @@ impl GpuBackend {
         self.engine.device.pool.peak_bytes()
     }
 
+    /// Returns the bytes of the largest tensor that a kernel wrote, or had no buffer for.
+    pub fn largest_tensor(&self) -> u64 {
+        self.engine.largest_tensor()
+    }
+
+    /// Returns the bytes that the largest tensor of this device can have.
+    pub fn max_tensor(&self) -> u64 {
+        self.engine.device.pool.max_bytes()
+    }
+
     /// Returns how much the device computed since it was opened.
     pub fn work(&self) -> Work {
         self.engine.work()
+    }
+
+    /// Runs `work` and returns the kernel runs that it caused. Each is submitted and waited for alone, so that `work` takes longer
+    /// than usual; their times are the device's.
+    pub fn profile(&self, work: &mut dyn FnMut()) -> Vec<KernelRun> {
+        self.engine.device.profile(work)
     }
 
     /// Returns the WGSL text of every kernel that was compiled.
@@ -70,6 +105,31 @@ impl GpuBackend {
 /// Returns the computed tensor, or a tensor of `shape` that holds the error.
 fn or_failed(shape: [usize; 3], computed: Result<GpuTensor>) -> GpuTensor {
     computed.unwrap_or_else(|error| GpuTensor::from_stored(shape, Err(error)))
+}
+
+/// Returns the tensors of which `parts` are reductions by one factor, and that factor: so reduced together, what they have in
+/// common is computed once for each pixel. `None` where they are not.
+fn before_resize(parts: &[&GpuTensor]) -> Option<(Vec<GpuTensor>, Resize)> {
+    let reduced = |x: &GpuTensor| match &x.0.op {
+        Op::Resize(of, factor @ Resize::Down(_)) if !x.is_stored() => Some((of.clone(), *factor)),
+        _ => None,
+    };
+    let (first, factor) = parts.iter().find_map(|part| reduced(part))?;
+    let [_, height, width] = first.shape();
+    let larger = |part: &&GpuTensor| match &part.0.op {
+        Op::Constant(value) => Some(GpuTensor::new([1, height, width], Op::Constant(*value))),
+        // Multiplying by a power of two is exact, before and after.
+        Op::Affine(x, by, 0.0) if by.log2().fract() == 0.0 && !part.is_stored() => {
+            let (of, found) = reduced(x)?;
+            (found == factor).then(|| GpuTensor::new(of.shape(), Op::Affine(of.clone(), *by, 0.0)))
+        }
+        _ => {
+            let (of, found) = reduced(part)?;
+            (found == factor).then_some(of)
+        }
+    };
+    let larger: Vec<_> = parts.iter().map(larger).collect::<Option<_>>()?;
+    (larger.len() > 1).then_some((larger, factor))
 }
 
 /// Returns a side of a resized tensor.
@@ -151,6 +211,9 @@ impl Backend for GpuBackend {
         let [_, height, width] = parts.first().expect("tensors to concatenate").shape();
         let same = parts.iter().all(|part| part.shape()[1..] == [height, width]);
         assert!(same, "tensors of different sizes can't be concatenated");
+        if let Some((larger, factor)) = before_resize(parts) {
+            return self.resize(&self.cat(&larger.iter().collect::<Vec<_>>()), factor);
+        }
         let mut parts: Vec<GpuTensor> = parts.iter().copied().cloned().collect();
         let channels = |parts: &[GpuTensor]| parts.iter().map(|part| part.shape()[0]).sum();
         // A tree, so that a kernel that reads too many buffers can be split.
@@ -284,9 +347,23 @@ impl Backend for GpuBackend {
     }
 
     fn materialize(&self, x: &GpuTensor) -> Result<GpuTensor> {
-        let stored = self.engine.quads(x, Layout::Quads)?;
+        if is_joined(x) {
+            // Stored parts are read where they lie.
+            self.engine.check()?;
+            return Ok(x.clone());
+        }
+        let stored = self.engine.store(x, self.engine.exact_layout(x))?;
         self.engine.check()?;
         // Without the expression, which would keep its operands.
         Ok(GpuTensor::from_stored(x.shape(), Ok(stored)))
+    }
+}
+
+/// Whether `x` is a concatenation of tensors whose values are stored.
+fn is_joined(x: &GpuTensor) -> bool {
+    let is_whole = |part: &GpuTensor| matches!(part.0.stored.get(), Some(Ok(_))) || is_joined(part);
+    match &x.0.op {
+        Op::Cat(parts) if !x.is_stored() => parts.iter().all(is_whole),
+        _ => false,
     }
 }

@@ -14,6 +14,9 @@ use crate::tensor::{GpuTensor, Layout, Op, Stored, quads};
 /// Width and height of a workgroup in pixels.
 pub(crate) const GROUP: [usize; 2] = [16, 8];
 
+/// The directive that a kernel with f16 begins with.
+pub(crate) const ENABLE_F16: &str = "enable f16;\n";
+
 /// Statements of a function above which it is called in a loop, so that its text appears once in the compiled kernel.
 const LONG: usize = 12;
 
@@ -25,8 +28,24 @@ pub(crate) struct Generated {
     pub(crate) parameters: Vec<u32>,
     /// Statements of the kernel with all functions in the place of their calls.
     pub(crate) size: usize,
+    /// Loads of one thread from each of `inputs`.
+    pub(crate) loads: Vec<usize>,
     /// The tensor whose functions take most of these statements.
     pub(crate) largest: Option<GpuTensor>,
+}
+
+/// Bytes of a load, see [`crate::Work::bytes`].
+const LOAD_BYTES: usize = 32;
+
+impl Generated {
+    /// Returns the bytes that a number of threads read.
+    pub(crate) fn bytes_read(&self, threads: usize) -> u64 {
+        let read = |(input, loads): (&Stored, &usize)| {
+            let loaded = (threads * loads * LOAD_BYTES) as u64;
+            loaded.min(input.buffer.bytes())
+        };
+        self.inputs.iter().zip(&self.loads).map(read).sum()
+    }
 }
 
 /// Generates the kernel that writes the upper left `[height, width]` of `x` in a layout.
@@ -34,7 +53,7 @@ pub(crate) struct Generated {
 /// # Errors
 /// Where a tensor that it reads could not be computed.
 pub(crate) fn generate(x: &GpuTensor, layout: Layout, [height, width]: [usize; 2]) -> Result<Generated> {
-    let mut generator = Generator::default();
+    let mut generator = Generator::new("p");
     let channels = x.shape()[0];
     let (rows, columns) = generator.size([height, width]);
     let all: Vec<usize> = (0..channels).collect();
@@ -43,15 +62,15 @@ pub(crate) fn generate(x: &GpuTensor, layout: Layout, [height, width]: [usize; 2
     let values = values.collect::<Result<Vec<_>>>()?;
     let mut body = scope.body;
     match layout {
-        Layout::Quads | Layout::Halves => {
+        Layout::Quads | Layout::Halves | Layout::Fixed => {
             let count = quads(channels);
             for (i, quad) in values.chunks(4).enumerate() {
                 let lane = |lane: usize| quad.get(lane).map_or("0.0", String::as_str);
                 let [x, y, z, w] = [0, 1, 2, 3].map(lane);
                 let _ = writeln!(
                     body,
-                    "    result[(y * {columns} + x) * {count} + {i}] = {}(vec4<f32>({x}, {y}, {z}, {w}));",
-                    layout.element()
+                    "    let q{i} = vec4<f32>({x}, {y}, {z}, {w});\n    result[(y * {columns} + x) * {count} + {i}] = {};",
+                    layout.packed(&format!("q{i}"))
                 );
             }
         }
@@ -68,12 +87,61 @@ pub(crate) fn generate(x: &GpuTensor, layout: Layout, [height, width]: [usize; 2
          let x = i32(id.x);\n    let y = i32(id.y);\n    \
          if (x >= {columns} || y >= {rows}) {{ return; }}\n{body}}}\n"
     );
-    Ok(generator.finish(layout, &main, scope.size))
+    let enable = if layout == Layout::Halves || generator.reads_halves() {
+        ENABLE_F16
+    } else {
+        ""
+    };
+    let source = format!(
+        "{enable}@group(0) @binding(0) var<uniform> p: array<vec4<i32>, {}>;\n\
+         @group(0) @binding(1) var<storage, read_write> result: array<{}>;\n{}{main}",
+        generator.parameters.len().div_ceil(4),
+        layout.element(),
+        generator.text(2),
+    );
+    Ok(generator.finish(source, scope.size, &scope.loads))
+}
+
+/// Generates what a convolution reads of `x`: the function `read_input` of a pixel within the image and a quad. The uniform `p`
+/// has the parameters as its member `values`; the inputs' bindings begin with `first_binding`.
+///
+/// # Errors
+/// Where a tensor that it reads could not be computed.
+pub(crate) fn generate_input(x: &GpuTensor, first_binding: usize) -> Result<Generated> {
+    let mut generator = Generator::new("p.values");
+    let channels = x.shape()[0];
+    let (mut cases, mut size, mut loads) = (String::new(), 0, HashMap::new());
+    for quad in 0..quads(channels) {
+        let of_quad: Vec<usize> = (4 * quad..channels.min(4 * quad + 4)).collect();
+        let function = generator.function(x, &of_quad)?;
+        let lanes = [0, 1, 2, 3].map(|lane| match lane < of_quad.len() {
+            true => format!("r[{lane}]"),
+            false => "0.0".to_owned(),
+        });
+        let _ = writeln!(
+            cases,
+            "        case {quad}u: {{\n            let r = g{function}(at.x, at.y);\n            value = vec4<f32>({});\n        }}",
+            lanes.join(", ")
+        );
+        let function = &mut generator.functions[function];
+        function.calls += 1;
+        size += function.size;
+        for (place, count) in &function.loads {
+            *loads.entry(*place).or_default() += count;
+        }
+    }
+    let source = format!(
+        "{}fn read_input(at: vec2<i32>, quad: u32) -> vec4<f32> {{\n    var value = vec4<f32>();\n    switch (quad) {{\n{cases}        \
+         default: {{}}\n    }}\n    return value;\n}}\n",
+        generator.text(first_binding),
+    );
+    Ok(generator.finish(source, size, &loads))
 }
 
 /// A kernel in the making.
-#[derive(Default)]
 struct Generator {
+    /// The name of the array that holds the parameters.
+    parameters_name: &'static str,
     inputs: Vec<Stored>,
     /// Places in `inputs` by the ids of tensors.
     places: HashMap<usize, usize>,
@@ -91,6 +159,8 @@ struct Function {
     of: GpuTensor,
     /// Statements, with those of called functions in the place of their calls.
     size: usize,
+    /// Loads from each input, by its place, with those of called functions.
+    loads: HashMap<usize, usize>,
     /// Places from which it is called.
     calls: usize,
 }
@@ -100,6 +170,8 @@ struct Scope {
     body: String,
     /// Statements, with those of called functions in the place of their calls.
     size: usize,
+    /// Loads from each input, by its place, with those of called functions.
+    loads: HashMap<usize, usize>,
     names: usize,
     /// Expressions of values by tensor and channel.
     values: HashMap<(usize, usize), String>,
@@ -132,6 +204,7 @@ impl Scope {
         Self {
             body: String::new(),
             size: 0,
+            loads: HashMap::new(),
             names: 0,
             values: HashMap::new(),
             quads: HashMap::new(),
@@ -140,6 +213,11 @@ impl Scope {
             enlarged: HashMap::new(),
             wanted,
         }
+    }
+
+    /// Counts a load from an input.
+    fn count_load(&mut self, place: usize) {
+        *self.loads.entry(place).or_default() += 1;
     }
 
     /// Binds an expression to a new variable and returns its name.
@@ -219,42 +297,57 @@ fn size_of(x: &GpuTensor) -> [usize; 2] {
 }
 
 impl Generator {
-    fn finish(self, layout: Layout, main: &str, size: usize) -> Generated {
-        let mut parameters = self.parameters;
-        parameters.resize(parameters.len().next_multiple_of(4), 0);
-        let halves = |layout: Layout| layout == Layout::Halves;
-        let enable = match halves(layout) || self.inputs.iter().any(|input| halves(input.layout)) {
-            true => "enable f16;\n",
-            false => "",
-        };
-        let mut source = format!(
-            "{enable}@group(0) @binding(0) var<uniform> p: array<vec4<i32>, {}>;\n\
-             @group(0) @binding(1) var<storage, read_write> result: array<{}>;\n",
-            parameters.len() / 4,
-            layout.element()
-        );
+    /// Creates a generator whose kernel has its parameters in the array of this name.
+    fn new(parameters_name: &'static str) -> Self {
+        Self {
+            parameters_name,
+            inputs: Vec::new(),
+            places: HashMap::new(),
+            parameters: Vec::new(),
+            sizes: HashMap::new(),
+            functions: Vec::new(),
+            known: HashMap::new(),
+        }
+    }
+
+    /// Whether an input is stored as f16.
+    fn reads_halves(&self) -> bool {
+        self.inputs.iter().any(|input| input.layout == Layout::Halves)
+    }
+
+    /// Returns the declarations of the inputs, with bindings from a number on, and the functions.
+    fn text(&self, first_binding: usize) -> String {
+        let mut text = String::new();
         for (i, input) in self.inputs.iter().enumerate() {
             let element = input.layout.element();
-            let binding = i + 2;
+            let binding = i + first_binding;
             let _ = writeln!(
-                source,
+                text,
                 "@group(0) @binding({binding}) var<storage, read> b{i}: array<{element}>;"
             );
         }
-        source.push_str(
+        text.push_str(
             "fn clamped(at: f32, size: i32) -> f32 {\n    \
              return select(0.0, min(at, f32(size - 1)), at > 0.0);\n}\n",
         );
         let functions = self.functions.iter();
-        functions.for_each(|function| source.push_str(&function.text));
-        source.push_str(main);
+        functions.for_each(|function| text.push_str(&function.text));
+        text
+    }
+
+    fn finish(self, source: String, size: usize, loads: &HashMap<usize, usize>) -> Generated {
+        let mut parameters = self.parameters;
+        parameters.resize(parameters.len().next_multiple_of(4), 0);
         let computed = self.functions.iter().filter(|function| !function.of.is_stored());
         let largest = computed.max_by_key(|function| function.size * function.calls);
         Generated {
             source,
-            inputs: self.inputs,
             parameters,
             size,
+            loads: (0..self.inputs.len())
+                .map(|place| loads.get(&place).copied().unwrap_or_default())
+                .collect(),
+            inputs: self.inputs,
             largest: largest.map(|function| function.of.clone()),
         }
     }
@@ -263,7 +356,7 @@ impl Generator {
     fn parameter(&mut self, bits: u32) -> (usize, String) {
         self.parameters.push(bits);
         let place = self.parameters.len() - 1;
-        (place, parameter(place))
+        (place, self.parameter_at(place))
     }
 
     fn integer(&mut self, value: isize) -> String {
@@ -285,7 +378,12 @@ impl Generator {
                 place
             }
         };
-        (parameter(place), parameter(place + 1))
+        (self.parameter_at(place), self.parameter_at(place + 1))
+    }
+
+    /// Returns the expression that reads a parameter as an i32.
+    fn parameter_at(&self, place: usize) -> String {
+        format!("{}[{}].{}", self.parameters_name, place / 4, lane(place % 4))
     }
 
     /// Returns the expression of a channel of `x` at the scope's pixel.
@@ -319,14 +417,22 @@ impl Generator {
         let place = self.input(x, stored);
         let (rows, columns) = self.size(size_of(x));
         match stored.layout {
-            Layout::Planar => s.bind(&format!("b{place}[({c} * {rows} + y) * {columns} + x]")),
-            Layout::Quads | Layout::Halves => {
+            Layout::Planar => {
+                s.count_load(place);
+                s.bind(&format!("b{place}[({c} * {rows} + y) * {columns} + x]"))
+            }
+            Layout::Quads | Layout::Halves | Layout::Fixed => {
                 let quad = match s.quads.get(&(x.id(), c / 4)) {
                     Some(quad) => quad.clone(),
                     None => {
                         let pixel = self.pixel(s, size_of(x));
                         let (count, quad) = (quads(x.shape()[0]), c / 4);
-                        let loaded = s.bind(&format!("vec4<f32>(b{place}[{pixel} * {count} + {quad}])"));
+                        let loaded = s.bind(&format!("b{place}[{pixel} * {count} + {quad}]"));
+                        let loaded = match stored.layout {
+                            Layout::Quads => loaded,
+                            layout => s.bind(&layout.unpacked(&loaded)),
+                        };
+                        s.count_load(place);
                         s.quads.insert((x.id(), quad), loaded.clone());
                         loaded
                     }
@@ -484,16 +590,19 @@ impl Generator {
         row: &str,
     ) -> Result<Vec<String>> {
         let function = self.function(x, channels)?;
-        self.count_call(s, function);
-        let all = s.bind(&format!("f{function}({column}, {row})"));
+        self.count_call(s, function, 1);
+        let all = s.bind(&format!("g{function}({column}, {row})"));
         Ok((0..channels.len()).map(|i| format!("{all}[{i}]")).collect())
     }
 
-    /// Counts a call, and its statements, for the kernel's size.
-    fn count_call(&mut self, s: &mut Scope, function: usize) {
+    /// Counts a call that runs some times: its statements, which are there once, and its loads.
+    fn count_call(&mut self, s: &mut Scope, function: usize, times: usize) {
         let function = &mut self.functions[function];
         function.calls += 1;
         s.size += function.size;
+        for (place, loads) in &function.loads {
+            *s.loads.entry(*place).or_default() += loads * times;
+        }
     }
 
     /// Returns weighted sums of some channels of `x` over the four pixels of two columns and two rows, by a loop. `weights` are
@@ -507,7 +616,7 @@ impl Generator {
         weights: [[String; 2]; 2],
     ) -> Result<Vec<String>> {
         let function = self.function(x, channels)?;
-        self.count_call(s, function);
+        self.count_call(s, function, 4);
         let [[left, right], [top, bottom]] = [columns, rows];
         let [[at_left, at_right], [at_top, at_bottom]] = weights;
         let first = s.names;
@@ -520,7 +629,7 @@ impl Generator {
         let _ = writeln!(
             sums,
             "    for (var i = 0; i < 4; i++) {{\n        \
-             let r = f{function}(select({left}, {right}, i % 2 == 1), select({top}, {bottom}, i > 1));\n        \
+             let r = g{function}(select({left}, {right}, i % 2 == 1), select({top}, {bottom}, i > 1));\n        \
              let w = select({at_left}, {at_right}, i % 2 == 1) * select({at_top}, {at_bottom}, i > 1);"
         );
         for (i, name) in names.iter().enumerate() {
@@ -548,13 +657,14 @@ impl Generator {
         let values = values.collect::<Result<Vec<_>>>()?.join(", ");
         let (index, count) = (self.functions.len(), channels.len());
         let text = format!(
-            "fn f{index}(x: i32, y: i32) -> array<f32, {count}> {{\n{}    return array<f32, {count}>({values});\n}}\n",
+            "fn g{index}(x: i32, y: i32) -> array<f32, {count}> {{\n{}    return array<f32, {count}>({values});\n}}\n",
             s.body
         );
         self.functions.push(Function {
             text,
             of: x.clone(),
             size: s.size,
+            loads: s.loads,
             calls: 0,
         });
         self.known.insert(key, index);
@@ -706,44 +816,43 @@ impl Generator {
         let size = size_of(image);
         let taps = self.displaced(s, flow, size);
         let (rows, columns) = self.size(size);
-        let mut around = |[first, second]: &[String; 2], size: &str| {
-            let before = s.bind(&format!("max({first} - 1, 0)"));
-            let after = s.bind(&format!("min({second} + 1, {size} - 1)"));
-            [before, first.clone(), second.clone(), after]
+        let function = self.function(image, channels)?;
+        // The four corners of the 4x4 pixels around the position are not read.
+        self.count_call(s, function, 12);
+        let [along, down] = &taps.weights;
+        let lines = |f: &str| {
+            [
+                format!(
+                    "vec4<f32>(0.5 * {f} - 0.5, 1.0 - 1.5 * {f}, 1.5 * {f} - 0.5, -0.5 * {f}) * {f} * (1.0 - {f})"
+                ),
+                format!("vec4<f32>(0.0, 1.0 - {f}, {f}, 0.0)"),
+            ]
         };
-        let (across, down) = (around(&taps.columns, &columns), around(&taps.rows, &rows));
-        let mut lines = Vec::new();
-        for row in &down[1..3] {
-            for column in &across {
-                lines.push(self.call(s, image, channels, column, row)?);
-            }
+        // Weights of the second differences along an axis, and of linear interpolation.
+        let [curved_x, linear_x] = lines(along).map(|line| s.bind(&line));
+        let [curved_y, linear_y] = lines(down).map(|line| s.bind(&line));
+        let names: Vec<_> = (s.names..s.names + channels.len())
+            .map(|i| format!("s{i}"))
+            .collect();
+        s.names += channels.len();
+        let (column, row) = (&taps.columns[0], &taps.rows[0]);
+        let text = &mut s.body;
+        for name in &names {
+            let _ = writeln!(text, "    var {name} = 0.0;");
         }
-        for column in &across[1..3] {
-            for row in &down {
-                lines.push(self.call(s, image, channels, column, row)?);
-            }
+        let _ = writeln!(
+            text,
+            "    for (var i = 0; i < 16; i++) {{\n        let across = i % 4;\n        let below = i / 4;\n        \
+             if ((across == 0 || across == 3) && (below == 0 || below == 3)) {{ continue; }}\n        \
+             let r = g{function}(clamp({column} + across - 1, 0, {columns} - 1), clamp({row} + below - 1, 0, {rows} - 1));\n        \
+             let w = {curved_x}[across] * {linear_y}[below] + {curved_y}[below] * {linear_x}[across];"
+        );
+        for (i, name) in names.iter().enumerate() {
+            let _ = writeln!(text, "        {name} += w * r[{i}];");
         }
-        let [along, below] = &taps.weights;
-        let mut residuals = Vec::new();
-        #[allow(
-            clippy::needless_range_loop,
-            reason = "the index is that of a channel in every line"
-        )]
-        for i in 0..channels.len() {
-            let mut line = |first: usize, weight: &str| {
-                let [a, b, c, d] = [0, 1, 2, 3].map(|k| &lines[first + k][i]);
-                s.bind(&format!(
-                    "mix({b} - 0.5 * ({a} + {c}), {c} - 0.5 * ({b} + {d}), {weight})"
-                ))
-            };
-            let horizontal = [line(0, along), line(4, along)];
-            let vertical = [line(8, below), line(12, below)];
-            residuals.push(s.bind(&format!(
-                "mix({}, {}, {below}) * {along} * (1.0 - {along}) + mix({}, {}, {along}) * {below} * (1.0 - {below})",
-                horizontal[0], horizontal[1], vertical[0], vertical[1]
-            )));
-        }
-        Ok(residuals)
+        text.push_str("    }\n");
+        s.size += 2 * channels.len() + 8;
+        Ok(names)
     }
 
     /// Computes PixelShuffle(2): channel c at (2y + i, 2x + j) is channel 4c + 2i + j at (y, x).
@@ -781,18 +890,23 @@ impl Generator {
         let (_, columns) = self.size(size_of(x));
         let pixel = s.bind(&format!("(y / 2 * {columns} + x / 2) * {}", quads(x.shape()[0])));
         let lane = s.bind("y % 2 * 2 + x % 2");
-        let load = |c: &usize| s.bind(&format!("f32(b{place}[{pixel} + {c}][{lane}])"));
-        channels.iter().map(load).collect()
+        let mut load = |c: &usize| {
+            s.count_load(place);
+            match stored.layout {
+                Layout::Fixed => {
+                    let quad = s.bind(&format!("b{place}[{pixel} + {c}]"));
+                    let quad = s.bind(&Layout::Fixed.unpacked(&quad));
+                    s.bind(&format!("{quad}[{lane}]"))
+                }
+                _ => s.bind(&format!("f32(b{place}[{pixel} + {c}][{lane}])")),
+            }
+        };
+        channels.iter().map(&mut load).collect()
     }
 }
 
 fn sigmoid(x: &str) -> String {
     format!("1.0 / (1.0 + exp(-({x})))")
-}
-
-/// Returns the expression that reads a parameter as an i32.
-fn parameter(place: usize) -> String {
-    format!("p[{}].{}", place / 4, lane(place % 4))
 }
 
 fn lane(lane: usize) -> char {

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use rife_backend::{Activation, BackendError, ConvKind, ConvSpec, Result};
 
+use crate::codegen::{self, ENABLE_F16};
 use crate::engine::{Engine, Kernel};
 use crate::memory::Pooled;
-use crate::tensor::{GpuTensor, Layout, quads};
+use crate::tensor::{GpuTensor, Layout, Stored, quads};
 
 /// Maximum bytes of workgroup memory of a kernel.
 pub(crate) const WORKGROUP_MEMORY: u32 = 16 * 1024;
@@ -22,8 +23,7 @@ const MAX_QUADS: usize = 8;
 pub struct ConvLayer {
     kind: ConvKind,
     shape: Channels,
-    /// WGSL for inputs stored as f32 and as f16.
-    sources: [String; 2],
+    residual: bool,
     /// Weights and epilogue, or why they are not there.
     buffers: std::result::Result<[Arc<Pooled>; 2], BackendError>,
 }
@@ -82,21 +82,81 @@ fn geometry(kind: ConvKind) -> [usize; 3] {
     }
 }
 
+/// Binding of the first input; output, weights and epilogue come before.
+const FIRST_INPUT: usize = 4;
+
+/// Maximum number of statements of a generated input that a convolution computes itself.
+const MAX_INPUT_STATEMENTS: usize = 1000;
+
+/// What a convolution reads.
+struct Input {
+    /// WGSL of the function `read_input` and the bindings that it reads.
+    source: String,
+    reads_f16: bool,
+    tensors: Vec<Stored>,
+    /// Parameters of the source.
+    parameters: Vec<u32>,
+    /// Statements of the source for one quad, and bytes that it reads.
+    statements: usize,
+    bytes: u64,
+}
+
+impl Input {
+    /// Reads a stored tensor.
+    fn stored(stored: Stored, shape: [usize; 3]) -> Self {
+        let channels = shape[0];
+        let body = match stored.layout {
+            Layout::Planar => {
+                let lanes = [0, 1, 2, 3].map(|lane| {
+                    let c = format!("4u * quad + {lane}u");
+                    let value = format!("input[(({c}) * p.input.y + u32(at.y)) * p.input.x + u32(at.x)]");
+                    format!("select(0.0, {value}, {c} < {channels}u)")
+                });
+                format!("return vec4<f32>({})", lanes.join(", "))
+            }
+            layout => format!(
+                "let value = input[(u32(at.y) * p.input.x + u32(at.x)) * p.input.z + quad];\n    return {}",
+                layout.unpacked("value")
+            ),
+        };
+        Self {
+            source: format!(
+                "@group(0) @binding({FIRST_INPUT}) var<storage, read> input: array<{}>;\n\
+                 fn read_input(at: vec2<i32>, quad: u32) -> vec4<f32> {{\n    {body};\n}}\n",
+                stored.layout.element()
+            ),
+            reads_f16: stored.layout == Layout::Halves,
+            bytes: stored.buffer.bytes(),
+            tensors: vec![stored],
+            parameters: vec![0; 4],
+            statements: 0,
+        }
+    }
+}
+
 /// Returns the kernel's WGSL text.
-fn source(kind: ConvKind, shape: &Channels, residual: bool, [input, features]: [Layout; 2]) -> String {
-    let [taps, stride, _] = geometry(kind);
-    let transposed = kind == ConvKind::Up;
-    let enable = match [input, features].contains(&Layout::Halves) {
-        true => "enable f16;\n",
-        false => "",
+fn source(layer: &ConvLayer, input: &Input, features: Layout) -> String {
+    let ConvLayer {
+        kind,
+        shape,
+        residual,
+        ..
+    } = layer;
+    let [taps, stride, _] = geometry(*kind);
+    let transposed = *kind == ConvKind::Up;
+    let enable = if input.reads_f16 || features == Layout::Halves {
+        ENABLE_F16
+    } else {
+        ""
     };
     format!(
-        "{enable}alias Input = {};\nalias Feature = {};\nconst KERNEL = {taps}u;\nconst STRIDE = {stride}u;\nconst CHUNK = {}u;\nconst QUADS = {}u;\n\
-         const TRANSPOSED = {transposed};\nconst RESIDUAL = {residual};\n{}",
-        input.element(),
+        "{enable}alias Feature = {};\nconst VALUES = {}u;\nconst KERNEL = {taps}u;\nconst STRIDE = {stride}u;\nconst CHUNK = {}u;\n\
+         const QUADS = {}u;\nconst TRANSPOSED = {transposed};\nconst RESIDUAL = {residual};\n{}{}",
         features.element(),
+        input.parameters.len() / 4,
         shape.chunk,
         shape.quads,
+        input.source,
         include_str!("kernels/conv.wgsl")
     )
 }
@@ -201,16 +261,43 @@ impl Engine {
                     .collect();
                 upload(bytemuck::cast_slice(&halves))
             }
-            Layout::Quads | Layout::Planar => upload(bytemuck::cast_slice(&weights)),
+            _ => upload(bytemuck::cast_slice(&weights)),
         };
         let buffers = weights.and_then(|weights| Ok([weights, upload(bytemuck::cast_slice(&epilogue))?]));
-        let source = |input| source(spec.kind, &shape, spec.residual.is_some(), [input, self.features]);
         ConvLayer {
             kind: spec.kind,
             shape,
-            sources: [Layout::Quads, Layout::Halves].map(source),
+            residual: spec.residual.is_some(),
             buffers,
         }
+    }
+
+    /// Returns how a convolution reads `x`: from a buffer, or as an expression that it computes where it reads it. Only a
+    /// convolution with stride 2 that computes all output channels in one workgroup reads expressions: others would compute
+    /// each value many times.
+    fn input_of(&self, x: &GpuTensor, layer: &ConvLayer) -> Result<Input> {
+        let Channels { blocks, groups, .. } = layer.shape;
+        let is_fused = !x.is_stored() && layer.kind == ConvKind::Down && blocks * groups == 1;
+        // The output, the weights and the epilogue take bindings, too.
+        if let Some(max_inputs) = self.max_inputs().checked_sub(2).filter(|_| is_fused) {
+            self.plan(x, max_inputs);
+            let generated = codegen::generate_input(x, FIRST_INPUT)?;
+            if generated.size <= MAX_INPUT_STATEMENTS && generated.inputs.len() <= max_inputs {
+                let [_, height, width] = x.shape();
+                return Ok(Input {
+                    bytes: generated.bytes_read(height * width),
+                    reads_f16: generated
+                        .inputs
+                        .iter()
+                        .any(|input| input.layout == Layout::Halves),
+                    statements: generated.size,
+                    source: generated.source,
+                    tensors: generated.inputs,
+                    parameters: generated.parameters,
+                });
+            }
+        }
+        Ok(Input::stored(self.store(x, self.features)?, x.shape()))
     }
 
     /// Records a convolution.
@@ -221,7 +308,7 @@ impl Engine {
         let ConvLayer { kind, shape, .. } = layer;
         let [channels, height, width] = x.shape();
         assert_eq!(channels, shape.input, "a convolution of other channels");
-        let input = self.quads(x, self.features)?;
+        let input = self.input_of(x, layer)?;
         let [weights, epilogue] = layer.buffers.as_ref().map_err(Clone::clone)?;
         let [taps, _, phases] = geometry(*kind);
         let out = layer.output_shape(x.shape());
@@ -231,7 +318,7 @@ impl Engine {
             [out[1], out[2]]
         };
         let macs = taps * taps * phases * shape.input_of_group() * shape.output * rows * columns;
-        let parameters = [
+        let mut parameters: Vec<u32> = [
             [width, height, quads(shape.input), 0],
             [columns, rows, quads(shape.output), 0],
             [
@@ -241,20 +328,37 @@ impl Engine {
                 shape.groups,
             ],
         ]
-        .map(|words| words.map(|word| word as u32));
+        .as_flattened()
+        .iter()
+        .map(|word| *word as u32)
+        .collect();
+        parameters.extend(&input.parameters);
+        let mut inputs: Vec<&Pooled> = vec![weights, epilogue];
+        inputs.extend(input.tensors.iter().map(|stored| &*stored.buffer));
         self.run(
             out,
             self.features,
             &Kernel {
-                source: &layer.sources[usize::from(input.layout == Layout::Halves)],
-                inputs: &[input.buffer.buffer(), weights.buffer(), epilogue.buffer()],
-                parameters: parameters.as_flattened(),
+                name: format_args!(
+                    "convolution {kind:?}, {} to {} channels, {columns}x{rows}{}",
+                    shape.input,
+                    shape.output,
+                    if input.statements > 0 {
+                        ", generated input"
+                    } else {
+                        ""
+                    }
+                ),
+                source: &source(layer, &input, self.features),
+                inputs: &inputs,
+                parameters: &parameters,
                 groups: [
                     columns.div_ceil(TILE[0]),
                     rows.div_ceil(TILE[1]),
                     phases * shape.groups * shape.blocks,
                 ],
-                work: macs as u64,
+                work: (macs + input.statements * height * width) as u64,
+                bytes_read: input.bytes + weights.bytes() + epilogue.bytes(),
             },
         )
     }

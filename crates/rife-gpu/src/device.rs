@@ -9,6 +9,7 @@ use std::time::Duration;
 use rife_backend::{BackendError, Result};
 
 use crate::fault::{Fault, Faults};
+use crate::kernel_cache::{KernelCache, KernelStore};
 use crate::memory::{Pool, Pooled, lock};
 use crate::{Adapter, AdapterInfo, AdapterKind, GpuError};
 
@@ -29,15 +30,19 @@ pub(crate) struct Kernel {
 
 /// One run of a kernel.
 pub(crate) struct Dispatch<'a> {
+    /// What it computes, for people.
+    pub(crate) name: fmt::Arguments<'a>,
     /// WGSL with the entry point `main`: parameters at binding 0, the output at 1, inputs from 2 on.
     pub(crate) source: &'a str,
-    pub(crate) output: &'a wgpu::Buffer,
-    pub(crate) inputs: &'a [&'a wgpu::Buffer],
+    pub(crate) output: &'a Pooled,
+    pub(crate) inputs: &'a [&'a Pooled],
     pub(crate) parameters: &'a [u32],
     /// Workgroups along x, y and z.
     pub(crate) groups: [u32; 3],
     /// Operations, roughly multiply-adds.
     pub(crate) work: u64,
+    /// Bytes read and written.
+    pub(crate) bytes: u64,
 }
 
 /// Dispatches that are recorded and not submitted yet.
@@ -54,6 +59,29 @@ struct Recorded {
     offset: u32,
     groups: [u32; 3],
 }
+
+/// A kernel run that was timed or counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KernelRun {
+    /// What it computes, for people.
+    pub name: String,
+    /// Operations, roughly multiply-adds.
+    pub work: u64,
+    /// Bytes read and written, see [`crate::Work::bytes`].
+    pub bytes: u64,
+    /// Its time on the device; zero where it was counted only.
+    pub time: Duration,
+}
+
+/// Timestamps around one kernel run.
+struct Clock {
+    queries: wgpu::QuerySet,
+    resolved: wgpu::Buffer,
+}
+
+/// Bytes of two timestamps.
+const TIMESTAMPS: u64 = 16;
 
 /// Counts of what a device computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -72,11 +100,16 @@ pub(crate) struct Device {
     /// The first failure that leaves the device unusable.
     failure: Arc<Mutex<Option<BackendError>>>,
     kernels: Mutex<HashMap<String, Arc<Kernel>>>,
+    kernel_cache: Option<KernelCache>,
     recorder: Mutex<Recorder>,
     parameters: wgpu::Buffer,
     parameter_alignment: usize,
     readback: Mutex<Vec<wgpu::Buffer>>,
     counters: Mutex<Counters>,
+    /// The kernel runs of [`Device::profile`], while it runs.
+    profile: Mutex<Option<Vec<KernelRun>>>,
+    /// `None` where the driver has no timestamps.
+    clock: Option<Clock>,
     /// Whether kernels are counted only, and not compiled or run.
     counts_only: bool,
     faults: Faults,
@@ -99,15 +132,22 @@ pub(crate) struct Readback {
 }
 
 impl Device {
-    /// Opens an adapter with all limits that it has; with `counts_only`, kernels are counted and not compiled or run.
+    /// Opens an adapter with all limits that it has; with `counts_only`, kernels are counted and not compiled or run. Compiled
+    /// kernels are kept in `store`.
     ///
     /// # Errors
     /// Where the adapter lacks what the kernels need, or the driver refuses.
-    pub(crate) fn open(adapter: &Adapter, counts_only: bool) -> std::result::Result<Self, GpuError> {
+    pub(crate) fn open(
+        adapter: &Adapter,
+        counts_only: bool,
+        store: Option<Arc<dyn KernelStore>>,
+    ) -> std::result::Result<Self, GpuError> {
         adapter.check()?;
+        let wanted =
+            wgpu::Features::SHADER_F16 | wgpu::Features::PIPELINE_CACHE | wgpu::Features::TIMESTAMP_QUERY;
         let descriptor = wgpu::DeviceDescriptor {
             label: None,
-            required_features: adapter.inner.features() & wgpu::Features::SHADER_F16,
+            required_features: adapter.inner.features() & wanted,
             required_limits: adapter.inner.limits(),
             ..Default::default()
         };
@@ -122,8 +162,10 @@ impl Device {
             usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
+        let clock = clock(&device);
         Ok(Self {
             pool: Arc::new(Pool::new(&device)),
+            kernel_cache: store.and_then(|store| KernelCache::open(&device, &info, store)),
             parameter_alignment: device.limits().min_uniform_buffer_offset_alignment as usize,
             info,
             device,
@@ -134,6 +176,8 @@ impl Device {
             parameters,
             readback: Mutex::default(),
             counters: Mutex::default(),
+            profile: Mutex::default(),
+            clock,
             counts_only,
             faults: Faults::from_env(),
         })
@@ -179,14 +223,12 @@ impl Device {
         if self.check().is_err() {
             return;
         }
-        let buffers = [dispatch.output]
-            .into_iter()
-            .chain(dispatch.inputs.iter().copied());
         let mut counters = lock(&self.counters);
         counters.dispatches += 1;
-        counters.bytes += buffers.map(wgpu::Buffer::size).sum::<u64>();
+        counters.bytes += dispatch.bytes;
         drop(counters);
         if self.counts_only {
+            self.log(dispatch, Duration::ZERO);
             return;
         }
         let kernel = self.kernel(dispatch.source, dispatch.inputs.len());
@@ -201,7 +243,7 @@ impl Device {
             .chain(dispatch.inputs.iter().copied());
         let bound = [parameters]
             .into_iter()
-            .chain(storage.map(wgpu::Buffer::as_entire_buffer_binding));
+            .chain(storage.map(|pooled| pooled.buffer().as_entire_buffer_binding()));
         let entries: Vec<_> = (0..)
             .zip(bound)
             .map(|(binding, buffer)| wgpu::BindGroupEntry {
@@ -232,9 +274,53 @@ impl Device {
             groups: dispatch.groups,
         });
         recorder.work += dispatch.work;
+        if lock(&self.profile).is_some() {
+            let time = self.submit_timed(&mut recorder);
+            self.log(dispatch, time);
+        }
         if recorder.work >= WORK_OF_SUBMISSION {
             self.submit_recorded(&mut recorder);
         }
+    }
+
+    /// Runs `work` and returns the kernel runs that it recorded. Each is submitted and waited for alone, so that `work` takes
+    /// longer than usual; their times are the device's. A device that only counts returns times of zero, as does one without
+    /// timestamps.
+    pub(crate) fn profile(&self, work: &mut dyn FnMut()) -> Vec<KernelRun> {
+        self.submit();
+        *lock(&self.profile) = Some(Vec::new());
+        work();
+        lock(&self.profile).take().unwrap_or_default()
+    }
+
+    fn log(&self, dispatch: &Dispatch<'_>, time: Duration) {
+        if let Some(runs) = &mut *lock(&self.profile) {
+            runs.push(KernelRun {
+                name: dispatch.name.to_string(),
+                work: dispatch.work,
+                bytes: dispatch.bytes,
+                time,
+            });
+        }
+    }
+
+    /// Submits what is recorded, waits for it and returns its time by the device's clock; zero without one.
+    fn submit_timed(&self, recorder: &mut Recorder) -> Duration {
+        let Some(clock) = &self.clock else {
+            self.submit_recorded(recorder);
+            return Duration::ZERO;
+        };
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        self.encode(recorder, &mut encoder, Some(&clock.queries));
+        let read = self.readback_buffer(TIMESTAMPS);
+        encoder.resolve_query_set(&clock.queries, 0..2, &clock.resolved, 0);
+        encoder.copy_buffer_to_buffer(&clock.resolved, 0, &read, 0, TIMESTAMPS);
+        let readback = self.map(read, TIMESTAMPS, self.queue.submit([encoder.finish()]));
+        let times = self.wait(readback, |bytes| {
+            [0, 8].map(|at| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes")))
+        });
+        let ticks = times.map_or(0, |[begin, end]| end.saturating_sub(begin));
+        Duration::from_nanos((ticks as f64 * f64::from(self.queue.get_timestamp_period())) as u64)
     }
 
     /// Submits what is recorded.
@@ -247,15 +333,29 @@ impl Device {
             return;
         }
         let mut encoder = self.device.create_command_encoder(&Default::default());
-        self.encode(recorder, &mut encoder);
+        self.encode(recorder, &mut encoder, None);
         self.queue.submit([encoder.finish()]);
         lock(&self.counters).submissions += 1;
     }
 
-    /// Moves what is recorded into an encoder, which has to be submitted next.
-    fn encode(&self, recorder: &mut Recorder, encoder: &mut wgpu::CommandEncoder) {
+    /// Moves what is recorded into an encoder, which has to be submitted next, with timestamps before and after it in the first
+    /// two of `queries`.
+    fn encode(
+        &self,
+        recorder: &mut Recorder,
+        encoder: &mut wgpu::CommandEncoder,
+        queries: Option<&wgpu::QuerySet>,
+    ) {
         self.queue.write_buffer(&self.parameters, 0, &recorder.parameters);
-        let mut pass = encoder.begin_compute_pass(&Default::default());
+        let timestamp_writes = queries.map(|query_set| wgpu::ComputePassTimestampWrites {
+            query_set,
+            beginning_of_pass_write_index: Some(0),
+            end_of_pass_write_index: Some(1),
+        });
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+            label: None,
+            timestamp_writes,
+        });
         for recorded in recorder.dispatches.drain(..) {
             pass.set_pipeline(&recorded.kernel.pipeline);
             pass.set_bind_group(0, &recorded.bindings, &[recorded.offset]);
@@ -272,12 +372,17 @@ impl Device {
         let mut encoder = self.device.create_command_encoder(&Default::default());
         let mut recorder = lock(&self.recorder);
         if !recorder.dispatches.is_empty() {
-            self.encode(&mut recorder, &mut encoder);
+            self.encode(&mut recorder, &mut encoder, None);
         }
         encoder.copy_buffer_to_buffer(from.buffer(), 0, &buffer, 0, bytes);
         let submission = self.queue.submit([encoder.finish()]);
         drop(recorder);
         lock(&self.counters).submissions += 1;
+        self.map(buffer, bytes, submission)
+    }
+
+    /// Begins to map the first `bytes` bytes of a buffer that a submission writes.
+    fn map(&self, buffer: wgpu::Buffer, bytes: u64, submission: wgpu::SubmissionIndex) -> Readback {
         let (sender, mapped) = channel();
         buffer.map_async(wgpu::MapMode::Read, 0..bytes, move |result| {
             // Nobody waits any more where the receiver is gone.
@@ -305,6 +410,14 @@ impl Device {
             }
             Some(Fault::Bytes(_)) | None => {}
         }
+        self.wait(read, |view| match fault {
+            Some(Fault::Bytes(byte)) => take(&vec![byte; view.len()]),
+            _ => take(view),
+        })
+    }
+
+    /// Waits for bytes that are being read, and returns what `take` makes of them.
+    fn wait<T>(&self, read: Readback, take: impl FnOnce(&[u8]) -> T) -> Result<T> {
         let timeout = (self.info.kind != AdapterKind::Software).then_some(TIMEOUT);
         let waited = self.device.poll(wgpu::PollType::Wait {
             submission_index: Some(read.submission),
@@ -325,10 +438,7 @@ impl Device {
         }
         let view = read.buffer.get_mapped_range(0..read.bytes);
         let view = view.map_err(|error| BackendError::Failed(error.to_string()))?;
-        let taken = match fault {
-            Some(Fault::Bytes(byte)) => take(&vec![byte; view.len()]),
-            _ => take(&view),
-        };
+        let taken = take(&view);
         drop(view);
         read.buffer.unmap();
         lock(&self.readback).push(read.buffer);
@@ -417,15 +527,48 @@ impl Device {
                     zero_initialize_workgroup_memory: false,
                     ..Default::default()
                 },
-                cache: None,
+                cache: self.kernel_cache.as_ref().map(KernelCache::driver_cache),
             });
         Kernel { pipeline, layout }
+    }
+
+    /// Saves the compiled kernels, if there is a store for them.
+    pub(crate) fn save_kernels(&self) {
+        if let Some(cache) = &self.kernel_cache {
+            cache.save(lock(&self.kernels).len());
+        }
     }
 
     /// Returns the source of every kernel that was compiled.
     pub(crate) fn sources(&self) -> Vec<String> {
         lock(&self.kernels).keys().cloned().collect()
     }
+}
+
+impl Drop for Device {
+    fn drop(&mut self) {
+        if self.check().is_ok() {
+            self.save_kernels();
+        }
+    }
+}
+
+/// Makes the clock of a device that has timestamps.
+fn clock(device: &wgpu::Device) -> Option<Clock> {
+    let has_timestamps = device.features().contains(wgpu::Features::TIMESTAMP_QUERY);
+    has_timestamps.then(|| Clock {
+        queries: device.create_query_set(&wgpu::QuerySetDescriptor {
+            label: None,
+            ty: wgpu::QueryType::Timestamp,
+            count: 2,
+        }),
+        resolved: device.create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size: TIMESTAMPS,
+            usage: wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC,
+            mapped_at_creation: false,
+        }),
+    })
 }
 
 /// Registers callbacks that store the first failure of a device.

@@ -2,7 +2,7 @@
 //! [`rife_backend::dis`].
 //!
 //! A level of the pyramid takes these kernels: the Gauss-Newton steps of all patches, each propagation round (which reads the
-//! velocities before it and writes new ones), densification, and the median filter. Each computes both directions.
+//! velocities before it and writes new ones), and densification with the median filter. Each computes both directions.
 
 use std::sync::Arc;
 
@@ -25,10 +25,6 @@ const PROPAGATE: &str = concat!(
 const DENSIFY: &str = concat!(
     include_str!("kernels/dis/common.wgsl"),
     include_str!("kernels/dis/densify.wgsl")
-);
-const MEDIAN: &str = concat!(
-    include_str!("kernels/dis/common.wgsl"),
-    include_str!("kernels/dis/median.wgsl")
 );
 
 /// Patches of a workgroup along each axis.
@@ -145,37 +141,37 @@ fn search(
     ];
     let [rows, columns] = [height / STRIDE, width / STRIDE];
     let patches = 2 * rows * columns;
-    let luma = level.values.buffer.buffer();
-    let by_patch = |source: &str, input: &wgpu::Buffer, work: usize| {
+    let luma = &*level.values.buffer;
+    let by_patch = |name: &str, source: &str, input: &Pooled, work: usize| {
         let kernel = Kernel {
+            name: format_args!("{name}, {width}x{height}"),
             source,
             inputs: &[luma, input],
             parameters: parameters.as_flattened(),
             groups: [columns.div_ceil(PATCH_GROUP), rows.div_ceil(PATCH_GROUP), 2],
             work: (patches * work) as u64,
+            bytes_read: luma.bytes() + input.bytes(),
         };
         b.engine().run_to(patches * 16, &kernel)
     };
-    let by_pixel = |source: &str, input: &wgpu::Buffer| {
-        let kernel = Kernel {
-            source,
-            inputs: &[luma, input],
-            parameters: parameters.as_flattened(),
-            groups: [width.div_ceil(PIXEL_GROUP[0]), height.div_ceil(PIXEL_GROUP[1]), 1],
-            work: (height * width * 200) as u64,
-        };
-        b.engine().run_to(height * width * 16, &kernel)
-    };
     // Without a coarser field nothing is read from this binding.
-    let initial = coarser.map_or(luma, |field| field.buffer.buffer());
+    let initial = coarser.map_or(luma, |field| &*field.buffer);
     let starts = 1 + usize::from(zero_start.is_some());
     let steps = starts * (options.gauss_newton_steps + 1) + 1;
-    let mut best = by_patch(DESCEND, initial, 2 * COST_WORK * steps)?;
+    let mut best = by_patch("Gauss-Newton steps", DESCEND, initial, 2 * COST_WORK * steps)?;
     for _ in 0..rounds {
-        best = by_patch(PROPAGATE, best.buffer(), 4 * COST_WORK)?;
+        best = by_patch("propagation", PROPAGATE, &best, 4 * COST_WORK)?;
     }
-    let dense = by_pixel(DENSIFY, best.buffer())?;
-    let filtered = by_pixel(MEDIAN, dense.buffer())?;
+    let kernel = Kernel {
+        name: format_args!("densification and median, {width}x{height}"),
+        source: DENSIFY,
+        inputs: &[luma, &best],
+        parameters: parameters.as_flattened(),
+        groups: [width.div_ceil(PIXEL_GROUP[0]), height.div_ceil(PIXEL_GROUP[1]), 1],
+        work: (height * width * 300) as u64,
+        bytes_read: luma.bytes() + best.bytes(),
+    };
+    let filtered = b.engine().run_to(height * width * 16, &kernel)?;
     Ok(Field {
         buffer: Arc::new(filtered),
         size: [height, width],

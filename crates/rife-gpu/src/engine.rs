@@ -1,15 +1,17 @@
 //! The GPU engine: tensors computed by kernels, and the operations of [`rife_backend::Backend`] that are more than a node of
 //! an expression.
 
+use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rife_backend::{Download, Result};
 
 use crate::codegen::{self, GROUP, Generated};
 use crate::device::{Device, Dispatch};
 use crate::memory::Pooled;
-use crate::tensor::{GpuTensor, Layout, Stored};
-use crate::{Adapter, AdapterInfo, GpuError};
+use crate::tensor::{FIXED_BOUND, GpuTensor, Layout, Stored, bound};
+use crate::{Adapter, AdapterInfo, GpuError, KernelStore};
 
 /// Maximum number of statements of a generated kernel; parts of longer ones get kernels of their own, because drivers take
 /// seconds to compile them.
@@ -21,6 +23,8 @@ pub(crate) struct Engine {
     pub(crate) device: Arc<Device>,
     /// Layout of what convolutions read and write.
     pub(crate) features: Layout,
+    /// Bytes of the largest tensor that a kernel wrote.
+    largest: AtomicU64,
 }
 
 /// Number format in which the inputs and outputs of convolutions are stored. All sums, flows and coordinates are f32.
@@ -38,7 +42,8 @@ pub enum Precision {
 pub struct Work {
     /// Number of kernel runs.
     pub dispatches: u64,
-    /// Size of all buffers that kernel runs read and write, weights included, in bytes.
+    /// Bytes that kernel runs read and write, weights included. Of a tensor that a generated kernel reads in part, 32 bytes
+    /// are counted for each load, the smallest transfer of common GPUs, and at most the whole tensor.
     pub bytes: u64,
     /// Number of batches of kernels that were submitted to the driver.
     pub submissions: u64,
@@ -51,6 +56,7 @@ impl Engine {
         adapter: &Adapter,
         precision: Precision,
         counts_only: bool,
+        store: Option<Arc<dyn KernelStore>>,
     ) -> std::result::Result<Self, GpuError> {
         let features = match precision {
             Precision::F32 => Layout::Quads,
@@ -60,14 +66,26 @@ impl Engine {
                 return Err(GpuError::Unsuitable(adapter.info().name.clone(), lacks));
             }
         };
-        Device::open(adapter, counts_only).map(|device| Self {
+        Device::open(adapter, counts_only, store).map(|device| Self {
             device: Arc::new(device),
             features,
+            largest: AtomicU64::new(0),
         })
     }
 
     pub(crate) fn info(&self) -> &AdapterInfo {
         &self.device.info
+    }
+
+    /// Returns a buffer for what a kernel writes.
+    fn output(&self, bytes: usize) -> Result<Pooled> {
+        self.largest.fetch_max(bytes as u64, Ordering::Relaxed);
+        self.device.pool.take(bytes as u64)
+    }
+
+    /// Returns the bytes of the largest tensor that a kernel wrote, or should have written.
+    pub(crate) fn largest_tensor(&self) -> u64 {
+        self.largest.load(Ordering::Relaxed)
     }
 
     pub(crate) fn max_inputs(&self) -> usize {
@@ -133,35 +151,28 @@ impl Engine {
         x.0.stored.get_or_init(compute).clone()
     }
 
-    /// Returns the values of a tensor as quads, in `layout` unless they are stored already.
-    pub(crate) fn quads(&self, x: &GpuTensor, layout: Layout) -> Result<Stored> {
-        let stored = self.store(x, layout)?;
-        match stored.layout {
-            Layout::Quads | Layout::Halves => Ok(stored),
-            Layout::Planar => self.copy(x, layout),
+    /// Returns the smallest layout that stores a tensor without an error that counts: in f16, values that are known to lie
+    /// between -1 and 1 are stored as fixed-point numbers.
+    pub(crate) fn exact_layout(&self, x: &GpuTensor) -> Layout {
+        match self.features {
+            Layout::Halves if bound(x) <= FIXED_BOUND => Layout::Fixed,
+            _ => Layout::Quads,
         }
-    }
-
-    /// Copies the values of a tensor to another buffer, in `layout`.
-    pub(crate) fn copy(&self, x: &GpuTensor, layout: Layout) -> Result<Stored> {
-        let buffer = self.write(x, layout, [x.shape()[1], x.shape()[2]])?;
-        Ok(Stored {
-            buffer: Arc::new(buffer),
-            layout,
-        })
     }
 
     /// Records the kernel that writes the upper left `[height, width]` of `x` to a new buffer.
     fn write(&self, x: &GpuTensor, layout: Layout, size: [usize; 2]) -> Result<Pooled> {
-        self.plan(x);
+        self.plan(x, self.max_inputs());
         let kernel = self.generate(x, layout, size)?;
         let [height, width] = size;
         let bytes = layout.bytes([x.shape()[0], height, width]);
-        let output = self.device.pool.take(bytes as u64)?;
-        let inputs: Vec<_> = kernel.inputs.iter().map(|input| input.buffer.buffer()).collect();
+        let output = self.output(bytes)?;
+        let inputs: Vec<_> = kernel.inputs.iter().map(|input| &*input.buffer).collect();
+        let [channels, ..] = x.shape();
         self.device.dispatch(&Dispatch {
+            name: format_args!("generated, {channels} channels of {width}x{height}"),
             source: &kernel.source,
-            output: output.buffer(),
+            output: &output,
             inputs: &inputs,
             parameters: &kernel.parameters,
             groups: [
@@ -170,6 +181,7 @@ impl Engine {
                 1,
             ],
             work: (height * width * kernel.size) as u64,
+            bytes: bytes as u64 + kernel.bytes_read(height * width),
         });
         Ok(output)
     }
@@ -181,7 +193,7 @@ impl Engine {
             let kernel = codegen::generate(x, layout, size)?;
             match &kernel.largest {
                 Some(largest) if kernel.size > MAX_STATEMENTS && largest.id() != x.id() => {
-                    self.store(largest, Layout::Quads)?;
+                    self.store(largest, self.exact_layout(largest))?;
                 }
                 _ => return Ok(kernel),
             }
@@ -199,14 +211,16 @@ impl Engine {
 
     /// Records a hand-written kernel that writes `bytes` bytes to a new buffer.
     pub(crate) fn run_to(&self, bytes: usize, kernel: &Kernel<'_>) -> Result<Pooled> {
-        let output = self.device.pool.take(bytes as u64)?;
+        let output = self.output(bytes)?;
         self.device.dispatch(&Dispatch {
+            name: kernel.name,
             source: kernel.source,
-            output: output.buffer(),
+            output: &output,
             inputs: kernel.inputs,
             parameters: kernel.parameters,
             groups: kernel.groups.map(|groups| groups as u32),
             work: kernel.work,
+            bytes: bytes as u64 + kernel.bytes_read,
         });
         Ok(output)
     }
@@ -223,11 +237,15 @@ impl Engine {
 /// A hand-written kernel and what it runs on.
 #[derive(Debug)]
 pub(crate) struct Kernel<'a> {
+    /// What it computes, for people.
+    pub(crate) name: fmt::Arguments<'a>,
     pub(crate) source: &'a str,
-    pub(crate) inputs: &'a [&'a wgpu::Buffer],
+    pub(crate) inputs: &'a [&'a Pooled],
     /// A multiple of 4 words.
     pub(crate) parameters: &'a [u32],
     pub(crate) groups: [usize; 3],
     /// Operations, roughly multiply-adds.
     pub(crate) work: u64,
+    /// Bytes that it reads.
+    pub(crate) bytes_read: u64,
 }

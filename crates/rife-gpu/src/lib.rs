@@ -9,6 +9,7 @@
 
 mod adapter;
 mod backend;
+mod ceilings;
 mod codegen;
 mod conv;
 mod device;
@@ -16,13 +17,17 @@ mod dis;
 mod engine;
 mod error;
 mod fault;
+mod kernel_cache;
 mod memory;
 mod plan;
 mod tensor;
 
 pub use adapter::{Adapter, AdapterChoice, AdapterInfo, AdapterKind, adapters};
 pub use backend::GpuBackend;
+pub use ceilings::Ceilings;
 pub use conv::ConvLayer;
+pub use device::KernelRun;
 pub use engine::{Precision, Work};
 pub use error::GpuError;
+pub use kernel_cache::KernelStore;
 pub use tensor::GpuTensor;

@@ -39,6 +39,8 @@ impl fmt::Debug for Pool {
 /// use it afterwards.
 pub(crate) struct Pooled {
     buffer: Option<wgpu::Buffer>,
+    /// Bytes that were asked for.
+    bytes: u64,
     pool: Arc<Pool>,
 }
 
@@ -49,6 +51,11 @@ impl fmt::Debug for Pooled {
 }
 
 impl Pooled {
+    /// Returns the bytes that were asked for, at most the buffer's.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     pub(crate) fn buffer(&self) -> &wgpu::Buffer {
         self.buffer.as_ref().expect("only dropping takes the buffer")
     }
@@ -76,7 +83,8 @@ impl Pool {
         let limits = device.limits();
         Self {
             device: device.clone(),
-            max_bytes: limits.max_buffer_size.min(limits.max_storage_buffer_binding_size),
+            // A multiple of what buffers' sizes are rounded to.
+            max_bytes: limits.max_buffer_size.min(limits.max_storage_buffer_binding_size) & !0xff,
             state: Mutex::default(),
         }
     }
@@ -86,8 +94,8 @@ impl Pool {
     /// # Errors
     /// [`BackendError::OutOfMemory`] where the device has no such buffer, even without the idle ones.
     pub(crate) fn take(self: &Arc<Self>, bytes: u64) -> Result<Pooled> {
-        let size = size_class(bytes);
-        if size > self.max_bytes {
+        let size = size_class(bytes).min(self.max_bytes);
+        if bytes > size {
             return Err(BackendError::OutOfMemory(format!(
                 "a tensor of {} MiB, and a buffer of this device holds at most {} MiB",
                 bytes >> 20,
@@ -104,6 +112,7 @@ impl Pool {
         drop(state);
         Ok(Pooled {
             buffer: Some(buffer),
+            bytes,
             pool: Arc::clone(self),
         })
     }
@@ -150,6 +159,11 @@ impl Pool {
         drop(state);
         // Buffers of finished work are freed when the device is polled.
         let _ = self.device.poll(wgpu::PollType::wait_indefinitely());
+    }
+
+    /// Returns the bytes of the largest buffer.
+    pub(crate) fn max_bytes(&self) -> u64 {
+        self.max_bytes
     }
 
     /// Returns the bytes allocated now, including idle buffers.

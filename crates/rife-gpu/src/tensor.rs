@@ -1,5 +1,7 @@
 //! Lazy tensors `[channels, height, width]`: values in a buffer, or an expression over other tensors.
 
+use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use rife_backend::{BackendError, Resize};
@@ -33,6 +35,8 @@ pub(crate) enum Layout {
     Quads,
     /// As [`Layout::Quads`], as f16.
     Halves,
+    /// As [`Layout::Quads`], as 16-bit fixed-point numbers of -1 to 1 (snorm), whose error is at most 1.6e-5.
+    Fixed,
     /// Channel after channel, row after row, as f32.
     Planar,
 }
@@ -43,7 +47,26 @@ impl Layout {
         match self {
             Self::Quads => "vec4<f32>",
             Self::Halves => "vec4<f16>",
+            Self::Fixed => "vec2<u32>",
             Self::Planar => "f32",
+        }
+    }
+
+    /// Returns the WGSL expression of an element of the buffer as f32: a quad, or a value of [`Layout::Planar`].
+    pub(crate) fn unpacked(self, element: &str) -> String {
+        match self {
+            Self::Quads | Self::Planar => element.to_owned(),
+            Self::Halves => format!("vec4<f32>({element})"),
+            Self::Fixed => format!("vec4<f32>(unpack2x16snorm({element}.x), unpack2x16snorm({element}.y))"),
+        }
+    }
+
+    /// Returns the WGSL expression of the element of the buffer that holds a quad, a variable of f32.
+    pub(crate) fn packed(self, quad: &str) -> String {
+        match self {
+            Self::Quads | Self::Planar => quad.to_owned(),
+            Self::Halves => format!("vec4<f16>({quad})"),
+            Self::Fixed => format!("vec2<u32>(pack2x16snorm({quad}.xy), pack2x16snorm({quad}.zw))"),
         }
     }
 
@@ -51,7 +74,7 @@ impl Layout {
     pub(crate) fn bytes(self, [channels, height, width]: [usize; 3]) -> usize {
         let of_pixel = match self {
             Self::Quads => quads(channels) * 16,
-            Self::Halves => quads(channels) * 8,
+            Self::Halves | Self::Fixed => quads(channels) * 8,
             Self::Planar => channels * 4,
         };
         of_pixel * height * width
@@ -141,6 +164,81 @@ impl GpuTensor {
             Op::Blend(a, b, c) | Op::KeepStatic([a, b], c, _) => vec![a, b, c],
         }
     }
+}
+
+/// Bound of the absolute values of tensors that [`Layout::Fixed`] can store: 1, and what rounding adds.
+pub(crate) const FIXED_BOUND: f32 = 1.0001;
+
+/// Returns a bound of the absolute values of a tensor that follows from its operations; infinity where none does.
+pub(crate) fn bound(x: &GpuTensor) -> f32 {
+    Bounds::default().of(x, 0..x.shape()[0])
+}
+
+/// Bounds found so far, by a tensor's id and its channels.
+#[derive(Default)]
+struct Bounds(HashMap<(usize, Range<usize>), f32>);
+
+impl Bounds {
+    fn of(&mut self, x: &GpuTensor, channels: Range<usize>) -> f32 {
+        let key = (x.id(), channels.clone());
+        if let Some(found) = self.0.get(&key) {
+            return *found;
+        }
+        let found = match x.0.stored.get() {
+            Some(Ok(stored)) if stored.layout == Layout::Fixed => 1.0,
+            Some(_) => f32::INFINITY,
+            None => self.of_operation(&x.0.op, channels),
+        };
+        // Infinity times zero.
+        let found = if found.is_nan() { f32::INFINITY } else { found };
+        self.0.insert(key, found);
+        found
+    }
+
+    fn of_operation(&mut self, op: &Op, channels: Range<usize>) -> f32 {
+        match op {
+            Op::Stored => f32::INFINITY,
+            Op::Constant(value) => value.abs(),
+            Op::Clamp01(_) | Op::Sigmoid(_) => 1.0,
+            Op::Cat(parts) => parts_of(parts, channels)
+                .map(|(part, channels)| self.of(part, channels))
+                .fold(0.0, f32::max),
+            Op::Narrow(x, first) => self.of(x, channels.start + first..channels.end + first),
+            Op::Add(a, b) => self.of(a, channels.clone()) + self.of(b, channels),
+            Op::Mul(a, b) => self.of(a, channels) * self.of(b, 0..1),
+            Op::Affine(x, factor, offset) => self.of(x, channels) * factor.abs() + offset.abs(),
+            Op::AddLastChannel(x, by) => {
+                let last = x.shape()[0] - 1;
+                self.of(x, channels) + self.of(x, last..last + 1) * self.of(by, 0..1)
+            }
+            Op::Blend(a, b, _) => self.of(a, channels.clone()).max(self.of(b, channels)),
+            Op::KeepStatic([a, b], made, _) => {
+                let frames = self.of(a, channels.clone()).max(self.of(b, channels.clone()));
+                frames.max(self.of(made, channels))
+            }
+            // The cubic residual is at most 2 * f * (1 - f) of the image for each axis.
+            Op::CubicResidual(x, _) | Op::Resize(x, _) | Op::Warp(x, _) | Op::WarpObmc(x, ..) => {
+                self.of(x, channels)
+            }
+            Op::Rotate180(x) | Op::Window(x) => self.of(x, channels),
+            Op::PixelShuffle(x) => self.of(x, 4 * channels.start..4 * channels.end),
+        }
+    }
+}
+
+/// Returns the parts of a concatenation that hold some of its channels, each with its own channels among them.
+pub(crate) fn parts_of(
+    parts: &[GpuTensor],
+    channels: Range<usize>,
+) -> impl Iterator<Item = (&GpuTensor, Range<usize>)> {
+    let mut first = 0;
+    parts.iter().filter_map(move |part| {
+        let end = first + part.shape()[0];
+        let range = channels.start.max(first)..channels.end.min(end);
+        let own = (!range.is_empty()).then(|| (part, range.start - first..range.end - first));
+        first = end;
+        own
+    })
 }
 
 /// Returns the number of quads of `channels` channels.

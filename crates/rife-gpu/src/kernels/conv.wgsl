@@ -1,9 +1,9 @@
 // A convolution as an implicit matrix product: a workgroup computes TILE_WIDTH x TILE_HEIGHT positions of QUADS quads (four
 // output channels each). CHUNK quads of input channels at a time, the input's patch and the weights lie in workgroup memory.
 //
-// Types that precede this text: Input, four stored channels of the input; Feature, four stored channels of the output or
-// weights. Sums are f32.
-// Constants that precede it: KERNEL (taps along an axis), STRIDE, CHUNK, QUADS, TRANSPOSED, RESIDUAL.
+// What precedes this text: the type Feature, four stored channels of the output or weights (sums are f32); the constants VALUES
+// (quads of the input's own parameters), KERNEL (taps along an axis), STRIDE, CHUNK, QUADS, TRANSPOSED, RESIDUAL; and the function
+// read_input, which returns a quad of the input at a pixel within it, from one or more buffers with bindings from 4 on.
 // A transposed convolution is four convolutions (phases) of 2x2 taps, one for each parity of the output's row and column.
 
 struct Parameters {
@@ -13,15 +13,16 @@ struct Parameters {
     output: vec4<u32>,
     // Quads of input and output of one group, blocks of QUADS output quads of one group, groups.
     groups: vec4<u32>,
+    // Parameters of read_input.
+    values: array<vec4<i32>, VALUES>,
 }
 
 @group(0) @binding(0) var<uniform> p: Parameters;
 @group(0) @binding(1) var<storage, read_write> result: array<Feature>;
-@group(0) @binding(2) var<storage, read> input: array<Input>;
 // By phase, group, block, chunk, tap, input channel of the chunk, output quad of the block.
-@group(0) @binding(3) var<storage, read> weights: array<Feature>;
+@group(0) @binding(2) var<storage, read> weights: array<Feature>;
 // Bias, slope below zero and residual factor of every output quad, groups padded to whole blocks.
-@group(0) @binding(4) var<storage, read> epilogue: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> epilogue: array<vec4<f32>>;
 
 const TILE_WIDTH = 16u;
 const TILE_HEIGHT = 8u;
@@ -62,7 +63,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
             let at = corner + vec2<i32>(i32(pixel % PATCH_WIDTH), i32(pixel / PATCH_WIDTH));
             var value = Feature();
             if (all(at >= vec2<i32>()) && all(at < vec2<i32>(p.input.xy)) && k < p.groups.x) {
-                value = Feature(input[(u32(at.y) * p.input.x + u32(at.x)) * p.input.z + group * p.groups.x + k]);
+                value = Feature(read_input(at, group * p.groups.x + k));
             }
             patch_values[i] = value;
         }
@@ -101,7 +102,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
         if (all(at < p.output.xy)) {
             var value = sums[i] + bias;
             if (RESIDUAL) {
-                value = value * factor + vec4<f32>(input[(at.y * p.input.x + at.x) * p.input.z + to]);
+                value = value * factor + read_input(vec2<i32>(at), to);
             }
             value = select(value * slope, value, value > vec4<f32>());
             var pixel = at.y * p.output.x + at.x;
