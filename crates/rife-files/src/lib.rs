@@ -8,4 +8,4 @@ mod open;
 
 pub use create::{NewFile, Temporary, replace, replace_with};
 pub use name::{beside, one_line, shown, with_stem};
-pub use open::{open_own, open_regular, read_regular};
+pub use open::{open_own, open_regular, read_private, read_regular};

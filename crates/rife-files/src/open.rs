@@ -74,6 +74,23 @@ pub fn read_regular(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
+/// Reads a regular file of at most `max_bytes` bytes as [`read_regular`] does, if it belongs to the user and nobody else can
+/// write to it. On Windows every file counts as such.
+///
+/// # Errors
+/// Those of [`read_regular`]; [`io::ErrorKind::PermissionDenied`] for a file that others can write to.
+pub fn read_private(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let metadata = std::fs::symlink_metadata(path)?;
+        if metadata.uid() != rustix::process::geteuid().as_raw() || metadata.mode() & 0o022 != 0 {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+    }
+    read_regular(path, max_bytes)
+}
+
 /// Returns an error unless the metadata are those of a regular file.
 fn check(metadata: &Metadata) -> io::Result<()> {
     if metadata.is_file() {

@@ -208,6 +208,9 @@ impl ChainJob {
         let interpolator = Interpolator::new(&self.interpolator)?;
         let mut plan = plan::plan(&self, &infos, &params, &interpolator)?;
         plan.model += &crate::memory::note(given, self.interpolator.memory_limit);
+        if let Some(note) = interpolator.note_on_tiles(size) {
+            plan.model += &format!("; {note}");
+        }
         let limits = &self.source.limits;
         limits.check_output_frames(plan.frames.unwrap_or(0))?;
         limits.check_memory(plan.memory)?;

@@ -4,6 +4,8 @@
 #[cfg(feature = "gpu")]
 mod gpu;
 #[cfg(feature = "gpu")]
+mod kernel_files;
+#[cfg(feature = "gpu")]
 mod self_test;
 
 use std::fmt;
@@ -19,6 +21,8 @@ use crate::choice::NamedChoice;
 use crate::model_choice::find_weights;
 #[cfg(feature = "gpu")]
 use crate::runner::guarded::GuardedRunner;
+#[cfg(feature = "gpu")]
+use crate::runner::several::SeveralRunner;
 use crate::runner::{Convolution, Device as DeviceState, Memory, ModelRunner, Runner};
 use crate::{Error, InterpolatorSpec, Result};
 
@@ -32,6 +36,9 @@ pub enum Device {
     /// A GPU: its index in `rife devices`, or a part of its name; the empty text selects the first discrete GPU, else the
     /// first integrated one, never a software adapter.
     Gpu(String),
+    /// The GPU that `Gpu` selects and all others of the same name, interface and driver, which compute the same values; pairs of
+    /// frames are dealt to them in turn. The text is a part of the name, or empty.
+    All(String),
     /// The GPU that `Gpu("")` selects, if it passes its self-test; otherwise the processor.
     Auto,
 }
@@ -40,7 +47,7 @@ impl Device {
     /// Lists the texts that [`Device::from_str`] accepts in this build, for people.
     pub fn accepted() -> &'static str {
         if cfg!(feature = "gpu") {
-            "cpu, gpu, gpu:NAME, gpu:INDEX, auto"
+            "cpu, gpu, gpu:NAME, gpu:INDEX, all, all:NAME, auto"
         } else {
             "cpu, auto (this build has no GPU support)"
         }
@@ -66,9 +73,9 @@ impl Device {
         match self {
             Self::Cpu | Self::Auto => Ok(()),
             #[cfg(feature = "gpu")]
-            Self::Gpu(which) => gpu::find(which).map(|_| ()),
+            Self::Gpu(which) | Self::All(which) => gpu::find(which).map(|_| ()),
             #[cfg(not(feature = "gpu"))]
-            Self::Gpu(_) => Err(no_gpu_support()),
+            Self::Gpu(_) | Self::All(_) => Err(no_gpu_support()),
         }
     }
 }
@@ -81,6 +88,8 @@ impl fmt::Display for Device {
             Self::Auto => f.write_str("auto"),
             Self::Gpu(which) if which.is_empty() => f.write_str("gpu"),
             Self::Gpu(which) => write!(f, "gpu:{which}"),
+            Self::All(which) if which.is_empty() => f.write_str("all"),
+            Self::All(which) => write!(f, "all:{which}"),
         }
     }
 }
@@ -97,6 +106,10 @@ impl FromStr for Device {
             ("cpu", None) => Ok(Self::Cpu),
             ("auto", None) => Ok(Self::Auto),
             ("gpu", None) if cfg!(feature = "gpu") => Ok(Self::Gpu(String::new())),
+            ("all", None) if cfg!(feature = "gpu") => Ok(Self::All(String::new())),
+            ("all", Some(which)) if cfg!(feature = "gpu") && !which.is_empty() => {
+                Ok(Self::All(which.to_owned()))
+            }
             ("gpu", Some(which)) if cfg!(feature = "gpu") && !which.is_empty() => {
                 Ok(Self::Gpu(which.to_owned()))
             }
@@ -174,6 +187,8 @@ pub struct EngineInfo {
     pub precision: String,
     /// Number of threads of the processor.
     pub threads: usize,
+    /// Number of GPUs of this name that compute; 1 on the processor.
+    pub devices: usize,
     /// Reason why [`Device::Auto`] rejected a GPU of this machine.
     pub gpu_rejected: Option<String>,
 }
@@ -199,6 +214,7 @@ impl fmt::Display for EngineInfo {
                     .as_ref()
                     .map_or(Ok(()), |why| write!(f, "; the GPU was rejected: {why}"))
             }
+            device if self.devices > 1 => write!(f, "{} gpus ({device}, {})", self.devices, self.precision),
             device => write!(f, "gpu ({device}, {})", self.precision),
         }
     }
@@ -206,6 +222,11 @@ impl fmt::Display for EngineInfo {
 
 /// [`EngineInfo::device`] of the processor.
 const CPU: &str = "cpu";
+
+/// Returns the side in pixels of the square frames on which a GPU is tested when it is started.
+pub(crate) const fn self_test_side() -> usize {
+    128
+}
 
 /// A model that was loaded onto a device.
 pub(crate) struct Started {
@@ -229,6 +250,7 @@ pub(crate) fn start(spec: &InterpolatorSpec) -> Result<Started> {
         }
         Device::Cpu => start_cpu(spec, weights, version, None)?,
         Device::Gpu(which) => start_gpu(which, spec, weights, version)?,
+        Device::All(which) => start_all(which, spec, weights, version)?,
         Device::Auto => start_auto(spec, weights, version)?,
     };
     Ok(Started { runner, origin })
@@ -247,6 +269,7 @@ fn start_cpu(
         tier: engine.tier().name().to_owned(),
         precision: engine.precision().name().to_owned(),
         threads: engine.thread_count(),
+        devices: 1,
         gpu_rejected,
     };
     let model = Model::from_weights(backend, weights, Some(version))?;
@@ -288,20 +311,76 @@ fn start_gpu(
     weights: &Weights,
     version: Version,
 ) -> Result<Arc<dyn Runner>> {
+    let adapter = gpu::find(which)?;
+    let processor = start_cpu(spec, weights, version, None)?;
+    start_adapter(&adapter, spec, weights, version, &processor)
+}
+
+/// Loads a model onto all adapters that are like the chosen one.
+#[cfg(feature = "gpu")]
+fn start_all(
+    which: &str,
+    spec: &InterpolatorSpec,
+    weights: &Weights,
+    version: Version,
+) -> Result<Arc<dyn Runner>> {
+    let adapters = gpu::find_all(which)?;
+    let processor = start_cpu(spec, weights, version, None)?;
+    let start = |adapter| start_adapter(adapter, spec, weights, version, &processor);
+    let mut runners = adapters.iter().map(start).collect::<Result<Vec<_>>>()?;
+    Ok(match runners.len() {
+        1 => runners.remove(0),
+        _ => Arc::new(SeveralRunner::new(runners)),
+    })
+}
+
+/// Loads a model onto an adapter, and tests it against the processor.
+#[cfg(feature = "gpu")]
+fn start_adapter(
+    adapter: &rife_gpu::Adapter,
+    spec: &InterpolatorSpec,
+    weights: &Weights,
+    version: Version,
+    processor: &Arc<dyn Runner>,
+) -> Result<Arc<dyn Runner>> {
     if spec.precision == Precision::Int8 {
         let text = "int8 is a precision of the processor; a GPU computes in f32 or f16";
         return Err(Error::Usage(text.to_owned()));
     }
-    let (backend, info) = gpu::open(which, spec.precision)?;
+    let runner = open_gpu(adapter, spec.precision, weights, version)?;
+    let device: Arc<dyn Runner> = runner.clone();
+    self_test::run(&device, processor, &spec.network_options())?;
+    runner.backend().save_kernels();
+    let guarded = GuardedRunner::new(device, processor.clone());
+    if runner.info().precision == Precision::F32.name() {
+        return Ok(Arc::new(guarded));
+    }
+    let (adapter, weights) = (adapter.clone(), weights.clone());
+    let open_exact =
+        move || -> Result<Arc<dyn Runner>> { Ok(open_gpu(&adapter, Precision::F32, &weights, version)?) };
+    Ok(Arc::new(guarded.with_exact(Box::new(open_exact))))
+}
+
+/// Loads a model onto an adapter.
+#[cfg(feature = "gpu")]
+fn open_gpu(
+    adapter: &rife_gpu::Adapter,
+    precision: Precision,
+    weights: &Weights,
+    version: Version,
+) -> Result<Arc<ModelRunner<rife_gpu::GpuBackend>>> {
+    let (backend, info) = gpu::open(adapter, precision)?;
     let model = Model::from_weights(backend, weights, Some(version))?;
-    let device: Arc<dyn Runner> = Arc::new(ModelRunner::new(model, info));
-    let processor = start_cpu(spec, weights, version, None)?;
-    self_test::run(&device, &processor)?;
-    Ok(Arc::new(GuardedRunner::new(device, processor)))
+    Ok(Arc::new(ModelRunner::new(model, info)))
 }
 
 #[cfg(not(feature = "gpu"))]
 fn start_gpu(_: &str, _: &InterpolatorSpec, _: &Weights, _: Version) -> Result<Arc<dyn Runner>> {
+    Err(no_gpu_support())
+}
+
+#[cfg(not(feature = "gpu"))]
+fn start_all(_: &str, _: &InterpolatorSpec, _: &Weights, _: Version) -> Result<Arc<dyn Runner>> {
     Err(no_gpu_support())
 }
 

@@ -254,6 +254,7 @@ impl ImageJob {
         let clip = matches!(target, Target::Clip(_));
         let mut notes = coding.notes.clone();
         notes.extend(self.max_rate_note(clip));
+        notes.extend(interpolator.note_on_tiles(coding.size));
         if let Some(sink) = self.sink(&target, cancel) {
             notes.extend(self.losses(&sink, &coding)?);
         }

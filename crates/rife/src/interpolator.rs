@@ -67,6 +67,18 @@ pub struct InterpolatorSpec {
     pub cancel: CancelToken,
 }
 
+impl InterpolatorSpec {
+    /// Returns the options of the network.
+    pub(crate) fn network_options(&self) -> Options {
+        Options {
+            scale: self.scale,
+            tta: self.tta,
+            ensemble: self.ensemble,
+            keep_stages: false,
+        }
+    }
+}
+
 /// A model on a device, ready to interpolate.
 #[derive(Debug)]
 pub struct Interpolator {
@@ -77,7 +89,7 @@ pub struct Interpolator {
     /// Whether other timesteps than 1/2 are computed by bisection.
     recursive: bool,
     bisection: Bisection,
-    /// Present if there is a memory limit.
+    /// Present if there is a limit of memory or of tensors.
     tiling: Option<Tiling>,
     on_frame: Option<FrameCallback>,
     cancel: CancelToken,
@@ -117,12 +129,7 @@ impl Interpolator {
             version.check_timestep(0.25)?;
         }
         let recursive = spec.method == TimestepMethod::Recursive || !version.supports_timestep();
-        let options = Options {
-            scale: spec.scale,
-            tta: spec.tta,
-            ensemble: spec.ensemble,
-            keep_stages: false,
-        };
+        let options = spec.network_options();
         let mut interpolator = Self {
             runner,
             origin,
@@ -133,8 +140,7 @@ impl Interpolator {
             cancel: spec.cancel.clone(),
             tiling: None,
         };
-        let tiling = spec.memory_limit.map(|limit| Tiling::new(&interpolator, limit));
-        interpolator.tiling = tiling.transpose()?;
+        interpolator.tiling = Tiling::new(&interpolator, spec.memory_limit)?;
         Ok(interpolator)
     }
 
@@ -244,7 +250,7 @@ impl Interpolator {
 
     /// Returns the memory limit of the process in bytes, if there is one.
     pub(crate) fn memory_limit(&self) -> Option<u64> {
-        self.tiling.as_ref().map(Tiling::limit)
+        self.tiling.as_ref()?.limit()
     }
 
     /// Estimates the process's memory in bytes for images of `size` (width, height) in the smallest tiles; 0 if there is no
@@ -252,6 +258,17 @@ impl Interpolator {
     pub(crate) fn min_memory(&self, size: [u32; 2]) -> u64 {
         let size = size.map(|side| side as usize);
         self.tiling.as_ref().map_or(0, |tiling| tiling.min_memory(size))
+    }
+
+    /// Returns a remark for people where images of `size` (width, height) are computed in tiles because of the GPU.
+    pub(crate) fn note_on_tiles(&self, size: [u32; 2]) -> Option<String> {
+        let sides = size.map(|side| side as usize);
+        let (count, limit) = self.tiling.as_ref()?.tiles_of_tensors(sides)?;
+        let [width, height] = size;
+        Some(format!(
+            "pictures of {width}x{height} are computed in {count} tiles, because a buffer of this GPU holds at most {} MiB",
+            limit >> 20
+        ))
     }
 
     /// Prepares an image on the device at its full size.
@@ -394,7 +411,7 @@ impl Interpolator {
                 let image = tiles::run(self, tiling, [&first.image, &second.image], timestep)?;
                 Ok(Pending::ready(image))
             }
-            (None, None) => unreachable!("images are prepared untiled if there is no memory limit"),
+            (None, None) => unreachable!("images are prepared untiled if there is no limit"),
         }
     }
 

@@ -3,6 +3,8 @@
 
 #[cfg(feature = "gpu")]
 pub(crate) mod guarded;
+#[cfg(feature = "gpu")]
+pub(crate) mod several;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -56,6 +58,11 @@ pub(crate) trait Device {
     fn in_flight(&self) -> usize {
         1
     }
+    /// Returns the bytes of the largest tensor so far, and of the largest that the device can hold; `None` where memory alone
+    /// limits tensors.
+    fn tensor_limit(&self) -> Option<[u64; 2]> {
+        None
+    }
     /// Runs `work` and returns the convolutions that were computed meanwhile.
     fn profile(&self, work: &mut dyn FnMut()) -> Vec<Convolution>;
 }
@@ -76,6 +83,15 @@ pub(crate) trait Runner: fmt::Debug + Send + Sync {
     fn memory(&self) -> Memory;
     /// Returns how many frames a job keeps in flight, see [`Device::in_flight`].
     fn in_flight(&self) -> usize;
+    /// Returns the bytes of the largest tensor so far, and of the largest that the device can hold, see [`Device::tensor_limit`].
+    fn tensor_limit(&self) -> Option<[u64; 2]> {
+        None
+    }
+    /// Whether frames are still computed on the device.
+    #[cfg(feature = "gpu")]
+    fn is_usable(&self) -> bool {
+        true
+    }
     /// Runs `work` and returns the convolutions that were computed meanwhile.
     fn profile(&self, work: &mut dyn FnMut()) -> Vec<Convolution>;
     /// Describes, for people, the faults of the device so far and what became of its frames; `None` if there were none.
@@ -129,6 +145,12 @@ impl<B: Backend> ModelRunner<B> {
     /// Makes the runner of a loaded model; `info` are the device's settings.
     pub(crate) fn new(model: Model<B>, info: EngineInfo) -> Self {
         Self { model, info }
+    }
+
+    /// Returns the backend.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn backend(&self) -> &B {
+        self.model.backend()
     }
 }
 
@@ -188,6 +210,10 @@ where
 
     fn in_flight(&self) -> usize {
         self.model.backend().in_flight()
+    }
+
+    fn tensor_limit(&self) -> Option<[u64; 2]> {
+        self.model.backend().tensor_limit()
     }
 
     fn profile(&self, work: &mut dyn FnMut()) -> Vec<Convolution> {

@@ -226,6 +226,7 @@ impl VideoJob {
         plan.notes
             .extend(source.notes().into_iter().chain(source.warnings()));
         plan.method += &crate::memory::note(given, self.interpolator.memory_limit);
+        plan.notes.extend(interpolator.note_on_tiles(size));
         plan.notes
             .extend(self.restart_note(&self.params(&info, &timeline))?);
         plan.notes.extend(self.idle_note(plan.output_frames));

@@ -1,11 +1,8 @@
 //! Jobs on the adapter that `RIFE_TEST_GPU` names, or on the first one, software included.
 
-#[cfg(debug_assertions)]
 use std::fs;
 
-#[cfg(debug_assertions)]
-use super::support::Ran;
-use super::support::{Place, RANDOM, ffmpeg, has_default_network};
+use super::support::{Place, RANDOM, Ran, ffmpeg, has_default_network};
 use rife_testing::Need;
 
 /// The `--device` to test with; `None`, and the reason printed, where no adapter exists and `RIFE_TEST_GPU` is not set.
@@ -94,6 +91,83 @@ fn a_gpu_makes_the_picture_of_the_processor() {
     assert!(refused.contains("f16 is a precision of GPUs"), "{refused}");
 }
 
+/// Compiled kernels are kept; a damaged file does no harm, and is replaced.
+#[test]
+fn compiled_kernels_are_kept_in_the_cache_folder() {
+    let place = Place::new();
+    let Some(device) = device(&place) else {
+        return;
+    };
+    place.picture("a.png", 0.0);
+    place.picture("b.png", 3.0);
+    let cache = place.path("cache");
+    let make = || {
+        let args = [
+            "image",
+            "a.png",
+            "b.png",
+            "-o",
+            "made.png",
+            "--overwrite",
+            "--ratio",
+            "0.5",
+            "--device",
+            &device,
+        ];
+        let mut command = place.command(&[&args[..], &RANDOM[..]].concat());
+        let ran: Ran = command.env("RIFE_CACHE_DIR", &cache).output().unwrap().into();
+        ran.ok();
+        fs::read(place.path("made.png")).unwrap()
+    };
+    let first = make();
+    let files: Vec<_> = match fs::read_dir(cache.join("rife/kernels")) {
+        Ok(entries) => entries.map(|entry| entry.unwrap().path()).collect(),
+        Err(_) => return println!("skipped: the driver keeps no kernels"),
+    };
+    assert_eq!(files.len(), 1, "{files:?}");
+    let whole = fs::read(&files[0]).unwrap();
+    assert!(whole.starts_with(b"RIFEKRN1"));
+    assert_eq!(make(), first, "with kept kernels");
+    fs::write(&files[0], &whole[..whole.len() - 1]).unwrap();
+    assert_eq!(make(), first);
+    assert_eq!(fs::read(&files[0]).unwrap().len(), whole.len(), "replaced");
+}
+
+/// Pairs are dealt to two adapters of one kind: the file is that of one of them.
+#[cfg(target_os = "linux")]
+#[test]
+fn two_adapters_make_the_bytes_of_one() {
+    let place = Place::new();
+    let Some(_) = device(&place) else {
+        return;
+    };
+    let drivers = fs::read_dir("/usr/share/vulkan/icd.d").into_iter().flatten();
+    let lavapipe = drivers
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.file_name().unwrap().to_string_lossy().starts_with("lvp_icd"));
+    let lavapipe = lavapipe.ok_or("lavapipe is not installed");
+    let Some(lavapipe) = Need::Vulkan.met(lavapipe) else {
+        return;
+    };
+    let copies = ["one.json", "two.json"].map(|name| place.path(name));
+    for copy in &copies {
+        fs::copy(&lavapipe, copy).unwrap();
+    }
+    let names = copies.map(|path| path.to_str().unwrap().to_owned()).join(":");
+    place.y4m("in.y4m", 6);
+    let make = |device, output| {
+        let mut command = place.command(&small_job(device, output));
+        let ran: Ran = command.env("VK_DRIVER_FILES", &names).output().unwrap().into();
+        let told = format!("{}{}", ran.out, ran.err);
+        ran.ok();
+        (fs::read(place.path(output)).unwrap(), told)
+    };
+    let (one, _) = make("gpu:1", "one.y4m");
+    let (two, told) = make("all:llvmpipe", "two.y4m");
+    assert!(told.contains("2 gpus (llvmpipe"), "{told}");
+    assert!(one == two);
+}
+
 #[cfg(all(unix, debug_assertions))]
 #[test]
 fn a_killed_job_on_a_gpu_goes_on_to_the_same_bytes() {
@@ -131,7 +205,7 @@ fn a_killed_job_on_a_gpu_goes_on_to_the_same_bytes() {
 }
 
 /// A job on `in.y4m` in one piece.
-#[cfg(debug_assertions)]
+#[cfg(any(debug_assertions, target_os = "linux"))]
 fn small_job<'a>(device: &'a str, output: &'a str) -> Vec<&'a str> {
     let args = ["video", "in.y4m", "-o", output, "--device", device, "--no-resume"];
     [&args[..], &RANDOM[..]].concat()

@@ -27,8 +27,8 @@ class ModelOptions(TypedDict, total=False):
     uhd: bool | None
     #: Number of threads [default: one per processor]
     threads: Value | None
-    #: Device: cpu, gpu, gpu:NAME, gpu:INDEX (rife devices lists GPUs), or auto: a GPU that passes its self-test, else
-    #: the processor
+    #: Device: cpu, gpu, gpu:NAME, gpu:INDEX (rife devices lists GPUs), all (GPUs of one kind, in turn), or auto: a GPU
+    #: that passes its self-test, else the processor
     device: Value | None
     #: Number format of convolutions: on the processor int8 is up to a fifth faster and hardly less exact, and needs
     #: AVX-512 VNNI; on GPUs f16 takes half the memory and is hardly less exact; auto is int8 or f16 if available, else
@@ -95,8 +95,8 @@ class ChainOptions(TypedDict, total=False):
     UHD: bool | None
     #: Number of threads [default: one per processor]
     threads: Value | None
-    #: Device: cpu, gpu, gpu:NAME, gpu:INDEX (`rife devices` lists GPUs), or auto: a GPU that passes its self-test, else
-    #: the processor
+    #: Device: cpu, gpu, gpu:NAME, gpu:INDEX (`rife devices` lists GPUs), all (GPUs of one kind, in turn), or auto: a GPU
+    #: that passes its self-test, else the processor
     device: Value | None
     #: Number format of convolutions: on the processor int8 is up to a fifth faster and hardly less exact, and needs
     #: AVX-512 VNNI; on GPUs f16 takes half the memory and is hardly less exact; auto is int8 or f16 if available, else
@@ -163,8 +163,8 @@ class ImageOptions(TypedDict, total=False):
     UHD: bool | None
     #: Number of threads [default: one per processor]
     threads: Value | None
-    #: Device: cpu, gpu, gpu:NAME, gpu:INDEX (`rife devices` lists GPUs), or auto: a GPU that passes its self-test, else
-    #: the processor
+    #: Device: cpu, gpu, gpu:NAME, gpu:INDEX (`rife devices` lists GPUs), all (GPUs of one kind, in turn), or auto: a GPU
+    #: that passes its self-test, else the processor
     device: Value | None
     #: Number format of convolutions: on the processor int8 is up to a fifth faster and hardly less exact, and needs
     #: AVX-512 VNNI; on GPUs f16 takes half the memory and is hardly less exact; auto is int8 or f16 if available, else
@@ -260,8 +260,8 @@ class InfoOptions(TypedDict, total=False):
     UHD: bool | None
     #: Number of threads [default: one per processor]
     threads: Value | None
-    #: Device: cpu, gpu, gpu:NAME, gpu:INDEX (`rife devices` lists GPUs), or auto: a GPU that passes its self-test, else
-    #: the processor
+    #: Device: cpu, gpu, gpu:NAME, gpu:INDEX (`rife devices` lists GPUs), all (GPUs of one kind, in turn), or auto: a GPU
+    #: that passes its self-test, else the processor
     device: Value | None
     #: Number format of convolutions: on the processor int8 is up to a fifth faster and hardly less exact, and needs
     #: AVX-512 VNNI; on GPUs f16 takes half the memory and is hardly less exact; auto is int8 or f16 if available, else
@@ -359,8 +359,8 @@ class JoinOptions(TypedDict, total=False):
     UHD: bool | None
     #: Number of threads [default: one per processor]
     threads: Value | None
-    #: Device: cpu, gpu, gpu:NAME, gpu:INDEX (`rife devices` lists GPUs), or auto: a GPU that passes its self-test, else
-    #: the processor
+    #: Device: cpu, gpu, gpu:NAME, gpu:INDEX (`rife devices` lists GPUs), all (GPUs of one kind, in turn), or auto: a GPU
+    #: that passes its self-test, else the processor
     device: Value | None
     #: Number format of convolutions: on the processor int8 is up to a fifth faster and hardly less exact, and needs
     #: AVX-512 VNNI; on GPUs f16 takes half the memory and is hardly less exact; auto is int8 or f16 if available, else
@@ -448,8 +448,8 @@ class ReportOptions(TypedDict, total=False):
     UHD: bool | None
     #: Number of threads [default: one per processor]
     threads: Value | None
-    #: Device: cpu, gpu, gpu:NAME, gpu:INDEX (`rife devices` lists GPUs), or auto: a GPU that passes its self-test, else
-    #: the processor
+    #: Device: cpu, gpu, gpu:NAME, gpu:INDEX (`rife devices` lists GPUs), all (GPUs of one kind, in turn), or auto: a GPU
+    #: that passes its self-test, else the processor
     device: Value | None
     #: Number format of convolutions: on the processor int8 is up to a fifth faster and hardly less exact, and needs
     #: AVX-512 VNNI; on GPUs f16 takes half the memory and is hardly less exact; auto is int8 or f16 if available, else
@@ -554,8 +554,8 @@ class VideoOptions(TypedDict, total=False):
     UHD: bool | None
     #: Number of threads [default: one per processor]
     threads: Value | None
-    #: Device: cpu, gpu, gpu:NAME, gpu:INDEX (`rife devices` lists GPUs), or auto: a GPU that passes its self-test, else
-    #: the processor
+    #: Device: cpu, gpu, gpu:NAME, gpu:INDEX (`rife devices` lists GPUs), all (GPUs of one kind, in turn), or auto: a GPU
+    #: that passes its self-test, else the processor
     device: Value | None
     #: Number format of convolutions: on the processor int8 is up to a fifth faster and hardly less exact, and needs
     #: AVX-512 VNNI; on GPUs f16 takes half the memory and is hardly less exact; auto is int8 or f16 if available, else

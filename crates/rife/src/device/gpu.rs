@@ -1,10 +1,11 @@
 //! GPUs as devices: lists the adapters and opens one.
 
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use rife_gpu::{Adapter, AdapterChoice, GpuBackend};
 
+use super::kernel_files::KernelFiles;
 use super::{Device, EngineInfo, Precision};
 use crate::runner::{Convolution, Device as DeviceState, Memory};
 use crate::{Error, Result};
@@ -35,7 +36,12 @@ pub(super) fn available() -> Vec<(Device, String)> {
             let text = format!("{} ({}, {})", info.name, info.kind, info.api);
             (Device::Gpu(info.index.to_string()), text)
         });
-        auto.into_iter().chain(gpus).collect()
+        let all = AdapterChoice::Any.find_alike(&adapters).unwrap_or_default();
+        let all = (all.len() > 1).then(|| {
+            let text = format!("all {} of {}", all.len(), all[0].info().name);
+            (Device::All(String::new()), text)
+        });
+        auto.into_iter().chain(all).chain(gpus).collect()
     };
     AVAILABLE.get_or_init(list).clone()
 }
@@ -51,18 +57,35 @@ pub(super) fn find(which: &str) -> Result<Adapter> {
         .map_err(|error| Error::Device(error.to_string()))
 }
 
-/// Opens the adapter that [`find`] finds. [`Precision::Auto`] is f16 if the adapter has it.
+/// Finds the adapter that [`find`] finds, and all that are like it.
 ///
 /// # Errors
-/// [`Error::Device`] where there is no such adapter, or its driver fails.
-pub(super) fn open(which: &str, precision: Precision) -> Result<(GpuBackend, EngineInfo)> {
-    let adapter = find(which)?;
+/// Those of [`find`].
+pub(super) fn find_all(name: &str) -> Result<Vec<Adapter>> {
+    let choice = match name {
+        "" => AdapterChoice::Any,
+        name => AdapterChoice::Name(name.to_owned()),
+    };
+    choice
+        .find_alike(&rife_gpu::adapters())
+        .map_err(|error| Error::Device(error.to_string()))
+}
+
+/// Opens an adapter. [`Precision::Auto`] is f16 if the adapter has it.
+///
+/// # Errors
+/// [`Error::Device`] where its driver fails.
+pub(super) fn open(adapter: &Adapter, precision: Precision) -> Result<(GpuBackend, EngineInfo)> {
     let precision = match precision {
         Precision::F16 => rife_gpu::Precision::F16,
         Precision::Auto if adapter.info().f16 => rife_gpu::Precision::F16,
         Precision::F32 | Precision::Int8 | Precision::Auto => rife_gpu::Precision::F32,
     };
-    let backend = GpuBackend::new(&adapter, precision).map_err(|error| Error::Device(error.to_string()))?;
+    let backend = match KernelFiles::of_user() {
+        Some(files) => GpuBackend::with_store(adapter, precision, Arc::new(files)),
+        None => GpuBackend::new(adapter, precision),
+    };
+    let backend = backend.map_err(|error| Error::Device(error.to_string()))?;
     let info = backend.info();
     let info = EngineInfo {
         device: format!("{}, {}, {}", info.name, info.api, info.driver),
@@ -72,6 +95,7 @@ pub(super) fn open(which: &str, precision: Precision) -> Result<(GpuBackend, Eng
             rife_gpu::Precision::F32 => "f32".to_owned(),
         },
         threads: 1,
+        devices: 1,
         gpu_rejected: None,
     };
     Ok((backend, info))
@@ -110,6 +134,10 @@ impl DeviceState for GpuBackend {
 
     fn in_flight(&self) -> usize {
         IN_FLIGHT
+    }
+
+    fn tensor_limit(&self) -> Option<[u64; 2]> {
+        Some([self.largest_tensor(), self.max_tensor()])
     }
 
     fn profile(&self, work: &mut dyn FnMut()) -> Vec<Convolution> {

@@ -10,20 +10,20 @@ use crate::runner::guarded::fault;
 use crate::{Error, Result};
 
 /// Width and height of the pictures.
-const SIDE: usize = 128;
+const SIDE: usize = super::self_test_side();
 /// Largest accepted difference between the two frames, whose values are 0 to 1. Rounding gives about 1e-5 in f32 and 1e-3 in
 /// f16, with random weights 1e-2; a wrong kernel gives far more.
 const TOLERANCE: f32 = 4e-3;
 const TOLERANCE_F16: f32 = 2e-2;
 
-/// Interpolates between two pictures on `device` and on `processor`.
+/// Interpolates between two pictures on `device` and on `processor` with the options of a job.
 ///
 /// # Errors
 /// [`Error::Device`] where the device fails, or the results differ by more than rounding; those of the processor.
-pub(super) fn run(device: &Arc<dyn Runner>, processor: &Arc<dyn Runner>) -> Result<()> {
+pub(super) fn run(device: &Arc<dyn Runner>, processor: &Arc<dyn Runner>, options: &Options) -> Result<()> {
     let name = &device.info().device;
-    let wanted = middle(processor)?;
-    let found = middle(device).map_err(|error| {
+    let wanted = middle(processor, options)?;
+    let found = middle(device, options).map_err(|error| {
         let cause = fault(&error).map_or_else(|| error.to_string(), |fault| fault.text);
         Error::Device(format!("{name} failed in the self-test: {cause}"))
     })?;
@@ -43,13 +43,12 @@ pub(super) fn run(device: &Arc<dyn Runner>, processor: &Arc<dyn Runner>) -> Resu
 }
 
 /// Interpolates the middle frame.
-fn middle(runner: &Arc<dyn Runner>) -> Result<RgbImage> {
-    let options = Options::default();
+fn middle(runner: &Arc<dyn Runner>, options: &Options) -> Result<RgbImage> {
     let [first, second] = [0.0, 5.0].map(|shift| {
         let picture = RgbImage::new(SIDE as u32, SIDE as u32, picture(shift));
-        runner.prepare(&picture.view(), &options)
+        runner.prepare(&picture.view(), options)
     });
-    let pair = runner.clone().pair([&first?, &second?], &options)?;
+    let pair = runner.clone().pair([&first?, &second?], options)?;
     pair.submit(0.5, None)?.wait()
 }
 

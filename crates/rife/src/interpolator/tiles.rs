@@ -8,7 +8,7 @@ use rife_media::RgbImage;
 
 use super::{Interpolator, Prepared};
 use crate::runner::Memory;
-use crate::{Error, Result};
+use crate::{Error, Result, device};
 
 /// Width of the halo around a tile in pixels, at scale 1. Measured on 1080p clips with the built-in network: see
 /// docs/performance.md.
@@ -26,19 +26,35 @@ const SAMPLE: usize = 512;
 /// Minimum side of a tile in pixels: in smaller ones the network does not see enough to estimate motion.
 const MIN_TILE: usize = 448;
 
-/// Memory limit and memory model of an interpolator: bytes = `base` + frames + `bytes_per_pixel` * padded pixels of a tile.
+/// Limits of an interpolator, by which larger images are divided into tiles.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tiling {
+    memory: Option<MemoryLimit>,
+    tensors: Option<TensorLimit>,
+    /// Padded sides are multiples of this many pixels.
+    multiple: usize,
+    /// Width of the halo in pixels at this scale.
+    halo: usize,
+}
+
+/// Memory limit and memory model: bytes = `base` + frames + `bytes_per_pixel` * padded pixels of a tile.
+#[derive(Debug, Clone, Copy)]
+struct MemoryLimit {
     /// Maximum bytes of the process.
     limit: u64,
     /// Bytes independent of the frame size: weights, working memory of the threads.
     base: u64,
     /// Bytes of the network per pixel of a padded tile.
     bytes_per_pixel: u64,
-    /// Padded sides are multiples of this many pixels.
-    multiple: usize,
-    /// Width of the halo in pixels at this scale.
-    halo: usize,
+}
+
+/// The largest tensor that a device can hold.
+#[derive(Debug, Clone, Copy)]
+struct TensorLimit {
+    /// Its bytes.
+    limit: u64,
+    /// Bytes of the network's largest tensor per pixel of a padded tile.
+    bytes_per_pixel: u64,
 }
 
 /// A tile as ranges of columns and rows: with its halo, as the network gets it, and without, as it is pasted.
@@ -49,49 +65,60 @@ struct Tile {
 }
 
 impl Tiling {
-    /// Measures the network's memory by one run on a small frame. `limit` is in bytes.
-    pub(super) fn new(interpolator: &Interpolator, limit: u64) -> Result<Self> {
+    /// Finds the limits of an interpolator: that of memory, in bytes, if one is given, and that of tensors, if the device has
+    /// one. The network's memory is measured by one run on a small frame. Returns `None` where nothing is limited.
+    pub(super) fn new(interpolator: &Interpolator, memory: Option<u64>) -> Result<Option<Self>> {
         let scale = interpolator.options.scale;
         let multiple = interpolator.version().size_multiple(scale);
-        let side = SAMPLE.next_multiple_of(multiple);
-        let picture = RgbImage::new(side as u32, side as u32, vec![0.5; 3 * side * side]);
-        let [first, second] = [picture.clone(), picture].map(|picture| prepared(interpolator, picture));
-        interpolator.run_once(&first?, &second?, 0.5)?;
-        let Memory { held, peak } = interpolator.runner.memory();
-        let base = (resident_bytes() + RESERVE).saturating_sub(held);
+        let tensors = interpolator.runner.tensor_limit().map(|[largest, limit]| {
+            // The largest so far is that of the self-test.
+            let side = device::self_test_side().next_multiple_of(multiple) as u64;
+            TensorLimit {
+                limit,
+                bytes_per_pixel: largest.div_ceil(side * side),
+            }
+        });
+        let memory = match memory {
+            Some(limit) => Some(MemoryLimit::measure(interpolator, limit)?),
+            None => None,
+        };
         let halo = (HALO as f32 / scale.factor()).ceil() as usize;
-        Ok(Self {
-            limit,
-            base,
-            bytes_per_pixel: peak.div_ceil((side * side) as u64) + COPIES_BYTES_PER_PIXEL,
+        let is_limited = memory.is_some() || tensors.is_some();
+        Ok(is_limited.then_some(Self {
+            memory,
+            tensors,
             multiple,
             halo: halo.next_multiple_of(multiple),
-        })
+        }))
     }
 
     /// Reports whether an image of `[width, height]` has to be computed in more than one tile.
     ///
     /// # Errors
-    /// [`Error::Usage`] if the smallest tiles exceed the limit.
+    /// [`Error::Usage`] if the smallest tiles exceed a limit.
     pub(super) fn needs_tiles(&self, size: [usize; 2]) -> Result<bool> {
         Ok(self.tile_counts(size)? != [1, 1])
     }
 
-    /// Returns the memory limit of the process in bytes.
-    pub(super) fn limit(&self) -> u64 {
-        self.limit
+    /// Returns the memory limit of the process in bytes, if there is one.
+    pub(super) fn limit(&self) -> Option<u64> {
+        self.memory.map(|memory| memory.limit)
     }
 
-    /// Estimates the bytes of the process for an image of `[width, height]` in the smallest tiles.
+    /// Returns the number of tiles of an image of `[width, height]`, and the bytes of the device's largest tensor, where that
+    /// is the reason for tiles; `None` where it is not, and where no tiles fit.
+    pub(super) fn tiles_of_tensors(&self, size: [usize; 2]) -> Option<(usize, u64)> {
+        let tensors = self.tensors?;
+        let whole = self.padded(size[0], 1) * self.padded(size[1], 1);
+        let [x, y] = self.tile_counts(size).ok()?;
+        (!tensors.fits(whole)).then_some((x * y, tensors.limit))
+    }
+
+    /// Estimates the bytes of the process for an image of `[width, height]` in the smallest tiles; 0 without a memory limit.
     pub(super) fn min_memory(&self, size: [usize; 2]) -> u64 {
         let [x, y] = size.map(|side| (side / MIN_TILE).max(1));
-        self.bytes(size, self.padded(size[0], x) * self.padded(size[1], y))
-    }
-
-    /// Estimates the bytes of the process for an image of `[width, height]` in tiles of `pixels` padded pixels each.
-    fn bytes(&self, [width, height]: [usize; 2], pixels: usize) -> u64 {
-        let frames = FRAMES * FRAME_BYTES_PER_PIXEL * (width * height) as u64;
-        self.base + frames + self.bytes_per_pixel * pixels as u64
+        let pixels = self.padded(size[0], x) * self.padded(size[1], y);
+        self.memory.map_or(0, |memory| memory.bytes(size, pixels))
     }
 
     /// Returns the padded length, with halo, of the longest of `count` tiles along an axis of `side` pixels.
@@ -102,21 +129,40 @@ impl Tiling {
         longest.unwrap_or(side).next_multiple_of(self.multiple)
     }
 
-    /// Returns the numbers of tiles along x and y: the fewest tiles that fit into the limit.
+    /// Returns the numbers of tiles along x and y: the fewest tiles that fit into the limits.
     fn tile_counts(&self, size: [usize; 2]) -> Result<[usize; 2]> {
         let max = size.map(|side| (side / MIN_TILE).max(1));
         let pixels = |[x, y]: [usize; 2]| self.padded(size[0], x) * self.padded(size[1], y);
         let all = (1..=max[0]).flat_map(|x| (1..=max[1]).map(move |y| [x, y]));
-        let fitting = all.filter(|counts| self.bytes(size, pixels(*counts)) <= self.limit);
+        let fits = |counts: &[usize; 2]| {
+            let pixels = pixels(*counts);
+            self.memory.is_none_or(|memory| memory.fits(size, pixels))
+                && self.tensors.is_none_or(|tensors| tensors.fits(pixels))
+        };
         // Between equal numbers of tiles the one with fewer halo pixels is taken.
-        fitting.min_by_key(|[x, y]| (x * y, pixels([*x, *y]))).ok_or_else(|| {
-            let min = self.bytes(size, pixels(max)).div_ceil(1 << 20);
-            let [width, height] = size;
-            Error::Usage(format!(
+        let fewest = all.filter(fits).min_by_key(|[x, y]| (x * y, pixels([*x, *y])));
+        fewest.ok_or_else(|| self.too_little(size, pixels(max)))
+    }
+
+    /// Returns the error for an image of `[width, height]` whose smallest tiles, of some padded pixels, exceed a limit.
+    fn too_little(&self, [width, height]: [usize; 2], pixels: usize) -> Error {
+        let memory = self.memory.filter(|memory| !memory.fits([width, height], pixels));
+        if let Some(memory) = memory {
+            let min = memory.bytes([width, height], pixels).div_ceil(1 << 20);
+            return Error::Usage(format!(
                 "a memory limit of {} MB is too little for pictures of {width}x{height}; {min} MB would do",
-                self.limit >> 20
-            ))
-        })
+                memory.limit >> 20
+            ));
+        }
+        let (needed, limit) = self.tensors.map_or((0, 0), |tensors| {
+            (tensors.bytes_per_pixel * pixels as u64, tensors.limit)
+        });
+        Error::Device(format!(
+            "even in the smallest tiles, pictures of {width}x{height} need a buffer of {} MiB, and one of this GPU holds at \
+             most {} MiB",
+            needed.div_ceil(1 << 20),
+            limit >> 20
+        ))
     }
 
     /// Divides an image of `[width, height]` into tiles, row by row.
@@ -131,6 +177,41 @@ impl Tiling {
             })
         });
         Ok(tiles.collect())
+    }
+}
+
+impl MemoryLimit {
+    /// Measures the network's memory by one run on a small frame. `limit` is in bytes.
+    fn measure(interpolator: &Interpolator, limit: u64) -> Result<Self> {
+        let multiple = interpolator.version().size_multiple(interpolator.options.scale);
+        let side = SAMPLE.next_multiple_of(multiple);
+        let picture = RgbImage::new(side as u32, side as u32, vec![0.5; 3 * side * side]);
+        let [first, second] = [picture.clone(), picture].map(|picture| prepared(interpolator, picture));
+        interpolator.run_once(&first?, &second?, 0.5)?;
+        let Memory { held, peak } = interpolator.runner.memory();
+        let base = (resident_bytes() + RESERVE).saturating_sub(held);
+        Ok(Self {
+            limit,
+            base,
+            bytes_per_pixel: peak.div_ceil((side * side) as u64) + COPIES_BYTES_PER_PIXEL,
+        })
+    }
+
+    /// Estimates the bytes of the process for an image of `[width, height]` in tiles of `pixels` padded pixels each.
+    fn bytes(&self, [width, height]: [usize; 2], pixels: usize) -> u64 {
+        let frames = FRAMES * FRAME_BYTES_PER_PIXEL * (width * height) as u64;
+        self.base + frames + self.bytes_per_pixel * pixels as u64
+    }
+
+    fn fits(&self, size: [usize; 2], pixels: usize) -> bool {
+        self.bytes(size, pixels) <= self.limit
+    }
+}
+
+impl TensorLimit {
+    /// Whether the largest tensor of a tile of this many padded pixels fits.
+    fn fits(&self, pixels: usize) -> bool {
+        self.bytes_per_pixel * pixels as u64 <= self.limit
     }
 }
 
@@ -228,12 +309,39 @@ mod tests {
 
     fn tiling(limit: u64) -> Tiling {
         Tiling {
-            limit,
-            base: 50 << 20,
-            bytes_per_pixel: 250,
+            memory: Some(MemoryLimit {
+                limit,
+                base: 50 << 20,
+                bytes_per_pixel: 250,
+            }),
+            tensors: None,
             multiple: 64,
             halo: 128,
         }
+    }
+
+    #[test]
+    fn the_largest_tensor_limits_tiles() {
+        let tiling = |limit| Tiling {
+            memory: None,
+            tensors: Some(TensorLimit {
+                limit,
+                bytes_per_pixel: 52,
+            }),
+            multiple: 64,
+            halo: 128,
+        };
+        let of_128 = tiling(128 << 20);
+        assert!(!of_128.needs_tiles([1920, 1080]).unwrap());
+        assert_eq!(of_128.tiles_of_tensors([1920, 1080]), None);
+        // A half is 2048x2176 with its halo: 221 MiB; a quarter 2048x1216: 124 MiB.
+        assert!(of_128.needs_tiles([3840, 2160]).unwrap());
+        assert_eq!(of_128.tiles_of_tensors([3840, 2160]), Some((4, 128 << 20)));
+        let error = tiling(1 << 20).needs_tiles([1920, 1080]).unwrap_err();
+        assert!(
+            error.to_string().contains("one of this GPU holds at most 1 MiB"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -248,7 +356,7 @@ mod tests {
             let mut count = vec![0; size[0] * size[1]];
             for Tile { with_halo, core } in tiling.tiles(size).unwrap() {
                 let padded = [0, 1].map(|i| with_halo[i].len().next_multiple_of(64));
-                assert!(tiling.bytes(size, padded[0] * padded[1]) <= limit << 20);
+                assert!(tiling.memory.unwrap().fits(size, padded[0] * padded[1]));
                 for y in core[1].clone() {
                     count[y * size[0]..][core[0].clone()]
                         .iter_mut()

@@ -55,8 +55,8 @@ options! {
         pub uhd: bool => Opt::flag(),
         /// Number of threads [default: one per processor]
         pub threads: Option<u32> => Opt::new(Kind::Whole(1, 1024)).metavar("N").not_in_fingerprint(),
-        /// Device: cpu, gpu, gpu:NAME, gpu:INDEX (`rife devices` lists GPUs), or auto: a GPU that passes its self-test, else
-        /// the processor
+        /// Device: cpu, gpu, gpu:NAME, gpu:INDEX (`rife devices` lists GPUs), all (GPUs of one kind, in turn), or auto: a GPU
+        /// that passes its self-test, else the processor
         pub device: Device => Opt::new(Kind::Text).metavar("DEVICE").default("cpu")
             .http().http_help("The device: one of the devices that Models lists").page(),
         /// Number format of convolutions: on the processor int8 is up to a fifth faster and hardly less exact, and needs AVX-512

@@ -1,12 +1,12 @@
-//! Fault tolerance of a device: a [`Runner`] that checks every frame of a device, and computes those again on the processor that
-//! the device fails to compute or computes wrongly. Three faults in a row, or the loss of the device, leave the rest of the job
+//! Fault tolerance of a device: a [`Runner`] that checks every frame of a device, and computes those again that the device fails
+//! to compute or computes wrongly: on the device in f32 if it computes in f16, then on the processor. Three faults in a row, or the loss of the device, leave the rest of the job
 //! to the processor.
 
 #[cfg(test)]
-mod faulty;
+pub(crate) mod faulty;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rife_backend::BackendError;
 use rife_media::{FrameView, RgbImage};
@@ -22,12 +22,27 @@ const MARGIN: f32 = 0.25;
 /// Largest share of a channel's values outside that range.
 const MAX_SHARE: f32 = 0.01;
 
+/// Opens the device a second time, in f32.
+pub(crate) type OpenExact = Box<dyn Fn() -> Result<Arc<dyn Runner>> + Send + Sync>;
+
 /// A runner on a device, and one of the same model on the processor.
-#[derive(Debug)]
 pub(crate) struct GuardedRunner {
     device: Arc<dyn Runner>,
     processor: Arc<dyn Runner>,
+    /// For a device that computes in f16.
+    open_exact: Option<OpenExact>,
+    /// The device in f32, once a frame needed it; `None` where it could not be opened.
+    exact: OnceLock<Option<Arc<dyn Runner>>>,
     state: Mutex<State>,
+}
+
+impl fmt::Debug for GuardedRunner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GuardedRunner")
+            .field("device", &self.device)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What went wrong so far.
@@ -41,21 +56,32 @@ struct State {
     first: Option<String>,
     /// Why the device is used no more.
     ended: Option<String>,
+    /// Number of frames that the device computed again in f32.
+    in_f32: u64,
     /// Number of frames that the processor computed.
     by_processor: u64,
     /// Whether the processor computed an implausible frame too, so that frames are not to be judged by their range.
     any_range: bool,
 }
 
-/// A frame for both runners; the processor's is prepared when it is needed.
+/// A frame for all runners; for those that compute frames again it is prepared when it is needed.
 struct GuardedFrame {
-    /// A copy, from which the processor computes.
+    /// A copy, from which frames are computed again.
     image: RgbImage,
     /// Range of each channel.
     ranges: [ChannelRange; 3],
     /// `None` where the device failed or is used no more.
     on_device: Option<DeviceFrame>,
-    on_processor: Mutex<Option<DeviceFrame>>,
+    /// By [`Again`].
+    again: [Mutex<Option<DeviceFrame>>; 2],
+}
+
+/// Which runner computes a frame again.
+#[derive(Debug, Clone, Copy)]
+enum Again {
+    Processor,
+    /// The device in f32.
+    Exact,
 }
 
 /// Minimum, maximum and mean of a channel.
@@ -72,16 +98,36 @@ impl GuardedRunner {
         Self {
             device,
             processor,
+            open_exact: None,
+            exact: OnceLock::new(),
             state: Mutex::default(),
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Computes faulty frames first by what this function opens.
+    pub(crate) fn with_exact(self, open: OpenExact) -> Self {
+        Self {
+            open_exact: Some(open),
+            ..self
+        }
     }
 
-    fn is_usable(&self) -> bool {
-        self.state().ended.is_none()
+    /// Returns the device in f32, opened at the first call; `None` where there is none.
+    fn exact(&self) -> Option<&Arc<dyn Runner>> {
+        let open = self.open_exact.as_ref()?;
+        self.exact.get_or_init(|| open().ok()).as_ref()
+    }
+
+    /// Returns the runner that computes a frame again.
+    fn runner(&self, again: Again) -> Option<&Arc<dyn Runner>> {
+        match again {
+            Again::Processor => Some(&self.processor),
+            Again::Exact => self.exact(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
     }
 
     /// Runs a step on the device; `None`, and the fault counted, if the device fails.
@@ -110,8 +156,9 @@ impl GuardedRunner {
         state.in_a_row += 1;
         state.faults += 1;
         state.first.get_or_insert_with(|| fault.text.clone());
-        if state.ended.is_none() && (fault.is_final || state.in_a_row >= MAX_FAULTS) {
-            state.ended = Some(match fault.is_final {
+        let is_final = fault.kind == FaultKind::Device;
+        if state.ended.is_none() && (is_final || state.in_a_row >= MAX_FAULTS) {
+            state.ended = Some(match is_final {
                 true => fault.text.clone(),
                 false => format!(
                     "it failed {MAX_FAULTS} times in a row, the last time so: {}",
@@ -126,8 +173,18 @@ impl GuardedRunner {
 #[derive(Debug)]
 pub(crate) struct Fault {
     pub(crate) text: String,
-    /// Whether the device is unusable.
-    is_final: bool,
+    kind: FaultKind,
+}
+
+/// What failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FaultKind {
+    /// The device, which is unusable.
+    Device,
+    /// Memory lacked.
+    Memory,
+    /// Values are wrong.
+    Values,
 }
 
 /// Returns the device's fault that an error reports; `None` for an error that has another cause.
@@ -138,11 +195,14 @@ pub(crate) fn fault(error: &Error) -> Option<Fault> {
     match cause {
         NetworkError::Backend(failure) => Some(Fault {
             text: failure.to_string(),
-            is_final: !matches!(failure, BackendError::OutOfMemory(_)),
+            kind: match failure {
+                BackendError::OutOfMemory(_) => FaultKind::Memory,
+                _ => FaultKind::Device,
+            },
         }),
         NetworkError::Overflow { what, value, .. } => Some(Fault {
             text: format!("it made {what} of {value}"),
-            is_final: false,
+            kind: FaultKind::Values,
         }),
         _ => None,
     }
@@ -167,7 +227,7 @@ impl Runner for GuardedRunner {
             ranges: ranges(&image),
             image,
             on_device: self.on_device(|| self.device.prepare(frame, options))?,
-            on_processor: Mutex::new(None),
+            again: Default::default(),
         }))
     }
 
@@ -191,7 +251,7 @@ impl Runner for GuardedRunner {
                 runner: self,
                 frames,
                 options: *options,
-                on_processor: Mutex::new(None),
+                again: Default::default(),
             }),
         }))
     }
@@ -208,6 +268,14 @@ impl Runner for GuardedRunner {
         }
     }
 
+    fn tensor_limit(&self) -> Option<[u64; 2]> {
+        self.device.tensor_limit()
+    }
+
+    fn is_usable(&self) -> bool {
+        self.state().ended.is_none()
+    }
+
     fn profile(&self, work: &mut dyn FnMut()) -> Vec<Convolution> {
         self.device.profile(work)
     }
@@ -216,15 +284,25 @@ impl Runner for GuardedRunner {
         let state = self.state();
         let first = state.first.as_ref()?;
         let name = &self.device.info().device;
-        let frames = rife_media::counted(state.by_processor, "frame");
+        let frames = |count| rife_media::counted(count, "frame");
         let by_processor = format!(
-            "{frames} computed by the processor instead, whose values may differ from the GPU's by a code value"
+            "{} computed by the processor instead, whose values may differ from the GPU's by a code value",
+            frames(state.by_processor)
         );
+        let computed = match (state.in_f32, state.by_processor) {
+            (0, _) => by_processor,
+            (count, 0) => format!("{} computed again in f32", frames(count)),
+            (count, _) => format!("{} computed again in f32, {by_processor}", frames(count)),
+        };
         Some(match &state.ended {
-            Some(why) => format!("{name} was used no more, because {why}; {by_processor}"),
-            None => format!("{name} failed {}: {first}; {by_processor}", times(state.faults)),
+            Some(why) => format!("{name} was used no more, because {why}; {computed}"),
+            None => format!("{name} failed {}: {first}; {computed}", times(state.faults)),
         })
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Writes a number of times.
@@ -255,54 +333,63 @@ struct Shared {
     runner: Arc<GuardedRunner>,
     frames: [Arc<GuardedFrame>; 2],
     options: Options,
-    on_processor: Mutex<Option<Box<dyn FramePair>>>,
+    /// By [`Again`].
+    again: [Mutex<Option<Box<dyn FramePair>>>; 2],
 }
 
 impl Shared {
-    /// Runs `work` with the pair on the processor.
-    fn with_processor<T>(&self, work: impl FnOnce(&dyn FramePair) -> Result<T>) -> Result<T> {
-        let mut pair = self.on_processor.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Runs `work` with the pair on one of the runners that compute frames again; `None` where there is none.
+    fn again<T>(&self, again: Again, work: impl FnOnce(&dyn FramePair) -> Result<T>) -> Result<Option<T>> {
+        let Some(runner) = self.runner.runner(again) else {
+            return Ok(None);
+        };
+        let mut pair = lock(&self.again[again as usize]);
         let pair = match &mut *pair {
             Some(pair) => pair,
             empty => {
-                let [first, second] = self.frames.each_ref().map(|frame| self.prepared(frame));
-                let made = self
-                    .runner
-                    .processor
-                    .clone()
-                    .pair([&first?, &second?], &self.options)?;
-                empty.insert(made)
+                let prepared = |frame: &GuardedFrame| {
+                    let mut prepared = lock(&frame.again[again as usize]);
+                    if let Some(prepared) = &*prepared {
+                        return Ok(prepared.clone());
+                    }
+                    let made = runner.prepare(&frame.image.view(), &self.options)?;
+                    Ok::<_, Error>(prepared.insert(made).clone())
+                };
+                let [first, second] = self.frames.each_ref().map(|frame| prepared(frame));
+                empty.insert(runner.clone().pair([&first?, &second?], &self.options)?)
             }
         };
-        work(pair.as_ref())
+        work(pair.as_ref()).map(Some)
     }
 
-    /// Returns a frame prepared on the processor.
-    fn prepared(&self, frame: &GuardedFrame) -> Result<DeviceFrame> {
-        let mut prepared = frame.on_processor.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(prepared) = &*prepared {
-            return Ok(prepared.clone());
-        }
-        let made = self
-            .runner
-            .processor
-            .prepare(&frame.image.view(), &self.options)?;
-        Ok(prepared.insert(made).clone())
+    /// Runs `work` with the pair on the processor.
+    fn with_processor<T>(&self, work: impl FnOnce(&dyn FramePair) -> Result<T>) -> Result<T> {
+        let done = self.again(Again::Processor, work)?;
+        Ok(done.expect("there is a processor"))
+    }
+
+    /// Computes a frame with the pair of a runner.
+    fn frame_of(&self, pair: &dyn FramePair, timestep: f32, with_alpha: bool) -> Result<RgbImage> {
+        let [first, second] = self.frames.each_ref().map(|frame| frame.image.alpha.as_deref());
+        let alpha = first.zip(second).filter(|_| with_alpha);
+        pair.submit(timestep, alpha.map(|(first, second)| [first, second]))?
+            .wait()
     }
 
     /// Computes a frame on the processor.
     fn compute(&self, timestep: f32, with_alpha: bool) -> Result<RgbImage> {
-        let image = self.with_processor(|pair| {
-            let [first, second] = self.frames.each_ref().map(|frame| frame.image.alpha.as_deref());
-            let alpha = first.zip(second).filter(|_| with_alpha);
-            pair.submit(timestep, alpha.map(|(first, second)| [first, second]))?
-                .wait()
-        })?;
+        let image = self.with_processor(|pair| self.frame_of(pair, timestep, with_alpha))?;
         self.runner.state().by_processor += 1;
         Ok(image)
     }
 
-    /// Checks a frame of the device, and computes it on the processor if it is faulty.
+    /// Computes a plausible frame on the device in f32; `None` where that fails.
+    fn compute_exact(&self, timestep: f32, with_alpha: bool) -> Option<RgbImage> {
+        let made = self.again(Again::Exact, |pair| self.frame_of(pair, timestep, with_alpha));
+        made.ok()?.filter(|image| self.implausible(image).is_none())
+    }
+
+    /// Checks a frame of the device, and computes it again if it is faulty.
     fn checked(&self, made: Result<RgbImage>, timestep: f32, with_alpha: bool) -> Result<RgbImage> {
         let state = || self.runner.state();
         let found = match &made {
@@ -310,7 +397,7 @@ impl Shared {
             Ok(_) if state().any_range => None,
             Ok(image) => self.implausible(image).map(|text| Fault {
                 text,
-                is_final: false,
+                kind: FaultKind::Values,
             }),
         };
         let Some(found) = found else {
@@ -319,6 +406,13 @@ impl Shared {
             }
             return made;
         };
+        if found.kind == FaultKind::Values
+            && let Some(exact) = self.compute_exact(timestep, with_alpha)
+        {
+            self.runner.count(&found);
+            state().in_f32 += 1;
+            return Ok(exact);
+        }
         let again = self.compute(timestep, with_alpha)?;
         match made {
             // So are the network's frames.
@@ -509,6 +603,35 @@ mod tests {
             assert_eq!(device.submitted(), on_device, "{said}");
             let faults = guarded.faults().unwrap();
             assert!(faults.starts_with(said), "{faults}");
+        }
+    }
+
+    /// Memory that lacks in f16 lacks in f32, too.
+    #[test]
+    fn wrong_values_are_computed_in_f32_first() {
+        let processor = processor();
+        let good: Vec<_> = frames(&processor, 3).into_iter().map(Result::unwrap).collect();
+        for (fault, said) in [
+            (
+                overflow as fn(RgbImage) -> Result<RgbImage>,
+                "cpu failed once: it made a picture of NaN; 1 frame computed again in f32",
+            ),
+            (
+                memory,
+                "cpu failed once: the device is out of memory: a buffer of 2 MiB; 1 frame computed by the processor",
+            ),
+        ] {
+            let device = Arc::new(Faulty::new(processor.clone(), 1..2, fault));
+            let exact = Arc::new(Faulty::new(processor.clone(), 9..9, fault));
+            let opened: Arc<dyn Runner> = exact.clone();
+            let guarded = GuardedRunner::new(device, processor.clone());
+            let guarded: Arc<dyn Runner> = Arc::new(guarded.with_exact(Box::new(move || Ok(opened.clone()))));
+            for (made, good) in frames(&guarded, 3).into_iter().zip(&good) {
+                assert_eq!(made.unwrap().data, good.data, "{said}");
+            }
+            let faults = guarded.faults().unwrap();
+            assert!(faults.starts_with(said), "{faults}");
+            assert_eq!(exact.submitted() == 1, said.ends_with("f32"));
         }
     }
 
