@@ -2,8 +2,9 @@
 //! keep up, the job goes down a list of [`Level`]s that need less work each, and goes up again when it can.
 //!
 //! Three threads: one reads frames at their times, one computes (the caller's), one writes each frame when it is due. A frame
-//! that could not be complete in time is not computed: the source frame before it is shown again. So the delay is bounded
-//! whatever the machine does, and no queue grows.
+//! that is not expected to be complete in time is not computed: the source frame before it is shown again. What to expect is
+//! measured, at every level before the first frame and at the current one from frame to frame; a frame that takes longer than
+//! expected delays those after it until they have caught up. No queue grows.
 
 mod clock;
 mod level;
@@ -173,6 +174,7 @@ impl LiveJob {
         let params = VideoParams::for_timeline(&info, &self.stream.timeline);
         let sink = open_sink(&self.sink, &params)?;
         let ahead = self.stream.delay();
+        let before = level::measured(&self.levels, [info.width, info.height])?;
         on_event(&LiveEvent::Begins { delay, ahead });
         let clock = Clock::new(duration(rate.recip()), self.paced_here);
         let queue = queue_length(&info, rate);
@@ -189,7 +191,7 @@ impl LiveJob {
             let writer = scope.spawn(move || write(sink, &tags, clock, delay, &to_write));
             let mut stage = Stage {
                 stream,
-                controller: Controller::new(&self.levels, self.stream.timeline.mode, rate),
+                controller: Controller::new(&self.levels, before, self.stream.timeline.mode, rate),
                 levels: &self.levels,
                 clock,
                 delay,

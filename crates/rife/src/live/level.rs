@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rife_media::{Time, TimelineMode, time};
+use rife_media::{RgbImage, Time, TimelineMode, time};
 use rife_nets::Scale;
 
 use super::output_ratio;
-use crate::Interpolator;
+use crate::{Interpolator, Result};
 
 /// Length of the window in which late frames are counted.
 const WINDOW: Duration = Duration::from_millis(700);
@@ -23,6 +23,11 @@ const LONGEST_HOLD: Duration = Duration::from_secs(60);
 const BUSY: f64 = 0.85;
 /// Weight of the last measurement in a mean.
 const WEIGHT: f64 = 0.2;
+/// Factor of the expected time of a frame for each frame that was not computed, so that a time that was measured too long does
+/// not keep the level from being used.
+const DECAY: f64 = 0.93;
+/// Time of a first frame up to which a second one is measured, since the first one allocates memory.
+const WARM_UP: Duration = Duration::from_millis(500);
 
 /// A way to compute.
 #[derive(Debug, Clone)]
@@ -41,6 +46,32 @@ impl Level {
     pub(super) fn computes(&self, number: u64) -> bool {
         self.every > 0 && number.is_multiple_of(u64::from(self.every))
     }
+}
+
+/// Measures the time of a frame of this size at each level, in seconds: 0 where none is computed.
+///
+/// # Errors
+/// Those of the network.
+pub(super) fn measured(levels: &[Level], [width, height]: [u32; 2]) -> Result<Vec<f64>> {
+    let plain = |value| RgbImage::new(width, height, vec![value; 3 * width as usize * height as usize]);
+    let [dark, light] = [0.25, 0.75].map(plain);
+    let time = |level: &Level| {
+        let begin = Instant::now();
+        level.interpolator.interpolate(&dark, &light, 0.5)?;
+        Ok(begin.elapsed())
+    };
+    let of_level = |level: &Level| {
+        if level.every == 0 {
+            return Ok(0.0);
+        }
+        let first = time(level)?;
+        let shortest = match first > WARM_UP {
+            true => first,
+            false => first.min(time(level)?),
+        };
+        Ok(shortest.as_secs_f64())
+    };
+    levels.iter().map(of_level).collect()
 }
 
 /// Returns the levels of a job: all frames, then lower scales, the faster networks in `fast`, fewer frames, and source frames only.
@@ -88,7 +119,10 @@ pub fn levels(
 pub(super) struct Controller {
     /// Of each level: the share of output frames between source frames that are computed.
     shares: Vec<f64>,
-    /// Mean time of a computed frame at the current level, in seconds, once known.
+    /// Of each level: the time of a computed frame before the first one, in seconds.
+    before: Vec<f64>,
+    /// Expected time of a computed frame at the current level, in seconds: a mean of measured ones, less for frames that were not
+    /// computed since; `None` before the first.
     cost: Option<f64>,
     /// Of each level, how many times the cost of the next one its cost was, when it was left.
     ratios: Vec<Option<f64>>,
@@ -118,22 +152,24 @@ pub(super) struct Controller {
 }
 
 impl Controller {
-    /// Makes a controller at the first level.
-    pub(super) fn new(levels: &[Level], mode: TimelineMode, rate: Time) -> Self {
+    /// Makes a controller at the first level; `before` are the times of [`measured`].
+    pub(super) fn new(levels: &[Level], before: Vec<f64>, mode: TimelineMode, rate: Time) -> Self {
         let shares = levels.iter().map(|level| match level.every {
             0 => 0.0,
             every => 1.0 / f64::from(every),
         });
         Self::with(
             shares.collect(),
+            before,
             output_ratio(mode, rate) - 1.0,
             time::seconds(rate.recip()),
         )
     }
 
     /// Makes a controller of levels that compute these shares of the frames between source frames.
-    fn with(shares: Vec<f64>, between: f64, interval: f64) -> Self {
+    fn with(shares: Vec<f64>, before: Vec<f64>, between: f64, interval: f64) -> Self {
         Self {
+            before,
             cost: None,
             ratios: vec![None; shares.len()],
             left: None,
@@ -166,7 +202,7 @@ impl Controller {
 
     /// Returns the expected time of a frame at the current level.
     pub(super) fn cost(&self) -> Duration {
-        Duration::from_secs_f64(self.cost.unwrap_or(0.0))
+        Duration::from_secs_f64(self.cost.unwrap_or(self.before[self.level]))
     }
 
     /// Takes note of the time that a source frame needed beside the network.
@@ -185,6 +221,7 @@ impl Controller {
     /// Takes note of a frame that could not be computed in time.
     pub(super) fn late(&mut self) {
         self.late += 1;
+        self.cost = Some(DECAY * self.cost.unwrap_or(self.before[self.level]));
     }
 
     /// Decides at the end of a source frame; returns whether the new level is a cheaper one, where it changes.
@@ -215,9 +252,14 @@ impl Controller {
             (self.rose, self.hold) = (None, HOLD);
         }
         if self.level > 0 && now - calm >= self.hold && self.expected(self.level - 1) < BUSY {
+            let cost = self
+                .cost
+                .zip(self.ratios[self.level - 1])
+                .map(|(cost, ratio)| cost * ratio);
             self.level -= 1;
             self.left = None;
             self.reset(now);
+            self.cost = cost;
             self.rose = Some(now);
             return Some(false);
         }
@@ -258,7 +300,7 @@ mod tests {
     /// Runs a controller over `seconds` of 25 frames a second, where a frame takes `cost` of its level and second; returns the
     /// level after each second.
     fn run(seconds: u32, cost: impl Fn(usize, u32) -> f64) -> Vec<usize> {
-        let mut controller = Controller::with(vec![1.0, 1.0, 0.0], 1.0, 0.04);
+        let mut controller = Controller::with(vec![1.0, 1.0, 0.0], vec![0.0; 3], 1.0, 0.04);
         let begin = Instant::now();
         let mut levels = Vec::new();
         for frame in 0..seconds * 25 {
@@ -296,6 +338,34 @@ mod tests {
         assert_eq!(levels[..3], [0, 0, 0]);
         assert_eq!(levels[6], 2, "{levels:?}");
         assert_eq!(levels[39], 0, "{levels:?}");
+    }
+
+    /// A first frame that takes long, as when memory is allocated, does not keep later frames from being computed.
+    #[test]
+    fn a_long_first_frame_is_forgotten() {
+        let mut controller = Controller::with(vec![1.0, 0.0], vec![0.0; 2], 1.0, 0.04);
+        let begin = Instant::now();
+        let (mut computed, slack) = (0, Duration::from_millis(100));
+        for frame in 0..20 * 25 {
+            controller.base(Duration::from_millis(2));
+            if controller.shares[controller.level()] > 0.0 {
+                match controller.cost() > slack {
+                    true => controller.late(),
+                    false => {
+                        controller.computed(Duration::from_millis(if computed == 0 { 2000 } else { 20 }));
+                        computed += 1;
+                    }
+                }
+            }
+            controller.decide(begin + Duration::from_millis(40 * frame));
+        }
+        assert!(computed > 300, "{computed} of 500");
+    }
+
+    #[test]
+    fn times_measured_before_the_first_frame_are_expected() {
+        let controller = Controller::with(vec![1.0, 0.0], vec![3.0, 0.0], 1.0, 0.04);
+        assert_eq!(controller.cost(), Duration::from_secs(3));
     }
 
     #[test]
