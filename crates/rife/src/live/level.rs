@@ -55,12 +55,12 @@ impl Level {
 pub(super) fn measured(levels: &[Level], [width, height]: [u32; 2]) -> Result<Vec<f64>> {
     let plain = |value| RgbImage::new(width, height, vec![value; 3 * width as usize * height as usize]);
     let [dark, light] = [0.25, 0.75].map(plain);
-    let time = |level: &Level| {
+    let time = |level: &Level| -> Result<Duration> {
         let begin = Instant::now();
         level.interpolator.interpolate(&dark, &light, 0.5)?;
         Ok(begin.elapsed())
     };
-    let of_level = |level: &Level| {
+    let of_level = |level: &Level| -> Result<f64> {
         if level.every == 0 {
             return Ok(0.0);
         }
