@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use rife_testing::Need;
+
 fn rife_train(arguments: &[&str], folder: &Path) -> Output {
     let program = env!("CARGO_BIN_EXE_rife-train");
     Command::new(program)
@@ -12,7 +14,7 @@ fn rife_train(arguments: &[&str], folder: &Path) -> Output {
         .unwrap()
 }
 
-/// Writes a test clip with ffmpeg; returns false if there is no ffmpeg.
+/// Writes a test clip with ffmpeg; returns whether it could.
 fn clip(path: &Path) -> bool {
     let source = "testsrc2=size=320x256:rate=25:duration=0.6";
     let arguments = [
@@ -30,10 +32,10 @@ fn a_clip_becomes_weights() {
     let folder = tempfile::tempdir().unwrap();
     let clips = folder.path().join("clips");
     std::fs::create_dir(&clips).unwrap();
-    if !clip(&clips.join("moving.mp4")) || !clip(&clips.join("kept.mp4")) {
-        println!("skipped: no ffmpeg");
+    if !rife_testing::ffmpeg() {
         return;
     }
+    assert!(clip(&clips.join("moving.mp4")) && clip(&clips.join("kept.mp4")));
     let recipe = include_str!("../../../recipes/default.toml");
     let stages = recipe.lines().find(|line| line.starts_with("stages")).unwrap();
     let held_out = recipe.lines().find(|line| line.starts_with("held_out")).unwrap();
@@ -115,24 +117,25 @@ fn run_ok(arguments: &[&str], folder: &Path) -> String {
     text
 }
 
-/// Returns the smallest clips of the shared training set; `None` if it is absent.
+/// Returns the two smallest clips of the shared training set; `None` if it is absent.
 fn real_clips() -> Option<Vec<std::path::PathBuf>> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..");
-    let shared = std::env::var_os("RIFE_SHARED").map_or(root.join("shared"), Into::into);
-    let entries = std::fs::read_dir(shared.join("train/clips")).ok()?;
+    let folder = rife_testing::shared().join("train/clips");
+    let entries = std::fs::read_dir(&folder).into_iter().flatten();
     let mut clips: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
     clips.sort_by_key(|clip| (std::fs::metadata(clip).unwrap().len(), clip.clone()));
-    (clips.len() >= 2).then(|| clips[..2].to_vec())
+    clips.truncate(2);
+    let found = clips.len() == 2;
+    Need::Clips
+        .is_met(found, format!("no training clips in {}", folder.display()))
+        .then_some(clips)
 }
 
 #[test]
 fn real_clips_train_to_the_same_bits_twice_and_leave_a_report() {
     let Some(clips) = real_clips() else {
-        println!("skipped: no shared training clips");
         return;
     };
-    if Command::new("ffmpeg").arg("-version").output().is_err() {
-        println!("skipped: no ffmpeg");
+    if !rife_testing::ffmpeg() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();

@@ -10,6 +10,7 @@ use rife_cpu::{CpuBackend, EngineOptions};
 use rife_nets::checkpoint::{self, Dtype, load};
 use rife_nets::onnx::{OnnxOptions, save_onnx};
 use rife_nets::{Image, Model, NetworkSpec, Options, SPEC_KEY, Version, Weights, deterministic};
+use rife_testing::Need;
 use rife_train::checkpoint::State;
 use rife_train::data::npy::Writer;
 use rife_train::data::{Corpus, Picture, Sources, corpus};
@@ -368,11 +369,9 @@ fn run_onnx(folder: &Path, images: &[Image; 2]) -> Option<Vec<f32>> {
         .args(["-c", "import numpy, onnx, onnxruntime"])
         .stderr(Stdio::null())
         .status();
-    if !has.is_ok_and(|status| status.success()) {
-        println!(
-            "skipped: {} has no numpy, onnx and onnxruntime",
-            program.display()
-        );
+    let has = has.is_ok_and(|status| status.success());
+    let reason = format!("{} has no numpy, onnx and onnxruntime", program.display());
+    if !Need::Python.is_met(has, reason) {
         return None;
     }
     let bytes = |values: &[f32]| values.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();

@@ -8,7 +8,7 @@ use std::process::Command;
 use super::support::{Place, Ran, ffmpeg, has_default_network};
 
 /// Words of commands that are not run here, and why. Each has to be on some page.
-const LEFT_OUT: [(&str, &str); 11] = [
+const LEFT_OUT: [(&str, &str); 12] = [
     ("make ", "the project's own checks"),
     ("cargo install", "builds for minutes"),
     ("pip install", "builds for minutes; `make python-test`"),
@@ -23,6 +23,7 @@ const LEFT_OUT: [(&str, &str); 11] = [
     ("vspipe ", "needs VapourSynth; `make vapoursynth-test`"),
     ("sbatch", "needs a cluster"),
     ("--shard auto", "needs a cluster"),
+    ("rife live", "needs a camera or a stream; the tests of live streams run it"),
 ];
 
 /// Pages whose examples other tests run.
