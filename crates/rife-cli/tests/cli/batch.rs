@@ -138,12 +138,18 @@ fn senseless_batches_are_usage_errors() {
         let error = place.rife(&batch(args)).failed(2);
         assert!(error.contains(said), "{args:?}: {error}");
     }
-    assert!(
-        place
-            .rife(&["info", "a.y4m", "b.y4m"])
-            .failed(2)
-            .contains("one input")
-    );
+}
+
+#[test]
+fn info_describes_each_of_several_files() {
+    let place = Place::new();
+    place.y4m("a.y4m", 2);
+    place.y4m("b.y4m", 2);
+    let said = place.rife(&["info", "a.y4m", "b.y4m"]).ok();
+    for line in ["in:      a.y4m: 64x48", "in:      b.y4m: 64x48"] {
+        assert!(said.contains(line), "{said}");
+    }
+    place.rife(&["info", "a.y4m", "none.y4m"]).failed(3);
 }
 
 /// Runs a watch until `done`, then ends it with SIGTERM.

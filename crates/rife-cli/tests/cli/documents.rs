@@ -8,7 +8,7 @@ use std::process::Command;
 use super::support::{Place, Ran, ffmpeg, has_default_network};
 
 /// Words of commands that are not run here, and why. Each has to be on some page.
-const LEFT_OUT: [(&str, &str); 12] = [
+const LEFT_OUT: [(&str, &str); 13] = [
     ("make ", "the project's own checks"),
     ("cargo install", "builds for minutes"),
     ("pip install", "builds for minutes; `make python-test`"),
@@ -17,13 +17,17 @@ const LEFT_OUT: [(&str, &str); 12] = [
         "does not end; rife-server's tests run the examples of docs/server.md and docs/api.md",
     ),
     ("--device gpu", "needs a GPU with this name"),
+    ("--device all", "needs a GPU"),
     ("--device auto", "measures every device"),
     ("lpips", "needs PyTorch"),
     ("python tools/baselines.py", "needs OpenCV"),
     ("vspipe ", "needs VapourSynth; `make vapoursynth-test`"),
     ("sbatch", "needs a cluster"),
     ("--shard auto", "needs a cluster"),
-    ("rife live", "needs a camera or a stream; the tests of live streams run it"),
+    (
+        "rife live",
+        "needs a camera or a stream; the tests of live streams run it",
+    ),
 ];
 
 /// Pages whose examples other tests run.
