@@ -85,6 +85,8 @@ def test_cancel_from_another_thread_and_by_an_exception(folder: Path) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of Unix")
 def test_ctrl_c(folder: Path) -> None:
+    # A shell starts what it runs in the background with this signal ignored, and Python leaves that so.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     timer = threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT))
     timer.start()
     with pytest.raises(KeyboardInterrupt):
