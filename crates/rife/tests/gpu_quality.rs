@@ -66,12 +66,13 @@ fn f16_is_near_f32() {
         on_gpu(Precision::F16),
         on(Device::Cpu, Precision::F32),
     ];
+    let mut found = Vec::new();
     for name in ["hurdles", "kids-turning", "bike-trial"] {
         let [first, second] = pair(&folder.join(name));
         let made = [&exact, &halves, &processor].map(|i| i.interpolate(&first, &second, 0.5).unwrap());
         let (to_f32, to_cpu) = (psnr(&made[1], &made[0]), psnr(&made[0], &made[2]));
         println!("{name}: f16 to f32 {to_f32:.1} dB, f32 to the processor {to_cpu:.1} dB");
-        assert!(to_f32 >= 88.0 && to_cpu >= 60.0);
+        found.push([to_f32, to_cpu]);
     }
     let squares = |shown: usize| {
         let value = move |i: usize| ((i % 512 / 8 + i / 512 % 512 / 8 + shown) % 2) as f32;
@@ -81,6 +82,12 @@ fn f16_is_near_f32() {
     let checkerboard = psnr(&made[1], &made[0]);
     println!("a checkerboard against its negative: f16 to f32 {checkerboard:.1} dB");
     assert!(checkerboard >= 60.0);
+    assert!(
+        found
+            .iter()
+            .all(|[to_f32, to_cpu]| *to_f32 >= 88.0 && *to_cpu >= 60.0),
+        "{found:?}"
+    );
 }
 
 #[test]
@@ -104,6 +111,7 @@ fn motion_is_the_processors() {
         .map(|entry| entry.unwrap().path())
         .collect();
     names.sort();
+    let mut least = 100.0f64;
     for path in names {
         let frames = pair(&path);
         let (found, expected) = (flow(&gpu, &frames), flow(&processor, &frames));
@@ -117,8 +125,9 @@ fn motion_is_the_processors() {
             "{}: {share:.3}% of velocities within 0.001 pixels",
             path.display()
         );
-        assert!(share >= 99.5);
+        least = least.min(share);
     }
+    assert!(least >= 99.5, "{least}");
 }
 
 /// Resident memory of this process in megabytes.

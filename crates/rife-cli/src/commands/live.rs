@@ -231,9 +231,10 @@ impl Reporter {
         let mut line = counts_json(counts);
         line["event"] = json!("done");
         line["output"] = json!(written.path.as_ref().map(|path| path.display().to_string()));
-        let ms = |time: std::time::Duration| time.as_secs_f64();
+        let seconds = |time: std::time::Duration| time.as_secs_f64();
         line["delay_s"] = json!({
-            "first": ms(delays.first), "median": ms(delays.median), "p99": ms(delays.most), "max": ms(delays.max),
+            "first": seconds(delays.first), "median": seconds(delays.median), "p99": seconds(delays.most),
+            "max": seconds(delays.max),
         });
         line["level_s"] = json!(self.names.iter().zip(level_seconds).collect::<Vec<_>>());
         line["clock_moved_s"] = json!(clock_moved);
