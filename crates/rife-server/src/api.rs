@@ -7,6 +7,7 @@ pub(crate) mod guard;
 pub(crate) mod http;
 pub(crate) mod jobs;
 pub(crate) mod metrics;
+pub(crate) mod models;
 pub(crate) mod presets;
 pub(crate) mod queue;
 pub(crate) mod routes;

@@ -1,6 +1,7 @@
 //! Model store: the table of public checkpoints, the models folder with its lock file, and the download from one to the
 //! other. Weights files are parsed in `rife-nets`.
 
+mod add;
 mod catalog;
 #[cfg(feature = "download")]
 mod download;
@@ -8,6 +9,7 @@ mod lock;
 
 use std::path::{Path, PathBuf};
 
+pub use add::{ADDED, add, remove};
 use catalog::usual_name;
 pub use catalog::{CATALOG, Checkpoint, checkpoint};
 #[cfg(feature = "download")]

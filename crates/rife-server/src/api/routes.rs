@@ -9,7 +9,7 @@ use axum::{Router, middleware};
 use serde_json::Value;
 
 use crate::api::{
-    archive, files, folders, guard, jobs, metrics, presets, queue, session, system, uploads, web,
+    archive, files, folders, guard, jobs, metrics, models, presets, queue, session, system, uploads, web,
 };
 use crate::error::{ApiError, Code};
 use crate::state::app::App;
@@ -23,7 +23,8 @@ fn table() -> Vec<(&'static str, MethodRouter<Arc<App>>)> {
         ("/session", post(session::open).delete(session::close)),
         ("/openapi.json", get(openapi)),
         ("/metrics", get(metrics::get)),
-        ("/models", get(system::models)),
+        ("/models", get(models::list).post(models::create)),
+        ("/models/{name}", put(models::pull).delete(models::delete)),
         ("/uploads", get(uploads::list).post(uploads::create)),
         (
             "/uploads/{id}",

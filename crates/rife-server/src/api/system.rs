@@ -1,4 +1,4 @@
-//! Handlers of `/health` and `/models`.
+//! Handler of `/health`, and the devices of this machine.
 
 use std::sync::Arc;
 
@@ -6,10 +6,8 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
+use rife::Device;
 use rife::media::Ffmpeg;
-use rife::models::{Lock, models_folder};
-use rife::nets::{Scale, Version};
-use rife::{Device, Interpolator, InterpolatorSpec, Precision};
 use serde_json::{Value, json};
 
 use crate::api::guard;
@@ -63,47 +61,10 @@ fn details(app: &App) -> Result<Value> {
     }))
 }
 
-/// Handles `GET /models`: available networks, devices, precisions, scales and containers.
-pub(crate) async fn models(State(app): State<Arc<App>>) -> Result<Response> {
-    let (items, devices) = app.blocking(|_| Ok((all_models(), all_devices()))).await?;
-    let precisions: Vec<_> = Precision::available().into_iter().map(Precision::name).collect();
-    let scales = Scale::ALL.map(|scale| scale.factor());
-    let body = json!({
-        "default": "default", "containers": crate::work::options::containers(), "precisions": precisions, "scales": scales, "devices": devices, "items": items,
-    });
-    Ok(axum::Json(body).into_response())
-}
-
 /// Returns the devices of this machine, by the names that jobs can choose.
-fn all_devices() -> Vec<Value> {
+pub(super) fn all_devices() -> Vec<Value> {
     let devices = Device::available().into_iter();
     devices
         .map(|(device, description)| json!({"name": device.to_string(), "description": description}))
         .collect()
-}
-
-/// Returns the built-in model, unless built without it, and all downloaded models.
-fn all_models() -> Vec<Value> {
-    let mut built_in = InterpolatorSpec::default();
-    built_in.threads = Some(1);
-    let mut items: Vec<Value> = Interpolator::new(&built_in)
-        .ok()
-        .map(|model| item("default", model.version(), "built in"))
-        .into_iter()
-        .collect();
-    let lock = models_folder().ok().and_then(|folder| Lock::read(&folder).ok());
-    for name in lock.iter().flat_map(|lock| lock.models.keys()) {
-        if let Ok(version) = name.parse::<Version>() {
-            items.push(item(name, version, "pulled"));
-        }
-    }
-    items
-}
-
-/// Returns the JSON object of one model.
-fn item(name: &str, version: Version, origin: &str) -> Value {
-    json!({
-        "name": name, "version": version.name(), "origin": origin, "timestep": version.supports_timestep(),
-        "ensemble": version.supports_ensemble(), "tta": true,
-    })
 }

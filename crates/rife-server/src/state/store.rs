@@ -61,6 +61,11 @@ impl Store {
         Ok((store, lock))
     }
 
+    /// Returns the folder in which files of a model are read, and which exists only meanwhile.
+    pub(crate) fn incoming(&self) -> PathBuf {
+        self.root.join("incoming")
+    }
+
     /// Returns the path of the spare file, which is removed when the database finds the disk full.
     pub(crate) fn spare(&self) -> PathBuf {
         self.root.join("spare")

@@ -9,6 +9,7 @@ mod fuzz;
 mod guard;
 mod jobs;
 mod limits;
+mod models;
 mod openapi;
 mod page;
 mod support;

@@ -267,7 +267,11 @@ fn a_plan_says_how_long_the_result_is_and_what_to_think_twice_about() {
         codes(&plan(json!({"fps": 20})), "notes"),
         ["rule_rate", "rate_below"]
     );
-    assert_eq!(codes(&plan(json!({"fps": 25})), "notes"), ["rule_rate"]);
+    assert_eq!(
+        codes(&plan(json!({"fps": 25})), "notes"),
+        ["rule_rate", "rate_same"]
+    );
+    assert_eq!(codes(&plan(json!({"fps": 26})), "notes"), ["rule_rate"]);
 }
 
 #[test]

@@ -15,6 +15,9 @@ pub struct Checkpoint {
 const RELEASE: &str = "https://github.com/HolyWu/vs-rife/releases/download/model";
 
 impl Checkpoint {
+    /// SPDX identifier of the licence that vs-rife, whose releases have the files, is under.
+    pub const LICENSE: &str = "MIT";
+
     /// Returns the file name, the same on the server and in the models folder.
     pub fn file(&self) -> String {
         format!("flownet_v{}.pkl", self.name)

@@ -136,6 +136,7 @@ pub fn download(
         url: wanted.url.clone(),
         sha256: sha256.clone(),
         bytes,
+        version: None,
     };
     lock.models.insert(wanted.name.clone(), entry);
     lock.write(folder)?;

@@ -31,12 +31,15 @@ pub struct Lock {
 pub struct LockEntry {
     /// The file's name in the models folder.
     pub file: String,
-    /// The address it was downloaded from.
+    /// The address it was downloaded from, or [`ADDED`](super::ADDED) for a file of the user.
     pub url: String,
     /// The file's SHA-256 in lower-case hexadecimal.
     pub sha256: String,
     /// The file's size in bytes.
     pub bytes: u64,
+    /// The network's version, where the model's name is not that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
 }
 
 impl Lock {
@@ -124,6 +127,7 @@ mod tests {
             url: "u".into(),
             sha256: "00".into(),
             bytes: 3,
+            version: None,
         };
         let lock = Lock {
             models: [("a".to_owned(), entry)].into(),

@@ -1,6 +1,6 @@
 //! Job kind `reencode`: conversion of a clip to a widely playable format ([`ReencodeJob`]).
 
-use rife::media::CancelToken;
+use rife::media::{CancelToken, time};
 use rife::options::ReencodeOptions;
 use rife::reencode::{Finding, ReencodeJob, ReencodeRun, Stage};
 use serde_json::{Map, Value, json};
@@ -100,6 +100,7 @@ impl Run for Planned {
             "psnr": done.check.psnr.map(|psnr| psnr.is_finite().then_some(psnr)),
         });
         summary["frames_out"] = json!(done.written.frames);
+        summary["duration_s"] = json!(time::seconds(done.written.duration));
         summary["bytes"] = json!(done.written.bytes);
         summary["elapsed_s"] = json!(done.elapsed.as_secs_f64());
         summary["warnings"] = json!(done.warnings);

@@ -162,14 +162,14 @@ fn notes(plan: &VideoPlan, (rate, motion): (Rate, Motion)) -> Vec<Value> {
     if matches!((rate, motion), (Rate::Factor(1), Motion::Normal)) {
         notes.push(server_note(Reason::NothingNew, []));
     }
-    if let (Rate::Fps(to), Some(from)) = (rate, plan.input_rate)
-        && to < from
-    {
+    if let (Rate::Fps(to), Some(from)) = (rate, plan.input_rate) {
         let shown = |rate| rounded(time::seconds(rate));
-        notes.push(server_note(
-            Reason::RateBelow,
-            [("to", shown(to)), ("from", shown(from))],
-        ));
+        if to < from {
+            let rates = [("to", shown(to)), ("from", shown(from))];
+            notes.push(server_note(Reason::RateBelow, rates));
+        } else if to == from && !plan.variable_rate {
+            notes.push(server_note(Reason::RateSame, [("from", shown(from))]));
+        }
     }
     notes.extend(plan.losses.iter().chain(&plan.notes).map(|text| note(text)));
     notes
