@@ -156,7 +156,7 @@ test('files and folders are dropped anywhere', async (t) => {
   await until('it is in the list', async () => (await rows(page).allTextContents()).join() === 'dropped.mp4');
   await drop(page, page.locator('.drop:visible'), found);
   await until('all are in the list', async () => (await rows(page).allTextContents()).join() === 'dropped.mp4,clip9.mp4,clip10.mp4,clip1.mp4');
-  await page.getByText('1 files of other types were skipped.').waitFor();
+  await page.getByText('1 file of another type was skipped.').waitFor();
   await drop(page, page.locator('h1'), path.join(folder, 'nothing'));
   await page.getByText('It contains no clip.').waitFor();
   assert.equal(page.url(), `${site.address}/#video`);
@@ -185,7 +185,7 @@ test('bad files of a batch are marked and not started', async (t) => {
   await card(page, id).getByRole('heading', { name: 'good.mp4' }).waitFor();
   // In a chain, one unusable file blocks the job.
   await choose(page, 'chain', clip('good.mp4', 0.4), text);
-  await page.getByText('1 of 2 files cannot be used: remove or replace them first.').waitFor();
+  await page.getByText('1 of 2 files cannot be used: remove or replace it first.').waitFor();
   assert.ok(await page.getByRole('tabpanel').getByRole('button', { name: 'Start' }).isDisabled());
 });
 
@@ -224,10 +224,29 @@ test('only codecs that the file type holds are offered, and doubtful rates are t
   await until('that of gif', async () => (await codecs()) === ',gif');
   await panel.getByLabel('File type').selectOption('mp4');
   await panel.getByLabel('Factor').fill('1');
-  await page.getByText('factor 1 makes no new frame').waitFor();
+  await page.getByText('factor 1 makes no new frame').first().waitFor();
+  // Such a job is started by a button of its own only.
+  const go = panel.getByRole('button', { name: 'Start', exact: true });
+  await panel.getByRole('button', { name: 'Start anyway' }).waitFor();
+  assert.ok(await go.isDisabled());
   await panel.getByRole('radio', { name: 'Target rate' }).check();
   await panel.getByRole('textbox', { name: 'Frames per second', exact: true }).fill('20');
-  await page.getByText('20 frames a second are fewer than the source\'s 25').waitFor();
+  await page.getByText('20 frames a second are fewer than the source\'s 25').first().waitFor();
+  assert.ok(await go.isDisabled());
+  // Also at once, before it is planned.
+  const rate = panel.getByRole('textbox', { name: 'Frames per second', exact: true });
+  await rate.fill('25');
+  await go.click();
+  await page.getByText('the source has 25 frames a second already').first().waitFor();
+  await until('nothing was started', async () => await go.isDisabled());
+  assert.equal(await page.locator('article.job', { hasText: 'types.mp4' }).count(), 0);
+  // In a batch those are left out.
+  const fast = path.join(folder, 'fast.mp4');
+  ffmpeg('-i', path.join(folder, 'types.mp4'), '-vf', 'setpts=PTS/2', '-r', '50', fast);
+  await rate.fill('40');
+  await choose(page, 'video', fast);
+  await page.getByText('1 file does not get more frames, and is skipped.').waitFor();
+  await until('only one is started', async () => await go.isEnabled());
 });
 
 test('nothing is wider than a phone, with everything on the page', async (t) => {

@@ -2,20 +2,54 @@
 // server, two browsers, markup in file names, accessibility.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import axe from 'axe-core';
-import { added, card, children, choose, clip, download, drawn, ffmpeg, finished, folder, ids, probe, program, real, root, serve, shots, site, start, TAB, until, visit } from './support.mjs';
+import { added, card, children, choose, clicks, clip, download, drawn, ffmpeg, finished, folder, ids, more, probe, program, real, root, serve, shots, site, start, TAB, until, visit } from './support.mjs';
 
 test('a clip to twice its frames', async (t) => {
   const page = await visit(t);
   await choose(page, 'video', clip('video.mp4', 0.8));
   await page.getByText('20 → 40').waitFor();
+  const count = await clicks(page);
   const id = await start(page);
   await finished(page, id);
   assert.equal(probe(await download(page, id, 'twice.mp4'), 'width,height,r_frame_rate,nb_read_frames'), '160,96,50/1,40');
+  assert.equal(await count(), 2);
+});
+
+test('two settings of a clip, compared in six clicks', async (t) => {
+  const page = await visit(t);
+  await choose(page, 'video', clip('settings.mp4', 0.2, '96x64'));
+  await page.getByText('5 → 10').waitFor();
+  const count = await clicks(page);
+  const first = await start(page);
+  await page.getByLabel('Factor').fill('3');
+  const second = await start(page);
+  for (const id of [first, second]) await finished(page, id);
+  await card(page, second).getByRole('button', { name: 'Before and after' }).click();
+  await page.getByRole('dialog').getByLabel('Left').selectOption('settings_2X_50fps.mp4');
+  await page.getByRole('dialog').locator('.tag.right', { hasText: 'settings_3X_75fps.mp4' }).waitFor();
+  assert.ok(await count() <= 6, String(await count()));
+});
+
+test('ten clips to ten files', async (t) => {
+  const page = await visit(t);
+  const one = clip('ten.mp4', 0.12, '96x64');
+  const files = Array.from({ length: 10 }, (_, index) => path.join(folder, `ten${index}.mp4`));
+  for (const file of files) fs.copyFileSync(one, file);
+  await choose(page, 'video', ...files);
+  const count = await clicks(page);
+  await page.getByRole('button', { name: 'Start 10 jobs' }).click();
+  await page.locator('article.job[data-state="done"]', { hasText: /ten\d\.mp4/ }).nth(9).waitFor({ timeout: 240_000 });
+  await page.getByLabel('Search by name').fill('ten');
+  const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Download all' }).click()]);
+  const to = path.join(folder, 'ten.zip');
+  await file.saveAs(to);
+  assert.equal(new Set(fs.readFileSync(to).toString('latin1').match(/ten\d_2X_50fps\.mp4/g)).size, 10);
+  assert.ok(await count() <= 4, String(await count()));
 });
 
 test('a clip to a rate, and its result in another tab', async (t) => {
@@ -25,6 +59,7 @@ test('a clip to a rate, and its result in another tab', async (t) => {
   await page.getByRole('textbox', { name: 'Frames per second', exact: true }).fill('60');
   const id = await start(page);
   await finished(page, id);
+  await more(page, id);
   await card(page, id).getByLabel('Use output in…').selectOption('reencode');
   await page.getByRole('tabpanel').getByText('.mp4').first().waitFor();
   await page.getByLabel('Re-encode even if it conforms').check();
@@ -45,7 +80,10 @@ test('frames of a clip, in their order, and the pictures between them', async (t
   });
   await choose(page, 'frames', clip('frames.mp4', 1));
   await page.getByText('1 to 25').first().waitFor();
-  await until('both frames are shown', () => drawn(page.getByRole('tabpanel').locator('.pair img')));
+  const pair = page.getByRole('tabpanel').locator('.pair img');
+  await until('both frames are shown', () => drawn(pair));
+  // They are as sharp as the screen.
+  await until('they are sharp', () => pair.evaluateAll((all) => all.every((one) => Number(one.src.match(/width=(\d+)/)?.[1]) >= one.clientWidth * devicePixelRatio)));
   await page.getByRole('spinbutton', { name: 'Start frame' }).fill('20');
   await page.getByRole('spinbutton', { name: 'End frame' }).fill('10');
   await page.getByText('The start frame must be before the end frame.').waitFor();
@@ -58,10 +96,19 @@ test('frames of a clip, in their order, and the pictures between them', async (t
   await page.getByText('frames_frame10.png').waitFor();
   const names = await page.getByRole('tabpanel').locator('.inputs .name').allTextContents();
   assert.deepEqual(names, ['frames_frame5.png', 'frames_frame10.png']);
-  await page.getByRole('tabpanel').getByLabel('Passes').selectOption('3');
+  // How long two pictures become is said at each number of passes.
+  await page.getByRole('tabpanel').getByLabel('Passes').selectOption({ label: '3: 8 intervals, 0.4 s' });
   const id = await start(page);
   await finished(page, id);
   assert.equal(probe(await download(page, id, 'between.mp4'), 'nb_read_frames'), '9');
+  // The made frames: a filmstrip, and each of them by a slider.
+  await card(page, id).getByRole('button', { name: 'Frames', exact: true }).click();
+  const dialog = page.getByRole('dialog');
+  assert.equal(await dialog.locator('.framestrip img').count(), 9);
+  await dialog.getByRole('slider', { name: 'Frames' }).fill('5');
+  await dialog.getByText('Frame 5 of 9 · 0.16 s').waitFor();
+  await until('it is drawn', async () => (await dialog.locator('.made').getAttribute('src'))?.includes('/frames/5?') && drawn(dialog.locator('.made')));
+  await page.keyboard.press('Escape');
 });
 
 test('clips in an order that is changed, joined', async (t) => {
@@ -95,6 +142,42 @@ test('an analysis, and a clip that is written anew', async (t) => {
   await finished(page, id);
   await card(page, id).getByText(/^Colours checked on \d+ frames: [\d.]+ dB/).waitFor();
   assert.equal(probe(await download(page, id, 'new.mp4'), 'codec_name,color_space'), 'h264,bt709');
+  // Source and result beside each other, and what the colours of both are.
+  await card(page, id).locator('.split').scrollIntoViewIfNeeded();
+  await card(page, id).getByRole('img', { name: /^Histogram, green: the result differs by \d/ }).waitFor();
+  assert.ok(await drawn(card(page, id).locator('.split img')));
+  await card(page, id).getByRole('slider', { name: 'Divider' }).fill('20');
+  assert.equal(await card(page, id).locator('.split').evaluate((one) => one.style.getPropertyValue('--cut')), '20%');
+});
+
+test('weights of the user become a model, which is chosen and removed', async (t) => {
+  const page = await visit(t, { bypassCSP: true });
+  const [good, bad] = ['mine.safetensors', 'bad.pkl'].map((name) => path.join(folder, name));
+  execFileSync(program, ['convert', 'default', good]);
+  fs.writeFileSync(bad, "cos\nsystem\n(S'true'\ntR.");
+  await choose(page, 'video', clip('modelled.mp4', 0.2, '96x64'));
+  const panel = page.getByRole('tabpanel');
+  await panel.getByText('More options').click();
+  await panel.getByRole('button', { name: 'Manage models' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByText('Public models to download').click();
+  await dialog.getByRole('row', { name: /^4\.26\.heavy MIT [\d.]+ MB [\d.]+× / }).getByRole('button', { name: 'Get model 4.26.heavy' }).waitFor();
+  await page.evaluate(axe.source);
+  const { violations } = await page.evaluate(() => globalThis.axe.run());
+  assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes[0].html}`), []);
+  await dialog.getByLabel('Add weights of your own').setInputFiles(bad);
+  await dialog.locator('.wrong', { hasText: 'bad.pkl' }).waitFor();
+  await dialog.getByLabel('Add weights of your own').setInputFiles(good);
+  await dialog.getByText(/^Model mine \(.+\) can be used now\.$/).waitFor();
+  await page.keyboard.press('Escape');
+  await panel.getByLabel('Model', { exact: true }).selectOption('mine');
+  const id = await start(page);
+  await finished(page, id);
+  await card(page, id).getByText('Model: mine').waitFor();
+  await page.getByRole('button', { name: 'Models', exact: true }).click();
+  await dialog.getByRole('button', { name: 'Remove model mine' }).click();
+  await dialog.getByText('mine was deleted.').waitFor();
+  assert.deepEqual(await panel.getByLabel('Model', { exact: true }).locator('option').evaluateAll((all) => all.map((one) => one.value)), ['default']);
 });
 
 test('every tab from a real clip to a result', async (t) => {
@@ -140,6 +223,7 @@ test('results are looked at where they are, pictures are many downloads and one 
   await finished(page, stills);
   assert.equal(await card(page, stills).getByRole('link', { name: /^Download img\d\.png$/ }).count(), 3);
   await until('all pictures are shown', () => drawn(card(page, stills).locator('.gallery img')));
+  await more(page, stills);
   await card(page, stills).getByLabel('Use output in…').selectOption('images');
   const names = await page.getByRole('tabpanel').locator('.inputs .name').allTextContents();
   assert.deepEqual(names, ['a.png', 'b.png', 'img0.png', 'img1.png', 'img2.png']);
@@ -223,6 +307,7 @@ test('several files queue, and the server asks for its token', async (t) => {
   const context = await site.browser.newContext({ locale: 'en-US' });
   t.after(() => context.close());
   const page = await context.newPage();
+  page.setDefaultTimeout(60_000);
   await page.goto(guarded.found);
   await page.getByLabel('Token').fill('wrong');
   await page.keyboard.press('Enter');
@@ -232,9 +317,13 @@ test('several files queue, and the server asks for its token', async (t) => {
   await page.keyboard.press('Enter');
   await page.getByRole('tab', { name: 'Video', exact: true }).waitFor();
   assert.ok(!page.url().includes('sesame'));
+  // A new server says whether it has what it needs.
+  await page.getByRole('region', { name: 'This server' }).getByText(/^✓ ffmpeg \d/).waitFor();
+  await page.getByText(/^✓ [\d.]+ GB free on the disk$/).waitFor();
+  await page.getByText('✓ Interpolation by: the processor').waitFor();
   await choose(page, 'video', clip('left.mp4', 0.4), clip('right.mp4', 0.4));
   await page.getByRole('button', { name: 'Start 2 jobs' }).click();
-  await page.locator('article.job[data-state="done"]').nth(1).waitFor();
+  await page.locator('article.job[data-state="done"]').nth(1).waitFor({ timeout: 120_000 });
   assert.deepEqual(await page.locator('article.job h3').allTextContents(), ['right.mp4', 'left.mp4']);
   // Images and event streams send the cookie.
   await until('the inputs are shown', () => drawn(page.getByRole('tabpanel').locator('.inputs img')));
@@ -305,7 +394,7 @@ test('tabs by the keyboard, and every text in every language', async (t) => {
   const others = Object.keys(languages).filter((code) => code !== 'en');
   assert.deepEqual(others, ['de', 'es', 'fr', 'ja', 'zh']);
   const words = Object.fromEntries(await Promise.all(others.map(async (code) => [code, await page.evaluate((code) => import(`/lang/${code}.js`).then(({ TEXTS, REASONS }) => ({ TEXTS, REASONS })), code)])));
-  const holes = (text) => [...text.matchAll(/\{\w+\}/g)].map(String).sort();
+  const holes = (text) => [...new Set([...text.matchAll(/\{(\w+)(?=[}|])/g)].map((match) => match[1]))].sort();
   for (const code of others) {
     assert.deepEqual(Object.keys(words[code].TEXTS).sort(), Object.keys(table).sort(), code);
     for (const [key, text] of Object.entries(words[code].TEXTS)) {
@@ -315,7 +404,7 @@ test('tabs by the keyboard, and every text in every language', async (t) => {
   }
   const web = path.join(root, 'crates/rife-server/web');
   const used = fs.readdirSync(web).filter((name) => name.includes('.')).map((name) => fs.readFileSync(path.join(web, name), 'utf8')).join('');
-  for (const key of Object.keys(table)) assert.ok(used.includes(`'${key}'`) || used.includes(`"${key}"`) || /^(tab|lead|choose|kind|state|what|error|stream|nothing|preset|filter|check|way|score|pattern|fallback_none|fallback_use)_/.test(key), `${key} is used nowhere`);
+  for (const key of Object.keys(table)) assert.ok(used.includes(`'${key}'`) || used.includes(`"${key}"`) || /^(tab|lead|choose|kind|state|what|error|stream|nothing|preset|filter|check|way|score|pattern|fallback_none|fallback_use|channel|origin|device|model_get|model_remove)_/.test(key), `${key} is used nowhere`);
   await page.getByLabel('Language').selectOption('zh');
   await page.getByRole('tab', { name: '视频', exact: true }).waitFor();
   assert.equal(await page.evaluate(() => document.documentElement.lang), 'zh-Hans');
@@ -385,10 +474,12 @@ test('a job from the first key to the last', async (t) => {
 });
 
 test('nothing that keeps people out, at three widths in both themes', async (t) => {
+  const page = await visit(t, { bypassCSP: true });
+  await page.evaluate(axe.source);
   for (const colorScheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme });
     for (const width of [360, 820, 1440]) {
-      const page = await visit(t, { viewport: { width, height: 900 }, colorScheme, bypassCSP: true });
-      await page.evaluate(axe.source);
+      await page.setViewportSize({ width, height: 900 });
       for (const tab of Object.keys(TAB)) {
         await page.evaluate((tab) => { location.hash = tab; }, tab);
         await page.locator(`#panel-${tab}:visible`).waitFor();

@@ -22,7 +22,8 @@ export const site = { server: null, address: '', browser: null };
 /** Starts `rife serve` on a data folder of the test's temporary folder. */
 export async function serve(port = 0, name = 'data', ...more) {
   const data = path.join(folder, name);
-  const child = spawn(program, ['serve', '--port', String(port), '--data', data, ...more], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const env = { ...process.env, RIFE_MODELS_DIR: path.join(folder, 'models') };
+  const child = spawn(program, ['serve', '--port', String(port), '--data', data, ...more], { stdio: ['ignore', 'pipe', 'pipe'], env });
   const found = await new Promise((resolve, reject) => {
     let text = '';
     const look = (chunk) => {
@@ -41,7 +42,7 @@ export const ffmpeg = (...args) => execFileSync('ffmpeg', ['-v', 'error', '-y', 
 
 export function clip(name, seconds, size = '160x96', pattern = 'testsrc2') {
   const file = path.join(folder, name);
-  ffmpeg('-f', 'lavfi', '-i', `${pattern}=size=${size}:rate=25`, '-f', 'lavfi', '-i', 'sine=440:sample_rate=16000', '-t', String(seconds), '-pix_fmt', 'yuv420p', file);
+  ffmpeg('-f', 'lavfi', '-i', `${pattern}=size=${size}:rate=25`, '-f', 'lavfi', '-i', 'sine=440:sample_rate=16000', '-t', String(seconds), '-pix_fmt', 'yuv420p', '-preset', 'ultrafast', file);
   return file;
 }
 
@@ -107,6 +108,12 @@ after(async () => {
 /** Opens the page in a new browser context; an error in it fails the test. */
 export async function visit(t, options = {}) {
   const context = await site.browser.newContext({ viewport: { width: 1280, height: 900 }, locale: 'en-US', acceptDownloads: true, ...options });
+  // Files of the page that are being worked on, without building the program.
+  const web = process.env.RIFE_WEB;
+  if (web) await context.route(/^[^?]*\/(|[\w/]+\.(js|css|html|svg))(#.*)?$/, (route) => {
+    const file = path.join(web, new URL(route.request().url()).pathname.replace(/\/$/, '/index.html'));
+    return route.request().url().includes('/api/') || !fs.existsSync(file) ? route.continue() : route.fulfill({ path: file });
+  });
   const page = await context.newPage();
   page.setDefaultTimeout(60_000);
   const errors = [];
@@ -125,6 +132,18 @@ export async function choose(page, tab, ...files) {
   await page.getByLabel(CHOOSE[tab]).setInputFiles(files);
 }
 
+/** Counts what a user clicks from now on: buttons and links once, a field once, a selection twice. Returns a function with the count. */
+export async function clicks(page) {
+  await page.evaluate(() => {
+    globalThis.clicks = 0;
+    const count = (/** @type {string} */ type, by, what) => document.addEventListener(type, ({ target }) => { if (what(target)) globalThis.clicks += by; }, { capture: true });
+    count('click', 1, () => true);
+    count('change', 2, (target) => target.matches('select'));
+    count('focusin', 1, (target) => target.matches('input:not([type=checkbox], [type=radio], [type=file])'));
+  });
+  return () => page.evaluate(() => globalThis.clicks);
+}
+
 /** Returns the ids of the jobs on the page. */
 export const ids = (page) => page.locator('article.job').evaluateAll((all) => all.map((one) => one.dataset.id));
 
@@ -141,6 +160,9 @@ export async function start(page, button = /^Start/) {
 }
 
 export const card = (page, id) => page.locator(`article.job[data-id="${id}"]`);
+
+/** Opens the buttons of a card that "More" hides. */
+export const more = (page, id) => card(page, id).getByRole('button', { name: 'More' }).click();
 
 export async function finished(page, id, state = 'done') {
   await page.locator(`article.job[data-id="${id}"][data-state="${state}"]`).waitFor({ timeout: 120_000 });

@@ -7,6 +7,7 @@ import { Frames } from './frames.js';
 import { CLIPS } from './files.js';
 import { Jobs } from './jobs.js';
 import * as options from './options.js';
+import { deviceNames } from './setup.js';
 import { LANGUAGES, language, t } from './text.js';
 import { Work } from './work.js';
 
@@ -87,28 +88,57 @@ async function loadServerInfo() {
     return [];
   });
   if (!models) return loadServerInfo();
-  for (const { form } of Object.values(panels)) {
-    if (!form?.controls.has('model')) continue;
-    form.choices('model', models.items.map((/** @type {any} */ item) => [item.name, `${item.name} (${item.version})`]));
-    form.choices('device', models.devices.map((/** @type {any} */ item) => [item.name, `${item.name} (${item.description})`]));
+  const forms = Object.values(panels).map(({ form }) => form).filter(Boolean);
+  for (const form of forms.filter(({ controls }) => controls.has('model'))) {
+    const { input, box } = form.controls.get('model');
+    form.choices('device', models.devices.map((/** @type {any} */ item) => [item.name, `${item.name} (${t(`device_${item.name}`, {}, item.description)})`]));
     form.choices('precision', models.precisions.map((/** @type {string} */ name) => [name, name]));
-    const fit = () => {
-      const chosen = models.items.find((/** @type {any} */ item) => item.name === form.values.model);
-      form.enable('ensemble', chosen?.ensemble ?? false);
-      form.enable('tta', chosen?.tta ?? true);
-    };
-    form.controls.get('model').input.addEventListener('change', fit);
-    fit();
+    input.addEventListener('change', () => fitModel(form));
+    box.append(el('button', { className: 'plain', type: 'button', onclick: manageModels }, t('models_manage')));
   }
-  for (const { form } of Object.values(panels)) if (form) linkCodecs(form, models.containers);
+  for (const form of forms) linkCodecs(form, models.containers);
+  showModels(models);
   const system = document.getElementById('system');
   const leave = document.getElementById('leave');
   if (leave) {
     leave.hidden = health.auth === 'none';
     leave.addEventListener('click', () => call('DELETE', '/session').then(() => location.reload(), (error) => notice(error.message)));
   }
-  const devices = models.devices.filter((/** @type {any} */ item) => item.name !== 'auto').map((/** @type {any} */ item) => item.description).join(', ');
-  if (system) system.textContent = t('system', { version: health.version, models: models.items.length, devices });
+  if (system) system.textContent = t('system', { version: health.version, devices: deviceNames(models.devices) });
+  const button = document.getElementById('models');
+  button?.addEventListener('click', manageModels);
+  if (button) button.hidden = false;
+}
+
+/** Opens the dialog of models, which is loaded for that. */
+function manageModels() {
+  import('./models.js').then(({ openModels }) => openModels(reloadModels)).catch((error) => notice(error.message));
+}
+
+/** Models that can be used. @type {any[]} */
+let usable = [];
+
+/** Shows the models of the server in the forms. @param {{items: any[]}} models */
+function showModels({ items }) {
+  usable = items;
+  const label = (/** @type {any} */ { name, version }) => `${name === 'default' ? t('o_model_default') : name} (${version})`;
+  for (const { form } of Object.values(panels)) {
+    if (!form?.controls.has('model')) continue;
+    form.choices('model', items.map((item) => [item.name, label(item)]));
+    fitModel(form);
+  }
+}
+
+/** Loads the models again. */
+async function reloadModels() {
+  showModels(await call('GET', '/models'));
+}
+
+/** Enables the options that the chosen model has. @param {import('./form.js').Form} form */
+function fitModel(form) {
+  const chosen = usable.find(({ name }) => name === form.values.model);
+  form.enable('ensemble', chosen?.ensemble ?? false);
+  form.enable('tta', chosen?.tta ?? true);
 }
 
 /** Keeps the list of codecs to those that the chosen file type supports; only the default if the type is the source's. @param {import('./form.js').Form} form @param {Record<string, string[]>} held */

@@ -30,7 +30,8 @@ export class Form {
     });
     this.count = el('span', { className: 'count' });
     this.element = el('div', { className: 'card' }, ...group(false),
-      fields.some((field) => field.more) && el('details', {}, el('summary', {}, t('more_options'), this.count), el('div', { className: 'groups' }, ...group(true))));
+      fields.some((field) => field.more) && el('details', {}, el('summary', {}, t('more_options'), this.count), el('div', { className: 'groups' }, ...group(true))),
+      el('div', { className: 'row' }, el('button', { className: 'plain', type: 'button', onclick: () => this.reset() }, t('reset'))));
     this.show();
   }
 

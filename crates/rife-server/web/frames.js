@@ -5,10 +5,8 @@ import { call } from './api.js';
 import { el, say } from './dom.js';
 import { CLIPS } from './files.js';
 import { Inputs, frameUrl, resourcePath } from './inputs.js';
+import { Sharp } from './made.js';
 import { duration, t } from './text.js';
-
-/** Milliseconds without a change of the slider before the frame is fetched. */
-const PREVIEW_DELAY_MS = 150;
 
 /** Tab "Select frames". */
 export class Frames {
@@ -35,9 +33,9 @@ export class Frames {
     const id = `frames-${label}`;
     const number = el('input', { id, type: 'number', min: 1, step: 1 });
     const slider = el('input', { type: 'range', min: 1, step: 1, 'aria-label': t(label) });
-    const picture = el('img', { alt: '' });
+    const shown = new Sharp(el('img', { alt: '' }));
     const hint = el('span', { className: 'hint' });
-    const picker = { number, slider, picture, hint, timer: 0, element: el('div', { className: 'field' }, el('label', { for: id }, t(label)), picture, slider, number, hint) };
+    const picker = { number, slider, shown, hint, element: el('div', { className: 'field' }, el('label', { for: id }, t(label)), shown.box, slider, number, hint) };
     slider.addEventListener('input', () => this.choose(picker, slider.value));
     number.addEventListener('input', () => this.choose(picker, number.value));
     return picker;
@@ -75,21 +73,20 @@ export class Frames {
     }
   }
 
-  /** Sets a picker to a frame number, checks both, and fetches the preview. @param {any} picker @param {string} value */
+  /** Sets a picker to a frame number, checks both, and shows the frame: at once a coarse one, then one as sharp as the screen. @param {any} picker @param {string} value */
   choose(picker, value) {
     picker.number.value = picker.slider.value = value;
     const numbers = [this.first, this.last].map(({ number }) => Number(number.value));
     const last = Number(this.last.number.max);
     const good = numbers.every((number) => Number.isInteger(number) && number >= 1 && number <= last);
     this.showError(!good ? t('of_frames', { last }) : numbers[0] < numbers[1] ? '' : t('frames_order'));
-    clearTimeout(picker.timer);
     const item = this.item;
-    if (item && good) {
-      picker.timer = setTimeout(() => {
-        picker.picture.src = frameUrl(item.ref, Number(value), 480);
-        picker.picture.alt = t('frame', { n: value });
-      }, PREVIEW_DELAY_MS);
-    }
+    if (!item || !good) return;
+    const at = Number(value);
+    picker.shown.show((/** @type {number} */ width) => frameUrl(item.ref, at, width), t('frame', { n: at }), () => {
+      // The frames beside it are probably wanted next.
+      for (const near of [at + 1, at - 1]) if (near >= 1 && near <= last) new Image().src = frameUrl(item.ref, near, picker.shown.width);
+    });
   }
 
   /** Shows an error and disables the button; an empty text clears both. @param {string} text */

@@ -9,9 +9,10 @@ import { bytes, duration, t } from './text.js';
 
 /**
  * @typedef {{ref: any, name: string, size?: number, modified?: number, upload?: string, busy?: AbortController, fraction?: number,
- *   file?: File, about?: string, probe?: any, wrong?: string, refused?: string}} Input
+ *   file?: File, about?: string, probe?: any, wrong?: string, refused?: string, idle?: string}} Input
  * `ref` is null until the upload is complete; `upload` is the upload's id; `fraction` is the sent fraction from 0 to 1; `about`
- * describes the file, `probe` is its Probe; `wrong` says why the file cannot be used here, `refused` why not with the current options.
+ * describes the file, `probe` is its Probe; `wrong` says why the file cannot be used here, `refused` why not with the current options,
+ * `idle` why these options add no frames to it.
  */
 
 /** All lists of the page: an upload may be in several. @type {Inputs[]} */
@@ -259,7 +260,7 @@ export class Inputs {
     if (item.busy) return [el('progress', { max: 1, value: item.fraction, 'aria-label': item.name }), el('span', { className: 'hint' }, t('uploading', { percent }))];
     if (!item.ref) return [el('span', { className: 'wrong' }, t(item.file ? 'broke_off' : 'choose_again', { percent }))];
     const facts = [item.about, item.size ? bytes(item.size) : ''].filter(Boolean).join(' · ');
-    return [el('span', { className: 'hint' }, facts), item.wrong || item.refused ? el('div', { className: 'wrong' }, item.wrong ?? item.refused) : null];
+    return [el('span', { className: 'hint' }, facts), item.wrong || item.refused || item.idle ? el('div', { className: 'wrong' }, item.wrong ?? item.refused ?? item.idle) : null];
   }
 
   /** Makes a row draggable to another position. @param {HTMLElement} row @param {number} index */

@@ -2,12 +2,15 @@
 // List of jobs: loaded from the server and updated by its events.
 
 import { call, listen, url } from './api.js';
+import { colours } from './colours.js';
 import { connection, el, notice, say } from './dom.js';
+import { framesButton } from './made.js';
 import { describeOptions } from './options.js';
 import { qualitySummary } from './quality.js';
 import { QueueBar } from './queuebar.js';
 import { rememberSize } from './sizes.js';
 import { checked, results } from './results.js';
+import { setup } from './setup.js';
 import { bytes, duration, language, t, errorText } from './text.js';
 
 const ENDED = ['done', 'failed', 'cancelled'];
@@ -37,9 +40,13 @@ export class Jobs {
     /** Jobs with their cards; `age` is lower for older ones. @type {Map<string, {job: any, card: HTMLElement, shown: number, age: number}>} */
     this.known = new Map();
     this.ages = { newest: 0, oldest: 0 };
+    /** Ids of the jobs whose card shows all buttons. @type {Set<string>} */
+    this.opened = new Set();
     /** @type {string | null} */
     this.cursor = null;
     this.up = true;
+    /** What the server said of itself at first. @type {any} */
+    this.health = null;
     /** Deletions that can still be undone. @type {Map<string, number>} */
     this.deletions = new Map();
     // Leaving the page carries out the deletions.
@@ -159,6 +166,11 @@ export class Jobs {
   async showDisk() {
     const health = await call('GET', '/health').catch(() => null);
     if (!health?.quota) return;
+    if (!this.health) {
+      this.health = health;
+      this.list.querySelector('.empty')?.append(setup(health));
+      if (!health.ffmpeg) notice(t('error_no_ffmpeg'));
+    }
     this.used.value = health.used / health.quota;
     const ended = [...this.known.values()].map(({ job }) => job).filter(({ state }) => ENDED.includes(state));
     const freed = ended.flatMap(({ files }) => files).reduce((/** @type {number} */ sum, /** @type {any} */ file) => sum + file.bytes, 0);
@@ -297,7 +309,7 @@ export class Jobs {
   /** Shows a text while there are no jobs. */
   updateEmpty() {
     const empty = this.list.querySelector('.empty');
-    if (this.known.size === 0 && !empty) this.list.append(el('p', { className: 'empty' }, t('no_jobs')));
+    if (this.known.size === 0 && !empty) this.list.append(el('div', { className: 'empty' }, el('p', {}, t('no_jobs')), this.health && setup(this.health)));
     if (this.known.size > 0) empty?.remove();
     this.toolbar.hidden = this.known.size === 0;
     this.showFiltered();
@@ -316,17 +328,18 @@ export class Jobs {
         button.disabled = false;
       } }, t(key));
     const active = !ENDED.includes(state);
+    const change = el('button', { className: 'plain', type: 'button', 'data-act': 'change', onclick: () => this.change(job) }, t('change'));
+    const remove = !active && el('button', { className: 'plain', type: 'button', 'data-act': 'delete', onclick: () => this.scheduleDeletion(job.id) }, t('delete'));
     const card = el('article', { className: 'job', 'data-id': job.id, 'data-state': state, draggable: state === 'queued', 'aria-label': `${job.label}: ${t(`state_${state}`)}` },
       el('header', {}, el('h3', { className: 'name', title: job.label }, job.label), el('span', { className: 'state' }, t(`state_${state}`))),
       el('p', { className: 'hint about' }, about(job)),
       chips(job),
       facts(job),
-      el('div', { className: 'row' },
+      state !== 'done' && el('div', { className: 'row' },
         ...(state === 'queued' ? this.arrows(job) : []),
         active && act('cancel', 'POST', `/jobs/${job.id}/cancel`),
         ['failed', 'cancelled'].includes(state) && act('retry', 'POST', `/jobs/${job.id}/retry`),
-        el('button', { className: 'plain', type: 'button', 'data-act': 'change', onclick: () => this.change(job) }, t('change')),
-        !active && el('button', { className: 'plain', type: 'button', 'data-act': 'delete', onclick: () => this.scheduleDeletion(job.id) }, t('delete'))),
+        change, remove),
       state === 'running' && el('progress', { max: 1, 'aria-label': job.label }),
       state === 'running' && el('p', { className: 'hint moving' }),
       state === 'running' && el('img', { className: 'preview', alt: t('preview'), hidden: true }),
@@ -335,9 +348,24 @@ export class Jobs {
       job.summary?.warnings?.length > 0 && el('ul', { className: 'notes' }, ...job.summary.warnings.map((/** @type {string} */ text) => el('li', {}, text))),
       job.summary?.check && el('p', { className: 'yes small' }, checked(job.summary.check)),
       job.kind === 'report' && state === 'done' && job.summary?.means && qualitySummary(job, this.change),
-      ...results(job, this.use));
+      ...(state === 'done' ? this.outcome(job, [change, remove]) : []));
     if (state === 'queued') this.drag(card, job);
     return card;
+  }
+
+  /** Creates the results of a job, with a row of buttons; "More" opens the others. @param {any} job @param {any[]} actions on the job */
+  outcome(job, actions) {
+    const { shown, first, more } = results(job, this.use);
+    const folded = el('div', { className: 'row', id: `more-${job.id}` }, ...more, ...actions);
+    const button = el('button', { className: 'plain', type: 'button', 'data-act': 'more', 'aria-label': t('card_more'), title: t('card_more'), 'aria-controls': folded.id, onclick: () => show(!this.opened.has(job.id)) }, '⋯');
+    const show = (/** @type {boolean} */ on) => {
+      this.opened[on ? 'add' : 'delete'](job.id);
+      folded.hidden = !on;
+      button.setAttribute('aria-expanded', String(on));
+    };
+    show(this.opened.has(job.id));
+    return [...shown, job.summary?.check && job.files.length > 0 && colours(job),
+      el('div', { className: 'row' }, ...first, job.kind === 'images' && framesButton(job), button), folded];
   }
 
   /** Creates the buttons that move a queued job. @param {any} job */
@@ -412,7 +440,7 @@ function facts(job) {
     made && t('fact_made', { n: made }),
     held && t('fact_held', { n: held }),
     cuts && t('fact_cuts', { n: cuts }),
-    job.state === 'done' && job.plan?.engine,
+    job.state === 'done' && job.plan?.engine?.replace(/(\d+) threads?/, (/** @type {string} */ _, /** @type {string} */ n) => t('threads', { n })),
   ].filter(Boolean);
   return words.length > 0 && el('p', { className: 'hint facts' }, words.join(' · '));
 }

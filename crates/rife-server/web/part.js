@@ -45,8 +45,10 @@ export class Part {
     const set = (/** @type {End} */ end) => el('button', { className: 'plain', type: 'button', onclick: () => this.set(end, this.time) }, t(end === 'start' ? 'part_start_here' : 'part_end_here'));
     this.whole = el('button', { className: 'plain', type: 'button', onclick: () => this.form.set({ start: '', end: '' }) }, t('part_whole'));
     this.about = el('p', { className: 'hint', role: 'status' });
+    /** Row of the buttons on the shown frame and clip. */
+    this.line = el('div', { className: 'row' }, this.play, step('frame_back', '◂', -1), step('frame_on', '▸', 1), this.clock, set('start'), set('end'), this.whole);
     this.element = el('section', { className: 'card part', 'aria-label': t('part'), hidden: true },
-      this.screen, el('div', { className: 'row' }, this.play, step('frame_back', '◂', -1), step('frame_on', '▸', 1), this.clock, set('start'), set('end'), this.whole),
+      this.screen, this.line,
       this.strip, this.position, this.marks.line, this.about);
   }
 

@@ -22,29 +22,40 @@ const isClip = (file) => file.media_type.startsWith('video/') || file.media_type
 /** Reports whether a result is a still picture; an animation cannot be an input. @param {any} file */
 const isPicture = (file) => file.media_type.startsWith('image/') && file.media_type !== 'image/gif';
 
-/** Creates the elements of a job's results; several pictures become one gallery. @param {any} job @param {Use} use @returns {Node[]} */
+/** Elements of a job's results: what is always shown, the first buttons, and what "More" opens. @typedef {{shown: any[], first: any[], more: any[]}} Parts */
+
+/** Creates the elements of a job's results; several pictures become one gallery. @param {any} job @param {Use} use @returns {Parts} */
 export function results(job, use) {
   const pictures = job.files.filter(isPicture);
-  if (pictures.length < 2) return job.files.filter((/** @type {any} */ { name }) => name !== 'worst.json').map((/** @type {any} */ file) => resultCard(job, file, use));
-  return [gallery(job, pictures, use)];
+  if (pictures.length > 1) return { shown: [gallery(job, pictures)], first: [], more: [further(job, pictures, use)] };
+  const known = (/** @type {any} */ file) => isClip(file) || file.media_type.startsWith('image/');
+  const parts = job.files.filter(known).map((/** @type {any} */ file) => result(job, file, use));
+  const others = job.files.filter((/** @type {any} */ file) => !known(file) && file.name !== 'worst.json')
+    .map((/** @type {any} */ file) => el('p', { className: 'hint' }, save(job, file, file.label, ''), ` (${bytes(file.bytes)})`));
+  const all = (/** @type {'shown' | 'first' | 'more'} */ key) => parts.flatMap((/** @type {Parts} */ part) => part[key]);
+  return { shown: all('shown'), first: all('first'), more: [...all('more'), ...others] };
 }
 
-/** Creates the element of one result. @param {any} job @param {any} file @param {Use} use */
-function resultCard(job, file, use) {
-  const known = isClip(file) || file.media_type.startsWith('image/');
-  if (!known) return el('p', { className: 'hint' }, save(job, file, file.label, ''), ` (${bytes(file.bytes)})`);
+/** Creates the elements of one result. @param {any} job @param {any} file @param {Use} use @returns {Parts} */
+function result(job, file, use) {
   const comparable = isClip(file) && ['video', 'reencode'].includes(job.kind);
   const stage = el('div', { className: 'stand' });
-  return el('div', { className: 'result' },
+  const shown = el('div', { className: 'result' },
     picture(job, file, stage),
     el('div', {}, el('div', { className: 'name', title: file.label }, file.label), el('span', { className: 'hint' }, bytes(file.bytes))),
-    stage,
-    el('div', { className: 'row' },
+    stage);
+  return {
+    shown: [shown],
+    first: [
       save(job, file, t('download'), 'button'),
       comparable && el('button', { className: 'plain', type: 'button', 'data-act': 'compare', onclick: () => compare(job, file) }, t('compare')),
+    ],
+    more: [
       isClip(file) && el('button', { className: 'plain', type: 'button', 'data-act': 'check', onclick: () => checkQuality({ job: job.id, file: file.name }) }, t('check_quality')),
-      further(job, [file], use)),
-    isClip(file) && verification(path(job, file)));
+      isClip(file) && verification(path(job, file)),
+      further(job, [file], use),
+    ],
+  };
 }
 
 /** Creates a download link. @param {any} job @param {any} file @param {string} text @param {string} className */
@@ -82,14 +93,13 @@ function further(job, files, use) {
   return select;
 }
 
-/** Creates a gallery of pictures that can be downloaded. @param {any} job @param {any[]} files @param {Use} use */
-function gallery(job, files, use) {
+/** Creates a gallery of pictures that can be downloaded. @param {any} job @param {any[]} files */
+function gallery(job, files) {
   const all = files.map((file) => el('li', {}, el('a', { href: url(`${path(job, file)}?download=1`), 'aria-label': t('download_of', { name: file.label }), title: file.label },
     el('img', { alt: '', loading: 'lazy', src: url(`${path(job, file)}/frames/1?width=176`) }))));
   return el('div', { className: 'stack' },
     el('p', { className: 'hint' }, t('pictures', { count: files.length })),
-    el('ul', { className: 'gallery' }, ...all),
-    el('div', { className: 'row' }, further(job, files, use)));
+    el('ul', { className: 'gallery' }, ...all));
 }
 
 /** Describes the result of the colour check of a re-encoding. @param {any} check */

@@ -10,6 +10,7 @@ import { checkQuality } from './quality.js';
 import { queue, rememberEstimate } from './queuebar.js';
 import { report as reportFields } from './options.js';
 import { PREVIEW_S, Part } from './part.js';
+import { rateOf } from './position.js';
 import { presets } from './presets.js';
 import { estimateSize } from './sizes.js';
 import { Storyboard } from './storyboard.js';
@@ -17,8 +18,8 @@ import { bytes, duration, errorText, noteText, t } from './text.js';
 
 /** Milliseconds without a change before a plan is requested. */
 const PLAN_DELAY_MS = 500;
-/** Codes of notes that are shown as warnings. */
-const ALERTS = ['nothing_new', 'rate_below'];
+/** Codes of notes on plans that raise no rate: such a job starts by a button of its own only. */
+const ALERTS = ['nothing_new', 'rate_same', 'rate_below'];
 
 /** @typedef {{body: any, key: string, item: import('./inputs.js').Input | null}} Request */
 
@@ -44,18 +45,20 @@ export class Work {
     this.presets = spec.each ? presets(this.form) : null;
     this.plan = el('div', { className: 'card', 'aria-live': 'polite', hidden: true });
     this.button = el('button', { type: 'button', onclick: () => this.start(this.unstarted) });
-    this.again = el('button', { className: 'plain', type: 'button', onclick: () => this.start(this.requests) }, t('run_again'));
-    const reset = el('button', { className: 'plain', type: 'button', onclick: () => this.form.reset() }, t('reset'));
+    this.anyway = el('button', { className: 'plain', type: 'button', onclick: () => this.start(this.pointless, true) }, t('start_anyway'));
+    this.again = el('button', { className: 'plain', type: 'button', onclick: () => this.start(this.requests, true) }, t('run_again'));
     this.needs = el('span', { className: 'hint' });
+    this.jump = el('button', { className: 'link narrow', type: 'button', onclick: () => document.getElementById('jobs-title')?.focus() }, t('jobs'));
     this.waiting = el('p', { className: 'hint', hidden: true });
     document.addEventListener('job', () => this.showQueue());
     // Finished jobs tell the sizes of files.
     document.addEventListener('jobs', () => this.plan.hidden || this.showPlans());
     this.trial = el('button', { className: 'plain', type: 'button', hidden: true, onclick: () => this.preview() }, t('preview_here', { n: PREVIEW_S }));
     this.report = el('button', { className: 'plain', type: 'button', hidden: true, onclick: () => this.checkQuality() }, t('check_quality'));
+    this.part?.line.append(this.report);
     this.element = el('div', { role: 'tabpanel', id: `panel-${key}`, 'aria-labelledby': `tab-${key}`, tabIndex: 0 },
       el('p', { className: 'lead' }, t(`lead_${key}`)), this.inputs.element, this.board?.element, this.part?.element, this.presets?.element, this.form.element, this.plan,
-      el('div', { className: 'row' }, this.button, this.again, this.trial, this.report, reset, this.needs));
+      el('div', { className: 'row actions' }, this.button, this.anyway, this.again, this.trial, this.needs, this.jump));
     /** @type {number | undefined} */
     this.timer = undefined;
     this.generation = 0;
@@ -83,9 +86,20 @@ export class Work {
     return this.form.missing ? [] : this.all.filter(({ key }) => !isRefusal(this.responses.get(key)?.error));
   }
 
-  /** Requests that have not been started yet. */
+  /** Requests that have not been started yet, and raise the rate. */
   get unstarted() {
-    return this.requests.filter(({ key }) => !this.started.has(key));
+    return this.requests.filter((request) => !this.started.has(request.key) && !this.alert(request));
+  }
+
+  /** Requests that have not been started yet, and do not raise the rate. */
+  get pointless() {
+    return this.requests.filter((request) => !this.started.has(request.key) && this.alert(request));
+  }
+
+  /** Returns why a request raises no rate, as far as it is planned; undefined for one that does, or that cuts out a part. @param {Request} request */
+  alert({ key, body }) {
+    const note = this.responses.get(key)?.plan?.notes?.find((/** @type {any} */ { code }) => ALERTS.includes(code));
+    return note && !('start' in body.options) && !('end' in body.options) ? noteText(note) : undefined;
   }
 
   /** Updates the buttons, and plans the requests after a pause. */
@@ -105,20 +119,36 @@ export class Work {
     const { items: listed, ready } = this.inputs;
     this.presets?.mark();
     this.board?.show(ready.length === listed.length ? ready : [], this.form.values);
+    this.showSeconds();
     this.part?.show(listed.length === 1 && ready.length === 1 ? ready[0] : null);
     this.report.hidden = this.trial.hidden = !this.part || listed.length !== 1 || ready.length !== 1 || this.form.missing;
     const [count, all] = [this.unstarted.length, this.requests.length];
-    const begun = all > 0 && count === 0;
+    const { pointless } = this;
+    const begun = all > 0 && count === 0 && pointless.length === 0;
+    this.anyway.hidden = pointless.length === 0;
+    this.anyway.disabled = this.inputs.waiting || this.starting;
     this.button.disabled = count === 0 || this.inputs.waiting || this.starting;
     this.button.textContent = count > 1 ? t('start_many', { count }) : t('start');
-    this.again.hidden = !begun;
+    this.again.hidden = this.jump.hidden = !begun;
     const { items, unusable } = this.inputs;
     const hints = [
       unusable > 0 && t(this.spec.each ? 'not_started' : 'in_the_way', { bad: unusable, count: items.length }),
       items.length < this.spec.min && this.spec.min > 1 && t('needs', { count: this.spec.min }),
       begun && t('begun'),
+      pointless.length > 0 && (pointless.length > 1 || count > 0 ? t('not_raised', { count: pointless.length }) : this.alert(pointless[0])),
     ];
     this.needs.textContent = hints.filter(Boolean).join(' ');
+  }
+
+  /** Shows at each number of passes how long pictures become. */
+  showSeconds() {
+    const count = this.inputs.items.length;
+    const fps = rateOf(this.form.values.fps);
+    if (this.spec.takes !== 'pictures' || this.form.values.passes === undefined) return;
+    for (const option of this.form.controls.get('passes')?.input.options ?? []) {
+      const x = 2 ** Number(option.value);
+      option.textContent = count > 1 && fps > 0 ? t('o_passes_seconds', { n: option.value, x, time: duration(((count - 1) * x + 1) / fps) }) : t('o_passes_between', { n: option.value, x });
+    }
   }
 
   /** Plans all requests one after the other, and marks refused inputs. @param {number} generation stops when inputs or options have changed since */
@@ -154,11 +184,13 @@ export class Work {
   showPlans() {
     const found = this.all.map((request) => ({ ...request, ...this.responses.get(request.key) }));
     let marked = false;
-    for (const { item, error } of found) {
+    for (const request of found) {
+      const { item, error } = request;
       if (!item) continue;
       const refused = error instanceof ApiError && error.code === 'bad_input' ? error.message : undefined;
-      marked ||= item.refused !== refused;
-      item.refused = refused;
+      const idle = found.length > 1 ? this.alert(request) : undefined;
+      marked ||= item.refused !== refused || item.idle !== idle;
+      [item.refused, item.idle] = [refused, idle];
     }
     if (marked) this.inputs.show();
     const plans = found.filter(({ plan }) => plan).map(({ plan, item }) => ({ ...plan, bytes: item && estimateSize(item, this.form.options, plan) }));
@@ -205,21 +237,22 @@ export class Work {
     return checkQuality(this.inputs.ready[0].ref, options);
   }
 
-  /** Creates the jobs of requests. @param {Request[]} wanted */
-  async start(wanted) {
+  /** Creates the jobs of requests. @param {Request[]} wanted @param {boolean} [anyway] whether also those that raise no rate */
+  async start(wanted, anyway) {
     this.starting = true;
     this.show();
     notice('');
-    // All requests are planned first, so that refused ones are known.
-    if (this.spec.each && wanted.length > 1) {
+    // All requests are planned first, so that those are known which are refused or raise no rate.
+    if (this.spec.each && wanted.some(({ key }) => !this.responses.has(key))) {
       this.needs.textContent = t('checking');
       clearTimeout(this.timer);
       await this.planning;
       await this.estimate(this.generation);
     }
     try {
-      for (const { key, body } of wanted) {
-        if (isRefusal(this.responses.get(key)?.error)) continue;
+      for (const request of wanted) {
+        const { key, body } = request;
+        if (isRefusal(this.responses.get(key)?.error) || (!anyway && this.alert(request))) continue;
         const job = await call('POST', '/jobs', body);
         this.started.add(key);
         rememberEstimate(job.id, this.responses.get(key)?.plan?.estimated_s);
