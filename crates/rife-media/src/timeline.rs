@@ -9,7 +9,8 @@
 //!   stay variable.
 //! - **Multiple P/Q** (2.5 is 5/2). Output frame k has the source position k*Q/P: it lies between source frames i and i+1
 //!   at timestep k*Q/P - i, with the time interpolated in the same ratio. Every Q-th interval begins with an unchanged
-//!   source frame. N frames give P/Q*N frames, rounded up.
+//!   source frame. N frames give P/Q*N frames, rounded up. A frame lasts until the next one, which may lie in the next
+//!   source interval: the last frame of each interval is known one source frame later.
 //! - **Target rate X.** Output frames have the times `start + k/X`, from the first source frame's time until the end of
 //!   the last one. A grid point at a source frame's time is that frame, unchanged. The clip ends within one output frame
 //!   of the source's end.
@@ -165,7 +166,8 @@ pub struct OutputFrame {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Push {
     /// The source frame is kept: the output frames from the previous kept frame on and before this one; none for the first
-    /// frame.
+    /// frame. With [`TimelineMode::Multiple`] the last of them is missing, and that of the interval before is the first
+    /// (see [`Timeline::complete_until`]).
     Frames(Vec<OutputFrame>),
     /// The source frame's time does not advance: it is dropped, and the previous frame remains the left one.
     Dropped,
@@ -179,6 +181,10 @@ pub struct Timeline {
     next_index: u64,
     /// Index, time and duration of the last kept frame.
     last: Option<(u64, Ratio<i128>, Ratio<i128>)>,
+    /// The last output frame so far, whose duration the next one decides ([`TimelineMode::Multiple`]).
+    held: Option<OutputFrame>,
+    /// The result of [`Self::complete_until`].
+    complete_until: Option<Time>,
     /// The last interval between kept frames that was not a pause.
     last_interval: Option<Ratio<i128>>,
     /// Number of intervals between kept frames so far ([`TimelineMode::Multiple`]).
@@ -242,6 +248,8 @@ impl Timeline {
             options,
             next_index: 0,
             last: None,
+            held: None,
+            complete_until: None,
             last_interval: None,
             intervals: 0,
             origin: zero,
@@ -257,15 +265,21 @@ impl Timeline {
     pub fn push(&mut self, pts: Time, duration: Time, pause: bool) -> Result<Push> {
         let index = self.next_index;
         self.next_index += 1;
+        let time = pts;
         let (pts, duration) = (widen(pts), widen(duration));
         let Some((left, start, _)) = self.last else {
             self.origin = pts;
             self.last = Some((index, pts, duration));
+            self.complete_until = Some(time);
             return Ok(Push::Frames(Vec::new()));
         };
         if pts <= start {
             return Ok(Push::Dropped);
         }
+        self.complete_until = match self.options.mode {
+            TimelineMode::Multiple(_) => narrow(start),
+            TimelineMode::Factor(_) | TimelineMode::TargetRate(_) => Some(time),
+        };
         self.last = Some((index, pts, duration));
         if !pause {
             self.last_interval = Some(pts - start);
@@ -274,7 +288,13 @@ impl Timeline {
         self.output_frames(left, start, pts, fill).map(Push::Frames)
     }
 
-    /// Returns the output frames within the last source frame's duration: the frame and its repeats.
+    /// Returns the time in the source, in seconds, before which all output frames were returned: that of the last kept frame,
+    /// of the one before with [`TimelineMode::Multiple`]; `None` before the first frame.
+    pub fn complete_until(&self) -> Option<Time> {
+        self.complete_until
+    }
+
+    /// Returns the remaining output frames, to the end of the last source frame's duration: the frame and its repeats.
     ///
     /// # Errors
     /// [`MediaError::Limit`] where a time is out of range.
@@ -295,7 +315,12 @@ impl Timeline {
         let usual = self.last_interval.into_iter().collect();
         let rests = is_long(interval, usual, pauses::TIMES_USUAL);
         let fill = if rests { Fill::Pause } else { Fill::Hold };
-        self.output_frames(left, start, start + interval, fill)
+        let end = start + interval;
+        let mut frames = self.output_frames(left, start, end, fill)?;
+        if let Some(held) = self.held.take() {
+            frames.push(until(held, end * widen(self.options.stretch))?);
+        }
+        Ok(frames)
     }
 
     /// Returns the repeats of a last frame at `start` that lasts `interval`, shorter than the interval before, spaced by
@@ -346,11 +371,26 @@ impl Timeline {
             };
             self.output(left, timestep, at, length)
         };
-        points.into_iter().map(frame).collect()
+        let frames = points.into_iter().map(frame).collect::<Result<Vec<_>>>()?;
+        match self.options.mode {
+            TimelineMode::Multiple(_) => self.hold_last(frames),
+            TimelineMode::Factor(_) | TimelineMode::TargetRate(_) => Ok(frames),
+        }
+    }
+
+    /// Adds frames to the held one: returns all but the last, each until the next, and holds the last.
+    fn hold_last(&mut self, frames: Vec<OutputFrame>) -> Result<Vec<OutputFrame>> {
+        let mut complete = Vec::with_capacity(frames.len());
+        for frame in frames {
+            if let Some(held) = self.held.replace(frame) {
+                complete.push(until(held, widen(frame.pts))?);
+            }
+        }
+        Ok(complete)
     }
 
     /// Returns `(time, duration)` of the output frames of [`TimelineMode::Multiple`] from `start` to `end`, the next source
-    /// interval; a pause has one frame, at its start.
+    /// interval; a pause has one frame, at its start. The durations end at `end`; [`Self::hold_last`] corrects them.
     fn multiple_points(
         &mut self,
         times: Ratio<i128>,
@@ -371,9 +411,8 @@ impl Timeline {
             _ => end - start,
         };
         let at = |k: i128| start + (times.recip() * k - number) * interval;
-        let step = interval / times;
         let points = (first..self.next_point).map(at).take_while(|at| *at < end);
-        points.map(|at| (at, step.min(end - at))).collect()
+        points.map(|at| (at, end - at)).collect()
     }
 
     /// Returns `(time, duration)` of the next grid points of a target rate before `end`, spaced by `step`; only the first
@@ -421,6 +460,14 @@ impl Timeline {
             duration: narrow_or(length * stretch)?,
         })
     }
+}
+
+/// Returns the frame with the duration that lasts until `end`, an output time in seconds.
+fn until(frame: OutputFrame, end: Ratio<i128>) -> Result<OutputFrame> {
+    let duration = end - widen(frame.pts);
+    let duration = narrow(duration)
+        .ok_or_else(|| MediaError::limit("an output duration", duration, "fractions of 64-bit numbers"))?;
+    Ok(OutputFrame { duration, ..frame })
 }
 
 /// The content of the output frames in an interval.
@@ -644,6 +691,22 @@ mod tests {
     }
 
     #[test]
+    fn all_frames_of_a_multiple_last_equally_long_at_a_constant_rate() {
+        let times: Vec<Time> = (0..7).map(|n| time(n, 10)).collect();
+        for factor in [time(5, 2), time(3, 2), time(25, 24), time(1001, 400)] {
+            let out = run(
+                TimelineOptions::new(TimelineMode::times(factor)),
+                &times,
+                time(1, 10),
+            );
+            let (last, others) = out.split_last().unwrap();
+            let step = (factor * 10).recip();
+            assert!(others.iter().all(|f| f.duration == step), "{factor}: {others:?}");
+            assert_eq!(last.pts + last.duration, time(7, 10), "{factor}");
+        }
+    }
+
+    #[test]
     fn ten_minutes_of_a_variable_rate_do_not_drift() {
         for (base, unit) in [
             (1000, time(1, 1000)),
@@ -753,6 +816,30 @@ mod tests {
                 }
                 prop_assert!(frame.timestep >= time(0, 1) && frame.timestep < time(1, 1));
             }
+        }
+
+        #[test]
+        fn frames_of_a_multiple_last_until_the_next(
+            deltas in prop::collection::vec(1_i64..5000, 0..40),
+            start in -100_000_i64..100_000,
+            factor in prop::sample::select(vec![(5_i64, 2_i64), (3, 2), (25, 24), (7, 3), (1001, 400), (511, 2)]),
+            slow in any::<bool>(),
+            tail in 1_i64..5000,
+        ) {
+            let factor = time(factor.0, factor.1);
+            let mut ticks = vec![start];
+            deltas.iter().for_each(|d| ticks.push(ticks[ticks.len() - 1] + d));
+            let times: Vec<Time> = ticks.iter().map(|&t| time(t, 1000)).collect();
+            let options = match slow {
+                true => TimelineOptions::slowed(factor),
+                false => TimelineOptions::new(TimelineMode::times(factor)),
+            };
+            let out = run_with_pauses(options, &times, time(tail, 1000), time(2, 1));
+            prop_assert!(out.iter().all(|f| f.duration > time(0, 1)));
+            prop_assert!(out.windows(2).all(|w| w[0].pts + w[0].duration == w[1].pts), "no hole");
+            let last = out[out.len() - 1];
+            let end = times[times.len() - 1] + time(tail, 1000);
+            prop_assert_eq!(last.pts + last.duration, end * options.stretch);
         }
 
         #[test]

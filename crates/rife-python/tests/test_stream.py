@@ -33,6 +33,15 @@ def test_times_rates_and_types(model: rife.Model) -> None:
     assert faster[1].time == Fraction(1001, 60000)
 
 
+@pytest.mark.parametrize("factor", [2.5, 1.5, Fraction(7, 3)])
+def test_every_frame_lasts_until_the_next(model: rife.Model, factor: float | Fraction) -> None:
+    made = list(rife.stream(FRAMES, factor, model=model))
+    step = 1 / (25 * Fraction(factor))
+    assert [frame.time for frame in made] == [i * step for i in range(len(made))]
+    assert {frame.duration for frame in made[:-1]} == {step}
+    assert made[-1].time + made[-1].duration == Fraction(len(FRAMES), 25)
+
+
 @pytest.mark.parametrize(
     ("options", "delay"),
     [

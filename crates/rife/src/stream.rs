@@ -107,9 +107,11 @@ impl Default for StreamOptions {
 impl StreamOptions {
     /// Returns the latency in source frames: how many must follow a frame before it is classified. 34 with detection of cuts
     /// and repeated frames, 24 without that of cuts, 14 without that of repeated frames, and 4 with neither. The output frames
-    /// between a source frame and the next are known when the next one is classified, one source frame later.
+    /// between a source frame and the next are known when the next one is classified, one source frame later. A factor that is
+    /// no whole number adds one, since the last frame before a source frame may be shown beyond it.
     pub fn delay(&self) -> usize {
-        Analysis::look_ahead(&self.analysis()) + AHEAD
+        let beyond = matches!(self.timeline.mode, TimelineMode::Multiple(_));
+        Analysis::look_ahead(&self.analysis()) + AHEAD + usize::from(beyond)
     }
 
     /// Returns the options of cut and duplicate detection.

@@ -142,6 +142,46 @@ fn frames_come_after_the_documented_delay_and_not_before() {
 }
 
 #[test]
+fn factors_that_are_no_whole_number_have_exact_durations() {
+    for factor in [Ratio::new(5, 2), Ratio::new(4, 3)] {
+        let mut options = StreamOptions::default();
+        options.timeline = TimelineOptions::new(TimelineMode::times(factor));
+        options.cuts = CutRule::Detect(0.0);
+        options.duplicates = Duplicates::Keep;
+        let delay = options.delay() as i64;
+        assert_eq!(delay, 5);
+        let mut stream = stream(options);
+        let mut out = Vec::new();
+        for index in 0..12 {
+            let image = render(index as f64 / 30.0, 64, 48);
+            stream.push_image(&image, Ratio::new(index, 30)).unwrap();
+            while let Some(frame) = stream.next_frame().unwrap() {
+                out.push(frame);
+            }
+            let known = out
+                .iter()
+                .filter(|f| f.pts < Ratio::new(index - delay, 30))
+                .count() as i64;
+            let expected = (factor * (index - delay)).ceil().to_integer().max(0);
+            assert_eq!(known, expected, "after {index}");
+        }
+        stream.finish();
+        while let Some(frame) = stream.next_frame().unwrap() {
+            out.push(frame);
+        }
+        let step = (factor * 30).recip();
+        assert_eq!(out.len(), (factor * 12).to_integer() as usize);
+        for (number, frame) in out.iter().enumerate() {
+            assert_eq!(
+                (frame.pts, frame.duration),
+                (step * number as i64, step),
+                "{factor}"
+            );
+        }
+    }
+}
+
+#[test]
 fn frames_come_as_soon_as_they_are_known_and_times_are_exact() {
     let mut options = StreamOptions::default();
     let slow = options.delay();

@@ -56,7 +56,8 @@ def stream(
     """Raises the rate of a stream of frames: yields frames as they become known.
 
     Cuts, pauses, repeated frames and static overlays are handled as by `video`. A source frame and those between it and the
-    next are yielded 35 frames after it was taken; 25 with `cut_threshold=0`, 15 with `duplicates="keep"`, 5 with both.
+    next are yielded 35 frames after it was taken; 25 with `cut_threshold=0`, 15 with `duplicates="keep"`, 5 with both; one
+    more with a factor that is no whole number.
 
     Args:
         frames: arrays HxWxC or HxW of one shape and type, as for `Model.interpolate`, in order of time.

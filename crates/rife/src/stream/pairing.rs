@@ -205,7 +205,8 @@ impl Pairing {
                 prepared: None,
             });
         }
-        self.placed.extend(anchors.push(&frames, pts)?);
+        let until = timeline.complete_until().unwrap_or(pts);
+        self.placed.extend(anchors.push(&frames, until)?);
         Ok(())
     }
 
