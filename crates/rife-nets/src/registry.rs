@@ -214,7 +214,7 @@ const R7_LITE: NetworkSpec = NetworkSpec {
 /// All named versions, older before newer. Of versions with equal tensors [`Version::recognise`] takes the last: the newest
 /// 4.x; and `rife`, which is far more common than `rife_2r`.
 pub(crate) static TABLE: &[Row] = &[
-    legacy("rife_hdv2", &["hdv2", "rife_hd_v2"], Family::Hdv2),
+    legacy("rife_hdv2", &["hdv2", "rife_hd_v2", "2.3", "2.4"], Family::Hdv2),
     legacy(
         "rife_2r",
         &["ifnet_2r"],
@@ -328,7 +328,7 @@ impl FromStr for Version {
     type Err = NetworkError;
 
     /// Parses a version's name: those of [`Version::names`] in any case, their aliases (`ifnet` for `rife`), 4.x numbers also
-    /// as `v4.25`, `rife-v4.25_lite` or `4.25-lite`.
+    /// as `v4.25`, `rife-v4.25_lite`, `4.25-lite`, `rife425` or, for 4.0, `rife-v4`.
     ///
     /// Errors: [`NetworkError::UnknownVersion`], [`NetworkError::Retired`].
     fn from_str(text: &str) -> Result<Self, NetworkError> {
@@ -338,11 +338,19 @@ impl FromStr for Version {
             .unwrap_or(&plain)
             .trim_start_matches('_');
         let number = number.strip_prefix('v').unwrap_or(number).replace('_', ".");
+        let number = match number.strip_prefix('4') {
+            Some("") => "4.0".to_owned(),
+            Some(minor) if minor.bytes().all(|byte| byte.is_ascii_digit()) => format!("4.{minor}"),
+            _ => number,
+        };
         if let Some((name, why)) = RETIRED.iter().find(|(name, _)| *name == number) {
             return Err(NetworkError::Retired { name, why });
         }
-        let is =
-            |row: &&Row| row.name == plain || row.aliases.contains(&plain.as_str()) || row.name == number;
+        let is = |row: &&Row| {
+            [&plain, &number]
+                .iter()
+                .any(|name| row.name == name.as_str() || row.aliases.contains(&name.as_str()))
+        };
         let found = TABLE.iter().find(is).map(Self::row);
         found.ok_or_else(|| NetworkError::UnknownVersion(text.to_owned()))
     }
@@ -377,6 +385,26 @@ mod tests {
             .collect();
         let found: Vec<_> = found.iter().map(String::as_str).collect();
         assert_eq!(found, PINNED);
+    }
+
+    #[test]
+    fn names_of_other_programs_are_accepted() {
+        for (given, name) in [
+            ("rife-v4.25_lite", "4.25.lite"),
+            ("RIFE v4.26 heavy", "4.26.heavy"),
+            ("v4_6", "4.6"),
+            ("rife-v4", "4.0"),
+            ("rife46", "4.6"),
+            ("rife417", "4.17"),
+            ("rife-v2.3", "rife_hdv2"),
+            ("2.4", "rife_hdv2"),
+            ("rife", "rife"),
+        ] {
+            assert_eq!(given.parse::<Version>().unwrap().name(), name, "{given}");
+        }
+        for wrong in ["rife-v3.1", "rife499", "4.", "v", ""] {
+            assert!(wrong.parse::<Version>().is_err(), "{wrong}");
+        }
     }
 
     #[test]

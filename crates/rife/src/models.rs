@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 pub use add::{ADDED, add, remove};
 use catalog::usual_name;
-pub use catalog::{CATALOG, Checkpoint, checkpoint};
+pub use catalog::{CATALOG, Checkpoint, Quality, SUGGESTIONS, Suggestion, checkpoint};
 #[cfg(feature = "download")]
 pub use download::{DEFAULT_MAX_BYTES, Download, Pulled, download};
 pub use lock::{LOCK_FILE, Lock, LockEntry, sha256_file};

@@ -25,8 +25,11 @@ pub(crate) struct ModelsArgs {
 /// The subcommands of `rife models`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelsCommand {
-    /// List all networks that rife knows, and which of them are downloaded
+    /// List all networks that rife knows, and which of them are downloaded; first those to choose from, by purpose
     List {
+        /// Measure the time that those to choose from take here for a frame of this size [default: 320x180]
+        #[arg(long, value_name = "WxH", num_args = 0..=1, default_missing_value = "320x180", value_parser = crate::parse::size)]
+        time: Option<[u32; 2]>,
         /// Print one JSON object
         #[arg(long)]
         json: bool,
@@ -65,7 +68,7 @@ impl ModelsArgs {
     /// Reports whether `--json` is given.
     pub(crate) fn json(&self) -> bool {
         match &self.command {
-            ModelsCommand::List { json }
+            ModelsCommand::List { json, .. }
             | ModelsCommand::Info { json, .. }
             | ModelsCommand::Pull { json, .. } => *json,
             ModelsCommand::Convert(args) => args.json,

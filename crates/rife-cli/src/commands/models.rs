@@ -3,10 +3,13 @@
 use std::path::Path;
 
 use rife::media::CancelToken;
-use rife::models::{CATALOG, Download, LOCK_FILE, Lock, checkpoint, download, models_folder};
+use rife::models::{
+    CATALOG, Download, LOCK_FILE, Lock, SUGGESTIONS, Suggestion, checkpoint, download, models_folder,
+};
 use rife::nets::{Scale, Version};
 use rife::weights::{Inspected, inspect, inspect_chosen};
-use rife::{ModelChoice, Result};
+use rife::{Interpolator, InterpolatorSpec, ModelChoice, Result};
+use rife_eval::benchmark::measure_speed;
 use serde_json::{Value, json};
 
 use super::shown;
@@ -17,7 +20,7 @@ use crate::progress::Progress;
 /// Runs a subcommand.
 pub(crate) fn run(command: ModelsCommand, cancel: &CancelToken) -> Result<()> {
     match command {
-        ModelsCommand::List { json } => list(json),
+        ModelsCommand::List { json, time } => list(json, time, cancel),
         ModelsCommand::Info { file, json } => info(&file, json),
         ModelsCommand::Convert(args) => super::convert::run(&args),
         ModelsCommand::Pull {
@@ -36,18 +39,43 @@ pub(crate) fn run(command: ModelsCommand, cancel: &CancelToken) -> Result<()> {
     }
 }
 
-/// Prints all known networks and the downloaded models.
-fn list(json: bool) -> Result<()> {
+/// Number of timed frames of each suggested network.
+const RUNS: usize = 3;
+
+/// Prints the suggested networks, with the time of a frame where a size is given, then all known networks and the downloaded
+/// models.
+fn list(json: bool, size: Option<[u32; 2]>, cancel: &CancelToken) -> Result<()> {
     // Without a models folder nothing was downloaded.
     let folder = models_folder().ok();
     let lock = folder
         .as_deref()
         .map_or_else(|| Ok(Lock::default()), Lock::read)?;
+    let time = |suggestion: &Suggestion| {
+        size.map(|size| milliseconds(suggestion, size, cancel))
+            .transpose()
+    };
+    let times = SUGGESTIONS.iter().map(time).collect::<Result<Vec<_>>>()?;
+    let suggested = SUGGESTIONS.iter().zip(times);
     if json {
         let rows: Vec<_> = Version::all().map(|version| row_json(version, &lock)).collect();
         let folder = folder.map(|folder| folder.display().to_string());
-        return output::line(&json!({"folder": folder, "models": rows}).to_string());
+        let suggested: Vec<_> = suggested
+            .map(|(row, time)| suggestion_json(row, size, time))
+            .collect();
+        let object = json!({"folder": folder, "suggestions": suggested, "models": rows});
+        return output::line(&object.to_string());
     }
+    output::line("for                              network       UCF101   DAVIS   ms a frame  weights")?;
+    for (row, time) in suggested {
+        output::line(&suggestion_text(row, time, &lock))?;
+    }
+    let timed = match size {
+        Some([width, height]) => format!("a frame of {width}x{height}, measured now"),
+        None => "--time measures it here".to_owned(),
+    };
+    output::line(&format!(
+        "UCF101, DAVIS: PSNR in dB, where this project has measured it (docs/model-card.md); ms a frame: {timed}\n"
+    ))?;
     output::line("version     multiple of  timestep  ensemble   parameters   MAC/pixel  weights")?;
     for version in Version::all() {
         output::line(&format!(
@@ -80,6 +108,44 @@ fn list(json: bool) -> Result<()> {
         "\n{location} Versions marked `pull` can be fetched by name;"
     ))?;
     output::line("their addresses are those of vs-rife's releases, which this project cannot vouch for.")
+}
+
+/// Returns the milliseconds that a suggested network takes here for a frame of this size. They do not depend on the weights.
+fn milliseconds(suggestion: &Suggestion, size: [u32; 2], cancel: &CancelToken) -> Result<f64> {
+    let mut spec = InterpolatorSpec::default();
+    spec.model = ModelChoice::Random(suggestion.network.parse()?);
+    spec.cancel = cancel.clone();
+    Ok(measure_speed(&Interpolator::new(&spec)?, size, RUNS, cancel)?.median_ms)
+}
+
+/// Formats a suggested network and the milliseconds of a frame as a line.
+fn suggestion_text(suggestion: &Suggestion, time: Option<f64>, lock: &Lock) -> String {
+    let number = |value: Option<f64>, digits: usize| {
+        value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
+    };
+    let weights = suggestion
+        .network
+        .parse()
+        .map(|version| availability(version, lock));
+    format!(
+        "{:<32} {:<12} {:>7} {:>7} {:>12}  {}",
+        suggestion.purpose,
+        suggestion.network,
+        number(suggestion.quality.map(|quality| quality.ucf101), 2),
+        number(suggestion.quality.map(|quality| quality.davis), 2),
+        number(time, 1),
+        weights.unwrap_or("by path")
+    )
+}
+
+/// Formats a suggested network and the milliseconds of a frame of `size` as JSON.
+fn suggestion_json(suggestion: &Suggestion, size: Option<[u32; 2]>, time: Option<f64>) -> Value {
+    let quality = suggestion.quality;
+    json!({
+        "version": suggestion.network, "for": suggestion.purpose,
+        "psnr_ucf101": quality.map(|quality| quality.ucf101), "psnr_davis": quality.map(|quality| quality.davis),
+        "size": size, "milliseconds": time,
+    })
 }
 
 /// Names the origin from which a version's weights are available: `built in`, `pulled`, `pull` or `by path`.

@@ -41,6 +41,40 @@ fn every_version_is_listed() {
 }
 
 #[test]
+fn networks_to_choose_from_have_purpose_quality_and_time() {
+    let place = Place::new();
+    let table = place.rife(&["models", "list"]).ok();
+    let first = table.lines().nth(1).unwrap();
+    assert!(first.contains("r7.lite") && first.contains("built in"), "{first}");
+    let object = place
+        .rife(&["models", "list", "--time", "64x48", "--json"])
+        .json()
+        .remove(0);
+    let rows = object["suggestions"].as_array().unwrap();
+    assert!(rows.len() >= 4);
+    for row in rows {
+        assert!(row["milliseconds"].as_f64().unwrap() > 0.0, "{row}");
+        assert!(
+            row["for"].as_str().is_some_and(|purpose| !purpose.is_empty()),
+            "{row}"
+        );
+    }
+    // The figures are those of the model card.
+    let card = include_str!("../../../../docs/model-card.md");
+    for (set, key) in [("UCF101", "psnr_ucf101"), ("DAVIS", "psnr_davis")] {
+        let line = card
+            .lines()
+            .find(|line| line.starts_with(&format!("| {set} triplets")));
+        let figure = line.unwrap().split('|').nth(3).unwrap().trim();
+        assert_eq!(
+            rows[0][key].as_f64().unwrap(),
+            figure.parse::<f64>().unwrap(),
+            "{set}"
+        );
+    }
+}
+
+#[test]
 fn a_file_is_inspected_converted_and_used() {
     let place = Place::new();
     weights(&place, "flownet.pkl", "4.6");

@@ -1,4 +1,5 @@
-//! Table of public checkpoints that `rife models pull` downloads by name: file names, addresses and known hashes.
+//! Tables of networks: public checkpoints that `rife models pull` downloads by name, with file names, addresses and known
+//! hashes; and those that are suggested for a purpose.
 
 /// A public checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,9 +126,66 @@ pub const CATALOG: &[Checkpoint] = &[
     unpinned("4.26.heavy"),
 ];
 
+/// A network that is suggested for a purpose.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Suggestion {
+    /// The network's version, such as `4.25.lite`.
+    pub network: &'static str,
+    /// What it is suggested for.
+    pub purpose: &'static str,
+    /// Its quality, if this project has measured it.
+    pub quality: Option<Quality>,
+}
+
+/// Quality of a network: mean PSNR in dB over the triplets of a data set, as in `docs/model-card.md`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Quality {
+    /// On UCF101.
+    pub ucf101: f64,
+    /// On DAVIS.
+    pub davis: f64,
+}
+
+/// The networks to choose from, by purpose. The published ones cannot be scored by this project, which has not their weights.
+pub const SUGGESTIONS: &[Suggestion] = &[
+    Suggestion {
+        network: "r7.lite",
+        purpose: "any clip, without a download",
+        quality: Some(Quality {
+            ucf101: 35.84,
+            davis: 27.62,
+        }),
+    },
+    Suggestion {
+        network: "4.25.lite",
+        purpose: "less time for a frame",
+        quality: None,
+    },
+    Suggestion {
+        network: "4.26",
+        purpose: "published results, long clips",
+        quality: None,
+    },
+    Suggestion {
+        network: "4.25.heavy",
+        purpose: "pictures and short clips",
+        quality: None,
+    },
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_suggestion_is_a_network() {
+        for suggestion in SUGGESTIONS {
+            let version: rife_nets::Version = suggestion.network.parse().unwrap();
+            assert_eq!(version.name(), suggestion.network);
+            assert!(version == rife_nets::Version::DEFAULT || checkpoint(suggestion.network).is_some());
+        }
+        assert_eq!(SUGGESTIONS[0].network, rife_nets::Version::DEFAULT.name());
+    }
 
     #[test]
     fn every_row_is_a_network_and_every_hash_is_hex() {
