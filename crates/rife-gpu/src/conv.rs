@@ -64,6 +64,11 @@ impl Channels {
         }
     }
 
+    /// Returns the number of chunks of a group's input channels.
+    fn chunks(&self) -> usize {
+        quads(self.input_of_group()).div_ceil(self.chunk)
+    }
+
     fn input_of_group(&self) -> usize {
         self.input / self.groups
     }
@@ -151,10 +156,11 @@ fn source(layer: &ConvLayer, input: &Input, features: Layout) -> String {
     };
     format!(
         "{enable}alias Feature = {};\nconst VALUES = {}u;\nconst KERNEL = {taps}u;\nconst STRIDE = {stride}u;\nconst CHUNK = {}u;\n\
-         const QUADS = {}u;\nconst TRANSPOSED = {transposed};\nconst RESIDUAL = {residual};\n{}{}",
+         const CHUNKS = {}u;\nconst QUADS = {}u;\nconst TRANSPOSED = {transposed};\nconst RESIDUAL = {residual};\n{}{}",
         features.element(),
         input.parameters.len() / 4,
         shape.chunk,
+        shape.chunks(),
         shape.quads,
         input.source,
         include_str!("kernels/conv.wgsl")
@@ -181,12 +187,11 @@ fn weight(spec: &ConvSpec, phase: usize, tap: usize, i: usize, o: usize) -> f32 
 /// Returns the weights in the order of `kernels/conv.wgsl`.
 fn packed(spec: &ConvSpec, shape: &Channels) -> Vec<f32> {
     let [taps, _, phases] = geometry(spec.kind);
-    let chunks = quads(shape.input_of_group()).div_ceil(shape.chunk);
     let mut packed = Vec::new();
     for phase in 0..phases {
         for group in 0..shape.groups {
             for block in 0..shape.blocks {
-                for chunk in 0..chunks {
+                for chunk in 0..shape.chunks() {
                     for tap in 0..taps * taps {
                         for i in chunk * shape.chunk * 4..(chunk + 1) * shape.chunk * 4 {
                             for o in block * shape.quads * 4..(block + 1) * shape.quads * 4 {

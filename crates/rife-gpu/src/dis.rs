@@ -136,7 +136,6 @@ fn search(
     ];
     let parameters = [
         [width, height, from[1], from[0]].map(|word| word as u32),
-        [options.gauss_newton_steps as u32, 0, 0, 0],
         floats.map(f32::to_bits),
     ];
     let [rows, columns] = [height / STRIDE, width / STRIDE];
@@ -158,7 +157,14 @@ fn search(
     let initial = coarser.map_or(luma, |field| &*field.buffer);
     let starts = 1 + usize::from(zero_start.is_some());
     let steps = starts * (options.gauss_newton_steps + 1) + 1;
-    let mut best = by_patch("Gauss-Newton steps", DESCEND, initial, 2 * COST_WORK * steps)?;
+    // Constants: where parameters alone decide about loops or branches, lavapipe may compile a kernel again at every run.
+    let descend = format!(
+        "const STEPS = {};\nconst HAS_COARSER = {};\nconst HAS_ZERO_START = {};\n{DESCEND}",
+        options.gauss_newton_steps,
+        coarser.is_some(),
+        zero_start.is_some()
+    );
+    let mut best = by_patch("Gauss-Newton steps", &descend, initial, 2 * COST_WORK * steps)?;
     for _ in 0..rounds {
         best = by_patch("propagation", PROPAGATE, &best, 4 * COST_WORK)?;
     }

@@ -59,8 +59,14 @@ fn translate_all(backend: &GpuBackend) {
         case.run(backend).unwrap();
     }
     let frame = backend.upload([3, 64, 64], &vec![0.5; 3 * 64 * 64]).unwrap();
-    let flow = backend.dis_flow([&frame, &frame], 0, &DisOptions::default());
-    backend.download(&flow).unwrap();
+    for zero_start in [None, Some(0.5)] {
+        let options = DisOptions {
+            zero_start,
+            ..DisOptions::default()
+        };
+        let flow = backend.dis_flow([&frame, &frame], 0, &options);
+        backend.download(&flow).unwrap();
+    }
     let sources = backend.kernel_sources();
     println!("{} kernels", sources.len());
     assert!(sources.len() > 40, "only {} kernels ran", sources.len());

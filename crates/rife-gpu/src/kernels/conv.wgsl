@@ -2,8 +2,8 @@
 // output channels each). CHUNK quads of input channels at a time, the input's patch and the weights lie in workgroup memory.
 //
 // What precedes this text: the type Feature, four stored channels of the output or weights (sums are f32); the constants VALUES
-// (quads of the input's own parameters), KERNEL (taps along an axis), STRIDE, CHUNK, QUADS, TRANSPOSED, RESIDUAL; and the function
-// read_input, which returns a quad of the input at a pixel within it, from one or more buffers with bindings from 4 on.
+// (quads of the input's own parameters), KERNEL (taps along an axis), STRIDE, CHUNK, CHUNKS (of a group's input), QUADS, TRANSPOSED,
+// RESIDUAL; and the function read_input, which returns a quad of the input at a pixel within it, from one or more buffers with bindings from 4 on.
 // A transposed convolution is four convolutions (phases) of 2x2 taps, one for each parity of the output's row and column.
 
 struct Parameters {
@@ -54,8 +54,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
     for (var i = 0u; i < STRIP; i++) {
         sums[i] = vec4<f32>();
     }
-    let chunks = (p.groups.x + CHUNK - 1u) / CHUNK;
-    for (var chunk = 0u; chunk < chunks; chunk++) {
+    for (var chunk = 0u; chunk < CHUNKS; chunk++) {
         workgroupBarrier();
         for (var i = local; i < PATCH; i += THREADS) {
             let k = chunk * CHUNK + i % CHUNK;
@@ -67,7 +66,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
             }
             patch_values[i] = value;
         }
-        let first = (((phase * p.groups.w + group) * p.groups.z + block) * chunks + chunk) * WEIGHTS;
+        let first = (((phase * p.groups.w + group) * p.groups.z + block) * CHUNKS + chunk) * WEIGHTS;
         for (var i = local; i < WEIGHTS; i += THREADS) {
             chunk_weights[i] = weights[first + i];
         }

@@ -13,28 +13,38 @@ const CELLS = WIDE * (ROWS + 2);
 
 var<workgroup> dense: array<vec4<f32>, CELLS>;
 
-fn sampled(frame: i32, at: vec2<f32>) -> f32 {
-    let inside = vec2<f32>(limited(at.x, p.size.x), limited(at.y, p.size.y));
-    let first = vec2<i32>(floor(inside));
-    let fraction = inside - floor(inside);
-    let left = between_rows(frame, first, fraction.y);
-    return mix(left, between_rows(frame, first + vec2<i32>(1, 0), fraction.y), fraction.x);
+// The sample that a displaced patch has at a pixel of its own, counted from its corner.
+fn sampled(frame: i32, to: Position, inner: vec2<i32>) -> f32 {
+    let at = to.first + inner;
+    let a = pixel(frame, at);
+    let b = pixel(frame, at + vec2<i32>(1, 0));
+    let c = pixel(frame, at + vec2<i32>(0, 1));
+    let d = pixel(frame, at + vec2<i32>(1, 1));
+    let upper = fma(b - a, to.fraction.x, a);
+    let lower = fma(d - c, to.fraction.x, c);
+    return fma(lower - upper, to.fraction.y, upper);
 }
 
 fn velocity(direction: i32, at: vec2<i32>) -> vec2<f32> {
     let count = p.size.xy / STRIDE;
     let here = pixel(direction, at);
-    var sum = vec3<f32>();
+    var weights = 0.0;
+    var sum = vec2<f32>();
     for (var i = 0; i < 4; i++) {
-        let offset = vec2<i32>(i % 2, i / 2) * STRIDE - STRIDE / 2;
-        let cell = clamp(at + offset, vec2<i32>(), p.size.xy - 1) / STRIDE;
-        let candidate = patches[(direction * count.y + cell.y) * count.x + cell.x].xy;
-        let difference = abs(sampled(1 - direction, vec2<f32>(at) + candidate) - here);
-        // A difference that is no number counts as the largest.
-        let residual = select(1.0, max(difference, p.options.y), difference < 1.0);
-        sum += vec3<f32>(candidate, 1.0) / residual;
+        let inside = at + vec2<i32>(i % 2, i / 2) * STRIDE - STRIDE / 2;
+        if (any(inside < vec2<i32>()) || any(inside >= p.size.xy)) {
+            continue;
+        }
+        let patch_at = inside / STRIDE;
+        let candidate = patches[(direction * count.y + patch_at.y) * count.x + patch_at.x].xy;
+        let there = sampled(1 - direction, displaced(patch_at, candidate), at - corner(patch_at));
+        let difference = abs(there - here);
+        // A difference that is no number counts as the smallest.
+        let weight = 1.0 / select(p.options.y, min(difference, 1.0), difference > p.options.y);
+        weights += weight;
+        sum = fma(vec2<f32>(weight), candidate, sum);
     }
-    return sum.xy / sum.z;
+    return sum * (1.0 / weights);
 }
 
 fn median(a: vec4<f32>, b: vec4<f32>, c: vec4<f32>) -> vec4<f32> {
