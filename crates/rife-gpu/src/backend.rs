@@ -7,7 +7,7 @@ use rife_backend::{Backend, ConvSpec, DisOptions, Download, Resize, Result};
 
 use crate::dis;
 use crate::engine::{Engine, Work};
-use crate::tensor::{GpuTensor, Op};
+use crate::tensor::{GpuTensor, Layout, Op, unrounded};
 use crate::{Adapter, AdapterInfo, ConvLayer, GpuError, KernelRun, KernelStore, Precision};
 
 /// Maximum number of operands of one concatenation node.
@@ -352,8 +352,12 @@ impl Backend for GpuBackend {
             self.engine.check()?;
             return Ok(x.clone());
         }
+        let frame = unrounded(x);
         let stored = self.engine.store(x, self.engine.exact_layout(x))?;
         self.engine.check()?;
+        if let (Layout::Fixed, Some(frame)) = (stored.layout, frame) {
+            return Ok(GpuTensor::rounded(frame, stored));
+        }
         // Without the expression, which would keep its operands.
         Ok(GpuTensor::from_stored(x.shape(), Ok(stored)))
     }

@@ -242,7 +242,7 @@ fn want(
     }
     let all = |x: &GpuTensor| 0..x.shape()[0];
     match &x.0.op {
-        Op::Stored | Op::Constant(_) => {}
+        Op::Stored | Op::Rounded(_) | Op::Constant(_) => {}
         Op::Cat(parts) => {
             let (part, c) = part_of(parts, c);
             want(part, c, seen, wanted);
@@ -455,7 +455,7 @@ impl Generator {
 
     fn compute(&mut self, s: &mut Scope, x: &GpuTensor, c: usize) -> Result<String> {
         Ok(match &x.0.op {
-            Op::Stored => unreachable!("stored values are loaded"),
+            Op::Stored | Op::Rounded(_) => unreachable!("stored values are loaded"),
             Op::Constant(value) => {
                 let value = self.float(*value);
                 s.bind(&value)

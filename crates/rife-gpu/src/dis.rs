@@ -12,7 +12,7 @@ use rife_backend::{Backend, Resize, Result, composed};
 use crate::backend::GpuBackend;
 use crate::engine::Kernel;
 use crate::memory::Pooled;
-use crate::tensor::{GpuTensor, Layout, Op, Stored};
+use crate::tensor::{GpuTensor, Layout, Op, Stored, unrounded};
 
 const DESCEND: &str = concat!(
     include_str!("kernels/dis/common.wgsl"),
@@ -87,7 +87,8 @@ pub(crate) fn flow(
 /// Computes the finest level: luma of both frames, halved `level` times.
 fn finest(b: &GpuBackend, frames: [&GpuTensor; 2], level: u32) -> Result<Level> {
     let luma = frames.map(|frame| {
-        let luma = composed::luma(b, frame);
+        // The search decides between candidates that are as good as each other by the last bits.
+        let luma = composed::luma(b, &unrounded(frame).unwrap_or_else(|| frame.clone()));
         (0..level).fold(luma, |x, _| b.resize(&x, Resize::Down(2)))
     });
     stored_level(b, &b.cat(&luma.each_ref()))

@@ -155,7 +155,7 @@ impl Costs {
             return;
         }
         match &x.0.op {
-            Op::Stored | Op::Constant(_) => {}
+            Op::Stored | Op::Rounded(_) | Op::Constant(_) => {}
             Op::Cat(parts) => {
                 for (part, channels) in parts_of(parts, channels) {
                     self.collect(part, channels, to);

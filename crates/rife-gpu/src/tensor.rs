@@ -86,6 +86,8 @@ impl Layout {
 pub(crate) enum Op {
     /// The values are in [`Node::stored`].
     Stored,
+    /// The values are in [`Node::stored`], rounded to [`Layout::Fixed`] from those of an uploaded frame.
+    Rounded(GpuTensor),
     /// All values are this one.
     Constant(f32),
     Cat(Vec<GpuTensor>),
@@ -133,6 +135,14 @@ impl GpuTensor {
         tensor
     }
 
+    /// Returns the tensor of an uploaded frame's values that are stored with rounding.
+    pub(crate) fn rounded(frame: Self, stored: Stored) -> Self {
+        let tensor = Self::new(frame.shape(), Op::Rounded(frame));
+        // The cell is new, so it is empty.
+        let _ = tensor.0.stored.set(Ok(stored));
+        tensor
+    }
+
     /// Returns `[channels, height, width]`.
     pub fn shape(&self) -> [usize; 3] {
         self.0.shape
@@ -153,7 +163,7 @@ impl GpuTensor {
             return Vec::new();
         }
         match &self.0.op {
-            Op::Stored | Op::Constant(_) => Vec::new(),
+            Op::Stored | Op::Rounded(_) | Op::Constant(_) => Vec::new(),
             Op::Cat(parts) => parts.iter().collect(),
             Op::Narrow(x, _) | Op::Affine(x, ..) | Op::Clamp01(x) | Op::Sigmoid(x) | Op::Resize(x, _) => {
                 vec![x]
@@ -163,6 +173,31 @@ impl GpuTensor {
             Op::CubicResidual(a, b) | Op::AddLastChannel(a, b) => vec![a, b],
             Op::Blend(a, b, c) | Op::KeepStatic([a, b], c, _) => vec![a, b, c],
         }
+    }
+}
+
+/// Returns the frame that `x` is as it was uploaded, without the rounding of [`Layout::Fixed`]; `None` where `x` is computed
+/// by more than what moves and limits the values of an uploaded frame.
+pub(crate) fn unrounded(x: &GpuTensor) -> Option<GpuTensor> {
+    let again =
+        |of: &GpuTensor, op: fn(GpuTensor) -> Op| unrounded(of).map(|of| GpuTensor::new(x.shape(), op(of)));
+    match (&x.0.op, x.0.stored.get()) {
+        (Op::Rounded(of), _) => Some(of.clone()),
+        (_, Some(Ok(stored))) => (stored.layout == Layout::Planar).then(|| x.clone()),
+        (_, Some(Err(_))) => None,
+        (Op::Clamp01(of), None) => again(of, Op::Clamp01),
+        (Op::Rotate180(of), None) => again(of, Op::Rotate180),
+        (Op::Window(of), None) => again(of, Op::Window),
+        (Op::Narrow(of, first), None) => match &of.0.op {
+            Op::Cat(parts) if !of.is_stored() => {
+                let (part, channels) = parts_of(parts, *first..first + x.shape()[0]).next()?;
+                (channels == (0..part.shape()[0]) && part.shape() == x.shape())
+                    .then(|| unrounded(part))
+                    .flatten()
+            }
+            _ => None,
+        },
+        _ => None,
     }
 }
 
@@ -197,7 +232,7 @@ impl Bounds {
 
     fn of_operation(&mut self, op: &Op, channels: Range<usize>) -> f32 {
         match op {
-            Op::Stored => f32::INFINITY,
+            Op::Stored | Op::Rounded(_) => f32::INFINITY,
             Op::Constant(value) => value.abs(),
             Op::Clamp01(_) | Op::Sigmoid(_) => 1.0,
             Op::Cat(parts) => parts_of(parts, channels)
