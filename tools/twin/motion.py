@@ -4,8 +4,16 @@ Equal to `rife_backend::dis`, in tensor operations over all 8x8 patches (stride 
 recipe's `[network.prior.dis]`.
 """
 
+import json
+
 import torch
 import torch.nn.functional as F
+
+try:
+    # The Python package of this project: the same search, compiled for the CPU.
+    from rife._rife import dis_prior
+except ImportError:
+    dis_prior = None
 
 STRIDE, SIDE = 4, 8
 
@@ -167,6 +175,15 @@ def project(forward, backward, t):
 def prior(img0, img1, t, dis):
     """Computes the motion in pixels from the first frame to the second of the scene points at timestep t: [n, 4, h, w],
     from the forward search, then from the backward search."""
+    if dis_prior and img0.device.type == "cpu":
+        first, second = (x.detach().float().contiguous(memory_format=torch.contiguous_format).numpy() for x in (img0, img1))
+        times = t.float().reshape(-1).expand(len(first)).contiguous().numpy()
+        return torch.from_numpy(dis_prior(first, second, times, json.dumps(dis)))
+    return composed_prior(img0, img1, t, dis)
+
+
+def composed_prior(img0, img1, t, dis):
+    """Computes `prior` in tensor operations, on any device."""
     n, _, h, w = img0.shape
     factor = 2 ** dis.get("finest_level", 0)
     h, w = h // factor, w // factor

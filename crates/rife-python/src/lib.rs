@@ -1,11 +1,12 @@
 //! Native module `rife._rife` of the Python package `rife` (pyo3, stable ABI of Python 3.10 and later): the interpolator and
-//! streams on numpy arrays, and the command line as a program and as functions. The package's Python code, in `python/rife`,
+//! streams on numpy arrays, the motion search of the training script, and the command line as a program and as functions. The package's Python code, in `python/rife`,
 //! checks shapes, makes the results' arrays and has the documented interface.
 
 mod array;
 mod command;
 mod error;
 mod model;
+mod motion;
 mod options;
 mod stream;
 
@@ -18,6 +19,8 @@ mod _rife {
     use super::command::{CancelToken, commands, main, run};
     #[pymodule_export]
     use super::model::Model;
+    #[pymodule_export]
+    use super::motion::dis_prior;
     #[pymodule_export]
     use super::options::model_options;
     #[pymodule_export]

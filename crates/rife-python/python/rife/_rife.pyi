@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import Any, final
 
+import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["VERSION", "CancelToken", "Model", "Stream", "commands", "main", "model_options", "run"]
+__all__ = ["VERSION", "CancelToken", "Model", "Stream", "commands", "dis_prior", "main", "model_options", "run"]
 
 VERSION: str
 
@@ -50,3 +51,8 @@ def main(args: Sequence[str]) -> int: ...
 def run(args: Sequence[str], cancel: CancelToken, listener: Callable[[str, bool], object]) -> None: ...
 def commands() -> str: ...
 def model_options() -> str: ...
+def dis_prior(
+    first: NDArray[np.float32], second: NDArray[np.float32], times: NDArray[np.float32], options: str
+) -> NDArray[np.float32]:
+    """Dense inverse search for tools/train_twin.py: velocities [n, 4, height, width] at `times` [n] between images
+    [n, 3, height, width]."""
