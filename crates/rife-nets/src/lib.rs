@@ -1,10 +1,10 @@
 //! RIFE networks (Huang et al., ECCV 2022), written once over the [`Backend`](rife_backend::Backend) trait; readers and
 //! writers of their checkpoints (`.safetensors`, `torch.save`, ncnn); export to ONNX. Engines are in other crates.
 
+mod built_in;
 pub mod checkpoint;
 mod cost;
 mod count;
-mod default_weights;
 pub mod deterministic;
 mod error;
 mod family;
@@ -20,7 +20,7 @@ mod spec;
 mod version;
 mod weights;
 
-pub use default_weights::default_weights;
+pub use built_in::{BuiltIn, built_in, default_weights};
 pub use error::{Mismatch, NetworkError};
 pub use image::{Image, MAX_SIDE, MIN_SIDE};
 pub use layer::{ActivationDesc, LayerDesc, TensorDesc, TensorRole};

@@ -188,19 +188,21 @@ const R3_LITE: NetworkSpec = NetworkSpec {
     },
     ..R2_LITE
 };
+/// The dense inverse search of r7.lite.
+const R7_DIS: DisOptions = DisOptions {
+    min_coarsest_area: 512,
+    gauss_newton_steps: 3,
+    propagation_rounds: 8,
+    finest_propagation_rounds: 3,
+    damping: 1e-4,
+    min_residual: 1.0 / 255.0,
+    max_step: 2.0,
+    zero_start: None,
+    finest_level: 0,
+};
 /// r7.lite, the default network: dense inverse search as prior, its warped frames in the blend, cubic residual.
 const R7_LITE: NetworkSpec = NetworkSpec {
-    prior: Some(Prior::Dis(DisOptions {
-        min_coarsest_area: 512,
-        gauss_newton_steps: 3,
-        propagation_rounds: 8,
-        finest_propagation_rounds: 3,
-        damping: 1e-4,
-        min_residual: 1.0 / 255.0,
-        max_step: 2.0,
-        zero_start: None,
-        finest_level: 0,
-    })),
+    prior: Some(Prior::Dis(R7_DIS)),
     synthesis: Synthesis {
         // Distances of 4 and 6 pixels gained less.
         blend_prior: Some(BlendPrior { obmc_distance: 3 }),
@@ -209,6 +211,20 @@ const R7_LITE: NetworkSpec = NetworkSpec {
         ..R3_LITE.synthesis
     },
     ..R3_LITE
+};
+
+/// r8.lite: two blocks and a narrow encoder; the search ends at half resolution.
+const R8_LITE: NetworkSpec = NetworkSpec {
+    encoder: four_layers(Named, 4, 1),
+    blocks: Blocks::of(&[64, 32], &[8, 2]),
+    prior: Some(Prior::Dis(DisOptions {
+        propagation_rounds: 4,
+        finest_propagation_rounds: 2,
+        zero_start: Some(0.8),
+        finest_level: 1,
+        ..R7_DIS
+    })),
+    ..R7_LITE
 };
 
 /// All named versions, older before newer. Of versions with equal tensors [`Version::recognise`] takes the last: the newest
@@ -283,6 +299,8 @@ pub(crate) static TABLE: &[Row] = &[
     v4("r3.lite", R3_LITE),
     // With a prior, its warped frames in the blend, and the cubic residual.
     v4("r7.lite", R7_LITE),
+    // For half the time: fewer and narrower blocks, search at half resolution.
+    v4("r8.lite", R8_LITE),
 ];
 
 /// Index in [`TABLE`] of [`Version::IFNET_M`].
@@ -302,8 +320,10 @@ const LUCAS_KANADE: &str =
     "its prior was pyramidal Lucas-Kanade flow, which later networks replaced by dense inverse search";
 
 impl Version {
-    /// The version of the embedded default weights.
-    pub const DEFAULT: Self = Self::row(&TABLE[TABLE.len() - 1]);
+    /// The version of the embedded default network.
+    pub const DEFAULT: Self = Self::row(&TABLE[TABLE.len() - 2]);
+    /// The version of the embedded fast network.
+    pub const FAST: Self = Self::row(&TABLE[TABLE.len() - 1]);
     /// The paper's network with a timestep (`rife_m`).
     pub const IFNET_M: Self = Self::row(&TABLE[IFNET_M_ROW]);
 
@@ -364,6 +384,7 @@ mod tests {
     fn the_constants_point_to_their_rows() {
         assert_eq!(Version::IFNET_M.name(), "rife_m");
         assert_eq!(Version::DEFAULT.name(), "r7.lite");
+        assert_eq!(Version::FAST.name(), "r8.lite");
     }
 
     #[test]

@@ -177,7 +177,7 @@ test('weights of the user become a model, which is chosen and removed', async (t
   await page.getByRole('button', { name: 'Models', exact: true }).click();
   await dialog.getByRole('button', { name: 'Remove model mine' }).click();
   await dialog.getByText('mine was deleted.').waitFor();
-  assert.deepEqual(await panel.getByLabel('Model', { exact: true }).locator('option').evaluateAll((all) => all.map((one) => one.value)), ['default']);
+  assert.deepEqual(await panel.getByLabel('Model', { exact: true }).locator('option').evaluateAll((all) => all.map((one) => one.value)), ['default', 'fast']);
 });
 
 test('every tab from a real clip to a result', async (t) => {

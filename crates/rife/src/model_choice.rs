@@ -17,6 +17,8 @@ pub enum ModelChoice {
     /// The network that is embedded in the program (feature `default-weights`).
     #[default]
     Default,
+    /// The network for about half the time of the default one, embedded too.
+    Fast,
     /// The path of a weights file or ncnn folder, or the name of a downloaded model (see [`crate::models`]).
     Named(String),
     /// Deterministic random weights of this network version, for measuring speed: the frames are noise.
@@ -24,11 +26,21 @@ pub enum ModelChoice {
 }
 
 impl ModelChoice {
+    /// Makes a choice of what a user wrote: `default` and `fast` are embedded networks, everything else is
+    /// [`ModelChoice::Named`].
+    pub fn parse(text: &str) -> Self {
+        match text {
+            "default" => Self::Default,
+            "fast" => Self::Fast,
+            name => Self::Named(name.to_owned()),
+        }
+    }
+
     /// Returns the network version if it is known without reading a file.
     pub(crate) fn version(&self) -> Option<Version> {
         match self {
             Self::Random(version) => Some(*version),
-            Self::Default | Self::Named(_) => None,
+            Self::Default | Self::Fast | Self::Named(_) => None,
         }
     }
 }
@@ -45,7 +57,8 @@ pub(crate) fn find_weights(choice: &ModelChoice) -> Result<(LoadedCheckpoint, St
             };
             Ok((loaded, "random weights".to_owned()))
         }
-        ModelChoice::Default => Ok((default_weights()?, "built in".to_owned())),
+        ModelChoice::Default => Ok((built_in("default")?, "built in".to_owned())),
+        ModelChoice::Fast => Ok((built_in("fast")?, "built in".to_owned())),
         ModelChoice::Named(name) => {
             let path = find(name)?;
             Ok((checkpoint::load(&path)?, path.display().to_string()))
@@ -53,13 +66,15 @@ pub(crate) fn find_weights(choice: &ModelChoice) -> Result<(LoadedCheckpoint, St
     }
 }
 
-/// Parses the embedded weights; [`Error::NoModel`] in a build without them.
-fn default_weights() -> Result<LoadedCheckpoint> {
-    let bytes = rife_nets::default_weights().ok_or_else(|| {
-        Error::NoModel("this build has no default network; choose another, or random weights to time".into())
+/// Parses the weights of an embedded network; [`Error::NoModel`] in a build without them.
+fn built_in(name: &str) -> Result<LoadedCheckpoint> {
+    let network = rife_nets::built_in().iter().find(|network| network.name == name);
+    let network = network.ok_or_else(|| {
+        let text = format!("this build has no {name} network; choose another, or random weights to time");
+        Error::NoModel(text)
     })?;
-    checkpoint::load_bytes(bytes)
-        .map_err(|error| Error::NoModel(format!("the network built in cannot be read: {error}")))
+    checkpoint::load_bytes(network.weights)
+        .map_err(|error| Error::NoModel(format!("the {name} network built in cannot be read: {error}")))
 }
 
 /// Returns `name` if that is an existing path, else the path of the downloaded model of that name.

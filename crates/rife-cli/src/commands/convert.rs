@@ -15,10 +15,7 @@ use crate::output;
 
 /// Converts the weights and prints the written files.
 pub(crate) fn run(args: &ConvertArgs) -> Result<()> {
-    let choice = match args.input.as_str() {
-        "default" => ModelChoice::Default,
-        name => ModelChoice::Named(name.to_owned()),
-    };
+    let choice = ModelChoice::parse(&args.input);
     let target = target(args)?;
     let written = convert(&choice, args.model_version, &args.output, &target, args.overwrite)?;
     if args.json {

@@ -143,7 +143,7 @@ fn video_job(args: &LiveArgs, options: &VideoOptions) -> Result<VideoJob> {
 fn fast_networks(args: &LiveArgs, job: &VideoJob) -> Result<Vec<Arc<Interpolator>>> {
     let load = |name: &String| {
         let mut spec = job.interpolator.clone();
-        spec.model = ModelChoice::Named(name.clone());
+        spec.model = ModelChoice::parse(name);
         spec.version = None;
         Interpolator::new(&spec).map(Arc::new)
     };

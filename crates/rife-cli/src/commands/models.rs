@@ -150,7 +150,10 @@ fn suggestion_json(suggestion: &Suggestion, size: Option<[u32; 2]>, time: Option
 
 /// Names the origin from which a version's weights are available: `built in`, `pulled`, `pull` or `by path`.
 fn availability(version: Version, lock: &Lock) -> &'static str {
-    if version == Version::DEFAULT && rife::nets::default_weights().is_some() {
+    if rife::nets::built_in()
+        .iter()
+        .any(|network| network.version == version)
+    {
         "built in"
     } else if lock.models.contains_key(version.name()) {
         "pulled"
@@ -175,16 +178,15 @@ fn row_json(version: Version, lock: &Lock) -> Value {
     })
 }
 
-/// Interprets a name that is no existing file as `default` or a downloaded model; `None` otherwise.
+/// Interprets a name that is no existing file as an embedded network or a downloaded model; `None` otherwise.
 fn choice(file: &Path) -> Option<ModelChoice> {
     let name = file.to_str().filter(|_| !file.exists())?;
-    if name == "default" {
-        return Some(ModelChoice::Default);
+    let named = ModelChoice::parse(name);
+    if !matches!(named, ModelChoice::Named(_)) {
+        return Some(named);
     }
     let lock = Lock::read(&models_folder().ok()?).ok()?;
-    lock.models
-        .contains_key(name)
-        .then(|| ModelChoice::Named(name.to_owned()))
+    lock.models.contains_key(name).then_some(named)
 }
 
 /// Prints the description of a weights file or model.

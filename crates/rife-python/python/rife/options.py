@@ -83,7 +83,7 @@ class ChainOptions(TypedDict, total=False):
     no_resume: bool | None
     #: Output frames per segment: at most these are lost by an interruption
     segment_frames: Value | None
-    #: The network: `default`, a weights file or folder (.safetensors, .pkl, ncnn), or the name of a downloaded model
+    #: The network: `default`, `fast`, a weights file or folder (.safetensors, .pkl, ncnn), or a downloaded model's name
     model: Value | None
     #: The network's version, where the file's tensors fit several (see `rife models list`)
     model_version: Value | None

@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use rife::Precision;
 use rife::media::CancelToken;
 use rife::models::{
     ADDED, CATALOG, Checkpoint, Download, Lock, LockEntry, add, checkpoint, download, models_folder, remove,
 };
 use rife::nets::{Scale, Version};
-use rife::{Interpolator, InterpolatorSpec, Precision};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -195,14 +195,12 @@ fn file_name(label: &str, count: usize) -> String {
     }
 }
 
-/// Returns the built-in model, unless built without it, and all models of the lock file.
+/// Returns the built-in models, unless built without them, and all models of the lock file.
 fn items(lock: &Lock) -> Vec<Value> {
-    let mut built_in = InterpolatorSpec::default();
-    built_in.threads = Some(1);
-    let built_in = Interpolator::new(&built_in).ok();
-    let built_in = built_in.map(|model| item("default", model.version(), "built in"));
+    let built_in = rife::nets::built_in().iter();
+    let built_in = built_in.map(|network| item(network.name, network.version, "built in"));
     let others = lock.models.iter().filter_map(|(name, entry)| pulled(name, entry));
-    built_in.into_iter().chain(others).collect()
+    built_in.chain(others).collect()
 }
 
 /// Returns the Model object of an entry of the lock file; `None` for one of an unknown network.

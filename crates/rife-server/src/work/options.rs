@@ -9,7 +9,7 @@ use rife::options::{
     ChainOptions, EncodeOptions, ImageOptions, Kind, ModelOptions, NamedChoice, Opt, OptionSet, RateOptions,
     ReencodeOptions, Refusal, SceneOptions,
 };
-use rife::{Device, Precision};
+use rife::{Device, ModelChoice, Precision};
 use serde_json::{Map, Value, json};
 
 use crate::error::{ApiError, Result};
@@ -94,7 +94,7 @@ impl OptionReader {
                 &names.join(", "),
             ));
         }
-        if model.model != "default" {
+        if matches!(ModelChoice::parse(&model.model), ModelChoice::Named(_)) {
             let unknown = || {
                 ApiError::option(
                     "model",

@@ -19,7 +19,7 @@ pub const ADDED: &str = "added";
 /// [`Error::Usage`] for a name that is not made of ASCII letters, digits and `._-+`, or is taken; [`Error::Checkpoint`] and
 /// [`Error::Network`] for a file that is no known network; [`Error::Io`].
 pub fn add(folder: &Path, name: &str, source: &Path) -> Result<LockEntry> {
-    if !is_plain_name(name) || name == "default" {
+    if !is_plain_name(name) || !matches!(ModelChoice::parse(name), ModelChoice::Named(_)) {
         return Err(Error::Usage(format!(
             "{name:?} is no name of a model; one has 1 to 128 letters, digits, dots, dashes, underscores and plus signs"
         )));
@@ -92,6 +92,7 @@ mod tests {
         for (name, wrong) in [
             ("mine", "already"),
             ("default", "no name"),
+            ("fast", "no name"),
             ("../x", "no name"),
             ("", "no name"),
         ] {

@@ -157,6 +157,14 @@ pub const SUGGESTIONS: &[Suggestion] = &[
         }),
     },
     Suggestion {
+        network: "r8.lite",
+        purpose: "half the time: --model fast",
+        quality: Some(Quality {
+            ucf101: 35.70,
+            davis: 27.08,
+        }),
+    },
+    Suggestion {
         network: "4.25.lite",
         purpose: "less time for a frame",
         quality: None,
@@ -182,7 +190,8 @@ mod tests {
         for suggestion in SUGGESTIONS {
             let version: rife_nets::Version = suggestion.network.parse().unwrap();
             assert_eq!(version.name(), suggestion.network);
-            assert!(version == rife_nets::Version::DEFAULT || checkpoint(suggestion.network).is_some());
+            let embedded = [rife_nets::Version::DEFAULT, rife_nets::Version::FAST];
+            assert!(embedded.contains(&version) || checkpoint(suggestion.network).is_some());
         }
         assert_eq!(SUGGESTIONS[0].network, rife_nets::Version::DEFAULT.name());
     }

@@ -13,7 +13,7 @@ use ureq::{Agent, Body, http::Response};
 
 use super::lock::is_plain_name;
 use super::{Checkpoint, LOCK_FILE, Lock, LockEntry, checkpoint, sha256_file};
-use crate::{Error, Result};
+use crate::{Error, ModelChoice, Result};
 
 /// Default of [`Download::max_bytes`]: 1 GiB, forty times the largest RIFE checkpoint.
 pub const DEFAULT_MAX_BYTES: u64 = 1 << 30;
@@ -107,7 +107,8 @@ pub struct Pulled {
 /// with the bytes received and, if the server sends it, the total.
 ///
 /// # Errors
-/// [`Error::Download`], [`Error::HashChanged`], [`Error::Io`], [`Error::Cancelled`], or what `accept` returns.
+/// [`Error::Usage`] for the name of an embedded network; [`Error::Download`], [`Error::HashChanged`], [`Error::Io`],
+/// [`Error::Cancelled`], or what `accept` returns.
 pub fn download(
     folder: &Path,
     wanted: &Download,
@@ -115,6 +116,12 @@ pub fn download(
     progress: &mut dyn FnMut(u64, Option<u64>),
     cancel: &CancelToken,
 ) -> Result<Pulled> {
+    if !matches!(ModelChoice::parse(&wanted.name), ModelChoice::Named(_)) {
+        return Err(Error::Usage(format!(
+            "{} is the name of a network of this program; give the model another name",
+            wanted.name
+        )));
+    }
     fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error))?;
     let mut lock = Lock::read(folder)?;
     let path = folder.join(&wanted.file);

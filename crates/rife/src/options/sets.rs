@@ -42,9 +42,9 @@ options! {
     /// The options of model and network.
     "Model"
     pub struct ModelOptions {
-        /// The network: `default`, a weights file or folder (.safetensors, .pkl, ncnn), or the name of a downloaded model
-        pub model: String => Opt::new(Kind::Text).metavar("default|PATH|NAME").default("default")
-            .http().http_help("The network: `default` or the name of a model that was pulled (see Models)").page(),
+        /// The network: `default`, `fast`, a weights file or folder (.safetensors, .pkl, ncnn), or a downloaded model's name
+        pub model: String => Opt::new(Kind::Text).metavar("default|fast|PATH|NAME").default("default")
+            .http().http_help("The network: `default`, `fast` (half the time) or the name of a model that was pulled (see Models)").page(),
         /// The network's version, where the file's tensors fit several (see `rife models list`)
         pub model_version: Option<Version> => Opt::new(Kind::Text).metavar("VERSION"),
         /// Use deterministic random weights, to measure speed: the frames are noise
@@ -89,8 +89,10 @@ impl ModelOptions {
     pub fn spec(&self) -> InterpolatorSpec {
         let model = match self.model.as_str() {
             _ if self.random_weights => ModelChoice::Random(self.model_version.unwrap_or(Version::DEFAULT)),
-            "default" => ModelChoice::Default,
-            name => ModelChoice::Named(checkpoint_in(name)),
+            name => match ModelChoice::parse(name) {
+                ModelChoice::Named(name) => ModelChoice::Named(checkpoint_in(&name)),
+                built_in => built_in,
+            },
         };
         let scale = match self.scale {
             Scale::One if self.uhd => Scale::Half,
