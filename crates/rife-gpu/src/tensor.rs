@@ -28,6 +28,11 @@ pub(crate) struct Stored {
     pub(crate) layout: Layout,
 }
 
+/// Steps from 0 to 1 of WGSL's snorm.
+const SNORM_STEPS: f32 = 32767.0;
+/// Steps from 0 to 1 of [`Layout::Fixed`], a multiple of 255.
+const FIXED_STEPS: f32 = 32640.0;
+
 /// How values lie in a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Layout {
@@ -35,7 +40,8 @@ pub(crate) enum Layout {
     Quads,
     /// As [`Layout::Quads`], as f16.
     Halves,
-    /// As [`Layout::Quads`], as 16-bit fixed-point numbers of -1 to 1 (snorm), whose error is at most 1.6e-5.
+    /// As [`Layout::Quads`], as 16-bit fixed-point numbers of -1 to 1 (snorm) in steps of 1 / [`FIXED_STEPS`], whose error is at
+    /// most 1.6e-5; that of multiples of 1/255, the values of 8-bit frames, is at most 2e-7.
     Fixed,
     /// Channel after channel, row after row, as f32.
     Planar,
@@ -57,7 +63,10 @@ impl Layout {
         match self {
             Self::Quads | Self::Planar => element.to_owned(),
             Self::Halves => format!("vec4<f32>({element})"),
-            Self::Fixed => format!("vec4<f32>(unpack2x16snorm({element}.x), unpack2x16snorm({element}.y))"),
+            Self::Fixed => {
+                let factor = SNORM_STEPS / FIXED_STEPS;
+                format!("vec4<f32>(unpack2x16snorm({element}.x), unpack2x16snorm({element}.y)) * {factor:?}")
+            }
         }
     }
 
@@ -66,7 +75,12 @@ impl Layout {
         match self {
             Self::Quads | Self::Planar => quad.to_owned(),
             Self::Halves => format!("vec4<f16>({quad})"),
-            Self::Fixed => format!("vec2<u32>(pack2x16snorm({quad}.xy), pack2x16snorm({quad}.zw))"),
+            Self::Fixed => {
+                let factor = FIXED_STEPS / SNORM_STEPS;
+                format!(
+                    "vec2<u32>(pack2x16snorm({quad}.xy * {factor:?}), pack2x16snorm({quad}.zw * {factor:?}))"
+                )
+            }
         }
     }
 
