@@ -359,7 +359,8 @@ impl FromStr for Version {
             .trim_start_matches('_');
         let number = number.strip_prefix('v').unwrap_or(number).replace('_', ".");
         let number = match number.strip_prefix('4') {
-            Some("") => "4.0".to_owned(),
+            // `4` alone could be any 4.x.
+            Some("") if plain != "4" => "4.0".to_owned(),
             Some(minor) if minor.bytes().all(|byte| byte.is_ascii_digit()) => format!("4.{minor}"),
             _ => number,
         };
@@ -480,5 +481,6 @@ mod tests {
         "r2.lite ff0549101bcfb2e3",
         "r3.lite 5139a212230aead4",
         "r7.lite da5799f84c421b3f",
+        "r8.lite f267a757d1cf7e78",
     ];
 }

@@ -28,12 +28,12 @@ pub(crate) fn dis_prior<'py>(
     };
     let multiple = 1 << options.finest_level;
     let divides = |side: usize| side > 0 && side.is_multiple_of(multiple);
-    if channels != 3 || second.shape() != shape || times.len()? != n || !divides(height) || !divides(width) {
+    if channels != 3 || second.shape() != shape || times.len() != n || !divides(height) || !divides(width) {
         let text = format!(
             "images of shapes {shape:?} and {:?} with {} times; needed are two of [n, 3, height, width], sides in multiples of \
              {multiple}, with n times",
             second.shape(),
-            times.len()?
+            times.len()
         );
         return Err(usage(py, text));
     }

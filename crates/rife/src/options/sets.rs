@@ -43,7 +43,7 @@ options! {
     "Model"
     pub struct ModelOptions {
         /// The network: `default`, `fast`, a weights file or folder (.safetensors, .pkl, ncnn), or a downloaded model's name
-        pub model: String => Opt::new(Kind::Text).metavar("default|fast|PATH|NAME").default("default")
+        pub model: String => Opt::new(Kind::Text).metavar("default|PATH|NAME").default("default")
             .http().http_help("The network: `default`, `fast` (half the time) or the name of a model that was pulled (see Models)").page(),
         /// The network's version, where the file's tensors fit several (see `rife models list`)
         pub model_version: Option<Version> => Opt::new(Kind::Text).metavar("VERSION"),
