@@ -196,6 +196,8 @@ test('the queue is paused, ordered by keys and by dragging, and goes on; all res
   await until('it is second', async () => (await names()).join() === 'queue1.mp4,queue3.mp4,queue2.mp4');
   // The button keeps the focus.
   await until('it has the focus', () => page.evaluate(() => document.activeElement?.getAttribute('aria-label') === 'Move queue3.mp4 up'));
+  // Both are in sight: the page does not scroll while the card is dragged.
+  for (const n of [2, 0]) await queued.nth(n).scrollIntoViewIfNeeded();
   await queued.nth(2).dragTo(queued.nth(0));
   await until('it is first', async () => (await names()).join() === 'queue2.mp4,queue1.mp4,queue3.mp4');
   await accessible(page, 'a paused queue');

@@ -179,7 +179,9 @@ export class Jobs {
 
   /** Loads the newest jobs and subscribes to events. */
   async begin() {
-    await Promise.all([this.loadOlder().catch(() => { this.up = false; }), this.bar.load()]);
+    await Promise.all([this.loadOlder().catch(() => {}), this.bar.load()]);
+    // What changes before the connection is open is loaded then.
+    this.up = false;
     listen((type, data) => this.onEvent(type, data), (up) => this.onConnection(up));
     this.showDisk();
   }
