@@ -26,7 +26,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ConvertArgs {
-    /// The network: `default`, a weights file or folder, or the name of a pulled model
+    /// The network: `default`, `fast`, a weights file or folder, or the name of a pulled model
     #[arg(value_name = "default|PATH|NAME")]
     pub(crate) input: String,
     /// The output: a name that ends in .safetensors, .pkl, .pth, .onnx or /

@@ -83,7 +83,7 @@ class ChainOptions(TypedDict, total=False):
     no_resume: bool | None
     #: Output frames per segment: at most these are lost by an interruption
     segment_frames: Value | None
-    #: The network: `default`, `fast`, a weights file or folder (.safetensors, .pkl, ncnn), or a downloaded model's name
+    #: The network: `default`, `fast`, the name of a downloaded model, or weights (.safetensors, .pkl, ncnn)
     model: Value | None
     #: The network's version, where the file's tensors fit several (see `rife models list`)
     model_version: Value | None
@@ -151,7 +151,7 @@ class ImageOptions(TypedDict, total=False):
     no_resume: bool | None
     #: Output frames per segment: at most these are lost by an interruption
     segment_frames: Value | None
-    #: The network: `default`, a weights file or folder (.safetensors, .pkl, ncnn), or the name of a downloaded model
+    #: The network: `default`, `fast`, the name of a downloaded model, or weights (.safetensors, .pkl, ncnn)
     model: Value | None
     #: The network's version, where the file's tensors fit several (see `rife models list`)
     model_version: Value | None
@@ -248,7 +248,7 @@ class InfoOptions(TypedDict, total=False):
     video_only: bool | None
     #: Show the middle half of the source's frame on the left and of the result's on the right
     montage: bool | None
-    #: The network: `default`, a weights file or folder (.safetensors, .pkl, ncnn), or the name of a downloaded model
+    #: The network: `default`, `fast`, the name of a downloaded model, or weights (.safetensors, .pkl, ncnn)
     model: Value | None
     #: The network's version, where the file's tensors fit several (see `rife models list`)
     model_version: Value | None
@@ -347,7 +347,7 @@ class JoinOptions(TypedDict, total=False):
     video_only: bool | None
     #: Show the middle half of the source's frame on the left and of the result's on the right
     montage: bool | None
-    #: The network: `default`, a weights file or folder (.safetensors, .pkl, ncnn), or the name of a downloaded model
+    #: The network: `default`, `fast`, the name of a downloaded model, or weights (.safetensors, .pkl, ncnn)
     model: Value | None
     #: The network's version, where the file's tensors fit several (see `rife models list`)
     model_version: Value | None
@@ -436,7 +436,7 @@ class ReportOptions(TypedDict, total=False):
     worst: Value | None
     #: Replace an existing report
     overwrite: bool | None
-    #: The network: `default`, a weights file or folder (.safetensors, .pkl, ncnn), or the name of a downloaded model
+    #: The network: `default`, `fast`, the name of a downloaded model, or weights (.safetensors, .pkl, ncnn)
     model: Value | None
     #: The network's version, where the file's tensors fit several (see `rife models list`)
     model_version: Value | None
@@ -542,7 +542,7 @@ class VideoOptions(TypedDict, total=False):
     video_only: bool | None
     #: Show the middle half of the source's frame on the left and of the result's on the right
     montage: bool | None
-    #: The network: `default`, a weights file or folder (.safetensors, .pkl, ncnn), or the name of a downloaded model
+    #: The network: `default`, `fast`, the name of a downloaded model, or weights (.safetensors, .pkl, ncnn)
     model: Value | None
     #: The network's version, where the file's tensors fit several (see `rife models list`)
     model_version: Value | None

@@ -42,7 +42,7 @@ options! {
     /// The options of model and network.
     "Model"
     pub struct ModelOptions {
-        /// The network: `default`, `fast`, a weights file or folder (.safetensors, .pkl, ncnn), or a downloaded model's name
+        /// The network: `default`, `fast`, the name of a downloaded model, or weights (.safetensors, .pkl, ncnn)
         pub model: String => Opt::new(Kind::Text).metavar("default|PATH|NAME").default("default")
             .http().http_help("The network: `default`, `fast` (half the time) or the name of a model that was pulled (see Models)").page(),
         /// The network's version, where the file's tensors fit several (see `rife models list`)
