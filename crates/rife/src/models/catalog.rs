@@ -158,7 +158,7 @@ pub const SUGGESTIONS: &[Suggestion] = &[
     },
     Suggestion {
         network: "r8.lite",
-        purpose: "half the time: --model fast",
+        purpose: "about half the time (fast)",
         quality: Some(Quality {
             ucf101: 35.70,
             davis: 27.08,
