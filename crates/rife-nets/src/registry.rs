@@ -299,7 +299,7 @@ pub(crate) static TABLE: &[Row] = &[
     v4("r3.lite", R3_LITE),
     // With a prior, its warped frames in the blend, and the cubic residual.
     v4("r7.lite", R7_LITE),
-    // For half the time: fewer and narrower blocks, search at half resolution.
+    // For about half the time: fewer and narrower blocks, search at half resolution.
     v4("r8.lite", R8_LITE),
 ];
 

@@ -24,7 +24,7 @@ class Model:
     """A network on a device, ready to interpolate. Threads may share it.
 
     Args:
-        model: `"default"` or `"fast"` (half the time), embedded in the package; the path of a weights file or folder
+        model: `"default"` or `"fast"` (about half the time), embedded; the path of a weights file or folder
             (.safetensors, .pkl, ncnn); or the name of a downloaded model.
         options: the model's options of the command line, such as `device="cpu"`, `scale=0.5`, `threads=4`,
             `precision="int8"`, `tta=True`, `ensemble=True`, `memory_limit="2G"`; see `rife.options.ModelOptions`.

@@ -44,7 +44,7 @@ options! {
     pub struct ModelOptions {
         /// The network: `default`, `fast`, the name of a downloaded model, or weights (.safetensors, .pkl, ncnn)
         pub model: String => Opt::new(Kind::Text).metavar("default|PATH|NAME").default("default")
-            .http().http_help("The network: `default`, `fast` (half the time) or the name of a model that was pulled (see Models)").page(),
+            .http().http_help("The network: `default`, `fast` (about half the time) or the name of a model that was pulled (see Models)").page(),
         /// The network's version, where the file's tensors fit several (see `rife models list`)
         pub model_version: Option<Version> => Opt::new(Kind::Text).metavar("VERSION"),
         /// Use deterministic random weights, to measure speed: the frames are noise
