@@ -46,7 +46,7 @@ text:
 
 lint:
 	$(CARGO) clippy $(PACKAGES) --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --exclude rife-train --no-deps
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(PACKAGES) --lib --no-deps
 
 # The tests and the binary, for the steps after this one.
 test-build:

@@ -21,6 +21,7 @@ mod video;
 use clap::{Parser, Subcommand};
 use rife::options::ModelOptions;
 
+use crate::log::{LogFormat, LogLevel};
 use crate::output::Verbosity;
 
 pub(crate) use benchmark::{BenchmarkArgs, QualityArgs};
@@ -72,7 +73,7 @@ pub(crate) struct Cli {
     /// Say nothing but errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
-    /// Print the whole plan of a job: rules, encoder, network, every stream
+    /// Print the whole plan of a job: rules, encoder, network, every stream; log ffmpeg's commands
     #[arg(short, long, global = true)]
     verbose: bool,
     /// Colours in help and errors; auto: on a terminal, unless NO_COLOR is set
@@ -84,6 +85,19 @@ pub(crate) struct Cli {
         hide_short_help = true
     )]
     pub(crate) color: clap::ColorChoice,
+    /// Least severe level of the log on standard error [default: debug with --verbose, error with --quiet, else info for serve
+    /// and warn for other commands]
+    #[arg(long, global = true, value_name = "LEVEL", hide_short_help = true)]
+    log_level: Option<LogLevel>,
+    /// Form of the log: lines of text, or of JSON
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        default_value = "text",
+        hide_short_help = true
+    )]
+    pub(crate) log_format: LogFormat,
 }
 
 impl Cli {
@@ -94,6 +108,13 @@ impl Cli {
             (false, true) => Verbosity::Verbose,
             (false, false) => Verbosity::Normal,
         }
+    }
+
+    /// Returns the least severe level that is logged.
+    pub(crate) fn log_level(&self) -> LogLevel {
+        let server = matches!(self.command, Command::Serve(_));
+        self.log_level
+            .unwrap_or_else(|| LogLevel::of(self.verbosity(), server))
     }
 }
 

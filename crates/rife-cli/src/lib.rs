@@ -5,6 +5,7 @@
 mod args;
 mod commands;
 mod exit;
+mod log;
 mod output;
 mod parse;
 mod preset;
@@ -46,6 +47,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     };
     output::set_verbosity(cli.verbosity());
     output::set_color(cli.color);
+    log::start(cli.log_level(), cli.log_format);
     let json = cli.command.json();
     match dispatch(cli.command, &signal::install()) {
         Ok(()) => 0,

@@ -4,10 +4,11 @@
 use std::cell::RefCell;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
 
 use clap::ColorChoice;
+use indicatif::{ProgressBar, WeakProgressBar};
 use rife::Error;
 use rife::media::{MediaError, Output};
 
@@ -78,6 +79,14 @@ pub(crate) fn set_verbosity(verbosity: Verbosity) {
 /// Returns the verbosity of this process.
 pub(crate) fn verbosity() -> Verbosity {
     VERBOSITY.get().copied().unwrap_or_default()
+}
+
+/// The progress bar on the terminal, if there is one.
+static BAR: LazyLock<Mutex<WeakProgressBar>> = LazyLock::new(Mutex::default);
+
+/// Sets the progress bar above which lines are written.
+pub(crate) fn set_bar(bar: &ProgressBar) {
+    *BAR.lock().unwrap_or_else(PoisonError::into_inner) = bar.downgrade();
 }
 
 /// Whether errors on standard error are coloured.
@@ -163,7 +172,19 @@ pub(crate) fn note(text: &str) {
     if tell(Said::Note(text)) {
         return;
     }
-    let _ = writeln!(io::stderr(), "{text}");
+    to_stderr(text);
+}
+
+/// Writes a line to standard error, above the progress bar if there is one; failures are ignored.
+pub(crate) fn to_stderr(text: &str) {
+    let write = || {
+        let _ = writeln!(io::stderr(), "{text}");
+    };
+    let bar = BAR.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
+    match bar.filter(|bar| !bar.is_finished()) {
+        Some(bar) => bar.suspend(write),
+        None => write(),
+    }
 }
 
 /// Reports whether an error is due to the reader of standard output having closed the pipe.

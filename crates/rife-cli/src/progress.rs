@@ -82,6 +82,7 @@ impl Progress {
         bar.set_style(
             ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
         );
+        output::set_bar(&bar);
         Self::Bar(bar)
     }
 

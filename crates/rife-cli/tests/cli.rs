@@ -18,6 +18,7 @@ mod cli {
     mod help;
     mod image;
     mod live;
+    mod log;
     mod models;
     mod pace;
     mod processors;

@@ -10,6 +10,7 @@ pub(crate) mod metrics;
 pub(crate) mod models;
 pub(crate) mod presets;
 pub(crate) mod queue;
+pub(crate) mod request_id;
 pub(crate) mod routes;
 pub(crate) mod session;
 pub(crate) mod system;

@@ -6,7 +6,6 @@ use rife::media::MediaError;
 use rife::{Error, ErrorKind};
 use serde_json::{Map, Value, json};
 
-use crate::log;
 use crate::reason::{self, Params, Reason};
 
 /// Result with an [`ApiError`].
@@ -111,7 +110,7 @@ impl ApiError {
 
     /// Logs `cause` and returns an error without details.
     pub(crate) fn internal(cause: impl std::fmt::Display) -> Self {
-        log::line(&format!("internal error: {cause}"));
+        tracing::error!("internal error: {cause}");
         Self::new(
             Code::Internal,
             "an internal error occurred; the server's log has more",

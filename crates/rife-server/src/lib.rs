@@ -10,7 +10,6 @@ mod error;
 pub mod fuzzing;
 mod ids;
 mod listen;
-mod log;
 mod picture;
 mod reason;
 mod state;

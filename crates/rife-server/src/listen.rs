@@ -15,7 +15,7 @@ use crate::api::routes;
 use crate::state::app::App;
 use crate::state::connections::{self, BusyBody, Client, Connection};
 use crate::work::{janitor, worker};
-use crate::{Config, ConfigError, log};
+use crate::{Config, ConfigError};
 
 /// Maximum length of a request's head in bytes.
 const MAX_HEAD: usize = 64 << 10;
@@ -87,10 +87,10 @@ fn warn_missing_ffmpeg(app: &Arc<App>) {
     let app = Arc::clone(app);
     tokio::task::spawn_blocking(move || {
         if let Err(error) = app.require_ffmpeg() {
-            log::line(&format!(
+            tracing::warn!(
                 "videos cannot be read or written until this is fixed: {}",
                 error.message()
-            ));
+            );
         }
     });
 }
@@ -143,7 +143,7 @@ async fn accept(app: &Arc<App>, listener: TcpListener, stop: &CancelToken) {
     }
     drop(listener);
     app.stop();
-    log::line("stopping");
+    tracing::info!("stopping");
     let _ = tokio::time::timeout(RESPONSE_GRACE, graceful.shutdown()).await;
 }
 

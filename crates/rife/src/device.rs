@@ -253,6 +253,15 @@ pub(crate) fn start(spec: &InterpolatorSpec) -> Result<Started> {
         Device::All(which) => start_all(which, spec, weights, version)?,
         Device::Auto => start_auto(spec, weights, version)?,
     };
+    let info = runner.info();
+    tracing::debug!(
+        device = info.device,
+        precision = info.precision,
+        threads = info.threads,
+        network = version.name(),
+        weights = origin,
+        "model loaded"
+    );
     Ok(Started { runner, origin })
 }
 

@@ -194,8 +194,8 @@ fn rows<'a>(page: &'a str, heading: &str) -> Vec<Vec<&'a str>> {
     lines.skip(1).map(cells).collect()
 }
 
-/// Every option of `rife` in the tables is accepted with its value: commands run as printed, options alone with a clip or, where
-/// the program of the table works on pictures, with two pictures.
+/// Every option of `rife` in the tables is accepted with its value: commands run as printed, options alone plan a job with a clip
+/// or, where the program of the table works on pictures, run with two pictures.
 #[cfg(unix)]
 #[test]
 fn options_in_the_page_on_migrating_are_accepted() {
@@ -245,10 +245,10 @@ fn line_of(example: &str, number: usize) -> Option<String> {
         return None;
     }
     let pictures = format!("rife image a.png b.png {example} -o out_{number}.png");
-    let video = |more: &str| format!("rife video in.mp4 {example} {more} -o out_{number}.mkv");
+    let video = |more: &str| format!("rife info in.mp4 {example} {more}");
     let words = match example.split([' ', '=']).next()? {
         "rife" => format!("{example} --overwrite"),
-        "-o" | "--ext" | "--png" => format!("rife video in.mp4 {example} --overwrite"),
+        "-o" | "--ext" | "--png" | "--skip" => format!("rife video in.mp4 {example} --overwrite"),
         "--timestep" | "--ratio" => pictures,
         "--stretch-audio" => video("--slow-motion"),
         "--ensemble" => video("--random-weights --model-version 4.6"),

@@ -280,7 +280,7 @@ fn a_reader_of_y4m_that_goes_away_is_no_panic() {
 
 /// Sends a request to a local server and returns the response as text.
 #[cfg(target_os = "linux")]
-fn ask(address: &str, request: &str, kind: &str, body: &[u8]) -> String {
+pub(crate) fn ask(address: &str, request: &str, kind: &str, body: &[u8]) -> String {
     let mut stream = std::net::TcpStream::connect(address).unwrap();
     let length = body.len();
     let head = format!(
@@ -292,14 +292,15 @@ fn ask(address: &str, request: &str, kind: &str, body: &[u8]) -> String {
     answer
 }
 
-/// Starts a server on a free port; returns its process and address.
+/// Starts a server on a free port with more options; returns its process and address.
 #[cfg(target_os = "linux")]
-fn served(place: &Place) -> (Child, String) {
+pub(crate) fn served(place: &Place, options: &[&str], stderr: Stdio) -> (Child, String) {
     let data = place.path("data").display().to_string();
     let mut child = place
         .command(&["serve", "--port", "0", "--data", &data])
+        .args(options)
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(stderr)
         .spawn()
         .unwrap();
     let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -322,7 +323,7 @@ fn a_server_that_is_stopped_goes_on_with_its_job_later() {
     }
     let place = Place::new();
     place.clip("clip.mp4", 100);
-    let (mut child, address) = served(&place);
+    let (mut child, address) = served(&place, &[], Stdio::null());
     let clip = std::fs::read(place.path("clip.mp4")).unwrap();
     let upload = ask(
         &address,
@@ -353,7 +354,7 @@ fn a_server_that_is_stopped_goes_on_with_its_job_later() {
     assert!(term.unwrap().success());
     assert_eq!(wait(&mut child), Some(0));
     assert_eq!(processes_of(&place), 0);
-    let (mut child, address) = served(&place);
+    let (mut child, address) = served(&place, &[], Stdio::null());
     until(&address, "done");
     let done = ask(&address, &format!("GET /api/v1/jobs/{id}"), "text/plain", b"");
     assert!(

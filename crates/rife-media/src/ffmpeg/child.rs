@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::env;
 use std::ffi::OsString;
+use std::fmt;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{self, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
@@ -46,6 +47,21 @@ pub(crate) struct Request {
     pub(crate) cancel: CancelToken,
     /// Timeout of a single read, write or wait.
     pub(crate) stall: Duration,
+}
+
+/// A program and its arguments, displayed as a command for a POSIX shell.
+struct CommandLine<'a>(&'a Path, &'a [OsString]);
+
+impl fmt::Display for CommandLine<'_> {
+    /// Writes the words; those with characters that have a meaning in shells in single quotes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+%@".contains(c);
+        write!(f, "{}", self.0.display())?;
+        self.1.iter().try_for_each(|word| match word.to_string_lossy() {
+            word if !word.is_empty() && word.chars().all(plain) => write!(f, " {word}"),
+            word => write!(f, " '{}'", word.replace('\'', r"'\''")),
+        })
+    }
 }
 
 impl Request {
@@ -124,6 +140,12 @@ impl Child {
             .stderr(Stdio::piped());
         restrict(&mut command);
         let mut child = spawn(command)?;
+        tracing::debug!(
+            pid = child.id(),
+            command = %CommandLine(&request.program, &request.args),
+            "{} started",
+            request.tool
+        );
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         let stderr = Arc::new(Mutex::new(Stderr::default()));
         let stderr_done = drain(child.stderr.take(), Arc::clone(&stderr));
@@ -336,6 +358,9 @@ impl Shared {
             let mut process = lock(&self.process);
             if process.status.is_none() {
                 process.status = process.child.try_wait().ok().flatten();
+                if let Some(status) = process.status {
+                    tracing::debug!(pid = process.child.id(), "{}", describe(status));
+                }
             }
             if process.status.is_some() || patience.is_some_and(|limit| start.elapsed() > limit) {
                 return process.status;
@@ -635,6 +660,16 @@ mod tests {
         assert_eq!(
             String::from_utf8(tail).unwrap(),
             "[h264 @ 0x55] a [warning] that stays\nno level\n"
+        );
+    }
+
+    #[test]
+    fn a_logged_command_can_be_pasted_into_a_shell() {
+        let args = ["-i", "it's a clip.mp4", "", "-vf", "scale=2:2", "$HOME"].map(OsString::from);
+        let shown = CommandLine(Path::new("/bin/echo"), &args).to_string();
+        assert_eq!(
+            shown,
+            r"/bin/echo -i 'it'\''s a clip.mp4' '' -vf scale=2:2 '$HOME'"
         );
     }
 

@@ -19,9 +19,9 @@ use zip::write::SimpleFileOptions;
 
 use crate::api::http::QueryParams;
 use crate::error::{ApiError, Code, Result};
+use crate::ids;
 use crate::state::app::{App, InUse};
 use crate::work::refs::StoredFile;
-use crate::{ids, log};
 
 /// Maximum number of jobs in one archive.
 const MAX_JOBS: usize = 200;
@@ -55,7 +55,7 @@ pub(crate) async fn results(
         let _in_use = in_use;
         if let Err(error) = write(&entries, sender.clone()) {
             if error.kind() != io::ErrorKind::BrokenPipe {
-                log::line(&format!("an archive of results is incomplete: {error}"));
+                tracing::warn!("an archive of results is incomplete: {error}");
             }
             // The body ends with an error, so that the client does not take it for complete.
             let _ = sender.blocking_send(Err(error));

@@ -9,7 +9,8 @@ use axum::{Router, middleware};
 use serde_json::Value;
 
 use crate::api::{
-    archive, files, folders, guard, jobs, metrics, models, presets, queue, session, system, uploads, web,
+    archive, files, folders, guard, jobs, metrics, models, presets, queue, request_id, session, system,
+    uploads, web,
 };
 use crate::error::{ApiError, Code};
 use crate::state::app::App;
@@ -83,7 +84,7 @@ fn table() -> Vec<(&'static str, MethodRouter<Arc<App>>)> {
     ]
 }
 
-/// Builds the router of API and page, behind [`guard::check`].
+/// Builds the router of API and page, behind [`guard::check`] and [`request_id::trace`].
 pub(crate) fn router(app: &Arc<App>) -> Router {
     let api = table().into_iter().fold(Router::new(), |router, (path, route)| {
         router.route(&format!("/api/v1{path}"), route.fallback(wrong_method))
@@ -91,6 +92,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
     api.fallback(web::serve)
         .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(Arc::clone(app), guard::check))
+        .layer(middleware::from_fn(request_id::trace))
         .with_state(Arc::clone(app))
 }
 

@@ -22,7 +22,6 @@ pub(crate) use uploads::{Upload, UploadState};
 use uptime::Uptime;
 
 use crate::error::{ApiError, Code};
-use crate::log;
 
 /// SQL statements that migrate the schema to version 1, 2...; `PRAGMA user_version` has the version of a database.
 const MIGRATIONS: [&str; 3] = [
@@ -232,11 +231,11 @@ impl From<rusqlite::Error> for ApiError {
     /// Converts an error of SQLite: a full disk is 507, an unreadable row and everything else 500.
     fn from(error: rusqlite::Error) -> Self {
         if is_full(&error) {
-            log::line(&format!("the database: {error}"));
+            tracing::error!("the database: {error}");
             return Self::new(Code::Quota, "the disk is full: the database cannot be changed");
         }
         if is_bad_row(&error) {
-            log::line(&format!("the database: {error}"));
+            tracing::error!("the database: {error}");
             let text = "its row in the database cannot be read; it can still be deleted";
             return Self::new(Code::Internal, text);
         }

@@ -13,7 +13,7 @@ use crate::state::db::{JobInput, NewJob, Upload, UploadState};
 use crate::state::kind::Kind;
 use crate::state::store;
 use crate::work::{removal, worker};
-use crate::{clock, ids, log};
+use crate::{clock, ids};
 
 /// Maximum time between two sweeps.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
@@ -26,7 +26,7 @@ pub(crate) async fn run(app: Arc<App>) {
     while !app.is_stopping() {
         tokio::time::sleep(every.max(Duration::from_millis(100))).await;
         if let Err(error) = app.blocking(sweep).await {
-            log::line(&format!("the janitor: {error:?}"));
+            tracing::error!("expired files cannot be removed: {error:?}");
         }
     }
 }
@@ -42,7 +42,7 @@ pub(crate) fn sweep(app: &App) -> Result<()> {
     let old = app.db.expired_jobs(before(app.config.retention))?;
     for id in old.into_iter().filter(|id| !app.is_in_use(id)) {
         removal::job(app, &id)?;
-        log::line(&format!("{id} removed: its retention time is over"));
+        tracing::info!(job = id, "removed: its retention time is over");
     }
     let stale = app
         .db
@@ -50,10 +50,7 @@ pub(crate) fn sweep(app: &App) -> Result<()> {
     let unused = |id: &str| !app.is_upload_locked(id) && !app.is_in_use(id);
     for upload in stale.iter().filter(|upload| unused(&upload.id)) {
         removal::upload(app, upload)?;
-        log::line(&format!(
-            "{} removed: idle, or its retention time is over",
-            upload.id
-        ));
+        tracing::info!(upload = upload.id, "removed: idle, or its retention time is over");
     }
     Ok(())
 }
@@ -68,14 +65,12 @@ pub(crate) fn recover_files(app: &App) -> Result<()> {
     let (uploads, jobs) = (adopt_uploads(app)?, adopt_jobs(app)?);
     let adopted = [(uploads.adopted, "uploads"), (jobs.adopted, "results of jobs")];
     for (count, what) in adopted.into_iter().filter(|(count, _)| *count > 0) {
-        log::line(&format!(
+        tracing::warn!(
             "{count} {what} were in no row of rife.db (was it replaced?): adopted with the label \"recovered\""
-        ));
+        );
     }
     for name in uploads.left.iter().chain(&jobs.left) {
-        log::line(&format!(
-            "{name}: in no row of rife.db, and kept; remove it if it is not needed"
-        ));
+        tracing::warn!("{name}: in no row of rife.db, and kept; remove it if it is not needed");
     }
     Ok(())
 }

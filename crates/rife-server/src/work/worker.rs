@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 use rife::Error;
 use serde_json::{Value, json};
 
+use crate::clock;
 use crate::error::{ApiError, Code, Result};
 use crate::state::app::App;
 use crate::state::db::{Finished, Job, State};
 use crate::state::running::{Progress, RunningJob};
 use crate::state::store;
 use crate::work::kinds::{self, JobFiles, Outcome, Step};
-use crate::{clock, log};
 
 /// Minimum time between two progress events of a job.
 const REPORT_INTERVAL: Duration = Duration::from_millis(200);
@@ -50,7 +50,7 @@ fn work(app: &App) {
                 app.db.save_unsaved_ends();
             }
             Err(error) => {
-                log::line(&format!("the queue cannot be read: {error}"));
+                tracing::error!("the queue cannot be read: {error}");
                 app.wake.wait();
                 app.db.save_unsaved_ends();
             }
@@ -61,12 +61,8 @@ fn work(app: &App) {
 /// Runs a job, stores its end, and publishes its states. A panic of the job is caught.
 fn run_to_completion(app: &App, job: &Job) {
     let running = app.running.start(&job.id);
-    log::line(&format!(
-        "{} {} started, attempt {}",
-        job.kind.name(),
-        job.id,
-        job.attempts
-    ));
+    let _span = tracing::info_span!("job", job = job.id, kind = job.kind.name()).entered();
+    tracing::info!(attempt = job.attempts, "started");
     let _ = app.publish_job(&job.id);
     let result = catch_unwind(AssertUnwindSafe(|| run(app, job, &running)));
     let result = result.unwrap_or_else(|_| Err(Stopped::Error(ApiError::internal("a job panicked"))));
@@ -74,7 +70,7 @@ fn run_to_completion(app: &App, job: &Job) {
     app.running.end(&job.id);
     trim_heap();
     if let Err(error) = ended {
-        log::line(&format!("{}: its end cannot be stored yet: {error:?}", job.id));
+        tracing::error!("the end of the job cannot be stored yet: {error:?}");
     }
     let _ = app.publish_job(&job.id);
 }
@@ -134,12 +130,7 @@ fn record_end(
         }
         Err(Stopped::Error(error)) => finished.error = Some(error.body()),
     }
-    log::line(&format!(
-        "{} {} {}",
-        job.kind.name(),
-        job.id,
-        finished.state.name()
-    ));
+    tracing::info!(state = finished.state.name(), "ended");
     Ok(app.db.finish_job(&job.id, &finished, clock::now())?)
 }
 
@@ -150,7 +141,7 @@ fn run(app: &App, job: &Job, running: &Arc<RunningJob>) -> std::result::Result<O
         Error::Cancelled => Stopped::Cancelled,
         _ if running.cancel.is_cancelled() => Stopped::Cancelled,
         error => {
-            log::line(&format!("{}: {error}", job.id));
+            tracing::warn!("{error}");
             Stopped::Error(ApiError::from_library(error, &names))
         }
     };

@@ -150,8 +150,13 @@ impl GuardedRunner {
         }
     }
 
-    /// Counts a fault.
+    /// Counts and logs a fault.
     fn count(&self, fault: &Fault) {
+        tracing::warn!(
+            device = self.device.info().device,
+            "fault of the device: {}",
+            fault.text
+        );
         let mut state = self.state();
         state.in_a_row += 1;
         state.faults += 1;
@@ -165,6 +170,10 @@ impl GuardedRunner {
                     fault.text
                 ),
             });
+            tracing::warn!(
+                device = self.device.info().device,
+                "the device is used no more: the processor computes the rest"
+            );
         }
     }
 }

@@ -6,7 +6,6 @@ use std::sync::PoisonError;
 use rusqlite::{Connection, Error, Row};
 
 use super::Db;
-use crate::log;
 
 /// Reports whether the error means that a value of a row has an invalid type or content.
 pub(crate) fn is_bad_row(error: &Error) -> bool {
@@ -42,9 +41,10 @@ impl Db {
     pub(super) fn report_bad_row(&self, id: &str, error: &Error) {
         let mut reported = self.reported_rows.lock().unwrap_or_else(PoisonError::into_inner);
         if reported.len() < 1000 && reported.insert(id.to_owned()) {
-            log::line(&format!(
-                "{id}: its row in the database cannot be read and is left out; its files stay: {error}"
-            ));
+            tracing::error!(
+                row = id,
+                "a row of the database cannot be read and is left out; its files stay: {error}"
+            );
         }
     }
 
