@@ -89,6 +89,24 @@ impl Frame {
         }
     }
 
+    /// Creates a frame without content at `pts` (seconds), with duration 0: it stands for one that was not decoded since
+    /// only its time is needed.
+    pub fn blank(width: u32, height: u32, format: PixelFormat, pts: Time) -> Self {
+        Self {
+            width,
+            height,
+            format,
+            planes: Vec::new(),
+            pts,
+            duration: Time::from(0),
+        }
+    }
+
+    /// Reports whether the frame has no content, see [`Frame::blank`].
+    pub fn is_blank(&self) -> bool {
+        self.planes.is_empty()
+    }
+
     /// Returns this frame with presentation time and duration in seconds replaced.
     pub fn at(mut self, pts: Time, duration: Time) -> Self {
         self.pts = pts;

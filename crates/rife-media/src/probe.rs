@@ -243,7 +243,7 @@ const MAX_REPORT: usize = 32 << 20;
 /// Timeout of ffprobe.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Timeout of ffprobe for reading all packets of an output file.
-const READ_BACK_TIMEOUT: Duration = Duration::from_secs(3600);
+pub(crate) const READ_BACK_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// Probes `path` with the machine's ffprobe, with format and codec allow-lists, bounded output and a timeout.
 ///

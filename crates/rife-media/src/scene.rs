@@ -17,6 +17,7 @@ mod window;
 use crate::RgbImage;
 
 pub use analysis::{Analysis, AnalysisOptions, CutRule, FrameFeatures, Role, Verdict};
+pub use cadence::MAX_APART;
 pub use cut_list::{CutList, CutPosition, DetectedCut};
 pub use detail::Detail;
 pub use overlay::{Overlay, Overlays};

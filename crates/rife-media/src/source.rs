@@ -1,6 +1,7 @@
 //! Frame sources: video files decoded by ffmpeg, Y4M files and pipes, still images and animated WebP.
 
 use std::ffi::OsStr;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ mod decoder;
 mod excerpt;
 mod images;
 mod live;
+mod parts;
 mod stream;
 mod y4m;
 
@@ -28,6 +30,29 @@ pub trait Source: Send {
 
     /// Returns the next frame; `None` after the last. After an error there are no more frames.
     fn next_frame(&mut self) -> Result<Option<Frame>>;
+
+    /// Returns the times in seconds of all frames, in order, where any part of them can be read without the frames before it
+    /// ([`Source::read_parts`]); else the reason why the input is read from its start, for people.
+    ///
+    /// # Errors
+    /// Those of reading the input's index.
+    fn times(&mut self) -> Result<std::result::Result<Vec<Time>, String>> {
+        Ok(Err(
+            "only indexed video files have places to start from".to_owned()
+        ))
+    }
+
+    /// Reads only the frames whose numbers are in `parts`, ranges in ascending order: the others come [blank](Frame::blank),
+    /// at their times. Call it before the first frame, after [`Source::times`] has returned the times.
+    ///
+    /// # Errors
+    /// Where the source cannot do that, and those of opening the input again.
+    fn read_parts(&mut self, parts: Vec<Range<u64>>) -> Result<()> {
+        drop(parts);
+        Err(MediaError::Unsupported(
+            "this input is read from its start".to_owned(),
+        ))
+    }
 
     /// Returns notes for the user that are known before the first frame and are no problems, such as colour conversion.
     fn notes(&self) -> Vec<String> {

@@ -11,6 +11,8 @@ use rife_media::timeline::{Paced, Push};
 use rife_media::*;
 use rife_testing::Need;
 
+#[path = "media/parts.rs"]
+mod parts;
 #[path = "media/streams.rs"]
 mod streams;
 

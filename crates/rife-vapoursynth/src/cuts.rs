@@ -83,9 +83,9 @@ impl CutDetector {
             known.cuts.insert(frame, false);
             return Answer::Known(false);
         }
-        // The changes before the frame count from the last cut on, which is looked for with the same reach.
-        let reach = Analysis::look_ahead(&self.options) as u32;
-        let (start, end) = (frame.saturating_sub(2 * reach), self.count.min(frame + reach + 1));
+        let ahead = Analysis::look_ahead(&self.options) as u32;
+        let behind = Analysis::look_behind(&self.options) as u32;
+        let (start, end) = (frame.saturating_sub(behind), self.count.min(frame + ahead + 1));
         let mut open = Open {
             frame,
             start,

@@ -10,7 +10,7 @@ mod pairing;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use rife_media::scene::{Analysis, AnalysisOptions, CutRule, DetectedCut};
+use rife_media::scene::{Analysis, AnalysisOptions, CutRule, DetectedCut, Overlays};
 use rife_media::timeline::AHEAD;
 use rife_media::{
     ColorTags, Frame, Limits, MediaError, PixelFormat, RgbImage, Source, StreamInfo, Time, TimelineMode,
@@ -112,6 +112,25 @@ impl StreamOptions {
     pub fn delay(&self) -> usize {
         let beyond = matches!(self.timeline.mode, TimelineMode::Multiple(_));
         Analysis::look_ahead(&self.analysis()) + AHEAD + usize::from(beyond)
+    }
+
+    /// Returns the numbers of source frames before and after an output frame on which it depends: a stream that begins so many
+    /// frames before it and ends so many after it makes the same frame. With the default options 196 and 40.
+    pub fn reach(&self) -> [u64; 2] {
+        let analysis = self.analysis();
+        // Distinct frames are at most so many source frames apart.
+        let apart = match analysis.duplicates {
+            true => rife_media::scene::MAX_APART as u64,
+            false => 1,
+        };
+        let [frames, more] = Overlays::REACH;
+        let overlays = match self.mask_static {
+            true => frames * apart + more + apart,
+            false => 0,
+        };
+        // The anchors on both sides.
+        let before = Analysis::look_behind(&analysis) as u64 + overlays + apart;
+        [before, self.delay() as u64 + apart + 1]
     }
 
     /// Returns the options of cut and duplicate detection.

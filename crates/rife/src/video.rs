@@ -4,6 +4,7 @@
 
 mod duplicates;
 mod facts;
+mod parts;
 mod pipeline;
 mod plan;
 mod side_files;
@@ -16,16 +17,17 @@ use num_rational::Ratio;
 use rife_media::plan::{Companions, plan_streams};
 use rife_media::probe::DisplayMatrix;
 use rife_media::scene::{AnalysisOptions, CutRule};
-use rife_media::sink::{self, CommandLine, Pictures, Resume, Share, extension_like, in_work_dir};
+use rife_media::sink::{self, CommandLine, Needs, Pictures, Resume, Share, extension_like, in_work_dir};
 use rife_media::source::{Excerpt, Position};
 use rife_media::{
-    CancelToken, Input, MediaInfo, Orientation, Output, Sink, SinkSpec, Source, SourceSpec, StreamInfo,
+    CancelToken, Input, MediaInfo, Orientation, Output, Sink, SinkSpec, Source, SourceSpec, StreamInfo, Time,
     TimelineMode, TimelineOptions, VideoParams, Written, open_sink, open_source, plan_encoding, time,
 };
 
 pub use duplicates::{DuplicateRange, DuplicatesReport};
 pub use facts::Keep;
 pub(crate) use facts::{model_facts, or_usual, owned};
+use parts::Reading;
 pub use plan::{VideoPlan, duration_text};
 pub(crate) use plan::{memory, rate_text};
 use side_files::SideFiles;
@@ -199,7 +201,7 @@ impl VideoJob {
     }
 
     /// Loads the model, plans streams and encoding, and checks limits and memory.
-    fn plan(mut self, source: Box<dyn Source>, cancel: &CancelToken) -> Result<VideoRun> {
+    fn plan(mut self, mut source: Box<dyn Source>, cancel: &CancelToken) -> Result<VideoRun> {
         let info = source.info().clone();
         let (timeline, rate_note) = self.limit_rate(self.timeline(&info)?, &info);
         self.name_output(plan::output_rate(&timeline, &info).or(info.frame_rate))?;
@@ -230,6 +232,8 @@ impl VideoJob {
         plan.notes
             .extend(self.restart_note(&self.params(&info, &timeline))?);
         plan.notes.extend(self.idle_note(plan.output_frames));
+        let times = self.frame_times(source.as_mut())?;
+        plan.reading = self.describe_reading(&times, &info, timeline)?;
         let limits = &self.source.limits;
         limits.check_output_frames(plan.output_frames.unwrap_or(0))?;
         limits.check_memory(plan.memory)?;
@@ -243,8 +247,48 @@ impl VideoJob {
             interpolator,
             plan,
             facts: None,
+            times: times.ok(),
             cancel: cancel.clone(),
         })
+    }
+
+    /// Returns the times of all source frames where a shard can read the clip in parts; else why it reads all of it, empty
+    /// for a job that is no shard.
+    fn frame_times(&self, source: &mut dyn Source) -> Result<std::result::Result<Vec<Time>, String>> {
+        if !matches!(self.share, Some(Share::Shard(_))) {
+            return Ok(Err(String::new()));
+        }
+        if self.cuts_out.is_some() || self.confidence_out.is_some() {
+            return Ok(Err("the list that is asked for is of the whole clip".to_owned()));
+        }
+        Ok(source.times()?)
+    }
+
+    /// Describes, for people, how much of the clip is decoded by a new shard.
+    fn describe_reading(
+        &self,
+        times: &std::result::Result<Vec<Time>, String>,
+        info: &StreamInfo,
+        timeline: TimelineOptions,
+    ) -> Result<Option<String>> {
+        let Some(Share::Shard(shard)) = self.share else {
+            return Ok(None);
+        };
+        let times = match times {
+            Ok(times) => times,
+            Err(reason) => return Ok(Some(format!("the whole clip is decoded: {reason}"))),
+        };
+        let needs = Needs::of_shard(shard, self.keep.segment_frames);
+        let reading = parts::reading(times, timeline, self.stream(info, timeline).reach(), &needs)?;
+        let count = times.len();
+        Ok(Some(match reading {
+            Reading::Parts(_, read) => {
+                format!("{read} of {count} frames, decoded from the key frames before them")
+            }
+            Reading::All(read) => {
+                format!("the whole clip is decoded: the shard depends on {read} of its {count} frames")
+            }
+        }))
     }
 
     /// Opens the source and sets the output's extension. Frames are rotated upright if the output's container cannot store
@@ -578,6 +622,8 @@ pub struct VideoRun {
     plan: VideoPlan,
     /// The cached fingerprint; the inner `None` means that the input cannot be read twice.
     facts: Option<Option<Vec<(String, String)>>>,
+    /// Times of all source frames, where a shard can read the clip in parts.
+    times: Option<Vec<Time>>,
     cancel: CancelToken,
 }
 
@@ -717,6 +763,12 @@ impl VideoRun {
         let sink = sink.map_or_else(|| open_sink(&self.job.sink, &params), Ok)?;
         let params = sink.params().clone();
         let options = self.job.stream(&self.info, self.timeline);
+        if let Some(times) = &self.times
+            && let Reading::Parts(parts, _) =
+                parts::reading(times, self.timeline, options.reach(), &sink.needs())?
+        {
+            self.source.read_parts(parts)?;
+        }
         let setup = pipeline::Setup {
             stream: Stream::new(self.interpolator.clone(), options)?,
             montage: self.job.montage,

@@ -238,6 +238,7 @@ pub(super) fn plan_json(plan: &VideoPlan) -> Value {
         "model": plan.model,
         "method": plan.method,
         "engine": plan.engine,
+        "reading": plan.reading,
         "estimated_s": plan.time.map(|time| time.as_secs_f64()),
         "memory_bytes": plan.memory,
     })

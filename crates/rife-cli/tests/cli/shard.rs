@@ -58,6 +58,90 @@ fn joined_shards_are_the_bytes_of_one_machine() {
     );
 }
 
+/// A clip of 760 frames with what depends on many frames: a static logo, cuts, repeated frames, and a variable rate with pauses.
+fn eventful(place: &Place) {
+    let shots = "[0]fps=25/2,fps=25,scroll=h=0.02[a];[1]scroll=v=0.03[b];[2]scroll=h=-0.05[c];[a][b][c]concat=n=3,\
+                 drawbox=x=60:y=8:w=20:h=12:c=white:t=fill,drawbox=x=64:y=11:w=4:h=4:c=black:t=fill,\
+                 setpts='(N+gt(N,300)*40+gt(N,500)*60)/25/TB'";
+    let status = std::process::Command::new("ffmpeg")
+        .args(["-v", "error", "-f", "lavfi", "-i", "testsrc2=s=96x64:r=25:d=12.3"])
+        .args([
+            "-f",
+            "lavfi",
+            "-i",
+            "mandelbrot=s=96x64:r=25",
+            "-f",
+            "lavfi",
+            "-i",
+            "testsrc=s=96x64:r=25:d=14",
+        ])
+        .args([
+            "-filter_complex",
+            &shots.replace("[1]scroll", "[1]trim=duration=4.1,scroll"),
+        ])
+        .args([
+            "-fps_mode",
+            "passthrough",
+            "-enc_time_base",
+            "1:1000",
+            "-pix_fmt",
+            "yuv420p",
+            "-g",
+            "24",
+        ])
+        .arg(place.path("clip.mp4"))
+        .status();
+    assert!(status.unwrap().success());
+}
+
+#[test]
+fn shards_that_read_parts_of_a_clip_make_the_bytes_of_one_machine() {
+    if !ffmpeg() {
+        return;
+    }
+    let place = Place::new();
+    eventful(&place);
+    let same = [
+        "clip.mp4",
+        "-o",
+        "out.mkv",
+        "--segment-frames",
+        "120",
+        "--codec",
+        "ffv1",
+    ];
+    let of = |command, more: &[&'static str]| [&[command][..], &same[..], &RANDOM, more].concat();
+    place.rife(&of("video", &[])).ok();
+    let whole = fs::read(place.path("out.mkv")).unwrap();
+    fs::remove_file(place.path("out.mkv")).unwrap();
+    for index in 1..=13 {
+        let shard = format!("{index}/13");
+        let lines = place
+            .rife(&[&of("video", &["--json"])[..], &["--shard", &shard]].concat())
+            .json();
+        let reading = lines[0]["reading"].as_str().unwrap();
+        assert!(
+            reading.contains("frames, decoded from the key frames"),
+            "{reading}"
+        );
+    }
+    place.rife(&["join", "out.mkv"]).ok();
+    assert!(fs::read(place.path("out.mkv")).unwrap() == whole);
+    // An input that is read whole says so.
+    place.y4m("clip.y4m", 4);
+    let y4m = [
+        &["video", "clip.y4m", "-o", "y.mkv", "--shard", "1/2", "-v"][..],
+        &RANDOM,
+    ]
+    .concat();
+    let ran = place.rife(&y4m);
+    assert!(
+        ran.err.contains("the whole clip is decoded: only indexed"),
+        "{}",
+        ran.err
+    );
+}
+
 fn probe_frames(whole: &[u8], place: &Place, output: &str) -> u64 {
     let copy = format!("copy_{output}");
     fs::write(place.path(&copy), whole).unwrap();

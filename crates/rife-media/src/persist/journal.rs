@@ -86,6 +86,15 @@ impl Needs {
         ..Self::ALL
     };
 
+    /// Creates the need for the frames of a shard, in segments of `segment_frames`, of which none is written.
+    pub fn of_shard(shard: Shard, segment_frames: u64) -> Self {
+        Self {
+            segment_frames: segment_frames.max(1),
+            shard,
+            ..Self::ALL
+        }
+    }
+
     /// Creates the need for all frames but the first `written` ones.
     pub(crate) fn after(written: u64) -> Self {
         Self {

@@ -31,6 +31,14 @@ impl CutRule {
             Self::Detect(_) | Self::Listed(_) => 0,
         }
     }
+
+    /// Returns the similarity below which cuts are detected; 0 where none are.
+    fn limit(&self) -> f32 {
+        match self {
+            Self::Detect(limit) => *limit,
+            Self::Listed(_) => 0.0,
+        }
+    }
 }
 
 impl Default for CutRule {
@@ -126,6 +134,27 @@ impl Analysis {
         options.cuts.ahead() + repeats
     }
 
+    /// Returns the number of frames before a frame on which its verdict depends: an analysis that begins so many frames
+    /// before it comes to the same.
+    pub fn look_behind(options: &AnalysisOptions) -> usize {
+        let repeats = if options.duplicates {
+            PAST + cadence::HOLD_AHEAD
+        } else {
+            0
+        };
+        let cuts = if options.cuts.ahead() > 0 { cuts::BEHIND } else { 1 };
+        repeats + cuts
+    }
+
+    /// Returns the results of all frames that still wait for lookahead, and forgets all frames: the next one is a first frame.
+    pub fn restart(&mut self) -> Vec<Verdict> {
+        let verdicts = self.decide(true);
+        self.frames.clear();
+        self.last_detail = None;
+        (self.cuts, self.holds, self.roles) = (0, 0, 0);
+        verdicts
+    }
+
     /// Adds the next frame and returns the verdicts that are now decided, in frame order; they lag by
     /// [`Self::look_ahead`] frames. `number` is the frame's index in the stream from 0, `pts` its time in seconds, which
     /// must increase; `pause` tells whether a [pause](crate::timeline::is_pause) precedes it.
@@ -146,6 +175,7 @@ impl Analysis {
             pts,
             miniature: features.miniature,
             edge,
+            stands_out: false,
             cut: false,
             held: false,
         });
@@ -165,7 +195,11 @@ impl Analysis {
         let find = self.options.duplicates;
         let reach = self.options.cuts.ahead();
         while self.cuts + ahead(reach, true) < seen {
-            frames[self.cuts].cut = self.cuts > 0 && is_cut(&self.options.cuts, frames, self.cuts);
+            if self.cuts > 0 {
+                let limit = self.options.cuts.limit();
+                frames[self.cuts].stands_out = cuts::is_outstanding(frames, self.cuts, limit);
+                frames[self.cuts].cut = is_cut(&self.options.cuts, frames, self.cuts);
+            }
             self.cuts += 1;
         }
         while self.holds + ahead(cadence::HOLD_AHEAD, find) < self.cuts {

@@ -14,6 +14,8 @@ use crate::timeline::{AHEAD, BEHIND, is_long};
 
 /// Maximum number of consecutive repeats: animation on fives.
 const MAX_RUN: usize = 4;
+/// Maximum number of frames from one distinct frame to the next.
+pub const MAX_APART: usize = MAX_RUN + 1;
 /// Number of frames after a frame that [`is_held`] needs.
 pub(super) const HOLD_AHEAD: usize = MAX_RUN + 1 + BEYOND;
 /// Number of changes before and after a run, beyond the adjacent ones, of which one must be motion.

@@ -12,6 +12,9 @@ const NEIGHBOURS: usize = 3;
 const MAX_SHOWN: usize = 5;
 /// Number of frames before and after a possible cut that are examined.
 pub(super) const REACH: usize = 2 * MAX_SHOWN;
+/// Number of frames before a possible cut on which it depends: [`REACH`] frames, each of which may stand out from as many
+/// changes before it, and the frame before the first change.
+pub(super) const BEHIND: usize = 2 * REACH + 1;
 /// Minimum ratio of the change into an image to the change of its repeats.
 const REPEAT_RATIO: f32 = 4.0;
 /// Minimum ratio of a cut's change to the usual change on each side.
@@ -23,9 +26,21 @@ const SIMILARITY_DROP: f32 = 0.15;
 /// Minimum change of a cut: mean absolute difference of the miniatures, 0 to 1.
 const MIN_CHANGE: f32 = 0.02;
 
-/// Reports whether a cut lies between frames `i - 1` and `i`: their similarity is below `limit` (0: never), and the change
-/// stands out from the changes on both sides.
+/// Reports whether the change between frames `i - 1` and `i` stands out from those on both sides, at most [`REACH`], whatever
+/// shots they belong to: their similarity is below `limit` (0: never), and neither is a flash.
+pub(super) fn is_outstanding(frames: &[Entry], i: usize, limit: f32) -> bool {
+    is_change(frames, i, limit, |_| false)
+}
+
+/// Reports whether a cut lies between frames `i - 1` and `i`: as [`is_outstanding`], but of the changes before, only those of
+/// the same shot count. Depends on the frames up to [`BEHIND`] before and [`REACH`] after `i`.
 pub(super) fn is_cut(frames: &[Entry], i: usize, limit: f32) -> bool {
+    is_change(frames, i, limit, Entry::ends_shot)
+}
+
+/// Reports whether the change into frame `i` is that of a cut, compared with the changes before it back to the first frame
+/// for which `ends` holds.
+fn is_change(frames: &[Entry], i: usize, limit: f32, ends: impl Fn(&Entry) -> bool) -> bool {
     let Some(edge) = frames[i]
         .edge
         .filter(|edge| limit > 0.0 && edge.similarity < limit)
@@ -33,7 +48,7 @@ pub(super) fn is_cut(frames: &[Entry], i: usize, limit: f32) -> bool {
         return false;
     };
     edge.change > MIN_CHANGE
-        && stands_out(edge, &edges_before(frames, i))
+        && stands_out(edge, &edges_before(frames, i, ends))
         && stands_out(edge, &edges_after(frames, i))
         && !is_flash(frames, i, edge.change, limit)
 }
@@ -74,11 +89,11 @@ fn step_among_repeats(edges: &[Edge]) -> Option<Edge> {
     (clear && edges.iter().any(repeats)).then_some(step)
 }
 
-/// Returns the changes before frame `i` back to the last cut or pause, nearest first, at most [`REACH`].
-fn edges_before(frames: &[Entry], i: usize) -> Vec<Edge> {
+/// Returns the changes before frame `i` back to the first frame for which `ends` holds, nearest first, at most [`REACH`].
+fn edges_before(frames: &[Entry], i: usize, ends: impl Fn(&Entry) -> bool) -> Vec<Edge> {
     let steps = frames[..i].iter().rev().take(REACH);
     steps
-        .take_while(|frame| !frame.starts_scene())
+        .take_while(|frame| !ends(frame))
         .filter_map(|frame| frame.edge)
         .collect()
 }

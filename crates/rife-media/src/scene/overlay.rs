@@ -16,8 +16,8 @@ const NOISE: u8 = 4;
 const MIN_STATIC: u8 = 24;
 /// A pixel moves where it was static for fewer frames.
 const MAX_MOVING: u8 = 4;
-/// Number of frames between two searches for overlays; pixels that change in between are excluded at once.
-const SEARCH_INTERVAL: u32 = 8;
+/// Number of source frames between two searches for overlays; pixels that change in between are excluded at once.
+const SEARCH_INTERVAL: u64 = 8;
 /// Distance in pixels outside a region's border at which motion is checked, beyond edges and codec ringing.
 const MARGIN: isize = 4;
 /// Minimum fraction, as numerator and denominator, of the surroundings that moves.
@@ -79,14 +79,20 @@ pub struct Overlays {
     age: Vec<u8>,
     /// True for each pixel that belonged to an overlay in the last search.
     found: Vec<bool>,
-    /// Number of frame intervals since the last cut.
-    steps: u32,
+    /// Number of the last frame in the source.
+    number: u64,
 }
 
 impl Overlays {
+    /// Number of pushed frames, and of source frames before a frame in addition, on which the overlay at it depends: a
+    /// detector that begins so many frames before comes to the same.
+    pub const REACH: [u64; 2] = [MIN_STATIC as u64 + 1, SEARCH_INTERVAL];
+
     /// Adds the next frame and returns the overlay pixels between the previous frame and this one; `None` where there are
-    /// none. `cut` tells whether a cut precedes the frame.
-    pub fn push(&mut self, frame: &Frame, cut: bool) -> Option<Overlay> {
+    /// none. `number` is the frame's in the source, where frames may have been left out in between; `cut` tells whether a
+    /// cut precedes it.
+    pub fn push(&mut self, frame: &Frame, number: u64, cut: bool) -> Option<Overlay> {
+        let searches = number / SEARCH_INTERVAL != self.number / SEARCH_INTERVAL;
         let codes = codes(frame);
         self.width = frame.width as usize;
         if cut || codes.len() != self.codes.len() {
@@ -95,7 +101,7 @@ impl Overlays {
                 age: vec![0; codes.len()],
                 found: vec![false; codes.len()],
                 codes,
-                steps: 0,
+                number,
             };
             return None;
         }
@@ -104,8 +110,8 @@ impl Overlays {
             *age = if still { age.saturating_add(1) } else { 0 };
         }
         self.codes = codes;
-        self.steps += 1;
-        if self.steps.is_multiple_of(SEARCH_INTERVAL) {
+        self.number = number;
+        if searches {
             self.search();
         }
         let runs: Vec<Run> = self.runs(|at| self.found[at] && self.age[at] >= MIN_STATIC);
@@ -294,7 +300,7 @@ mod tests {
     fn found(shade: impl Fn(usize, usize, usize) -> u8) -> Option<Overlay> {
         let mut overlays = Overlays::default();
         (0..40)
-            .map(|time| overlays.push(&frame(|x, y| shade(time, x, y)), false))
+            .map(|time| overlays.push(&frame(|x, y| shade(time, x, y)), time as u64, false))
             .last()
             .flatten()
     }
@@ -358,14 +364,16 @@ mod tests {
             }
         };
         for time in 0..40 {
-            overlays.push(&frame(shade(time)), false);
+            overlays.push(&frame(shade(time)), time as u64, false);
         }
-        assert!(overlays.push(&frame(shade(40)), false).is_some());
+        assert!(overlays.push(&frame(shade(40)), 40, false).is_some());
         let moved = frame(|x, y| texture(x + 123, y + 7));
-        let left = overlays.push(&moved, false).map_or(0, |overlay| overlay.pixels());
+        let left = overlays
+            .push(&moved, 41, false)
+            .map_or(0, |overlay| overlay.pixels());
         assert!(left < 30, "{left} pixels that happen to be alike");
-        assert_eq!(overlays.push(&moved, true), None);
-        assert_eq!(overlays.push(&moved, false), None);
+        assert_eq!(overlays.push(&moved, 42, true), None);
+        assert_eq!(overlays.push(&moved, 43, false), None);
     }
 
     #[test]

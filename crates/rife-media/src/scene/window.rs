@@ -26,6 +26,8 @@ pub(super) struct Entry {
     pub(super) miniature: Miniature,
     /// Differences to the previous frame; `None` for the first frame.
     pub(super) edge: Option<Edge>,
+    /// True where the change into the frame stands out from all changes around it; false until decided.
+    pub(super) stands_out: bool,
     /// True where a cut precedes the frame; false until decided.
     pub(super) cut: bool,
     /// True where the frame repeats the previous one; false until decided.
@@ -36,5 +38,10 @@ impl Entry {
     /// Reports whether a cut, a pause or the start of the stream precedes the frame, so that nothing is interpolated there.
     pub(super) fn starts_scene(&self) -> bool {
         self.cut || self.edge.is_none_or(|edge| edge.pause)
+    }
+
+    /// Reports whether the changes before the frame belong to another shot, as far as the changes around it tell.
+    pub(super) fn ends_shot(&self) -> bool {
+        self.stands_out || self.edge.is_none_or(|edge| edge.pause)
     }
 }

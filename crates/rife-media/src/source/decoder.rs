@@ -2,18 +2,20 @@
 //! Times are corrected for timestamp discontinuities, decoder delay and rounding to the container's time base.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use num_rational::Ratio;
 
 use super::combing::{self, Combing};
+use super::parts::{self, Index, Parts, Step};
 use super::{Orientation, Source, SourceSpec, StreamInfo};
 use crate::ffmpeg::args::{Args, check_word};
 use crate::ffmpeg::child::{self, Child, Request};
 use crate::nut;
 use crate::probe::clock::EPOCH_FILTER;
 use crate::probe::{DisplayMatrix, FieldOrder, MediaInfo, MediaStream, StreamKind, VideoStream, probe_with};
-use crate::time::{from_ticks, narrow, to_ticks, widen};
+use crate::time::{decimal_seconds, from_ticks, narrow, to_ticks, widen};
 use crate::timeline::{BEHIND, is_pause};
 use crate::{Ffmpeg, Frame, Layout, MediaError, PixelFormat, Result, Time};
 
@@ -33,7 +35,16 @@ pub(super) struct Decoder {
     path: PathBuf,
     info: StreamInfo,
     spec: SourceSpec,
-    reader: nut::read::Reader<Child>,
+    /// The running ffmpeg; `None` between parts.
+    reader: Option<nut::read::Reader<Child>>,
+    ffmpeg: Ffmpeg,
+    /// ffmpeg's arguments for decoding from the file's start.
+    args: Args,
+    /// Why decoding cannot begin at any key frame.
+    hindrance: Option<String>,
+    /// The index, once read, and the parts to read where not all frames are wanted.
+    index: Option<Index>,
+    parts: Option<Parts>,
     /// The exact frame times of a constant rate that the time base cannot represent.
     grid: Option<Grid>,
     /// Correction of the decoder delay.
@@ -99,19 +110,12 @@ impl Decoder {
         let info = stream_info(&media, stream, video, format, spec.orientation);
         let seek = seek(spec, &media, &info, video);
         clock_options(&mut args, discontinuous);
-        if let Some(seconds) = seek {
-            // With `-copyts -start_at_zero` the times are those of a decoding from the start.
-            let options =
-                ["-copyts", "-start_at_zero", "-ss", &seconds.to_string()].map(std::ffi::OsString::from);
-            args.0.splice(0..0, options);
-        }
-        let request = Request {
-            stdout: true,
-            cancel: spec.cancel.clone(),
-            stall: spec.stall_timeout,
-            ..Request::new("ffmpeg", &ffmpeg.ffmpeg, args.0)
-        };
-        let reader = nut::read::Reader::new(child::start(request)?);
+        let hindrance = parts::hindrance(spec, &media, stream, own.is_some());
+        let second = seek.map(|second| second.to_string());
+        let options = second
+            .as_ref()
+            .map(|second| [&SOUGHT[..], &["-ss", second]].concat());
+        let reader = start(&ffmpeg, spec, &args, &options.unwrap_or_default())?;
         let mut info = info;
         if seek.is_some() {
             info.frames = None;
@@ -147,7 +151,12 @@ impl Decoder {
             path: path.to_owned(),
             info,
             spec: spec.clone(),
-            reader,
+            reader: Some(reader),
+            ffmpeg,
+            args,
+            hindrance,
+            index: None,
+            parts: None,
             grid,
             late,
             moved: None,
@@ -165,31 +174,127 @@ impl Decoder {
 
     /// Reads one frame with its corrected time and duration 0; `None` at the end of the stream.
     fn decode(&mut self) -> Result<Option<Frame>> {
-        let size = self.info.format.frame_bytes(self.info.width, self.info.height);
-        let ticks = match self.reader.next_frame(size, &mut self.buffer) {
-            Ok(Some(ticks)) => ticks,
-            Ok(None) => return self.end_of_stream().map(|()| None),
-            Err(error) => return Err(self.broken(&error)),
+        let (pts, blank) = if let Some(parts) = &mut self.parts {
+            let (number, time, step) = parts.step();
+            match self.follow(number, time, &step) {
+                Ok(true) => (time, step != Step::Decode && step != Step::Begin),
+                Ok(false) => return Ok(None),
+                Err(error) => {
+                    self.done = true;
+                    return Err(error);
+                }
+            }
+        } else {
+            match self.read()? {
+                Some(pts) => (pts, false),
+                None => return self.end_of_stream().map(|()| None),
+            }
         };
         self.frames += 1;
         self.spec.limits.check_frames(self.frames)?;
-        let time_base = self.reader.time_base();
-        let pts = self.time_of(ticks).ok_or_else(|| MediaError::Frame {
-            frame: self.frames - 1,
-            reason: format!("its time {ticks} is out of range"),
-        })?;
         let pts = self.late.correct(pts);
         // Filters may have made the time base finer than the precision of the times.
-        let tick = time_base.max(self.info.time_base);
+        let unit = self
+            .reader
+            .as_ref()
+            .map_or(self.info.time_base, nut::read::Reader::time_base);
+        let tick = unit.max(self.info.time_base);
         let pts = self.grid.as_mut().map_or(pts, |grid| grid.snap(pts, tick));
-        let frame = Frame::from_raw(self.info.width, self.info.height, self.info.format, &self.buffer)?;
+        let (width, height, format) = (self.info.width, self.info.height, self.info.format);
+        if blank {
+            return Ok(Some(Frame::blank(width, height, format, pts)));
+        }
+        let frame = Frame::from_raw(width, height, format, &self.buffer)?;
         Ok(Some(frame.at(pts, Time::from(0))))
     }
 
-    /// Converts a frame's ticks to seconds since the container's start, with timestamp discontinuities corrected; `None`
+    /// Reads the samples of the running ffmpeg's next frame into the buffer and returns its time in seconds since the
+    /// container's start; `None` at the end of the stream.
+    fn read(&mut self) -> Result<Option<Time>> {
+        let size = self.info.format.frame_bytes(self.info.width, self.info.height);
+        let Some(reader) = &mut self.reader else {
+            return Ok(None);
+        };
+        let ticks = match reader.next_frame(size, &mut self.buffer) {
+            Ok(Some(ticks)) => ticks,
+            Ok(None) => return Ok(None),
+            Err(error) => return Err(self.broken(&error)),
+        };
+        let unit = reader.time_base();
+        let pts = self.time_of(ticks, unit).ok_or_else(|| MediaError::Frame {
+            frame: self.frames,
+            reason: format!("its time {ticks} is out of range"),
+        })?;
+        Ok(Some(pts))
+    }
+
+    /// Does what becomes of frame `number` at `time`, whose samples are in the buffer then if it is decoded; returns false at
+    /// the end of the stream.
+    fn follow(&mut self, number: usize, time: Time, step: &Step) -> Result<bool> {
+        match step {
+            Step::Begin => return self.begin(number, time).map(|()| true),
+            Step::Decode | Step::Pass => {
+                if self.read()? != Some(time) {
+                    return Err(parts::misplaced(&self.path, number, time));
+                }
+            }
+            Step::Leave => self.reader = None,
+            Step::End => {
+                self.done = true;
+                if self.reader.is_none() {
+                    return Ok(false);
+                }
+                if self.read()?.is_some() {
+                    return Err(parts::misplaced(&self.path, number, time));
+                }
+                self.end_of_stream()?;
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Starts ffmpeg before frame `number`, at `time`, and reads up to it.
+    fn begin(&mut self, number: usize, time: Time) -> Result<()> {
+        let places = self.parts.as_ref().map(|parts| parts.places(number));
+        for place in places.unwrap_or_default() {
+            // The running one ends before the next starts.
+            self.reader = None;
+            let options = place.map(|(at, _)| decimal_seconds(at));
+            let options = options
+                .as_ref()
+                .map(|at| [&SOUGHT[..], &["-noaccurate_seek", "-ss", at]].concat());
+            self.reader = Some(start(
+                &self.ffmpeg,
+                &self.spec,
+                &self.args,
+                &options.unwrap_or_default(),
+            )?);
+            let mut found = match self.read() {
+                Err(MediaError::Cancelled) => return Err(MediaError::Cancelled),
+                found => found.unwrap_or(None),
+            };
+            if place.is_some_and(|(_, latest)| found.is_none_or(|first| first > latest)) {
+                continue;
+            }
+            while found.is_some_and(|found| found < time) {
+                found = match self.read() {
+                    Err(MediaError::Cancelled) => return Err(MediaError::Cancelled),
+                    found => found.unwrap_or(None),
+                };
+            }
+            if found == Some(time) {
+                // A place that failed has ended the decoding.
+                self.done = false;
+                return Ok(());
+            }
+        }
+        Err(parts::misplaced(&self.path, number, time))
+    }
+
+    /// Converts a frame's ticks of `unit` to seconds since the container's start, with timestamp discontinuities corrected; `None`
     /// where out of range.
-    fn time_of(&mut self, ticks: i64) -> Option<Time> {
-        let unit = self.reader.time_base();
+    fn time_of(&mut self, ticks: i64, unit: Time) -> Option<Time> {
         if let Some(media) = self
             .info
             .media
@@ -217,9 +322,12 @@ impl Decoder {
     fn end_of_stream(&mut self) -> Result<()> {
         self.done = true;
         let context = format!("after frame {} of {}", self.frames, self.path.display());
-        self.reader.get_mut().finish(&context)?;
-        let tail = self.reader.get_mut().tail();
-        self.warn_of_size_changes();
+        let Some(child) = self.reader.as_mut().map(nut::read::Reader::get_mut) else {
+            return Ok(());
+        };
+        child.finish(&context)?;
+        let (tail, sizes) = (child.tail(), child.sizes());
+        self.warn_of_size_changes(&sizes);
         if self.frames == 0 {
             return Err(MediaError::unreadable(
                 &self.path,
@@ -240,8 +348,7 @@ impl Decoder {
     }
 
     /// Adds a warning that lists frame sizes other than the first one, which ffmpeg scaled to the first.
-    fn warn_of_size_changes(&mut self) {
-        let sizes = self.reader.get_mut().sizes();
+    fn warn_of_size_changes(&mut self, sizes: &[[u32; 2]]) {
         let Some(&[width, height]) = sizes.first() else {
             return;
         };
@@ -261,7 +368,9 @@ impl Decoder {
     /// Returns the error after a failed read: a changed frame format, or the failure of ffmpeg.
     fn broken(&mut self, error: &std::io::Error) -> MediaError {
         self.done = true;
-        let child = self.reader.get_mut();
+        let Some(child) = self.reader.as_mut().map(nut::read::Reader::get_mut) else {
+            return MediaError::unreadable(&self.path, error.to_string());
+        };
         if error.kind() == std::io::ErrorKind::InvalidData && !child.was_stopped() {
             return MediaError::Frame {
                 frame: self.frames,
@@ -335,6 +444,31 @@ impl Source for Decoder {
         Ok(Some(frame))
     }
 
+    fn times(&mut self) -> Result<std::result::Result<Vec<Time>, String>> {
+        if let Some(reason) = &self.hindrance {
+            return Ok(Err(reason.clone()));
+        }
+        let media = self.info.media.as_ref();
+        let Some((media, stream)) = media.and_then(|media| Some((media, media.main_video()?.0))) else {
+            return Ok(Err("it has no index".to_owned()));
+        };
+        let index = Index::scan(&self.ffmpeg, media, stream, &self.spec.limits, &self.spec.cancel)?;
+        Ok(index.map(|index| self.index.insert(index).times().to_vec()))
+    }
+
+    fn read_parts(&mut self, parts: Vec<Range<u64>>) -> Result<()> {
+        let index = self.index.take().filter(|_| self.frames == 0);
+        let index = index.ok_or_else(|| {
+            MediaError::Unsupported(
+                "parts are read before the first frame, of a source whose times are known".to_owned(),
+            )
+        })?;
+        self.reader = None;
+        self.info.frames = Some(index.times().len() as u64);
+        self.parts = Some(Parts::new(index, parts));
+        Ok(())
+    }
+
     fn notes(&self) -> Vec<String> {
         self.notes.clone()
     }
@@ -342,6 +476,30 @@ impl Source for Decoder {
     fn warnings(&self) -> Vec<String> {
         self.warnings.clone()
     }
+}
+
+/// ffmpeg's options for times after a seek that are those of decoding from the start.
+const SOUGHT: [&str; 2] = ["-copyts", "-start_at_zero"];
+
+/// Starts ffmpeg with `options` before its arguments.
+fn start(
+    ffmpeg: &Ffmpeg,
+    spec: &SourceSpec,
+    args: &Args,
+    options: &[&str],
+) -> Result<nut::read::Reader<Child>> {
+    let options = options.iter().map(std::ffi::OsString::from);
+    let request = Request {
+        stdout: true,
+        cancel: spec.cancel.clone(),
+        stall: spec.stall_timeout,
+        ..Request::new(
+            "ffmpeg",
+            &ffmpeg.ffmpeg,
+            options.chain(args.0.iter().cloned()).collect(),
+        )
+    };
+    Ok(nut::read::Reader::new(child::start(request)?))
 }
 
 /// Correction of the decoder delay in containers without presentation times (AVI): ffmpeg gives each frame the time of the

@@ -28,6 +28,7 @@ impl Decided {
     pub(crate) fn converted(mut self, tags: &ColorTags) -> Self {
         if let Role::Anchor(_) = self.verdict.role
             && self.image.is_none()
+            && !self.frame.is_blank()
         {
             self.image = Some(Arc::new(self.frame.to_rgb(tags)));
         }
@@ -133,6 +134,9 @@ impl Analyzer {
             return Vec::new();
         }
         self.last = Some(frame.pts);
+        if frame.is_blank() {
+            return self.pass(number, frame, pause);
+        }
         let image = frame.to_rgb(&self.tags);
         let verdicts = self
             .analysis
@@ -144,6 +148,26 @@ impl Analyzer {
             dropped_before: std::mem::take(&mut self.dropped),
         });
         self.decide(verdicts)
+    }
+
+    /// Passes a blank frame on as distinct, after all frames before it; the next frame with content is a first one.
+    fn pass(&mut self, number: u64, frame: Frame, pause: bool) -> Vec<Decided> {
+        let verdicts = self.analysis.restart();
+        let mut decided = self.decide(verdicts);
+        decided.push(Decided {
+            number,
+            image: None,
+            verdict: Verdict {
+                pts: frame.pts,
+                cut: false,
+                pause,
+                similarity: 1.0,
+                role: Role::Anchor(frame.pts),
+            },
+            frame,
+            dropped_before: std::mem::take(&mut self.dropped),
+        });
+        decided
     }
 
     /// Returns the remaining frames, and how many were left out after them.

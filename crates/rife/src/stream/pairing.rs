@@ -82,6 +82,8 @@ pub(crate) struct Pairing {
     counts: StreamCounts,
     cuts: Vec<DetectedCut>,
     overlays: Overlays,
+    /// The image of blank frames, which no output frame shows.
+    blank: Arc<RgbImage>,
     /// Anchors that output frames may still follow.
     anchors: VecDeque<Anchor>,
     /// Zero-based number of the first element of `anchors` among all anchors.
@@ -140,6 +142,7 @@ impl Pairing {
             counts: StreamCounts::default(),
             cuts: Vec::new(),
             overlays: Overlays::default(),
+            blank: Arc::new(RgbImage::new(0, 0, Vec::new())),
             anchors: VecDeque::new(),
             first: 0,
             placed: VecDeque::new(),
@@ -190,17 +193,21 @@ impl Pairing {
         let Push::Frames(frames) = timeline.push(pts, frame.frame.duration, frame.verdict.pause)? else {
             return Ok(());
         };
-        if let (Role::Anchor(time), Some(image)) = (frame.verdict.role, frame.image) {
+        if let Role::Anchor(time) = frame.verdict.role {
             anchors.anchor(time, frame.verdict.pause);
             let cut = frame.verdict.cut;
-            let overlay = match self.options.mask_static {
-                true => self.overlays.push(&frame.frame, cut),
-                false => None,
+            let overlay = match () {
+                () if frame.frame.is_blank() => {
+                    self.overlays = Overlays::default();
+                    None
+                }
+                () if self.options.mask_static => self.overlays.push(&frame.frame, frame.number, cut),
+                () => None,
             };
             self.anchors.push_back(Anchor {
                 overlay: overlay.map(Arc::new),
                 frame: Arc::new(frame.frame),
-                image,
+                image: frame.image.unwrap_or_else(|| self.blank.clone()),
                 cut,
                 prepared: None,
             });
@@ -336,6 +343,12 @@ impl Pairing {
         self.options.limits.check_output_frames(self.started_count + 1)?;
         let (left, right) = (self.anchors.front().cloned(), self.anchors.get(1).cloned());
         let left = left.ok_or(Error::Stage("interpolation"))?;
+        let wish = wish(self.started_count, at.pts);
+        let is_blank = |anchor: &Anchor| anchor.frame.is_blank();
+        if wish != Wish::Skip && (is_blank(&left) || right.as_ref().is_some_and(is_blank)) {
+            // The job did not read what it needs.
+            return Err(Error::Stage("reading in parts"));
+        }
         let shown = StreamFrame {
             pts: at.pts,
             duration: at.duration,
@@ -345,11 +358,8 @@ impl Pairing {
             confidence: None,
         };
         match right {
-            Some(right) if *at.timestep.numer() != 0 => {
-                let wish = wish(self.started_count, at.pts);
-                self.between(group, [left, right], at, wish, shown)
-            }
-            _ if wish(self.started_count, at.pts) != Wish::Skip => Ok(Started::Complete(Next::Frame(shown))),
+            Some(right) if *at.timestep.numer() != 0 => self.between(group, [left, right], at, wish, shown),
+            _ if wish != Wish::Skip => Ok(Started::Complete(Next::Frame(shown))),
             _ => Ok(Started::Complete(Next::Skipped { at, made: false })),
         }
     }

@@ -55,6 +55,8 @@ pub struct VideoPlan {
     pub time: Option<Duration>,
     /// Expected memory of frames and network in bytes, without ffmpeg.
     pub memory: u64,
+    /// How much of the source a shard decodes, for people; `None` for other jobs, which decode all of it.
+    pub reading: Option<String>,
     /// Remarks for the user before the start.
     pub notes: Vec<String>,
 }
@@ -100,6 +102,7 @@ pub(super) fn plan(
         engine: interpolator.engine().to_string(),
         time: made.and_then(|made| Some(frame_time * u32::try_from(made).ok()?)),
         memory: memory(info.width, info.height, job.interpolator.memory_limit) + lookahead_memory(job, info),
+        reading: None,
         notes: note.into_iter().collect(),
     })
 }
@@ -216,6 +219,9 @@ impl fmt::Display for VideoPlan {
         writeln!(f, "model:   {}", self.model)?;
         writeln!(f, "times:   {}", self.method)?;
         writeln!(f, "engine:  {}", self.engine)?;
+        if let Some(reading) = &self.reading {
+            writeln!(f, "reads:   {reading}")?;
+        }
         for line in self
             .streams
             .iter()
