@@ -31,7 +31,7 @@ pub use static_content::{Still, StillItem, StillScores, measure_still};
 pub use triplets::{ClipTriplets, TripletOptions, cut_triplets};
 pub use worst_frames::write_worst;
 
-use crate::metrics::{Lpips, interpolation_error, psnr, psnr_luma, round8, ssim};
+use crate::metrics::{Lpips, interpolation_error, psnr, psnr_luma, round8, ssim, ssimulacra2};
 use baselines::FrameMaker;
 use protocol::Protocol;
 use rife::{Error, Interpolator, Result};
@@ -48,6 +48,9 @@ pub struct Scores {
     /// LPIPS distance (lower is better), if its weights are available.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lpips: Option<f64>,
+    /// SSIMULACRA 2 (100 is equal, higher is better), if no side is shorter than 128 pixels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ssimulacra2: Option<f64>,
 }
 
 impl Scores {
@@ -65,6 +68,7 @@ impl Scores {
             ssim: unrounded.unwrap_or_else(|| ssim(&frame, &truth.data, size)),
             ie: interpolation_error(&frame, &truth.data),
             lpips: distance.transpose()?,
+            ssimulacra2: ssimulacra2(&frame, &truth.data, size),
         })
     }
 
@@ -72,12 +76,18 @@ impl Scores {
     fn mean<'a>(scores: impl Iterator<Item = &'a Self> + Clone) -> Self {
         let count = scores.clone().count().max(1) as f64;
         let mean = |value: fn(&Self) -> f64| scores.clone().map(value).sum::<f64>() / count;
-        let has_lpips = scores.clone().any(|s| s.lpips.is_some());
+        let mean_of = |value: fn(&Self) -> Option<f64>| {
+            let values: Option<Vec<f64>> = scores.clone().map(value).collect();
+            values
+                .filter(|values| !values.is_empty())
+                .map(|values| values.iter().sum::<f64>() / count)
+        };
         Self {
             psnr: mean(|s| s.psnr),
             ssim: mean(|s| s.ssim),
             ie: mean(|s| s.ie),
-            lpips: has_lpips.then(|| mean(|s| s.lpips.unwrap_or_default())),
+            lpips: mean_of(|s| s.lpips),
+            ssimulacra2: mean_of(|s| s.ssimulacra2),
         }
     }
 }
@@ -314,6 +324,7 @@ mod tests {
             ssim: 0.5,
             ie: 1.0,
             lpips: None,
+            ssimulacra2: None,
         };
         Item {
             name: String::new(),

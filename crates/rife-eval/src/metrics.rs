@@ -1,12 +1,14 @@
 //! Full-reference image quality metrics: PSNR, SSIM and interpolation error (IE) as the RIFE paper's benchmark scripts compute
-//! them, and LPIPS.
+//! them, LPIPS, and SSIMULACRA 2.
 //!
 //! All functions take planar RGB (`[3, height, width]`, row-major) with values in 0..=1. The scripts round the network's output
 //! to 8 bits before PSNR and IE: use [`round8`].
 
 mod lpips;
+mod ssimulacra2;
 
 pub use lpips::Lpips;
+pub use ssimulacra2::ssimulacra2;
 
 /// Number of taps of SSIM's Gaussian.
 const WINDOW: usize = 11;

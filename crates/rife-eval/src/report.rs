@@ -58,6 +58,8 @@ pub struct Quality {
     pub psnr: f64,
     /// SSIM as by [`metrics::ssim`].
     pub ssim: f64,
+    /// SSIMULACRA 2 as by [`metrics::ssimulacra2`], if no side is shorter than 128 pixels.
+    pub ssimulacra2: Option<f64>,
 }
 
 /// One evaluated frame.
@@ -305,6 +307,12 @@ impl<'a> Evaluator<'a> {
         let quality = |of: &dyn Fn(&EvaluatedFrame) -> Quality| Quality {
             psnr: mean(&|frame| of(frame).psnr),
             ssim: mean(&|frame| of(frame).ssim),
+            ssimulacra2: frames
+                .iter()
+                .map(|frame| of(frame).ssimulacra2)
+                .sum::<Option<f64>>()
+                .filter(|_| !frames.is_empty())
+                .map(|sum| sum / frames.len() as f64),
         };
         self.report.means = Means {
             network: quality(&|frame| frame.network),
@@ -337,6 +345,7 @@ fn quality(made: &RgbImage, truth: &RgbImage) -> Quality {
     Quality {
         psnr: metrics::psnr(&made, &truth).min(MAX_PSNR),
         ssim: metrics::ssim(&made, &truth, size),
+        ssimulacra2: metrics::ssimulacra2(&made, &truth, size),
     }
 }
 

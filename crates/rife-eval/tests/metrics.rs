@@ -3,7 +3,7 @@
 
 use rife::nets::{WeightTensor, Weights};
 use rife_eval::benchmark::FrameFile;
-use rife_eval::metrics::{Lpips, interpolation_error, psnr, psnr_luma, round8, ssim};
+use rife_eval::metrics::{Lpips, interpolation_error, psnr, psnr_luma, round8, ssim, ssimulacra2};
 use serde_json::Value;
 
 /// Relative tolerance; absolute for values under 1.
@@ -117,6 +117,31 @@ fn metrics_are_those_of_the_definitions() {
             .distance(&[0.0; 3 * 30 * 40], &[0.0; 3 * 30 * 40], [30, 40])
             .is_err()
     );
+}
+
+/// SSIMULACRA 2 falls with the error, and is 100 for equal pictures. For the noisy pair the Python package `ssimulacra2` 0.3.0,
+/// whose Gaussian is another, has 24.19.
+#[test]
+fn ssimulacra2_falls_with_the_error() {
+    let size = [256, 320];
+    let (truth, made) = pictures(256, 320);
+    let mixed = |share: f32| -> Vec<f32> {
+        let values = truth.iter().zip(&made);
+        values
+            .map(|(truth, made)| truth + share * (made - truth))
+            .collect()
+    };
+    let scores: Vec<f64> = [0.0, 0.1, 0.3, 1.0]
+        .map(|share| ssimulacra2(&mixed(share), &truth, size).unwrap())
+        .into();
+    assert_eq!(scores[0], 100.0);
+    assert!(scores.is_sorted_by(|better, worse| better > worse), "{scores:?}");
+    let mut rounded = made.clone();
+    round8(&mut rounded);
+    let found = ssimulacra2(&rounded, &truth, size).unwrap();
+    assert!((found - 28.175).abs() < 0.05, "{found}");
+    let small = [0.5; 3 * 127 * 300];
+    assert_eq!(ssimulacra2(&small, &small, [127, 300]), None);
 }
 
 #[test]

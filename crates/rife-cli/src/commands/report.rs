@@ -90,7 +90,13 @@ fn default_page(input: &Path) -> Result<PathBuf> {
 /// Formats the mean scores for people.
 pub(super) fn text(report: &Report) -> String {
     let means = &report.means;
-    let row = |name: &str, Quality { psnr, ssim }: Quality| format!("{name:8} {psnr:6.2} dB  SSIM {ssim:.4}");
+    let row = |name: &str, quality: Quality| {
+        let Quality { psnr, ssim, .. } = quality;
+        let perceived = quality
+            .ssimulacra2
+            .map_or_else(String::new, |value| format!("  SSIMULACRA 2 {value:.2}"));
+        format!("{name:8} {psnr:6.2} dB  SSIM {ssim:.4}{perceived}")
+    };
     let count = report.frames.len();
     format!(
         "{}: {count} of {} left out and rebuilt ({} beside cuts passed over)\n{}\n{}\n{}\nnearer to the truth than \

@@ -71,17 +71,20 @@ fn summary(report: &Report) -> String {
         escaped(&report.model),
         report.program
     );
-    text += "<table><tr><th>rebuilt by</th><th>PSNR, dB</th><th>SSIM</th></tr>";
+    text += "<table><tr><th>rebuilt by</th><th>PSNR, dB</th><th>SSIM</th><th>SSIMULACRA 2</th></tr>";
     let means = &report.means;
     for (name, quality) in [
         ("the network", means.network),
         ("blending", means.blend),
         ("holding", means.hold),
     ] {
-        let Quality { psnr, ssim } = quality;
+        let Quality { psnr, ssim, .. } = quality;
+        let perceived = quality
+            .ssimulacra2
+            .map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"));
         let _ = write!(
             text,
-            "<tr><td>{name}</td><td>{psnr:.2}</td><td>{ssim:.4}</td></tr>"
+            "<tr><td>{name}</td><td>{psnr:.2}</td><td>{ssim:.4}</td><td>{perceived}</td></tr>"
         );
     }
     let ranking = report.confidence_rank_correlation.map_or(String::new(), |correlation| {

@@ -81,7 +81,7 @@ fn comparison(comparison: &Comparison) -> Result<()> {
     )
 }
 
-/// Prints a table of scores, a row per method; the LPIPS column appears only if a row has it.
+/// Prints a table of scores, a row per method; the columns of SSIMULACRA 2 and LPIPS appear only if a row has them.
 fn table(rows: &[(&str, Scores)]) -> Result<()> {
     let width = rows
         .iter()
@@ -89,18 +89,25 @@ fn table(rows: &[(&str, Scores)]) -> Result<()> {
         .max()
         .unwrap_or_default()
         .max(12);
-    let has_lpips = rows.iter().any(|(_, scores)| scores.lpips.is_some());
-    let lpips = if has_lpips { "    LPIPS" } else { "" };
+    let head = |title: &'static str, value: fn(&Scores) -> Option<f64>| {
+        let some = rows.iter().any(|(_, scores)| value(scores).is_some());
+        if some { title } else { "" }
+    };
+    let perceived = head("  SSIMULACRA2", |scores| scores.ssimulacra2);
+    let lpips = head("    LPIPS", |scores| scores.lpips);
     output::line(&format!(
-        "{:<width$} {:>9} {:>8} {:>8}{lpips}",
+        "{:<width$} {:>9} {:>8} {:>8}{perceived}{lpips}",
         "", "PSNR dB", "SSIM", "IE"
     ))?;
     rows.iter().try_for_each(|(name, scores)| {
+        let perceived = scores
+            .ssimulacra2
+            .map_or_else(String::new, |value| format!(" {value:>12.3}"));
         let lpips = scores
             .lpips
             .map_or_else(String::new, |lpips| format!(" {lpips:>8.4}"));
         output::line(&format!(
-            "{:<width$} {:>9.3} {:>8.4} {:>8.3}{lpips}",
+            "{:<width$} {:>9.3} {:>8.4} {:>8.3}{perceived}{lpips}",
             output::plain(name),
             scores.psnr,
             scores.ssim,
