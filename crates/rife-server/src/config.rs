@@ -21,6 +21,8 @@ pub struct Config {
     pub allowed_hosts: Vec<String>,
     /// Folders of this machine whose files clients may use as inputs.
     pub folders: Vec<PathBuf>,
+    /// Whether clients may not add, download and remove models.
+    pub fixed_models: bool,
     /// Number of jobs that run at the same time.
     pub workers: usize,
     /// Maximum number of queued jobs.
@@ -50,6 +52,7 @@ impl Config {
             insecure: false,
             allowed_hosts: Vec::new(),
             folders: Vec::new(),
+            fixed_models: false,
             workers: 1,
             queue_limit: 100,
             max_upload: 16 << 30,

@@ -40,6 +40,7 @@ codes! {
     BadRequest "bad_request" 400,
     Unauthorized "unauthorized" 401,
     BadOrigin "bad_origin" 403,
+    Forbidden "forbidden" 403,
     NotFound "not_found" 404,
     NoPreview "no_preview" 404,
     MethodNotAllowed "method_not_allowed" 405,

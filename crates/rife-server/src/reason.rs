@@ -82,6 +82,14 @@ reasons! {
     Incomplete "incomplete" "{name} was not written completely: {cause}",
     Unsupported "unsupported" "{cause}",
     Io "io" "cannot {action} {name}: {cause}",
+    // Models.
+    ModelsFixed "models_fixed" "the models of this server are fixed (rife serve --fixed-models)",
+    HalfOfNcnn "half_of_ncnn" "{name}: a model of ncnn is a .param and a .bin file, which are added together",
+    // Parts of the messages below.
+    OfFile "of_file" "{name}: {cause}",
+    Several "several" "{notes}",
+    Frames "frames" "{count} frames",
+    Times "times" "{count} times",
     // Lines of plans.
     RuleSame "rule_same" "N frames give N",
     RuleFactor "rule_factor" "N frames give {factor}*(N-1)+1, and up to {more} more of the last one, so that the clip ends when the source does",
@@ -125,6 +133,62 @@ reasons! {
     Padded "padded" "scaled whole into it, the rest is black or transparent",
     Cropped "cropped" "scaled to fill it, what stands over is cut off",
     FitStretched "fit_stretched" "stretched to it",
+    ScaledWhole "scaled_whole" "scaled whole into the output's size",
+    ScaledCut "scaled_cut" "scaled to fill the output's size and cut",
+    ScaledStretched "scaled_stretched" "stretched to the output's size",
+    RateMade "rate_made" "frames made for the output's rate",
+    ColoursOfFirst "colours_of_first" "its colours written by the first clip's matrix and range",
+    PrimariesOfFirst "primaries_of_first" "its primaries converted to the first clip's",
+    // Further notes of plans, and warnings of jobs.
+    StartsOver "starts_over" "an interrupted run starts over: {cause}",
+    OnePiece "one_piece" "{holder} is written in one piece",
+    GpuTiles "gpu_tiles" "pictures of {size} are computed in {count} tiles, because a buffer of this GPU holds at most {limit} MiB",
+    PlayersRate "players_rate" "players show such a file at up to {fastest} fps: of frames that lie closer, the last is kept",
+    PlayersSlow "players_slow" "players show each frame of such a file for a tenth of a second where it is to be shown for less than {seconds} s: {fastest} fps instead of {rate}",
+    PlayersMerge "players_merge" "players show each frame of such a file for a tenth of a second where it is to be shown for less than {seconds} s: of frames that lie closer, the last is kept",
+    FramesMerged "frames_merged" "{count} frames lay closer than {seconds} s after the one before, which players do not show so: they are left out",
+    FramesMoved "frames_moved" "{frames} moved by a tick, since times fell together",
+    MetadataDropped "metadata_dropped" "{metadata} cannot be carried over to new frames: dropped",
+    MasteringDropped "mastering_dropped" "HDR10 mastering metadata is dropped: {encoder} does not write it",
+    CaptionsDropped "captions_dropped" "closed captions (CEA-608/708) lie within the source's frames and cannot be carried over to new ones: dropped; ffmpeg -f lavfi -i \"movie=IN[out0+subcc]\" -map 0:s OUT.srt takes them out as subtitles",
+    CutOff "cut_off" "the file is cut off: its header announces {values}. What is missing is missing in the result",
+    FramesMissing "frames_missing" "{name}: {frames} frames were decoded where {announced} were announced (the last at {time} s): {cause}",
+    SaidNothing "said_nothing" "it said nothing",
+    SizeChanges "size_changes" "{name}: the picture's size changes from {size} to {others}: all frames are scaled to {size}, the size of the first",
+    CombDeinterlaced "comb_deinterlaced" "it is not marked as interlaced, but {combed} of {moving} frames that were looked at are combed ({order}): it is de-interlaced",
+    CombKept "comb_kept" "it is not marked as interlaced, and {combed} of {moving} frames that were looked at are combed: it is not de-interlaced",
+    CombTelecined "comb_telecined" "it looks telecined, or interlaced in part ({combed} of {moving} frames that were looked at are combed, {order}), without being marked: combs become wrong motion; ask for the film to be taken out of it, or for de-interlacing",
+    CombInterlaced "comb_interlaced" "it looks interlaced ({combed} of {moving} frames that were looked at are combed, {order}) without being marked: combs become wrong motion; ask for de-interlacing",
+    TopFirst "top_first" "top field first",
+    BottomFirst "bottom_first" "bottom field first",
+    StreamsMissing "streams_missing" "{missing} of {count} planned streams of sound or text are missing in the output",
+    SoundMoved "sound_moved" "sound, stream {index} of the input ({codec}): {cause}",
+    SoundBegins "sound_begins" "it begins at {found} s of the result and should at {wanted} s",
+    SoundEnds "sound_ends" "it ends at {found} s of the result and should at {wanted} s",
+    ProfileConverted "profile_converted" "colours are converted from {profile} to sRGB",
+    ProfileIgnored "profile_ignored" "the colour profile is not applied ({cause}), the colours are taken for sRGB",
+    GpuEnded "gpu_ended" "{device} was used no more, because {cause}; {computed}",
+    GpuFailed "gpu_failed" "{device} failed {times}: {cause}; {computed}",
+    ComputedBoth "computed_both" "{frames} computed again in f32, {others}",
+    ComputedAgain "computed_again" "{frames} computed again in f32",
+    ComputedByProcessor "computed_by_processor" "{frames} computed by the processor instead, whose values may differ from the GPU's by a code value",
+    // Values of verifications.
+    AllDecode "all_decode" "all can be decoded",
+    NotAtHand "not_at_hand" "it is not at hand",
+    UnknownValue "unknown_value" "unknown",
+    TimesRise "times_rise" "every frame's time is above the one before",
+    TimeNotAbove "time_not_above" "that of frame {frame} is not",
+    SoItIs "so_it_is" "so it is",
+    TheSame "the_same" "the same",
+    TagDiffers "tag_differs" "{name} is {found} and should be {wanted}",
+    SyncWanted "sync_wanted" "as in the input, to {ms} ms",
+    SyncLength "sync_length" "{start} ms at its start, {length} ms in length",
+    SyncStart "sync_start" "{start} ms at its start",
+    WeightsBuiltIn "weights_built_in" "those built into this program",
+    WeightsOther "weights_other" "{model}, not those built in",
+    VersionChecks "version_checks" "{version} is checking",
+    // The most general sentence comes last.
+    ChainClip "chain_clip" "{name}: {size}, {rate} ({how})",
 }
 
 /// First entry that may match a message of the `rife` crate; the entries before it are the server's.
@@ -172,6 +236,10 @@ impl Reason {
             text += &match params.get(placeholder.name) {
                 Some(Value::String(text)) => text.clone(),
                 Some(Value::Object(note)) => note["message"].as_str().unwrap_or_default().to_owned(),
+                Some(Value::Array(notes)) => {
+                    let messages = notes.iter().filter_map(|note| note["message"].as_str());
+                    messages.collect::<Vec<_>>().join("; ")
+                }
                 Some(value) => value.to_string(),
                 None => String::new(),
             };
@@ -200,18 +268,59 @@ impl Reason {
     }
 }
 
-/// Converts a parameter to a note if it matches a sentence of the catalogue, else to a string.
+/// Converts a parameter to a note if it matches a sentence of the catalogue or is a number of frames or times, to a list of notes
+/// if it is a list of such sentences, else to a string.
 fn nested(text: &str) -> Value {
-    parse_note(text).unwrap_or_else(|| text.into())
+    let several = || (text.contains("; ")).then(|| parse_list(text)).flatten();
+    counted(text)
+        .or_else(|| parse_note(text))
+        .or_else(|| several().map(Value::Array))
+        .unwrap_or_else(|| text.into())
 }
 
-/// Converts a message of the `rife` crate to a note, if it matches a sentence of the catalogue.
+/// Converts a number of frames or times, such as `1 frame`, `2 frames`, `once` or `3 times`.
+fn counted(text: &str) -> Option<Value> {
+    let (reason, count) = match text.split_once(' ') {
+        None if text == "once" => (Reason::Times, "1"),
+        Some((count, "frame" | "frames")) => (Reason::Frames, count),
+        Some((count, "times")) => (Reason::Times, count),
+        _ => return None,
+    };
+    let count: u64 = count.parse().ok()?;
+    Some(note_json(reason, &params([("count", count.into())]), text))
+}
+
+/// Converts a message of the `rife` crate to a note, if it matches a sentence of the catalogue, or follows a file's name.
 fn parse_note(text: &str) -> Option<Value> {
-    let mut known = Reason::ALL.iter().skip_while(|reason| **reason != FIRST_PARSED);
-    known.find_map(|reason| {
-        reason
-            .matches(text)
-            .map(|params| note_json(*reason, &params, text))
+    let known = Reason::ALL.iter().skip_while(|reason| **reason != FIRST_PARSED);
+    let mut found = known.filter_map(|reason| Some((*reason, reason.matches(text)?)));
+    if let Some((reason, params)) = found.find(|(reason, params)| is_certain(*reason, params)) {
+        return Some(note_json(reason, &params, text));
+    }
+    let (name, cause) = text.split_once(": ")?;
+    let pairs = [("name", name.into()), ("cause", parse_note(cause)?)];
+    Some(note_json(Reason::OfFile, &params(pairs), text))
+}
+
+/// Reports whether parameters of a match are what their names say: a general sentence also matches a list of others.
+fn is_certain(reason: Reason, params: &Params) -> bool {
+    let short = |value: &str| !value.contains("; ") && !value.contains(": ");
+    let names = ["name", "frames", "announced", "device"].into_iter();
+    let mut texts = names.filter_map(|name| params.get(name).and_then(Value::as_str));
+    // What follows the size and rate of any file in brackets has to be known.
+    texts.all(short) && (reason != Reason::ChainClip || !params["how"].is_string())
+}
+
+/// Converts sentences that are separated by semicolons, which may be in them, too; `None` unless all are known.
+fn parse_list(text: &str) -> Option<Vec<Value>> {
+    if let Some(note) = parse_note(text) {
+        return Some(vec![note]);
+    }
+    let mut splits = text.match_indices("; ");
+    splits.find_map(|(at, separator)| {
+        let first = parse_note(&text[..at])?;
+        let others = parse_list(&text[at + separator.len()..])?;
+        Some(std::iter::once(first).chain(others).collect())
     })
 }
 
@@ -223,7 +332,16 @@ fn note_json(reason: Reason, params: &Params, message: &str) -> Value {
 /// Converts a message of the `rife` crate to a note, with the code `other` if the catalogue does not have it.
 pub(crate) fn note(text: &str) -> Value {
     let text = text.strip_prefix("note: ").unwrap_or(text);
-    parse_note(text).unwrap_or_else(|| json!({"code": "other", "params": {}, "message": text}))
+    let several = |notes: Vec<Value>| note_json(Reason::Several, &params([("notes", notes.into())]), text);
+    parse_note(text)
+        .or_else(|| parse_list(text).map(several))
+        .unwrap_or_else(|| json!({"code": "other", "params": {}, "message": text}))
+}
+
+/// Converts the sentences in a list of messages of the `rife` crate to notes.
+pub(crate) fn notes(texts: &Value) -> Value {
+    let texts = texts.as_array().into_iter().flatten();
+    texts.filter_map(Value::as_str).map(note).collect()
 }
 
 /// Creates a note from a catalogue entry and its parameters.
@@ -248,6 +366,39 @@ mod tests {
         assert_eq!(filled, text);
         assert_eq!(note("never heard of")["code"], "other");
         assert_eq!(note("note: chapters are dropped")["code"], "chapters_dropped");
+    }
+
+    #[test]
+    fn parameters_are_notes_counts_and_lists() {
+        let cut_off = "clip.mp4: the file is cut off: its header announces 9 bytes, 5 are there; 1 s, 0.5 s of video are \
+                       there. What is missing is missing in the result";
+        let read = note(cut_off);
+        assert_eq!(read["code"], "of_file");
+        assert_eq!(
+            (&read["params"]["name"], &read["params"]["cause"]["code"]),
+            (&json!("clip.mp4"), &json!("cut_off"))
+        );
+        let fewer = "clip.mp4: 5 frames were decoded where 6 were announced (the last at 0.080 s): one; two";
+        assert_eq!(note(fewer)["params"]["frames"], "5");
+        let read = note(&format!("{cut_off}; {fewer}"));
+        assert_eq!(read["code"], "several", "{read}");
+        assert_eq!(read["params"]["notes"][0], note(cut_off));
+        assert_eq!(read["params"]["notes"][1], note(fewer));
+        let read = note("vulkan:0 failed 3 times: out of memory; 1 frame computed again in f32");
+        assert_eq!(
+            (&read["code"], &read["params"]["times"]["params"]["count"]),
+            (&json!("gpu_failed"), &json!(3))
+        );
+        assert_eq!(
+            read["params"]["computed"]["params"]["frames"]["params"]["count"],
+            1
+        );
+        let text =
+            "a.mp4: 320x180, 24 (scaled whole into the output's size; frames made for the output's rate)";
+        let read = note(text);
+        assert_eq!(read["params"]["how"][1]["code"], "rate_made");
+        assert_eq!(Reason::ChainClip.fill(read["params"].as_object().unwrap()), text);
+        assert_eq!(note("a.mp4: 320x180, 24 (never heard of)")["code"], "other");
     }
 
     #[test]

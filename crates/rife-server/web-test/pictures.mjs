@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { added, card, choose, ffmpeg, finished, folder, ids, program, root, start, until, visit } from './support.mjs';
+import { added, card, choose, ffmpeg, finished, folder, ids, program, root, start, unfold, until, visit } from './support.mjs';
 
 const to = path.join(root, 'docs/page');
 
@@ -32,12 +32,14 @@ test('pictures of the page', async (t) => {
   await page.getByRole('tabpanel').getByRole('button', { name: 'Check quality' }).click();
   const report = await added(page, before);
   await finished(page, report);
+  await unfold(page, first);
   await card(page, first).getByRole('button', { name: 'Before and after' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Pause' }).click();
   await page.getByRole('dialog').getByLabel('Position').fill('0.4');
   await page.waitForTimeout(500);
   await save(page.getByRole('dialog'), 'compare');
   await page.keyboard.press('Escape');
+  await unfold(page, report);
   await card(page, report).getByRole('button', { name: 'Show quality' }).click();
   await page.waitForTimeout(500);
   await save(page.getByRole('dialog'), 'quality');

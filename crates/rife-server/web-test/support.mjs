@@ -66,6 +66,36 @@ export function real(name) {
   return clip(path.basename(name).replace(/\.\w+$/, '.mp4'), 1);
 }
 
+/** Makes the files of an ncnn model: a published description of a network, with weights that are all alike. Null where the kind `reference` (docs/testing.md) is not here. */
+export function ncnnModel(name) {
+  const file = path.join(process.env.RIFE_SHARED || path.join(root, '../shared'), 'reference/ncnn_params', `${name}_flownet.param`);
+  if (!fs.existsSync(file)) {
+    const required = (process.env.RIFE_REQUIRE || '').split(',').map((word) => word.trim());
+    assert.ok(!required.includes('reference') && !required.includes('all'), `RIFE_REQUIRE has reference, and ${file} is not here`);
+    console.log(`skipped (reference): ${file} is not here`);
+    return null;
+  }
+  console.log('needs reference: here');
+  const bytes = [];
+  const values = (count, value) => bytes.push(Buffer.from(new Float32Array(count).fill(value).buffer));
+  for (const line of fs.readFileSync(file, 'utf8').trim().split('\n').slice(2)) {
+    const [kind, , ins, outs, ...rest] = line.trim().split(/\s+/);
+    const of = Object.fromEntries(rest.slice(Number(ins) + Number(outs)).filter((one) => one.includes('=')).map((one) => one.split('=')));
+    const count = Number(of[0]);
+    if (/^(Convolution|Deconvolution|ConvolutionDepthWise)$/.test(kind)) {
+      bytes.push(Buffer.alloc(4));
+      values(Number(of[6]), 0.001);
+      if (Number(of[5])) values(count, 0);
+    } else if (kind === 'MemoryData') {
+      values(['0', '1', '2', '11'].reduce((all, key) => all * Math.max(1, Number(of[key] ?? 0)), 1), 0.1);
+    } else if (kind === 'PReLU') values(count, 0.25);
+  }
+  const files = ['flownet.param', 'flownet.bin'].map((one) => path.join(folder, one));
+  fs.copyFileSync(file, files[0]);
+  fs.writeFileSync(files[1], Buffer.concat(bytes));
+  return files;
+}
+
 /** Reports whether all pictures of a locator are loaded. */
 export const drawn = (part) => part.evaluateAll((all) => all.length > 0 && all.every((one) => one.complete && one.naturalWidth > 0));
 
@@ -106,7 +136,7 @@ after(async () => {
 });
 
 /** Opens the page in a new browser context; an error in it fails the test. */
-export async function visit(t, options = {}) {
+export async function visit(t, options = {}, address = site.address) {
   const context = await site.browser.newContext({ viewport: { width: 1280, height: 900 }, locale: 'en-US', acceptDownloads: true, ...options });
   // Files of the page that are being worked on, without building the program.
   const web = process.env.RIFE_WEB;
@@ -122,7 +152,7 @@ export async function visit(t, options = {}) {
     await context.close();
     assert.deepEqual(errors, []);
   });
-  await page.goto(site.address);
+  await page.goto(address);
   await page.getByRole('tab', { name: 'Video', exact: true }).or(page.getByRole('tab', { name: '视频', exact: true })).waitFor();
   return page;
 }
@@ -161,8 +191,14 @@ export async function start(page, button = /^Start/) {
 
 export const card = (page, id) => page.locator(`article.job[data-id="${id}"]`);
 
+/** Opens the card of a job that is done, if it is folded. */
+export const unfold = async (page, id) => { if (await card(page, id).evaluate((one) => one.matches('.folded'))) await card(page, id).click(); };
+
 /** Opens the buttons of a card that "More" hides. */
-export const more = (page, id) => card(page, id).getByRole('button', { name: 'More' }).click();
+export async function more(page, id) {
+  await unfold(page, id);
+  await card(page, id).getByRole('button', { name: 'More' }).click();
+}
 
 export async function finished(page, id, state = 'done') {
   await page.locator(`article.job[data-id="${id}"][data-state="${state}"]`).waitFor({ timeout: 120_000 });

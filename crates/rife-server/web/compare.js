@@ -4,6 +4,7 @@
 
 import { call, url } from './api.js';
 import { el } from './dom.js';
+import { otherSettings } from './options.js';
 import { player } from './players.js';
 import { rateOf, seconds } from './position.js';
 import { t } from './text.js';
@@ -32,7 +33,7 @@ async function choices(job) {
   const page = await call('GET', '/jobs?state=done&limit=50').catch(() => ({ items: [] }));
   const jobs = [job, ...page.items.filter((/** @type {any} */ other) => other.id !== job.id && ['video', 'reencode'].includes(other.kind) && same(other))];
   const results = jobs.flatMap((one) => one.files.filter((/** @type {any} */ file) => file.media_type.startsWith('video/') || file.media_type === 'application/mxf')
-    .map((/** @type {any} */ file) => ({ label: file.label, job: one, file, version: { path: `/jobs/${one.id}/files/${encodeURIComponent(file.name)}`, ...placeOf(one) } })));
+    .map((/** @type {any} */ file) => ({ label: [file.label, ...otherSettings(one)].join(' · '), job: one, file, version: { path: `/jobs/${one.id}/files/${encodeURIComponent(file.name)}`, ...placeOf(one) } })));
   return [{ label: t('source'), job, file: null, version: { path: `/jobs/${job.id}/inputs/0`, start: 0, speed: 1 } }, ...results];
 }
 

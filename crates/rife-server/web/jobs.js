@@ -5,13 +5,13 @@ import { call, listen, url } from './api.js';
 import { colours } from './colours.js';
 import { connection, el, notice, say } from './dom.js';
 import { framesButton } from './made.js';
-import { describeOptions } from './options.js';
+import { describeOptions, otherSettings } from './options.js';
 import { qualitySummary } from './quality.js';
 import { QueueBar } from './queuebar.js';
 import { rememberSize } from './sizes.js';
 import { checked, results } from './results.js';
 import { setup } from './setup.js';
-import { bytes, duration, language, t, errorText } from './text.js';
+import { bytes, duration, language, noteText, t, errorText } from './text.js';
 
 const ENDED = ['done', 'failed', 'cancelled'];
 /** Milliseconds between two previews of one job. */
@@ -42,6 +42,10 @@ export class Jobs {
     this.ages = { newest: 0, oldest: 0 };
     /** Ids of the jobs whose card shows all buttons. @type {Set<string>} */
     this.opened = new Set();
+    /** Whether a card is folded, by job, where the user has chosen it. @type {Map<string, boolean>} */
+    this.folds = new Map();
+    /** The job that was done last, whose card is not folded by itself. */
+    this.latest = { id: '', at: '' };
     /** @type {string | null} */
     this.cursor = null;
     this.up = true;
@@ -288,9 +292,31 @@ export class Jobs {
     }
   }
 
+  /** Reports whether the card of a job is one line: of done jobs only the latest one is open by itself. @param {any} job */
+  folded({ id, state }) {
+    return state === 'done' && (this.folds.get(id) ?? id !== this.latest.id);
+  }
+
+  /** Folds or opens the card of a job. @param {string} id @param {boolean} on */
+  fold(id, on) {
+    this.folds.set(id, on);
+    this.redraw(id);
+  }
+
+  /** Takes note of a job that is done: the card of the one before is folded, unless it is in use. @param {any} job */
+  noteLatest({ id, state, finished_at: at }) {
+    if (state !== 'done' || id === this.latest.id || this.latest.at >= at) return;
+    const before = this.known.get(this.latest.id);
+    this.latest = { id, at };
+    if (!before) return;
+    if (before.card.matches(':hover') || before.card.contains(document.activeElement)) this.folds.set(before.job.id, false);
+    this.redraw(before.job.id);
+  }
+
   /** Adds or replaces the card of a job, keeping the focus. @param {any} job @param {boolean} older whether to append instead of prepend */
   upsert(job, older) {
     rememberSize(job);
+    this.noteLatest(job);
     const known = this.known.get(job.id);
     const card = this.card(job);
     const held = known?.card.contains(document.activeElement) ? document.activeElement : null;
@@ -322,6 +348,7 @@ export class Jobs {
   card(job) {
     const { state } = job;
     if (this.deletions.has(job.id)) return this.undoCard(job);
+    if (this.folded(job)) return this.foldedCard(job);
     const act = (/** @type {string} */ key, /** @type {string} */ method, /** @type {string} */ path) =>
       el('button', { className: 'plain', type: 'button', 'data-act': key, onclick: async (/** @type {Event} */ event) => {
         const button = /** @type {HTMLButtonElement} */ (event.target);
@@ -333,9 +360,9 @@ export class Jobs {
     const change = el('button', { className: 'plain', type: 'button', 'data-act': 'change', onclick: () => this.change(job) }, t('change'));
     const remove = !active && el('button', { className: 'plain', type: 'button', 'data-act': 'delete', onclick: () => this.scheduleDeletion(job.id) }, t('delete'));
     const card = el('article', { className: 'job', 'data-id': job.id, 'data-state': state, draggable: state === 'queued', 'aria-label': `${job.label}: ${t(`state_${state}`)}` },
-      el('header', {}, el('h3', { className: 'name', title: job.label }, job.label), el('span', { className: 'state' }, t(`state_${state}`))),
+      el('header', {}, el('h3', { className: 'name', title: job.label }, state === 'done' ? this.foldButton(job, job.label, false) : job.label), el('span', { className: 'state' }, t(`state_${state}`))),
       el('p', { className: 'hint about' }, about(job)),
-      chips(job),
+      chips(describeOptions(job.kind, job.options ?? {})),
       facts(job),
       state !== 'done' && el('div', { className: 'row' },
         ...(state === 'queued' ? this.arrows(job) : []),
@@ -347,11 +374,27 @@ export class Jobs {
       state === 'running' && el('img', { className: 'preview', alt: t('preview'), hidden: true }),
       job.error && el('p', { className: 'wrong' }, errorText(job.error)),
       job.summary?.needed === false && el('p', { className: 'yes' }, t('not_needed')),
-      job.summary?.warnings?.length > 0 && el('ul', { className: 'notes' }, ...job.summary.warnings.map((/** @type {string} */ text) => el('li', {}, text))),
+      job.summary?.warnings?.length > 0 && el('ul', { className: 'notes' }, ...job.summary.warnings.map((/** @type {any} */ note) => el('li', {}, noteText(note)))),
       job.summary?.check && el('p', { className: 'yes small' }, checked(job.summary.check)),
       job.kind === 'report' && state === 'done' && job.summary?.means && qualitySummary(job, this.change),
       ...(state === 'done' ? this.outcome(job, [change, remove]) : []));
     if (state === 'queued') this.drag(card, job);
+    return card;
+  }
+
+  /** Creates the button with a job's name that folds or opens its card. @param {any} job @param {string} name @param {boolean} folded */
+  foldButton({ id }, name, folded) {
+    return el('button', { className: 'fold', type: 'button', 'data-act': 'fold', 'aria-expanded': String(!folded), onclick: () => this.fold(id, !folded) },
+      el('span', { 'aria-hidden': 'true' }, folded ? '▸' : '▾'), ` ${name}`);
+  }
+
+  /** Creates the card of a done job as one line, which a click anywhere opens. @param {any} job */
+  foldedCard(job) {
+    const clip = job.kind === 'report' ? undefined : job.files.find((/** @type {any} */ file) => file.media_type.startsWith('video/'));
+    const name = clip?.label ?? job.label;
+    const card = el('article', { className: 'job folded', 'data-id': job.id, 'data-state': job.state, 'aria-label': `${name}: ${t('state_done')}` },
+      el('header', {}, el('h3', { className: 'name', title: name }, this.foldButton(job, name, true)), chips(clip ? otherSettings(job) : describeOptions(job.kind, job.options ?? {})), el('span', { className: 'hint' }, bytes(sizeOf(job)))));
+    card.addEventListener('click', (/** @type {Event} */ event) => /** @type {Element} */ (event.target).closest('button') || this.fold(job.id, false));
     return card;
   }
 
@@ -428,9 +471,8 @@ export class Jobs {
   }
 }
 
-/** Creates the list of a job's settings that differ from the defaults. @param {any} job */
-function chips(job) {
-  const words = describeOptions(job.kind, job.options ?? {});
+/** Creates the list of a job's settings. @param {string[]} words */
+function chips(words) {
   return words.length > 0 && el('ul', { className: 'chips', 'aria-label': t('settings_of') }, ...words.map((text) => el('li', {}, text)));
 }
 
@@ -447,16 +489,18 @@ function facts(job) {
   return words.length > 0 && el('p', { className: 'hint facts' }, words.join(' · '));
 }
 
+/** Returns the bytes of a job's results. @param {any} job */
+const sizeOf = (job) => job.files.reduce((/** @type {number} */ sum, /** @type {any} */ file) => sum + file.bytes, 0);
+
 /** Describes a job in one line. @param {any} job */
 function about(job) {
   const spent = job.summary?.elapsed_s;
-  const size = job.files.reduce((/** @type {number} */ sum, /** @type {any} */ file) => sum + file.bytes, 0);
   const at = job.finished_at ?? job.created_at;
   return [
     t(`kind_${job.kind}`),
     at ? new Date(at).toLocaleString(language(), { dateStyle: 'medium', timeStyle: 'short' }) : '',
     job.position ? t('queued_at', { n: job.position }) : '',
     job.resumed ? t('resumed') : job.attempts > 1 ? t('attempt', { n: job.attempts }) : '',
-    typeof spent === 'number' ? t('took', { time: duration(spent), size: bytes(size) }) : '',
+    typeof spent === 'number' ? t('took', { time: duration(spent) }) : '',
   ].filter(Boolean).join(' · ');
 }

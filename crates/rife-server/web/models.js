@@ -15,7 +15,8 @@ export async function openModels(changed) {
   const body = el('div', { className: 'stack' });
   const file = el('input', { type: 'file', multiple: true, accept: TYPES, id: 'model-file', onchange: () => add([...file.files]) });
   const dialog = el('dialog', { 'aria-label': t('models') }, el('h2', {}, t('models')), body,
-    el('div', { className: 'field' }, el('label', { for: 'model-file' }, t('model_file')), file, el('span', { className: 'hint' }, t('model_file_hint'))), status,
+    found.fixed ? el('p', { className: 'hint' }, t('models_fixed'))
+      : el('div', { className: 'field' }, el('label', { for: 'model-file' }, t('model_file')), file, el('span', { className: 'hint' }, t('model_file_hint'))), status,
     el('div', { className: 'row' }, el('button', { className: 'plain', type: 'button', onclick: () => dialog.close() }, t('close'))));
 
   /** Runs a change, and shows the models again. @param {string} text @param {() => Promise<string>} work */
@@ -62,7 +63,7 @@ export async function openModels(changed) {
     const usual = items.find((/** @type {any} */ { name }) => name === 'default')?.macs_per_pixel;
     const cost = (/** @type {any} */ { macs_per_pixel: macs }) => (usual ? `${(macs / usual).toFixed(1)}×` : '');
     const here = items.map((/** @type {any} */ one) => el('tr', {}, el('td', {}, one.name), el('td', {}, one.version), el('td', {}, t(`origin_${one.origin.replace(' ', '_')}`)), el('td', {}, cost(one)),
-      el('td', {}, one.origin !== 'built in' && button('model_remove', one.name, () => change('', async () => {
+      el('td', {}, one.origin !== 'built in' && !found.fixed && button('model_remove', one.name, () => change('', async () => {
         await call('DELETE', `/models/${encodeURIComponent(one.name)}`);
         return t('deleted', { name: one.name });
       })))));
@@ -72,7 +73,7 @@ export async function openModels(changed) {
         return t('model_added', { name, version });
       })))));
     body.replaceChildren(table([t('o_model'), t('model_version'), t('model_origin'), t('model_cost'), ''], here, t('models')),
-      el('details', {}, el('summary', {}, t('models_public')), el('p', { className: 'hint' }, t('models_public_hint')),
+      found.fixed ? '' : el('details', {}, el('summary', {}, t('models_public')), el('p', { className: 'hint' }, t('models_public_hint')),
         table([t('o_model'), t('model_license'), t('plan_size'), t('model_cost'), ''], there, t('models_public'))));
   };
   show(found);

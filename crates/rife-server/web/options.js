@@ -105,12 +105,22 @@ const KINDS = { video, images, chain, reencode, report };
  */
 export function describeOptions(kind, options) {
   const fields = KINDS[kind]?.() ?? [];
+  const { start, end } = options;
   const usual = (/** @type {Field | undefined} */ field, /** @type {any} */ value) => value === false || value === null || (field?.value !== undefined && !field.always && String(field.value) === String(value));
   const given = Object.entries(options).map(([name, value]) => ({ name, value, field: fields.find((one) => one.name === name) }));
-  return given.filter(({ field, value }) => !usual(field, value)).map(({ name, value, field }) => {
+  const part = start || end ? [`${t('part')}: ${start ?? 0} – ${end ?? '…'}`] : [];
+  return part.concat(given.filter(({ name, field, value }) => !['start', 'end'].includes(name) && !usual(field, value)).map(({ name, value, field }) => {
     const label = field ? t(field.label) : name;
     if (value === true) return label;
     const shown = field?.choices?.find(([choice]) => choice === String(value))?.[1] ?? String(value);
     return `${label}: ${shown}`;
-  });
+  }));
+}
+
+/** Options that the file name of a result has. */
+const IN_NAMES = ['factor', 'passes', 'fps', 'start', 'end', 'ext'];
+
+/** Returns the settings of a job that the file name of its result does not have. @param {any} job */
+export function otherSettings({ kind, options }) {
+  return describeOptions(kind, Object.fromEntries(Object.entries(options ?? {}).filter(([name]) => !IN_NAMES.includes(name))));
 }

@@ -2,8 +2,7 @@
 // Results of a job: play, download, compare with the source, and use as input of another tab.
 
 import { url } from './api.js';
-import { compare } from './compare.js';
-import { el } from './dom.js';
+import { el, notice } from './dom.js';
 import { decodes } from './players.js';
 import { checkQuality } from './quality.js';
 import { bytes, t } from './text.js';
@@ -21,6 +20,9 @@ const path = (job, file) => `/jobs/${job.id}/files/${encodeURIComponent(file.nam
 const isClip = (file) => file.media_type.startsWith('video/') || file.media_type === 'application/mxf';
 /** Reports whether a result is a still picture; an animation cannot be an input. @param {any} file */
 const isPicture = (file) => file.media_type.startsWith('image/') && file.media_type !== 'image/gif';
+
+/** Opens the comparison of a result, which is loaded for that. @param {any} job @param {any} file */
+export const compare = (job, file) => import('./compare.js').then((module) => module.compare(job, file)).catch((error) => notice(error.message));
 
 /** Elements of a job's results: what is always shown, the first buttons, and what "More" opens. @typedef {{shown: any[], first: any[], more: any[]}} Parts */
 

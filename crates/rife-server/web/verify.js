@@ -3,7 +3,7 @@
 
 import { call } from './api.js';
 import { el, notice, say } from './dom.js';
-import { t } from './text.js';
+import { noteText, t } from './text.js';
 
 /** Verifications by path of the result. @type {Map<string, any>} */
 const known = new Map();
@@ -36,6 +36,6 @@ export function verification(path) {
 function badge({ right, checks }) {
   const signs = /** @type {Record<string, string>} */ ({ right: '✓', wrong: '✗', unknown: '–' });
   const item = (/** @type {any} */ { name, verdict, expected, found }) =>
-    el('li', { className: verdict === 'wrong' ? 'no' : '' }, `${signs[verdict]} ${t(`check_${name.replace(/\W+/g, '_')}`, {}, name)}`, verdict === 'wrong' && `: ${expected} → ${found}`);
+    el('li', { className: verdict === 'wrong' ? 'no' : '' }, `${signs[verdict]} ${t(`check_${name.replace(/\W+/g, '_')}`, {}, name)}`, verdict === 'wrong' && `: ${noteText(expected)} → ${noteText(found)}`);
   return el('details', {}, el('summary', { className: right ? 'yes' : 'no', 'data-act': 'verify' }, right ? `✓ ${t('verified')}` : `✗ ${t('not_verified')}`), el('ul', { className: 'notes' }, ...checks.map(item)));
 }

@@ -2,7 +2,6 @@
 // Tab that creates jobs: inputs, options, plan, and the start button.
 
 import { ApiError, call } from './api.js';
-import { compare } from './compare.js';
 import { el, notice, say } from './dom.js';
 import { Form } from './form.js';
 import { Inputs } from './inputs.js';
@@ -12,12 +11,15 @@ import { report as reportFields } from './options.js';
 import { PREVIEW_S, Part } from './part.js';
 import { rateOf } from './position.js';
 import { presets } from './presets.js';
+import { compare } from './results.js';
 import { estimateSize } from './sizes.js';
 import { Storyboard } from './storyboard.js';
 import { bytes, duration, errorText, noteText, t } from './text.js';
 
 /** Milliseconds without a change before a plan is requested. */
 const PLAN_DELAY_MS = 500;
+/** Milliseconds until a request is tried again that the server was too busy for. */
+const BUSY_MS = 1000;
 /** Codes of notes on plans that raise no rate: such a job starts by a button of its own only. */
 const ALERTS = ['nothing_new', 'rate_same', 'rate_below'];
 
@@ -34,6 +36,8 @@ export class Work {
     this.spec = spec;
     /** Plans and errors by request key, so that no request is planned twice. @type {Map<string, {plan?: any, error?: Error}>} */
     this.responses = new Map();
+    /** Plans that are being made, by request key. @type {Map<string, Promise<void>>} */
+    this.asked = new Map();
     /** Keys of requests that were started. @type {Set<string>} */
     this.started = new Set(JSON.parse(sessionStorage.getItem(`begun-${key}`) ?? '[]'));
     this.inputs = new Inputs(key, {
@@ -132,6 +136,7 @@ export class Work {
     this.again.hidden = this.jump.hidden = !begun;
     const { items, unusable } = this.inputs;
     const hints = [
+      this.starting && t('checking'),
       unusable > 0 && t(this.spec.each ? 'not_started' : 'in_the_way', { bad: unusable, count: items.length }),
       items.length < this.spec.min && this.spec.min > 1 && t('needs', { count: this.spec.min }),
       begun && t('begun'),
@@ -158,19 +163,35 @@ export class Work {
       if (this.responses.has(request.key)) continue;
       if (this.responses.size === 0 || this.all.length === 1) this.plan.replaceChildren(el('p', { className: 'hint' }, t('planning')));
       try {
-        this.responses.set(request.key, { plan: await call('POST', '/plans', request.body) });
+        await this.ask(request);
       } catch (error) {
-        if (error instanceof ApiError && error.code === 'too_many') {
-          if (generation === this.generation) this.timer = setTimeout(() => this.estimate(generation), 1000);
-          return;
-        }
-        if (isRefusal(error)) this.responses.set(request.key, { error: /** @type {Error} */ (error) });
-        else return void (generation === this.generation && this.showError(/** @type {Error} */ (error)));
+        return void (generation === this.generation && this.showError(/** @type {Error} */ (error)));
       }
       if (generation !== this.generation) return;
       this.showPlans();
     }
     this.showPlans();
+  }
+
+  /** Plans a request once. @param {Request} request */
+  ask(request) {
+    const { key } = request;
+    const asked = this.asked.get(key) ?? this.request(request).finally(() => this.asked.delete(key));
+    this.asked.set(key, asked);
+    return asked;
+  }
+
+  /** Requests a plan, and keeps it or why it is refused; tries again while the server is too busy. @param {Request} request */
+  async request({ key, body }) {
+    while (!this.responses.has(key)) {
+      try {
+        this.responses.set(key, { plan: await call('POST', '/plans', body) });
+      } catch (error) {
+        if (isRefusal(error)) this.responses.set(key, { error: /** @type {Error} */ (error) });
+        else if (!(error instanceof ApiError) || error.code !== 'too_many') throw error;
+        else await new Promise((resolve) => setTimeout(resolve, BUSY_MS));
+      }
+    }
   }
 
   /** Shows what a new job waits for. */
@@ -242,21 +263,17 @@ export class Work {
     this.starting = true;
     this.show();
     notice('');
-    // All requests are planned first, so that those are known which are refused or raise no rate.
-    if (this.spec.each && wanted.some(({ key }) => !this.responses.has(key))) {
-      this.needs.textContent = t('checking');
-      clearTimeout(this.timer);
-      await this.planning;
-      await this.estimate(this.generation);
-    }
     try {
       for (const request of wanted) {
         const { key, body } = request;
+        // Planned first, so that it is known whether it is refused or raises no rate.
+        if (this.spec.each) await this.ask(request);
         if (isRefusal(this.responses.get(key)?.error) || (!anyway && this.alert(request))) continue;
         const job = await call('POST', '/jobs', body);
         this.started.add(key);
         rememberEstimate(job.id, this.responses.get(key)?.plan?.estimated_s);
         say(t('started', { name: job.label }));
+        this.show();
       }
     } catch (error) {
       this.showError(/** @type {Error} */ (error));

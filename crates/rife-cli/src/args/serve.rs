@@ -42,6 +42,9 @@ pub(crate) struct ServeArgs {
     /// Let clients use the files in this folder as inputs, without uploading them; repeatable
     #[arg(long, value_name = "DIR")]
     pub(crate) allow_folder: Vec<PathBuf>,
+    /// Do not let clients add, download and remove models
+    #[arg(long)]
+    pub(crate) fixed_models: bool,
     /// Number of jobs that run at the same time
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) workers: u16,

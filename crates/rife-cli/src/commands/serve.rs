@@ -23,6 +23,7 @@ pub(crate) fn run(args: ServeArgs, cancel: &CancelToken) -> Result<()> {
         insecure: args.insecure,
         allowed_hosts: args.allow_host,
         folders: args.allow_folder,
+        fixed_models: args.fixed_models,
         workers: usize::from(args.workers),
         queue_limit: args.queue as usize,
         max_upload: args.max_upload,

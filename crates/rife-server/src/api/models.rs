@@ -19,12 +19,16 @@ use super::system::all_devices;
 use crate::api::http::{Json, PathParams};
 use crate::api::jobs::CancelOnDrop;
 use crate::error::{ApiError, Code, PathNames, Result};
+use crate::reason::Reason;
 use crate::state::app::App;
 use crate::state::store;
 use crate::work::refs::StoredFile;
 
 /// Maximum number of files of one model: three `.param` and three `.bin`.
 const MAX_FILES: usize = 6;
+
+/// Names of weights files, without extension, that say nothing about the model.
+const USUAL_STEMS: [&str; 5] = ["flownet", "contextnet", "fusionnet", "unet", "model"];
 
 /// Held while the models folder is changed.
 static CHANGING: Mutex<()> = Mutex::new(());
@@ -35,20 +39,21 @@ static CHANGING: Mutex<()> = Mutex::new(());
 pub(crate) struct NewModel {
     /// Ids of complete uploads: one weights file, or the files of a folder of ncnn or RIFE before 4.0.
     uploads: Vec<String>,
-    /// The model's name; by default that of the first file without its extension.
+    /// The model's name; by default that of the first file without its extension, or of the network where that is `flownet` or
+    /// another usual name, and a number where it is taken.
     name: Option<String>,
 }
 
 /// Handles `GET /models`: networks that can be used and downloaded, devices, precisions, scales and containers.
 pub(crate) async fn list(State(app): State<Arc<App>>) -> Result<Response> {
     let body = app
-        .blocking(|_| {
+        .blocking(|app| {
             let lock = models_folder().ok().and_then(|folder| Lock::read(&folder).ok());
             let lock = lock.unwrap_or_default();
             let precisions: Vec<_> = Precision::available().into_iter().map(Precision::name).collect();
             let scales = Scale::ALL.map(|scale| scale.factor());
             Ok(json!({
-                "default": "default", "containers": crate::work::options::containers(), "precisions": precisions,
+                "default": "default", "fixed": app.config.fixed_models, "containers": crate::work::options::containers(), "precisions": precisions,
                 "scales": scales, "devices": all_devices(), "items": items(&lock), "available": available(&lock),
             }))
         })
@@ -61,6 +66,7 @@ pub(crate) async fn pull(
     State(app): State<Arc<App>>,
     PathParams(name): PathParams<String>,
 ) -> Result<Response> {
+    refuse_fixed(&app)?;
     // Addresses are not accepted, since the server would request them for the client.
     let known = checkpoint(&name).ok_or_else(|| ApiError::not_found("public checkpoint"))?;
     // A client that leaves ends the download; the next one resumes it.
@@ -89,6 +95,7 @@ fn fetch(folder: &Path, known: &Checkpoint, cancel: &CancelToken) -> rife::Resul
 
 /// Handles `POST /models`: adds a model from uploads.
 pub(crate) async fn create(State(app): State<Arc<App>>, Json(request): Json<NewModel>) -> Result<Response> {
+    refuse_fixed(&app)?;
     let NewModel { uploads, name } = request;
     if !(1..=MAX_FILES).contains(&uploads.len()) {
         let text = format!("a model has 1 to {MAX_FILES} uploads");
@@ -100,20 +107,61 @@ pub(crate) async fn create(State(app): State<Arc<App>>, Json(request): Json<NewM
                 .iter()
                 .map(|id| app.find_upload(id))
                 .collect::<Result<Vec<_>>>()?;
+            refuse_half_of_ncnn(&files)?;
             let first = &files[0].input.name;
-            let name = name.unwrap_or_else(|| plain(first.rsplit_once('.').map_or(first, |(stem, _)| stem)));
+            let stem = plain(first.rsplit_once('.').map_or(first, |(stem, _)| stem));
             let _alone = alone();
             let incoming = app.store.incoming();
-            let linked = link(&files, &incoming.join(plain(&name)));
+            let linked = link(
+                &files,
+                &incoming.join(name.as_deref().map_or(stem.clone(), plain)),
+            );
             let added = linked.and_then(|(source, names)| {
-                let added = models_folder().and_then(|folder| add(&folder, &name, &source));
+                let added = models_folder().and_then(|folder| {
+                    let name = name.map_or_else(|| free_name(&folder, &stem, &source), Ok)?;
+                    Ok(pulled(&name, &add(&folder, &name, &source)?))
+                });
                 added.map_err(|error| refused(&error, &names))
             });
             let _ = std::fs::remove_dir_all(&incoming);
-            Ok(pulled(&name, &added?).unwrap_or_default())
+            Ok(added?.unwrap_or_default())
         })
         .await?;
     Ok((StatusCode::CREATED, axum::Json(body)).into_response())
+}
+
+/// Returns an error where a `.param` file has no `.bin` file beside it, or the other way round.
+fn refuse_half_of_ncnn(files: &[StoredFile]) -> Result<()> {
+    let of = |wanted: &str| {
+        let has = |file: &&StoredFile| extension(&file.input.name).as_deref() == Some(wanted);
+        files.iter().filter(has).collect::<Vec<_>>()
+    };
+    let (params, bins) = (of("param"), of("bin"));
+    if params.len() == bins.len() {
+        return Ok(());
+    }
+    let name = params
+        .first()
+        .or(bins.first())
+        .map(|file| file.input.name.clone());
+    let pairs = [("name", name.unwrap_or_default().into())];
+    Err(ApiError::because(Code::BadInput, Reason::HalfOfNcnn, pairs))
+}
+
+/// Returns a name for a new model that is not taken: `stem`, or that of the network where the files of all models have that name.
+fn free_name(folder: &Path, stem: &str, source: &Path) -> rife::Result<String> {
+    let name = if USUAL_STEMS.contains(&stem) {
+        format!("rife-{}", rife::weights::inspect(source)?.version.name())
+    } else {
+        stem.to_owned()
+    };
+    let lock = Lock::read(folder).unwrap_or_default();
+    let numbered = (2..).map(|number| format!("{name}-{number}"));
+    let mut names = std::iter::once(name.clone()).chain(numbered);
+    let free = |name: &String| {
+        !lock.models.contains_key(name) && !folder.join(format!("{name}.safetensors")).exists()
+    };
+    Ok(names.find(free).unwrap_or(name))
 }
 
 /// Links weights files into the new folder `inner`; returns what to read, and the client's names of the files.
@@ -141,6 +189,7 @@ pub(crate) async fn delete(
     State(app): State<Arc<App>>,
     PathParams(name): PathParams<String>,
 ) -> Result<StatusCode> {
+    refuse_fixed(&app)?;
     let found = app
         .blocking(move |_| {
             let _alone = alone();
@@ -152,6 +201,14 @@ pub(crate) async fn delete(
         return Ok(StatusCode::NO_CONTENT);
     }
     Err(ApiError::not_found("model"))
+}
+
+/// Returns an error if the operator does not let clients change the models.
+fn refuse_fixed(app: &App) -> Result<()> {
+    if app.config.fixed_models {
+        return Err(ApiError::because(Code::Forbidden, Reason::ModelsFixed, []));
+    }
+    Ok(())
 }
 
 /// Waits until no other request changes the models folder.
@@ -184,15 +241,18 @@ fn plain(name: &str) -> String {
 
 /// Returns the name of a weights file in the folder that is read; the only `.param` and `.bin` of two files are `flownet`.
 fn file_name(label: &str, count: usize) -> String {
-    match label
-        .rsplit_once('.')
-        .map(|(_, extension)| extension.to_ascii_lowercase())
-    {
+    match extension(label) {
         Some(extension) if count == 2 && ["param", "bin"].contains(&&*extension) => {
             format!("flownet.{extension}")
         }
         _ => plain(label),
     }
+}
+
+/// Returns the extension of a file's name in lower case.
+fn extension(label: &str) -> Option<String> {
+    let (_, extension) = label.rsplit_once('.')?;
+    Some(extension.to_ascii_lowercase())
 }
 
 /// Returns the built-in models, unless built without them, and all models of the lock file.

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::clock;
 use crate::error::{ApiError, Code, Result};
+use crate::reason;
 use crate::state::app::App;
 use crate::state::db::{Finished, Job, State};
 use crate::state::running::{Progress, RunningJob};
@@ -158,6 +159,7 @@ fn run(app: &App, job: &Job, running: &Arc<RunningJob>) -> std::result::Result<O
         .run(&mut |step| reporter.step(step))
         .map_err(|error| stopped(&error))?;
     outcome.summary = hide_paths(outcome.summary, &names);
+    outcome.summary["warnings"] = reason::notes(&outcome.summary["warnings"]);
     Ok(outcome)
 }
 

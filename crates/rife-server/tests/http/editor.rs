@@ -343,3 +343,66 @@ fn files_of_allowed_folders_are_used_without_an_upload_and_no_others() {
     assert_eq!(none.get("/folders").json(), json!({"items": []}));
     none.get("/folders/0").refused(404, "not_found");
 }
+
+/// Renders an AVI file and returns its first half.
+fn half_an_avi() -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clip.avi");
+    let done = std::process::Command::new("ffmpeg")
+        .args([
+            "-v",
+            "error",
+            "-f",
+            "lavfi",
+            "-i",
+            "testsrc=size=64x48:rate=25",
+            "-t",
+            "2",
+        ])
+        .args(["-c:v", "mjpeg"])
+        .arg(&path)
+        .status()
+        .unwrap();
+    assert!(done.success());
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes.truncate(bytes.len() / 2);
+    bytes
+}
+
+#[test]
+fn warnings_and_values_of_verifications_have_codes() {
+    if !can_run() {
+        return;
+    }
+    let server = Server::start();
+    let upload = server.upload("half.avi", &half_an_avi());
+    let id = server.job(&json!({"kind": "video", "inputs": [{"upload": upload}], "options": {"ext": "mp4"}}));
+    let job = server.done(&id);
+    let warnings = job["summary"]["warnings"].as_array().unwrap();
+    let cut_off = warnings
+        .iter()
+        .find(|one| one["params"]["cause"]["code"] == "cut_off");
+    let cut_off = cut_off.unwrap_or_else(|| panic!("{warnings:?}"));
+    assert_eq!(
+        (&cut_off["code"], &cut_off["params"]["name"]),
+        (&json!("of_file"), &json!("half.avi"))
+    );
+    assert!(warnings.iter().all(|one| one["code"] != "other"), "{warnings:?}");
+    let verified = server
+        .get(&format!("/jobs/{id}/files/result.mp4/verification"))
+        .json();
+    let checks = verified["checks"].as_array().unwrap();
+    let check = |name: &str| checks.iter().find(|check| check["name"] == name).unwrap();
+    assert_eq!(
+        (
+            &check("order")["expected"]["code"],
+            &check("order")["found"]["code"]
+        ),
+        (&json!("times_rise"), &json!("so_it_is"))
+    );
+    let frames = &check("frames")["found"];
+    assert_eq!(
+        (&frames["code"], &frames["message"]),
+        (&json!("other"), &json!(job["summary"]["frames_out"].to_string()))
+    );
+}

@@ -47,3 +47,29 @@ fn what_is_no_model_is_refused_with_its_name() {
 fn path_of(path: &str) -> String {
     format!("/api/v1{path}")
 }
+
+#[test]
+fn fixed_models_are_listed_and_not_changed() {
+    let server = Server::with(|config| config.fixed_models = true);
+    assert_eq!(server.get("/models").json()["fixed"], true);
+    let upload = server.upload("mine.pkl", b"weights");
+    let added = server.post("/models", &json!({"uploads": [upload]}));
+    let pulled = server.send("PUT", &path_of("/models/4.6"), &[], b"");
+    let removed = server.send("DELETE", &path_of("/models/4.6"), &[], b"");
+    for answer in [added, pulled, removed] {
+        answer.refused(403, "forbidden");
+        assert_eq!(answer.json()["error"]["reason"], "models_fixed");
+    }
+    assert_eq!(Server::start().get("/models").json()["fixed"], false);
+}
+
+#[test]
+fn half_of_an_ncnn_model_is_refused() {
+    let server = Server::start();
+    for name in ["flownet.param", "flownet.bin"] {
+        let upload = server.upload(name, b"7767517\n0 0\n");
+        let answer = server.post("/models", &json!({"uploads": [upload]}));
+        answer.refused(422, "bad_input");
+        assert_eq!(answer.json()["error"]["params"]["name"], name);
+    }
+}

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use crate::api::http::PathParams;
 use crate::api::jobs::{CancelOnDrop, probe_permit};
-use crate::error::{ApiError, Result};
+use crate::error::{ApiError, PathNames, Result};
+use crate::reason::note;
 use crate::state::app::App;
-use crate::work::worker::hide_paths;
 
 /// Handles `GET /jobs/{id}/files/{name}/verification`; stops when the client disconnects.
 pub(crate) async fn of_result(
@@ -34,20 +34,20 @@ pub(crate) async fn of_result(
             let verified = VerifyJob::new(&found.path).run(&mut |_, _| (), &cancel);
             let verified = verified.map_err(|error| ApiError::from_library(&error, &names).for_request())?;
             let right = verified.check().is_ok();
-            let checks: Vec<Value> = verified.checks.iter().map(check).collect();
-            let body = json!({"right": right, "manifest": verified.manifest, "checks": checks});
-            Ok(hide_paths(body, &names))
+            let checks: Vec<Value> = verified.checks.iter().map(|one| check(one, &names)).collect();
+            Ok(json!({"right": right, "manifest": verified.manifest, "checks": checks}))
         })
         .await?;
     Ok(axum::Json(body).into_response())
 }
 
-/// Returns the JSON object of one check.
-fn check(check: &Check) -> Value {
+/// Returns the JSON object of one check, whose values are notes.
+fn check(check: &Check, names: &PathNames) -> Value {
     let verdict = match check.verdict {
         Verdict::Right => "right",
         Verdict::Wrong => "wrong",
         Verdict::Unknown => "unknown",
     };
-    json!({"name": check.name, "verdict": verdict, "expected": check.expected, "found": check.found})
+    let value = |text: &str| note(&names.hide(text));
+    json!({"name": check.name, "verdict": verdict, "expected": value(&check.expected), "found": value(&check.found)})
 }
