@@ -205,6 +205,7 @@ export async function finished(page, id, state = 'done') {
 }
 
 export async function download(page, id, name) {
+  await unfold(page, id);
   const [file] = await Promise.all([page.waitForEvent('download'), card(page, id).getByRole('link', { name: /^Download/ }).click()]);
   const to = path.join(folder, name);
   await file.saveAs(to);
