@@ -6,18 +6,18 @@
 #   sh bench/shard.sh [PROGRAM]     (default: target/release/rife)
 #
 #   BEFORE=PROGRAM  the other program, such as one of an earlier version; default: the same, which is made to read all of the clip
-#   OPTIONS=...     options of both (default: a small network with random weights, so that reading takes most of the time)
+#   OPTIONS=...     options of both (default: the clip's own rate, so that no frame is computed and only reading and encoding count)
 #   ROUNDS=3, SIZE=1280x720, SECONDS_LONG=240
 set -eu
 rife=$(realpath "${1:-target/release/rife}")
 before=$(realpath "${BEFORE:-$rife}")
-options=${OPTIONS:---random-weights --model-version 4.17.lite --scale 0.25}
+options=${OPTIONS:---fps 25 --segment-frames 125 --random-weights --model-version 4.17.lite}
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 export RIFE_CONFIG=
 ffmpeg -nostdin -v error -f lavfi -i "testsrc2=size=${SIZE:-1280x720}:rate=25:duration=${SECONDS_LONG:-240}" -pix_fmt yuv420p \
-    -c:v libx264 -preset veryfast -g 50 clip.mp4
+    -c:v libx264 -preset veryfast clip.mp4
 
 # run NAME PROGRAM OPTIONS...: prints wall and processor seconds of a shard.
 run() {
