@@ -161,6 +161,12 @@ test('cards say what was asked, and a job is changed and run again', async (t) =
   await dialog.locator('.tag.left', { hasText: 'cards_3X_75fps.mkv' }).waitFor();
   await dialog.locator('.stage:not([aria-busy])').waitFor();
   await page.keyboard.press('Escape');
+  // What is under "More options" is shown when it comes back.
+  await page.getByRole('tabpanel').getByText('More options').click();
+  await page.locator('#video-start').waitFor({ state: 'hidden' });
+  await more(page, second);
+  await card(page, second).getByRole('button', { name: 'Change and run again' }).click();
+  await page.locator('#video-start').waitFor();
   // Filters.
   await page.getByLabel('Search by name').fill('f5-end');
   assert.deepEqual([await card(page, first).isVisible(), await card(page, second).isVisible()], [false, true]);

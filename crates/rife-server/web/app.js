@@ -210,6 +210,7 @@ async function change(job) {
   }
   panel.form.restore(job.options ?? {});
   open(job.kind, true);
+  panel.form.reveal(Object.keys(job.options ?? {}));
 }
 
 /** Starts the page: settings, login if required, tabs, jobs. */

@@ -118,6 +118,15 @@ export class Form {
     this.set({ ...(this.controls.has('by') ? { by: by ?? 'factor' } : {}), ...options });
   }
 
+  /** Shows the fields of options that are under "More options". @param {string[]} names */
+  reveal(names) {
+    const [first] = names.map((name) => this.controls.get(name)?.box).filter((box) => box?.closest('details'));
+    const details = first?.closest('details');
+    if (!first || !details) return;
+    details.open = true;
+    first.scrollIntoView({ block: 'center' });
+  }
+
   /** Sets all fields to their defaults. */
   reset() {
     for (const { field, input } of this.controls.values()) {

@@ -54,8 +54,8 @@ export async function openModels(changed) {
     }
   });
 
-  const button = (/** @type {string} */ key, /** @type {string} */ name, /** @type {() => void} */ click) =>
-    el('button', { className: 'plain', type: 'button', 'aria-label': t(`${key}_of`, { name }), onclick: click }, t(key));
+  const button = (/** @type {string} */ text, /** @type {string} */ label, /** @type {() => void} */ click) =>
+    el('button', { className: 'plain', type: 'button', 'aria-label': label, title: label, onclick: click }, text);
   const table = (/** @type {string[]} */ heads, /** @type {Node[]} */ rows, /** @type {string} */ label) => el('div', { className: 'wide', tabIndex: 0, role: 'region', 'aria-label': label },
     el('table', {}, el('thead', {}, el('tr', {}, ...heads.map((head) => (head ? el('th', { scope: 'col' }, head) : el('td'))))), el('tbody', {}, ...rows)));
 
@@ -63,12 +63,12 @@ export async function openModels(changed) {
     const usual = items.find((/** @type {any} */ { name }) => name === 'default')?.macs_per_pixel;
     const cost = (/** @type {any} */ { macs_per_pixel: macs }) => (usual ? `${(macs / usual).toFixed(1)}×` : '');
     const here = items.map((/** @type {any} */ one) => el('tr', {}, el('td', {}, one.name), el('td', {}, one.version), el('td', {}, t(`origin_${one.origin.replace(' ', '_')}`)), el('td', {}, cost(one)),
-      el('td', {}, one.origin !== 'built in' && !found.fixed && button('model_remove', one.name, () => change('', async () => {
+      el('td', {}, one.origin !== 'built in' && !found.fixed && button('✕', t('model_remove_of', { name: one.name }), () => change('', async () => {
         await call('DELETE', `/models/${encodeURIComponent(one.name)}`);
         return t('deleted', { name: one.name });
       })))));
     const there = available.map((/** @type {any} */ one) => el('tr', {}, el('td', {}, el('a', { href: one.url, rel: 'noreferrer' }, one.name)), el('td', {}, one.license), el('td', {}, bytes(one.bytes)), el('td', {}, cost(one)),
-      el('td', {}, button('model_get', one.name, () => change(t('model_getting', { name: one.name }), async () => {
+      el('td', {}, button(t('model_get'), t('model_get_of', { name: one.name }), () => change(t('model_getting', { name: one.name }), async () => {
         const { name, version } = await call('PUT', `/models/${encodeURIComponent(one.name)}`);
         return t('model_added', { name, version });
       })))));

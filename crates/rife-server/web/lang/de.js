@@ -206,7 +206,6 @@ export const TEXTS = {
   model_getting: '{name} wird heruntergeladen …',
   model_get: 'Holen',
   model_get_of: 'Modell {name} holen',
-  model_remove: 'Entfernen',
   model_remove_of: 'Modell {name} entfernen',
   model_version: 'Version',
   model_origin: 'Herkunft',

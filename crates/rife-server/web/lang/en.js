@@ -206,7 +206,6 @@ export const TEXTS = {
   model_getting: 'Downloading {name}…',
   model_get: 'Get',
   model_get_of: 'Get model {name}',
-  model_remove: 'Remove',
   model_remove_of: 'Remove model {name}',
   model_version: 'Version',
   model_origin: 'Origin',

@@ -206,7 +206,6 @@ export const TEXTS = {
   model_getting: 'Descargando {name}…',
   model_get: 'Obtener',
   model_get_of: 'Obtener el modelo {name}',
-  model_remove: 'Quitar',
   model_remove_of: 'Quitar el modelo {name}',
   model_version: 'Versión',
   model_origin: 'Origen',

@@ -206,7 +206,6 @@ export const TEXTS = {
   model_getting: 'Téléchargement de {name}…',
   model_get: 'Obtenir',
   model_get_of: 'Obtenir le modèle {name}',
-  model_remove: 'Retirer',
   model_remove_of: 'Retirer le modèle {name}',
   model_version: 'Version',
   model_origin: 'Origine',

@@ -206,7 +206,6 @@ export const TEXTS = {
   model_getting: '{name} をダウンロード中…',
   model_get: '取得',
   model_get_of: 'モデル {name} を取得',
-  model_remove: '削除',
   model_remove_of: 'モデル {name} を削除',
   model_version: 'バージョン',
   model_origin: '入手元',

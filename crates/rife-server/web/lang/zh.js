@@ -206,7 +206,6 @@ export const TEXTS = {
   model_getting: '正在下载 {name}…',
   model_get: '获取',
   model_get_of: '获取模型 {name}',
-  model_remove: '移除',
   model_remove_of: '移除模型 {name}',
   model_version: '版本',
   model_origin: '来源',
