@@ -35,6 +35,17 @@ impl Scratch {
         Self::within(&parent)
     }
 
+    /// Creates such a directory in the folder of the file `path`, for what is to be as large as that file.
+    ///
+    /// # Errors
+    /// [`MediaError::Io`] where it cannot be created.
+    pub fn beside(path: &Path) -> Result<Self> {
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let parent = parent.unwrap_or(Path::new("."));
+        remove_abandoned(parent);
+        Self::within(parent)
+    }
+
     /// Creates and locks a temporary directory in `parent`.
     fn within(parent: &Path) -> Result<Self> {
         let failed = |error| MediaError::io("create a temporary folder in", parent, error);

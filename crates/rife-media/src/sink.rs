@@ -24,6 +24,7 @@ pub use crate::persist::workplace::{Workplace, folder as work_folder};
 pub use images::write_image;
 pub use like::extension_like;
 pub(crate) use read_back::Sent;
+pub use sound::{SoundAdded, add_sound};
 
 mod codecs;
 pub(crate) mod companion;
@@ -35,6 +36,7 @@ mod mp4;
 mod raw_input;
 mod read_back;
 mod segments;
+mod sound;
 mod spaced;
 mod trial;
 mod webp;

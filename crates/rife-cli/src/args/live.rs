@@ -18,7 +18,7 @@ Examples:
   rife live rtsp://camera/stream --protocol rtsp - --fps 60 | ffplay -
   rife live - out.mkv --raw 1280x720,yuv420p,30
 
-Sound is not passed on. docs/live.md has the delay, and how it is measured.";
+docs/live.md has the delay, how it is measured, and what becomes of sound.";
 
 /// The options of `rife live`.
 #[derive(Debug, Args)]

@@ -1,11 +1,13 @@
 //! `rife live`: raises the frame rate of a live stream.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rife::live::{LiveCounts, LiveEvent, LiveJob, LiveSummary, levels};
+use rife::media::scratch::Scratch;
+use rife::media::sink::{SoundAdded, add_sound};
 use rife::media::source::{LiveInput, open_live};
-use rife::media::{CancelToken, Codec, Input, Output, SourceSpec};
+use rife::media::{CancelToken, Codec, Ffmpeg, Input, Output, SourceSpec};
 use rife::options::VideoOptions;
 use rife::stream::StreamOptions;
 use rife::video::{Motion, Rate, VideoJob};
@@ -40,6 +42,11 @@ pub(crate) fn run(args: LiveArgs, cancel: &CancelToken) -> Result<()> {
     let fast = fast_networks(&args, &job)?;
     let mut input = LiveInput::new(&args.input);
     (input.protocols, input.format, input.raw) = (args.protocol.clone(), args.input_format.clone(), args.raw);
+    let sound = match &job.sink.output {
+        Output::File(path) if !job.video_only && !input.is_plain() => Some(Sound::beside(path)?),
+        _ => None,
+    };
+    input.sound = sound.as_ref().map(Sound::path);
     let mut spec = SourceSpec::new(Input::Stdin);
     spec.cancel = cancel.clone();
     spec.frame_rate = job.source.frame_rate;
@@ -69,8 +76,46 @@ pub(crate) fn run(args: LiveArgs, cancel: &CancelToken) -> Result<()> {
             interpolator.engine()
         ));
     }
-    let summary = live.run(source, cancel, &mut |event| reporter.event(event))?;
-    reporter.summary(&summary)
+    let mut summary = live.run(source, cancel, &mut |event| reporter.event(event))?;
+    let added = match (&sound, &summary.written.path) {
+        (Some(sound), Some(path)) => sound.add_to(path),
+        _ => Ok(SoundAdded::None),
+    };
+    let added = added.unwrap_or_else(|error| {
+        summary
+            .warnings
+            .push(format!("the sound could not be added: {error}"));
+        SoundAdded::None
+    });
+    reporter.summary(&summary, added)
+}
+
+/// The sound of the stream, which is kept in a file beside the output until the video is complete.
+struct Sound {
+    folder: Scratch,
+}
+
+impl Sound {
+    /// Makes a place for the sound of the output `path`.
+    fn beside(path: &Path) -> Result<Self> {
+        let folder = Scratch::beside(path)?;
+        Ok(Self { folder })
+    }
+
+    /// Returns the path of the file for the sound.
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("sound.nut")
+    }
+
+    /// Adds the sound to the finished file `video`. Also after Ctrl-C, which ends the input only.
+    fn add_to(&self, video: &Path) -> Result<SoundAdded> {
+        Ok(add_sound(
+            &Ffmpeg::find()?,
+            video,
+            &self.path(),
+            &CancelToken::new(),
+        )?)
+    }
 }
 
 /// Reports whether the encoder of a file has presets by default.
@@ -218,7 +263,7 @@ impl Reporter {
     }
 
     /// Prints the summary.
-    fn summary(&self, summary: &LiveSummary) -> Result<()> {
+    fn summary(&self, summary: &LiveSummary, sound: SoundAdded) -> Result<()> {
         let LiveSummary {
             counts,
             delays,
@@ -238,8 +283,18 @@ impl Reporter {
         });
         line["level_s"] = json!(self.names.iter().zip(level_seconds).collect::<Vec<_>>());
         line["clock_moved_s"] = json!(clock_moved);
+        let added = match sound {
+            SoundAdded::None => None,
+            SoundAdded::Copied => Some("copied"),
+            SoundAdded::Encoded => Some("encoded"),
+        };
+        line["sound"] = json!(added);
         line["warnings"] = json!(warnings);
-        self.line(&line, &self.text(summary));
+        let mut text = self.text(summary);
+        if let Some(added) = added {
+            text += &format!("\n  sound: {added}");
+        }
+        self.line(&line, &text);
         Ok(())
     }
 

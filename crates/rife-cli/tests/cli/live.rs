@@ -272,3 +272,89 @@ fn an_interrupted_live_stream_leaves_a_complete_file() {
     let done = event(&text, "done");
     assert_eq!(done["frames_out"], probe(&place.path("out.mkv")).0, "{done}");
 }
+
+/// The seconds at which the picture becomes white and the sound begins, in a file.
+fn flash_and_beep(path: &std::path::Path) -> [f64; 2] {
+    let run = |words: &[&str]| {
+        let ran = Command::new("ffmpeg")
+            .args(["-nostdin", "-hide_banner", "-i"])
+            .arg(path)
+            .args(words)
+            .output();
+        String::from_utf8_lossy(&ran.unwrap().stderr).into_owned()
+    };
+    let after = |text: &str, key: &str| -> f64 {
+        let found = text
+            .split(key)
+            .nth(1)
+            .unwrap_or_else(|| panic!("no {key} in {text}"));
+        found.split_whitespace().next().unwrap().parse().unwrap()
+    };
+    let black = run(&["-vf", "blackdetect=d=0.1:pix_th=0.2", "-an", "-f", "null", "-"]);
+    let silent = run(&["-af", "silencedetect=n=-40dB:d=0.1", "-vn", "-f", "null", "-"]);
+    [after(&black, "black_end:"), after(&silent, "silence_end: ")]
+}
+
+#[test]
+fn sound_stays_in_step_with_the_picture() {
+    if !ffmpeg() {
+        return;
+    }
+    let place = Place::new();
+    let made = Command::new("ffmpeg")
+        .args(["-v", "error", "-f", "lavfi", "-i"])
+        .arg("color=black:s=96x64:r=25:d=3,drawbox=c=white:t=fill:enable='gte(t,2)'")
+        .args([
+            "-f",
+            "lavfi",
+            "-i",
+            "sine=f=1000:r=48000:d=3,volume='gte(t,2)':eval=frame",
+        ])
+        .args(["-c:v", "libx264", "-c:a", "pcm_s16le"])
+        .arg(place.path("clip.mkv"))
+        .status();
+    assert!(made.unwrap().success());
+    let late = Command::new("ffmpeg")
+        .args(["-v", "error", "-itsoffset", "0.7", "-i"])
+        .arg(place.path("clip.mkv"))
+        .arg("-i")
+        .arg(place.path("clip.mkv"))
+        .args(["-map", "0:v", "-map", "1:a", "-c", "copy"])
+        .arg(place.path("late.mkv"))
+        .status();
+    assert!(late.unwrap().success());
+    for (input, output, expected, sound) in [
+        ("clip.mkv", "a.mkv", [2.0, 2.0], "copied"),
+        ("late.mkv", "b.mkv", [2.7, 2.0], "copied"),
+        ("clip.mkv", "c.webm", [2.0, 2.0], "encoded"),
+    ] {
+        let args = [
+            &["live", input, output, "--json", "--cut-threshold", "0"][..],
+            &RANDOM,
+        ]
+        .concat();
+        let ran = place.rife(&args);
+        assert_eq!(event(&ran.ok(), "done")["sound"], sound, "{output}");
+        let found = flash_and_beep(&place.path(output));
+        for (found, expected) in found.into_iter().zip(expected) {
+            // Half a frame of the source, and the encoder's first block.
+            assert!(
+                (found - expected).abs() < 0.03,
+                "{output}: {found} where {expected} is"
+            );
+        }
+    }
+    let args = [
+        &["live", "clip.mkv", "d.mkv", "--json", "--no-audio"][..],
+        &RANDOM,
+    ]
+    .concat();
+    assert!(event(&place.rife(&args).ok(), "done")["sound"].is_null());
+    assert_eq!(probe(&place.path("d.mkv")).2, 0, "no sound");
+    let left = place.names();
+    assert_eq!(
+        left,
+        ["a.mkv", "b.mkv", "c.webm", "clip.mkv", "d.mkv", "late.mkv"],
+        "nothing else is left"
+    );
+}

@@ -8,7 +8,7 @@ use num_rational::Ratio;
 
 use super::stream::{self, Stream};
 use super::{Source, SourceSpec, has_extension, y4m};
-use crate::ffmpeg::args::{Args, FORMATS, absolute, check_word};
+use crate::ffmpeg::args::{Args, FORMATS, check_word, file_url};
 use crate::ffmpeg::child::{self, Child, Request};
 use crate::{Ffmpeg, Layout, MediaError, PixelFormat, Result};
 
@@ -110,6 +110,9 @@ pub struct LiveInput {
     pub format: Option<String>,
     /// The description of raw frames on standard input or in a named pipe.
     pub raw: Option<RawFrames>,
+    /// A file (NUT) that the first sound track is copied to, with times that count from the first frame, of an input that
+    /// ffmpeg decodes; none by default.
+    pub sound: Option<PathBuf>,
 }
 
 impl LiveInput {
@@ -120,7 +123,15 @@ impl LiveInput {
             protocols: Vec::new(),
             format: None,
             raw: None,
+            sound: None,
         }
+    }
+
+    /// Reports whether the input is Y4M or raw frames, which have no sound: standard input, a named pipe, or a file `.y4m`.
+    pub fn is_plain(&self) -> bool {
+        let plain =
+            self.name == Path::new("-") || stream::is_pipe(&self.name) || has_extension(&self.name, "y4m");
+        self.raw.is_some() || plain && self.protocol().is_none() && self.format.is_none()
     }
 
     /// Returns the protocol of a network address, such as `rtsp`.
@@ -145,7 +156,6 @@ pub fn open_live(input: &LiveInput, spec: &SourceSpec) -> Result<Box<dyn Source>
     let check = |name: &String| protocols_for(name).map(drop);
     input.protocols.iter().try_for_each(check)?;
     let stdin = input.name == Path::new("-");
-    let plain = stdin || stream::is_pipe(&input.name) || has_extension(&input.name, "y4m");
     if let Some(raw) = input.raw {
         if !stdin && !stream::is_pipe(&input.name) {
             let reason = "raw frames are read from standard input or a named pipe".to_owned();
@@ -158,7 +168,7 @@ pub fn open_live(input: &LiveInput, spec: &SourceSpec) -> Result<Box<dyn Source>
             spec,
         )?));
     }
-    if plain && input.protocol().is_none() && input.format.is_none() {
+    if input.is_plain() {
         let (name, bytes) = open_plain(input, spec)?;
         return Ok(Box::new(y4m::Reader::new(name, bytes, spec)?));
     }
@@ -231,11 +241,7 @@ fn arguments(input: &LiveInput, spec: &SourceSpec) -> Result<Args> {
         }
         Some(_) => input.name.clone().into_os_string(),
         None if input.format.is_some() => input.name.clone().into_os_string(),
-        None => {
-            let mut url = std::ffi::OsString::from("file:");
-            url.push(absolute(&input.name)?);
-            url
-        }
+        None => file_url(&input.name)?,
     };
     let mut protocols = vec!["file", "pipe"];
     for allowed in &input.protocols {
@@ -275,6 +281,23 @@ fn arguments(input: &LiveInput, spec: &SourceSpec) -> Result<Args> {
         "yuv4mpegpipe",
         "pipe:1",
     ]);
+    if let Some(sound) = &input.sound {
+        // At a constant rate the frames count from the input's start, as the sound does. A file needs a stream, and whether there
+        // is sound is not known before: so there is always a tiny picture.
+        args.all([
+            "-map",
+            "0:v:0",
+            "-frames:v",
+            "1",
+            "-s",
+            "16x16",
+            "-pix_fmt",
+            "gray",
+        ]);
+        args.all(["-c:v", "rawvideo", "-map", "0:a:0?", "-c:a", "copy"]);
+        args.all(["-flush_packets", "1", "-f", "nut", "-y"])
+            .one(file_url(sound)?);
+    }
     Ok(args)
 }
 
