@@ -6,11 +6,11 @@
 Both in interleaved pairs of runs: the median of the ratios of pairs, and the ratio of the fastest runs, of wall time and of the
 processor time that this process and its children took. Needs the package, numpy and ffmpeg.
 
-usage: python bench/python.py [--runs 12] [--videos 4] [--size 1280x720] [--threads N] [--frames 40]
+usage: python bench/python.py [--runs 12] [--videos 4] [--size 1280x720] [--threads 1]
+                              [--video-size 320x180] [--frames 40]
 """
 
 import argparse
-import os
 import resource
 import statistics
 import subprocess
@@ -54,8 +54,9 @@ def main():
     options.add_argument("--runs", type=int, default=12)
     options.add_argument("--videos", type=int, default=4)
     options.add_argument("--size", default="1280x720")
-    options.add_argument("--threads", type=int, default=os.cpu_count())
+    options.add_argument("--threads", type=int, default=1)
     options.add_argument("--frames", type=int, default=40)
+    options.add_argument("--video-size", default="320x180")
     given = options.parse_args()
     width, height = map(int, given.size.split("x"))
 
@@ -64,16 +65,16 @@ def main():
     texture = np.kron(random.integers(0, 256, (height // 8 + 1, width // 8 + 8, 3), np.uint8), np.ones((8, 8, 1), np.uint8))
     a, b = (np.ascontiguousarray(texture[:height, shift:shift + width]) for shift in (0, 6))
     result = np.empty_like(a)
-    compare(f"interpolate {given.size}, {given.threads} threads", 1.03,
+    compare(f"interpolate {given.size}, {given.threads} thread(s)", 1.03,
             lambda: model._native.interpolate(a, b, [(1, 2)], [result], False), lambda: model.interpolate(a, b), given.runs)
 
     program = Path(sys.executable).with_name("rife")
     with tempfile.TemporaryDirectory() as folder:
         clip, out = Path(folder, "clip.mp4"), Path(folder, "out.mp4")
-        subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", f"testsrc2=size={given.size}:rate=25", "-frames:v",
+        subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", f"testsrc2=size={given.video_size}:rate=25", "-frames:v",
                         str(given.frames), "-pix_fmt", "yuv420p", str(clip)], check=True)
         command = [program, "video", clip, "-o", out, "--overwrite", "--quiet", "--threads", str(given.threads)]
-        compare(f"video {given.size}, {given.frames} frames", 1,
+        compare(f"video {given.video_size}, {given.frames} frames", 1,
                 lambda: subprocess.run(command, check=True),
                 lambda: rife.video(str(clip), str(out), overwrite=True, threads=given.threads), given.videos)
 
