@@ -105,7 +105,7 @@ mod tests {
             panic!("few frames")
         };
         assert_eq!(parts[0], 0..134);
-        assert_eq!(parts[1], 941..1175);
+        assert_eq!(parts[1], 941..1176);
     }
 
     #[test]
