@@ -77,7 +77,7 @@ pub struct StreamOptions {
     /// Handling of repeated frames.
     pub duplicates: Duplicates,
     /// Whether static overlays, such as logos, subtitles and black bars, are copied from the source (see
-    /// [`Overlays`](rife_media::scene::Overlays)).
+    /// [`Overlays`]).
     pub mask_static: bool,
     /// Replacement of frames with a low confidence.
     pub fallback: Option<Fallback>,
