@@ -57,7 +57,7 @@ test-build:
 # `test-setup` installs it.
 unit:
 	RIFE_TEST_GPU=$${RIFE_TEST_GPU-0} RIFE_PYTHON=$$(sh tools/python.sh) RIFE_REQUIRE=$$(sh tools/require.sh) \
-		$(CARGO) test $(PACKAGES) -- --show-output
+		$(CARGO) test $(PACKAGES) --no-fail-fast -- --show-output
 
 # Tests of the page in a browser; screenshots are in target/page.
 web-test:

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rife::chain::ChainJob;
@@ -10,9 +10,6 @@ use rife::media::{CancelToken, Input, Output, RgbImage};
 use rife::nets::Version;
 use rife::video::VideoJob;
 use rife::{Error, ErrorKind, Interpolator, InterpolatorSpec, ModelChoice};
-
-/// Locked for writing by the test that measures the memory of the process, for reading by all others.
-static PROCESS: RwLock<()> = RwLock::new(());
 
 fn clip(path: &Path, frames: usize) {
     let mut bytes = b"YUV4MPEG2 W64 H48 F25:1 Ip A1:1 C444\n".to_vec();
@@ -35,7 +32,6 @@ fn job(folder: &Path) -> VideoJob {
 
 #[test]
 fn a_job_beyond_its_limits_is_refused_before_it_starts() {
-    let _process = PROCESS.read().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir().unwrap();
     let cancel = CancelToken::new();
     let refused = |change: &dyn Fn(&mut VideoJob)| {
@@ -66,7 +62,6 @@ fn a_job_beyond_its_limits_is_refused_before_it_starts() {
 /// A source of unknown length is stopped at the limit of frames.
 #[test]
 fn a_source_that_goes_on_beyond_its_limit_is_stopped() {
-    let _process = PROCESS.read().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir().unwrap();
     let cancel = CancelToken::new();
     let run = |change: &dyn Fn(&mut VideoJob)| {
@@ -98,7 +93,6 @@ fn a_source_that_goes_on_beyond_its_limit_is_stopped() {
 
 #[test]
 fn a_chain_beyond_its_limits_is_refused() {
-    let _process = PROCESS.read().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir().unwrap();
     let cancel = CancelToken::new();
     let template = job(folder.path());
@@ -138,7 +132,6 @@ fn waves(width: u32, height: u32, shift: f32) -> Arc<RgbImage> {
 
 #[test]
 fn a_frame_is_given_up_in_its_middle() {
-    let _process = PROCESS.read().unwrap_or_else(PoisonError::into_inner);
     let cancel = CancelToken::new();
     let mut spec = InterpolatorSpec::default();
     spec.model = ModelChoice::Random("4.26".parse::<Version>().unwrap());
@@ -168,7 +161,6 @@ fn a_frame_is_given_up_in_its_middle() {
 
 #[test]
 fn weights_that_overflow_are_an_error_that_names_the_model() {
-    let _process = PROCESS.read().unwrap_or_else(PoisonError::into_inner);
     let mut refused = 0;
     let folder = tempfile::tempdir().unwrap();
     for version in ["4.17.lite", "4.26", "rife"] {
@@ -204,46 +196,4 @@ fn weights_that_overflow_are_an_error_that_names_the_model() {
         }
     }
     assert!(refused > 0, "none of them is told");
-}
-
-/// A job that does not fit into the machine's memory is computed in tiles and says so; if the smallest tiles do not fit
-/// either, it is refused with the memory that would suffice.
-#[test]
-fn pictures_too_large_for_the_machine_are_made_in_tiles_or_refused() {
-    let _process = PROCESS.write().unwrap_or_else(PoisonError::into_inner);
-    let folder = tempfile::tempdir().unwrap();
-    let mut bytes = b"YUV4MPEG2 W1024 H512 F25:1 Ip A1:1 C444\n".to_vec();
-    for index in 0..2 {
-        bytes.extend(b"FRAME\n");
-        bytes.extend(std::iter::repeat_n(40 * index as u8, 3 * 1024 * 512));
-    }
-    let open = |total: u64| {
-        let mut job = job(folder.path());
-        std::fs::write(folder.path().join("in.y4m"), &bytes).unwrap();
-        (job.source.limits.max_total_memory, job.sink.overwrite) = (total, true);
-        job.open(&CancelToken::new())
-    };
-    let whole = open(u64::MAX).unwrap().plan().clone();
-    assert!(!whole.method.contains("tiles"), "{}", whole.method);
-    // A little less than it takes with ffmpeg.
-    let ffmpeg = 100_000_000 + 240 * 1024 * 512;
-    let run = open(whole.memory + ffmpeg - 1).unwrap();
-    let plan = run.plan().clone();
-    assert!(plan.memory < whole.memory, "{} of {}", plan.memory, whole.memory);
-    assert!(
-        plan.method.contains("tiles") && plan.method.contains("this machine"),
-        "{}",
-        plan.method
-    );
-    assert_eq!(run.run(&mut |_| ()).unwrap().counts.stream.frames_out, 4);
-    for total in [0, 1_000_000, ffmpeg + (65 << 20)] {
-        let error = open(total).err().unwrap();
-        let text = error.to_string();
-        assert!(
-            error.code() == "limit_exceeded"
-                && text.contains("ffmpeg's included")
-                && text.contains("smaller frames"),
-            "{text}"
-        );
-    }
 }
