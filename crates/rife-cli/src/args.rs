@@ -73,7 +73,7 @@ pub(crate) struct Cli {
     /// Say nothing but errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
-    /// Print the whole plan of a job: rules, encoder, network, every stream; log ffmpeg's commands
+    /// Print the whole plan of a job, and log the commands of ffmpeg
     #[arg(short, long, global = true)]
     verbose: bool,
     /// Colours in help and errors; auto: on a terminal, unless NO_COLOR is set

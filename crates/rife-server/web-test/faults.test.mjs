@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import axe from 'axe-core';
-import { card, choose, clip, ffmpeg, finished, folder, serve, shots, site, start, until, visit } from './support.mjs';
+import { card, choose, clip, ffmpeg, finished, folder, serve, shots, site, start, unfold, until, visit } from './support.mjs';
 
 /** Renders a clip that is red for some seconds, then blue. */
 function twoColours(name, ...coding) {
@@ -54,6 +54,7 @@ test('a source that the browser cannot decode is drawn by the server, and no pic
     const name = path.basename(source);
     const done = page.locator('article.job[data-state="done"]', { hasText: name });
     await done.waitFor({ timeout: 120_000 });
+    await unfold(page, await done.getAttribute('data-id'));
     await done.getByRole('button', { name: 'Before and after' }).click();
     const dialog = page.getByRole('dialog');
     await dialog.getByText(/^Your browser cannot play: Before\b/).waitFor();

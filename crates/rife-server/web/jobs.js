@@ -392,8 +392,9 @@ export class Jobs {
   foldedCard(job) {
     const clip = job.kind === 'report' ? undefined : job.files.find((/** @type {any} */ file) => file.media_type.startsWith('video/'));
     const name = clip?.label ?? job.label;
+    const line = clip ? `${job.label} → ${name}` : name;
     const card = el('article', { className: 'job folded', 'data-id': job.id, 'data-state': job.state, 'aria-label': `${name}: ${t('state_done')}` },
-      el('header', {}, el('h3', { className: 'name', title: name }, this.foldButton(job, name, true)), chips(clip ? otherSettings(job) : describeOptions(job.kind, job.options ?? {})), el('span', { className: 'hint' }, bytes(sizeOf(job)))));
+      el('header', {}, el('h3', { className: 'name', title: name }, this.foldButton(job, line, true)), chips(clip ? otherSettings(job) : describeOptions(job.kind, job.options ?? {})), el('span', { className: 'hint' }, bytes(sizeOf(job)))));
     card.addEventListener('click', (/** @type {Event} */ event) => /** @type {Element} */ (event.target).closest('button') || this.fold(job.id, false));
     return card;
   }
