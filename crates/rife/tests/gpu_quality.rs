@@ -140,7 +140,7 @@ fn resident() -> u64 {
 }
 
 #[test]
-#[ignore = "several minutes on a software adapter"]
+#[ignore = "two minutes on a software adapter"]
 fn memory_does_not_grow_in_500_pairs() {
     if !has_gpu() {
         return;
