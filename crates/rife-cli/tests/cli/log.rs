@@ -4,7 +4,7 @@
 use std::process::Stdio;
 
 #[cfg(target_os = "linux")]
-use super::signals::{ask, served};
+use super::signals::{ask, served, started};
 use super::support::{Place, RANDOM, ffmpeg};
 
 /// The lines of the log that have `word`.
@@ -95,19 +95,11 @@ fn the_log_of_a_server_has_the_ids_of_requests_and_jobs() {
     );
     let given = answer.split("x-request-id: ").nth(1).unwrap();
     assert!(given[..16].bytes().all(|b| b.is_ascii_hexdigit()), "{answer}");
-    let clip = std::fs::read(place.path("clip.mp4")).unwrap();
-    let upload = ask(
-        &address,
-        "POST /api/v1/uploads?name=a.mp4",
-        "application/octet-stream",
-        &clip,
-    );
-    let upload = &upload[upload.find("up_").unwrap()..][..27];
-    let job = format!(r#"{{"kind": "video", "inputs": [{{"upload": "{upload}"}}], "options": {{}}}}"#);
-    let job = ask(&address, "POST /api/v1/jobs", "application/json", job.as_bytes());
-    let id = job[job.find("job_").unwrap()..][..28].to_owned();
+    let id = started(&address, &place.path("clip.mp4"), "{}");
     let state = || ask(&address, &format!("GET /api/v1/jobs/{id}"), "text/plain", b"");
+    let start = std::time::Instant::now();
     while !state().contains("\"state\":\"done\"") {
+        assert!(start.elapsed().as_secs() < 120, "{}", state());
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     let _ = child.kill();

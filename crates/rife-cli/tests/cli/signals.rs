@@ -292,6 +292,22 @@ pub(crate) fn ask(address: &str, request: &str, kind: &str, body: &[u8]) -> Stri
     answer
 }
 
+/// Uploads a clip and starts a video job with it on a local server; returns the job's id.
+#[cfg(target_os = "linux")]
+pub(crate) fn started(address: &str, clip: &std::path::Path, options: &str) -> String {
+    let clip = std::fs::read(clip).unwrap();
+    let upload = ask(
+        address,
+        "POST /api/v1/uploads?name=a.mp4",
+        "application/octet-stream",
+        &clip,
+    );
+    let upload = &upload[upload.find("up_").unwrap()..][..27];
+    let job = format!(r#"{{"kind": "video", "inputs": [{{"upload": "{upload}"}}], "options": {options}}}"#);
+    let job = ask(address, "POST /api/v1/jobs", "application/json", job.as_bytes());
+    job[job.find("job_").unwrap()..][..28].to_owned()
+}
+
 /// Starts a server on a free port with more options; returns its process and address.
 #[cfg(target_os = "linux")]
 pub(crate) fn served(place: &Place, options: &[&str], stderr: Stdio) -> (Child, String) {
@@ -324,18 +340,7 @@ fn a_server_that_is_stopped_goes_on_with_its_job_later() {
     let place = Place::new();
     place.clip("clip.mp4", 100);
     let (mut child, address) = served(&place, &[], Stdio::null());
-    let clip = std::fs::read(place.path("clip.mp4")).unwrap();
-    let upload = ask(
-        &address,
-        "POST /api/v1/uploads?name=a.mp4",
-        "application/octet-stream",
-        &clip,
-    );
-    let upload = &upload[upload.find("up_").unwrap()..][..27];
-    let job =
-        format!(r#"{{"kind": "video", "inputs": [{{"upload": "{upload}"}}], "options": {{"factor": 8}}}}"#);
-    let job = ask(&address, "POST /api/v1/jobs", "application/json", job.as_bytes());
-    let id = job[job.find("job_").unwrap()..][..28].to_owned();
+    let id = started(&address, &place.path("clip.mp4"), r#"{"factor": 8}"#);
     let state = |address: &str, wanted: &str| {
         let answer = ask(address, &format!("GET /api/v1/jobs/{id}"), "text/plain", b"");
         answer.contains(&format!("\"state\":\"{wanted}\""))
