@@ -57,6 +57,11 @@ test('a part on the filmstrip, its preview in two clicks, and the comparison', a
   const dialog = page.getByRole('dialog');
   await dialog.waitFor({ timeout: 120_000 });
   assert.ok(await count() <= 2, String(await count()));
+  // The keys act at once, not on a button.
+  await dialog.getByRole('button', { name: 'Pause' }).waitFor();
+  await page.keyboard.press(' ');
+  await dialog.getByRole('button', { name: 'Play' }).waitFor();
+  await page.keyboard.press(' ');
   const { items: [job] } = await api(page, '/jobs?limit=1');
   assert.equal(Number(job.options.end) - Number(job.options.start), 3);
   assert.ok(Math.abs(job.options.start - 0.48) < 0.05, String(job.options.start));
@@ -83,6 +88,25 @@ test('a part on the filmstrip, its preview in two clicks, and the comparison', a
   assert.equal(await video(page, 'right').evaluate((one) => one.loop), false);
   await dialog.getByLabel('Sound').check();
   assert.equal(await video(page, 'right').evaluate((one) => one.muted), false);
+  // The keys act on the picture again after a click on a control, and on the picture.
+  const forward = dialog.getByRole('button', { name: 'One frame forward' });
+  const place = (await forward.boundingBox()).x;
+  await page.keyboard.press(' ');
+  await dialog.getByRole('button', { name: 'Pause' }).waitFor();
+  assert.equal((await forward.boundingBox()).x, place);
+  await dialog.getByLabel('View').selectOption('side');
+  await dialog.getByLabel('View').focus();
+  await dialog.locator('.stage').click({ position: { x: 30, y: 90 } });
+  await page.keyboard.press(' ');
+  await dialog.getByRole('button', { name: 'Play' }).waitFor();
+  for (const [view, x] of [['side', 30], ['split', 60]]) {
+    await dialog.getByLabel('View').selectOption(view);
+    await dialog.locator('.stage').click({ position: { x, y: 90 } });
+    const now = await frame(page);
+    await page.keyboard.press('ArrowLeft');
+    await until('a frame back', async () => (await frame(page)) === now - 1);
+  }
+  await dialog.getByText('Space: play · ← →: frame').waitFor();
   // Space plays, from the divider too.
   await dialog.getByRole('slider', { name: 'Divider' }).focus();
   await page.keyboard.press(' ');
@@ -168,7 +192,12 @@ test('cards say what was asked, and a job is changed and run again', async (t) =
   await card(page, second).getByRole('button', { name: 'Change and run again' }).click();
   await page.locator('#video-start').waitFor();
   // Filters.
+  const freed = () => page.getByText(/“Clear finished” frees about/).textContent();
+  const all = await freed();
+  await page.getByLabel('Search by name').fill('no such job');
+  await page.getByText('No job matches.').waitFor();
   await page.getByLabel('Search by name').fill('f5-end');
+  assert.notEqual(await freed(), all);
   assert.deepEqual([await card(page, first).isVisible(), await card(page, second).isVisible()], [false, true]);
   await page.getByLabel('Show', { exact: true }).selectOption('failed');
   assert.equal(await card(page, second).isVisible(), false);
@@ -230,8 +259,23 @@ test('the queue is paused, ordered by keys and by dragging, and goes on; all res
 
 test('cuts and repeated frames on the filmstrip, changed cuts, quality, and a verified result', async (t) => {
   const page = await visit(t, { bypassCSP: true });
+  let release = () => {};
+  const held = new Promise((resolve) => { release = resolve; });
+  await page.route('**/analysis', async (route) => {
+    await held;
+    await route.continue();
+  });
   await choose(page, 'video', twoShots('shots.mp4'));
   const part = page.getByRole('region', { name: 'Part of the clip' });
+  // A cut that is added while the server looks for others is kept.
+  await part.getByText('Looking for cuts…', { exact: true }).waitFor();
+  await part.locator('.strip').click({ position: { x: 300, y: 12 } });
+  await part.getByRole('button', { name: 'Add a cut here' }).click();
+  const early = await field(page, 'cut_list');
+  release();
+  await part.getByText(/^2 cuts · /).waitFor();
+  assert.deepEqual((await field(page, 'cut_list')).split(', ').toSorted(), [early, '25'].toSorted());
+  await part.getByRole('button', { name: 'Detected cuts' }).click();
   await part.getByText(/1 cut · repeated frames from .* on twos/).waitFor();
   const ticks = part.locator('.tickmark');
   assert.equal(await ticks.count(), 1);
@@ -240,7 +284,7 @@ test('cuts and repeated frames on the filmstrip, changed cuts, quality, and a ve
   assert.ok(shade.x >= tick.x, 'only the second shot is shaded');
   // A click shows the cut's frame; the button removes the cut, and adds another one.
   await ticks.first().click();
-  await part.getByText('1.020 s · frame 25').waitFor();
+  await part.getByText('1.020 s · frame 26 of 65').waitFor();
   await part.getByRole('button', { name: 'Remove this cut' }).click();
   assert.deepEqual([await field(page, 'cut_list'), await field(page, 'cut_threshold')], ['', '0']);
   for (const box of [0.2, 0.7]) {

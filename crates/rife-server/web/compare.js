@@ -5,7 +5,7 @@
 import { call, url } from './api.js';
 import { el } from './dom.js';
 import { otherSettings } from './options.js';
-import { player } from './players.js';
+import { playButton, player } from './players.js';
 import { rateOf, seconds } from './position.js';
 import { t } from './text.js';
 
@@ -86,10 +86,16 @@ function divider(stage, pan) {
     event.preventDefault();
     onEdge = event.target === edge;
     stage.setPointerCapture(event.pointerId);
-    edge.focus({ preventScroll: true });
+    stage.focus({ preventScroll: true });
+    if (onEdge) edge.focus({ preventScroll: true });
     drag(event);
   });
-  stage.addEventListener('pointermove', (event) => stage.hasPointerCapture(event.pointerId) && drag(event));
+  stage.addEventListener('pointermove', (event) => {
+    if (!stage.hasPointerCapture(event.pointerId)) return;
+    // A dragged line takes the arrow keys; a click leaves them to the frames.
+    if (event.movementX || event.movementY) edge.focus({ preventScroll: true });
+    drag(event);
+  });
   edge.addEventListener('keydown', (/** @type {KeyboardEvent} */ event) => {
     const step = STEP[Number(event.shiftKey)];
     /** @type {Record<string, number>} */
@@ -147,7 +153,7 @@ function select(label, options, value, changed) {
 export async function compare(job, file) {
   const magnify = { pan: (/** @type {number} */ _x, /** @type {number} */ _y) => false };
   const tags = [el('span', { className: 'tag left' }), el('span', { className: 'tag right' })];
-  const stage = el('div', { className: 'stage', 'data-view': 'split', 'aria-busy': 'true' }, ...tags);
+  const stage = el('div', { className: 'stage', 'data-view': 'split', 'aria-busy': 'true', role: 'group', 'aria-label': t('compare'), tabIndex: -1 }, ...tags);
   const line = divider(stage, (x, y) => magnify.pan(x, y));
   const glass = magnifier(stage);
   magnify.pan = glass.pan;
@@ -155,7 +161,8 @@ export async function compare(job, file) {
   const clock = el('span', { className: 'hint clock' });
   const note = el('p', { className: 'hint', role: 'status', hidden: true });
   const strip = el('div', {});
-  const play = el('button', { type: 'button', disabled: true }, t('play'));
+  const play = playButton('', () => shown?.toggle());
+  play.button.disabled = true;
   const icon = (/** @type {string} */ key, /** @type {string} */ sign) => el('button', { className: 'plain icon', type: 'button', disabled: true, 'aria-label': t(key), title: t(key) }, sign);
   const [back, on] = [icon('frame_back', '◂'), icon('frame_on', '▸')];
   /** @type {import('./players.js').Player | undefined} */
@@ -177,10 +184,11 @@ export async function compare(job, file) {
   const full = el('button', { className: 'plain', type: 'button', onclick: () => whole() }, t('full'));
   const versions = el('div', { className: 'row versions' });
   const viewer = el('div', { className: 'viewer' }, stage, note, strip,
-    el('div', { className: 'row' }, play, back, on, el('button', { className: 'plain', type: 'button', onclick: line.flip }, t('flip')),
+    el('div', { className: 'row' }, play.button, back, on, el('button', { className: 'plain', type: 'button', onclick: line.flip }, t('flip')),
       el('label', { className: 'grow' }, el('span', { className: 'hint' }, t('position')), position), clock),
     el('div', { className: 'row tools' }, view.element, pace.element, zoom.element, loop.element, sound.element, full, versions,
-      el('button', { className: 'plain', type: 'button', onclick: () => dialog.close() }, t('close'))));
+      el('button', { className: 'plain', type: 'button', onclick: () => dialog.close() }, t('close'))),
+    el('p', { className: 'hint' }, t('compare_keys')));
   const dialog = el('dialog', { 'aria-label': t('compare') }, viewer);
   const whole = () => (document.fullscreenElement ? document.exitFullscreen() : viewer.requestFullscreen()).catch(() => {});
   const fit = () => {
@@ -189,6 +197,7 @@ export async function compare(job, file) {
   };
   document.body.append(dialog);
   dialog.showModal();
+  stage.focus();
   const resized = new ResizeObserver(() => glass.show());
   resized.observe(stage);
   dialog.addEventListener('close', () => {
@@ -202,8 +211,8 @@ export async function compare(job, file) {
     if (document.activeElement !== position) position.value = String(part);
     viewer.style.setProperty('--head', `${100 * part}%`);
     const frame = Math.max(0, Math.floor(shown.time / interval + 1e-3));
-    clock.textContent = t('clock', { at: shown.time.toFixed(2), length: shown.length.toFixed(2), frame });
-    play.textContent = shown.paused ? t('play') : t('pause');
+    clock.textContent = t('clock', { at: shown.time.toFixed(2), length: shown.length.toFixed(2), n: frame + 1, count: Math.max(frame + 1, Math.round(shown.length / interval)) });
+    play.show(!shown.paused);
   };
   const seek = (/** @type {number} */ time) => shown?.seek(Math.min(Math.max(0, time), Math.max(0, shown.length - interval / 2)));
   const step = (/** @type {number} */ by) => {
@@ -215,13 +224,19 @@ export async function compare(job, file) {
   back.addEventListener('click', () => step(-1));
   on.addEventListener('click', () => step(1));
   position.addEventListener('input', () => shown && seek(Number(position.value) * shown.length));
-  play.addEventListener('click', () => shown?.toggle());
+  // After a click on a control the keys act on the picture again.
+  let pointed = false;
+  viewer.addEventListener('pointerdown', () => { pointed = true; }, { capture: true });
+  viewer.addEventListener('keydown', () => { pointed = false; }, { capture: true });
+  const release = (/** @type {Event} */ event) => pointed && /** @type {HTMLElement} */ (event.target).matches('button, input, select') && stage.focus({ preventScroll: true });
+  viewer.addEventListener('change', release);
+  viewer.addEventListener('click', (/** @type {Event} */ event) => /** @type {HTMLElement} */ (event.target).matches('select') || release(event));
   dialog.addEventListener('keydown', (/** @type {KeyboardEvent} */ event) => {
     const target = /** @type {HTMLElement} */ (event.target);
-    if (event.ctrlKey || event.metaKey || event.altKey || target.matches('select, input')) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || target.matches('select')) return;
     const act = { ' ': () => shown?.toggle(), ArrowLeft: () => step(-1), ArrowRight: () => step(1), f: whole }[event.key];
-    // Space presses a focused button.
-    if (!act || (event.key === ' ' && target.matches('button'))) return;
+    // Space presses a focused button or checkbox.
+    if (!act || (event.key === ' ' && target.matches('button, [type=checkbox]'))) return;
     event.preventDefault();
     act();
   });
@@ -259,7 +274,7 @@ export async function compare(job, file) {
     note.textContent = made.note;
     note.hidden = !made.note;
     sound.box.disabled = !made.sounds;
-    [back.disabled, on.disabled, play.disabled] = [false, false, false];
+    [back.disabled, on.disabled, play.button.disabled] = [false, false, false];
     made.pace(Number(pace.box.value));
     made.loop(loop.box.checked);
     made.mute(!sound.box.checked);

@@ -30,7 +30,7 @@ export class Jobs {
     this.use = use;
     this.change = change;
     this.bar = new QueueBar();
-    document.getElementById('jobs')?.before(this.bar.element, this.tools());
+    document.getElementById('jobs')?.before(this.bar.element, this.tools(), this.none);
     this.list = /** @type {HTMLElement} */ (document.getElementById('jobs'));
     this.more = /** @type {HTMLButtonElement} */ (document.getElementById('more'));
     this.more.addEventListener('click', () => this.loadOlder());
@@ -51,6 +51,8 @@ export class Jobs {
     this.up = true;
     /** What the server said of itself at first. @type {any} */
     this.health = null;
+    /** Line on the used space; empty until it is known. */
+    this.space = '';
     /** Deletions that can still be undone. @type {Map<string, number>} */
     this.deletions = new Map();
     // Leaving the page carries out the deletions.
@@ -67,6 +69,7 @@ export class Jobs {
     this.all = el('button', { className: 'plain', type: 'button', onclick: () => this.downloadAll() }, t('download_all'));
     this.clear = el('button', { className: 'plain', type: 'button', onclick: () => this.clearFinished() }, t('clear'));
     const bell = el('input', { type: 'checkbox', checked: localStorage.getItem('notify') === 'yes', onchange: () => this.ring(bell) });
+    this.none = el('p', { className: 'hint', role: 'status', hidden: true }, t('no_match'));
     this.toolbar = el('div', { className: 'jobtools', hidden: true }, this.filter, this.search, this.all, this.clear,
       'Notification' in window && el('label', { className: 'tick' }, bell, t('notify')));
     return this.toolbar;
@@ -82,6 +85,8 @@ export class Jobs {
     for (const { job, card } of this.known.values()) card.hidden = !this.passes(job);
     this.all.disabled = !this.visible.some(({ job }) => job.state === 'done' && job.files.length > 0);
     this.clear.disabled = !this.visible.some(({ job }) => ENDED.includes(job.state) && !this.deletions.has(job.id));
+    this.none.hidden = this.known.size === 0 || this.visible.length > 0;
+    this.showFreed();
   }
 
   /** Reports whether a job passes the filters. @param {any} job */
@@ -176,9 +181,15 @@ export class Jobs {
       if (!health.ffmpeg) notice(t('error_no_ffmpeg'));
     }
     this.used.value = health.used / health.quota;
-    const ended = [...this.known.values()].map(({ job }) => job).filter(({ state }) => ENDED.includes(state));
-    const freed = ended.flatMap(({ files }) => files).reduce((/** @type {number} */ sum, /** @type {any} */ file) => sum + file.bytes, 0);
-    this.disk.textContent = [t('disk', { used: bytes(health.used), quota: bytes(health.quota), free: bytes(health.free) }), freed > 0 ? t('disk_freed', { bytes: bytes(freed) }) : ''].filter(Boolean).join(' · ');
+    this.space = t('disk', { used: bytes(health.used), quota: bytes(health.quota), free: bytes(health.free) });
+    this.showFreed();
+  }
+
+  /** Shows what "Clear finished" would free. */
+  showFreed() {
+    if (!this.space) return;
+    const freed = this.visible.map(({ job }) => job).filter(({ id, state }) => ENDED.includes(state) && !this.deletions.has(id)).reduce((sum, job) => sum + sizeOf(job), 0);
+    this.disk.textContent = [this.space, freed > 0 ? t('disk_freed', { bytes: bytes(freed) }) : ''].filter(Boolean).join(' · ');
   }
 
   /** Loads the newest jobs and subscribes to events. */

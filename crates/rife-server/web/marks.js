@@ -23,6 +23,8 @@ export class Marks {
     this.found = [];
     /** Frames with cuts, as shown. @type {number[]} */
     this.cuts = [];
+    /** Whether the server is looking for cuts, and whether the user has changed the list since it began. */
+    this.busy = this.early = false;
     /** What this last wrote to the form. */
     this.written = '';
     this.first = 0;
@@ -44,6 +46,7 @@ export class Marks {
     this.stop.abort();
     const { signal } = (this.stop = new AbortController());
     [this.found, this.written, this.first] = [[], '', 0];
+    [this.busy, this.early] = [Boolean(path), false];
     this.cuts = this.found;
     /** @type {any[]} */
     this.repeated = [];
@@ -54,10 +57,15 @@ export class Marks {
     if (signal.aborted) return;
     const answer = await fetch(url(`${path}/analysis`), { signal }).catch(() => null);
     const analysis = answer?.ok ? await answer.json().catch(() => null) : null;
-    if (signal.aborted || !analysis) return;
-    this.found = analysis.cuts.map((/** @type {any} */ cut) => cut.frame);
-    this.repeated = analysis.repeated;
-    if (!this.edited) this.cuts = this.found;
+    if (signal.aborted) return;
+    this.busy = false;
+    this.found = (analysis?.cuts ?? []).map((/** @type {any} */ cut) => cut.frame);
+    this.repeated = analysis?.repeated ?? [];
+    // Cuts that were added meanwhile join those that were found.
+    if (this.early) {
+      this.cuts = [...new Set([...this.cuts, ...this.found])].toSorted((a, b) => a - b);
+      this.write();
+    } else if (!this.edited) this.cuts = this.found;
     this.draw();
   }
 
@@ -81,6 +89,7 @@ export class Marks {
   change(frame) {
     const without = this.cuts.filter((cut) => cut !== frame);
     this.cuts = without.length < this.cuts.length ? without : [...this.cuts, frame].toSorted((a, b) => a - b);
+    this.early = this.busy && (this.early || !this.edited) && this.cuts.length > 0;
     this.write();
     this.draw();
   }
@@ -115,7 +124,7 @@ export class Marks {
     this.element.replaceChildren(...shades, ...ticks);
     const ranges = (this.repeated ?? []).slice(0, 3).map(({ from_s: from, to_s: to, pattern }) =>
       t('repeated', { from: timecode(from), to: timecode(to), pattern: t(`pattern_${pattern.replace(/\W+/g, '_')}`, {}, pattern) }));
-    this.text.textContent = [t('cuts_count', { n: this.cuts.length }), ...ranges].join(' · ');
+    this.text.textContent = [this.busy ? t('cuts_sought') : '', this.busy && this.cuts.length === 0 ? '' : t('cuts_count', { n: this.cuts.length }), ...ranges].filter(Boolean).join(' · ');
     this.again.hidden = !this.edited && this.cuts === this.found;
     this.showButton();
   }

@@ -5,7 +5,7 @@ import { call, url } from './api.js';
 import { el } from './dom.js';
 import { resourcePath } from './inputs.js';
 import { Marks } from './marks.js';
-import { decodes } from './players.js';
+import { decodes, playButton } from './players.js';
 import { seconds, timecode } from './position.js';
 import { t } from './text.js';
 
@@ -38,18 +38,18 @@ export class Part {
     this.strip = el('div', { className: 'strip' }, this.pictures, this.chosen, this.marks.element, this.head, this.handles.start, this.handles.end);
     this.strip.addEventListener('pointerdown', (/** @type {PointerEvent} */ event) => this.drag(event));
     this.position = el('input', { type: 'range', min: 0, max: 1, step: 'any', value: 0, 'aria-label': t('position'), oninput: () => this.seek(Number(this.position.value) * this.length) });
-    this.play = el('button', { className: 'plain', type: 'button', onclick: () => this.toggle() }, t('play'));
+    this.play = playButton('plain', () => this.toggle());
     this.clock = el('span', { className: 'hint clock grow' });
     const step = (/** @type {string} */ key, /** @type {string} */ sign, /** @type {number} */ by) =>
       el('button', { className: 'plain icon', type: 'button', 'aria-label': t(key), title: t(key), onclick: () => this.seek((this.frame + by + 0.5) / this.fps) }, sign);
     const set = (/** @type {End} */ end) => el('button', { className: 'plain', type: 'button', onclick: () => this.set(end, this.time) }, t(end === 'start' ? 'part_start_here' : 'part_end_here'));
     this.whole = el('button', { className: 'plain', type: 'button', onclick: () => this.form.set({ start: '', end: '' }) }, t('part_whole'));
-    this.about = el('p', { className: 'hint', role: 'status' });
+    this.about = el('p', { className: 'hint grow', role: 'status' });
     /** Row of the buttons on the shown frame and clip. */
-    this.line = el('div', { className: 'row' }, this.play, step('frame_back', '◂', -1), step('frame_on', '▸', 1), this.clock, set('start'), set('end'), this.whole);
+    this.line = el('div', { className: 'row' }, this.play.button, step('frame_back', '◂', -1), step('frame_on', '▸', 1), this.clock, set('start'), set('end'));
     this.element = el('section', { className: 'card part', 'aria-label': t('part'), hidden: true },
       this.screen, this.line,
-      this.strip, this.position, this.marks.line, this.about);
+      this.strip, this.position, this.marks.line, el('div', { className: 'row' }, this.about, this.whole));
   }
 
   /** Number of the shown frame, from 0. */
@@ -106,7 +106,7 @@ export class Part {
       this.drawPictures(item, times, movie.src);
       for (const type of ['timeupdate', 'seeked', 'play', 'pause']) movie.addEventListener(type, () => this.follow());
     }
-    this.play.hidden = !good;
+    this.play.button.hidden = !good;
     this.seek(this.ends.start);
   }
 
@@ -232,8 +232,8 @@ export class Part {
     this.strip.style.setProperty('--head', `${(100 * this.time) / (this.length || 1)}%`);
     if (document.activeElement !== this.position) this.position.value = String(this.time / (this.length || 1));
     this.position.setAttribute('aria-valuetext', t('seconds', { n: timecode(this.time) }));
-    this.clock.textContent = t('frame_at', { time: timecode(this.time), n: this.frame });
+    this.clock.textContent = t('frame_at', { time: timecode(this.time), n: this.frame + 1, count: Math.max(1, Math.round(this.length * this.fps)) });
     this.marks.showButton();
-    this.play.textContent = this.movie && !this.movie.paused ? t('pause') : t('play');
+    this.play.show(Boolean(this.movie && !this.movie.paused));
   }
 }

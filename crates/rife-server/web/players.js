@@ -34,6 +34,14 @@ export function decodes(movie) {
   });
 }
 
+/** Creates a button that plays and pauses; it has the width of the longer word, so that its neighbours keep their places.
+ * @param {string} className @param {() => void} onclick
+ */
+export function playButton(className, onclick) {
+  const button = el('button', { className: `playpause ${className}`, type: 'button', onclick }, el('span', {}, t('play')), el('span', {}, t('pause')));
+  return { button, show: (/** @type {boolean} */ playing) => { button.classList.toggle('playing', playing); } };
+}
+
 /** Returns the left version's time for a time of the right one. @param {Pair} pair @param {number} time */
 const leftTime = ({ left, right }, time) => Math.max(0, (right.start + right.speed * time - left.start) / left.speed);
 

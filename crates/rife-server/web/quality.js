@@ -86,6 +86,6 @@ function scores(means) {
 /** Creates the pictures of one of the worst frames. @param {any} frame @param {any} one */
 function worstFrame(frame, one) {
   const shown = [['truth', one.truth, ''], ['network', one.network, decibels(frame.network)], ['blend', one.blend, decibels(frame.blend)]];
-  return el('li', {}, el('p', { className: 'hint' }, t('worst_at', { frame: frame.frame, time: frame.time.toFixed(2), confidence: Math.round(100 * frame.confidence) })),
+  return el('li', {}, el('p', { className: 'hint' }, t('worst_at', { frame: frame.frame + 1, time: frame.time.toFixed(2), confidence: Math.round(100 * frame.confidence) })),
     el('div', { className: 'trio' }, ...shown.map(([name, src, score]) => el('figure', {}, el('img', { src, alt: t(`way_${name}`) }), el('figcaption', { className: 'hint' }, `${t(`way_${name}`)}${score ? ` · ${score} dB` : ''}`)))));
 }
