@@ -148,9 +148,19 @@ def export(state, path, recipe):
 
 
 def grown(weights, into):
-    """Pads the weights of a network with fewer channels by zeros to the shapes of the state dict `into`."""
-    return {k: F.pad(weights[k].float(), [end for wide, narrow in zip(v.shape[::-1], weights[k].shape[::-1])
-                                          for end in (0, wide - narrow)]) for k, v in into.items()}
+    """Extends the weights of a smaller network to the state dict `into`: what a wider layer adds to its outputs stays as
+    initialised, the weights of added inputs are zero, so that the first output is nearly the smaller network's. A network with
+    fewer blocks gives its last block to the last one; the added blocks before it stay as initialised."""
+    count = lambda keys: 1 + max(int(k[5:].split(".")[0]) for k in keys if k.startswith("block"))  # noqa: E731
+    last, new = count(weights) - 1, count(into) - 1
+    weights = {k.replace(f"block{last}.", f"block{new}.", 1): v.float() for k, v in weights.items()}
+    made = {k: v.clone() for k, v in into.items()}
+    for k, narrow in weights.items():
+        inputs = 0 if "cnn3" in k or "lastconv" in k else 1
+        if narrow.dim() == 4 and narrow.shape[inputs] < made[k].shape[inputs]:
+            made[k].narrow(inputs, narrow.shape[inputs], made[k].shape[inputs] - narrow.shape[inputs]).zero_()
+        made[k][tuple(slice(n) for n in narrow.shape)] = narrow
+    return made
 
 
 def keep(trainer, args, recipe, log):
