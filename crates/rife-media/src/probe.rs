@@ -376,12 +376,28 @@ fn check_file(path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Returns what ffprobe said of a file without the names of its parts (`[matroska,webm]`) and the line with the path, which
+/// ends every such message; all of it if nothing else is left.
+fn cause(tail: &str) -> String {
+    let without_part = |line: &str| match line.split_once("] ") {
+        Some((part, words)) if part.starts_with('[') => words.to_owned(),
+        _ => line.to_owned(),
+    };
+    let lines = tail.split("; ").filter(|line| !line.starts_with("file:"));
+    let said = lines.map(without_part).collect::<Vec<_>>().join("; ");
+    if said.is_empty() { tail.to_owned() } else { said }
+}
+
 /// Converts a failure of ffprobe into [`MediaError::Unreadable`] for `path`, with a remedy where an allow-list refused it.
 fn explain(path: &Path, error: MediaError) -> MediaError {
     match error {
         MediaError::Child { tail, .. } => {
-            let reason = crate::ffmpeg::args::refusal(&tail)
-                .unwrap_or_else(|| format!("ffprobe finds no media in it, or it is damaged: {tail}"));
+            let reason = crate::ffmpeg::args::refusal(&tail).unwrap_or_else(|| {
+                format!(
+                    "no video, sound or picture that ffmpeg knows, or damaged ({})",
+                    cause(&tail)
+                )
+            });
             MediaError::unreadable(path, reason)
         }
         other => other,

@@ -67,7 +67,7 @@ reasons! {
     QuotaUsed "quota_used" "{used} of {quota} bytes are in use; delete jobs or uploads to make room",
     DiskFull "disk_full" "the disk is nearly full",
     FileTooLarge "file_too_large" "{size} bytes; an upload has at most {limit}",
-    FileEmpty "file_empty" "the file is empty (0 bytes): an upload has at least one byte",
+    FileEmpty "file_empty" "the file is empty (0 bytes)",
     // Errors of the `rife` crate about files and processing.
     NoVideo "no_video" "{name} has no video stream",
     SinglePicture "single_picture" "{name} is a single picture: there is nothing between its frames; two pictures make an images job",

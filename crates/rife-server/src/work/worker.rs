@@ -289,6 +289,7 @@ impl<'a> Reporter<'a> {
         if step.resumed > 0 && !self.resumed {
             self.resumed = true;
             let _ = self.app.db.set_resumed(&self.job.id);
+            let _ = self.app.publish_job(&self.job.id);
         }
         self.report();
         self.check_space();

@@ -245,7 +245,7 @@ export const TEXTS = {
   progress_open: '{done} fertig',
   rate: '{rate} Bilder pro Sekunde',
   left: 'noch {time}',
-  attempt: 'Von vorn begonnen (Versuch {n})',
+  attempt: 'Versuch {n}',
   resumed: 'Nach einer Unterbrechung fortgesetzt',
   cancel: 'Abbrechen',
   retry: 'Erneut versuchen',

@@ -245,7 +245,7 @@ export const TEXTS = {
   progress_open: '{done} done',
   rate: '{rate} frames per second',
   left: '{time} left',
-  attempt: 'Restarted from the beginning (attempt {n})',
+  attempt: 'Attempt {n}',
   resumed: 'Resumed after an interruption',
   cancel: 'Cancel',
   retry: 'Try again',

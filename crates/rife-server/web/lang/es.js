@@ -245,7 +245,7 @@ export const TEXTS = {
   progress_open: '{done} hechos',
   rate: '{rate} fotogramas por segundo',
   left: 'quedan {time}',
-  attempt: 'Recomenzado desde el principio (intento {n})',
+  attempt: 'Intento {n}',
   resumed: 'Continuado tras una interrupción',
   cancel: 'Cancelar',
   retry: 'Reintentar',

@@ -245,7 +245,7 @@ export const TEXTS = {
   progress_open: '{done} faites',
   rate: '{rate} images par seconde',
   left: 'encore {time}',
-  attempt: 'Recommencée du début (essai {n})',
+  attempt: 'Essai n° {n}',
   resumed: 'Reprise après une interruption',
   cancel: 'Annuler',
   retry: 'Réessayer',

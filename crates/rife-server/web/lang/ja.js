@@ -245,7 +245,7 @@ export const TEXTS = {
   progress_open: '{done} 完了',
   rate: '毎秒 {rate} フレーム',
   left: '残り {time}',
-  attempt: '最初からやり直し（{n} 回目）',
+  attempt: '{n} 回目の試行',
   resumed: '中断後に再開',
   cancel: '取り消す',
   retry: '再試行',

@@ -245,7 +245,7 @@ export const TEXTS = {
   progress_open: '已完成 {done}',
   rate: '每秒 {rate} 帧',
   left: '剩余 {time}',
-  attempt: '从头重新开始（第 {n} 次）',
+  attempt: '第 {n} 次尝试',
   resumed: '中断后已继续',
   cancel: '取消',
   retry: '重试',
