@@ -145,6 +145,10 @@ test('a part on the filmstrip, its preview in two clicks, and the comparison', a
   await accessible(page, 'comparison');
   await page.keyboard.press('Escape');
   await dialog.waitFor({ state: 'detached' });
+  // A preview is no result among others.
+  await page.getByLabel('Search by name').fill('scene');
+  await card(page, job.id).getByText(/^Preview/).waitFor();
+  assert.ok(await page.getByRole('button', { name: 'Download all' }).isDisabled());
 });
 
 test('cards say what was asked, and a job is changed and run again', async (t) => {
@@ -152,8 +156,14 @@ test('cards say what was asked, and a job is changed and run again', async (t) =
   await choose(page, 'video', clip('cards.mp4', 0.4));
   await page.getByLabel('Factor').fill('3');
   await page.getByRole('tabpanel').getByLabel('File type').selectOption('mkv');
+  // The card of a new job is in sight while the form is scrolled.
+  await page.getByText('10 → 30').waitFor();
+  await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
   const first = await start(page);
+  await until('its card is in sight', () => card(page, first).evaluate((one) => one.getBoundingClientRect().top >= 0 && one.getBoundingClientRect().top < innerHeight - 40));
+  assert.equal(await page.getByText(/^Jobs before it in the queue/).isVisible(), false);
   await finished(page, first);
+  await page.getByText('Done already; change an option to create another job.').waitFor();
   const settings = (id) => card(page, id).getByRole('list', { name: 'Settings' }).locator('li').allTextContents();
   assert.deepEqual((await settings(first)).toSorted(), ['Factor: 3', 'File type: mkv']);
   await card(page, first).getByText(/30 frames · \d+ interpolated · cpu/).waitFor();
@@ -211,6 +221,15 @@ test('cards say what was asked, and a job is changed and run again', async (t) =
   await card(page, second).getByRole('button', { name: 'More' }).waitFor();
   await page.getByLabel('Search by name').fill('');
   assert.ok(await card(page, first).getByRole('button', { name: 'cards_3X_75fps.mkv', expanded: false }).isVisible());
+  // Several are undone together.
+  await page.getByLabel('Search by name').fill('cards');
+  await page.getByRole('button', { name: 'Clear finished' }).click();
+  await page.getByText('2 jobs were deleted.').first().waitFor();
+  assert.equal(await card(page, first).isVisible(), false);
+  await accessible(page, 'cleared jobs');
+  await page.getByRole('button', { name: 'Undo all' }).click();
+  for (const id of [first, second]) await until('it is back', () => card(page, id).isVisible());
+  assert.equal(await page.getByRole('button', { name: 'Undo' }).count(), 0);
 });
 
 test('the queue is paused, ordered by keys and by dragging, and goes on; all results come as one archive', async (t) => {
@@ -351,6 +370,17 @@ test('own presets are saved, come back, and are files for the command line', asy
   await page.getByText('Own presets').click();
   await own.getByRole('button', { name: 'Three <b>times', exact: true }).click();
   assert.deepEqual([await field(page, 'factor'), await field(page, 'ext')], ['3', 'mkv']);
+  // The chosen one is marked until a value is changed.
+  const pressed = () => own.getByRole('button', { name: 'Three <b>times', exact: true }).getAttribute('aria-pressed');
+  assert.equal(await pressed(), 'true');
+  await page.getByLabel('Factor').fill('4');
+  assert.equal(await pressed(), 'false');
+  await page.getByLabel('Factor').fill('3');
+  assert.equal(await own.getByText('Export', { exact: true }).count(), 1);
+  // A deletion can be undone.
+  await own.getByRole('button', { name: /^Delete preset/ }).click();
+  await page.getByRole('button', { name: 'Undo' }).click();
+  await own.getByRole('button', { name: 'Three <b>times', exact: true }).waitFor();
   await accessible(page, 'presets');
   const [file] = await Promise.all([page.waitForEvent('download'), own.getByRole('button', { name: /^Export/ }).click()]);
   const saved = path.join(folder, 'three.rife.json');

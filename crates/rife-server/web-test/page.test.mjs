@@ -33,6 +33,17 @@ test('two settings of a clip, compared in six clicks', async (t) => {
   await page.getByRole('dialog').getByLabel('Left').selectOption('settings_2X_50fps.mp4');
   await page.getByRole('dialog').locator('.tag.right', { hasText: 'settings_3X_75fps.mp4' }).waitFor();
   assert.ok(await count() <= 6, String(await count()));
+  await page.keyboard.press('Escape');
+  // What differs comes first, on the line of a folded job and in the comparison.
+  await page.getByRole('tabpanel').getByText('More options').click();
+  await page.getByRole('tabpanel').getByLabel('Scale of motion estimation').selectOption('2');
+  const third = await start(page);
+  await finished(page, third);
+  await until('it is said first', async () => /^Scale of motion estimation: 1▸ settings\.mp4/.test((await card(page, second).textContent()).replace(/\s+/g, ' ')));
+  await card(page, third).getByRole('button', { name: 'Before and after' }).click();
+  await page.getByRole('dialog').getByLabel('Left').selectOption('Scale of motion estimation: 1 · settings_3X_75fps.mp4');
+  await page.getByRole('dialog').locator('.tag.right', { hasText: /^Scale of motion estimation: 2 · settings_3X_75fps/ }).waitFor();
+  await page.keyboard.press('Escape');
 });
 
 test('jobs start as their plans come, and all but the latest result are one line', async (t) => {
@@ -130,18 +141,33 @@ test('frames of a clip, in their order, and the pictures between them', async (t
   await page.getByText('frames_frame10.png').waitFor();
   const names = await page.getByRole('tabpanel').locator('.inputs .name').allTextContents();
   assert.deepEqual(names, ['frames_frame5.png', 'frames_frame10.png']);
-  // How long two pictures become is said at each number of passes.
-  await page.getByRole('tabpanel').getByLabel('Passes').selectOption({ label: '3: 8 intervals, 0.4 s' });
+  // How long a transition and two pictures become is said at each number of passes.
+  await page.getByRole('tabpanel').getByLabel('Passes').selectOption({ label: '3: 7 new frames, 0.28 s each · 0.36 s in all' });
   const id = await start(page);
   await finished(page, id);
   assert.equal(probe(await download(page, id, 'between.mp4'), 'nb_read_frames'), '9');
   // The made frames: a filmstrip, and each of them by a slider.
   await card(page, id).getByRole('button', { name: 'Frames', exact: true }).click();
   const dialog = page.getByRole('dialog');
+  await dialog.waitFor();
   assert.equal(await dialog.locator('.framestrip img').count(), 9);
   await dialog.getByRole('slider', { name: 'Frames' }).fill('5');
   await dialog.getByText('Frame 5 of 9 · 0.16 s').waitFor();
-  await until('it is drawn', async () => (await dialog.locator('.made').getAttribute('src'))?.includes('/frames/5?') && drawn(dialog.locator('.made')));
+  await until('it is drawn', async () => (await dialog.locator('img.made').getAttribute('src'))?.includes('/frames/5?') && drawn(dialog.locator('img.made')));
+  await page.keyboard.press('Escape');
+  // A loop goes back to the first picture, which is not repeated; it is played, and there is a way to its seam.
+  await page.getByLabel('Loop: back to the first picture').check();
+  await page.getByRole('tabpanel').getByLabel('Passes').locator('option', { hasText: '0.28 s each · 0.64 s in all' }).waitFor({ state: 'attached' });
+  const circle = await start(page);
+  await finished(page, circle);
+  assert.equal(probe(await download(page, circle, 'circle.mp4'), 'nb_read_frames'), '16');
+  await card(page, circle).getByRole('button', { name: 'Frames', exact: true }).click();
+  await dialog.getByLabel('Go to a transition').selectOption({ label: 'Back to the first picture · Frame 10' });
+  await dialog.getByText('Frame 10 of 16 · 0.36 s').waitFor();
+  await dialog.getByRole('button', { name: 'Play' }).click();
+  const shown = () => dialog.getByRole('slider', { name: 'Frames' }).inputValue();
+  await until('it is before the seam again', async () => Number(await shown()) < 9);
+  await dialog.getByRole('button', { name: 'Pause' }).click();
   await page.keyboard.press('Escape');
 });
 
@@ -158,8 +184,14 @@ test('clips in an order that is changed, joined', async (t) => {
   // With the mouse.
   await rows.nth(0).dragTo(rows.nth(1));
   await until('it was moved', async () => (await names()).join() === 'one.mp4,three.mp4,two.mp4');
+  await page.getByRole('tabpanel').getByLabel('Passes').selectOption({ label: '2: 3 new frames, 0.12 s each' });
+  await page.getByText('3 new frames, 0.12 s', { exact: true }).first().waitFor();
   const id = await start(page);
   await finished(page, id);
+  await card(page, id).getByRole('button', { name: 'Frames', exact: true }).click();
+  await page.getByRole('dialog').getByLabel('Go to a transition').selectOption({ label: 'Transition 2 · Frame 24' });
+  await page.getByRole('dialog').getByText('Frame 24 of 36 · 0.92 s').waitFor();
+  await page.keyboard.press('Escape');
   const job = await page.evaluate((job) => fetch(`/api/v1/jobs/${job}`).then((answer) => answer.json()), id);
   assert.deepEqual(job.inputs.map((input) => input.name), ['one.mp4', 'three.mp4', 'two.mp4']);
   // Three clips of ten frames, and three interpolated frames in each of two transitions.
@@ -321,6 +353,13 @@ test('cancelled, found again after a reload and in another browser, tried again'
   await card(page, id).locator('.preview:visible').waitFor();
   await page.reload();
   await card(page, id).getByText(/of \d+/).waitFor();
+  // In a paused queue it waits.
+  await card(page, id).getByText(/frames per second · .* left/).waitFor();
+  await page.getByRole('button', { name: 'Pause queue' }).click();
+  await card(page, id).locator('.state', { hasText: 'paused' }).waitFor();
+  await until('it has no speed', async () => /^\d+ of \d+$/.test(await card(page, id).locator('.moving').textContent()));
+  await page.getByRole('button', { name: 'Resume queue' }).click();
+  await card(page, id).getByText('running').waitFor();
   assert.deepEqual(await page.getByRole('tabpanel').locator('.inputs .name').allTextContents(), ['long.mp4']);
   await card(page, id).getByRole('button', { name: 'Cancel' }).click();
   await finished(page, id, 'cancelled');
@@ -329,7 +368,16 @@ test('cancelled, found again after a reload and in another browser, tried again'
   await finished(page, id, 'running');
   await card(page, id).getByRole('button', { name: 'Cancel' }).click();
   await finished(page, id, 'cancelled');
+  // A deletion can be undone for half a minute, and as long as the pointer or the focus is on it.
+  await page.clock.install();
   await card(page, id).getByRole('button', { name: 'Delete' }).click();
+  await page.clock.fastForward(40_000);
+  await page.waitForTimeout(300);
+  assert.ok(await card(page, id).getByRole('button', { name: 'Undo' }).isVisible());
+  assert.ok(await card(other, id).isVisible());
+  await page.mouse.move(0, 0);
+  await page.getByLabel('Search by name').focus();
+  await page.clock.fastForward(2000);
   await card(other, id).waitFor({ state: 'detached' });
 });
 
@@ -463,6 +511,17 @@ test('before and after play in step', async (t) => {
   await page.keyboard.press('ArrowLeft');
   assert.equal(await cut(), 33);
   await page.getByRole('button', { name: 'Close' }).click();
+  // Frames of uneven times are not counted by a rate that they do not have.
+  const uneven = path.join(folder, 'uneven.mp4');
+  ffmpeg('-filter_complex', 'testsrc2=size=96x64:rate=30:duration=0.3,settb=1/1000[a];testsrc2=size=96x64:rate=20:duration=0.4,settb=1/1000[b];[a][b]concat', '-fps_mode', 'vfr', uneven);
+  await page.getByRole('button', { name: 'Remove compare.mp4' }).click();
+  await page.getByLabel('Measure confidence').uncheck();
+  await choose(page, 'video', uneven);
+  const second = await start(page);
+  await finished(page, second);
+  const { summary } = await page.evaluate((id) => fetch(`/api/v1/jobs/${id}`).then((answer) => answer.json()), second);
+  await card(page, second).getByRole('button', { name: 'Before and after' }).click();
+  await page.getByRole('dialog').locator('.clock', { hasText: new RegExp(` s · ${summary.frames_out} frames$`) }).waitFor();
 });
 
 test('tabs by the keyboard, and every text in every language', async (t) => {

@@ -4,7 +4,7 @@
 
 import { call, url } from './api.js';
 import { el } from './dom.js';
-import { otherSettings } from './options.js';
+import { differences, otherSettings } from './options.js';
 import { playButton, player } from './players.js';
 import { rateOf, seconds } from './position.js';
 import { t } from './text.js';
@@ -32,8 +32,12 @@ async function choices(job) {
   const same = (/** @type {any} */ other) => other.inputs[0].name === input.name && other.inputs[0].bytes === input.bytes;
   const page = await call('GET', '/jobs?state=done&limit=50').catch(() => ({ items: [] }));
   const jobs = [job, ...page.items.filter((/** @type {any} */ other) => other.id !== job.id && ['video', 'reencode'].includes(other.kind) && same(other))];
+  const label = (/** @type {any} */ one, /** @type {any} */ file) => {
+    const special = differences(one, jobs);
+    return [...special, file.label, ...otherSettings(one).filter((word) => !special.includes(word))].join(' · ');
+  };
   const results = jobs.flatMap((one) => one.files.filter((/** @type {any} */ file) => file.media_type.startsWith('video/') || file.media_type === 'application/mxf')
-    .map((/** @type {any} */ file) => ({ label: [file.label, ...otherSettings(one)].join(' · '), job: one, file, version: { path: `/jobs/${one.id}/files/${encodeURIComponent(file.name)}`, ...placeOf(one) } })));
+    .map((/** @type {any} */ file) => ({ label: label(one, file), job: one, file, version: { path: `/jobs/${one.id}/files/${encodeURIComponent(file.name)}`, ...placeOf(one) } })));
   return [{ label: t('source'), job, file: null, version: { path: `/jobs/${job.id}/inputs/0`, start: 0, speed: 1 } }, ...results];
 }
 
@@ -168,6 +172,8 @@ export async function compare(job, file) {
   /** @type {import('./players.js').Player | undefined} */
   let shown;
   let interval = 0.04;
+  /** Number of frames of a clip of uneven frame times, whose frames cannot be told from times; 0 for an even one. */
+  let uneven = 0;
   const view = select('view', [['split', t('view_split')], ['side', t('view_side')], ['difference', t('view_difference')]], 'split', (value) => {
     stage.dataset.view = value;
     fit();
@@ -211,7 +217,8 @@ export async function compare(job, file) {
     if (document.activeElement !== position) position.value = String(part);
     viewer.style.setProperty('--head', `${100 * part}%`);
     const frame = Math.max(0, Math.floor(shown.time / interval + 1e-3));
-    clock.textContent = t('clock', { at: shown.time.toFixed(2), length: shown.length.toFixed(2), n: frame + 1, count: Math.max(frame + 1, Math.round(shown.length / interval)) });
+    const times = { at: shown.time.toFixed(2), length: shown.length.toFixed(2) };
+    clock.textContent = uneven ? t('clock_uneven', { ...times, count: uneven }) : t('clock', { ...times, n: frame + 1, count: Math.max(frame + 1, Math.round(shown.length / interval)) });
     play.show(!shown.paused);
   };
   const seek = (/** @type {number} */ time) => shown?.seek(Math.min(Math.max(0, time), Math.max(0, shown.length - interval / 2)));
@@ -265,7 +272,10 @@ export async function compare(job, file) {
     }
     if (!dialog.isConnected || mine !== opening) return made.close();
     [shown, current] = [made, chosen[1]];
-    interval = 1 / (rateOf(right.file ? right.job.plan?.output_rate : right.job.plan?.input_rate) || 25);
+    const { plan = {}, summary = {} } = right.job;
+    const [rate, count] = right.file ? [plan.output_rate, summary.frames_out ?? plan.output_frames] : [plan.input_rate, plan.input_frames];
+    uneven = plan.variable_rate && (!right.file || !rate) ? (count ?? 0) : 0;
+    interval = uneven ? made.length / uneven : 1 / (rateOf(rate) || 25);
     for (const layer of stage.querySelectorAll('.layer')) layer.remove();
     stage.prepend(el('div', { className: 'layer right' }, made.after), el('div', { className: 'layer left' }, made.before), line.edge);
     stage.removeAttribute('aria-busy');

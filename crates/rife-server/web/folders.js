@@ -5,24 +5,12 @@ import { call } from './api.js';
 import { el, notice } from './dom.js';
 import { bytes, t } from './text.js';
 
-/** Allowed folders, loaded once. @type {Promise<{index: number, name: string}[]> | undefined} */
-let roots;
+/** @typedef {{index: number, name: string}} Root allowed folder */
 
-/** Returns the allowed folders. */
-const allowed = () => (roots ??= call('GET', '/folders').then((found) => /** @type {{index: number, name: string}[]} */ (found.items), () => []));
-
-/** Creates the button that opens the dialog; hidden unless there are allowed folders.
- * @param {boolean} many whether several files can be taken @param {(input: import('./inputs.js').Input) => void} add
+/** Opens the dialog.
+ * @param {Root[]} items @param {boolean} many whether several files can be taken @param {(input: import('./inputs.js').Input) => void} add
  */
-export function folderButton(many, add) {
-  const button = el('button', { className: 'plain', type: 'button', hidden: true, onclick: () => browse(many, add) }, t('server_files'));
-  allowed().then((items) => { button.hidden = items.length === 0; });
-  return button;
-}
-
-/** Opens the dialog. @param {boolean} many @param {(input: import('./inputs.js').Input) => void} add */
-async function browse(many, add) {
-  const items = await allowed();
+export async function browse(items, many, add) {
   const where = el('p', { className: 'hint', role: 'status' });
   const list = el('ul', { className: 'entries' });
   const take = el('button', { type: 'button', disabled: true });

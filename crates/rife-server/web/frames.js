@@ -5,7 +5,7 @@ import { call } from './api.js';
 import { el, say } from './dom.js';
 import { CLIPS } from './files.js';
 import { Inputs, frameUrl, resourcePath } from './inputs.js';
-import { Sharp } from './made.js';
+import { Sharp } from './sharp.js';
 import { duration, t } from './text.js';
 
 /** Tab "Select frames". */

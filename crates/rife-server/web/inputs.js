@@ -4,7 +4,6 @@
 import { ApiError, call, deleteUpload, assertReadable, send, url } from './api.js';
 import { el, notice, say } from './dom.js';
 import { collectFiles } from './files.js';
-import { folderButton } from './folders.js';
 import { bytes, duration, t } from './text.js';
 
 /**
@@ -28,6 +27,22 @@ export const resourcePath = (ref) =>
 
 /** Returns the URL of a frame as a JPEG. @param {any} ref @param {number} number counted from 1 @param {number} width in pixels */
 export const frameUrl = (ref, number, width) => url(`${resourcePath(ref)}/frames/${number}?width=${width}`);
+
+/** Allowed folders of the server, loaded once. @type {Promise<import('./folders.js').Root[]> | undefined} */
+let roots;
+
+/** Creates the button that opens the files of the server, in a dialog that is loaded for that; hidden unless there are allowed folders.
+ * @param {boolean} many @param {(input: Input) => void} add
+ */
+function folderButton(many, add) {
+  roots ??= call('GET', '/folders').then(({ items }) => items, () => []);
+  const button = el('button', { className: 'plain', type: 'button', hidden: true }, t('server_files'));
+  roots.then((items) => {
+    button.hidden = items.length === 0;
+    button.addEventListener('click', () => import('./folders.js').then(({ browse }) => browse(items, many, add)).catch((error) => notice(error.message)));
+  });
+  return button;
+}
 
 /** List of inputs of one tab. */
 export class Inputs {

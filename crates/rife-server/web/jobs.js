@@ -4,10 +4,10 @@
 import { call, listen, url } from './api.js';
 import { colours } from './colours.js';
 import { connection, el, notice, say } from './dom.js';
-import { framesButton } from './made.js';
-import { describeOptions, otherSettings } from './options.js';
-import { qualitySummary } from './quality.js';
-import { QueueBar } from './queuebar.js';
+import { framesButton } from './sharp.js';
+import { describeOptions, differences, otherSettings } from './options.js';
+import { qualitySummary } from './report.js';
+import { QueueBar, previews } from './queuebar.js';
 import { rememberSize } from './sizes.js';
 import { checked, results } from './results.js';
 import { setup } from './setup.js';
@@ -16,8 +16,8 @@ import { bytes, duration, language, noteText, t, errorText } from './text.js';
 const ENDED = ['done', 'failed', 'cancelled'];
 /** Milliseconds between two previews of one job. */
 const PREVIEW = 800;
-/** Milliseconds in which a deletion can be undone. */
-const UNDO = 10_000;
+/** Milliseconds in which a deletion can be undone, and between looks whether its button is still in use. */
+const [UNDO, LOOK] = [30_000, 1000];
 /** Maximum number of jobs in one archive. */
 const ARCHIVE = 200;
 /** Type of the data of a dragged job. */
@@ -29,8 +29,17 @@ export class Jobs {
   constructor(use, change) {
     this.use = use;
     this.change = change;
-    this.bar = new QueueBar();
-    document.getElementById('jobs')?.before(this.bar.element, this.tools(), this.none);
+    this.bar = new QueueBar(() => {
+      for (const [id, { job }] of this.known) if (job.state === 'running') this.redraw(id);
+    });
+    /** Job that was started here, whose card is brought into view. */
+    this.wanted = '';
+    document.addEventListener('preview', (event) => this.redraw(/** @type {CustomEvent} */ (event).detail));
+    document.addEventListener('started', (event) => {
+      this.wanted = /** @type {CustomEvent} */ (event).detail;
+      this.reveal();
+    });
+    document.getElementById('jobs')?.before(this.bar.element, this.tools(), this.undoAll, this.none);
     this.list = /** @type {HTMLElement} */ (document.getElementById('jobs'));
     this.more = /** @type {HTMLButtonElement} */ (document.getElementById('more'));
     this.more.addEventListener('click', () => this.loadOlder());
@@ -53,6 +62,8 @@ export class Jobs {
     this.health = null;
     /** Line on the used space; empty until it is known. */
     this.space = '';
+    /** Jobs whose deletions are undone together. @type {Set<string>} */
+    this.cleared = new Set();
     /** Deletions that can still be undone. @type {Map<string, number>} */
     this.deletions = new Map();
     // Leaving the page carries out the deletions.
@@ -69,6 +80,8 @@ export class Jobs {
     this.all = el('button', { className: 'plain', type: 'button', onclick: () => this.downloadAll() }, t('download_all'));
     this.clear = el('button', { className: 'plain', type: 'button', onclick: () => this.clearFinished() }, t('clear'));
     const bell = el('input', { type: 'checkbox', checked: localStorage.getItem('notify') === 'yes', onchange: () => this.ring(bell) });
+    this.undoText = el('p', { className: 'hint grow', role: 'status' });
+    this.undoAll = el('div', { className: 'row job', hidden: true }, this.undoText, el('button', { className: 'plain', type: 'button', onclick: () => this.restoreCleared() }, t('undo_all')));
     this.none = el('p', { className: 'hint', role: 'status', hidden: true }, t('no_match'));
     this.toolbar = el('div', { className: 'jobtools', hidden: true }, this.filter, this.search, this.all, this.clear,
       'Notification' in window && el('label', { className: 'tick' }, bell, t('notify')));
@@ -80,10 +93,17 @@ export class Jobs {
     return [...this.known.values()].filter(({ card }) => !card.hidden);
   }
 
+  /** Jobs that are shown and have results, without previews. */
+  get downloads() {
+    return this.visible.map(({ job }) => job).filter((job) => job.state === 'done' && job.files.length > 0 && !previews.has(job.id) && !this.deletions.has(job.id));
+  }
+
   /** Hides the cards that the filters exclude. */
   showFiltered() {
-    for (const { job, card } of this.known.values()) card.hidden = !this.passes(job);
-    this.all.disabled = !this.visible.some(({ job }) => job.state === 'done' && job.files.length > 0);
+    for (const { job, card } of this.known.values()) card.hidden = !this.passes(job) || this.cleared.has(job.id);
+    this.all.disabled = this.downloads.length === 0;
+    this.undoAll.hidden = this.cleared.size === 0;
+    this.undoText.textContent = t('deleted_many', { count: this.cleared.size });
     this.clear.disabled = !this.visible.some(({ job }) => ENDED.includes(job.state) && !this.deletions.has(job.id));
     this.none.hidden = this.known.size === 0 || this.visible.length > 0;
     this.showFreed();
@@ -100,7 +120,7 @@ export class Jobs {
 
   /** Downloads all results that are shown: a single one as it is, several as a ZIP archive. */
   async downloadAll() {
-    const jobs = this.visible.map(({ job }) => job).filter((job) => job.state === 'done' && job.files.length > 0);
+    const jobs = this.downloads;
     const [first] = jobs;
     if (jobs.length === 1 && first.files.length === 1) {
       el('a', { href: url(`/jobs/${first.id}/files/${encodeURIComponent(first.files[0].name)}?download=1`), download: first.files[0].label }).click();
@@ -141,9 +161,18 @@ export class Jobs {
     if (held && held !== document.activeElement && this.list.contains(held)) held.focus();
   }
 
-  /** Deletes all shown jobs that have ended; each can be undone. */
+  /** Deletes all shown jobs that have ended; several are undone together. */
   clearFinished() {
-    for (const { job } of this.visible) if (ENDED.includes(job.state) && !this.deletions.has(job.id)) this.scheduleDeletion(job.id);
+    const ended = this.visible.map(({ job }) => job).filter(({ id, state }) => ENDED.includes(state) && !this.deletions.has(id));
+    if (ended.length > 1) for (const { id } of ended) this.cleared.add(id);
+    for (const { id } of ended) this.scheduleDeletion(id);
+    if (ended.length > 1) say(t('deleted_many', { count: ended.length }));
+  }
+
+  /** Cancels the deletions of "Clear finished". */
+  restoreCleared() {
+    for (const id of this.cleared) this.undoDeletion(id);
+    this.clear.focus();
   }
 
   /** Turns the notification at the end of the queue on or off. @param {HTMLInputElement} bell */
@@ -207,6 +236,7 @@ export class Jobs {
     for (const job of page.items) this.upsert(job, true);
     this.cursor = page.next;
     this.more.hidden = !page.next;
+    this.redrawFolded();
     document.dispatchEvent(new CustomEvent('jobs'));
     this.updateEmpty();
   }
@@ -233,6 +263,7 @@ export class Jobs {
     if (!known) return;
     clearTimeout(this.deletions.get(id));
     this.deletions.delete(id);
+    this.cleared.delete(id);
     const held = known.card.contains(document.activeElement);
     known.card.remove();
     this.known.delete(id);
@@ -241,23 +272,34 @@ export class Jobs {
     this.updateEmpty();
   }
 
-  /** Replaces a card by an undo button, and deletes the job after UNDO milliseconds. @param {string} id */
-  scheduleDeletion(id) {
+  /** Replaces a card by an undo button, and deletes the job after a time, unless the button is in use then.
+   * @param {string} id @param {number} [after] milliseconds
+   */
+  scheduleDeletion(id, after = UNDO) {
+    const again = this.deletions.has(id);
     this.deletions.set(id, setTimeout(async () => {
+      const button = this.cleared.has(id) ? this.undoAll : this.known.get(id)?.card;
+      if (button?.matches(':hover, :focus-within')) return this.scheduleDeletion(id, LOOK);
       this.deletions.delete(id);
       await call('DELETE', `/jobs/${id}`).catch((error) => {
         notice(error.message);
         this.undoDeletion(id);
       });
-    }, UNDO));
-    this.redraw(id);
+    }, after));
+    if (!again) this.redraw(id);
   }
 
   /** Cancels a scheduled deletion. @param {string} id */
   undoDeletion(id) {
     clearTimeout(this.deletions.get(id));
     this.deletions.delete(id);
+    this.cleared.delete(id);
     this.redraw(id);
+  }
+
+  /** Redraws the cards that are one line: what differs between jobs of a clip depends on all of them. */
+  redrawFolded() {
+    for (const [id, { job }] of this.known) if (this.folded(job)) this.redraw(id);
   }
 
   /** Redraws the card of a job. @param {string} id */
@@ -297,6 +339,7 @@ export class Jobs {
       this.upsert(data, false);
       document.dispatchEvent(new CustomEvent('job', { detail: data }));
       if (ended) this.notifyEmpty(data);
+      if (ended) this.redrawFolded();
       if (ended) this.showDisk();
       if (ended && data.state === 'done') say(t('finished', { name: data.label }));
       if (ended && data.state === 'failed') say(t('failed', { name: data.label, text: data.error ? errorText(data.error) : '' }));
@@ -343,6 +386,21 @@ export class Jobs {
     const again = held && (card.querySelector(`[data-act="${held.getAttribute('data-act')}"]`) ?? card.querySelector('button, a, select'));
     if (again) /** @type {HTMLElement} */ (again).focus();
     this.sort();
+    if (job.id === this.wanted) this.reveal();
+  }
+
+  /** Brings the card of the job that was started last into view, where the jobs have a column of their own. */
+  reveal() {
+    const card = this.known.get(this.wanted)?.card;
+    if (!card) return;
+    this.wanted = '';
+    const column = /** @type {HTMLElement} */ (this.list.closest('aside'));
+    if (getComputedStyle(column).position === 'sticky') column.scrollTop += card.getBoundingClientRect().top - column.getBoundingClientRect().top - 8;
+  }
+
+  /** Reports whether a job waits, since the queue is paused; a re-encoding finishes first. @param {any} job */
+  waits({ kind, state }) {
+    return state === 'running' && this.bar.paused && kind !== 'reencode';
   }
 
   /** Shows a text while there are no jobs. */
@@ -358,6 +416,7 @@ export class Jobs {
   /** Creates the card of a job. @param {any} job */
   card(job) {
     const { state } = job;
+    const word = t(this.waits(job) ? 'queue_paused' : `state_${state}`);
     if (this.deletions.has(job.id)) return this.undoCard(job);
     if (this.folded(job)) return this.foldedCard(job);
     const act = (/** @type {string} */ key, /** @type {string} */ method, /** @type {string} */ path) =>
@@ -370,9 +429,9 @@ export class Jobs {
     const active = !ENDED.includes(state);
     const change = el('button', { className: 'plain', type: 'button', 'data-act': 'change', onclick: () => this.change(job) }, t('change'));
     const remove = !active && el('button', { className: 'plain', type: 'button', 'data-act': 'delete', onclick: () => this.scheduleDeletion(job.id) }, t('delete'));
-    const card = el('article', { className: 'job', 'data-id': job.id, 'data-state': state, draggable: state === 'queued', 'aria-label': `${job.label}: ${t(`state_${state}`)}` },
-      el('header', {}, el('h3', { className: 'name', title: job.label }, state === 'done' ? this.foldButton(job, job.label, false) : job.label), el('span', { className: 'state' }, t(`state_${state}`))),
-      el('p', { className: 'hint about' }, about(job)),
+    const card = el('article', { className: 'job', 'data-id': job.id, 'data-state': state, draggable: state === 'queued', 'aria-label': `${job.label}: ${word}` },
+      el('header', {}, el('h3', { className: 'name', title: job.label }, state === 'done' ? this.foldButton(job, job.label, false) : job.label), el('span', { className: 'state' }, word)),
+      el('p', { className: 'hint about' }, previews.has(job.id) && el('b', {}, `${t('preview_word')} · `), about(job)),
       chips(describeOptions(job.kind, job.options ?? {})),
       facts(job),
       state !== 'done' && el('div', { className: 'row' },
@@ -403,9 +462,12 @@ export class Jobs {
   foldedCard(job) {
     const clip = job.kind === 'report' ? undefined : job.files.find((/** @type {any} */ file) => file.media_type.startsWith('video/'));
     const name = clip?.label ?? job.label;
+    const others = [...this.known.values()].map((one) => one.job);
+    const special = [previews.has(job.id) ? t('preview_word') : '', ...differences(job, others)].filter(Boolean);
+    const rest = (clip ? otherSettings(job) : describeOptions(job.kind, job.options ?? {})).filter((word) => !special.includes(word));
     const line = clip ? `${job.label} → ${name}` : name;
     const card = el('article', { className: 'job folded', 'data-id': job.id, 'data-state': job.state, 'aria-label': `${name}: ${t('state_done')}` },
-      el('header', {}, el('h3', { className: 'name', title: name }, this.foldButton(job, line, true)), chips(clip ? otherSettings(job) : describeOptions(job.kind, job.options ?? {})), el('span', { className: 'hint' }, bytes(sizeOf(job)))));
+      el('header', {}, special.length > 0 && el('span', { className: 'special' }, special.join(' · ')), el('h3', { className: 'name', title: name }, this.foldButton(job, line, true)), chips(rest), el('span', { className: 'hint' }, bytes(sizeOf(job)))));
     card.addEventListener('click', (/** @type {Event} */ event) => /** @type {Element} */ (event.target).closest('button') || this.fold(job.id, false));
     return card;
   }
@@ -422,7 +484,7 @@ export class Jobs {
     };
     show(this.opened.has(job.id));
     return [...shown, job.summary?.check && job.files.length > 0 && colours(job),
-      el('div', { className: 'row' }, ...first, job.kind === 'images' && framesButton(job), button), folded];
+      el('div', { className: 'row' }, ...first, ['images', 'chain'].includes(job.kind) && framesButton(job), button), folded];
   }
 
   /** Creates the buttons that move a queued job. @param {any} job */
@@ -470,8 +532,8 @@ export class Jobs {
     if (moving) {
       moving.textContent = [
         progress.total ? t('progress', { done: progress.done, total: progress.total }) : t('progress_open', { done: progress.done }),
-        progress.rate ? t('rate', { rate: Math.round(progress.rate * 10) / 10 }) : '',
-        progress.eta_s ? t('left', { time: duration(progress.eta_s) }) : '',
+        progress.rate && !this.waits(job) ? t('rate', { rate: Math.round(progress.rate * 10) / 10 }) : '',
+        progress.eta_s && !this.waits(job) ? t('left', { time: duration(progress.eta_s) }) : '',
       ].filter(Boolean).join(' · ');
     }
     const preview = /** @type {HTMLImageElement | null} */ (card.querySelector('.preview'));

@@ -11,7 +11,7 @@ const named = (...choices) => choices.map(([value, key]) => [value, t(key)]);
 const plain = (...values) => values.map((value) => [value, value]);
 /** Choices of 1 to `last` passes. @param {number} last @param {string} text key of the label @returns {[string, string][]} */
 const passes = (last, text) =>
-  Array.from({ length: last }, (_, i) => [String(i + 1), t(text, { n: i + 1, x: 2 ** (i + 1) })]);
+  Array.from({ length: last }, (_, i) => [String(i + 1), t(text, { n: i + 1, x: 2 ** (i + 1), frames: 2 ** (i + 1) - 1 })]);
 
 /** Fields of the network. @param {boolean} more whether the timestep method is under "More options" @returns {Field[]} */
 const model = (more) => [
@@ -67,6 +67,7 @@ export const video = () => [
 export const images = () => [
   { name: 'passes', kind: 'choice', label: 'o_passes', choices: passes(6, 'o_passes_between'), value: '2', numeric: true },
   { name: 'fps', kind: 'text', label: 'o_fps', hint: 'o_fps_hint', value: '25' },
+  { name: 'loop', kind: 'check', label: 'o_loop' },
   { name: 'memory', kind: 'choice', label: 'o_memory', choices: named(['disk', 'o_memory_disk'], ['memory', 'o_memory_memory']), value: 'disk' },
   ...encoding('mp4', 'mov', 'mkv', 'webm', 'gif', 'webp', 'png'),
   ...fitting,
@@ -119,6 +120,21 @@ export function describeOptions(kind, options) {
 
 /** Options that the file name of a result has. */
 const IN_NAMES = ['factor', 'passes', 'fps', 'start', 'end', 'ext'];
+
+/** Returns the settings in which a job differs from others of its kind and clip, besides those in file names: also defaults.
+ * @param {any} job @param {any[]} all jobs
+ */
+export function differences(job, all) {
+  const [clip] = job.inputs ?? [];
+  const same = all.filter(({ kind, inputs }) => kind === job.kind && inputs?.[0]?.name === clip?.name && inputs?.[0]?.bytes === clip?.bytes);
+  const value = (/** @type {any} */ { options }, /** @type {Field} */ { name, kind, value: usual }) => options?.[name] ?? usual ?? (kind === 'check' ? false : '');
+  const fields = (KINDS[job.kind]?.() ?? []).filter((field) => !field.local && !IN_NAMES.includes(field.name) && same.some((one) => String(value(one, field)) !== String(value(job, field))));
+  return fields.map((field) => {
+    const mine = value(job, field);
+    if (typeof mine === 'boolean') return `${t(field.label)}: ${t(mine ? 'yes' : 'no')}`;
+    return `${t(field.label)}: ${field.choices?.find(([choice]) => choice === String(mine))?.[1] ?? (mine === '' ? '–' : mine)}`;
+  });
+}
 
 /** Returns the settings of a job that the file name of its result does not have. @param {any} job */
 export function otherSettings({ kind, options }) {

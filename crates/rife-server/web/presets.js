@@ -17,6 +17,8 @@ const PRESETS = {
   screen: { by: 'fps', fps: '60', mask_static: 'auto', cut_threshold: 0.6 },
   gif: { by: 'factor', factor: 2, ext: 'gif' },
 };
+/** Milliseconds in which the deletion of a preset can be undone. */
+const UNDO_MS = 30_000;
 /** Fields that belong to a clip, not to a preset. */
 const OF_CLIP = ['start', 'end', 'cut_list'];
 
@@ -46,10 +48,11 @@ export function presets(form) {
       return changed.length === 0 && Object.entries(values).every(([name, value]) => String(now[name]) === String(value));
     });
     const marked = equal.find(({ name }) => name === last) ?? equal[0];
-    for (const one of buttons) one.button.setAttribute('aria-pressed', String(one === marked));
+    const mine = own.mark(last);
+    for (const one of buttons) one.button.setAttribute('aria-pressed', String(one === marked && !mine));
   };
   const own = ownPresets(form, choose);
-  return { element: el('div', { className: 'stack' }, el('div', { className: 'presets', role: 'group', 'aria-label': t('presets') }, ...buttons.map(({ button }) => button)), own), mark };
+  return { element: el('div', { className: 'stack' }, el('div', { className: 'presets', role: 'group', 'aria-label': t('presets') }, ...buttons.map(({ button }) => button)), own.element), mark };
 }
 
 /** Creates the list of own presets, with saving, exporting, importing and deleting.
@@ -59,11 +62,16 @@ function ownPresets(form, choose) {
   const list = el('ul', { className: 'own', 'aria-label': t('presets_own') });
   const name = el('input', { type: 'text', maxLength: 60, placeholder: t('preset_name'), 'aria-label': t('preset_name'), autocomplete: 'off' });
   const count = el('span', { className: 'count' });
+  const undo = el('div', { className: 'row' });
+  /** Presets by their buttons. @type {Map<HTMLElement, any>} */
+  const rows = new Map();
   const load = async () => {
     const { items } = await call('GET', '/presets').catch(() => ({ items: [] }));
     const here = items.filter((/** @type {any} */ { kind }) => kind === form.key);
+    rows.clear();
     list.replaceChildren(...here.map(row));
     list.hidden = here.length === 0;
+    form.changed();
     count.textContent = here.length > 0 ? String(here.length) : '';
   };
   const save = async (/** @type {string} */ title, /** @type {Record<string, any>} */ options, /** @type {string} */ kind) => {
@@ -71,13 +79,37 @@ function ownPresets(form, choose) {
     await load();
     say(t('preset_saved', { name: title }));
   };
+  /** Shows for UNDO_MS that a preset was deleted, with a button that saves it again. @param {any} preset */
+  const showUndo = (preset) => {
+    const back = el('button', { className: 'plain', type: 'button', onclick: () => {
+      undo.replaceChildren();
+      save(preset.name, preset.options, preset.kind).then(() => name.focus(), (error) => notice(error.message));
+    } }, t('undo'));
+    undo.replaceChildren(el('span', { className: 'hint grow', role: 'status' }, t('deleted', { name: preset.name })), back);
+    back.focus();
+    const look = () => back.isConnected && (undo.matches(':hover, :focus-within') ? setTimeout(look, 1000) : undo.replaceChildren());
+    setTimeout(look, UNDO_MS);
+  };
   const row = (/** @type {any} */ preset) => {
-    const icon = (/** @type {string} */ key, /** @type {string} */ sign, /** @type {() => void} */ click) =>
+    const button = (/** @type {string} */ key, /** @type {string} */ sign, /** @type {() => void} */ click) =>
       el('button', { className: 'plain icon', type: 'button', 'aria-label': t(key, { name: preset.name }), title: t(key, { name: preset.name }), onclick: click }, sign);
-    return el('li', {},
-      el('button', { className: 'plain', type: 'button', onclick: () => choose(`own ${preset.name}`, preset.name, preset.options) }, preset.name),
-      icon('preset_export', '⇩', () => download(preset)),
-      icon('preset_delete', '✕', () => call('DELETE', `/presets/${encodeURIComponent(preset.name)}`).then(() => { name.focus(); return load(); }, (error) => notice(error.message))));
+    const chosen = el('button', { className: 'plain preset', type: 'button', 'aria-pressed': 'false', onclick: () => choose(`own ${preset.name}`, preset.name, preset.options) }, preset.name);
+    rows.set(chosen, preset);
+    return el('li', {}, chosen,
+      button('preset_export', t('preset_export_word'), () => download(preset)),
+      button('preset_delete', '✕', () => call('DELETE', `/presets/${encodeURIComponent(preset.name)}`).then(load).then(() => showUndo(preset), (error) => notice(error.message))));
+  };
+  /** Marks the own preset that was chosen last, while the form has its values; returns whether there is one. @param {string} last */
+  const mark = (last) => {
+    const text = (/** @type {Record<string, any>} */ options) => JSON.stringify(Object.entries(options).filter(([field]) => !OF_CLIP.includes(field)).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+    const now = text(form.options);
+    let found = false;
+    for (const [button, { name: one, options }] of rows) {
+      const good = last === `own ${one}` && text(options) === now;
+      button.setAttribute('aria-pressed', String(good));
+      found ||= good;
+    }
+    return found;
   };
   const saver = el('form', { className: 'row' }, name, el('button', { className: 'plain' }, t('preset_save')), importer(save));
   saver.addEventListener('submit', (/** @type {Event} */ event) => {
@@ -86,7 +118,7 @@ function ownPresets(form, choose) {
     save(name.value.trim(), options, form.key).then(() => { name.value = ''; }, (error) => notice(error.message));
   });
   load();
-  return el('details', { className: 'ownpresets' }, el('summary', {}, t('presets_own'), count), el('div', { className: 'stack' }, list, saver));
+  return { mark, element: el('details', { className: 'ownpresets' }, el('summary', {}, t('presets_own'), count), el('div', { className: 'stack' }, list, undo, saver)) };
 }
 
 /** Creates the button that imports a preset file. @param {(title: string, options: Record<string, any>, kind: string) => Promise<void>} save */

@@ -1,34 +1,14 @@
 // @ts-check
 // Quality report of a clip (job kind `report`): scores, plot, worst frames, and a fallback for them.
 
-import { call, url } from './api.js';
-import { el, notice, say } from './dom.js';
+import { url } from './api.js';
+import { el } from './dom.js';
+import { decibels } from './report.js';
 import { plot } from './svg.js';
 import { t } from './text.js';
 
 /** Ways to make a frame, as named in reports. */
 const WAYS = ['network', 'blend', 'hold'];
-
-/** Starts a report on a file. @param {any} ref @param {Record<string, any>} [options] of the network */
-export async function checkQuality(ref, options = {}) {
-  try {
-    const job = await call('POST', '/jobs', { kind: 'report', inputs: [ref], options });
-    say(t('started', { name: job.label }));
-  } catch (error) {
-    notice(/** @type {Error} */ (error).message);
-  }
-}
-
-/** Creates the summary of a finished report with a button that opens it. @param {any} job @param {(job: any) => void} change opens a job in its tab */
-export function qualitySummary(job, change) {
-  const { means, measured, better_than_blend: better } = job.summary;
-  return el('div', { className: 'row' },
-    el('p', { className: 'hint grow' }, t('quality_sum', { network: decibels(means.network), blend: decibels(means.blend), better, measured })),
-    el('button', { className: 'plain', type: 'button', 'data-act': 'quality', onclick: () => open(job, change).catch((error) => notice(error.message)) }, t('quality_show')));
-}
-
-/** Formats a score. @param {{psnr: number}} score */
-const decibels = ({ psnr }) => psnr.toFixed(1);
 
 /**
  * Returns the threshold of confidence below which replaced frames give the highest mean PSNR, and its gain in dB; null if none
@@ -48,7 +28,7 @@ export function bestThreshold(frames, way) {
 }
 
 /** Opens the report in a dialog. @param {any} job @param {(job: any) => void} change */
-async function open(job, change) {
+export async function open(job, change) {
   const load = async (/** @type {string} */ name) => (await fetch(url(`/jobs/${job.id}/files/${name}`))).json();
   const [report, worst] = await Promise.all([load('report.json'), load('worst.json')]);
   const { frames } = report;

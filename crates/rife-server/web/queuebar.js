@@ -5,10 +5,19 @@ import { call } from './api.js';
 import { el, notice } from './dom.js';
 import { duration, t } from './text.js';
 
-/** What a new job waits for: the number of active jobs, and the seconds that they take, 0 where unknown. */
-export const queue = { count: 0, seconds: 0 };
+/** What a new job waits for: the number of active jobs, and the seconds that they take, 0 where unknown; and ids of ended jobs. */
+export const queue = { count: 0, seconds: 0, /** @type {Set<string>} */ ended: new Set() };
 /** Number of estimates that are kept. */
 const KEPT = 200;
+
+/** Ids of previews, which this browser has started. @type {Set<string>} */
+export const previews = new Set(JSON.parse(localStorage.getItem('previews') ?? '[]'));
+
+/** Keeps that a job is a preview. @param {string} id */
+export function rememberPreview(id) {
+  previews.add(id);
+  localStorage.setItem('previews', JSON.stringify([...previews].slice(-KEPT)));
+}
 
 /** Estimated seconds by job id. @type {Map<string, number>} */
 const estimates = new Map(JSON.parse(localStorage.getItem('estimates') ?? '[]'));
@@ -30,10 +39,14 @@ function secondsLeft(active, ended) {
 
 /** Bar of the whole queue. */
 export class QueueBar {
-  constructor() {
+  /** @param {() => void} changed called when the queue was paused or goes on */
+  constructor(changed) {
+    this.changed = changed;
     /** Ids of the jobs since the queue was last empty. @type {Set<string>} */
     this.batch = new Set();
     this.paused = false;
+    /** Number of times that it was told whether it is paused. */
+    this.told = 0;
     this.bar = el('progress', { max: 1, value: 0, 'aria-label': t('queue') });
     this.text = el('span', { className: 'hint grow' });
     this.button = el('button', { className: 'plain', type: 'button', onclick: () => this.toggle() });
@@ -42,8 +55,10 @@ export class QueueBar {
 
   /** Loads whether the queue is paused. */
   async load() {
+    const { told } = this;
     const found = await call('GET', '/queue').catch(() => null);
-    if (found) this.setPaused(found.paused);
+    // An event may have come meanwhile.
+    if (found && told === this.told) this.setPaused(found.paused);
   }
 
   /** Pauses or resumes the queue. */
@@ -53,9 +68,12 @@ export class QueueBar {
 
   /** Shows whether the queue is paused. @param {boolean} paused */
   setPaused(paused) {
+    const changed = this.paused !== paused;
     this.paused = paused;
+    this.told += 1;
     document.body.classList.toggle('paused', paused);
     this.show(this.jobs ?? []);
+    if (changed) this.changed();
   }
 
   /** Shows the state of all jobs. @param {any[]} jobs */
@@ -63,12 +81,13 @@ export class QueueBar {
     this.jobs = jobs;
     const active = jobs.filter(({ state }) => ['queued', 'running'].includes(state));
     const seconds = secondsLeft(active, jobs.filter(({ state, kind }) => state === 'done' && kind === active[0]?.kind));
-    Object.assign(queue, { count: active.length, seconds });
+    Object.assign(queue, { count: active.length, seconds, ended: new Set(jobs.filter((job) => !active.includes(job)).map(({ id }) => id)) });
     if (active.length === 0) this.batch.clear();
-    for (const { id } of active) this.batch.add(id);
+    for (const { id } of active) if (!previews.has(id)) this.batch.add(id);
     this.element.hidden = active.length === 0 && !this.paused;
-    const done = this.batch.size - active.length;
-    const parts = active.reduce((sum, { progress }) => sum + (progress?.total ? progress.done / progress.total : 0), 0);
+    const counted = active.filter(({ id }) => this.batch.has(id));
+    const done = this.batch.size - counted.length;
+    const parts = counted.reduce((sum, { progress }) => sum + (progress?.total ? progress.done / progress.total : 0), 0);
     this.bar.value = this.batch.size > 0 ? (done + parts) / this.batch.size : 0;
     this.text.textContent = [
       t('queue_done', { done, count: this.batch.size }),

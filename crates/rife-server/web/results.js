@@ -4,7 +4,7 @@
 import { url } from './api.js';
 import { el, notice } from './dom.js';
 import { decodes } from './players.js';
-import { checkQuality } from './quality.js';
+import { checkQuality } from './report.js';
 import { bytes, t } from './text.js';
 import { verification } from './verify.js';
 

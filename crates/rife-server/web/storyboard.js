@@ -16,18 +16,18 @@ export class Storyboard {
     this.element = el('section', { className: 'card', 'aria-label': t('storyboard'), hidden: true }, el('div', { className: 'wide', tabIndex: 0, role: 'region', 'aria-label': t('storyboard') }, this.list));
   }
 
-  /** Draws inputs that are probed. @param {import('./inputs.js').Input[]} items @param {{passes?: number, fps?: string | number}} values of the form */
-  show(items, { passes = 2, fps }) {
+  /** Draws inputs that are probed. @param {import('./inputs.js').Input[]} items @param {{passes?: number, fps?: string | number, loop?: boolean}} values of the form */
+  show(items, { passes = 2, fps, loop = false }) {
     const known = items.length > 1 && items.every(({ probe }) => probe);
     this.element.hidden = !known;
-    const key = known ? JSON.stringify([items.map(({ ref }) => ref), passes, fps]) : '';
+    const key = known ? JSON.stringify([items.map(({ ref }) => ref), passes, fps, loop]) : '';
     if (key === this.shown) return;
     this.shown = key;
     if (!known) return this.list.replaceChildren();
     const [above, below = '1'] = String(fps || items[0].probe.fps || 25).split('/');
     const frames = 2 ** Number(passes) - 1;
     const seconds = frames / (Number(above) / Number(below) || 25);
-    this.list.replaceChildren(...items.flatMap((item, index) => [this.scene(item, index), index + 1 < items.length && seam(item, items[index + 1], frames, seconds)].filter(Boolean)));
+    this.list.replaceChildren(...items.flatMap((item, index) => [this.scene(item, index), (loop || index + 1 < items.length) && seam(item, items[(index + 1) % items.length], frames, seconds)].filter(Boolean)));
   }
 
   /** Creates the part of a clip or picture. @param {import('./inputs.js').Input} item @param {number} index */

@@ -66,6 +66,7 @@ export function errorText({ code, message = '', reason, params }) {
 /** Formats a duration. @param {number} seconds */
 export function duration(seconds) {
   const whole = Math.round(seconds);
+  if (seconds < 1) return t('seconds', { n: Math.round(seconds * 100) / 100 });
   if (seconds < 10) return t('seconds', { n: Math.round(seconds * 10) / 10 });
   if (whole < 60) return t('seconds', { n: whole });
   if (whole < 3600) return t('minutes', { m: Math.floor(whole / 60), s: whole % 60 });

@@ -5,8 +5,8 @@ import { ApiError, call } from './api.js';
 import { el, notice, say } from './dom.js';
 import { Form } from './form.js';
 import { Inputs } from './inputs.js';
-import { checkQuality } from './quality.js';
-import { queue, rememberEstimate } from './queuebar.js';
+import { checkQuality } from './report.js';
+import { queue, rememberEstimate, rememberPreview } from './queuebar.js';
 import { report as reportFields } from './options.js';
 import { PREVIEW_S, Part } from './part.js';
 import { rateOf } from './position.js';
@@ -38,8 +38,8 @@ export class Work {
     this.responses = new Map();
     /** Plans that are being made, by request key. @type {Map<string, Promise<void>>} */
     this.asked = new Map();
-    /** Keys of requests that were started. @type {Set<string>} */
-    this.started = new Set(JSON.parse(sessionStorage.getItem(`begun-${key}`) ?? '[]'));
+    /** Ids of the jobs of requests that were started, by key. @type {Map<string, string>} */
+    this.started = new Map(JSON.parse(sessionStorage.getItem(`started-${key}`) ?? '[]'));
     this.inputs = new Inputs(key, {
       many: spec.min > 1 || Boolean(spec.each), ordered: spec.min > 1, takes: spec.takes, accept: spec.accept, drop: spec.drop, label: `choose_${key}`,
     }, () => this.changed());
@@ -56,7 +56,10 @@ export class Work {
     this.waiting = el('p', { className: 'hint', hidden: true });
     document.addEventListener('job', () => this.showQueue());
     // Finished jobs tell the sizes of files.
-    document.addEventListener('jobs', () => this.plan.hidden || this.showPlans());
+    document.addEventListener('jobs', () => {
+      if (!this.plan.hidden) this.showPlans();
+      this.showQueue();
+    });
     this.trial = el('button', { className: 'plain', type: 'button', hidden: true, onclick: () => this.preview() }, t('preview_here', { n: PREVIEW_S }));
     this.report = el('button', { className: 'plain', type: 'button', hidden: true, onclick: () => this.checkQuality() }, t('check_quality'));
     this.part?.line.append(this.report);
@@ -106,6 +109,11 @@ export class Work {
     return note && !('start' in body.options) && !('end' in body.options) ? noteText(note) : undefined;
   }
 
+  /** Whether all requests were started. */
+  get begun() {
+    return this.requests.length > 0 && this.unstarted.length === 0 && this.pointless.length === 0;
+  }
+
   /** Updates the buttons, and plans the requests after a pause. */
   changed() {
     clearTimeout(this.timer);
@@ -126,9 +134,9 @@ export class Work {
     this.showSeconds();
     this.part?.show(listed.length === 1 && ready.length === 1 ? ready[0] : null);
     this.report.hidden = this.trial.hidden = !this.part || listed.length !== 1 || ready.length !== 1 || this.form.missing;
-    const [count, all] = [this.unstarted.length, this.requests.length];
+    const count = this.unstarted.length;
     const { pointless } = this;
-    const begun = all > 0 && count === 0 && pointless.length === 0;
+    const { begun } = this;
     this.anyway.hidden = pointless.length === 0;
     this.anyway.disabled = this.inputs.waiting || this.starting;
     this.button.disabled = count === 0 || this.inputs.waiting || this.starting;
@@ -139,20 +147,26 @@ export class Work {
       this.starting && t('checking'),
       unusable > 0 && t(this.spec.each ? 'not_started' : 'in_the_way', { bad: unusable, count: items.length }),
       items.length < this.spec.min && this.spec.min > 1 && t('needs', { count: this.spec.min }),
-      begun && t('begun'),
+      begun && t(this.requests.every(({ key }) => queue.ended.has(this.started.get(key) ?? '')) ? 'begun_done' : 'begun'),
       pointless.length > 0 && (pointless.length > 1 || count > 0 ? t('not_raised', { count: pointless.length }) : this.alert(pointless[0])),
     ];
     this.needs.textContent = hints.filter(Boolean).join(' ');
+    if (begun) this.waiting.hidden = true;
   }
 
-  /** Shows at each number of passes how long pictures become. */
+  /** Shows at each number of passes how long a transition becomes, and what pictures become in all. */
   showSeconds() {
-    const count = this.inputs.items.length;
-    const fps = rateOf(this.form.values.fps);
-    if (this.spec.takes !== 'pictures' || this.form.values.passes === undefined) return;
+    if (!this.board) return;
+    const { items } = this.inputs;
+    const { fps: wanted, loop } = this.form.values;
+    const fps = rateOf(String(wanted || items[0]?.probe?.fps || ''));
     for (const option of this.form.controls.get('passes')?.input.options ?? []) {
-      const x = 2 ** Number(option.value);
-      option.textContent = count > 1 && fps > 0 ? t('o_passes_seconds', { n: option.value, x, time: duration(((count - 1) * x + 1) / fps) }) : t('o_passes_between', { n: option.value, x });
+      const frames = 2 ** Number(option.value) - 1;
+      const all = (items.length - (loop ? 0 : 1)) * (frames + 1) + (loop ? 0 : 1);
+      option.textContent = [
+        fps > 0 ? t('o_passes_each', { n: option.value, frames, time: duration(frames / fps) }) : t('o_passes_between', { n: option.value, frames }),
+        fps > 0 && items.length > 1 && this.spec.takes === 'pictures' && t('o_passes_total', { time: duration(all / fps) }),
+      ].filter(Boolean).join(' · ');
     }
   }
 
@@ -194,10 +208,11 @@ export class Work {
     }
   }
 
-  /** Shows what a new job waits for. */
+  /** Shows what a new job waits for, or how the jobs that were started stand. */
   showQueue() {
     const { count, seconds } = queue;
-    this.waiting.hidden = count === 0;
+    if (this.begun) this.show();
+    this.waiting.hidden = count === 0 || this.begun;
     this.waiting.textContent = seconds > 0 ? t('plan_queue_time', { count, time: duration(seconds) }) : t('plan_queue', { count });
   }
 
@@ -241,6 +256,8 @@ export class Work {
     const body = { ...request.body, options: { ...request.body.options, ...this.part.preview } };
     try {
       const { id } = await call('POST', '/jobs', body);
+      rememberPreview(id);
+      document.dispatchEvent(new CustomEvent('preview', { detail: id }));
       const job = await ended(id);
       if (job.state === 'done') await compare(job, job.files[0]);
       else if (job.error) notice(errorText(job.error));
@@ -270,15 +287,16 @@ export class Work {
         if (this.spec.each) await this.ask(request);
         if (isRefusal(this.responses.get(key)?.error) || (!anyway && this.alert(request))) continue;
         const job = await call('POST', '/jobs', body);
-        this.started.add(key);
+        this.started.set(key, job.id);
         rememberEstimate(job.id, this.responses.get(key)?.plan?.estimated_s);
         say(t('started', { name: job.label }));
+        document.dispatchEvent(new CustomEvent('started', { detail: job.id }));
         this.show();
       }
     } catch (error) {
       this.showError(/** @type {Error} */ (error));
     }
-    sessionStorage.setItem(`begun-${this.key}`, JSON.stringify([...this.started]));
+    sessionStorage.setItem(`started-${this.key}`, JSON.stringify([...this.started]));
     this.starting = false;
     this.show();
   }

@@ -70,6 +70,9 @@ pub struct ImageJob {
     /// An image file (`.png`, `.exr`...) for a single computed image; a video file (`.mp4`, `.gif`...) or `.webp` for a clip
     /// of all images; else a folder, which gets all images in order of time as `img0`, `img1`...
     pub output: PathBuf,
+    /// Whether the last image is followed by those computed between it and the first one. The first is not written again, so
+    /// that a clip repeats without a double frame.
+    pub looped: bool,
     /// Frame rate of a clip in frames per second.
     pub fps: Ratio<i64>,
     /// The output's width and height; the first image's when absent.
@@ -199,6 +202,7 @@ impl ImageJob {
             pictures,
             timesteps,
             output,
+            looped: false,
             fps: Ratio::from(25),
             size: None,
             fit: Fit::default(),
@@ -224,7 +228,7 @@ impl ImageJob {
                 "{count} pictures; 2 to {MAX_PICTURES} are accepted"
             )));
         }
-        let made = times.len() * (self.pictures.len() - 1);
+        let made = times.len() * (self.pictures.len() - usize::from(!self.looped));
         self.check_target(made)?;
         let mut coding = Coding::from_headers(&self, cancel)?;
         let (limits, given) = (Limits::default(), self.interpolator.memory_limit);
@@ -414,6 +418,9 @@ impl ImageRun {
             pictures.count();
             sequence.push(&mut || self.coding.load(path), &mut writer)?;
         }
+        if self.job.looped {
+            sequence.close(&mut || self.coding.load(&self.job.pictures[0]), &mut writer)?;
+        }
         let done = writer.finish()?;
         let mut notes = self.plan.notes.clone();
         notes.extend(
@@ -450,6 +457,7 @@ impl ImageRun {
         let ImageJob {
             timesteps,
             interpolator,
+            looped,
             // Compared one by one.
             pictures: _,
             // In the coding's entries.
@@ -474,6 +482,9 @@ impl ImageRun {
             ("the program", env!("CARGO_PKG_VERSION").to_owned()),
             ("the pictures between two", between),
         ];
+        if *looped {
+            facts.push(("the end", "a transition to the first picture".to_owned()));
+        }
         facts.extend(model_facts(interpolator, &self.interpolator)?);
         facts.extend(self.coding.facts());
         Ok(owned(facts))

@@ -40,6 +40,19 @@ fn a_folder_gets_both_ends_and_all_between() {
             .contains("exists")
     );
     place.rife(&image(&["a.png", "b.png", "--exp", "2", "-y"])).ok();
+    // A loop goes on to the first image, which is not written again.
+    place
+        .rife(&image(&["a.png", "b.png", "--exp", "1", "--loop", "-o", "round"]))
+        .ok();
+    assert_eq!(
+        names(&place.path("round")),
+        ["img0.png", "img1.png", "img2.png", "img3.png"]
+    );
+    assert_eq!(read("round/img2.png"), read("b.png"));
+    place
+        .rife(&image(&["b.png", "a.png", "--exp", "1", "-o", "back"]))
+        .ok();
+    assert_eq!(read("round/img3.png"), read("back/img1.png"));
 }
 
 #[test]

@@ -128,6 +128,8 @@ class ImageOptions(TypedDict, total=False):
     exp: Value | None
     #: One image at about this time, by recursive bisection
     ratio: Value | None
+    #: After the last image go back to the first, which is not written again: a clip repeats without a double frame
+    looped: bool | None
     #: Frame rate of a clip
     fps: Value | None
     #: The output's size, such as 1280x720 [default: A's]

@@ -140,6 +140,10 @@ fn frames_of_clips_become_morphs_and_chains() {
     };
     let (_, morph) = job("images", &pictures, json!({"passes": 2}));
     assert_eq!(probe(&server, &morph, "result.mp4")["frames"], 5);
+    // A loop has the way back to the first picture, without that picture again.
+    let (looped, circle) = job("images", &pictures, json!({"passes": 2, "loop": true}));
+    assert_eq!(probe(&server, &circle, "result.mp4")["frames"], 8);
+    assert_eq!(looped["summary"]["made"], 6);
     let (folder, _) = job("images", &pictures, json!({"passes": 1, "ext": "png"}));
     let names: Vec<_> = folder["files"]
         .as_array()

@@ -131,6 +131,22 @@ impl<'a> FrameSequence<'a> {
         }
     }
 
+    /// Emits the computed frames between the previous image and the first one, which `load` returns again; not that one.
+    pub(super) fn close(
+        &mut self,
+        load: &mut dyn FnMut() -> Result<Picture>,
+        frames: &mut dyn FrameReceiver,
+    ) -> Result<()> {
+        let count = self.times.len();
+        match self.left.take() {
+            Some(left) if (0..count).any(|ahead| frames.wanted(ahead)) => {
+                let right = self.interpolator.prepare(load()?.image)?;
+                self.pair(left, right, frames).map(drop)
+            }
+            _ => skip(frames, count),
+        }
+    }
+
     /// Emits the computed frames between two given images; returns the right one.
     fn pair(&self, left: Prepared, right: Prepared, frames: &mut dyn FrameReceiver) -> Result<Prepared> {
         if let Some(passes) = self.halvings {

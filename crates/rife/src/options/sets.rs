@@ -363,6 +363,8 @@ options! {
             .http_as("passes", Kind::Whole(1, MAX_EXP as u64)).http_default("2").page(),
         /// One image at about this time, by recursive bisection
         pub ratio: Option<Ratio<i64>> => Opt::new(Kind::Time).metavar("R"),
+        /// After the last image go back to the first, which is not written again: a clip repeats without a double frame
+        pub looped: bool => Opt::flag().alias("loop").http_as("loop", Kind::Flag).page(),
         /// Frame rate of a clip
         pub fps: Ratio<i64> => Opt::new(Kind::Rate).metavar("X").default("25").http().page(),
         /// The output's size, such as 1280x720 [default: A's]
@@ -395,7 +397,7 @@ impl ImageOptions {
 
     /// Sets the options in `job`, except [`ImageOptions::ext`], by which the caller names the output.
     pub fn apply(&self, job: &mut ImageJob) {
-        job.timesteps = self.timesteps();
+        (job.timesteps, job.looped) = (self.timesteps(), self.looped);
         (job.fps, job.size, job.fit, job.storage) = (self.fps, self.size, self.fit, self.memory);
         (job.codec, job.crf) = (self.codec, self.crf);
     }
