@@ -1,7 +1,8 @@
 #!/bin/sh
-# Checks the workspace without default features, every crate that has features with none and with each alone, that features that
-# are off leave out what they are for, and that every crate can be packaged for crates.io. Crates without features are checked as
-# dependencies of the others: the features of external crates stand in the workspace's manifest, for all crates alike.
+# Checks the workspace without default features, every crate that has features with none and with each alone (except a feature that
+# is its only default, with which `make lint` checks it), that features that are off leave out what they are for, and that every
+# crate can be packaged for crates.io. Crates without features are checked as dependencies of the others: the features of external
+# crates stand in the workspace's manifest, for all crates alike.
 set -eu
 echo "features: all crates, none"
 cargo check --quiet --workspace --exclude rife-train --no-default-features
@@ -13,7 +14,6 @@ for manifest in crates/*/Cargo.toml; do
     cargo check --quiet -p "$crate" --no-default-features
     default=$(sed -n 's/^default = \["\(.*\)"\]$/\1/p' "$manifest")
     for feature in $features; do
-        # `make lint` checks a crate with its defaults.
         [ "$feature" != "$default" ] || continue
         echo "features: $crate, $feature"
         cargo check --quiet -p "$crate" --no-default-features --features "$feature"

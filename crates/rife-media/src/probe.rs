@@ -403,3 +403,16 @@ fn explain(path: &Path, error: MediaError) -> MediaError {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::cause;
+
+    #[test]
+    fn the_cause_has_no_parts_of_ffmpeg_and_no_path() {
+        let tail = "Truncating packet; [matroska,webm] EBML header parsing failed; file:/a/b.mkv: Invalid data found";
+        assert_eq!(cause(tail), "Truncating packet; EBML header parsing failed");
+        let alone = "file:/a/b.mkv: Invalid data found";
+        assert_eq!(cause(alone), alone);
+    }
+}
